@@ -1,0 +1,1 @@
+"""The broker: matches orders with contributors, drives them through the chain, serves ciphertext."""

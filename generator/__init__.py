@@ -1,0 +1,1 @@
+"""Training: private tables in, quantised exact generators out. The only package that imports torch."""
