@@ -1,0 +1,95 @@
+"""Canonical JSON: RFC 8785 (JCS) restricted to values that every language reads alike.
+
+Rules: strings, integers of at most 2^53 - 1 in size, booleans, null, lists, objects with string keys; no floats
+(a decimal is a string); object keys sorted by UTF-16 code units; no white space; UTF-8 without lone surrogates.
+`decode` accepts a byte string only if it is the one canonical encoding of its value, so hash what you received.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NoReturn, TypeAlias, Union
+
+from provenance.errors import CanonicalError
+
+JsonValue: TypeAlias = Union[str, int, bool, None, list["JsonValue"], dict[str, "JsonValue"]]  # noqa: UP007
+
+MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 64
+
+
+def encode(value: object) -> bytes:
+    """The canonical bytes of `value` (tuples and mappings count as lists and objects).
+
+    Raises CanonicalError naming the place of a value that has no canonical form.
+    """
+    tree = _checked(value, "$", 0)
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+def decode(data: bytes) -> JsonValue:
+    """The value whose canonical encoding is exactly `data`; anything else raises CanonicalError."""
+    try:
+        value: JsonValue = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float
+        )
+    except CanonicalError:
+        raise
+    except RecursionError as error:
+        raise CanonicalError(f"nested too deeply, expected at most {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise CanonicalError(f"not JSON in UTF-8: {error}") from error
+    if encode(value) != data:
+        raise CanonicalError(
+            "JSON that is not canonical (white space, key order or escapes); "
+            "expected RFC 8785: write it with provenance.canonical.encode"
+        )
+    return value
+
+
+def _checked(value: object, place: str, depth: int) -> JsonValue:
+    if depth > MAX_DEPTH:
+        raise CanonicalError(f"{place}: nested too deeply, expected at most {MAX_DEPTH} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _checked_text(value, place)
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise CanonicalError(f"{place}: found {value}, expected at most 2^53 - 1; write it as a string")
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_checked(item, f"{place}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise CanonicalError(f"{place}: found the key {key!r}, expected a string")
+            _checked_text(key, place)
+        ordered = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
+        return {str(key): _checked(item, f"{place}.{key}", depth + 1) for key, item in ordered}
+    raise CanonicalError(
+        f"{place}: found {type(value).__name__}, expected string, integer, boolean, null, list or object; "
+        "write a decimal as a string"
+    )
+
+
+def _checked_text(text: str, place: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CanonicalError(f"{place}: found a lone surrogate, expected Unicode text") from error
+    return str.__str__(text)
+
+
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise CanonicalError(f"the key {twice!r} stands twice in one object; keep one")
+    return result
+
+
+def _no_float(text: str) -> NoReturn:
+    raise CanonicalError(f"found the number {text}, expected integers only; write a decimal as a string")
