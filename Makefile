@@ -1,0 +1,79 @@
+# Two commands do all set-up on a fresh machine: `make demo` and `make test`. Prerequisites: Python 3.11+ and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+ABI := provenance/ledger/abi/.built
+SOLIDITY := $(shell find contracts -name '*.sol' 2>/dev/null)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo up test test-python test-contracts test-ipfs check format clean distclean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed node_modules/.installed $(ABI) ## build .venv and node_modules, compile the contracts (cached)
+
+demo: setup ## run the main job: three contributors, one order, one certificate
+	$(PY) scripts/demo.py
+
+up: setup ## start chain, backend, coordinator and nodes, and keep them running
+	$(VENV)/bin/tessera up
+
+test: test-contracts test-python ## all tests: contracts, units, whole orders over real processes
+
+test-contracts: setup ## Solidity tests
+	npx --no-install hardhat test
+
+test-python: setup ## Python tests, the system tests last
+	$(PY) -m pytest -m "not ipfs and not system" tests
+	$(PY) -m pytest -m system tests/system
+
+test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
+	$(PY) -m pytest -m ipfs tests/ipfs
+
+check: setup ## linters, types, import rules, formatting
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	npm run --silent lint
+
+format: setup ## rewrite Python files in the house format
+	$(VENV)/bin/ruff check --fix-only --quiet .
+	$(VENV)/bin/ruff format .
+
+clean: ## remove build products and run folders, keep .venv and node_modules
+	rm -rf artifacts cache coverage build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf provenance/ledger/abi
+	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+
+distclean: clean ## also remove .venv and node_modules
+	rm -rf $(VENV) node_modules tests/ipfs/node_modules *.egg-info
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: found no '$(PYTHON)'; Tessera needs Python 3.11 or newer (set PYTHON=/path/to/python3)"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: found $$($(PYTHON) --version); Tessera needs Python 3.11 or newer (set PYTHON=/path/to/python3)"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: this Python has no venv module; install it (Debian: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json $(VENV)/.installed
+	npm ci --no-audit --no-fund --loglevel=error
+	$(PY) scripts/platform_anvil.py
+	@touch $@
+
+tests/ipfs/node_modules/.installed: tests/ipfs/package-lock.json $(VENV)/.installed
+	cd tests/ipfs && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(ABI): $(SOLIDITY) hardhat.config.js node_modules/.installed
+	npm run --silent abi
+	@touch $@
