@@ -1,0 +1,1 @@
+"""How a node and a coordinator speak with the market: signed HTTP, outbound only, one task queue."""

@@ -1,0 +1,103 @@
+"""The federation's transport over the broker's task queue.
+
+`gather` posts every task under its (order, node, name) - the queue keeps the first bytes and hands the same
+result back for ever - and polls until all nodes have answered.  So a coordinator killed at any instant is
+replaced by one that runs the same plan again: what was answered comes back at once, byte for byte.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from generator.errors import NodeRefused, TaskFormatError
+from generator.federation.task import Result, Task
+from generator.market.client import MarketClient
+from generator.market.errors import MarketStopped, NodeExpired
+from generator.market.messages import Progress, TaskStatus
+from provenance.values import Address, Digest
+
+KINDS = {"accept": "accept", "sample": "sample", "evaluate": "evaluate"}
+"""Task kinds by name; every other name is a step of training."""
+
+
+def kind_of(name: str) -> str:
+    """The queue's kind of a task name: nodes show it to their operators and choose the handler by it."""
+    return KINDS.get(name.split("/")[0], "train")
+
+
+class QueueTransport:
+    """Implements `generator.federation.transport.Transport` for one order.
+
+    late: returns a sentence once the order has no time left, else None; asked between polls.
+    progress: called with (node, progress) whenever a node reports something new.
+    """
+
+    def __init__(
+        self,
+        client: MarketClient,
+        *,
+        late: Callable[[], str | None] = lambda: None,
+        progress: Callable[[Address, Progress], None] = lambda _node, _progress: None,
+        stop: threading.Event | None = None,
+        poll_seconds: float = 0.2,
+    ) -> None:
+        self._client = client
+        self._late = late
+        self._progress = progress
+        self._stop = stop or threading.Event()
+        self._poll_seconds = poll_seconds
+        self._heard: dict[tuple[Address, str], str] = {}
+
+    def gather(self, tasks: Sequence[Task]) -> list[Result]:
+        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable, MarketStopped."""
+        for task in tasks:
+            self._client.post_task(task.order, task.name, task.node, kind_of(task.name), task.encode())
+        results: dict[tuple[Digest, Address, str], Result] = {}
+        waiting = {task.key: task for task in tasks}
+        while True:
+            self._collect(waiting, results)
+            if not waiting:
+                return [results[task.key] for task in tasks]
+            silent = [str(task.node) for task in waiting.values()]
+            if (reason := self._late()) is not None:
+                raise NodeExpired(silent, next(iter(waiting.values())).name, reason)
+            if self._stop.wait(self._poll_seconds):
+                raise MarketStopped(f"stopped while waiting for {', '.join(silent)}")
+
+    def _collect(
+        self,
+        waiting: dict[tuple[Digest, Address, str], Task],
+        results: dict[tuple[Digest, Address, str], Result],
+    ) -> None:
+        for order, name in sorted({(task.order, task.name) for task in waiting.values()}):
+            for status in self._client.tasks(order, name):
+                task = waiting.get((order, status.node, name))
+                if task is not None and self._answered(status):
+                    results[task.key] = self._result(task, status)
+                    del waiting[task.key]
+
+    def _answered(self, status: TaskStatus) -> bool:
+        """True when done; raises when it never will be."""
+        if status.state == "refused":
+            raise NodeRefused(str(status.node), status.code or "refused", status.reason or "no reason given")
+        if status.state in ("expired", "cancelled"):
+            raise NodeExpired([str(status.node)], status.name, f"the task is {status.state}")
+        if status.progress is not None and status.state != "done":
+            self._report(status, status.progress)
+        return status.state == "done"
+
+    def _report(self, status: TaskStatus, progress: Progress) -> None:
+        seen = repr(progress)
+        if self._heard.get((status.node, status.name)) != seen:
+            self._heard[status.node, status.name] = seen
+            self._progress(status.node, progress)
+
+    def _result(self, task: Task, status: TaskStatus) -> Result:
+        result = Result.decode(self._client.task_result(status.id))
+        if result.key != task.key:
+            raise TaskFormatError(
+                f"the queue returned the result of {result.name!r} from {result.node} for task {task.name!r} of "
+                f"{task.node}: the market's task table is damaged"
+            )
+        return result
