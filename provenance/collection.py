@@ -1,0 +1,124 @@
+"""Collections (what a broker offers) and requests (what a buyer asks beyond the signed numbers).
+
+Both are canonical JSON documents whose SHA-256 stands in the order's terms. Normative text:
+docs/spec/terms.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from provenance.canonical import JsonValue, encode
+from provenance.document import Reader
+from provenance.errors import DocumentError
+from provenance.schema import Schema
+from provenance.values import Digest, sha256
+
+COLLECTION_FORMAT: Final = "tessera-collection/1"
+REQUEST_FORMAT: Final = "tessera-request/1"
+FAMILIES: Final = ("fedgan", "marginal")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+
+Settings = Mapping[str, int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A schema on offer: which generator family, how private, at what price. `name` identifies it at the
+    broker.
+    """
+
+    name: str
+    title: str
+    schema: Schema
+    family: str
+    visibility: str
+    min_contributors: int
+    price_per_row_wei: int
+    epsilon_micro: int
+    settings: Settings = field(default_factory=dict)
+
+    def document(self) -> dict[str, JsonValue]:
+        """The canonical document; its SHA-256 is `OrderTerms.collection`."""
+        return {
+            "format": COLLECTION_FORMAT,
+            "name": self.name,
+            "title": self.title,
+            "schema": self.schema.document(),
+            "family": self.family,
+            "visibility": self.visibility,
+            "minContributors": self.min_contributors,
+            "pricePerRowWei": str(self.price_per_row_wei),
+            "epsilonMicro": self.epsilon_micro,
+            "settings": dict(self.settings),
+        }
+
+    @property
+    def digest(self) -> Digest:
+        return sha256(encode(self.document()))
+
+    @property
+    def is_private(self) -> bool:
+        return self.visibility == "private"
+
+    @classmethod
+    def parse(cls, document: object, where: str = "collection") -> Collection:
+        """Reads `document()` back. Raises DocumentError or SchemaError."""
+        names = ("format", "name", "title", "schema", "family", "visibility", "minContributors")
+        reader = Reader(document, where, (*names, "pricePerRowWei", "epsilonMicro", "settings"))
+        reader.constant("format", COLLECTION_FORMAT)
+        name = reader.text("name")
+        if not _NAME.match(name):
+            raise DocumentError(
+                f"{where}.name: found {name!r}, expected 1 to 64 lower-case letters, digits or hyphens"
+            )
+        return cls(
+            name,
+            reader.text("title"),
+            Schema.parse(reader.member("schema")),
+            reader.choice("family", FAMILIES),
+            reader.choice("visibility", ("private", "open")),
+            reader.integer("minContributors", 1, 255),
+            reader.decimal("pricePerRowWei"),
+            reader.integer("epsilonMicro"),
+            _settings(reader.mapping("settings"), f"{where}.settings"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the buyer says beside the signed numbers. Conditions wait for a later specification version."""
+
+    purpose: str = ""
+
+    def document(self) -> dict[str, JsonValue]:
+        """The canonical document; its SHA-256 is `OrderTerms.request`."""
+        return {"format": REQUEST_FORMAT, "conditions": [], "purpose": self.purpose}
+
+    @property
+    def digest(self) -> Digest:
+        return sha256(encode(self.document()))
+
+    @classmethod
+    def parse(cls, document: object, where: str = "request") -> Request:
+        """Reads `document()` back. Raises DocumentError, also for conditions: version 1 cannot serve any."""
+        reader = Reader(document, where, ("format", "conditions", "purpose"))
+        reader.constant("format", REQUEST_FORMAT)
+        if reader.array("conditions"):
+            raise DocumentError(
+                f"{where}.conditions: found {len(reader.array('conditions'))} conditions, expected none; "
+                "specification version 1 samples whole tables only, filter the delivered rows instead"
+            )
+        return cls(reader.text("purpose"))
+
+
+def _settings(values: Mapping[str, JsonValue], where: str) -> Settings:
+    result: dict[str, int | str | bool] = {}
+    for name, value in values.items():
+        if not isinstance(value, int | str):
+            raise DocumentError(f"{where}.{name}: found {value!r}, expected an integer, string or boolean")
+        result[name] = value
+    return result
