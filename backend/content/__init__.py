@@ -1,0 +1,1 @@
+"""Bytes by CID. The backend stores what it is given and never holds a key."""

@@ -1,0 +1,1 @@
+"""Jobs for the coordinator worker: train, then score."""

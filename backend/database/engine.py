@@ -1,0 +1,82 @@
+"""Engine and transactions. A reading transaction sees one state; a writing one holds SQLite's write lock from
+its start (BEGIN IMMEDIATE), so that read-then-write is atomic and never fails half way for a busy lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.url import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from backend.errors import StartupError
+
+_READ_ONLY = "tessera_read_only"
+BUSY_TIMEOUT_MILLISECONDS = 15_000
+
+
+class Database:
+    """One pool of connections. `read()` and `write()` each are one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._readers = self.engine.execution_options(**{_READ_ONLY: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent look; whatever was changed is thrown away."""
+        with Session(self._readers, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Commits at the end; any exception rolls everything back."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def ping(self) -> None:
+        """Raises SQLAlchemyError when the database does not answer."""
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for SQLite or PostgreSQL. Raises StartupError for a URL that SQLAlchemy cannot read."""
+    try:
+        parsed = make_url(url)
+        engine = create_engine(
+            parsed, pool_size=10, max_overflow=40, pool_pre_ping=parsed.drivername != "sqlite"
+        )
+    except (ArgumentError, SQLAlchemyError, ModuleNotFoundError) as error:
+        raise StartupError(
+            f"database URL: {error}; expected sqlite:///FILE or postgresql+psycopg://…"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # pysqlite opens transactions by itself and late; with isolation_level None, `_begin_sqlite` opens them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,10 @@
+"""Alembic's entry: runs on the connection that backend.database.migrate hands over."""
+
+from alembic import context
+
+from backend.database.tables import METADATA
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

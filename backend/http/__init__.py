@@ -1,0 +1,1 @@
+"""What every endpoint shares: sessions, signed requests, wire types, problem documents."""

@@ -1,0 +1,1 @@
+"""The chain follower: fetch, store raw, apply; and roll back when the chain did."""

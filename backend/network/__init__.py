@@ -1,0 +1,1 @@
+"""Which chain, which contracts, which broker."""

@@ -1,0 +1,1 @@
+"""The queue of node tasks: leases, heartbeats, results stored once."""
