@@ -1,0 +1,76 @@
+"""The privacy statement of a shard or data set, in the shape of NIST SP 800-226.
+
+It names the unit, the neighbours, epsilon and delta, each mechanism, and what is NOT covered; it holds strings and
+integers only, so that it can be hashed as canonical JSON. Epsilon is rounded up, never down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generator.privacy.accountant import GaussianEvent, PrivacyEvent, epsilon_of
+from generator.privacy.errors import PrivacyError
+
+FORMAT = "tessera-privacy/1"
+NOT_COVERED = (
+    "the schema (column names, categories, bounds and grids), which is declared as public",
+    "the declared number of rows of each table, which is public",
+    "a person with rows in several contributors' tables, or with several rows in one",
+    "floating-point representation of the noise (Mironov 2012) and the quality of the operating system's generator",
+    "that the noise was really added: this rests on the contributor's signature and stake, not on proof",
+)
+NO_GUARANTEE = "no differential privacy was asked for: nothing bounds what the data set tells about one row"
+ACCOUNTING = "Gaussian DP, exact; with subsampled steps, composed privacy loss distributions (upper bound)"
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """A named release: what left the node, and the event that the accountant counts for it."""
+
+    name: str
+    event: PrivacyEvent
+
+    def document(self) -> dict[str, object]:
+        noise = math.floor(self.event.noise_multiplier * 1_000_000)
+        if isinstance(self.event, GaussianEvent):
+            return {"name": self.name, "mechanism": "gaussian", "noiseMultiplierMicro": noise}
+        return {
+            "name": self.name,
+            "mechanism": "poisson-subsampled-gaussian",
+            "noiseMultiplierMicro": noise,
+            "sampleRateE9": math.ceil(self.event.sample_rate * 1_000_000_000),
+            "steps": self.event.steps,
+        }
+
+
+def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
+    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms)."""
+    if delta is None:
+        if mechanisms:
+            raise PrivacyError("mechanisms were listed without a delta; give the delta that they are counted at")
+        return {"format": FORMAT, "guarantee": "none", "epsilonMicro": 0, "deltaE12": 0,
+                "mechanisms": [], "notCovered": [NO_GUARANTEE]}  # fmt: skip
+    epsilon = epsilon_of([mechanism.event for mechanism in mechanisms], delta)
+    return {
+        "format": FORMAT,
+        "guarantee": "epsilon-delta differential privacy",
+        "unit": "one row of the contributor's table",
+        "neighbours": "add or remove one row",
+        "epsilonMicro": epsilon_micro(epsilon),
+        "deltaE12": delta_e12(delta),
+        "accounting": ACCOUNTING,
+        "mechanisms": [mechanism.document() for mechanism in mechanisms],
+        "notCovered": list(NOT_COVERED),
+    }
+
+
+def epsilon_micro(epsilon: float) -> int:
+    """Epsilon in millionths, rounded up (a hair of floating-point error below 1e-9 is not rounded up)."""
+    return math.ceil(epsilon * 1_000_000 - 1e-3)
+
+
+def delta_e12(delta: float) -> int:
+    """Delta in units of 1e-12, rounded up."""
+    return math.ceil(delta * 1_000_000_000_000 - 1e-3)
