@@ -1,0 +1,1 @@
+"""Families of generators. How one is added is said in `family.py`."""

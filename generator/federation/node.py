@@ -1,0 +1,62 @@
+"""The contributor's answer to a training task.
+
+`handle` decides in this order: is the task for this node; was it answered before (then the stored bytes are
+sent again); is the plan the one the order began with; can the table afford the whole plan; only then does
+the family touch rows. Whether the order itself is acceptable (chain, policy, price) was decided before, by
+the node process.
+"""
+
+from __future__ import annotations
+
+from generator.errors import PlanError, TaskRefused
+from generator.families.family import family_of
+from generator.federation.plan import TrainingPlan
+from generator.federation.state import ContributorState
+from generator.federation.step import Step, Worker
+from generator.federation.task import Result, Task
+
+
+def handle_bytes(data: bytes, state: ContributorState, worker: Worker, *, request: str = "") -> bytes:
+    """Answer an encoded task with the bytes of its result, stored before they are returned.
+
+    request: digest of the buyer's request, noted in the privacy ledger. Raises TaskRefused (send its code
+    and reason back), TaskFormatError, StateError.
+    """
+    task = Task.decode(data)
+    if task.node != worker.contributor:
+        raise TaskRefused("wrong-node", f"the task is for {task.node}, this node is {worker.contributor}")
+    with state.exclusive():
+        order = state.order(task.order)
+        stored = order.stored_result(task)
+        if stored is not None:
+            return stored
+        plan = plan_of(task, state, worker)
+        family = family_of(plan.family)
+        releases = family.releases(plan, worker.contributor)
+        state.ledger.check(releases, plan.order)
+        order.keep_plan(plan)
+        step = Step(task, plan, state, order, worker, releases, request)
+        return order.store_result(task, family.handle(step))
+
+
+def handle(task: Task, state: ContributorState, worker: Worker, *, request: str = "") -> Result:
+    """As `handle_bytes`, for a task and a result as values."""
+    return Result.decode(handle_bytes(task.encode(), state, worker, request=request))
+
+
+def plan_of(task: Task, state: ContributorState, worker: Worker) -> TrainingPlan:
+    """The task's plan, if it is one this node can serve; TaskRefused otherwise. Reads no row."""
+    try:
+        plan = TrainingPlan.parse(task.meta.get("plan"))
+        plan.participant(worker.contributor)
+        family_of(plan.family).check(plan)
+    except PlanError as error:
+        raise TaskRefused("bad-plan", str(error)) from error
+    if plan.order != task.order:
+        raise TaskRefused("bad-plan", f"the task belongs to order {task.order}, its plan to {plan.order}")
+    if plan.schema.digest != state.schema.digest:
+        raise TaskRefused(
+            "schema-mismatch",
+            f"the plan's schema is {plan.schema.digest}, this table's is {state.schema.digest}",
+        )
+    return plan

@@ -1,0 +1,238 @@
+"""A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an
+order.
+
+    table.safetensors   grid indices int64[rows, columns]      schema.json   the table's schema
+    secret.key          decides which rows are held out        ledger.jsonl  every release ever made
+    cap.json            the owner's privacy cap                lock          held while a task runs
+    orders/<order>/     plan.json, results/, state/, model.tsm
+
+Rules. Files are whole or absent (`files.write_whole`). A result is stored before it is sent, and sent again
+from the stored bytes: noise is never drawn twice for one release that anybody saw. Local state of a step
+(generator, optimiser) is written under the step's name before its result, and the step before it is kept,
+so a step that was cut off starts again from where it had started.
+
+Not covered: whoever can read this folder can read the table.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy as tensors
+from numpy.typing import NDArray
+
+from generator.errors import StateError, TaskRefused
+from generator.federation.files import make_folder, sweep, write_whole
+from generator.federation.ledger import PrivacyCap, PrivacyLedger
+from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
+from generator.federation.task import Array, Result, Task
+from provenance import canonical
+from provenance.errors import ProvenanceError
+from provenance.schema import Schema
+from provenance.values import Digest, sha256
+
+Values = NDArray[np.int64]
+
+
+class OrderState:
+    """The part of the folder that belongs to one order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._results = folder / "results"
+        self._state = folder / "state"
+        for each in (folder, self._results, self._state):
+            make_folder(each)
+            sweep(each)
+
+    def keep_plan(self, plan: TrainingPlan) -> None:
+        """Store the order's plan at its first task; refuse a different one later."""
+        path = self.folder / "plan.json"
+        data = canonical.encode(plan.document())
+        if not path.exists():
+            write_whole(path, data)
+        elif path.read_bytes() != data:
+            raise TaskRefused(
+                "plan-changed", "this order began with another plan; nothing more is released under it"
+            )
+
+    def plan(self) -> TrainingPlan | None:
+        """The stored plan, None before the first task."""
+        path = self.folder / "plan.json"
+        return TrainingPlan.parse(canonical.decode(path.read_bytes())) if path.exists() else None
+
+    def stored_result(self, task: Task) -> bytes | None:
+        """The bytes answered to this very task, None if it was not answered; refuses a changed task."""
+        path = self._results / _file_name(task.name)
+        if not path.exists():
+            return None
+        data = path.read_bytes()
+        asked, result = Digest(data[:32]), data[32:]
+        if asked != task.digest:
+            raise TaskRefused(
+                "task-changed",
+                f"{task.name} was already answered for another payload; a release is made only once",
+            )
+        return result
+
+    def store_result(self, task: Task, result: Result) -> bytes:
+        """Store a result beside its task's digest, then return the bytes that may be sent."""
+        data = result.encode()
+        write_whole(self._results / _file_name(task.name), task.digest + data)
+        return data
+
+    def result(self, name: str) -> Result | None:
+        """What was answered under a step's name, None if nothing was."""
+        path = self._results / _file_name(name)
+        return Result.decode(path.read_bytes()[32:]) if path.exists() else None
+
+    def save_arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """Keep local arrays (never sent) under a step's name."""
+        whole = {key: np.ascontiguousarray(value).reshape(np.shape(value)) for key, value in arrays.items()}
+        write_whole(self._state / _file_name(name), tensors.save(whole))
+
+    def load_arrays(self, name: str) -> dict[str, Array] | None:
+        """Local arrays of a step, None if the step never ended."""
+        path = self._state / _file_name(name)
+        return tensors.load(path.read_bytes()) if path.exists() else None
+
+    def drop_arrays(self, name: str) -> None:
+        """Forget a step's local arrays once a later step's result is stored."""
+        (self._state / _file_name(name)).unlink(missing_ok=True)
+
+    def store_model(self, data: bytes) -> Digest:
+        """Store the quantised generator; returns its digest."""
+        write_whole(self.folder / "model.tsm", data)
+        return sha256(data)
+
+    def model(self) -> bytes:
+        """The committed model's bytes; StateError before the step "finish"."""
+        path = self.folder / "model.tsm"
+        if not path.exists():
+            raise StateError(
+                f"no model in {self.folder.name}: the order was not trained to its end on this node"
+            )
+        return path.read_bytes()
+
+
+class ContributorState:
+    """A contributor's folder. Open with `open`, or make a new one with `create`."""
+
+    def __init__(self, folder: Path, schema: Schema, ledger: PrivacyLedger) -> None:
+        self.folder = folder
+        self.schema = schema
+        self.ledger = ledger
+
+    @classmethod
+    def create(cls, folder: Path, schema: Schema, values: Values, cap: PrivacyCap) -> ContributorState:
+        """Make the folder for a table of grid indices int64[rows, columns]; StateError if it holds one
+        already.
+        """
+        if (folder / "schema.json").exists():
+            raise StateError(f"{folder} already holds a table: open it, or choose another folder")
+        if values.ndim != 2 or values.shape[1] != len(schema.columns) or not len(values):
+            raise StateError(
+                f"table has shape {values.shape}, expected at least one row of {len(schema.columns)} columns"
+            )
+        limits = np.array([column.cardinality for column in schema.columns], dtype=np.int64)
+        if bool((values < 0).any()) or bool((values >= limits).any()):
+            raise StateError("table holds grid indices outside its schema: encode it with this schema first")
+        make_folder(folder)
+        make_folder(folder / "orders")
+        sweep(folder)
+        write_whole(folder / "secret.key", secrets.token_bytes(32))
+        write_whole(folder / "cap.json", canonical.encode(cap.document()))
+        write_whole(
+            folder / "table.safetensors",
+            tensors.save({"values": np.ascontiguousarray(values, dtype=np.int64)}),
+        )
+        # Last, because its presence says that the folder is complete.
+        write_whole(folder / "schema.json", canonical.encode(schema.document()))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> ContributorState:
+        """Open an existing folder; StateError says what is missing or damaged."""
+        try:
+            schema = Schema.parse(canonical.decode((folder / "schema.json").read_bytes()))
+            cap = PrivacyCap.parse(canonical.decode((folder / "cap.json").read_bytes()))
+        except FileNotFoundError as error:
+            raise StateError(
+                f"{folder} holds no table ({error.filename} is missing): set the node up first"
+            ) from error
+        except (ProvenanceError, json.JSONDecodeError) as error:
+            raise StateError(f"{folder} is damaged: {error}") from error
+        sweep(folder)
+        return cls(folder, schema, PrivacyLedger(folder / "ledger.jsonl", cap))
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the folder's lock; StateError if another process works in it. Freed by the system at a
+        kill.
+        """
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StateError(
+                    f"{self.folder} is in use by another process: let it end, or stop it"
+                ) from error
+            yield
+
+    def order(self, order: Digest) -> OrderState:
+        """The folder of one order, made at first use."""
+        return OrderState(self.folder / "orders" / order.hex())
+
+    @cached_property
+    def values(self) -> Values:
+        """The whole private table, int64[rows, columns]."""
+        return np.asarray(
+            tensors.load((self.folder / "table.safetensors").read_bytes())["values"], dtype=np.int64
+        )
+
+    @property
+    def training(self) -> Values:
+        """The rows that train, about nine in ten."""
+        return self.values[~self._held_out]
+
+    @property
+    def holdout(self) -> Values:
+        """The rows that never train and only score."""
+        return self.values[self._held_out]
+
+    @cached_property
+    def _held_out(self) -> NDArray[np.bool_]:
+        return held_out(self.values, (self.folder / "secret.key").read_bytes())
+
+
+def held_out(values: Values, secret: bytes) -> NDArray[np.bool_]:
+    """Which rows are held out: bool[rows], about one in ten.
+
+    Decided row by row, by a keyed hash of the row's values and of how many equal rows came before it. So
+    adding or removing a row moves no other row (of equal rows, which are exchangeable, only the last), and
+    the two parts are disjoint data sets for the privacy accountant.
+    """
+    rows = np.ascontiguousarray(values, dtype="<i8")
+    _, kind = np.unique(rows, axis=0, return_inverse=True)
+    kind = kind.reshape(-1)
+    by_kind = np.argsort(kind, kind="stable")
+    ordered = kind[by_kind]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    before = np.empty(len(rows), dtype="<i8")
+    before[by_kind] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    keyed = np.concatenate([rows, before[:, None]], axis=1)
+    limit = (1 << 64) // HOLDOUT_DIVISOR
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=8, key=secret).digest() for row in keyed)
+    return np.fromiter((int.from_bytes(d, "big") < limit for d in digests), dtype=np.bool_, count=len(rows))
+
+
+def _file_name(step: str) -> str:
+    return step.replace("/", "-") + ".safetensors"

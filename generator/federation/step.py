@@ -1,0 +1,92 @@
+"""What a family's handler gets for one task: the task, the plan, the node's state and the order's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from generator.errors import TaskFormatError, TaskRefused
+from generator.federation.ledger import Release
+from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.state import ContributorState, OrderState
+from generator.federation.task import Array, Task
+from provenance.values import Address, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProgress:
+    """Where a node is inside a step, for heartbeats and progress bars."""
+
+    step: str
+    done: int
+    total: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+
+
+LocalProgressCallback: TypeAlias = Callable[[LocalProgress], None]
+SignModel: TypeAlias = Callable[[Digest, int, Digest], str]
+"""(order, shard, model digest) -> signature as 0x-hex over the model commitment."""
+
+
+def silent(_: LocalProgress) -> None:
+    """No progress wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who does the work and with what.
+
+    threads: for torch. seed: initialisation and generator noise only, None for the system's entropy;
+    privacy noise and batches never depend on it. fit_seconds: wall-clock limit of the final fit
+    (post-processing), None for none.
+    """
+
+    contributor: Address
+    threads: int = 1
+    seed: int | None = None
+    fit_seconds: float | None = None
+    sign_model: SignModel | None = None
+    progress: LocalProgressCallback = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One task in its surroundings; see the field types."""
+
+    task: Task
+    plan: TrainingPlan
+    state: ContributorState
+    order: OrderState
+    worker: Worker
+    releases: tuple[Release, ...]
+    request: str = ""
+
+    @property
+    def me(self) -> Participant:
+        """This node's entry in the plan."""
+        return self.plan.participant(self.worker.contributor)
+
+    def array(self, name: str) -> Array:
+        """An array of the task; TaskFormatError if the coordinator did not send it."""
+        found = self.task.arrays.get(name)
+        if found is None:
+            raise TaskFormatError(f"task {self.task.name} lacks the array {name!r}")
+        return found
+
+    def record(self, name: str) -> Release:
+        """Write the planned release `name` into the ledger; must come before its noise is drawn."""
+        for release in self.releases:
+            if release.name == name:
+                self.state.ledger.record(
+                    release, order=self.plan.order, delta=self.plan.delta, request=self.request
+                )
+                return release
+        raise TaskRefused("not-planned", f"the plan has no release named {name}; nothing was released")
+
+    def recorded(self) -> tuple[Release, ...]:
+        """This order's training releases so far, from the ledger."""
+        entries = self.state.ledger.entries()
+        return tuple(
+            e.release for e in entries if e.order == self.plan.order and e.release.part == "training"
+        )

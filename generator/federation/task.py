@@ -1,0 +1,206 @@
+"""What coordinator and contributor say to each other: a `Task` down, a `Result` up.
+
+Bytes: one safetensors file whose only metadata entry, `tessera`, is canonical JSON. Never a pickle: reading
+cannot run code. Both sides distrust each other, so decoding refuses unknown array types, numbers that are not
+finite, names outside the alphabet, unknown formats and anything over the size limits.
+
+Tasks are told apart by (order, node, name); the same triple never means two different pieces of work.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors.numpy import save as save_safetensors
+
+from generator.errors import TaskFormatError
+from provenance import canonical
+from provenance.canonical import JsonValue
+from provenance.errors import ProvenanceError
+from provenance.values import Address, Digest, sha256
+
+Json: TypeAlias = JsonValue
+Array: TypeAlias = NDArray[Any]
+
+MAX_BYTES = 64 << 20
+MAX_META_BYTES = 4 << 20
+MAX_ARRAYS = 4096
+TASK_FORMAT = "tessera-task/1"
+RESULT_FORMAT = "tessera-result/1"
+
+_DTYPES = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I8": np.dtype("i1"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+    "U16": np.dtype("<u2"),
+    "U32": np.dtype("<u4"),
+    "U64": np.dtype("<u8"),
+    "BOOL": np.dtype("?"),
+}
+_SENDABLE = frozenset(_DTYPES.values())
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}(/[0-9]{4,8})?")
+_ARRAY_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """The common shape of tasks and results.
+
+    order: EIP-712 digest of the order's terms. name: the step, such as "bins" or "round/0003". node: whom
+    it is for or from. meta: canonical JSON (no floats). arrays: named numpy arrays of the types in `_DTYPES`.
+    """
+
+    order: Digest
+    name: str
+    node: Address
+    meta: Mapping[str, Json] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+    @classmethod
+    def _format(cls) -> str:
+        return RESULT_FORMAT if cls is Result else TASK_FORMAT
+
+    @property
+    def key(self) -> tuple[Digest, Address, str]:
+        """The identity of the work: (order, node, name)."""
+        return self.order, self.node, self.name
+
+    def encode(self) -> bytes:
+        """The bytes that travel; the same message always gives the same bytes."""
+        _check_name(self.name)
+        head = {
+            "format": self._format(),
+            "meta": dict(self.meta),
+            "name": self.name,
+            "node": str(self.node),
+            "order": str(self.order),
+        }
+        arrays = {name: _sendable(name, array) for name, array in sorted(self.arrays.items())}
+        data = save_safetensors(arrays, metadata={"tessera": canonical.encode(head).decode()})
+        if len(data) > MAX_BYTES:
+            raise TaskFormatError(
+                f"{self.name} has {len(data)} bytes, at most {MAX_BYTES} may be sent: use fewer tables"
+            )
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes, max_bytes: int = MAX_BYTES) -> Self:
+        """Read bytes from the other side; raises TaskFormatError on anything unexpected."""
+        if len(data) > max_bytes:
+            raise TaskFormatError(
+                f"message of {len(data)} bytes, at most {max_bytes} are accepted: refuse the sender"
+            )
+        head = _read_head(data)
+        if head.keys() != {"format", "meta", "name", "node", "order"} or head["format"] != cls._format():
+            raise TaskFormatError(
+                f"expected a message of format {cls._format()}, found {head.get('format')!r}"
+            )
+        name, node, order, meta = head["name"], head["node"], head["order"], head["meta"]
+        if not (
+            isinstance(name, str)
+            and isinstance(node, str)
+            and isinstance(order, str)
+            and isinstance(meta, dict)
+        ):
+            raise TaskFormatError("message names must be text and meta an object: refuse the sender")
+        _check_name(name)
+        try:
+            return cls(Digest.parse(order), name, Address.parse(node), meta, _read_arrays(data))
+        except (ProvenanceError, ValueError) as error:
+            raise TaskFormatError(
+                f"message {name!r} has an unreadable order, node or array: {error}"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Task(_Message):
+    """Work for one contributor."""
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the encoded task: a node answers each triple for one digest only."""
+        return sha256(self.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Result(_Message):
+    """A contributor's answer to the task with the same (order, node, name)."""
+
+
+def answer(task: Task, meta: Mapping[str, Json], arrays: Mapping[str, Array] | None = None) -> Result:
+    """The result that belongs to `task`."""
+    return Result(task.order, task.name, task.node, meta, arrays or {})
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TaskFormatError(f"task name {name!r} is not of the form word or word/0003")
+
+
+def _sendable(name: str, array: Array) -> Array:
+    if not _ARRAY_NAME.fullmatch(name):
+        raise TaskFormatError(f"array name {name!r} has characters outside A-Za-z0-9_.:/-")
+    little = np.ascontiguousarray(array).reshape(np.shape(array))
+    if little.dtype not in _SENDABLE:
+        raise TaskFormatError(
+            f"array {name} has type {little.dtype}, expected one of {sorted(_DTYPES)}: convert it"
+        )
+    _require_finite(name, little)
+    return little
+
+
+def _require_finite(name: str, array: Array) -> None:
+    if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
+        raise TaskFormatError(
+            f"array {name} holds numbers that are not finite: the sender's training diverged"
+        )
+
+
+def _read_head(data: bytes) -> dict[str, Json]:
+    """The canonical metadata. safetensors itself does not return it for bytes, so the header is parsed
+    here.
+    """
+    size = int.from_bytes(data[:8], "little") if len(data) >= 8 else -1
+    if not 0 < size <= min(MAX_META_BYTES, len(data) - 8):
+        raise TaskFormatError(f"not a safetensors message: header length {size} in {len(data)} bytes")
+    try:
+        header = json.loads(data[8 : 8 + size])
+        text = header["__metadata__"]["tessera"]
+        entries = len(header["__metadata__"])
+        head = canonical.decode(text.encode())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ProvenanceError) as error:
+        raise TaskFormatError(f"message header is not canonical metadata: {error}") from error
+    if entries != 1 or not isinstance(head, dict) or len(header) - 1 > MAX_ARRAYS:
+        raise TaskFormatError(f"message needs one metadata object and at most {MAX_ARRAYS} arrays")
+    return head
+
+
+def _read_arrays(data: bytes) -> dict[str, Array]:
+    try:
+        parts: list[tuple[str, dict[str, Any]]] = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise TaskFormatError(f"message arrays cannot be read: {error}") from error
+    arrays: dict[str, Array] = {}
+    for name, part in parts:
+        dtype = _DTYPES.get(part["dtype"])
+        if dtype is None or not _ARRAY_NAME.fullmatch(name):
+            raise TaskFormatError(
+                f"array {name!r} of type {part['dtype']} is not accepted, only {sorted(_DTYPES)}"
+            )
+        raw = bytes(part["data"])
+        if part["dtype"] == "BOOL" and raw.strip(b"\x00\x01"):
+            raise TaskFormatError(f"array {name} of type BOOL holds bytes other than 0 and 1")
+        array = np.frombuffer(raw, dtype=dtype).reshape(part["shape"])
+        _require_finite(name, array)
+        arrays[name] = array
+    return arrays
