@@ -73,3 +73,19 @@ class ContentMissingError(UnavailableError):
 
 class StoreUnavailableError(UnavailableError):
     """The content store itself cannot be reached or written."""
+
+
+class DocumentError(MalformedError):
+    """A JSON document or typed message has a missing, unknown or malformed member."""
+
+
+class KeyFileError(ProvenanceError):
+    """A key file is missing, readable by others, already there, or does not hold a key."""
+
+
+class SignatureError(IntegrityError):
+    """A signature is malformed or was made by another key than the one expected."""
+
+
+class SealError(IntegrityError):
+    """A sealed file or wrapped key does not open: it changed, or the key is another's."""
