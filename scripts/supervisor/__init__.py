@@ -1,0 +1,1 @@
+"""A whole Tessera network on one machine: child processes, their keys, their logs, and their clean end."""

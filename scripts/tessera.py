@@ -1,0 +1,36 @@
+"""The `tessera` command.
+
+Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 130 interrupted.
+Expected errors are one message (what was found, what was expected, what to do); a traceback is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from scripts.commands import audits, keys, market, models, running, schemas
+from scripts.terminal import exit_status
+
+app = typer.Typer(
+    name="tessera",
+    help="A marketplace for synthetic data whose every row can be recomputed and, if false, refuted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+running.add_to(app)
+keys.add_to(app)
+market.add_to(app)
+models.add_to(app)
+schemas.add_to(app)
+audits.add_to(app)
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    raise SystemExit(exit_status(lambda: app(standalone_mode=True)))
+
+
+if __name__ == "__main__":
+    main()
