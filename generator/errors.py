@@ -47,7 +47,7 @@ class TaskRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
         self.reason = reason
 
 
-class BudgetExceeded(TaskRefused):  # noqa: N818 - an answer, not a fault
+class BudgetExceeded(TaskRefused):
     """The release would take the table over its owner's privacy cap. Raised before any row is read."""
 
     def __init__(self, reason: str) -> None:

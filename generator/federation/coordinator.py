@@ -163,12 +163,8 @@ class Coordinator:
         for task, result in zip(tasks, results, strict=True):
             if result.key != task.key:
                 raise TaskFormatError(
-                   
-                   
-                   
-                   
-                    f"asked {task.node} for {task.name},
-                    got {result.name} from {result.node} or of another order"
+                    f"asked {task.node} for {task.name}, got {result.name} from {result.node} "
+                    "or of another order"
                 )
         return results
 

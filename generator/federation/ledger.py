@@ -128,11 +128,9 @@ class PrivacyLedger:
         if total > self.cap.epsilon:
             names = ", ".join(r.name for r in new)
             raise BudgetExceeded(
-               
-               
-               
-                f"{names} would
-                take this table to epsilon {total:.4g} at delta {self.cap.delta:g}, its owner's cap is " f"{self.cap.epsilon:g} ({self.spent():.4g} are spent): raise the cap or decline the order"
+                f"{names} would take this table to epsilon {total:.4g} at delta {self.cap.delta:g}, its "
+                f"owner's cap is {self.cap.epsilon:g} ({self.spent():.4g} are spent): raise the cap or "
+                "decline the order"
             )
 
     def record(self, release: Release, *, order: Digest, delta: float, request: str = "") -> LedgerEntry:
