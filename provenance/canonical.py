@@ -1,8 +1,8 @@
 """Canonical JSON: RFC 8785 (JCS) restricted to values that every language reads alike.
 
-Rules: strings, integers of at most 2^53 - 1 in size, booleans, null, lists, objects with string keys; no floats
-(a decimal is a string); object keys sorted by UTF-16 code units; no white space; UTF-8 without lone surrogates.
-`decode` accepts a byte string only if it is the one canonical encoding of its value, so hash what you received.
+Rules: strings, integers of at most 2^53 - 1 in size, booleans, null, lists, objects with string keys; no
+floats (a decimal is a string); object keys sorted by UTF-16 code units; no white space; UTF-8 without lone
+surrogates. `decode` accepts only the one canonical encoding of a value, so hash what you received.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NoReturn, TypeAlias, Union
 
 from provenance.errors import CanonicalError
 
-JsonValue: TypeAlias = Union[str, int, bool, None, list["JsonValue"], dict[str, "JsonValue"]]  # noqa: UP007
+JsonValue: TypeAlias = Union[str, int, bool, list["JsonValue"], dict[str, "JsonValue"], None]  # noqa: UP007
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
@@ -67,7 +67,7 @@ def _checked(value: object, place: str, depth: int) -> JsonValue:
                 raise CanonicalError(f"{place}: found the key {key!r}, expected a string")
             _checked_text(key, place)
         ordered = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
-        return {str(key): _checked(item, f"{place}.{key}", depth + 1) for key, item in ordered}
+        return {str.__str__(key): _checked(item, f"{place}.{key}", depth + 1) for key, item in ordered}
     raise CanonicalError(
         f"{place}: found {type(value).__name__}, expected string, integer, boolean, null, list or object; "
         "write a decimal as a string"

@@ -37,8 +37,9 @@ class _Fixed(bytes):
     LENGTH = 0
 
     def __new__(cls, value: bytes) -> Self:
-        if not isinstance(value, bytes | bytearray | memoryview) or len(value) != cls.LENGTH:
-            found = f"{len(value)} bytes" if isinstance(value, bytes | bytearray | memoryview) else repr(value)
+        is_bytes = isinstance(value, bytes | bytearray | memoryview)
+        if not is_bytes or len(value) != cls.LENGTH:
+            found = f"{len(value)} bytes" if is_bytes else repr(value)
             raise ValueFormatError(f"{cls.__name__}: found {found:.80}, expected {cls.LENGTH} bytes")
         return super().__new__(cls, value)
 
@@ -78,8 +79,11 @@ class Address(_Fixed):
         """Reads any case, but refuses mixed case whose EIP-55 checksum is wrong (a typing error)."""
         address = cls(parse_hex(text, "Address", cls.LENGTH))
         letters = text[2:]
-        if letters not in (letters.lower(), letters.upper()) and str(address) != text:
-            raise ValueFormatError(f"Address: found {text}, expected checksum {address}; check for a typing error")
+        checksum = str(address)
+        if letters not in (letters.lower(), letters.upper()) and checksum != text:
+            raise ValueFormatError(
+                f"Address: found {text}, expected {checksum} by its checksum; check for a typo"
+            )
         return address
 
     def __str__(self) -> str:
@@ -116,7 +120,7 @@ class Cid(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        advice = "expected a CIDv1 in base32 (bafk... or bafy...) over SHA-256; convert it with `ipfs cid base32`"
+        advice = "expected a CIDv1 in base32 (bafk.. or bafy..) over SHA-256; convert with `ipfs cid base32`"
         if not isinstance(text, str) or not text.startswith("b") or not 1 < len(text) <= 80:
             raise ValueFormatError(f"CID: found {text!r:.80}, {advice}")
         try:

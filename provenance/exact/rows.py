@@ -1,0 +1,43 @@
+"""Row bytes: each value big-endian in its column's byte width, column after column, row after row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import RowRangeError
+
+
+def encode_rows(values: NDArray[np.int64], value_widths: Sequence[int]) -> bytes:
+    """Row bytes of int64[rows, C]. Raises RowRangeError if a value does not fit its width."""
+    if values.ndim != 2 or values.shape[1] != len(value_widths):
+        raise RowRangeError(f"found values of shape {values.shape}, expected (rows, {len(value_widths)})")
+    limits = np.array([256**size for size in value_widths], dtype=np.int64)
+    if values.size and ((values < 0) | (values >= limits)).any():
+        raise RowRangeError(
+            "a value does not fit its column's byte width; the values belong to another schema"
+        )
+    result = np.empty((len(values), sum(value_widths)), dtype=np.uint8)
+    place = 0
+    for column, size in enumerate(value_widths):
+        for byte in reversed(range(size)):
+            result[:, place] = values[:, column] >> (8 * byte)
+            place += 1
+    return result.tobytes()
+
+
+def decode_rows(data: bytes, value_widths: Sequence[int]) -> NDArray[np.int64]:
+    """int64[rows, C] of row bytes. Raises RowRangeError if they are not whole rows."""
+    row_width = sum(value_widths)
+    if len(data) % row_width:
+        raise RowRangeError(f"found {len(data)} bytes, expected a multiple of the row width {row_width}")
+    raw = np.frombuffer(data, dtype=np.uint8).reshape(-1, row_width)
+    values = np.zeros((len(raw), len(value_widths)), dtype=np.int64)
+    place = 0
+    for column, size in enumerate(value_widths):
+        for _ in range(size):
+            values[:, column] = (values[:, column] << 8) | raw[:, place]
+            place += 1
+    return values

@@ -1,0 +1,135 @@
+"""Samples rows of a model: a pure function of model bytes, seed, shard index and row number.
+ Batch size, threads, BLAS and float width change the speed only. Normative text: docs/spec/rows.md; the same
+rule in plain Python integers: `provenance.exact.reference`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import RowRangeError
+from provenance.exact.columns import ColumnSampler
+from provenance.exact.mlp import MlpForward
+from provenance.exact.model import MlpModel, decode_model, model_digest
+from provenance.exact.philox import WORDS_PER_BLOCK, Words, contiguous_blocks, scattered_blocks
+from provenance.exact.rows import encode_rows
+from provenance.exact.tables import load_tables
+
+ROW_NOISE_TAG = b"tessera/row-noise/1"
+DEFAULT_BATCH_ROWS = 4096
+
+
+def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, int]:
+    """The Philox key of one shard: different for every seed, shard index and model."""
+    if len(seed) != 32:
+        raise RowRangeError(f"seed: found {len(seed)} bytes, expected 32")
+    if not 0 <= shard_index < 2**32:
+        raise RowRangeError(f"shard index: found {shard_index}, expected 0 to 2^32 - 1")
+    text = ROW_NOISE_TAG + seed + shard_index.to_bytes(4, "big") + model_digest(model_bytes)
+    digest = hashlib.sha256(text).digest()
+    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
+
+
+def words_per_row(model: MlpModel) -> int:
+    """Noise words of a row: eight latent inputs a word, then one word a column."""
+    return -(-model.latent // 8) + model.codebook.columns
+
+
+class Sampler:
+    """Rows of one shard. Safe to use from several threads at once."""
+
+    def __init__(
+        self,
+        model_bytes: bytes,
+        seed: bytes,
+        shard_index: int,
+        *,
+        dtype: type[np.floating[Any]] = np.float32,
+    ) -> None:
+        """Decodes and checks the model. Raises ModelError, UnknownVersionError or RowRangeError."""
+        self.model = decode_model(model_bytes)
+        self.key = noise_key(model_bytes, seed, shard_index)
+        self._words = words_per_row(self.model)
+        self._blocks = -(-self._words // WORDS_PER_BLOCK)
+        self._normal = load_tables().normal
+        self._forward = MlpForward(self.model, dtype)
+        self._columns = ColumnSampler(self.model.codebook)
+
+    @property
+    def row_width(self) -> int:
+        """Bytes of a row."""
+        return self.model.codebook.row_width
+
+    def values(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
+    ) -> NDArray[np.int64]:
+        """int64[rows, C] of rows first_row .. first_row + rows - 1: schema indices, see
+        `codec.decode_values`."""
+        self._check_range(first_row, rows, batch_rows, threads)
+        result = np.empty((rows, self.model.codebook.columns), dtype=np.int64)
+
+        def fill(start: int) -> None:
+            count = min(batch_rows, rows - start)
+            result[start : start + count] = self._batch(first_row + start, count)
+
+        starts = range(0, rows, batch_rows)
+        if threads == 1:
+            for start in starts:
+                fill(start)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(fill, starts):
+                    pass
+        return result
+
+    def row_bytes(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
+    ) -> bytes:
+        """The same rows as bytes: rows * row_width of them."""
+        values = self.values(first_row, rows, batch_rows, threads=threads)
+        return encode_rows(values, self.model.codebook.value_widths)
+
+    def batches(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS
+    ) -> Iterator[NDArray[np.int64]]:
+        """The same rows a batch at a time, for tables that do not fit memory."""
+        self._check_range(first_row, rows, batch_rows, 1)
+        for start in range(0, rows, batch_rows):
+            yield self._batch(first_row + start, min(batch_rows, rows - start))
+
+    def values_at(self, row_numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """int64[n, C] of any row numbers uint64[n], in the order given."""
+        numbers = row_numbers.astype(np.uint64)
+        if len(numbers) == 0:
+            return np.empty((0, self.model.codebook.columns), dtype=np.int64)
+        self._check_range(int(numbers.max()), 1, 1, 1)
+        blocks = numbers[:, None] * np.uint64(self._blocks) + np.arange(self._blocks, dtype=np.uint64)
+        return self._from_words(scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1))
+
+    def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:
+        words = contiguous_blocks(self.key, first_row * self._blocks, rows * self._blocks)
+        return self._from_words(words.reshape(rows, -1))
+
+    def _from_words(self, words: Words) -> NDArray[np.int64]:
+        latent_words = self._words - self.model.codebook.columns
+        little_endian = np.ascontiguousarray(words[:, :latent_words], dtype="<u8")
+        latent_bytes = little_endian.view(np.uint8)[:, : self.model.latent]
+        latent = self._normal[np.ascontiguousarray(latent_bytes.T)]
+        column_words = np.ascontiguousarray(words[:, latent_words : self._words].T)
+        return self._columns.values(self._forward.logits(latent), column_words)
+
+    def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
+        if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:
+            raise RowRangeError(
+                f"rows: found {rows} from row {first_row}, expected row numbers from 0 to {2**64 // self._blocks - 1}"
+            )
+        if batch_rows < 1 or threads < 1:
+            raise RowRangeError(
+                f"found batch_rows {batch_rows} and threads {threads}, expected at least 1 of each"
+            )
