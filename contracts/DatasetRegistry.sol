@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
+import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
+import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
+import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
+import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {DatasetTree} from "./types/DatasetTree.sol";
+import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
+import {SignedMessages} from "./types/SignedMessages.sol";
+import {TesseraDomain} from "./types/TesseraDomain.sol";
+
+/// @notice Described in {IDatasetRegistry}.
+contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
+    using OrderTermsHash for OrderTerms;
+
+    struct Dataset {
+        bytes32 order;
+        bytes32 manifestDigest;
+        bytes32 recordDigest;
+        bytes32 datasetRoot;
+        uint64 publishedAt;
+        uint64 rows;
+        uint16 depth;
+        uint16 specVersion;
+        Status status;
+    }
+
+    /// @dev What publication derives from a record, carried between its steps.
+    struct Derived {
+        bytes32 order;
+        bytes32 seed;
+        bytes32 datasetRoot;
+        bytes32 sharesDigest;
+        uint64 epsilonMicro;
+        uint64 deltaE12;
+        uint16 depth;
+        bytes32[] shardDigests;
+    }
+
+    uint256 private constant _WHOLE_BPS = 10_000;
+    uint256 private constant _WHOLE_MICRO = 1_000_000;
+
+    IOrderEscrow public immutable escrow;
+    IModelCommitment public immutable commitment;
+
+    /// @notice Data sets published so far; the newest id.
+    uint256 public count;
+    mapping(uint256 id => Dataset dataset) private _datasets;
+
+    constructor(
+        IOrderEscrow escrow_,
+        IModelCommitment commitment_
+    ) TesseraDomain(address(escrow_)) ERC721("Tessera Data Set", "TESS") {
+        escrow = escrow_;
+        commitment = commitment_;
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function publish(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        DatasetRecord calldata record
+    ) external returns (uint256 id) {
+        Derived memory derived;
+        derived.order = _digest(terms.hash());
+        _checkOrder(derived.order, terms, participants);
+        _checkShape(participants.length, record);
+        derived.seed = _checkModels(derived.order, record.shards);
+        _checkShards(derived, terms, participants, record.shards);
+        derived.sharesDigest = keccak256(abi.encode(record.sharesBps));
+        _checkEvaluations(derived, terms.minScoreMicro, participants, record.evaluations);
+        derived.depth = _depth(record.parents);
+
+        id = ++count;
+        _store(id, derived, terms.rows, record);
+        // Not _safeMint: a buyer that is a contract without a receiver hook would block its own delivery.
+        _mint(terms.buyer, id);
+        _log(id, derived, terms.rows, participants, record);
+
+        escrow.markPublished(derived.order, derived.sharesDigest);
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function datasetOf(
+        uint256 id
+    )
+        external
+        view
+        returns (
+            bytes32 order,
+            bytes32 manifestDigest,
+            bytes32 recordDigest,
+            bytes32 datasetRoot,
+            uint64 publishedAt,
+            uint64 rows,
+            uint16 depth,
+            uint16 specVersion,
+            Status status
+        )
+    {
+        Dataset storage stored = _datasets[id];
+        return (
+            stored.order,
+            stored.manifestDigest,
+            stored.recordDigest,
+            stored.datasetRoot,
+            stored.publishedAt,
+            stored.rows,
+            stored.depth,
+            stored.specVersion,
+            stored.status
+        );
+    }
+
+    function _store(uint256 id, Derived memory derived, uint64 rows, DatasetRecord calldata record) private {
+        _datasets[id] = Dataset({
+            order: derived.order,
+            manifestDigest: record.manifestDigest,
+            recordDigest: keccak256(
+                abi.encode(
+                    derived.order,
+                    derived.seed,
+                    derived.datasetRoot,
+                    record.manifestDigest,
+                    record.scoreDigest,
+                    record.specVersion,
+                    record.realFractionMicro,
+                    record.parents,
+                    record.sharesBps,
+                    derived.shardDigests
+                )
+            ),
+            datasetRoot: derived.datasetRoot,
+            publishedAt: uint64(block.timestamp),
+            rows: rows,
+            depth: derived.depth,
+            specVersion: record.specVersion,
+            status: Status.Valid
+        });
+    }
+
+    function _log(
+        uint256 id,
+        Derived memory derived,
+        uint64 rows,
+        Participant[] calldata participants,
+        DatasetRecord calldata record
+    ) private {
+        emit DatasetPublished(
+            id,
+            derived.order,
+            record.manifestDigest,
+            derived.datasetRoot,
+            derived.seed,
+            record.scoreDigest,
+            rows,
+            derived.epsilonMicro,
+            derived.deltaE12,
+            derived.depth,
+            record.specVersion,
+            record.realFractionMicro,
+            record.parents,
+            record.sharesBps
+        );
+        for (uint256 i = 0; i < participants.length; ++i) {
+            address contributor = participants[i].contributor;
+            ShardRecord calldata shard = record.shards[i];
+            emit ShardRecorded(
+                id,
+                uint32(i),
+                contributor,
+                shard.modelDigest,
+                shard.shardRoot,
+                participants[i].rows,
+                shard.epsilonMicro,
+                shard.deltaE12,
+                shard.contentDigest,
+                shard.receipt
+            );
+            EvaluationRecord calldata evaluation = record.evaluations[i];
+            emit EvaluationRecorded(id, contributor, evaluation.scoreMicro, evaluation.signature);
+        }
+    }
+
+    function _checkOrder(
+        bytes32 order,
+        OrderTerms calldata terms,
+        Participant[] calldata participants
+    ) private view {
+        if (msg.sender != terms.broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
+        if (block.timestamp > terms.deliverBy) revert DatasetRegistry_TooLate(order, terms.deliverBy);
+        (IOrderEscrow.State state, , bytes32 participantsDigest, , ) = escrow.orderOf(order);
+        if (state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
+        if (keccak256(abi.encode(participants)) != participantsDigest) {
+            revert DatasetRegistry_WrongParticipants(order);
+        }
+    }
+
+    function _checkModels(bytes32 order, ShardRecord[] calldata shards) private view returns (bytes32 seed) {
+        bytes32 modelsDigest;
+        (modelsDigest, , , , seed) = commitment.commitmentOf(order);
+        if (seed == 0) revert DatasetRegistry_SeedNotDrawn(order);
+
+        bytes32[] memory modelDigests = new bytes32[](shards.length);
+        for (uint256 i = 0; i < shards.length; ++i) {
+            modelDigests[i] = shards[i].modelDigest;
+        }
+        if (keccak256(abi.encodePacked(modelDigests)) != modelsDigest) revert DatasetRegistry_WrongModels(order);
+    }
+
+    /// @dev Receipts and privacy of every shard; fills the root, the digests and the epsilon of the data set.
+    function _checkShards(
+        Derived memory derived,
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        ShardRecord[] calldata shards
+    ) private view {
+        uint256 length = shards.length;
+        bytes32[] memory roots = new bytes32[](length);
+        derived.shardDigests = new bytes32[](length);
+        bool allPrivate = true;
+        for (uint256 i = 0; i < length; ++i) {
+            ShardRecord calldata shard = shards[i];
+            address contributor = participants[i].contributor;
+            _checkPrivacy(terms, i, shard);
+            bytes32 structHash = _hashReceipt(derived, i, participants[i].rows, shard);
+            if (!_isSignedBy(contributor, structHash, shard.receipt)) {
+                revert DatasetRegistry_InvalidReceipt(i, contributor);
+            }
+            roots[i] = shard.shardRoot;
+            derived.shardDigests[i] = keccak256(abi.encode(contributor, structHash));
+            if (shard.epsilonMicro == 0) allPrivate = false;
+            if (shard.epsilonMicro > derived.epsilonMicro) derived.epsilonMicro = shard.epsilonMicro;
+            if (shard.deltaE12 > derived.deltaE12) derived.deltaE12 = shard.deltaE12;
+        }
+        if (!allPrivate) (derived.epsilonMicro, derived.deltaE12) = (0, 0);
+        derived.datasetRoot = DatasetTree.root(roots);
+    }
+
+    function _checkEvaluations(
+        Derived memory derived,
+        uint256 minScoreMicro,
+        Participant[] calldata participants,
+        EvaluationRecord[] calldata evaluations
+    ) private view {
+        uint256 length = evaluations.length;
+        uint256[] memory scores = new uint256[](length);
+        for (uint256 i = 0; i < length; ++i) {
+            EvaluationRecord calldata evaluation = evaluations[i];
+            address contributor = participants[i].contributor;
+            bytes32 structHash = SignedMessages.evaluation(
+                derived.order,
+                derived.datasetRoot,
+                evaluation.scoreMicro,
+                derived.sharesDigest
+            );
+            if (!_isSignedBy(contributor, structHash, evaluation.signature)) {
+                revert DatasetRegistry_InvalidEvaluation(i, contributor);
+            }
+            scores[i] = evaluation.scoreMicro;
+        }
+        uint256 median = Arrays.sort(scores)[(length - 1) / 2];
+        if (median < minScoreMicro) revert DatasetRegistry_ScoreTooLow(median, minScoreMicro);
+    }
+
+    function _depth(uint256[] calldata parents) private view returns (uint16 depth) {
+        uint256 previous = 0;
+        for (uint256 i = 0; i < parents.length; ++i) {
+            uint256 parent = parents[i];
+            if (_datasets[parent].status != Status.Valid) revert DatasetRegistry_UnknownParent(parent);
+            if (parent <= previous) revert DatasetRegistry_ParentsNotAscending(parent, previous);
+            previous = parent;
+            uint16 next = _datasets[parent].depth + 1;
+            if (next > depth) depth = next;
+        }
+    }
+
+    function _checkShape(uint256 participants, DatasetRecord calldata record) private pure {
+        if (
+            record.shards.length != participants ||
+            record.evaluations.length != participants ||
+            record.sharesBps.length != participants
+        ) {
+            revert DatasetRegistry_LengthMismatch(
+                participants,
+                record.shards.length,
+                record.evaluations.length,
+                record.sharesBps.length
+            );
+        }
+        uint256 sum = 0;
+        for (uint256 i = 0; i < participants; ++i) {
+            sum += record.sharesBps[i];
+        }
+        if (sum != _WHOLE_BPS) revert DatasetRegistry_SharesMismatch(sum, _WHOLE_BPS);
+        if (record.specVersion == 0) revert DatasetRegistry_UnknownVersion(record.specVersion);
+        if (record.realFractionMicro > _WHOLE_MICRO) {
+            revert DatasetRegistry_FractionOutOfRange(record.realFractionMicro, _WHOLE_MICRO);
+        }
+    }
+
+    function _checkPrivacy(OrderTerms calldata terms, uint256 index, ShardRecord calldata shard) private pure {
+        if (terms.epsilonMicro == 0) return;
+        if (
+            shard.epsilonMicro == 0 || shard.epsilonMicro > terms.epsilonMicro || shard.deltaE12 > terms.deltaE12
+        ) {
+            revert DatasetRegistry_PrivacyOutsideTerms(index, shard.epsilonMicro, shard.deltaE12);
+        }
+    }
+
+    function _hashReceipt(
+        Derived memory derived,
+        uint256 index,
+        uint64 rows,
+        ShardRecord calldata shard
+    ) private pure returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(
+                    SignedMessages.SHARD_RECEIPT_TYPEHASH,
+                    derived.order,
+                    uint32(index),
+                    shard.modelDigest,
+                    derived.seed,
+                    rows,
+                    shard.shardRoot,
+                    shard.epsilonMicro,
+                    shard.deltaE12,
+                    shard.contentDigest
+                )
+            );
+    }
+}

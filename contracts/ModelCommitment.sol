@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
+import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {Participant} from "./types/OrderTerms.sol";
+import {SignedMessages} from "./types/SignedMessages.sol";
+import {TesseraDomain} from "./types/TesseraDomain.sol";
+
+/// @notice Described in {IModelCommitment}.
+contract ModelCommitment is IModelCommitment, TesseraDomain {
+    struct Commitment {
+        bytes32 modelsDigest;
+        uint64 commitBlock;
+        uint64 targetBlock;
+        uint32 draws;
+        bytes32 seed;
+    }
+
+    /// @dev The chain answers for the hashes of this many blocks before the current one.
+    uint256 private constant _BLOCKHASH_WINDOW = 256;
+
+    IOrderEscrow public immutable escrow;
+    /// @notice Blocks between a commit and the block that decides its seed.
+    uint64 public immutable seedDelayBlocks;
+
+    mapping(bytes32 order => Commitment commitment) private _commitments;
+
+    constructor(IOrderEscrow escrow_, uint64 seedDelayBlocks_) TesseraDomain(address(escrow_)) {
+        if (seedDelayBlocks_ == 0 || seedDelayBlocks_ > _BLOCKHASH_WINDOW) {
+            revert ModelCommitment_DelayOutOfRange(seedDelayBlocks_, 1, _BLOCKHASH_WINDOW);
+        }
+        escrow = escrow_;
+        seedDelayBlocks = seedDelayBlocks_;
+    }
+
+    /// @inheritdoc IModelCommitment
+    function commit(
+        bytes32 order,
+        Participant[] calldata participants,
+        bytes32[] calldata modelDigests,
+        bytes[] calldata signatures
+    ) external {
+        _checkOrder(order, participants);
+        Commitment storage stored = _commitments[order];
+        if (stored.commitBlock != 0) revert ModelCommitment_AlreadyCommitted(order);
+        _checkSignatures(order, participants, modelDigests, signatures);
+
+        uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
+        stored.modelsDigest = keccak256(abi.encodePacked(modelDigests));
+        stored.commitBlock = uint64(block.number);
+        stored.targetBlock = targetBlock;
+        stored.draws = 1;
+        emit ModelsCommitted(order, modelDigests, signatures, targetBlock);
+    }
+
+    /// @inheritdoc IModelCommitment
+    function drawSeed(bytes32 order) external returns (bytes32 seed) {
+        Commitment storage stored = _requireUndrawn(order);
+        uint64 targetBlock = stored.targetBlock;
+        if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
+        if (_isMissed(targetBlock)) revert ModelCommitment_DrawMissed(order, targetBlock);
+
+        seed = keccak256(abi.encode(order, stored.modelsDigest, blockhash(targetBlock)));
+        stored.seed = seed;
+        emit SeedDrawn(order, seed, targetBlock, stored.draws);
+    }
+
+    /// @inheritdoc IModelCommitment
+    function redraw(bytes32 order) external {
+        Commitment storage stored = _requireUndrawn(order);
+        if (!_isMissed(stored.targetBlock)) revert ModelCommitment_NotMissed(order, stored.targetBlock);
+
+        uint32 draws = stored.draws + 1;
+        stored.draws = draws;
+        stored.targetBlock = uint64(block.number) + seedDelayBlocks;
+        emit SeedMissed(order, draws);
+
+        escrow.cutBond(order);
+    }
+
+    /// @inheritdoc IModelCommitment
+    function commitmentOf(
+        bytes32 order
+    )
+        external
+        view
+        returns (bytes32 modelsDigest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed)
+    {
+        Commitment storage stored = _commitments[order];
+        return (stored.modelsDigest, stored.commitBlock, stored.targetBlock, stored.draws, stored.seed);
+    }
+
+    function _checkOrder(bytes32 order, Participant[] calldata participants) private view {
+        (IOrderEscrow.State state, , bytes32 participantsDigest, , ) = escrow.orderOf(order);
+        if (state != IOrderEscrow.State.Matched) revert ModelCommitment_NotMatched(order);
+        if (keccak256(abi.encode(participants)) != participantsDigest) {
+            revert ModelCommitment_WrongParticipants(order);
+        }
+    }
+
+    function _checkSignatures(
+        bytes32 order,
+        Participant[] calldata participants,
+        bytes32[] calldata modelDigests,
+        bytes[] calldata signatures
+    ) private view {
+        uint256 count = participants.length;
+        if (modelDigests.length != count || signatures.length != count) {
+            revert ModelCommitment_LengthMismatch(count, modelDigests.length, signatures.length);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            bytes32 structHash = SignedMessages.modelCommitment(order, uint32(i), modelDigests[i]);
+            if (!_isSignedBy(participants[i].contributor, structHash, signatures[i])) {
+                revert ModelCommitment_InvalidSignature(i, participants[i].contributor);
+            }
+        }
+    }
+
+    function _requireUndrawn(bytes32 order) private view returns (Commitment storage stored) {
+        stored = _commitments[order];
+        if (stored.commitBlock == 0) revert ModelCommitment_NotCommitted(order);
+        if (stored.seed != 0) revert ModelCommitment_AlreadyDrawn(order);
+    }
+
+    function _isMissed(uint256 targetBlock) private view returns (bool) {
+        return block.number > targetBlock + _BLOCKHASH_WINDOW;
+    }
+}

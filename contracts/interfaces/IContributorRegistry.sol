@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Contributors and their stake
+/// @notice A contributor's stake is free, reserved for an open order, or unbonding on its way out.
+/// @dev Privileges:
+/// - a contributor alone moves its own stake in and out;
+/// - the order escrow may reserve free stake for an order and give it back; it can send stake nowhere.
+/// There is no owner. A proven fraud will be the only thing that takes stake; no function here does yet.
+interface IContributorRegistry {
+    /// @notice `contributor` registered, or replaced its metadata.
+    event ContributorRegistered(address indexed contributor, bytes32 metadataDigest);
+    event StakeDeposited(address indexed contributor, uint256 amount);
+    /// @notice `amount` wei in all leave the stake; they can be withdrawn from chain time `availableAt` on.
+    event WithdrawalRequested(address indexed contributor, uint256 amount, uint64 availableAt);
+    event StakeWithdrawn(address indexed contributor, uint256 amount);
+    event StakeReserved(bytes32 indexed order, address indexed contributor, uint256 amount);
+    event StakeReleased(bytes32 indexed order, address indexed contributor, uint256 amount);
+
+    /// @notice Only the order escrow may reserve and release.
+    error ContributorRegistry_Unauthorized(address caller);
+    error ContributorRegistry_NotRegistered(address contributor);
+    error ContributorRegistry_ZeroAmount();
+    error ContributorRegistry_AmountTooLarge(uint256 amount, uint256 maximum);
+    /// @notice More was asked than is free.
+    error ContributorRegistry_InsufficientStake(address contributor, uint256 free, uint256 needed);
+    error ContributorRegistry_NothingToWithdraw(address contributor);
+    error ContributorRegistry_StillUnbonding(address contributor, uint64 availableAt);
+    error ContributorRegistry_AlreadyReserved(bytes32 order, address contributor);
+
+    /// @notice Registers the caller, or replaces its metadata.
+    /// @param metadataDigest SHA-256 of the contributor's metadata document.
+    function register(bytes32 metadataDigest) external;
+
+    /// @notice Adds to the caller's free stake; needs an allowance.
+    function deposit(uint256 amount) external;
+
+    /// @notice Starts the unbonding of free stake. A second request adds to the first and starts its delay again.
+    function requestWithdrawal(uint256 amount) external;
+
+    /// @notice Sends the caller's unbonded stake to the caller.
+    function withdraw() external;
+
+    /// @notice Sets free stake of a registered contributor aside. Order escrow only, once per order and contributor.
+    function reserve(bytes32 order, address contributor, uint256 amount) external;
+
+    /// @notice Frees what was reserved for the order. Order escrow only.
+    function release(bytes32 order, address contributor) external;
+
+    /// @return free in token wei.
+    /// @return reserved in token wei, over all open orders.
+    /// @return unbonding in token wei.
+    /// @return unbondingAt chain time from which `unbonding` can be withdrawn.
+    /// @return registered whether the address ever registered.
+    function stakeOf(
+        address contributor
+    )
+        external
+        view
+        returns (uint256 free, uint256 reserved, uint256 unbonding, uint64 unbondingAt, bool registered);
+
+    /// @return Token wei reserved for one order.
+    function reservedFor(bytes32 order, address contributor) external view returns (uint256);
+
+    /// @return SHA-256 of the contributor's metadata document; zero when never registered.
+    function metadataOf(address contributor) external view returns (bytes32);
+}

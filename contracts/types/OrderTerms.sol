@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice What the buyer signs: everything an order may ever cost, take or deliver.
+/// @dev The EIP-712 digest of this struct is the order's id. Fields are in the order of the type string.
+struct OrderTerms {
+    /// Pays, signs the terms, receives the data-set token.
+    address buyer;
+    /// Matches, publishes, posts the bond, earns the fee.
+    address broker;
+    /// SHA-256 of the canonical collection document (schema, family, settings).
+    bytes32 collection;
+    /// SHA-256 of the canonical request document (conditions, purpose).
+    bytes32 request;
+    /// X25519 key the shards' keys are wrapped to; zero orders an open data set.
+    bytes32 deliveryKey;
+    /// Synthetic rows in all.
+    uint64 rows;
+    /// Ceiling of epsilon in 1e-6; zero asks for no privacy.
+    uint64 epsilonMicro;
+    /// Ceiling of delta in 1e-12.
+    uint64 deltaE12;
+    /// Least median evaluation score, in 1e-6.
+    uint32 minScoreMicro;
+    uint8 minContributors;
+    uint8 maxContributors;
+    /// Broker's part of the price, in 1e-4.
+    uint16 brokerFeeBps;
+    /// Last chain time (seconds) of a match.
+    uint64 matchBy;
+    /// Last chain time (seconds) of a publication.
+    uint64 deliverBy;
+    /// Chain time between publication and settlement.
+    uint32 challengeSeconds;
+    /// Whole amount escrowed, in token wei.
+    uint256 price;
+    /// Reserved of each contributor's stake, in token wei.
+    uint256 stake;
+    /// Posted by the broker at the match, in token wei.
+    uint256 bond;
+    /// Makes otherwise equal orders different.
+    bytes32 salt;
+}
+
+/// @notice One contributor of a matched order. Its index in the list is its shard's index.
+struct Participant {
+    address contributor;
+    /// Rows of its shard.
+    uint64 rows;
+}
+
+/// @notice EIP-712 hashing of order terms.
+library OrderTermsHash {
+    bytes32 internal constant TYPEHASH = keccak256(
+        "OrderTerms(address buyer,address broker,bytes32 collection,bytes32 request,bytes32 deliveryKey,"
+        "uint64 rows,uint64 epsilonMicro,uint64 deltaE12,uint32 minScoreMicro,uint8 minContributors,"
+        "uint8 maxContributors,uint16 brokerFeeBps,uint64 matchBy,uint64 deliverBy,uint32 challengeSeconds,"
+        "uint256 price,uint256 stake,uint256 bond,bytes32 salt)"
+    );
+
+    /// @return EIP-712 struct hash. Every member is one static word, so ABI encoding is EIP-712 encoding.
+    function hash(OrderTerms calldata terms) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TYPEHASH, terms));
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice EIP-712 struct hashes of what contributors sign. All share the domain of {TesseraDomain}.
+library SignedMessages {
+    bytes32 internal constant ACCEPTANCE_TYPEHASH = keccak256(
+        "Acceptance(bytes32 order,address contributor,uint64 maxRows)"
+    );
+
+    bytes32 internal constant MODEL_COMMITMENT_TYPEHASH = keccak256(
+        "ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest)"
+    );
+
+    bytes32 internal constant SHARD_RECEIPT_TYPEHASH = keccak256(
+        "ShardReceipt(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 seed,uint64 rows,"
+        "bytes32 shardRoot,uint64 epsilonMicro,uint64 deltaE12,bytes32 contentDigest)"
+    );
+
+    bytes32 internal constant EVALUATION_TYPEHASH = keccak256(
+        "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest)"
+    );
+
+    /// @dev A contributor offers up to `maxRows` rows to an order.
+    function acceptance(bytes32 order, address contributor, uint64 maxRows) internal pure returns (bytes32) {
+        return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, order, contributor, maxRows));
+    }
+
+    /// @dev A contributor fixes the model of its shard before the seed exists.
+    function modelCommitment(bytes32 order, uint32 shard, bytes32 modelDigest) internal pure returns (bytes32) {
+        return keccak256(abi.encode(MODEL_COMMITMENT_TYPEHASH, order, shard, modelDigest));
+    }
+
+    /// @dev A contributor vouches for a score of the pooled data set and for the division of the price.
+    function evaluation(
+        bytes32 order,
+        bytes32 datasetRoot,
+        uint32 scoreMicro,
+        bytes32 sharesDigest
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(EVALUATION_TYPEHASH, order, datasetRoot, scoreMicro, sharesDigest));
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+/// @notice The one EIP-712 domain of Tessera: name "Tessera", version "1", verified by the order escrow.
+/// @dev OpenZeppelin's EIP712 binds a contract to its own address; here three contracts check signatures made for
+/// one of them, so that a signer shows its wallet a single domain.
+abstract contract TesseraDomain {
+    bytes32 private constant DOMAIN_TYPEHASH = keccak256(
+        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+    );
+
+    address private immutable _verifyingContract;
+    uint256 private immutable _cachedChainId;
+    bytes32 private immutable _cachedSeparator;
+
+    constructor(address verifyingContract) {
+        _verifyingContract = verifyingContract;
+        _cachedChainId = block.chainid;
+        _cachedSeparator = _buildSeparator(verifyingContract);
+    }
+
+    /// @return Domain separator; computed anew after a chain split, so that a signature counts on one chain only.
+    function _domainSeparator() internal view returns (bytes32) {
+        return block.chainid == _cachedChainId ? _cachedSeparator : _buildSeparator(_verifyingContract);
+    }
+
+    /// @return EIP-712 digest of a struct hash under the domain.
+    function _digest(bytes32 structHash) internal view returns (bytes32) {
+        return MessageHashUtils.toTypedDataHash(_domainSeparator(), structHash);
+    }
+
+    /// @return Whether `signer`, a key or an ERC-1271 contract, signed the message.
+    function _isSignedBy(
+        address signer,
+        bytes32 structHash,
+        bytes calldata signature
+    ) internal view returns (bool) {
+        return SignatureChecker.isValidSignatureNowCalldata(signer, _digest(structHash), signature);
+    }
+
+    function _buildSeparator(address verifyingContract) private view returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(DOMAIN_TYPEHASH, keccak256("Tessera"), keccak256("1"), block.chainid, verifyingContract)
+            );
+    }
+}
