@@ -52,7 +52,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}(/[0-9]{4,8})?")
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Message:
     """The common shape of tasks and results.
 
@@ -122,7 +122,7 @@ class _Message:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Task(_Message):
     """Work for one contributor."""
 
@@ -132,7 +132,7 @@ class Task(_Message):
         return sha256(self.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Result(_Message):
     """A contributor's answer to the task with the same (order, node, name)."""
 
