@@ -1,0 +1,123 @@
+"""Fitting a generator to released tables. Post-processing: it reads no private row and spends no privacy.
+
+Adam with a cosine learning rate on the unbiased marginal loss; the result is the running average of the weights.
+`seed` fixes initialisation and latent batches. The number of steps is fixed before the first one; a deadline can only
+cut it short, and then the learning rate follows the time that is left, so that a short fit still anneals.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from generator.learning.errors import LearningError
+from generator.learning.marginal_loss import MarginalLoss, one_way_marginals
+from generator.learning.nets import MarginalNet, NetSettings
+from generator.marginals.target import MarginalTarget
+from provenance.exact.codebook import Codebook
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight average."""
+
+    net: NetSettings = NetSettings()
+    steps: int = 800
+    batch: int = 256
+    learning_rate: float = 5e-3
+    average: float = 0.98
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2 or not self.learning_rate > 0 or not 0 <= self.average < 1:
+            raise LearningError(f"{self}: expected steps >= 1, batch >= 2, a positive rate, 0 <= average < 1")
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """Where a fit is: steps done, steps in all, the (noisy, unbiased) loss."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+class MarginalFitter:
+    """One generator, its optimiser and its running average; `step` is one update."""
+
+    def __init__(self, net: MarginalNet, target: MarginalTarget, settings: FitSettings, seed: int) -> None:
+        self.net = net
+        self.settings = settings
+        self.loss = MarginalLoss(target)
+        self.random = torch.Generator().manual_seed(seed)
+        self._optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+        self._average = [torch.zeros_like(parameter) for parameter in net.parameters()]
+        self._weight = 0.0
+
+    def step(self, progress: float, extra: Callable[[torch.Tensor], torch.Tensor] | None = None) -> float:
+        """One step at `progress` in [0, 1); `extra` maps logits of both halves [2B, D] to one more loss term."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        logits = self.net(self.net.draw_latent(2 * self.settings.batch, self.random))
+        first, second = self.net.probabilities(logits).chunk(2)
+        loss, surrogate = self.loss(first, second)
+        if not math.isfinite(loss):
+            raise LearningError("the marginal loss is not finite; lower the learning rate")
+        if extra is not None:
+            surrogate = surrogate + extra(logits)
+        self._optimiser.zero_grad()
+        surrogate.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._update_average()
+        return loss
+
+    def averaged(self) -> MarginalNet:
+        """The net itself, its weights replaced by their running average."""
+        with torch.no_grad():
+            for parameter, average in zip(self.net.parameters(), self._average, strict=True):
+                parameter.copy_(average / self._weight if self._weight else parameter)
+        return self.net
+
+    def _update_average(self) -> None:
+        decay = self.settings.average
+        self._weight = decay * self._weight + (1 - decay)
+        with torch.no_grad():
+            for average, parameter in zip(self._average, self.net.parameters(), strict=True):
+                average.mul_(decay).add_(parameter, alpha=1 - decay)
+
+
+def new_net(codebook: Codebook, target: MarginalTarget, settings: NetSettings, seed: int) -> MarginalNet:
+    """A net for the codebook's codes whose one-way marginals start at the target's."""
+    if tuple(codebook.code_counts) != target.workload.code_counts:
+        raise LearningError("target and codebook have different codes; build the workload from this codebook")
+    net = MarginalNet(codebook.code_counts, settings, torch.Generator().manual_seed(seed))
+    net.set_output_bias(one_way_marginals(target))
+    return net
+
+
+def fit_marginals(
+    codebook: Codebook,
+    target: MarginalTarget,
+    settings: FitSettings,
+    *,
+    seed: int,
+    deadline: float | None = None,
+    progress: Callable[[FitProgress], None] | None = None,
+) -> MarginalNet:
+    """Fit a new net to `target`. `deadline` is a time.monotonic() value; at least one step is always made."""
+    fitter = MarginalFitter(new_net(codebook, target, settings.net, seed), target, settings, seed + 1)
+    started = time.monotonic()
+    for step in range(settings.steps):
+        fraction = step / settings.steps
+        if deadline is not None:
+            now = time.monotonic()
+            if step and now >= deadline:
+                break
+            fraction = max(fraction, (now - started) / max(deadline - started, 1e-9))
+        loss = fitter.step(fraction)
+        if progress is not None and (step % 25 == 0 or step + 1 == settings.steps):
+            progress(FitProgress(step + 1, settings.steps, loss))
+    return fitter.averaged()

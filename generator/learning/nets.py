@@ -1,0 +1,83 @@
+"""The generator network: latent bytes -> two hidden ReLU layers -> one softmax a column.
+
+The latent inputs are exactly those of the integer generator: (NORMAL[byte] - 64) / 21 for uniform bytes, so that
+training sees the distribution that sampling will use. Columns are independent given the latent vector; how they
+depend on each other is in how the latent vector moves all softmaxes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from generator.learning.errors import LearningError
+from provenance.exact.tables import load_tables
+
+LATENT_CENTRE = 64
+LATENT_SCALE = 21
+
+
+@dataclass(frozen=True, slots=True)
+class NetSettings:
+    """Width of the latent vector and of each hidden layer. 64-128-128 stays below 80 kB for 400 codes."""
+
+    latent: int = 64
+    hidden: tuple[int, ...] = (128, 128)
+
+    def __post_init__(self) -> None:
+        if self.latent < 1 or not 1 <= len(self.hidden) <= 4 or min(self.hidden) < 1:
+            raise LearningError(f"{self}: expected one to four hidden layers and positive widths")
+
+
+class MarginalNet(nn.Module):
+    """`forward(latent float32[B, Z]) -> logits float32[B, D]`, D the codes of all columns together."""
+
+    def __init__(self, code_counts: Sequence[int], settings: NetSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.code_counts = tuple(int(count) for count in code_counts)
+        self.settings = settings
+        widths = [settings.latent, *settings.hidden, sum(self.code_counts)]
+        self.layers = nn.ModuleList(
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)
+        )
+        with torch.no_grad():
+            for layer in self.linears:
+                std = (2.0 / layer.in_features) ** 0.5
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
+                layer.bias.zero_()
+            self.linears[-1].weight.mul_(0.5)
+        latents = (load_tables().normal.astype(np.float32) - LATENT_CENTRE) / LATENT_SCALE
+        self.register_buffer("_latents", torch.from_numpy(latents), persistent=False)
+
+    @property
+    def linears(self) -> list[nn.Linear]:
+        """The layers, typed."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def forward(self, latent: Tensor) -> Tensor:
+        layers = self.linears
+        for layer in layers[:-1]:
+            latent = torch.relu(layer(latent))
+        output: Tensor = layers[-1](latent)
+        return output
+
+    def draw_latent(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Latent vectors float32[rows, Z] as the integer generator draws them."""
+        index = torch.randint(0, 256, (rows, self.settings.latent), generator=generator)
+        table: Tensor = self.get_buffer("_latents")
+        return table[index]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Softmax within each column: float32[B, D]."""
+        return torch.cat([part.softmax(dim=1) for part in logits.split(list(self.code_counts), dim=1)], dim=1)
+
+    def set_output_bias(self, one_way: NDArray[np.float64]) -> None:
+        """Start from the one-way marginals float64[D]: the net then only has to learn dependence."""
+        with torch.no_grad():
+            floor = np.log(np.clip(one_way, 1e-4, None))
+            self.linears[-1].bias.copy_(torch.from_numpy(floor.astype(np.float32)))

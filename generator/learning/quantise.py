@@ -1,0 +1,128 @@
+"""From a float net to the bytes of the exact integer generator.
+
+Each hidden channel gets its own unit (channel equalisation: its largest calibrated activation becomes a_max), each
+neuron the largest power-of-two shift at which its weights fit int8; half a unit is added before the floor shift, so it
+rounds. Biases absorb the mean rounding error on a calibration batch. Logits are in 1/64 nat. The 2^24 bound is proved
+from the integers by `provenance.exact.encode_model`; a neuron that would break it gets a smaller shift instead.
+
+No private row is read: calibration runs on latent vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generator.learning.errors import LearningError
+from generator.learning.nets import LATENT_CENTRE, LATENT_SCALE, MarginalNet
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import EXACT_LIMIT, MAX_SHIFT, HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.tables import load_tables
+from provenance.values import Digest
+
+LOGIT_UNITS_A_NAT = 64
+_WEIGHT_MAX = 127
+_CALIBRATION_ROWS = 8192
+_CALIBRATION_SEED = 0
+_LARGEST_QUANTILE = 0.9995
+_MAX_BIAS = 1 << 22
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibration:
+    """The same latent batch in floats and as the integer generator would see it, feature-major [features, B].
+
+    `unit` is the float value of one integer step of each feature.
+    """
+
+    exact: Floats
+    integer: Floats
+    unit: Floats
+
+
+def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest, *, a_max: int = 127) -> bytes:
+    """Model bytes of `net`. Raises LearningError for a net of other codes or with weights that are not finite,
+    ModelError (provenance) if the model breaks the specification."""
+    if tuple(codebook.code_counts) != net.code_counts:
+        raise LearningError("net and codebook have different codes; quantise with the codebook of the fit")
+    layers = [(_array(layer.weight), _array(layer.bias)) for layer in net.linears]
+    if not all(np.isfinite(weight).all() and np.isfinite(bias).all() for weight, bias in layers):
+        raise LearningError("the net holds a weight that is not finite; training diverged, lower the learning rate")
+    weight, bias = layers[0]
+    # latent = (byte - 64) / 21 is folded into the first layer
+    layers[0] = (weight / LATENT_SCALE, bias - weight.sum(axis=1) * LATENT_CENTRE / LATENT_SCALE)
+    state = _latent_batch(net.settings.latent)
+    hidden: list[HiddenLayer] = []
+    for weight, bias in layers[:-1]:
+        layer, state = _hidden_layer(weight, bias, state, a_max)
+        hidden.append(layer)
+    output = _output_layer(*layers[-1], state, codebook, a_max)
+    return encode_model(MlpModel(a_max, net.settings.latent, schema_digest, codebook, tuple(hidden), output))
+
+
+def _latent_batch(latent: int) -> _Calibration:
+    index = torch.randint(
+        0, 256, (latent, _CALIBRATION_ROWS), generator=torch.Generator().manual_seed(_CALIBRATION_SEED)
+    )
+    bytes_in = load_tables().normal[index.numpy()].astype(np.float64)
+    return _Calibration(bytes_in, bytes_in, np.ones(latent))
+
+
+def _hidden_layer(
+    weight: Floats, bias: Floats, state: _Calibration, a_max: int
+) -> tuple[HiddenLayer, _Calibration]:
+    exact = np.maximum(weight @ state.exact + bias[:, None], 0.0)
+    unit = np.quantile(exact, _LARGEST_QUANTILE, axis=1) / a_max
+    unit = np.where(unit > 0, unit, 1.0)
+    unit = np.maximum(unit, np.abs(weight * state.unit).max(axis=1) / _WEIGHT_MAX)
+    scaled = weight * state.unit / unit[:, None]
+    wanted = (weight @ state.exact + bias[:, None]) / unit[:, None]
+    shift = _shifts(scaled, np.abs(bias) / unit + 1, a_max)
+    factor = np.exp2(shift)[:, None]
+    integers = np.rint(scaled * factor)
+    # the bias also takes up the mean error that rounding made so far
+    mean = (wanted * factor - integers @ state.integer).mean(axis=1)
+    bias_integers = np.rint(mean + factor[:, 0] / 2)
+    integer = np.clip(np.floor((integers @ state.integer + bias_integers[:, None]) / factor), 0, a_max)
+    layer = HiddenLayer(integers.astype(np.int8), bias_integers.astype(np.int32), shift.astype(np.uint8))
+    return layer, _Calibration(exact, integer, unit)
+
+
+def _output_layer(
+    weight: Floats, bias: Floats, state: _Calibration, codebook: Codebook, a_max: int
+) -> OutputLayer:
+    scaled = weight * state.unit * LOGIT_UNITS_A_NAT
+    if np.abs(scaled).max() > _WEIGHT_MAX:
+        raise LearningError(
+            f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {_WEIGHT_MAX}; training "
+            "diverged: lower the learning rate"
+        )
+    wanted = (weight @ state.exact + bias[:, None]) * LOGIT_UNITS_A_NAT
+    shift = _shifts(scaled, np.zeros(len(bias)), a_max)
+    factor = np.exp2(shift)[:, None]
+    integers = np.rint(scaled * factor)
+    mean = (wanted - np.floor(integers @ state.integer / factor)).mean(axis=1)
+    for column in range(codebook.columns):
+        codes = codebook.column_codes(column)
+        mean[codes] -= mean[codes].max()  # a softmax does not see a constant; a small bias is a safe one
+    bias_integers = np.rint(np.clip(mean, -_MAX_BIAS, 0))
+    return OutputLayer(integers.astype(np.int8), shift.astype(np.uint8), bias_integers.astype(np.int32))
+
+
+def _shifts(scaled: Floats, bias: Floats, a_max: int) -> Floats:
+    """Largest shift of each neuron at which weights fit int8 and the partial sum stays below 2^24."""
+    largest = np.maximum(np.abs(scaled).max(axis=1), 2.0**-40)
+    by_weight = np.floor(np.log2(_WEIGHT_MAX / largest))
+    # twice the bias leaves room for the rounding half and the mean correction
+    sums = (np.abs(scaled).sum(axis=1) + scaled.shape[1]) * a_max + 2 * bias
+    by_sum = np.floor(np.log2(EXACT_LIMIT / 2 / np.maximum(sums, 1.0)))
+    return np.clip(np.minimum(by_weight, by_sum), 0, MAX_SHIFT)
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    return tensor.detach().numpy().astype(np.float64)

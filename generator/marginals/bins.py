@@ -1,0 +1,229 @@
+"""From summed one-way counts to the codebook: which values share a code. Deterministic, and reads no table.
+
+A number gets about 24 quantile bins (fewer in tables of more than 85 columns); a value or cell that alone holds a
+bin's share of the rows gets a code of its own, so that spikes stay spikes. Categories keep a code each, up to a limit
+beyond which neighbours in the schema's order are merged. Missing is a code of its own. Codes of a column partition
+its values, in ascending order. Inside a code values are uniform (the sampler's rule).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.marginals.errors import MarginalError
+from generator.marginals.one_way import (
+    BaseGrid,
+    BinRelease,
+    ColumnGrid,
+    base_grid,
+    one_way_counts,
+    release_bins,
+    sum_bins,
+)
+from provenance.exact.codebook import Codebook
+from provenance.schema import Schema
+
+__all__ = [
+    "BaseGrid",
+    "BinRelease",
+    "base_grid",
+    "build_codebook",
+    "encode_codes",
+    "one_way_counts",
+    "release_bins",
+    "sum_bins",
+]
+
+_SIGNIFICANT_STDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Grid indices [low, low + width) believed to hold `mass` rows, spread evenly."""
+
+    low: int
+    width: int
+    mass: float
+
+
+def quantile_bins(columns: int) -> int:
+    """Quantile bins a number gets in a table of so many columns."""
+    return max(6, min(24, 2048 // columns))
+
+
+def category_codes(columns: int) -> int:
+    """Codes that a category column may have in a table of so many columns."""
+    return max(16, min(128, 4096 // columns))
+
+
+def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
+    """The codebook of (summed) one-way counts; equal arguments give equal codebooks on every machine.
+
+    Raises MarginalError if the release is not over the schema's base grid.
+    """
+    grid = base_grid(schema)
+    offsets = grid.offsets
+    if release.base.shape != (offsets[-1],):
+        raise MarginalError(f"release has {release.base.shape} cells; schema {schema.name!r} has {offsets[-1]}")
+    columns = len(grid.columns)
+    lows: list[int] = []
+    widths: list[int] = []
+    counts: list[int] = []
+    for c, column in enumerate(grid.columns):
+        base = release.base[offsets[c] : offsets[c + 1]]
+        if schema.columns[c].is_numeric:
+            codes = _numeric_codes(column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns))
+        else:
+            codes = _category_codes(column, base, release.noise_std, category_codes(columns))
+        if column.nullable:
+            codes.append((column.grid_size, 1))
+        counts.append(len(codes))
+        lows += [low for low, _ in codes]
+        widths += [width for _, width in codes]
+    return Codebook(
+        code_counts=tuple(counts),
+        value_widths=schema.value_widths,
+        low=np.array(lows, dtype=np.int64),
+        width=np.array(widths, dtype=np.int64),
+    )
+
+
+def encode_codes(values: NDArray[np.int64], codebook: Codebook) -> NDArray[np.int64]:
+    """Codes int64[n, C] of grid indices int64[n, C]: the code whose range holds the value."""
+    if values.ndim != 2 or values.shape[1] != codebook.columns:
+        raise MarginalError(f"values have shape {values.shape}; expected [rows, {codebook.columns}]")
+    codes = np.empty_like(values)
+    for c in range(codebook.columns):
+        own = codebook.column_codes(c)
+        low = codebook.low[own]
+        end = int(low[-1] + codebook.width[own][-1])
+        column = values[:, c]
+        if len(column) and not (low[0] <= column.min() and column.max() < end):
+            raise MarginalError(f"column {c} holds a value outside the codebook's {low[0]}..{end - 1}")
+        codes[:, c] = np.searchsorted(low, column, side="right") - 1
+    return codes
+
+
+def _fine_cells(release: BinRelease, c: int) -> dict[int, list[tuple[int, float]]]:
+    fine: dict[int, list[tuple[int, float]]] = {}
+    for i in np.flatnonzero(release.column == c):
+        fine.setdefault(int(release.level[i]), []).append((int(release.cell[i]), float(release.count[i])))
+    return {level: sorted(cells) for level, cells in fine.items()}
+
+
+def _numeric_codes(
+    column: ColumnGrid, base: NDArray[np.float64], fine: dict[int, list[tuple[int, float]]], std: float, bins: int
+) -> list[tuple[int, int]]:
+    dense = base[: len(base) - column.nullable]
+    mass = _project_to_simplex(dense)
+    width = column.widths[0]
+    pieces = [
+        _Piece(low, min(width, column.grid_size - low), float(mass[k]))
+        for k, low in enumerate(range(0, column.grid_size, width))
+    ]
+    for level in sorted(fine):
+        pieces = _refine(pieces, fine[level], column.widths[level], column.grid_size)
+    return _cut(pieces, bins, _SIGNIFICANT_STDS * std)
+
+
+def _category_codes(
+    column: ColumnGrid, base: NDArray[np.float64], std: float, limit: int
+) -> list[tuple[int, int]]:
+    if column.grid_size <= limit:
+        return [(value, 1) for value in range(column.grid_size)]
+    mass = _project_to_simplex(base[: column.grid_size])
+    pieces = [_Piece(value, 1, float(mass[value])) for value in range(column.grid_size)]
+    return _cut(pieces, limit // 2, _SIGNIFICANT_STDS * std)
+
+
+def _project_to_simplex(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest non-negative counts with the same total: noise in empty cells cancels instead of adding up."""
+    total = max(float(counts.sum()), 0.0)
+    ordered = np.sort(counts)[::-1]
+    shift = (np.cumsum(ordered) - total) / np.arange(1, len(ordered) + 1)
+    last = int(np.flatnonzero(ordered - shift >= 0)[-1]) if total > 0 else 0
+    return np.asarray(np.maximum(counts - shift[last], 0.0) if total > 0 else np.zeros_like(counts))
+
+
+def _refine(
+    pieces: list[_Piece], cells: list[tuple[int, float]], width: int, grid_size: int
+) -> list[_Piece]:
+    """Split the finer cells out of the pieces they lie in; what mass remains stays, evenly, in the gaps."""
+    refined: list[_Piece] = []
+    position = 0
+    for piece in pieces:
+        end = piece.low + piece.width
+        inside: list[_Piece] = []
+        while position < len(cells) and cells[position][0] * width < end:
+            low = cells[position][0] * width
+            inside.append(_Piece(low, min(width, grid_size - low), cells[position][1]))
+            position += 1
+        refined += _split(piece, inside) if inside else [piece]
+    return refined
+
+
+def _split(piece: _Piece, inside: list[_Piece]) -> list[_Piece]:
+    named = sum(part.mass for part in inside)
+    scale = min(1.0, piece.mass / named) if named > 0 else 0.0
+    gap_width = piece.width - sum(part.width for part in inside)
+    density = max(piece.mass - named, 0.0) / gap_width if gap_width else 0.0
+    result: list[_Piece] = []
+    low = piece.low
+    for part in [*inside, _Piece(piece.low + piece.width, 0, 0.0)]:
+        if part.low > low:
+            result.append(_Piece(low, part.low - low, density * (part.low - low)))
+        if part.width:
+            result.append(_Piece(part.low, part.width, part.mass * scale))
+        low = part.low + part.width
+    return result
+
+
+def _cut(pieces: list[_Piece], bins: int, significant: float) -> list[tuple[int, int]]:
+    """Heavy pieces of one value become codes; the runs between them are cut at quantiles."""
+    heavy, light_bins = _heavy_pieces(pieces, bins, significant)
+    light = sum(p.mass for i, p in enumerate(pieces) if i not in heavy)
+    target = max(light / max(light_bins, 1), significant)
+    codes: list[tuple[int, int]] = []
+    run: list[_Piece] = []
+    for i, piece in enumerate(pieces):
+        if i not in heavy:
+            run.append(piece)
+            continue
+        codes += _quantiles(run, target)
+        run = []
+        codes.append((piece.low, piece.width))
+    return codes + _quantiles(run, target)
+
+
+def _heavy_pieces(pieces: list[_Piece], bins: int, significant: float) -> tuple[set[int], int]:
+    """Indices of single values that hold an equal share of what the heavier ones leave, heaviest first."""
+    order = sorted((i for i, p in enumerate(pieces) if p.width == 1), key=lambda i: (-pieces[i].mass, i))
+    remaining = sum(piece.mass for piece in pieces)
+    heavy: set[int] = set()
+    for i in order:
+        left = bins - len(heavy)
+        mass = pieces[i].mass
+        if left <= 1 or mass <= 0 or mass < remaining / left or mass < significant:
+            break
+        heavy.add(i)
+        remaining -= mass
+    return heavy, bins - len(heavy)
+
+
+def _quantiles(run: list[_Piece], target: float) -> list[tuple[int, int]]:
+    """Cut adjoining pieces into bins of about `target` mass each; at least one bin, none empty of values."""
+    if not run:
+        return []
+    low, end = run[0].low, run[-1].low + run[-1].width
+    total = sum(piece.mass for piece in run)
+    count = max(1, round(total / target)) if target > 0 else 1
+    edges = np.array([*(piece.low for piece in run), end], dtype=np.float64)
+    mass = np.concatenate([[0.0], np.cumsum([piece.mass for piece in run])])
+    cuts = np.interp(np.arange(1, count) / count * total, mass, edges) if total > 0 else np.empty(0)
+    inner = sorted({int(round(cut)) for cut in cuts} - {low, end})
+    inner = [cut for cut in inner if low < cut < end]
+    starts = [low, *inner]
+    return [(start, stop - start) for start, stop in zip(starts, [*inner, end], strict=True)]

@@ -1,0 +1,79 @@
+"""What a generator is fitted to: cell probabilities with their uncertainty, own and global ones blended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.marginals.errors import MarginalError
+from generator.marginals.workload import Workload
+
+BLENDING_ROWS = 1500
+
+
+@dataclass(frozen=True)
+class MarginalTarget:
+    """Probabilities float64[K] of a workload's cells (noisy ones may be negative).
+
+    `std` is the standard deviation of the noise on each probability; `rows` the number of rows behind them
+    (an estimate from the release, or declared), which sets the sampling error.
+    """
+
+    workload: Workload
+    probabilities: NDArray[np.float64]
+    std: float
+    rows: float
+
+    def __post_init__(self) -> None:
+        if self.probabilities.shape != (self.workload.cells,):
+            raise MarginalError(
+                f"target has {self.probabilities.shape} probabilities; the workload has {self.workload.cells} cells"
+            )
+        if not np.isfinite(self.probabilities).all() or not (self.std >= 0 and math.isfinite(self.std)):
+            raise MarginalError("target holds a value that is not finite; refuse the release it came from")
+
+
+def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_std: float) -> MarginalTarget:
+    """Target of released counts whose noise has standard deviation `noise_std` (0: exact).
+
+    The number of rows is estimated from the release itself, as the tables' mean total. Raises MarginalError when
+    that is below one row: the noise drowns the table.
+    """
+    if counts.shape != (workload.cells,):
+        raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
+    rows = float(counts.sum()) / len(workload.tables)
+    if not (rows >= 1 and math.isfinite(rows)):
+        raise MarginalError(
+            f"the released counts sum to {rows:.1f} rows a table; the noise drowns so small a table: "
+            "raise epsilon or add rows"
+        )
+    return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
+
+
+def sum_counts(counts: Sequence[NDArray[np.float64]], noise_stds: Sequence[float]) -> tuple[NDArray[np.float64], float]:
+    """Summed counts of several nodes and the standard deviation of the noise on the sums."""
+    if not counts or len(counts) != len(noise_stds):
+        raise MarginalError(f"found {len(counts)} releases and {len(noise_stds)} noise levels; expected one each")
+    return np.sum(counts, axis=0), math.sqrt(math.fsum(std**2 for std in noise_stds))
+
+
+def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
+    """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500), n the own rows.
+
+    A large node keeps its own distribution, a tiny one borrows the others'. Both arguments are releases, so blending
+    costs no privacy. Their noise is treated as independent although everybody's counts contain the own ones: `std` sets
+    weights of the fit, nothing else.
+    """
+    if own.workload != everybody.workload:
+        raise MarginalError("own and global targets are over different workloads; build both from one codebook")
+    share = own.rows / (own.rows + BLENDING_ROWS)
+    return MarginalTarget(
+        own.workload,
+        share * own.probabilities + (1 - share) * everybody.probabilities,
+        math.hypot(share * own.std, (1 - share) * everybody.std),
+        everybody.rows,
+    )

@@ -1,0 +1,101 @@
+"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
+
+The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one Gaussian
+mechanism of sensitivity sqrt(tables): one row adds one to one cell of each table. Pairs with the target, and every
+two-way table, follow from the three-way ones by summing, which is why they are not released.
+
+Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ... (around
+the end) in that order until the next table would exceed the limit; so 300 columns still work, with about two
+neighbours each besides the target. A target of more than 32 codes is treated as an ordinary column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.marginals.errors import MarginalError
+
+MAX_TABLES = 600
+MAX_CELLS = 4_000_000
+MAX_TARGET_CODES = 32
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Tables over the codes of columns; cells are flat, table after table, last column fastest."""
+
+    code_counts: tuple[int, ...]
+    tables: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        for table in self.tables:
+            if len(table) not in (2, 3) or len(set(table)) != len(table):
+                raise MarginalError(f"table {table} is not over two or three different columns")
+            if not all(0 <= column < len(self.code_counts) for column in table):
+                raise MarginalError(f"table {table} names a column outside 0..{len(self.code_counts) - 1}")
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Cells of each table."""
+        return tuple(math.prod(self.code_counts[column] for column in table) for table in self.tables)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Start of each table in the flat counts, and their length at the end: int64[tables + 1]."""
+        return np.cumsum([0, *self.sizes])
+
+    @property
+    def cells(self) -> int:
+        """Cells of all tables together."""
+        return int(self.offsets[-1])
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 sensitivity of all counts together, add/remove one row."""
+        return math.sqrt(len(self.tables))
+
+
+def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
+    """The tables to release for a codebook's code counts; `target` is a column position or None."""
+    counts = tuple(int(count) for count in code_counts)
+    if len(counts) < 2:
+        raise MarginalError("the schema has one column; the generator learns how columns depend: give two or more")
+    if target is not None and (counts[target] > MAX_TARGET_CODES or len(counts) < 3):
+        target = None
+    columns = [column for column in range(len(counts)) if column != target]
+    tables: list[tuple[int, ...]] = []
+    cells = 0
+    for pair in _pairs_by_distance(columns):
+        table = pair if target is None else (*pair, target)
+        cells += math.prod(counts[column] for column in table)
+        if tables and (len(tables) == MAX_TABLES or cells > MAX_CELLS):
+            break
+        tables.append(table)
+    return Workload(counts, tuple(sorted(tables)))
+
+
+def pair_workload(workload: Workload) -> Workload:
+    """The two-way tables that follow from a workload's tables: what is scored and compared."""
+    pairs = {
+        (min(a, b), max(a, b))
+        for table in workload.tables
+        for a, b in ((table[i], table[j]) for i in range(len(table)) for j in range(i + 1, len(table)))
+    }
+    return Workload(workload.code_counts, tuple(sorted(pairs)))
+
+
+def _pairs_by_distance(columns: list[int]) -> list[tuple[int, int]]:
+    """All pairs, nearest neighbours (around the end) first, each once."""
+    n = len(columns)
+    pairs: dict[tuple[int, int], None] = {}
+    for distance in range(1, n // 2 + 1):
+        for i in range(n):
+            a, b = columns[i], columns[(i + distance) % n]
+            pairs[(min(a, b), max(a, b))] = None
+    return list(pairs)
