@@ -23,17 +23,21 @@ _DECIMAL = re.compile(r"(0|[1-9][0-9]*)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The EIP-712 domain of every Tessera message: one chain, one OrderEscrow."""
+    """An EIP-712 domain. Every Tessera message has the default name and version and the OrderEscrow's
+    address.
+    """
 
     chain_id: int
     verifying_contract: Address
+    name: str = DOMAIN_NAME
+    version: str = DOMAIN_VERSION
 
     def separator(self) -> Digest:
         """The hash that binds a signature to this chain and this escrow contract."""
         return keccak256(
             keccak256(_DOMAIN_TYPE)
-            + keccak256(DOMAIN_NAME.encode())
-            + keccak256(DOMAIN_VERSION.encode())
+            + keccak256(self.name.encode())
+            + keccak256(self.version.encode())
             + self.chain_id.to_bytes(32, "big")
             + bytes(12)
             + self.verifying_contract
@@ -108,8 +112,8 @@ class TypedMessage:
             },
             "primaryType": self.NAME,
             "domain": {
-                "name": DOMAIN_NAME,
-                "version": DOMAIN_VERSION,
+                "name": domain.name,
+                "version": domain.version,
                 "chainId": domain.chain_id,
                 "verifyingContract": str(domain.verifying_contract),
             },

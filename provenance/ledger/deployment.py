@@ -1,0 +1,95 @@
+"""Where the contracts of one market are. File format `tessera-deployment/1` (usually deployment.json).
+
+{"format": "tessera-deployment/1", "chainId": 31337, "block": 1,
+ "contracts": {"token": "0x..", "registry": "0x..", "escrow": "0x..", "commitment": "0x..",
+               "datasets": "0x..", "rewards": "0x.."}}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provenance.canonical import JsonValue
+from provenance.document import Reader
+from provenance.errors import MalformedError
+from provenance.ledger.errors import DeploymentError
+from provenance.typed_data import Domain
+from provenance.values import Address
+
+FORMAT: Final = "tessera-deployment/1"
+CONTRACTS: Final = {
+    "token": "TestToken",
+    "registry": "ContributorRegistry",
+    "escrow": "OrderEscrow",
+    "commitment": "ModelCommitment",
+    "datasets": "DatasetRegistry",
+    "rewards": "Rewards",
+}
+"""Role in the deployment -> contract name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Addresses of the six contracts on one chain; `block` is the first block with any of their events."""
+
+    chain_id: int
+    token: Address
+    registry: Address
+    escrow: Address
+    commitment: Address
+    datasets: Address
+    rewards: Address
+    block: int
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain of every message in this market."""
+        return Domain(self.chain_id, self.escrow)
+
+    def contracts(self) -> dict[str, Address]:
+        """Role -> address, in the order of CONTRACTS."""
+        return {role: getattr(self, role) for role in CONTRACTS}
+
+    def dataset_name(self, dataset_id: int) -> str:
+        """The CAIP-19 identifier of a data set of this market."""
+        return f"eip155:{self.chain_id}/erc721:{self.datasets}/{dataset_id}"
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "format": FORMAT,
+            "chainId": self.chain_id,
+            "block": self.block,
+            "contracts": {role: str(address) for role, address in self.contracts().items()},
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str = "deployment") -> Deployment:
+        """Reads `document()` back. Raises DocumentError."""
+        reader = Reader(document, where, ("format", "chainId", "block", "contracts"))
+        reader.constant("format", FORMAT)
+        contracts = Reader(reader.member("contracts"), f"{where}.contracts", CONTRACTS)
+        addresses = {role: contracts.address(role) for role in CONTRACTS}
+        return cls(chain_id=reader.integer("chainId", 1), block=reader.integer("block"), **addresses)
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Deployment:
+        """Reads a deployment file. Raises DeploymentError."""
+        try:
+            return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+        except OSError as error:
+            raise DeploymentError(
+                f"{path}: cannot be read ({error.strerror}); name the deployment file with --deployment"
+            ) from error
+        except (MalformedError, ValueError) as error:
+            raise DeploymentError(f"{path}: not a deployment file: {error}") from error

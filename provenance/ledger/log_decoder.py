@@ -1,0 +1,66 @@
+"""Raw eth_getLogs answers to typed events, by the built interfaces and eth_abi (no web3 contract objects)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from provenance.ledger.abi import Entry, Parameter, decode_parameters, interface
+from provenance.ledger.deployment import CONTRACTS
+from provenance.ledger.events import EVENTS, ChainEvent, LogPosition, OtherEvent
+from provenance.ledger.rpc import unhex
+from provenance.terms import Participant
+from provenance.values import Address, Digest, Signature
+
+_BY_NAME: Mapping[str, type[ChainEvent]] = {event.__name__: event for event in EVENTS}
+_WATCHED = ("registry", "escrow", "commitment", "datasets", "rewards")
+
+
+@cache
+def event_topic(name: str) -> str:
+    """The first topic of the event called `name`, in 0x-hex."""
+    return next("0x" + topic.hex() for topic, entry in _entries().items() if entry.name == name)
+
+
+def decode_log(log: Mapping[str, Any]) -> ChainEvent:
+    """One raw log as a typed event."""
+    at = LogPosition(
+        block=int(log["blockNumber"], 16),
+        block_hash=Digest.parse(log["blockHash"]),
+        transaction=Digest.parse(log["transactionHash"]),
+        log_index=int(log["logIndex"], 16),
+        contract=Address.parse(log["address"]),
+    )
+    topics = [unhex(topic) for topic in log["topics"]]
+    entry = _entries().get(topics[0])
+    event = _BY_NAME.get(entry.name) if entry is not None else None
+    if entry is None or event is None:
+        return OtherEvent(at, Digest(topics[0]))
+    plain = [each for each in entry.inputs if not each.indexed]
+    values = decode_parameters(plain, unhex(log["data"]), entry.name)
+    indexed = [each for each in entry.inputs if each.indexed]
+    for each, topic in zip(indexed, topics[1:], strict=True):
+        values |= decode_parameters([each], topic, entry.name)
+    return event(at, *(_value(each, values[each.name]) for each in entry.inputs))
+
+
+@cache
+def _entries() -> Mapping[bytes, Entry]:
+    entries: dict[bytes, Entry] = {}
+    for role in _WATCHED:
+        entries |= interface(CONTRACTS[role]).events
+    return entries
+
+
+def _value(parameter: Parameter, value: Any) -> Any:
+    """The value type of this package for a decoded ABI value."""
+    if isinstance(value, dict):
+        return Participant(value["contributor"], value["rows"])
+    if isinstance(value, tuple):
+        bracket = parameter.kind.rindex("[")
+        element = Parameter(parameter.name, parameter.kind[:bracket], False, parameter.components)
+        return tuple(_value(element, each) for each in value)
+    if parameter.kind == "bytes32":
+        return Digest(value)
+    return Signature(value) if parameter.kind == "bytes" else value
