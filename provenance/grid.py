@@ -51,7 +51,7 @@ class Grid:
         step = _step(kind, document, f"{place}, field 'multipleOf'")
         scale = max(decimal_places(item) for item in (low, high, step))
         if scale > MAX_SCALE:
-            raise SchemaError(f"{place}: found {scale} digits after the point, expected {MAX_SCALE} or fewer")
+            raise SchemaError(f"{place}: found {scale} digits after the point, expected at most {MAX_SCALE}")
         origin, top, stride = (int(item.scaleb(scale)) for item in (low, high, step))
         if max(abs(origin), abs(top)) > _MAX_SCALED:
             raise SchemaError(f"{place}: the bounds are too large for their digits; use a coarser unit")

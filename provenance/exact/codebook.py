@@ -34,8 +34,8 @@ class Codebook:
     def __post_init__(self) -> None:
         if not 1 <= len(self.code_counts) <= MAX_COLUMNS or len(self.value_widths) != len(self.code_counts):
             raise ModelError(
-                f"codebook: found {len(self.code_counts)} code counts and {len(self.value_widths)} value widths, "
-                f"expected the same number of both, 1 to {MAX_COLUMNS}"
+                f"codebook: found {len(self.code_counts)} code counts and {len(self.value_widths)} value "
+                f"widths, expected the same number of both, 1 to {MAX_COLUMNS}"
             )
         for column, (count, size) in enumerate(zip(self.code_counts, self.value_widths, strict=True)):
             if not 1 <= count <= MAX_CODES_A_COLUMN:
@@ -45,8 +45,8 @@ class Codebook:
         codes = sum(self.code_counts)
         if codes > MAX_CODES or self.low.shape != (codes,) or self.width.shape != (codes,):
             raise ModelError(
-                f"codebook: found ranges of shapes {self.low.shape}, {self.width.shape}, expected ({codes},) for "
-                f"the code counts and at most {MAX_CODES}"
+                f"codebook: found ranges of shapes {self.low.shape}, {self.width.shape}, expected ({codes},) "
+                f"for the code counts and at most {MAX_CODES}"
             )
         limits = np.repeat([256**size for size in self.value_widths], self.code_counts)
         bad = (self.low < 0) | (self.low >= 2**32) | (self.width < 1) | (self.width >= 2**32)
@@ -54,8 +54,8 @@ class Codebook:
         if bad.any():
             code = int(np.argmax(bad))
             raise ModelError(
-                f"code {code}: found the range {self.low[code]} + {self.width[code]}, expected a width of at least 1 "
-                f"and an end of at most {limits[code]}"
+                f"code {code}: found the range {self.low[code]} + {self.width[code]}, expected a width of at "
+                f"least 1 and an end of at most {limits[code]}"
             )
         self.low.setflags(write=False)
         self.width.setflags(write=False)

@@ -173,7 +173,8 @@ def _check_shapes(model: MlpModel) -> None:
     if not 1 <= len(model.hidden) <= MAX_HIDDEN_LAYERS:
         raise ModelError(f"model: found {len(model.hidden)} hidden layers, expected 1 to {MAX_HIDDEN_LAYERS}")
     inputs = model.latent
-    for i, layer in enumerate((*model.hidden, model.output)):
+    layers: list[HiddenLayer | OutputLayer] = [*model.hidden, model.output]
+    for i, layer in enumerate(layers):
         width = model.codebook.codes if i == len(model.hidden) else len(layer.bias)
         shapes = (layer.weights.shape, layer.bias.shape, layer.shift.shape)
         if not 1 <= width <= _LARGEST_U16 or shapes != ((width, inputs), (width,), (width,)):

@@ -109,7 +109,7 @@ class Sampler:
         if len(numbers) == 0:
             return np.empty((0, self.model.codebook.columns), dtype=np.int64)
         self._check_range(int(numbers.max()), 1, 1, 1)
-        blocks = numbers[:, None] * np.uint64(self._blocks) + np.arange(self._blocks, dtype=np.uint64)
+        blocks: Words = numbers[:, None] * np.uint64(self._blocks) + np.arange(self._blocks, dtype=np.uint64)
         return self._from_words(scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1))
 
     def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:
@@ -127,7 +127,8 @@ class Sampler:
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:
             raise RowRangeError(
-                f"rows: found {rows} from row {first_row}, expected row numbers from 0 to {2**64 // self._blocks - 1}"
+                f"rows: found {rows} from row {first_row}, expected row numbers from 0 to "
+                f"{2**64 // self._blocks - 1}"
             )
         if batch_rows < 1 or threads < 1:
             raise RowRangeError(

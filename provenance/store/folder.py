@@ -1,0 +1,106 @@
+"""A content store in a folder: one file a CID, real IPFS CIDs, no daemon.
+ A file appears under its name only when it is complete and on disk (temporary file, fsync, rename), so a kill
+at any moment leaves either the whole content or none. Every read is verified. Several processes may share a
+folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from provenance.errors import ContentMissingError, StoreUnavailableError, ValueFormatError
+from provenance.store.cid import cid_of
+from provenance.store.integrity import check_content
+from provenance.values import Cid
+
+
+class FolderStore:
+    """Contents under `path`/<last two characters of the CID>/<CID>."""
+
+    def __init__(self, path: Path | str) -> None:
+        """The folder is made when the first content is put."""
+        self.path = Path(path)
+
+    def put(self, data: bytes) -> Cid:
+        """Keeps `data`; a damaged earlier copy is replaced."""
+        cid = cid_of(data)
+        target = self._file(cid)
+        try:
+            if target.is_file() and target.read_bytes() == data:
+                return cid
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(target, data)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"content folder {self.path}: cannot be written ({error}); check free space and permissions"
+            ) from error
+        return cid
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes under `cid`, verified."""
+        try:
+            data = self._file(cid).read_bytes()
+        except FileNotFoundError as error:
+            raise self._missing(cid) from error
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return check_content(cid, data)
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the folder holds a file for `cid`."""
+        return self._file(cid).is_file()
+
+    def size(self, cid: Cid) -> int:
+        """Bytes of the file for `cid`."""
+        try:
+            return self._file(cid).stat().st_size
+        except FileNotFoundError as error:
+            raise self._missing(cid) from error
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def cids(self) -> Iterator[Cid]:
+        """Every CID in the folder; files that are none are passed over."""
+        for file in sorted(self.path.glob("??/b*")):
+            with contextlib.suppress(ValueFormatError):
+                yield Cid(file.name)
+
+    def _file(self, cid: Cid) -> Path:
+        # the CID is validated text (base32), so it cannot leave the folder
+        checked = Cid(cid)
+        return self.path / checked[-2:] / checked
+
+    def _missing(self, cid: Cid) -> ContentMissingError:
+        return ContentMissingError(
+            f"{cid}: not in the content folder {self.path}; import its CAR or ask another store"
+        )
+
+    def _unreadable(self, error: OSError) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"content folder {self.path}: cannot be read ({error}); check its permissions"
+        )
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=".put-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    # the rename itself must be on disk before anyone is told that the content is kept
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
