@@ -73,8 +73,8 @@ def encode_model(model: MlpModel) -> bytes:
     book = model.codebook
     parts = [
         _HEADER.pack(
-            MAGIC, ARCHITECTURE_MLP, model.a_max, book.columns, book.codes, model.latent, len(model.hidden), 0, 0,
-            model.schema_digest, model.tables_digest,
+            MAGIC, ARCHITECTURE_MLP, model.a_max, book.columns, book.codes, model.latent,
+            len(model.hidden), 0, 0, model.schema_digest, model.tables_digest,
         ),
         b"".join(struct.pack(">H", len(layer.bias)) for layer in model.hidden),
         b"".join(map(struct.Struct(">HB").pack, book.code_counts, book.value_widths)),
@@ -107,29 +107,39 @@ def decode_model(data: bytes) -> MlpModel:
     if not 1 <= depth <= MAX_HIDDEN_LAYERS:
         raise ModelError(f"model: found {depth} hidden layers, expected 1 to {MAX_HIDDEN_LAYERS}")
     widths = [int(width) for width in reader.array(">u2", (depth,), "hidden widths")]
-    raw_columns = list(struct.iter_unpack(">HB", reader.take(3 * columns, "columns"))) if columns else []
-    counts, sizes = (tuple(int(row[i]) for row in raw_columns) for i in (0, 1))
+    book = _read_codebook(reader, columns, codes)
+    hidden, output = _read_layers(reader, latent, widths, codes)
+    reader.finish()
+    model = MlpModel(a_max, latent, Digest(schema), book, hidden, output, Digest(tables))
+    _check_shapes(model)
+    prove_bound(model)
+    return model
+
+
+def _read_codebook(reader: _Reader, columns: int, codes: int) -> Codebook:
+    rows = list(struct.iter_unpack(">HB", reader.take(3 * columns, "columns")))
+    counts = tuple(int(count) for count, _ in rows)
     if sum(counts) != codes:
         raise ModelError(f"model: the columns have {sum(counts)} codes, the header says {codes}")
     ranges = reader.array(">u4", (codes, 2), "code ranges").astype(np.int64)
-    book = Codebook(counts, sizes, ranges[:, 0].copy(), ranges[:, 1].copy())
+    return Codebook(counts, tuple(int(size) for _, size in rows), ranges[:, 0].copy(), ranges[:, 1].copy())
+
+
+def _read_layers(
+    reader: _Reader, latent: int, widths: list[int], codes: int
+) -> tuple[tuple[HiddenLayer, ...], OutputLayer]:
     hidden = []
     inputs = latent
     for i, width in enumerate(widths):
         weights = reader.array(">i1", (width, inputs), f"weights of layer {i}").astype(np.int8)
         bias = reader.array(">i4", (width,), f"bias of layer {i}").astype(np.int32)
-        hidden.append(
-            HiddenLayer(weights, bias, reader.array(">u1", (width,), f"shift of layer {i}").astype(np.uint8))
-        )
+        shift = reader.array(">u1", (width,), f"shift of layer {i}").astype(np.uint8)
+        hidden.append(HiddenLayer(weights, bias, shift))
         inputs = width
     weights = reader.array(">i1", (codes, inputs), "weights of the output").astype(np.int8)
     shift = reader.array(">u1", (codes,), "shift of the output").astype(np.uint8)
-    output = OutputLayer(weights, shift, reader.array(">i4", (codes,), "bias of the output").astype(np.int32))
-    reader.finish()
-    model = MlpModel(a_max, latent, Digest(schema), book, tuple(hidden), output, Digest(tables))
-    _check_shapes(model)
-    prove_bound(model)
-    return model
+    bias = reader.array(">i4", (codes,), "bias of the output").astype(np.int32)
+    return tuple(hidden), OutputLayer(weights, shift, bias)
 
 
 def model_digest(data: bytes) -> Digest:
@@ -157,8 +167,8 @@ def _largest(sums: NDArray[np.int64], place: str) -> int:
     largest = int(sums.max())
     if largest >= EXACT_LIMIT:
         raise ModelError(
-            f"{place}, neuron {int(sums.argmax())}: found a worst partial sum of {largest:,}, expected below 2^24; "
-            "quantise to smaller weights or biases"
+            f"{place}, neuron {int(sums.argmax())}: found a worst partial sum of {largest:,}, expected "
+            "below 2^24; quantise to smaller weights or biases"
         )
     return largest
 
@@ -181,8 +191,8 @@ def _check_shapes(model: MlpModel) -> None:
             raise ModelError(
                 f"layer {i}: found shapes {shapes}, expected {((width, inputs), (width,), (width,))}"
             )
-        kinds = (layer.weights.dtype, layer.bias.dtype, layer.shift.dtype)
-        if kinds != (np.int8, np.int32, np.uint8):
+        kinds = [array.dtype.name for array in (layer.weights, layer.bias, layer.shift)]
+        if kinds != ["int8", "int32", "uint8"]:
             raise ModelError(
                 f"layer {i}: found types {kinds}, expected int8 weights, int32 bias, uint8 shift"
             )

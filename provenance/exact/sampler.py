@@ -109,7 +109,8 @@ class Sampler:
         if len(numbers) == 0:
             return np.empty((0, self.model.codebook.columns), dtype=np.int64)
         self._check_range(int(numbers.max()), 1, 1, 1)
-        blocks: Words = numbers[:, None] * np.uint64(self._blocks) + np.arange(self._blocks, dtype=np.uint64)
+        within: Words = np.arange(self._blocks, dtype=np.uint64)
+        blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
         return self._from_words(scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1))
 
     def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:

@@ -63,9 +63,7 @@ def read_car(data: bytes) -> tuple[list[Cid], dict[Cid, bytes]]:
     except MalformedError as error:
         raise CarError(f"CAR header: {error}; the file is no CAR") from error
     if not 1 <= length <= min(_MAX_HEADER_BYTES, len(data) - position):
-        raise CarError(
-            f"CAR header: found a length of {length}, expected at most the {len(data)} bytes of the file"
-        )
+        raise CarError(f"CAR header: found a length of {length}, expected at most the file's {len(data)}")
     roots = _decode_header(data[position : position + length])
     position += length
     blocks: dict[Cid, bytes] = {}
@@ -83,7 +81,7 @@ def read_car(data: bytes) -> tuple[list[Cid], dict[Cid, bytes]]:
     return roots, blocks
 
 
-# The header is dag-cbor {"roots": [tag 42 (0x00 || CID), ...], "version": 1}; these are the only bytes it can have.
+# The header is dag-cbor {"roots": [tag 42 (0x00 || CID), ...], "version": 1}; no other bytes can occur.
 _CBOR_ROOTS = b"\xa2\x65roots"
 _CBOR_VERSION_1 = b"\x67version\x01"
 _CBOR_LINK = b"\xd8\x2a\x58\x25\x00"

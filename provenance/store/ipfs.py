@@ -143,7 +143,8 @@ class IpfsStore:
             return action()
         except exceptions.AddressError as error:
             raise ValueFormatError(
-                f"IPFS address: found {self.multiaddr!r}, expected a multiaddr such as /ip4/127.0.0.1/tcp/5001/http"
+                f"IPFS address: found {self.multiaddr!r}, expected a multiaddr such as "
+                "/ip4/127.0.0.1/tcp/5001/http"
             ) from error
         except (exceptions.Error, OSError) as error:
             raise self._unavailable(what, error) from error

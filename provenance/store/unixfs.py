@@ -63,12 +63,7 @@ def file_blocks(
 
 def file_cid(data: bytes) -> Cid:
     """The CID of a file with these bytes."""
-    cid: Cid | None = None
-    for cid, _ in file_blocks(data):
-        pass
-    if cid is None:
-        raise UnixFsError("a file has at least one block")
-    return cid
+    return [cid for cid, _ in file_blocks(data)][-1]
 
 
 def encode_node(children: Sequence[Link]) -> bytes:
@@ -95,7 +90,8 @@ def verified_block(cid: Cid, block: bytes) -> bytes:
     found = sha256(block)
     if found != cid.digest:
         raise ContentDamagedError(
-            f"block {cid}: found {len(block)} bytes of digest {found}, expected {cid.digest}; fetch it elsewhere"
+            f"block {cid}: found {len(block)} bytes of digest {found}, expected {cid.digest}; "
+            "fetch it elsewhere"
         )
     return block
 
