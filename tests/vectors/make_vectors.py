@@ -1,0 +1,291 @@
+"""Writes the vectors of this folder: `PYTHONPATH=. python tests/vectors/make_vectors.py`.
+ Written from docs/spec with plain Python integers and the recursive definitions, sharing with the package
+only the published tables, the pure-Python Philox of `reference` (pinned here by its known answer) and the
+model writer. Both the Python and the Solidity tests read the JSON; a test checks that this file still makes
+exactly what is committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.reference import philox_block
+from provenance.exact.tables import load_tables
+from provenance.values import sha256
+
+Json = dict[str, Any]
+MASK = 2**64 - 1
+
+
+def hex0x(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def noise(count: int, tag: int) -> list[int]:
+    """Reproducible 64-bit numbers to fill the vectors with."""
+    words: list[int] = []
+    for block in range(-(-count // 4)):
+        words += philox_block((block, tag, 0, 0), (20, 26))
+    return words[:count]
+
+
+def canonical() -> Json:
+    accepted: list[tuple[Any, str]] = [
+        (None, "null"),
+        ({}, "{}"),
+        ([], "[]"),
+        (2**53 - 1, "9007199254740991"),
+        (-(2**53) + 1, "-9007199254740991"),
+        ({"b": 1, "a": [True, False, None]}, '{"a":[true,false,null],"b":1}'),
+        # RFC 8785 section 3.2.3: keys sort by UTF-16 code units, so U+1F600 stands before U+FB33
+        ({"\ufb33": 1, "\U0001f600": 2, "\u20ac": 3, "\r": 4, "1": 5, "\u0080": 6, "\u00f6": 7},
+         '{"\\r":4,"1":5,"\u0080":6,"\u00f6":7,"\u20ac":3,"\U0001f600":2,"\ufb33":1}'),
+        ('\u20ac$\u000f\nA\'B"\\\\"/', '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
+        ("\b\t\n\f\r\u0000\u007f\u2028", '"\\b\\t\\n\\f\\r\\u0000\u007f\u2028"'),
+    ]  # fmt: skip
+    refused = {
+        "white space": b'{"a": 1}',
+        "trailing line end": b"1\n",
+        "keys out of order": b'{"b":1,"a":2}',
+        "a key twice": b'{"a":1,"a":1}',
+        "a float": b"1.5",
+        "a float that is an integer": b"1.0",
+        "an exponent": b"1e3",
+        "minus zero": b"-0",
+        "NaN": b"NaN",
+        "an integer of 2^53": b"9007199254740992",
+        "an escape that is not needed": b'"\\u0041"',
+        "an escaped slash": b'"\\/"',
+        "upper-case hex": b'"\\u001F"',
+        "a lone surrogate": b'"\\ud800"',
+        "a byte order mark": b"\xef\xbb\xbf1",
+        "no UTF-8": b'"\xff"',
+        "nothing": b"",
+        "two values": b"1 2",
+    }
+    return {
+        "accepted": [{"value": value, "bytes": hex0x(text.encode())} for value, text in accepted],
+        "refused": [{"name": name, "bytes": hex0x(data)} for name, data in refused.items()],
+    }
+
+
+def philox() -> Json:
+    cases = [
+        ((0, 0, 0, 0), (0, 0)),
+        ((1, 0, 0, 0), (0, 0)),
+        ((MASK, 0, 0, 0), (1, 2)),
+        ((5, 3, 0, 0), (0x0123456789ABCDEF, 0xFEDCBA9876543210)),
+        ((MASK, MASK, MASK, MASK), (MASK, MASK)),
+    ]
+    return {
+        "note": "Philox4x64-10; words as 64-bit hexadecimal, counter word 0 first",
+        "blocks": [
+            {name: [f"0x{word:016x}" for word in words] for name, words in
+             (("counter", counter), ("key", key), ("block", philox_block(counter, key)))}
+            for counter, key in cases
+        ],
+    }  # fmt: skip
+
+
+def int_array(count: int, tag: int, low: int, high: int) -> list[int]:
+    return [low + (word >> 32) % (high - low + 1) for word in noise(count, tag)]
+
+
+def make_model(
+    a_max: int, latent: int, widths: list[int], columns: list[tuple[int, int, int]], tag: int
+) -> bytes:
+    """A model with reproducible weights; columns = (codes, value width in bytes, width of each code)."""
+    counts = tuple(column[0] for column in columns)
+    low = [i * width for count, _, width in columns for i in range(count)]
+    width = [width for count, _, width in columns for _ in range(count)]
+    book = Codebook(
+        counts, tuple(c[1] for c in columns), np.array(low, dtype=np.int64), np.array(width, dtype=np.int64)
+    )
+    hidden = []
+    inputs = latent
+    for i, outputs in enumerate(widths):
+        weights = np.array(int_array(outputs * inputs, 10 * tag + i, -60, 60), dtype=np.int8)
+        bias = np.array(int_array(outputs, 10 * tag + i + 5, -3000, 3000), dtype=np.int32)
+        shift = np.array(int_array(outputs, 10 * tag + i + 7, 4, 7), dtype=np.uint8)
+        hidden.append(HiddenLayer(weights.reshape(outputs, inputs), bias, shift))
+        inputs = outputs
+    codes = sum(counts)
+    output = OutputLayer(
+        np.array(int_array(codes * inputs, 10 * tag + 8, -50, 50), dtype=np.int8).reshape(codes, inputs),
+        np.array(int_array(codes, 10 * tag + 9, 3, 6), dtype=np.uint8),
+        np.array(int_array(codes, 10 * tag + 4, -150, 150), dtype=np.int32),
+    )
+    schema_digest = sha256(f"vector schema {tag}".encode())
+    return encode_model(MlpModel(a_max, latent, schema_digest, book, tuple(hidden), output))
+
+
+def models() -> dict[str, bytes]:
+    return {
+        "one column, one code": make_model(127, 1, [1], [(1, 1, 1)], 1),
+        "small": make_model(127, 10, [6], [(3, 1, 1), (2, 2, 300), (4, 1, 5)], 2),
+        "deep, clip 255": make_model(
+            255, 16, [8, 12, 5, 7], [(5, 4, 858_993_459), (2, 1, 1), (6, 3, 65_536)], 3
+        ),
+    }
+
+
+def model() -> Json:
+    small = models()["small"]
+
+    def changed(place: int, value: int) -> bytes:
+        return small[:place] + bytes([value]) + small[place + 1 :]
+
+    refused = {
+        "empty": b"",
+        "another magic": changed(0, 0x58),
+        "reserved architecture": changed(4, 2),
+        "a clip of 128": changed(5, 128),
+        "no hidden layer": changed(12, 0),
+        "five hidden layers": changed(12, 5),
+        "reserved byte set": changed(13, 1),
+        "another number of codes": changed(9, small[9] + 1),
+        "other tables": changed(79, small[79] ^ 1),
+        "a value of 5 bytes": changed(84, 5),
+        "a code beyond its bytes": changed(91, 0xFF),
+        "a width of 0": changed(98, 0),
+        "a shift of 32": changed(small_shift(), 32),
+        "a bias beyond 2^24": changed(len(small) - 4, 0x7F),
+        "a byte too many": small + b"\0",
+        "a byte too few": small[:-1],
+    }
+    return {
+        "tables": hex0x(load_tables().normal.tobytes() + load_tables().exp.astype(">u4").tobytes()),
+        "models": [
+            {"name": name, "bytes": hex0x(data), "digest": hex0x(sha256(data)), "length": len(data)}
+            for name, data in models().items()
+        ],
+        "refused": [{"name": name, "bytes": hex0x(data)} for name, data in refused.items()],
+    }
+
+
+def small_shift() -> int:
+    """Where the first shift of the small model stands: after header, widths, columns, codes, weights and
+    biases."""
+    return 80 + 2 + 3 * 3 + 9 * 8 + 6 * 10 + 6 * 4
+
+
+def rows() -> Json:
+    from provenance.exact.reference import reference_row, reference_row_bytes
+
+    cases = []
+    for name, data in models().items():
+        for seed, shard, row, attempt in (
+            (bytes(32), 0, 0, 0),
+            (bytes(32), 1, 0, 0),
+            (bytes(range(32)), 0, 1, 0),
+            (bytes(range(32)), 0, 1, 1),
+            (bytes(range(32)), 2**32 - 1, 2**40 + 17, 0),
+        ):
+            cases.append(
+                {
+                    "model": name, "seed": hex0x(seed), "shard": shard, "row": row, "attempt": attempt,
+                    "values": reference_row(data, seed, shard, row, attempt),
+                    "rowBytes": hex0x(reference_row_bytes(data, seed, shard, row, attempt)),
+                }
+            )  # fmt: skip
+    return {"note": "models by name in model.json; attempt is 0 in version 1", "rows": cases}
+
+
+def tree(leaves: list[bytes]) -> bytes:
+    """RFC 9162's recursive definition."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + tree(leaves[:split]) + tree(leaves[split:])).digest()
+
+
+def path(leaves: list[bytes], index: int) -> list[bytes]:
+    """RFC 9162's recursive audit path, from the leaf upward."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return [*path(leaves[:split], index), tree(leaves[split:])]
+    return [*path(leaves[split:], index - split), tree(leaves[:split])]
+
+
+def leaf(index: int, data: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + index.to_bytes(8, "big") + data).digest()
+
+
+def merkle() -> Json:
+    shards = []
+    for number, (rows_, width) in enumerate(
+        ((1, 1), (1, 5000), (3, 5000), (4096, 1), (4097, 1), (100, 300), (7 * 128, 20))
+    ):
+        data = b"".join(word.to_bytes(8, "big") for word in noise(-(-rows_ * width // 8), number))[
+            : rows_ * width
+        ]
+        per_chunk = 1
+        while 2 * per_chunk * width <= 4096:
+            per_chunk *= 2
+        size = per_chunk * width
+        leaves = [leaf(i, data[s : s + size]) for i, s in enumerate(range(0, len(data), size))]
+        shards.append(
+            {
+                "rows": rows_, "rowWidth": width, "rowsPerChunk": per_chunk, "rowBytes": hex0x(data),
+                "leaves": [hex0x(each) for each in leaves], "root": hex0x(tree(leaves)),
+                "proofs": [
+                    {"chunk": i, "path": [hex0x(each) for each in path(leaves, i)]} for i in range(len(leaves))
+                ],
+            }
+        )  # fmt: skip
+    dataset_roots = []
+    for count in (1, 2, 3, 4, 5, 7, 8, 13):
+        roots = [hashlib.sha256(f"shard root {count} {i}".encode()).digest() for i in range(count)]
+        root = tree([leaf(i, each) for i, each in enumerate(roots)])
+        dataset_roots.append({"shardRoots": [hex0x(each) for each in roots], "root": hex0x(root)})
+    return {"datasetRoots": dataset_roots, "shards": shards}
+
+
+def cid() -> Json:
+    """Roots of files byte i = i % 251, by a second, direct spelling of UnixFS for at most 1,024 chunks."""
+
+    def varint(value: int) -> bytes:
+        return bytes([value & 0x7F | (0x80 if value > 0x7F else 0)]) + (
+            varint(value >> 7) if value > 0x7F else b""
+        )
+
+    def text(codec: int, block: bytes) -> str:
+        binary = bytes([1, codec, 0x12, 0x20]) + hashlib.sha256(block).digest()
+        return "b" + base64.b32encode(binary).decode().lower().rstrip("=")
+
+    files = []
+    for size in (0, 1, 262_144, 2**20, 2**20 + 1, 5 * 2**20, 5 * 2**20 + 7):
+        data = (bytes(range(251)) * (size // 251 + 1))[:size]
+        chunks = [data[i : i + 2**20] for i in range(0, size, 2**20)] or [b""]
+        root = text(0x55, chunks[0])
+        if len(chunks) > 1:
+            links = b""
+            for chunk in chunks:
+                link = b"\x0a\x24\x01\x55\x12\x20" + hashlib.sha256(chunk).digest()
+                link += b"\x12\x00\x18" + varint(len(chunk))
+                links += b"\x12" + varint(len(link)) + link
+            unixfs = b"\x08\x02\x18" + varint(size) + b"".join(b"\x20" + varint(len(c)) for c in chunks)
+            root = text(0x70, links + b"\x0a" + varint(len(unixfs)) + unixfs)
+        files.append({"size": size, "sha256": hex0x(hashlib.sha256(data).digest()), "cid": root})
+    return {"profile": "unixfs-v1-2025", "content": "byte i is i % 251", "files": files}
+
+
+def all_vectors() -> dict[str, str]:
+    """File name -> JSON text."""
+    made = {f.__name__: f() for f in (canonical, philox, model, rows, merkle, cid)}
+    return {f"{name}.json": json.dumps(value, indent=1) + "\n" for name, value in made.items()}
+
+
+if __name__ == "__main__":
+    for file_name, content in all_vectors().items():
+        Path(__file__).with_name(file_name).write_text(content, encoding="utf-8")
