@@ -31,7 +31,7 @@ class Flagged:
     reason: str
 
 
-def summed(arrays: Sequence[NDArray[np.floating] | NDArray[np.integer]]) -> Vector:
+def summed(arrays: Sequence[Vector]) -> Vector:
     """Elementwise sum of one array a contributor."""
     total = np.array(arrays[0], dtype=np.float64)
     for array in arrays[1:]:

@@ -8,12 +8,13 @@ the node process.
 
 from __future__ import annotations
 
-from generator.errors import PlanError, TaskRefused
+from generator.errors import PlanError, TaskFormatError, TaskRefused
 from generator.families.family import family_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step, Worker
 from generator.federation.task import Result, Task
+from generator.marginals.errors import MarginalError
 
 
 def handle_bytes(data: bytes, state: ContributorState, worker: Worker, *, request: str = "") -> bytes:
@@ -36,7 +37,11 @@ def handle_bytes(data: bytes, state: ContributorState, worker: Worker, *, reques
         state.ledger.check(releases, plan.order)
         order.keep_plan(plan)
         step = Step(task, plan, state, order, worker, releases, request)
-        return order.store_result(task, family.handle(step))
+        try:
+            result = family.handle(step)
+        except (TaskFormatError, MarginalError, PlanError) as error:
+            raise TaskRefused("bad-task", str(error)) from error
+        return order.store_result(task, result)
 
 
 def handle(task: Task, state: ContributorState, worker: Worker, *, request: str = "") -> Result:

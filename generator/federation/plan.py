@@ -71,8 +71,8 @@ class TrainingPlan:
             raise PlanError("every participant must declare at least one row")
         if self.epsilon_micro is not None and not (self.epsilon_micro > 0 and 0 < self.delta_e12 < 10**12):
             raise PlanError(
-                f"epsilon {self.epsilon_micro} (millionths) with delta {self.delta_e12} (1e-12): both must be "
-                "positive and delta below 1; use no epsilon for no privacy"
+                f"epsilon {self.epsilon_micro} (millionths) with delta {self.delta_e12} (1e-12): both must "
+                "be positive and delta below 1; use no epsilon for no privacy"
             )
 
     @property

@@ -35,7 +35,7 @@ MAX_ARRAYS = 4096
 TASK_FORMAT = "tessera-task/1"
 RESULT_FORMAT = "tessera-result/1"
 
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
     "I8": np.dtype("i1"),

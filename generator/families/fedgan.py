@@ -1,0 +1,229 @@
+"""Family "fedgan": local GANs whose discriminators are averaged under DP-SGD; the average teaches all
+generators.
+
+Rounds: bins, tables (as in family "marginal"), then round/0001 .. round/R, then finish. In round r each node
+lets its generator learn from the averaged discriminator of round r - 1 beside its marginal loss (in round 1
+from the marginal loss alone), trains the discriminator some DP-SGD steps on its rows against its own
+generator, and sends the weights. The coordinator averages the changes (FedAvg, or a trimmed mean), leaving
+implausible ones out by name. In "finish" the generator learns from the last average and is quantised.
+Generators never leave their nodes before that.
+
+After FedGAN (Rasouli et al. 2020, arXiv:2006.07228) with many discriminator steps per round (Bie et al.
+2023). Every step's noise follows from the plan before the first one is made; batches and noise come from the
+operating system.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.errors import PlanError
+from generator.families.finish import FINISH
+from generator.families.released import (
+    BINS,
+    TABLES,
+    Noise,
+    answer_bins,
+    answer_tables,
+    noise_of,
+    release_marginals,
+)
+from generator.families.settings import SettingsReader, Whole, Word
+from generator.federation.aggregate import METHODS, Flagged, Vector, combine
+from generator.federation.coordinator import Program, ProgramEnd, Round
+from generator.federation.ledger import Release
+from generator.federation.plan import Settings, TrainingPlan
+from generator.federation.step import Step
+from generator.federation.task import Array, Result
+from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent, sgd_noise_multiplier_for
+from generator.privacy.errors import PrivacyError
+from provenance.values import Address, Digest
+
+KNOWN: Final[dict[str, Whole | Word]] = {
+    "rounds": Whole(6, 1, 1000),
+    "discriminatorSteps": Whole(20, 1, 10_000),
+    "discriminatorBatch": Whole(128, 1, 65_536),
+    "discriminatorWidth": Whole(64, 4, 1024),
+    "aggregation": Word(METHODS),
+    "binsPercent": Whole(10, 1, 90),
+    "tablesPercent": Whole(60, 1, 90),
+    "adversarialPercent": Whole(5, 0, 10_000),
+    "steps": Whole(700, 1, 100_000),
+    "batch": Whole(256, 8, 8192),
+    "latentBytes": Whole(64, 4, 1024),
+    "hiddenWidth": Whole(128, 4, 1024),
+    "hiddenLayers": Whole(2, 1, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FedGanSettings:
+    """rounds of averaging; discriminator_steps of DP-SGD in each, on discriminator_batch expected rows.
+
+    aggregation: "mean" or "trimmed". bins_percent, tables_percent: shares of the squared GDP parameter, the
+    rounds get what is left of epsilon. adversarial_percent: weight of the discriminator's loss beside the
+    marginal loss, in 1/100. steps: of the generator in all, spread over the rounds; batch, latent_bytes,
+    hidden_width, hidden_layers as in family "marginal".
+    """
+
+    rounds: int
+    discriminator_steps: int
+    discriminator_batch: int
+    discriminator_width: int
+    aggregation: str
+    bins_percent: int
+    tables_percent: int
+    adversarial_percent: int
+    steps: int
+    batch: int
+    latent_bytes: int
+    hidden_width: int
+    hidden_layers: int
+
+    @classmethod
+    def parse(cls, settings: Settings) -> FedGanSettings:
+        """Read a collection's settings; PlanError says what is wrong."""
+        read = SettingsReader("fedgan", KNOWN, settings)
+        bins, tables = read.whole("binsPercent"), read.whole("tablesPercent")
+        if bins + tables > 95:
+            raise PlanError(
+                f"binsPercent {bins} and tablesPercent {tables} leave nothing for the rounds: "
+                "at most 95 together"
+            )
+        return cls(
+            rounds=read.whole("rounds"),
+            discriminator_steps=read.whole("discriminatorSteps"),
+            discriminator_batch=read.whole("discriminatorBatch"),
+            discriminator_width=read.whole("discriminatorWidth"),
+            aggregation=read.word("aggregation"),
+            bins_percent=bins,
+            tables_percent=tables,
+            adversarial_percent=read.whole("adversarialPercent"),
+            steps=read.whole("steps"),
+            batch=read.whole("batch"),
+            latent_bytes=read.whole("latentBytes"),
+            hidden_width=read.whole("hiddenWidth"),
+            hidden_layers=read.whole("hiddenLayers"),
+        )
+
+    def sample_rate(self, training_rows: int) -> float:
+        """Poisson rate of a node's rows: the expected batch over its DECLARED training rows, at most 1/2."""
+        return min(0.5, self.discriminator_batch / training_rows)
+
+
+def round_name(number: int) -> str:
+    """Step name of round 1, 2, ..."""
+    return f"round/{number:04}"
+
+
+class FedGanFamily:
+    """See the module; the methods are those of `families.family.Family`."""
+
+    name = "fedgan"
+
+    def check(self, plan: TrainingPlan) -> None:
+        """Settings and budget; PlanError says what is wrong."""
+        _noise(plan, FedGanSettings.parse(plan.settings))
+
+    def rounds(self, plan: TrainingPlan) -> int:
+        """bins, tables, the rounds, finish."""
+        return FedGanSettings.parse(plan.settings).rounds + 3
+
+    def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:
+        """Two Gaussian releases, then one DP-SGD release a round whose noise suits this node's sampling
+        rate.
+        """
+        settings = FedGanSettings.parse(plan.settings)
+        first = _noise(plan, settings).releases()
+        event: PrivacyEvent | None = None
+        if plan.epsilon is not None:
+            rate = settings.sample_rate(plan.participant(contributor).training_rows)
+            steps = settings.discriminator_steps
+            others = tuple(release.event for release in first if release.event is not None)
+            noise = _sgd_noise(plan.epsilon, plan.delta, rate, steps * settings.rounds, others)
+            event = SubsampledGaussianEvent(noise, rate, steps)
+        return (*first, *(Release(round_name(r + 1), event) for r in range(settings.rounds)))
+
+    def program(self, plan: TrainingPlan) -> Program:
+        """The coordinator's side."""
+        settings = FedGanSettings.parse(plan.settings)
+        marginals = yield from release_marginals(plan, _noise(plan, settings))
+        state = initial_state(marginals.codebook.codes, settings.discriminator_width, plan.order)
+        weights = {p.contributor: float(p.training_rows) for p in plan.participants}
+        flagged = list(marginals.flagged)
+        for number in range(1, settings.rounds + 1):
+            name = round_name(number)
+            results = yield Round(name, {}, {**marginals.arrays(), "state": state.astype(np.float32)})
+            start = state.astype(np.float32).astype(np.float64)
+            state, left_out = combine(
+                start,
+                {result.node: _state_of(result) for result in results},
+                weights,
+                step=name,
+                method=settings.aggregation,
+            )
+            flagged += left_out
+        yield Round(FINISH, {}, {**marginals.arrays(), "state": state.astype(np.float32)})
+        shared: dict[str, Array] = {**marginals.arrays(), "state": state.astype(np.float32)}
+        return ProgramEnd(shared, marginals.references(), _once(flagged))
+
+    def handle(self, step: Step) -> Result:
+        """The node's side."""
+        settings = FedGanSettings.parse(step.plan.settings)
+        noise = _noise(step.plan, settings)
+        if step.task.name == BINS:
+            return answer_bins(step, noise)
+        if step.task.name == TABLES:
+            return answer_tables(step, noise)
+        from generator.families import fedgan_node
+
+        if step.task.name == FINISH:
+            return fedgan_node.finish(step, noise, settings)
+        for number in range(1, settings.rounds + 1):
+            if step.task.name == round_name(number):
+                return fedgan_node.train_round(step, noise, settings, number)
+        raise PlanError(f"family fedgan has no step {step.task.name!r} in a plan of {settings.rounds} rounds")
+
+
+def initial_state(codes: int, width: int, order: Digest) -> Vector:
+    """Weights of a discriminator codes -> width -> width -> 1 before the first round, as one vector.
+
+    Uniform in +-1/sqrt(inputs), layer by layer weights then biases; from the order's digest, so that a
+    coordinator that runs again begins alike. Nothing private enters.
+    """
+    random = np.random.Generator(np.random.Philox(key=int.from_bytes(order[:16], "big")))
+    widths = [codes, width, width, 1]
+    parts: list[NDArray[np.float64]] = []
+    for inputs, outputs in pairwise(widths):
+        bound = 1 / math.sqrt(inputs)
+        parts.append(random.uniform(-bound, bound, outputs * inputs + outputs))
+    return np.concatenate(parts)
+
+
+def _noise(plan: TrainingPlan, settings: FedGanSettings) -> Noise:
+    return noise_of(plan, settings.bins_percent, settings.tables_percent)
+
+
+@lru_cache(maxsize=64)
+def _sgd_noise(
+    epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
+) -> float:
+    try:
+        return sgd_noise_multiplier_for(epsilon, delta, rate, steps, others)
+    except PrivacyError as error:
+        raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
+
+
+def _state_of(result: Result) -> Vector:
+    return np.asarray(result.arrays.get("state", np.empty(0)), dtype=np.float64).reshape(-1)
+
+
+def _once(flagged: list[Flagged]) -> tuple[Flagged, ...]:
+    return tuple(dict.fromkeys(flagged))

@@ -1,0 +1,119 @@
+"""The node's rounds of family "fedgan". Needs torch.
+
+Local state of a round: the generator's weights after it has learnt from the averaged discriminator, saved
+before the discriminator's noisy steps. So a node that is killed in a round repeats only those steps, and its
+generator is never lost. The optimisers start anew each round (the discriminator's on purpose, see
+`learning.gan`), which keeps a round's state down to one vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from generator.errors import TaskRefused
+from generator.families.fedgan import FedGanSettings, round_name
+from generator.families.finish import answer_finish, loss_texts, report
+from generator.families.marginal_node import initial_seed
+from generator.families.released import Noise, read_target, spent_meta
+from generator.federation.step import Step
+from generator.federation.task import Array, Result, answer
+from generator.learning.fit_marginals import FitSettings, MarginalFitter, new_net
+from generator.learning.gan import (
+    DiscriminatorSettings,
+    flat_state,
+    generator_steps,
+    load_flat_state,
+    train_discriminator,
+)
+from generator.learning.nets import NetSettings
+from generator.marginals.bins import encode_codes
+from generator.privacy.accountant import SubsampledGaussianEvent
+from provenance.exact.codebook import Codebook
+
+
+def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int) -> Result:
+    """Generator learns, then the discriminator under DP-SGD; the answer is the discriminator's noisy
+    weights.
+    """
+    torch.set_num_threads(step.worker.threads)
+    codebook, fitter = _generator(step, noise, settings, number - 1)
+    losses: dict[str, float] = {}
+    saved = step.order.load_arrays(step.task.name)
+    if saved is None:
+        losses["marginal"] = _learn(step, fitter, settings, number - 1)
+        step.order.save_arrays(step.task.name, {"net": flat_state(fitter.net)})
+    else:
+        load_flat_state(fitter.net, saved["net"])
+    report(step, number, settings.rounds, losses)
+    codes = encode_codes(step.state.training, codebook)
+    event = step.record(step.task.name).event
+    multiplier = event.noise_multiplier if isinstance(event, SubsampledGaussianEvent) else 0.0
+    trained = train_discriminator(
+        codes,
+        fitter.net,
+        step.array("state").astype(np.float32),
+        _discriminator(step, settings, multiplier),
+        steps=settings.discriminator_steps,
+        seed=initial_seed(step) + number,
+    )
+    if step.plan.epsilon is None:  # computed on private rows: it leaves only where nothing is promised
+        losses["discriminator"] = trained.loss
+    _forget(step, number - 2)
+    meta = {**spent_meta(step), "losses": loss_texts(losses)}
+    return answer(step.task, meta, {"state": trained.state.astype(np.float32)})
+
+
+def finish(step: Step, noise: Noise, settings: FedGanSettings) -> Result:
+    """The generator learns from the last average, is averaged over its own steps, quantised and committed."""
+    torch.set_num_threads(step.worker.threads)
+    codebook, fitter = _generator(step, noise, settings, settings.rounds)
+    loss = _learn(step, fitter, settings, settings.rounds)
+    report(step, settings.rounds, settings.rounds, {"marginal": loss})
+    return answer_finish(step, fitter.averaged(), codebook, {"marginal": loss})
+
+
+def _generator(
+    step: Step, noise: Noise, settings: FedGanSettings, segment: int
+) -> tuple[Codebook, MarginalFitter]:
+    """The generator as the round before left it; a new one for segment 0."""
+    codebook, target = read_target(step, noise)
+    net_settings = NetSettings(settings.latent_bytes, (settings.hidden_width,) * settings.hidden_layers)
+    net = new_net(codebook, target, net_settings, initial_seed(step))
+    if segment > 0:
+        before: Mapping[str, Array] | None = step.order.load_arrays(round_name(segment))
+        if before is None:
+            raise TaskRefused("round-missing", f"{step.task.name} was asked before {round_name(segment)}")
+        load_flat_state(net, before["net"])
+    fit = FitSettings(net=net_settings, steps=settings.steps, batch=settings.batch)
+    return codebook, MarginalFitter(net, target, fit, initial_seed(step) + segment)
+
+
+def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment: int) -> float:
+    """One segment of the generator's steps; segment 0 has no discriminator to learn from yet."""
+    segments = settings.rounds + 1
+    return generator_steps(
+        fitter,
+        step.array("state").astype(np.float32),
+        _discriminator(step, settings, 0.0),
+        steps=max(1, settings.steps // segments),
+        weight=settings.adversarial_percent / 100 if segment > 0 else 0.0,
+        first_fraction=segment / segments,
+        last_fraction=(segment + 1) / segments,
+    )
+
+
+def _discriminator(step: Step, settings: FedGanSettings, noise_multiplier: float) -> DiscriminatorSettings:
+    return DiscriminatorSettings(
+        sample_rate=settings.sample_rate(step.me.training_rows),
+        generated=settings.discriminator_batch,
+        noise_multiplier=noise_multiplier,
+        hidden=settings.discriminator_width,
+    )
+
+
+def _forget(step: Step, number: int) -> None:
+    if number > 0:
+        step.order.drop_arrays(round_name(number))

@@ -1,0 +1,64 @@
+"""The last step of every family: quantise, store the model, answer with its digest and privacy statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from generator.errors import GeneratorError
+from generator.federation.ledger import Release
+from generator.federation.step import LocalProgress, Step
+from generator.federation.task import Json, Result, answer
+from generator.privacy.statement import Mechanism, privacy_statement
+from provenance import canonical
+from provenance.exact.codebook import Codebook
+
+if TYPE_CHECKING:
+    from generator.learning.nets import MarginalNet
+
+FINISH = "finish"
+
+
+def answer_finish(step: Step, net: MarginalNet, codebook: Codebook, losses: Mapping[str, float]) -> Result:
+    """Store the quantised generator and commit to it. Nothing but the digest and figures leaves the node."""
+    from generator.learning.quantise import quantise
+
+    model = quantise(net, codebook, step.plan.schema.digest)
+    digest = step.order.store_model(model)
+    shard = step.plan.shard(step.worker.contributor)
+    sign = step.worker.sign_model
+    statement = statement_of(step.recorded(), step.plan.delta if step.plan.epsilon is not None else None)
+    meta: dict[str, Json] = {
+        "modelDigest": str(digest),
+        "modelBytes": len(model),
+        "commitSignature": sign(step.plan.order, shard, digest) if sign is not None else "",
+        "epsilonMicro": statement["epsilonMicro"],
+        "deltaE12": statement["deltaE12"],
+        "statement": statement,
+        "losses": loss_texts(losses),
+    }
+    return answer(step.task, meta)
+
+
+def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str, Json]:
+    """The privacy statement of an order's training releases; delta None for an order without privacy."""
+    mechanisms = []
+    for release in releases:
+        if release.event is not None:
+            mechanisms.append(Mechanism(release.name, release.event))
+        elif delta is not None:
+            raise GeneratorError(f"release {release.name} was made without noise in an order with privacy")
+    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta)))
+    if not isinstance(statement, dict):
+        raise GeneratorError("a privacy statement must be an object")
+    return statement
+
+
+def loss_texts(losses: Mapping[str, float]) -> dict[str, Json]:
+    """Losses as decimal text: canonical JSON has no floats."""
+    return {name: f"{value:.6g}" for name, value in losses.items()}
+
+
+def report(step: Step, done: int, total: int, losses: Mapping[str, float]) -> None:
+    """Tell whoever watches this node where the step is."""
+    step.worker.progress(LocalProgress(step.task.name, done, total, losses))

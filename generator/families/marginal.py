@@ -1,0 +1,110 @@
+"""Family "marginal": noisy tables of counts, released once, fitted by a small net at each node.
+
+Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables with
+lambda = n / (n + 1500), so a small table's generator borrows what it cannot know. All privacy is spent in the
+two releases; the fit is post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead
+of sampled marginals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from generator.errors import PlanError
+from generator.families.finish import FINISH
+from generator.families.released import (
+    BINS,
+    TABLES,
+    Noise,
+    answer_bins,
+    answer_tables,
+    noise_of,
+    release_marginals,
+)
+from generator.families.settings import SettingsReader, Whole, Word
+from generator.federation.coordinator import Program, ProgramEnd, Round
+from generator.federation.ledger import Release
+from generator.federation.plan import Settings, TrainingPlan
+from generator.federation.step import Step
+from generator.federation.task import Result
+from provenance.values import Address
+
+KNOWN: Final[dict[str, Whole | Word]] = {
+    "binsPercent": Whole(10, 1, 90),
+    "steps": Whole(800, 1, 100_000),
+    "batch": Whole(256, 8, 8192),
+    "latentBytes": Whole(64, 4, 1024),
+    "hiddenWidth": Whole(128, 4, 1024),
+    "hiddenLayers": Whole(2, 1, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalSettings:
+    """bins_percent: share of the privacy budget for the bins, the tables get the rest. steps, batch: of the
+    fit.
+
+    latent_bytes, hidden_width, hidden_layers: shape of the net; 64, 128, 2 stay below 80 kB for 400 codes.
+    """
+
+    bins_percent: int
+    steps: int
+    batch: int
+    latent_bytes: int
+    hidden_width: int
+    hidden_layers: int
+
+    @classmethod
+    def parse(cls, settings: Settings) -> MarginalSettings:
+        """Read a collection's settings; PlanError says what is wrong."""
+        read = SettingsReader("marginal", KNOWN, settings)
+        return cls(
+            read.whole("binsPercent"),
+            read.whole("steps"),
+            read.whole("batch"),
+            read.whole("latentBytes"),
+            read.whole("hiddenWidth"),
+            read.whole("hiddenLayers"),
+        )
+
+
+class MarginalFamily:
+    """See the module; the methods are those of `families.family.Family`."""
+
+    name = "marginal"
+
+    def check(self, plan: TrainingPlan) -> None:
+        """Settings and budget; PlanError says what is wrong."""
+        self._noise(plan)
+
+    def rounds(self, plan: TrainingPlan) -> int:  # noqa: ARG002 - the protocol's signature
+        """bins, tables, finish."""
+        return 3
+
+    def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
+        """The two releases; the same noise for every contributor."""
+        return self._noise(plan).releases()
+
+    def program(self, plan: TrainingPlan) -> Program:
+        """The coordinator's side."""
+        marginals = yield from release_marginals(plan, self._noise(plan))
+        yield Round(FINISH, {}, marginals.arrays())
+        return ProgramEnd(marginals.arrays(), marginals.references(), marginals.flagged)
+
+    def handle(self, step: Step) -> Result:
+        """The node's side."""
+        noise = self._noise(step.plan)
+        if step.task.name == BINS:
+            return answer_bins(step, noise)
+        if step.task.name == TABLES:
+            return answer_tables(step, noise)
+        if step.task.name == FINISH:
+            from generator.families.marginal_node import finish
+
+            return finish(step, noise, MarginalSettings.parse(step.plan.settings))
+        raise PlanError(f"family marginal has no step {step.task.name!r}")
+
+    def _noise(self, plan: TrainingPlan) -> Noise:
+        settings = MarginalSettings.parse(plan.settings)
+        return noise_of(plan, settings.bins_percent, 100 - settings.bins_percent)

@@ -1,0 +1,243 @@
+"""The releases that every family begins with: one-way counts for the bins, then the tables of counts.
+
+Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
+The noise is fixed by the plan (`noise_of`): shares of the squared Gaussian-DP parameter mu, which add up
+exactly (Dong, Roth and Su 2022). Each node adds the full noise alone, so nobody has to be trusted and no sum
+has to be encrypted.
+
+Without epsilon counts are exact and the ledger notes unprotected releases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.errors import PlanError, UpdatesRejected
+from generator.federation.aggregate import Flagged, summed
+from generator.federation.coordinator import Round
+from generator.federation.ledger import Release, composed_epsilon
+from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.step import Step
+from generator.federation.task import Array, Json, Result, answer
+from generator.marginals.bins import (
+    BinRelease,
+    base_grid,
+    build_codebook,
+    encode_codes,
+    release_bins,
+    sum_bins,
+)
+from generator.marginals.errors import MarginalError
+from generator.marginals.measure import release_tables
+from generator.marginals.target import MarginalTarget, blend, target_from_counts
+from generator.marginals.workload import Workload, choose_workload
+from generator.privacy.accountant import GaussianEvent, gdp_mu
+from generator.privacy.errors import PrivacyError
+from generator.privacy.statement import epsilon_micro
+from provenance.errors import ProvenanceError
+from provenance.exact.codebook import Codebook
+from provenance.schema import Schema
+from provenance.values import Address
+
+BINS, TABLES = "bins", "tables"
+T = TypeVar("T")
+_ROWS_FACTOR = 3.0
+_NOISE_STDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Noise multipliers of the two releases; 0 for exact counts."""
+
+    bins: float
+    tables: float
+
+    def releases(self) -> tuple[Release, Release]:
+        """The two releases for ledger and accountant."""
+        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables))
+
+
+@dataclass(frozen=True, slots=True)
+class Marginals:
+    """What the two rounds gave the coordinator.
+
+    everybody: summed counts float64[K] of the nodes that were not flagged, with noise of standard deviation
+    `std`. counts: each node's own noisy counts, with noise of `own_std`. flagged: nodes whose counts were
+    left out.
+    """
+
+    codebook: Codebook
+    workload: Workload
+    everybody: NDArray[np.float64]
+    std: float
+    own_std: float
+    counts: Mapping[Address, NDArray[np.float64]]
+    flagged: tuple[Flagged, ...]
+
+    def arrays(self) -> dict[str, Array]:
+        """What the nodes get for fitting."""
+        return {
+            **codebook_arrays(self.codebook),
+            "everybody": self.everybody,
+            "everybody_std": np.array([self.std]),
+        }
+
+    def references(self) -> dict[Address, dict[str, Array]]:
+        """Per node its noisy counts and their noise, the reference for evaluation and contribution."""
+        std = np.array([self.own_std])
+        return {node: {"counts": counts, "std": std} for node, counts in self.counts.items()}
+
+
+def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Noise:
+    """The noise that spends these shares of the plan's mu squared; PlanError if it is out of range."""
+    if plan.epsilon is None:
+        return Noise(0.0, 0.0)
+    try:
+        mu = gdp_mu(plan.epsilon, plan.delta)
+    except PrivacyError as error:
+        raise PlanError(f"the plan's privacy ceiling cannot be kept: {error}") from error
+    return Noise(1 / (mu * math.sqrt(bins_percent / 100)), 1 / (mu * math.sqrt(tables_percent / 100)))
+
+
+def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list[Result], Marginals]:
+    """The coordinator's first two rounds."""
+    grid = base_grid(plan.schema)
+    flagged: list[Flagged] = []
+    bins: list[BinRelease] = []
+    for result in (yield Round(BINS)):
+        try:
+            # The noise is the plan's; what a node says about it is not believed.
+            release = replace(
+                BinRelease.from_arrays(result.arrays, grid), noise_std=noise.bins * grid.sensitivity
+            )
+        except MarginalError as error:
+            flagged.append(Flagged(result.node, BINS, str(error)))
+            continue
+        totals = np.add.reduceat(release.base, grid.offsets[:-1])
+        participant, std = plan.participant(result.node), release.noise_std
+        if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
+            bins.append(release)
+    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)))
+    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    std = noise.tables * workload.sensitivity
+    counts: dict[Address, NDArray[np.float64]] = {}
+    kept: list[NDArray[np.float64]] = []
+    for result in (yield Round(TABLES, {}, codebook_arrays(codebook))):
+        found = np.asarray(result.arrays.get("counts", np.empty(0)), dtype=np.float64)
+        if found.shape != (workload.cells,):
+            flagged.append(Flagged(result.node, TABLES, f"{found.shape} counts, expected {workload.cells}"))
+            continue
+        counts[result.node] = found
+        totals = np.add.reduceat(found, workload.offsets[:-1])
+        if _keep_plausible(plan.participant(result.node), TABLES, totals, workload.cells, std, flagged):
+            kept.append(found)
+    everybody = summed(_most(kept, plan, flagged))
+    return Marginals(codebook, workload, everybody, std * math.sqrt(len(kept)), std, counts, tuple(flagged))
+
+
+def answer_bins(step: Step, noise: Noise) -> Result:
+    """The node's one-way counts, recorded before they are drawn."""
+    step.record(BINS)
+    release = release_bins(step.state.training, base_grid(step.plan.schema), noise.bins)
+    return answer(step.task, spent_meta(step), release.arrays())
+
+
+def answer_tables(step: Step, noise: Noise) -> Result:
+    """The node's tables over the coordinator's codebook, recorded before they are drawn."""
+    codebook = read_codebook(step)
+    workload = choose_workload(codebook.code_counts, step.plan.schema.target_index)
+    codes = encode_codes(step.state.training, codebook)
+    step.record(TABLES)
+    return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
+
+
+def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
+    """Codebook and blended target of a later step, from its arrays and the node's own stored release."""
+    codebook = read_codebook(step)
+    workload = choose_workload(codebook.code_counts, step.plan.schema.target_index)
+    stored = step.order.result(TABLES)
+    if stored is None:
+        raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
+    everybody = target_from_counts(step.array("everybody"), workload, float(step.array("everybody_std")[0]))
+    if len(step.plan.participants) == 1:
+        return codebook, everybody
+    try:
+        own = target_from_counts(stored.arrays["counts"], workload, noise.tables * workload.sensitivity)
+    except MarginalError:  # the node's own counts drown in their noise: it learns from everybody's alone
+        return codebook, everybody
+    return codebook, blend(own, everybody)
+
+
+def spent_meta(step: Step) -> dict[str, Json]:
+    """What this order has cost so far, for the coordinator's progress; 0 without privacy."""
+    epsilon = composed_epsilon(step.recorded(), step.plan.delta) if step.plan.epsilon is not None else 0.0
+    return {"epsilonMicro": epsilon_micro(epsilon)}
+
+
+def codebook_arrays(codebook: Codebook) -> dict[str, Array]:
+    """A codebook as arrays of a message; `codebook_of` is the inverse."""
+    return {
+        "code_counts": np.array(codebook.code_counts, dtype=np.int64),
+        "low": codebook.low.astype(np.int64),
+        "width": codebook.width.astype(np.int64),
+    }
+
+
+def codebook_of(arrays: Mapping[str, Array], schema: Schema) -> Codebook:
+    """The codebook of a message; MarginalError if it is none of this schema."""
+    try:
+        codebook = Codebook(
+            code_counts=tuple(int(count) for count in arrays["code_counts"]),
+            value_widths=schema.value_widths,
+            low=arrays["low"].astype(np.int64),
+            width=arrays["width"].astype(np.int64),
+        )
+        codebook.check_schema(schema)
+    except (KeyError, ProvenanceError) as error:
+        raise MarginalError(f"the codebook does not fit the schema: {error}") from error
+    return codebook
+
+
+def read_codebook(step: Step) -> Codebook:
+    """The codebook that came with a task."""
+    return codebook_of(step.task.arrays, step.plan.schema)
+
+
+def _event(noise_multiplier: float) -> GaussianEvent | None:
+    return GaussianEvent(noise_multiplier) if noise_multiplier > 0 else None
+
+
+def _keep_plausible(
+    participant: Participant,
+    step: str,
+    totals: NDArray[np.float64],
+    cells: int,
+    std: float,
+    flagged: list[Flagged],
+) -> bool:
+    """Whether histograms sum to about the declared training rows; otherwise the node is flagged.
+
+    Every row is in every histogram once, so each total is the row count plus noise of std * sqrt(its cells).
+    """
+    allowance = _NOISE_STDS * std * math.sqrt(cells)
+    declared = participant.training_rows
+    low, high = declared / _ROWS_FACTOR - allowance, declared * _ROWS_FACTOR + allowance
+    if low <= float(totals.min()) and float(totals.max()) <= high:
+        return True
+    sums = f"{totals.min():.0f} to {totals.max():.0f}"
+    reason = f"histograms sum to {sums} rows, {declared} training rows are declared"
+    flagged.append(Flagged(participant.contributor, step, reason))
+    return False
+
+
+def _most(kept: list[T], plan: TrainingPlan, flagged: list[Flagged]) -> list[T]:
+    if not kept or 2 * len(kept) < len(plan.participants):
+        names = "; ".join(f"{f.contributor}: {f.reason}" for f in flagged)
+        raise UpdatesRejected(f"{len(kept)} of {len(plan.participants)} releases are plausible ({names})")
+    return kept

@@ -1,0 +1,67 @@
+"""Reading a collection's settings: integers and words with bounds, nothing unknown accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from generator.errors import PlanError
+from generator.federation.plan import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer setting: its default and its inclusive bounds."""
+
+    default: int
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text setting: its choices, the first being the default."""
+
+    choices: Sequence[str]
+
+
+class SettingsReader:
+    """Values of one family's settings; PlanError names the family, the setting, what was found and
+    expected.
+    """
+
+    def __init__(self, family: str, known: Mapping[str, Whole | Word], given: Settings) -> None:
+        self._family = family
+        self._known = known
+        self._given = given
+        unknown = sorted(given.keys() - known.keys())
+        if unknown:
+            raise PlanError(
+                f"family {family} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+            )
+
+    def whole(self, name: str) -> int:
+        """An integer setting."""
+        rule = self._known[name]
+        if not isinstance(rule, Whole):
+            raise KeyError(name)
+        value = self._given.get(name, rule.default)
+        if isinstance(value, bool) or not isinstance(value, int) or not rule.minimum <= value <= rule.maximum:
+            raise PlanError(
+                f"setting {name} of family {self._family} is {value!r}, expected an integer from "
+                f"{rule.minimum} to {rule.maximum}"
+            )
+        return value
+
+    def word(self, name: str) -> str:
+        """A text setting."""
+        rule = self._known[name]
+        if not isinstance(rule, Word):
+            raise KeyError(name)
+        value = self._given.get(name, rule.choices[0])
+        if not isinstance(value, str) or value not in rule.choices:
+            raise PlanError(
+                f"setting {name} of family {self._family} is {value!r}, "
+                f"expected one of {', '.join(rule.choices)}"
+            )
+        return value
