@@ -56,3 +56,18 @@ def pair_tables(counts: Counts, workload: Workload) -> Counts:
                 sums[pairs.offsets[p] : pairs.offsets[p + 1]] += two_way.ravel()
                 times[p] += 1
     return sums / np.repeat(times, pairs.sizes)
+
+
+def pair_noise_variances(workload: Workload, noise_std: float) -> Counts:
+    """Noise variance of a cell of each table of `pair_workload(workload)` after `pair_tables`: float64[pairs]."""
+    pairs = pair_workload(workload)
+    position = {pair: i for i, pair in enumerate(pairs.tables)}
+    summed = np.zeros(len(pairs.tables))
+    times = np.zeros(len(pairs.tables))
+    for table, size in zip(workload.tables, workload.sizes, strict=True):
+        for a in range(len(table)):
+            for b in range(a + 1, len(table)):
+                p = position[(min(table[a], table[b]), max(table[a], table[b]))]
+                summed[p] += size / pairs.sizes[p]
+                times[p] += 1
+    return noise_std**2 * summed / times**2
