@@ -8,6 +8,8 @@ generator is never lost. The optimisers start anew each round (the discriminator
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,6 +34,8 @@ from generator.learning.nets import NetSettings
 from generator.marginals.bins import encode_codes
 from generator.privacy.accountant import SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
+
+_STEPS_AT_ONCE = 20
 
 
 def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int) -> Result:
@@ -92,17 +96,28 @@ def _generator(
 
 
 def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment: int) -> float:
-    """One segment of the generator's steps; segment 0 has no discriminator to learn from yet."""
+    """One segment of the generator's steps; segment 0 has no discriminator to learn from yet.
+
+    The worker's time limit may cut it short: these steps read no private row.
+    """
     segments = settings.rounds + 1
-    return generator_steps(
-        fitter,
-        step.array("state").astype(np.float32),
-        _discriminator(step, settings, 0.0),
-        steps=max(1, settings.steps // segments),
-        weight=settings.adversarial_percent / 100 if segment > 0 else 0.0,
-        first_fraction=segment / segments,
-        last_fraction=(segment + 1) / segments,
-    )
+    steps = max(1, settings.steps // segments)
+    limit = step.worker.fit_seconds
+    deadline = math.inf if limit is None else time.monotonic() + limit / segments
+    loss, done = math.nan, 0
+    while done < steps and (done == 0 or time.monotonic() < deadline):
+        now = min(_STEPS_AT_ONCE, steps - done)
+        loss = generator_steps(
+            fitter,
+            step.array("state").astype(np.float32),
+            _discriminator(step, settings, 0.0),
+            steps=now,
+            weight=settings.adversarial_percent / 100 if segment > 0 else 0.0,
+            first_fraction=(segment + done / steps) / segments,
+            last_fraction=(segment + (done + now) / steps) / segments,
+        )
+        done += now
+    return loss
 
 
 def _discriminator(step: Step, settings: FedGanSettings, noise_multiplier: float) -> DiscriminatorSettings:

@@ -132,9 +132,12 @@ class ContributorState:
         self.ledger = ledger
 
     @classmethod
-    def create(cls, folder: Path, schema: Schema, values: Values, cap: PrivacyCap) -> ContributorState:
-        """Make the folder for a table of grid indices int64[rows, columns]; StateError if it holds one
-        already.
+    def create(
+        cls, folder: Path, schema: Schema, values: Values, cap: PrivacyCap, *, hold_out: bool = True
+    ) -> ContributorState:
+        """Make the folder for a table of grid indices int64[rows, columns]; StateError if it holds one.
+
+        hold_out: False lets every row train, for fits that are not scored on the table itself.
         """
         if (folder / "schema.json").exists():
             raise StateError(f"{folder} already holds a table: open it, or choose another folder")
@@ -148,7 +151,7 @@ class ContributorState:
         make_folder(folder)
         make_folder(folder / "orders")
         sweep(folder)
-        write_whole(folder / "secret.key", secrets.token_bytes(32))
+        write_whole(folder / "secret.key", secrets.token_bytes(32) if hold_out else b"")
         write_whole(folder / "cap.json", canonical.encode(cap.document()))
         write_whole(
             folder / "table.safetensors",
@@ -220,6 +223,8 @@ def held_out(values: Values, secret: bytes) -> NDArray[np.bool_]:
     adding or removing a row moves no other row (of equal rows, which are exchangeable, only the last), and
     the two parts are disjoint data sets for the privacy accountant.
     """
+    if not secret:
+        return np.zeros(len(values), dtype=np.bool_)
     rows = np.ascontiguousarray(values, dtype="<i8")
     _, kind = np.unique(rows, axis=0, return_inverse=True)
     kind = kind.reshape(-1)

@@ -1,0 +1,258 @@
+"""The engine of `tessera fit`: one table, contributors simulated in this process, a `.tsm` container out.
+
+The very coordinator, handlers and ledgers of the market run here; only the transport is a function call. With
+several contributors each row goes to one of them by an independent draw of the system's entropy, so a row
+touches one part's releases and the privacy of the whole is the largest of the parts'. All rows train: nothing
+is held out.
+
+Under epsilon the schema must be public: fields marked as inferred were read off the table without noise, so
+they are refused unless the caller vouches for them. The number of rows is taken as public too; the statement
+says so. Privacy steps and noise are fixed by settings before the first; `seconds` only shortens what needs no
+row any more. `seed` fixes initialisation; noise and batches never depend on it.
+
+While it works the table lies in a temporary folder that only this user can read.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.errors import FitError, NodeRefused, PlanError
+from generator.families.family import family_of
+from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
+from generator.federation.ledger import PrivacyCap
+from generator.federation.node import handle_bytes
+from generator.federation.plan import Participant, Settings, TrainingPlan
+from generator.federation.state import ContributorState
+from generator.federation.step import LocalProgress, Worker
+from generator.federation.task import Json
+from generator.federation.transport import InProcessTransport
+from provenance.container import Container, Part, part_weights
+from provenance.exact import SPEC_VERSION
+from provenance.schema import Schema
+from provenance.table_csv import read_csv
+from provenance.values import Address, Digest
+
+DEFAULT_FAMILY = "marginal"
+"""What measured best in the judge (docs/benchmarks.md)."""
+_RESERVE_SECONDS = 3.0
+_FITTING_SHARE = 0.85
+
+Values = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What may be asked of a fit.
+
+    epsilon: privacy of each row, None for none; delta beside it. contributors: how many random parts the
+    table is dealt into. seconds: wall time at most (a guide for very wide tables: privacy steps are never cut
+    short), None for the family's full number of steps. seed: initialisation only, None for the system's
+    entropy. settings: the family's own.
+    """
+
+    family: str = DEFAULT_FAMILY
+    epsilon: float | None = None
+    delta: float = 1e-5
+    contributors: int = 1
+    seconds: float | None = None
+    threads: int = 1
+    seed: int | None = None
+    schema_is_public: bool = False
+    settings: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """stage: the step's name. fraction: of all work, 0 to 1, a rough guide. epsilon: spent so far, None
+    without.
+    """
+
+    stage: str
+    fraction: float
+    losses: Mapping[str, float]
+    epsilon: float | None
+
+
+FitProgressCallback: TypeAlias = Callable[[FitProgress], None]
+
+
+def fit_csv(
+    path: Path | str, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+) -> Container:
+    """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
+    check_settings(schema, settings)
+    return fit(read_csv(path, schema), schema, settings, progress)
+
+
+def fit(
+    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+) -> Container:
+    """Fit grid indices int64[rows, columns] of `schema`.
+
+    Returns the container: one part a contributor, equal weights, the largest part's privacy statement. Raises
+    FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
+    """
+    started = time.monotonic()
+    check_settings(schema, settings)
+    if len(values) < settings.contributors:
+        raise FitError(f"{len(values)} rows cannot be dealt to {settings.contributors} contributors")
+    with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
+        outcome, models = _train(values, schema, settings, progress, Path(folder))
+    worst = max(outcome.models, key=lambda model: model.epsilon_micro)
+    weights = part_weights([1] * settings.contributors)
+    return Container(
+        schema=schema,
+        family=settings.family,
+        spec_version=SPEC_VERSION,
+        parts=tuple(Part(weight, model) for weight, model in zip(weights, models, strict=True)),
+        privacy=worst.statement,
+        fit=_fit_document(settings, outcome.plan, time.monotonic() - started),
+    )
+
+
+def check_settings(schema: Schema, settings: FitSettings) -> None:
+    """Everything that can be refused before the table is read; FitError or PlanError."""
+    inferred = schema.inferred_fields()
+    if settings.epsilon is not None and inferred and not settings.schema_is_public:
+        names = ", ".join(f"{column}.{name}" for column, name in inferred[:6])
+        more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
+        raise FitError(
+            f"the schema took {names}{more} from the data, which epsilon {settings.epsilon:g} does not "
+            "cover: edit them and remove their 'inferred' marks, or vouch for them with --schema-is-public"
+        )
+    if settings.contributors < 1 or settings.threads < 1:
+        raise FitError(
+            f"{settings.contributors} contributors on {settings.threads} threads: at least one of each "
+            "is needed"
+        )
+    if settings.seconds is not None and not settings.seconds > 0:
+        raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
+    family_of(settings.family).check(_plan(schema, settings, rows=10**6))
+
+
+def _train(
+    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None, folder: Path
+) -> tuple[TrainingOutcome, list[bytes]]:
+    plan = _plan(schema, settings, rows=len(values))
+    owners = _deal(len(values), settings.contributors)
+    rounds = family_of(plan.family).rounds(plan)
+    watch = _Watch(progress, rounds, settings.contributors)
+    states: dict[Address, ContributorState] = {}
+    nodes: dict[Address, Callable[[bytes], bytes]] = {}
+    for index, participant in enumerate(plan.participants):
+        address = participant.contributor
+        state = ContributorState.create(
+            folder / str(index), schema, values[owners == index], PrivacyCap(None), hold_out=False
+        )
+        worker = Worker(
+            address,
+            threads=settings.threads,
+            seed=settings.seed,
+            fit_seconds=_seconds_each(settings),
+            progress=watch.local,
+        )
+        states[address] = state
+        nodes[address] = partial(handle_bytes, state=state, worker=worker)
+    try:
+        outcome = Coordinator(plan, InProcessTransport(nodes)).run(watch.round)
+    except NodeRefused as refusal:
+        raise FitError(f"the fit cannot go on: {refusal.reason}") from refusal
+    return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]
+
+
+def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
+    epsilon = settings.epsilon
+    if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
+        raise PlanError(f"epsilon is {epsilon}, expected a positive number; leave it out for no privacy")
+    each = max(1, rows // settings.contributors)
+    participants = tuple(Participant(_address(index), each) for index in range(settings.contributors))
+    return TrainingPlan(
+        order=Digest(secrets.token_bytes(32)),
+        family=settings.family,
+        schema=schema,
+        epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
+        delta_e12=round(settings.delta * 10**12),
+        participants=participants,
+        settings=settings.settings,
+    )
+
+
+def _address(index: int) -> Address:
+    return Address((index + 1).to_bytes(20, "big"))
+
+
+def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
+    """Which contributor gets each row: int64[rows], independent draws, every contributor at least one row.
+
+    A permutation cut into equal pieces would move other rows when one is added, which the accounting of each
+    part alone would not cover.
+    """
+    random = np.random.default_rng(secrets.randbits(128))
+    while True:
+        owners = random.integers(0, contributors, rows)
+        if len(np.unique(owners)) == contributors:
+            return owners.astype(np.int64)
+
+
+def _seconds_each(settings: FitSettings) -> float | None:
+    """Time for one contributor's fitting; the rest is for imports, counting and quantising."""
+    if settings.seconds is None:
+        return None
+    usable = max(settings.seconds - _RESERVE_SECONDS, settings.seconds * 0.5) * _FITTING_SHARE
+    return usable / settings.contributors
+
+
+def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> dict[str, Json]:
+    return {
+        "contributors": settings.contributors,
+        "declaredRows": sum(participant.declared_rows for participant in plan.participants),
+        "schemaIsPublic": settings.schema_is_public,
+        "seconds": math.ceil(seconds),
+        "seed": settings.seed,
+        "settings": dict(settings.settings),
+    }
+
+
+class _Watch:
+    """Turns rounds and local steps into one fraction: each round counts alike, the last one as much as all
+    others.
+    """
+
+    def __init__(self, callback: FitProgressCallback | None, rounds: int, contributors: int) -> None:
+        self._callback = callback
+        self._total = 2 * (rounds - 1)
+        self._rounds = rounds
+        self._contributors = contributors
+        self._done = 0
+        self._nodes = 0
+        self._epsilon: float | None = None
+
+    def round(self, progress: Progress) -> None:
+        self._done, self._nodes = progress.round, 0
+        self._epsilon = progress.epsilon
+        fraction = 1.0 if progress.round == self._rounds else progress.round / self._total
+        self._tell(FitProgress(progress.name, fraction, progress.losses, progress.epsilon))
+
+    def local(self, local: LocalProgress) -> None:
+        weight = 0.5 if self._done == self._rounds - 1 else 1 / self._total
+        inside = (self._nodes + local.done / max(local.total, 1)) / self._contributors
+        if local.done == local.total:
+            self._nodes += 1
+        fraction = min(1.0, self._done / self._total + weight * min(inside, 1.0))
+        self._tell(FitProgress(local.step, fraction, local.losses, self._epsilon))
+
+    def _tell(self, progress: FitProgress) -> None:
+        if self._callback is not None:
+            self._callback(progress)
