@@ -33,7 +33,9 @@ def main() -> int:
         )
         return 1
     spec = f"@foundry-rs/{package}@{VERSION}"
-    return subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", spec], cwd=root).returncode
+    return subprocess.run(
+        ["npm", "install", "--no-save", "--no-audit", "--no-fund", spec], cwd=root
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def exit_status(action: Callable[[], object]) -> int:
         say_error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        err.print("interrupted")
+        remark("interrupted")
         return INTERRUPTED
     except Stopped as stopped:
         return 128 + stopped.number
@@ -48,6 +48,16 @@ def exit_status(action: Callable[[], object]) -> int:
         say_error(error)
         return 2 if isinstance(error, ValueError) else 1
     return 0
+
+
+def say(text: str) -> None:
+    """One line (or more) on standard output, never wrapped: people copy from it and programs read it."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def remark(text: str) -> None:
+    """Advice beside the result: standard error, so that the result alone can be piped."""
+    err.print(text, markup=False, soft_wrap=True)
 
 
 def say_error(error: Exception) -> None:

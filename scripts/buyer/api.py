@@ -36,7 +36,9 @@ class Event:
 class BuyerApi:
     """One market. `patience_seconds`: how long an unanswering backend is waited for."""
 
-    def __init__(self, base_url: str, *, patience_seconds: float = 0.0, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self, base_url: str, *, patience_seconds: float = 0.0, timeout_seconds: float = 30.0
+    ) -> None:
         self._base = base_url.rstrip("/")
         self.patience_seconds = patience_seconds
         # A proxy of the environment serves the outside world; a market on this machine is spoken to directly.
@@ -65,7 +67,8 @@ class BuyerApi:
                 return entry
         names = ", ".join(entry.object("document").text("name") for entry in known) or "none"
         raise ServiceRefused(
-            f"no collection named {name_or_id!r} at {self._base}; there: {names}", status=httpx.codes.NOT_FOUND
+            f"no collection named {name_or_id!r} at {self._base}; there: {names}",
+            status=httpx.codes.NOT_FOUND,
         )
 
     def quote(self, body: Mapping[str, object]) -> Fields:
@@ -166,7 +169,9 @@ def parse_events(lines: Iterator[str], where: str) -> Iterator[Event]:
     for line in lines:
         if not line:
             if data:
-                yield Event(number, kind, Fields.parse("\n".join(data).encode(), f"event {number} of {where}"))
+                yield Event(
+                    number, kind, Fields.parse("\n".join(data).encode(), f"event {number} of {where}")
+                )
             kind, data = "message", []
             continue
         name, _, value = line.partition(":")
@@ -189,7 +194,11 @@ def _refusal(response: httpx.Response, what: str) -> ServiceRefused:
     detail = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
     errors = problem.get("errors")
     if isinstance(errors, list):
-        named = [f"{error.get('field')}: {error.get('message')}" for error in errors if isinstance(error, dict)]
+        named = [
+            f"{error.get('field')}: {error.get('message')}" for error in errors if isinstance(error, dict)
+        ]
         detail = "; ".join([detail, *named])
     code = problem.get("code", "http")
-    return ServiceRefused(f"{what}: refused with {response.status_code} ({code}): {detail}", status=response.status_code)
+    return ServiceRefused(
+        f"{what}: refused with {response.status_code} ({code}): {detail}", status=response.status_code
+    )

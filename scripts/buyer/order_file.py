@@ -12,6 +12,7 @@ from pathlib import Path
 
 from provenance.collection import Collection, Request
 from provenance.errors import MalformedError
+from provenance.permit import Permit
 from provenance.terms import OrderTerms
 from provenance.values import Digest, Signature
 from scripts.errors import UsageError
@@ -28,14 +29,14 @@ class OrderFile:
     signature: Signature
     request: Request
     collection: Collection
-    permit: dict[str, object]
+    permit: Permit
 
     def placement(self) -> dict[str, object]:
         """The body of POST /v1/orders."""
         return {
             "terms": self.terms.document(),
             "signature": str(self.signature),
-            "permit": self.permit,
+            "permit": self.permit.document(),
             "request": self.request.document(),
         }
 
@@ -69,7 +70,7 @@ class OrderFile:
                 Signature.parse(document["signature"]),
                 Request.parse(document["request"]),
                 Collection.parse(document["collection"]),
-                dict(document["permit"]),
+                Permit.parse(document["permit"]),
             )
         except (MalformedError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not an order that `tessera request` wrote: {error}") from error

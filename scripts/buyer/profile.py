@@ -11,6 +11,7 @@ from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from provenance.ledger.deployment import Deployment
+    from provenance.values import Address
 
 FORMAT = "tessera-network/1"
 VARIABLE = "TESSERA_NETWORK"
@@ -23,16 +24,24 @@ class NetworkProfile:
 
     api: str
     rpc: str
+    broker: Address
     deployment: Deployment
 
     def write(self, path: Path) -> None:
-        document = {"format": FORMAT, "api": self.api, "rpc": self.rpc, "deployment": self.deployment.document()}
+        document = {
+            "format": FORMAT,
+            "api": self.api,
+            "rpc": self.rpc,
+            "broker": str(self.broker),
+            "deployment": self.deployment.document(),
+        }
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def load_profile(path: Path) -> NetworkProfile:
     """The profile in `path`; `UsageError` says what is wrong with the file."""
     from provenance.ledger.deployment import Deployment
+    from provenance.values import Address
 
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +54,12 @@ def load_profile(path: Path) -> NetworkProfile:
         raise UsageError(f"{path} is not JSON ({error}): expected a {FORMAT} document") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise UsageError(f"{path}: expected a {FORMAT} document, as `tessera up` writes in DIR/network.json")
-    missing = [name for name in ("api", "rpc", "deployment") if name not in document]
+    missing = [name for name in ("api", "rpc", "broker", "deployment") if name not in document]
     if missing:
         raise UsageError(f"{path}: {', '.join(missing)} missing in this {FORMAT} document")
-    return NetworkProfile(str(document["api"]), str(document["rpc"]), Deployment.parse(document["deployment"]))
+    return NetworkProfile(
+        api=str(document["api"]),
+        rpc=str(document["rpc"]),
+        broker=Address.parse(document["broker"]),
+        deployment=Deployment.parse(document["deployment"]),
+    )

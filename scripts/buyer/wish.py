@@ -36,7 +36,9 @@ class Wish:
     challenge_seconds: int | None = None
     max_price_wei: int | None = None
 
-    def quote_body(self, collection_id: str, buyer: Address, delivery_key: Digest | None) -> dict[str, object]:
+    def quote_body(
+        self, collection_id: str, buyer: Address, delivery_key: Digest | None
+    ) -> dict[str, object]:
         """The body of POST /v1/quotes; what was not asked is left to the collection."""
         body: dict[str, object | None] = {
             "collection": collection_id,
@@ -154,5 +156,7 @@ def _plain(value: Decimal) -> str:
 def _scaled(value: Decimal, scale: int, name: str) -> int:
     scaled = value * scale
     if scaled != scaled.to_integral_value():
-        raise UsageError(f"{name}: found {value}, expected a multiple of {1 / scale:g}: finer terms cannot be signed")
+        raise UsageError(
+            f"{name}: found {value}, expected a multiple of {1 / scale:g}: finer terms cannot be signed"
+        )
     return int(scaled)

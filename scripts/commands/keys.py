@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scripts.errors import UsageError
-from scripts.terminal import out
+from scripts.terminal import say
 
 key_app = typer.Typer(help="Make and show keys.", no_args_is_help=True)
 
@@ -21,7 +21,10 @@ def add_to(app: typer.Typer) -> None:
 def new(
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the key goes (mode 600)")],
     wallet: Annotated[
-        bool, typer.Option("--wallet", help="make a wallet key (secp256k1, pays and signs) instead of a delivery key")
+        bool,
+        typer.Option(
+            "--wallet", help="make a wallet key (secp256k1, pays and signs) instead of a delivery key"
+        ),
     ] = False,
 ) -> None:
     """Make a delivery key (X25519), to which contributors seal the rows that you order.
@@ -36,14 +39,14 @@ def new(
         from provenance.signing import create_key
 
         signer = create_key(to)
-        out.print(f"wallet key: {to} (mode 600)\naddress:    {signer.address}")
-        out.print("Whoever reads this file can spend what the address holds. Keep a copy where only you reach it.")
+        say(f"wallet key: {to} (mode 600)\naddress:    {signer.address}")
+        say("Whoever reads this file can spend what the address holds. Keep a copy where only you reach it.")
         return
     from provenance.seal import new_delivery_key
 
     key = new_delivery_key(to)
-    out.print(f"delivery key: {to} (mode 600)\npublic part:  {key.public}")
-    out.print(
+    say(f"delivery key: {to} (mode 600)\npublic part:  {key.public}")
+    say(
         "Only this file opens what is sealed to it. Keep a copy: if it is lost, the rows that you bought cannot be "
         "opened by anyone; if it is read by others, they can open every data set sealed to it, for good."
     )
@@ -54,4 +57,4 @@ def show(file: Annotated[Path, typer.Argument(help="a wallet key")]) -> None:
     """Print the address of a wallet key."""
     from provenance.signing import load_key
 
-    out.print(str(load_key(file).address))
+    say(str(load_key(file).address))

@@ -23,8 +23,12 @@ def up(
     state: Annotated[
         Path, typer.Option("--state", metavar="DIR", help="everything lives here; the same folder continues")
     ] = DEFAULT_FOLDER,
-    rpc_port: Annotated[int, typer.Option(min=0, max=65535, help="port of the chain; 0: any free one")] = 8545,
-    api_port: Annotated[int, typer.Option(min=0, max=65535, help="port of the REST interface; 0: any free one")] = 8600,
+    rpc_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="port of the chain; 0: any free one")
+    ] = 8545,
+    api_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="port of the REST interface; 0: any free one")
+    ] = 8600,
     block_seconds: Annotated[int, typer.Option(min=1, help="time between blocks of a new chain")] = 1,
 ) -> None:
     """Start chain, backend, coordinator and three contributor nodes on this machine, and keep them running.

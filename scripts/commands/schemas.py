@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scripts.terminal import err, out
+from scripts.terminal import out, remark, say
 
 schema_app = typer.Typer(
-    help="What the columns of a table may hold: infer it, show it, check a table against it.", no_args_is_help=True
+    help="What the columns of a table may hold: infer it, show it, check a table against it.",
+    no_args_is_help=True,
 )
 
 TableFile = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz")]
@@ -26,10 +26,14 @@ def add_to(app: typer.Typer) -> None:
 def infer(
     table: TableFile,
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the schema goes")],
-    name: Annotated[str | None, typer.Option(help="name of the schema; default: the table's file name")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="name of the schema; default: the table's file name")
+    ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="the column that a buyer would predict; default: the last one if it has few categories"),
+        typer.Option(
+            help="the column that a buyer would predict; default: the last one if it has few categories"
+        ),
     ] = None,
 ) -> None:
     """Infer a schema from a table, marking as `inferred` what was taken from its rows.
@@ -40,11 +44,11 @@ def infer(
     from provenance.schema_infer import infer_schema
 
     schema = infer_schema(table, name or table.name.split(".")[0], target)
-    to.write_text(json.dumps(schema.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    to.write_text(schema.pretty(), encoding="utf-8")
     fields = schema.inferred_fields()
-    out.print(f"{to}: {len(schema.columns)} columns, digest {schema.digest}")
+    say(f"{to}: {len(schema.columns)} columns, digest {schema.digest}")
     if fields:
-        err.print(
+        remark(
             f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public knowledge "
             "before the schema leaves this machine or a model is fitted with privacy."
         )
@@ -55,33 +59,30 @@ def show(schema_file: SchemaFile) -> None:
     """Show the columns of a schema and its digest."""
     from rich.table import Table
 
-    from scripts.schema_file import load_schema
+    from provenance.schema import Schema
 
-    schema = load_schema(schema_file)
+    schema = Schema.load(schema_file)
     grid = Table(title=f"{schema.name}  {schema.digest}", title_justify="left")
     for heading in ("column", "type", "values", "missing", "inferred"):
         grid.add_column(heading)
-    document = schema.document()
-    described = document["columns"]
-    assert isinstance(described, list)
-    for column, words in zip(schema.columns, described, strict=True):
-        assert isinstance(words, dict)
-        enum = words.get("enum")
-        span = f"{words.get('minimum')} to {words.get('maximum')}"
-        values = f"{len(enum)} categories" if isinstance(enum, list) else span
-        kind = str(words.get("format", words["type"]))
-        inferred = words.get("inferred", [])
-        marks = ", ".join(str(field) for field in inferred) if isinstance(inferred, list) else ""
-        grid.add_row(column.name, kind, values, repr(words.get("missing", "")) if column.nullable else "", marks)
+    for column in schema.columns:
+        words = column.document()
+        values = (
+            f"{words['minimum']} to {words['maximum']}"
+            if "minimum" in words
+            else f"{column.grid_size} categories"
+        )
+        missing = repr(column.missing) if column.nullable else ""
+        grid.add_row(column.name, column.kind, values, missing, ", ".join(column.inferred))
     out.print(grid)
 
 
 @schema_app.command("check")
 def check(schema_file: SchemaFile, table: TableFile) -> None:
     """Check that every value of a table is one that the schema knows."""
+    from provenance.schema import Schema
     from provenance.table_csv import read_csv
-    from scripts.schema_file import load_schema
 
-    schema = load_schema(schema_file)
+    schema = Schema.load(schema_file)
     values = read_csv(table, schema)
-    out.print(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.columns)} columns)")
+    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.columns)} columns)")

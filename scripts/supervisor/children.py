@@ -61,7 +61,7 @@ class Child:
                     env={**os.environ, **self.command.env},
                     cwd=self.command.cwd,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no locks, no allocation
+                    preexec_fn=_die_with_parent,
                 )
             except OSError as error:
                 raise ServiceDown(f"{self.command.name} cannot be started: {error}") from error
@@ -104,7 +104,11 @@ class Child:
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines that it wrote, for an error message."""
-        text = self.command.log.read_text(encoding="utf-8", errors="replace") if self.command.log.exists() else ""
+        text = (
+            self.command.log.read_text(encoding="utf-8", errors="replace")
+            if self.command.log.exists()
+            else ""
+        )
         return "\n".join(text.splitlines()[-lines:])
 
     def death_notice(self) -> str:
