@@ -107,3 +107,9 @@ class StoreUnavailableError(ApiError):
     status = 503
     code = "store-unavailable"
     title = "The content store does not answer"
+
+
+class DatabaseUnavailableError(ApiError):
+    status = 503
+    code = "database-unavailable"
+    title = "The database does not answer"

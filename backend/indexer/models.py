@@ -25,7 +25,8 @@ class ChainEventRow(Base):
     block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     log_index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     transaction: Mapped[str] = mapped_column("transaction_hash", HEX32)
-    kind: Mapped[str] = mapped_column(String(64), index=True)
+    order: Mapped[str | None] = mapped_column("order_id", HEX32, index=True)
+    kind: Mapped[str] = mapped_column(String(64))
     payload: Mapped[bytes] = mapped_column(LargeBinary)
 
 

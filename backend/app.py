@@ -1,0 +1,45 @@
+"""The HTTP application over given ports. It connects to nothing by itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from backend.collections import endpoints as collections
+from backend.content import endpoints as content
+from backend.contributors import endpoints as contributors
+from backend.coordination import endpoints as coordination
+from backend.datasets import endpoints as datasets
+from backend.http import problems
+from backend.http.limits import BodyLimit
+from backend.network import endpoints as network
+from backend.orders import endpoints as orders
+from backend.page import catalogue
+from backend.ports import Ports
+from backend.tasks import endpoints as tasks
+
+ROUTERS = (
+    *(network.router, collections.router, contributors.router, orders.router, datasets.router),
+    *(content.router, tasks.router, coordination.router, catalogue.router),
+)
+
+
+def create_app(ports: Ports) -> FastAPI:
+    """Builds the application; the same ports may serve tests (memory twins) and a process (real adapters)."""
+    app = FastAPI(
+        title="Tessera",
+        summary="Synthetic data whose every row can be recomputed.",
+        version=version("tessera-market"),
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.ports = ports
+    settings = ports.settings
+    app.add_middleware(
+        BodyLimit, json_bytes=settings.max_json_bytes, content_bytes=settings.max_content_bytes
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,15 @@
+"""Bodies of collections. The document itself is read by provenance.collection."""
+
+from __future__ import annotations
+
+from backend.http.wire import JsonObject, Wire
+
+
+class CollectionOut(Wire):
+    id: str
+    contributors: int
+    document: JsonObject
+
+
+class CollectionList(Wire):
+    collections: list[CollectionOut]

@@ -1,0 +1,97 @@
+"""One handler for every refusal: application/problem+json (RFC 9457). Nothing foreign leaks to the client."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from backend.errors import (
+    ApiError,
+    ChainUnavailableError,
+    InvalidRequestError,
+    NotFoundError,
+    StoreUnavailableError,
+)
+from provenance.errors import ContentMissingError, MalformedError, UnavailableError
+from provenance.errors import StoreUnavailableError as StoreDown
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger("backend.http")
+
+
+def install(app: FastAPI) -> None:
+    """Registers the handlers. Any error that is not listed is a 500 without its words; the log has them."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(MalformedError, _malformed)
+    app.add_exception_handler(UnavailableError, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int, code: str, title: str, detail: str, fields: Sequence[tuple[str, str]] = ()
+) -> JSONResponse:
+    """The document of one refusal."""
+    body: dict[str, object] = {
+        "type": f"urn:tessera:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if fields:
+        body["errors"] = [{"field": field, "message": message} for field, message in fields]
+    return JSONResponse(body, status, media_type=MEDIA_TYPE)
+
+
+def api_problem(error: ApiError) -> JSONResponse:
+    return problem(error.status, error.code, error.title, error.detail, error.fields)
+
+
+async def _api_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return api_problem(error)
+
+
+async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = []
+    for each in error.errors():
+        # The first part says body, query or path; the input itself is not echoed.
+        place = ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0])
+        words = "this member is not known" if each["type"] == "extra_forbidden" else str(each["msg"])
+        fields.append((place, words))
+    detail = "; ".join(f"{place}: {words}" for place, words in fields)
+    return api_problem(InvalidRequestError(detail, tuple(fields)))
+
+
+async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    response = problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+    return api_problem(InvalidRequestError(str(error)))
+
+
+async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, ContentMissingError):
+        return api_problem(NotFoundError(str(error)))
+    if isinstance(error, StoreDown):
+        return api_problem(StoreUnavailableError(str(error)))
+    return api_problem(ChainUnavailableError(str(error)))
+
+
+async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
+    _LOG.error("%s %s failed", request.method, request.url.path)
+    return problem(500, "internal", "The backend failed", "unexpected; the operator's log has the reason")

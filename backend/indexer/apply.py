@@ -1,0 +1,112 @@
+"""From stored events to the derived tables: the chain's view of orders, and the catalogue of data sets.
+
+Nothing but the event rows is read, so that dropping the derived tables and applying all rows again gives the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
+from backend.indexer.models import ChainEventRow, ChainOrderRow
+from provenance.canonical import JsonValue, decode, encode
+
+ORDER_STATES: Mapping[str, str] = {
+    "OrderPlaced": "open",
+    "OrderCancelled": "cancelled",
+    "OrderMatched": "matched",
+    "OrderPublished": "published",
+    "OrderRefunded": "refunded",
+    "OrderSettled": "settled",
+}
+Payload = Mapping[str, JsonValue]
+
+
+def apply(session: Session, row: ChainEventRow) -> None:
+    """Applies one event; kinds without a derived table change nothing."""
+    payload = decode(row.payload)
+    assert isinstance(payload, dict)
+    if row.kind in ORDER_STATES:
+        state = ORDER_STATES[row.kind]
+        session.merge(ChainOrderRow(id=_text(payload, "order"), state=state, block=row.block))
+    elif row.kind == "DatasetPublished":
+        _dataset(session, row, payload)
+    elif row.kind == "ShardRecorded":
+        _shard(session, payload)
+    elif row.kind == "EvaluationRecorded":
+        _evaluation(session, payload)
+
+
+def rebuild(session: Session) -> None:
+    """Drops everything derived and applies all stored events in chain order."""
+    for model in (ShardRow, EvaluationRow, DatasetRow, ChainOrderRow):
+        session.execute(delete(model))
+    session.expunge_all()
+    rows = select(ChainEventRow).order_by(ChainEventRow.block, ChainEventRow.log_index)
+    for row in session.scalars(rows).all():
+        apply(session, row)
+        session.flush()
+
+
+def _dataset(session: Session, row: ChainEventRow, payload: Payload) -> None:
+    session.add(
+        DatasetRow(
+            id=_number(payload, "id"),
+            order=_text(payload, "order"),
+            manifest_digest=_text(payload, "manifest_digest"),
+            dataset_root=_text(payload, "dataset_root"),
+            seed=_text(payload, "seed"),
+            score_digest=_text(payload, "score_digest"),
+            rows=_number(payload, "rows"),
+            epsilon_micro=_number(payload, "epsilon_micro"),
+            delta_e12=_number(payload, "delta_e12"),
+            depth=_number(payload, "depth"),
+            spec_version=_number(payload, "spec_version"),
+            real_fraction_micro=_number(payload, "real_fraction_micro"),
+            parents=encode(payload["parents"]),
+            shares_bps=encode(payload["shares_bps"]),
+            block=row.block,
+            transaction=row.transaction,
+        )
+    )
+
+
+def _shard(session: Session, payload: Payload) -> None:
+    session.add(
+        ShardRow(
+            dataset=_number(payload, "id"),
+            shard=_number(payload, "shard"),
+            contributor=_text(payload, "contributor"),
+            model_digest=_text(payload, "model_digest"),
+            shard_root=_text(payload, "shard_root"),
+            rows=_number(payload, "rows"),
+            epsilon_micro=_number(payload, "epsilon_micro"),
+            delta_e12=_number(payload, "delta_e12"),
+            content_digest=_text(payload, "content_digest"),
+        )
+    )
+
+
+def _evaluation(session: Session, payload: Payload) -> None:
+    dataset = _number(payload, "id")
+    counted = select(func.count()).select_from(EvaluationRow).where(EvaluationRow.dataset == dataset)
+    session.add(
+        EvaluationRow(
+            dataset=dataset,
+            position=session.scalar(counted) or 0,
+            contributor=_text(payload, "contributor"),
+            score_micro=_number(payload, "score_micro"),
+        )
+    )
+
+
+def _text(payload: Payload, name: str) -> str:
+    return cast(str, payload[name])
+
+
+def _number(payload: Payload, name: str) -> int:
+    return int(cast(str, payload[name]))

@@ -1,0 +1,125 @@
+"""The chain follower: fetch, store raw, apply - three things, the last two in one transaction with the checkpoint.
+
+A checkpoint is a block number with its hash. When the chain no longer has that hash, it was reorganised: the
+follower goes back to the newest checkpoint that the chain still has, forgets what came after, and follows again.
+Nothing that moves money depends on these tables: the order steps read the chain itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.indexer.apply import apply, rebuild
+from backend.indexer.models import ChainEventRow, CheckpointRow
+from backend.indexer.raw_events import event_row
+from backend.ports import Ports
+from provenance.errors import UnavailableError
+from provenance.ledger.errors import LedgerError
+from provenance.ledger.events import OtherEvent, Transfer
+
+_LOG = logging.getLogger("backend.indexer")
+MAX_BLOCKS = 2000
+RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reorganised:
+    """The chain replaced blocks after `ancestor` (None: all that were followed)."""
+
+    ancestor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Blocks up to `block` are applied; `is_head` when nothing newer was there."""
+
+    block: int
+    is_head: bool
+
+
+class Follower:
+    """Follows one chain into the database of `ports`. `step` is one look; `run` looks until the process leaves."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def run(self) -> None:
+        """Loops in a thread of its own."""
+        while not self._ports.stopping.is_set():
+            pause = self._ports.settings.poll_seconds
+            try:
+                outcome = self.step()
+                if isinstance(outcome, Reorganised):
+                    _LOG.warning("the chain was reorganised; following again from block %s", outcome.ancestor)
+                    continue
+                if not outcome.is_head:
+                    continue
+            except (UnavailableError, LedgerError, SQLAlchemyError) as error:
+                _LOG.warning("cannot follow the chain now: %s", error)
+                pause = RETRY_SECONDS
+            self._ports.stopping.wait(pause)
+
+    def start(self) -> threading.Thread:
+        """Runs in the background."""
+        thread = threading.Thread(target=self.run, name="chain-follower", daemon=True)
+        thread.start()
+        return thread
+
+    def step(self) -> Reorganised | Followed:
+        """One look at the chain: rolls back, or applies the next stretch of blocks."""
+        ledger = self._ports.ledger
+        checkpoint = self._newest_checkpoint()
+        if checkpoint is not None and str(ledger.block_hash(checkpoint.block)) != checkpoint.hash:
+            ancestor = self._common_ancestor()
+            self._roll_back(ancestor)
+            return Reorganised(ancestor)
+        done = ledger.deployment.block - 1 if checkpoint is None else checkpoint.block
+        head = ledger.block_number()
+        last = min(head, done + MAX_BLOCKS)
+        if last <= done:
+            return Followed(done, is_head=True)
+        before = ledger.block_hash(last)
+        events = [
+            event for event in ledger.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
+        ]
+        if before is None or ledger.block_hash(last) != before:
+            # Replaced while it was read; the next look fetches what stands there now.
+            return Followed(done, is_head=False)
+        self._store([event_row(event) for event in events], last, str(before))
+        return Followed(last, is_head=last == head)
+
+    def _newest_checkpoint(self) -> CheckpointRow | None:
+        with self._ports.database.read() as session:
+            return session.scalar(select(CheckpointRow).order_by(CheckpointRow.block.desc()).limit(1))
+
+    def _common_ancestor(self) -> int | None:
+        """The newest checkpoint that the chain still has."""
+        with self._ports.database.read() as session:
+            checkpoints = session.scalars(select(CheckpointRow).order_by(CheckpointRow.block.desc())).all()
+        for checkpoint in checkpoints:
+            if str(self._ports.ledger.block_hash(checkpoint.block)) == checkpoint.hash:
+                return checkpoint.block
+        return None
+
+    def _roll_back(self, ancestor: int | None) -> None:
+        """Forgets everything after the ancestor; what is derived is built again from the rows that stay."""
+        last = -1 if ancestor is None else ancestor
+        with self._ports.database.write() as session:
+            session.execute(delete(ChainEventRow).where(ChainEventRow.block > last))
+            session.execute(delete(CheckpointRow).where(CheckpointRow.block > last))
+            rebuild(session)
+
+    def _store(self, rows: list[ChainEventRow], block: int, block_hash: str) -> None:
+        oldest = block - self._ports.settings.finality_blocks
+        with self._ports.database.write() as session:
+            for row in rows:
+                session.add(row)
+                apply(session, row)
+                session.flush()
+            session.add(CheckpointRow(block=block, hash=block_hash))
+            session.execute(delete(CheckpointRow).where(CheckpointRow.block < oldest))

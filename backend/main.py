@@ -1,0 +1,151 @@
+"""The composition root: one backend process. `python -m backend.main`, settings from the environment (TESSERA_…).
+
+Start-up failures are one line on standard error and exit code 2; anything that listens is closed on SIGINT and
+SIGTERM, and what was unfinished goes on at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+
+from backend.app import create_app
+from backend.database.engine import Database
+from backend.database.migrate import migrate
+from backend.errors import StartupError
+from backend.indexer.follower import Follower
+from backend.ports import ContentStore, Ports
+from backend.settings import Settings
+from backend.workflow.durable import DurableRunner
+from provenance.errors import ProvenanceError
+from provenance.ledger.deployment import Deployment
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.writer import LedgerWriter
+from provenance.signing import load_key
+
+STARTUP_FAILED = 2
+_LOG = logging.getLogger("backend")
+
+
+def main() -> int:
+    """Runs a backend with settings from the environment; the exit code of the process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        run(Settings())
+    except ValidationError as error:
+        wrong = "; ".join(f"TESSERA_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
+        print(f"backend: settings: {wrong}", file=sys.stderr)
+        return STARTUP_FAILED
+    except (StartupError, ProvenanceError) as error:
+        print(f"backend: {' '.join(str(error).split())}", file=sys.stderr)
+        return STARTUP_FAILED
+    return 0
+
+
+def run(settings: Settings) -> None:
+    """Serves until a signal. Raises StartupError or ProvenanceError when the process cannot start."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings))
+        ports, runner = _compose(settings, stack)
+        stack.callback(ports.stopping.set)
+        follower = Follower(ports).start()
+        stack.callback(follower.join, 5)
+        runner.launch(ports)
+        stack.callback(runner.close)
+        # Called first: everything that waits is told to leave before it is waited for.
+        stack.callback(ports.stopping.set)
+        _serve(ports, listener)
+
+
+def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner]:
+    """The real adapters, closed by `stack`."""
+    _make_folder(settings.state_dir)
+    signer = load_key(settings.key_file)
+    ledger = Ledger(settings.rpc_url, Deployment.load(settings.deployment_file))
+    stack.callback(ledger.close)
+    ledger.check()
+    store = _store(settings)
+    database = Database(settings.database)
+    stack.callback(database.close)
+    migrate(database)
+    runner = DurableRunner(settings.workflow_database)
+    ports = Ports(
+        settings=settings,
+        database=database,
+        ledger=ledger,
+        writer=LedgerWriter(ledger, signer),
+        store=store,
+        runner=runner,
+        clock=time.time,
+        stopping=threading.Event(),
+    )
+    return ports, runner
+
+
+def _store(settings: Settings) -> ContentStore:
+    location = settings.store_location
+    if location.startswith(("/ip4/", "/ip6/", "/dns", "/unix/")):
+        from provenance.store.ipfs import IpfsStore
+
+        return IpfsStore(location, settings.store_timeout_seconds)
+    from provenance.store.folder import FolderStore
+
+    return FolderStore(Path(location))
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"{path}: cannot be made ({error.strerror}); set TESSERA_STATE_DIR") from error
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, taken before anything else: a second backend on the same port stops here."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); "
+            "stop what uses it or set TESSERA_PORT (0 takes any free port)"
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Tells long polls and event streams to end as soon as a signal comes."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def _serve(ports: Ports, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    _LOG.info("listening on http://%s:%s for broker %s", host, port, ports.broker)
+    config = uvicorn.Config(
+        create_app(ports), log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="off"
+    )
+    _Server(config, ports.stopping).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

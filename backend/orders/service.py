@@ -1,0 +1,127 @@
+"""Rules of orders: judged before stored, stored before placed, shown with the chain's view beside ours."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from backend.collections.service import CollectionService
+from backend.errors import NotFoundError, SignatureInvalidError, TermsRefusedError
+from backend.orders.documents import matched_of
+from backend.orders.events import EventRepository
+from backend.orders.models import OrderRow
+from backend.orders.repository import OrderRepository
+from backend.orders.schemas import (
+    OrderOut,
+    OrderRequest,
+    ParticipantOut,
+    PermitRequest,
+    QuoteOut,
+    QuoteRequest,
+)
+from backend.orders.states import OrderState
+from backend.orders.terms_policy import TermsPolicy
+from backend.orders.transactions import transactions_of
+from backend.ports import Ports
+from provenance.canonical import decode, encode
+from provenance.collection import Request
+from provenance.errors import SignatureError
+from provenance.signing import require_signer
+from provenance.terms import OrderTerms
+from provenance.values import Signature
+
+LIST_LIMIT = 500
+
+
+def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -> QuoteOut:
+    """Terms to sign, the order id they will have, and the permit that pays for them."""
+    collection = CollectionService(session).require(wish.collection)
+    document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
+    request = Request.parse(document)
+    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
+    ledger = ports.ledger
+    message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
+    return QuoteOut(
+        order_id=str(terms.order_id(ports.domain)),
+        price_wei=str(terms.price),
+        terms=terms.document(),
+        request=request.document(),
+        typed_data=terms.typed_data(ports.domain),
+        permit=PermitRequest(
+            token=str(ledger.deployment.token),
+            owner=str(message.owner),
+            spender=str(message.spender),
+            value=str(message.value),
+            deadline=message.deadline,
+            typed_data=message.typed_data(ledger.token_domain()),
+        ),
+    )
+
+
+class OrderService:
+    """One transaction's view of the orders."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._rows = OrderRepository(session)
+
+    def accept(self, ports: Ports, body: OrderRequest, chain_time: int) -> OrderRow:
+        """Stores a signed order. The same order again is answered with the stored one."""
+        terms = OrderTerms.parse(body.terms)
+        order = str(terms.order_id(ports.domain))
+        existing = self._rows.get(order)
+        if existing is not None:
+            return existing
+        request = Request.parse(body.request)
+        if request.digest != terms.request:
+            raise TermsRefusedError(
+                f"request: the document has the digest {request.digest}, the terms name {terms.request}"
+            )
+        collection = CollectionService(self._session).require(str(terms.collection))
+        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, terms)
+        signature = Signature.parse(body.signature)
+        try:
+            require_signer(ports.domain, terms, signature, terms.buyer)
+        except SignatureError as error:
+            raise SignatureInvalidError(f"signature: {error}; sign the quote's typedData") from error
+        now = int(ports.clock())
+        row = OrderRow(
+            id=order, state=OrderState.ACCEPTED, buyer=str(terms.buyer), collection=str(terms.collection),
+            terms=encode(terms.document()), signature=bytes(signature), permit=encode(body.permit.permit().document()),
+            request=encode(request.document()), created_at=now,
+        )  # fmt: skip
+        self._rows.add(row)
+        EventRepository(self._session).append(order, "state", {"state": OrderState.ACCEPTED}, now)
+        return row
+
+    def require(self, order: str) -> OrderRow:
+        row = self._rows.get(order)
+        if row is None:
+            raise NotFoundError(f"no order {order}")
+        return row
+
+    def show(self, order: str) -> OrderOut:
+        return self._shown(self.require(order))
+
+    def list(self, buyer: str | None, state: str | None) -> list[OrderOut]:
+        """Newest first, at most LIST_LIMIT."""
+        return [self._shown(row) for row in self._rows.list(buyer, state, LIST_LIMIT)]
+
+    def _shown(self, row: OrderRow) -> OrderOut:
+        terms, request = decode(row.terms), decode(row.request)
+        assert isinstance(terms, dict)
+        assert isinstance(request, dict)
+        participants = [
+            ParticipantOut(
+                contributor=str(each.contributor), rows=each.rows, max_rows=each.max_rows,
+                acceptance=str(each.acceptance),
+            )
+            for each in matched_of(row)
+        ]  # fmt: skip
+        return OrderOut(
+            order_id=row.id, state=row.state, chain_state=self._rows.chain_state(row.id), reason=row.failure,
+            buyer=row.buyer, collection=row.collection,
+            terms={name: str(value) for name, value in terms.items()},
+            signature="0x" + row.signature.hex(), request=request, participants=participants,
+            dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
+            transactions=transactions_of(self._session, row.id), created_at=row.created_at,
+        )  # fmt: skip

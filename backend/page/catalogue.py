@@ -1,0 +1,90 @@
+"""The catalogue page: plain HTML from the same services as the interface. Every inserted text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from backend.collections.schemas import CollectionOut
+from backend.collections.service import CollectionService
+from backend.datasets.schemas import DatasetOut
+from backend.datasets.service import DatasetService
+from backend.http.context import PortsHere, ReadSession
+from backend.orders.repository import OrderRepository
+from backend.orders.states import OrderState
+
+router = APIRouter(include_in_schema=False)
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_COLLECTION_HEAD = ("Collection", "Family", "Visibility", "Contributors", "Price per row (wei)", "Epsilon at most")
+_DATASET_HEAD = ("Data set", "Rows", "Depth", "Epsilon", "Scores", "Manifest")
+
+
+@router.get("/", response_class=HTMLResponse)
+def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
+    """Collections, orders by state, data sets and how to verify them."""
+    deployment = ports.ledger.deployment
+    template = Template(files(__package__).joinpath("catalogue.html").read_text(encoding="utf-8"))
+    html = template.substitute(
+        collections=_table(_COLLECTION_HEAD, map(_collection, CollectionService(session).list())),
+        orders=_orders(OrderRepository(session).counts()),
+        datasets=_table(_DATASET_HEAD, map(_dataset, DatasetService(session, ports).list())),
+        chain=escape(str(deployment.chain_id)),
+        registry=escape(str(deployment.datasets)),
+        escrow=escape(str(deployment.escrow)),
+    )
+    return HTMLResponse(html, headers=_HEADERS)
+
+
+def _collection(collection: CollectionOut) -> Sequence[str]:
+    document = collection.document
+    epsilon = document["epsilonMicro"]
+    return (
+        f"{document['title']} ({document['name']})",
+        str(document["family"]),
+        str(document["visibility"]),
+        f"{collection.contributors} announced, {document['minContributors']} needed",
+        str(document["pricePerRowWei"]),
+        _epsilon(epsilon if isinstance(epsilon, int) else 0),
+    )
+
+
+def _dataset(dataset: DatasetOut) -> Sequence[str]:
+    scores = ", ".join(f"{Decimal(each.score_micro) / 10**6:.3f}" for each in dataset.evaluations)
+    return (
+        dataset.identifier,
+        str(dataset.rows),
+        str(dataset.depth),
+        _epsilon(dataset.epsilon_micro),
+        scores,
+        dataset.manifest_cid,
+    )
+
+
+def _epsilon(micro: int) -> str:
+    return "no privacy asked" if micro == 0 else f"{(Decimal(micro) / 10**6).normalize():f}"
+
+
+def _orders(counts: dict[str, int]) -> str:
+    if not counts:
+        return "<p>None yet.</p>"
+    known = [state for state in OrderState if state in counts]
+    shown = "".join(f"<span>{escape(state)}: <b>{counts[state]}</b></span>" for state in known)
+    return f'<p class="states">{shown}</p>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    if not body:
+        return "<p>None yet.</p>"
+    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'

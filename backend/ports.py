@@ -1,0 +1,64 @@
+"""What the application talks to, as one value built in the composition root; tests bring memory twins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backend.database.engine import Database
+from backend.settings import Settings
+from provenance.ledger.ports import LedgerReader, LedgerWriting, TxReceipt
+from provenance.permit import PermitMessage
+from provenance.store.ports import ContentStore
+from provenance.typed_data import Domain
+from provenance.values import Address
+
+
+class BrokerReading(LedgerReader, Protocol):
+    """The market as read by its broker: also what a buyer has to sign, and the allowance for bonds."""
+
+    def allowance(self, owner: Address, spender: Address) -> int: ...
+
+    def token_domain(self) -> Domain: ...
+
+    def permit_message(self, owner: Address, value: int, deadline: int) -> PermitMessage: ...
+
+
+class BrokerWriting(LedgerWriting, Protocol):
+    """The broker's transactions: those of every account, and the allowance for its bonds."""
+
+    def approve(self, spender: Address, amount_wei: int) -> TxReceipt: ...
+
+
+class OrderRunner(Protocol):
+    """Carries accepted orders to their end."""
+
+    def start(self, order: str) -> None:
+        """Begins or continues the order's life in the background. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's time."""
+
+    settings: Settings
+    database: Database
+    ledger: BrokerReading
+    writer: BrokerWriting
+    store: ContentStore
+    runner: OrderRunner
+    clock: Callable[[], float]
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain of this market."""
+        return self.ledger.deployment.domain
+
+    @property
+    def broker(self) -> Address:
+        """The broker's own address: its key authorises admin and coordinator calls."""
+        return self.writer.address

@@ -1,0 +1,127 @@
+"""Rules of node tasks: leased to one node, heartbeats renew, a result is stored once and never replaced."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from backend.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
+from backend.orders.events import EventRepository
+from backend.orders.repository import OrderRepository
+from backend.tasks.models import TaskRow
+from backend.tasks.repository import TaskRepository
+from backend.tasks.schemas import Heartbeat, LeasedTask, Refusal, RefusalOut, TaskOut
+from backend.tasks.states import WorkState
+from provenance.values import sha256
+
+
+class TaskService:
+    """One transaction's view of the queue. `node` is an address; times are the server's unix seconds."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._rows = TaskRepository(session)
+
+    def create(
+        self, order: str, node: str, name: str, kind: str, payload: bytes, now: int
+    ) -> tuple[TaskOut, bool]:
+        """Queues a task; True when it is new. The same name with other bytes is a ConflictError."""
+        if not payload:
+            raise InvalidRequestError("the body is empty; expected the task's payload")
+        if OrderRepository(self._session).get(order) is None:
+            raise NotFoundError(f"no order {order}")
+        digest = str(sha256(payload))
+        row = self._rows.named(order, node, name)
+        if row is not None:
+            if (row.payload_digest, row.kind) != (digest, kind):
+                raise ConflictError(f"task {name!r} of {node} is there with other bytes or another kind")
+            return shown(row), False
+        row = TaskRow(
+            order=order, node=node, name=name, kind=kind, state=WorkState.QUEUED, payload=payload,
+            payload_digest=digest, attempt=0, leased_until=0.0, created_at=now,
+        )  # fmt: skip
+        self._rows.add(row)
+        return shown(row), True
+
+    def lease(self, node: str, lease_seconds: float, now: float) -> LeasedTask | None:
+        """Gives the node its oldest waiting task."""
+        row = self._rows.next_leasable(node, now)
+        if row is None:
+            return None
+        row.state, row.leased_until = WorkState.LEASED, now + lease_seconds
+        row.attempt += 1
+        return LeasedTask(id=str(row.id), order=row.order, name=row.name, kind=row.kind, attempt=row.attempt)
+
+    def heartbeat(self, task_id: int, node: str, beat: Heartbeat, now: float) -> float:
+        """Renews the lease, also one that ran out and was not given away. Raises LeaseLostError."""
+        row = self._of_node(task_id, node)
+        if row.state != WorkState.LEASED:
+            raise LeaseLostError(f"task {task_id} is {row.state}; stop working on it")
+        row.leased_until = now + beat.lease_seconds
+        if beat.progress is not None and (data := beat.progress.event()):
+            EventRepository(self._session).append(row.order, "progress", {"node": node, **data}, int(now))
+        return row.leased_until
+
+    def put_result(self, task_id: int, node: str, result: bytes) -> tuple[str, bool]:
+        """Stores the result; True when it is new. Its digest is returned."""
+        if not result:
+            raise InvalidRequestError("the body is empty; expected the task's result")
+        row = self._of_node(task_id, node)
+        digest = str(sha256(result))
+        if row.state == WorkState.DONE:
+            if row.result_digest != digest:
+                raise ConflictError(
+                    f"task {task_id} has the result {row.result_digest}, these bytes are {digest}"
+                )
+            return digest, False
+        if row.state in (WorkState.REFUSED, WorkState.CANCELLED):
+            raise LeaseLostError(f"task {task_id} is {row.state}; its result is not wanted any more")
+        row.state, row.result, row.result_digest = WorkState.DONE, result, digest
+        return digest, True
+
+    def refuse(self, task_id: int, node: str, refusal: Refusal) -> None:
+        """Ends the task without a result, for good."""
+        row = self._of_node(task_id, node)
+        if row.state == WorkState.REFUSED:
+            return
+        if row.state in (WorkState.DONE, WorkState.CANCELLED):
+            raise ConflictError(f"task {task_id} is {row.state}; it cannot be refused any more")
+        row.state, row.refusal_code, row.refusal_reason = WorkState.REFUSED, refusal.code, refusal.reason
+
+    def payload(self, task_id: int, node: str | None) -> bytes:
+        """The task's input, for its node (or, with None, for the broker)."""
+        row = self._rows.get(task_id, payload=True)
+        if row is None or (node is not None and row.node != node):
+            raise _no_task(task_id)
+        return row.payload
+
+    def result(self, task_id: int) -> bytes:
+        """The stored result. Raises NotFoundError before it is there."""
+        row = self._rows.get(task_id, result=True)
+        if row is None or row.result is None:
+            raise NotFoundError(f"no result of task {task_id} yet")
+        return row.result
+
+    def list(self, order: str, name: str | None) -> list[TaskOut]:
+        return [shown(row) for row in self._rows.of_order(order, name)]
+
+    def _of_node(self, task_id: int, node: str) -> TaskRow:
+        row = self._rows.locked(task_id)
+        if row is None or row.node != node:
+            # The tasks of others are not even admitted to exist.
+            raise _no_task(task_id)
+        return row
+
+
+def _no_task(task_id: int) -> NotFoundError:
+    return NotFoundError(f"no task {task_id} of this node")
+
+
+def shown(row: TaskRow) -> TaskOut:
+    """A task as the interface shows it."""
+    refusal = None
+    if row.state == WorkState.REFUSED:
+        refusal = RefusalOut(code=row.refusal_code or "", reason=row.refusal_reason or "")
+    return TaskOut(
+        id=str(row.id), order=row.order, node=row.node, name=row.name, kind=row.kind, state=row.state,
+        attempt=row.attempt, refusal=refusal, result_digest=row.result_digest,
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""The last steps: publication, the challenge window, settlement; and giving the money back when it comes to that."""
+
+from __future__ import annotations
+
+from backend.errors import OrderFailedError
+from backend.orders.states import OrderState
+from backend.ports import Ports
+from backend.workflow.journal import Journal
+from backend.workflow.patience import Patience
+from backend.workflow.producing import Producing
+from backend.workflow.publication import Publication, assemble
+from provenance.ledger.errors import RevertError
+from provenance.ledger.ports import OrderOnChain
+from provenance.ledger.ports import OrderState as ChainState
+from provenance.values import Digest
+
+UNDELIVERED = (ChainState.OPEN, ChainState.MATCHED)
+
+
+class Delivering:
+    """Steps `publish`, `settle` and `give_back`."""
+
+    def __init__(self, ports: Ports, order: str) -> None:
+        self._ports = ports
+        self._order = order
+        self._id = Digest.parse(order)
+        self._journal = Journal(ports, order)
+        self._patience = Patience(ports)
+
+    def publish(self) -> None:
+        """Puts the manifest into the store, then records the data set on chain."""
+        stored = self._journal.load()
+        publication = self._publication()
+        self._require_contents(publication)
+        cid = self._patience.ask(lambda: self._ports.store.put(publication.manifest))
+        self._journal.note_manifest(str(cid))
+        self._patience.transact(
+            "publish",
+            lambda: self._chain().state not in UNDELIVERED,
+            lambda: self._ports.writer.publish(stored.terms, stored.participants(), publication.record),
+            lambda receipt: self._journal.sent("publish", receipt),
+        )
+        if self._chain().state not in (ChainState.PUBLISHED, ChainState.SETTLED):
+            raise OrderFailedError("the order was ended on chain before publication")
+        self._journal.enter(OrderState.PUBLISHED)
+
+    def settle(self) -> None:
+        """Pays out once the challenge window has passed in chain time."""
+        stored = self._journal.load()
+        window_end = self._chain().published_at + stored.terms.challenge_seconds
+        shares = self._publication().record.shares_bps
+        self._patience.chain_time_after(window_end)
+        self._patience.transact(
+            "settle",
+            lambda: self._chain().state is not ChainState.PUBLISHED,
+            lambda: self._ports.writer.settle(stored.terms, stored.participants(), shares),
+            lambda receipt: self._journal.sent("settle", receipt),
+        )
+        final = OrderState.SETTLED if self._chain().state is ChainState.SETTLED else OrderState.REFUNDED
+        self._journal.enter(final)
+
+    def give_back(self, reason: str) -> bool:
+        """Returns the buyer's money; True when the order is final, False when it is published after all."""
+        self._journal.give_up(reason)
+        while True:
+            state = self._chain().state
+            final = {
+                ChainState.NONE: OrderState.REJECTED,
+                ChainState.CANCELLED: OrderState.CANCELLED,
+                ChainState.REFUNDED: OrderState.REFUNDED,
+                ChainState.SETTLED: OrderState.SETTLED,
+            }.get(state)
+            if final is not None:
+                self._journal.enter(final, reason)
+                return True
+            if state is ChainState.PUBLISHED:
+                return False
+            self._return_money()
+
+    def _return_money(self) -> None:
+        """Abandons, which the contract allows up to the deadline, or refunds, which it allows after it."""
+        stored = self._journal.load()
+        matched = self._chain().state is ChainState.MATCHED
+        participants = stored.participants() if matched else ()
+        overdue = matched and self._patience.ask(self._ports.ledger.chain_time) > stored.terms.deliver_by
+        writer = self._ports.writer
+        try:
+            self._patience.transact(
+                "refund" if overdue else "abandon",
+                lambda: self._chain().state not in UNDELIVERED,
+                lambda: (writer.refund if overdue else writer.abandon)(stored.terms, participants),
+                lambda receipt: self._journal.sent("refund" if overdue else "abandon", receipt),
+            )
+        except OrderFailedError as error:
+            if not isinstance(error.__cause__, RevertError):
+                raise
+            # The deadline may have passed between the look and the transaction: look again.
+            self._journal.say(f"the money could not be returned yet: {error}; trying again")
+            self._patience.pause(1.0)
+
+    def _publication(self) -> Publication:
+        producing = Producing(self._ports, self._order)
+        return assemble(self._ports, producing)
+
+    def _require_contents(self, publication: Publication) -> None:
+        """A data set whose files are not there must never be published."""
+        for cid in publication.contents:
+            if not self._patience.ask(lambda cid=cid: self._ports.store.has(cid)):  # type: ignore[misc]
+                raise OrderFailedError(f"the content store does not hold {cid}, which the manifest names")
+
+    def _chain(self) -> OrderOnChain:
+        return self._patience.ask(lambda: self._ports.ledger.order(self._id))

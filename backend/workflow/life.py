@@ -1,0 +1,57 @@
+"""The life of an order as one list of steps. Durable when `run` is the workflow engine's, plain in tests.
+
+Every step looks at the chain and the database before it acts, so it may run again after any kill. A step that
+fails leads to `give_back`; the only way out of a life is a final state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from backend.errors import OrderFailedError
+from backend.ports import Ports
+from backend.workflow.agreeing import Agreeing
+from backend.workflow.delivering import Delivering
+from backend.workflow.producing import Producing
+
+_LOG = logging.getLogger("backend.workflow")
+
+
+class RunStep(Protocol):
+    """Runs a step and remembers, if it can, that it is done."""
+
+    def __call__(self, name: str, step: Callable[[], bool | None]) -> bool | None: ...
+
+
+def run_plainly(_name: str, step: Callable[[], bool | None]) -> bool | None:
+    """A runner without memory: enough, because the steps are idempotent."""
+    return step()
+
+
+def live(ports: Ports, order: str, run: RunStep = run_plainly) -> None:
+    """Carries one order to its final state."""
+    agreeing, producing, delivering = (
+        Agreeing(ports, order),
+        Producing(ports, order),
+        Delivering(ports, order),
+    )
+    try:
+        run("place", agreeing.place)
+        run("match", agreeing.match)
+        run("train", producing.train)
+        run("commit", producing.commit)
+        run("draw", producing.draw)
+        run("score", producing.score)
+        run("publish", delivering.publish)
+    except OrderFailedError as error:
+        reason = str(error)
+    except Exception:  # noqa: BLE001 - the edge of a life: whatever broke, the buyer's money goes back
+        _LOG.exception("order %s: a step broke", order)
+        reason = "the broker's software failed; its operator's log has the cause"
+    else:
+        run("settle", delivering.settle)
+        return
+    if not run("give back", lambda: delivering.give_back(reason)):
+        run("settle", delivering.settle)
