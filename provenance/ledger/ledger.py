@@ -181,6 +181,12 @@ class Ledger:
         """Data sets published so far; the newest id."""
         return int(self._view("datasets", "count")["0"])
 
+    def is_contract(self, account: Address) -> bool:
+        """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
+        code = self.rpc.request("eth_getCode", str(account), "latest")
+        # EIP-7702: a delegated key account still signs with its key.
+        return code not in ("0x", None) and not str(code).startswith("0xef0100")
+
     def stake_of(self, contributor: Address) -> StakeOnChain:
         """The contributor's stake and whether it is registered."""
         found = self._view("registry", "stakeOf", contributor)

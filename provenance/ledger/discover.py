@@ -1,0 +1,44 @@
+"""Finding a market's contracts from its data-set registry alone: each names the others as immutables."""
+
+from __future__ import annotations
+
+from provenance.ledger.abi import interface
+from provenance.ledger.deployment import CONTRACTS, Deployment
+from provenance.ledger.errors import DeploymentError, LedgerError
+from provenance.ledger.rpc import Rpc
+from provenance.values import Address
+
+
+def discover_deployment(rpc_url: str, datasets: Address) -> Deployment:
+    """The deployment around a DatasetRegistry. Its `block` is 0: searches for events start at the beginning.
+
+    Raises DeploymentError when there is no such contract.
+    """
+    rpc = Rpc(rpc_url)
+    try:
+        chain_id = rpc.integer("eth_chainId")
+        escrow = _address(rpc, "datasets", datasets, "escrow")
+        return Deployment(
+            chain_id=chain_id,
+            token=_address(rpc, "escrow", escrow, "token"),
+            registry=_address(rpc, "escrow", escrow, "registry"),
+            escrow=escrow,
+            commitment=_address(rpc, "datasets", datasets, "commitment"),
+            datasets=datasets,
+            rewards=_address(rpc, "escrow", escrow, "rewards"),
+            block=0,
+        )
+    finally:
+        rpc.close()
+
+
+def _address(rpc: Rpc, role: str, contract: Address, function: str) -> Address:
+    known = interface(CONTRACTS[role])
+    action = f"{known.name}.{function}"
+    answer = rpc.call(contract, known.encode_call(function, ()), action=action)
+    try:
+        return Address(known.decode_result(function, answer)["0"])
+    except LedgerError as error:
+        raise DeploymentError(
+            f"there is no {known.name} at {contract} on the chain of {rpc.url}; check address and RPC URL"
+        ) from error

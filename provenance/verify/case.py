@@ -1,0 +1,115 @@
+"""What the checks look at: chain records, manifest and files of one data set, fetched once and on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance.ledger.deployment import Deployment
+from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
+from provenance.manifest import Manifest, ManifestShard
+from provenance.seal import DeliveryKey
+from provenance.shard_files import content_key, fetch, unseal
+from provenance.signing import recover
+from provenance.store.cid import cid_of_digest
+from provenance.store.ports import ContentStore
+from provenance.typed_data import TypedMessage
+from provenance.values import Address, sha256
+
+Progress = Callable[[int, int], None]
+"""Called with (rows recomputed so far, rows in all)."""
+
+
+class CheckFailedError(ProvenanceError):
+    """The claim is false; the message says how."""
+
+
+class NotCheckedError(ProvenanceError):
+    """The claim could not be looked at; the message says why."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises CheckFailedError unless `condition`."""
+    if not condition:
+        raise CheckFailedError(message)
+
+
+@dataclass
+class Case:
+    """One data set under verification. Attributes are fetched when a check first asks."""
+
+    ledger: LedgerReader
+    store: ContentStore
+    record: DatasetOnChain
+    delivery_key: DeliveryKey | None = None
+    threads: int = 1
+    progress: Progress | None = None
+    _rows_done: int = field(default=0, init=False)
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where the market's contracts are; the domain of every signature."""
+        return self.ledger.deployment
+
+    @cached_property
+    def order(self) -> OrderOnChain:
+        """The escrow's record."""
+        return self.ledger.order(self.record.order)
+
+    @cached_property
+    def commitment(self) -> CommitmentOnChain:
+        """Committed models and seed."""
+        return self.ledger.commitment(self.record.order)
+
+    @cached_property
+    def manifest_bytes(self) -> bytes:
+        """The bytes in the store under the recorded digest, as found."""
+        return self.store.get(cid_of_digest(self.record.manifest_digest))
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, once its bytes are the recorded ones and well formed; otherwise NotCheckedError."""
+        try:
+            data = self.manifest_bytes
+            if sha256(data) == self.record.manifest_digest:
+                return Manifest.parse(data)
+        except UnavailableError as error:
+            raise NotCheckedError("the manifest is not in the store") from error
+        except ProvenanceError as error:
+            raise NotCheckedError("the manifest is not the recorded one or malformed") from error
+        raise NotCheckedError("the manifest is not the recorded one")
+
+    @cached_property
+    def opened(self) -> dict[int, tuple[bytes, bytes]]:
+        """(row bytes, model bytes) by shard, all opened; NotCheckedError without the key or the files."""
+        manifest = self.manifest
+        if not manifest.terms.is_open and self.delivery_key is None:
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+        try:
+            return {shard.shard: self.open_shard(shard) for shard in manifest.shards}
+        except ProvenanceError as error:
+            raise NotCheckedError(f"the files could not be opened: {error}") from error
+
+    def open_shard(self, shard: ManifestShard) -> tuple[bytes, bytes]:
+        """Fetches and opens one shard; raises what is wrong with it."""
+        order, number, content = self.record.order, shard.shard, shard.content
+        key = content_key(order, number, content.wrapped_key, self.delivery_key)
+        rows = fetch(self.store, content.rows, f"rows of shard {number}")
+        model = fetch(self.store, content.model, f"model of shard {number}")
+        return (
+            unseal(key, rows, content.rows, order, number, "rows"),
+            unseal(key, model, content.model, order, number, "model"),
+        )
+
+    def require_signed(self, message: TypedMessage, signature: bytes, signer: Address, what: str) -> None:
+        """Raises CheckFailedError unless `signer`, a key, signed. Contract accounts were checked on chain."""
+        found = recover(self.deployment.domain, message, signature)
+        require(found == signer, f"{what} is signed by {found}, expected {signer}")
+
+    def rows_recomputed(self, rows: int) -> None:
+        """Reports progress."""
+        self._rows_done += rows
+        if self.progress is not None:
+            self.progress(self._rows_done, self.record.rows)

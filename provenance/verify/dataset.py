@@ -1,0 +1,107 @@
+"""Verifying one data set: every check in order, each ending in passed, failed or not checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from provenance.errors import ContentMissingError, ProvenanceError, UnavailableError
+from provenance.ledger.errors import LedgerError
+from provenance.ledger.ports import LedgerReader
+from provenance.seal import DeliveryKey
+from provenance.store.ports import ContentStore
+from provenance.verify import claim_checks, file_checks, record_checks
+from provenance.verify.case import Case, NotCheckedError, Progress
+from provenance.verify.certificate import Certificate, Check, Label, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named check: `look` returns what was compared, or raises."""
+
+    name: str
+    label: Label
+    look: Callable[[Case], str]
+
+
+RULES: Final = (
+    Rule("record on chain", Label.RECOMPUTED, record_checks.record_on_chain),
+    Rule("manifest digest", Label.RECOMPUTED, record_checks.manifest_digest),
+    Rule("manifest form", Label.RECOMPUTED, record_checks.manifest_form),
+    Rule("order terms", Label.RECOMPUTED, record_checks.order_terms),
+    Rule("buyer's signature", Label.SIGNED, record_checks.terms_signature),
+    Rule("collection and request", Label.RECOMPUTED, record_checks.collection_and_request),
+    Rule("participants", Label.SIGNED, record_checks.participants),
+    Rule("models committed before the seed", Label.RECOMPUTED, record_checks.models_committed),
+    Rule("seed", Label.RECOMPUTED, record_checks.seed),
+    Rule("shard records", Label.RECOMPUTED, record_checks.shard_records),
+    Rule("shard receipts", Label.SIGNED, record_checks.receipts),
+    Rule("data-set root", Label.RECOMPUTED, file_checks.whole_root),
+    Rule("files present", Label.RECOMPUTED, file_checks.files_present),
+    Rule("sealing", Label.RECOMPUTED, file_checks.sealing),
+    Rule("files open", Label.RECOMPUTED, file_checks.files_open),
+    Rule("models", Label.RECOMPUTED, file_checks.models),
+    Rule("rows", Label.RECOMPUTED, file_checks.rows),
+    Rule("shard roots", Label.RECOMPUTED, file_checks.shard_roots),
+    Rule("evaluations", Label.SIGNED, claim_checks.evaluations),
+    Rule("shares", Label.RECOMPUTED, claim_checks.shares),
+    Rule("score file", Label.RECOMPUTED, claim_checks.score),
+    Rule("privacy within terms", Label.SIGNED, claim_checks.privacy),
+    Rule("generation", Label.RECOMPUTED, record_checks.generation),
+)
+"""The checks, in the order of their numbers (from 1). docs/spec/verification.md says what each compares."""
+
+NEVER_PROVEN: Final = (
+    ("trained on real data", "rests on the contributors' signatures, stake and audits; no proof exists"),
+    (
+        "noise was added",
+        "the epsilon is what contributors signed; that noise was really drawn cannot be seen",
+    ),
+    ("real-data fraction", "declared by the contributors"),
+    ("distinct people", "a person in the tables of several contributors is not covered by one epsilon"),
+)
+"""What no certificate proves. Always listed."""
+
+
+def verify_dataset(
+    ledger: LedgerReader,
+    store: ContentStore,
+    dataset_id: int,
+    delivery_key: DeliveryKey | None = None,
+    progress: Progress | None = None,
+    *,
+    threads: int = 1,
+) -> Certificate:
+    """Checks everything that can be checked with what is given.
+
+    Without `delivery_key` a private order's public part is checked and the rest is listed as not checked.
+    `progress` is called with (rows recomputed, rows in all). Tampered bytes never raise: they fail a check.
+    Raises LedgerError (node down, unknown data set) and StoreUnavailableError (store down), which say nothing
+    about the data.
+    """
+    case = Case(ledger, store, ledger.dataset(dataset_id), delivery_key, threads, progress)
+    checks = [_run(number, rule, case) for number, rule in enumerate(RULES, 1)]
+    for name, reason in NEVER_PROVEN:
+        checks.append(Check(len(checks) + 1, name, Label.NOT_PROVEN, Status.NOT_CHECKED, reason))
+    return Certificate(
+        dataset=ledger.deployment.dataset_name(dataset_id),
+        order=str(case.record.order),
+        block=ledger.block_number(),
+        checks=tuple(checks),
+    )
+
+
+def _run(number: int, rule: Rule, case: Case) -> Check:
+    try:
+        status, detail = Status.PASSED, rule.look(case)
+    except NotCheckedError as error:
+        status, detail = Status.NOT_CHECKED, str(error)
+    except ContentMissingError as error:
+        # Bytes that are nowhere to be had cannot be what was promised to be published.
+        status, detail = Status.FAILED, str(error)
+    except (LedgerError, UnavailableError):
+        raise
+    except ProvenanceError as error:
+        status, detail = Status.FAILED, str(error)
+    return Check(number, rule.name, rule.label, status, detail)
