@@ -1,9 +1,9 @@
 """Signed HTTP client of the market: a restarting backend is normal, a refusal is final.
 
-Rules: every request is signed anew for each attempt (a nonce is used once); connection errors, 429 and 5xx are
-repeated with growing pauses until the retry policy gives up; any other 4xx is raised at once as a typed error
-with the market's own words.  Nothing here retries a request whose repetition could change the outcome: each
-endpoint of the API is idempotent by its key (task name, content identifier, order).
+Rules: every request is signed anew for each attempt (a nonce is used once); connection errors, 429 and 5xx
+are repeated with growing pauses until the retry policy gives up; any other 4xx is raised at once as a typed
+error with the market's own words.  Nothing here retries a request whose repetition could change the outcome:
+each endpoint of the API is idempotent by its key (task name, content identifier, order).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from generator.market.errors import MarketStopped, MarketUnreachable, refused
+from generator.market.errors import MarketAnswerInvalid, MarketStopped, MarketUnreachable, refused
 from generator.market.messages import CollectionInfo, Job, NetworkInfo, Progress, TaskLease, TaskStatus
 from generator.market.wire import Fields, JsonObject
 from provenance.request_auth import sign_request
@@ -49,13 +49,20 @@ class MarketClient:
         timeout_seconds: float = 30.0,
         stop: threading.Event | None = None,
         note: Callable[[str], None] = lambda _text: None,
+        leaving: Callable[[str, str, bytes], None] = lambda _method, _target, _body: None,
     ) -> None:
+        """stop: ends waiting between attempts. note: told of each failed attempt.
+
+        leaving: called with method, target and body before the bytes are sent; an exception of it keeps them
+        here.
+        """
         self._base = base_url.rstrip("/")
         self._signer = signer
         self._retry = retry or RetryPolicy()
         self._timeout = timeout_seconds
         self._stop = stop or threading.Event()
         self._note = note
+        self._leaving = leaving
         # A proxy of the environment serves the outside world; a market on this machine is spoken to directly.
         trust = (urlsplit(base_url).hostname or "") not in LOOPBACK
         self._http = httpx.Client(trust_env=trust, limits=httpx.Limits(keepalive_expiry=20))
@@ -75,10 +82,24 @@ class MarketClient:
     def collection(self, collection_id: str) -> CollectionInfo:
         return CollectionInfo.read(self._json("GET", f"/v1/collections/{quote(collection_id, safe='')}"))
 
+    def find_collection(self, wanted: str) -> CollectionInfo:
+        """A collection by id, or by the name in its document; MarketAnswerInvalid lists what there is."""
+        if wanted.startswith("0x"):
+            return self.collection(wanted)
+        listed = [
+            CollectionInfo.read(each) for each in self._json("GET", "/v1/collections").objects("collections")
+        ]
+        found = [each for each in listed if each.document.get("name") == wanted]
+        if len(found) != 1:
+            names = ", ".join(str(each.document.get("name")) for each in listed) or "none"
+            raise MarketAnswerInvalid(
+                f"{len(found)} collections are called {wanted!r}; the market has: {names}"
+            )
+        return found[0]
+
     def orders(self, state: str) -> list[Fields]:
         """Public view of orders in one state, as the market lists them."""
-        answer = self._json("GET", "/v1/orders", query={"state": state})
-        return answer.objects("orders") if answer.has("orders") else answer.objects("items")
+        return self._json("GET", "/v1/orders", query={"state": state}).objects("orders")
 
     def content(self, cid: Cid) -> bytes:
         """The bytes as served: the caller compares them with the CID."""
@@ -95,19 +116,22 @@ class MarketClient:
         response = self._call("POST", "/v1/tasks/lease", _encode(body), timeout=wait_seconds + self._timeout)
         if response.status_code == 204:
             return None
-        return TaskLease.read(Fields.parse(response.content, "lease").object("task"))
+        return TaskLease.read(Fields.parse(response.content, "lease").member("task"))
 
-    def task_payload(self, task_id: str) -> bytes:
+    def task_payload(self, task_id: int) -> bytes:
         return self._call("GET", f"/v1/tasks/{task_id}/payload", timeout=120.0).content
 
-    def heartbeat(self, task_id: str, progress: Progress | None) -> None:
-        body: JsonObject = {} if progress is None else {"progress": progress.document()}
+    def heartbeat(self, task_id: int, lease_seconds: int, progress: Progress | None) -> None:
+        """Renews the lease; MarketConflict when it was lost."""
+        body: JsonObject = {"leaseSeconds": lease_seconds}
+        if progress is not None:
+            body["progress"] = progress.document()
         self._call("POST", f"/v1/tasks/{task_id}/heartbeat", _encode(body))
 
-    def send_result(self, task_id: str, data: bytes) -> None:
+    def send_result(self, task_id: int, data: bytes) -> None:
         self._call("PUT", f"/v1/tasks/{task_id}/result", data, kind=OCTETS, timeout=120.0)
 
-    def refuse_task(self, task_id: str, code: str, reason: str) -> None:
+    def refuse_task(self, task_id: int, code: str, reason: str) -> None:
         self._call("POST", f"/v1/tasks/{task_id}/refuse", _encode({"code": code, "reason": reason}))
 
     def upload(self, data: bytes) -> Cid:
@@ -118,7 +142,9 @@ class MarketClient:
     # -- the broker --------------------------------------------------------------------------------------
 
     def post_task(self, order: Digest, name: str, node: Address, kind: str, body: bytes) -> None:
-        """Idempotent: the same bytes under the same (order, node, name) are accepted again, others refused."""
+        """Idempotent: the same bytes under the same (order, node, name) are accepted again, others
+        refused.
+        """
         query = {"order": str(order), "node": str(node), "name": name, "kind": kind}
         self._call("POST", "/v1/tasks", body, query=query, kind=OCTETS, timeout=120.0)
 
@@ -126,17 +152,23 @@ class MarketClient:
         answer = self._json("GET", "/v1/tasks", query={"order": str(order), "name": name})
         return [TaskStatus.read(item) for item in answer.objects("tasks")]
 
-    def task_result(self, task_id: str) -> bytes:
+    def task_result(self, task_id: int) -> bytes:
         return self._call("GET", f"/v1/tasks/{task_id}/result", timeout=120.0).content
 
-    def lease_job(self, lease_seconds: int) -> Job | None:
-        response = self._call("POST", "/v1/coordination/lease", _encode({"leaseSeconds": lease_seconds}))
+    def lease_job(self, wait_seconds: int, lease_seconds: int) -> Job | None:
+        body: JsonObject = {"waitSeconds": wait_seconds, "leaseSeconds": lease_seconds}
+        timeout = wait_seconds + self._timeout
+        response = self._call("POST", "/v1/coordination/lease", _encode(body), timeout=timeout)
         if response.status_code == 204:
             return None
-        return Job.read(Fields.parse(response.content, "lease").object("job"))
+        return Job.read(Fields.parse(response.content, "lease").member("job"))
 
-    def job_progress(self, order: Digest, phase: str, progress: Progress) -> None:
-        self._call("POST", f"/v1/coordination/{order}/{phase}/progress", _encode(progress.document()))
+    def job_progress(self, order: Digest, phase: str, lease_seconds: int, progress: Progress | None) -> None:
+        """Renews the lease and, with `progress`, tells the buyer; MarketConflict when the lease was lost."""
+        body: JsonObject = {"leaseSeconds": lease_seconds}
+        if progress is not None:
+            body |= progress.document()
+        self._call("POST", f"/v1/coordination/{order}/{phase}/progress", _encode(body))
 
     def finish_job(self, order: Digest, phase: str, result: JsonObject) -> None:
         self._call("PUT", f"/v1/coordination/{order}/{phase}/result", _encode(result))
@@ -197,6 +229,7 @@ class MarketClient:
         headers = {"Content-Type": kind} if body else {}
         request = self._http.build_request(method, url, content=body, headers=headers, timeout=timeout)
         target = request.url.raw_path.decode("ascii")
+        self._leaving(method, target, body)
         request.headers["Authorization"] = sign_request(self._signer, method, target, body, int(time.time()))
         return self._http.send(request)
 
@@ -216,7 +249,7 @@ def _problem(response: httpx.Response) -> tuple[str, str]:
         body = None
     if not isinstance(body, dict):
         return "http", response.text[:300] or response.reason_phrase
-    code = str(body.get("code") or body.get("type") or "about:blank").rsplit("/", 1)[-1]
+    code = str(body.get("code") or body.get("type") or "about:blank").rsplit(":", 1)[-1]
     return code, str(body.get("detail") or body.get("title") or response.reason_phrase)
 
 

@@ -1,8 +1,8 @@
 """What can go wrong between a node or coordinator and the market, split by what the caller does next.
 
 `MarketUnreachable`: wait and try again.  `MarketRefused`: fix the request, repeating it changes nothing.
-`MarketAnswerInvalid`: the other side does not speak this version.  `NodeExpired` names the silent nodes; a node
-that refused is `generator.errors.NodeRefused`.
+`MarketAnswerInvalid`: the other side does not speak this version.  `NodeExpired` names the silent nodes; a
+node that refused is `generator.errors.NodeRefused`.
 """
 
 from __future__ import annotations

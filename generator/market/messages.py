@@ -1,7 +1,10 @@
-"""What the market says, as values.  Documents that a digest binds (terms, collection, request) stay as received."""
+"""What the market says, as values.  Documents that a digest binds (terms, collection, request) stay as
+received.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from generator.market.wire import Fields, JsonObject
@@ -10,22 +13,26 @@ from provenance.values import Address, Digest
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """Where the market lives: the chain, the contracts it names (to be verified), its broker."""
+    """Where the market lives: the chain, the contracts it names (to be verified), its broker, its usual
+    stake.
+    """
 
     chain_id: int
     deployment: JsonObject
     broker: Address
     chain_time: int
     spec_version: int
+    stake_wei: int
 
     @classmethod
     def read(cls, fields: Fields) -> NetworkInfo:
         return cls(
             fields.integer("chainId"),
-            fields.object("deployment").values,
+            fields.member("deployment").values,
             fields.address("broker"),
             fields.integer("chainTime"),
             fields.integer("specVersion"),
+            fields.integer("stakeWei"),
         )
 
 
@@ -38,14 +45,14 @@ class CollectionInfo:
 
     @classmethod
     def read(cls, fields: Fields) -> CollectionInfo:
-        return cls(fields.text("id"), fields.object("document").values)
+        return cls(fields.text("id"), fields.member("document").values)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLease:
     """A task that this node holds for a while; `kind` is accept, train, sample or evaluate."""
 
-    id: str
+    id: int
     order: Digest
     name: str
     kind: str
@@ -54,7 +61,7 @@ class TaskLease:
     @classmethod
     def read(cls, fields: Fields) -> TaskLease:
         return cls(
-            fields.text("id"),
+            fields.integer("id"),
             fields.digest("order"),
             fields.text("name"),
             fields.text("kind"),
@@ -80,41 +87,35 @@ class Progress:
             "loss": self.loss,
             "epsilon": self.epsilon,
         }
-        return {name: value for name, value in values.items() if value is not None}
-
-    @classmethod
-    def read(cls, fields: Fields) -> Progress:
-        return cls(
-            fields.text_or("message", ""),
-            fields.integer("round") if fields.has("round") else None,
-            fields.integer("rounds") if fields.has("rounds") else None,
-            fields.number("loss") if fields.has("loss") else None,
-            fields.number("epsilon") if fields.has("epsilon") else None,
-        )
+        # A loss that is not finite has no JSON; training itself judges it.
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """A task as the broker sees it: queued, leased, done, refused or expired."""
+    """A task as the broker sees it: queued, leased, done, refused or cancelled."""
 
-    id: str
+    id: int
     name: str
     node: Address
     state: str
     code: str
     reason: str
-    progress: Progress | None
 
     @classmethod
     def read(cls, fields: Fields) -> TaskStatus:
+        refusal = fields.member("refusal") if fields.has("refusal") else None
         return cls(
-            fields.text("id"),
+            fields.integer("id"),
             fields.text("name"),
             fields.address("node"),
             fields.text("state"),
-            fields.text_or("code", ""),
-            fields.text_or("reason", ""),
-            Progress.read(fields.object("progress")) if fields.has("progress") else None,
+            refusal.text("code") if refusal else "",
+            refusal.text("reason") if refusal else "",
         )
 
 
@@ -128,4 +129,4 @@ class Job:
 
     @classmethod
     def read(cls, fields: Fields) -> Job:
-        return cls(fields.digest("order"), fields.text("phase"), fields.object("plan"))
+        return cls(fields.digest("order"), fields.text("phase"), fields.member("plan"))

@@ -14,7 +14,7 @@ from generator.errors import NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task
 from generator.market.client import MarketClient
 from generator.market.errors import MarketStopped, NodeExpired
-from generator.market.messages import Progress, TaskStatus
+from generator.market.messages import TaskStatus
 from provenance.values import Address, Digest
 
 KINDS = {"accept": "accept", "sample": "sample", "evaluate": "evaluate"}
@@ -30,7 +30,7 @@ class QueueTransport:
     """Implements `generator.federation.transport.Transport` for one order.
 
     late: returns a sentence once the order has no time left, else None; asked between polls.
-    progress: called with (node, progress) whenever a node reports something new.
+    A node's progress goes to the buyer without passing here: its heartbeats become events of the order.
     """
 
     def __init__(
@@ -38,19 +38,18 @@ class QueueTransport:
         client: MarketClient,
         *,
         late: Callable[[], str | None] = lambda: None,
-        progress: Callable[[Address, Progress], None] = lambda _node, _progress: None,
         stop: threading.Event | None = None,
         poll_seconds: float = 0.2,
     ) -> None:
         self._client = client
         self._late = late
-        self._progress = progress
         self._stop = stop or threading.Event()
         self._poll_seconds = poll_seconds
-        self._heard: dict[tuple[Address, str], str] = {}
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
-        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable, MarketStopped."""
+        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable,
+        MarketStopped.
+        """
         for task in tasks:
             self._client.post_task(task.order, task.name, task.node, kind_of(task.name), task.encode())
         results: dict[tuple[Digest, Address, str], Result] = {}
@@ -81,23 +80,16 @@ class QueueTransport:
         """True when done; raises when it never will be."""
         if status.state == "refused":
             raise NodeRefused(str(status.node), status.code or "refused", status.reason or "no reason given")
-        if status.state in ("expired", "cancelled"):
+        if status.state == "cancelled":
             raise NodeExpired([str(status.node)], status.name, f"the task is {status.state}")
-        if status.progress is not None and status.state != "done":
-            self._report(status, status.progress)
         return status.state == "done"
-
-    def _report(self, status: TaskStatus, progress: Progress) -> None:
-        seen = repr(progress)
-        if self._heard.get((status.node, status.name)) != seen:
-            self._heard[status.node, status.name] = seen
-            self._progress(status.node, progress)
 
     def _result(self, task: Task, status: TaskStatus) -> Result:
         result = Result.decode(self._client.task_result(status.id))
         if result.key != task.key:
             raise TaskFormatError(
-                f"the queue returned the result of {result.name!r} from {result.node} for task {task.name!r} of "
+                f"the queue returned the result of {result.name!r} from {result.node} for task "
+                f"{task.name!r} of "
                 f"{task.node}: the market's task table is damaged"
             )
         return result

@@ -74,15 +74,12 @@ class Fields:
             return float(value)
         raise MarketAnswerInvalid(f"{self.where}.{name}: expected a number, found {type(value).__name__}")
 
-    def object(self, name: str) -> Fields:
+    def member(self, name: str) -> Fields:
         return Fields.of(self._get(name, dict, "an object"), f"{self.where}.{name}")
 
     def objects(self, name: str) -> list[Fields]:
         items = cast("list[object]", self._get(name, list, "a list"))
         return [Fields.of(item, f"{self.where}.{name}[{i}]") for i, item in enumerate(items)]
-
-    def list(self, name: str) -> list[object]:
-        return cast("list[object]", self._get(name, list, "a list"))
 
     def digest(self, name: str) -> Digest:
         try:

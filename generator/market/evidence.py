@@ -1,0 +1,102 @@
+"""What a score is computed from, the same at the coordinator and at every node.
+
+Per shard: exact pair counts of its synthetic rows, and its node's own released (noisy) tables of training,
+projected to the same pairs.  Both are integers, so that every party computes the same shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.evaluation.contribution import Score, score_shards
+from generator.evaluation.reference import ShardEvidence
+from generator.families.family import family_of
+from generator.families.released import TABLES
+from generator.federation.plan import TrainingPlan
+from generator.federation.task import Array
+from generator.marginals.bins import encode_codes
+from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts
+from generator.marginals.workload import Workload, choose_workload, pair_workload
+from provenance.exact.codebook import Codebook
+from provenance.schema import Schema
+from provenance.values import Address
+
+Counts = NDArray[np.int64]
+SHARDS, REFERENCES = "shardCounts", "referenceCounts"
+
+
+def score_tables(codebook: Codebook, schema: Schema) -> Workload:
+    """The two-way tables that shards are compared and scored on; they follow from the committed codebook."""
+    return pair_workload(choose_workload(codebook.code_counts, schema.target_index))
+
+
+def pair_counts(values: NDArray[np.int64], codebook: Codebook, schema: Schema) -> Counts:
+    """Exact counts int64[K] of the score's tables over grid indices int64[rows, C]."""
+    counts = table_counts(encode_codes(values, codebook), score_tables(codebook, schema))
+    return np.rint(counts).astype(np.int64)
+
+
+def reference_counts(released: Array, codebook: Codebook, schema: Schema) -> Counts:
+    """A node's released tables float64[cells] as pair counts int64[K]: rounded, free of privacy cost."""
+    workload = choose_workload(codebook.code_counts, schema.target_index)
+    return np.rint(pair_tables(np.asarray(released, dtype=np.float64), workload)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All shards of an order, in participant order: rows, shard counts and references int64[shards, K]."""
+
+    plan: TrainingPlan
+    codebook: Codebook
+    rows: tuple[int, ...]
+    shard_counts: Counts
+    references: Counts
+
+    def arrays(self) -> dict[str, Array]:
+        return {SHARDS: self.shard_counts, REFERENCES: self.references}
+
+    def tables(self) -> Workload:
+        return score_tables(self.codebook, self.plan.schema)
+
+    def score(self) -> Score:
+        """Shares and the document behind them; pure, integers in and out."""
+        shards = [
+            ShardEvidence(rows, shard, reference, self._variances(each.contributor), each.training_rows)
+            for each, rows, shard, reference in zip(
+                self.plan.participants, self.rows, self.shard_counts, self.references, strict=True
+            )
+        ]
+        return score_shards(shards, self.tables())
+
+    def _variances(self, contributor: Address) -> Counts:
+        """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
+        releases = family_of(self.plan.family).releases(self.plan, contributor)
+        event = next(release.event for release in releases if release.name == TABLES)
+        workload = choose_workload(self.codebook.code_counts, self.plan.schema.target_index)
+        std = 0.0 if event is None else event.noise_multiplier * workload.sensitivity
+        return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
+
+    def pooled(self) -> Counts:
+        """Pair counts of the whole data set."""
+        pooled: Counts = self.shard_counts.sum(axis=0)
+        return pooled
+
+
+def stacked(arrays: Sequence[Array]) -> Counts:
+    """One int64 row a shard."""
+    return np.stack([np.asarray(array, dtype=np.int64) for array in arrays])
+
+
+def references_of(
+    plan: TrainingPlan, codebook: Codebook, references: Mapping[Address, Mapping[str, Array]]
+) -> Counts:
+    """The references of a training outcome, in participant order; all zero for a node whose release was
+    useless.
+    """
+    nothing = np.zeros(choose_workload(codebook.code_counts, plan.schema.target_index).cells)
+    found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
+    return stacked([reference_counts(counts, codebook, plan.schema) for counts in found])

@@ -1,0 +1,86 @@
+"""A coordination job as values, checked before anybody is asked to work.
+
+The plan comes from the backend; what it says is bound to the chain: the terms hash to the order, collection
+and request to the terms, and the participants are those of the match.  A contradiction is `JobRefused`: the
+order fails early instead of being refused by every node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from generator.errors import PlanError
+from generator.federation.plan import Participant as PlanParticipant
+from generator.federation.plan import Setting, TrainingPlan
+from generator.market.errors import JobRefused
+from generator.market.messages import Job
+from provenance.collection import Collection, Request
+from provenance.errors import MalformedError
+from provenance.ledger.ports import LedgerReader, OrderState
+from provenance.terms import OrderTerms, Participant
+from provenance.values import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class OrderJob:
+    """What the coordinator needs of an order, verified. declared_rows are in participant order."""
+
+    order: Digest
+    phase: str
+    terms: OrderTerms
+    collection: Collection
+    participants: tuple[Participant, ...]
+    declared_rows: tuple[int, ...]
+
+    def training_plan(self) -> TrainingPlan:
+        """The plan that every node derives from the same terms."""
+        participants = tuple(
+            PlanParticipant(each.contributor, declared)
+            for each, declared in zip(self.participants, self.declared_rows, strict=True)
+        )
+        return TrainingPlan(
+            order=self.order,
+            family=self.collection.family,
+            schema=self.collection.schema,
+            epsilon_micro=self.terms.epsilon_micro or None,
+            delta_e12=self.terms.delta_e12,
+            participants=participants,
+            settings=plain_settings(self.collection.settings),
+        )
+
+
+def plain_settings(settings: Mapping[str, int | str | bool]) -> dict[str, Setting]:
+    """A collection's settings as a training plan holds them: integers and text only."""
+    if switches := [name for name, value in settings.items() if isinstance(value, bool)]:
+        raise PlanError(
+            f"settings {', '.join(switches)} are true or false; families know integers and text only"
+        )
+    return dict(settings)
+
+
+def read_job(job: Job, ledger: LedgerReader) -> OrderJob:
+    """The job's plan, held against digests and chain.  Raises JobRefused, LedgerUnavailableError."""
+    try:
+        terms = OrderTerms.parse(job.plan.member("terms").values)
+        collection = Collection.parse(job.plan.member("collection").values)
+        request = Request.parse(job.plan.member("request").values)
+        entries = job.plan.objects("participants")
+        participants = tuple(
+            Participant(each.address("contributor"), each.integer("rows")) for each in entries
+        )
+    except MalformedError as error:
+        raise JobRefused(f"the job's plan cannot be read: {error}") from error
+    if terms.order_id(ledger.deployment.domain) != job.order:
+        raise JobRefused(
+            f"the job's terms are those of {terms.order_id(ledger.deployment.domain)}, not of {job.order}"
+        )
+    if (collection.digest, request.digest) != (terms.collection, terms.request):
+        raise JobRefused("the job's collection or request is not the one that the terms bind")
+    state = ledger.order(job.order).state
+    if state is not OrderState.MATCHED:
+        raise JobRefused(f"order {job.order} is {state.name} on chain, expected MATCHED")
+    if ledger.participants(job.order) != participants:
+        raise JobRefused("the job's participants are not those that the chain names")
+    declared = tuple(each.integer("declaredRows") for each in entries)
+    return OrderJob(job.order, job.phase, terms, collection, participants, declared)

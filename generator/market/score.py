@@ -1,0 +1,231 @@
+"""The score phase: samples and evaluations gathered from the nodes, every signature and digest checked here
+first.
+
+Each node samples its shard and signs for it; the shares follow from everybody's evidence; each node
+recomputes them, scores the pool on its hold-out and signs.  The score file - evidence and utilities, which
+reveal marginals worth money - is sealed to the buyer, or plain for an open data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generator.errors import TaskFormatError
+from generator.evaluation.contribution import Score
+from generator.families.released import codebook_of
+from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
+from generator.federation.task import Json, Result, Task
+from generator.federation.transport import Transport
+from generator.market.errors import JobRefused
+from generator.market.evidence import Evidence, references_of, stacked
+from generator.market.jobs import OrderJob
+from generator.market.wire import JsonObject
+from provenance import canonical
+from provenance.errors import ProvenanceError
+from provenance.ledger.ports import CommitmentOnChain
+from provenance.manifest import ScoreContent
+from provenance.merkle import dataset_root
+from provenance.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
+from provenance.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
+from provenance.signing import require_signer
+from provenance.store.cid import cid_of
+from provenance.typed_data import Domain
+from provenance.values import Cid, Digest, Signature, sha256
+
+PAIR_COUNTS = "pairCounts"
+BROKER_SAW = (
+    "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
+    "updates of averaged discriminators, where the family has them (private by epsilon)",
+    "exact pair counts of each shard's synthetic rows",
+    "ciphertext of rows, models and the score file; no key that opens them",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A delivered shard whose receipt holds."""
+
+    receipt: ShardReceipt
+    signature: Signature
+    content: ShardContent
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePhase:
+    """Ports of the phase. fetch, upload: content of the market; say: progress for the buyer."""
+
+    domain: Domain
+    transport: Transport
+    fetch: Callable[[Cid], bytes]
+    upload: Callable[[bytes], Cid]
+    say: Callable[[str], None]
+
+    def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> JsonObject:
+        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError,
+        MarketError.
+        """
+        models = tuple(model.model_digest for model in outcome.models)
+        if committed.seed is None or committed.models != models:
+            raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")
+        self.say("nodes sample, seal and sign their shards")
+        samples = self.transport.gather(self._sample_tasks(job, committed))
+        shards = [
+            self._shard(job, committed, committed.seed, index, result) for index, result in enumerate(samples)
+        ]
+        evidence = self._evidence(job, outcome, samples)
+        score = evidence.score()
+        root = dataset_root([shard.receipt.shard_root for shard in shards])
+        self.say("nodes recompute the shares and score the pooled data set on their hold-outs")
+        evaluations = self._evaluations(job, shards, evidence, score, root)
+        content = self._publish_score(job, score)
+        return {
+            "datasetRoot": str(root),
+            "shards": [_shard_document(job, index, shard) for index, shard in enumerate(shards)],
+            "sharesBps": list(score.shares_bps),
+            "score": dict(content.document()),
+            "evaluations": evaluations,
+            "privacy": privacy_of(job, outcome),
+            "brokerSaw": list(BROKER_SAW),
+            "realFractionMicro": 1_000_000,
+        }
+
+    def _sample_tasks(self, job: OrderJob, committed: CommitmentOnChain) -> list[Task]:
+        draw: dict[str, Json] = {"seed": str(committed.seed), "draws": committed.draws}
+        return [
+            Task(job.order, "sample", each.contributor, {**draw, "shard": shard, "rows": each.rows})
+            for shard, each in enumerate(job.participants)
+        ]
+
+    def _shard(
+        self, job: OrderJob, committed: CommitmentOnChain, seed: Digest, index: int, result: Result
+    ) -> Shard:
+        participant = job.participants[index]
+        try:
+            receipt = ShardReceipt.parse(result.meta.get("receipt"))
+            content = ShardContent.parse(result.meta.get("content"))
+            signature = Signature.parse(text_of(result, "signature"))
+            require_signer(self.domain, receipt, signature, participant.contributor)
+        except ProvenanceError as error:
+            raise TaskFormatError(f"{participant.contributor} delivered no valid receipt: {error}") from error
+        found = (
+            receipt.order,
+            receipt.shard,
+            receipt.model_digest,
+            receipt.seed,
+            receipt.rows,
+            receipt.content_digest,
+        )
+        true = (job.order, index, committed.models[index], seed, participant.rows, content.digest)
+        if found != true:
+            raise TaskFormatError(f"{participant.contributor} signed {found}, expected {true}")
+        if job.terms.epsilon_micro and receipt.epsilon_micro > job.terms.epsilon_micro:
+            raise TaskFormatError(f"{participant.contributor} spent more epsilon than the terms allow")
+        for name, file in (("rows", content.rows), ("model", content.model)):
+            if not file.matches(self.fetch(file.cid)):
+                raise TaskFormatError(
+                    f"{participant.contributor}: the stored {name} file is not the signed one"
+                )
+        return Shard(receipt, signature, content)
+
+    def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
+        codebook = codebook_of(outcome.shared, job.collection.schema)
+        references = references_of(outcome.plan, codebook, outcome.references)
+        counts = [result.arrays.get(PAIR_COUNTS, np.empty(0, dtype=np.int64)) for result in samples]
+        for participant, own in zip(job.participants, counts, strict=True):
+            if own.shape != references[0].shape or own.dtype != np.int64:
+                raise TaskFormatError(
+                    f"{participant.contributor} sent pair counts {own.shape}, not {references[0].shape}"
+                )
+        return Evidence(
+            outcome.plan, codebook, tuple(each.rows for each in job.participants), stacked(counts), references
+        )
+
+    def _evaluations(
+        self, job: OrderJob, shards: Sequence[Shard], evidence: Evidence, score: Score, root: Digest
+    ) -> list[JsonObject]:
+        roots: list[Json] = [str(shard.receipt.shard_root) for shard in shards]
+        meta: dict[str, Json] = {
+            "datasetRoot": str(root),
+            "shardRoots": roots,
+            "sharesBps": list(score.shares_bps),
+        }
+        tasks = [
+            Task(job.order, "evaluate", each.contributor, meta, evidence.arrays())
+            for each in job.participants
+        ]
+        documents: list[JsonObject] = []
+        for result in self.transport.gather(tasks):
+            message = Evaluation(
+                job.order, root, integer_of(result, "scoreMicro"), shares_digest(score.shares_bps)
+            )
+            signature = text_of(result, "signature")
+            try:
+                require_signer(self.domain, message, Signature.parse(signature), result.node)
+            except ProvenanceError as error:
+                raise TaskFormatError(
+                    f"{result.node} did not sign its score of these shares: {error}"
+                ) from error
+            documents.append(
+                {
+                    "contributor": str(result.node),
+                    "scoreMicro": message.score_micro,
+                    "sharesDigest": str(message.shares_digest),
+                    "signature": signature,
+                }
+            )
+        return documents
+
+    def _publish_score(self, job: OrderJob, score: Score) -> ScoreContent:
+        plain = canonical.encode(canonical_value(score.document))
+        data, wrapped = plain, None
+        if not job.terms.is_open:
+            key = new_content_key()
+            data = seal_file(key, plain, file_label(job.order, SCORE_SHARD, "score"))
+            wrapped = wrap_key(key, job.terms.delivery_key, job.order, SCORE_SHARD)
+        cid = cid_of(data)
+        if (claimed := self.upload(data)) != cid:
+            raise JobRefused(f"the market stored the score file under {claimed}, its CID is {cid}")
+        return ScoreContent(ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain)), wrapped)
+
+
+def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> JsonObject:
+    """The data set's statement: the largest epsilon over its nodes, and each node's own statement."""
+    return {
+        "format": "tessera-dataset-privacy/1",
+        "epsilonMicro": max(model.epsilon_micro for model in outcome.models),
+        "deltaE12": max(model.delta_e12 for model in outcome.models),
+        "rule": "the maximum over the nodes; a person with rows at several nodes is not covered",
+        "scores": (
+            "one Gaussian release a node on held-out rows, which no training release touches, "
+            "with the order's epsilon and delta"
+            if job.terms.epsilon_micro
+            else "released exactly: the order asked for no privacy"
+        ),
+        "nodes": [
+            {"contributor": str(model.contributor), "statement": dict(model.statement)}
+            for model in outcome.models
+        ],
+    }
+
+
+def canonical_value(document: dict[str, object]) -> canonical.JsonValue:
+    """The document as canonical JSON takes it; the encoder refuses whatever is not (floats above all)."""
+    return canonical.decode(canonical.encode(document))
+
+
+def _shard_document(job: OrderJob, index: int, shard: Shard) -> JsonObject:
+    receipt = shard.receipt
+    return {
+        "shard": index,
+        "contributor": str(job.participants[index].contributor),
+        "rows": receipt.rows,
+        "modelDigest": str(receipt.model_digest),
+        "shardRoot": str(receipt.shard_root),
+        "epsilonMicro": receipt.epsilon_micro,
+        "deltaE12": receipt.delta_e12,
+        "content": dict(shard.content.document()),
+        "receiptSignature": str(shard.signature),
+    }

@@ -1,0 +1,162 @@
+"""The coordinator worker: leases an order's phases from the broker's backend and carries them through.
+
+Everything it does is a replay: tasks are named, results are kept by the queue, the coordinator is
+deterministic.  So a worker killed at any instant is replaced by one that repeats the phase and gets the
+stored results back at once.  What can never succeed - a node that refuses, a plan that contradicts the chain
+- is reported as the order's failure, and the backend gives the buyer the money back; what may succeed later
+is left to the next lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from generator.errors import GeneratorError
+from generator.federation.coordinator import Coordinator, TrainingOutcome
+from generator.federation.coordinator import Progress as RoundProgress
+from generator.market.client import MarketClient
+from generator.market.errors import MarketConflict, MarketRefused, MarketStopped, MarketUnreachable
+from generator.market.heartbeat import Heartbeat
+from generator.market.jobs import OrderJob, read_job
+from generator.market.messages import Job, Progress
+from generator.market.score import ScorePhase
+from generator.market.transport import QueueTransport
+from generator.market.wire import JsonObject
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance.ledger.ports import LedgerReader
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 10
+_CLOCK_SECONDS = 2.0
+_REASON_CHARACTERS = 1900
+
+
+class CoordinationWorker:
+    """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
+
+    def __init__(
+        self, client: MarketClient, ledger: LedgerReader, stop: threading.Event, *, lease_seconds: int = 20
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._stop = stop
+        self._lease_seconds = lease_seconds
+
+    def run(self) -> None:
+        """Works until `stop` is set."""
+        while not self._stop.is_set():
+            try:
+                self.step()
+            except MarketStopped:
+                return
+            except (MarketUnreachable, MarketRefused, UnavailableError) as error:
+                log.warning("%s", error)
+                self._stop.wait(1.0)
+
+    def step(self, wait_seconds: int = WAIT_SECONDS) -> bool:
+        """Leases and does one job; False when there was none."""
+        job = self._client.lease_job(wait_seconds, self._lease_seconds)
+        if job is None:
+            return False
+        log.info("phase %s of order %s", job.phase, job.order)
+        began = time.monotonic()
+
+        def renew(news: Progress | None) -> None:
+            self._client.job_progress(job.order, job.phase, self._lease_seconds, news)
+
+        with Heartbeat(renew, self._lease_seconds) as beat:
+            result = self._attempt(job, beat)
+        if result is not None:
+            self._deliver(job, result)
+            log.info("phase %s of order %s done in %.1f s", job.phase, job.order, time.monotonic() - began)
+        return True
+
+    def _attempt(self, job: Job, beat: Heartbeat) -> JsonObject | None:
+        """The phase's result; None when it failed for good or must wait for the next lease."""
+        try:
+            return self._phase(read_job(job, self._ledger), beat)
+        except (MarketStopped, MarketUnreachable, UnavailableError):
+            raise
+        except (GeneratorError, ProvenanceError) as error:
+            self._fail(job, f"{type(error).__name__}: {error}")
+        return None
+
+    def _phase(self, job: OrderJob, beat: Heartbeat) -> JsonObject:
+        transport = QueueTransport(self._client, late=self._lateness(job), stop=self._stop)
+        if job.phase == "train":
+            outcome = Coordinator(job.training_plan(), transport).run(lambda now: beat.report(_progress(now)))
+            for flagged in outcome.flagged:
+                log.warning("left out at %s: %s - %s", flagged.step, flagged.contributor, flagged.reason)
+            return models_of(outcome)
+        committed = self._ledger.commitment(job.order)
+        outcome = Coordinator(job.training_plan(), transport).run()
+        phase = ScorePhase(
+            self._ledger.deployment.domain,
+            transport,
+            self._client.content,
+            self._client.upload,
+            lambda text: beat.report(Progress(text)),
+        )
+        return phase.run(job, outcome, committed)
+
+    def _lateness(self, job: OrderJob) -> Callable[[], str | None]:
+        """Asks the chain's clock now and then; an RPC endpoint that is down makes nobody late."""
+        asked, answer = 0.0, None
+
+        def late() -> str | None:
+            nonlocal asked, answer
+            if time.monotonic() - asked > _CLOCK_SECONDS:
+                asked = time.monotonic()
+                try:
+                    now = self._ledger.chain_time()
+                except UnavailableError as error:
+                    log.warning("%s", error)
+                    return None
+                if now >= job.terms.deliver_by:
+                    answer = f"chain time is {now}, delivery was due by {job.terms.deliver_by}"
+            return answer
+
+        return late
+
+    def _deliver(self, job: Job, result: JsonObject) -> None:
+        try:
+            self._client.finish_job(job.order, job.phase, result)
+        except MarketConflict as error:
+            log.warning(
+                "another result of phase %s of order %s is there: %s", job.phase, job.order, error.detail
+            )
+        except MarketRefused as error:
+            self._fail(job, f"the backend refuses the result: {error.detail}")
+
+    def _fail(self, job: Job, reason: str) -> None:
+        log.error("phase %s of order %s failed: %s", job.phase, job.order, reason)
+        try:
+            self._client.fail_job(job.order, job.phase, reason[:_REASON_CHARACTERS])
+        except MarketConflict as error:
+            log.warning("the failure came too late: %s", error.detail)
+
+
+def models_of(outcome: TrainingOutcome) -> JsonObject:
+    """The train phase's result: digests and commit signatures in shard order."""
+    return {
+        "models": [
+            {
+                "contributor": str(model.contributor),
+                "shard": model.shard,
+                "modelDigest": str(model.model_digest),
+                "commitSignature": model.commit_signature,
+                "epsilonMicro": model.epsilon_micro,
+                "deltaE12": model.delta_e12,
+            }
+            for model in outcome.models
+        ]
+    }
+
+
+def _progress(now: RoundProgress) -> Progress:
+    loss = now.losses.get("discriminator", next(iter(now.losses.values()), None))
+    return Progress(f"{now.name} done", now.round, now.rounds, loss, now.epsilon)

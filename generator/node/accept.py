@@ -1,0 +1,184 @@
+"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules
+first.
+
+Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
+holds them as Open and there is time left; collection and request are what the terms bind; a private
+collection has a delivery key; the operator's policy; the stake; the privacy cap with everything promised so
+far.  Then the acceptance is signed and stored, then sent.
+"""
+
+from __future__ import annotations
+
+from generator.errors import BudgetExceeded, TaskRefused
+from generator.families.family import family_of
+from generator.federation.ledger import Part, Release
+from generator.market.errors import MarketAnswerInvalid
+from generator.market.wire import Fields
+from generator.node.approvals import APPROVED, DENIED
+from generator.node.context import Node
+from generator.node.errors import AwaitingApproval, NotYet
+from generator.node.orders import Accepted
+from generator.node.policy import Decision, Proposal
+from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from provenance import canonical
+from provenance.collection import Collection, Request
+from provenance.errors import ProvenanceError
+from provenance.ledger.ports import OrderState
+from provenance.receipts import Acceptance
+from provenance.signing import require_signer
+from provenance.terms import OrderTerms
+from provenance.values import Digest, Signature
+
+FORMAT = "tessera-accept/1"
+_PARTS: tuple[Part, ...] = ("training", "holdout")
+
+
+def accept_order(node: Node, payload: bytes) -> bytes:
+    """The answer to an "accept" task: JSON `{"maxRows", "signature"}`.
+
+    Raises TaskRefused (final), AwaitingApproval and NotYet (asked again later).
+    """
+    terms, signature, request = read_offer(node, payload)
+    order = terms.order_id(node.domain)
+    folder = node.orders.folder(order)
+    accepted = folder.accepted()
+    if accepted is None:
+        accepted = _decide(node, order, terms, signature, request)
+        folder.accept(accepted)
+    return canonical.encode({"maxRows": accepted.max_rows, "signature": str(accepted.acceptance)})
+
+
+def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Request]:
+    """The offer's parts, each bound by digest or signature; TaskRefused names what does not hold."""
+    try:
+        fields = Fields.parse(payload, "accept task")
+        terms = OrderTerms.parse(fields.member("terms").values)
+        signature = Signature(fields.hex_bytes("signature"))
+        collection = Collection.parse(fields.member("collection").values)
+        request = Request.parse(fields.member("request").values)
+        order, chain, escrow = fields.digest("orderId"), fields.integer("chainId"), fields.address("escrow")
+    except (MarketAnswerInvalid, ProvenanceError) as error:
+        raise TaskRefused("bad-offer", str(error)) from error
+    if (chain, escrow) != (node.domain.chain_id, node.domain.verifying_contract):
+        raise TaskRefused(
+            "other-market", f"the offer is for escrow {escrow} on chain {chain}, not this node's market"
+        )
+    if terms.order_id(node.domain) != order:
+        raise TaskRefused(
+            "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {order}"
+        )
+    if not terms.collection == collection.digest == node.collection.digest:
+        raise TaskRefused(
+            "collection-differs",
+            f"the terms bind collection {terms.collection}, the offer shows {collection.digest}, this "
+            "node serves "
+            f"{node.collection.digest}",
+        )
+    if terms.request != request.digest:
+        raise TaskRefused(
+            "request-differs", f"the terms bind request {terms.request}, shown is {request.digest}"
+        )
+    try:
+        require_signer(node.domain, terms, signature, terms.buyer)
+    except ProvenanceError as error:
+        raise TaskRefused("not-signed", f"the terms do not carry the buyer's signature: {error}") from error
+    return terms, signature, request
+
+
+def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
+    """What the policy looks at."""
+    return Proposal(
+        node.collection.name,
+        terms.collection,
+        terms.buyer,
+        request.purpose,
+        terms.epsilon_micro,
+        terms.min_contributors,
+        terms.rows,
+        terms.price,
+        terms.stake,
+    )
+
+
+def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
+    """BudgetExceeded if the cap cannot bear this order beside all that is spent or promised."""
+    cap = node.state.ledger.cap
+    if cap.epsilon is None:
+        return
+    promised = [
+        release for each, held in _living(node) if each != order for release in _promise(node, each, held)
+    ]
+    total = node.state.ledger.spent([*promised, *_whole(order, terms)])
+    if total > cap.epsilon:
+        raise BudgetExceeded(
+            f"with this order (epsilon {terms.epsilon_micro / 1e6:g}) the table would reach epsilon "
+            f"{total:.4g} at "
+            f"delta {cap.delta:g}, its owner's cap is {cap.epsilon:g} ({node.state.ledger.spent():.4g} "
+            "spent, "
+            f"{len(promised)} promised releases): raise the cap or decline"
+        )
+
+
+def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, request: Request) -> Accepted:
+    _check_chain(node, order, terms)
+    if node.collection.is_private and terms.is_open:
+        raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
+    _ask_policy(node, order, proposal_of(node, terms, request))
+    stake = node.ledger.stake_of(node.address)
+    if not stake.registered or stake.free < terms.stake:
+        raise TaskRefused(
+            "stake", f"{terms.stake} wei are to be reserved, {stake.free} are free: deposit more stake"
+        )
+    check_budget(node, order, terms)
+    max_rows = min(terms.rows, node.policy().limits.maximum_rows)
+    acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
+    return Accepted(terms, signature, request, max_rows, acceptance)
+
+
+def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
+    state = node.ledger.order(order).state
+    if state is OrderState.NONE:
+        raise NotYet(f"escrow does not hold order {order} yet")
+    if state is not OrderState.OPEN:
+        raise TaskRefused("not-open", f"order {order} is {state.name} on chain, only Open ones are accepted")
+    now = node.ledger.chain_time()
+    if now >= terms.match_by:
+        raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
+
+
+def _ask_policy(node: Node, order: Digest, proposal: Proposal) -> None:
+    verdict = node.policy().judge(proposal)
+    if verdict.decision is Decision.DENY:
+        raise TaskRefused(verdict.code, verdict.reason)
+    if verdict.decision is Decision.ASK:
+        answer = node.approvals.state(order)
+        if answer == DENIED:
+            raise TaskRefused("operator-denied", "the node's operator declined this order")
+        if answer != APPROVED:
+            node.approvals.ask(order, proposal)
+            raise AwaitingApproval(f"order {order} waits for `contributor_node.py approve {str(order)[:12]}`")
+
+
+def _living(node: Node) -> list[tuple[Digest, Accepted]]:
+    """Accepted orders that may still ask for releases."""
+    alive = (OrderState.OPEN, OrderState.MATCHED)
+    return [
+        (order, held) for order, held in node.orders.accepted() if node.ledger.order(order).state in alive
+    ]
+
+
+def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
+    """Releases of an accepted order that the ledger does not hold yet: the plan's, or all the terms allow."""
+    plan = node.state.order(order).plan()
+    if plan is None:
+        return _whole(order, accepted.terms)
+    made = {entry.release.name for entry in node.state.ledger.entries() if entry.order == order}
+    return [each for each in family_of(plan.family).releases(plan, node.address) if each.name not in made]
+
+
+def _whole(order: Digest, terms: OrderTerms) -> list[Release]:
+    """Releases that spend exactly the terms' epsilon and delta, on the training and on the held-out part."""
+    event = None
+    if terms.epsilon_micro:
+        event = GaussianEvent(noise_multiplier_for(terms.epsilon_micro / 1e6, terms.delta_e12 / 1e12))
+    return [Release(f"promised/{order.hex()}/{part}", event, part) for part in _PARTS]

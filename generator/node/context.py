@@ -1,0 +1,101 @@
+"""Everything a node's handlers need, built once by `open_node` or a test: values and ports, no globals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.errors import TaskRefused
+from generator.federation.state import ContributorState
+from generator.market.messages import Progress
+from generator.node.approvals import Approvals
+from generator.node.errors import NotYet
+from generator.node.orders import Accepted, Orders
+from generator.node.policy import Policy
+from generator.node.settings import NodeSettings
+from provenance.collection import Collection
+from provenance.ledger.ports import LedgerReader, OrderState
+from provenance.signing import Signer
+from provenance.terms import Participant, participants_digest
+from provenance.typed_data import Domain
+from provenance.values import Address, Cid, Digest
+
+ORDERS, APPROVALS = "orders", "approvals"
+
+
+def _silent(_progress: Progress) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One contributor's node.
+
+    collection: the document this node joined; orders must name its digest. state: table, ledger, training.
+    upload: stores bytes at the market and returns the CID that it claims. progress: towards the market and a
+    terminal.
+    """
+
+    folder: Path
+    settings: NodeSettings
+    signer: Signer
+    collection: Collection
+    state: ContributorState
+    ledger: LedgerReader
+    upload: Callable[[bytes], Cid]
+    progress: Callable[[Progress], None] = _silent
+
+    @property
+    def address(self) -> Address:
+        return self.signer.address
+
+    @property
+    def domain(self) -> Domain:
+        return self.ledger.deployment.domain
+
+    @property
+    def orders(self) -> Orders:
+        return Orders(self.folder / ORDERS)
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.folder / APPROVALS)
+
+    def policy(self) -> Policy:
+        """Read anew for each order, so that an edit counts at once."""
+        return Policy.read(self.folder)
+
+    def accepted(self, order: Digest) -> Accepted:
+        """The order as accepted; TaskRefused if this node never put its name to it."""
+        accepted = self.orders.folder(order).accepted()
+        if accepted is None:
+            raise TaskRefused("not-accepted", f"this node did not accept order {order}")
+        return accepted
+
+    def matched_participants(self, order: Digest) -> tuple[Participant, ...]:
+        """The participants the chain names, this node among them.
+
+        Raises NotYet before the match, TaskRefused when the order ended or this node is not named.
+        """
+        record = self.ledger.order(order)
+        state = record.state
+        if state in (OrderState.NONE, OrderState.OPEN):
+            raise NotYet(f"order {order} is {state.name} on chain, a match is needed first")
+        if state is not OrderState.MATCHED:
+            raise TaskRefused(
+                "order-ended", f"order {order} is {state.name} on chain, nothing more is done for it"
+            )
+        participants = self.ledger.participants(order)
+        if participants_digest(participants) != record.participants_digest:
+            raise NotYet(f"the chain's event does not yet give the participants of order {order}")
+        if self.address not in {each.contributor for each in participants}:
+            raise TaskRefused(
+                "not-named", f"the chain does not name {self.address} among the order's participants"
+            )
+        return participants
+
+
+def shard_of(participants: tuple[Participant, ...], contributor: Address) -> int:
+    """Shard k belongs to participant k."""
+    return next(k for k, each in enumerate(participants) if each.contributor == contributor)

@@ -1,0 +1,147 @@
+"""The hold-out score and the signature under the shares: recomputed here, never taken from the task.
+
+The task brings every shard's pair counts and every node's released reference.  This node checks its own two
+rows of them against what it sent, recomputes the shares, compares roots and rows, and only then scores the
+pooled data set on rows that never trained - one Gaussian release on the held-out part, in the ledger before
+its noise is drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from generator.errors import TaskRefused
+from generator.evaluation.errors import EvaluationError
+from generator.evaluation.holdout import holdout_score
+from generator.families.released import TABLES
+from generator.federation.coordinator import text_of
+from generator.federation.ledger import Release
+from generator.federation.plan import TrainingPlan
+from generator.federation.task import Json, Result, Task, answer
+from generator.marginals.bins import encode_codes
+from generator.market.evidence import REFERENCES, SHARDS, Evidence, reference_counts
+from generator.node.context import Node, shard_of
+from generator.node.sample import PAIR_COUNTS, SAMPLE, require_name
+from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from provenance.errors import ProvenanceError
+from provenance.exact.model import decode_model
+from provenance.merkle import dataset_root
+from provenance.receipts import Evaluation, ShardReceipt, shares_digest
+from provenance.values import Digest
+
+SCORE = "score"
+EVALUATE = "evaluate"
+
+
+def evaluate_dataset(node: Node, payload: bytes) -> bytes:
+    """The answer to an "evaluate" task: `{"scoreMicro", "signature"}`.
+
+    Raises TaskRefused (`shares-differ`, `root-differs`, `counts-differ`, `privacy-cap` ...).
+    """
+    task = Task.decode(payload)
+    require_name(task, EVALUATE)
+    folder = node.orders.folder(task.order)
+    stored = folder.answer(task.name, payload)
+    if stored is not None:
+        return stored
+    accepted = node.accepted(task.order)
+    participants = node.matched_participants(task.order)
+    shard = shard_of(participants, node.address)
+    order = node.state.order(task.order)
+    plan = order.plan()
+    if plan is None:
+        raise TaskRefused("not-trained", "this node holds no training of the order")
+    evidence = read_evidence(task, plan, tuple(each.rows for each in participants), order.model())
+    root = check_roots(task, own_receipt(node, task.order), shard)
+    check_own_rows(node, task.order, evidence, shard)
+    shares = check_shares(task, evidence)
+    score_micro = score_holdout(node, plan, evidence, request=str(accepted.terms.request))
+    message = Evaluation(task.order, root, score_micro, shares_digest(shares))
+    signature = str(node.signer.sign_typed(node.domain, message))
+    result = answer(task, {"scoreMicro": score_micro, "signature": signature})
+    return folder.store_answer(task.name, payload, result.encode())
+
+
+def read_evidence(task: Task, plan: TrainingPlan, rows: tuple[int, ...], model: bytes) -> Evidence:
+    """The task's arrays; TaskRefused when they have another shape than plan and model give."""
+    codebook = decode_model(model).codebook
+    empty = np.empty((0, 0), dtype=np.int64)
+    shards, references = task.arrays.get(SHARDS, empty), task.arrays.get(REFERENCES, empty)
+    evidence = Evidence(plan, codebook, rows, shards, references)
+    expected = (len(rows), evidence.tables().cells)
+    if not shards.shape == references.shape == expected or {shards.dtype.str, references.dtype.str} != {
+        "<i8"
+    }:
+        raise TaskRefused(
+            "bad-task", f"evidence of shapes {shards.shape}, {references.shape}; expected {expected}"
+        )
+    return evidence
+
+
+def own_receipt(node: Node, order: Digest) -> Result:
+    """What this node answered to "sample"."""
+    stored = node.orders.folder(order).stored(SAMPLE)
+    if stored is None:
+        raise TaskRefused("not-sampled", "this node has not delivered its shard of the order")
+    return Result.decode(stored)
+
+
+def check_roots(task: Task, sampled: Result, shard: int) -> Digest:
+    """The data set's root, recomputed from the shard roots, this node's own among them."""
+    texts = task.meta.get("shardRoots")
+    try:
+        roots = [Digest.parse(str(text)) for text in (texts if isinstance(texts, list) else [])]
+        own = ShardReceipt.parse(sampled.meta.get("receipt")).shard_root
+        root = dataset_root(roots)
+    except ProvenanceError as error:
+        raise TaskRefused("bad-task", f"shard roots cannot be used: {error}") from error
+    if shard >= len(roots) or roots[shard] != own or str(root) != text_of(task, "datasetRoot"):
+        raise TaskRefused(
+            "root-differs", "the data set's root does not contain the shard that this node signed"
+        )
+    return root
+
+
+def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) -> None:
+    """TaskRefused unless the evidence about this node is what it sent itself."""
+    sent = own_receipt(node, order).arrays[PAIR_COUNTS]
+    released = node.state.order(order).result(TABLES)
+    if released is None:
+        raise TaskRefused("not-trained", "this node has released no tables for the order")
+    reference = reference_counts(released.arrays["counts"], evidence.codebook, evidence.plan.schema)
+    same = np.array_equal(evidence.shard_counts[shard], sent) and np.array_equal(
+        evidence.references[shard], reference
+    )
+    if not same:
+        raise TaskRefused("counts-differ", "the counts shown for this node are not those that it sent")
+
+
+def check_shares(task: Task, evidence: Evidence) -> tuple[int, ...]:
+    """The shares as this node computes them; TaskRefused when the task says others."""
+    try:
+        shares = evidence.score().shares_bps
+    except EvaluationError as error:
+        raise TaskRefused("bad-evidence", str(error)) from error
+    told: Json = task.meta.get("sharesBps")
+    if told != list(shares):
+        raise TaskRefused("shares-differ", f"the task says shares {told}, the evidence gives {list(shares)}")
+    return shares
+
+
+def score_holdout(node: Node, plan: TrainingPlan, evidence: Evidence, *, request: str) -> int:
+    """The noisy score in millionths; counted on the held-out rows, which no training release touches."""
+    event = None
+    if plan.epsilon is not None:
+        event = GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta))
+    with node.state.exclusive():
+        node.state.ledger.record(
+            Release(SCORE, event, "holdout"), order=plan.order, delta=plan.delta, request=request
+        )
+        score = holdout_score(
+            evidence.pooled(),
+            encode_codes(node.state.holdout, evidence.codebook),
+            evidence.tables(),
+            declared_rows=plan.participant(node.address).holdout_rows,
+            noise_multiplier=event.noise_multiplier if event else 0.0,
+        )
+    return score.score_micro

@@ -1,0 +1,139 @@
+"""What a node keeps of each order beside its training state: the accepted terms, its answers, its content
+key.
+
+    orders/<order>/accepted.json    terms, documents and acceptance as signed
+    orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
+    orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent again
+    as it is
+
+Training steps keep their results in the training state (`generator.federation.state`) in the same manner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.errors import StateError, TaskRefused
+from generator.federation.files import make_folder, sweep, write_whole
+from provenance import canonical
+from provenance.canonical import JsonValue
+from provenance.collection import Request
+from provenance.document import Reader
+from provenance.errors import ProvenanceError
+from provenance.key_files import read_secret
+from provenance.seal import new_content_key
+from provenance.terms import OrderTerms
+from provenance.values import Digest, Signature, sha256
+
+FORMAT = "tessera-accepted/1"
+_MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An order that this node has put its name to."""
+
+    terms: OrderTerms
+    terms_signature: Signature
+    request: Request
+    max_rows: int
+    acceptance: Signature
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "format": FORMAT,
+            "terms": dict(self.terms.document()),
+            "termsSignature": str(self.terms_signature),
+            "request": self.request.document(),
+            "maxRows": self.max_rows,
+            "acceptance": str(self.acceptance),
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> Accepted:
+        reader = Reader(document, where, _MEMBERS)
+        reader.constant("format", FORMAT)
+        return cls(
+            OrderTerms.parse(reader.member("terms")),
+            reader.signature("termsSignature"),
+            Request.parse(reader.member("request"), f"{where}.request"),
+            reader.integer("maxRows", 1),
+            reader.signature("acceptance"),
+        )
+
+
+class OrderFolder:
+    """One order's folder; made at first use."""
+
+    def __init__(self, folder: Path, order: Digest) -> None:
+        self.order = order
+        self._folder = folder / order.hex()
+
+    def accepted(self) -> Accepted | None:
+        """The order as this node accepted it; None if it did not."""
+        path = self._folder / "accepted.json"
+        if not path.exists():
+            return None
+        try:
+            return Accepted.parse(canonical.decode(path.read_bytes()), path.name)
+        except ProvenanceError as error:
+            raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
+
+    def accept(self, accepted: Accepted) -> None:
+        self._write("accepted.json", canonical.encode(accepted.document()))
+
+    def answer(self, name: str, task: bytes) -> bytes | None:
+        """The stored answer to this very task, None if there is none; refuses a changed task of that name."""
+        path = self._folder / "answers" / name
+        if not path.exists():
+            return None
+        data = path.read_bytes()
+        if data[:32] != sha256(task):
+            raise TaskRefused(
+                "task-changed", f"{name} was answered for other bytes; each task is answered once"
+            )
+        return data[32:]
+
+    def stored(self, name: str) -> bytes | None:
+        """What was answered under a name, whatever the task; None if nothing was."""
+        path = self._folder / "answers" / name
+        return path.read_bytes()[32:] if path.exists() else None
+
+    def store_answer(self, name: str, task: bytes, answer: bytes) -> bytes:
+        """Stores an answer, then returns it: only what this returns may be sent."""
+        self._write(f"answers/{name}", sha256(task) + answer)
+        return answer
+
+    def content_key(self) -> bytes:
+        """The shard's content key; drawn once and on disk before anything is sealed with it."""
+        path = self._folder / "content.key"
+        if not path.exists():
+            make_folder(self._folder)
+            write_whole(path, b"0x" + new_content_key().hex().encode() + b"\n", mode=0o600)
+        return read_secret(path)
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        make_folder(path.parent)
+        sweep(path.parent)
+        write_whole(path, data)
+
+
+class Orders:
+    """All orders of a node."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folder(self, order: Digest) -> OrderFolder:
+        return OrderFolder(self._folder, order)
+
+    def accepted(self) -> Iterator[tuple[Digest, Accepted]]:
+        """Every accepted order."""
+        for folder in sorted(self._folder.glob("*")) if self._folder.is_dir() else []:
+            order = Digest(bytes.fromhex(folder.name))
+            accepted = self.folder(order).accepted()
+            if accepted is not None:
+                yield order, accepted

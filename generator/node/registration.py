@@ -1,0 +1,83 @@
+"""The node's money on chain: registration and stake before work, rewards and stake back after it.
+
+Everything looks at the chain first, so that a killed command is simply given again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from generator.node.errors import NodeError
+from provenance import canonical
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.writer import LedgerWriter
+from provenance.values import Digest, sha256
+
+log = logging.getLogger(__name__)
+
+
+def metadata_digest(collection: Digest) -> Digest:
+    """What stands in the registry about a node: the digest of a small public document."""
+    return sha256(canonical.encode({"format": "tessera-contributor/1", "collection": str(collection)}))
+
+
+def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, stake_wei: int) -> None:
+    """Registers and brings the whole stake (free and reserved) up to `stake_wei`; NodeError says what is
+    lacking.
+    """
+    me = writer.address
+    stake = ledger.stake_of(me)
+    missing = max(0, stake_wei - stake.free - stake.reserved)
+    if stake.registered and not missing:
+        log.info("registered with %d wei of free stake, %d reserved", stake.free, stake.reserved)
+        return
+    if not ledger.ether_balance(me):
+        raise NodeError(
+            f"{me} has no coins for gas on chain {ledger.deployment.chain_id}: send it some, then run again"
+        )
+    if ledger.balance(me) < missing:
+        raise NodeError(
+            f"{me} needs {missing} wei more stake and has {ledger.balance(me)} of token "
+            f"{ledger.deployment.token}: "
+            "send it the difference, or lower stake_wei in node.toml (orders may then be beyond its stake)"
+        )
+    if not stake.registered:
+        receipt = writer.register(metadata_digest(collection))
+        log.info("registered as contributor %s (transaction %s)", me, receipt.hash)
+    if missing:
+        if ledger.allowance(me, ledger.deployment.registry) < missing:
+            writer.approve(ledger.deployment.registry, missing)
+        receipt = writer.deposit(missing)
+        log.info("deposited %d wei of stake (transaction %s)", missing, receipt.hash)
+
+
+def claim_rewards(ledger: Ledger, writer: LedgerWriter) -> int:
+    """Fetches the rewards; returns the token wei that came, 0 when there were none."""
+    amount = ledger.claimable(writer.address)
+    if amount:
+        writer.claim()
+    return amount
+
+
+def unbond(ledger: Ledger, writer: LedgerWriter, amount_wei: int | None) -> int:
+    """Starts the withdrawal of free stake (all of it for None); returns the amount. Reserved stake stays."""
+    free = ledger.stake_of(writer.address).free
+    amount = free if amount_wei is None else amount_wei
+    if not 0 < amount <= free:
+        raise NodeError(
+            f"{amount} wei cannot be withdrawn, {free} are free; reserved stake comes back with its order"
+        )
+    writer.request_withdrawal(amount)
+    return amount
+
+
+def fetch_unbonded(ledger: Ledger, writer: LedgerWriter) -> int:
+    """Fetches stake whose unbonding time is over; NodeError says how long it still takes in chain time."""
+    stake = ledger.stake_of(writer.address)
+    if not stake.unbonding:
+        raise NodeError("no stake is being withdrawn; begin with `withdraw stake`")
+    now = ledger.chain_time()
+    if now < stake.unbonding_at:
+        raise NodeError(f"{stake.unbonding} wei may be fetched in {stake.unbonding_at - now} s of chain time")
+    writer.withdraw()
+    return stake.unbonding

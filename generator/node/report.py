@@ -1,0 +1,154 @@
+"""What the operator asks: status, budget, receipts, and what would leave - as plain lines of text."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+
+from generator.errors import TaskRefused
+from generator.federation.ledger import event_document
+from generator.market.client import MarketClient
+from generator.node import health
+from generator.node.accept import check_budget, proposal_of
+from generator.node.context import Node
+from generator.node.policy import Decision
+from generator.node.receipts import Receipts
+from generator.node.setup import Opened
+from provenance import canonical
+from provenance.collection import Request
+from provenance.errors import UnavailableError
+from provenance.ledger.ports import OrderState
+from provenance.terms import OrderTerms
+
+
+def status_lines(opened: Opened) -> Iterator[str]:
+    """The node as it stands: who, whether it runs, money, orders, questions."""
+    yield f"node        {opened.signer.address}"
+    yield f"collection  {opened.collection.name} ({opened.settings.collection})"
+    yield f"market      {opened.settings.backend}"
+    yield f"running     {_running(opened)}"
+    try:
+        stake = opened.ledger.stake_of(opened.signer.address)
+        claimable = opened.ledger.claimable(opened.signer.address)
+        registered = "yes" if stake.registered else "no"
+        yield f"registered  {registered}; stake {stake.free} wei free, {stake.reserved} reserved"
+        yield f"rewards     {claimable} wei to be claimed (`withdraw rewards`)"
+    except UnavailableError as error:
+        yield f"chain       {error}"
+    for order, accepted in opened.orders.accepted():
+        done = "delivered" if opened.orders.folder(order).stored("sample") else "accepted"
+        yield f"order       {order} {done}, {accepted.terms.rows} rows, epsilon {_epsilon(accepted.terms)}"
+    for question in opened.approvals.all():
+        if question.state == "asked":
+            yield f"QUESTION    {question.order}: {question.summary}"
+
+
+def budget_lines(opened: Opened) -> Iterator[str]:
+    """The privacy ledger: cap, spent, every release."""
+    ledger = opened.state.ledger
+    cap = "none" if ledger.cap.epsilon is None else f"{ledger.cap.epsilon:g}"
+    spent = ledger.spent()
+    yield f"cap         epsilon {cap} at delta {ledger.cap.delta:g}, for the table's whole life"
+    yield f"spent       epsilon {'unbounded' if math.isinf(spent) else f'{spent:.4g}'}"
+    for entry in ledger.entries():
+        mechanism = event_document(entry.release.event)["mechanism"]
+        yield (
+            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.part:<8} "
+            f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
+        )
+
+
+def receipt_lines(receipts: Receipts, *, order: str = "", summary: bool = False) -> Iterator[str]:
+    """Every message that left, or its kinds with counts and bytes."""
+    wanted = [each for each in receipts.entries() if each.order.startswith(order)]
+    if summary:
+        count: Counter[str] = Counter()
+        size: Counter[str] = Counter()
+        for each in wanted:
+            count[each.kind] += 1
+            size[each.kind] += each.size
+        for kind, number in count.most_common():
+            yield f"{kind:<14} {number:>7} messages {size[kind]:>12} bytes"
+        return
+    for each in wanted:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.time))
+        epsilon = f" epsilon {each.epsilon}" if each.epsilon else ""
+        about = f" {each.order[:12]} {each.task}" if each.order else ""
+        yield f"{when} {each.kind:<12} {each.size:>9} bytes sha256 {each.sha256[2:18]}{about}{epsilon}"
+
+
+def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
+    """What `run` would send now; nothing but reads goes out, nothing is signed, no privacy is spent."""
+    me, settings = opened.signer.address, opened.settings
+    stake = opened.ledger.stake_of(me)
+    if not stake.registered:
+        yield f"would send  transaction ContributorRegistry.register by {me}"
+    missing = max(0, settings.stake_wei - stake.free - stake.reserved)
+    if missing:
+        yield f"would send  transactions approving and depositing {missing} wei of stake"
+    announcement = {"collection": settings.collection, "declaredRows": settings.declared_rows}
+    body = canonical.encode({**announcement, "metadata": {"software": "tessera-market"}})
+    yield f"would send  announcement, {len(body)} bytes: {json.dumps(announcement)}"
+    node = opened.node(client)
+    found = False
+    for view in client.orders("open"):
+        terms = OrderTerms.parse(view.member("terms").values)
+        if terms.collection == opened.collection.digest:
+            found = True
+            yield from _would_answer(node, terms, Request.parse(view.member("request").values))
+    if not found:
+        yield "no open order of this collection; nothing else would leave"
+
+
+def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[str]:
+    order = terms.order_id(node.domain)
+    if node.ledger.order(order).state is not OrderState.OPEN:
+        yield f"order {order}: listed as open, but not by the escrow: would be refused"
+        return
+    verdict = node.policy().judge(proposal_of(node, terms, request))
+    try:
+        if verdict.decision is Decision.DENY:
+            raise TaskRefused(verdict.code, verdict.reason)
+        check_budget(node, order, terms)
+    except TaskRefused as refusal:
+        yield f"order {order}: would be refused ({refusal.code}): {refusal.reason}"
+        return
+    if verdict.decision is Decision.ASK:
+        yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
+    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {terms.delta_e12 / 1e12:g}:"
+    yield from (f"    {line}" for line in _what_leaves(node, terms))
+
+
+def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
+    yield f"acceptance  a signature under at most {terms.rows} rows"
+    yield "train       one-way and pair or triple counts with Gaussian noise"
+    if node.collection.family == "fedgan":
+        yield "            updates of the averaged discriminator under DP-SGD, one a round"
+    yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
+    sealed = (
+        "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
+    )
+    yield f"sample      rows and model, {sealed}; receipt; exact pair counts of the synthetic rows"
+    yield "evaluate    one hold-out score with Gaussian noise and a signature"
+
+
+def _running(opened: Opened) -> str:
+    path = opened.folder / health.FILE
+    if not path.exists():
+        return "no"
+    try:
+        port = int(json.loads(path.read_bytes())["port"])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            report = json.loads(answer.read())
+        return f"yes, {report['doing']}, {report['done']} tasks done since its start"
+    except (OSError, ValueError, KeyError, urllib.error.URLError):
+        return "no (a health file is left from a killed process)"
+
+
+def _epsilon(terms: OrderTerms) -> str:
+    return f"{terms.epsilon_micro / 1e6:g}" if terms.epsilon_micro else "none"

@@ -1,0 +1,153 @@
+"""The shard: rows recomputable from the committed model and the chain's seed, sealed to the buyer, signed
+for.
+
+Seed, committed models and participants are read from the chain; what the task says about them must agree.
+The rows and the model are sealed under this node's own random key, on disk before its first use, and the key
+is wrapped to the delivery key of the terms that this node accepted - nobody else ever can open the shard, the
+broker included.
+"""
+
+from __future__ import annotations
+
+from generator.errors import TaskRefused
+from generator.federation.coordinator import integer_of, text_of
+from generator.federation.task import Task, answer
+from generator.market.evidence import pair_counts
+from generator.market.messages import Progress
+from generator.node.context import Node, shard_of
+from generator.node.errors import NotYet
+from generator.node.orders import Accepted
+from provenance.exact import SPEC_VERSION
+from provenance.exact.model import decode_model, model_digest
+from provenance.exact.rows import encode_rows
+from provenance.exact.versions import sampler_for
+from provenance.ledger.ports import CommitmentOnChain
+from provenance.merkle import shard_root
+from provenance.receipts import ContentFile, ShardContent, ShardReceipt
+from provenance.seal import FileKind, file_label, seal_file, wrap_key
+from provenance.store.cid import cid_of
+from provenance.values import Digest, sha256
+
+PAIR_COUNTS = "pairCounts"
+SAMPLE = "sample"
+
+
+def require_name(task: Task, name: str) -> None:
+    """TaskRefused for any other name: under a second name a release could be asked for twice."""
+    if task.name != name:
+        raise TaskRefused("bad-task", f"the task is called {task.name!r}, expected {name!r}")
+
+
+def sample_shard(node: Node, payload: bytes) -> bytes:
+    """The answer to a "sample" task: receipt, its signature, content document and pair counts of the shard.
+
+    Raises TaskRefused (`wrong-model`, `seed-differs`, `not-named` ...), NotYet before the seed is drawn.
+    """
+    task = Task.decode(payload)
+    require_name(task, SAMPLE)
+    folder = node.orders.folder(task.order)
+    stored = folder.answer(task.name, payload)
+    if stored is not None:
+        return stored
+    accepted = node.accepted(task.order)
+    participants = node.matched_participants(task.order)
+    shard = shard_of(participants, node.address)
+    rows = participants[shard].rows
+    model = node.state.order(task.order).model()
+    seed = check_commitment(node, task, shard, rows, model)
+
+    node.progress(Progress(f"sampling {rows} rows"))
+    sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
+    codebook = decode_model(model).codebook
+    values = sampler.values(0, rows, threads=node.settings.threads)
+    row_bytes = encode_rows(values, codebook.value_widths)
+    content = publish_shard(node, accepted, task.order, shard, row_bytes, model)
+    finish = node.state.order(task.order).result("finish")
+    if finish is None:
+        raise TaskRefused("not-trained", "this node holds no finished training of the order")
+    receipt = ShardReceipt(
+        order=task.order,
+        shard=shard,
+        model_digest=model_digest(model),
+        seed=seed,
+        rows=rows,
+        shard_root=shard_root(row_bytes, sampler.row_width),
+        epsilon_micro=integer_of(finish, "epsilonMicro"),
+        delta_e12=integer_of(finish, "deltaE12"),
+        content_digest=content.digest,
+    )
+    result = answer(
+        task,
+        {
+            "receipt": dict(receipt.document()),
+            "signature": str(node.signer.sign_typed(node.domain, receipt)),
+            "content": content.document(),
+        },
+        {PAIR_COUNTS: pair_counts(values, codebook, node.collection.schema)},
+    )
+    return folder.store_answer(task.name, payload, result.encode())
+
+
+def check_commitment(node: Node, task: Task, shard: int, rows: int, model: bytes) -> Digest:
+    """The seed, once the chain holds this node's own model for the shard and the task agrees with the
+    chain.
+    """
+    committed = node.ledger.commitment(task.order)
+    check_own_model(committed, shard, model_digest(model))
+    if committed.seed is None:
+        raise NotYet(f"the seed of order {task.order} is not drawn yet")
+    told = (
+        text_of(task, "seed"),
+        integer_of(task, "draws"),
+        integer_of(task, "shard"),
+        integer_of(task, "rows"),
+    )
+    true = (str(committed.seed), committed.draws, shard, rows)
+    if told != true:
+        raise TaskRefused(
+            "seed-differs",
+            f"the task says (seed, draws, shard, rows) = {told}, the chain says {true}: nothing sampled",
+        )
+    return committed.seed
+
+
+def check_own_model(committed: CommitmentOnChain, shard: int, own: Digest) -> None:
+    """TaskRefused unless the chain's model digest of this shard is this node's model."""
+    if not committed.commit_block:
+        raise NotYet("no models are committed on chain yet")
+    if shard >= len(committed.models) or committed.models[shard] != own:
+        found = committed.models[shard] if shard < len(committed.models) else "none"
+        raise TaskRefused(
+            "wrong-model", f"the chain holds model {found} for shard {shard}, this node's is {own}"
+        )
+
+
+def publish_shard(
+    node: Node, accepted: Accepted, order: Digest, shard: int, row_bytes: bytes, model: bytes
+) -> ShardContent:
+    """Uploads rows and model - sealed, or plain for an open data set - and returns the content document."""
+    delivery_key = accepted.terms.delivery_key
+    statement = node.state.order(order).result("finish")
+    document = statement.meta.get("statement") if statement else None
+    if not isinstance(document, dict):
+        raise TaskRefused("not-trained", "this node holds no privacy statement of the order's training")
+    if accepted.terms.is_open:
+        rows_file, model_file = (_upload(node, data, data) for data in (row_bytes, model))
+        return ShardContent(rows_file, model_file, None, document)
+    key = node.orders.folder(order).content_key()
+    files: list[ContentFile] = []
+    kinds: tuple[tuple[FileKind, bytes], ...] = (("rows", row_bytes), ("model", model))
+    for kind, plain in kinds:
+        files.append(_upload(node, plain, seal_file(key, plain, file_label(order, shard, kind))))
+    return ShardContent(files[0], files[1], wrap_key(key, delivery_key, order, shard), document)
+
+
+def _upload(node: Node, plain: bytes, data: bytes) -> ContentFile:
+    """Uploads `data` and compares the CID that the market claims with the true one."""
+    cid = cid_of(data)
+    claimed = node.upload(data)
+    if claimed != cid:
+        raise TaskRefused(
+            "cid-differs", f"the market stored {len(data)} bytes under {claimed}, their CID is {cid}"
+        )
+    return ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain))

@@ -1,0 +1,223 @@
+"""Making a node's folder, and opening it again.
+
+    node.toml policy.toml node.key deployment.json collection.json   what the operator set up
+    table/      the table as grid indices, the privacy ledger, training state (generator.federation.state)
+    orders/ approvals/ receipts.jsonl                                written while running
+
+The market's word about contracts is only a hint: chain id and code are asked of the chain, and the operator
+may name a deployment file of his own instead.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.federation.files import write_whole
+from generator.federation.ledger import PrivacyCap
+from generator.federation.state import ContributorState
+from generator.market.client import MarketClient, RetryPolicy
+from generator.market.messages import NetworkInfo
+from generator.node import policy, settings
+from generator.node.approvals import Approvals
+from generator.node.context import APPROVALS, ORDERS, Node
+from generator.node.errors import NetworkMismatch, SettingsError
+from generator.node.orders import Orders
+from generator.node.receipts import Receipts
+from generator.node.settings import NodeSettings, secure_folder
+from provenance import canonical
+from provenance.collection import Collection
+from provenance.errors import ProvenanceError
+from provenance.ledger.deployment import FORMAT, Deployment
+from provenance.ledger.ledger import Ledger
+from provenance.schema import Schema
+from provenance.signing import Signer, create_key, load_key
+from provenance.table_csv import read_csv
+
+STATE = "table"
+DEPLOYMENT = "deployment.json"
+COLLECTION = "collection.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
+
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's
+    figure.
+    """
+
+    folder: Path
+    backend: str
+    rpc: str
+    table: Path
+    collection: str
+    declared_rows: int
+    epsilon_cap: float | None
+    delta_cap: float = 1e-5
+    key: Path | None = None
+    schema: Path | None = None
+    deployment: Path | None = None
+    stake_wei: int | None = None
+    threads: int = 1
+
+
+def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
+    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it all
+    is there.
+    """
+    folder = setup.folder
+    if (folder / settings.FILE).exists():
+        raise SettingsError(
+            f"{folder} holds a node already: choose another --folder, or remove it with its keys"
+        )
+    secure_folder(folder)
+    key_path = setup.key.absolute() if setup.key else folder / "node.key"
+    signer = load_key(key_path) if key_path.exists() else create_key(key_path)
+    client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=20))
+    try:
+        network = client.network()
+        collection = _collection(client, setup)
+    finally:
+        client.close()
+    deployment = Deployment.load(setup.deployment) if setup.deployment else deployment_of(network)
+    with Ledger(setup.rpc, deployment) as ledger:
+        ledger.check()
+    require_same_market(network, deployment)
+    values = read_csv(setup.table, collection.schema)
+    if not (folder / STATE / "schema.json").exists():
+        cap = PrivacyCap(setup.epsilon_cap, setup.delta_cap)
+        ContributorState.create(folder / STATE, collection.schema, values, cap)
+    deployment.save(folder / DEPLOYMENT)
+    write_whole(folder / COLLECTION, canonical.encode(collection.document()))
+    if not (folder / policy.FILE).exists():
+        write_whole(folder / policy.FILE, policy.DEFAULT_TEXT.encode())
+    made = NodeSettings(
+        backend=setup.backend,
+        rpc=setup.rpc,
+        collection=str(collection.digest),
+        declared_rows=setup.declared_rows,
+        stake_wei=network.stake_wei if setup.stake_wei is None else setup.stake_wei,
+        key=str(setup.key.absolute()) if setup.key else "node.key",
+        threads=setup.threads,
+    )
+    made.write(folder)
+    return made, signer, len(values)
+
+
+def deployment_of(network: NetworkInfo) -> Deployment:
+    """The market's deployment as a value; NetworkMismatch when it is not one."""
+    fields = dict(network.deployment)
+    document = {
+        "format": FORMAT,
+        "chainId": network.chain_id,
+        "block": fields.pop("block", 0),
+        "contracts": fields,
+    }
+    try:
+        return Deployment.parse(network.deployment if "contracts" in network.deployment else document)
+    except ProvenanceError as error:
+        raise NetworkMismatch(f"the market names no usable deployment: {error}") from error
+
+
+def require_same_market(network: NetworkInfo, deployment: Deployment) -> None:
+    """NetworkMismatch unless market and deployment file name the same contracts on the same chain."""
+    told = deployment_of(network)
+    if (told.chain_id, told.contracts()) != (deployment.chain_id, deployment.contracts()):
+        raise NetworkMismatch(
+            f"the market works with escrow {told.escrow} on chain {told.chain_id}, the deployment file names "
+            f"{deployment.escrow} on chain {deployment.chain_id}: they are two markets"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A node's folder in use: ports connected lazily, nothing sent yet."""
+
+    settings: NodeSettings
+    signer: Signer
+    collection: Collection
+    ledger: Ledger
+    state: ContributorState
+    receipts: Receipts
+    folder: Path
+
+    @property
+    def orders(self) -> Orders:
+        return Orders(self.folder / ORDERS)
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.folder / APPROVALS)
+
+    def client(self, stop: threading.Event, note: Callable[[str], None]) -> MarketClient:
+        """A client of the node's market whose every message is put down in the receipts before it leaves."""
+        retry = RetryPolicy(give_up_seconds=float("inf"))
+        return MarketClient(
+            self.settings.backend,
+            self.signer,
+            retry=retry,
+            stop=stop,
+            note=note,
+            leaving=self.receipts.record,
+        )
+
+    def node(self, client: MarketClient) -> Node:
+        return Node(
+            self.folder, self.settings, self.signer, self.collection, self.state, self.ledger, client.upload
+        )
+
+
+def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None) -> Opened:
+    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the
+    file.
+    """
+    chosen = NodeSettings.read(folder, overrides)
+    policy.Policy.read(folder)
+    deployment = Deployment.load(folder / DEPLOYMENT)
+    try:
+        collection = Collection.parse(canonical.decode((folder / COLLECTION).read_bytes()))
+    except OSError as error:
+        raise SettingsError(
+            f"{folder / COLLECTION}: {error.strerror}; run `init` again in a new folder"
+        ) from error
+    return Opened(
+        chosen,
+        load_key(chosen.key_path(folder)),
+        collection,
+        Ledger(chosen.rpc, deployment),
+        ContributorState.open(folder / STATE),
+        Receipts(folder),
+        folder,
+    )
+
+
+def _collection(client: MarketClient, setup: Setup) -> Collection:
+    info = client.find_collection(setup.collection)
+    collection = Collection.parse(info.document)
+    if str(collection.digest) != info.id:
+        raise NetworkMismatch(
+            f"the market calls {info.id} what has the digest {collection.digest}: do not join it"
+        )
+    if setup.schema is not None:
+        own = read_schema(setup.schema)
+        if own.digest != collection.schema.digest:
+            raise SettingsError(
+                f"{setup.schema} has the digest {own.digest}, the collection's schema "
+                f"{collection.schema.digest}: "
+                "bring the table into the collection's schema, or join another collection"
+            )
+    return collection
+
+
+def read_schema(path: Path) -> Schema:
+    """A schema file as an operator wrote it."""
+    try:
+        return Schema.parse(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; name the schema file with --schema") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is not a schema: {error}") from error

@@ -1,0 +1,82 @@
+"""Training steps: answered only for an order that the chain holds as Matched with this node among its
+participants, and only for the plan that follows from the terms this node accepted.  The training itself is
+the federation's.
+"""
+
+from __future__ import annotations
+
+from generator.errors import PlanError, TaskRefused
+from generator.federation.node import handle_bytes
+from generator.federation.plan import TrainingPlan
+from generator.federation.step import LocalProgress, Worker
+from generator.federation.task import Task
+from generator.market.messages import Progress
+from generator.node.context import Node
+from generator.node.orders import Accepted
+from provenance.receipts import ModelCommitment
+from provenance.values import Digest
+
+
+def train_step(node: Node, payload: bytes) -> bytes:
+    """The stored bytes of the step's result.  Raises TaskRefused, NotYet, StateError."""
+    task = Task.decode(payload)
+    check_plan(node, task)
+    accepted = node.accepted(task.order)
+
+    def report(local: LocalProgress) -> None:
+        loss = next(iter(local.losses.values()), None)
+        node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
+
+    worker = Worker(
+        node.address,
+        threads=node.settings.threads,
+        sign_model=lambda order, shard, model: sign_commitment(node, order, shard, model),
+        progress=report,
+    )
+    return handle_bytes(payload, node.state, worker, request=str(accepted.terms.request))
+
+
+def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str:
+    """Binds this node to its finished model, as 0x-hex; deterministic, so signing again gives the same
+    bytes.
+    """
+    return str(node.signer.sign_typed(node.domain, ModelCommitment(order, shard, model)))
+
+
+def check_plan(node: Node, task: Task) -> None:
+    """TaskRefused unless the plan says what terms, collection and chain say."""
+    accepted = node.accepted(task.order)
+    participants = node.matched_participants(task.order)
+    try:
+        plan = TrainingPlan.parse(task.meta.get("plan"))
+    except PlanError as error:
+        raise TaskRefused("bad-plan", str(error)) from error
+    _compare(node, plan, accepted)
+    planned = tuple(each.contributor for each in plan.participants)
+    if planned != tuple(each.contributor for each in participants):
+        raise TaskRefused(
+            "participants-differ", "the plan's participants are not those that the chain names, in order"
+        )
+    declared = plan.participant(node.address).declared_rows
+    if declared != node.settings.declared_rows:
+        raise TaskRefused(
+            "rows-differ",
+            f"the plan says that this node declared {declared} rows, it declared "
+            f"{node.settings.declared_rows}",
+        )
+
+
+def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
+    terms, collection = accepted.terms, node.collection
+    agreed = (
+        ("family", plan.family, collection.family),
+        ("schema", str(plan.schema.digest), str(collection.schema.digest)),
+        ("settings", dict(plan.settings), dict(collection.settings)),
+        ("privacy", plan.epsilon_micro or 0, terms.epsilon_micro),
+        ("delta", plan.delta_e12 if plan.epsilon_micro else terms.delta_e12, terms.delta_e12),
+    )
+    for name, found, expected in agreed:
+        if found != expected:
+            raise TaskRefused(
+                "plan-differs", f"the plan's {name} is {found}, the accepted terms say {expected}"
+            )
