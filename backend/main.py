@@ -1,6 +1,8 @@
-"""The composition root: one backend process. `python -m backend.main`, settings from the environment (TESSERA_…).
+"""The composition root: one backend process. `python -m backend.main`, settings from the environment
+(TESSERA_…).
 
-Start-up failures are one line on standard error and exit code 2; anything that listens is closed on SIGINT and
+Start-up failures are one line on standard error and exit code 2; anything that listens is closed on SIGINT
+and
 SIGTERM, and what was unfinished goes on at the next start.
 """
 
@@ -23,7 +25,7 @@ from backend.database.engine import Database
 from backend.database.migrate import migrate
 from backend.errors import StartupError
 from backend.indexer.follower import Follower
-from backend.ports import ContentStore, Ports
+from backend.ports import Ports
 from backend.settings import Settings
 from backend.workflow.durable import DurableRunner
 from provenance.errors import ProvenanceError
@@ -31,6 +33,7 @@ from provenance.ledger.deployment import Deployment
 from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
 from provenance.signing import load_key
+from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
 _LOG = logging.getLogger("backend")

@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     deployment_file: Path = Path("tessera-state/deployment.json")
     key_file: Path = Path("tessera-state/broker.key")
     store: str = ""
-    """A folder, or the multiaddr of an IPFS node (`/ip4/127.0.0.1/tcp/5001`). Empty: `store` in `state_dir`."""
+    """A folder, or the multiaddr of an IPFS node (`/ip4/127.0.0.1/tcp/5001`). Empty: `store` in
+    `state_dir`.
+    """
     store_timeout_seconds: float = Field(default=30, gt=0)
     database_url: str = ""
     """SQLAlchemy URL. Empty: SQLite in `state_dir`. PostgreSQL: `postgresql+psycopg://…`."""

@@ -29,7 +29,7 @@ class CollectionRepository:
     def contributor_counts(self) -> dict[str, int]:
         """Announced contributors by collection id."""
         counts = select(ContributorRow.collection, func.count()).group_by(ContributorRow.collection)
-        return {collection: count for collection, count in self._session.execute(counts)}
+        return dict(self._session.execute(counts).tuples().all())
 
     def add(self, row: CollectionRow) -> None:
         self._session.add(row)

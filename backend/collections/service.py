@@ -8,6 +8,7 @@ from backend.collections.models import CollectionRow
 from backend.collections.repository import CollectionRepository
 from backend.collections.schemas import CollectionOut
 from backend.errors import ConflictError, NotFoundError
+from backend.http.wire import JsonObject
 from provenance.canonical import decode, encode
 from provenance.collection import Collection
 from provenance.values import Digest
@@ -58,7 +59,7 @@ class CollectionService:
         ]
 
 
-def _document(row: CollectionRow) -> dict[str, object]:
+def _document(row: CollectionRow) -> JsonObject:
     document = decode(row.document)
     assert isinstance(document, dict)
-    return dict(document)
+    return document

@@ -42,7 +42,7 @@ class JobRepository:
         self._session.add(row)
 
 
-def _leasable(now: float) -> Select[tuple[JobRow]]:
+def _leasable(now: float) -> Select[JobRow]:
     expired = and_(JobRow.state == WorkState.LEASED, JobRow.leased_until <= now)
     free = or_(JobRow.state == WorkState.QUEUED, expired)
     return select(JobRow).where(free).order_by(JobRow.created_at, JobRow.order, JobRow.phase).limit(1)

@@ -1,6 +1,7 @@
 """The declarative base and the column types that all models share.
 
-Digests and addresses are text (0x-hex), amounts of tokens are decimal text: 256-bit integers fit no SQL integer.
+Digests and addresses are text (0x-hex), amounts of tokens are decimal text: 256-bit integers fit no SQL
+integer.
 Times are unix seconds.
 """
 

@@ -30,5 +30,5 @@ class DatasetRepository:
         return dict(self._session.execute(query).tuples().all())
 
 
-def _whole() -> Select[tuple[DatasetRow]]:
+def _whole() -> Select[DatasetRow]:
     return select(DatasetRow).options(selectinload(DatasetRow.shards), selectinload(DatasetRow.evaluations))

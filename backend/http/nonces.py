@@ -1,4 +1,6 @@
-"""Nonces of signed requests. Each is accepted once; the check is an insert, so two threads cannot both pass."""
+"""Nonces of signed requests. Each is accepted once; the check is an insert, so two threads cannot both
+pass.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
-"""Wire types: how digests, addresses, amounts and decimals are written in JSON. Unknown members are refused."""
+"""Wire types: how digests, addresses, amounts and decimals are written in JSON. Unknown members are
+refused.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from provenance.canonical import JsonValue as CanonicalValue
 from provenance.values import Address, Cid, Digest, Signature
 
 
@@ -40,4 +43,9 @@ SignatureText = Annotated[str, AfterValidator(lambda text: str(Signature.parse(t
 CidText = Annotated[str, AfterValidator(lambda text: str(Cid(text)))]
 WeiText = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,77})$")]
 DecimalText = Annotated[str, StringConstraints(max_length=40), AfterValidator(_decimal)]
-JsonObject = dict[str, JsonValue]
+# To the type checker these are the values of canonical JSON. pydantic's own type checks them at run time; the
+# floats that it lets through are refused by the canonical encoder.
+if TYPE_CHECKING:
+    JsonObject = dict[str, CanonicalValue]
+else:
+    JsonObject = dict[str, JsonValue]

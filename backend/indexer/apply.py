@@ -1,6 +1,7 @@
 """From stored events to the derived tables: the chain's view of orders, and the catalogue of data sets.
 
-Nothing but the event rows is read, so that dropping the derived tables and applying all rows again gives the same.
+Nothing but the event rows is read, so that dropping the derived tables and applying all rows again gives
+the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The chain follower: fetch, store raw, apply - three things, the last two in one transaction with the checkpoint.
+"""The chain follower: fetch, store raw, apply - three things, the last two in one transaction with the
+checkpoint.
 
 A checkpoint is a block number with its hash. When the chain no longer has that hash, it was reorganised: the
-follower goes back to the newest checkpoint that the chain still has, forgets what came after, and follows again.
+follower goes back to the newest checkpoint that the chain still has, forgets what came after, and follows
+again.
 Nothing that moves money depends on these tables: the order steps read the chain itself.
 """
 
@@ -43,7 +45,9 @@ class Followed:
 
 
 class Follower:
-    """Follows one chain into the database of `ports`. `step` is one look; `run` looks until the process leaves."""
+    """Follows one chain into the database of `ports`. `step` is one look; `run` looks until the process
+    leaves.
+    """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports

@@ -31,7 +31,9 @@ class ChainEventRow(Base):
 
 
 class ChainOrderRow(Base):
-    """State of an order as the chain's events tell it: open, matched, published, settled, cancelled, refunded."""
+    """State of an order as the chain's events tell it: open, matched, published, settled, cancelled,
+    refunded.
+    """
 
     __tablename__ = "chain_orders"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -11,7 +13,8 @@ from backend.database.base import ADDRESS, CID, HEX32, Base
 class OrderRow(Base):
     """What the broker knows of an order. All documents are canonical JSON.
 
-    `participants` is the intent to match, stored before the transaction is sent; `final` is a state that nothing
+    `participants` is the intent to match, stored before the transaction is sent; `final` is a state that
+    nothing
     leaves; `failure` why the order is being given back, from the moment that is decided.
     """
 
@@ -35,7 +38,7 @@ class OrderEventRow(Base):
     """One event of an order; the id is what Last-Event-ID names."""
 
     __tablename__ = "order_events"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}  # type: ignore[misc]
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True

@@ -43,7 +43,7 @@ class OrderRepository:
     def counts(self) -> dict[str, int]:
         """Number of orders by state."""
         query = select(OrderRow.state, func.count()).group_by(OrderRow.state)
-        return {state: count for state, count in self._session.execute(query)}
+        return dict(self._session.execute(query).tuples().all())
 
     def transactions(self, order: str) -> Sequence[TransactionRow]:
         query = select(TransactionRow).where(TransactionRow.order == order).order_by(TransactionRow.block)

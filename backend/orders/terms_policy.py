@@ -1,6 +1,7 @@
 """What the broker asks and accepts: pure rules over a collection, a wish and signed terms.
 
-Price = the collection's price per row x rows. A quote is not stored: signed terms are judged by the same rules.
+Price = the collection's price per row x rows. A quote is not stored: signed terms are judged by the same
+rules.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class TermsPolicy:
         price = collection.price_per_row_wei * wish.rows
         if wish.max_price_wei is not None and price > int(wish.max_price_wei):
             raise TermsRefusedError(
-                f"price: {wish.rows} rows cost {price} wei, maxPriceWei is {wish.max_price_wei}; order fewer rows"
+                f"price: {wish.rows} rows cost {price} wei, more than maxPriceWei {wish.max_price_wei}"
             )
         epsilon_micro = (
             collection.epsilon_micro if wish.epsilon is None else _scaled(wish.epsilon, 10**6, "epsilon")
@@ -74,7 +75,7 @@ class TermsPolicy:
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
-                f"price: found {terms.price} wei for {terms.rows} rows, the quote is {price} wei; ask for a new quote"
+                f"price: found {terms.price} wei for {terms.rows} rows, the quote is {price} wei; ask for it"
             )
         for rule in self._rules(collection, terms):
             if not rule.holds:
@@ -89,6 +90,7 @@ class TermsPolicy:
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
         epsilon_ok = 0 < t.epsilon_micro <= ceiling or ceiling == 0
         delta_ok = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**12
+        fewest_ok = low <= t.min_contributors <= high
         count_ok = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // 10_000
         first = now + MINIMUM_MATCH_SECONDS
@@ -100,8 +102,8 @@ class TermsPolicy:
             _Rule("epsilonMicro", t.epsilon_micro, epsilon_ok, f"1 to the collection's ceiling {ceiling}"),
             _Rule("deltaE12", t.delta_e12, delta_ok, "0 without epsilon, otherwise between 0 and 1"),
             _Rule("minScoreMicro", t.min_score_micro, t.min_score_micro <= 10**6, "0 to 1000000"),
-            _Rule("minContributors", t.min_contributors, low <= t.min_contributors <= high, f"{low} to {high}"),
-            _Rule("maxContributors", t.max_contributors, count_ok, f"minContributors to {high}, a row for each"),
+            _Rule("minContributors", t.min_contributors, fewest_ok, f"{low} to {high}"),
+            _Rule("maxContributors", t.max_contributors, count_ok, f"minContributors to {high}, a row each"),
             _Rule(
                 "brokerFeeBps", t.broker_fee_bps, t.broker_fee_bps == settings.broker_fee_bps,
                 str(settings.broker_fee_bps),

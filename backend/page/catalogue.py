@@ -21,11 +21,20 @@ from backend.orders.states import OrderState
 
 router = APIRouter(include_in_schema=False)
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_COLLECTION_HEAD = ("Collection", "Family", "Visibility", "Contributors", "Price per row (wei)", "Epsilon at most")
+_COLLECTION_HEAD = (
+    "Collection",
+    "Family",
+    "Visibility",
+    "Contributors",
+    "Price per row (wei)",
+    "Epsilon at most",
+)
 _DATASET_HEAD = ("Data set", "Rows", "Depth", "Epsilon", "Scores", "Manifest")
 
 

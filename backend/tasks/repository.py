@@ -63,7 +63,7 @@ class TaskRepository:
         self._session.flush()
 
 
-def _leasable(node: str, now: float) -> Select[tuple[TaskRow]]:
+def _leasable(node: str, now: float) -> Select[TaskRow]:
     expired = and_(TaskRow.state == WorkState.LEASED, TaskRow.leased_until <= now)
     free = or_(TaskRow.state == WorkState.QUEUED, expired)
     return select(TaskRow).where(TaskRow.node == node, free).order_by(TaskRow.id).limit(1)

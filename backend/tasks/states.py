@@ -6,7 +6,9 @@ from enum import StrEnum
 
 
 class WorkState(StrEnum):
-    """queued -> leased -> done | refused; an expired lease counts as queued; cancelled ends what is not done."""
+    """queued -> leased -> done | refused; an expired lease counts as queued; cancelled ends what is not
+    done.
+    """
 
     QUEUED = "queued"
     LEASED = "leased"

@@ -93,7 +93,7 @@ class Agreeing:
             if now < latest:
                 return None
             raise OrderFailedError(
-                f"{len(offers)} contributors accepted, for {sum(offer.max_rows for offer in offers)} rows in all; "
+                f"{len(offers)} contributors accepted, for {sum(each.max_rows for each in offers)} rows; "
                 f"the order needs {terms.min_contributors} and {terms.rows} rows"
             )
         rows = allocate(terms.rows, chosen)
@@ -103,7 +103,9 @@ class Agreeing:
         )
 
     def _offers(self, stored: StoredOrder) -> tuple[list[Offer], int]:
-        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not answered."""
+        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not
+        answered.
+        """
         collection = str(stored.terms.collection)
         with self._ports.database.read() as session:
             declared = {
@@ -130,7 +132,8 @@ class Agreeing:
             max_rows, signature = reader.integer("maxRows", 1), reader.signature("signature")
             require_signer(self._ports.domain, Acceptance(self._id, node, max_rows), signature, node)
         except (ProvenanceError, ValueError):
-            # An answer that the contract would refuse counts as a refusal; it must not cost the others the match.
+            # An answer that the contract would refuse counts as a refusal; it must not cost the others the
+            # match.
             return None
         return Offer(node, declared_rows, max_rows, signature)
 

@@ -1,4 +1,6 @@
-"""The last steps: publication, the challenge window, settlement; and giving the money back when it comes to that."""
+"""The last steps: publication, the challenge window, settlement; and giving the money back when it comes to
+that.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Durable lives: DBOS remembers finished steps in its own database and goes on after a kill.
 
-DBOS is one per process, so this module holds the one runner its workflow function belongs to. A life that ended
+DBOS is one per process, so this module holds the one runner its workflow function belongs to. A life that
+ended
 without a final state (a bug, a changed program) is begun again under the next number: its steps find on chain
 what is already done.
 """
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from dbos.error import DBOSException
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import StartupError
 from backend.orders.repository import OrderRepository
@@ -53,12 +54,14 @@ class DurableRunner:
         self._sweeper: threading.Thread | None = None
 
     def launch(self, ports: Ports) -> None:
-        """Continues every unfinished order. Raises StartupError when the workflow database cannot be opened."""
+        """Continues every unfinished order. Raises StartupError when the workflow database cannot be
+        opened.
+        """
         _ports[:] = [ports]
         try:
             DBOS(config=self._config)
             DBOS.launch()
-        except DBOSException as error:
+        except SQLAlchemyError as error:
             raise StartupError(f"the workflow database cannot be opened: {error}") from error
         self._sweeper = threading.Thread(target=self._sweep, args=(ports,), name="order-sweeper", daemon=True)
         self._sweeper.start()

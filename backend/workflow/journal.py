@@ -1,4 +1,6 @@
-"""What the steps of an order note: state, reason, transactions. Each note is one transaction with its event."""
+"""What the steps of an order note: state, reason, transactions. Each note is one transaction with its
+event.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Journal:
             return StoredOrder.of(self._row(session))
 
     def enter(self, state: OrderState, reason: str | None = None) -> None:
-        """Moves the order to a state and tells it, unless it is there already. A final state ends all its work."""
+        """Moves the order to a state and tells it, unless it is there already. A final state ends all its
+        work.
+        """
         with self._ports.database.write() as session:
             row = self._row(session)
             if row.state == state or row.state in FINAL_STATES:

@@ -25,8 +25,9 @@ class RunStep(Protocol):
     def __call__(self, name: str, step: Callable[[], bool | None]) -> bool | None: ...
 
 
-def run_plainly(_name: str, step: Callable[[], bool | None]) -> bool | None:
+def run_plainly(name: str, step: Callable[[], bool | None]) -> bool | None:
     """A runner without memory: enough, because the steps are idempotent."""
+    _LOG.debug("step %s", name)
     return step()
 
 

@@ -1,4 +1,6 @@
-"""Dividing an order's rows among those who accepted: in proportion to declared rows, whole, within each limit."""
+"""Dividing an order's rows among those who accepted: in proportion to declared rows, whole, within each
+limit.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from provenance.values import Address, Signature
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One contributor's signed acceptance. Rows are counts of synthetic rows, `declared_rows` of private ones."""
+    """One contributor's signed acceptance. Rows are counts of synthetic rows, `declared_rows` of private
+    ones.
+    """
 
     contributor: Address
     declared_rows: int
@@ -19,7 +23,8 @@ class Offer:
 
 
 def choose(offers: Sequence[Offer], rows: int, minimum: int, maximum: int) -> tuple[Offer, ...] | None:
-    """The offers to match: the largest tables first, at most `maximum`. None when they are too few or too small.
+    """The offers to match: the largest tables first, at most `maximum`. None when they are too few or too
+    small.
 
     Every chosen contributor delivers at least one row, so no more are chosen than there are rows.
     """

@@ -1,4 +1,6 @@
-"""Waiting and repeating: polls until something holds, repeats what did not answer, leaves when the process does."""
+"""Waiting and repeating: polls until something holds, repeats what did not answer, leaves when the process
+does.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ class Patience:
         send: Callable[[], TxReceipt],
         sent: Callable[[TxReceipt], None],
     ) -> None:
-        """Sends a transaction whose effect the chain does not show yet; so a repeated step sends nothing twice.
+        """Sends a transaction whose effect the chain does not show yet; so a repeated step sends nothing
+        twice.
 
         Raises OrderFailedError when the contract refuses and the effect is not there by other means.
         """

@@ -1,4 +1,6 @@
-"""Manifest and chain record of a data set, from the stored results of its order. Deterministic: same order, same bytes."""
+"""Manifest and chain record of a data set, from the stored results of its order. Deterministic: same order,
+same bytes.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Publication:
 
 
 def assemble(ports: Ports, producing: Producing) -> Publication:
-    """Builds the publication. The results were checked when they were stored, the contract checks them again."""
+    """Builds the publication. The results were checked when they were stored, the contract checks them
+    again.
+    """
     train = producing.train_result()
     score = ScoreResult.model_validate(producing.result("score"))
     plan = producing.plan(train, producing.seed_draw())
