@@ -116,7 +116,7 @@ class MarketClient:
         response = self._call("POST", "/v1/tasks/lease", _encode(body), timeout=wait_seconds + self._timeout)
         if response.status_code == 204:
             return None
-        return TaskLease.read(Fields.parse(response.content, "lease").member("task"))
+        return TaskLease.read(Fields.parse(response.content, "lease").object("task"))
 
     def task_payload(self, task_id: int) -> bytes:
         return self._call("GET", f"/v1/tasks/{task_id}/payload", timeout=120.0).content
@@ -161,7 +161,7 @@ class MarketClient:
         response = self._call("POST", "/v1/coordination/lease", _encode(body), timeout=timeout)
         if response.status_code == 204:
             return None
-        return Job.read(Fields.parse(response.content, "lease").member("job"))
+        return Job.read(Fields.parse(response.content, "lease").object("job"))
 
     def job_progress(self, order: Digest, phase: str, lease_seconds: int, progress: Progress | None) -> None:
         """Renews the lease and, with `progress`, tells the buyer; MarketConflict when the lease was lost."""

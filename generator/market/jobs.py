@@ -62,9 +62,9 @@ def plain_settings(settings: Mapping[str, int | str | bool]) -> dict[str, Settin
 def read_job(job: Job, ledger: LedgerReader) -> OrderJob:
     """The job's plan, held against digests and chain.  Raises JobRefused, LedgerUnavailableError."""
     try:
-        terms = OrderTerms.parse(job.plan.member("terms").values)
-        collection = Collection.parse(job.plan.member("collection").values)
-        request = Request.parse(job.plan.member("request").values)
+        terms = OrderTerms.parse(job.plan.object("terms").values)
+        collection = Collection.parse(job.plan.object("collection").values)
+        request = Request.parse(job.plan.object("request").values)
         entries = job.plan.objects("participants")
         participants = tuple(
             Participant(each.address("contributor"), each.integer("rows")) for each in entries

@@ -28,7 +28,7 @@ class NetworkInfo:
     def read(cls, fields: Fields) -> NetworkInfo:
         return cls(
             fields.integer("chainId"),
-            fields.member("deployment").values,
+            fields.object("deployment").values,
             fields.address("broker"),
             fields.integer("chainTime"),
             fields.integer("specVersion"),
@@ -45,7 +45,7 @@ class CollectionInfo:
 
     @classmethod
     def read(cls, fields: Fields) -> CollectionInfo:
-        return cls(fields.text("id"), fields.member("document").values)
+        return cls(fields.text("id"), fields.object("document").values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class TaskStatus:
 
     @classmethod
     def read(cls, fields: Fields) -> TaskStatus:
-        refusal = fields.member("refusal") if fields.has("refusal") else None
+        refusal = fields.object("refusal") if fields.has("refusal") else None
         return cls(
             fields.integer("id"),
             fields.text("name"),
@@ -129,4 +129,4 @@ class Job:
 
     @classmethod
     def read(cls, fields: Fields) -> Job:
-        return cls(fields.digest("order"), fields.text("phase"), fields.member("plan"))
+        return cls(fields.digest("order"), fields.text("phase"), fields.object("plan"))

@@ -172,7 +172,6 @@ class ScorePhase:
                 {
                     "contributor": str(result.node),
                     "scoreMicro": message.score_micro,
-                    "sharesDigest": str(message.shares_digest),
                     "signature": signature,
                 }
             )

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 from generator.market.errors import MarketAnswerInvalid
 from provenance.errors import ProvenanceError
 from provenance.values import Address, Digest
 
 JsonObject = dict[str, object]
+Value: TypeAlias = object
+"""Any JSON value; inside `Fields` the name `object` is a method."""
 
 
 def parse_json(data: bytes, where: str) -> object:
@@ -32,7 +34,7 @@ class Fields:
     values: JsonObject
 
     @classmethod
-    def of(cls, value: object, where: str) -> Fields:
+    def of(cls, value: Value, where: str) -> Fields:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise MarketAnswerInvalid(f"{where}: expected a JSON object, found {type(value).__name__}")
         return cls(where, value)
@@ -41,7 +43,7 @@ class Fields:
     def parse(cls, data: bytes, where: str) -> Fields:
         return cls.of(parse_json(data, where), where)
 
-    def _get(self, name: str, kind: type, words: str) -> object:
+    def _get(self, name: str, kind: type, words: str) -> Value:
         value = self.values.get(name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             found = type(value).__name__ if name in self.values else "nothing"
@@ -74,11 +76,11 @@ class Fields:
             return float(value)
         raise MarketAnswerInvalid(f"{self.where}.{name}: expected a number, found {type(value).__name__}")
 
-    def member(self, name: str) -> Fields:
+    def object(self, name: str) -> Fields:
         return Fields.of(self._get(name, dict, "an object"), f"{self.where}.{name}")
 
     def objects(self, name: str) -> list[Fields]:
-        items = cast("list[object]", self._get(name, list, "a list"))
+        items = cast("list[Value]", self._get(name, list, "a list"))
         return [Fields.of(item, f"{self.where}.{name}[{i}]") for i, item in enumerate(items)]
 
     def digest(self, name: str) -> Digest:

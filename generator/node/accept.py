@@ -52,10 +52,10 @@ def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Reque
     """The offer's parts, each bound by digest or signature; TaskRefused names what does not hold."""
     try:
         fields = Fields.parse(payload, "accept task")
-        terms = OrderTerms.parse(fields.member("terms").values)
+        terms = OrderTerms.parse(fields.object("terms").values)
         signature = Signature(fields.hex_bytes("signature"))
-        collection = Collection.parse(fields.member("collection").values)
-        request = Request.parse(fields.member("request").values)
+        collection = Collection.parse(fields.object("collection").values)
+        request = Request.parse(fields.object("request").values)
         order, chain, escrow = fields.digest("orderId"), fields.integer("chainId"), fields.address("escrow")
     except (MarketAnswerInvalid, ProvenanceError) as error:
         raise TaskRefused("bad-offer", str(error)) from error

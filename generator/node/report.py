@@ -97,10 +97,10 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     node = opened.node(client)
     found = False
     for view in client.orders("open"):
-        terms = OrderTerms.parse(view.member("terms").values)
+        terms = OrderTerms.parse(view.object("terms").values)
         if terms.collection == opened.collection.digest:
             found = True
-            yield from _would_answer(node, terms, Request.parse(view.member("request").values))
+            yield from _would_answer(node, terms, Request.parse(view.object("request").values))
     if not found:
         yield "no open order of this collection; nothing else would leave"
 
