@@ -1,4 +1,4 @@
-"""Checks of files: present, opening, the committed model, every row recomputed, roots. The core of Tessera."""
+"""Checks of files: present, opening, committed models, every row recomputed, roots. The core of Tessera."""
 
 from __future__ import annotations
 
