@@ -30,8 +30,8 @@ from provenance.values import Address, Digest
 
 FILE = "policy.toml"
 
-DEFAULT_TEXT = """# This node's own rules. The first [[rule]] that fits decides (auto, ask or deny), else
-`default`. default = "auto"
+DEFAULT_TEXT = """# This node's own rules. The first [[rule]] that fits decides (auto, ask or deny), else `default`.
+default = "auto"
 minimum_contributors = 2            # orders with fewer required contributors are refused
 maximum_epsilon = "10"              # per order; the cap over all orders is the privacy ledger's
 allow_without_privacy = false       # true: orders without any privacy (epsilon 0) may be taken
