@@ -8,6 +8,7 @@ surrogates. `decode` accepts only the one canonical encoding of a value, so hash
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NoReturn, TypeAlias, Union
 
@@ -17,6 +18,7 @@ JsonValue: TypeAlias = Union[str, int, bool, list["JsonValue"], dict[str, "JsonV
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def encode(value: object) -> bytes:
@@ -30,14 +32,13 @@ def encode(value: object) -> bytes:
 
 def decode(data: bytes) -> JsonValue:
     """The value whose canonical encoding is exactly `data`; anything else raises CanonicalError."""
+    _check_depth(data)
     try:
         value: JsonValue = json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float
         )
     except CanonicalError:
         raise
-    except RecursionError as error:
-        raise CanonicalError(f"nested too deeply, expected at most {MAX_DEPTH} levels") from error
     except ValueError as error:
         raise CanonicalError(f"not JSON in UTF-8: {error}") from error
     if encode(value) != data:
@@ -46,6 +47,20 @@ def decode(data: bytes) -> JsonValue:
             "expected RFC 8785: write it with provenance.canonical.encode"
         )
     return value
+
+
+def _check_depth(data: bytes) -> None:
+    """Before the parser sees it: a library may have raised the recursion limit, and then the parser's C code
+    overflows its stack and ends the process instead of raising."""
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(data):
+        first = data[token.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                raise CanonicalError(f"nested too deeply, expected at most {MAX_DEPTH} levels")
+        elif first in b"]}":
+            depth -= 1
 
 
 def _checked(value: object, place: str, depth: int) -> JsonValue:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import provenance.recursion_limit  # noqa: F401
 from provenance.errors import KeyFileError, SignatureError
 from provenance.key_files import read_secret, write_secret
 from provenance.typed_data import Domain, TypedMessage

@@ -15,6 +15,7 @@ from typing import Any
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 
+import provenance.recursion_limit  # noqa: F401
 from provenance.ledger.deployment import CONTRACTS
 from provenance.ledger.errors import DeploymentError, LedgerError
 from provenance.values import Address, keccak256

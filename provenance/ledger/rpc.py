@@ -10,6 +10,7 @@ from web3.exceptions import Web3Exception
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
 from web3.types import RPCEndpoint
 
+import provenance.recursion_limit  # noqa: F401
 from provenance.ledger.errors import LedgerError, LedgerUnavailableError, RevertError
 from provenance.ledger.reverts import revert_error
 from provenance.values import Address
