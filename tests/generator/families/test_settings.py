@@ -1,0 +1,59 @@
+"""Settings and budgets are refused before anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generator.errors import PlanError
+from generator.families.family import FAMILIES, family_of
+from generator.families.fedgan import FedGanSettings, initial_state
+from generator.families.marginal import MarginalSettings
+from provenance.collection import FAMILIES as OFFERED
+from provenance.values import sha256
+
+MakeMarket = Callable[..., Any]
+
+
+def test_refuses_an_unknown_family() -> None:
+    with pytest.raises(PlanError, match="known are marginal, fedgan"):
+        family_of("oracle")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "settings", [{"surplus": 1}, {"steps": 0}, {"steps": "many"}, {"steps": True}, {"binsPercent": 100}]
+)
+def test_refuses_unknown_settings_and_values_out_of_bounds(
+    make_market: MakeMarket, family: str, settings: dict[str, Any]
+) -> None:
+    plan = make_market(family, settings=settings).plan
+    with pytest.raises(PlanError, match=next(iter(settings))):
+        family_of(family).check(plan)
+
+
+def test_refuses_fedgan_shares_that_leave_the_rounds_nothing() -> None:
+    with pytest.raises(PlanError, match="leave nothing for the rounds"):
+        FedGanSettings.parse({"binsPercent": 40, "tablesPercent": 60})
+    with pytest.raises(PlanError, match="expected one of mean, trimmed"):
+        FedGanSettings.parse({"aggregation": "median"})
+
+
+def test_defaults_are_accepted_and_every_offered_family_is_known() -> None:
+    assert MarginalSettings.parse({}).steps == 800
+    assert FedGanSettings.parse({}).rounds == 6
+    assert sorted(FAMILIES) == sorted(OFFERED)
+    assert [family_of(name).name for name in FAMILIES] == list(FAMILIES)
+
+
+def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() -> None:
+    from generator.learning.gan import flat_state, new_discriminator
+
+    one = initial_state(7, 5, sha256(b"1"))
+    assert one.shape == flat_state(new_discriminator(7, 5, 0)).shape
+    assert np.array_equal(one, initial_state(7, 5, sha256(b"1")))
+    assert not np.array_equal(one, initial_state(7, 5, sha256(b"2")))
+    assert np.abs(one).max() <= 1 / np.sqrt(5)

@@ -1,0 +1,126 @@
+"""`tessera fit`'s engine: refusals before the table is read, and containers that sample."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generator.errors import FitError, PlanError
+from generator.fitting.fit import FitProgress, FitSettings, fit, fit_csv
+from provenance.container import Container
+from provenance.errors import ProvenanceError
+from provenance.schema import Schema
+
+SMALL = {"steps": 120, "batch": 64, "latentBytes": 16, "hiddenWidth": 32, "hiddenLayers": 1}
+DOCUMENT: dict[str, Any] = {
+    "format": "tessera-schema/1",
+    "name": "toy",
+    "target": "bought",
+    "columns": [
+        {"name": "age", "type": "integer", "minimum": 18, "maximum": 67},
+        {"name": "town", "type": "string", "enum": ["A", "B", "C"], "nullable": True, "missing": "?"},
+        {"name": "bought", "type": "boolean"},
+    ],
+}
+SCHEMA = Schema.parse(DOCUMENT)
+INFERRED = Schema.parse(
+    {**DOCUMENT, "columns": [{**DOCUMENT["columns"][0], "inferred": ["maximum"]}, *DOCUMENT["columns"][1:]]}
+)
+
+
+def table(rows: int = 800) -> np.ndarray:
+    random = np.random.default_rng(3)
+    age = random.integers(0, 50, rows)
+    town = random.integers(0, 4, rows)
+    bought = (age > 25) ^ (random.random(rows) < 0.1)
+    return np.stack([age, town, bought], axis=1).astype(np.int64)
+
+
+def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path: Path) -> None:
+    with pytest.raises(FitError, match=r"age\.maximum.*--schema-is-public"):
+        fit_csv(tmp_path / "absent.csv", INFERRED, FitSettings(epsilon=1.0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        FitSettings(contributors=0),
+        FitSettings(threads=0),
+        FitSettings(seconds=0),
+        FitSettings(contributors=801),
+    ],
+)
+def test_refuses_arguments_that_cannot_be_served(settings: FitSettings) -> None:
+    with pytest.raises(FitError):
+        fit(table(), SCHEMA, settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        FitSettings(family="oracle"),
+        FitSettings(epsilon=-1.0),
+        FitSettings(epsilon=float("nan")),
+        FitSettings(epsilon=1.0, delta=0.0),
+        FitSettings(settings={"surplus": 1}),
+    ],
+)
+def test_refuses_plans_that_no_family_can_carry_out(settings: FitSettings) -> None:
+    with pytest.raises(PlanError):
+        fit(table(), SCHEMA, settings)
+
+
+def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("age,town,bought\n20,A,true\n99,B,false\n")
+    with pytest.raises(ProvenanceError, match="age"):
+        fit_csv(path, SCHEMA, FitSettings())
+
+
+def test_a_vouched_schema_is_fitted_under_epsilon_and_the_statement_says_how_much() -> None:
+    settings = FitSettings(epsilon=2.0, schema_is_public=True, settings=SMALL)
+    container = fit(table(), INFERRED, settings)
+    assert 1_990_000 <= int(str(container.privacy["epsilonMicro"])) <= 2_000_000
+    assert container.fit["schemaIsPublic"] is True
+
+
+@pytest.mark.parametrize("contributors", [1, 3])
+def test_the_container_samples_rows_like_the_table_s(contributors: int) -> None:
+    container = fit(table(2400), SCHEMA, FitSettings(contributors=contributors, seed=1, settings=SMALL))
+    assert len(container.parts) == contributors
+    assert Container.parse(container.encode()) == container
+    rows = container.sample(b"\x01" * 32, 0, 6000)
+    assert np.mean((rows[:, 0] > 25) == rows[:, 2]) > 0.75
+
+
+def test_the_same_seed_gives_the_same_model_without_privacy_and_never_with_it() -> None:
+    def models(epsilon: float | None) -> list[bytes]:
+        settings = FitSettings(seed=7, epsilon=epsilon, settings=SMALL)
+        return [fit(table(), SCHEMA, settings).parts[0].model_bytes for _ in range(2)]
+
+    first, second = models(None)
+    assert first == second
+    first, second = models(3.0)
+    assert first != second
+
+
+def test_the_time_limit_cuts_the_fit_short_and_progress_is_told() -> None:
+    seen: list[FitProgress] = []
+    settings = FitSettings(seconds=3.0, seed=1, settings={**SMALL, "steps": 100_000})
+    started = time.monotonic()
+    fit(table(), SCHEMA, settings, seen.append)
+    assert time.monotonic() - started < 30
+    assert [p.stage for p in seen][:2] == ["bins", "tables"]
+    fractions = [p.fraction for p in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_the_private_table_is_gone_when_the_fit_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fit(table(), SCHEMA, FitSettings(settings=SMALL))
+    assert list(tmp_path.iterdir()) == []
