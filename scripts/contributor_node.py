@@ -65,9 +65,7 @@ def initialise(options: argparse.Namespace) -> int:
     )
     print(f"node {signer.address} is set up in {options.folder}")
     print(f"  table       {rows} rows read and copied; {made.declared_rows} will be declared in public")
-    print(
-        f"  privacy     cap epsilon {options.epsilon_cap} at delta {options.delta_cap:g} for the table's whole life"
-    )
+    print(f"  privacy     cap epsilon {options.epsilon_cap} at delta {options.delta_cap:g}, over all orders")
     print(f"  stake       {made.stake_wei} wei will be deposited when it first runs")
     print(f"  rules       {options.folder / 'policy.toml'} - read it before `run`")
     return 0
@@ -223,10 +221,10 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="the private table (plain or .gz); it is copied",
     )
-    add("--declared-rows", required=True, type=int, metavar="N", help="rows to declare in public; a bound you state, "
-        "not a count of the table: round it")  # fmt: skip
-    add("--epsilon-cap", required=True, type=_cap, metavar="E", help="most epsilon that all orders together may "
-        "spend on this table, or `none` (no protection)")  # fmt: skip
+    rows_help = "rows to declare in public; a bound you state, not a count of the table: round it"
+    add("--declared-rows", required=True, type=int, metavar="N", help=rows_help)
+    cap_help = "most epsilon that all orders together may spend on this table, or `none` (no protection)"
+    add("--epsilon-cap", required=True, type=_cap, metavar="E", help=cap_help)
     add("--delta-cap", type=float, default=1e-5, metavar="D", help="delta of the cap (default %(default)s)")
     add(
         "--key",

@@ -25,11 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; expected errors become one sentence on standard error."""
     options = _parser().parse_args(arguments)
     from generator.errors import GeneratorError
+    from generator.node.errors import Leaving
     from provenance.errors import ProvenanceError
 
     try:
         return run(options)
-    except KeyboardInterrupt:
+    except (Leaving, KeyboardInterrupt):
         return 0
     except (GeneratorError, ProvenanceError) as error:
         print(f"coordinator: {error}", file=sys.stderr)
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="coordinator",
-        description="Drives training and scoring of the broker's orders. Sees noisy figures and ciphertext, no table.",
+        description="Drives training and scoring of the broker's orders. It sees noisy figures and ciphertext.",
     )
     add = parser.add_argument
     add("--backend", required=True, metavar="URL", help="the market's HTTP API")

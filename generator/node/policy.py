@@ -30,15 +30,18 @@ from provenance.values import Address, Digest
 
 FILE = "policy.toml"
 
-DEFAULT_TEXT = """# This node's own rules. The first [[rule]] that fits decides (auto, ask or deny), else `default`.
+DEFAULT_TEXT = """\
+# This node's own rules. The first [[rule]] that fits an order decides (auto, ask or deny), else `default`.
 default = "auto"
-minimum_contributors = 2            # orders with fewer required contributors are refused
-maximum_epsilon = "10"              # per order; the cap over all orders is the privacy ledger's
-allow_without_privacy = false       # true: orders without any privacy (epsilon 0) may be taken
+
+# Limits for every order; a rule may set its own.
+minimum_contributors = 2          # the order may not run with fewer
+maximum_epsilon = "10"            # per order; the cap over all orders is the privacy ledger's
+allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
 minimum_price_per_row_wei = "0"
-maximum_rows = 1000000              # synthetic rows of one order
-maximum_stake_wei = "1000000000000000000000"   # reserved for one order, lost if this node is proven to have
-lied
+maximum_rows = 1000000            # synthetic rows of one order
+# Reserved for one order, lost if this node is proven to have lied:
+maximum_stake_wei = "1000000000000000000000"
 
 # [[rule]]
 # decision = "deny"
