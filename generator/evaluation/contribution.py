@@ -1,20 +1,23 @@
-"""Contribution: exact Shapley shares of a data set's shards, from released histograms only, for anyone to recompute.
+"""Contribution: exact Shapley shares of a data set's shards, from released histograms only, for anyone to
+recompute.
 
-Utility of a set of shards = 1 - mean total variation distance, over pair tables, between their row-weighted mixture
-and a reference made of the nodes' own DP-released pair tables; the empty set is worth what independent columns with
-the reference's one-way marginals would be. Plain Shapley pays for splitting, for copies and for garbage, so:
+Utility of a set of shards = 1 - mean total variation distance, over pair tables, between their row-weighted
+mixture and a reference made of the nodes' own DP-released pair tables; the empty set is worth what
+independent columns with the reference's one-way marginals would be. Plain Shapley pays for splitting, for
+copies and for garbage, so:
 
-1. Arrival is weighted by rows: of those still to come, shard k comes next with probability rows_k / rows. Splitting
-   a shard then gains nothing, and 100 rows beside 10,000 earn almost nothing.
-2. Shard k's gains are measured against a reference WITHOUT node k's own histogram: garbage that agrees with its own
-   release alone earns nothing. (A single player is measured against its own.)
-3. A claim of rows counts in the reference for at most what the release adds up to, within noise, and for at most
-   three times the median claim.
-4. Nodes whose releases are nearer to each other than half of what two independent samples would be hold largely the
-   same rows: they are one player with the rows of the larger, and split its value by rows.
+1. Arrival is weighted by rows: of those still to come, shard k comes next with probability rows_k / rows.
+   Splitting a shard then gains nothing, and 100 rows beside 10,000 earn almost nothing.
+2. Shard k's gains are measured against a reference WITHOUT node k's own histogram: garbage that agrees with
+   its own release alone earns nothing. (A single player is measured against its own.)
+3. A claim of rows counts in the reference for at most what the release adds up to, within noise, and for at
+   most three times the median claim.
+4. Nodes whose releases are nearer to each other than half of what two independent samples would be hold
+   largely the same rows: they are one player with the rows of the larger, and split its value by rows.
 
-Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival, drawn from
-the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the same basis points.
+Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival,
+drawn from the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the
+same basis points.
 """
 
 from __future__ import annotations
@@ -101,7 +104,9 @@ def recompute_score(document: object) -> Score:
     Raises EvaluationError if it is no such document or anything in it differs from what its evidence gives.
     """
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise EvaluationError(f'score document: expected an object of format "{FORMAT}"; fetch the file again')
+        raise EvaluationError(
+            f'score document: expected an object of format "{FORMAT}"; fetch the file again'
+        )
     try:
         counts = tuple(int(count) for count in document["codeCounts"])
         pairs = Workload(counts, tuple((int(a), int(b)) for a, b in document["tables"]))
@@ -111,7 +116,9 @@ def recompute_score(document: object) -> Score:
     score = score_shards(evidence, pairs)
     for key in sorted(set(score.document) | set(document)):
         if document.get(key) != score.document.get(key):
-            raise EvaluationError(f"score document: field {key!r} is not what its evidence gives; distrust it")
+            raise EvaluationError(
+                f"score document: field {key!r} is not what its evidence gives; distrust it"
+            )
     return score
 
 
@@ -132,7 +139,9 @@ class _Game:
         self._cache: dict[tuple[int, int], int] = {}
 
     def utility(self, against: int, coalition: int) -> int:
-        """Utility in millionths of a coalition (bit set of players) against the reference without `against`."""
+        """Utility in millionths of a coalition (bit set of players) against the reference without
+        `against`.
+        """
         key = (against, coalition)
         if key not in self._cache:
             reference = self._references[against]
@@ -154,8 +163,13 @@ class _Game:
         return self.utility(player, before | 1 << player) - self.utility(player, before)
 
     def utilities(self) -> list[list[int]]:
-        """[player left out of the reference, coalition as a bit set, utility in millionths], all that were used."""
-        return [[against, coalition, self._cache[against, coalition]] for against, coalition in sorted(self._cache)]
+        """[player left out of the reference, coalition as a bit set, utility in millionths], all that were
+        used.
+        """
+        return [
+            [against, coalition, self._cache[against, coalition]]
+            for against, coalition in sorted(self._cache)
+        ]
 
 
 def _summed_counts(evidence: Sequence[ShardEvidence], members: Sequence[int]) -> Integers:

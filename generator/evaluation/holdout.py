@@ -1,8 +1,8 @@
 """A node's score of the pooled data on its own hold-out rows, released with Gaussian noise.
 
-score = 1 - mean over pair tables of 1/2 sum |pool share - hold-out count / declared hold-out rows|. Dividing by the
-DECLARED size makes one row move one cell of each table by 1 / declared: sensitivity 1 / (2 * declared), whatever the
-true size. Label of the figure: signed, not proven.
+score = 1 - mean over pair tables of 1/2 sum |pool share - hold-out count / declared hold-out rows|. Dividing
+by the DECLARED size makes one row move one cell of each table by 1 / declared: sensitivity 1 / (2 *
+declared), whatever the true size. Label of the figure: signed, not proven.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ def holdout_score(
     declared_rows: int,
     noise_multiplier: float,
 ) -> HoldoutScore:
-    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact."""
+    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 =
+    exact.
+    """
     if declared_rows < 1:
         raise EvaluationError(f"declared hold-out size is {declared_rows}; declare at least one row")
     if pool_counts.shape != (pairs.cells,) or (len(pool_counts) and pool_counts.min() < 0):
-        raise EvaluationError(f"pool counts have shape {pool_counts.shape}; expected {pairs.cells} counts >= 0")
+        raise EvaluationError(
+            f"pool counts have shape {pool_counts.shape}; expected {pairs.cells} counts >= 0"
+        )
     exact = _exact_score(pool_counts.astype(np.float64), holdout_codes, pairs, declared_rows)
     std = noise_multiplier * sensitivity(declared_rows)
     released = exact + float(noise.gaussian(1, std)[0])

@@ -1,10 +1,11 @@
 """The judge: how useful and how faithful synthetic rows are, measured on real rows that never trained.
 
-auc: area under the ROC curve of scikit-learn's HistGradientBoosting trained on the synthetic rows and tested on real
-test rows (the mean one-against-rest area for more than two classes). tvd1, tvd2: mean total variation distance of all
-one-way and two-way tables between synthetic and real rows. Numbers are binned for it at 20 quantiles of the real
-rows, and a value that alone fills a bin is a bin of its own. This is not a privacy test, and it reads real rows:
-its figures are for benchmarks and the owner's eyes, not for publication under DP.
+auc: area under the ROC curve of scikit-learn's HistGradientBoosting trained on the synthetic rows and tested
+on real test rows (the mean one-against-rest area for more than two classes). tvd1, tvd2: mean total
+variation distance of all one-way and two-way tables between synthetic and real rows. Numbers are binned for
+it at 20 quantiles of the real rows, and a value that alone fills a bin is a bin of its own. This is not a
+privacy test, and it reads real rows: its figures are for benchmarks and the owner's eyes, not for
+publication under DP.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """`auc` is None when the schema has no categorical target; the distances are in [0, 1], less is better."""
+    """`auc` is None when the schema has no categorical target; the distances are in [0, 1], less is
+    better.
+    """
 
     auc: float | None
     tvd1: float
@@ -41,7 +44,9 @@ def judge(
     """
     for name, values in (("synthetic", synthetic), ("test", test)):
         if values.ndim != 2 or values.shape[1] != len(schema.columns) or len(values) < 2:
-            raise EvaluationError(f"{name} rows have shape {values.shape}; expected [>= 2, {len(schema.columns)}]")
+            raise EvaluationError(
+                f"{name} rows have shape {values.shape}; expected [>= 2, {len(schema.columns)}]"
+            )
     tvd1, tvd2 = distances(synthetic, test if reference is None else reference, schema)
     return JudgeReport(utility_auc(synthetic, test, schema, seed=seed), tvd1, tvd2)
 
@@ -59,15 +64,15 @@ def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, f
 
 
 def utility_auc(synthetic: Values, test: Values, schema: Schema, *, seed: int = 0) -> float | None:
-    """Train on synthetic, test on real. None without a categorical target; 0.5 when one class was generated."""
+    """Train on synthetic, test on real. None without a categorical target; 0.5 when one class was
+    generated.
+    """
     target = schema.target_index
     if target is None or schema.columns[target].is_numeric:
         return None
     boosting, area = _load_sklearn()
     others = [c for c in range(len(schema.columns)) if c != target]
-    categorical = [
-        not schema.columns[c].is_numeric and schema.columns[c].cardinality <= 255 for c in others
-    ]
+    categorical = [not schema.columns[c].is_numeric and schema.columns[c].cardinality <= 255 for c in others]
     labels = synthetic[:, target]
     if len(np.unique(labels)) < 2:
         return 0.5
@@ -80,7 +85,9 @@ def utility_auc(synthetic: Values, test: Values, schema: Schema, *, seed: int = 
         if 0 < np.count_nonzero(test[:, target] == label) < len(test)
     ]
     if not areas:
-        raise EvaluationError("the test rows hold one class of the target; judge with a test table that has several")
+        raise EvaluationError(
+            "the test rows hold one class of the target; judge with a test table that has several"
+        )
     return float(np.mean(areas))
 
 

@@ -1,7 +1,7 @@
 """The public evidence behind a contribution score, and the reference made of it. Integers throughout.
 
-Histograms are normalised to integers that sum to about ONE in each table (floor division loses less than a cell's
-worth of 1e-9), so that sums and comparisons are the same on every machine.
+Histograms are normalised to integers that sum to about ONE in each table (floor division loses less than a
+cell's worth of 1e-9), so that sums and comparisons are the same on every machine.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Integers = NDArray[np.int64]
 class ShardEvidence:
     """What is known of one shard without its node's table.
 
-    rows: rows of the shard. shard_counts int64[K]: pair counts of those rows. reference_counts int64[K]: the node's
-    released pair counts (`measure.pair_tables`), rounded, noise included. noise_variances int64[tables]: variance of
-    the noise on a cell of each table (`measure.pair_noise_variances`), rounded up; all 0 without privacy.
-    claimed_rows: the training rows that the node declared.
+    rows: rows of the shard. shard_counts int64[K]: pair counts of those rows. reference_counts int64[K]: the
+    node's released pair counts (`measure.pair_tables`), rounded, noise included. noise_variances
+    int64[tables]: variance of the noise on a cell of each table (`measure.pair_noise_variances`), rounded
+    up; all 0 without privacy. claimed_rows: the training rows that the node declared.
     """
 
     rows: int
@@ -71,16 +71,13 @@ class ShardEvidence:
         """Inverse of `document`; raises EvaluationError naming the field."""
         if not isinstance(value, dict):
             raise EvaluationError("score document: a shard is not an object")
-        arrays = []
-        for key in ("shardCounts", "referenceCounts", "noiseVariances"):
-            numbers = value.get(key)
-            if not isinstance(numbers, list) or not all(type(n) is int and abs(n) < 2**53 for n in numbers):
-                raise EvaluationError(f"score document: field {key!r} of a shard is not a list of integers")
-            arrays.append(np.array(numbers, dtype=np.int64))
+        shard_counts, reference_counts, noise_variances = (
+            _integers(value, key) for key in ("shardCounts", "referenceCounts", "noiseVariances")
+        )
         rows, claimed = value.get("rows"), value.get("claimedRows")
         if type(rows) is not int or type(claimed) is not int:
             raise EvaluationError("score document: 'rows' and 'claimedRows' of a shard must be integers")
-        return cls(rows, *arrays, claimed_rows=claimed)
+        return cls(rows, shard_counts, reference_counts, noise_variances, claimed)
 
 
 def check_evidence(evidence: Sequence[ShardEvidence], pairs: Workload) -> None:
@@ -94,12 +91,16 @@ def check_evidence(evidence: Sequence[ShardEvidence], pairs: Workload) -> None:
         if shapes != ((pairs.cells,), (pairs.cells,), (len(pairs.tables),)):
             raise EvaluationError(f"shard {k}: found evidence of shapes {shapes}; it is over other tables")
         if not (1 <= item.rows < _MAX_ROWS and 1 <= item.claimed_rows < _MAX_ROWS):
-            raise EvaluationError(f"shard {k}: rows {item.rows}, claimed {item.claimed_rows}; expected 1 to 2^32")
+            raise EvaluationError(
+                f"shard {k}: rows {item.rows}, claimed {item.claimed_rows}; expected 1 to 2^32"
+            )
         if item.shard_counts.min() < 0 or np.abs(item.reference_counts).max() >= _MAX_ROWS:
             raise EvaluationError(f"shard {k}: a count is out of range; distrust its node")
         totals = np.add.reduceat(item.shard_counts, pairs.offsets[:-1])
         if (totals != item.rows).any():
-            raise EvaluationError(f"shard {k}: a table counts {totals.min()}..{totals.max()} of {item.rows} rows")
+            raise EvaluationError(
+                f"shard {k}: a table counts {totals.min()}..{totals.max()} of {item.rows} rows"
+            )
 
 
 def released_rows(item: ShardEvidence, pairs: Workload) -> int:
@@ -108,7 +109,9 @@ def released_rows(item: ShardEvidence, pairs: Workload) -> int:
 
 
 def reference_weights(evidence: Sequence[ShardEvidence], pairs: Workload) -> list[int]:
-    """Rows each node counts for in the reference: its claim, bounded by its release and by three median claims."""
+    """Rows each node counts for in the reference: its claim, bounded by its release and by three median
+    claims.
+    """
     bounded = []
     for item in evidence:
         spread = max(size * int(v) for size, v in zip(pairs.sizes, item.noise_variances, strict=True))
@@ -133,7 +136,9 @@ def reference_tables(
 
 
 def normalised(counts: Integers, pairs: Workload) -> Integers:
-    """Non-negative counts int64[K] scaled so that each table sums to ONE, floored; an empty table is uniform."""
+    """Non-negative counts int64[K] scaled so that each table sums to ONE, floored; an empty table is
+    uniform.
+    """
     result = np.empty_like(counts)
     for a, b in zip(pairs.offsets[:-1], pairs.offsets[1:], strict=True):
         total = int(counts[a:b].sum())
@@ -151,6 +156,13 @@ def independent_tables(reference: Integers, pairs: Workload) -> Integers:
     return np.concatenate(parts)
 
 
+def _integers(value: dict[object, object], key: str) -> Integers:
+    numbers = value.get(key)
+    if not isinstance(numbers, list) or not all(type(n) is int and abs(n) < 2**53 for n in numbers):
+        raise EvaluationError(f"score document: field {key!r} of a shard is not a list of integers")
+    return np.array(numbers, dtype=np.int64)
+
+
 def _scaled(counts: Integers, total: int) -> Integers:
     """counts * ONE // total without leaving int64; beyond 2^32 the counts lose low bits first."""
     shrink = 1 + (total >> 32)
@@ -158,7 +170,9 @@ def _scaled(counts: Integers, total: int) -> Integers:
 
 
 def _project(counts: Integers) -> Integers:
-    """Nearest non-negative counts with (about) the same total: noise in empty cells cancels instead of adding."""
+    """Nearest non-negative counts with (about) the same total: noise in empty cells cancels instead of
+    adding.
+    """
     total = max(int(counts.sum()), 0)
     low, high = 0, max(int(counts.max()), 1)
     while low < high:

@@ -1,8 +1,9 @@
 """Fitting a generator to released tables. Post-processing: it reads no private row and spends no privacy.
 
-Adam with a cosine learning rate on the unbiased marginal loss; the result is the running average of the weights.
-`seed` fixes initialisation and latent batches. The number of steps is fixed before the first one; a deadline can only
-cut it short, and then the learning rate follows the time that is left, so that a short fit still anneals.
+Adam with a cosine learning rate on the unbiased marginal loss; the result is the running average of the
+weights. `seed` fixes initialisation and latent batches. The number of steps is fixed before the first one; a
+deadline can only cut it short, and then the learning rate follows the time that is left, so that a short fit
+still anneals.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -23,9 +24,11 @@ from provenance.exact.codebook import Codebook
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight average."""
+    """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight
+    average.
+    """
 
-    net: NetSettings = NetSettings()
+    net: NetSettings = field(default_factory=NetSettings)
     steps: int = 800
     batch: int = 256
     learning_rate: float = 5e-3
@@ -58,7 +61,9 @@ class MarginalFitter:
         self._weight = 0.0
 
     def step(self, progress: float, extra: Callable[[torch.Tensor], torch.Tensor] | None = None) -> float:
-        """One step at `progress` in [0, 1); `extra` maps logits of both halves [2B, D] to one more loss term."""
+        """One step at `progress` in [0, 1); `extra` maps logits of both halves [2B, D] to one more loss
+        term.
+        """
         for group in self._optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         logits = self.net(self.net.draw_latent(2 * self.settings.batch, self.random))

@@ -1,13 +1,16 @@
-"""The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a generator.
+"""The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a
+generator.
 
-Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that the
-discriminator cannot tell them by their softness. DP-SGD (Abadi et al. 2016) through Opacus's per-sample gradients:
-Poisson-sampled real rows, ONE backward over cat(real, generated), every row's gradient clipped, Gaussian noise on the
-sum. The number of generated rows is public and fixed, so one real row moves the sum by at most the clip norm; a round
-of `steps` is one SubsampledGaussianEvent(noise_multiplier, sample_rate, steps). Batches and noise come from the
-operating system's entropy. The optimiser starts anew each round: a round's only state is the flat weights.
+Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that
+the discriminator cannot tell them by their softness. DP-SGD (Abadi et al. 2016) through Opacus's per-sample
+gradients: Poisson-sampled real rows, ONE backward over cat(real, generated), every row's gradient clipped,
+Gaussian noise on the sum. The number of generated rows is public and fixed, so one real row moves the sum by
+at most the clip norm; a round of `steps` is one SubsampledGaussianEvent(noise_multiplier, sample_rate,
+steps). Batches and noise come from the operating system's entropy. The optimiser starts anew each round: a
+round's only state is the flat weights.
 
-The generator's step uses a plain copy of the discriminator that never had gradient hooks, and reads no private row.
+The generator's step uses a plain copy of the discriminator that never had gradient hooks, and reads no
+private row.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +72,7 @@ class Discriminator(nn.Module):
     def __init__(self, codes: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
         widths = [codes, hidden, hidden, 1]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         with torch.no_grad():
             for layer, fan_in in zip(self.layers, widths[:-1], strict=True):
                 bound = 1 / math.sqrt(fan_in)
@@ -83,7 +87,9 @@ class Discriminator(nn.Module):
 
 
 class OsEntropyDPOptimizer(DPOptimizer):  # type: ignore[misc]
-    """Opacus's optimiser with noise from the operating system, that refuses gradients of more than one backward."""
+    """Opacus's optimiser with noise from the operating system, that refuses gradients of more than one
+    backward.
+    """
 
     def clip_and_accumulate(self) -> None:
         if self.accumulated_iterations != 1:
@@ -113,7 +119,9 @@ def load_flat_state(module: nn.Module, state: NDArray[np.floating[Any]]) -> None
     """Inverse of `flat_state`. Raises LearningError for another length or values that are not finite."""
     expected = sum(p.numel() for p in module.parameters())
     if state.shape != (expected,) or not np.isfinite(state).all():
-        raise LearningError(f"discriminator state has shape {state.shape}; expected {expected} finite numbers")
+        raise LearningError(
+            f"discriminator state has shape {state.shape}; expected {expected} finite numbers"
+        )
     start = 0
     with torch.no_grad():
         for parameter in module.parameters():
@@ -131,10 +139,12 @@ def one_hot(codes: NDArray[np.int64], code_counts: Iterable[int]) -> Tensor:
 
 
 def sample_rows(net: MarginalNet, logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax (straight-through)."""
+    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax
+    (straight-through).
+    """
     uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-9, 1 - 1e-7)
     soft = net.probabilities(logits - torch.log(-torch.log(uniform)))
-    parts = soft.detach().split(list(net.code_counts), dim=1)
+    parts = torch.split(soft.detach(), list(net.code_counts), dim=1)
     hard = [functional.one_hot(p.argmax(1), p.shape[1]).to(p.dtype) for p in parts]
     return torch.cat(hard, dim=1) + soft - soft.detach()
 
@@ -150,10 +160,13 @@ def train_discriminator(
 ) -> DiscriminatorRound:
     """One local round of `steps` from `state` on private codes int64[n, C] against rows of `net`.
 
-    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger beforehand.
+    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger
+    beforehand.
     """
     if steps < 1 or codes.ndim != 2 or codes.shape[1] != len(net.code_counts):
-        raise LearningError(f"{steps} steps on codes of shape {codes.shape}: expected >= 1 and one code a column")
+        raise LearningError(
+            f"{steps} steps on codes of shape {codes.shape}: expected >= 1 and one code a column"
+        )
     discriminator = Discriminator(sum(net.code_counts), settings.hidden, torch.Generator())
     load_flat_state(discriminator, state)
     module: nn.Module = discriminator
@@ -169,7 +182,9 @@ def train_discriminator(
     loss = math.nan
     for _ in range(steps):
         picked = noise.poisson_sample(len(codes), settings.sample_rate)
-        loss = _discriminator_step(module, optimiser, one_hot(codes[picked], net.code_counts), net, settings, random)
+        loss = _discriminator_step(
+            module, optimiser, one_hot(codes[picked], net.code_counts), net, settings, random
+        )
     return DiscriminatorRound(flat_state(discriminator), loss)
 
 
@@ -194,7 +209,9 @@ def adversarial_loss(
     discriminator: Discriminator, net: MarginalNet, weight: float, generator: torch.Generator
 ) -> Callable[[Tensor], Tensor]:
     """weight * non-saturating GAN loss as a function of the generator's logits, for MarginalFitter.step."""
-    if isinstance(discriminator, GradSampleModule) or any(hasattr(p, "grad_sample") for p in discriminator.parameters()):
+    if isinstance(discriminator, GradSampleModule) or any(
+        hasattr(p, "grad_sample") for p in discriminator.parameters()
+    ):
         raise LearningError("the generator's step got a discriminator with DP hooks; give it a plain copy")
     discriminator.requires_grad_(False)
 
@@ -209,10 +226,11 @@ def generator_steps(
     fitter: MarginalFitter, state: FlatState, settings: DiscriminatorSettings, *, steps: int, weight: float,
     first_fraction: float, last_fraction: float,
 ) -> float:  # fmt: skip
-    """`steps` generator steps on marginal loss + weight * adversarial loss of the (global) discriminator `state`.
+    """`steps` generator steps on marginal loss + weight * adversarial loss of the (global) discriminator
+    `state`.
 
-    The learning rate follows the schedule of the whole fit from `first_fraction` to `last_fraction`. Returns the last
-    marginal loss. Reads no private row.
+    The learning rate follows the schedule of the whole fit from `first_fraction` to `last_fraction`. Returns
+    the last marginal loss. Reads no private row.
     """
     discriminator = Discriminator(sum(fitter.net.code_counts), settings.hidden, torch.Generator())
     load_flat_state(discriminator, state)

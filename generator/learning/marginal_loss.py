@@ -1,9 +1,10 @@
 """Squared loss between released tables and the generator's EXPECTED tables; no rows are sampled.
 
-For a product of softmaxes the expected table is the mean over latents of p_i p_j (p_t): exact given the latents. Two
-independent half batches A and B give the unbiased loss sum w (E_A - target) (E_B - target), whose expectation is the
-squared error itself and not squared error plus variance. Weights are 1 / (m + 0.002 + std^2 * rows), m the cell's
-probability under independence: the inverse of sampling variance plus noise variance per row, regularised.
+For a product of softmaxes the expected table is the mean over latents of p_i p_j (p_t): exact given the
+latents. Two independent half batches A and B give the unbiased loss sum w (E_A - target) (E_B - target),
+whose expectation is the squared error itself and not squared error plus variance. Weights are 1 / (m + 0.002
++ std^2 * rows), m the cell's probability under independence: the inverse of sampling variance plus noise
+variance per row, regularised.
 
 All tables are kept as one dense [T, D, D] block (T codes of the target, or 1), so that a step is four matrix
 products and no gather.
@@ -62,8 +63,8 @@ class MarginalLoss:
     def __call__(self, first: Tensor, second: Tensor) -> tuple[float, Tensor]:
         """(unbiased loss, surrogate) of two half batches of probabilities [B, D].
 
-        The surrogate's gradient is the loss's gradient (its value is not the loss): the products are bilinear, so
-        one product with the symmetrised residual replaces autograd through the table.
+        The surrogate's gradient is the loss's gradient (its value is not the loss): the products are
+        bilinear, so one product with the symmetrised residual replaces autograd through the table.
         """
         with torch.no_grad():
             residual_first = self._expected(first).sub_(self._wanted)
@@ -97,7 +98,9 @@ class MarginalLoss:
 
 
 def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
-    """One-way probabilities float64[D] that the tables imply, averaged, clipped at 0 and normalised per column."""
+    """One-way probabilities float64[D] that the tables imply, averaged, clipped at 0 and normalised per
+    column.
+    """
     workload = target.workload
     start = np.cumsum([0, *workload.code_counts])
     sums = np.zeros(start[-1])
@@ -117,5 +120,7 @@ def _third_column(target: MarginalTarget) -> int | None:
     tables = target.workload.tables
     thirds = {table[2] for table in tables if len(table) == 3}
     if len(thirds) > 1 or (thirds and any(len(table) == 2 for table in tables)):
-        raise LearningError("the workload mixes targets; expected one target column in all tables, or in none")
+        raise LearningError(
+            "the workload mixes targets; expected one target column in all tables, or in none"
+        )
     return thirds.pop() if thirds else None

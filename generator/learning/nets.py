@@ -1,14 +1,15 @@
 """The generator network: latent bytes -> two hidden ReLU layers -> one softmax a column.
 
-The latent inputs are exactly those of the integer generator: (NORMAL[byte] - 64) / 21 for uniform bytes, so that
-training sees the distribution that sampling will use. Columns are independent given the latent vector; how they
-depend on each other is in how the latent vector moves all softmaxes at once.
+The latent inputs are exactly those of the integer generator: (NORMAL[byte] - 64) / 21 for uniform bytes, so
+that training sees the distribution that sampling will use. Columns are independent given the latent vector;
+how they depend on each other is in how the latent vector moves all softmaxes at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -42,9 +43,7 @@ class MarginalNet(nn.Module):
         self.code_counts = tuple(int(count) for count in code_counts)
         self.settings = settings
         widths = [settings.latent, *settings.hidden, sum(self.code_counts)]
-        self.layers = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(widths))
         with torch.no_grad():
             for layer in self.linears:
                 std = (2.0 / layer.in_features) ** 0.5
@@ -74,7 +73,8 @@ class MarginalNet(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax within each column: float32[B, D]."""
-        return torch.cat([part.softmax(dim=1) for part in logits.split(list(self.code_counts), dim=1)], dim=1)
+        parts = torch.split(logits, list(self.code_counts), dim=1)
+        return torch.cat([part.softmax(dim=1) for part in parts], dim=1)
 
     def set_output_bias(self, one_way: NDArray[np.float64]) -> None:
         """Start from the one-way marginals float64[D]: the net then only has to learn dependence."""

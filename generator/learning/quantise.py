@@ -1,9 +1,10 @@
 """From a float net to the bytes of the exact integer generator.
 
-Each hidden channel gets its own unit (channel equalisation: its largest calibrated activation becomes a_max), each
-neuron the largest power-of-two shift at which its weights fit int8; half a unit is added before the floor shift, so it
-rounds. Biases absorb the mean rounding error on a calibration batch. Logits are in 1/64 nat. The 2^24 bound is proved
-from the integers by `provenance.exact.encode_model`; a neuron that would break it gets a smaller shift instead.
+Each hidden channel gets its own unit (channel equalisation: its largest calibrated activation becomes
+a_max), each neuron the largest power-of-two shift at which its weights fit int8; half a unit is added before
+the floor shift, so it rounds. Biases absorb the mean rounding error on a calibration batch. Logits are in
+1/64 nat. The 2^24 bound is proved from the integers by `provenance.exact.encode_model`; a neuron that would
+break it gets a smaller shift instead.
 
 No private row is read: calibration runs on latent vectors.
 """
@@ -46,13 +47,15 @@ class _Calibration:
 
 
 def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest, *, a_max: int = 127) -> bytes:
-    """Model bytes of `net`. Raises LearningError for a net of other codes or with weights that are not finite,
-    ModelError (provenance) if the model breaks the specification."""
+    """Model bytes of `net`. Raises LearningError for a net of other codes or with weights that are not
+    finite, ModelError (provenance) if the model breaks the specification."""
     if tuple(codebook.code_counts) != net.code_counts:
         raise LearningError("net and codebook have different codes; quantise with the codebook of the fit")
     layers = [(_array(layer.weight), _array(layer.bias)) for layer in net.linears]
     if not all(np.isfinite(weight).all() and np.isfinite(bias).all() for weight, bias in layers):
-        raise LearningError("the net holds a weight that is not finite; training diverged, lower the learning rate")
+        raise LearningError(
+            "the net holds a weight that is not finite; training diverged, lower the learning rate"
+        )
     weight, bias = layers[0]
     # latent = (byte - 64) / 21 is folded into the first layer
     layers[0] = (weight / LATENT_SCALE, bias - weight.sum(axis=1) * LATENT_CENTRE / LATENT_SCALE)
@@ -121,7 +124,7 @@ def _shifts(scaled: Floats, bias: Floats, a_max: int) -> Floats:
     # twice the bias leaves room for the rounding half and the mean correction
     sums = (np.abs(scaled).sum(axis=1) + scaled.shape[1]) * a_max + 2 * bias
     by_sum = np.floor(np.log2(EXACT_LIMIT / 2 / np.maximum(sums, 1.0)))
-    return np.clip(np.minimum(by_weight, by_sum), 0, MAX_SHIFT)
+    return np.asarray(np.clip(np.minimum(by_weight, by_sum), 0, MAX_SHIFT))
 
 
 def _array(tensor: torch.Tensor) -> Floats:

@@ -1,9 +1,10 @@
 """From summed one-way counts to the codebook: which values share a code. Deterministic, and reads no table.
 
-A number gets about 24 quantile bins (fewer in tables of more than 85 columns); a value or cell that alone holds a
-bin's share of the rows gets a code of its own, so that spikes stay spikes. Categories keep a code each, up to a limit
-beyond which neighbours in the schema's order are merged. Missing is a code of its own. Codes of a column partition
-its values, in ascending order. Inside a code values are uniform (the sampler's rule).
+A number gets about 24 quantile bins (fewer in tables of more than 85 columns); a value or cell that alone
+holds a bin's share of the rows gets a code of its own, so that spikes stay spikes. Categories keep a code
+each, up to a limit beyond which neighbours in the schema's order are merged. Missing is a code of its own.
+Codes of a column partition its values, in ascending order. Inside a code values are uniform (the sampler's
+rule).
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
     grid = base_grid(schema)
     offsets = grid.offsets
     if release.base.shape != (offsets[-1],):
-        raise MarginalError(f"release has {release.base.shape} cells; schema {schema.name!r} has {offsets[-1]}")
+        raise MarginalError(
+            f"release has {release.base.shape} cells; schema {schema.name!r} has {offsets[-1]}"
+        )
     columns = len(grid.columns)
     lows: list[int] = []
     widths: list[int] = []
@@ -75,7 +78,9 @@ def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
     for c, column in enumerate(grid.columns):
         base = release.base[offsets[c] : offsets[c + 1]]
         if schema.columns[c].is_numeric:
-            codes = _numeric_codes(column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns))
+            codes = _numeric_codes(
+                column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns)
+            )
         else:
             codes = _category_codes(column, base, release.noise_std, category_codes(columns))
         if column.nullable:
@@ -115,7 +120,11 @@ def _fine_cells(release: BinRelease, c: int) -> dict[int, list[tuple[int, float]
 
 
 def _numeric_codes(
-    column: ColumnGrid, base: NDArray[np.float64], fine: dict[int, list[tuple[int, float]]], std: float, bins: int
+    column: ColumnGrid,
+    base: NDArray[np.float64],
+    fine: dict[int, list[tuple[int, float]]],
+    std: float,
+    bins: int,
 ) -> list[tuple[int, int]]:
     dense = base[: len(base) - column.nullable]
     mass = _project_to_simplex(dense)
@@ -140,7 +149,9 @@ def _category_codes(
 
 
 def _project_to_simplex(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest non-negative counts with the same total: noise in empty cells cancels instead of adding up."""
+    """The nearest non-negative counts with the same total: noise in empty cells cancels instead of adding
+    up.
+    """
     total = max(float(counts.sum()), 0.0)
     ordered = np.sort(counts)[::-1]
     shift = (np.cumsum(ordered) - total) / np.arange(1, len(ordered) + 1)
@@ -148,9 +159,7 @@ def _project_to_simplex(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(counts - shift[last], 0.0) if total > 0 else np.zeros_like(counts))
 
 
-def _refine(
-    pieces: list[_Piece], cells: list[tuple[int, float]], width: int, grid_size: int
-) -> list[_Piece]:
+def _refine(pieces: list[_Piece], cells: list[tuple[int, float]], width: int, grid_size: int) -> list[_Piece]:
     """Split the finer cells out of the pieces they lie in; what mass remains stays, evenly, in the gaps."""
     refined: list[_Piece] = []
     position = 0
@@ -223,7 +232,7 @@ def _quantiles(run: list[_Piece], target: float) -> list[tuple[int, int]]:
     edges = np.array([*(piece.low for piece in run), end], dtype=np.float64)
     mass = np.concatenate([[0.0], np.cumsum([piece.mass for piece in run])])
     cuts = np.interp(np.arange(1, count) / count * total, mass, edges) if total > 0 else np.empty(0)
-    inner = sorted({int(round(cut)) for cut in cuts} - {low, end})
+    inner = sorted({round(float(cut)) for cut in cuts} - {low, end})
     inner = [cut for cut in inner if low < cut < end]
     starts = [low, *inner]
     return [(start, stop - start) for start, stop in zip(starts, [*inner, end], strict=True)]

@@ -59,7 +59,9 @@ def pair_tables(counts: Counts, workload: Workload) -> Counts:
 
 
 def pair_noise_variances(workload: Workload, noise_std: float) -> Counts:
-    """Noise variance of a cell of each table of `pair_workload(workload)` after `pair_tables`: float64[pairs]."""
+    """Noise variance of a cell of each table of `pair_workload(workload)` after `pair_tables`:
+    float64[pairs].
+    """
     pairs = pair_workload(workload)
     position = {pair: i for i, pair in enumerate(pairs.tables)}
     summed = np.zeros(len(pairs.tables))

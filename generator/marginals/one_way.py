@@ -1,10 +1,11 @@
 """One-way counts, from which bins are found: they leave the node once, noisy when privacy is asked for.
 
-The cells that are counted depend on the schema alone, never on the table: at most 256 cells a numeric column, and,
-where a cell is wider than one grid step, finer levels down to the grid itself. Finer levels are *thresholded*: only
-cells whose noisy count exceeds a threshold leave the node, which is post-processing of a Gaussian release of the whole
-level. The cells that hold no row and pass by noise alone are drawn from their exact distribution, so a level of
-2^32 cells costs nothing. Each row adds one to one cell of each level of each column: sensitivity sqrt(levels).
+The cells that are counted depend on the schema alone, never on the table: at most 256 cells a numeric
+column, and, where a cell is wider than one grid step, finer levels down to the grid itself. Finer levels are
+*thresholded*: only cells whose noisy count exceeds a threshold leave the node, which is post-processing of a
+Gaussian release of the whole level. The cells that hold no row and pass by noise alone are drawn from their
+exact distribution, so a level of 2^32 cells costs nothing. Each row adds one to one cell of each level of
+each column: sensitivity sqrt(levels).
 
 Everything after the noise is deterministic post-processing (`bins.py`): equal sums give equal codebooks.
 """
@@ -71,8 +72,8 @@ class BaseGrid:
 class BinRelease:
     """Base counts of all columns, and the cells of finer levels that passed the threshold.
 
-    base: float64[cells]; column, level, cell: int64[M]; count: float64[M]. `noise_std` is the standard deviation of
-    the noise on every count (of the sum, once releases are summed), 0 without privacy.
+    base: float64[cells]; column, level, cell: int64[M]; count: float64[M]. `noise_std` is the standard
+    deviation of the noise on every count (of the sum, once releases are summed), 0 without privacy.
     """
 
     base: Counts
@@ -99,9 +100,15 @@ class BinRelease:
         missing = {"base", "column", "level", "cell", "count", "noise_std"} - set(arrays)
         if missing:
             raise MarginalError(f"bin release lacks the arrays {sorted(missing)}; refuse its sender's result")
-        indices = [np.asarray(arrays[name], dtype=np.int64) for name in ("column", "level", "cell")]
-        floats = [np.asarray(arrays[name], dtype=np.float64) for name in ("base", "count", "noise_std")]
-        release = cls(floats[0], *indices, count=floats[1], noise_std=float(floats[2].ravel()[0]))
+        column, level, cell = (
+            np.asarray(arrays[name], dtype=np.int64) for name in ("column", "level", "cell")
+        )
+        base, count, std = (
+            np.asarray(arrays[name], dtype=np.float64) for name in ("base", "count", "noise_std")
+        )
+        if std.shape != (1,):
+            raise MarginalError(f"bin release has noise_std of shape {std.shape}; expected (1,)")
+        release = cls(base, column, level, cell, count, float(std[0]))
         _check_release(release, grid)
         return release
 
@@ -146,9 +153,8 @@ def sum_bins(releases: Sequence[BinRelease]) -> BinRelease:
         raise MarginalError("no bin releases to sum; at least one contributor must release its counts")
     keys = np.concatenate([np.stack([r.column, r.level, r.cell], axis=1) for r in releases])
     unique, inverse = np.unique(keys, axis=0, return_inverse=True)
-    count = np.bincount(
-        inverse.ravel(), weights=np.concatenate([r.count for r in releases]), minlength=len(unique)
-    )
+    count = np.zeros(len(unique))
+    np.add.at(count, inverse.ravel(), np.concatenate([r.count for r in releases]))
     std = math.sqrt(math.fsum(r.noise_std**2 for r in releases))
     base = np.sum([r.base for r in releases], axis=0)
     return BinRelease(base, unique[:, 0], unique[:, 1], unique[:, 2], count, std)
@@ -166,7 +172,9 @@ def _column_grid(column: Column) -> ColumnGrid:
 
 
 def _nested(widths: list[int]) -> list[int]:
-    """Round each width up to a multiple of the next finer one, so that every fine cell lies in one coarse cell."""
+    """Round each width up to a multiple of the next finer one, so that every fine cell lies in one coarse
+    cell.
+    """
     for i in range(len(widths) - 2, -1, -1):
         widths[i] = -(-widths[i] // widths[i + 1]) * widths[i + 1]
     return widths
@@ -231,7 +239,7 @@ def _check_values(values: Indices, grid: BaseGrid) -> None:
         raise MarginalError(f"values have shape {values.shape}; expected [rows, {len(grid.columns)}]")
     for c, column in enumerate(grid.columns):
         limit = column.grid_size + column.nullable
-        if len(values) and not (0 <= values[:, c].min() and values[:, c].max() < limit):
+        if len(values) and not (values[:, c].min() >= 0 and values[:, c].max() < limit):
             raise MarginalError(f"column {c} holds a value outside 0..{limit - 1}; encode the table again")
 
 
@@ -248,4 +256,6 @@ def _check_release(release: BinRelease, grid: BaseGrid) -> None:
     for column, level, cell in zip(release.column, release.level, release.cell, strict=True):
         known = 0 <= column < len(grid.columns) and 1 <= level < len(grid.columns[column].widths)
         if not known or not 0 <= cell * grid.columns[column].widths[level] < grid.columns[column].grid_size:
-            raise MarginalError(f"bin release names cell {cell} of column {column}, level {level}: no such cell")
+            raise MarginalError(
+                f"bin release names cell {cell} of column {column}, level {level}: no such cell"
+            )

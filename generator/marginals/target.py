@@ -40,8 +40,8 @@ class MarginalTarget:
 def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_std: float) -> MarginalTarget:
     """Target of released counts whose noise has standard deviation `noise_std` (0: exact).
 
-    The number of rows is estimated from the release itself, as the tables' mean total. Raises MarginalError when
-    that is below one row: the noise drowns the table.
+    The number of rows is estimated from the release itself, as the tables' mean total. Raises MarginalError
+    when that is below one row: the noise drowns the table.
     """
     if counts.shape != (workload.cells,):
         raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
@@ -54,22 +54,28 @@ def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_st
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
 
 
-def sum_counts(counts: Sequence[NDArray[np.float64]], noise_stds: Sequence[float]) -> tuple[NDArray[np.float64], float]:
+def sum_counts(
+    counts: Sequence[NDArray[np.float64]], noise_stds: Sequence[float]
+) -> tuple[NDArray[np.float64], float]:
     """Summed counts of several nodes and the standard deviation of the noise on the sums."""
     if not counts or len(counts) != len(noise_stds):
-        raise MarginalError(f"found {len(counts)} releases and {len(noise_stds)} noise levels; expected one each")
+        raise MarginalError(
+            f"found {len(counts)} releases and {len(noise_stds)} noise levels; expected one each"
+        )
     return np.sum(counts, axis=0), math.sqrt(math.fsum(std**2 for std in noise_stds))
 
 
 def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
     """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500), n the own rows.
 
-    A large node keeps its own distribution, a tiny one borrows the others'. Both arguments are releases, so blending
-    costs no privacy. Their noise is treated as independent although everybody's counts contain the own ones: `std` sets
-    weights of the fit, nothing else.
+    A large node keeps its own distribution, a tiny one borrows the others'. Both arguments are releases, so
+    blending costs no privacy. Their noise is treated as independent although everybody's counts contain the
+    own ones: `std` sets weights of the fit, nothing else.
     """
     if own.workload != everybody.workload:
-        raise MarginalError("own and global targets are over different workloads; build both from one codebook")
+        raise MarginalError(
+            "own and global targets are over different workloads; build both from one codebook"
+        )
     share = own.rows / (own.rows + BLENDING_ROWS)
     return MarginalTarget(
         own.workload,

@@ -1,12 +1,14 @@
-"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
+"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no
+target.
 
-The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one Gaussian
-mechanism of sensitivity sqrt(tables): one row adds one to one cell of each table. Pairs with the target, and every
-two-way table, follow from the three-way ones by summing, which is why they are not released.
+The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
+Gaussian mechanism of sensitivity sqrt(tables): one row adds one to one cell of each table. Pairs with the
+target, and every two-way table, follow from the three-way ones by summing, which is why they are not
+released.
 
-Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ... (around
-the end) in that order until the next table would exceed the limit; so 300 columns still work, with about two
-neighbours each besides the target. A target of more than 32 codes is treated as an ordinary column.
+Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
+(around the end) in that order until the next table would exceed the limit; so 300 columns still work, with
+about two neighbours each besides the target. A target of more than 32 codes is treated as an ordinary column.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
     """The tables to release for a codebook's code counts; `target` is a column position or None."""
     counts = tuple(int(count) for count in code_counts)
     if len(counts) < 2:
-        raise MarginalError("the schema has one column; the generator learns how columns depend: give two or more")
+        raise MarginalError(
+            "the schema has one column; the generator learns how columns depend: give two or more"
+        )
     if target is not None and (counts[target] > MAX_TARGET_CODES or len(counts) < 3):
         target = None
     columns = [column for column in range(len(counts)) if column != target]

@@ -1,10 +1,11 @@
 """Privacy accounting for Gaussian releases and DP-SGD, under add/remove neighbours.
 
-Rules: an epsilon returned from here is always an upper bound, and a noise multiplier always suffices. Gaussian
-releases alone compose exactly (Gaussian differential privacy, Dong, Roth and Su 2022: mu is the square root of the
-sum of 1 / sigma^2, delta(epsilon) as in Balle and Wang 2018). As soon as Poisson-subsampled steps are among the events
-the privacy loss distributions are composed numerically (Gopi, Lee and Wutschitz 2021) by the code in Opacus, with its
-error bounds added on the unsafe side. This module spends nothing and draws nothing.
+Rules: an epsilon returned from here is always an upper bound, and a noise multiplier always suffices.
+Gaussian releases alone compose exactly (Gaussian differential privacy, Dong, Roth and Su 2022: mu is the
+square root of the sum of 1 / sigma^2, delta(epsilon) as in Balle and Wang 2018). As soon as
+Poisson-subsampled steps are among the events the privacy loss distributions are composed numerically (Gopi,
+Lee and Wutschitz 2021) by the code in Opacus, with its error bounds added on the unsafe side. This module
+spends nothing and draws nothing.
 """
 
 from __future__ import annotations
@@ -165,7 +166,9 @@ def _epsilon_of_gdp(mu: float, delta: float) -> float:
 
 
 class _GaussianPrv:
-    """Privacy loss of an unsampled Gaussian, N(mu^2 / 2, mu^2): Opacus's own class divides by zero at rate 1."""
+    """Privacy loss of an unsampled Gaussian, N(mu^2 / 2, mu^2): Opacus's own class divides by zero at rate
+    1.
+    """
 
     sample_rate = 1.0
 
@@ -198,7 +201,9 @@ def _epsilon_by_prv(mu_squared: float, subsampled: list[SubsampledGaussianEvent]
 
 
 def _compose(prvs: list[Any], counts: list[int], delta: float) -> tuple[Any, float]:
-    """The composed discrete loss and its epsilon error; the mesh is refined when a step's loss is below it."""
+    """The composed discrete loss and its epsilon error; the mesh is refined when a step's loss is below
+    it.
+    """
     from opacus.accountants.analysis.prv import (
         Domain,
         TruncatedPrivacyRandomVariable,
@@ -215,7 +220,9 @@ def _compose(prvs: list[Any], counts: list[int], delta: float) -> tuple[Any, flo
         half = compute_safe_domain_size(prvs, counts, error, delta_error)
     mesh = error / math.sqrt(sum(counts) * math.log(12 / delta_error) / 2)
     domain = Domain.create_aligned(-half, half, mesh)
-    discrete = [discretize(TruncatedPrivacyRandomVariable(p, domain.t_min, domain.t_max), domain) for p in prvs]
+    discrete = [
+        discretize(TruncatedPrivacyRandomVariable(p, domain.t_min, domain.t_max), domain) for p in prvs
+    ]
     return compose_heterogeneous(discrete, counts), error
 
 

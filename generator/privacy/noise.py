@@ -1,7 +1,7 @@
 """Noise from the operating system's entropy, and nothing else.
 
-No function here takes a seed or a generator: noise that a caller can reproduce is noise that can be subtracted. Not
-covered: the floating-point attack of Mironov 2012 (the privacy statement says so).
+No function here takes a seed or a generator: noise that a caller can reproduce is noise that can be
+subtracted. Not covered: the floating-point attack of Mironov 2012 (the privacy statement says so).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def gaussian(shape: int | tuple[int, ...], std: float) -> NDArray[np.float64]:
 
 
 def poisson_sample(rows: int, rate: float) -> NDArray[np.int64]:
-    """Row indices of a Poisson sample: each of `rows` rows is in it with probability `rate`, independently."""
+    """Row indices of a Poisson sample: each of `rows` rows is in it with probability `rate`,
+    independently.
+    """
     if not 0 < rate <= 1:
         raise PrivacyError(f"sample rate is {rate}; expected a rate in (0, 1]")
     return np.flatnonzero(uniform(rows) < rate).astype(np.int64)
@@ -58,7 +60,9 @@ def normal_tail(threshold: float, std: float) -> float:
 
 
 def binomial(trials: int, probability: float) -> int:
-    """A Binomial(trials, probability) draw by inversion; meant for small means (cost grows with the outcome)."""
+    """A Binomial(trials, probability) draw by inversion; meant for small means (cost grows with the
+    outcome).
+    """
     u = float(uniform(1)[0])
     if not 0 <= probability < 1:
         raise PrivacyError(f"probability is {probability}; expected a number in [0, 1)")

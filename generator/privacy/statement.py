@@ -1,7 +1,7 @@
 """The privacy statement of a shard or data set, in the shape of NIST SP 800-226.
 
-It names the unit, the neighbours, epsilon and delta, each mechanism, and what is NOT covered; it holds strings and
-integers only, so that it can be hashed as canonical JSON. Epsilon is rounded up, never down.
+It names the unit, the neighbours, epsilon and delta, each mechanism, and what is NOT covered; it holds
+strings and integers only, so that it can be hashed as canonical JSON. Epsilon is rounded up, never down.
 """
 
 from __future__ import annotations
@@ -46,10 +46,14 @@ class Mechanism:
 
 
 def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
-    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms)."""
+    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no
+    mechanisms).
+    """
     if delta is None:
         if mechanisms:
-            raise PrivacyError("mechanisms were listed without a delta; give the delta that they are counted at")
+            raise PrivacyError(
+                "mechanisms were listed without a delta; give the delta that they are counted at"
+            )
         return {"format": FORMAT, "guarantee": "none", "epsilonMicro": 0, "deltaE12": 0,
                 "mechanisms": [], "notCovered": [NO_GUARANTEE]}  # fmt: skip
     epsilon = epsilon_of([mechanism.event for mechanism in mechanisms], delta)
