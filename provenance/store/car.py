@@ -5,7 +5,7 @@ and nothing is put into the store before the whole archive was checked. Normativ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from provenance.errors import CarError, ContentMissingError, MalformedError
@@ -24,14 +24,18 @@ def export_car(store: ContentStore, roots: Sequence[Cid], stream: BinaryIO) -> N
     """Writes a CARv1 with the contents `roots` of `store`: blocks of each root, leaves first, none twice."""
     if not roots:
         raise CarError("found no roots, expected at least one CID to export")
+    write_car(roots, (pair for root in roots for pair in file_blocks(store.get(root))), stream)
+
+
+def write_car(roots: Sequence[Cid], blocks: Iterable[tuple[Cid, bytes]], stream: BinaryIO) -> None:
+    """Writes a CARv1 with these roots and blocks in the order given, none twice."""
     header = _encode_header(roots)
     stream.write(encode_varint(len(header)) + header)
     written: set[Cid] = set()
-    for root in roots:
-        for cid, block in file_blocks(store.get(root)):
-            if cid not in written:
-                written.add(cid)
-                stream.write(encode_varint(_CID_BYTES + len(block)) + cid.binary + block)
+    for cid, block in blocks:
+        if cid not in written:
+            written.add(cid)
+            stream.write(encode_varint(_CID_BYTES + len(block)) + cid.binary + block)
 
 
 def import_car(store: ContentStore, stream: BinaryIO) -> list[Cid]:
@@ -41,6 +45,14 @@ def import_car(store: ContentStore, stream: BinaryIO) -> list[Cid]:
     block of a root is not in the archive), UnixFsError (a root is no file).
     """
     roots, blocks = read_car(stream.read())
+    contents = [check_content(root, read_file(root, block_reader(blocks))) for root in roots]
+    for content in contents:
+        store.put(content)
+    return roots
+
+
+def block_reader(blocks: Mapping[Cid, bytes]) -> Callable[[Cid], bytes]:
+    """A `fetch` for `unixfs.read_file` over the blocks of one archive."""
 
     def fetch(cid: Cid) -> bytes:
         try:
@@ -50,10 +62,7 @@ def import_car(store: ContentStore, stream: BinaryIO) -> list[Cid]:
                 f"block {cid} is not in the CAR; export it again with all blocks"
             ) from error
 
-    contents = [check_content(root, read_file(root, fetch)) for root in roots]
-    for content in contents:
-        store.put(content)
-    return roots
+    return fetch
 
 
 def read_car(data: bytes) -> tuple[list[Cid], dict[Cid, bytes]]:

@@ -22,12 +22,13 @@ from provenance.errors import (
     UnavailableError,
     ValueFormatError,
 )
-from provenance.store.car import read_car
+from provenance.store.car import block_reader, read_car, write_car
 from provenance.store.cid import cid_of
 from provenance.store.integrity import check_content
-from provenance.store.unixfs import CHUNK_BYTES
+from provenance.store.unixfs import CHUNK_BYTES, file_blocks, read_file
 from provenance.values import RAW_CODEC, Cid
 
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 PIECE_BYTES = 4 * 2**20
 DEFAULT_MAX_BYTES = 2**32
 _T = TypeVar("_T")
@@ -58,7 +59,7 @@ class IpfsStore:
                 timeout=self._timeout_seconds,
             ),
         )
-        found = answer.get("Hash") if isinstance(answer, dict) else repr(answer)[:200]
+        found = _as_base32(str(answer["Hash"]))
         if found != expected:
             raise ContentDamagedError(
                 f"IPFS node {self.multiaddr} stored {len(data)} bytes as {found}, expected {expected}; "
@@ -103,17 +104,25 @@ class IpfsStore:
     def import_car(self, car: bytes) -> list[Cid]:
         """Checks every block of a CARv1 here, then imports it into the node and pins its roots."""
         # a node may accept a damaged CAR without a word
-        roots, _ = read_car(car)
-        self._call(
-            "CAR import",
-            lambda: self._client.dag.imprt(io.BytesIO(car), timeout=self._timeout_seconds),
-        )
+        roots, blocks = read_car(car)
+        for root in roots:
+            content = check_content(root, read_file(root, block_reader(blocks)))
+            # one root at a time: ipfshttpclient 0.7 cannot read the answer to several
+            archive = io.BytesIO()
+            write_car([root], file_blocks(content), archive)
+            self._import_one(root, archive.getvalue())
         absent = [root for root in roots if not self.has(root)]
         if absent:
             raise StoreUnavailableError(
                 f"IPFS node {self.multiaddr}: CAR import left {absent[0]} unpinned; try again"
             )
         return roots
+
+    def _import_one(self, root: Cid, car: bytes) -> None:
+        self._call(
+            f"CAR import of {root}",
+            lambda: self._client.dag.imprt(io.BytesIO(car), timeout=self._timeout_seconds),
+        )
 
     def close(self) -> None:
         """Closes kept connections."""
@@ -161,3 +170,16 @@ class IpfsStore:
                 f"{place}: cannot be reached; start the node or correct its address ({error})"
             )
         return StoreUnavailableError(f"{place}: {error}")
+
+
+def _as_base32(text: str) -> str:
+    """A CIDv1 in base58btc (z..., what js-ipfs writes) as base32; any other text as it is, to be shown."""
+    if not text.startswith("z") or any(letter not in _BASE58 for letter in text):
+        return text
+    number = 0
+    for letter in text[1:]:
+        number = number * 58 + _BASE58.index(letter)
+    try:
+        return Cid.from_binary(number.to_bytes(-(-number.bit_length() // 8), "big"))
+    except ValueFormatError:
+        return text
