@@ -67,7 +67,7 @@ class Container:
     def __post_init__(self) -> None:
         if not self.parts or sum(part.weight for part in self.parts) != WEIGHT_SUM:
             raise DocumentError(
-                f"model file: weights {[each.weight for each in self.parts]}, expected the sum {WEIGHT_SUM:,}"
+                f"model file: weights {[p.weight for p in self.parts]}, expected the sum {WEIGHT_SUM:,}"
             )
         if any(part.weight < 1 for part in self.parts):
             raise DocumentError("model file: found a part of weight below 1, leave it out")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from provenance.errors import DocumentError
@@ -34,14 +35,7 @@ class Domain:
 
     def separator(self) -> Digest:
         """The hash that binds a signature to this chain and this escrow contract."""
-        return keccak256(
-            keccak256(_DOMAIN_TYPE)
-            + keccak256(self.name.encode())
-            + keccak256(self.version.encode())
-            + self.chain_id.to_bytes(32, "big")
-            + bytes(12)
-            + self.verifying_contract
-        )
+        return _separator(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ class TypedMessage:
     def struct_hash(self) -> Digest:
         """EIP-712 `hashStruct`."""
         words = [_word(value) for value in self.values()]
-        return keccak256(keccak256(self.type_string().encode()) + b"".join(words))
+        return keccak256(_type_hash(self.type_string()) + b"".join(words))
 
     def digest(self, domain: Domain) -> Digest:
         """The 32 bytes that are signed: keccak256(0x1901 || domain separator || struct hash)."""
@@ -119,6 +113,23 @@ class TypedMessage:
             },
             "message": self.document(),
         }
+
+
+@lru_cache(maxsize=64)
+def _separator(domain: Domain) -> Digest:
+    return keccak256(
+        keccak256(_DOMAIN_TYPE)
+        + keccak256(domain.name.encode())
+        + keccak256(domain.version.encode())
+        + domain.chain_id.to_bytes(32, "big")
+        + bytes(12)
+        + domain.verifying_contract
+    )
+
+
+@lru_cache(maxsize=64)
+def _type_hash(type_string: str) -> Digest:
+    return keccak256(type_string.encode())
 
 
 def _camel(name: str) -> str:

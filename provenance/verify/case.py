@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
 from provenance.manifest import Manifest, ManifestShard
@@ -69,28 +69,44 @@ class Case:
         return self.store.get(cid_of_digest(self.record.manifest_digest))
 
     @cached_property
-    def manifest(self) -> Manifest:
-        """The manifest, once its bytes are the recorded ones and well formed; otherwise NotCheckedError."""
+    def parsed_manifest(self) -> Manifest | ProvenanceError:
+        """The manifest, or what is wrong with it. Only the recorded bytes are ever parsed."""
         try:
-            data = self.manifest_bytes
-            if sha256(data) == self.record.manifest_digest:
-                return Manifest.parse(data)
-        except UnavailableError as error:
-            raise NotCheckedError("the manifest is not in the store") from error
-        except ProvenanceError as error:
-            raise NotCheckedError("the manifest is not the recorded one or malformed") from error
-        raise NotCheckedError("the manifest is not the recorded one")
+            if sha256(self.manifest_bytes) != self.record.manifest_digest:
+                return NotCheckedError("the manifest in the store is not the recorded one")
+            return Manifest.parse(self.manifest_bytes)
+        except (ContentMissingError, IntegrityError):
+            return NotCheckedError("the store does not have the recorded manifest")
+        except MalformedError as error:
+            return error
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest; NotCheckedError unless it is the recorded one and well formed."""
+        parsed = self.parsed_manifest
+        if isinstance(parsed, Manifest):
+            return parsed
+        if isinstance(parsed, NotCheckedError):
+            raise parsed
+        raise NotCheckedError("the manifest is malformed") from parsed
 
     @cached_property
-    def opened(self) -> dict[int, tuple[bytes, bytes]]:
-        """(row bytes, model bytes) by shard, all opened; NotCheckedError without the key or the files."""
-        manifest = self.manifest
-        if not manifest.terms.is_open and self.delivery_key is None:
-            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+    def opening(self) -> dict[int, tuple[bytes, bytes]] | ProvenanceError:
+        """(row bytes, model bytes) by shard, or what kept one of them closed."""
         try:
-            return {shard.shard: self.open_shard(shard) for shard in manifest.shards}
-        except ProvenanceError as error:
-            raise NotCheckedError(f"the files could not be opened: {error}") from error
+            return {shard.shard: self.open_shard(shard) for shard in self.manifest.shards}
+        except (ContentMissingError, IntegrityError, MalformedError) as error:
+            return error
+
+    @property
+    def opened(self) -> dict[int, tuple[bytes, bytes]]:
+        """(row bytes, model bytes) by shard; NotCheckedError without the key or the files."""
+        if not self.manifest.terms.is_open and self.delivery_key is None:
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+        opening = self.opening
+        if isinstance(opening, ProvenanceError):
+            raise NotCheckedError(f"the files could not be opened: {opening}") from opening
+        return opening
 
     def open_shard(self, shard: ManifestShard) -> tuple[bytes, bytes]:
         """Fetches and opens one shard; raises what is wrong with it."""

@@ -83,7 +83,7 @@ class Contribution:
 
     @cached_property
     def reference_weights(self) -> list[int]:
-        """Rows that each node counts for in the reference: claims bounded by releases and by three medians."""
+        """Rows that each node counts for in the reference: claims bounded by release and three medians."""
         bounded = []
         for item in self.evidence:
             spread = max(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model, prove_bound
 from provenance.exact.sampler import Sampler
 from provenance.exact.versions import sampler_for
@@ -53,8 +54,8 @@ def files_open(case: Case) -> str:
         if case.delivery_key is not None and not manifest.terms.is_open:
             found, expected = case.delivery_key.public, manifest.terms.delivery_key
             require(found == expected, f"the key given is {found}, the order was placed with {expected}")
-        for shard in manifest.shards:
-            case.open_shard(shard)
+        if isinstance(case.opening, ProvenanceError):
+            raise case.opening
     opened = case.opened
     return f"{len(opened)} shards opened, digests as signed"
 
@@ -75,7 +76,7 @@ def models(case: Case) -> str:
         schema = manifest.collection.schema
         require(
             model.schema_digest == schema.digest,
-            f"shard {shard.shard}: made for schema {model.schema_digest}, the collection's is {schema.digest}",
+            f"shard {shard.shard}: made for schema {model.schema_digest}, not for {schema.digest}",
         )
         model.codebook.check_schema(schema)
     return f"{len(opened)} models, largest partial sum {worst:,} < 2^24"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from provenance.errors import ProvenanceError
 from provenance.exact.versions import sampler_for
 from provenance.ledger.ports import DatasetStatus, OrderState
-from provenance.manifest import Manifest
 from provenance.terms import participants_digest
 from provenance.values import keccak256, sha256
 from provenance.verify.case import Case, CheckFailedError, require
@@ -41,7 +40,9 @@ def manifest_digest(case: Case) -> str:
 
 def manifest_form(case: Case) -> str:
     """Canonical, of a version this release knows, about this market and this order."""
-    manifest = Manifest.parse(case.manifest_bytes)
+    if isinstance(case.parsed_manifest, ProvenanceError):
+        raise case.parsed_manifest
+    manifest = case.parsed_manifest
     record, deployment = case.record, case.deployment
     sampler_for(manifest.spec_version)
     pairs = (

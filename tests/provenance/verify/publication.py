@@ -1,0 +1,366 @@
+"""A small data set published in memory, honest until a test changes something.
+
+Two contributors, tiny random models, every signature real. A Builder can be told to lie at a given place;
+whatever the contracts would let pass is signed and recorded consistently, so that only verification tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from generator.evaluation.contribution import score_shards
+from generator.evaluation.reference import ShardEvidence
+from generator.marginals.workload import Workload
+from provenance.canonical import encode
+from provenance.collection import Collection, Request
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.rows import decode_rows
+from provenance.exact.sampler import Sampler
+from provenance.ledger.deployment import Deployment
+from provenance.ledger.memory import MemoryLedger
+from provenance.ledger.ports import (
+    CommitmentOnChain,
+    DatasetOnChain,
+    DatasetStatus,
+    EvaluationOnChain,
+    OrderOnChain,
+    OrderState,
+    ShardOnChain,
+)
+from provenance.manifest import (
+    Generation,
+    Manifest,
+    ManifestEvaluation,
+    ManifestParticipant,
+    ManifestShard,
+    ScoreContent,
+    SeedDraw,
+)
+from provenance.merkle import dataset_root, shard_root
+from provenance.receipts import (
+    Acceptance,
+    ContentFile,
+    Evaluation,
+    ModelCommitment,
+    ShardContent,
+    shares_digest,
+)
+from provenance.schema import Schema
+from provenance.seal import SCORE_SHARD, DeliveryKey, file_label, new_content_key, seal_file, wrap_key
+from provenance.signing import Signer
+from provenance.store.cid import cid_of
+from provenance.store.memory import MemoryStore
+from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, participants_digest
+from provenance.values import Address, Digest, keccak256, sha256
+from provenance.verify.record_digest import record_digest
+
+DATASET = 7
+ROWS = (9, 14)
+BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
+NODES = (Signer(b"\x21" * 32), Signer(b"\x22" * 32))
+KEY = DeliveryKey(b"\x31" * 32)
+SCHEMA = Schema.parse(
+    {
+        "format": "tessera-schema/1",
+        "name": "toy",
+        "target": None,
+        "columns": [
+            {
+                "name": "age",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 299,
+                "multipleOf": 1,
+                "nullable": False,
+            },
+            {"name": "kind", "type": "string", "enum": ["a", "b", "c"], "nullable": True, "missing": "?"},
+        ],
+    }
+)
+CODEBOOK = Codebook(
+    code_counts=(3, 4),
+    value_widths=SCHEMA.value_widths,
+    low=np.array([0, 100, 200, 0, 1, 2, 3]),
+    width=np.array([100, 100, 100, 1, 1, 1, 1]),
+)
+DEPLOYMENT = Deployment(31337, *(Address(bytes([n]) * 20) for n in range(0xA1, 0xA7)), block=1)
+
+
+def tiny_model(number: int) -> bytes:
+    """Model bytes of a random net of 4 latent inputs and 5 hidden neurons."""
+    rng = np.random.default_rng(number)
+    hidden = HiddenLayer(
+        rng.integers(-20, 20, (5, 4), dtype=np.int8),
+        rng.integers(-900, 900, 5, dtype=np.int32),
+        np.full(5, 3, dtype=np.uint8),
+    )
+    output = OutputLayer(
+        rng.integers(-20, 20, (7, 5), dtype=np.int8),
+        np.full(7, 4, dtype=np.uint8),
+        rng.integers(-90, 90, 7, dtype=np.int32),
+    )
+    return encode_model(MlpModel(127, 4, SCHEMA.digest, CODEBOOK, (hidden,), output))
+
+
+@dataclass
+class ShardDraft:
+    """What one contributor delivers; tests change it before it is signed."""
+
+    model: bytes
+    rows: bytes
+    row_count: int
+    epsilon_micro: int = 2_000_000
+    sealed_under: DeliveryKey = KEY
+    in_clear: bool = False
+
+
+@dataclass
+class Publication:
+    """A published data set: the ledger, the store and the manifest behind it."""
+
+    ledger: MemoryLedger
+    store: MemoryStore
+    manifest: Manifest
+    key: DeliveryKey | None
+
+    def republish(self, manifest: Manifest) -> Publication:
+        """The same data set under another manifest that the broker recorded on chain."""
+        self.store.put(manifest.encode())
+        record = replace(self.ledger.datasets[DATASET], manifest_digest=manifest.digest)
+        ledger = replace(self.ledger, datasets={DATASET: sealed(record)})
+        return Publication(ledger, self.store, manifest, self.key)
+
+    def rerecord(self, **changes: object) -> Publication:
+        """The same manifest under another record on chain (a node that lies consistently)."""
+        record = replace(self.ledger.datasets[DATASET], **changes)
+        return replace(self, ledger=replace(self.ledger, datasets={DATASET: sealed(record)}))
+
+    def files(self) -> list[ContentFile]:
+        """Every published file but the manifest."""
+        shards = self.manifest.shards
+        files = [file for shard in shards for file in (shard.content.rows, shard.content.model)]
+        return [*files, self.manifest.score.file]
+
+
+@dataclass
+class Builder:
+    """Builds publications. `edit_drafts` and `edit_score` run before anything is signed."""
+
+    is_open: bool = False
+    edit_drafts: Callable[[list[ShardDraft]], None] = lambda drafts: None
+    edit_score: Callable[[dict], None] = lambda document: None
+    epsilon_micro: int = 3_000_000
+    state: OrderState = OrderState.SETTLED
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def build(self) -> Publication:
+        terms = self._terms()
+        domain = DEPLOYMENT.domain
+        order = terms.order_id(domain)
+        models = [tiny_model(1), tiny_model(2)]
+        models_digest = keccak256(b"".join(sha256(model) for model in models))
+        block_hash = sha256(b"block 42")
+        seed = keccak256(order + models_digest + block_hash)
+        drafts = [
+            ShardDraft(model, Sampler(model, seed, k).row_bytes(0, ROWS[k]), ROWS[k])
+            for k, model in enumerate(models)
+        ]
+        self.edit_drafts(drafts)
+        contents = [self._content(order, k, draft) for k, draft in enumerate(drafts)]
+        shards = tuple(
+            self._shard(order, seed, k, draft, content, sha256(models[k]))
+            for k, (draft, content) in enumerate(zip(drafts, contents, strict=True))
+        )
+        root = dataset_root([shard.shard_root for shard in shards])
+        document = self._score(drafts)
+        shares = tuple(document["sharesBps"])
+        score = self._score_content(order, encode(document))
+        evaluations = tuple(
+            ManifestEvaluation(
+                node.address,
+                score_micro,
+                shares_digest(shares),
+                node.sign_typed(domain, Evaluation(order, root, score_micro, shares_digest(shares))),
+            )
+            for node, score_micro in zip(NODES, (910_000, 930_000), strict=True)
+        )
+        manifest = Manifest(
+            spec_version=1,
+            chain_id=DEPLOYMENT.chain_id,
+            contracts=DEPLOYMENT.contracts(),
+            order=order,
+            terms=terms,
+            terms_signature=BUYER.sign_typed(domain, terms),
+            collection=self._collection(),
+            request=Request("a test"),
+            participants=tuple(
+                ManifestParticipant(
+                    node.address, rows, 20, node.sign_typed(domain, Acceptance(order, node.address, 20))
+                )
+                for node, rows in zip(NODES, ROWS, strict=True)
+            ),
+            seed=SeedDraw(seed, 42, 1, block_hash),
+            shards=shards,
+            dataset_root=root,
+            evaluation=evaluations,
+            score=score,
+            shares_bps=shares,
+            privacy={"unit": "row"},
+            broker_saw=("nothing",),
+            generation=Generation(0, (), 1_000_000),
+        )
+        self.store.put(manifest.encode())
+        return Publication(
+            self._ledger(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
+        )
+
+    def _collection(self) -> Collection:
+        return Collection(
+            "toy", "Toy", SCHEMA, "marginal", "private", 2, 10, self.epsilon_micro, {"rounds": 3}
+        )
+
+    def _terms(self) -> OrderTerms:
+        return OrderTerms(
+            buyer=BUYER.address,
+            broker=BROKER.address,
+            collection=self._collection().digest,
+            request=Request("a test").digest,
+            delivery_key=OPEN_DELIVERY_KEY if self.is_open else KEY.public,
+            rows=sum(ROWS),
+            epsilon_micro=self.epsilon_micro,
+            delta_e12=10_000_000,
+            min_score_micro=900_000,
+            min_contributors=2,
+            max_contributors=3,
+            broker_fee_bps=500,
+            match_by=1000,
+            deliver_by=2000,
+            challenge_seconds=10,
+            price=230,
+            stake=5,
+            bond=6,
+            salt=sha256(b"salt"),
+        )
+
+    def _content(self, order: Digest, k: int, draft: ShardDraft) -> ShardContent:
+        if self.is_open or draft.in_clear:
+            return ShardContent(
+                self._put(draft.rows, draft.rows), self._put(draft.model, draft.model), None, {}
+            )
+        key, to = new_content_key(), draft.sealed_under
+        rows = seal_file(key, draft.rows, file_label(order, k, "rows"))
+        model = seal_file(key, draft.model, file_label(order, k, "model"))
+        wrapped = wrap_key(key, to.public, order, k)
+        return ShardContent(
+            self._put(draft.rows, rows), self._put(draft.model, model), wrapped, {"unit": "row"}
+        )
+
+    def _put(self, plain: bytes, published: bytes) -> ContentFile:
+        self.store.put(published)
+        return ContentFile(cid_of(published), len(published), sha256(published), sha256(plain), len(plain))
+
+    def _shard(self, order, seed, k, draft, content, committed) -> ManifestShard:
+        node, domain = NODES[k], DEPLOYMENT.domain
+        shard = ManifestShard(
+            shard=k,
+            contributor=node.address,
+            rows=draft.row_count,
+            model_digest=committed,
+            commit_signature=node.sign_typed(domain, ModelCommitment(order, k, committed)),
+            shard_root=shard_root(whole_rows(draft.rows), CODEBOOK.row_width),
+            epsilon_micro=draft.epsilon_micro,
+            delta_e12=10_000_000,
+            content=content,
+            receipt_signature=node.sign_typed(domain, Acceptance(order, node.address, 1)),
+        )
+        return replace(shard, receipt_signature=node.sign_typed(domain, shard.receipt(order, seed)))
+
+    def _score(self, drafts: list[ShardDraft]) -> dict:
+        pairs = Workload(CODEBOOK.code_counts, ((0, 1),))
+        evidence = []
+        for k, draft in enumerate(drafts):
+            values = decode_rows(whole_rows(draft.rows), CODEBOOK.value_widths)
+            codes = np.minimum(values[:, 0] // 100, 2) * 4 + np.minimum(values[:, 1], 3)
+            counts = np.bincount(codes, minlength=12)
+            noise = np.random.default_rng(k).integers(-3, 4, 12)
+            evidence.append(ShardEvidence(len(values), counts, 40 * counts + noise, np.array([4]), 400))
+        document = score_shards(evidence, pairs).document
+        document = {key: [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, list) else value
+                    for key, value in document.items()}  # fmt: skip
+        self.edit_score(document)
+        return document
+
+    def _score_content(self, order: Digest, document: bytes) -> ScoreContent:
+        if self.is_open:
+            return ScoreContent(self._put(document, document), None)
+        key = new_content_key()
+        sealed_bytes = seal_file(key, document, file_label(order, SCORE_SHARD, "score"))
+        return ScoreContent(self._put(document, sealed_bytes), wrap_key(key, KEY.public, order, SCORE_SHARD))
+
+    def _ledger(self, manifest: Manifest, models_digest: Digest) -> MemoryLedger:
+        order = manifest.order
+        shards = tuple(
+            ShardOnChain(
+                s.shard, s.contributor, s.model_digest, s.shard_root, s.rows, s.epsilon_micro, s.delta_e12,
+                s.content.digest, s.receipt_signature,
+            )
+            for s in manifest.shards
+        )  # fmt: skip
+        record = DatasetOnChain(
+            id=DATASET,
+            order=order,
+            manifest_digest=manifest.digest,
+            record_digest=Digest(bytes(32)),
+            dataset_root=manifest.dataset_root,
+            seed=manifest.seed.seed,
+            score_digest=manifest.score.file.plain_sha256,
+            rows=manifest.terms.rows,
+            epsilon_micro=2_000_000,
+            delta_e12=10_000_000,
+            depth=0,
+            spec_version=1,
+            real_fraction_micro=1_000_000,
+            parents=(),
+            shares_bps=manifest.shares_bps,
+            published_at=1500,
+            status=DatasetStatus.VALID,
+            owner=BUYER.address,
+            block=50,
+            transaction=sha256(b"transaction"),
+            shards=shards,
+            evaluations=tuple(
+                EvaluationOnChain(e.contributor, e.score_micro, e.signature) for e in manifest.evaluation
+            ),
+        )
+        escrow = OrderOnChain(
+            order,
+            self.state,
+            1500,
+            participants_digest(manifest.participant_list()),
+            shares_digest(manifest.shares_bps),
+            6,
+        )
+        digests = tuple(shard.model_digest for shard in manifest.shards)
+        commitment = CommitmentOnChain(order, models_digest, 40, 42, 1, manifest.seed.seed, digests, ())
+        return MemoryLedger(
+            DEPLOYMENT,
+            block=60,
+            orders={order: escrow},
+            commitments={order: commitment},
+            datasets={DATASET: sealed(record)},
+            block_hashes={42: manifest.seed.block_hash},
+        )
+
+
+def whole_rows(data: bytes) -> bytes:
+    """The bytes without a last row that is cut."""
+    return data[: len(data) // CODEBOOK.row_width * CODEBOOK.row_width]
+
+
+def sealed(record: DatasetOnChain) -> DatasetOnChain:
+    """The record under its own digest, as the registry would store it."""
+    return replace(record, record_digest=record_digest(record))

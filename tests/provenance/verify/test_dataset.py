@@ -1,0 +1,408 @@
+"""Every lie that the contracts would let pass fails a named check; the truth passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provenance.errors import IntegrityError
+from provenance.ledger.errors import UnknownDatasetError
+from provenance.ledger.ports import OrderState
+from provenance.manifest import SeedDraw
+from provenance.receipts import Evaluation
+from provenance.seal import DeliveryKey
+from provenance.store.memory import MemoryStore
+from provenance.values import Signature, sha256
+from provenance.verify.certificate import Label, Status
+from provenance.verify.dataset import NEVER_PROVEN, RULES, verify_dataset
+from tests.provenance.verify.publication import (
+    BUYER,
+    CODEBOOK,
+    DATASET,
+    DEPLOYMENT,
+    KEY,
+    NODES,
+    Builder,
+    tiny_model,
+)
+
+NEEDS_KEY = ["files open", "models", "rows", "shard roots", "score file"]
+
+
+def verify(publication, key=KEY):
+    return verify_dataset(publication.ledger, publication.store, DATASET, key)
+
+
+def failed(publication, key=KEY) -> list[str]:
+    certificate = verify(publication, key)
+    assert certificate.exit_code == (1 if certificate.failed else 0)
+    return [check.name for check in certificate.failed]
+
+
+# --- the chain's record
+
+
+def test_unknown_data_set_raises_instead_of_judging(honest):
+    with pytest.raises(UnknownDatasetError):
+        verify_dataset(honest.ledger, honest.store, 8, KEY)
+
+
+def test_revoked_record_fails(honest):
+    assert failed(honest.rerecord(status=2)) == ["record on chain"]
+
+
+def test_events_that_do_not_join_to_the_stored_digest_fail(honest):
+    record = replace(honest.ledger.datasets[DATASET], record_digest=sha256(b"other"))
+    ledger = replace(honest.ledger, datasets={DATASET: record})
+    assert failed(replace(honest, ledger=ledger)) == ["record on chain"]
+
+
+def test_order_that_was_refunded_fails():
+    assert failed(Builder(state=OrderState.REFUNDED).build()) == ["record on chain"]
+
+
+def test_changed_row_count_on_chain_fails(honest):
+    shards = list(honest.ledger.datasets[DATASET].shards)
+    shards[0] = replace(shards[0], rows=10)
+    names = failed(honest.rerecord(shards=tuple(shards), rows=24))
+    assert {"order terms", "shard records"} <= set(names)
+
+
+# --- the manifest
+
+
+def test_missing_manifest_fails_and_the_rest_is_not_checked(honest):
+    certificate = verify(replace(honest, store=MemoryStore()))
+    assert [check.name for check in certificate.failed] == ["manifest digest"]
+    assert certificate.check("rows").status is Status.NOT_CHECKED
+
+
+def test_manifest_for_another_chain_fails(honest):
+    assert "manifest form" in failed(honest.republish(replace(honest.manifest, chain_id=1)))
+
+
+def test_manifest_of_an_unknown_version_fails(honest):
+    names = failed(honest.republish(replace(honest.manifest, spec_version=9)))
+    assert "manifest form" in names
+
+
+def test_changed_terms_fail(honest):
+    terms = replace(honest.manifest.terms, price=1)
+    names = failed(honest.republish(replace(honest.manifest, terms=terms)))
+    assert names == ["order terms", "buyer's signature"]
+
+
+def test_terms_signed_by_another_key_fail(honest):
+    foreign = NODES[0].sign_typed(DEPLOYMENT.domain, honest.manifest.terms)
+    changed = replace(honest.manifest, terms_signature=foreign)
+    assert failed(honest.republish(changed)) == ["buyer's signature"]
+
+
+def test_signature_of_a_contract_account_is_left_to_the_chain(honest):
+    changed = honest.republish(replace(honest.manifest, terms_signature=Signature(b"\x01\x02")))
+    ledger = replace(changed.ledger, contracts={BUYER.address})
+    certificate = verify(replace(changed, ledger=ledger))
+    assert certificate.passed
+    assert "ERC-1271" in certificate.check("buyer's signature").detail
+
+
+def test_changed_collection_fails(honest):
+    collection = replace(honest.manifest.collection, title="Toys")
+    changed = honest.republish(replace(honest.manifest, collection=collection))
+    assert failed(changed) == ["collection and request"]
+
+
+def test_changed_participant_rows_fail(honest):
+    first, second = honest.manifest.participants
+    members = (replace(first, rows=8), replace(second, rows=15))
+    names = failed(honest.republish(replace(honest.manifest, participants=members)))
+    assert "participants" in names
+
+
+def test_acceptance_signed_by_another_fails(honest):
+    first, second = honest.manifest.participants
+    members = (replace(first, acceptance=second.acceptance), second)
+    assert failed(honest.republish(replace(honest.manifest, participants=members))) == ["participants"]
+
+
+# --- commitment and seed
+
+
+def test_model_committed_after_the_seed_fails(honest):
+    order = honest.manifest.order
+    late = replace(honest.ledger.commitments[order], commit_block=42)
+    ledger = replace(honest.ledger, commitments={order: late})
+    assert failed(replace(honest, ledger=ledger)) == ["models committed before the seed"]
+
+
+def test_commitment_signed_by_another_fails(honest):
+    first, second = honest.manifest.shards
+    shards = (replace(first, commit_signature=second.commit_signature), second)
+    changed = honest.republish(replace(honest.manifest, shards=shards))
+    assert failed(changed) == ["models committed before the seed"]
+
+
+def test_block_hash_that_does_not_give_the_seed_fails(honest):
+    draw = replace(honest.manifest.seed, block_hash=sha256(b"chosen"))
+    assert failed(honest.republish(replace(honest.manifest, seed=draw))) == ["seed"]
+
+
+def test_block_hash_that_the_chain_contradicts_fails(honest):
+    ledger = replace(honest.ledger, block_hashes={42: sha256(b"another fork")})
+    assert failed(replace(honest, ledger=ledger)) == ["seed"]
+
+
+def test_hidden_draws_fail(honest):
+    draw = honest.manifest.seed
+    more = SeedDraw(draw.seed, draw.target_block, 2, draw.block_hash)
+    assert failed(honest.republish(replace(honest.manifest, seed=more))) == ["seed"]
+
+
+def test_seed_is_checked_from_the_manifest_when_the_node_forgot_the_block(honest):
+    certificate = verify(replace(honest, ledger=replace(honest.ledger, block_hashes={})))
+    assert certificate.passed
+    assert "no longer has it" in certificate.check("seed").detail
+
+
+# --- shards
+
+
+def test_swapped_shards_fail(honest):
+    swapped = tuple(reversed(honest.manifest.shards))
+    names = failed(honest.republish(replace(honest.manifest, shards=swapped)))
+    assert {"models committed before the seed", "shard records"} <= set(names)
+
+
+def test_swapped_files_of_two_shards_fail(honest):
+    first, second = honest.manifest.shards
+    shards = (replace(first, content=second.content), replace(second, content=first.content))
+    names = failed(honest.republish(replace(honest.manifest, shards=shards)))
+    assert {"shard records", "shard receipts", "files open"} <= set(names)
+
+
+def test_receipt_signed_by_another_fails(honest):
+    record = honest.ledger.datasets[DATASET]
+    shards = (replace(record.shards[0], receipt=record.shards[1].receipt), record.shards[1])
+    assert failed(honest.rerecord(shards=shards)) == ["shard receipts"]
+
+
+def test_wrong_data_set_root_fails(honest):
+    names = failed(honest.rerecord(dataset_root=sha256(b"root")))
+    assert {"manifest form", "data-set root", "evaluations"} <= set(names)
+
+
+def test_missing_shard_file_fails_without_a_key_too(honest):
+    store = MemoryStore()
+    store.put(honest.manifest.encode())
+    for file in honest.files()[1:]:
+        store.put(honest.store.get(file.cid))
+    assert failed(replace(honest, store=store), None) == ["files present"]
+
+
+def test_file_in_clear_in_a_private_order_fails():
+    def leave_open(drafts):
+        drafts[1].in_clear = True
+
+    publication = Builder(edit_drafts=leave_open).build()
+    assert "sealing" in failed(publication, None)
+
+
+def test_key_wrapped_to_another_buyer_fails():
+    def seal_for_a_stranger(drafts):
+        drafts[0].sealed_under = DeliveryKey(b"\x77" * 32)
+
+    publication = Builder(edit_drafts=seal_for_a_stranger).build()
+    assert failed(publication, None) == []
+    certificate = verify(publication)
+    assert [check.name for check in certificate.failed] == ["files open"]
+    assert "was not wrapped to delivery key" in certificate.failed[0].detail
+
+
+def test_wrong_delivery_key_fails_and_says_which_is_right(honest):
+    certificate = verify(honest, DeliveryKey(b"\x78" * 32))
+    assert [check.name for check in certificate.failed] == ["files open", "score file"]
+    assert str(KEY.public) in certificate.failed[0].detail
+
+
+def test_model_that_was_not_committed_fails():
+    def other_model(drafts):
+        drafts[0].model = tiny_model(3)
+
+    assert {"models", "rows"} <= set(failed(Builder(edit_drafts=other_model).build()))
+
+
+@pytest.mark.parametrize("row", [0, 4, 8])
+def test_one_changed_row_signed_by_its_contributor_fails_and_is_named(row):
+    def change_a_row(drafts):
+        data = bytearray(drafts[0].rows)
+        place = row * CODEBOOK.row_width + 2
+        data[place] = (data[place] + 1) % 4
+        drafts[0].rows = bytes(data)
+
+    certificate = verify(Builder(edit_drafts=change_a_row).build())
+    assert [check.name for check in certificate.failed] == ["rows"]
+    assert f"shard 0, row {row}:" in certificate.failed[0].detail
+
+
+def test_missing_last_row_signed_by_its_contributor_fails():
+    def cut(drafts):
+        drafts[1].rows = drafts[1].rows[: -CODEBOOK.row_width]
+
+    names = failed(Builder(edit_drafts=cut).build())
+    assert {"rows", "score file"} <= set(names)
+
+
+def test_half_a_row_too_many_fails_without_raising():
+    def extend(drafts):
+        drafts[1].rows += b"\0"
+
+    assert {"rows", "shard roots"} <= set(failed(Builder(edit_drafts=extend).build()))
+
+
+def test_more_rows_in_the_receipt_than_matched_fails():
+    def claim(drafts):
+        drafts[0].row_count += 1
+
+    assert "shard records" in failed(Builder(edit_drafts=claim).build())
+
+
+# --- what people vouch for
+
+
+def test_evaluation_signed_by_another_fails(honest):
+    record = honest.ledger.datasets[DATASET]
+    first, second = record.evaluations
+    swapped = (replace(first, signature=second.signature), second)
+    assert failed(honest.rerecord(evaluations=swapped)) == ["evaluations"]
+
+
+def test_median_below_the_terms_fails(honest):
+    manifest, record = honest.manifest, honest.ledger.datasets[DATASET]
+    shares = manifest.evaluation[0].shares_digest
+    low, signed = [], []
+    for node, each, chain in zip(NODES, manifest.evaluation, record.evaluations, strict=True):
+        message = Evaluation(manifest.order, manifest.dataset_root, 899_999, shares)
+        signature = node.sign_typed(DEPLOYMENT.domain, message)
+        low.append(replace(each, score_micro=899_999, signature=signature))
+        signed.append(replace(chain, score_micro=899_999, signature=signature))
+    changed = honest.republish(replace(manifest, evaluation=tuple(low))).rerecord(evaluations=tuple(signed))
+    certificate = verify(changed)
+    assert [check.name for check in certificate.failed] == ["evaluations"]
+    assert "899999 millionths, the terms ask for 900000" in certificate.failed[0].detail
+
+
+def test_shares_that_the_escrow_does_not_pay_by_fail(honest):
+    order = honest.manifest.order
+    escrow = replace(honest.ledger.orders[order], shares_digest=sha256(b"other"))
+    ledger = replace(honest.ledger, orders={order: escrow})
+    assert failed(replace(honest, ledger=ledger)) == ["shares"]
+
+
+@pytest.mark.parametrize("member", ["referenceWeights", "utilities", "valuesMicro", "sharesBps"])
+def test_score_file_with_an_invented_number_fails(member):
+    def invent(document):
+        if member == "sharesBps":
+            document[member] = [9000, 1000]
+        elif member == "utilities":
+            document[member][0][2] += 1
+        else:
+            document[member][0] += 1
+
+    assert failed(Builder(edit_score=invent).build()) == ["score file"]
+
+
+def test_score_file_with_invented_shard_counts_fails():
+    def invent(document):
+        document["shards"][0]["shardCounts"][0] += 1
+        document["shards"][0]["shardCounts"][1] -= 1
+
+    assert failed(Builder(edit_score=invent).build()) == ["score file"]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("format", "tessera-score/2"),
+        ("tables", []),
+        ("tables", [[0, 5]]),
+        ("codeCounts", [3]),
+        ("codeCounts", [2**31, 2**31]),
+        ("players", [[0]]),
+        ("players", [[0], [0, 1]]),
+        ("shards", []),
+        ("shards", [1, 2]),
+    ],
+)
+def test_malformed_score_file_fails_without_raising(member, value):
+    def damage(document):
+        document[member] = value
+
+    assert failed(Builder(edit_score=damage).build()) == ["score file"]
+
+
+def test_epsilon_beyond_the_terms_fails():
+    def spend(drafts):
+        drafts[0].epsilon_micro = 3_000_001
+
+    assert failed(Builder(edit_drafts=spend).build()) == ["privacy within terms"]
+
+
+def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails():
+    def claim_nothing(drafts):
+        drafts[0].epsilon_micro = 0
+
+    assert failed(Builder(edit_drafts=claim_nothing).build()) == ["privacy within terms"]
+
+
+def test_wrong_depth_fails(honest):
+    assert {"manifest form", "generation"} <= set(failed(honest.rerecord(depth=3)))
+
+
+def test_unknown_parent_fails(honest):
+    manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
+    assert failed(honest.republish(manifest).rerecord(parents=(5,))) == ["generation"]
+
+
+# --- the truth
+
+
+def test_private_data_set_passes_every_check_with_the_key(honest):
+    seen = []
+    certificate = verify_dataset(
+        honest.ledger, honest.store, DATASET, KEY, lambda done, total: seen.append((done, total)), threads=2
+    )
+    assert certificate.passed
+    assert not certificate.unchecked
+    assert [check.number for check in certificate.checks] == list(
+        range(1, len(RULES) + len(NEVER_PROVEN) + 1)
+    )
+    assert seen[-1] == (23, 23)
+    assert certificate.document()["verdict"] == "passed"
+
+
+def test_without_the_key_the_public_part_passes_and_the_rest_is_listed(honest):
+    certificate = verify(honest, None)
+    assert certificate.exit_code == 0
+    assert [check.name for check in certificate.unchecked] == NEEDS_KEY
+
+
+def test_open_data_set_needs_no_key(honest_open):
+    certificate = verify(honest_open, None)
+    assert certificate.passed
+    assert not certificate.unchecked
+
+
+def test_what_nothing_proves_is_always_listed(honest):
+    certificate = verify(honest)
+    assert [check.name for check in certificate.not_proven] == [name for name, _ in NEVER_PROVEN]
+    assert all(check.label is Label.NOT_PROVEN for check in certificate.not_proven)
+    assert all(check.status is Status.NOT_CHECKED for check in certificate.not_proven)
+
+
+def test_store_that_returns_other_bytes_fails_instead_of_raising(honest):
+    class Liar(MemoryStore):
+        def get(self, cid):
+            raise IntegrityError("other bytes")
+
+    assert "manifest digest" in failed(replace(honest, store=Liar()))
