@@ -1,8 +1,9 @@
-"""`tessera demo` (`make demo`): the whole life of an order on real parts, on one machine, and what an auditor makes of it.
+"""`tessera demo` (`make demo`): the whole life of an order on real parts, on one machine, and what an
+auditor makes of it.
 
-Nothing in it is prepared: each run deals the table anew to fresh keys on a fresh chain in a folder under ./run, and ends
-with an error when anything that it shows does not hold. It measures, it does not tune: figures differ between runs
-because privacy noise and seeds do.
+Nothing in it is prepared: each run deals the table anew to fresh keys on a fresh chain in a folder under
+./run, and ends with an error when anything that it shows does not hold. It measures, it does not tune:
+figures differ between runs because privacy noise and seeds do.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ SHOWN_LOG_LINES = 8
 
 
 def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
-    """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a failure it stays."""
+    """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a failure it
+    stays.
+    """
     runs = Path("run")
     runs.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=runs))
@@ -91,7 +94,7 @@ class Demo:
             watch(buyer, order.order_id, display)
             delivered = self._deliver(network, buyer.api, buyer.delivery_key, order, display)
             self._quality(network, delivered)
-            self._money(network, holders, before, buyer.api, order, display)
+            self._money(network, holders, before, buyer.api, order)
             self._papers(network, buyer.api, order, delivered)
         self._audit(network, delivered)
 
@@ -109,7 +112,8 @@ class Demo:
         say(f"chain {network.rpc_url} (31337), REST interface {network.api_url}, one coordinator")
         for name, rows in PARTS.items():
             say(
-                f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} private rows"
+                f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} "
+                "private rows"
             )
         say(
             "A local chain's operator makes its blocks and could choose among seeds; a public chain's cannot."
@@ -165,7 +169,8 @@ class Demo:
         if written != self.rows:
             raise ScriptError(f"{written} rows came, {self.rows} were ordered")
         say(
-            f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: {path}"
+            f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: "
+            f"{path}"
         )
         self.console.print(self._sample(found))
         return found
@@ -211,13 +216,13 @@ class Demo:
         before: Snapshot,
         api: BuyerApi,
         order: OrderFile,
-        display: OrderDisplay,
     ) -> None:
         self._chapter("The money")
         say(
-            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then escrow pays"
+            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then "
+            "escrow pays"
         )
-        self._await_settled(api, order, display)
+        self._await_settled(api, order)
         settled = holders.snapshot()
         ledger = network.ledger()
         for name in ("broker", *PARTS):
@@ -233,10 +238,11 @@ class Demo:
         if earned != paid:
             raise ScriptError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
         say(
-            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds up to the last wei"
+            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds "
+            "up to the last wei"
         )
 
-    def _await_settled(self, api: BuyerApi, order: OrderFile, display: OrderDisplay) -> None:
+    def _await_settled(self, api: BuyerApi, order: OrderFile) -> None:
         for event in api.events(str(order.order_id)):
             if event.kind == "state" and event.data.text("state") == "settled":
                 return
@@ -274,7 +280,8 @@ class Demo:
         self._chapter("The audit: chain and files only")
         self._stop_all_but_the_chain(network)
         say(
-            "backend, coordinator and nodes are stopped; scripts/verify_provenance.py in a process of its own:\n"
+            "backend, coordinator and nodes are stopped; scripts/verify_provenance.py in a process of "
+            "its own:\n"
         )
         auditor = Auditor(
             network.deployment.dataset_name(found.dataset_id), network.rpc_url, network.key_file("delivery")
@@ -288,7 +295,8 @@ class Demo:
         file, offset = shard.content.rows, shard.content.rows.size // 2
         old, new = forge(network.store_folder, self.folder / "forged-store", file.cid, offset)
         say(
-            f"in a copy of the store byte {offset:,} of {file.cid} is {new:#04x} instead of {old:#04x}. The verifier says:"
+            f"in a copy of the store byte {offset:,} of {file.cid} is {new:#04x} instead of {old:#04x}. "
+            "The verifier says:"
         )
         failed = auditor.failed_checks(self.folder / "forged-store")
         if not failed:

@@ -13,15 +13,15 @@ class UsageError(ScriptError):
     exit_code = 2
 
 
-class PortInUse(ScriptError):
+class PortInUseError(ScriptError):
     """A service was asked to listen on a port that somebody else holds."""
 
 
-class ServiceDown(ScriptError):
+class ServiceDownError(ScriptError):
     """A daemon, node or backend did not answer."""
 
 
-class ServiceRefused(ScriptError):
+class ServiceRefusedError(ScriptError):
     """A service answered with a refusal (HTTP 4xx or 5xx with a problem document)."""
 
     def __init__(self, message: str, *, status: int) -> None:
@@ -29,9 +29,9 @@ class ServiceRefused(ScriptError):
         self.status = status
 
 
-class TermsDiffer(ScriptError):
+class TermsDifferError(ScriptError):
     """The quoted terms do not say what the buyer asked for: nothing was signed."""
 
 
-class OrderFailed(ScriptError):
+class OrderFailedError(ScriptError):
     """The order ended without a data set."""

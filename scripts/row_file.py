@@ -73,7 +73,8 @@ def _parquet(path: Path, schema: Schema) -> Iterator[RowWriter]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise UsageError(
-            "writing Parquet needs pyarrow: install tessera-market[parquet], or give --out a name ending in .csv"
+            "writing Parquet needs pyarrow: install tessera-market[parquet], or give --out a name ending "
+            "in .csv"
         ) from error
     from provenance.codec import decode_values
 

@@ -1,4 +1,6 @@
-"""What every command says to the terminal: the consoles, and expected errors turned into sentences and exit codes."""
+"""What every command says to the terminal: the consoles, and expected errors turned into sentences and
+exit codes.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def exit_status(action: Callable[[], object]) -> int:
         say_error(ScriptError(f"{error.filename}: {error.strerror}"))
         return 2
     except Exception as error:
-        # The process edge. Every package raises its own errors with the message already made for people; what is
-        # not ours is a bug and keeps its traceback.
+        # The process edge. Every package raises its own errors with the message already made for people;
+        # what is not ours is a bug and keeps its traceback.
         if not type(error).__module__.startswith(_OUR_PACKAGES):
             raise
         say_error(error)

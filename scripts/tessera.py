@@ -1,7 +1,8 @@
 """The `tessera` command.
 
-Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 130 interrupted.
-Expected errors are one message (what was found, what was expected, what to do); a traceback is a bug of ours.
+Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 130
+interrupted. Expected errors are one message (what was found, what was expected, what to do); a traceback is
+a bug of ours.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ CHECK_SECONDS = 1.0
 
 
 def run_up(state: Path, *, rpc_port: int, api_port: int, block_seconds: int) -> None:
-    """Start (or continue) the market in `state` and stay until Ctrl-C or SIGTERM; a child that dies ends it."""
+    """Start (or continue) the market in `state` and stay until Ctrl-C or SIGTERM; a child that dies ends
+    it.
+    """
     settings = NetworkSettings(
         rpc_port=rpc_port,
         api_port=api_port,
@@ -41,8 +43,7 @@ def start_market(network: LocalNetwork) -> None:
     network.start_backend()
     network.publish(collection)
     network.start_coordinator()
-    for spec in deal_tables(network.folder / "tables"):
-        network.start_node(spec, collection)
+    network.start_nodes(deal_tables(network.folder / "tables"), collection)
     network.fund("buyer", BUYER_TOKENS_WEI)
     delivery_key = network.key_file("delivery")
     if not delivery_key.exists():
@@ -66,6 +67,7 @@ Order rows (another --rows, --epsilon, --out as you like):
 
 Check what came, with nothing but chain and files:
 
-  tessera verify --dataset 1 --rpc {network.rpc_url} --store {network.store_folder} --key {network.key_file("delivery")}
+  tessera verify --dataset 1 --rpc {network.rpc_url} --store {network.store_folder} --key
+  {network.key_file("delivery")}
 
 Ctrl-C stops everything; the same command goes on from here."""

@@ -1,7 +1,7 @@
 """The market's REST interface as a buyer uses it (docs/spec/http.md).
 
-Every call here may be repeated without harm, so a backend that restarts costs a pause and nothing else; a refusal
-(4xx) is final and keeps the market's own words.
+Every call here may be repeated without harm, so a backend that restarts costs a pause and nothing else; a
+refusal (4xx) is final and keeps the market's own words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from generator.market.wire import Fields
-from scripts.errors import ServiceDown, ServiceRefused
+from scripts.errors import ServiceDownError, ServiceRefusedError
 
 REPEATED = frozenset({429, 500, 502, 503, 504})
 FINAL_STATES = frozenset({"settled", "refunded", "cancelled", "rejected"})
@@ -66,7 +66,7 @@ class BuyerApi:
             if entry.object("document").text("name") == name_or_id:
                 return entry
         names = ", ".join(entry.object("document").text("name") for entry in known) or "none"
-        raise ServiceRefused(
+        raise ServiceRefusedError(
             f"no collection named {name_or_id!r} at {self._base}; there: {names}",
             status=httpx.codes.NOT_FOUND,
         )
@@ -156,9 +156,10 @@ class BuyerApi:
             time.sleep(pause)
             pause = min(pause * 1.5, 3.0)
 
-    def _down(self, what: str, error: Exception) -> ServiceDown:
-        return ServiceDown(
-            f"{what}: nobody answers at {self._base} ({type(error).__name__}: {error}); is the backend running, and is "
+    def _down(self, what: str, error: Exception) -> ServiceDownError:
+        return ServiceDownError(
+            f"{what}: nobody answers at {self._base} ({type(error).__name__}: {error}); is the backend "
+            "running, and is "
             "the address right? Nothing is lost: orders live on the chain, try again"
         )
 
@@ -184,7 +185,7 @@ def parse_events(lines: Iterator[str], where: str) -> Iterator[Event]:
             data.append(value)
 
 
-def _refusal(response: httpx.Response, what: str) -> ServiceRefused:
+def _refusal(response: httpx.Response, what: str) -> ServiceRefusedError:
     try:
         problem = json.loads(response.content)
     except ValueError:
@@ -199,6 +200,6 @@ def _refusal(response: httpx.Response, what: str) -> ServiceRefused:
         ]
         detail = "; ".join([detail, *named])
     code = problem.get("code", "http")
-    return ServiceRefused(
+    return ServiceRefusedError(
         f"{what}: refused with {response.status_code} ({code}): {detail}", status=response.status_code
     )

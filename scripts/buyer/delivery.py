@@ -1,7 +1,7 @@
 """From a published data set to rows in a file: fetch, verify, open, decode.
 
-Nothing is written before every check has passed: the rows that land in the file are recomputed from model and seed,
-and they have the root that the contributors signed.
+Nothing is written before every check has passed: the rows that land in the file are recomputed from model
+and seed, and they have the root that the contributors signed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provenance.seal import DeliveryKey, file_label, open_file
 from provenance.store.cid import cid_of_digest
 from provenance.store.integrity import check_content
 from provenance.values import Cid
-from scripts.errors import ScriptError, ServiceRefused
+from scripts.errors import ScriptError, ServiceRefusedError
 from scripts.row_file import write_rows
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ BATCH_ROWS = 4096
 
 @dataclass(slots=True)
 class MarketStore:
-    """The market's content as a read-only store: every byte is checked against its CID, fetched once and kept."""
+    """The market's content as a read-only store: every byte is checked against its CID, fetched once and
+    kept.
+    """
 
     api: BuyerApi
     _kept: dict[Cid, bytes] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class MarketStore:
         if cid not in self._kept:
             try:
                 self._kept[cid] = check_content(cid, self.api.content(cid))
-            except ServiceRefused as refusal:
+            except ServiceRefusedError as refusal:
                 raise ContentMissingError(f"{cid}: {refusal}") from refusal
         return self._kept[cid]
 
@@ -101,7 +103,9 @@ class Delivery:
 
 
 def fetch(ledger: Ledger, api: BuyerApi, dataset_id: int, delivery_key: DeliveryKey | None) -> Delivery:
-    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there."""
+    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is
+    there.
+    """
     store = MarketStore(api)
     manifest = Manifest.parse(store.get(cid_of_digest(ledger.dataset(dataset_id).manifest_digest)))
     return Delivery(dataset_id, manifest, store, delivery_key)

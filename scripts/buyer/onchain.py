@@ -1,7 +1,7 @@
 """What a buyer does without asking anybody: cancel, take the money back, pull a balance. Chain only.
 
-The terms of an order come from the buyer's own order file; by id they are asked of the broker and believed only if
-they hash to that id. Participants come from the chain's own events.
+The terms of an order come from the buyer's own order file; by id they are asked of the broker and believed
+only if they hash to that id. Participants come from the chain's own events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scripts.buyer.api import BuyerApi
 from scripts.buyer.order_file import OrderFile
 from scripts.buyer.session import ChainSession
 from scripts.buyer.wish import tokens
-from scripts.errors import ScriptError, TermsDiffer
+from scripts.errors import ScriptError, TermsDifferError
 from scripts.terminal import say
 
 
@@ -26,8 +26,9 @@ def terms_of(session: ChainSession, order: str) -> OrderTerms:
     with BuyerApi(session.profile.api) as api:
         terms = OrderTerms.parse(api.order(order).object("terms").values)
     if terms.order_id(session.profile.deployment.domain) != wanted:
-        raise TermsDiffer(
-            f"the broker's terms for {order} hash to another order: use the order file that `tessera request` wrote"
+        raise TermsDifferError(
+            f"the broker's terms for {order} hash to another order: use the order file that `tessera "
+            "request` wrote"
         )
     return terms
 

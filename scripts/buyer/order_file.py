@@ -1,6 +1,8 @@
-"""What a buyer keeps about an order: enough to go on after a kill, to cancel, and to take the money back without us.
+"""What a buyer keeps about an order: enough to go on after a kill, to cancel, and to take the money back
+without us.
 
-It is written before the order is sent. It holds no key, but a permit for the price until the order is placed: mode 600.
+It is written before the order is sent. It holds no key, but a permit for the price until the order is
+placed: mode 600.
 """
 
 from __future__ import annotations

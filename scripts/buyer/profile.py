@@ -19,8 +19,8 @@ VARIABLE = "TESSERA_NETWORK"
 
 @dataclass(frozen=True, slots=True)
 class NetworkProfile:
-    """REST interface, chain and contracts. The contracts come from here, not from the broker's answers: a signature
-    over terms or a permit is only worth giving to contracts that the buyer knows."""
+    """REST interface, chain and contracts. The contracts come from here, not from the broker's answers: a
+    signature over terms or a permit is only worth giving to contracts that the buyer knows."""
 
     api: str
     rpc: str

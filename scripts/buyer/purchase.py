@@ -1,6 +1,8 @@
-"""From a wish to an order in escrow: quote, check, sign, write down, send. A killed purchase goes on from its file.
+"""From a wish to an order in escrow: quote, check, sign, write down, send. A killed purchase goes on from
+its file.
 
-The order is signed once and written down before it is sent, so sending it again is the same order, never a second.
+The order is signed once and written down before it is sent, so sending it again is the same order, never a
+second.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from provenance.terms import OrderTerms
 from provenance.values import Address
 from scripts.buyer.order_file import OrderFile
 from scripts.buyer.wish import Quote, Wish, check_terms, tokens
-from scripts.errors import OrderFailed, ScriptError, TermsDiffer
+from scripts.errors import OrderFailedError, ScriptError, TermsDifferError
 
 if TYPE_CHECKING:
     from provenance.ledger.ledger import Ledger
@@ -43,7 +45,8 @@ class Buyer:
         key = self.delivery_key.public if self.delivery_key is not None and collection.is_private else None
         if collection.is_private and key is None:
             raise ScriptError(
-                f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
+                f"collection {collection.name} is private: its rows are sealed to a delivery key. Make "
+                "one with "
                 "`tessera key new --out FILE` and name it with --key"
             )
         answer = self.api.quote(wish.quote_body(entry.text("id"), self.wallet.address, key))
@@ -70,9 +73,11 @@ class Buyer:
         deployment = self.profile.deployment
         named = (hints.address("token"), hints.address("spender"))
         if named != (deployment.token, deployment.escrow):
-            raise TermsDiffer(
-                f"the broker names token {named[0]} and escrow {named[1]}, this network's are {deployment.token} and "
-                f"{deployment.escrow}: nothing was signed. Check the network file, or do not deal with this broker"
+            raise TermsDifferError(
+                f"the broker names token {named[0]} and escrow {named[1]}, this network's are "
+                f"{deployment.token} and "
+                f"{deployment.escrow}: nothing was signed. Check the network file, or do not deal with "
+                "this broker"
             )
 
     def sign(self, quote: Quote) -> OrderFile:
@@ -81,7 +86,8 @@ class Buyer:
         balance = self.ledger.balance(self.wallet.address)
         if balance < terms.price:
             raise ScriptError(
-                f"{self.wallet.address} holds {tokens(balance)} tokens, the order costs {tokens(terms.price)}: "
+                f"{self.wallet.address} holds {tokens(balance)} tokens, the order costs "
+                f"{tokens(terms.price)}: "
                 "fund the wallet, or ask for fewer rows"
             )
         message = self.ledger.permit_message(self.wallet.address, terms.price, terms.match_by)
@@ -101,12 +107,15 @@ class Buyer:
         self.api.place(order.placement())
 
     def dataset_id(self, order: OrderFile) -> int:
-        """The number of the published data set; `OrderFailed` with the broker's reason when there is none."""
+        """The number of the published data set; `OrderFailedError` with the broker's reason when there is
+        none.
+        """
         view = self.api.order(str(order.order_id))
         if not view.has("datasetId"):
             reason = view.text_or("reason", "no reason given")
-            raise OrderFailed(
-                f"order {order.order_id} is {view.text('state')} without a data set ({reason}). If money is still in "
+            raise OrderFailedError(
+                f"order {order.order_id} is {view.text('state')} without a data set ({reason}). If money "
+                "is still in "
                 "escrow, `tessera refund` brings it back after the deadline"
             )
         return view.integer("datasetId")

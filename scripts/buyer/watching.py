@@ -1,4 +1,6 @@
-"""`tessera request` and `tessera download`: order, watch, fetch, check, write - and go on after an interruption."""
+"""`tessera request` and `tessera download`: order, watch, fetch, check, write - and go on after an
+interruption.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from scripts.buyer.display import OrderDisplay
 from scripts.buyer.order_file import OrderFile, order_path
 from scripts.buyer.purchase import Buyer
 from scripts.buyer.wish import Quote, Wish, tokens
-from scripts.errors import OrderFailed, ScriptError, UsageError
+from scripts.errors import OrderFailedError, ScriptError, UsageError
 from scripts.terminal import err, out, remark, say
 
 DELIVERABLE = frozenset({"published", "settled"})
@@ -50,7 +52,7 @@ def run_download(buyer: Buyer, order: str, to: Path) -> None:
 
 
 def watch(buyer: Buyer, order_id: Digest, display: OrderDisplay) -> None:
-    """Show events until the rows can be fetched; `OrderFailed` when the order ended otherwise."""
+    """Show events until the rows can be fetched; `OrderFailedError` when the order ended otherwise."""
     with display.shown():
         for event in buyer.api.events(str(order_id)):
             display.take(event)
@@ -61,8 +63,9 @@ def watch(buyer: Buyer, order_id: Digest, display: OrderDisplay) -> None:
                 return
     view = buyer.api.order(str(order_id))
     reason = view.text_or("reason", "no reason was given")
-    raise OrderFailed(
-        f"order {order_id} ended {view.text('state')}: {reason}. Look at the balance of {buyer.wallet.address}: what "
+    raise OrderFailedError(
+        f"order {order_id} ended {view.text('state')}: {reason}. Look at the balance of "
+        f"{buyer.wallet.address}: what "
         "was in escrow is back, or `tessera refund` brings it back after the deadline"
     )
 
@@ -71,7 +74,7 @@ def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
     """Fetch, verify, write; a data set that fails any check is not written."""
     dataset_id = buyer.ledger.dataset_of_order(order_id)
     if dataset_id is None:
-        raise OrderFailed(
+        raise OrderFailedError(
             f"order {order_id} has no data set on chain yet: watch it with the command that placed it"
         )
     found = delivery.fetch(buyer.ledger, buyer.api, dataset_id, buyer.delivery_key)
@@ -81,22 +84,24 @@ def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
             f"check {check.number} {check.name}: {check.detail}" for check in certificate.failed
         )
         raise ScriptError(
-            f"data set {dataset_id} is false, nothing was written ({words}). Keep the order file: inside the challenge "
+            f"data set {dataset_id} is false, nothing was written ({words}). Keep the order file: inside "
+            "the challenge "
             "window this can be shown to the chain"
         )
     rows = found.write(to)
     passed = sum(check.status is Status.PASSED for check in certificate.checks)
     say(
-        f"{to}: {rows:,} rows of data set {buyer.ledger.deployment.dataset_name(dataset_id)}, {passed} checks passed"
+        f"{to}: {rows:,} rows of data set {buyer.ledger.deployment.dataset_name(dataset_id)}, {passed} "
+        "checks passed"
     )
 
 
 def show_terms(quote: Quote) -> None:
     """The terms as a table, before anything is signed."""
-    terms, table = (
-        quote.terms,
-        Table(title="terms, as they will be signed", title_justify="left", show_header=False),
-    )
+    terms = quote.terms
+    table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     privacy = (
         f"{terms.epsilon_micro / 1e6:g} (delta {terms.delta_e12 / 1e12:g})" if terms.epsilon_micro else "none"
     )
@@ -129,6 +134,7 @@ def _check_same(order: OrderFile, wish: Wish, buyer: Buyer, kept: Path) -> None:
     names = (order.collection.name, str(terms.collection))
     if wish.rows != terms.rows or wish.collection not in names or terms.buyer != buyer.wallet.address:
         raise UsageError(
-            f"{kept} holds another order ({terms.rows} rows of {order.collection.name} for {terms.buyer}): continue it "
+            f"{kept} holds another order ({terms.rows} rows of {order.collection.name} for "
+            f"{terms.buyer}): continue it "
             "with its own options, or choose another --out"
         )

@@ -9,7 +9,7 @@ from provenance.collection import Collection, Request
 from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest
-from scripts.errors import TermsDiffer, UsageError
+from scripts.errors import TermsDifferError, UsageError
 
 MICRO = 10**6
 E12 = 10**12
@@ -19,7 +19,8 @@ TOKEN_DECIMALS = 18
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An order as its buyer means it. epsilon None: as the collection has it; epsilon 0 is not a wish but `none`.
+    """An order as its buyer means it. epsilon None: as the collection has it; epsilon 0 is not a wish but
+    `none`.
 
     `delta` and `epsilon` are exact decimals; times are seconds; the price is token wei for the whole order.
     """
@@ -78,7 +79,7 @@ def check_terms(
     domain: Domain,
     chain_time: int,
 ) -> None:
-    """Raise `TermsDiffer` naming every member of the terms that does not say what was asked.
+    """Raise `TermsDifferError` naming every member of the terms that does not say what was asked.
 
     `domain` and `chain_time` come from the buyer's own profile and chain, not from the quote.
     """
@@ -92,7 +93,8 @@ def check_terms(
         ("buyer", terms.buyer, buyer, terms.buyer == buyer),
         ("broker", terms.broker, broker, terms.broker == broker),
         ("collection", terms.collection, collection.digest, terms.collection == collection.digest),
-        ("collection name", collection.name, wish.collection, wish.collection in (collection.name, str(terms.collection))),
+        ("collection name", collection.name, wish.collection,
+         wish.collection in (collection.name, str(terms.collection))),
         ("request", terms.request, quote.request.digest, terms.request == quote.request.digest),
         ("purpose", quote.request.purpose, wish.purpose, quote.request.purpose == wish.purpose),
         ("delivery key", terms.delivery_key, delivery_key or OPEN_DELIVERY_KEY,
@@ -104,7 +106,8 @@ def check_terms(
         ("min score (1e-6)", terms.min_score_micro, _scaled(wish.min_score or Decimal(0), MICRO, "min score"),
          terms.min_score_micro == _scaled(wish.min_score or Decimal(0), MICRO, "min score")),
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
-        ("price", terms.price, f"<= {wish.max_price_wei}", wish.max_price_wei is None or terms.price <= wish.max_price_wei),
+        ("price", terms.price, f"<= {wish.max_price_wei}",
+         wish.max_price_wei is None or terms.price <= wish.max_price_wei),
         ("broker fee (1e-4)", terms.broker_fee_bps, "<= 10000", terms.broker_fee_bps <= 10_000),
         ("match by", terms.match_by, f"after {chain_time}, not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
@@ -114,7 +117,7 @@ def check_terms(
     ]  # fmt: skip
     wrong = [f"{name}: quoted {found}, asked {asked}" for name, found, asked, holds in checks if not holds]
     if wrong:
-        raise TermsDiffer(
+        raise TermsDifferError(
             "the quoted terms do not say what was asked, nothing was signed. "
             + "; ".join(wrong)
             + ". Ask again, or do not deal with this broker"

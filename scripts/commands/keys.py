@@ -29,8 +29,8 @@ def new(
 ) -> None:
     """Make a delivery key (X25519), to which contributors seal the rows that you order.
 
-    Only this key opens them: nobody else has a copy, the broker least of all. Lose it and what you bought cannot be
-    opened again by anyone; let it be read and what was sealed to it is open for good.
+    Only this key opens them: nobody else has a copy, the broker least of all. Lose it and what you bought
+    cannot be opened again by anyone; let it be read and what was sealed to it is open for good.
     """
     if to.exists():
         raise UsageError(f"{to} exists already: a key is never overwritten; choose another name with --out")
@@ -47,7 +47,8 @@ def new(
     key = new_delivery_key(to)
     say(f"delivery key: {to} (mode 600)\npublic part:  {key.public}")
     say(
-        "Only this file opens what is sealed to it. Keep a copy: if it is lost, the rows that you bought cannot be "
+        "Only this file opens what is sealed to it. Keep a copy: if it is lost, the rows that you bought "
+        "cannot be "
         "opened by anyone; if it is read by others, they can open every data set sealed to it, for good."
     )
 

@@ -1,4 +1,6 @@
-"""`tessera request | orders | cancel | refund | download | claim`: the buyer's side, and what anybody may pull."""
+"""`tessera request | orders | cancel | refund | download | claim`: the buyer's side, and what anybody may
+pull.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,8 @@ def request(
 ) -> None:
     """Order synthetic rows, watch them come, check every one of them, write them to a file.
 
-    The terms are compared with what you asked for before you sign. What is needed to go on is kept beside the output
-    (FILE.order.json): the same command continues a request that was interrupted.
+    The terms are compared with what you asked for before you sign. What is needed to go on is kept beside
+    the output (FILE.order.json): the same command continues a request that was interrupted.
     """
     from scripts.buyer.session import open_buyer
     from scripts.buyer.watching import run_request
@@ -116,7 +118,9 @@ def orders(
 
 
 def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Take an order back before it is matched: the whole price returns at once. Goes to the chain directly."""
+    """Take an order back before it is matched: the whole price returns at once. Goes to the chain
+    directly.
+    """
     from scripts.buyer.onchain import cancel_order
     from scripts.buyer.session import open_chain
 

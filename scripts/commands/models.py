@@ -27,9 +27,7 @@ def fit(
         Path, typer.Option(metavar="FILE", help="schema of the table (`tessera schema infer`)")
     ],
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the model goes (.tsm)")],
-    seconds: Annotated[
-        float, typer.Option(min=1, help="wall time at most; 0.9 of it goes to the steps")
-    ] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, help="wall time at most")] = 60.0,
     threads: Annotated[int, typer.Option(min=1, help="threads of the arithmetic")] = 1,
     epsilon: Annotated[
         float | None, typer.Option(min=1e-6, help="privacy of each contributor's rows; left out: none")
@@ -43,11 +41,11 @@ def fit(
         FamilyName | None, typer.Option(help="family of the generator; default: what measures best")
     ] = None,
     seed: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0, help="fixes initialisation only: noise and batches under privacy are never repeatable"
         ),
-    ] = 0,
+    ] = None,
     schema_is_public: Annotated[
         bool,
         typer.Option(
@@ -56,23 +54,20 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a generator to a table and write it as exact integers, ready to be committed and recomputed."""
-    from scripts.fitting import FitRequest, run_fit
+    from generator.fitting.fit import DEFAULT_FAMILY, FitSettings
+    from scripts.fitting import run_fit
 
-    run_fit(
-        FitRequest(
-            table=table,
-            schema=schema,
-            out=to,
-            seconds=seconds,
-            threads=threads,
-            epsilon=epsilon,
-            delta=delta,
-            contributors=contributors,
-            family=None if family is None else family.value,
-            seed=seed,
-            schema_is_public=schema_is_public,
-        )
+    settings = FitSettings(
+        family=DEFAULT_FAMILY if family is None else family.value,
+        epsilon=epsilon,
+        delta=delta,
+        contributors=contributors,
+        seconds=seconds,
+        threads=threads,
+        seed=seed,
+        schema_is_public=schema_is_public,
     )
+    run_fit(table, schema, to, settings)
 
 
 def sample(

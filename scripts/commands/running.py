@@ -33,7 +33,8 @@ def up(
 ) -> None:
     """Start chain, backend, coordinator and three contributor nodes on this machine, and keep them running.
 
-    Everything listens on loopback. Ctrl-C stops all of it; the next `tessera up` with the same folder goes on.
+    Everything listens on loopback. Ctrl-C stops all of it; the next `tessera up` with the same folder goes
+    on.
     """
     from scripts.up import run_up
 
@@ -45,7 +46,9 @@ def demo(
     rows: Annotated[int, typer.Option(min=100, help="rows to order")] = 10_000,
     epsilon: Annotated[float, typer.Option(min=0.1, max=3, help="privacy ceiling of the order")] = 3.0,
 ) -> None:
-    """The main job from end to end: three private tables, one order, its money, its certificate, a caught forgery."""
+    """The main job from end to end: three private tables, one order, its money, its certificate, a caught
+    forgery.
+    """
     from scripts.demo import run_demo
 
     raise typer.Exit(run_demo(rows=rows, epsilon=epsilon, keep=keep))

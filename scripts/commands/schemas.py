@@ -38,8 +38,8 @@ def infer(
 ) -> None:
     """Infer a schema from a table, marking as `inferred` what was taken from its rows.
 
-    Look at every inferred field: a range or a list of categories that was read off private rows tells something about
-    them. Put public knowledge in its place and delete the mark.
+    Look at every inferred field: a range or a list of categories that was read off private rows tells
+    something about them. Put public knowledge in its place and delete the mark.
     """
     from provenance.schema_infer import infer_schema
 
@@ -49,7 +49,8 @@ def infer(
     say(f"{to}: {len(schema.columns)} columns, digest {schema.digest}")
     if fields:
         remark(
-            f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public knowledge "
+            f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by "
+            "public knowledge "
             "before the schema leaves this machine or a model is fitted with privacy."
         )
 

@@ -1,4 +1,6 @@
-"""The bundled table (scripts/data/SOURCES.md), dealt to three contributors, and the collection that they serve."""
+"""The bundled table (scripts/data/SOURCES.md), dealt to three contributors, and the collection that they
+serve.
+"""
 
 from __future__ import annotations
 

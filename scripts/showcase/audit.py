@@ -1,4 +1,6 @@
-"""The auditor's part: `scripts/verify_provenance.py` as a process of its own, over the true files and over forged ones."""
+"""The auditor's part: `scripts/verify_provenance.py` as a process of its own, over the true files and over
+forged ones.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ class Auditor:
 
 
 def forge(store: Path, copy: Path, cid: Cid, offset: int) -> tuple[int, int]:
-    """Copy `store` and flip the lowest bit of one byte of `cid` in the copy; returns the byte before and after."""
+    """Copy `store` and flip the lowest bit of one byte of `cid` in the copy; returns the byte before and
+    after.
+    """
     shutil.copytree(store, copy)
     (file,) = copy.rglob(str(cid))
     data = bytearray(file.read_bytes())

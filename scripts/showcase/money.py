@@ -55,7 +55,9 @@ def require_same_total(*moments: Snapshot) -> None:
 
 
 def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table:
-    """One line a holder: before the order, what it was owed at settlement, after everybody pulled, the difference."""
+    """One line a holder: before the order, what it was owed at settlement, after everybody pulled, the
+    difference.
+    """
     table = Table(title="Where the money went (tokens)", title_justify="left", show_footer=True)
     change_total = claimed.total - before.total
     table.add_column("holder", footer="in all")

@@ -10,7 +10,7 @@ import httpx
 from provenance.collection import Collection
 from provenance.request_auth import sign_request
 from provenance.signing import Signer
-from scripts.errors import ServiceDown, ServiceRefused
+from scripts.errors import ServiceDownError, ServiceRefusedError
 
 TIMEOUT_SECONDS = 30.0
 
@@ -28,9 +28,9 @@ def publish_collection(api_url: str, broker: Signer, collection: Collection) -> 
             api_url + target, content=body, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
         )
     except httpx.TransportError as error:
-        raise ServiceDown(f"the backend at {api_url} did not take the collection: {error}") from error
+        raise ServiceDownError(f"the backend at {api_url} did not take the collection: {error}") from error
     if answer.is_error:
-        raise ServiceRefused(
+        raise ServiceRefusedError(
             f"collection {collection.name}: refused with {answer.status_code}: {answer.text}",
             status=answer.status_code,
         )

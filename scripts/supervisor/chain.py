@@ -1,6 +1,7 @@
 """A local chain: where `anvil` is found, how it is started, and gas money for fresh keys.
 
-The operator of a local chain produces its blocks and could choose among seeds; only a public chain takes that away.
+The operator of a local chain produces its blocks and could choose among seeds; only a public chain takes
+that away.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from scripts.errors import ServiceDown
+from scripts.errors import ServiceDownError
 from scripts.supervisor.children import Command
 from scripts.supervisor.ports import LOOPBACK
 
@@ -25,7 +26,7 @@ def find_anvil(checkout: Path) -> Path:
         return found
     on_path = shutil.which("anvil")
     if on_path is None:
-        raise ServiceDown(
+        raise ServiceDownError(
             f"no anvil in {checkout / 'node_modules'} and none on PATH: run `make setup`, or install Foundry"
         )
     return Path(on_path)
@@ -49,14 +50,14 @@ def anvil_command(anvil: Path, *, folder: Path, port: int, block_seconds: int = 
 
 
 def rpc(url: str, method: str, *params: object) -> object:
-    """One JSON-RPC call; `ServiceDown` when nobody answers or the answer is an error."""
+    """One JSON-RPC call; `ServiceDownError` when nobody answers or the answer is an error."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     try:
         answer = httpx.post(url, json=body, timeout=_TIMEOUT_SECONDS).raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
-        raise ServiceDown(f"the chain at {url} did not answer {method}: {error}") from error
+        raise ServiceDownError(f"the chain at {url} did not answer {method}: {error}") from error
     if "error" in answer:
-        raise ServiceDown(
+        raise ServiceDownError(
             f"the chain at {url} refused {method}: {answer['error'].get('message', answer['error'])}"
         )
     return answer["result"]
@@ -66,7 +67,7 @@ def answers(url: str) -> bool:
     """True once a chain listens at `url`."""
     try:
         rpc(url, "eth_chainId")
-    except ServiceDown:
+    except ServiceDownError:
         return False
     return True
 
@@ -79,7 +80,7 @@ def give_gas(url: str, address: str, *, ether: int = 100) -> None:
     """A plain transfer from the chain's first development account; waits until it is in a block."""
     accounts = rpc(url, "eth_accounts")
     if not isinstance(accounts, list) or not accounts:
-        raise ServiceDown(f"the chain at {url} has no development account: is it a local anvil?")
+        raise ServiceDownError(f"the chain at {url} has no development account: is it a local anvil?")
     transfer = {"from": accounts[0], "to": address, "value": hex(ether * WEI_PER_ETHER)}
     rpc(url, "eth_sendTransaction", transfer)
 

@@ -1,7 +1,7 @@
 """Child processes that cannot outlive their parent.
 
-Each child leads a process group of its own, so that Ctrl-C reaches the parent alone and the parent ends the children
-in order; on Linux the kernel also ends them if the parent dies without a chance to (SIGKILL).
+Each child leads a process group of its own, so that Ctrl-C reaches the parent alone and the parent ends the
+children in order; on Linux the kernel also ends them if the parent dies without a chance to (SIGKILL).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from scripts.errors import ServiceDown
+from scripts.errors import ServiceDownError
 
 TAIL_LINES = 15
 STOP_SECONDS = 10.0
@@ -33,7 +33,9 @@ def _die_with_parent() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start one child: a name for people, the argument list and what it needs beside our environment."""
+    """How to start one child: a name for people, the argument list and what it needs beside our
+    environment.
+    """
 
     name: str
     argv: Sequence[str]
@@ -64,7 +66,7 @@ class Child:
                     preexec_fn=_die_with_parent,
                 )
             except OSError as error:
-                raise ServiceDown(f"{self.command.name} cannot be started: {error}") from error
+                raise ServiceDownError(f"{self.command.name} cannot be started: {error}") from error
 
     @property
     def pid(self) -> int:
@@ -130,22 +132,25 @@ class Supervisor:
         return child
 
     def wait_until(self, ready: Callable[[], bool], *, child: Child, seconds: float, what: str) -> None:
-        """Poll `ready`; a child that dies meanwhile, or the time running out, is a `ServiceDown` with its log."""
+        """Poll `ready`; a child that dies meanwhile, or the time running out, is a `ServiceDownError` with
+        its log.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
             if child.exit_status is not None:
-                raise ServiceDown(child.death_notice())
+                raise ServiceDownError(child.death_notice())
             if time.monotonic() > deadline:
-                raise ServiceDown(
-                    f"{what} did not come within {seconds:.0f} s; the end of {child.command.log}:\n{child.log_tail()}"
+                raise ServiceDownError(
+                    f"{what} did not come within {seconds:.0f} s; the end of "
+                    f"{child.command.log}:\n{child.log_tail()}"
                 )
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raise `ServiceDown` when any child has ended by itself."""
+        """Raise `ServiceDownError` when any child has ended by itself."""
         for child in self._children:
             if child.exit_status is not None:
-                raise ServiceDown(child.death_notice())
+                raise ServiceDownError(child.death_notice())
 
     def stop_all(self) -> None:
         """End every child; one that resists does not keep the others alive."""

@@ -1,4 +1,5 @@
-"""One market on one machine, in one folder: chain, contracts, accounts, backend, coordinator, contributor nodes.
+"""One market on one machine, in one folder: chain, contracts, accounts, backend, coordinator, contributor
+nodes.
 
     DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
     DIR/keys/NAME.key                             secrets, mode 600
@@ -15,6 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
 from provenance.signing import Signer, create_key, load_key
 from scripts.buyer.profile import NetworkProfile
-from scripts.errors import ServiceDown
+from scripts.errors import ServiceDownError
 from scripts.supervisor import chain
 from scripts.supervisor.broker import publish_collection
 from scripts.supervisor.children import Child, Command, Supervisor
@@ -52,7 +54,9 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows and privacy cap."""
+    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows and
+    privacy cap.
+    """
 
     name: str
     table: Path
@@ -73,6 +77,8 @@ class LocalNetwork:
         # Both ports are asked for before anything starts: a taken one costs no half-started market.
         self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
         self._api_port = require_free(settings.api_port, service="REST interface", option="--api-port")
+        # Enough for several orders at the same time.
+        self._stake_wei = 100 * settings.stake_wei
         self.rpc_url = f"http://{LOOPBACK}:{self._rpc_port}"
         self.api_url = f"http://{LOOPBACK}:{self._api_port}"
         self.nodes: dict[str, Child] = {}
@@ -100,8 +106,9 @@ class LocalNetwork:
         if self.deployment_file.exists():
             escrow = str(self.deployment.escrow)
             if not chain.has_code(self.rpc_url, escrow):
-                raise ServiceDown(
-                    f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder has no code "
+                raise ServiceDownError(
+                    f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder "
+                    "has no code "
                     "there: the state does not belong together. Choose a new folder with --state"
                 )
             return
@@ -170,6 +177,8 @@ class LocalNetwork:
             "TESSERA_STAKE_WEI": str(self._settings.stake_wei),
             **self._settings.backend,
         }
+        # Beside the content, so that a verifier takes a bare number for a data set's name.
+        self.deployment.save(self.store_folder / "deployment.json")
         self.backend = self._start_python("backend", "backend.main", env=environment)
         self.await_backend()
 
@@ -204,19 +213,23 @@ class LocalNetwork:
     def node_folder(self, name: str) -> Path:
         return self.folder / "nodes" / name
 
-    def start_node(self, spec: NodeSpec, collection: Collection) -> Child:
-        """A contributor node beside its table: set up once, then running."""
-        node = self.node_folder(spec.name)
-        stake = 100 * self._settings.stake_wei
-        self.fund(spec.name, stake)
-        if not (node / "node.toml").exists():
-            self._initialise_node(spec, collection, stake)
-        self.nodes[spec.name] = self._start_python(
-            spec.name, "scripts.contributor_node", "run", "--folder", str(node), env=SINGLE_THREAD
-        )
-        return self.nodes[spec.name]
+    def start_nodes(self, specs: Sequence[NodeSpec], collection: Collection) -> None:
+        """Contributor nodes beside their tables: set up once (all at the same time), then running."""
+        fresh = [spec for spec in specs if not (self.node_folder(spec.name) / "node.toml").exists()]
+        for spec in specs:
+            self.fund(spec.name, self._stake_wei)
+        with ThreadPoolExecutor(max(1, len(fresh))) as pool:
+            for _ in pool.map(lambda spec: self._initialise_node(spec, collection), fresh):
+                pass
+        for spec in specs:
+            self.nodes[spec.name] = self._start_python(
+                spec.name,
+                "scripts.contributor_node",
+                *("run", "--folder", str(self.node_folder(spec.name))),
+                env=SINGLE_THREAD,
+            )
 
-    def _initialise_node(self, spec: NodeSpec, collection: Collection, stake: int) -> None:
+    def _initialise_node(self, spec: NodeSpec, collection: Collection) -> None:
         arguments = {
             "--folder": self.node_folder(spec.name),
             "--backend": self.api_url,
@@ -227,7 +240,7 @@ class LocalNetwork:
             "--epsilon-cap": spec.epsilon_cap,
             "--key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
-            "--stake-wei": stake,
+            "--stake-wei": self._stake_wei,
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(
@@ -281,8 +294,8 @@ def python_path() -> dict[str, str]:
 
 
 def run_to_end(argv: Sequence[str], *, what: str) -> str:
-    """A short program; `ServiceDown` with its words when it fails."""
+    """A short program; `ServiceDownError` with its words when it fails."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=START_SECONDS, env=python_path())
     if done.returncode:
-        raise ServiceDown(f"{what} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise ServiceDownError(f"{what} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from scripts.errors import PortInUse
+from scripts.errors import PortInUseError
 
 LOOPBACK = "127.0.0.1"
 
@@ -18,7 +18,9 @@ def free_port() -> int:
 
 
 def require_free(port: int, *, service: str, option: str) -> int:
-    """`port` itself (0: any free one); `PortInUse` names the port, the service and the option to change."""
+    """`port` itself (0: any free one); `PortInUseError` names the port, the service and the option to
+    change.
+    """
     if port == 0:
         return free_port()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -27,8 +29,9 @@ def require_free(port: int, *, service: str, option: str) -> int:
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            raise PortInUse(
-                f"port {port} on {LOOPBACK} cannot be used for the {service} ({error.strerror}): stop the process "
+            raise PortInUseError(
+                f"port {port} on {LOOPBACK} cannot be used for the {service} ({error.strerror}): stop "
+                "the process "
                 f"that listens there, or choose another port with {option} (0 takes any free one)"
             ) from error
     return port

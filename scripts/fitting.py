@@ -1,0 +1,73 @@
+"""`tessera fit` on the terminal: progress while it works, a closing table, the model file written whole or
+not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from generator.fitting.fit import FitProgress, FitSettings, fit_csv
+from provenance.container import Container
+from provenance.schema import Schema
+from scripts.errors import UsageError
+from scripts.terminal import err, out
+
+
+def run_fit(table: Path, schema_file: Path, to: Path, settings: FitSettings) -> None:
+    """Fit `table` and write the container to `to`."""
+    schema = Schema.load(schema_file)
+    if to.is_dir() or not to.parent.is_dir():
+        raise UsageError(f"{to} cannot be written: expected the name of a file in a folder that exists")
+    started = time.monotonic()
+    with _shown() as progress:
+        container = fit_csv(table, schema, settings, progress)
+    part = to.with_name(to.name + ".part")
+    part.write_bytes(container.encode())
+    part.replace(to)
+    out.print(_closing(container, to, settings, time.monotonic() - started))
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[FitProgress], None] | None]:
+    """A bar on a terminal; silence elsewhere."""
+    if not err.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("reading", total=1.0, figures="")
+
+        def show(seen: FitProgress) -> None:
+            figures = [f"{name} {value:.3g}" for name, value in seen.losses.items()]
+            figures += [] if seen.epsilon is None else [f"epsilon {seen.epsilon:.3g}"]
+            bar.update(task, completed=seen.fraction, description=seen.stage, figures="  ".join(figures))
+
+        yield show
+
+
+def _closing(container: Container, to: Path, settings: FitSettings, seconds: float) -> Table:
+    table = Table(title=str(to), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    spent = container.privacy.get("epsilonMicro")
+    privacy = "none" if not isinstance(spent, int) else f"epsilon {spent / 1e6:.4g}, delta {settings.delta:g}"
+    for name, value in (
+        ("family", container.family),
+        ("parts", f"{len(container.parts)}, {container.model_bytes:,} bytes of models"),
+        ("privacy of each row", privacy if settings.epsilon is not None else "none"),
+        ("seconds", f"{seconds:.1f}"),
+        ("SHA-256", str(container.digest)),
+    ):
+        table.add_row(name, value)
+    return table
