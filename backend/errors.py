@@ -98,6 +98,12 @@ class SignatureInvalidError(InvalidRequestError):
     title = "A signature does not hold"
 
 
+class ContentDamagedError(ApiError):
+    status = 502
+    code = "content-damaged"
+    title = "The content store returned other bytes"
+
+
 class ChainUnavailableError(ApiError):
     status = 503
     code = "chain-unavailable"

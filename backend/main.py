@@ -145,7 +145,12 @@ def _serve(ports: Ports, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     _LOG.info("listening on http://%s:%s for broker %s", host, port, ports.broker)
     config = uvicorn.Config(
-        create_app(ports), log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="off"
+        create_app(ports),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        lifespan="off",
+        ws="none",
     )
     _Server(config, ports.stopping).run(sockets=[listener])
 

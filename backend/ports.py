@@ -42,7 +42,9 @@ class OrderRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's time."""
+    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's
+    time.
+    """
 
     settings: Settings
     database: Database

@@ -29,7 +29,7 @@ class CollectionRepository:
     def contributor_counts(self) -> dict[str, int]:
         """Announced contributors by collection id."""
         counts = select(ContributorRow.collection, func.count()).group_by(ContributorRow.collection)
-        return dict(self._session.execute(counts).tuples().all())
+        return {row[0]: row[1] for row in self._session.execute(counts)}
 
     def add(self, row: CollectionRow) -> None:
         self._session.add(row)

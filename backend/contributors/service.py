@@ -20,7 +20,7 @@ def require_stake(ports: Ports, node: Address) -> None:
     needed = ports.settings.stake_wei
     if not stake.registered or stake.free + stake.reserved < needed:
         raise NodeWithoutStakeError(
-            f"{node}: registered {stake.registered}, stake {stake.free} wei free and {stake.reserved} reserved; "
+            f"{node}: registered {stake.registered}, free stake {stake.free}, reserved {stake.reserved} wei; "
             f"register and deposit at least {needed} wei in the contributor registry, then announce again"
         )
 

@@ -1,4 +1,6 @@
-"""Rules of coordination jobs: one worker at a time, a checked result stored once, a failure ends the order."""
+"""Rules of coordination jobs: one worker at a time, a checked result stored once, a failure ends
+the order.
+"""
 
 from __future__ import annotations
 

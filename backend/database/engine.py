@@ -30,9 +30,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent look; whatever was changed is thrown away."""
+        # Closing rolls back and leaves what was loaded usable; an explicit rollback would expire it.
         with Session(self._readers, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:

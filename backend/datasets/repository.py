@@ -27,7 +27,7 @@ class DatasetRepository:
     def collections(self, orders: Sequence[str]) -> dict[str, str]:
         """Collection by order, for the orders that went through this broker."""
         query = select(OrderRow.id, OrderRow.collection).where(OrderRow.id.in_(orders))
-        return dict(self._session.execute(query).tuples().all())
+        return {row.id: row.collection for row in self._session.execute(query)}
 
 
 def _whole() -> Select[DatasetRow]:

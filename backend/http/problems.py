@@ -14,10 +14,12 @@ from starlette.exceptions import HTTPException
 from backend.errors import (
     ApiError,
     ChainUnavailableError,
+    ContentDamagedError,
     InvalidRequestError,
     NotFoundError,
     StoreUnavailableError,
 )
+from provenance.errors import ContentDamagedError as Damaged
 from provenance.errors import ContentMissingError, MalformedError, UnavailableError
 from provenance.errors import StoreUnavailableError as StoreDown
 
@@ -32,6 +34,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(MalformedError, _malformed)
     app.add_exception_handler(UnavailableError, _unavailable)
+    app.add_exception_handler(Damaged, _damaged)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -90,6 +93,10 @@ async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, StoreDown):
         return api_problem(StoreUnavailableError(str(error)))
     return api_problem(ChainUnavailableError(str(error)))
+
+
+async def _damaged(_request: Request, error: Exception) -> JSONResponse:
+    return api_problem(ContentDamagedError(str(error)))
 
 
 async def _unexpected(request: Request, _error: Exception) -> JSONResponse:

@@ -18,7 +18,9 @@ class CheckpointRow(Base):
 
 
 class ChainEventRow(Base):
-    """A decoded log as it was fetched; canonical JSON. Derived tables can be rebuilt from these rows alone."""
+    """A decoded log as it was fetched; canonical JSON. Derived tables can be rebuilt from these rows
+    alone.
+    """
 
     __tablename__ = "chain_events"
 

@@ -43,7 +43,7 @@ class OrderRepository:
     def counts(self) -> dict[str, int]:
         """Number of orders by state."""
         query = select(OrderRow.state, func.count()).group_by(OrderRow.state)
-        return dict(self._session.execute(query).tuples().all())
+        return {row[0]: row[1] for row in self._session.execute(query)}
 
     def transactions(self, order: str) -> Sequence[TransactionRow]:
         query = select(TransactionRow).where(TransactionRow.order == order).order_by(TransactionRow.block)

@@ -87,7 +87,8 @@ class OrderService:
         row = OrderRow(
             id=order, state=OrderState.ACCEPTED, buyer=str(terms.buyer), collection=str(terms.collection),
             terms=encode(terms.document()), signature=bytes(signature),
-            permit=encode(body.permit.permit().document()), request=encode(request.document()), created_at=now,
+            permit=encode(body.permit.permit().document()), request=encode(request.document()),
+            created_at=now,
         )  # fmt: skip
         self._rows.add(row)
         EventRepository(self._session).append(order, "state", {"state": OrderState.ACCEPTED}, now)

@@ -53,7 +53,7 @@ class Journal:
                 JobRepository(session).cancel_waiting(self._order)
 
     def give_up(self, reason: str) -> None:
-        """Notes why the order will be given back, before anything is done about it. The first reason stays."""
+        """Notes why the order will be given back, before that is done. The first reason stays."""
         with self._ports.database.write() as session:
             row = self._row(session)
             if row.failure is None:

@@ -1,4 +1,6 @@
-"""The middle steps: training, commitment, seed, sampling and scoring. The worker computes, the chain draws."""
+"""The middle steps: training, commitment, seed, sampling and scoring. The worker computes, the
+chain draws.
+"""
 
 from __future__ import annotations
 

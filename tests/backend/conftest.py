@@ -1,0 +1,297 @@
+"""A backend over real SQLite, a folder store and a real chain (one anvil a session); nodes and buyer are keys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from backend.app import create_app
+from backend.database.engine import Database
+from backend.database.migrate import migrate
+from backend.ports import Ports
+from backend.settings import Settings
+from provenance.collection import Collection
+from provenance.ledger.deploy import MarketParameters, deploy_all
+from provenance.ledger.errors import LedgerUnavailableError
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.rpc import Rpc
+from provenance.ledger.writer import LedgerWriter
+from provenance.permit import sign_permit
+from provenance.request_auth import sign_request
+from provenance.schema import Schema
+from provenance.signing import Signer
+from provenance.store.folder import FolderStore
+from provenance.terms import OrderTerms
+from provenance.values import sha256
+
+ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+# anvil's published development account 0: its key is worth nothing anywhere else.
+DEVELOPMENT_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+TOKEN = 10**18
+STAKE = TOKEN
+DELIVERY_KEY = "0x" + "5a" * 32
+
+
+@dataclass
+class Chain:
+    """A deployed market, and accounts with gas money and tokens."""
+
+    url: str
+    ledger: Ledger
+    bank: LedgerWriter
+    used: int = 1000
+
+    def account(self) -> Signer:
+        """A new funded key."""
+        self.used += 1
+        signer = Signer(self.used.to_bytes(32, "big"))
+        self.bank.send_ether(signer.address, TOKEN)
+        self.bank.mint(signer.address, 1000 * TOKEN)
+        return signer
+
+    def staked_node(self, stake: int = 10 * TOKEN) -> Signer:
+        """A new registered contributor."""
+        node = self.account()
+        writer = LedgerWriter(self.ledger, node)
+        writer.register(sha256(b"node"))
+        writer.approve(self.ledger.deployment.registry, stake)
+        writer.deposit(stake)
+        return node
+
+    def skip(self, seconds: int) -> None:
+        """Moves chain time on and mines a block."""
+        self.ledger.rpc.request("evm_increaseTime", seconds)
+        self.mine(1)
+
+    def mine(self, blocks: int) -> None:
+        self.ledger.rpc.request("anvil_mine", hex(blocks))
+
+
+@pytest.fixture(scope="session")
+def chain() -> Iterator[Chain]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [str(ANVIL), "--port", str(port), "--host", "127.0.0.1", "--silent"], stdout=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(url)
+        deployment = deploy_all(url, Signer(DEVELOPMENT_KEY), MarketParameters(unbonding_seconds=60))
+        with Ledger(url, deployment) as ledger:
+            yield Chain(url, ledger, LedgerWriter(ledger, Signer(DEVELOPMENT_KEY)))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_up(url: str) -> None:
+    rpc = Rpc(url)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            rpc.request("eth_chainId")
+            break
+        except LedgerUnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    rpc.close()
+
+
+@dataclass
+class Started:
+    """A runner that only notes which orders were handed to it: tests take the steps themselves."""
+
+    orders: list[str] = field(default_factory=list)
+
+    def start(self, order: str) -> None:
+        self.orders.append(order)
+
+
+@dataclass
+class Clock:
+    """Wall time that tests move; it starts at the real time, for requests are signed with it."""
+
+    offset: float = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.offset
+
+
+@pytest.fixture(scope="session")
+def broker(chain: Chain) -> Signer:
+    return chain.account()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path, stake_wei=STAKE, poll_seconds=0.02, accept_seconds=30)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with all tables, migrated once and copied for every test."""
+    path = tmp_path_factory.mktemp("migrated") / "backend.sqlite"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture
+def ports(
+    tmp_path: Path, settings: Settings, chain: Chain, broker: Signer, migrated: Path
+) -> Iterator[Ports]:
+    shutil.copy(migrated, tmp_path / "backend.sqlite")
+    database = Database(settings.database)
+    yield Ports(
+        settings=settings,
+        database=database,
+        ledger=chain.ledger,
+        writer=LedgerWriter(chain.ledger, broker),
+        store=FolderStore(tmp_path / "store"),
+        runner=Started(),
+        clock=Clock(),
+    )
+    database.close()
+
+
+@dataclass
+class Api:
+    """The application as clients see it; signs for whom it is told to."""
+
+    client: httpx.Client
+    ports: Ports
+    chain: Chain
+    broker: Signer
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        by: Signer | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent = dict(headers or {})
+        if not isinstance(body, bytes) and body is not None:
+            sent["Content-Type"] = "application/json"
+        if by is not None:
+            sent["Authorization"] = sign_request(by, method, target, data, int(self.ports.clock()))
+        return self.client.request(method, target, content=data, headers=sent)
+
+    def collection(self, **changes: object) -> str:
+        """Offers a collection and returns its id."""
+        collection = replace(make_collection(), **changes)  # type: ignore[arg-type]
+        answer = self.call("POST", "/v1/collections", collection.document(), by=self.broker)
+        assert answer.status_code in (200, 201), answer.text
+        return str(answer.json()["id"])
+
+    def announce(self, node: Signer, collection: str, rows: int = 1000) -> httpx.Response:
+        body = {"collection": collection, "declaredRows": rows, "metadata": {"software": "test"}}
+        return self.call("POST", "/v1/contributors", body, by=node)
+
+    def quote(self, buyer: Signer, collection: str, **changes: object) -> dict[str, object]:
+        body = {
+            "collection": collection,
+            "buyer": str(buyer.address),
+            "rows": 60,
+            "deliveryKey": DELIVERY_KEY,
+        }
+        answer = self.call("POST", "/v1/quotes", body | changes)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def signed_order(self, buyer: Signer, quote: dict[str, object]) -> dict[str, object]:
+        """The body of POST /v1/orders for a quote."""
+        terms = OrderTerms.parse(quote["terms"])
+        ledger = self.chain.ledger
+        message = ledger.permit_message(buyer.address, terms.price, terms.match_by)
+        return {
+            "terms": quote["terms"],
+            "signature": str(buyer.sign_typed(ledger.domain, terms)),
+            "permit": sign_permit(buyer, ledger.token_domain(), message).document(),
+            "request": quote["request"],
+        }
+
+    def order(self, buyer: Signer, collection: str, **changes: object) -> str:
+        """A stored order's id."""
+        body = self.signed_order(buyer, self.quote(buyer, collection, **changes))
+        answer = self.call("POST", "/v1/orders", body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["orderId"])
+
+
+@pytest.fixture
+def api(ports: Ports, chain: Chain, broker: Signer) -> Iterator[Api]:
+    """Served by the real server in a thread: timeouts, streams and limits are those of a process."""
+    config = uvicorn.Config(create_app(ports), log_config=None, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        yield Api(client, ports, chain, broker)
+    ports.stopping.set()
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+def make_collection(name: str = "people") -> Collection:
+    schema = Schema.parse(
+        {
+            "format": "tessera-schema/1",
+            "name": "people",
+            "target": None,
+            "columns": [
+                {"name": "age", "type": "integer", "minimum": 17, "maximum": 90, "multipleOf": 1, "nullable": False,
+                 "missing": ""},
+                {"name": "work", "type": "string", "enum": ["private", "state"], "nullable": True, "missing": "?"},
+            ],
+        }
+    )  # fmt: skip
+    return Collection(name, "People & <work>", schema, "marginal", "private", 2, 10**12, 3_000_000, {})
+
+
+@pytest.fixture(scope="session")
+def buyer(chain: Chain) -> Signer:
+    return chain.account()
+
+
+@pytest.fixture(scope="session")
+def two_nodes(chain: Chain) -> list[Signer]:
+    """Registered contributors with stake for many orders."""
+    return [chain.staked_node(500 * TOKEN) for _ in range(2)]
+
+
+@pytest.fixture
+def wait() -> Callable[[Callable[[], bool]], None]:
+    """Waits for something that a thread does."""
+
+    def until(holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    return until

@@ -1,0 +1,41 @@
+"""Contents: the CID is the store's, bytes come back as they went in."""
+
+from __future__ import annotations
+
+from provenance.store.cid import cid_of
+from provenance.values import Cid
+
+
+def test_refuses_what_is_no_cid(api):
+    answer = api.call("GET", "/v1/content/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnSPdG")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+def test_refuses_a_cid_that_the_store_lacks(api):
+    answer = api.call("GET", f"/v1/content/{cid_of(b'never stored')}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+def test_refuses_an_empty_body(api):
+    answer = api.call("POST", "/v1/content", b"", by=api.broker)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+def test_refuses_a_damaged_file_instead_of_serving_it(api):
+    cid = api.call("POST", "/v1/content", b"precious", by=api.broker).json()["cid"]
+    file = next(path for path in api.ports.store.path.rglob(cid))
+    file.write_bytes(b"damaged!")
+    answer = api.call("GET", f"/v1/content/{cid}")
+    assert (answer.status_code, answer.json()["code"]) == (502, "content-damaged")
+
+
+def test_stores_bytes_of_several_blocks_and_serves_them_again(api, two_nodes):
+    api.announce(two_nodes[0], api.collection())
+    data = bytes(range(256)) * 4096 * 2 + b"tail"
+    first = api.call("POST", "/v1/content", data, by=two_nodes[0])
+    assert (first.status_code, first.json()) == (201, {"cid": str(cid_of(data)), "size": len(data)})
+    assert api.call("POST", "/v1/content", data, by=api.broker).status_code == 200
+    served = api.call("GET", f"/v1/content/{first.json()['cid']}")
+    assert served.content == data
+    assert served.headers["content-type"] == "application/octet-stream"
+    assert api.ports.store.has(Cid(first.json()["cid"]))

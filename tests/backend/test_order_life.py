@@ -1,0 +1,434 @@
+"""Whole lives of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import select
+
+from backend.contributors.repository import ContributorRepository
+from backend.indexer.follower import Follower
+from backend.orders.models import OrderEventRow
+from backend.workflow.agreeing import Agreeing
+from backend.workflow.delivering import Delivering
+from backend.workflow.life import live
+from backend.workflow.producing import Producing
+from provenance.canonical import decode
+from provenance.ledger.ports import OrderState
+from provenance.ledger.writer import LedgerWriter
+from provenance.manifest import Manifest
+from provenance.merkle import dataset_root
+from provenance.receipts import (
+    Acceptance,
+    ContentFile,
+    Evaluation,
+    ModelCommitment,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
+from provenance.terms import OrderTerms
+from provenance.values import Address, Cid, Digest, sha256
+
+SHARES = [7000, 3000]
+
+
+@dataclass
+class World:
+    """Two staked nodes with announced tables, and everything they and the worker would do."""
+
+    api: object
+    nodes: list
+    collection: str
+    lives: list = field(default_factory=list)
+
+    @contextmanager
+    def living(self, order):
+        """Runs the order's life in a thread and waits for its end."""
+        thread = threading.Thread(target=live, args=(self.api.ports, order))
+        thread.start()
+        try:
+            yield
+            thread.join(30)
+            assert not thread.is_alive()
+        finally:
+            self.api.ports.stopping.set()
+            thread.join(10)
+
+    def signer(self, address):
+        return next(node for node in self.nodes if str(node.address) == address)
+
+    def task(self, node):
+        answer = self.api.call("POST", "/v1/tasks/lease", {"waitSeconds": 20, "leaseSeconds": 30}, by=node)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["task"]
+
+    def accept(self, node, max_rows=50):
+        task = self.task(node)
+        assert (task["name"], task["kind"]) == ("accept", "accept")
+        offer = self.api.call("GET", f"/v1/tasks/{task['id']}/payload", by=node).json()
+        assert offer["format"] == "tessera-accept/1"
+        message = Acceptance(Digest.parse(offer["orderId"]), node.address, max_rows)
+        signature = node.sign_typed(self.api.ports.domain, message)
+        result = json.dumps({"maxRows": max_rows, "signature": str(signature)}).encode()
+        assert self.api.call("PUT", f"/v1/tasks/{task['id']}/result", result, by=node).status_code == 201
+
+    def refuse(self, node):
+        task = self.task(node)
+        body = {"code": "policy", "reason": "not for this price"}
+        assert self.api.call("POST", f"/v1/tasks/{task['id']}/refuse", body, by=node).status_code == 200
+
+    def job(self, phase):
+        body = {"waitSeconds": 20, "leaseSeconds": 30}
+        answer = self.api.call("POST", "/v1/coordination/lease", body, by=self.api.broker)
+        assert answer.status_code == 200, answer.text
+        job = answer.json()["job"]
+        assert job["phase"] == phase
+        return job
+
+    def finish(self, job, result):
+        target = f"/v1/coordination/{job['order']}/{job['phase']}/result"
+        return self.api.call("PUT", target, result, by=self.api.broker)
+
+    def train_result(self, job):
+        models = []
+        for shard, entry in enumerate(job["plan"]["participants"]):
+            digest = sha256(f"model {shard} of {job['order']}".encode())
+            message = ModelCommitment(Digest.parse(job["order"]), shard, digest)
+            signature = self.signer(entry["contributor"]).sign_typed(self.api.ports.domain, message)
+            models.append(
+                {"contributor": entry["contributor"], "shard": shard, "modelDigest": str(digest),
+                 "commitSignature": str(signature), "epsilonMicro": 2_900_000, "deltaE12": 10_000_000}
+            )  # fmt: skip
+        return {"models": models}
+
+    def upload(self, data, by):
+        answer = self.api.call("POST", "/v1/content", data, by=by)
+        assert answer.status_code in (200, 201), answer.text
+        return ContentFile(Cid(answer.json()["cid"]), len(data), sha256(data), sha256(b"plain"), 5)
+
+    def score_result(self, job, score_micro=900_000):
+        plan, order = job["plan"], Digest.parse(job["order"])
+        domain, seed = self.api.ports.domain, Digest.parse(plan["seed"]["seed"])
+        shards, roots = [], []
+        for shard, entry in enumerate(plan["participants"]):
+            node = self.signer(entry["contributor"])
+            content = ShardContent(
+                self.upload(f"sealed rows {shard} {order}".encode(), node),
+                self.upload(f"sealed model {shard} {order}".encode(), node),
+                b"wrapped key",
+                {"mechanism": "gaussian"},
+            )
+            roots.append(sha256(f"root {shard}".encode()))
+            model = Digest.parse(plan["models"][shard]["modelDigest"])
+            receipt = ShardReceipt(
+                order, shard, model, seed, entry["rows"], roots[-1], 2_900_000, 10_000_000, content.digest
+            )
+            shards.append(
+                {"shard": shard, "contributor": entry["contributor"], "rows": entry["rows"],
+                 "modelDigest": str(model), "shardRoot": str(roots[-1]), "epsilonMicro": 2_900_000,
+                 "deltaE12": 10_000_000, "content": content.document(),
+                 "receiptSignature": str(node.sign_typed(domain, receipt))}
+            )  # fmt: skip
+        root = dataset_root(roots)
+        evaluations = []
+        for entry in plan["participants"]:
+            message = Evaluation(order, root, score_micro, shares_digest(SHARES))
+            signature = self.signer(entry["contributor"]).sign_typed(domain, message)
+            evaluations.append(
+                {"contributor": entry["contributor"], "scoreMicro": score_micro, "signature": str(signature)}
+            )
+        score = self.upload(f"sealed score {order}".encode(), self.api.broker)
+        return {
+            "datasetRoot": str(root), "shards": shards, "sharesBps": SHARES,
+            "score": {"file": score.document(), "wrappedKey": "0x00"}, "evaluations": evaluations,
+            "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"], "realFractionMicro": 1_000_000,
+        }  # fmt: skip
+
+    def bring_to_match(self):
+        for node in self.nodes:
+            self.accept(node)
+
+
+@pytest.fixture
+def world(api, chain, two_nodes):
+    collection = api.collection()
+    for node, rows in zip(two_nodes, (2000, 1000), strict=True):
+        answer = api.announce(node, collection, rows)
+        assert answer.status_code == 201, answer.text
+    return World(api, two_nodes, collection)
+
+
+def states(api, order):
+    with api.ports.database.read() as session:
+        rows = session.scalars(select(OrderEventRow).where(OrderEventRow.order == order)).all()
+        return [decode(row.data)["state"] for row in rows if row.kind == "state"]
+
+
+def chain_state(api, order):
+    return api.ports.ledger.order(Digest.parse(order)).state
+
+
+def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    with world.living(order):
+        world.bring_to_match()
+        job = world.job("train")
+        target = f"/v1/coordination/{order}/train/failure"
+        assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
+    assert job["plan"]["participants"][0]["declaredRows"] == 2000
+    assert chain_state(api, order) is OrderState.REFUNDED
+    assert chain.ledger.balance(buyer.address) == before
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert (shown["state"], shown["reason"]) == ("refunded", "phase train failed: a node is lost")
+    assert states(api, order) == ["accepted", "open", "matched", "refunded"]
+
+
+def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    with world.living(order):
+        world.refuse(world.nodes[0])
+        world.accept(world.nodes[1])
+        chain.skip(600)
+    assert chain.ledger.balance(buyer.address) == before
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "refunded"
+    assert shown["reason"].startswith("1 contributors accepted")
+
+
+def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    with world.living(order):
+        world.bring_to_match()
+        world.job("train")
+        chain.skip(4000)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    terms = OrderTerms.parse(shown["terms"])
+    assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
+    assert chain.ledger.balance(buyer.address) == before + terms.bond
+    with api.ports.database.read() as session:
+        nodes = ContributorRepository(session).list(world.collection)
+    assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
+
+
+def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, api, buyer, chain):
+    body = api.signed_order(buyer, api.quote(buyer, world.collection))
+    body["permit"]["s"] = "0x" + "11" * 32
+    order = api.call("POST", "/v1/orders", body).json()["orderId"]
+    before = chain.ledger.balance(buyer.address)
+    with world.living(order):
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "rejected"
+    assert shown["reason"].startswith("place: ")
+    assert chain.ledger.balance(buyer.address) == before
+
+
+def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain, wait):
+    order = api.order(buyer, world.collection)
+    with world.living(order):
+        wait(lambda: chain_state(api, order) is OrderState.OPEN)
+        terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+        LedgerWriter(chain.ledger, buyer).cancel(terms)
+    assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
+
+
+def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    with world.living(order):
+        world.bring_to_match()
+        job = world.job("train")
+        good = world.train_result(job)
+        swapped = {
+            "models": [
+                good["models"][0] | {"modelDigest": good["models"][1]["modelDigest"]},
+                good["models"][1],
+            ]
+        }
+        answer = world.finish(job, swapped)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "models[0].commitSignature")
+        greedy = {"models": [good["models"][0] | {"epsilonMicro": 3_000_001}, good["models"][1]]}
+        assert world.finish(job, greedy).json()["errors"][0]["field"] == "models[0].epsilonMicro"
+        assert world.finish(job, good).status_code == 201
+        assert world.finish(job, good).status_code == 200
+        chain.mine(4)
+        job = world.job("score")
+        good = world.score_result(job)
+        for member, value in (("sharesBps", [5000, 4000]), ("datasetRoot", "0x" + "11" * 32)):
+            answer = world.finish(job, good | {member: value})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, member)
+        assert world.finish(job, good | {"sharesBps": [3000, 7000]}).status_code == 422
+        body = {"reason": "enough"}
+        assert (
+            api.call("POST", f"/v1/coordination/{order}/score/failure", body, by=api.broker).status_code
+            == 200
+        )
+    assert chain_state(api, order) is OrderState.REFUNDED
+
+
+def test_an_order_lives_from_signature_to_settlement(world, api, buyer, chain):
+    order = api.order(buyer, world.collection, challengeSeconds=5)
+    paid = [chain.ledger.claimable(node.address) for node in world.nodes]
+    with world.living(order):
+        world.bring_to_match()
+        job = world.job("train")
+        progress = {"round": 1, "rounds": 4, "loss": 0.25, "message": "averaged"}
+        target = f"/v1/coordination/{order}/train/progress"
+        assert api.call("POST", target, progress, by=api.broker).status_code == 200
+        assert world.finish(job, world.train_result(job)).status_code == 201
+        _until_mined(api, chain, order)
+        job = world.job("score")
+        answer = world.finish(job, world.score_result(job))
+        assert answer.status_code == 201, answer.text
+        _until_state(api, order, OrderState.PUBLISHED)
+        chain.skip(10)
+    assert states(api, order) == [
+        *("accepted", "open", "matched", "trained", "committed", "seeded", "scored", "published", "settled")
+    ]
+    follower = Follower(api.ports)
+    while not follower.step().is_head:
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    steps = [each["step"] for each in shown["transactions"]]
+    assert [step for step in steps if step != "approve"] == [
+        "place",
+        "match",
+        "commit",
+        "draw",
+        "publish",
+        "settle",
+    ]
+    assert shown["chainState"] == "settled"
+    assert [each["rows"] for each in shown["participants"]] == [40, 20]
+    dataset = api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()
+    assert (dataset["rows"], dataset["depth"], dataset["collection"]) == (60, 0, world.collection)
+    assert [each["scoreMicro"] for each in dataset["evaluations"]] == [900_000, 900_000]
+    manifest = Manifest.parse(api.call("GET", f"/v1/datasets/{dataset['id']}/manifest").content)
+    assert str(manifest.digest) == dataset["manifestDigest"]
+    assert manifest.document()["order"] == order
+    assert dataset["manifestCid"] == shown["manifestCid"]
+    earned = [chain.ledger.claimable(node.address) - old for node, old in zip(world.nodes, paid, strict=True)]
+    whole = 60 * 10**12 * 95 // 100
+    assert earned == [whole * 7 // 10, whole * 3 // 10]
+    page = api.call("GET", "/").text
+    assert dataset["identifier"] in page
+    assert "People &amp; &lt;work&gt;" in page
+    assert "<work>" not in page
+
+
+def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, chain):
+    """What a kill between a transaction and its note leaves behind: the step runs again from its start."""
+    order = api.order(buyer, world.collection, challengeSeconds=0)
+    ports = api.ports
+    agreeing, producing, delivering = (
+        Agreeing(ports, order),
+        Producing(ports, order),
+        Delivering(ports, order),
+    )
+    nonce = LedgerNonce(chain, ports.broker)
+    agreeing.place()
+    assert nonce.used_by(agreeing.place) == 0
+    with _beside(world.bring_to_match):
+        agreeing.match()
+    assert nonce.used_by(agreeing.match) == 0
+    with _beside(lambda: _work(world, "train", world.train_result)):
+        producing.train()
+    assert nonce.used_by(producing.train) == 0
+    producing.commit()
+    assert nonce.used_by(producing.commit) == 0
+    chain.mine(4)
+    producing.draw()
+    assert nonce.used_by(producing.draw) == 0
+    with _beside(lambda: _work(world, "score", world.score_result)):
+        producing.score()
+    delivering.publish()
+    manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
+    assert nonce.used_by(delivering.publish) == 0
+    assert api.call("GET", f"/v1/orders/{order}").json()["manifestCid"] == manifest
+    assert not delivering.give_back("a late failure must not take back what is published")
+    chain.skip(3)
+    delivering.settle()
+    assert nonce.used_by(delivering.settle) == 0
+    assert nonce.used_by(lambda: live(ports, order)) == 0
+    assert chain_state(api, order) is OrderState.SETTLED
+
+
+def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    ports = api.ports
+    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
+    agreeing.place()
+    with _beside(world.bring_to_match):
+        agreeing.match()
+    with _beside(lambda: _work(world, "train", world.train_result)):
+        producing.train()
+    producing.commit()
+    bond = ports.ledger.order(Digest.parse(order)).bond_left
+    chain.mine(300)
+    stop = threading.Event()
+    with _beside(lambda: _mine_until(chain, stop)):
+        producing.draw()
+        stop.set()
+    assert producing.seed_draw().draws == 2
+    assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
+    assert Delivering(ports, order).give_back("the test is over")
+
+
+@dataclass
+class LedgerNonce:
+    """Counts transactions of one account."""
+
+    chain: object
+    address: object
+
+    def used_by(self, action):
+        before = self._now()
+        action()
+        return self._now() - before
+
+    def _now(self):
+        return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
+
+
+@contextmanager
+def _beside(action):
+    thread = threading.Thread(target=action)
+    thread.start()
+    yield
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def _work(world, phase, result):
+    job = world.job(phase)
+    answer = world.finish(job, result(job))
+    assert answer.status_code == 201, answer.text
+
+
+def _mine_until(chain, stop):
+    while not stop.wait(0.05):
+        chain.mine(1)
+
+
+def _until_mined(api, chain, order):
+    for _ in range(400):
+        if api.ports.ledger.commitment(Digest.parse(order)).commit_block:
+            chain.mine(4)
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("the models were not committed")
+
+
+def _until_state(api, order, state):
+    for _ in range(400):
+        if chain_state(api, order) is state:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError(f"order {order} did not become {state.name}")

@@ -1,0 +1,137 @@
+"""What a buyer may ask and sign, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from provenance.terms import OrderTerms
+
+
+def test_refuses_an_unknown_member_and_names_it(api, buyer):
+    body = {"collection": api.collection(), "buyer": str(buyer.address), "rows": 10, "bid": "1"}
+    answer = api.call("POST", "/v1/quotes", body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == "invalid-request"
+    assert problem["type"] == "urn:tessera:problem:invalid-request"
+    assert problem["errors"] == [{"field": "bid", "message": "this member is not known"}]
+
+
+def test_refuses_a_bid_below_the_quote(api, buyer):
+    quote = api.quote(buyer, api.collection())
+    quote["terms"]["price"] = str(int(quote["terms"]["price"]) - 1)
+    answer = api.call("POST", "/v1/orders", api.signed_order(buyer, quote))
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "bid-below-quote"
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("broker", "0x" + "11" * 20),
+        ("deliveryKey", "0x" + "00" * 32),
+        ("epsilonMicro", "3000001"),
+        ("epsilonMicro", "0"),
+        ("deltaE12", "0"),
+        ("minContributors", "1"),
+        ("maxContributors", "200"),
+        ("brokerFeeBps", "0"),
+        ("stake", "0"),
+        ("bond", "1000000000000000000000"),
+        ("matchBy", "1"),
+        ("deliverBy", "5"),
+        ("rows", "100000001"),
+    ],
+)
+def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member, value):
+    quote = api.quote(buyer, api.collection())
+    quote["terms"][member] = value
+    if member == "rows":
+        quote["terms"]["price"] = str(10**12 * int(value))
+    answer = api.call("POST", "/v1/orders", api.signed_order(buyer, quote))
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "terms-refused"
+    assert answer.json()["detail"].startswith(member)
+
+
+def test_refuses_terms_signed_by_another_key(api, buyer, broker):
+    quote = api.quote(buyer, api.collection())
+    body = api.signed_order(buyer, quote)
+    body["signature"] = api.signed_order(broker, quote)["signature"]
+    answer = api.call("POST", "/v1/orders", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "signature-invalid")
+
+
+def test_refuses_a_request_document_that_the_terms_do_not_name(api, buyer):
+    body = api.signed_order(buyer, api.quote(buyer, api.collection()))
+    body["request"] = body["request"] | {"purpose": "something else"}
+    answer = api.call("POST", "/v1/orders", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "terms-refused")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epsilon": "4"},
+        {"deliveryKey": None},
+        {"maxPriceWei": "1"},
+        {"conditions": [{"column": "age"}]},
+        {"rows": 1},
+        {"minContributors": 17},
+    ],
+)
+def test_quotes_nothing_that_cannot_be_delivered(api, buyer, changes):
+    body = {
+        "collection": api.collection(),
+        "buyer": str(buyer.address),
+        "rows": 60,
+        "deliveryKey": "0x" + "11" * 32,
+    }
+    assert api.call("POST", "/v1/quotes", body | changes).status_code == 422
+
+
+def test_quotes_no_unknown_collection(api, buyer):
+    body = {"collection": "0x" + "11" * 32, "buyer": str(buyer.address), "rows": 60}
+    assert api.call("POST", "/v1/quotes", body).status_code == 404
+
+
+def test_a_quote_is_what_the_escrow_will_hash(api, buyer):
+    quote = api.quote(buyer, api.collection(), epsilon="0.5", delta="1e-6", minScore="0.7")
+    terms = OrderTerms.parse(quote["terms"])
+    assert (terms.epsilon_micro, terms.delta_e12, terms.min_score_micro) == (500_000, 1_000_000, 700_000)
+    assert quote["orderId"] == str(api.chain.ledger.hash_terms(terms))
+    assert quote["priceWei"] == str(60 * 10**12) == str(terms.price)
+    assert quote["permit"]["spender"] == str(api.chain.ledger.deployment.escrow)
+    assert quote["typedData"]["primaryType"] == "OrderTerms"
+    assert quote["permit"]["typedData"]["primaryType"] == "Permit"
+
+
+def test_an_order_is_stored_once_and_handed_to_the_runner(api, buyer):
+    quote = api.quote(buyer, api.collection())
+    body = api.signed_order(buyer, quote)
+    first, second = (api.call("POST", "/v1/orders", body) for _ in range(2))
+    assert first.status_code == second.status_code == 202
+    assert first.json() == second.json() == {"orderId": quote["orderId"], "state": "accepted"}
+    assert set(api.ports.runner.orders) == {quote["orderId"]}
+    shown = api.call("GET", f"/v1/orders/{quote['orderId']}").json()
+    assert (shown["state"], shown["buyer"], shown["terms"]) == (
+        "accepted",
+        str(buyer.address),
+        quote["terms"],
+    )
+    listed = api.call("GET", f"/v1/orders?buyer={buyer.address}&state=accepted").json()["orders"]
+    assert [order["orderId"] for order in listed] == [quote["orderId"]]
+    assert api.call("GET", "/v1/orders?state=settled").json()["orders"] == []
+
+
+def test_an_open_collection_takes_no_delivery_key(api, buyer):
+    collection = api.collection(name="open-people", visibility="open")
+    body = {
+        "collection": collection,
+        "buyer": str(buyer.address),
+        "rows": 60,
+        "deliveryKey": "0x" + "11" * 32,
+    }
+    assert api.call("POST", "/v1/quotes", body).json()["code"] == "terms-refused"
+    assert api.call("POST", "/v1/quotes", body | {"deliveryKey": None}).status_code == 200

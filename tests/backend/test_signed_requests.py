@@ -1,0 +1,121 @@
+"""Who may do what: every denied case is a problem document with its code."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from provenance.request_auth import sign_request
+from provenance.signing import Signer
+
+STRANGER = Signer((77).to_bytes(32, "big"))
+ORDER = "0x" + "11" * 32
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_refuses_an_unsigned_request(api):
+    assert code(api.call("POST", "/v1/collections", {})) == (401, "unauthenticated")
+
+
+def test_refuses_a_replayed_request(api):
+    data = b'{"waitSeconds":0}'
+    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", data, int(time.time()))
+    headers = {"Authorization": header, "Content-Type": "application/json"}
+    assert api.call("POST", "/v1/tasks/lease", data, headers=headers).status_code == 204
+    assert code(api.call("POST", "/v1/tasks/lease", data, headers=headers)) == (401, "unauthenticated")
+
+
+def test_refuses_a_stale_request(api):
+    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", b"{}", int(time.time()) - 300)
+    headers = {"Authorization": header, "Content-Type": "application/json"}
+    assert code(api.call("POST", "/v1/tasks/lease", b"{}", headers=headers)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", "/v1/tasks/lease", b"{}"),
+        ("POST", "/v1/tasks/lease?x=1", b"{}"),
+        ("POST", "/v1/tasks/lease", b'{"waitSeconds":0}'),
+    ],
+)
+def test_refuses_a_signature_over_another_request(api, method, target, body):
+    header = sign_request(STRANGER, method, target, body, int(time.time()))
+    headers = {"Authorization": header, "Content-Type": "application/json"}
+    assert code(api.call("POST", "/v1/tasks/lease", b"{}", headers=headers)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", "/v1/collections", {}),
+        ("POST", f"/v1/tasks?order={ORDER}&node=0x{'22' * 20}&name=fit&kind=train", b"x"),
+        ("GET", f"/v1/tasks?order={ORDER}", None),
+        ("GET", "/v1/tasks/1/result", None),
+        ("POST", "/v1/coordination/lease", {"waitSeconds": 0}),
+        ("POST", f"/v1/coordination/{ORDER}/train/progress", {}),
+        ("POST", f"/v1/coordination/{ORDER}/train/failure", {"reason": "because"}),
+    ],
+)
+def test_only_the_broker_may(api, method, target, body):
+    assert code(api.call(method, target, body, by=STRANGER)) == (403, "forbidden")
+
+
+def test_a_node_without_stake_cannot_announce(api):
+    assert code(api.announce(STRANGER, api.collection())) == (403, "node-without-stake")
+
+
+def test_a_stranger_cannot_fill_the_store(api):
+    assert code(api.call("POST", "/v1/content", b"bytes", by=STRANGER)) == (403, "forbidden")
+
+
+def test_refuses_unknown_places_and_methods_as_problems(api):
+    assert code(api.call("GET", "/v1/nothing")) == (404, "not-found")
+    assert code(api.call("DELETE", "/v1/orders")) == (405, "method-not-allowed")
+
+
+def test_refuses_a_body_over_the_limit_before_reading_it(api):
+    big = b" " * (api.ports.settings.max_json_bytes + 1)
+    assert code(api.call("POST", "/v1/quotes", big)) == (413, "too-large")
+
+
+def test_refuses_a_body_without_a_length(api):
+    answer = api.client.post("/v1/quotes", content=iter([b"{}"]))
+    assert answer.status_code == 411
+
+
+def test_an_announced_node_is_listed_and_a_second_announcement_renews(api, two_nodes):
+    collection = api.collection()
+    assert api.announce(two_nodes[0], collection, 10).status_code == 201
+    assert api.announce(two_nodes[0], collection, 20).status_code == 200
+    listed = api.call("GET", f"/v1/contributors?collection={collection}").json()["contributors"]
+    assert [(each["contributor"], each["declaredRows"]) for each in listed] == [
+        (str(two_nodes[0].address), 20)
+    ]
+    assert api.call("GET", f"/v1/collections/{collection}").json()["contributors"] == 1
+
+
+def test_a_collection_name_stands_for_one_document(api):
+    first = api.collection()
+    assert api.collection() == first
+    document = api.call("GET", f"/v1/collections/{first}").json()["document"] | {"title": "Other"}
+    assert code(api.call("POST", "/v1/collections", document, by=api.broker)) == (409, "conflict")
+
+
+@pytest.mark.parametrize("document", [b"no json", b"[]", b'{"format":"tessera-collection/2"}'])
+def test_a_malformed_collection_is_refused(api, document):
+    assert code(api.call("POST", "/v1/collections", document, by=api.broker)) == (422, "invalid-request")
+
+
+def test_network_names_chain_contracts_and_broker(api, chain):
+    network = api.call("GET", "/v1/network").json()
+    deployment = chain.ledger.deployment
+    assert network["chainId"] == deployment.chain_id
+    assert network["deployment"]["escrow"] == str(deployment.escrow)
+    assert network["broker"] == str(api.broker.address)
+    assert network["stakeWei"] == str(api.ports.settings.stake_wei)
+    assert api.call("GET", "/health").json()["status"] == "ok"

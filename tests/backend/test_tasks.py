@@ -1,0 +1,148 @@
+"""The queue of node tasks: leases, expiry, one result, refusals."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+LEASE = {"waitSeconds": 0, "leaseSeconds": 30}
+
+
+@pytest.fixture
+def order(api, buyer):
+    return api.order(buyer, api.collection())
+
+
+def post(api, order, node, name="fit", body=b"payload", kind="train"):
+    return api.call(
+        "POST", f"/v1/tasks?order={order}&node={node.address}&name={name}&kind={kind}", body, by=api.broker
+    )
+
+
+def lease(api, node, **changes):
+    return api.call("POST", "/v1/tasks/lease", LEASE | changes, by=node)
+
+
+def put(api, node, task, body=b"result"):
+    return api.call("PUT", f"/v1/tasks/{task}/result", body, by=node)
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_refuses_other_bytes_under_the_same_name(api, order, two_nodes):
+    assert post(api, order, two_nodes[0]).status_code == 201
+    assert post(api, order, two_nodes[0]).status_code == 200
+    assert code(post(api, order, two_nodes[0], body=b"other")) == (409, "conflict")
+
+
+def test_refuses_a_task_of_an_unknown_order_or_without_payload(api, order, two_nodes):
+    assert code(post(api, "0x" + "99" * 32, two_nodes[0])) == (404, "not-found")
+    assert code(post(api, order, two_nodes[0], body=b"")) == (422, "invalid-request")
+
+
+def test_a_task_belongs_to_its_node_alone(api, order, two_nodes):
+    mine, other = two_nodes
+    task = post(api, order, mine).json()["id"]
+    assert lease(api, other).status_code == 204
+    assert api.call("GET", f"/v1/tasks/{task}/payload", by=other).status_code == 404
+    assert code(put(api, other, task)) == (404, "not-found")
+    assert api.call("POST", f"/v1/tasks/{task}/heartbeat", {}, by=other).status_code == 404
+    assert (
+        api.call("POST", f"/v1/tasks/{task}/refuse", {"code": "x", "reason": "y"}, by=other).status_code
+        == 404
+    )
+    assert api.call("GET", f"/v1/tasks/{task}/payload", by=mine).content == b"payload"
+
+
+def test_a_result_is_stored_once(api, order, two_nodes):
+    node = two_nodes[0]
+    task = post(api, order, node).json()["id"]
+    assert api.call("GET", f"/v1/tasks/{task}/result", by=api.broker).status_code == 404
+    assert lease(api, node).json()["task"] == {
+        "id": task, "order": order, "name": "fit", "kind": "train", "attempt": 1
+    }  # fmt: skip
+    assert put(api, node, task).status_code == 201
+    assert put(api, node, task).status_code == 200
+    assert code(put(api, node, task, b"other")) == (409, "conflict")
+    assert api.call("GET", f"/v1/tasks/{task}/result", by=api.broker).content == b"result"
+    listed = api.call("GET", f"/v1/tasks?order={order}&name=fit", by=api.broker).json()["tasks"]
+    assert [(each["state"], each["refusal"]) for each in listed] == [("done", None)]
+    assert lease(api, node).status_code == 204
+
+
+def test_an_expired_lease_is_given_again_and_a_heartbeat_prevents_it(api, order, two_nodes):
+    node, clock = two_nodes[0], api.ports.clock
+    task = post(api, order, node).json()["id"]
+    assert lease(api, node).json()["task"]["attempt"] == 1
+    clock.offset += 20
+    assert lease(api, node).status_code == 204
+    assert api.call("POST", f"/v1/tasks/{task}/heartbeat", {"leaseSeconds": 30}, by=node).status_code == 200
+    clock.offset += 20
+    assert lease(api, node).status_code == 204
+    clock.offset += 20
+    assert lease(api, node).json()["task"]["attempt"] == 2
+
+
+def test_a_result_after_the_lease_is_still_taken(api, order, two_nodes):
+    node = two_nodes[0]
+    task = post(api, order, node).json()["id"]
+    lease(api, node)
+    api.ports.clock.offset += 100
+    assert put(api, node, task).status_code == 201
+
+
+def test_a_refusal_is_final_and_typed(api, order, two_nodes):
+    node = two_nodes[0]
+    task = post(api, order, node).json()["id"]
+    refusal = {"code": "budget", "reason": "the cap is reached"}
+    for _ in range(2):
+        assert api.call("POST", f"/v1/tasks/{task}/refuse", refusal, by=node).status_code == 200
+    assert code(put(api, node, task)) == (409, "lease-lost")
+    assert code(api.call("POST", f"/v1/tasks/{task}/heartbeat", {}, by=node)) == (409, "lease-lost")
+    listed = api.call("GET", f"/v1/tasks?order={order}", by=api.broker).json()["tasks"]
+    assert (listed[0]["state"], listed[0]["refusal"]) == ("refused", refusal)
+
+
+def test_a_waiting_lease_gets_a_task_that_comes_later(api, order, two_nodes):
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(lease(api, two_nodes[0], waitSeconds=10)))
+    waiting.start()
+    time.sleep(0.3)
+    # The wait holds no thread and no transaction: others are served meanwhile.
+    task = post(api, order, two_nodes[0]).json()["id"]
+    waiting.join(10)
+    assert answers[0].json()["task"]["id"] == task
+
+
+def test_two_leases_at_once_never_get_the_same_task(api, order, two_nodes):
+    tasks = {post(api, order, two_nodes[0], name=f"t{i}").json()["id"] for i in range(6)}
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(lease(api, two_nodes[0]).json()["task"]["id"]))
+        for _ in tasks
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert set(found) == tasks
+    assert len(found) == len(tasks)
+
+
+def test_names_may_hold_slashes(api, order, two_nodes):
+    post(api, order, two_nodes[0], name="round/0003")
+    assert lease(api, two_nodes[0]).json()["task"]["name"] == "round/0003"
+
+
+@pytest.mark.parametrize(
+    "body", [{"leaseSeconds": 1}, {"progress": {"steps": 4}}, {"progress": {"loss": "much"}}, {"lease": 5}]
+)
+def test_a_malformed_heartbeat_is_refused(api, order, two_nodes, body):
+    task = post(api, order, two_nodes[0]).json()["id"]
+    lease(api, two_nodes[0])
+    answer = api.call("POST", f"/v1/tasks/{task}/heartbeat", body, by=two_nodes[0])
+    assert code(answer) == (422, "invalid-request")
