@@ -1,0 +1,173 @@
+"""One-way releases and the codebooks made of them."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from generator.marginals.bins import (
+    BinRelease,
+    base_grid,
+    build_codebook,
+    encode_codes,
+    one_way_counts,
+    release_bins,
+    sum_bins,
+)
+from generator.marginals.errors import MarginalError
+from provenance.schema import Schema
+
+SCHEMA = Schema.parse(
+    {
+        "format": "tessera-schema/1",
+        "name": "toy",
+        "target": "label",
+        "columns": [
+            {"name": "age", "type": "integer", "minimum": 0, "maximum": 99, "nullable": True},
+            {"name": "income", "type": "integer", "minimum": 0, "maximum": 9_999_999},
+            {"name": "city", "type": "string", "enum": ["a", "b", "c"]},
+            {"name": "label", "type": "boolean"},
+        ],
+    }
+)
+Values = NDArray[np.int64]
+
+
+def table(rows: int = 5000) -> Values:
+    random = np.random.default_rng(7)
+    age = random.integers(18, 70, rows)
+    age[random.random(rows) < 0.1] = 100  # missing
+    income = np.exp(random.normal(10, 1, rows)).astype(np.int64)
+    income[random.random(rows) < 0.3] = 123_456
+    return np.stack([age, income, random.integers(0, 3, rows), random.integers(0, 2, rows)], axis=1)
+
+
+def test_refuses_values_outside_the_schema() -> None:
+    values = table(10)
+    values[3, 2] = 3
+    with pytest.raises(MarginalError, match="column 2"):
+        one_way_counts(values, base_grid(SCHEMA))
+
+
+@pytest.mark.parametrize("change", ["missing", "shape", "nan", "cell", "level"])
+def test_refuses_a_strangers_damaged_release(change: str) -> None:
+    grid = base_grid(SCHEMA)
+    arrays = dict(release_bins(table(), grid, 1.0).arrays())
+    if change == "missing":
+        del arrays["base"]
+    elif change == "shape":
+        arrays["base"] = arrays["base"][1:]
+    elif change == "nan":
+        arrays["base"] = np.full_like(arrays["base"], np.nan)
+    elif change == "cell":
+        arrays["cell"] = np.full_like(arrays["cell"], 10**12)
+    else:
+        arrays["level"] = np.full_like(arrays["level"], 0)
+    with pytest.raises(MarginalError):
+        BinRelease.from_arrays(arrays, grid)
+
+
+def test_a_row_moves_one_cell_of_each_histogram_by_one() -> None:
+    grid = base_grid(SCHEMA)
+    values = table(100)
+    change = one_way_counts(values, grid) - one_way_counts(values[1:], grid)
+    assert change.sum() == len(SCHEMA.columns)
+    assert np.abs(change).max() == 1
+    assert [len(column.widths) for column in grid.columns] == [1, 3, 1, 1]
+    assert grid.sensitivity == math.sqrt(6)
+
+
+def test_cells_are_public_nested_and_at_most_256() -> None:
+    grid = base_grid(SCHEMA)
+    for column in grid.columns:
+        assert column.base_cells - column.nullable <= 256
+        for coarse, fine in zip(column.widths[:-1], column.widths[1:], strict=True):
+            assert coarse % fine == 0
+        assert column.widths[-1] == 1
+
+
+def test_noise_has_the_declared_standard_deviation() -> None:
+    grid = base_grid(SCHEMA)
+    values = table(50)
+    exact = one_way_counts(values, grid)
+    noise = np.concatenate([release_bins(values, grid, 5.0).base - exact for _ in range(40)])
+    std = 5.0 * grid.sensitivity
+    assert noise.std() == pytest.approx(std, rel=0.05)
+    assert release_bins(values, grid, 5.0).noise_std == std
+
+
+def test_fine_cells_pass_by_noise_alone_as_rarely_as_said() -> None:
+    grid = base_grid(SCHEMA)
+    empty = np.empty((0, 4), dtype=np.int64)
+    passed = sum(len(release_bins(empty, grid, 1.0).cell) for _ in range(300))
+    assert passed == pytest.approx(300 * 2 * 0.05, abs=5 * math.sqrt(30))
+
+
+def test_codebook_partitions_every_column_and_finds_the_spike() -> None:
+    grid = base_grid(SCHEMA)
+    for multiplier in (0.0, 2.0):
+        book = build_codebook(SCHEMA, release_bins(table(), grid, multiplier))
+        for c, column in enumerate(SCHEMA.columns):
+            own = book.column_codes(c)
+            low, width = book.low[own], book.width[own]
+            assert low[0] == 0
+            assert np.array_equal(low[1:], (low + width)[:-1])
+            assert low[-1] + width[-1] == column.cardinality
+        income = book.column_codes(1)
+        spike = np.flatnonzero(book.low[income] == 123_456)
+        assert spike.size == 1
+        assert book.width[income][spike[0]] == 1
+        assert (book.low[book.column_codes(0)][-1], book.width[book.column_codes(0)][-1]) == (100, 1)
+        book.check_schema(SCHEMA)
+
+
+def test_light_bins_hold_similar_numbers_of_rows() -> None:
+    book = build_codebook(SCHEMA, release_bins(table(), base_grid(SCHEMA), 0.0))
+    codes = encode_codes(table(), book)[:, 1]
+    shares = np.bincount(codes, minlength=book.code_counts[1]) / len(codes)
+    assert np.sort(shares)[-2] < 0.1
+    assert 15 <= book.code_counts[1] <= 30
+
+
+def test_equal_sums_give_equal_codebooks_whatever_the_order() -> None:
+    grid = base_grid(SCHEMA)
+    releases = [release_bins(part, grid, 0.0) for part in np.array_split(table(), 3)]
+    first = build_codebook(SCHEMA, sum_bins(releases))
+    second = build_codebook(SCHEMA, sum_bins(releases[::-1]))
+    assert first.code_counts == second.code_counts
+    assert np.array_equal(first.low, second.low)
+
+
+def test_summed_noise_adds_in_variance() -> None:
+    grid = base_grid(SCHEMA)
+    releases = [release_bins(table(10), grid, m) for m in (3.0, 4.0)]
+    assert sum_bins(releases).noise_std == pytest.approx(5.0 * grid.sensitivity)
+
+
+def test_encoding_inverts_the_ranges_and_refuses_strangers() -> None:
+    values = table()
+    book = build_codebook(SCHEMA, release_bins(values, base_grid(SCHEMA), 0.0))
+    codes = encode_codes(values, book)
+    for c in range(4):
+        own = book.column_codes(c)
+        low, width = book.low[own][codes[:, c]], book.width[own][codes[:, c]]
+        assert ((low <= values[:, c]) & (values[:, c] < low + width)).all()
+    values[0, 0] = 101
+    with pytest.raises(MarginalError, match="column 0"):
+        encode_codes(values, book)
+
+
+def test_released_arrays_come_back_as_they_were() -> None:
+    grid = base_grid(SCHEMA)
+    release = release_bins(table(), grid, 2.0)
+    again = BinRelease.from_arrays(release.arrays(), grid)
+    assert np.array_equal(release.base, again.base)
+    assert np.array_equal(release.count, again.count)
+    assert release.noise_std == again.noise_std
+
+
+def test_a_table_of_noise_alone_still_gives_a_codebook() -> None:
+    empty = np.empty((0, 4), dtype=np.int64)
+    book = build_codebook(SCHEMA, release_bins(empty, base_grid(SCHEMA), 3.0))
+    assert book.codes >= 4

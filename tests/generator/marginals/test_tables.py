@@ -1,0 +1,108 @@
+"""Workloads, their counts, projections and targets."""
+
+import math
+
+import numpy as np
+import pytest
+
+from generator.marginals.errors import MarginalError
+from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
+from generator.marginals.target import BLENDING_ROWS, blend, sum_counts, target_from_counts
+from generator.marginals.workload import MAX_TABLES, Workload, choose_workload, pair_workload
+
+COUNTS = (3, 4, 2, 5)
+
+
+def codes(rows: int = 200) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    random = np.random.default_rng(3)
+    return np.stack([random.integers(0, count, rows) for count in COUNTS], axis=1)
+
+
+def test_refuses_one_column_bad_tables_and_foreign_codes() -> None:
+    with pytest.raises(MarginalError, match="one column"):
+        choose_workload([4], None)
+    with pytest.raises(MarginalError, match="two or three"):
+        Workload(COUNTS, ((1, 1),))
+    with pytest.raises(MarginalError, match="outside"):
+        Workload(COUNTS, ((1, 9),))
+    with pytest.raises(MarginalError, match="outside its column"):
+        table_counts(codes() + 1, choose_workload(COUNTS, None))
+
+
+def test_refuses_a_release_that_noise_drowns() -> None:
+    workload = choose_workload(COUNTS, None)
+    with pytest.raises(MarginalError, match="drowns"):
+        target_from_counts(np.full(workload.cells, -1.0), workload, 10.0)
+
+
+def test_target_makes_tables_three_way_and_pairs_without_it_all() -> None:
+    assert choose_workload(COUNTS, 2).tables == ((0, 1, 2), (0, 3, 2), (1, 3, 2))
+    assert len(choose_workload(COUNTS, None).tables) == 6
+    assert choose_workload([2, 3], 1).tables == ((0, 1),)
+    assert choose_workload([2, 3, 40], 2).tables == ((0, 1), (0, 2), (1, 2))
+
+
+@pytest.mark.parametrize("target", [None, 299])
+def test_wide_tables_stay_within_the_limit_and_reach_every_column(target: int | None) -> None:
+    workload = choose_workload([6] * 299 + [2], target)
+    assert len(workload.tables) == MAX_TABLES
+    seen = {column for table in workload.tables for column in table}
+    assert seen == set(range(300))
+
+
+def test_one_row_moves_one_cell_of_each_table() -> None:
+    workload = choose_workload(COUNTS, 2)
+    change = table_counts(codes(), workload) - table_counts(codes()[1:], workload)
+    assert np.abs(change).sum() == len(workload.tables)
+    assert np.linalg.norm(change) == pytest.approx(workload.sensitivity)
+
+
+def test_counts_equal_a_slow_loop() -> None:
+    workload = choose_workload(COUNTS, 2)
+    slow = np.zeros(workload.cells)
+    for row in codes():
+        for table, start in zip(workload.tables, workload.offsets, strict=False):
+            cell = 0
+            for column in table:
+                cell = cell * COUNTS[column] + row[column]
+            slow[start + cell] += 1
+    assert np.array_equal(table_counts(codes(), workload), slow)
+
+
+def test_release_adds_noise_of_sensitivity_times_multiplier() -> None:
+    workload = choose_workload([10, 10, 10, 10], 3)
+    rows = np.zeros((5, 4), dtype=np.int64)
+    noise = release_tables(rows, workload, 4.0) - table_counts(rows, workload)
+    assert noise.std() == pytest.approx(4.0 * math.sqrt(3), rel=5 / math.sqrt(2 * workload.cells))
+
+
+@pytest.mark.parametrize("target", [None, 0, 2])
+def test_pair_tables_of_exact_counts_are_the_pairs_own_counts(target: int | None) -> None:
+    workload = choose_workload(COUNTS, target)
+    projected = pair_tables(table_counts(codes(), workload), workload)
+    assert np.allclose(projected, table_counts(codes(), pair_workload(workload)))
+
+
+def test_projected_noise_has_the_stated_variance() -> None:
+    workload = choose_workload(COUNTS, 2)
+    stated = np.repeat(pair_noise_variances(workload, 3.0), pair_workload(workload).sizes)
+    random = np.random.default_rng(0)
+    drawn = np.stack([pair_tables(random.normal(0, 3.0, workload.cells), workload) for _ in range(3000)])
+    assert np.allclose(drawn.var(axis=0), stated, rtol=0.2)
+
+
+def test_blending_leans_on_own_rows_by_their_number() -> None:
+    workload = choose_workload(COUNTS, None)
+    own = target_from_counts(table_counts(codes(1500), workload), workload, 2.0)
+    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 3.0)
+    blended = blend(own, everybody)
+    assert own.rows == BLENDING_ROWS
+    assert np.allclose(blended.probabilities, (own.probabilities + everybody.probabilities) / 2)
+    with pytest.raises(MarginalError, match="different workloads"):
+        blend(own, target_from_counts(np.ones(choose_workload(COUNTS, 2).cells), choose_workload(COUNTS, 2), 0))
+
+
+def test_sums_of_noisy_counts_add_variances() -> None:
+    total, std = sum_counts([np.ones(4), np.ones(4)], [3.0, 4.0])
+    assert total.tolist() == [2.0] * 4
+    assert std == 5.0
