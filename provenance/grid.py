@@ -64,8 +64,8 @@ class Grid:
             below = top - (top - origin) % stride
             grid = cls(kind, origin, stride, 1, scale)
             raise SchemaError(
-                f"{place}, field 'maximum': found {document.get('maximum')}, expected minimum + k * multipleOf; "
-                f"use {grid.text_of_scaled(below)} or {grid.text_of_scaled(below + stride)}"
+                f"{place}, field 'maximum': found {document.get('maximum')}, expected minimum + k * "
+                f"multipleOf; use {grid.text_of_scaled(below)} or {grid.text_of_scaled(below + stride)}"
             )
         return cls(kind, origin, stride, (top - origin) // stride + 1, scale)
 

@@ -118,7 +118,7 @@ class Schema:
         target = document.get("target")
         if target is not None and target not in names:
             raise SchemaError(
-                f"schema, field 'target': found {target!r}, expected null or a column ({', '.join(names):.300})"
+                f"schema, field 'target': found {target!r}, expected null or one of {', '.join(names):.300}"
             )
         return cls(name=name, columns=columns, target=None if target is None else str(target))
 
