@@ -102,8 +102,10 @@ def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment
     """
     segments = settings.rounds + 1
     steps = max(1, settings.steps // segments)
-    limit = step.worker.fit_seconds
-    deadline = math.inf if limit is None else time.monotonic() + limit / segments
+    turns = step.turns_left_in_round + (segments - segment - 1) * len(step.plan.participants)
+    limit = step.worker.share_of_time(turns)
+    # The other half of a turn is for the discriminator, whose steps are fixed.
+    deadline = math.inf if limit is None else time.monotonic() + limit / 2
     loss, done = math.nan, 0
     while done < steps and (done == 0 or time.monotonic() < deadline):
         now = min(_STEPS_AT_ONCE, steps - done)

@@ -26,7 +26,7 @@ def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
         losses["marginal"] = progress.loss
         report(step, progress.step, progress.steps, losses)
 
-    limit = step.worker.fit_seconds
+    limit = step.worker.share_of_time(step.turns_left_in_round)
     net = fit_marginals(
         codebook,
         target,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -37,17 +38,23 @@ def silent(_: LocalProgress) -> None:
 class Worker:
     """Who does the work and with what.
 
-    threads: for torch. seed: initialisation and generator noise only, None for the system's entropy;
-    privacy noise and batches never depend on it. fit_seconds: wall-clock limit of the final fit
-    (post-processing), None for none.
+    threads: for torch. seed: initialisation and latent noise only, None for the system's entropy; privacy
+    noise and batches never depend on it. deadline: time.monotonic() by which all contributors' fitting should
+    end when they work one after another in this process; it cuts steps that read no row, never others.
     """
 
     contributor: Address
     threads: int = 1
     seed: int | None = None
-    fit_seconds: float | None = None
+    deadline: float | None = None
     sign_model: SignModel | None = None
     progress: LocalProgressCallback = silent
+
+    def share_of_time(self, turns_left: int) -> float | None:
+        """Seconds for one of so many turns that are left until the deadline; None without one."""
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - time.monotonic()) / max(turns_left, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,11 @@ class Step:
     def me(self) -> Participant:
         """This node's entry in the plan."""
         return self.plan.participant(self.worker.contributor)
+
+    @property
+    def turns_left_in_round(self) -> int:
+        """Contributors whose turn is now or later, when they take turns in the order of the plan."""
+        return len(self.plan.participants) - self.plan.shard(self.worker.contributor)
 
     def array(self, name: str) -> Array:
         """An array of the task; TaskFormatError if the coordinator did not send it."""

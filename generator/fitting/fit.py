@@ -46,8 +46,8 @@ from provenance.values import Address, Digest
 
 DEFAULT_FAMILY = "marginal"
 """What measured best in the judge (docs/benchmarks.md)."""
-_RESERVE_SECONDS = 3.0
-_FITTING_SHARE = 0.85
+_RESERVE_SECONDS = 2.0
+_FITTING_SHARE = 0.9
 
 Values = NDArray[np.int64]
 
@@ -109,7 +109,8 @@ def fit(
     if len(values) < settings.contributors:
         raise FitError(f"{len(values)} rows cannot be dealt to {settings.contributors} contributors")
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
-        outcome, models = _train(values, schema, settings, progress, Path(folder))
+        deadline = _deadline(settings, started)
+        outcome, models = _train(values, schema, settings, progress, Path(folder), deadline)
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
     weights = part_weights([1] * settings.contributors)
     return Container(
@@ -143,7 +144,12 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
 
 
 def _train(
-    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None, folder: Path
+    values: Values,
+    schema: Schema,
+    settings: FitSettings,
+    progress: FitProgressCallback | None,
+    folder: Path,
+    deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
     plan = _plan(schema, settings, rows=len(values))
     owners = _deal(len(values), settings.contributors)
@@ -160,7 +166,7 @@ def _train(
             address,
             threads=settings.threads,
             seed=settings.seed,
-            fit_seconds=_seconds_each(settings),
+            deadline=deadline,
             progress=watch.local,
         )
         states[address] = state
@@ -206,12 +212,11 @@ def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
             return owners.astype(np.int64)
 
 
-def _seconds_each(settings: FitSettings) -> float | None:
-    """Time for one contributor's fitting; the rest is for imports, counting and quantising."""
+def _deadline(settings: FitSettings, started: float) -> float | None:
+    """When fitting should end; what is left of the time is for quantising, writing and the process's start."""
     if settings.seconds is None:
         return None
-    usable = max(settings.seconds - _RESERVE_SECONDS, settings.seconds * 0.5) * _FITTING_SHARE
-    return usable / settings.contributors
+    return started + max(_FITTING_SHARE * settings.seconds - _RESERVE_SECONDS, 0.5 * settings.seconds)
 
 
 def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> dict[str, Json]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,3 +60,13 @@ def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() ->
     assert np.array_equal(one, initial_state(7, 5, sha256(b"1")))
     assert not np.array_equal(one, initial_state(7, 5, sha256(b"2")))
     assert np.abs(one).max() <= 1 / np.sqrt(5)
+
+
+def test_the_coordinator_s_side_of_both_families_needs_no_torch() -> None:
+    program = (
+        "import sys; import generator.federation.coordinator, generator.federation.node\n"
+        "from generator.families.family import FAMILIES, family_of\n"
+        "assert all(family_of(name) for name in FAMILIES)\n"
+        "assert not {'torch', 'opacus'} & set(sys.modules), 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])
