@@ -45,7 +45,9 @@ class Script:
         self.answers.append((status, headers, data))
 
     def problem(self, status: int, code: str, detail: str) -> None:
-        self.say(status, {"type": f"urn:tessera:problem:{code}", "code": code, "detail": detail, "status": status})
+        self.say(
+            status, {"type": f"urn:tessera:problem:{code}", "code": code, "detail": detail, "status": status}
+        )
 
 
 @contextmanager
@@ -142,7 +144,7 @@ def test_nobody_listening_ends_in_unreachable_after_the_policy_gives_up() -> Non
     notes: list[str] = []
     client = MarketClient(f"http://127.0.0.1:{port}", SIGNER, retry=FAST, note=notes.append)
     began = time.monotonic()
-    with pytest.raises(MarketUnreachable, match="no usable answer within 0.3 s"):
+    with pytest.raises(MarketUnreachable, match=r"no usable answer within 0\.3 s"):
         client.network()
     assert time.monotonic() - began < 3
     assert len(notes) > 2
@@ -195,7 +197,7 @@ def test_busy_or_restarting_market_is_asked_again_with_a_fresh_signature(
 
 
 def test_retry_after_is_waited_for(client: MarketClient, script: Script) -> None:
-    script.say(429, **{"Retry_After": "1"})
+    script.say(429, Retry_After="1")
     script.say(200, {"leasedUntil": 1})
     with pytest.raises(MarketUnreachable):  # one second is longer than this policy waits at all
         client.heartbeat(4, 15, None)

@@ -19,7 +19,9 @@ NODES = [Address(bytes([k]) * 20) for k in (1, 2, 3)]
 
 
 class Queue:
-    """Tasks by (order, node, name): first bytes stay, one result for ever. `work` answers, or leaves it open."""
+    """Tasks by (order, node, name): first bytes stay, one result for ever. `work` answers, or leaves it
+    open.
+    """
 
     def __init__(self) -> None:
         self.posted: dict[tuple[Digest, Address, str], bytes] = {}
@@ -140,7 +142,13 @@ def test_worker_killed_half_way_is_replaced_by_one_that_gets_what_was_answered(q
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("bins", "train"), ("round/0003", "train"), ("finish", "train"), ("sample", "sample"), ("evaluate", "evaluate")],
+    [
+        ("bins", "train"),
+        ("round/0003", "train"),
+        ("finish", "train"),
+        ("sample", "sample"),
+        ("evaluate", "evaluate"),
+    ],
 )
 def test_kind_follows_from_the_name(name: str, kind: str) -> None:
     assert kind_of(name) == kind

@@ -1,0 +1,186 @@
+"""Which orders a node puts its name to: refusals first, each with the code that travels back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from generator.errors import TaskRefused
+from generator.federation.ledger import Release
+from generator.node.accept import accept_order
+from generator.node.errors import AwaitingApproval, NotYet
+from generator.node.policy import DEFAULT_TEXT
+from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from provenance.collection import Request
+from provenance.ledger.ports import OrderState, StakeOnChain
+from provenance.receipts import Acceptance
+from provenance.signing import Signer, require_signer
+from provenance.values import Digest, Signature
+
+World = Any
+ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
+
+
+def refusal(world: World, **how: Any) -> str:
+    node = how.pop("node", None) or world.node()
+    offer = how.pop("offer", None) or world.offer()
+    with pytest.raises(TaskRefused) as caught:
+        accept_order(node, offer)
+    assert node.orders.folder(world.order()).accepted() is None
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"chainId": 1}, "other-market"),
+        ({"escrow": "0x" + "ee" * 20}, "other-market"),
+        ({"orderId": "0x" + "00" * 32}, "terms-differ"),
+        ({"signature": "0x" + "11" * 65}, "not-signed"),
+        ({"request": Request("advertising").document()}, "request-differs"),
+        ({"request": {}}, "bad-offer"),
+        ({"collection": {}}, "bad-offer"),
+        ({"signature": 5}, "bad-offer"),
+    ],
+)
+def test_refuses_an_offer_whose_parts_do_not_hold_together(
+    world: World, changes: dict[str, object], code: str
+) -> None:
+    world.open()
+    assert refusal(world, offer=world.offer(**changes)) == code
+
+
+def test_refuses_terms_that_another_key_signed(world: World) -> None:
+    world.open()
+    forged = Signer(bytes([3]) * 32).sign_typed(world.ledger.deployment.domain, world.terms())
+    assert refusal(world, offer=world.offer(signature=str(forged))) == "not-signed"
+
+
+def test_refuses_terms_of_another_collection(world: World) -> None:
+    terms = world.terms(collection=Digest(bytes([1]) * 32))
+    world.open(terms)
+    assert refusal(world, offer=world.offer(terms)) == "collection-differs"
+
+
+def test_refuses_a_collection_document_that_the_terms_do_not_bind(world: World) -> None:
+    world.open()
+    other = replace(world.collection, title="Another")
+    assert refusal(world, offer=world.offer(collection=other.document())) == "collection-differs"
+
+
+@pytest.mark.parametrize(
+    "state", [OrderState.MATCHED, OrderState.CANCELLED, OrderState.REFUNDED, OrderState.SETTLED]
+)
+def test_refuses_an_order_that_is_not_open_on_chain(world: World, state: OrderState) -> None:
+    world.ledger.states[world.order()] = state
+    assert refusal(world) == "not-open"
+
+
+def test_refuses_after_the_matching_time_of_the_chain(world: World) -> None:
+    world.open()
+    world.ledger.now = 2_000
+    assert refusal(world) == "too-late"
+
+
+def test_refuses_a_private_collection_without_a_delivery_key(world: World, open_delivery_key: Digest) -> None:
+    terms = world.terms(delivery_key=open_delivery_key)
+    world.open(terms)
+    assert refusal(world, offer=world.offer(terms)) == "no-delivery-key"
+
+
+def test_refuses_what_the_policy_denies(world: World) -> None:
+    world.open()
+    policy = DEFAULT_TEXT + '[[rule]]\ndecision = "deny"\npurpose = "res*"\n'
+    assert refusal(world, node=world.node(policy=policy)) == "policy-denied"
+
+
+@pytest.mark.parametrize("stake", [StakeOnChain(10**16, 0, 0, 0, True), StakeOnChain(10**18, 0, 0, 0, False)])
+def test_refuses_without_the_stake_on_chain(world: World, stake: StakeOnChain) -> None:
+    world.open()
+    world.ledger.stake = stake
+    assert refusal(world) == "stake"
+
+
+def test_refuses_what_exceeds_the_cap(world: World) -> None:
+    world.open()
+    assert refusal(world, node=world.node(cap=2.5)) == "privacy-cap"
+
+
+def test_refuses_what_exceeds_the_cap_with_what_was_spent(world: World) -> None:
+    world.open()
+    node = world.node(cap=4.0)
+    event = GaussianEvent(noise_multiplier_for(2.5, 1e-5))
+    node.state.ledger.record(Release("bins", event), order=Digest(bytes([8]) * 32), delta=1e-5)
+    assert refusal(world, node=node) == "privacy-cap"
+
+
+def test_refuses_what_exceeds_the_cap_with_what_was_promised(world: World) -> None:
+    node = world.node(cap=4.0)
+    world.accept(node)
+    second = world.terms(salt=Digest(bytes([1]) * 32))
+    world.open(second)
+    with pytest.raises(TaskRefused) as caught:
+        accept_order(node, world.offer(second))
+    assert caught.value.code == "privacy-cap"
+
+
+def test_promise_of_an_order_that_ended_is_free_again(world: World) -> None:
+    node = world.node(cap=4.0)
+    world.accept(node)
+    world.ledger.states[world.order()] = OrderState.CANCELLED
+    world.accept(node, world.terms(salt=Digest(bytes([1]) * 32)))
+
+
+def test_waits_while_the_chain_does_not_hold_the_order_yet(world: World) -> None:
+    with pytest.raises(NotYet):
+        accept_order(world.node(), world.offer())
+
+
+def test_asks_the_operator_and_follows_the_answer(world: World) -> None:
+    order = world.open()
+    node = world.node(policy=ASK)
+    with pytest.raises(AwaitingApproval):
+        accept_order(node, world.offer())
+    assert [question.state for question in node.approvals.all()] == ["asked"]
+    node.approvals.decide(order, approve=True)
+    assert json.loads(accept_order(node, world.offer()))["maxRows"] == 500
+
+
+def test_operator_who_declines_makes_a_refusal(world: World) -> None:
+    order = world.open()
+    node = world.node(policy=ASK)
+    with pytest.raises(AwaitingApproval):
+        accept_order(node, world.offer())
+    node.approvals.decide(order, approve=False)
+    assert refusal(world, node=node) == "operator-denied"
+
+
+def test_accepts_with_a_signature_over_order_and_rows(world: World) -> None:
+    order = world.open()
+    node = world.node()
+    answer = json.loads(accept_order(node, world.offer()))
+    message = Acceptance(order, node.address, answer["maxRows"])
+    require_signer(node.domain, message, Signature.parse(answer["signature"]), node.address)
+    accepted = node.orders.folder(order).accepted()
+    assert accepted is not None
+    assert accepted.terms == world.terms()
+
+
+def test_answers_again_with_the_stored_bytes_even_after_the_match(world: World) -> None:
+    world.open()
+    node = world.node()
+    first = accept_order(node, world.offer())
+    world.match()
+    world.ledger.now = 9_999
+    assert accept_order(node, world.offer()) == first
+
+
+def test_delivers_no_more_rows_than_its_policy_says(world: World) -> None:
+    world.open()
+    policy: Callable[[str], str] = lambda text: text.replace("maximum_rows = 1000000", "maximum_rows = 500")  # noqa: E731
+    answer = json.loads(accept_order(world.node(policy=policy(DEFAULT_TEXT)), world.offer()))
+    assert answer["maxRows"] == 500

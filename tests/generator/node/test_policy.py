@@ -1,0 +1,110 @@
+"""The policy matrix, and policy files that cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generator.node.errors import SettingsError
+from generator.node.policy import DEFAULT_TEXT, Decision, Policy, Proposal
+from provenance.values import Address, Digest
+
+BUYER = Address(bytes([1]) * 20)
+ORDER = Proposal(
+    "adult", Digest(bytes([2]) * 32), BUYER, "Medical research", 1_000_000, 3, 1000, 10**18, 10**17
+)
+
+
+def policy(folder: Path, text: str) -> Policy:
+    (folder / "policy.toml").write_text(text)
+    return Policy.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"epsilon_micro": 0}, "policy-privacy"),
+        ({"epsilon_micro": 10_000_001}, "policy-epsilon"),
+        ({"min_contributors": 1}, "policy-contributors"),
+        ({"rows": 1_000_001}, "policy-rows"),
+        ({"stake_wei": 10**21 + 1}, "policy-stake"),
+    ],
+)
+def test_default_policy_denies_what_breaks_a_limit(tmp_path: Path, change: dict[str, int], code: str) -> None:
+    verdict = policy(tmp_path, DEFAULT_TEXT).judge(replace(ORDER, **change))  # type: ignore[arg-type]
+    assert (verdict.decision, verdict.code) == (Decision.DENY, code)
+    assert verdict.reason
+
+
+def test_price_below_the_minimum_a_row_is_denied(tmp_path: Path) -> None:
+    rules = policy(tmp_path, 'minimum_price_per_row_wei = "1000000000000001"')
+    assert rules.judge(ORDER).code == "policy-price"
+    assert rules.judge(replace(ORDER, price_wei=1000 * (10**15 + 1))).decision is Decision.AUTO
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        ('collection = "adult"', True),
+        ('collection = "bank"', False),
+        (f'collection = "{ORDER.collection}"', True),
+        (f'buyer = "{BUYER}"', True),
+        ('buyer = "0x2222222222222222222222222222222222222222"', False),
+        ('purpose = "*RESEARCH*"', True),
+        ('purpose = "advert*"', False),
+        (f'collection = "adult"\nbuyer = "{BUYER}"\npurpose = "medical*"', True),
+        (f'collection = "adult"\nbuyer = "{BUYER}"\npurpose = "other"', False),
+    ],
+)
+@pytest.mark.parametrize("decision", ["auto", "ask", "deny"])
+def test_rule_decides_when_all_its_conditions_hold(
+    tmp_path: Path, rule: str, fits: bool, decision: str
+) -> None:
+    default = "deny" if decision == "auto" else "auto"
+    found = policy(tmp_path, f'default = "{default}"\n[[rule]]\ndecision = "{decision}"\n{rule}\n').judge(
+        ORDER
+    )
+    assert found.decision == (decision if fits else default)
+
+
+def test_first_rule_that_fits_wins(tmp_path: Path) -> None:
+    rules = policy(tmp_path, '[[rule]]\ndecision = "ask"\npurpose = "med*"\n[[rule]]\ndecision = "deny"\n')
+    assert rules.judge(ORDER).decision is Decision.ASK
+    assert rules.judge(replace(ORDER, purpose="else")).decision is Decision.DENY
+
+
+def test_limits_hold_under_an_auto_rule_unless_it_sets_its_own(tmp_path: Path) -> None:
+    text = 'maximum_epsilon = "0.5"\n[[rule]]\ndecision = "auto"\npurpose = "med*"\n'
+    assert policy(tmp_path, text).judge(ORDER).code == "policy-epsilon"
+    assert policy(tmp_path, text + 'maximum_epsilon = "1"\n').judge(ORDER).decision is Decision.AUTO
+
+
+def test_limits_hold_before_the_operator_is_asked(tmp_path: Path) -> None:
+    assert policy(tmp_path, 'default = "ask"\nmaximum_epsilon = "0.5"').judge(ORDER).decision is Decision.DENY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'default = "maybe"',
+        "surprise = 1",
+        'maximum_epsilon = "much"',
+        'maximum_epsilon = "-1"',
+        "allow_without_privacy = 1",
+        "[[rule]]\npurpose = 'x'",
+        '[[rule]]\ndecision = "deny"\nbuyer = "bob"',
+        '[[rule]]\ndecision = "deny"\npurpose = 3',
+        "rule = 3",
+        "= broken",
+    ],
+)
+def test_unusable_policy_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"policy\.toml"):
+        policy(tmp_path, text)
+
+
+def test_missing_policy_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is missing"):
+        Policy.read(tmp_path)

@@ -1,0 +1,137 @@
+"""Training is refused unless chain, accepted terms and plan agree - before a row is read or privacy is
+spent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from generator.errors import TaskRefused
+from generator.federation.plan import Participant
+from generator.node.errors import NotYet
+from generator.node.train import train_step
+from provenance.ledger.ports import OrderState
+from provenance.receipts import ModelCommitment
+from provenance.signing import recover
+from provenance.terms import Participant as Matched
+from provenance.values import Digest, Signature
+
+World = Any
+
+
+def refusal(world: World, node: Any, payload: bytes) -> str:
+    with pytest.raises(TaskRefused) as caught:
+        train_step(node, payload)
+    assert node.state.ledger.entries() == ()
+    return caught.value.code
+
+
+def test_refuses_an_order_that_it_never_accepted(world: World) -> None:
+    node = world.node()
+    world.match()
+    assert refusal(world, node, world.training_task(node)) == "not-accepted"
+
+
+def test_refuses_when_the_chain_does_not_name_it(world: World) -> None:
+    node = world.node(2)
+    world.accept(node)
+    world.match()
+    assert refusal(world, node, world.training_task(node)) == "not-named"
+
+
+@pytest.mark.parametrize("state", [OrderState.CANCELLED, OrderState.REFUNDED, OrderState.PUBLISHED])
+def test_refuses_an_order_that_ended(world: World, state: OrderState) -> None:
+    node = world.node()
+    world.accept(node)
+    world.ledger.states[world.match()] = state
+    assert refusal(world, node, world.training_task(node)) == "order-ended"
+
+
+def test_waits_for_the_match(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    with pytest.raises(NotYet):
+        train_step(node, world.training_task(node))
+
+
+def test_waits_while_the_event_does_not_give_the_matched_participants(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    order = world.match()
+    honest = world.ledger.participants
+    world.ledger.participants = lambda _order: (Matched(node.address, 500),)
+    with pytest.raises(NotYet, match="participants"):
+        train_step(node, world.training_task(node))
+    world.ledger.participants = honest
+    assert world.ledger.participants(order) == world.participants
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epsilon_micro": 3_000_001},
+        {"epsilon_micro": 2_000_000},
+        {"epsilon_micro": None},
+        {"delta_e12": 10_000_001},
+        {"family": "fedgan"},
+        {"settings": {"steps": 41}},
+    ],
+)
+def test_refuses_a_plan_that_is_not_the_accepted_terms(world: World, change: dict[str, Any]) -> None:
+    node = world.node()
+    world.accept(node)
+    world.match()
+    plan = replace(world.plan(), **change)
+    assert refusal(world, node, world.training_task(node, plan)) == "plan-differs"
+
+
+def test_refuses_a_plan_with_participants_in_another_order(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    world.match()
+    plan = replace(world.plan(), participants=tuple(reversed(world.plan().participants)))
+    assert refusal(world, node, world.training_task(node, plan)) == "participants-differ"
+
+
+def test_refuses_a_plan_that_declares_other_rows_for_it(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    world.match()
+    plan = world.plan()
+    boast = (Participant(node.address, 1300), *plan.participants[1:])
+    assert refusal(world, node, world.training_task(node, replace(plan, participants=boast))) == "rows-differ"
+
+
+def test_refuses_a_task_without_a_plan(world: World) -> None:
+    from generator.federation.task import Task
+
+    node = world.node()
+    world.accept(node)
+    order = world.match()
+    assert refusal(world, node, Task(order, "bins", node.address, {}, {}).encode()) == "bad-plan"
+
+
+def test_first_release_is_in_the_ledger_and_resent_from_its_stored_bytes(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    world.match()
+    task = world.training_task(node)
+    first = train_step(node, task)
+    entries = node.state.ledger.entries()
+    assert [(entry.release.name, entry.request) for entry in entries] == [("bins", str(world.request.digest))]
+    again = train_step(world.node(), task)
+    assert again == first
+    assert world.node().state.ledger.entries() == entries
+
+
+def test_commitment_is_signed_for_the_order_the_shard_and_the_model(world: World) -> None:
+    from generator.node.train import sign_commitment
+
+    node = world.node()
+    model = Digest(bytes([4]) * 32)
+    text = sign_commitment(node, world.order(), 1, model)
+    message = ModelCommitment(world.order(), 1, model)
+    assert recover(node.domain, message, Signature.parse(text)) == node.address

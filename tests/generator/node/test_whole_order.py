@@ -1,0 +1,335 @@
+"""Two nodes and the coordinator through a whole order in one process: what each side refuses, and what comes
+out.
+
+The chain and the queue are in memory; tables, nets, noise, sealing and signatures are real.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generator.errors import NodeRefused, TaskFormatError, TaskRefused
+from generator.federation.coordinator import Coordinator, TrainingOutcome
+from generator.federation.task import Result, Task
+from generator.market.errors import JobRefused
+from generator.market.evidence import SHARDS
+from generator.market.score import ScorePhase
+from generator.market.transport import QueueTransport
+from generator.market.worker import models_of
+from generator.node.errors import NotYet
+from generator.node.evaluate import evaluate_dataset
+from generator.node.sample import sample_shard
+from provenance.exact.sampler import Sampler
+from provenance.manifest import ScoreContent
+from provenance.merkle import shard_root
+from provenance.receipts import ModelCommitment, ShardContent, ShardReceipt
+from provenance.seal import SCORE_SHARD, file_label, open_file
+from provenance.signing import recover
+from provenance.values import Cid, Digest, Signature
+
+World = Any
+SEED = Digest(bytes([9]) * 32)
+
+
+@dataclass
+class Trained:
+    """An order after its training, models committed and the seed drawn."""
+
+    world: World
+    order: Digest
+    outcome: TrainingOutcome
+    nodes: list[Any]
+
+    def transport(self) -> QueueTransport:
+        return QueueTransport(self.world.market, poll_seconds=0.001)
+
+    def phase(self) -> ScorePhase:
+        market = self.world.market
+        domain = self.world.ledger.deployment.domain
+        return ScorePhase(domain, self.transport(), market.fetch, market.upload, lambda _text: None)
+
+    def score(self) -> dict[str, Any]:
+        committed = self.world.ledger.commitment(self.order)
+        return self.phase().run(self.world.job("score"), self.outcome, committed)
+
+    def sample_task(self, number: int = 0, **changes: Any) -> bytes:
+        meta = {"seed": str(SEED), "draws": 1, "shard": number, "rows": (300, 200)[number]}
+        return Task(self.order, "sample", self.nodes[number].address, meta | changes).encode()
+
+    def posted(self, name: str, number: int = 0) -> Task:
+        return Task.decode(self.world.market.posted[self.order, self.nodes[number].address, name][1])
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+    """Training costs a second; every test gets a copy of its folders and of what chain and market hold."""
+    world = make_world(tmp_path_factory.mktemp("trained"))
+    nodes = [world.node(0), world.node(1)]
+    for node in nodes:
+        world.market.nodes[node.address] = node
+        world.accept(node)
+    order = world.match()
+    outcome = Coordinator(world.plan(), QueueTransport(world.market, poll_seconds=0.001)).run()
+    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.ledger.seeds[order] = SEED
+    return Trained(world, order, outcome, nodes)
+
+
+@pytest.fixture
+def trained(trained_once: Trained, tmp_path: Path) -> Trained:
+    world = trained_once.world.copy_to(tmp_path / "copy")
+    nodes = [world.node(0), world.node(1)]
+    world.market.nodes = {node.address: node for node in nodes}
+    return Trained(world, trained_once.order, trained_once.outcome, nodes)
+
+
+def refused(function: Any, node: Any, payload: bytes) -> str:
+    with pytest.raises(TaskRefused) as caught:
+        function(node, payload)
+    return caught.value.code
+
+
+def test_refuses_to_sample_when_the_chain_holds_another_model(trained: Trained) -> None:
+    models = trained.world.ledger.committed
+    models[trained.order] = (Digest(bytes([1]) * 32), models[trained.order][1])
+    assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
+
+
+def test_refuses_to_sample_when_the_chain_holds_its_model_for_another_shard(trained: Trained) -> None:
+    models = trained.world.ledger.committed
+    models[trained.order] = tuple(reversed(models[trained.order]))
+    assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": str(Digest(bytes(32)))}, {"draws": 2}, {"shard": 1}, {"rows": 301}]
+)
+def test_refuses_to_sample_what_the_chain_does_not_say(trained: Trained, change: dict[str, Any]) -> None:
+    assert refused(sample_shard, trained.nodes[0], trained.sample_task(**change)) == "seed-differs"
+
+
+def test_refuses_to_sample_under_a_second_name(trained: Trained) -> None:
+    task = Task.decode(trained.sample_task())
+    renamed = Task(task.order, "sample/0002", task.node, task.meta).encode()
+    assert refused(sample_shard, trained.nodes[0], renamed) == "bad-task"
+
+
+def test_refuses_to_sign_for_content_that_the_market_names_otherwise(trained: Trained) -> None:
+    liar = trained.world.node(
+        0, upload=lambda _data: Cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+    )
+    assert refused(sample_shard, liar, trained.sample_task()) == "cid-differs"
+
+
+@pytest.mark.parametrize("missing", ["seeds", "committed"])
+def test_waits_for_commitment_and_seed(trained: Trained, missing: str) -> None:
+    getattr(trained.world.ledger, missing).clear()
+    with pytest.raises(NotYet):
+        sample_shard(trained.nodes[0], trained.sample_task())
+
+
+def test_stored_sample_is_sent_again_even_when_the_order_has_ended(trained: Trained) -> None:
+    first = sample_shard(trained.nodes[0], trained.sample_task())
+    trained.world.ledger.states.clear()
+    assert sample_shard(trained.world.node(0), trained.sample_task()) == first
+    assert refused(sample_shard, trained.nodes[0], trained.sample_task(draws=2)) == "task-changed"
+
+
+def test_content_key_is_the_owners_alone_and_outlives_a_cut_off_upload(trained: Trained) -> None:
+    def down(_data: bytes) -> Cid:
+        raise ConnectionError("cut off")
+
+    with pytest.raises(ConnectionError):
+        sample_shard(trained.world.node(0, upload=down), trained.sample_task())
+    path = trained.nodes[0].folder / "orders" / trained.order.hex() / "content.key"
+    key = path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    sample_shard(trained.nodes[0], trained.sample_task())
+    assert path.read_bytes() == key
+
+
+def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained: Trained) -> None:
+    result = Result.decode(sample_shard(trained.nodes[1], trained.sample_task(1)))
+    receipt = ShardReceipt.parse(result.meta["receipt"])
+    content = ShardContent.parse(result.meta["content"])
+    assert recover(trained.nodes[1].domain, receipt, Signature.parse(result.meta["signature"])) == (
+        trained.nodes[1].address
+    )
+    assert receipt.content_digest == content.digest
+    key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
+    opened = {
+        kind: open_file(key, trained.world.market.fetch(file.cid), file_label(trained.order, 1, kind))
+        for kind, file in (("rows", content.rows), ("model", content.model))
+    }
+    sampler = Sampler(opened["model"], SEED, 1)
+    assert sampler.row_bytes(0, 200) == opened["rows"]
+    assert shard_root(opened["rows"], sampler.row_width) == receipt.shard_root
+    assert all(
+        key not in data and opened["rows"][:64] not in data for data in trained.world.market.content.values()
+    )
+
+
+def test_open_order_is_published_in_clear(world: World, open_delivery_key: Digest) -> None:
+    from dataclasses import replace
+
+    world.collection = replace(world.collection, visibility="open")
+    terms = world.terms(delivery_key=open_delivery_key)
+    nodes = [world.node(0), world.node(1)]
+    for node in nodes:
+        world.market.nodes[node.address] = node
+        world.accept(node, terms)
+    order = world.match(terms)
+    outcome = Coordinator(world.plan(terms), QueueTransport(world.market, poll_seconds=0.001)).run()
+    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.ledger.seeds[order] = SEED
+    meta = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
+    result = Result.decode(sample_shard(nodes[0], Task(order, "sample", nodes[0].address, meta).encode()))
+    content = ShardContent.parse(result.meta["content"])
+    assert content.wrapped_key is None
+    assert content.model.matches_plain(world.market.fetch(content.model.cid))
+
+
+def test_commit_signatures_of_the_train_result_are_the_nodes(trained: Trained) -> None:
+    models: Any = models_of(trained.outcome)["models"]
+    for model, node in zip(models, trained.nodes, strict=True):
+        message = ModelCommitment(trained.order, model["shard"], Digest.parse(model["modelDigest"]))
+        assert recover(node.domain, message, Signature.parse(model["commitSignature"])) == node.address
+        assert 0 < model["epsilonMicro"] <= 3_000_000
+
+
+def test_score_phase_refuses_models_that_the_chain_does_not_hold(trained: Trained) -> None:
+    trained.world.ledger.committed[trained.order] = (Digest(bytes(32)), Digest(bytes(32)))
+    with pytest.raises(JobRefused):
+        trained.score()
+
+
+def test_score_phase_names_a_node_whose_content_is_not_there(trained: Trained) -> None:
+    phase = trained.phase()
+    broken = ScorePhase(phase.domain, phase.transport, lambda _cid: b"else", phase.upload, phase.say)
+    with pytest.raises(TaskFormatError, match="rows file is not the signed one"):
+        broken.run(
+            trained.world.job("score"), trained.outcome, trained.world.ledger.commitment(trained.order)
+        )
+
+
+def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained: Trained) -> None:
+    result = trained.score()
+    assert sum(result["sharesBps"]) == 10_000
+    assert [entry["contributor"] for entry in result["evaluations"]] == [
+        str(n.address) for n in trained.nodes
+    ]
+    assert all(300_000 < entry["scoreMicro"] <= 1_000_000 for entry in result["evaluations"])
+    content = ScoreContent.parse(result["score"], "score")
+    sealed = trained.world.market.fetch(content.file.cid)
+    key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
+    plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"))
+    assert json.loads(plain)["sharesBps"] == result["sharesBps"]
+    json.dumps(result)  # what goes to the backend is JSON
+
+
+def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
+    first = trained.score()
+    calls = trained.world.market.calls
+    again = trained.score()
+    assert trained.world.market.calls == calls
+    assert {k: v for k, v in first.items() if k != "score"} == {
+        k: v for k, v in again.items() if k != "score"
+    }
+
+
+def test_score_is_one_release_on_held_out_rows_within_the_orders_epsilon(trained: Trained) -> None:
+    trained.score()
+    entries = trained.nodes[0].state.ledger.entries()
+    assert [(entry.release.name, entry.release.part) for entry in entries] == [
+        ("bins", "training"), ("tables", "training"), ("score", "holdout"),
+    ]  # fmt: skip
+    assert trained.nodes[0].state.ledger.spent() <= 3.0 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"sharesBps": [9_999, 1]}, "shares-differ"),
+        ({"datasetRoot": str(Digest(bytes(32)))}, "root-differs"),
+        ({"shardRoots": [str(Digest(bytes(32)))] * 2}, "root-differs"),
+        ({"shardRoots": ["0x00"]}, "bad-task"),
+        ({"shardRoots": None}, "bad-task"),
+    ],
+)
+def test_refuses_to_sign_an_evaluation_that_it_cannot_recompute(
+    trained: Trained, change: dict[str, Any], code: str
+) -> None:
+    task, node = evaluation_task(trained)
+    changed = Task(task.order, task.name, task.node, {**task.meta, **change}, task.arrays)
+    assert refused(evaluate_dataset, node, changed.encode()) == code
+    assert all(entry.release.name != "score" for entry in node.state.ledger.entries())
+
+
+def test_refuses_an_evaluation_in_which_its_own_counts_were_changed(trained: Trained) -> None:
+    task, node = evaluation_task(trained)
+    counts = task.arrays[SHARDS].copy()
+    counts[0, :2] = counts[0, :2][::-1] + np.array([1, -1])
+    changed = Task(task.order, task.name, task.node, task.meta, {**task.arrays, SHARDS: counts})
+    assert refused(evaluate_dataset, node, changed.encode()) == "counts-differ"
+
+
+def test_refuses_an_evaluation_over_arrays_of_another_shape(trained: Trained) -> None:
+    task, node = evaluation_task(trained)
+    changed = Task(task.order, task.name, task.node, task.meta, {SHARDS: task.arrays[SHARDS]})
+    assert refused(evaluate_dataset, node, changed.encode()) == "bad-task"
+
+
+def test_refuses_to_draw_a_second_score_under_another_name(trained: Trained) -> None:
+    task, node = evaluation_task(trained)
+    evaluate_dataset(node, task.encode())
+    renamed = Task(task.order, "evaluate/0002", task.node, task.meta, task.arrays)
+    assert refused(evaluate_dataset, node, renamed.encode()) == "bad-task"
+
+
+def test_stored_score_is_sent_again_and_never_redrawn(trained: Trained) -> None:
+    task, node = evaluation_task(trained)
+    assert evaluate_dataset(node, task.encode()) == evaluate_dataset(trained.world.node(0), task.encode())
+
+
+def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
+    trained.world.ledger.committed[trained.order] = tuple(
+        reversed(trained.world.ledger.committed[trained.order])
+    )
+    outcome = trained.outcome
+    swapped = TrainingOutcome(
+        outcome.plan, tuple(reversed(outcome.models)), outcome.shared, outcome.references, ()
+    )
+    with pytest.raises(NodeRefused, match="wrong-model"):
+        trained.phase().run(
+            trained.world.job("score"), swapped, trained.world.ledger.commitment(trained.order)
+        )
+
+
+def evaluation_task(trained: Trained) -> tuple[Task, Any]:
+    """The evaluate task of the first node, taken from the queue before that node has answered it."""
+    market, node = trained.world.market, trained.nodes[0]
+
+    class UnansweredError(Exception):
+        pass
+
+    def stop(_name: str) -> None:
+        if (trained.order, trained.nodes[0].address, "evaluate") in market.posted:
+            raise UnansweredError
+
+    original = market.tasks
+
+    def tasks(order: Digest, name: str) -> Any:
+        stop(name)
+        return original(order, name)
+
+    market.tasks = tasks
+    with pytest.raises(UnansweredError):
+        trained.score()
+    market.tasks = original
+    return trained.posted("evaluate"), node
