@@ -9,6 +9,7 @@ SIGTERM, and what was unfinished goes on at the next start.
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -152,7 +153,20 @@ def _serve(ports: Ports, listener: socket.socket) -> None:
         lifespan="off",
         ws="none",
     )
-    _Server(config, ports.stopping).run(sockets=[listener])
+    # uvicorn raises the signal again after its own shutdown; without a handler that would end the process before
+    # the follower and the workflow engine are closed. Off the main thread signals are not ours to handle.
+    in_main = threading.current_thread() is threading.main_thread()
+    signals = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    before = {each: signal.signal(each, _already_handled) for each in signals}
+    try:
+        _Server(config, ports.stopping).run(sockets=[listener])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _already_handled(_signal: int, _frame: FrameType | None) -> None:
+    """The server has stopped for it."""
 
 
 if __name__ == "__main__":

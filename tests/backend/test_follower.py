@@ -1,0 +1,221 @@
+"""The catalogue follows the chain, also backwards, and can be rebuilt from nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import delete, select
+
+from backend.database.base import Base
+from backend.database.engine import Database
+from backend.database.migrate import migrate
+from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
+from backend.indexer.apply import rebuild
+from backend.indexer.follower import Followed, Follower, Reorganised
+from backend.indexer.models import ChainEventRow, ChainOrderRow, CheckpointRow
+from provenance.ledger.events import (
+    DatasetPublished,
+    EvaluationRecorded,
+    LogPosition,
+    OrderPlaced,
+    OrderPublished,
+    OtherEvent,
+    ShardRecorded,
+)
+from provenance.values import Address, Digest, Signature, sha256
+
+WHO = Address(bytes(20))
+TABLES = (ChainEventRow, ChainOrderRow, DatasetRow, ShardRow, EvaluationRow)
+
+
+class MemoryChain:
+    """A chain whose blocks tests replace: block number -> (hash, events)."""
+
+    def __init__(self, deployment):
+        self.deployment = deployment
+        self.blocks = {}
+
+    def add(self, number, *events, fork="a"):
+        block_hash = sha256(f"{number} {fork}".encode())
+        self.blocks[number] = (block_hash, [
+            replace(event, at=LogPosition(number, block_hash, sha256(f"{number} {i}".encode()), i, WHO))
+            for i, event in enumerate(events)
+        ])  # fmt: skip
+
+    def cut(self, last):
+        self.blocks = {number: block for number, block in self.blocks.items() if number <= last}
+
+    def block_number(self):
+        return max(self.blocks)
+
+    def block_hash(self, number):
+        return self.blocks[number][0] if number in self.blocks else None
+
+    def events(self, first, last):
+        return [event for number in range(first, last + 1) for event in self.blocks[number][1]]
+
+
+def order(name):
+    return sha256(name.encode())
+
+
+def placed(name):
+    return OrderPlaced(None, order(name), WHO, WHO, 2**200)
+
+
+def published(number, name):
+    digest = sha256(name.encode())
+    return (
+        DatasetPublished(
+            None, number, order(name), digest, digest, digest, digest, 60, 3, 4, 0, 1, 10**6, (), (7000, 3000)
+        ),
+        ShardRecorded(None, number, 0, WHO, digest, digest, 40, 3, 4, digest, Signature(b"x")),
+        ShardRecorded(None, number, 1, WHO, digest, digest, 20, 3, 4, digest, Signature(b"y")),
+        EvaluationRecorded(None, number, WHO, 900_000, Signature(b"z")),
+        EvaluationRecorded(None, number, WHO, 800_000, Signature(b"z")),
+        OrderPublished(None, order(name)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def memory(ports):
+    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
+    return chain, replace(ports, ledger=chain)
+
+
+def follow(ports):
+    outcomes = []
+    while True:
+        outcomes.append(Follower(ports).step())
+        if isinstance(outcomes[-1], Followed) and outcomes[-1].is_head:
+            return outcomes
+
+
+def contents(database):
+    """Everything in the follower's tables."""
+    with database.read() as session:
+        return {
+            model.__tablename__: sorted(
+                [tuple(getattr(row, column.key) for column in model.__mapper__.column_attrs) for row in found]
+            )
+            for model in TABLES
+            for found in [session.scalars(select(model)).all()]
+        }
+
+
+def chain_state(ports, name):
+    with ports.database.read() as session:
+        row = session.get(ChainOrderRow, str(order(name)))
+        return row.state if row else None
+
+
+def test_a_replaced_block_takes_its_data_set_and_order_states_with_it(memory):
+    chain, ports = memory
+    chain.add(1, placed("one"))
+    follow(ports)
+    chain.add(2, *published(1, "one"))
+    follow(ports)
+    assert chain_state(ports, "one") == "published"
+    chain.cut(1)
+    chain.add(2, placed("two"), fork="b")
+    outcomes = follow(ports)
+    assert outcomes[0] == Reorganised(1)
+    assert (chain_state(ports, "one"), chain_state(ports, "two")) == ("open", "open")
+    assert contents(ports.database)["datasets"] == []
+    chain.add(3, *published(1, "two"), fork="b")
+    follow(ports)
+    with ports.database.read() as session:
+        assert session.get(DatasetRow, 1).order == str(order("two"))
+
+
+def test_a_chain_that_shares_no_block_is_followed_from_the_start(memory):
+    chain, ports = memory
+    chain.add(1, placed("one"))
+    follow(ports)
+    chain.cut(0)
+    chain.add(1, placed("two"), fork="b")
+    assert follow(ports)[0] == Reorganised(None)
+    assert (chain_state(ports, "one"), chain_state(ports, "two")) == (None, "open")
+
+
+def test_a_shorter_chain_is_a_reorganisation_too(memory):
+    chain, ports = memory
+    chain.add(1, placed("one"))
+    follow(ports)
+    chain.add(2, placed("two"))
+    follow(ports)
+    chain.cut(1)
+    assert follow(ports)[0] == Reorganised(1)
+    assert chain_state(ports, "two") is None
+
+
+def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory, tmp_path):
+    chain, ports = memory
+    chain.add(1, placed("one"), OtherEvent(None, Digest(bytes(32))))
+    follow(ports)
+    chain.add(2, placed("two"), *published(1, "one"))
+    follow(ports)
+    chain.add(3, *published(2, "two"))
+    follow(ports)
+    before = contents(ports.database)
+    assert len(before["datasets"]) == 2
+    with ports.database.write() as session:
+        rebuild(session)
+    assert contents(ports.database) == before
+    fresh = Database(f"sqlite:///{tmp_path / 'fresh.sqlite'}")
+    migrate(fresh)
+    follow(replace(ports, database=fresh))
+    assert contents(fresh) == before
+    fresh.close()
+
+
+def test_nothing_is_applied_twice_and_old_checkpoints_go(memory):
+    chain, ports = memory
+    ports = replace(ports, settings=ports.settings.model_copy(update={"finality_blocks": 3}))
+    for number in range(1, 11):
+        chain.add(number, placed(f"order {number}"))
+        follow(ports)
+        follow(ports)
+    with ports.database.read() as session:
+        assert session.scalars(select(CheckpointRow.block).order_by(CheckpointRow.block)).all() == [
+            7,
+            8,
+            9,
+            10,
+        ]
+        assert len(session.scalars(select(ChainOrderRow)).all()) == 10
+
+
+def test_the_migrated_tables_are_those_of_the_models(ports):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from backend.database.tables import METADATA
+
+    with ports.database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    with ports.database.write() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(delete(table))
+
+
+def test_a_real_chain_that_reorganises_is_followed(api, ports, chain, buyer):
+    collection = api.collection()
+    follower = Follower(ports)
+    while not follower.step().is_head:
+        pass
+    placed_order = api.order(buyer, collection)
+    from backend.workflow.agreeing import Agreeing
+
+    Agreeing(ports, placed_order).place()
+    while not follower.step().is_head:
+        pass
+    assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"
+    chain.ledger.rpc.request("anvil_reorg", 1, [])
+    outcome = follower.step()
+    assert isinstance(outcome, Reorganised)
+    while not follower.step().is_head:
+        pass
+    assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] is None
