@@ -31,7 +31,7 @@ class FitSettings:
     net: NetSettings = field(default_factory=NetSettings)
     steps: int = 800
     batch: int = 256
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     average: float = 0.98
 
     def __post_init__(self) -> None:

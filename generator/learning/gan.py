@@ -52,8 +52,8 @@ class DiscriminatorSettings:
     hidden: int = 64
 
     def __post_init__(self) -> None:
-        if not 0 < self.sample_rate <= 1 or self.generated < 1 or self.hidden < 1:
-            raise LearningError(f"{self}: expected a sample rate in (0, 1], generated >= 1 and hidden >= 1")
+        if not 0 < self.sample_rate <= 1 or self.generated < 2 or self.hidden < 1:
+            raise LearningError(f"{self}: expected a sample rate in (0, 1], generated >= 2 and hidden >= 1")
         if not (self.noise_multiplier >= 0 and self.clip_norm > 0 and self.learning_rate > 0):
             raise LearningError(f"{self}: expected noise >= 0 and a positive clip norm and learning rate")
 

@@ -51,7 +51,7 @@ def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest, *, a_m
     finite, ModelError (provenance) if the model breaks the specification."""
     if tuple(codebook.code_counts) != net.code_counts:
         raise LearningError("net and codebook have different codes; quantise with the codebook of the fit")
-    layers = [(_array(layer.weight), _array(layer.bias)) for layer in net.linears]
+    layers = net.folded_layers()
     if not all(np.isfinite(weight).all() and np.isfinite(bias).all() for weight, bias in layers):
         raise LearningError(
             "the net holds a weight that is not finite; training diverged, lower the learning rate"
@@ -125,7 +125,3 @@ def _shifts(scaled: Floats, bias: Floats, a_max: int) -> Floats:
     sums = (np.abs(scaled).sum(axis=1) + scaled.shape[1]) * a_max + 2 * bias
     by_sum = np.floor(np.log2(EXACT_LIMIT / 2 / np.maximum(sums, 1.0)))
     return np.asarray(np.clip(np.minimum(by_weight, by_sum), 0, MAX_SHIFT))
-
-
-def _array(tensor: torch.Tensor) -> Floats:
-    return tensor.detach().numpy().astype(np.float64)
