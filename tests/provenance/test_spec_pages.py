@@ -1,0 +1,64 @@
+"""The examples and numbers on the pages of docs/spec that this folder's code follows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from provenance.codec import encode_table
+from provenance.exact.reference import reference_row
+from provenance.exact.tables import TABLES_DIGEST
+from provenance.merkle import chunk_count, inclusion_proof, rows_per_chunk
+from provenance.schema import Schema
+from provenance.store.cid import cid_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / "spec" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_the_schema_example_is_canonical_and_encodes_as_printed() -> None:
+    text = re.findall(r"```json\n(.*?)```", page("schema"), re.DOTALL)[0]
+    schema = Schema.from_text(text)
+    assert schema.document() == json.loads(text)
+    cells = re.findall(r"the row `(.*?)` are (.*?)\.", page("schema"))[0]
+    table = {name: [cell] for name, cell in zip(schema.column_names, cells[0].split(", "), strict=True)}
+    assert encode_table(schema, table).tolist() == [[int(value) for value in cells[1].split(", ")]]
+
+
+def test_the_model_page_names_the_tables_and_shows_the_smallest_model() -> None:
+    assert str(TABLES_DIGEST) in page("model")
+    models = json.loads((ROOT / "tests" / "vectors" / "model.json").read_text(encoding="utf-8"))["models"]
+    smallest = next(case for case in models if case["name"] == "one column, one code")
+    assert f"({smallest['length']} bytes)" in page("model")
+    shown = [line.split("   ")[0].replace(" ", "") for line in re.findall(r"```\n(.*?)```", page("model"), re.DOTALL)[0]
+             .splitlines()]  # fmt: skip
+    data = smallest["bytes"][2:]
+    assert data.startswith(shown[0])
+    assert data[160:].startswith("".join(shown[3:6]))
+
+
+def test_the_row_example_is_what_the_reference_computes() -> None:
+    models = json.loads((ROOT / "tests" / "vectors" / "model.json").read_text(encoding="utf-8"))["models"]
+    small = next(bytes.fromhex(case["bytes"][2:]) for case in models if case["name"] == "small")
+    printed = re.findall(r"the values are\n([\d, ]+) and the row bytes `0x(\w+)`", page("rows"))[0]
+    values = [int(value) for value in printed[0].split(", ")]
+    assert reference_row(small, bytes(32), 0, 0) == values
+    assert b"".join(v.to_bytes(w, "big") for v, w in zip(values, (1, 2, 1), strict=True)).hex() == printed[1]
+
+
+def test_the_merkle_example_counts_right() -> None:
+    assert "128 rows a chunk (2,560 bytes), 79 chunks, the last with 16 rows" in page("merkle")
+    assert (rows_per_chunk(20), chunk_count(10_000, 20), 10_000 - 78 * 128) == (128, 79, 16)
+    assert len(inclusion_proof(np.zeros(200_000, dtype=np.uint8).tobytes(), 20, 0)[1]) == 7
+
+
+@pytest.mark.parametrize("data", [b"hello world\n", b""])
+def test_the_content_page_prints_the_right_cids(data: bytes) -> None:
+    assert f"`{cid_of(data)}`" in page("content")
