@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 UNDECIDED = 2
 DEPLOYMENT_FILE = "deployment.json"
 IPFS_TIMEOUT_SECONDS = 60.0
+PIPE_COLUMNS = 150
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from provenance.errors import ProvenanceError
     from provenance.verify.report import print_certificate
 
-    console = Console(soft_wrap=False, highlight=False)
+    # A pipe has no width of its own; the widest detail is a digest.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     terminal = Console(stderr=True, highlight=False)
     try:
         certificate = _verify(options, terminal)

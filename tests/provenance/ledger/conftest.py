@@ -32,13 +32,17 @@ class Market:
         self.ledger = Ledger(rpc_url, deployment)
         self.bank = LedgerWriter(self.ledger, Signer(DEVELOPMENT_KEY))
 
-    def account(self, number: int, tokens: int = 1000 * ETHER) -> tuple[Signer, LedgerWriter]:
+    def account(self, number: int) -> tuple[Signer, LedgerWriter]:
         """Signer and writer of a funded account; the same number gives the same account."""
         signer = Signer(number.to_bytes(32, "big"))
+        return signer, self.fund(signer)
+
+    def fund(self, signer: Signer, tokens: int = 1000 * ETHER) -> LedgerWriter:
+        """A writer for `signer`, given gas money and tokens on first sight."""
         if self.ledger.ether_balance(signer.address) == 0:
             self.bank.send_ether(signer.address, ETHER)
             self.bank.mint(signer.address, tokens)
-        return signer, LedgerWriter(self.ledger, signer)
+        return LedgerWriter(self.ledger, signer)
 
     def skip(self, seconds: int) -> None:
         """Moves chain time and mines a block."""

@@ -74,9 +74,13 @@ def staked_nodes(market) -> list[Signer]:
 
 def match(market, terms: OrderTerms):
     nodes = staked_nodes(market)
-    participants = tuple(Participant(node.address, rows) for node, rows in zip(nodes, (10, 20, 30), strict=True))
+    participants = tuple(
+        Participant(node.address, rows) for node, rows in zip(nodes, (10, 20, 30), strict=True)
+    )
     order = terms.order_id(market.ledger.domain)
-    acceptances = [node.sign_typed(market.ledger.domain, Acceptance(order, node.address, 40)) for node in nodes]
+    acceptances = [
+        node.sign_typed(market.ledger.domain, Acceptance(order, node.address, 40)) for node in nodes
+    ]
     _, broker = market.account(BROKER)
     broker.approve(market.ledger.deployment.escrow, 100 * ETHER)
     broker.match_order(terms, participants, acceptances, [40, 40, 40])
@@ -133,7 +137,9 @@ def test_refuses_terms_signed_by_another_than_the_buyer(market):
     stranger, _ = market.account(99)
     buyer, broker = market.account(BUYER)[0], market.account(BROKER)[1]
     with pytest.raises(RevertError) as caught:
-        broker.place(terms, stranger.sign_typed(market.ledger.domain, terms), permit_for(market, buyer, terms))
+        broker.place(
+            terms, stranger.sign_typed(market.ledger.domain, terms), permit_for(market, buyer, terms)
+        )
     assert caught.value.name == "OrderEscrow_InvalidSignature"
     assert caught.value.arguments == {"signer": terms.buyer}
 

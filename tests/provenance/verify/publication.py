@@ -106,6 +106,9 @@ def tiny_model(number: int) -> bytes:
     return encode_model(MlpModel(127, 4, SCHEMA.digest, CODEBOOK, (hidden,), output))
 
 
+MODELS = (tiny_model(1), tiny_model(2))
+
+
 @dataclass
 class ShardDraft:
     """What one contributor delivers; tests change it before it is signed."""
@@ -156,15 +159,19 @@ class Builder:
     epsilon_micro: int = 3_000_000
     state: OrderState = OrderState.SETTLED
     store: MemoryStore = field(default_factory=MemoryStore)
+    deployment: Deployment = DEPLOYMENT
+    terms_changes: dict = field(default_factory=dict)
+    draw: SeedDraw | None = None
 
     def build(self) -> Publication:
-        terms = self._terms()
-        domain = DEPLOYMENT.domain
+        terms = self.terms()
+        domain = self.deployment.domain
         order = terms.order_id(domain)
-        models = [tiny_model(1), tiny_model(2)]
+        models = list(MODELS)
         models_digest = keccak256(b"".join(sha256(model) for model in models))
         block_hash = sha256(b"block 42")
-        seed = keccak256(order + models_digest + block_hash)
+        draw = self.draw or SeedDraw(keccak256(order + models_digest + block_hash), 42, 1, block_hash)
+        seed = draw.seed
         drafts = [
             ShardDraft(model, Sampler(model, seed, k).row_bytes(0, ROWS[k]), ROWS[k])
             for k, model in enumerate(models)
@@ -190,8 +197,8 @@ class Builder:
         )
         manifest = Manifest(
             spec_version=1,
-            chain_id=DEPLOYMENT.chain_id,
-            contracts=DEPLOYMENT.contracts(),
+            chain_id=self.deployment.chain_id,
+            contracts=self.deployment.contracts(),
             order=order,
             terms=terms,
             terms_signature=BUYER.sign_typed(domain, terms),
@@ -203,7 +210,7 @@ class Builder:
                 )
                 for node, rows in zip(NODES, ROWS, strict=True)
             ),
-            seed=SeedDraw(seed, 42, 1, block_hash),
+            seed=draw,
             shards=shards,
             dataset_root=root,
             evaluation=evaluations,
@@ -223,8 +230,8 @@ class Builder:
             "toy", "Toy", SCHEMA, "marginal", "private", 2, 10, self.epsilon_micro, {"rounds": 3}
         )
 
-    def _terms(self) -> OrderTerms:
-        return OrderTerms(
+    def terms(self) -> OrderTerms:
+        terms = OrderTerms(
             buyer=BUYER.address,
             broker=BROKER.address,
             collection=self._collection().digest,
@@ -245,6 +252,7 @@ class Builder:
             bond=6,
             salt=sha256(b"salt"),
         )
+        return replace(terms, **self.terms_changes)
 
     def _content(self, order: Digest, k: int, draft: ShardDraft) -> ShardContent:
         if self.is_open or draft.in_clear:
@@ -264,7 +272,7 @@ class Builder:
         return ContentFile(cid_of(published), len(published), sha256(published), sha256(plain), len(plain))
 
     def _shard(self, order, seed, k, draft, content, committed) -> ManifestShard:
-        node, domain = NODES[k], DEPLOYMENT.domain
+        node, domain = NODES[k], self.deployment.domain
         shard = ManifestShard(
             shard=k,
             contributor=node.address,
@@ -347,7 +355,7 @@ class Builder:
         digests = tuple(shard.model_digest for shard in manifest.shards)
         commitment = CommitmentOnChain(order, models_digest, 40, 42, 1, manifest.seed.seed, digests, ())
         return MemoryLedger(
-            DEPLOYMENT,
+            self.deployment,
             block=60,
             orders={order: escrow},
             commitments={order: commitment},

@@ -1,0 +1,102 @@
+"""Manifest, collection and request documents: strict in, canonical out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provenance.canonical import decode, encode
+from provenance.collection import Collection, Request
+from provenance.errors import MalformedError
+from provenance.manifest import Manifest
+from provenance.values import sha256
+from tests.provenance.verify.publication import Builder
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Manifest:
+    return Builder().build().manifest
+
+
+def changed(manifest: Manifest, path: str, value: object) -> bytes:
+    """The manifest's bytes with one member replaced; `path` as in `shards.0.rows`."""
+    document = decode(manifest.encode())
+    place = document
+    *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+    for step in parents:
+        place = place[step]
+    place[last] = value
+    return encode(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", "tessera-manifest/2"),
+        ("specVersion", -1),
+        ("chainId", "31337"),
+        ("order", "0x12"),
+        ("terms.rows", 23),
+        ("terms", {}),
+        ("contracts.escrow", "0x" + "a" * 39),
+        ("participants.0.rows", 0),
+        ("shards.0.shard", 2**32 - 1),
+        ("shards.0.content.rows.cid", "Qmabc"),
+        ("shards.0.content.wrappedKey", "0xABCD"),
+        ("shards.1.epsilonMicro", True),
+        ("score", None),
+        ("sharesBps.0", 10_001),
+        ("privacy", []),
+        ("brokerSaw", ["a", 1]),
+        ("generation.parents", [1]),
+        ("generation.realFractionMicro", 1_000_001),
+        ("collection.family", "gan"),
+        ("collection.name", "../x"),
+        ("collection.settings", {"a": None}),
+        ("request.conditions", [{}]),
+        ("unknown", 1),
+    ],
+)
+def test_malformed_manifest_is_refused(manifest, path, value):
+    with pytest.raises(MalformedError):
+        Manifest.parse(changed(manifest, path, value))
+
+
+def test_address_without_checksum_is_refused(manifest):
+    plain = str(manifest.terms.buyer).lower()
+    with pytest.raises(MalformedError, match="canonical form"):
+        Manifest.parse(changed(manifest, "terms.buyer", plain))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"null", b"\xff", b"[" * 100])
+def test_other_bytes_are_refused(data):
+    with pytest.raises(MalformedError):
+        Manifest.parse(data)
+
+
+def test_white_space_is_refused(manifest):
+    with pytest.raises(MalformedError, match="canonical"):
+        Manifest.parse(manifest.encode() + b"\n")
+
+
+def test_manifest_survives_its_bytes(manifest):
+    again = Manifest.parse(manifest.encode())
+    assert again == manifest
+    assert again.digest == sha256(manifest.encode())
+
+
+def test_request_with_conditions_says_that_version_1_serves_none():
+    document = Request("study").document() | {"conditions": [{"column": "income", "equals": ">50K"}]}
+    with pytest.raises(MalformedError, match="filter the delivered rows"):
+        Request.parse(document)
+
+
+def test_collection_digest_depends_on_every_member(manifest):
+    collection = manifest.collection
+    others = (
+        replace(collection, title="x"), replace(collection, price_per_row_wei=11),
+        replace(collection, visibility="open"), replace(collection, settings={}),
+    )  # fmt: skip
+    assert len({collection.digest, *(other.digest for other in others)}) == 5
+    assert Collection.parse(collection.document()) == collection
