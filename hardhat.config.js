@@ -15,9 +15,25 @@ const compiler = {
   },
 };
 
+// The contracts that are deployed. Everything else, tests above all, is compiled the quick way: the tests deploy
+// the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
+const DEPLOYED = [
+  "TestToken",
+  "ContributorRegistry",
+  "OrderEscrow",
+  "ModelCommitment",
+  "DatasetRegistry",
+  "Rewards",
+];
+const quick = { ...compiler, settings: { optimizer: { enabled: true, runs: 1 }, evmVersion: "cancun" } };
+const profile = {
+  compilers: [quick],
+  overrides: Object.fromEntries(DEPLOYED.map((name) => [`contracts/${name}.sol`, compiler])),
+};
+
 export default defineConfig({
   solidity: {
-    profiles: { default: compiler, production: compiler },
+    profiles: { default: profile, production: profile },
     splitTestsCompilation: true,
   },
   paths: {
@@ -26,7 +42,9 @@ export default defineConfig({
   },
   test: {
     solidity: {
-      fsPermissions: { readDirectory: ["./tests/vectors"] },
+      fsPermissions: { readDirectory: ["./artifacts/contracts", "./tests/vectors"] },
+      // Every call of a test is a transaction of its own, so that gas is what a user pays.
+      isolate: true,
       fuzz: { runs: 64, seed: "0x7465737365726131" },
       // Hardhat's defaults take minutes here; this walk still visits every transition.
       invariant: { runs: 8, depth: 40, failOnRevert: true },

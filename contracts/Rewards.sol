@@ -12,7 +12,9 @@ contract Rewards is IRewards {
     IERC20 public immutable token;
     address public immutable escrow;
 
-    mapping(address account => uint256 amount) private _claimable;
+    /// @dev One more than the balance, once an account was credited: a slot that stays in use makes the next
+    /// settlement cheaper by 17,000 gas an account.
+    mapping(address account => uint256 amountPlusOne) private _balances;
 
     constructor(IERC20 token_, address escrow_) {
         token = token_;
@@ -26,7 +28,8 @@ contract Rewards is IRewards {
 
         for (uint256 i = 0; i < accounts.length; ++i) {
             if (amounts[i] == 0) continue;
-            _claimable[accounts[i]] += amounts[i];
+            uint256 stored = _balances[accounts[i]];
+            _balances[accounts[i]] = (stored == 0 ? 1 : stored) + amounts[i];
             emit RewardCredited(order, accounts[i], amounts[i]);
         }
     }
@@ -43,16 +46,21 @@ contract Rewards is IRewards {
 
     /// @inheritdoc IRewards
     function claimable(address account) external view returns (uint256) {
-        return _claimable[account];
+        return _owed(account);
     }
 
     function _payOut(address account) private returns (uint256 amount) {
-        amount = _claimable[account];
+        amount = _owed(account);
         if (amount == 0) revert Rewards_NothingToClaim(account);
 
-        delete _claimable[account];
+        _balances[account] = 1;
         emit RewardClaimed(account, amount);
 
         token.safeTransfer(account, amount);
+    }
+
+    function _owed(address account) private view returns (uint256) {
+        uint256 stored = _balances[account];
+        return stored == 0 ? 0 : stored - 1;
     }
 }

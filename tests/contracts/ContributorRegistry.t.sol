@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IContributorRegistry} from "../../contracts/interfaces/IContributorRegistry.sol";
+import {Market} from "./support/Market.sol";
+
+contract ContributorRegistryTest is Market {
+    bytes32 private constant ORDER = keccak256("order");
+
+    function test_DepositRejectsUnregisteredCaller() public {
+        bytes4 cause = IContributorRegistry.ContributorRegistry_NotRegistered.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, stranger));
+        vm.prank(stranger);
+        registry.deposit(1);
+    }
+
+    function test_DepositRejectsZero() public {
+        vm.expectRevert(abi.encodeWithSelector(IContributorRegistry.ContributorRegistry_ZeroAmount.selector));
+        vm.prank(_node(0));
+        registry.deposit(0);
+    }
+
+    function test_DepositRejectsWhatDoesNotFit128Bits() public {
+        uint256 maximum = type(uint128).max - DEPOSIT;
+        bytes4 cause = IContributorRegistry.ContributorRegistry_AmountTooLarge.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, maximum + 1, maximum));
+        vm.prank(_node(0));
+        registry.deposit(maximum + 1);
+    }
+
+    function test_RequestRejectsZero() public {
+        vm.expectRevert(abi.encodeWithSelector(IContributorRegistry.ContributorRegistry_ZeroAmount.selector));
+        vm.prank(_node(0));
+        registry.requestWithdrawal(0);
+    }
+
+    function test_RequestRejectsReservedStake() public {
+        _match(_terms());
+        bytes4 cause = IContributorRegistry.ContributorRegistry_InsufficientStake.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), DEPOSIT - STAKE, DEPOSIT));
+        vm.prank(_node(0));
+        registry.requestWithdrawal(DEPOSIT);
+    }
+
+    function test_WithdrawRejectsWithoutRequest() public {
+        bytes4 cause = IContributorRegistry.ContributorRegistry_NothingToWithdraw.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0)));
+        vm.prank(_node(0));
+        registry.withdraw();
+    }
+
+    function test_WithdrawRejectsWhileUnbonding() public {
+        vm.prank(_node(0));
+        registry.requestWithdrawal(1 ether);
+        vm.warp(START + UNBONDING - 1);
+        bytes4 cause = IContributorRegistry.ContributorRegistry_StillUnbonding.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), START + UNBONDING));
+        vm.prank(_node(0));
+        registry.withdraw();
+    }
+
+    function test_WithdrawRejectsSecondTime() public {
+        vm.prank(_node(0));
+        registry.requestWithdrawal(1 ether);
+        vm.warp(START + UNBONDING);
+        vm.prank(_node(0));
+        registry.withdraw();
+        bytes4 cause = IContributorRegistry.ContributorRegistry_NothingToWithdraw.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0)));
+        vm.prank(_node(0));
+        registry.withdraw();
+    }
+
+    function test_ReserveRejectsOtherCallersThanTheEscrow() public {
+        bytes4 cause = IContributorRegistry.ContributorRegistry_Unauthorized.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0)));
+        vm.prank(_node(0));
+        registry.reserve(ORDER, _node(0), 1);
+    }
+
+    function test_ReleaseRejectsOtherCallersThanTheEscrow() public {
+        bytes4 cause = IContributorRegistry.ContributorRegistry_Unauthorized.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0)));
+        vm.prank(_node(0));
+        registry.release(ORDER, _node(0));
+    }
+
+    function test_ReserveRejectsSecondReservationForAnOrder() public {
+        vm.prank(address(escrow));
+        registry.reserve(ORDER, _node(0), 1);
+        bytes4 cause = IContributorRegistry.ContributorRegistry_AlreadyReserved.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, ORDER, _node(0)));
+        vm.prank(address(escrow));
+        registry.reserve(ORDER, _node(0), 1);
+    }
+
+    function testFuzz_ReserveRejectsMoreThanIsFree(uint256 amount) public {
+        amount = bound(amount, DEPOSIT + 1, type(uint256).max);
+        bytes4 cause = IContributorRegistry.ContributorRegistry_InsufficientStake.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), DEPOSIT, amount));
+        vm.prank(address(escrow));
+        registry.reserve(ORDER, _node(0), amount);
+    }
+
+    function test_RegistersAndReplacesMetadata() public {
+        (, , , , bool before) = registry.stakeOf(stranger);
+        assertTrue(!before, "not registered yet");
+        vm.expectEmit();
+        emit IContributorRegistry.ContributorRegistered(stranger, keccak256("new"));
+        vm.prank(stranger);
+        registry.register(keccak256("new"));
+        (, , , , bool afterwards) = registry.stakeOf(stranger);
+        assertTrue(afterwards, "registered");
+        assertEq(registry.metadataOf(stranger), keccak256("new"), "metadata");
+    }
+
+    function test_SecondRequestAddsAndStartsTheDelayAgain() public {
+        vm.prank(_node(0));
+        registry.requestWithdrawal(1 ether);
+        vm.warp(START + 100);
+        vm.expectEmit();
+        emit IContributorRegistry.WithdrawalRequested(_node(0), 3 ether, uint64(START + 100 + UNBONDING));
+        vm.prank(_node(0));
+        registry.requestWithdrawal(2 ether);
+        (uint256 free, , uint256 unbonding, uint64 unbondingAt, ) = registry.stakeOf(_node(0));
+        assertEq(free, DEPOSIT - 3 ether, "free");
+        assertEq(unbonding, 3 ether, "unbonding");
+        assertEq(unbondingAt, START + 100 + UNBONDING, "unbondingAt");
+    }
+
+    function testFuzz_StakeComesBackWhole(uint256 amount, uint256 reserved) public {
+        amount = bound(amount, 1, DEPOSIT);
+        reserved = bound(reserved, 0, DEPOSIT);
+        vm.prank(address(escrow));
+        registry.reserve(ORDER, _node(0), reserved);
+        assertStake(_node(0), DEPOSIT - reserved, reserved);
+        vm.prank(address(escrow));
+        registry.release(ORDER, _node(0));
+        assertStake(_node(0), DEPOSIT, 0);
+
+        vm.prank(_node(0));
+        registry.requestWithdrawal(amount);
+        vm.warp(START + UNBONDING);
+        vm.expectEmit();
+        emit IContributorRegistry.StakeWithdrawn(_node(0), amount);
+        vm.prank(_node(0));
+        registry.withdraw();
+        assertStake(_node(0), DEPOSIT - amount, 0);
+        assertBalance(_node(0), amount);
+        assertBalance(address(registry), 3 * DEPOSIT - amount);
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IModelCommitment} from "../../contracts/interfaces/IModelCommitment.sol";
+import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
+import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
+import {Market} from "./support/Market.sol";
+
+contract ModelCommitmentTest is Market {
+    /// @dev Far enough for the hash of the appointed block to be out of reach.
+    function _miss() private {
+        vm.roll(vm.getBlockNumber() + DELAY + 257);
+    }
+
+    function test_RejectsDelayWithoutFutureBlock() public {
+        bytes4 cause = IModelCommitment.ModelCommitment_DelayOutOfRange.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 0, 1, 256));
+        this.deploy(0);
+    }
+
+    function test_RejectsDelayBeyondTheChainsMemory() public {
+        bytes4 cause = IModelCommitment.ModelCommitment_DelayOutOfRange.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 257, 1, 256));
+        this.deploy(257);
+    }
+
+    function deploy(uint64 delay) external {
+        _create("ModelCommitment", abi.encode(escrow, delay));
+    }
+
+    // -- commit -------------------------------------------------------------------------------------------------
+
+    function test_CommitRejectsOpenOrder() public {
+        bytes32 order = _place(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        vm.expectRevert(abi.encodeWithSelector(IModelCommitment.ModelCommitment_NotMatched.selector, order));
+        commitment.commit(order, _participants(), _models(), signatures);
+    }
+
+    function test_CommitRejectsOtherParticipants() public {
+        bytes32 order = _match(_terms());
+        Participant[] memory participants = _participants();
+        (participants[0], participants[1]) = (participants[1], participants[0]);
+        bytes[] memory signatures = _modelSignatures(order);
+        bytes4 cause = IModelCommitment.ModelCommitment_WrongParticipants.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.commit(order, participants, _models(), signatures);
+    }
+
+    function test_CommitRejectsMissingModel() public {
+        bytes32 order = _match(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        bytes4 cause = IModelCommitment.ModelCommitment_LengthMismatch.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 3, 2, 3));
+        commitment.commit(order, _participants(), new bytes32[](2), signatures);
+    }
+
+    function test_CommitRejectsMissingSignature() public {
+        bytes32 order = _match(_terms());
+        bytes4 cause = IModelCommitment.ModelCommitment_LengthMismatch.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 3, 3, 4));
+        commitment.commit(order, _participants(), _models(), new bytes[](4));
+    }
+
+    function test_CommitRejectsForeignSignatureAndNamesTheShard() public {
+        bytes32 order = _match(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        signatures[1] = _signModel(STRANGER_KEY, order, 1, _models()[1]);
+        bytes4 cause = IModelCommitment.ModelCommitment_InvalidSignature.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 1, _node(1)));
+        commitment.commit(order, _participants(), _models(), signatures);
+    }
+
+    function test_CommitRejectsSignatureForAnotherShard() public {
+        bytes32 order = _match(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        signatures[2] = _signModel(NODE_KEY + 2, order, 1, _models()[2]);
+        bytes4 cause = IModelCommitment.ModelCommitment_InvalidSignature.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 2, _node(2)));
+        commitment.commit(order, _participants(), _models(), signatures);
+    }
+
+    function test_CommitRejectsSecondCommit() public {
+        bytes32 order = _commit(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        bytes4 cause = IModelCommitment.ModelCommitment_AlreadyCommitted.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.commit(order, _participants(), _models(), signatures);
+    }
+
+    function test_CommitFixesModelsAndAppointsABlock() public {
+        bytes32 order = _match(_terms());
+        bytes[] memory signatures = _modelSignatures(order);
+        vm.expectEmit();
+        emit IModelCommitment.ModelsCommitted(order, _models(), signatures, 1_000 + DELAY);
+        vm.prank(stranger);
+        commitment.commit(order, _participants(), _models(), signatures);
+
+        (bytes32 digest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed) = commitment
+            .commitmentOf(order);
+        assertEq(digest, keccak256(abi.encodePacked(_models())), "models");
+        assertEq(commitBlock, 1_000, "commit block");
+        assertEq(targetBlock, 1_000 + DELAY, "target block");
+        assertEq(draws, 1, "draws");
+        assertEq(seed, bytes32(0), "seed");
+    }
+
+    // -- draw ---------------------------------------------------------------------------------------------------
+
+    function test_DrawRejectsUncommittedOrder() public {
+        bytes32 order = _match(_terms());
+        bytes4 cause = IModelCommitment.ModelCommitment_NotCommitted.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.drawSeed(order);
+    }
+
+    function test_DrawRejectsUntilTheBlockHasASuccessor() public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY);
+        bytes4 cause = IModelCommitment.ModelCommitment_TooEarly.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.drawSeed(order);
+    }
+
+    function test_DrawRejectsWhenTheHashIsOutOfReach() public {
+        bytes32 order = _commit(_terms());
+        _miss();
+        bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.drawSeed(order);
+    }
+
+    function test_DrawRejectsSecondDraw() public {
+        bytes32 order = _draw(_terms());
+        bytes4 cause = IModelCommitment.ModelCommitment_AlreadyDrawn.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.drawSeed(order);
+    }
+
+    function testFuzz_DrawsFromOrderModelsAndBlockHash(bytes32 hash, uint256 wait) public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + bound(wait, 1, 256));
+        vm.setBlockhash(1_000 + DELAY, hash);
+        bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
+        vm.expectEmit();
+        emit IModelCommitment.SeedDrawn(order, seed, 1_000 + DELAY, 1);
+        vm.prank(stranger);
+        assertEq(commitment.drawSeed(order), seed, "returned seed");
+        (, , , , bytes32 stored) = commitment.commitmentOf(order);
+        assertEq(stored, seed, "stored seed");
+    }
+
+    // -- redraw -------------------------------------------------------------------------------------------------
+
+    function test_RedrawRejectsUncommittedOrder() public {
+        bytes32 order = _match(_terms());
+        bytes4 cause = IModelCommitment.ModelCommitment_NotCommitted.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.redraw(order);
+    }
+
+    function test_RedrawRejectsWhileTheSeedCanBeDrawn() public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + 256);
+        bytes4 cause = IModelCommitment.ModelCommitment_NotMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.redraw(order);
+    }
+
+    function test_RedrawRejectsDrawnSeed() public {
+        bytes32 order = _draw(_terms());
+        _miss();
+        bytes4 cause = IModelCommitment.ModelCommitment_AlreadyDrawn.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.redraw(order);
+    }
+
+    function test_RedrawRejectsOrderThatIsOver() public {
+        bytes32 order = _commit(_terms());
+        vm.prank(broker);
+        escrow.abandon(_terms(), _participants());
+        _miss();
+        bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Refunded));
+        commitment.redraw(order);
+    }
+
+    function test_RedrawCostsTheBrokerATenthAndIsCounted() public {
+        bytes32 order = _commit(_terms());
+        _miss();
+        vm.expectEmit();
+        emit IModelCommitment.SeedMissed(order, 2);
+        vm.expectEmit();
+        emit IOrderEscrow.BondCut(order, BOND / 10, BOND - BOND / 10);
+        vm.prank(stranger);
+        commitment.redraw(order);
+
+        (, , uint64 targetBlock, uint32 draws, ) = commitment.commitmentOf(order);
+        assertEq(targetBlock, 1_000 + 2 * DELAY + 257, "new block");
+        assertEq(draws, 2, "draws");
+        assertEq(rewards.claimable(buyer), BOND / 10, "buyer");
+        assertBalance(address(escrow), PRICE + BOND - BOND / 10);
+        vm.roll(vm.getBlockNumber() + DELAY + 1);
+        commitment.drawSeed(order);
+    }
+
+    function test_RedrawsNeverCostMoreThanTheBond() public {
+        OrderTerms memory terms = _terms();
+        terms.bond = 109;
+        bytes32 order = _commit(terms);
+        // Tenths of the original bond, rounded down; the eleventh takes the nine that are left, then none is.
+        for (uint256 k = 1; k <= 12; ++k) {
+            _miss();
+            commitment.redraw(order);
+            assertEq(rewards.claimable(buyer), k <= 10 ? 10 * k : 109, "buyer");
+        }
+        assertBalance(address(escrow), PRICE);
+        vm.warp(terms.deliverBy + 1);
+        escrow.refund(terms, _participants());
+        assertBalance(address(escrow), 0);
+    }
+}

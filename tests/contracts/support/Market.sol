@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {ContributorRegistry} from "../../../contracts/ContributorRegistry.sol";
+import {DatasetRegistry} from "../../../contracts/DatasetRegistry.sol";
+import {ModelCommitment} from "../../../contracts/ModelCommitment.sol";
+import {OrderEscrow} from "../../../contracts/OrderEscrow.sol";
+import {Rewards} from "../../../contracts/Rewards.sol";
+import {TestToken} from "../../../contracts/TestToken.sol";
+import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
+import {DatasetTree} from "../../../contracts/types/DatasetTree.sol";
+import {OrderTerms, Participant} from "../../../contracts/types/OrderTerms.sol";
+import {TestBase} from "./TestBase.sol";
+
+/// @notice A deployed market with a funded buyer, a broker and three staked contributors, and the steps of an order.
+/// @dev Type strings are spelled out here again, so that a typing error in the contracts does not pass unseen.
+abstract contract Market is TestBase {
+    uint256 internal constant START = 1_800_000_000;
+    uint256 internal constant BUYER_KEY = 0xB0B;
+    uint256 internal constant BROKER_KEY = 0xB40;
+    uint256 internal constant NODE_KEY = 0xC0DE;
+    uint256 internal constant STRANGER_KEY = 0x57A;
+
+    uint256 internal constant PRICE = 1_000 ether;
+    uint256 internal constant STAKE = 50 ether;
+    uint256 internal constant BOND = 100 ether;
+    uint256 internal constant DEPOSIT = 200 ether;
+    uint32 internal constant UNBONDING = 1 days;
+    uint64 internal constant DELAY = 2;
+
+    TestToken internal token;
+    ContributorRegistry internal registry;
+    OrderEscrow internal escrow;
+    ModelCommitment internal commitment;
+    DatasetRegistry internal datasets;
+    Rewards internal rewards;
+
+    address internal buyer = vm.addr(BUYER_KEY);
+    address internal broker = vm.addr(BROKER_KEY);
+    address internal stranger = vm.addr(STRANGER_KEY);
+
+    function setUp() public virtual {
+        vm.warp(START);
+        vm.roll(1_000);
+        _deploy();
+        token.mint(buyer, 1_000_000 ether);
+        token.mint(broker, 1_000_000 ether);
+        vm.prank(broker);
+        token.approve(address(escrow), type(uint256).max);
+        for (uint256 k = 0; k < 3; ++k) {
+            _enrol(_node(k), DEPOSIT);
+        }
+    }
+
+    /// @dev In the order, and with the nonces, of a real deployment.
+    function _deploy() internal {
+        uint256 nonce = vm.getNonce(address(this));
+        address escrowAddress = vm.computeCreateAddress(address(this), nonce + 2);
+        address commitmentAddress = vm.computeCreateAddress(address(this), nonce + 3);
+        address datasetsAddress = vm.computeCreateAddress(address(this), nonce + 4);
+        address rewardsAddress = vm.computeCreateAddress(address(this), nonce + 5);
+        token = TestToken(_create("TestToken", ""));
+        registry = ContributorRegistry(
+            _create("ContributorRegistry", abi.encode(token, escrowAddress, UNBONDING))
+        );
+        escrow = OrderEscrow(
+            _create("OrderEscrow", abi.encode(token, registry, commitmentAddress, datasetsAddress, rewardsAddress))
+        );
+        commitment = ModelCommitment(_create("ModelCommitment", abi.encode(escrow, DELAY)));
+        datasets = DatasetRegistry(_create("DatasetRegistry", abi.encode(escrow, commitment)));
+        rewards = Rewards(_create("Rewards", abi.encode(token, escrow)));
+    }
+
+    function _enrol(address node, uint256 stake) internal {
+        token.mint(node, stake);
+        vm.prank(node);
+        registry.register(keccak256("metadata"));
+        vm.prank(node);
+        token.approve(address(registry), stake);
+        vm.prank(node);
+        registry.deposit(stake);
+    }
+
+    // -- the steps of an order ----------------------------------------------------------------------------------
+
+    function _terms() internal view returns (OrderTerms memory terms) {
+        terms.buyer = buyer;
+        terms.broker = broker;
+        terms.collection = keccak256("collection");
+        terms.request = keccak256("request");
+        terms.deliveryKey = keccak256("delivery key");
+        terms.rows = 1_000;
+        terms.epsilonMicro = 3_000_000;
+        terms.deltaE12 = 10_000_000;
+        terms.minScoreMicro = 600_000;
+        terms.minContributors = 2;
+        terms.maxContributors = 3;
+        terms.brokerFeeBps = 500;
+        terms.matchBy = uint64(START + 1 hours);
+        terms.deliverBy = uint64(START + 1 days);
+        terms.challengeSeconds = 1 hours;
+        terms.price = PRICE;
+        terms.stake = STAKE;
+        terms.bond = BOND;
+        terms.salt = bytes32(uint256(1));
+    }
+
+    function _participants() internal pure returns (Participant[] memory participants) {
+        participants = new Participant[](3);
+        participants[0] = Participant(_node(0), 500);
+        participants[1] = Participant(_node(1), 300);
+        participants[2] = Participant(_node(2), 200);
+    }
+
+    function _nobody() internal pure returns (Participant[] memory) {
+        return new Participant[](0);
+    }
+
+    function _shares() internal pure returns (uint16[] memory shares) {
+        shares = new uint16[](3);
+        (shares[0], shares[1], shares[2]) = (5_001, 3_333, 1_666);
+    }
+
+    function _place(OrderTerms memory terms) internal returns (bytes32 order) {
+        bytes memory signature = _signTerms(BUYER_KEY, terms);
+        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        vm.prank(stranger);
+        return escrow.place(terms, signature, permit);
+    }
+
+    function _offer(
+        bytes32 order,
+        Participant[] memory participants
+    ) internal view returns (bytes[] memory acceptances, uint64[] memory maxRows) {
+        acceptances = new bytes[](participants.length);
+        maxRows = new uint64[](participants.length);
+        for (uint256 k = 0; k < participants.length; ++k) {
+            maxRows[k] = 600;
+            acceptances[k] = _signAcceptance(NODE_KEY + k, order, participants[k].contributor, 600);
+        }
+    }
+
+    function _match(OrderTerms memory terms) internal returns (bytes32 order) {
+        order = _place(terms);
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
+        vm.prank(broker);
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows);
+    }
+
+    function _models() internal pure returns (bytes32[] memory models) {
+        models = new bytes32[](3);
+        // Not sha256, as it would be: a call of the precompile would spend an expected revert.
+        (models[0], models[1], models[2]) = (keccak256("model 0"), keccak256("model 1"), keccak256("model 2"));
+    }
+
+    function _modelSignatures(bytes32 order) internal view returns (bytes[] memory signatures) {
+        signatures = new bytes[](3);
+        for (uint256 k = 0; k < 3; ++k) {
+            signatures[k] = _signModel(NODE_KEY + k, order, k, _models()[k]);
+        }
+    }
+
+    function _commit(OrderTerms memory terms) internal returns (bytes32 order) {
+        order = _match(terms);
+        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+    }
+
+    function _draw(OrderTerms memory terms) internal returns (bytes32 order) {
+        order = _commit(terms);
+        vm.roll(vm.getBlockNumber() + DELAY + 1);
+        commitment.drawSeed(order);
+    }
+
+    function _publish(OrderTerms memory terms) internal returns (bytes32 order, uint256 id) {
+        order = _draw(terms);
+        IDatasetRegistry.DatasetRecord memory record = _record(order);
+        vm.prank(broker);
+        id = datasets.publish(terms, _participants(), record);
+    }
+
+    /// @dev A complete, valid record for the order's three participants.
+    function _record(bytes32 order) internal view returns (IDatasetRegistry.DatasetRecord memory record) {
+        record.manifestDigest = sha256("manifest");
+        record.scoreDigest = sha256("score");
+        record.specVersion = 1;
+        record.realFractionMicro = 1_000_000;
+        record.sharesBps = _shares();
+        record.shards = new IDatasetRegistry.ShardRecord[](3);
+        for (uint256 k = 0; k < 3; ++k) {
+            record.shards[k].modelDigest = _models()[k];
+            record.shards[k].shardRoot = sha256(abi.encodePacked("shard", k));
+            record.shards[k].epsilonMicro = uint64(2_000_000 + k);
+            record.shards[k].deltaE12 = uint64(9_000_000 + k);
+            record.shards[k].contentDigest = sha256(abi.encodePacked("content", k));
+        }
+        _signRecord(order, record);
+    }
+
+    /// @dev Signs every receipt and evaluation anew, after a test changed the record.
+    function _signRecord(bytes32 order, IDatasetRegistry.DatasetRecord memory record) internal view {
+        for (uint256 k = 0; k < record.shards.length; ++k) {
+            record.shards[k].receipt = _signReceipt(NODE_KEY + k, order, k, record.shards[k]);
+        }
+        uint32[] memory scores = new uint32[](record.shards.length);
+        for (uint256 k = 0; k < scores.length; ++k) {
+            scores[k] = uint32(900_000 - 10_000 * k);
+        }
+        _signScores(order, record, scores);
+    }
+
+    function _signScores(
+        bytes32 order,
+        IDatasetRegistry.DatasetRecord memory record,
+        uint32[] memory scores
+    ) internal view {
+        record.evaluations = new IDatasetRegistry.EvaluationRecord[](scores.length);
+        for (uint256 k = 0; k < scores.length; ++k) {
+            record.evaluations[k].scoreMicro = scores[k];
+            record.evaluations[k].signature = _signEvaluation(
+                NODE_KEY + k,
+                order,
+                _root(record),
+                scores[k],
+                record.sharesBps
+            );
+        }
+    }
+
+    function _root(IDatasetRegistry.DatasetRecord memory record) internal pure returns (bytes32) {
+        bytes32[] memory roots = new bytes32[](record.shards.length);
+        for (uint256 k = 0; k < roots.length; ++k) {
+            roots[k] = record.shards[k].shardRoot;
+        }
+        return DatasetTree.root(roots);
+    }
+
+    // -- signatures ---------------------------------------------------------------------------------------------
+
+    function _node(uint256 k) internal pure returns (address) {
+        return vm.addr(NODE_KEY + k);
+    }
+
+    function _signTerms(uint256 key, OrderTerms memory terms) internal view returns (bytes memory) {
+        return _signDigest(key, escrow.hashTerms(terms));
+    }
+
+    function _signAcceptance(
+        uint256 key,
+        bytes32 order,
+        address contributor,
+        uint64 maxRows
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256("Acceptance(bytes32 order,address contributor,uint64 maxRows)");
+        return _signStruct(key, keccak256(abi.encode(typehash, order, contributor, maxRows)));
+    }
+
+    function _signModel(
+        uint256 key,
+        bytes32 order,
+        uint256 shard,
+        bytes32 modelDigest
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256("ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest)");
+        return _signStruct(key, keccak256(abi.encode(typehash, order, shard, modelDigest)));
+    }
+
+    function _hashReceipt(
+        bytes32 order,
+        uint256 k,
+        IDatasetRegistry.ShardRecord memory shard
+    ) internal view returns (bytes32) {
+        bytes32 typehash = keccak256(
+            "ShardReceipt(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 seed,uint64 rows,bytes32 shardRoot,"
+            "uint64 epsilonMicro,uint64 deltaE12,bytes32 contentDigest)"
+        );
+        (, , , , bytes32 seed) = commitment.commitmentOf(order);
+        bytes memory head = abi.encode(typehash, order, k, shard.modelDigest, seed, _participants()[k].rows);
+        bytes memory tail = abi.encode(shard.shardRoot, shard.epsilonMicro, shard.deltaE12, shard.contentDigest);
+        return keccak256(bytes.concat(head, tail));
+    }
+
+    function _signReceipt(
+        uint256 key,
+        bytes32 order,
+        uint256 k,
+        IDatasetRegistry.ShardRecord memory shard
+    ) internal view returns (bytes memory) {
+        return _signStruct(key, _hashReceipt(order, k, shard));
+    }
+
+    function _signEvaluation(
+        uint256 key,
+        bytes32 order,
+        bytes32 datasetRoot,
+        uint256 scoreMicro,
+        uint16[] memory shares
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256(
+            "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest)"
+        );
+        bytes32 sharesDigest = keccak256(abi.encode(shares));
+        return _signStruct(key, keccak256(abi.encode(typehash, order, datasetRoot, scoreMicro, sharesDigest)));
+    }
+
+    function _permit(uint256 amount) internal view returns (IOrderEscrow.Permit memory permit) {
+        bytes32 typehash = keccak256(
+            "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+        );
+        permit.deadline = START + 1 hours;
+        bytes32 structHash = keccak256(
+            abi.encode(typehash, buyer, address(escrow), amount, token.nonces(buyer), permit.deadline)
+        );
+        (permit.v, permit.r, permit.s) = vm.sign(
+            BUYER_KEY,
+            MessageHashUtils.toTypedDataHash(token.DOMAIN_SEPARATOR(), structHash)
+        );
+    }
+
+    function _noPermit() internal pure returns (IOrderEscrow.Permit memory permit) {
+        return permit;
+    }
+
+    function _signStruct(uint256 key, bytes32 structHash) internal view returns (bytes memory) {
+        return _signDigest(key, MessageHashUtils.toTypedDataHash(escrow.DOMAIN_SEPARATOR(), structHash));
+    }
+
+    function _signDigest(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    // -- what the tests look at ---------------------------------------------------------------------------------
+
+    function _state(bytes32 order) internal view returns (IOrderEscrow.State state) {
+        (state, , , , ) = escrow.orderOf(order);
+    }
+
+    function assertState(bytes32 order, IOrderEscrow.State expected) internal view {
+        assertEq(uint256(_state(order)), uint256(expected), "state");
+    }
+
+    function assertStake(address node, uint256 expectedFree, uint256 expectedReserved) internal view {
+        (uint256 free, uint256 reserved, , , ) = registry.stakeOf(node);
+        assertEq(free, expectedFree, "free stake");
+        assertEq(reserved, expectedReserved, "reserved stake");
+    }
+
+    function assertBalance(address account, uint256 expected) internal view {
+        assertEq(IERC20(token).balanceOf(account), expected, "balance");
+    }
+}
