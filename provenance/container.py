@@ -5,8 +5,8 @@
 A part is the model of one contributor with a weight of 65,536ths. Row r belongs to the part whose
 cumulative weight first exceeds (r * 40503) mod 65536 and keeps its number r inside the part, whose shard
 index is the part's index. So a row depends on file, seed and r only, never on how many rows are asked for.
-Normative text: docs/spec/model.md for the parts; the header is read strictly, and every part must have its
-digest and fit the schema.
+The header is read strictly; every part must have its digest and fit the schema.
+Normative text: docs/spec/container.md.
 """
 
 from __future__ import annotations
