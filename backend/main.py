@@ -43,6 +43,7 @@ _LOG = logging.getLogger("backend")
 def main() -> int:
     """Runs a backend with settings from the environment; the exit code of the process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         run(Settings())
     except ValidationError as error:

@@ -40,6 +40,9 @@ class Journal:
             if row.state == state or row.state in FINAL_STATES:
                 return
             row.state = state
+            if state in (OrderState.PUBLISHED, OrderState.SETTLED):
+                # A failure that another try overcame is no reason any more.
+                row.failure = None
             data: dict[str, JsonValue] = {"state": state}
             if reason is not None:
                 row.failure = row.failure or reason
