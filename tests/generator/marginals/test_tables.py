@@ -99,7 +99,9 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
     assert own.rows == BLENDING_ROWS
     assert np.allclose(blended.probabilities, (own.probabilities + everybody.probabilities) / 2)
     with pytest.raises(MarginalError, match="different workloads"):
-        blend(own, target_from_counts(np.ones(choose_workload(COUNTS, 2).cells), choose_workload(COUNTS, 2), 0))
+        blend(
+            own, target_from_counts(np.ones(choose_workload(COUNTS, 2).cells), choose_workload(COUNTS, 2), 0)
+        )
 
 
 def test_sums_of_noisy_counts_add_variances() -> None:

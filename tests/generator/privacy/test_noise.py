@@ -17,7 +17,13 @@ def test_refuses_a_standard_deviation_that_is_none(std: float) -> None:
 
 
 def test_nobody_can_pass_a_seed() -> None:
-    for function in (noise.gaussian, noise.uniform, noise.poisson_sample, noise.binomial, noise.gaussian_tail):
+    for function in (
+        noise.gaussian,
+        noise.uniform,
+        noise.poisson_sample,
+        noise.binomial,
+        noise.gaussian_tail,
+    ):
         assert not {"seed", "generator", "rng"} & set(inspect.signature(function).parameters)
 
 
