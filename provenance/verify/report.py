@@ -17,8 +17,10 @@ _SIGNS = {
 
 def print_certificate(certificate: Certificate, console: Console) -> None:
     """Prints every check with its label, then verdict and the claims that nothing proves."""
-    console.print(f"[bold]Certificate[/] of {escape(certificate.dataset)} at block {certificate.block}")
-    console.print(f"order {certificate.order}")
+    console.print(
+        f"[bold]Certificate[/] of {escape(certificate.dataset)} at block {certificate.block}", soft_wrap=True
+    )
+    console.print(f"order {certificate.order}", soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("check", no_wrap=True)
@@ -33,16 +35,16 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
     _print_verdict(certificate, console)
     console.print("[bold]Not proven[/] by this or any certificate:")
     for check in certificate.not_proven:
-        console.print(f"  {check.number}. {check.name}: {escape(check.detail)}")
+        console.print(f"  {check.number}. {check.name}: {escape(check.detail)}", soft_wrap=True)
 
 
 def _print_verdict(certificate: Certificate, console: Console) -> None:
     done = sum(check.status is Status.PASSED for check in certificate.checks)
     if certificate.failed:
         names = ", ".join(check.name for check in certificate.failed)
-        console.print(f"[bold red]FAILED[/]: {escape(names)}")
+        console.print(f"[bold red]FAILED[/]: {escape(names)}", soft_wrap=True)
     else:
         console.print(f"[bold green]passed[/]: {done} checks")
     if certificate.unchecked:
         names = ", ".join(check.name for check in certificate.unchecked)
-        console.print(f"[yellow]not checked[/]: {escape(names)}")
+        console.print(f"[yellow]not checked[/]: {escape(names)}", soft_wrap=True)
