@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {DatasetTree} from "../../contracts/types/DatasetTree.sol";
 import {OrderTerms, OrderTermsHash} from "../../contracts/types/OrderTerms.sol";
+import {SignedMessages} from "../../contracts/types/SignedMessages.sol";
 import {TesseraDomain} from "../../contracts/types/TesseraDomain.sol";
 import {TestBase} from "./support/TestBase.sol";
 
@@ -14,6 +15,18 @@ contract DomainOf is TesseraDomain {
 
     function orderId(OrderTerms calldata terms) external view returns (bytes32) {
         return _digest(terms.hash());
+    }
+
+    function digest(bytes32 structHash) external view returns (bytes32) {
+        return _digest(structHash);
+    }
+
+    function isSignedBy(
+        address signer,
+        bytes32 structHash,
+        bytes calldata signature
+    ) external view returns (bool) {
+        return _isSignedBy(signer, structHash, signature);
     }
 }
 
@@ -29,6 +42,106 @@ contract VectorsTest is TestBase {
             assertEq(DatasetTree.root(roots), expected, item);
         }
         assertTrue(count >= 5, "vectors read");
+    }
+
+    function test_OrderIdIsThatOfTheSharedVector() public {
+        string memory json = vm.readFile("tests/vectors/terms.json");
+        bytes32 expected = vm.parseJsonBytes32(json, ".orderId");
+        DomainOf domain = _domain(json);
+        assertEq(domain.orderId(_terms(json)), expected, "order id");
+        bytes32 typehash = keccak256(bytes(vm.parseJsonString(json, ".typeString")));
+        assertEq(OrderTermsHash.TYPEHASH, typehash, "type string");
+    }
+
+    function test_ReceiptsAreThoseOfTheSharedVectors() public {
+        string memory json = vm.readFile("tests/vectors/receipts.json");
+        DomainOf domain = _domain(json);
+        uint256 count = 0;
+        for (; _has(json, ".messages", count); ++count) {
+            string memory item = _at(".messages", count);
+            bytes32 structHash = _structHash(json, item);
+            bytes32 expected = vm.parseJsonBytes32(json, string.concat(item, ".digest"));
+            assertEq(domain.digest(structHash), expected, string.concat(item, " digest"));
+            address signer = vm.parseJsonAddress(json, string.concat(item, ".signer"));
+            bytes memory signature = vm.parseJsonBytes(json, string.concat(item, ".signature"));
+            assertTrue(domain.isSignedBy(signer, structHash, signature), string.concat(item, " signature"));
+        }
+        assertEq(count, 4, "messages read");
+    }
+
+    function _domain(string memory json) private returns (DomainOf) {
+        vm.chainId(vm.parseJsonUint(json, ".domain.chainId"));
+        return new DomainOf(vm.parseJsonAddress(json, ".domain.verifyingContract"));
+    }
+
+    function _terms(string memory json) private pure returns (OrderTerms memory terms) {
+        terms.buyer = vm.parseJsonAddress(json, ".terms.buyer");
+        terms.broker = vm.parseJsonAddress(json, ".terms.broker");
+        terms.collection = vm.parseJsonBytes32(json, ".terms.collection");
+        terms.request = vm.parseJsonBytes32(json, ".terms.request");
+        terms.deliveryKey = vm.parseJsonBytes32(json, ".terms.deliveryKey");
+        terms.rows = uint64(vm.parseJsonUint(json, ".terms.rows"));
+        terms.epsilonMicro = uint64(vm.parseJsonUint(json, ".terms.epsilonMicro"));
+        terms.deltaE12 = uint64(vm.parseJsonUint(json, ".terms.deltaE12"));
+        terms.minScoreMicro = uint32(vm.parseJsonUint(json, ".terms.minScoreMicro"));
+        terms.minContributors = uint8(vm.parseJsonUint(json, ".terms.minContributors"));
+        terms.maxContributors = uint8(vm.parseJsonUint(json, ".terms.maxContributors"));
+        terms.brokerFeeBps = uint16(vm.parseJsonUint(json, ".terms.brokerFeeBps"));
+        terms.matchBy = uint64(vm.parseJsonUint(json, ".terms.matchBy"));
+        terms.deliverBy = uint64(vm.parseJsonUint(json, ".terms.deliverBy"));
+        terms.challengeSeconds = uint32(vm.parseJsonUint(json, ".terms.challengeSeconds"));
+        terms.price = vm.parseJsonUint(json, ".terms.price");
+        terms.stake = vm.parseJsonUint(json, ".terms.stake");
+        terms.bond = vm.parseJsonUint(json, ".terms.bond");
+        terms.salt = vm.parseJsonBytes32(json, ".terms.salt");
+    }
+
+    /// @dev By the contracts' own hashing, chosen by the message's type string.
+    function _structHash(string memory json, string memory item) private pure returns (bytes32) {
+        bytes32 typehash = keccak256(bytes(vm.parseJsonString(json, string.concat(item, ".typeString"))));
+        string memory message = string.concat(item, ".message");
+        bytes32 order = _word(json, message, ".order");
+        if (typehash == SignedMessages.ACCEPTANCE_TYPEHASH) {
+            address contributor = vm.parseJsonAddress(json, string.concat(message, ".contributor"));
+            return SignedMessages.acceptance(order, contributor, uint64(_number(json, message, ".maxRows")));
+        }
+        if (typehash == SignedMessages.MODEL_COMMITMENT_TYPEHASH) {
+            uint32 shard = uint32(_number(json, message, ".shard"));
+            return SignedMessages.modelCommitment(order, shard, _word(json, message, ".modelDigest"));
+        }
+        if (typehash == SignedMessages.EVALUATION_TYPEHASH) {
+            return
+                SignedMessages.evaluation(
+                    order,
+                    _word(json, message, ".datasetRoot"),
+                    uint32(_number(json, message, ".scoreMicro")),
+                    _word(json, message, ".sharesDigest")
+                );
+        }
+        assertEq(typehash, SignedMessages.SHARD_RECEIPT_TYPEHASH, "type string");
+        return
+            keccak256(
+                abi.encode(
+                    SignedMessages.SHARD_RECEIPT_TYPEHASH,
+                    order,
+                    _number(json, message, ".shard"),
+                    _word(json, message, ".modelDigest"),
+                    _word(json, message, ".seed"),
+                    _number(json, message, ".rows"),
+                    _word(json, message, ".shardRoot"),
+                    _number(json, message, ".epsilonMicro"),
+                    _number(json, message, ".deltaE12"),
+                    _word(json, message, ".contentDigest")
+                )
+            );
+    }
+
+    function _word(string memory json, string memory item, string memory field) private pure returns (bytes32) {
+        return vm.parseJsonBytes32(json, string.concat(item, field));
+    }
+
+    function _number(string memory json, string memory item, string memory field) private pure returns (uint256) {
+        return vm.parseJsonUint(json, string.concat(item, field));
     }
 
     function _has(string memory json, string memory list, uint256 index) private view returns (bool) {
