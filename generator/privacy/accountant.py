@@ -28,6 +28,7 @@ _EPSILON_CEILING = 1e4
 _BISECTIONS = 100
 _SGD_NOISE_RELATIVE_STEP = 1e-3
 _PRV_DELTA_SHARE = 1e-3
+_ORDERS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,29 +202,44 @@ def _epsilon_by_prv(mu_squared: float, subsampled: list[SubsampledGaussianEvent]
 
 
 def _compose(prvs: list[Any], counts: list[int], delta: float) -> tuple[Any, float]:
-    """The composed discrete loss and its epsilon error; the mesh is refined when a step's loss is below
-    it.
-    """
+    """The composed discrete loss and its epsilon error."""
     from opacus.accountants.analysis.prv import (
         Domain,
         TruncatedPrivacyRandomVariable,
         compose_heterogeneous,
-        compute_safe_domain_size,
         discretize,
     )
 
     delta_error = delta * _PRV_DELTA_SHARE
     error = 0.01
-    with warnings.catch_warnings():
-        # Opacus warns that its bound on the domain is loose, which only widens the domain.
-        warnings.filterwarnings("ignore", message="Optimal order is the")
-        half = compute_safe_domain_size(prvs, counts, error, delta_error)
+    half = _half_width(prvs, counts, error, delta_error)
     mesh = error / math.sqrt(sum(counts) * math.log(12 / delta_error) / 2)
     domain = Domain.create_aligned(-half, half, mesh)
     discrete = [
         discretize(TruncatedPrivacyRandomVariable(p, domain.t_min, domain.t_max), domain) for p in prvs
     ]
     return compose_heterogeneous(discrete, counts), error
+
+
+def _half_width(prvs: list[Any], counts: list[int], error: float, delta_error: float) -> float:
+    """Half the width of a domain that the composed loss leaves with probability below delta_error.
+
+    Gopi et al. 2021, remark 5.6, by Renyi bounds as Opacus does it, but at few and whole orders: any order
+    gives a valid bound, a looser one only widens the domain, and this takes a twentieth of the time.
+    """
+    from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
+
+    single = [
+        compute_rdp(q=p.sample_rate, noise_multiplier=p.noise_multiplier, steps=1, orders=_ORDERS)
+        for p in prvs
+    ]
+    together = np.sum([rdp * count for rdp, count in zip(single, counts, strict=True)], axis=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Optimal order is the")
+        bounds = [get_privacy_spent(orders=_ORDERS, rdp=together, delta=delta_error / 4)[0]]
+        rare = delta_error / (8 * sum(counts))
+        bounds += [get_privacy_spent(orders=_ORDERS, rdp=rdp, delta=rare)[0] for rdp in single]
+    return float(max(*bounds, error)) + 3
 
 
 def _require_positive(name: str, value: float) -> None:

@@ -77,7 +77,7 @@ def test_refuses_a_score_file_that_is_none(damage: dict[str, object]) -> None:
 
 def test_score_file_is_canonical_and_recomputes_to_the_same_shares() -> None:
     score = score_shards([node(900, 1, 2.0), node(500, 2, 2.0), node(300, 3, 2.0)], PAIRS)
-    read = canonical.decode(canonical.encode(score.document))  # type: ignore[arg-type]
+    read = canonical.decode(canonical.encode(score.document))
     assert recompute_score(read).shares_bps == score.shares_bps
     assert sum(score.shares_bps) == 10_000
 

@@ -100,7 +100,7 @@ def test_refuses_to_teach_a_generator_with_a_hooked_discriminator() -> None:
     plain, module, _ = wrapped(1.0, 1.0)
     for discriminator in (module, plain):
         with pytest.raises(LearningError, match="plain copy"):
-            adversarial_loss(discriminator, net(), 1.0, torch.Generator())  # type: ignore[arg-type]
+            adversarial_loss(discriminator, net(), 1.0, torch.Generator())
 
 
 def test_private_step_without_noise_is_the_slow_loop_of_clipped_gradients() -> None:

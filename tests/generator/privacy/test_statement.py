@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from generator.privacy.accountant import GaussianEvent, SubsampledGaussianEvent, epsilon_of
+from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
 from generator.privacy.errors import PrivacyError
 from generator.privacy.statement import Mechanism, delta_e12, epsilon_micro, privacy_statement
 from provenance import canonical
@@ -12,13 +14,15 @@ def test_refuses_mechanisms_without_a_delta() -> None:
 
 
 def test_statement_counts_every_mechanism_rounds_up_and_is_canonical() -> None:
-    events = [GaussianEvent(4.0), SubsampledGaussianEvent(3.0, 0.02, 50)]
-    statement = privacy_statement([Mechanism("tables", events[0]), Mechanism("rounds", events[1])], 1e-5)
-    assert statement["epsilonMicro"] >= epsilon_of(events, 1e-5) * 1_000_000 - 1e-3  # type: ignore[operator]
+    events: list[PrivacyEvent] = [GaussianEvent(4.0), SubsampledGaussianEvent(3.0, 0.02, 50)]
+    statement: dict[str, Any] = privacy_statement(
+        [Mechanism("tables", events[0]), Mechanism("rounds", events[1])], 1e-5
+    )
+    assert statement["epsilonMicro"] >= epsilon_of(events, 1e-5) * 1_000_000 - 1e-3
     assert statement["deltaE12"] == 10_000_000
-    assert [m["name"] for m in statement["mechanisms"]] == ["tables", "rounds"]  # type: ignore[index,attr-defined]
-    assert any("several contributors" in text for text in statement["notCovered"])  # type: ignore[attr-defined]
-    assert canonical.decode(canonical.encode(statement)) == statement  # type: ignore[arg-type]
+    assert [m["name"] for m in statement["mechanisms"]] == ["tables", "rounds"]
+    assert any("several contributors" in text for text in statement["notCovered"])
+    assert canonical.decode(canonical.encode(statement)) == statement
 
 
 def test_statement_without_privacy_says_that_there_is_none() -> None:
