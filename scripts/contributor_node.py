@@ -21,6 +21,7 @@ if (
 ):  # run as a file: the packages lie beside this folder, and this folder itself is none of them
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+START_SECONDS = 20.0
 DEFAULT_FOLDER = Path("tessera-node")
 
 
@@ -74,8 +75,8 @@ def initialise(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """`run`: register if needed, announce, then work until SIGTERM; or print what would leave."""
     from generator.node import stopping
-    from generator.node.agent import Agent
-    from generator.node.console import progress_line, set_up_logging
+    from generator.node.agent import Agent, warm_up
+    from generator.node.console import Seldom, progress_line, set_up_logging
     from generator.node.health import HealthPage
     from generator.node.lock import running_once
     from generator.node.registration import ensure_registered
@@ -86,16 +87,21 @@ def run(options: argparse.Namespace) -> int:
     overrides = {name: getattr(options, name) for name in ("backend", "rpc", "threads", "health_port")}
     opened = open_node(options.folder, overrides)
     stop = threading.Event()
-    client = opened.client(stop, console.log if options.verbose else lambda _text: None)
+    note = Seldom(stopping.log.warning).say
+    first = opened.client(
+        stop, note, START_SECONDS
+    )  # a market that is not there at all is an error, not a wait
     if options.dry_run:
         from generator.node.report import dry_run_lines
 
-        return _print(dry_run_lines(opened, client))
+        return _print(dry_run_lines(opened, first))
     with running_once(options.folder), progress_line(console) as line:
+        client = opened.client(stop, note)
+        warm_up(opened.collection.family)
         agent = Agent(opened.node(client), client, opened.receipts, stop, line.show)
         stopping.leave_on_signals(stop, lambda: agent.idle)
         opened.ledger.check()
-        require_same_market(client.network(), opened.ledger.deployment)
+        require_same_market(first.network(), opened.ledger.deployment)
         writer = LedgerWriter(opened.ledger, opened.signer)
         ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
         if opened.settings.health_port < 0:

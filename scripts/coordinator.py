@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from generator.market.client import MarketClient, RetryPolicy
     from generator.market.worker import CoordinationWorker
     from generator.node import stopping
-    from generator.node.console import set_up_logging
+    from generator.node.console import Seldom, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
     from provenance.ledger.deployment import Deployment
     from provenance.ledger.ledger import Ledger
@@ -50,8 +50,13 @@ def run(options: argparse.Namespace) -> int:
 
     set_up_logging(verbose=options.verbose)
     stop = threading.Event()
+    note = Seldom(stopping.log.warning).say
     client = MarketClient(
-        options.backend, load_key(options.key), retry=RetryPolicy(give_up_seconds=float("inf")), stop=stop
+        options.backend,
+        load_key(options.key),
+        retry=RetryPolicy(give_up_seconds=float("inf")),
+        stop=stop,
+        note=note,
     )
     stopping.leave_on_signals(stop, lambda: True)
     network = client.network()

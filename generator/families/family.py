@@ -41,6 +41,10 @@ class Family(Protocol):
         """Every release of this contributor's training, in order; decided by the plan alone."""
         ...
 
+    def table_noise(self, plan: TrainingPlan) -> float:
+        """Noise multiplier of the released tables, the same for every contributor; 0 without privacy. Cheap."""
+        ...
+
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         ...

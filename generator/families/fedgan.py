@@ -151,6 +151,10 @@ class FedGanFamily:
             event = SubsampledGaussianEvent(noise, rate, steps)
         return (*first, *(Release(round_name(r + 1), event) for r in range(settings.rounds)))
 
+    def table_noise(self, plan: TrainingPlan) -> float:
+        """Fixed by the plan's budget and the share that the tables get."""
+        return _noise(plan, FedGanSettings.parse(plan.settings)).tables
+
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         settings = FedGanSettings.parse(plan.settings)

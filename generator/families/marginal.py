@@ -86,6 +86,10 @@ class MarginalFamily:
         """The two releases; the same noise for every contributor."""
         return self._noise(plan).releases()
 
+    def table_noise(self, plan: TrainingPlan) -> float:
+        """Fixed by the plan's budget and the share that the tables get."""
+        return self._noise(plan).tables
+
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))

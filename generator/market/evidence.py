@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from generator.evaluation.contribution import Score, score_shards
 from generator.evaluation.reference import ShardEvidence
 from generator.families.family import family_of
-from generator.families.released import TABLES
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -64,20 +63,19 @@ class Evidence:
 
     def score(self) -> Score:
         """Shares and the document behind them; pure, integers in and out."""
+        variances = self._variances()
         shards = [
-            ShardEvidence(rows, shard, reference, self._variances(each.contributor), each.training_rows)
+            ShardEvidence(rows, shard, reference, variances, each.training_rows)
             for each, rows, shard, reference in zip(
                 self.plan.participants, self.rows, self.shard_counts, self.references, strict=True
             )
         ]
         return score_shards(shards, self.tables())
 
-    def _variances(self, contributor: Address) -> Counts:
+    def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
-        releases = family_of(self.plan.family).releases(self.plan, contributor)
-        event = next(release.event for release in releases if release.name == TABLES)
         workload = choose_workload(self.codebook.code_counts, self.plan.schema.target_index)
-        std = 0.0 if event is None else event.noise_multiplier * workload.sensitivity
+        std = family_of(self.plan.family).table_noise(self.plan) * workload.sensitivity
         return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
 
     def pooled(self) -> Counts:

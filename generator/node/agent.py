@@ -8,6 +8,7 @@ when the lease has run out.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 import time
@@ -41,6 +42,16 @@ HANDLERS: dict[str, Handler] = {
 }
 _RETRY_SECONDS = 0.5
 _REFUSAL_CHARACTERS = 1800
+
+
+def warm_up(family: str) -> None:
+    """Imports the family's training code before the node offers itself: torch takes seconds on a small
+    machine.
+
+    Not in a thread: opacus imports itself in circles, which breaks when a second thread imports parts of it.
+    """
+    for module in (f"generator.families.{family}_node", "opacus.accountants.analysis.prv"):
+        importlib.import_module(module)
 
 
 class Agent:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,6 +30,20 @@ def set_up_logging(*, verbose: bool) -> Console:
     root.setLevel(logging.WARNING)
     logging.getLogger("generator").setLevel(logging.DEBUG if verbose else logging.INFO)
     return console
+
+
+class Seldom:
+    """Says the first of a series of like messages, then one every `pause_seconds`."""
+
+    def __init__(self, tell: Callable[[str], None], pause_seconds: float = 30.0) -> None:
+        self._tell = tell
+        self._pause_seconds = pause_seconds
+        self._said = -pause_seconds
+
+    def say(self, text: str) -> None:
+        if time.monotonic() - self._said >= self._pause_seconds:
+            self._said = time.monotonic()
+            self._tell(text)
 
 
 class ProgressLine:

@@ -58,7 +58,9 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     score_micro = score_holdout(node, plan, evidence, request=str(accepted.terms.request))
     message = Evaluation(task.order, root, score_micro, shares_digest(shares))
     signature = str(node.signer.sign_typed(node.domain, message))
-    result = answer(task, {"scoreMicro": score_micro, "signature": signature})
+    result = answer(
+        task, {"scoreMicro": score_micro, "signature": signature, "epsilonMicro": plan.epsilon_micro or 0}
+    )
     return folder.store_answer(task.name, payload, result.encode())
 
 

@@ -153,9 +153,11 @@ class Opened:
     def approvals(self) -> Approvals:
         return Approvals(self.folder / APPROVALS)
 
-    def client(self, stop: threading.Event, note: Callable[[str], None]) -> MarketClient:
+    def client(
+        self, stop: threading.Event, note: Callable[[str], None], patience_seconds: float = float("inf")
+    ) -> MarketClient:
         """A client of the node's market whose every message is put down in the receipts before it leaves."""
-        retry = RetryPolicy(give_up_seconds=float("inf"))
+        retry = RetryPolicy(give_up_seconds=patience_seconds)
         return MarketClient(
             self.settings.backend,
             self.signer,
