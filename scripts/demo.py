@@ -42,7 +42,8 @@ from scripts.terminal import exit_status, out, say
 from scripts.up import start_market
 
 CHALLENGE_SECONDS = 15
-DELIVER_SECONDS = 600
+MATCH_SECONDS = 120
+DELIVER_SECONDS = 900
 SHOWN_ROWS = 6
 SHOWN_COLUMNS = 8
 SHOWN_LOG_LINES = 8
@@ -127,6 +128,7 @@ class Demo:
             epsilon=self.epsilon,
             min_contributors=len(PARTS),
             purpose="demonstration",
+            match_within_seconds=MATCH_SECONDS,
             deliver_within_seconds=DELIVER_SECONDS,
             challenge_seconds=CHALLENGE_SECONDS,
         )
