@@ -20,13 +20,14 @@ from generator.evaluation.errors import EvaluationError
 from provenance.schema import Column, Schema
 
 QUANTILE_BINS = 20
+MAX_CLASSES = 20
 
 Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """`auc` is None when the schema has no categorical target; the distances are in [0, 1], less is
+    """`auc` is None when the schema has no target with classes; the distances are in [0, 1], less is
     better.
     """
 
@@ -64,11 +65,13 @@ def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, f
 
 
 def utility_auc(synthetic: Values, test: Values, schema: Schema, *, seed: int = 0) -> float | None:
-    """Train on synthetic, test on real. None without a categorical target; 0.5 when one class was
-    generated.
+    """Train on synthetic, test on real. None without a target of categories or at most 20 values; 0.5 when
+    one class was generated.
     """
     target = schema.target_index
-    if target is None or schema.columns[target].is_numeric:
+    if target is None or (
+        schema.columns[target].is_numeric and schema.columns[target].cardinality > MAX_CLASSES
+    ):
         return None
     boosting, area = _load_sklearn()
     others = [c for c in range(len(schema.columns)) if c != target]

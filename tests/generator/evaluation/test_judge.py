@@ -80,6 +80,8 @@ def test_a_value_much_repeated_is_a_bin_of_its_own() -> None:
 def test_without_a_categorical_target_there_is_no_auc_and_one_class_is_chance() -> None:
     untargeted = Schema.parse({**SCHEMA.document(), "target": None})
     assert judge(rows(50, 0), rows(50, 1), untargeted).auc is None
+    continuous = Schema.parse({**SCHEMA.document(), "target": "x"})
+    assert utility_auc(rows(50, 0), rows(50, 1), continuous) is None
     constant = rows(50, 0)
     constant[:, 2] = 0
     assert utility_auc(constant, rows(50, 1), SCHEMA) == 0.5
