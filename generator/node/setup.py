@@ -37,6 +37,7 @@ from provenance.schema import Schema
 from provenance.signing import Signer, create_key, load_key
 from provenance.table_csv import read_csv
 
+START_SECONDS = 20.0
 STATE = "table"
 DEPLOYMENT = "deployment.json"
 COLLECTION = "collection.json"
@@ -77,7 +78,7 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     signer = load_key(key_path) if key_path.exists() else create_key(key_path)
-    client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=20))
+    client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=START_SECONDS))
     try:
         network = client.network()
         collection = _collection(client, setup)

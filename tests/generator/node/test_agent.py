@@ -1,0 +1,201 @@
+"""The loop: what is refused travels with its code, what is stored is resent, what may succeed later stays
+leased.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from generator.errors import StateError, TaskRefused
+from generator.market.errors import MarketConflict
+from generator.market.messages import Progress, TaskLease
+from generator.node import agent as agent_module
+from generator.node.agent import Agent
+from generator.node.errors import AwaitingApproval, Leaving, NotYet
+from generator.node.receipts import Receipts
+
+World = Any
+
+
+class Client:
+    """The node's side of a market with one task after another."""
+
+    def __init__(self, world: World) -> None:
+        self.order = world.order()
+        self.leases: list[TaskLease] = []
+        self.payloads: dict[int, bytes] = {}
+        self.results: list[tuple[int, bytes]] = []
+        self.refusals: list[tuple[int, str, str]] = []
+        self.announced: list[dict[str, object]] = []
+        self.conflict = False
+
+    def add(self, kind: str, payload: bytes = b"payload", name: str | None = None) -> None:
+        number = len(self.payloads) + 1
+        self.payloads[number] = payload
+        self.leases.append(TaskLease(number, self.order, name or kind, kind, 1))
+
+    def announce(self, document: dict[str, object]) -> None:
+        self.announced.append(document)
+
+    def lease_task(self, wait_seconds: int, lease_seconds: int) -> TaskLease | None:
+        return self.leases.pop(0) if self.leases else None
+
+    def task_payload(self, task_id: int) -> bytes:
+        return self.payloads[task_id]
+
+    def heartbeat(self, task_id: int, lease_seconds: int, progress: Progress | None) -> None:
+        pass
+
+    def send_result(self, task_id: int, data: bytes) -> None:
+        if self.conflict:
+            raise MarketConflict("PUT", 409, "lease-lost", "cancelled")
+        self.results.append((task_id, data))
+
+    def refuse_task(self, task_id: int, code: str, reason: str) -> None:
+        if self.conflict:
+            raise MarketConflict("POST", 409, "lease-lost", "cancelled")
+        self.refusals.append((task_id, code, reason))
+
+
+@pytest.fixture
+def client(world: World) -> Client:
+    return Client(world)
+
+
+def agent(world: World, client: Client, stop: threading.Event | None = None) -> Agent:
+    node = world.node()
+    return Agent(node, client, Receipts(node.folder), stop or threading.Event())  # type: ignore[arg-type]
+
+
+def handled_by(monkeypatch: pytest.MonkeyPatch, kind: str, outcome: Any) -> None:
+    def handler(_node: Any, _payload: bytes) -> bytes:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome(_node) if callable(outcome) else outcome
+
+    monkeypatch.setitem(agent_module.HANDLERS, kind, handler)
+
+
+def test_refusal_goes_back_with_its_code(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "train", TaskRefused("privacy-cap", "over the cap"))
+    client.add("train")
+    agent(world, client).step()
+    assert client.refusals == [(1, "privacy-cap", "over the cap")]
+    assert client.results == []
+
+
+def test_task_of_an_unknown_kind_is_refused(world: World, client: Client) -> None:
+    client.add("paint")
+    agent(world, client).step()
+    assert client.refusals[0][1] == "unknown-kind"
+
+
+def test_task_that_is_no_task_is_refused(world: World, client: Client) -> None:
+    client.add("sample", b"garbage")
+    agent(world, client).step()
+    assert client.refusals[0][1] == "bad-task"
+
+
+def test_unforeseen_error_tells_neither_market_nor_log_what_it_said(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled_by(monkeypatch, "train", RuntimeError("row 17 holds patient 4711"))
+    client.add("train")
+    with caplog.at_level(logging.DEBUG):
+        agent(world, client).step()
+    assert client.refusals[0][1:] == ("internal-error", "RuntimeError: the node's log has the place")
+    assert "4711" not in caplog.text
+    assert "test_agent.py" in caplog.text
+
+
+def test_damaged_folder_stops_the_node_instead_of_refusing(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "train", StateError("ledger line 3 is damaged"))
+    client.add("train")
+    with pytest.raises(StateError):
+        agent(world, client).run()
+    assert client.refusals == []
+
+
+def test_question_to_the_operator_leaves_the_task_with_the_market(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "accept", AwaitingApproval("waits"))
+    client.add("accept")
+    assert agent(world, client).step()
+    assert client.refusals == client.results == []
+
+
+def test_chain_that_lags_is_waited_for_inside_the_lease(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = iter([NotYet("one"), NotYet("two"), None])
+
+    def outcome(_node: Any) -> bytes:
+        error = next(tries)
+        if error is not None:
+            raise error
+        return b"done"
+
+    monkeypatch.setattr(agent_module, "_RETRY_SECONDS", 0.01)
+    handled_by(monkeypatch, "train", outcome)
+    client.add("train")
+    agent(world, client).step()
+    assert client.results == [(1, b"done")]
+
+
+def test_result_that_nobody_wants_any_more_ends_nothing(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "train", b"done")
+    client.conflict = True
+    client.add("train")
+    assert agent(world, client).step()
+
+
+def test_stop_inside_a_task_leaves_at_the_next_progress_report(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+
+    def outcome(node: Any) -> bytes:
+        stop.set()
+        node.progress(Progress("half"))
+        return b"never"
+
+    handled_by(monkeypatch, "train", outcome)
+    client.add("train")
+    with pytest.raises(Leaving):
+        agent(world, client, stop).step()
+    assert client.results == client.refusals == []
+
+
+def test_same_task_leased_again_sends_the_same_stored_bytes(world: World, client: Client) -> None:
+    world.open()
+    for _ in range(2):
+        client.add("accept", world.offer())
+        agent(world, client).step()
+    (_, first), (_, second) = client.results
+    assert first == second
+    assert json.loads(first)["maxRows"] == 500
+
+
+def test_announces_the_declared_rows_and_never_the_tables(world: World, client: Client) -> None:
+    agent(world, client).announce()
+    (document,) = client.announced
+    assert document["declaredRows"] == 1200
+    assert document["collection"] == str(world.collection.digest)
+
+
+def test_task_without_work_is_false_and_the_node_is_idle_while_it_waits(world: World, client: Client) -> None:
+    running = agent(world, client)
+    assert running.step() is False
+    assert running.report()["doing"] == "waiting for tasks"

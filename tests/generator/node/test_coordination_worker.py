@@ -1,0 +1,189 @@
+"""The coordinator worker: jobs that contradict the chain fail, what may succeed later waits, a repeat is a
+replay.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from generator.market.errors import JobRefused, MarketConflict, MarketRefused, MarketUnreachable
+from generator.market.jobs import read_job
+from generator.market.messages import Job, Progress
+from generator.market.wire import Fields, JsonObject
+from generator.market.worker import CoordinationWorker
+from provenance.collection import Request
+from provenance.ledger.errors import LedgerUnavailableError
+from provenance.ledger.ports import OrderState
+from provenance.values import Digest
+
+World = Any
+
+
+class Client:
+    """The broker's side of a market: one job, and the queue of the world."""
+
+    def __init__(self, world: World, phase: str = "train", **changes: object) -> None:
+        self.world = world
+        self.job = Job(world.order(), phase, Fields("plan", plan_of(world) | changes))
+        self.finished: list[JsonObject] = []
+        self.failed: list[str] = []
+        self.refuse: Exception | None = None
+        self.post_task, self.tasks = world.market.post_task, world.market.tasks
+        self.task_result, self.content, self.upload = (
+            world.market.task_result, world.market.fetch, world.market.upload,
+        )  # fmt: skip
+
+    def lease_job(self, wait_seconds: int, lease_seconds: int) -> Job | None:
+        return self.job
+
+    def job_progress(self, order: Digest, phase: str, lease_seconds: int, progress: Progress | None) -> None:
+        pass
+
+    def finish_job(self, order: Digest, phase: str, result: JsonObject) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.finished.append(result)
+
+    def fail_job(self, order: Digest, phase: str, reason: str) -> None:
+        self.failed.append(reason)
+
+
+def plan_of(world: World) -> JsonObject:
+    return {
+        "terms": world.terms().document(),
+        "collection": world.collection.document(),
+        "request": world.request.document(),
+        "participants": [
+            {"contributor": str(each.contributor), "rows": each.rows, "declaredRows": 1200}
+            for each in world.participants
+        ],
+    }
+
+
+def worker(world: World, client: Client) -> CoordinationWorker:
+    return CoordinationWorker(client, world.ledger, threading.Event())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def matched(world: World) -> World:
+    for number in range(2):
+        node = world.node(number)
+        world.market.nodes[node.address] = node
+        world.accept(node)
+    world.match()
+    return world
+
+
+@pytest.mark.parametrize("state", [OrderState.OPEN, OrderState.CANCELLED, OrderState.PUBLISHED])
+def test_job_of_an_order_that_is_not_matched_fails(world: World, state: OrderState) -> None:
+    client = Client(world)
+    world.ledger.states[world.order()] = state
+    worker(world, client).step()
+    assert f"{state.name} on chain, expected MATCHED" in client.failed[0]
+
+
+def test_job_whose_documents_the_terms_do_not_bind_fails(matched: World) -> None:
+    client = Client(matched, request=Request("other").document())
+    worker(matched, client).step()
+    assert "not the one that the terms bind" in client.failed[0]
+
+
+def test_job_whose_terms_are_another_orders_fails(matched: World) -> None:
+    client = Client(matched, terms=matched.terms(rows=501).document())
+    worker(matched, client).step()
+    assert "the job's terms are those of" in client.failed[0]
+
+
+def test_job_whose_participants_the_chain_does_not_name_fails(matched: World) -> None:
+    plan = plan_of(matched)["participants"]
+    assert isinstance(plan, list)
+    client = Client(matched, participants=list(reversed(plan)))
+    worker(matched, client).step()
+    assert "not those that the chain names" in client.failed[0]
+
+
+@pytest.mark.parametrize("change", [{"terms": {}}, {"participants": None}, {"collection": 5}])
+def test_job_that_cannot_be_read_fails_or_is_named(matched: World, change: dict[str, object]) -> None:
+    client = Client(matched, **change)
+    worker(matched, client).step()
+    assert client.failed
+    assert client.finished == []
+
+
+def test_refusing_node_fails_the_order_by_name(matched: World) -> None:
+    address = matched.participants[1].contributor
+    node = matched.market.nodes[address]
+    matched.market.nodes[address] = replace(node, settings=replace(node.settings, declared_rows=7))
+    client = Client(matched)
+    worker(matched, client).step()
+    assert str(address) in client.failed[0]
+    assert "rows-differ" in client.failed[0]
+
+
+def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
+    class Nobody(Client):
+        pass
+
+    client = Nobody(matched)
+    client.tasks = lambda _order, _name: []
+    matched.ledger.now = 3_000
+    worker(matched, client).step()
+    assert "delivery was due by 3000" in client.failed[0]
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailableError("down"), MarketUnreachable("down")])
+def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, error: Exception) -> None:
+    client = Client(matched)
+
+    def down(_order: Digest, _name: str) -> Any:
+        raise error
+
+    client.tasks = down
+    with pytest.raises(type(error)):
+        worker(matched, client).step()
+    assert client.finished == client.failed == []
+
+
+def test_result_that_the_backend_refuses_fails_the_order_and_a_conflict_does_not(matched: World) -> None:
+    client = Client(matched)
+    client.refuse = MarketConflict("PUT", 409, "conflict", "there is one")
+    worker(matched, client).step()
+    assert client.failed == []
+    client.refuse = MarketRefused("PUT", 422, "invalid-request", "models[0]: wrong")
+    worker(matched, client).step()
+    assert client.failed == ["the backend refuses the result: models[0]: wrong"]
+
+
+def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matched: World) -> None:
+    client = Client(matched)
+    worker(matched, client).step()
+    (trained,) = client.finished
+    models: Any = trained["models"]
+    assert [model["shard"] for model in models] == [0, 1]
+    calls = matched.market.calls
+    again = Client(matched)
+    worker(matched, again).step()
+    assert again.finished == [trained]
+    assert matched.market.calls == calls
+
+    order = matched.order()
+    matched.ledger.committed[order] = tuple(Digest.parse(model["modelDigest"]) for model in models)
+    matched.ledger.seeds[order] = Digest(bytes([9]) * 32)
+    scoring = Client(matched, "score")
+    worker(matched, scoring).step()
+    assert scoring.failed == []
+    (score,) = scoring.finished
+    shares: Any = score["sharesBps"]
+    assert sum(shares) == 10_000
+
+
+def test_job_is_read_as_values(matched: World) -> None:
+    job = read_job(Client(matched).job, matched.ledger)
+    assert job.participants == matched.participants
+    assert job.training_plan() == matched.plan()
+    with pytest.raises(JobRefused):
+        read_job(Client(matched, terms={}).job, matched.ledger)

@@ -1,0 +1,204 @@
+"""What an operator touches: settings, questions, receipts, health page, lock, the command line's errors."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.market.messages import NetworkInfo, Progress
+from generator.node.approvals import Approvals
+from generator.node.console import Seldom, line_of
+from generator.node.errors import NetworkMismatch, NodeError, SettingsError
+from generator.node.health import FILE, HealthPage
+from generator.node.lock import running_once
+from generator.node.policy import Proposal
+from generator.node.receipts import Receipts
+from generator.node.settings import NodeSettings, secure_folder
+from generator.node.setup import deployment_of, read_schema, require_same_market
+from provenance.ledger.deployment import Deployment
+from provenance.values import Address, Digest, sha256
+from scripts.contributor_node import main
+
+World = Any
+ORDER = Digest(bytes([1]) * 32)
+SETTINGS = NodeSettings("https://market.example", "http://127.0.0.1:8545", "0x" + "11" * 32, 1200, 10**21)
+PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backend": "market.example"},
+        {"rpc": "ftp://x"},
+        {"declared_rows": 0},
+        {"lease_seconds": 4},
+        {"poll_seconds": 26},
+        {"health_port": 70_000},
+        {"threads": 0},
+    ],
+)
+def test_settings_outside_their_limits_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=f"^{next(iter(change))} is"):
+        replace(SETTINGS, **change)
+
+
+@pytest.mark.parametrize("line", ["surprise = 1", 'threads = "two"', "threads = true", "backend = 3", "= ="])
+def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -> None:
+    SETTINGS.write(tmp_path)
+    path = tmp_path / "node.toml"
+    kept = [each for each in path.read_text().splitlines() if not each.startswith(line.split(" ")[0])]
+    path.write_text("\n".join([*kept, line]))
+    with pytest.raises(SettingsError, match=r"node\.toml"):
+        NodeSettings.read(tmp_path)
+
+
+def test_missing_settings_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="run `contributor_node.py init` first"):
+        NodeSettings.read(tmp_path)
+
+
+def test_settings_come_back_as_written_and_the_command_line_wins(tmp_path: Path) -> None:
+    SETTINGS.write(tmp_path)
+    assert NodeSettings.read(tmp_path) == SETTINGS
+    assert NodeSettings.read(tmp_path, {"threads": 2, "rpc": None}) == replace(SETTINGS, threads=2)
+
+
+def test_folder_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    folder.mkdir(mode=0o755)
+    secure_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_market_that_names_other_contracts_is_not_dealt_with(world: World) -> None:
+    deployment: Deployment = world.ledger.deployment
+    contracts = {role: str(address) for role, address in deployment.contracts().items()}
+    network = NetworkInfo(31337, {**contracts, "block": 1}, Address(bytes(20)), 5, 1, 10)
+    assert deployment_of(network) == deployment
+    require_same_market(network, deployment)
+    with pytest.raises(NetworkMismatch, match="two markets"):
+        require_same_market(network, replace(deployment, escrow=Address(bytes([9]) * 20)))
+    with pytest.raises(NetworkMismatch, match="two markets"):
+        require_same_market(replace(network, chain_id=1), deployment)
+    with pytest.raises(NetworkMismatch, match="no usable deployment"):
+        deployment_of(replace(network, deployment={"escrow": 5}))
+
+
+def test_schema_file_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    with pytest.raises(SettingsError, match=r"schema\.json"):
+        read_schema(path)
+    path.write_text("{}")
+    with pytest.raises(SettingsError, match="is not a schema"):
+        read_schema(path)
+
+
+def test_answer_to_a_question_that_nobody_asked_is_refused(tmp_path: Path) -> None:
+    approvals = Approvals(tmp_path / "approvals")
+    with pytest.raises(NodeError, match="waits for no answer"):
+        approvals.decide(ORDER, approve=True)
+    with pytest.raises(NodeError, match="0 questions begin"):
+        approvals.find("0x01")
+
+
+def test_questions_are_found_by_their_first_digits_and_keep_their_answer(tmp_path: Path) -> None:
+    approvals = Approvals(tmp_path / "approvals")
+    approvals.ask(ORDER, PROPOSAL)
+    approvals.ask(Digest(bytes([2]) * 32), PROPOSAL)
+    assert approvals.find("0101") == ORDER
+    assert "epsilon 0.5" in approvals.decide(ORDER, approve=False).summary
+    approvals.ask(ORDER, PROPOSAL)
+    assert approvals.state(ORDER) == "denied"
+    with pytest.raises(NodeError):
+        approvals.find("")
+
+
+def test_receipt_is_written_before_the_bytes_leave_with_size_hash_order_and_epsilon(tmp_path: Path) -> None:
+    receipts = Receipts(tmp_path)
+    with receipts.about(str(ORDER), "bins", "0.5"):
+        receipts.record("PUT", "/v1/tasks/3/result", b"bytes")
+    receipts.record("POST", "/v1/contributors", b"{}")
+    receipts.record("POST", "/v1/tasks/lease", b"{}")
+    receipts.record("GET", "/v1/network", b"")
+    first, second = receipts.entries()
+    assert (first.kind, first.size, first.sha256) == ("result", 5, str(sha256(b"bytes")))
+    assert (first.order, first.task, first.epsilon) == (str(ORDER), "bins", "0.5")
+    assert (second.kind, second.order) == ("announcement", "")
+    assert (tmp_path / "receipts.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_receipt_line_cut_off_by_a_power_failure_is_left_out_and_other_damage_is_an_error(
+    tmp_path: Path,
+) -> None:
+    receipts = Receipts(tmp_path)
+    receipts.record("POST", "/v1/contributors", b"{}")
+    path = tmp_path / "receipts.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + whole[:20])
+    assert len(receipts.entries()) == 1
+    path.write_text(whole[:20] + "\n" + whole)
+    with pytest.raises(NodeError, match="line 1 is damaged"):
+        receipts.entries()
+
+
+def test_health_page_answers_on_loopback_and_its_port_is_in_the_folder(tmp_path: Path) -> None:
+    with HealthPage(0, lambda: {"status": "ok"}, tmp_path) as page:
+        assert json.loads((tmp_path / FILE).read_text()) == {"port": page.port}
+        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=5) as answer:
+            assert json.loads(answer.read()) == {"status": "ok"}
+        with pytest.raises(SettingsError, match="health port"):
+            HealthPage(page.port, dict, tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
+    with running_once(tmp_path), pytest.raises(NodeError, match="another process"), running_once(tmp_path):
+        pass
+    with running_once(tmp_path):
+        pass
+
+
+def test_like_messages_are_said_seldom() -> None:
+    said: list[str] = []
+    seldom = Seldom(said.append, pause_seconds=60)
+    for number in range(5):
+        seldom.say(f"down {number}")
+    assert said == ["down 0"]
+
+
+def test_progress_line_says_round_loss_and_epsilon() -> None:
+    text = line_of("round/0003", Progress("training", 3, 6, 0.51234, 1.5))
+    assert text == "round/0003: training   round 3 of 6   loss 0.5123   epsilon 1.5"
+
+
+@pytest.mark.parametrize(
+    "command", [["run"], ["status"], ["budget"], ["receipts"], ["approve", "0x1"], ["withdraw"]]
+)
+def test_command_in_a_folder_without_a_node_says_so_and_fails(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--folder", str(tmp_path)]) == 1
+    assert "run `contributor_node.py init` first" in capsys.readouterr().err
+
+
+def test_init_against_a_market_that_is_down_leaves_no_node_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.node.setup.START_SECONDS", 0.3)
+    arguments = ["--backend", "http://127.0.0.1:9", "--rpc", "http://127.0.0.1:9", "--collection", "toy"]
+    arguments += ["--table", str(tmp_path / "t.csv"), "--declared-rows", "10", "--epsilon-cap", "1"]
+    assert main(["init", "--folder", str(tmp_path / "node"), *arguments]) == 1
+    assert "no usable answer" in capsys.readouterr().err
+    assert not (tmp_path / "node" / "node.toml").exists()
+
+
+@pytest.mark.parametrize("cap", ["0", "-1", "5000", "much"])
+def test_cap_that_is_none_is_a_usage_error(cap: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["init", "--epsilon-cap", cap])
+    assert caught.value.code == 2
