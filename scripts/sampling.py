@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 
 from rich.progress import track
@@ -14,16 +15,14 @@ STEP_ROWS = 65_536
 
 
 def parse_seed(text: str) -> bytes:
-    """32 bytes from hexadecimal, with or without 0x."""
-    try:
-        seed = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise UsageError(f"--seed: found {text!r}, expected 64 hex digits (32 bytes)") from error
-    if len(seed) != 32:
+    """The 32 bytes of a seed in hex, with or without 0x; fewer digits are a number, filled with zeros on the
+    left."""
+    digits = text.removeprefix("0x")
+    if not 1 <= len(digits) <= 64 or not set(digits) <= set(string.hexdigits):
         raise UsageError(
-            f"--seed: found {len(seed)} bytes, expected 32 (64 hex digits); `openssl rand -hex 32` makes some"
+            f"--seed: found {text!r}, expected 1 to 64 hex digits; `openssl rand -hex 32` makes some"
         )
-    return seed
+    return int(digits, 16).to_bytes(32, "big")
 
 
 def run_sample(

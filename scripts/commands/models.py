@@ -74,7 +74,11 @@ def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="a model that `tessera fit` wrote")],
     rows: Annotated[int, typer.Option(min=1, help="how many rows")],
     seed: Annotated[
-        str, typer.Option(metavar="HEX", help="32 bytes in hexadecimal, 0x or not; shorter is refused")
+        str,
+        typer.Option(
+            metavar="HEX",
+            help="up to 64 hex digits (32 bytes), zeros filled in on the left",
+        ),
     ],
     to: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="CSV, or Parquet when the name ends in .parquet")
