@@ -121,7 +121,7 @@ class Child:
 
 
 class Supervisor:
-    """Owns children; leaving its `with` block ends all of them, the youngest first."""
+    """Owns children; leaving its `with` block ends all of them."""
 
     def __init__(self) -> None:
         self._children: list[Child] = []
@@ -153,9 +153,15 @@ class Supervisor:
                 raise ServiceDownError(child.death_notice())
 
     def stop_all(self) -> None:
-        """End every child; one that resists does not keep the others alive."""
-        while self._children:
-            self._children.pop().stop()
+        """End every child, the first one (which the others talk to) last; one that resists does not keep the
+        others alive.
+        """
+        first, others = self._children[:1], self._children[1:]
+        for child in others:
+            child.signal_group(signal.SIGTERM)
+        for child in (*reversed(others), *first):
+            child.stop()
+        self._children.clear()
 
     def __enter__(self) -> Supervisor:
         return self

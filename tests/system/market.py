@@ -1,0 +1,146 @@
+"""The small market that the system tests run: its collection, its tables, and what a test does with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from provenance.collection import Collection
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.ports import OrderState
+from provenance.schema import Schema
+from provenance.values import Digest
+from scripts.buyer.api import Event
+from scripts.buyer.order_file import OrderFile
+from scripts.buyer.purchase import Buyer
+from scripts.buyer.wish import Wish
+from scripts.supervisor.children import Child
+from scripts.supervisor.network import TOKEN, LocalNetwork, python_path
+
+CHALLENGE_SECONDS = 3
+PATIENCE_SECONDS = 150.0
+TABLE_ROWS = {"maple": 420, "rowan": 260}
+BUYER_TOKENS = 1_000
+SCHEMA = Schema.parse(
+    {
+        "format": "tessera-schema/1",
+        "name": "visits",
+        "target": "returned",
+        "columns": [
+            {"name": "age", "type": "integer", "minimum": 0, "maximum": 99, "multipleOf": 1, "nullable": False,
+             "missing": ""},
+            {"name": "ward", "type": "string", "enum": ["north", "south", "east"], "nullable": True, "missing": "?"},
+            {"name": "stay", "type": "number", "minimum": "0", "maximum": "20", "multipleOf": "0.5",
+             "nullable": False, "missing": ""},
+            {"name": "returned", "type": "string", "enum": ["no", "yes"], "nullable": False, "missing": ""},
+        ],
+    }
+)  # fmt: skip
+COLLECTION = Collection(
+    name="visits",
+    title="Visits, two contributors",
+    schema=SCHEMA,
+    family="fedgan",
+    visibility="private",
+    min_contributors=2,
+    price_per_row_wei=TOKEN // 100,
+    epsilon_micro=5_000_000,
+    settings={
+        "rounds": 3,
+        "discriminatorSteps": 4,
+        "discriminatorBatch": 32,
+        "discriminatorWidth": 16,
+        "steps": 120,
+        "latentBytes": 16,
+        "hiddenWidth": 32,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The running processes, and a buyer with both keys."""
+
+    network: LocalNetwork
+    buyer: Buyer
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.buyer.ledger
+
+    def process(self, name: str) -> Child:
+        """The child called `backend`, `coordinator` or as a contributor is."""
+        known = {"backend": self.network.backend, "coordinator": self.network.coordinator, **self.network.nodes}
+        child = known[name]
+        assert child is not None
+        return child
+
+    def place(self, *, rows: int, deliver_within_seconds: int = 300) -> OrderFile:
+        """Ask, check, sign, send."""
+        wish = Wish(
+            collection=COLLECTION.name,
+            rows=rows,
+            epsilon=Decimal(2),
+            deliver_within_seconds=deliver_within_seconds,
+            match_within_seconds=min(60, deliver_within_seconds - 1),
+            challenge_seconds=CHALLENGE_SECONDS,
+        )
+        order = self.buyer.sign(self.buyer.quote(wish))
+        self.buyer.send(order, self.folder / f"{order.order_id}.json")
+        return order
+
+    def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
+        """The order's events up to the first wanted one; fails when it ends or time runs out before."""
+        seen: list[Event] = []
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for event in self.buyer.api.events(str(order.order_id)):
+            seen.append(event)
+            if wanted(event):
+                return seen
+            assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:.0f} s; last: {event}"
+        view = self.buyer.api.order(str(order.order_id))
+        raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
+
+    def await_state(self, order: OrderFile, state: str) -> list[Event]:
+        return self.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == state)
+
+    def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
+        """Wait for the escrow's own word."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.ledger.order(order_id).state is not state:
+            assert time.monotonic() < deadline, f"the escrow says {self.ledger.order(order_id).state.name}"
+            time.sleep(0.3)
+
+    def run(self, *words: str, module: str = "scripts.tessera") -> subprocess.CompletedProcess[str]:
+        """A command line of ours in a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", module, *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            env=python_path(),
+            cwd=self.folder,
+        )
+
+    def buyer_options(self) -> tuple[str, ...]:
+        """Network and wallet as a command line names them."""
+        wallet = self.network.key_file("buyer")
+        return ("--network", str(self.network.folder / "network.json"), "--wallet", str(wallet))
+
+
+def write_table(path: Path, rows: int, seed: int) -> None:
+    """A small table with structure: stay grows with age, and whoever stays long returns."""
+    random = np.random.default_rng(seed)
+    age = random.integers(0, 100, rows)
+    stay = np.clip(np.round(age / 8 + random.normal(0, 2, rows)), 0, 20)
+    ward = random.choice(["north", "south", "east", "?"], rows, p=[0.4, 0.3, 0.25, 0.05])
+    returned = np.where(stay + random.normal(0, 2, rows) > 7, "yes", "no")
+    lines = [f"{a},{w},{s:g},{r}" for a, w, s, r in zip(age, ward, stay, returned, strict=True)]
+    path.write_text("\n".join(["age,ward,stay,returned", *lines]) + "\n", encoding="utf-8")

@@ -1,0 +1,231 @@
+"""Whole orders over real processes and a real chain: bought, interrupted, refunded - and nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import time
+
+import pytest
+
+from provenance.codec import encode_table
+from provenance.errors import SealError
+from provenance.ledger.ports import OrderState
+from provenance.seal import DeliveryKey, file_label, open_file
+from scripts.buyer import delivery
+from scripts.buyer.order_file import OrderFile, order_path
+from tests.system.market import Market
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+HEX_KEY = re.compile(rb"[0-9a-fA-F]{64}")
+
+
+def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Market) -> None:
+    """Ordered by command line without waiting, then the same command again: one order, one file of rows."""
+    to = market.folder / "bought.csv"
+    options = [
+        *market.buyer_options(),
+        *("--key", str(market.network.key_file("delivery")), "--collection", "visits", "--rows", "600"),
+        *("--epsilon", "2", "--challenge", "3", "--deliver-within", "300", "--max-price", "10", "--out", str(to)),
+    ]
+    owed_before = _owed(market)
+    placed = market.run("request", *options, "--no-wait")
+    assert placed.returncode == 0, placed.stderr
+    assert not to.exists()
+    order = OrderFile.read(order_path(to))
+    assert order_path(to).stat().st_mode & 0o077 == 0
+
+    done = market.run("request", *options)
+    assert done.returncode == 0, done.stderr
+    assert "continuing order" in done.stdout
+    with to.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 600
+    encode_table(order.collection.schema, {name: [row[name] for row in rows] for name in rows[0]})
+    assert sum(1 for view in market.buyer.api.orders() if view.text("orderId") == str(order.order_id)) == 1
+
+    market.await_on_chain(order.order_id, OrderState.SETTLED)
+    _assert_paid(market, order, owed_before)
+    _assert_parquet_is_the_same_rows(market, order, rows)
+
+
+def _owed(market: Market) -> dict[str, int]:
+    names = ("broker", *market.network.nodes)
+    return {name: market.ledger.claimable(market.network.account(name).address) for name in names}
+
+
+def _assert_paid(market: Market, order: OrderFile, before: dict[str, int]) -> None:
+    """The whole price is owed to broker and contributors (beside the broker's bond); what is pulled arrives."""
+    owed = _owed(market)
+    assert sum(owed.values()) - sum(before.values()) == order.terms.price + order.terms.bond
+    richest = max(market.network.nodes, key=lambda name: owed[name])
+    address = market.network.account(richest).address
+    held = market.ledger.balance(address)
+    network = ("--network", str(market.network.folder / "network.json"))
+    claimed = market.run("claim", *network, "--wallet", str(market.network.key_file(richest)))
+    assert claimed.returncode == 0, claimed.stderr
+    assert market.ledger.balance(address) - held == owed[richest] > 0
+
+
+def _assert_parquet_is_the_same_rows(market: Market, order: OrderFile, rows: list[dict[str, str]]) -> None:
+    import pyarrow.parquet as pq
+
+    to = market.folder / "again.parquet"
+    key = ("--key", str(market.network.key_file("delivery")))
+    again = market.run("download", str(order.order_id), "--out", str(to), *market.buyer_options(), *key)
+    assert again.returncode == 0, again.stderr
+    table = pq.read_table(to)
+    assert table.column("age").to_pylist() == [int(row["age"]) for row in rows]
+    assert table.column("ward").to_pylist() == [None if row["ward"] == "?" else row["ward"] for row in rows]
+
+
+def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) -> None:
+    node = market.process("maple")
+    address = str(market.network.account("maple").address)
+    order = market.place(rows=300)
+    market.events_until(order, lambda event: event.kind == "progress" and event.data.text_or("node", "") == address)
+    node.kill()
+    time.sleep(1)
+    node.restart()
+    market.await_state(order, "published")
+    found = _fetch(market, order)
+    assert delivery.verify(market.ledger, found).passed
+    spent = next(shard.epsilon_micro for shard in found.manifest.shards if str(shard.contributor) == address)
+    assert spent <= order.terms.epsilon_micro
+    names = _releases_of(market, "maple", order)
+    assert names
+    assert len(names) == len(set(names)), f"a release was made twice: {names}"
+    market.await_on_chain(order.order_id, OrderState.SETTLED)
+
+
+def test_a_backend_killed_between_publication_and_settlement_still_settles(market: Market) -> None:
+    order = market.place(rows=300)
+    market.await_state(order, "published")
+    market.process("backend").kill()
+    assert market.ledger.order(order.order_id).state is OrderState.PUBLISHED
+    time.sleep(1)
+    market.process("backend").restart()
+    market.network.await_backend()
+    market.await_state(order, "settled")
+    market.await_on_chain(order.order_id, OrderState.SETTLED)
+    steps = [entry.text("step") for entry in market.buyer.api.order(str(order.order_id)).objects("transactions")]
+    assert steps.count("publish") == steps.count("settle") == 1
+
+
+def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(market: Market) -> None:
+    found = _last_delivery(market)
+    assert delivery.verify(market.ledger, found).passed
+    market.process("backend").kill()
+    try:
+        _assert_backend_cannot_open(market, found)
+        _assert_verifies_alone(market, found)
+    finally:
+        market.process("backend").restart()
+        market.network.await_backend()
+
+
+def _assert_backend_cannot_open(market: Market, found: delivery.Delivery) -> None:
+    """Database, store and logs hold no key, no model, no row; no 32 bytes in them open a shard."""
+    kept = _everything_the_backend_keeps(market)
+    broker = market.network.key_file("broker").read_bytes()
+    candidates = {bytes.fromhex(text.decode()) for text in HEX_KEY.findall(kept + broker)}
+    assert len(candidates) > 50
+    buyer_key = found.delivery_key
+    assert buyer_key is not None
+    for entry in found.manifest.shards:
+        wrapped = entry.content.wrapped_key
+        assert wrapped is not None
+        content_key = buyer_key.unwrap(wrapped, found.manifest.order, entry.shard)
+        assert content_key not in kept
+        assert content_key.hex().encode() not in kept
+        model = found.open(entry.shard)
+        assert model[100:164] not in kept
+        sealed = found.store.get(entry.content.rows.cid)
+        label = file_label(found.manifest.order, entry.shard, "rows")
+        rows = open_file(content_key, sealed, label)
+        assert rows[:64] not in kept
+        for secret in candidates:
+            with pytest.raises(SealError):
+                open_file(secret, sealed, label)
+            with pytest.raises(SealError):
+                DeliveryKey(secret).unwrap(wrapped, found.manifest.order, entry.shard)
+
+
+def _everything_the_backend_keeps(market: Market) -> bytes:
+    root = market.network.folder
+    files = [*root.joinpath("backend").rglob("*"), *market.network.store_folder.rglob("*"), root / "logs" / "backend.log"]
+    return b"\n".join(file.read_bytes() for file in files if file.is_file())
+
+
+def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
+    name = market.ledger.deployment.dataset_name(found.dataset_id)
+    where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
+    key = ("--key", str(market.network.key_file("delivery")))
+    whole = market.run(*where, *key, "--json", module="scripts.verify_provenance")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert json.loads(whole.stdout)["notChecked"] == []
+
+    public = market.run(*where, "--json", module="scripts.verify_provenance")
+    assert public.returncode == 0, public.stdout + public.stderr
+    assert "rows" in json.loads(public.stdout)["notChecked"]
+
+    model = found.manifest.shards[0].content.model.cid
+    (file,) = market.network.store_folder.rglob(str(model))
+    true = file.read_bytes()
+    file.write_bytes(true[:-1] + bytes([true[-1] ^ 1]))
+    try:
+        forged = market.run(*where, *key, "--json", module="scripts.verify_provenance")
+    finally:
+        file.write_bytes(true)
+    assert forged.returncode == 1
+    assert "files present" in json.loads(forged.stdout)["failed"]
+
+
+def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(market: Market) -> None:
+    buyer = market.buyer.wallet.address
+    before = market.ledger.balance(buyer)
+    market.process("coordinator").kill()
+    order = market.place(rows=300, deliver_within_seconds=15)
+    market.await_on_chain(order.order_id, OrderState.MATCHED)
+    market.process("backend").kill()
+    try:
+        assert before - market.ledger.balance(buyer) == order.terms.price
+        kept = str(market.folder / f"{order.order_id}.json")
+        early = market.run("refund", kept, *market.buyer_options())
+        assert early.returncode == 1
+        assert "Traceback" not in early.stderr
+        while market.ledger.chain_time() <= order.terms.deliver_by:
+            time.sleep(0.3)
+        late = market.run("refund", kept, *market.buyer_options())
+        assert late.returncode == 0, late.stderr
+        # A broker that matched and did not deliver forfeits its bond to the buyer.
+        assert market.ledger.balance(buyer) == before + order.terms.bond
+        assert market.ledger.order(order.order_id).state is OrderState.REFUNDED
+    finally:
+        market.process("backend").restart()
+        market.process("coordinator").restart()
+        market.network.await_backend()
+    market.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == "refunded")
+
+
+def _last_delivery(market: Market) -> delivery.Delivery:
+    """The newest data set of the market; an order of its own when this test runs alone."""
+    if market.ledger.dataset_count() == 0:
+        market.await_on_chain(market.place(rows=300).order_id, OrderState.SETTLED)
+    newest = market.ledger.dataset_count()
+    return delivery.fetch(market.ledger, market.buyer.api, newest, market.buyer.delivery_key)
+
+
+def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
+    dataset_id = market.ledger.dataset_of_order(order.order_id)
+    assert dataset_id is not None
+    return delivery.fetch(market.ledger, market.buyer.api, dataset_id, market.buyer.delivery_key)
+
+
+def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:
+    """Names in the node's own privacy ledger, as far as this order."""
+    (ledger,) = market.network.node_folder(node).rglob("ledger.jsonl")
+    entries = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    return [entry["release"] for entry in entries if entry["order"] == str(order.order_id)]
