@@ -12,7 +12,8 @@ from rich.console import Console
 
 from scripts.errors import ScriptError
 
-out = Console(highlight=False)
+_PIPE_COLUMNS = None if sys.stdout.isatty() else 120
+out = Console(highlight=False, width=_PIPE_COLUMNS)
 err = Console(stderr=True, highlight=False)
 
 INTERRUPTED = 130
