@@ -39,7 +39,7 @@ class CoordinationWorker:
     """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
 
     def __init__(
-        self, client: MarketClient, ledger: LedgerReader, stop: threading.Event, *, lease_seconds: int = 20
+        self, client: MarketClient, ledger: LedgerReader, stop: threading.Event, *, lease_seconds: int = 10
     ) -> None:
         self._client = client
         self._ledger = ledger

@@ -36,7 +36,7 @@ class NodeSettings:
     declared_rows: int
     stake_wei: int
     key: str = "node.key"
-    lease_seconds: int = 15
+    lease_seconds: int = 10
     poll_seconds: int = 10
     health_port: int = 0
     threads: int = 1

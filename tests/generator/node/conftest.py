@@ -33,10 +33,11 @@ from provenance.seal import DeliveryKey
 from provenance.signing import Signer
 from provenance.store.cid import cid_of
 from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, Participant, participants_digest
-from provenance.typed_data import keccak256
-from provenance.values import Address, Cid, Digest
+from provenance.values import Address, Cid, Digest, keccak256
 
-DEPLOYMENT = Deployment(31337, *(Address(bytes([k]) * 20) for k in range(1, 7)), block=1)
+CONTRACTS = ("token", "registry", "escrow", "commitment", "datasets", "rewards")
+ADDRESSES = {role: Address(bytes([k]) * 20) for k, role in enumerate(CONTRACTS, 1)}
+DEPLOYMENT = Deployment(chain_id=31337, block=1, **ADDRESSES)
 BUYER, BROKER = Signer(bytes([101]) * 32), Signer(bytes([102]) * 32)
 SEED = Digest(bytes([9]) * 32)
 SCHEMA = {
@@ -80,6 +81,9 @@ class MemoryLedger:
         seed = self.seeds.get(order)
         return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, ())
 
+    def claimable(self, contributor: Address) -> int:
+        return 7
+
     def stake_of(self, contributor: Address) -> StakeOnChain:
         return self.stake
 
@@ -95,7 +99,9 @@ class MemoryMarket:
     calls: int = 0
 
     def upload(self, data: bytes) -> Cid:
-        return self.content.setdefault(cid_of(data), data) and cid_of(data)
+        cid = cid_of(data)
+        self.content[cid] = data
+        return cid
 
     def fetch(self, cid: Cid) -> bytes:
         return self.content[cid]

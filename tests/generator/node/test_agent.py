@@ -76,7 +76,8 @@ def handled_by(monkeypatch: pytest.MonkeyPatch, kind: str, outcome: Any) -> None
     def handler(_node: Any, _payload: bytes) -> bytes:
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome(_node) if callable(outcome) else outcome
+        answer: bytes = outcome(_node) if callable(outcome) else outcome
+        return answer
 
     monkeypatch.setitem(agent_module.HANDLERS, kind, handler)
 
@@ -131,7 +132,8 @@ def test_question_to_the_operator_leaves_the_task_with_the_market(
     handled_by(monkeypatch, "accept", AwaitingApproval("waits"))
     client.add("accept")
     assert agent(world, client).step()
-    assert client.refusals == client.results == []
+    assert client.refusals == []
+    assert client.results == []
 
 
 def test_chain_that_lags_is_waited_for_inside_the_lease(
@@ -175,7 +177,8 @@ def test_stop_inside_a_task_leaves_at_the_next_progress_report(
     client.add("train")
     with pytest.raises(Leaving):
         agent(world, client, stop).step()
-    assert client.results == client.refusals == []
+    assert client.refusals == []
+    assert client.results == []
 
 
 def test_same_task_leased_again_sends_the_same_stored_bytes(world: World, client: Client) -> None:

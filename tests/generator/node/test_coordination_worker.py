@@ -107,7 +107,7 @@ def test_job_whose_participants_the_chain_does_not_name_fails(matched: World) ->
 
 
 @pytest.mark.parametrize("change", [{"terms": {}}, {"participants": None}, {"collection": 5}])
-def test_job_that_cannot_be_read_fails_or_is_named(matched: World, change: dict[str, object]) -> None:
+def test_job_that_cannot_be_read_fails_or_is_named(matched: World, change: dict[str, Any]) -> None:
     client = Client(matched, **change)
     worker(matched, client).step()
     assert client.failed
@@ -145,7 +145,8 @@ def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, e
     client.tasks = down
     with pytest.raises(type(error)):
         worker(matched, client).step()
-    assert client.finished == client.failed == []
+    assert client.failed == []
+    assert client.finished == []
 
 
 def test_result_that_the_backend_refuses_fails_the_order_and_a_conflict_does_not(matched: World) -> None:

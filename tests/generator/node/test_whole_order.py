@@ -28,8 +28,8 @@ from generator.node.sample import sample_shard
 from provenance.exact.sampler import Sampler
 from provenance.manifest import ScoreContent
 from provenance.merkle import shard_root
-from provenance.receipts import ModelCommitment, ShardContent, ShardReceipt
-from provenance.seal import SCORE_SHARD, file_label, open_file
+from provenance.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
+from provenance.seal import SCORE_SHARD, FileKind, file_label, open_file
 from provenance.signing import recover
 from provenance.values import Cid, Digest, Signature
 
@@ -59,7 +59,7 @@ class Trained:
         return self.phase().run(self.world.job("score"), self.outcome, committed)
 
     def sample_task(self, number: int = 0, **changes: Any) -> bytes:
-        meta = {"seed": str(SEED), "draws": 1, "shard": number, "rows": (300, 200)[number]}
+        meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": number, "rows": (300, 200)[number]}
         return Task(self.order, "sample", self.nodes[number].address, meta | changes).encode()
 
     def posted(self, name: str, number: int = 0) -> Task:
@@ -158,14 +158,15 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
     result = Result.decode(sample_shard(trained.nodes[1], trained.sample_task(1)))
     receipt = ShardReceipt.parse(result.meta["receipt"])
     content = ShardContent.parse(result.meta["content"])
-    assert recover(trained.nodes[1].domain, receipt, Signature.parse(result.meta["signature"])) == (
+    assert recover(trained.nodes[1].domain, receipt, Signature.parse(str(result.meta["signature"]))) == (
         trained.nodes[1].address
     )
     assert receipt.content_digest == content.digest
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
+    kinds: tuple[tuple[FileKind, ContentFile], ...] = (("rows", content.rows), ("model", content.model))
     opened = {
         kind: open_file(key, trained.world.market.fetch(file.cid), file_label(trained.order, 1, kind))
-        for kind, file in (("rows", content.rows), ("model", content.model))
+        for kind, file in kinds
     }
     sampler = Sampler(opened["model"], SEED, 1)
     assert sampler.row_bytes(0, 200) == opened["rows"]
@@ -188,7 +189,7 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
     outcome = Coordinator(world.plan(terms), QueueTransport(world.market, poll_seconds=0.001)).run()
     world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.ledger.seeds[order] = SEED
-    meta = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
+    meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
     result = Result.decode(sample_shard(nodes[0], Task(order, "sample", nodes[0].address, meta).encode()))
     content = ShardContent.parse(result.meta["content"])
     assert content.wrapped_key is None

@@ -1,0 +1,139 @@
+"""Status, budget, receipts and the dry run: what an operator reads, and that reading sends and spends
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from generator.market.wire import Fields
+from generator.node.accept import accept_order
+from generator.node.errors import AwaitingApproval
+from generator.node.policy import DEFAULT_TEXT
+from generator.node.receipts import Receipts
+from generator.node.report import budget_lines, dry_run_lines, receipt_lines, status_lines
+from generator.node.setup import Opened
+from generator.node.train import train_step
+from provenance.ledger.errors import LedgerUnavailableError
+from provenance.ledger.ports import StakeOnChain
+
+World = Any
+ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
+
+
+class Market:
+    """Reads only: anything else a dry run tried would be an AttributeError."""
+
+    def __init__(self, *orders: dict[str, object]) -> None:
+        self._orders = orders
+
+    def orders(self, state: str) -> list[Fields]:
+        assert state == "open"
+        return [Fields("order", order) for order in self._orders]
+
+    def upload(self, data: bytes) -> str:
+        raise AssertionError("a dry run uploads nothing")
+
+
+def opened(world: World, node: Any) -> Opened:
+    return Opened(
+        node.settings,
+        node.signer,
+        node.collection,
+        node.ledger,
+        node.state,
+        Receipts(node.folder),
+        node.folder,
+    )
+
+
+def dry_run(world: World, node: Any, *terms: Any) -> str:
+    orders = [{"terms": each.document(), "request": world.request.document()} for each in terms]
+    text = "\n".join(dry_run_lines(opened(world, node), Market(*orders)))  # type: ignore[arg-type]
+    assert Receipts(node.folder).entries() == []
+    assert node.state.ledger.entries() == ()
+    assert list(node.orders.accepted()) == []
+    return text
+
+
+def test_dry_run_says_why_an_order_would_be_refused(world: World) -> None:
+    world.open()
+    assert "would be refused (privacy-cap)" in dry_run(world, world.node(cap=1.0), world.terms())
+
+
+def test_dry_run_does_not_believe_the_market_that_an_order_is_open(world: World) -> None:
+    assert "not by the escrow" in dry_run(world, world.node(), world.terms())
+
+
+def test_dry_run_says_when_the_operator_would_be_asked(world: World) -> None:
+    world.open()
+    assert "would wait for `approve" in dry_run(world, world.node(policy=ASK), world.terms())
+
+
+def test_dry_run_lists_money_announcement_and_what_an_order_would_take(world: World) -> None:
+    world.ledger.stake = StakeOnChain(0, 0, 0, 0, False)
+    world.open()
+    text = dry_run(world, world.node(), world.terms())
+    for part in (
+        "ContributorRegistry.register",
+        "1000000000000000000 wei of stake",
+        "declaredRows",
+        "epsilon 3",
+    ):
+        assert part in text
+    assert f"sealed to delivery key {world.delivery.public}" in text
+
+
+def test_dry_run_without_orders_says_that_nothing_else_would_leave(world: World) -> None:
+    assert "nothing else would leave" in dry_run(world, world.node())
+
+
+def test_budget_shows_cap_spent_and_every_release(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    world.match()
+    train_step(node, world.training_task(node))
+    text = "\n".join(budget_lines(opened(world, node)))
+    assert "epsilon 10 at delta 1e-05" in text
+    assert "bins" in text
+    assert "gaussian" in text
+
+
+def test_status_shows_money_orders_and_questions(world: World) -> None:
+    node = world.node()
+    world.accept(node)
+    asking = world.node(policy=ASK)
+    other = world.terms(rows=400)
+    world.open(other)
+    with pytest.raises(AwaitingApproval):
+        accept_order(asking, world.offer(other))
+    text = "\n".join(status_lines(opened(world, asking)))
+    assert f"order       {world.order()} accepted, 500 rows" in text
+    assert f"QUESTION    {world.order(other)}: 400 rows of toy" in text
+    assert "7 wei to be claimed" in text
+    assert "running     no" in text
+
+
+def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
+    def down(_address: object) -> StakeOnChain:
+        raise LedgerUnavailableError("no usable answer")
+
+    node = world.node()
+    world.accept(node)
+    world.ledger.stake_of = down
+    text = "\n".join(status_lines(opened(world, node)))
+    assert "chain       no usable answer" in text
+    assert str(world.order()) in text
+
+
+def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
+    receipts = Receipts(world.node().folder)
+    with receipts.about(str(world.order()), "bins", "0.5"):
+        receipts.record("PUT", "/v1/tasks/3/result", b"12345")
+    receipts.record("POST", "/v1/contributors", b"{}")
+    (line,) = receipt_lines(receipts, order=str(world.order())[:8])
+    assert "result" in line
+    assert "epsilon 0.5" in line
+    assert [each.split()[0] for each in receipt_lines(receipts, summary=True)] == ["result", "announcement"]
