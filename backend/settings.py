@@ -37,13 +37,13 @@ class Settings(BaseSettings):
     """What one order reserves of each matched contributor's stake."""
     bond_bps: int = Field(default=1000, ge=0, le=10_000)
     """The broker's bond, in basis points of the price."""
-    broker_fee_bps: int = Field(default=500, ge=0, le=10_000)
+    broker_fee_bps: int = Field(default=500, ge=0, le=2_000)
     max_contributors: int = Field(default=16, ge=1, le=255)
     max_rows: int = Field(default=10_000_000, ge=1)
     match_seconds: int = Field(default=600, ge=1)
     """Default of a quote: chain seconds until the order must be matched."""
     deliver_seconds: int = Field(default=3600, ge=2)
-    challenge_seconds: int = Field(default=86_400, ge=0)
+    challenge_seconds: int = Field(default=86_400, ge=0, le=90 * 86_400)
     accept_seconds: int = Field(default=20, ge=1)
     """Chain seconds given to nodes to answer an order before those who accepted are matched."""
 

@@ -108,7 +108,7 @@ def check_terms(
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
         ("price", terms.price, f"<= {wish.max_price_wei}",
          wish.max_price_wei is None or terms.price <= wish.max_price_wei),
-        ("broker fee (1e-4)", terms.broker_fee_bps, "<= 10000", terms.broker_fee_bps <= 10_000),
+        ("broker fee (1e-4)", terms.broker_fee_bps, "<= 2000", terms.broker_fee_bps <= 2_000),
         ("match by", terms.match_by, f"after {chain_time}, not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
         ("deliver by", terms.deliver_by, f"<= {latest}", latest is None or terms.deliver_by <= latest),
