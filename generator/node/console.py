@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.status import Status
 
 from generator.market.messages import Progress
@@ -55,12 +56,12 @@ class ProgressLine:
     def show(self, task: str, progress: Progress) -> None:
         """Replaces the line."""
         if self._status is not None:
-            self._status.update(line_of(task, progress))
+            self._status.update(escape(line_of(task, progress)))
 
 
 def line_of(task: str, progress: Progress) -> str:
     """One line of text."""
-    parts = [f"{task}: {progress.message}"]
+    parts = [progress.message if progress.message.startswith(task) else f"{task}: {progress.message}"]
     if progress.round is not None:
         parts.append(f"round {progress.round}" + (f" of {progress.rounds}" if progress.rounds else ""))
     if progress.loss is not None:
