@@ -3,7 +3,7 @@ nodes.
 
     DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
     DIR/keys/NAME.key                             secrets, mode 600
-    DIR/backend/                                  databases; DIR/store/ the content store
+    DIR/backend/                                  databases; DIR/content/ what was published
     DIR/nodes/NAME/                               a contributor's own folder with its private table
     DIR/logs/NAME.log                             what each process said
 
@@ -160,7 +160,7 @@ class LocalNetwork:
 
     @property
     def store_folder(self) -> Path:
-        return self.folder / "store"
+        return self.folder / "content"
 
     def start_backend(self) -> None:
         """The REST interface over its own databases, with the broker's key funded for bonds."""
