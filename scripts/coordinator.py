@@ -71,9 +71,8 @@ def run(options: argparse.Namespace) -> int:
     ledger = Ledger(options.rpc, deployment)
     ledger.check()
     worker = CoordinationWorker(client, ledger, stop)
-    threads = [threading.Thread(target=worker.run, daemon=True, name=f"job-{i}") for i in range(options.jobs)]
-    for thread in threads:
-        thread.start()
+    for number in range(options.jobs):
+        threading.Thread(target=worker.run, daemon=True, name=f"job-{number}").start()
     logging.getLogger("generator").info(
         "coordinating for %s with %d jobs at once", network.broker, options.jobs
     )

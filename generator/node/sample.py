@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from generator.errors import TaskRefused
 from generator.federation.coordinator import integer_of, text_of
-from generator.federation.task import Task, answer
+from generator.federation.task import Json, Result, Task, answer
 from generator.market.evidence import pair_counts
 from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
@@ -56,15 +56,13 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     model = node.state.order(task.order).model()
     seed = check_commitment(node, task, shard, rows, model)
 
+    finish = finished_training(node, task.order)
     node.progress(Progress(f"sampling {rows} rows"))
     sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
     codebook = decode_model(model).codebook
     values = sampler.values(0, rows, threads=node.settings.threads)
     row_bytes = encode_rows(values, codebook.value_widths)
-    content = publish_shard(node, accepted, task.order, shard, row_bytes, model)
-    finish = node.state.order(task.order).result("finish")
-    if finish is None:
-        raise TaskRefused("not-trained", "this node holds no finished training of the order")
+    content = publish_shard(node, accepted, shard, row_bytes, model, finish)
     receipt = ShardReceipt(
         order=task.order,
         shard=shard,
@@ -76,16 +74,21 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
         delta_e12=integer_of(finish, "deltaE12"),
         content_digest=content.digest,
     )
-    result = answer(
-        task,
-        {
-            "receipt": dict(receipt.document()),
-            "signature": str(node.signer.sign_typed(node.domain, receipt)),
-            "content": content.document(),
-        },
-        {PAIR_COUNTS: pair_counts(values, codebook, node.collection.schema)},
-    )
+    meta: dict[str, Json] = {
+        "receipt": dict(receipt.document()),
+        "signature": str(node.signer.sign_typed(node.domain, receipt)),
+        "content": content.document(),
+    }
+    result = answer(task, meta, {PAIR_COUNTS: pair_counts(values, codebook, node.collection.schema)})
     return folder.store_answer(task.name, payload, result.encode())
+
+
+def finished_training(node: Node, order: Digest) -> Result:
+    """What this node answered to "finish": the model's digest, what it cost, its privacy statement."""
+    finish = node.state.order(order).result("finish")
+    if finish is None:
+        raise TaskRefused("not-trained", "this node holds no finished training of the order")
+    return finish
 
 
 def check_commitment(node: Node, task: Task, shard: int, rows: int, model: bytes) -> Digest:
@@ -123,23 +126,24 @@ def check_own_model(committed: CommitmentOnChain, shard: int, own: Digest) -> No
 
 
 def publish_shard(
-    node: Node, accepted: Accepted, order: Digest, shard: int, row_bytes: bytes, model: bytes
+    node: Node, accepted: Accepted, shard: int, row_bytes: bytes, model: bytes, finish: Result
 ) -> ShardContent:
     """Uploads rows and model - sealed, or plain for an open data set - and returns the content document."""
-    delivery_key = accepted.terms.delivery_key
-    statement = node.state.order(order).result("finish")
-    document = statement.meta.get("statement") if statement else None
-    if not isinstance(document, dict):
-        raise TaskRefused("not-trained", "this node holds no privacy statement of the order's training")
+    order = finish.order
+    statement = finish.meta.get("statement")
+    if not isinstance(statement, dict):
+        raise TaskRefused("not-trained", "the order's training on this node has no privacy statement")
     if accepted.terms.is_open:
         rows_file, model_file = (_upload(node, data, data) for data in (row_bytes, model))
-        return ShardContent(rows_file, model_file, None, document)
+        return ShardContent(rows_file, model_file, None, statement)
     key = node.orders.folder(order).content_key()
     files: list[ContentFile] = []
     kinds: tuple[tuple[FileKind, bytes], ...] = (("rows", row_bytes), ("model", model))
     for kind, plain in kinds:
         files.append(_upload(node, plain, seal_file(key, plain, file_label(order, shard, kind))))
-    return ShardContent(files[0], files[1], wrap_key(key, delivery_key, order, shard), document)
+    return ShardContent(
+        files[0], files[1], wrap_key(key, accepted.terms.delivery_key, order, shard), statement
+    )
 
 
 def _upload(node: Node, plain: bytes, data: bytes) -> ContentFile:
