@@ -18,7 +18,13 @@ from generator.errors import GeneratorError
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.coordinator import Progress as RoundProgress
 from generator.market.client import MarketClient
-from generator.market.errors import MarketConflict, MarketRefused, MarketStopped, MarketUnreachable
+from generator.market.errors import (
+    MarketConflict,
+    MarketError,
+    MarketRefused,
+    MarketStopped,
+    MarketUnreachable,
+)
 from generator.market.heartbeat import Heartbeat
 from generator.market.jobs import OrderJob, read_job
 from generator.market.messages import Job, Progress
@@ -53,7 +59,7 @@ class CoordinationWorker:
                 self.step()
             except MarketStopped:
                 return
-            except (MarketUnreachable, MarketRefused, UnavailableError) as error:
+            except (MarketError, UnavailableError) as error:
                 log.warning("%s", error)
                 self._stop.wait(1.0)
 
@@ -83,6 +89,13 @@ class CoordinationWorker:
             raise
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            # The edge of a long-running thread: the buyer gets the money back instead of waiting for the
+            # deadline.
+            log.exception("phase %s of order %s broke", job.phase, job.order)
+            self._fail(
+                job, f"the coordinator's software failed ({type(error).__name__}); its log has the cause"
+            )
         return None
 
     def _phase(self, job: OrderJob, beat: Heartbeat) -> JsonObject:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from generator.errors import GeneratorError, StateError, TaskFormatError, TaskRefused
 from generator.federation.task import Result
 from generator.market.client import MarketClient
-from generator.market.errors import MarketConflict, MarketRefused, MarketStopped, MarketUnreachable
+from generator.market.errors import MarketConflict, MarketError, MarketStopped, MarketUnreachable
 from generator.market.heartbeat import Heartbeat
 from generator.market.messages import Progress, TaskLease
 from generator.node.accept import accept_order
@@ -85,7 +85,7 @@ class Agent:
             except (MarketUnreachable, UnavailableError) as error:
                 log.warning("%s", error)
                 self._stop.wait(_RETRY_SECONDS)
-            except MarketRefused as error:
+            except MarketError as error:
                 # Not final for the node: a market that lost its tables may know it again after an
                 # announcement.
                 log.error("%s", error)

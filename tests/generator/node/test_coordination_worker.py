@@ -149,6 +149,17 @@ def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, e
     assert client.finished == []
 
 
+def test_bug_in_a_phase_fails_the_order_instead_of_ending_the_worker(matched: World) -> None:
+    client = Client(matched)
+
+    def broken(_order: Digest, _name: str) -> Any:
+        raise ZeroDivisionError("secret figure")
+
+    client.tasks = broken
+    worker(matched, client).step()
+    assert client.failed == ["the coordinator's software failed (ZeroDivisionError); its log has the cause"]
+
+
 def test_result_that_the_backend_refuses_fails_the_order_and_a_conflict_does_not(matched: World) -> None:
     client = Client(matched)
     client.refuse = MarketConflict("PUT", 409, "conflict", "there is one")
