@@ -23,6 +23,7 @@ from rich.table import Table
 from provenance.codec import decode_values
 from provenance.collection import Collection
 from provenance.ledger.writer import LedgerWriter
+from provenance.seal import DeliveryKey
 from provenance.signing import load_key
 from scripts.buyer import delivery
 from scripts.buyer.api import BuyerApi
@@ -38,7 +39,7 @@ from scripts.showcase.money import Holders, Snapshot, money_table, require_same_
 from scripts.showcase.quality import QualityView, judge_rows
 from scripts.supervisor.children import Supervisor, stop_on_signals
 from scripts.supervisor.network import LocalNetwork, NetworkSettings
-from scripts.terminal import exit_status, out, say
+from scripts.terminal import exit_status, out, remark, say
 from scripts.up import start_market
 
 CHALLENGE_SECONDS = 15
@@ -59,7 +60,11 @@ def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
     started = time.monotonic()
     say(f"everything of this run is in {folder}")
     with stop_on_signals(), Supervisor() as supervisor:
-        Demo(folder, supervisor, rows, Decimal(str(epsilon))).play()
+        try:
+            Demo(folder, supervisor, rows, Decimal(str(epsilon))).play()
+        except Exception:
+            remark(f"the run did not hold; its files and logs stay in {folder}")
+            raise
     if not keep:
         shutil.rmtree(folder)
     say(f"\nEverything held. {time.monotonic() - started:.0f} s, nothing is left running.")
@@ -113,8 +118,7 @@ class Demo:
         say(f"chain {network.rpc_url} (31337), REST interface {network.api_url}, one coordinator")
         for name, rows in PARTS.items():
             say(
-                f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} "
-                "private rows"
+                f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} private rows"
             )
         say(
             "A local chain's operator makes its blocks and could choose among seeds; a public chain's cannot."
@@ -144,7 +148,7 @@ class Demo:
         self,
         network: LocalNetwork,
         api: BuyerApi,
-        key: delivery.DeliveryKey | None,
+        key: DeliveryKey | None,
         order: OrderFile,
         display: OrderDisplay,
     ) -> delivery.Delivery:
@@ -171,8 +175,7 @@ class Demo:
         if written != self.rows:
             raise ScriptError(f"{written} rows came, {self.rows} were ordered")
         say(
-            f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: "
-            f"{path}"
+            f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: {path}"
         )
         self.console.print(self._sample(found))
         return found
@@ -221,8 +224,7 @@ class Demo:
     ) -> None:
         self._chapter("The money")
         say(
-            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then "
-            "escrow pays"
+            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then escrow pays"
         )
         self._await_settled(api, order)
         settled = holders.snapshot()
@@ -240,8 +242,8 @@ class Demo:
         if earned != paid:
             raise ScriptError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
         say(
-            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds "
-            "up to the last wei"
+            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds up to the "
+            "last wei"
         )
 
     def _await_settled(self, api: BuyerApi, order: OrderFile) -> None:
@@ -297,8 +299,8 @@ class Demo:
         file, offset = shard.content.rows, shard.content.rows.size // 2
         old, new = forge(network.store_folder, self.folder / "forged-store", file.cid, offset)
         say(
-            f"in a copy of the store byte {offset:,} of {file.cid} is {new:#04x} instead of {old:#04x}. "
-            "The verifier says:"
+            f"in a copy of the store byte {offset:,} of {file.cid} is {new:#04x} instead of {old:#04x}. The "
+            "verifier says:"
         )
         failed = auditor.failed_checks(self.folder / "forged-store")
         if not failed:

@@ -6,7 +6,7 @@ The file appears under its name when it is complete, never before.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -73,8 +73,7 @@ def _parquet(path: Path, schema: Schema) -> Iterator[RowWriter]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise UsageError(
-            "writing Parquet needs pyarrow: install tessera-market[parquet], or give --out a name ending "
-            "in .csv"
+            "writing Parquet needs pyarrow: install tessera-market[parquet], or give --out a name ending in .csv"
         ) from error
     from provenance.codec import decode_values
 
@@ -99,11 +98,12 @@ def _arrow_type(pa: Any, column: Column) -> Any:
 
 
 def _typed(column: Column, text: list[str], indices: NDArray[np.int64]) -> list[object]:
-    convert = {
+    readers: dict[str, Callable[[str], object]] = {
         "integer": int,
         "number": float,
         "date": datetime.date.fromisoformat,
         "boolean": lambda value: value == "true",
-    }.get(column.kind, str)
+    }
+    convert = readers.get(column.kind, str)
     missing = column.cardinality - 1 if column.nullable else -1
     return [None if index == missing else convert(value) for value, index in zip(text, indices, strict=True)]

@@ -158,9 +158,8 @@ class BuyerApi:
 
     def _down(self, what: str, error: Exception) -> ServiceDownError:
         return ServiceDownError(
-            f"{what}: nobody answers at {self._base} ({type(error).__name__}: {error}); is the backend "
-            "running, and is "
-            "the address right? Nothing is lost: orders live on the chain, try again"
+            f"{what}: nobody answers at {self._base} ({type(error).__name__}: {error}); is the backend running, and "
+            "is the address right? Nothing is lost: orders live on the chain, try again"
         )
 
 

@@ -27,8 +27,7 @@ def terms_of(session: ChainSession, order: str) -> OrderTerms:
         terms = OrderTerms.parse(api.order(order).object("terms").values)
     if terms.order_id(session.profile.deployment.domain) != wanted:
         raise TermsDifferError(
-            f"the broker's terms for {order} hash to another order: use the order file that `tessera "
-            "request` wrote"
+            f"the broker's terms for {order} hash to another order: use the order file that `tessera request` wrote"
         )
     return terms
 

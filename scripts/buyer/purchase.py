@@ -45,8 +45,7 @@ class Buyer:
         key = self.delivery_key.public if self.delivery_key is not None and collection.is_private else None
         if collection.is_private and key is None:
             raise ScriptError(
-                f"collection {collection.name} is private: its rows are sealed to a delivery key. Make "
-                "one with "
+                f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
                 "`tessera key new --out FILE` and name it with --key"
             )
         answer = self.api.quote(wish.quote_body(entry.text("id"), self.wallet.address, key))
@@ -74,10 +73,9 @@ class Buyer:
         named = (hints.address("token"), hints.address("spender"))
         if named != (deployment.token, deployment.escrow):
             raise TermsDifferError(
-                f"the broker names token {named[0]} and escrow {named[1]}, this network's are "
-                f"{deployment.token} and "
-                f"{deployment.escrow}: nothing was signed. Check the network file, or do not deal with "
-                "this broker"
+                f"the broker names token {named[0]} and escrow {named[1]}, this network's are {deployment.token} "
+                f"and {deployment.escrow}: nothing was signed. Check the network file, or do not deal with this "
+                "broker"
             )
 
     def sign(self, quote: Quote) -> OrderFile:
@@ -86,9 +84,8 @@ class Buyer:
         balance = self.ledger.balance(self.wallet.address)
         if balance < terms.price:
             raise ScriptError(
-                f"{self.wallet.address} holds {tokens(balance)} tokens, the order costs "
-                f"{tokens(terms.price)}: "
-                "fund the wallet, or ask for fewer rows"
+                f"{self.wallet.address} holds {tokens(balance)} tokens, the order costs {tokens(terms.price)}: fund "
+                "the wallet, or ask for fewer rows"
             )
         message = self.ledger.permit_message(self.wallet.address, terms.price, terms.match_by)
         permit = sign_permit(self.wallet, self.ledger.token_domain(), message)
@@ -114,9 +111,8 @@ class Buyer:
         if not view.has("datasetId"):
             reason = view.text_or("reason", "no reason given")
             raise OrderFailedError(
-                f"order {order.order_id} is {view.text('state')} without a data set ({reason}). If money "
-                "is still in "
-                "escrow, `tessera refund` brings it back after the deadline"
+                f"order {order.order_id} is {view.text('state')} without a data set ({reason}). If money is still "
+                "in escrow, `tessera refund` brings it back after the deadline"
             )
         return view.integer("datasetId")
 

@@ -64,9 +64,8 @@ def watch(buyer: Buyer, order_id: Digest, display: OrderDisplay) -> None:
     view = buyer.api.order(str(order_id))
     reason = view.text_or("reason", "no reason was given")
     raise OrderFailedError(
-        f"order {order_id} ended {view.text('state')}: {reason}. Look at the balance of "
-        f"{buyer.wallet.address}: what "
-        "was in escrow is back, or `tessera refund` brings it back after the deadline"
+        f"order {order_id} ended {view.text('state')}: {reason}. Look at the balance of {buyer.wallet.address}: "
+        "what was in escrow is back, or `tessera refund` brings it back after the deadline"
     )
 
 
@@ -84,15 +83,13 @@ def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
             f"check {check.number} {check.name}: {check.detail}" for check in certificate.failed
         )
         raise ScriptError(
-            f"data set {dataset_id} is false, nothing was written ({words}). Keep the order file: inside "
-            "the challenge "
-            "window this can be shown to the chain"
+            f"data set {dataset_id} is false, nothing was written ({words}). Keep the order file: inside the "
+            "challenge window this can be shown to the chain"
         )
     rows = found.write(to)
     passed = sum(check.status is Status.PASSED for check in certificate.checks)
     say(
-        f"{to}: {rows:,} rows of data set {buyer.ledger.deployment.dataset_name(dataset_id)}, {passed} "
-        "checks passed"
+        f"{to}: {rows:,} rows of data set {buyer.ledger.deployment.dataset_name(dataset_id)}, {passed} checks passed"
     )
 
 
@@ -134,7 +131,6 @@ def _check_same(order: OrderFile, wish: Wish, buyer: Buyer, kept: Path) -> None:
     names = (order.collection.name, str(terms.collection))
     if wish.rows != terms.rows or wish.collection not in names or terms.buyer != buyer.wallet.address:
         raise UsageError(
-            f"{kept} holds another order ({terms.rows} rows of {order.collection.name} for "
-            f"{terms.buyer}): continue it "
-            "with its own options, or choose another --out"
+            f"{kept} holds another order ({terms.rows} rows of {order.collection.name} for {terms.buyer}): continue "
+            "it with its own options, or choose another --out"
         )

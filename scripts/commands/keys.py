@@ -47,8 +47,7 @@ def new(
     key = new_delivery_key(to)
     say(f"delivery key: {to} (mode 600)\npublic part:  {key.public}")
     say(
-        "Only this file opens what is sealed to it. Keep a copy: if it is lost, the rows that you bought "
-        "cannot be "
+        "Only this file opens what is sealed to it. Keep a copy: if it is lost, the rows that you bought cannot be "
         "opened by anyone; if it is read by others, they can open every data set sealed to it, for good."
     )
 

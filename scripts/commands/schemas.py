@@ -49,9 +49,8 @@ def infer(
     say(f"{to}: {len(schema.columns)} columns, digest {schema.digest}")
     if fields:
         remark(
-            f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by "
-            "public knowledge "
-            "before the schema leaves this machine or a model is fitted with privacy."
+            f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public "
+            "knowledge before the schema leaves this machine or a model is fitted with privacy."
         )
 
 

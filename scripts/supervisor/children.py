@@ -93,12 +93,12 @@ class Child:
             self.stop()
         self._process = self._start()
 
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """SIGTERM, then SIGKILL after `seconds`; the rest of its group goes with it."""
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL after STOP_SECONDS; the rest of its group goes with it."""
         if self.exit_status is None:
             self.signal_group(signal.SIGTERM)
             try:
-                self._process.wait(seconds)
+                self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.signal_group(signal.SIGKILL)
                 self._process.wait()
@@ -125,6 +125,11 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._children: list[Child] = []
+        self._held = contextlib.ExitStack()
+
+    def hold(self, resource: contextlib.AbstractContextManager[object]) -> None:
+        """Close `resource` after the last child has ended."""
+        self._held.enter_context(resource)
 
     def start(self, command: Command) -> Child:
         child = Child(command)
@@ -169,7 +174,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _signals_held():
+        with _signals_held(), self._held:
             self.stop_all()
 
 

@@ -12,6 +12,7 @@ Starting again in the same folder continues: nothing is deployed, funded or publ
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import httpx
 
@@ -29,7 +31,7 @@ from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
 from provenance.signing import Signer, create_key, load_key
 from scripts.buyer.profile import NetworkProfile
-from scripts.errors import ServiceDownError
+from scripts.errors import ScriptError, ServiceDownError
 from scripts.supervisor import chain
 from scripts.supervisor.broker import publish_collection
 from scripts.supervisor.children import Child, Command, Supervisor
@@ -74,6 +76,7 @@ class LocalNetwork:
         self._settings = settings
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "keys").mkdir(mode=0o700, exist_ok=True)
+        supervisor.hold(take_folder(self.folder))
         # Both ports are asked for before anything starts: a taken one costs no half-started market.
         self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
         self._api_port = require_free(settings.api_port, service="REST interface", option="--api-port")
@@ -107,8 +110,7 @@ class LocalNetwork:
             escrow = str(self.deployment.escrow)
             if not chain.has_code(self.rpc_url, escrow):
                 raise ServiceDownError(
-                    f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder "
-                    "has no code "
+                    f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder has no code "
                     "there: the state does not belong together. Choose a new folder with --state"
                 )
             return
@@ -285,6 +287,19 @@ class LocalNetwork:
                 cwd=self.folder,
             )
         )
+
+
+def take_folder(folder: Path) -> TextIO:
+    """The folder's lock, held until this process ends; `ScriptError` when another market runs in there."""
+    lock = (folder / "lock").open("w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ScriptError(
+            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --state"
+        ) from error
+    return lock
 
 
 def python_path() -> dict[str, str]:

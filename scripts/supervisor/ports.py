@@ -30,8 +30,7 @@ def require_free(port: int, *, service: str, option: str) -> int:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise PortInUseError(
-                f"port {port} on {LOOPBACK} cannot be used for the {service} ({error.strerror}): stop "
-                "the process "
+                f"port {port} on {LOOPBACK} cannot be used for the {service} ({error.strerror}): stop the process "
                 f"that listens there, or choose another port with {option} (0 takes any free one)"
             ) from error
     return port

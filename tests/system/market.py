@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+
 from provenance.collection import Collection
 from provenance.ledger.ledger import Ledger
 from provenance.ledger.ports import OrderState
@@ -77,7 +78,11 @@ class Market:
 
     def process(self, name: str) -> Child:
         """The child called `backend`, `coordinator` or as a contributor is."""
-        known = {"backend": self.network.backend, "coordinator": self.network.coordinator, **self.network.nodes}
+        known = {
+            "backend": self.network.backend,
+            "coordinator": self.network.coordinator,
+            **self.network.nodes,
+        }
         child = known[name]
         assert child is not None
         return child
@@ -109,7 +114,9 @@ class Market:
         raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
-        return self.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == state)
+        return self.events_until(
+            order, lambda event: event.kind == "state" and event.data.text("state") == state
+        )
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""

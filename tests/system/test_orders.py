@@ -28,7 +28,18 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
     options = [
         *market.buyer_options(),
         *("--key", str(market.network.key_file("delivery")), "--collection", "visits", "--rows", "600"),
-        *("--epsilon", "2", "--challenge", "3", "--deliver-within", "300", "--max-price", "10", "--out", str(to)),
+        *(
+            "--epsilon",
+            "2",
+            "--challenge",
+            "3",
+            "--deliver-within",
+            "300",
+            "--max-price",
+            "10",
+            "--out",
+            str(to),
+        ),
     ]
     owed_before = _owed(market)
     placed = market.run("request", *options, "--no-wait")
@@ -85,7 +96,9 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
     node = market.process("maple")
     address = str(market.network.account("maple").address)
     order = market.place(rows=300)
-    market.events_until(order, lambda event: event.kind == "progress" and event.data.text_or("node", "") == address)
+    market.events_until(
+        order, lambda event: event.kind == "progress" and event.data.text_or("node", "") == address
+    )
     node.kill()
     time.sleep(1)
     node.restart()
@@ -110,7 +123,9 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
     market.network.await_backend()
     market.await_state(order, "settled")
     market.await_on_chain(order.order_id, OrderState.SETTLED)
-    steps = [entry.text("step") for entry in market.buyer.api.order(str(order.order_id)).objects("transactions")]
+    steps = [
+        entry.text("step") for entry in market.buyer.api.order(str(order.order_id)).objects("transactions")
+    ]
     assert steps.count("publish") == steps.count("settle") == 1
 
 
@@ -155,7 +170,11 @@ def _assert_backend_cannot_open(market: Market, found: delivery.Delivery) -> Non
 
 def _everything_the_backend_keeps(market: Market) -> bytes:
     root = market.network.folder
-    files = [*root.joinpath("backend").rglob("*"), *market.network.store_folder.rglob("*"), root / "logs" / "backend.log"]
+    files = [
+        *root.joinpath("backend").rglob("*"),
+        *market.network.store_folder.rglob("*"),
+        root / "logs" / "backend.log",
+    ]
     return b"\n".join(file.read_bytes() for file in files if file.is_file())
 
 
