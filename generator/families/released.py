@@ -201,12 +201,26 @@ def codebook_of(arrays: Mapping[str, Array], schema: Schema) -> Codebook:
         codebook.check_schema(schema)
     except (KeyError, ProvenanceError) as error:
         raise MarginalError(f"the codebook does not fit the schema: {error}") from error
+    _require_partition(codebook, schema)
     return codebook
 
 
 def read_codebook(step: Step) -> Codebook:
     """The codebook that came with a task."""
     return codebook_of(step.task.arrays, step.plan.schema)
+
+
+def _require_partition(codebook: Codebook, schema: Schema) -> None:
+    """Every value of every column has one code. A codebook with gaps would make a node fail on some tables and
+    not on others: the failure alone would tell the coordinator, without noise, whether a value is there.
+    """
+    for column, values in enumerate(schema.cardinalities):
+        own = codebook.column_codes(column)
+        edges = np.append(codebook.low[own], values)
+        if edges[0] != 0 or not np.array_equal(edges[:-1] + codebook.width[own], edges[1:]):
+            raise MarginalError(
+                f"the codebook's ranges do not cover the {values} values of column {column} once each"
+            )
 
 
 def _event(noise_multiplier: float) -> GaussianEvent | None:

@@ -78,6 +78,10 @@ def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
     for pair in _pairs_by_distance(columns):
         table = pair if target is None else (*pair, target)
         cells += math.prod(counts[column] for column in table)
+        if not tables and cells > MAX_CELLS:
+            raise MarginalError(
+                f"one table alone has {cells} cells, expected at most {MAX_CELLS}: use fewer codes"
+            )
         if tables and (len(tables) == MAX_TABLES or cells > MAX_CELLS):
             break
         tables.append(table)

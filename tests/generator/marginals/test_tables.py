@@ -29,6 +29,11 @@ def test_refuses_one_column_bad_tables_and_foreign_codes() -> None:
         table_counts(codes() + 1, choose_workload(COUNTS, None))
 
 
+def test_refuses_codes_whose_first_table_alone_would_fill_the_memory() -> None:
+    with pytest.raises(MarginalError, match="one table alone"):
+        choose_workload([4095, 4095, 30], 2)
+
+
 def test_refuses_a_release_that_noise_drowns() -> None:
     workload = choose_workload(COUNTS, None)
     with pytest.raises(MarginalError, match="drowns"):
