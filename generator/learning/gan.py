@@ -97,6 +97,10 @@ class OsEntropyDPOptimizer(DPOptimizer):  # type: ignore[misc]
                 f"{self.accumulated_iterations} backward passes before one DP step; expected one over "
                 "cat(real, generated), or a row would be clipped twice and count double"
             )
+        # Whoever sends the weights can choose them so that single rows overflow. Clipping leaves not-a-number as
+        # it is, and whether the sum is one would tell, without noise, whether such a row is in the table.
+        for parameter in self.params:
+            parameter.grad_sample.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
         super().clip_and_accumulate()
 
     def add_noise(self) -> None:

@@ -201,3 +201,24 @@ def test_generator_steps_move_towards_rows_that_the_discriminator_calls_real() -
     )
     assert np.isfinite(loss)
     assert verdict() > before + 0.5
+
+
+def test_weights_that_overflow_leave_a_finite_release_of_bounded_sensitivity() -> None:
+    """A coordinator that chooses the weights must not learn from a not-a-number who is in the table."""
+    plain, module, optimiser = wrapped(1.0, 0.5)
+    rows = one_hot(np.array([[0, 0, 0], [1, 3, 1]]), COUNTS)
+    with torch.no_grad():
+        first = next(plain.parameters())
+        first[:, [1, 3 + 3]] = 3e38  # overflows for the second row alone
+    backward(module, rows, torch.ones(2))
+    assert not all(torch.isfinite(sample).all() for sample in optimiser.grad_samples)
+    optimiser.clip_and_accumulate()
+    summed = torch.cat([parameter.summed_grad.ravel() for parameter in optimiser.params])
+    assert torch.isfinite(summed).all()
+    assert float(summed.norm()) <= 2 * 0.5 * (1 + 1e-4)
+
+
+def test_a_round_from_overflowing_weights_sends_finite_weights() -> None:
+    start = np.full(flat_state(new_discriminator(9, 8, 1)).shape, 3e38, dtype=np.float32)
+    settings = DiscriminatorSettings(0.3, generated=8, noise_multiplier=1.0, hidden=8)
+    assert np.isfinite(train_discriminator(codes(), net(), start, settings, steps=2, seed=1).state).all()
