@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from provenance.errors import ProvenanceError, SealError
+from provenance.errors import ContentMissingError, IntegrityError
 from provenance.receipts import shares_digest
-from provenance.shard_files import open_score
+from provenance.shard_files import fetch, open_score
 from provenance.verify.case import Case, NotCheckedError, require
 from provenance.verify.score import check_score
 
@@ -59,12 +59,11 @@ def score(case: Case) -> str:
     if not manifest.terms.is_open and case.delivery_key is None:
         raise NotCheckedError("the score file is sealed to the buyer; needs the delivery key (--key)")
     try:
-        document = open_score(case.store, manifest.order, manifest.score, case.delivery_key)
-    except SealError:
-        raise
-    except ProvenanceError as error:
+        fetch(case.store, manifest.score.file, "score file")
+    except (ContentMissingError, IntegrityError) as error:
+        # "files present" says so; what is inside is another question.
         raise NotCheckedError(f"the score file could not be read: {error}") from error
-    return check_score(document, case)
+    return check_score(open_score(case.store, manifest.order, manifest.score, case.delivery_key), case)
 
 
 def privacy(case: Case) -> str:

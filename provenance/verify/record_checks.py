@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provenance.errors import ProvenanceError
 from provenance.exact.versions import sampler_for
+from provenance.ledger.errors import UnknownDatasetError
 from provenance.ledger.ports import DatasetStatus, OrderState
 from provenance.terms import participants_digest
 from provenance.values import keccak256, sha256
@@ -189,6 +190,10 @@ def shard_records(case: Case) -> str:
 def receipts(case: Case) -> str:
     """Every contributor signed for its shard: model, seed, rows, root, privacy, files."""
     manifest = case.manifest
+    require(
+        len(manifest.shards) == len(case.record.shards),
+        f"{len(manifest.shards)} shards in the manifest, {len(case.record.shards)} on chain",
+    )
     for shard, chain in zip(manifest.shards, case.record.shards, strict=True):
         message = shard.receipt(manifest.order, case.record.seed)
         if case.ledger.is_contract(shard.contributor):
@@ -204,7 +209,7 @@ def generation(case: Case) -> str:
     for parent in case.record.parents:
         try:
             depths.append(case.ledger.dataset(parent).depth)
-        except ProvenanceError as error:
+        except UnknownDatasetError as error:
             raise CheckFailedError(f"parent {parent} is not recorded: {error}") from error
     expected = 1 + max(depths) if depths else 0
     require(

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from provenance.errors import IntegrityError
-from provenance.ledger.errors import UnknownDatasetError
+from provenance.ledger.errors import LedgerUnavailableError, UnknownDatasetError
+from provenance.ledger.memory import MemoryLedger
 from provenance.ledger.ports import OrderState
 from provenance.manifest import SeedDraw
 from provenance.receipts import Evaluation
@@ -320,6 +321,17 @@ def test_score_file_with_invented_shard_counts_fails():
     assert failed(Builder(edit_score=invent).build()) == ["score file"]
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_score_file_that_is_not_the_recorded_one_fails(is_open):
+    """The sealed bytes are as the manifest says; what is inside is not what the record says."""
+    publication = Builder(is_open=is_open).build()
+    score = publication.manifest.score
+    file = replace(score.file, plain_sha256=sha256(b"another score"))
+    changed = publication.republish(replace(publication.manifest, score=replace(score, file=file)))
+    changed = changed.rerecord(score_digest=file.plain_sha256)
+    assert failed(changed, publication.key) == ["score file"]
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -357,6 +369,25 @@ def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails():
 
 def test_wrong_depth_fails(honest):
     assert {"manifest form", "generation"} <= set(failed(honest.rerecord(depth=3)))
+
+
+def test_manifest_with_fewer_shards_than_recorded_fails_without_raising(honest):
+    changed = honest.republish(replace(honest.manifest, shards=honest.manifest.shards[:1]))
+    assert {"shard records", "shard receipts"} <= set(failed(changed))
+
+
+def test_node_that_goes_silent_at_a_parent_decides_nothing(honest):
+    class Silent(MemoryLedger):
+        def dataset(self, dataset_id):
+            if dataset_id == 5:
+                raise LedgerUnavailableError("no answer")
+            return super().dataset(dataset_id)
+
+    manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
+    changed = honest.republish(manifest).rerecord(parents=(5,))
+    fields = {name: getattr(changed.ledger, name) for name in changed.ledger.__dataclass_fields__}
+    with pytest.raises(LedgerUnavailableError):
+        verify(replace(changed, ledger=Silent(**fields)))
 
 
 def test_unknown_parent_fails(honest):
