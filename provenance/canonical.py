@@ -32,7 +32,7 @@ def encode(value: object) -> bytes:
 
 def decode(data: bytes) -> JsonValue:
     """The value whose canonical encoding is exactly `data`; anything else raises CanonicalError."""
-    _check_depth(data)
+    check_depth(data)
     try:
         value: JsonValue = json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float
@@ -49,9 +49,10 @@ def decode(data: bytes) -> JsonValue:
     return value
 
 
-def _check_depth(data: bytes) -> None:
-    """Before the parser sees it: a library may have raised the recursion limit, and then the parser's C code
-    overflows its stack and ends the process instead of raising."""
+def check_depth(data: bytes) -> None:
+    """CanonicalError for deep nesting, before the parser sees it: a library may have raised the recursion limit,
+    and then the parser's C code overflows its stack and ends the process instead of raising.
+    """
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(data):
         first = data[token.start()]

@@ -17,7 +17,7 @@ from backend.tasks.states import WAITING, WorkState
 from backend.workflow.journal import Journal
 from backend.workflow.matching import Offer, allocate, choose
 from backend.workflow.patience import Patience
-from provenance.canonical import encode
+from provenance.canonical import check_depth, encode
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
 from provenance.ledger.ports import OrderState as ChainState
@@ -128,6 +128,7 @@ class Agreeing:
         if task.state != WorkState.DONE or task.result is None:
             return None
         try:
+            check_depth(task.result)
             reader = Reader(json.loads(task.result), "acceptance", ("maxRows", "signature"))
             max_rows, signature = reader.integer("maxRows", 1), reader.signature("signature")
             require_signer(self._ports.domain, Acceptance(self._id, node, max_rows), signature, node)

@@ -174,6 +174,7 @@ def _read_head(data: bytes) -> dict[str, Json]:
     if not 0 < size <= min(MAX_META_BYTES, len(data) - 8):
         raise TaskFormatError(f"not a safetensors message: header length {size} in {len(data)} bytes")
     try:
+        canonical.check_depth(data[8 : 8 + size])
         header = json.loads(data[8 : 8 + size])
         text = header["__metadata__"]["tessera"]
         entries = len(header["__metadata__"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from generator.market.errors import MarketAnswerInvalid
+from provenance.canonical import check_depth
 from provenance.errors import ProvenanceError
 from provenance.values import Address, Digest
 
@@ -21,6 +22,7 @@ Value: TypeAlias = object
 def parse_json(data: bytes, where: str) -> object:
     """Bytes to JSON; `where` names the answer in the error."""
     try:
+        check_depth(data)
         return cast(object, json.loads(data))
     except ValueError as error:
         raise MarketAnswerInvalid(f"{where}: expected JSON, found {data[:80]!r}") from error

@@ -202,6 +202,19 @@ def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api,
     assert shown["reason"].startswith("1 contributors accepted")
 
 
+def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    with world.living(order):
+        hostile = world.task(world.nodes[0])
+        bomb = b"[" * 200_000
+        answer = api.call("PUT", f"/v1/tasks/{hostile['id']}/result", bomb, by=world.nodes[0])
+        assert answer.status_code == 201
+        world.accept(world.nodes[1])
+        chain.skip(600)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["reason"].startswith("1 contributors accepted"), "the other node's answer still counts"
+
+
 def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)

@@ -92,6 +92,12 @@ def test_refuses_metadata_beside_its_own_and_metadata_that_is_not_canonical() ->
         Task.decode(save({}))
 
 
+def test_refuses_a_header_nested_without_end() -> None:
+    header = b"[" * 1_000_000
+    with pytest.raises(TaskFormatError, match="nested too deeply"):
+        Task.decode(len(header).to_bytes(8, "little") + header)
+
+
 def test_refuses_more_bytes_than_the_limit() -> None:
     data = Task(ORDER, "bins", NODE, {}, {"a": np.zeros(100)}).encode()
     with pytest.raises(TaskFormatError, match="refuse the sender"):

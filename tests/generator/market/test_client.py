@@ -137,6 +137,12 @@ def test_answer_that_is_no_json_is_named(client: MarketClient, script: Script) -
         client.network()
 
 
+def test_answer_nested_without_end_is_refused(client: MarketClient, script: Script) -> None:
+    script.answers.append((200, {}, b"[" * 200_000))
+    with pytest.raises(MarketAnswerInvalid, match="expected JSON"):
+        client.network()
+
+
 def test_nobody_listening_ends_in_unreachable_after_the_policy_gives_up() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
