@@ -81,9 +81,15 @@ def new_content_key() -> bytes:
 
 
 def wrap_key(key: bytes, delivery_key: bytes, order: Digest, shard: int) -> bytes:
-    """HPKE base mode to the buyer's public key; 80 bytes (32 encapsulated + 32 + 16 tag)."""
-    public = X25519PublicKey.from_public_bytes(bytes(delivery_key))
-    return bytes(_SUITE.encrypt(key, public, _wrap_info(order, shard)))
+    """HPKE base mode to the buyer's public key; 80 bytes (32 encapsulated + 32 + 16 tag). Raises SealError."""
+    try:
+        public = X25519PublicKey.from_public_bytes(bytes(delivery_key))
+        return bytes(_SUITE.encrypt(key, public, _wrap_info(order, shard)))
+    except ValueError as error:
+        # A point of low order: what is wrapped to it, everybody could open.
+        raise SealError(
+            f"nothing can be sealed to 0x{bytes(delivery_key).hex()}: not a usable key"
+        ) from error
 
 
 def unwrap_key(wrapped: bytes, delivery_key: DeliveryKey, order: Digest, shard: int) -> bytes:

@@ -17,14 +17,16 @@ from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
 from generator.node.context import Node
 from generator.node.errors import AwaitingApproval, NotYet
+from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from provenance import canonical
 from provenance.collection import Collection, Request
-from provenance.errors import ProvenanceError
+from provenance.errors import ProvenanceError, SealError
 from provenance.ledger.ports import OrderState
 from provenance.receipts import Acceptance
+from provenance.seal import new_content_key, wrap_key
 from provenance.signing import require_signer
 from provenance.terms import OrderTerms
 from provenance.values import Digest, Signature
@@ -123,6 +125,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_chain(node, order, terms)
     if node.collection.is_private and terms.is_open:
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
+    _check_delivery_key(order, terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
     stake = node.ledger.stake_of(node.address)
     if not stake.registered or stake.free < terms.stake:
@@ -144,6 +147,16 @@ def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
     now = node.ledger.chain_time()
     if now >= terms.match_by:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
+
+
+def _check_delivery_key(order: Digest, terms: OrderTerms) -> None:
+    """A key that nothing can be sealed to would end the order after its privacy was spent, and unpaid."""
+    if terms.is_open:
+        return
+    try:
+        wrap_key(new_content_key(), terms.delivery_key, order, 0)
+    except SealError as error:
+        raise TaskRefused("bad-delivery-key", str(error)) from error
 
 
 def _ask_policy(node: Node, order: Digest, proposal: Proposal) -> None:
@@ -173,7 +186,8 @@ def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
     if plan is None:
         return _whole(order, accepted.terms)
     made = {entry.release.name for entry in node.state.ledger.entries() if entry.order == order}
-    return [each for each in family_of(plan.family).releases(plan, node.address) if each.name not in made]
+    planned = (*family_of(plan.family).releases(plan, node.address), score_release(plan))
+    return [each for each in planned if each.name not in made]
 
 
 def _whole(order: Digest, terms: OrderTerms) -> list[Release]:

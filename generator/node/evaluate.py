@@ -130,15 +130,19 @@ def check_shares(task: Task, evidence: Evidence) -> tuple[int, ...]:
     return shares
 
 
+def score_release(plan: TrainingPlan) -> Release:
+    """What the score will cost: all of the plan's budget, on the held-out rows."""
+    if plan.epsilon is None:
+        return Release(SCORE, None, "holdout")
+    return Release(SCORE, GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta)), "holdout")
+
+
 def score_holdout(node: Node, plan: TrainingPlan, evidence: Evidence, *, request: str) -> int:
     """The noisy score in millionths; counted on the held-out rows, which no training release touches."""
-    event = None
-    if plan.epsilon is not None:
-        event = GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta))
+    release = score_release(plan)
+    event = release.event
     with node.state.exclusive():
-        node.state.ledger.record(
-            Release(SCORE, event, "holdout"), order=plan.order, delta=plan.delta, request=request
-        )
+        node.state.ledger.record(release, order=plan.order, delta=plan.delta, request=request)
         score = holdout_score(
             evidence.pooled(),
             encode_codes(node.state.holdout, evidence.codebook),

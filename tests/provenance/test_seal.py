@@ -84,6 +84,12 @@ def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
         unwrap_key(wrapped[:-1], buyer, ORDER, 1)
 
 
+@pytest.mark.parametrize("point", [b"\x01" + bytes(31), bytes(32)])
+def test_nothing_is_wrapped_to_a_point_of_low_order(point):
+    with pytest.raises(SealError, match="not a usable key"):
+        wrap_key(KEY, point, ORDER, 1)
+
+
 def test_delivery_key_that_others_may_read_is_refused(tmp_path):
     new_delivery_key(tmp_path / "key")
     (tmp_path / "key").chmod(0o604)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from generator.errors import TaskRefused
+from generator.families.family import family_of
 from generator.federation.ledger import Release
 from generator.node.accept import accept_order
 from generator.node.errors import AwaitingApproval, NotYet
 from generator.node.policy import DEFAULT_TEXT
+from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from provenance.collection import Request
 from provenance.ledger.ports import OrderState, StakeOnChain
@@ -28,9 +30,14 @@ ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 def refusal(world: World, **how: Any) -> str:
     node = how.pop("node", None) or world.node()
     offer = how.pop("offer", None) or world.offer()
+    code = refusal_of(node, offer)
+    assert node.orders.folder(world.order()).accepted() is None
+    return code
+
+
+def refusal_of(node: Any, offer: bytes) -> str:
     with pytest.raises(TaskRefused) as caught:
         accept_order(node, offer)
-    assert node.orders.folder(world.order()).accepted() is None
     return caught.value.code
 
 
@@ -92,6 +99,12 @@ def test_refuses_a_private_collection_without_a_delivery_key(world: World, open_
     assert refusal(world, offer=world.offer(terms)) == "no-delivery-key"
 
 
+def test_refuses_a_delivery_key_that_nothing_can_be_sealed_to(world: World) -> None:
+    terms = world.terms(delivery_key=Digest(b"\x01" + bytes(31)))
+    world.open(terms)
+    assert refusal(world, offer=world.offer(terms)) == "bad-delivery-key"
+
+
 def test_refuses_what_the_policy_denies(world: World) -> None:
     world.open()
     policy = DEFAULT_TEXT + '[[rule]]\ndecision = "deny"\npurpose = "res*"\n'
@@ -126,6 +139,21 @@ def test_refuses_what_exceeds_the_cap_with_what_was_promised(world: World) -> No
     with pytest.raises(TaskRefused) as caught:
         accept_order(node, world.offer(second))
     assert caught.value.code == "privacy-cap"
+
+
+def test_the_score_of_an_order_in_training_stays_promised(world: World) -> None:
+    node = world.node(cap=4.0)
+    world.accept(node)
+    world.match()
+    train_step(node, world.training_task(node))
+    # As if the plan had asked less of the training rows than of the held-out ones.
+    (node.state.ledger.path).unlink()
+    for release in family_of("marginal").releases(world.plan(), node.address):
+        cheap = Release(release.name, GaussianEvent(1e3))
+        node.state.ledger.record(cheap, order=world.order(), delta=1e-5)
+    second = world.terms(salt=Digest(bytes([1]) * 32))
+    world.open(second)
+    assert refusal_of(node, world.offer(second)) == "privacy-cap"
 
 
 def test_promise_of_an_order_that_ended_is_free_again(world: World) -> None:
