@@ -99,6 +99,7 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
         terms.rows,
         terms.price,
         terms.stake,
+        terms.delta_e12,
     )
 
 

@@ -37,6 +37,7 @@ default = "auto"
 # Limits for every order; a rule may set its own.
 minimum_contributors = 2          # the order may not run with fewer
 maximum_epsilon = "10"            # per order; the cap over all orders is the privacy ledger's
+maximum_delta = "0.00001"         # per order: an epsilon at a larger delta promises less
 allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
 minimum_price_per_row_wei = "0"
 maximum_rows = 1000000            # synthetic rows of one order
@@ -60,7 +61,9 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the policy looks at in an order. epsilon_micro 0 = no privacy asked; price and stake in wei."""
+    """What the policy looks at in an order. epsilon_micro 0 = no privacy asked; price and stake in wei;
+    delta in 1e-12.
+    """
 
     collection_name: str
     collection: Digest
@@ -71,6 +74,7 @@ class Proposal:
     rows: int
     price_wei: int
     stake_wei: int
+    delta_e12: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Limits:
 
     minimum_contributors: int = 2
     maximum_epsilon_micro: int = 10_000_000
+    maximum_delta_e12: int = 10_000_000
     allow_without_privacy: bool = False
     minimum_price_per_row_wei: int = 0
     maximum_rows: int = 1_000_000
@@ -103,6 +108,11 @@ class Limits:
             found, limit = order.epsilon_micro / 1e6, self.maximum_epsilon_micro / 1e6
             return _deny(
                 "policy-epsilon", f"the order asks for epsilon {found:g}, this node gives at most {limit:g}"
+            )
+        if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
+            found, limit = order.delta_e12 / 1e12, self.maximum_delta_e12 / 1e12
+            return _deny(
+                "policy-delta", f"the order asks for delta {found:g}, this node gives at most {limit:g}"
             )
         if order.min_contributors < self.minimum_contributors:
             found_n, limit_n = order.min_contributors, self.minimum_contributors
@@ -206,7 +216,9 @@ def _limits(base: Limits, values: Mapping[str, object], path: Path) -> Limits:
     changes: dict[str, int | bool] = {}
     for name, value in values.items():
         if name == "maximum_epsilon":
-            changes["maximum_epsilon_micro"] = _micro(value, path)
+            changes["maximum_epsilon_micro"] = _scaled(value, 10**6, name, path)
+        elif name == "maximum_delta":
+            changes["maximum_delta_e12"] = _scaled(value, 10**12, name, path)
         elif name == "allow_without_privacy" and isinstance(value, bool):
             changes[name] = value
         elif name in _NUMBERS and str(value).isascii() and str(value).isdecimal():
@@ -221,11 +233,11 @@ _NUMBERS = frozenset(
 )
 
 
-def _micro(value: object, path: Path) -> int:
+def _scaled(value: object, scale: int, name: str, path: Path) -> int:
     try:
         number = Decimal(str(value))
     except InvalidOperation as error:
-        raise SettingsError(f"{path}: maximum_epsilon {value!r} is not a number") from error
+        raise SettingsError(f"{path}: {name} {value!r} is not a number") from error
     if not 0 <= number < 10**6:
-        raise SettingsError(f"{path}: maximum_epsilon {value} must be from 0 to a million")
-    return int(number * 1_000_000)
+        raise SettingsError(f"{path}: {name} {value} must be from 0 to a million")
+    return int(number * scale)

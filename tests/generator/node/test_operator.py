@@ -27,7 +27,7 @@ from scripts.contributor_node import main
 World = Any
 ORDER = Digest(bytes([1]) * 32)
 SETTINGS = NodeSettings("https://market.example", "http://127.0.0.1:8545", "0x" + "11" * 32, 1200, 10**21)
-PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17)
+PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17, 0)
 
 
 @pytest.mark.parametrize(

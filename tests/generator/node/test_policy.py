@@ -13,7 +13,7 @@ from provenance.values import Address, Digest
 
 BUYER = Address(bytes([1]) * 20)
 ORDER = Proposal(
-    "adult", Digest(bytes([2]) * 32), BUYER, "Medical research", 1_000_000, 3, 1000, 10**18, 10**17
+    "adult", Digest(bytes([2]) * 32), BUYER, "Medical research", 1_000_000, 3, 1000, 10**18, 10**17, 10**7
 )
 
 
@@ -27,6 +27,7 @@ def policy(folder: Path, text: str) -> Policy:
     [
         ({"epsilon_micro": 0}, "policy-privacy"),
         ({"epsilon_micro": 10_000_001}, "policy-epsilon"),
+        ({"delta_e12": 10**7 + 1}, "policy-delta"),
         ({"min_contributors": 1}, "policy-contributors"),
         ({"rows": 1_000_001}, "policy-rows"),
         ({"stake_wei": 10**21 + 1}, "policy-stake"),
@@ -36,6 +37,12 @@ def test_default_policy_denies_what_breaks_a_limit(tmp_path: Path, change: dict[
     verdict = policy(tmp_path, DEFAULT_TEXT).judge(replace(ORDER, **change))  # type: ignore[arg-type]
     assert (verdict.decision, verdict.code) == (Decision.DENY, code)
     assert verdict.reason
+
+
+def test_a_rule_may_allow_a_larger_delta(tmp_path: Path) -> None:
+    rules = policy(tmp_path, 'maximum_delta = "1e-4"')
+    assert rules.judge(replace(ORDER, delta_e12=10**8)).decision is Decision.AUTO
+    assert rules.judge(replace(ORDER, delta_e12=10**8 + 1)).code == "policy-delta"
 
 
 def test_price_below_the_minimum_a_row_is_denied(tmp_path: Path) -> None:
