@@ -20,7 +20,6 @@ from provenance.ledger.log_decoder import decode_log, event_topic
 from provenance.ledger.ports import (
     CommitmentOnChain,
     DatasetOnChain,
-    DatasetStatus,
     EvaluationOnChain,
     OrderOnChain,
     OrderState,
@@ -271,11 +270,6 @@ class Ledger:
         if not isinstance(logs, list):
             raise LedgerError(f"the node at {self.rpc.url} answered eth_getLogs with no list")
         return [decode_log(log) for log in logs]
-
-
-def dataset_is_valid(status: int) -> bool:
-    """True for a record that nobody has refuted."""
-    return status == DatasetStatus.VALID
 
 
 def _shard(event: ShardRecorded) -> ShardOnChain:
