@@ -24,7 +24,7 @@ from scripts.buyer.wish import Wish
 from scripts.supervisor.children import Child
 from scripts.supervisor.network import TOKEN, LocalNetwork, python_path
 
-CHALLENGE_SECONDS = 3
+CHALLENGE_SECONDS = 6
 PATIENCE_SECONDS = 150.0
 TABLE_ROWS = {"maple": 420, "rowan": 260}
 BUYER_TOKENS = 1_000
@@ -112,6 +112,19 @@ class Market:
             assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:.0f} s; last: {event}"
         view = self.buyer.api.order(str(order.order_id))
         raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
+
+    def ledger_text(self, node: str) -> str:
+        """The node's own privacy ledger, empty before its first release."""
+        return "".join(
+            file.read_text(encoding="utf-8") for file in self.network.node_folder(node).rglob("ledger.jsonl")
+        )
+
+    def await_first_release(self, node: str, order: OrderFile) -> None:
+        """Wait until the node has written its first release for the order: most of its training is ahead."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while str(order.order_id) not in self.ledger_text(node):
+            assert time.monotonic() < deadline, f"{node} released nothing for {order.order_id}"
+            time.sleep(0.01)
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
         return self.events_until(

@@ -96,10 +96,10 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
     node = market.process("maple")
     address = str(market.network.account("maple").address)
     order = market.place(rows=300)
-    market.events_until(
-        order, lambda event: event.kind == "progress" and event.data.text_or("node", "") == address
-    )
+    market.await_first_release("maple", order)
     node.kill()
+    assert market.ledger.order(order.order_id).state is OrderState.MATCHED
+    assert market.ledger.commitment(order.order_id).commit_block == 0, "killed after training"
     time.sleep(1)
     node.restart()
     market.await_state(order, "published")
@@ -245,6 +245,5 @@ def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:
     """Names in the node's own privacy ledger, as far as this order."""
-    (ledger,) = market.network.node_folder(node).rglob("ledger.jsonl")
-    entries = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    entries = [json.loads(line) for line in market.ledger_text(node).splitlines()]
     return [entry["release"] for entry in entries if entry["order"] == str(order.order_id)]
