@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nothing was learnt about the data: the question could not be asked.
         terminal.print(f"verify_provenance: {error}", markup=False, soft_wrap=True)
         return UNDECIDED
+    except Exception:  # noqa: BLE001 - the process edge: 1 means "a check failed", and a bug decides nothing
+        terminal.print_exception()
+        return UNDECIDED
     if options.json:
         print(json.dumps(certificate.document(), indent=2, ensure_ascii=False))
     else:

@@ -10,13 +10,16 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.errors import OrderFailedError
+from sqlalchemy.exc import OperationalError
+
+from backend.errors import OrderFailedError, Stopping
 from backend.ports import Ports
 from backend.workflow.agreeing import Agreeing
 from backend.workflow.delivering import Delivering
 from backend.workflow.producing import Producing
 
 _LOG = logging.getLogger("backend.workflow")
+BUSY_SECONDS = 2.0
 
 
 class RunStep(Protocol):
@@ -38,21 +41,36 @@ def live(ports: Ports, order: str, run: RunStep = run_plainly) -> None:
         Producing(ports, order),
         Delivering(ports, order),
     )
+
+    def carry(name: str, step: Callable[[], bool | None]) -> bool | None:
+        return run(name, lambda: _patiently(ports, step))
+
     try:
-        run("place", agreeing.place)
-        run("match", agreeing.match)
-        run("train", producing.train)
-        run("commit", producing.commit)
-        run("draw", producing.draw)
-        run("score", producing.score)
-        run("publish", delivering.publish)
+        carry("place", agreeing.place)
+        carry("match", agreeing.match)
+        carry("train", producing.train)
+        carry("commit", producing.commit)
+        carry("draw", producing.draw)
+        carry("score", producing.score)
+        carry("publish", delivering.publish)
     except OrderFailedError as error:
         reason = str(error)
     except Exception:  # noqa: BLE001 - the edge of a life: whatever broke, the buyer's money goes back
         _LOG.exception("order %s: a step broke", order)
         reason = "the broker's software failed; its operator's log has the cause"
     else:
-        run("settle", delivering.settle)
+        carry("settle", delivering.settle)
         return
-    if not run("give back", lambda: delivering.give_back(reason)):
-        run("settle", delivering.settle)
+    if not carry("give back", lambda: delivering.give_back(reason)):
+        carry("settle", delivering.settle)
+
+
+def _patiently(ports: Ports, step: Callable[[], bool | None]) -> bool | None:
+    """Repeats a step whose database does not answer (a busy lock, a full disk): no reason to end a paid order."""
+    while True:
+        try:
+            return step()
+        except OperationalError as error:
+            _LOG.warning("the database does not answer, trying the step again: %s", error.orig)
+            if ports.stopping.wait(BUSY_SECONDS):
+                raise Stopping from error
