@@ -67,7 +67,7 @@ Order rows (another --rows, --epsilon, --out as you like):
 
 Check what came, with nothing but chain and files:
 
-  tessera verify --dataset 1 --rpc {network.rpc_url} --store {network.store_folder} --key
-  {network.key_file("delivery")}
+  tessera verify --dataset 1 --rpc {network.rpc_url} --store {network.store_folder} \\
+    --key {network.key_file("delivery")}
 
 Ctrl-C stops everything; the same command goes on from here."""
