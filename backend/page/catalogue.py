@@ -32,7 +32,7 @@ _COLLECTION_HEAD = (
     "Family",
     "Visibility",
     "Contributors",
-    "Price per row (wei)",
+    "Price per row (tokens)",
     "Epsilon at most",
 )
 _DATASET_HEAD = ("Data set", "Rows", "Depth", "Epsilon", "Scores", "Manifest")
@@ -62,7 +62,7 @@ def _collection(collection: CollectionOut) -> Sequence[str]:
         str(document["family"]),
         str(document["visibility"]),
         f"{collection.contributors} announced, {document['minContributors']} needed",
-        str(document["pricePerRowWei"]),
+        _decimal(int(str(document["pricePerRowWei"])), 18),
         _epsilon(epsilon if isinstance(epsilon, int) else 0),
     )
 
@@ -80,7 +80,11 @@ def _dataset(dataset: DatasetOut) -> Sequence[str]:
 
 
 def _epsilon(micro: int) -> str:
-    return "no privacy asked" if micro == 0 else f"{(Decimal(micro) / 10**6).normalize():f}"
+    return "no privacy asked" if micro == 0 else _decimal(micro, 6)
+
+
+def _decimal(amount: int, places: int) -> str:
+    return f"{Decimal(amount).scaleb(-places).normalize():f}"
 
 
 def _orders(counts: dict[str, int]) -> str:
