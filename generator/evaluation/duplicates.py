@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.reference import ShardEvidence, released_rows
-from generator.marginals.workload import Workload
+from provenance.contribution import ShardEvidence, Tables
 
 DUPLICATE_BELOW_MICRO = 500_000
 _MAX_STD = 0.15
@@ -27,14 +26,14 @@ _MICRO = 1_000_000
 Floats = NDArray[np.float64]
 
 
-def similarities(evidence: Sequence[ShardEvidence], pairs: Workload) -> dict[tuple[int, int], int]:
+def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tuple[int, int], int]:
     """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent
     samples.
     """
     found: dict[tuple[int, int], int] = {}
     for a in range(len(evidence)):
         for b in range(a + 1, len(evidence)):
-            difference = _difference(evidence[a], evidence[b], pairs)
+            difference = _difference(evidence[a], evidence[b], tables)
             if difference is not None:
                 found[a, b] = difference
     return found
@@ -52,10 +51,10 @@ def duplicate_groups(alike: Mapping[tuple[int, int], int], shards: int) -> list[
     return [[k for k in range(shards) if group[k] == g] for g in sorted(set(group))]
 
 
-def _difference(first: ShardEvidence, second: ShardEvidence, pairs: Workload) -> int | None:
-    rows_1, rows_2 = released_rows(first, pairs), released_rows(second, pairs)
+def _difference(first: ShardEvidence, second: ShardEvidence, tables: Tables) -> int | None:
+    rows_1, rows_2 = first.released_rows, second.released_rows
     p_1, p_2 = first.reference_counts / rows_1, second.reference_counts / rows_2
-    v_1, v_2 = (np.repeat(item.noise_variances, pairs.sizes).astype(np.float64) for item in (first, second))
+    v_1, v_2 = (np.repeat(item.noise_variances, tables.sizes).astype(np.float64) for item in (first, second))
     noise = v_1 / rows_1**2 + v_2 / rows_2**2
     pooled = np.clip((first.reference_counts + second.reference_counts) / (rows_1 + rows_2), 0.0, 1.0)
     sampling = pooled * (1 - pooled) * (1 / rows_1 + 1 / rows_2)

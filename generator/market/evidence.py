@@ -1,7 +1,8 @@
 """What a score is computed from, the same at the coordinator and at every node.
 
-Per shard: exact pair counts of its synthetic rows, and its node's own released (noisy) tables of training,
-projected to the same pairs.  Both are integers, so that every party computes the same shares.
+Per shard: exact pair counts of the rows delivered, which the pool is scored on; the same over the first rows
+of its stream, at least EVIDENCE_ROWS, which shares are computed from; and its node's own released (noisy)
+tables of training, projected to the same pairs.  All are integers, so that every party computes the same.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.contribution import Score, score_shards
-from generator.evaluation.reference import ShardEvidence
+from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts
 from generator.marginals.workload import Workload, choose_workload, pair_workload
+from provenance.contribution import ShardEvidence
 from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
 from provenance.values import Address
 
 Counts = NDArray[np.int64]
-SHARDS, REFERENCES = "shardCounts", "referenceCounts"
+DELIVERED, EVIDENCE, REFERENCES = "deliveredCounts", "evidenceCounts", "referenceCounts"
 
 
 def score_tables(codebook: Codebook, schema: Schema) -> Workload:
@@ -47,30 +48,35 @@ def reference_counts(released: Array, codebook: Codebook, schema: Schema) -> Cou
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All shards of an order, in participant order: rows, shard counts and references int64[shards, K]."""
+    """All shards of an order, in participant order: rows; counts of delivered rows, of evidence rows, and
+    references, int64[shards, K] each.
+    """
 
     plan: TrainingPlan
     codebook: Codebook
     rows: tuple[int, ...]
-    shard_counts: Counts
+    delivered: Counts
+    streams: Counts
     references: Counts
 
     def arrays(self) -> dict[str, Array]:
-        return {SHARDS: self.shard_counts, REFERENCES: self.references}
+        return {DELIVERED: self.delivered, EVIDENCE: self.streams, REFERENCES: self.references}
 
     def tables(self) -> Workload:
         return score_tables(self.codebook, self.plan.schema)
 
     def score(self) -> Score:
         """Shares and the document behind them; pure, integers in and out."""
-        variances = self._variances()
+        pairs, variances = self.tables(), self._variances()
+        for k, rows in enumerate(self.rows):
+            check_counts(self.delivered[k], pair_tables_of(pairs), rows, f"shard {k}, delivered rows")
         shards = [
-            ShardEvidence(rows, shard, reference, variances, each.training_rows)
-            for each, rows, shard, reference in zip(
-                self.plan.participants, self.rows, self.shard_counts, self.references, strict=True
+            ShardEvidence(rows, each.training_rows, stream, reference, variances)
+            for each, rows, stream, reference in zip(
+                self.plan.participants, self.rows, self.streams, self.references, strict=True
             )
         ]
-        return score_shards(shards, self.tables())
+        return score_shards(shards, pairs, self.pooled())
 
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
@@ -79,8 +85,8 @@ class Evidence:
         return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
 
     def pooled(self) -> Counts:
-        """Pair counts of the whole data set."""
-        pooled: Counts = self.shard_counts.sum(axis=0)
+        """Pair counts of the whole data set as delivered."""
+        pooled: Counts = self.delivered.sum(axis=0)
         return pooled
 
 

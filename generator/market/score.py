@@ -17,10 +17,10 @@ from generator.errors import TaskFormatError
 from generator.evaluation.contribution import Score
 from generator.families.released import codebook_of
 from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
-from generator.federation.task import Json, Result, Task
+from generator.federation.task import Array, Json, Result, Task
 from generator.federation.transport import Transport
 from generator.market.errors import JobRefused
-from generator.market.evidence import Evidence, references_of, stacked
+from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, stacked
 from generator.market.jobs import OrderJob
 from generator.market.wire import JsonObject
 from provenance import canonical
@@ -35,11 +35,10 @@ from provenance.store.cid import cid_of
 from provenance.typed_data import Domain
 from provenance.values import Cid, Digest, Signature, sha256
 
-PAIR_COUNTS = "pairCounts"
 BROKER_SAW = (
     "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
     "updates of averaged discriminators, where the family has them (private by epsilon)",
-    "exact pair counts of each shard's synthetic rows",
+    "exact pair counts of each shard's synthetic rows, and of the first 16,384 rows of its stream",
     "ciphertext of rows, models and the score file; no key that opens them",
 )
 
@@ -133,15 +132,19 @@ class ScorePhase:
     def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
         codebook = codebook_of(outcome.shared, job.collection.schema)
         references = references_of(outcome.plan, codebook, outcome.references)
-        counts = [result.arrays.get(PAIR_COUNTS, np.empty(0, dtype=np.int64)) for result in samples]
-        for participant, own in zip(job.participants, counts, strict=True):
-            if own.shape != references[0].shape or own.dtype != np.int64:
-                raise TaskFormatError(
-                    f"{participant.contributor} sent pair counts {own.shape}, not {references[0].shape}"
-                )
+        none = np.empty(0, dtype=np.int64)
+        counts: dict[str, list[Array]] = {}
+        for name in (DELIVERED, EVIDENCE):
+            counts[name] = [result.arrays.get(name, none) for result in samples]
+            for participant, own in zip(job.participants, counts[name], strict=True):
+                if own.shape != references[0].shape or own.dtype != np.int64:
+                    raise TaskFormatError(
+                        f"{participant.contributor} sent {name} {own.shape}, not {references[0].shape}"
+                    )
         return Evidence(
-            outcome.plan, codebook, tuple(each.rows for each in job.participants), stacked(counts), references
-        )
+            outcome.plan, codebook, tuple(each.rows for each in job.participants),
+            stacked(counts[DELIVERED]), stacked(counts[EVIDENCE]), references,
+        )  # fmt: skip
 
     def _evaluations(
         self, job: OrderJob, shards: Sequence[Shard], evidence: Evidence, score: Score, root: Digest

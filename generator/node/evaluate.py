@@ -1,9 +1,9 @@
 """The hold-out score and the signature under the shares: recomputed here, never taken from the task.
 
-The task brings every shard's pair counts and every node's released reference.  This node checks its own two
-rows of them against what it sent, recomputes the shares, compares roots and rows, and only then scores the
-pooled data set on rows that never trained - one Gaussian release on the held-out part, in the ledger before
-its noise is drawn.
+The task brings every shard's pair counts, of its delivered rows and of its evidence rows, and every node's
+released reference.  This node checks its own part of them against what it sent, recomputes the shares,
+compares roots and rows, and only then scores the pooled data set as delivered on rows that never trained -
+one Gaussian release on the held-out part, in the ledger before its noise is drawn.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Json, Result, Task, answer
 from generator.marginals.bins import encode_codes
-from generator.market.evidence import REFERENCES, SHARDS, Evidence, reference_counts
+from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence, reference_counts
 from generator.node.context import Node, shard_of
-from generator.node.sample import PAIR_COUNTS, SAMPLE, require_name
+from generator.node.sample import SAMPLE, require_name
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
@@ -68,15 +68,12 @@ def read_evidence(task: Task, plan: TrainingPlan, rows: tuple[int, ...], model: 
     """The task's arrays; TaskRefused when they have another shape than plan and model give."""
     codebook = decode_model(model).codebook
     empty = np.empty((0, 0), dtype=np.int64)
-    shards, references = task.arrays.get(SHARDS, empty), task.arrays.get(REFERENCES, empty)
-    evidence = Evidence(plan, codebook, rows, shards, references)
+    arrays = [task.arrays.get(name, empty) for name in (DELIVERED, EVIDENCE, REFERENCES)]
+    evidence = Evidence(plan, codebook, rows, *arrays)
     expected = (len(rows), evidence.tables().cells)
-    if not shards.shape == references.shape == expected or {shards.dtype.str, references.dtype.str} != {
-        "<i8"
-    }:
-        raise TaskRefused(
-            "bad-task", f"evidence of shapes {shards.shape}, {references.shape}; expected {expected}"
-        )
+    shapes = [array.shape for array in arrays]
+    if any(shape != expected for shape in shapes) or {array.dtype.str for array in arrays} != {"<i8"}:
+        raise TaskRefused("bad-task", f"evidence of shapes {shapes}; expected {expected} of each")
     return evidence
 
 
@@ -106,15 +103,17 @@ def check_roots(task: Task, sampled: Result, shard: int) -> Digest:
 
 def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) -> None:
     """TaskRefused unless the evidence about this node is what it sent itself."""
-    sent = own_receipt(node, order).arrays[PAIR_COUNTS]
+    sent = own_receipt(node, order).arrays
     released = node.state.order(order).result(TABLES)
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
     reference = reference_counts(released.arrays["counts"], evidence.codebook, evidence.plan.schema)
-    same = np.array_equal(evidence.shard_counts[shard], sent) and np.array_equal(
-        evidence.references[shard], reference
+    pairs = (
+        (evidence.delivered[shard], sent[DELIVERED]),
+        (evidence.streams[shard], sent[EVIDENCE]),
+        (evidence.references[shard], reference),
     )
-    if not same:
+    if not all(np.array_equal(shown, own) for shown, own in pairs):
         raise TaskRefused("counts-differ", "the counts shown for this node are not those that it sent")
 
 

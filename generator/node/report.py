@@ -133,7 +133,8 @@ def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
     )
-    yield f"sample      rows and model, {sealed}; receipt; exact pair counts of the synthetic rows"
+    yield f"sample      rows and model, {sealed}; receipt"
+    yield "            exact pair counts of the synthetic rows and of the first 16,384 rows of their stream"
     yield "evaluate    one hold-out score with Gaussian noise and a signature"
 
 

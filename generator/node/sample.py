@@ -12,11 +12,12 @@ from __future__ import annotations
 from generator.errors import TaskRefused
 from generator.federation.coordinator import integer_of, text_of
 from generator.federation.task import Json, Result, Task, answer
-from generator.market.evidence import pair_counts
+from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
 from generator.node.errors import NotYet
 from generator.node.orders import Accepted
+from provenance.contribution import evidence_rows
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
@@ -28,7 +29,6 @@ from provenance.seal import FileKind, file_label, seal_file, wrap_key
 from provenance.store.cid import cid_of
 from provenance.values import Digest, sha256
 
-PAIR_COUNTS = "pairCounts"
 SAMPLE = "sample"
 
 
@@ -39,7 +39,8 @@ def require_name(task: Task, name: str) -> None:
 
 
 def sample_shard(node: Node, payload: bytes) -> bytes:
-    """The answer to a "sample" task: receipt, its signature, content document and pair counts of the shard.
+    """The answer to a "sample" task: receipt, its signature, content document and pair counts, of the shard
+    and of the evidence rows of its stream.
 
     Raises TaskRefused (`wrong-model`, `seed-differs`, `not-named` ...), NotYet before the seed is drawn.
     """
@@ -60,8 +61,8 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     node.progress(Progress(f"sampling {rows} rows"))
     sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
     codebook = decode_model(model).codebook
-    values = sampler.values(0, rows, threads=node.settings.threads)
-    row_bytes = encode_rows(values, codebook.value_widths)
+    stream = sampler.values(0, evidence_rows(rows), threads=node.settings.threads)
+    row_bytes = encode_rows(stream[:rows], codebook.value_widths)
     content = publish_shard(node, accepted, shard, row_bytes, model, finish)
     receipt = ShardReceipt(
         order=task.order,
@@ -79,8 +80,11 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
         "signature": str(node.signer.sign_typed(node.domain, receipt)),
         "content": content.document(),
     }
-    result = answer(task, meta, {PAIR_COUNTS: pair_counts(values, codebook, node.collection.schema)})
-    return folder.store_answer(task.name, payload, result.encode())
+    counts = {
+        name: pair_counts(values, codebook, node.collection.schema)
+        for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
+    }
+    return folder.store_answer(task.name, payload, answer(task, meta, counts).encode())
 
 
 def finished_training(node: Node, order: Digest) -> Result:

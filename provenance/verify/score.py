@@ -1,6 +1,7 @@
-"""The score file: shard counts against the rows, shares against the counts.
+"""The score file: counts against the rows, shares against the counts.
 
-Recomputed here: the pair counts of every shard's rows, reference weights, utilities, values, shares. Taken
+Recomputed here: the pair counts of all delivered rows together and of the evidence rows of every shard - the
+delivered ones and those that follow them in its stream - reference weights, utilities, values, shares. Taken
 from the file: the nodes' noisy releases (they are what nodes signed for in training) and the grouping of
 copies, whose test is statistical; it is shown when there is one.
 """
@@ -13,20 +14,22 @@ from typing import Final
 import numpy as np
 
 from provenance.canonical import JsonValue, decode
+from provenance.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
 from provenance.document import Reader
 from provenance.errors import DocumentError
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import decode_model
 from provenance.exact.rows import decode_rows
+from provenance.exact.sampler import Sampler
+from provenance.exact.versions import sampler_for
+from provenance.manifest import ManifestShard
 from provenance.verify.case import Case, require
-from provenance.verify.contribution import Contribution, Integers, ShardEvidence, Tables
 
 FORMAT: Final = "tessera-score/1"
 _MEMBERS: Final = (
-    *("format", "codeCounts", "tables", "shards", "referenceWeights", "similarities"),
+    *("format", "codeCounts", "tables", "shards", "poolCounts", "referenceWeights", "similarities"),
     *("players", "method", "utilities", "valuesMicro", "sharesBps"),
 )
-_SHARD_MEMBERS: Final = ("rows", "claimedRows", "shardCounts", "referenceCounts", "noiseVariances")
+_SHARD_MEMBERS: Final = ("rows", "claimedRows", "evidenceCounts", "referenceCounts", "noiseVariances")
 _MAX_CELLS: Final = 16_000_000
 _MAX_COUNT: Final = 2**32
 
@@ -42,7 +45,8 @@ def check_score(document: bytes, case: Case) -> str:
         f"it scores {len(shards)} shards, the data set has {len(case.manifest.shards)}",
     )
     evidence = [_evidence(item, tables, f"score file.shards[{k}]") for k, item in enumerate(shards)]
-    _check_counts(case, tables, evidence)
+    pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
+    _check_counts(case, tables, evidence, pool)
 
     contribution = Contribution(tables, evidence, _players(reader, len(evidence)))
     values = contribution.values()
@@ -72,7 +76,7 @@ def _tables(reader: Reader) -> Tables:
             raise DocumentError(f"score file.tables[{k}]: found {pair}, expected two different columns")
         pairs.append((int(pair[0]), int(pair[1])))
     tables = Tables(tuple(int(count) for count in counts), tuple(pairs))
-    if not pairs or sum(tables.sizes) > _MAX_CELLS:
+    if not pairs or tables.cells > _MAX_CELLS:
         raise DocumentError(
             f"score file: found {len(pairs)} tables, expected 1 or more, {_MAX_CELLS} cells at most"
         )
@@ -81,10 +85,10 @@ def _tables(reader: Reader) -> Tables:
 
 def _evidence(item: JsonValue, tables: Tables, where: str) -> ShardEvidence:
     reader = Reader(item, where, _SHARD_MEMBERS)
-    cells = sum(tables.sizes)
+    cells = tables.cells
     arrays = []
     for name, length, least in (
-        ("shardCounts", cells, 0),
+        ("evidenceCounts", cells, 0),
         ("referenceCounts", cells, -_MAX_COUNT),
         ("noiseVariances", len(tables.pairs), 0),
     ):
@@ -106,20 +110,40 @@ def _players(reader: Reader, shards: int) -> list[list[int]]:
     return players
 
 
-def _check_counts(case: Case, tables: Tables, evidence: list[ShardEvidence]) -> None:
+def _check_counts(case: Case, tables: Tables, evidence: list[ShardEvidence], pool: Integers) -> None:
+    found = np.zeros(tables.cells, dtype=np.int64)
     for shard, item in zip(case.manifest.shards, evidence, strict=True):
-        rows, model_bytes = case.opened[shard.shard]
-        book = decode_model(model_bytes).codebook
-        require(item.rows == shard.rows, f"shard {shard.shard}: it counts {item.rows} rows, not {shard.rows}")
+        delivered, stream = _shard_counts(case, tables, shard, item)
         require(
-            book.code_counts == tables.code_counts,
-            f"shard {shard.shard}: its model has other code counts than the score file",
+            bool(np.array_equal(stream, item.evidence_counts)),
+            f"shard {shard.shard}: the evidence counts are not those of its stream's rows",
         )
-        found = tables.counts(_codes(decode_rows(rows, book.value_widths), book))
-        require(
-            bool(np.array_equal(found, item.shard_counts)),
-            f"shard {shard.shard}: the pair counts are not those of its rows",
-        )
+        found += delivered
+    require(bool(np.array_equal(found, pool)), "its pool counts are not those of the delivered rows")
+
+
+def _shard_counts(
+    case: Case, tables: Tables, shard: ManifestShard, item: ShardEvidence
+) -> tuple[Integers, Integers]:
+    """Counts of the delivered rows, and of the evidence rows: these are the delivered ones - that they are
+    the stream's is the check "rows" - and the next ones, sampled here."""
+    rows, model = case.opened[shard.shard]
+    sampler: Sampler = sampler_for(case.manifest.spec_version)(model, case.manifest.seed.seed, shard.shard)
+    book = sampler.model.codebook
+    require(
+        book.code_counts == tables.code_counts,
+        f"shard {shard.shard}: its model has other code counts than the score file",
+    )
+    values = decode_rows(rows, book.value_widths)
+    require(
+        len(values) == item.rows == shard.rows,
+        f"shard {shard.shard}: it counts {item.rows} rows, {len(values)} are published, "
+        f"{shard.rows} were signed for",
+    )
+    delivered = tables.counts(_codes(values, book))
+    more = evidence_rows(item.rows) - item.rows
+    following = sampler.values(item.rows, more, threads=case.threads)
+    return delivered, delivered + tables.counts(_codes(following, book))
 
 
 def _codes(values: Integers, book: Codebook) -> Integers:

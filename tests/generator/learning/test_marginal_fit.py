@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from generator.evaluation.reference import independent_tables, normalised
+from generator.evaluation.contribution import pair_tables_of
 from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import (
     FitProgress,
@@ -133,7 +133,8 @@ def test_learning_beats_independent_columns_by_far_through_the_integer_sampler(f
     pairs = pair_workload(wanted.workload)
     real = pair_tables(wanted.probabilities, wanted.workload)
     made = table_counts(encode_codes(values, BOOK), pairs) / len(values)
-    baseline = independent_tables(normalised(np.rint(real * 10**9).astype(np.int64), pairs), pairs) / 10**9
+    tables = pair_tables_of(pairs)
+    baseline = tables.independent(tables.normalised(np.rint(real * 10**9).astype(np.int64))) / 10**9
     distance = np.abs(made - real).sum() / 2 / len(pairs.tables)
     assert distance < 0.2 * np.abs(baseline - real).sum() / 2 / len(pairs.tables)
 

@@ -18,13 +18,14 @@ from generator.errors import NodeRefused, TaskFormatError, TaskRefused
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.market.errors import JobRefused
-from generator.market.evidence import SHARDS
+from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_counts
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
 from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
 from generator.node.sample import sample_shard
+from provenance.contribution import EVIDENCE_ROWS
 from provenance.exact.sampler import Sampler
 from provenance.manifest import ScoreContent
 from provenance.merkle import shard_root
@@ -170,6 +171,9 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
     }
     sampler = Sampler(opened["model"], SEED, 1)
     assert sampler.row_bytes(0, 200) == opened["rows"]
+    schema, book = trained.world.collection.schema, sampler.model.codebook
+    for name, rows in ((DELIVERED, 200), (EVIDENCE, EVIDENCE_ROWS)):
+        assert np.array_equal(result.arrays[name], pair_counts(sampler.values(0, rows), book, schema))
     assert shard_root(opened["rows"], sampler.row_width) == receipt.shard_root
     assert all(
         key not in data and opened["rows"][:64] not in data for data in trained.world.market.content.values()
@@ -230,7 +234,13 @@ def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained
     sealed = trained.world.market.fetch(content.file.cid)
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
     plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"))
-    assert json.loads(plain)["sharesBps"] == result["sharesBps"]
+    document = json.loads(plain)
+    assert document["sharesBps"] == result["sharesBps"]
+    sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]
+    assert document["poolCounts"] == sum(each.arrays[DELIVERED] for each in sent).tolist()
+    assert [shard["evidenceCounts"] for shard in document["shards"]] == [
+        each.arrays[EVIDENCE].tolist() for each in sent
+    ]
     json.dumps(result)  # what goes to the backend is JSON
 
 
@@ -272,17 +282,18 @@ def test_refuses_to_sign_an_evaluation_that_it_cannot_recompute(
     assert all(entry.release.name != "score" for entry in node.state.ledger.entries())
 
 
-def test_refuses_an_evaluation_in_which_its_own_counts_were_changed(trained: Trained) -> None:
+@pytest.mark.parametrize("name", [DELIVERED, EVIDENCE, REFERENCES])
+def test_refuses_an_evaluation_in_which_its_own_counts_were_changed(trained: Trained, name: str) -> None:
     task, node = evaluation_task(trained)
-    counts = task.arrays[SHARDS].copy()
-    counts[0, :2] += np.array([1, -1])
-    changed = Task(task.order, task.name, task.node, task.meta, {**task.arrays, SHARDS: counts})
+    counts = task.arrays[name].copy()
+    counts[0, :2] = counts[0, :2] + np.array([1, -1])
+    changed = Task(task.order, task.name, task.node, task.meta, {**task.arrays, name: counts})
     assert refused(evaluate_dataset, node, changed.encode()) == "counts-differ"
 
 
 def test_refuses_an_evaluation_over_arrays_of_another_shape(trained: Trained) -> None:
     task, node = evaluation_task(trained)
-    changed = Task(task.order, task.name, task.node, task.meta, {SHARDS: task.arrays[SHARDS]})
+    changed = Task(task.order, task.name, task.node, task.meta, {DELIVERED: task.arrays[DELIVERED]})
     assert refused(evaluate_dataset, node, changed.encode()) == "bad-task"
 
 

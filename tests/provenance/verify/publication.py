@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from generator.evaluation.contribution import score_shards
-from generator.evaluation.reference import ShardEvidence
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
 from provenance.collection import Collection, Request
+from provenance.contribution import ShardEvidence, evidence_rows
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
 from provenance.exact.rows import decode_rows
@@ -183,7 +183,7 @@ class Builder:
             for k, (draft, content) in enumerate(zip(drafts, contents, strict=True))
         )
         root = dataset_root([shard.shard_root for shard in shards])
-        document = self._score(drafts)
+        document = self._score(drafts, seed)
         shares = tuple(document["sharesBps"])
         score = self._score_content(order, encode(document))
         evaluations = tuple(
@@ -287,16 +287,19 @@ class Builder:
         )
         return replace(shard, receipt_signature=node.sign_typed(domain, shard.receipt(order, seed)))
 
-    def _score(self, drafts: list[ShardDraft]) -> dict:
+    def _score(self, drafts: list[ShardDraft], seed: Digest) -> dict:
         pairs = Workload(CODEBOOK.code_counts, ((0, 1),))
-        evidence = []
+        evidence, pool = [], np.zeros(12, dtype=np.int64)
         for k, draft in enumerate(drafts):
             values = decode_rows(whole_rows(draft.rows), CODEBOOK.value_widths)
-            codes = np.minimum(values[:, 0] // 100, 2) * 4 + np.minimum(values[:, 1], 3)
-            counts = np.bincount(codes, minlength=12)
+            rows = len(values)
+            following = Sampler(MODELS[k], seed, k).values(rows, evidence_rows(rows) - rows)
+            counts = toy_counts(values)
+            stream = counts + toy_counts(following)
             noise = np.random.default_rng(k).integers(-3, 4, 12)
-            evidence.append(ShardEvidence(len(values), counts, 40 * counts + noise, np.array([4]), 400))
-        document = score_shards(evidence, pairs).document
+            evidence.append(ShardEvidence(rows, 400, stream, 40 * counts + noise, np.array([4])))
+            pool += counts
+        document = score_shards(evidence, pairs, pool).document
         document = {key: [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, list) else value
                     for key, value in document.items()}  # fmt: skip
         self.edit_score(document)
@@ -362,6 +365,12 @@ class Builder:
             datasets={DATASET: sealed(record)},
             block_hashes={42: manifest.seed.block_hash},
         )
+
+
+def toy_counts(values: np.ndarray) -> np.ndarray:
+    """Counts int64[12] of the one table over grid indices int64[rows, 2]."""
+    codes = np.minimum(values[:, 0] // 100, 2) * 4 + np.minimum(values[:, 1], 3)
+    return np.bincount(codes, minlength=12)
 
 
 def whole_rows(data: bytes) -> bytes:

@@ -24,6 +24,7 @@ from tests.provenance.verify.publication import (
     DEPLOYMENT,
     KEY,
     NODES,
+    ROWS,
     Builder,
     tiny_model,
 )
@@ -313,12 +314,35 @@ def test_score_file_with_an_invented_number_fails(member):
     assert failed(Builder(edit_score=invent).build()) == ["score file"]
 
 
-def test_score_file_with_invented_shard_counts_fails():
+@pytest.mark.parametrize("shard", [0, 1])
+def test_score_file_with_a_changed_evidence_count_fails_and_names_the_shard(shard):
     def invent(document):
-        document["shards"][0]["shardCounts"][0] += 1
-        document["shards"][0]["shardCounts"][1] -= 1
+        document["shards"][shard]["evidenceCounts"][0] += 1
+        document["shards"][shard]["evidenceCounts"][1] -= 1
 
-    assert failed(Builder(edit_score=invent).build()) == ["score file"]
+    certificate = verify(Builder(edit_score=invent).build())
+    assert [check.name for check in certificate.failed] == ["score file"]
+    assert f"shard {shard}: the evidence counts" in certificate.failed[0].detail
+
+
+@pytest.mark.parametrize("cells", [(0, 1), (3, 2)])
+def test_score_file_with_a_changed_pool_count_fails(cells):
+    def invent(document):
+        for cell, change in zip(cells, (1, -1), strict=True):
+            document["poolCounts"][cell] = max(document["poolCounts"][cell] + change, 0)
+
+    certificate = verify(Builder(edit_score=invent).build())
+    assert [check.name for check in certificate.failed] == ["score file"]
+    assert "pool counts" in certificate.failed[0].detail
+
+
+def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails():
+    def deliver(document):
+        for shard, counts in enumerate(document["shards"]):
+            counts["evidenceCounts"] = [ROWS[shard], *[0] * 11]
+
+    certificate = verify(Builder(edit_score=deliver).build())
+    assert [check.name for check in certificate.failed] == ["score file"]
 
 
 @pytest.mark.parametrize("is_open", [True, False])
@@ -344,6 +368,8 @@ def test_score_file_that_is_not_the_recorded_one_fails(is_open):
         ("players", [[0], [0, 1]]),
         ("shards", []),
         ("shards", [1, 2]),
+        ("poolCounts", [1, 2]),
+        ("poolCounts", None),
     ],
 )
 def test_malformed_score_file_fails_without_raising(member, value):

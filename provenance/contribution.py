@@ -1,9 +1,27 @@
-"""The contribution rule of `tessera-score/1`, written a second time from docs/spec/verification.md.
+"""Contribution: exact Shapley shares of a data set's shards, from counts and released histograms only. The one
+copy of the arithmetic of `tessera-score/1` (docs/spec/verification.md): coordinator, nodes and verifier use it.
 
-Shares are exact Shapley values, arrival weighted by rows, of the utility 1 - mean total variation distance
-between the row-weighted mixture of shards and a reference of the nodes' noisy releases without the shard's
-own. Integers throughout, so that every machine gets the same basis points; the coordinator's code is
-generator.evaluation.
+What is measured is the generator, not the luck of the rows that were ordered: a shard's evidence is the pair
+counts of the first max(rows, EVIDENCE_ROWS) rows of its stream, which model and seed give to anyone. In a
+few hundred rows, sampling error alone outweighs what a generator is worth.
+
+Utility of a set of shards = 1 - mean total variation distance, over pair tables, between their mixture,
+weighted by delivered rows, and a reference made of the nodes' own DP-released pair tables; the empty set is
+worth what independent columns with the reference's one-way marginals would be. Plain Shapley pays for
+splitting, for copies and for garbage, so:
+
+1. Arrival is weighted by rows: of those still to come, shard k comes next with probability rows_k / rows.
+   Splitting a shard then gains nothing, and 100 rows beside 10,000 earn almost nothing.
+2. Shard k's gains are measured against a reference WITHOUT node k's own histogram: garbage that agrees with
+   its own release alone earns nothing. (A single player is measured against its own.)
+3. A claim of rows counts in the reference for at most what the release adds up to, within noise, and for at
+   most three times the median claim.
+4. Nodes whose releases are those of copies are one player with the rows of the largest, and split its value
+   by rows. Who is a copy is given (the test is generator.evaluation.duplicates).
+
+Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival,
+drawn from the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the
+same basis points.
 """
 
 from __future__ import annotations
@@ -30,6 +48,9 @@ _FINE_BITS = 10
 _SHARE_BITS = 30
 _SCALE = 1 << 60
 
+EVIDENCE_ROWS = 16_384
+"""Least rows of a shard's stream that its evidence counts: sampling error is then small beside a reference."""
+
 Integers = NDArray[np.int64]
 
 
@@ -52,6 +73,11 @@ class Tables:
         """Where each table lies among the cells."""
         return tuple(slice(int(a), int(b)) for a, b in pairwise(np.cumsum([0, *self.sizes])))
 
+    @property
+    def cells(self) -> int:
+        """Cells of all tables together."""
+        return sum(self.sizes)
+
     def counts(self, codes: Integers) -> Integers:
         """int64[cells] of codes int64[rows, C]."""
         parts = [
@@ -60,16 +86,56 @@ class Tables:
         ]
         return np.concatenate(parts).astype(np.int64)
 
+    def totals(self, counts: Integers) -> Integers:
+        """int64[tables]: the rows that each table of int64[cells] counts."""
+        return np.array([counts[span].sum() for span in self.spans], dtype=np.int64)
+
+    def normalised(self, counts: Integers) -> Integers:
+        """Counts int64[cells] scaled so that each table sums to about ONE, floored; an empty table is
+        uniform.
+        """
+        result = np.empty_like(counts)
+        for span in self.spans:
+            total = int(counts[span].sum())
+            shrink = 1 + (total >> 32)  # so that counts * ONE stays below 2^63
+            scaled = (counts[span] // shrink) * ONE // max(total // shrink, 1)
+            result[span] = scaled if total > 0 else ONE // (span.stop - span.start)
+        return result
+
+    def independent(self, reference: Integers) -> Integers:
+        """Each normalised table replaced by the product of its own margins."""
+        parts = []
+        for (a, b), span in zip(self.pairs, self.spans, strict=True):
+            block = reference[span].reshape(self.code_counts[a], self.code_counts[b])
+            parts.append((block.sum(axis=1)[:, None] * block.sum(axis=0)[None, :] // ONE).ravel())
+        return np.concatenate(parts)
+
+
+def evidence_rows(rows: int) -> int:
+    """Rows of its stream that the evidence of a shard of `rows` rows counts."""
+    return max(rows, EVIDENCE_ROWS)
+
 
 @dataclass(frozen=True)
 class ShardEvidence:
-    """What the score file says of one shard: its counts, its node's noisy release and claim."""
+    """What is known of one shard without its node's table.
+
+    rows: rows delivered. claimed_rows: the training rows that the node declared. evidence_counts int64[K]:
+    pair counts of the first `evidence_rows(rows)` rows of its stream. reference_counts int64[K]: the node's
+    released pair counts, rounded, noise included. noise_variances int64[tables]: variance of the noise on a
+    cell of each table, rounded up; all 0 without privacy.
+    """
 
     rows: int
     claimed_rows: int
-    shard_counts: Integers
+    evidence_counts: Integers
     reference_counts: Integers
     noise_variances: Integers
+
+    @property
+    def released_rows(self) -> int:
+        """The rows that the node's release adds up to: its tables' mean total, at least 1."""
+        return max(int(self.reference_counts.sum()) // len(self.noise_variances), 1)
 
 
 @dataclass
@@ -89,7 +155,7 @@ class Contribution:
             spread = max(
                 size * int(v) for size, v in zip(self.tables.sizes, item.noise_variances, strict=True)
             )
-            bounded.append(min(item.claimed_rows, self._released(item) + _CLAIM_STDS * math.isqrt(spread)))
+            bounded.append(min(item.claimed_rows, item.released_rows + _CLAIM_STDS * math.isqrt(spread)))
         ordered = sorted(bounded)
         median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
         return [max(min(rows, _CLAIM_CAP * median), 1) for rows in bounded]
@@ -127,8 +193,11 @@ class Contribution:
 
     @cached_property
     def _histograms(self) -> list[Integers]:
-        sums = [np.sum([self.evidence[k].shard_counts for k in player], axis=0) for player in self.players]
-        return [self._normalised(np.asarray(counts, dtype=np.int64)) for counts in sums]
+        own = [self.tables.normalised(item.evidence_counts) for item in self.evidence]
+        return [
+            self._mixed([own[k] for k in player], [self.evidence[k].rows for k in player])
+            for player in self.players
+        ]
 
     @cached_property
     def _references(self) -> list[Integers]:
@@ -137,47 +206,33 @@ class Contribution:
         return [self._reference(members) for members in others]
 
     def _reference(self, members: Sequence[int]) -> Integers:
-        total = np.zeros(sum(self.tables.sizes), dtype=np.int64)
+        total = np.zeros(self.tables.cells, dtype=np.int64)
         for k in members:
-            released = self._released(self.evidence[k])
+            # at most twice the release: what a claim adds to it is noise, and int64 must hold count * factor
+            released = self.evidence[k].released_rows
             factor = (min(self.reference_weights[k], 2 * released) << _FACTOR_BITS) // released
             total += self.evidence[k].reference_counts * factor >> (_FACTOR_BITS - _FINE_BITS)
-        return self._normalised(np.concatenate([_project(total[span]) for span in self.tables.spans]))
-
-    def _released(self, item: ShardEvidence) -> int:
-        return max(int(item.reference_counts.sum()) // len(self.tables.pairs), 1)
-
-    def _normalised(self, counts: Integers) -> Integers:
-        result = np.empty_like(counts)
-        for span in self.tables.spans:
-            total = int(counts[span].sum())
-            shrink = 1 + (total >> 32)  # so that counts * ONE stays below 2^63
-            scaled = (counts[span] // shrink) * ONE // max(total // shrink, 1)
-            result[span] = scaled if total > 0 else ONE // (span.stop - span.start)
-        return result
-
-    def _independent(self, reference: Integers) -> Integers:
-        parts = []
-        for (a, b), span in zip(self.tables.pairs, self.tables.spans, strict=True):
-            block = reference[span].reshape(self.tables.code_counts[a], self.tables.code_counts[b])
-            parts.append((block.sum(axis=1)[:, None] * block.sum(axis=0)[None, :] // ONE).ravel())
-        return np.concatenate(parts)
+        return self.tables.normalised(np.concatenate([_project(total[span]) for span in self.tables.spans]))
 
     def _utility(self, against: int, coalition: int) -> int:
         key = (against, coalition)
         if key not in self._cache:
             reference = self._references[against]
-            mixed = self._mixture(coalition) if coalition else self._independent(reference)
+            mixed = self._mixture(coalition) if coalition else self.tables.independent(reference)
             distance = int(np.abs(mixed - reference).sum())
             self._cache[key] = MICRO - distance * MICRO // (2 * ONE * len(self.tables.pairs))
         return self._cache[key]
 
     def _mixture(self, coalition: int) -> Integers:
         members = [k for k in range(len(self.players)) if coalition >> k & 1]
-        total = sum(self._rows[k] for k in members)
-        mixed = np.zeros(sum(self.tables.sizes), dtype=np.int64)
-        for k in members:
-            mixed += self._histograms[k] * ((self._rows[k] << _SHARE_BITS) // total)
+        return self._mixed([self._histograms[k] for k in members], [self._rows[k] for k in members])
+
+    def _mixed(self, histograms: Sequence[Integers], rows: Sequence[int]) -> Integers:
+        """Normalised histograms mixed by delivered rows, whatever number of rows each was counted over."""
+        total = sum(rows)
+        mixed = np.zeros(self.tables.cells, dtype=np.int64)
+        for histogram, own in zip(histograms, rows, strict=True):
+            mixed += histogram * ((own << _SHARE_BITS) // total)
         return mixed >> _SHARE_BITS
 
     def _gain(self, player: int, before: int) -> int:
@@ -199,7 +254,7 @@ class Contribution:
     def _sampled(self) -> list[int]:
         inputs = hashlib.sha256()
         for item in self.evidence:
-            inputs.update(item.shard_counts.astype(">i8").tobytes())
+            inputs.update(item.evidence_counts.astype(">i8").tobytes())
             inputs.update(item.reference_counts.astype(">i8").tobytes())
         values = [0] * len(self.players)
         for order in range(SAMPLED_ORDERS):
