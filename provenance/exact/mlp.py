@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.exact.model import MlpModel
+from provenance.exact.columns import ColumnSampler
+from provenance.exact.mlp_model import MlpModel
+from provenance.exact.philox import Words
+from provenance.exact.tables import load_tables
 
 Floats = NDArray[np.floating[Any]]
 
@@ -27,7 +30,23 @@ class MlpForward:
         ]
         self._output = (model.output.weights.astype(dtype), _scales(model.output.shift, dtype))
         self._bias = model.output.bias[:, None]
+        self._latent, self._latent_words = model.latent, model.latent_words
+        self._normal = load_tables().normal
+        self._book = model.codebook
+        self._columns = ColumnSampler(model.codebook)
         self.dtype = dtype
+
+    def values(self, words: Words) -> NDArray[np.int64]:
+        """int64[rows, C] of the rows' noise words uint64[rows, words]."""
+        little_endian = np.ascontiguousarray(words[:, : self._latent_words], dtype="<u8")
+        latent_bytes = little_endian.view(np.uint8)[:, : self._latent]
+        logits = self.logits(self._normal[np.ascontiguousarray(latent_bytes.T)])
+        result = np.empty((len(words), self._book.columns), dtype=np.int64)
+        for column in range(self._book.columns):
+            word = np.ascontiguousarray(words[:, self._latent_words + column])
+            code = self._columns.codes(logits[self._book.column_codes(column)], word)
+            result[:, column] = self._columns.values(column, code, word)
+        return result
 
     def logits(self, latent: NDArray[np.uint8]) -> NDArray[np.int32]:
         """int32[D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]."""

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import RowRangeError
-from provenance.exact.columns import ColumnSampler
+from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.mlp import MlpForward
-from provenance.exact.model import MlpModel, decode_model, model_digest
+from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, Words, contiguous_blocks, scattered_blocks
 from provenance.exact.rows import encode_rows
-from provenance.exact.tables import load_tables
 
 ROW_NOISE_TAG = b"tessera/row-noise/1"
 DEFAULT_BATCH_ROWS = 4096
@@ -36,9 +35,16 @@ def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, i
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
 
 
-def words_per_row(model: MlpModel) -> int:
+def words_per_row(model: Model) -> int:
     """Noise words of a row: eight latent inputs a word, then one word a column."""
-    return -(-model.latent // 8) + model.codebook.columns
+    return model.latent_words + model.codebook.columns
+
+
+def forward_of(model: Model, dtype: type[np.floating[Any]]) -> MlpForward | AutoregressiveForward:
+    """The batch form of the model's architecture."""
+    if isinstance(model, MlpModel):
+        return MlpForward(model, dtype)
+    return AutoregressiveForward(model, dtype)
 
 
 class Sampler:
@@ -57,9 +63,7 @@ class Sampler:
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
-        self._normal = load_tables().normal
-        self._forward = MlpForward(self.model, dtype)
-        self._columns = ColumnSampler(self.model.codebook)
+        self._forward = forward_of(self.model, dtype)
 
     @property
     def row_width(self) -> int:
@@ -111,19 +115,12 @@ class Sampler:
         self._check_range(int(numbers.max()), 1, 1, 1)
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
-        return self._from_words(scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1))
+        words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
+        return self._forward.values(words)
 
     def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:
         words = contiguous_blocks(self.key, first_row * self._blocks, rows * self._blocks)
-        return self._from_words(words.reshape(rows, -1))
-
-    def _from_words(self, words: Words) -> NDArray[np.int64]:
-        latent_words = self._words - self.model.codebook.columns
-        little_endian = np.ascontiguousarray(words[:, :latent_words], dtype="<u8")
-        latent_bytes = little_endian.view(np.uint8)[:, : self.model.latent]
-        latent = self._normal[np.ascontiguousarray(latent_bytes.T)]
-        column_words = np.ascontiguousarray(words[:, latent_words : self._words].T)
-        return self._columns.values(self._forward.logits(latent), column_words)
+        return self._forward.values(words.reshape(rows, -1))
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:

@@ -146,7 +146,7 @@ def model() -> Json:
     refused = {
         "empty": b"",
         "another magic": changed(0, 0x58),
-        "reserved architecture": changed(4, 2),
+        "architecture 3": changed(4, 3),
         "a clip of 128": changed(5, 128),
         "no hidden layer": changed(12, 0),
         "five hidden layers": changed(12, 5),
