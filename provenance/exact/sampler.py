@@ -17,11 +17,12 @@ from provenance.errors import RowRangeError
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
-from provenance.exact.philox import WORDS_PER_BLOCK, Words, contiguous_blocks, scattered_blocks
+from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
 from provenance.exact.rows import encode_rows
 
 ROW_NOISE_TAG = b"tessera/row-noise/1"
-DEFAULT_BATCH_ROWS = 4096
+DEFAULT_BATCH_ROWS = 1920
+"""Best of the sizes tried: some MB of intermediate arrays, which stay in the second-level cache."""
 
 
 def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, int]:
@@ -77,18 +78,20 @@ class Sampler:
         `codec.decode_values`."""
         self._check_range(first_row, rows, batch_rows, threads)
         result = np.empty((rows, self.model.codebook.columns), dtype=np.int64)
+        # whole batches, so that threads change no batch
+        span = batch_rows * max(1, -(-rows // (batch_rows * threads)))
 
         def fill(start: int) -> None:
-            count = min(batch_rows, rows - start)
-            result[start : start + count] = self._batch(first_row + start, count)
+            place = start
+            for batch in self._batches(first_row + start, min(span, rows - start), batch_rows):
+                result[place : place + batch.shape[1]] = batch.T
+                place += batch.shape[1]
 
-        starts = range(0, rows, batch_rows)
         if threads == 1:
-            for start in starts:
-                fill(start)
+            fill(0)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(fill, starts):
+                for _ in pool.map(fill, range(0, rows, span)):
                     pass
         return result
 
@@ -104,8 +107,8 @@ class Sampler:
     ) -> Iterator[NDArray[np.int64]]:
         """The same rows a batch at a time, for tables that do not fit memory."""
         self._check_range(first_row, rows, batch_rows, 1)
-        for start in range(0, rows, batch_rows):
-            yield self._batch(first_row + start, min(batch_rows, rows - start))
+        for batch in self._batches(first_row, rows, batch_rows):
+            yield np.ascontiguousarray(batch.T)
 
     def values_at(self, row_numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
         """int64[n, C] of any row numbers uint64[n], in the order given."""
@@ -116,11 +119,14 @@ class Sampler:
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
         words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
-        return self._forward.values(words)
+        return np.ascontiguousarray(self._forward.values(words).T)
 
-    def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:
-        words = contiguous_blocks(self.key, first_row * self._blocks, rows * self._blocks)
-        return self._forward.values(words.reshape(rows, -1))
+    def _batches(self, first_row: int, rows: int, batch_rows: int) -> Iterator[NDArray[np.int64]]:
+        """int64[C, rows] a batch."""
+        noise = BlockStream(self.key, first_row * self._blocks)
+        for start in range(0, rows, batch_rows):
+            count = min(batch_rows, rows - start)
+            yield self._forward.values(noise.take(count * self._blocks).reshape(count, -1))
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:
