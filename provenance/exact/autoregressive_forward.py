@@ -25,8 +25,9 @@ from provenance.exact.products import (
     logit_type,
     product,
 )
+from provenance.exact.scratch import Scratch
 
-Running = NDArray[np.int16] | NDArray[np.int32]
+Running = NDArray[np.int16 | np.int32]
 
 MAX_TABULATED_STATES = 1024
 """More states than rows in a batch are dearer to look up than to compute; the number changes no bit."""
@@ -52,6 +53,7 @@ class AutoregressiveForward:
             dtype = logit_type(step.output_weights, step.output_shift, step.output_bias, model.a_max, dtype)
         self.dtype = dtype
         self._a_max = model.a_max
+        self._scratch = Scratch()
         self._sampler = CodeSampler(model.codebook)
         start, moves = _moves(model)
         self._steps = [_float_step(step, move, dtype) for step, move in zip(model.steps, moves, strict=True)]
@@ -63,24 +65,36 @@ class AutoregressiveForward:
         column_words = np.ascontiguousarray(words[:, :columns].T)
         halves = low_halves(column_words)
         codes = np.empty((columns, rows), dtype=np.intp)
+        codes[0] = self._sampler.codes(self._tables[0], halves[0])
         state = np.zeros(rows, dtype=np.intp)
-        for column, table in enumerate(self._tables):
-            if column:
-                state = state * len(self._steps[column - 1].move) + codes[column - 1]
-            codes[column] = self._sampler.codes(table.take(state, axis=1), halves[column])
-        running = self._tabulated.take(state, axis=0)
+        for column, table in enumerate(self._tables[1:], start=1):
+            state = state * len(self._steps[column - 1].move) + codes[column - 1]
+            cumulative = self._scratch.array("cumulative", (len(table), rows), np.uint32)
+            table.take(state, axis=1, out=cumulative, mode="clip")
+            codes[column] = self._sampler.codes(cumulative, halves[column])
+        running = self._scratch.array("running", (rows, self._tabulated.shape[1]), self._tabulated.dtype.type)
+        moves = self._scratch.array("lines", running.shape, running.dtype.type)
+        # indices are in range; without a mode, numpy would copy once more
+        self._tabulated.take(state, axis=0, out=running, mode="clip")
         for column in range(len(self._tables), columns):
-            running += self._steps[column - 1].move.take(codes[column - 1], axis=0)
+            self._steps[column - 1].move.take(codes[column - 1], axis=0, out=moves, mode="clip")
+            running += moves
             cumulative = self._sampler.cumulative(self._logits(self._steps[column], running))
             codes[column] = self._sampler.codes(cumulative, halves[column])
         return self._sampler.values(codes, column_words)
 
     def _logits(self, step: _Step, running: Running) -> Floats:
         """Integers [m, rows] of the running vector [rows, H + 1]."""
-        x = running.clip(0, self._a_max).astype(self.dtype)
-        hidden = product(step.hidden, x.T)
+        rows = len(running)
+        clipped = self._scratch.array("lines", running.shape, running.dtype.type)
+        running.clip(0, self._a_max, out=clipped)
+        x = self._scratch.array("x", running.shape, self.dtype)
+        np.copyto(x, clipped)
+        hidden = self._scratch.array("hidden", (len(step.hidden), rows), self.dtype)
+        product(step.hidden, x.T, hidden)
         activate(hidden, self.dtype(self._a_max))
-        logits = product(step.output, hidden)
+        logits = self._scratch.array("logits", (len(step.output), rows), self.dtype)
+        product(step.output, hidden, logits)
         np.floor(logits, out=logits)
         logits += step.output_bias
         return logits
@@ -90,7 +104,7 @@ class AutoregressiveForward:
         [states, H + 1]. A state is the codes so far as one number, the latest code its last digit."""
         tables: list[NDArray[np.uint32]] = []
         for step in self._steps:
-            tables.append(self._sampler.cumulative(self._logits(step, running)))
+            tables.append(self._sampler.cumulative(self._logits(step, running)).copy())
             if len(running) * len(step.move) > MAX_TABULATED_STATES:
                 break
             last = running

@@ -17,6 +17,7 @@ from provenance.exact.products import (
     logit_type,
     product,
 )
+from provenance.exact.scratch import Scratch
 from provenance.exact.tables import load_tables
 
 
@@ -36,6 +37,7 @@ class MlpForward:
         self._latent, self._latent_words = model.latent, model.latent_words
         self._normal = load_tables().normal.tobytes()
         self._book = model.codebook
+        self._scratch = Scratch()
         self._sampler = CodeSampler(model.codebook)
 
     def values(self, words: Words) -> NDArray[np.int64]:
@@ -53,15 +55,22 @@ class MlpForward:
         return self._sampler.values(codes, column_words)
 
     def logits(self, latent: NDArray[np.uint8]) -> Floats:
-        """Integers [D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]."""
+        """Integers [D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]; void at the next call in the
+        same thread."""
         # inputs are row-major here, each row followed by the 1 that carries the bias
-        x: Floats = np.ones((latent.shape[1], self._latent + 1), dtype=self.dtype)
-        x[:, :-1] = latent.T
-        x = x.T
-        for weights in self._hidden:
-            x = product(weights, x, append_one=True)
-            activate(x, self._a_max)
-        logits = product(self._output, x[:-1])
+        rows = latent.shape[1]
+        lines = self._scratch.array("latent", (rows, self._latent + 1), self.dtype)
+        lines[:, :-1] = latent.T
+        lines[:, -1] = 1
+        x: Floats = lines.T
+        for i, weights in enumerate(self._hidden):
+            y = self._scratch.array(f"hidden {i}", (len(weights) + 1, rows), self.dtype)
+            product(weights, x, y[:-1])
+            y[-1] = 1
+            activate(y, self._a_max)
+            x = y
+        logits = self._scratch.array("logits", (self._book.codes, rows), self.dtype)
+        product(self._output, x[:-1], logits)
         np.floor(logits, out=logits)
         logits += self._bias
         return logits

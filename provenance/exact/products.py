@@ -21,18 +21,14 @@ FloatType = type[np.floating[Any]]
 TILE_ROWS = 480
 
 
-def product(weights: Floats, x: Floats, *, append_one: bool = False) -> Floats:
-    """weights[out, in] @ x[in, rows], a tile of rows at a time; `append_one` adds a last row of 1, for the
-    next layer's bias."""
-    outputs, rows = len(weights), x.shape[1]
-    result = np.empty((outputs + append_one, rows), dtype=weights.dtype)
-    result[outputs:] = 1
+def product(weights: Floats, x: Floats, out: Floats) -> None:
+    """out[out, rows] <- weights[out, in] @ x[in, rows], a tile of rows at a time."""
+    rows = x.shape[1]
     whole = rows - rows % TILE_ROWS
     if whole:
-        np.matmul(weights, _tiles(x[:, :whole]), out=_tiles(result[:outputs, :whole]))
+        np.matmul(weights, _tiles(x[:, :whole]), out=_tiles(out[:, :whole]))
     if whole < rows:
-        np.matmul(weights, x[:, whole:], out=result[:outputs, whole:])
-    return result
+        np.matmul(weights, x[:, whole:], out=out[:, whole:])
 
 
 def activate(x: Floats, a_max: np.floating[Any]) -> None:
