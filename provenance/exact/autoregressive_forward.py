@@ -60,7 +60,7 @@ class AutoregressiveForward:
         self._tables, self._tabulated = self._tabulate(start[None])
 
     def values(self, words: Words) -> NDArray[np.int64]:
-        """int64[C, rows] of the rows' noise words uint64[rows, words]."""
+        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
         rows, columns = len(words), len(self._steps)
         column_words = np.ascontiguousarray(words[:, :columns].T)
         halves = low_halves(column_words)

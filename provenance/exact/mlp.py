@@ -41,7 +41,7 @@ class MlpForward:
         self._sampler = CodeSampler(model.codebook)
 
     def values(self, words: Words) -> NDArray[np.int64]:
-        """int64[C, rows] of the rows' noise words uint64[rows, words]."""
+        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
         rows, columns = len(words), self._book.columns
         latent = np.ascontiguousarray(words[:, : self._latent_words], dtype="<u8").tobytes()
         normal = np.frombuffer(latent.translate(self._normal), dtype=np.uint8).reshape(rows, -1)

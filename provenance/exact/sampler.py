@@ -6,7 +6,7 @@ rule in plain Python integers: `provenance.exact.reference`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,9 @@ from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
-from provenance.exact.rows import encode_rows
+from provenance.exact.rows import write_rows
+
+Values = NDArray[np.int64]
 
 ROW_NOISE_TAG = b"tessera/row-noise/1"
 DEFAULT_BATCH_ROWS = 3840
@@ -78,29 +80,26 @@ class Sampler:
         `codec.decode_values`."""
         self._check_range(first_row, rows, batch_rows, threads)
         result = np.empty((rows, self.model.codebook.columns), dtype=np.int64)
-        # whole batches, so that threads change no batch
-        span = batch_rows * max(1, -(-rows // (batch_rows * threads)))
 
-        def fill(start: int) -> None:
-            place = start
-            for batch in self._batches(first_row + start, min(span, rows - start), batch_rows):
-                result[place : place + batch.shape[1]] = batch.T
-                place += batch.shape[1]
+        def keep(start: int, batch: NDArray[np.int64]) -> None:
+            result[start : start + batch.shape[1]] = batch.T
 
-        if threads == 1:
-            fill(0)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(fill, range(0, rows, span)):
-                    pass
+        self._each_batch(first_row, rows, batch_rows, threads, keep)
         return result
 
     def row_bytes(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
     ) -> bytes:
         """The same rows as bytes: rows * row_width of them."""
-        values = self.values(first_row, rows, batch_rows, threads=threads)
-        return encode_rows(values, self.model.codebook.value_widths)
+        self._check_range(first_row, rows, batch_rows, threads)
+        result = np.empty((rows, self.row_width), dtype=np.uint8)
+
+        def keep(start: int, batch: NDArray[np.int64]) -> None:
+            # the codebook's ranges fit their widths, so the values do
+            write_rows(batch, self.model.codebook.value_widths, result[start : start + batch.shape[1]])
+
+        self._each_batch(first_row, rows, batch_rows, threads, keep)
+        return result.tobytes()
 
     def batches(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS
@@ -120,6 +119,26 @@ class Sampler:
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
         words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
         return np.ascontiguousarray(self._forward.values(words).T)
+
+    def _each_batch(
+        self, first_row: int, rows: int, batch_rows: int, threads: int, keep: Callable[[int, Values], None]
+    ) -> None:
+        """Calls `keep` with the place of each batch's first row and its values [C, rows]."""
+        # whole batches a thread, so that threads change no batch
+        span = batch_rows * max(1, -(-rows // (batch_rows * threads)))
+
+        def fill(start: int) -> None:
+            place = start
+            for batch in self._batches(first_row + start, min(span, rows - start), batch_rows):
+                keep(place, batch)
+                place += batch.shape[1]
+
+        if threads == 1:
+            fill(0)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(fill, range(0, rows, span)):
+                    pass
 
     def _batches(self, first_row: int, rows: int, batch_rows: int) -> Iterator[NDArray[np.int64]]:
         """int64[C, rows] a batch."""
