@@ -38,7 +38,7 @@ from provenance.values import Cid, Digest, Signature, sha256
 PAIR_COUNTS = "pairCounts"
 BROKER_SAW = (
     "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
-    "updates of averaged discriminators, where the family has them (private by epsilon)",
+    "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
     "exact pair counts of each shard's synthetic rows",
     "ciphertext of rows, models and the score file; no key that opens them",
 )
