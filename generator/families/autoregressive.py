@@ -53,8 +53,8 @@ from provenance.exact.codebook import Codebook
 from provenance.values import Address
 
 KNOWN: Final[dict[str, Whole | Word]] = {
-    "rounds": Whole(256, 1, 2000),
-    "roundRows": Whole(2048, 16, 65_536),
+    "rounds": Whole(128, 1, 2000),
+    "roundRows": Whole(4096, 16, 65_536),
     "privateSteps": Whole(200, 1, 2000),
     "privateRows": Whole(4096, 16, 65_536),
     "decayPercent": Whole(0, 0, 10_000),
