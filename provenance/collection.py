@@ -19,7 +19,7 @@ from provenance.values import Digest, sha256
 
 COLLECTION_FORMAT: Final = "tessera-collection/1"
 REQUEST_FORMAT: Final = "tessera-request/1"
-FAMILIES: Final = ("fedgan", "marginal")
+FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
 Settings = Mapping[str, int | str | bool]

@@ -28,6 +28,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from generator.evaluation.judge import JudgeReport, judge  # noqa: E402
+from generator.families.family import FAMILIES  # noqa: E402
 from generator.fitting.fit import FitSettings, fit  # noqa: E402
 from provenance.schema import Schema  # noqa: E402
 from provenance.table_csv import read_csv  # noqa: E402
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--train", type=Path, default=DATA / "adult_train.csv.gz")
     parser.add_argument("--test", type=Path, default=DATA / "adult_test.csv.gz")
     parser.add_argument("--schema", type=Path, default=DATA / "adult.schema.json")
-    parser.add_argument("--family", action="append", choices=("marginal", "fedgan"), help="default: both")
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="wall time allowed to each fit")
     parser.add_argument("--threads", type=int, default=1)
@@ -130,7 +131,7 @@ def _run(chosen: argparse.Namespace) -> None:
         5.0 if chosen.short else chosen.seconds,
         chosen.threads,
     )
-    out.print(_table(bench, cases(chosen.family or ["marginal", "fedgan"]), seeds))
+    out.print(_table(bench, cases(chosen.family or FAMILIES), seeds))
 
 
 def _table(bench: Bench, chosen: Sequence[Case], seeds: Sequence[int]) -> Table:

@@ -5,7 +5,7 @@ make, its rounds, the coordinator's program, and the node's handler for each ste
 step "finish", in which the node quantises its generator into the exact format, stores it and answers with
 its digest; from there on sampling, commitment and verification know no families.
 
-To add one (the autoregressive family is next): write `families/<name>.py` with such an object, numpy only
+To add one: write `families/<name>.py` with such an object, numpy only
 at import; keep what needs torch in `families/<name>_node.py`, imported inside `handle`; register it in
 `family_of` below; extend tests/generator/families. A step's noise may only come from the releases its
 `releases` lists: the node's ledger refuses anything else.
@@ -54,7 +54,7 @@ class Family(Protocol):
         ...
 
 
-FAMILIES = ("marginal", "fedgan")
+FAMILIES = ("marginal", "fedgan", "autoregressive")
 
 
 def family_of(name: str) -> Family:
@@ -67,4 +67,8 @@ def family_of(name: str) -> Family:
         from generator.families.fedgan import FedGanFamily
 
         return FedGanFamily()
+    if name == "autoregressive":
+        from generator.families.autoregressive import AutoregressiveFamily
+
+        return AutoregressiveFamily()
     raise PlanError(f"family {name!r} is unknown, known are {', '.join(FAMILIES)}")

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -34,6 +33,7 @@ from generator.families.released import (
     answer_tables,
     noise_of,
     release_marginals,
+    sgd_noise,
 )
 from generator.families.settings import SettingsReader, Whole, Word
 from generator.federation.aggregate import METHODS, Flagged, Vector, combine
@@ -42,8 +42,7 @@ from generator.federation.ledger import Release
 from generator.federation.plan import Settings, TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result
-from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent, sgd_noise_multiplier_for
-from generator.privacy.errors import PrivacyError
+from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from provenance.values import Address, Digest
 
 KNOWN: Final[dict[str, Whole | Word]] = {
@@ -147,7 +146,7 @@ class FedGanFamily:
             rate = settings.sample_rate(plan.participant(contributor).training_rows)
             steps = settings.discriminator_steps
             others = tuple(release.event for release in first if release.event is not None)
-            noise = _sgd_noise(plan.epsilon, plan.delta, rate, steps * settings.rounds, others)
+            noise = sgd_noise(plan.epsilon, plan.delta, rate, steps * settings.rounds, others)
             event = SubsampledGaussianEvent(noise, rate, steps)
         return (*first, *(Release(round_name(r + 1), event) for r in range(settings.rounds)))
 
@@ -213,16 +212,6 @@ def initial_state(codes: int, width: int, order: Digest) -> Vector:
 
 def _noise(plan: TrainingPlan, settings: FedGanSettings) -> Noise:
     return noise_of(plan, settings.bins_percent, settings.tables_percent)
-
-
-@lru_cache(maxsize=64)
-def _sgd_noise(
-    epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
-) -> float:
-    try:
-        return sgd_noise_multiplier_for(epsilon, delta, rate, steps, others)
-    except PrivacyError as error:
-        raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
 
 
 def _state_of(result: Result) -> Vector:

@@ -31,6 +31,7 @@ from generator.learning.gan import (
     train_discriminator,
 )
 from generator.learning.nets import NetSettings
+from generator.learning.quantise import quantise
 from generator.marginals.bins import encode_codes
 from generator.privacy.accountant import SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
@@ -76,7 +77,8 @@ def finish(step: Step, noise: Noise, settings: FedGanSettings) -> Result:
     codebook, fitter = _generator(step, noise, settings, settings.rounds)
     loss = _learn(step, fitter, settings, settings.rounds)
     report(step, settings.rounds, settings.rounds, {"marginal": loss})
-    return answer_finish(step, fitter.averaged(), codebook, {"marginal": loss})
+    model = quantise(fitter.averaged(), codebook, step.plan.schema.digest)
+    return answer_finish(step, model, {"marginal": loss})
 
 
 def _generator(

@@ -1,9 +1,8 @@
-"""The last step of every family: quantise, store the model, answer with its digest and privacy statement."""
+"""The last step of every family: store the quantised model, answer with its digest and privacy statement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from generator.errors import GeneratorError
 from generator.federation.ledger import Release
@@ -11,19 +10,12 @@ from generator.federation.step import LocalProgress, Step
 from generator.federation.task import Json, Result, answer
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
-from provenance.exact.codebook import Codebook
-
-if TYPE_CHECKING:
-    from generator.learning.nets import MarginalNet
 
 FINISH = "finish"
 
 
-def answer_finish(step: Step, net: MarginalNet, codebook: Codebook, losses: Mapping[str, float]) -> Result:
+def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Result:
     """Store the quantised generator and commit to it. Nothing but the digest and figures leaves the node."""
-    from generator.learning.quantise import quantise
-
-    model = quantise(net, codebook, step.plan.schema.digest)
     digest = step.order.store_model(model)
     shard = step.plan.shard(step.worker.contributor)
     sign = step.worker.sign_model

@@ -14,6 +14,7 @@ from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.learning.fit_marginals import FitProgress, FitSettings, fit_marginals
 from generator.learning.nets import NetSettings
+from generator.learning.quantise import quantise
 
 
 def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
@@ -39,7 +40,7 @@ def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
         deadline=None if limit is None else time.monotonic() + limit,
         progress=seen,
     )
-    return answer_finish(step, net, codebook, losses)
+    return answer_finish(step, quantise(net, codebook, step.plan.schema.digest), losses)
 
 
 def initial_seed(step: Step) -> int:

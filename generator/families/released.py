@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -37,7 +38,7 @@ from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables
 from generator.marginals.target import MarginalTarget, blend, target_from_counts
 from generator.marginals.workload import Workload, choose_workload
-from generator.privacy.accountant import GaussianEvent, gdp_mu
+from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_mu, sgd_noise_multiplier_for
 from generator.privacy.errors import PrivacyError
 from generator.privacy.statement import epsilon_micro
 from provenance.errors import ProvenanceError
@@ -103,6 +104,17 @@ def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Nois
     except PrivacyError as error:
         raise PlanError(f"the plan's privacy ceiling cannot be kept: {error}") from error
     return Noise(1 / (mu * math.sqrt(bins_percent / 100)), 1 / (mu * math.sqrt(tables_percent / 100)))
+
+
+@lru_cache(maxsize=64)
+def sgd_noise(
+    epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
+) -> float:
+    """Noise multiplier of `steps` DP-SGD steps beside the other releases; PlanError if nothing is left."""
+    try:
+        return sgd_noise_multiplier_for(epsilon, delta, rate, steps, others)
+    except PrivacyError as error:
+        raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
 
 
 def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list[Result], Marginals]:

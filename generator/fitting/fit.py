@@ -44,8 +44,6 @@ from provenance.schema import Schema
 from provenance.table_csv import read_csv
 from provenance.values import Address, Digest
 
-DEFAULT_FAMILY = "marginal"
-"""What measured best in the judge (docs/benchmarks.md)."""
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
 
@@ -56,13 +54,14 @@ Values = NDArray[np.int64]
 class FitSettings:
     """What may be asked of a fit.
 
-    epsilon: privacy of each row, None for none; delta beside it. contributors: how many random parts the
-    table is dealt into. seconds: wall time at most (a guide for very wide tables: privacy steps are never cut
-    short), None for the family's full number of steps. seed: initialisation only, None for the system's
-    entropy. settings: the family's own.
+    family: None for what measures best (`default_family`). epsilon: privacy of each row, None for none; delta
+    beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
+    guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
+    never cut short), None for the family's full number of steps. seed: initialisation only, None for the
+    system's entropy. settings: the family's own.
     """
 
-    family: str = DEFAULT_FAMILY
+    family: str | None = None
     epsilon: float | None = None
     delta: float = 1e-5
     contributors: int = 1
@@ -115,7 +114,7 @@ def fit(
     weights = part_weights([1] * settings.contributors)
     return Container(
         schema=schema,
-        family=settings.family,
+        family=outcome.plan.family,
         spec_version=SPEC_VERSION,
         parts=tuple(Part(weight, model) for weight, model in zip(weights, models, strict=True)),
         privacy=worst.statement,
@@ -140,7 +139,13 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
-    family_of(settings.family).check(_plan(schema, settings, rows=10**6))
+    plan = _plan(schema, settings, rows=10**6)
+    family_of(plan.family).check(plan)
+
+
+def default_family(epsilon: float | None) -> str:
+    """The family that measured best (docs/decisions/0006-default-family.md)."""
+    return "autoregressive" if epsilon is None else "marginal"
 
 
 def _train(
@@ -186,7 +191,7 @@ def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
     participants = tuple(Participant(_address(index), each) for index in range(settings.contributors))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
-        family=settings.family,
+        family=settings.family or default_family(epsilon),
         schema=schema,
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),

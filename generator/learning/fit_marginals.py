@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import torch
 
 from generator.learning.errors import LearningError
-from generator.learning.marginal_loss import MarginalLoss, one_way_marginals
+from generator.learning.marginal_loss import MarginalLoss
 from generator.learning.nets import MarginalNet, NetSettings
-from generator.marginals.target import MarginalTarget
+from generator.marginals.target import MarginalTarget, one_way_marginals
 from provenance.exact.codebook import Codebook
 
 

@@ -25,11 +25,11 @@ from provenance.exact.tables import load_tables
 from provenance.values import Digest
 
 LOGIT_UNITS_A_NAT = 64
-_WEIGHT_MAX = 127
+WEIGHT_MAX = 127
 _CALIBRATION_ROWS = 8192
 _CALIBRATION_SEED = 0
-_LARGEST_QUANTILE = 0.9995
-_MAX_BIAS = 1 << 22
+LARGEST_QUANTILE = 0.9995
+MAX_BIAS = 1 << 22
 
 Floats = NDArray[np.float64]
 
@@ -80,12 +80,12 @@ def _hidden_layer(
     weight: Floats, bias: Floats, state: _Calibration, a_max: int
 ) -> tuple[HiddenLayer, _Calibration]:
     exact = np.maximum(weight @ state.exact + bias[:, None], 0.0)
-    unit = np.quantile(exact, _LARGEST_QUANTILE, axis=1) / a_max
+    unit = np.quantile(exact, LARGEST_QUANTILE, axis=1) / a_max
     unit = np.where(unit > 0, unit, 1.0)
-    unit = np.maximum(unit, np.abs(weight * state.unit).max(axis=1) / _WEIGHT_MAX)
+    unit = np.maximum(unit, np.abs(weight * state.unit).max(axis=1) / WEIGHT_MAX)
     scaled = weight * state.unit / unit[:, None]
     wanted = (weight @ state.exact + bias[:, None]) / unit[:, None]
-    shift = _shifts(scaled, np.abs(bias) / unit + 1, a_max)
+    shift = shifts(scaled, np.abs(bias) / unit + 1, a_max)
     factor = np.exp2(shift)[:, None]
     integers = np.rint(scaled * factor)
     # the bias also takes up the mean error that rounding made so far
@@ -100,27 +100,27 @@ def _output_layer(
     weight: Floats, bias: Floats, state: _Calibration, codebook: Codebook, a_max: int
 ) -> OutputLayer:
     scaled = weight * state.unit * LOGIT_UNITS_A_NAT
-    if np.abs(scaled).max() > _WEIGHT_MAX:
+    if np.abs(scaled).max() > WEIGHT_MAX:
         raise LearningError(
-            f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {_WEIGHT_MAX}; training "
+            f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {WEIGHT_MAX}; training "
             "diverged: lower the learning rate"
         )
     wanted = (weight @ state.exact + bias[:, None]) * LOGIT_UNITS_A_NAT
-    shift = _shifts(scaled, np.zeros(len(bias)), a_max)
+    shift = shifts(scaled, np.zeros(len(bias)), a_max)
     factor = np.exp2(shift)[:, None]
     integers = np.rint(scaled * factor)
     mean = (wanted - np.floor(integers @ state.integer / factor)).mean(axis=1)
     for column in range(codebook.columns):
         codes = codebook.column_codes(column)
         mean[codes] -= mean[codes].max()  # a softmax does not see a constant; a small bias is a safe one
-    bias_integers = np.rint(np.clip(mean, -_MAX_BIAS, 0))
+    bias_integers = np.rint(np.clip(mean, -MAX_BIAS, 0))
     return OutputLayer(integers.astype(np.int8), shift.astype(np.uint8), bias_integers.astype(np.int32))
 
 
-def _shifts(scaled: Floats, bias: Floats, a_max: int) -> Floats:
+def shifts(scaled: Floats, bias: Floats, a_max: int) -> Floats:
     """Largest shift of each neuron at which weights fit int8 and the partial sum stays below 2^24."""
     largest = np.maximum(np.abs(scaled).max(axis=1), 2.0**-40)
-    by_weight = np.floor(np.log2(_WEIGHT_MAX / largest))
+    by_weight = np.floor(np.log2(WEIGHT_MAX / largest))
     # twice the bias leaves room for the rounding half and the mean correction
     sums = (np.abs(scaled).sum(axis=1) + scaled.shape[1]) * a_max + 2 * bias
     by_sum = np.floor(np.log2(EXACT_LIMIT / 2 / np.maximum(sums, 1.0)))

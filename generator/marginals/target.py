@@ -83,3 +83,22 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
         math.hypot(share * own.std, (1 - share) * everybody.std),
         everybody.rows,
     )
+
+
+def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
+    """One-way probabilities float64[D] that the tables imply, averaged, clipped at 0 and normalised per
+    column.
+    """
+    workload = target.workload
+    start = np.cumsum([0, *workload.code_counts])
+    sums = np.zeros(start[-1])
+    for index, table in enumerate(workload.tables):
+        shape = tuple(workload.code_counts[c] for c in table)
+        block = target.probabilities[workload.offsets[index] : workload.offsets[index + 1]].reshape(shape)
+        for axis, c in enumerate(table):
+            sums[start[c] : start[c + 1]] += block.sum(axis=tuple(a for a in range(len(table)) if a != axis))
+    for c in range(len(workload.code_counts)):
+        part = np.clip(sums[start[c] : start[c + 1]], 0.0, None)
+        total = part.sum()
+        sums[start[c] : start[c + 1]] = part / total if total > 0 else 1.0 / len(part)
+    return sums

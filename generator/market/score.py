@@ -37,7 +37,7 @@ from provenance.values import Cid, Digest, Signature, sha256
 
 BROKER_SAW = (
     "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
-    "updates of averaged discriminators, where the family has them (private by epsilon)",
+    "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
     "exact pair counts of each shard's synthetic rows, and of the first 16,384 rows of its stream",
     "ciphertext of rows, models and the score file; no key that opens them",
 )

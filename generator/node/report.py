@@ -129,6 +129,8 @@ def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     yield "train       one-way and pair or triple counts with Gaussian noise"
     if node.collection.family == "fedgan":
         yield "            updates of the averaged discriminator under DP-SGD, one a round"
+    if node.collection.family == "autoregressive":
+        yield "            sums of clipped gradients under DP-SGD, one a round"
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"

@@ -1,52 +1,76 @@
-"""The network on whole batches: integers carried by floats, so that BLAS may run at full speed.
- Every partial sum is below 2^24 (proved when the model was decoded), so float32 products are exact in any
-order; dividing by a power of two and flooring is exact too. Arrays are feature-major: [features, rows].
-"""
+"""Architecture 1 on whole batches: noise bytes through the layers to all columns' logits at once."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.exact.model import MlpModel
-
-Floats = NDArray[np.floating[Any]]
+from provenance.exact.columns import CodeSampler, low_halves
+from provenance.exact.mlp_model import MlpModel
+from provenance.exact.philox import Words
+from provenance.exact.products import (
+    Floats,
+    FloatType,
+    activate,
+    folded_hidden,
+    folded_output,
+    logit_type,
+    product,
+)
+from provenance.exact.scratch import Scratch
+from provenance.exact.tables import load_tables
 
 
 class MlpForward:
     """The layers of one model as float matrices. `dtype` float32 is the fast one; float64 gives the same
     integers."""
 
-    def __init__(self, model: MlpModel, dtype: type[np.floating[Any]] = np.float32) -> None:
-        self._a_max = dtype(model.a_max)
+    def __init__(self, model: MlpModel, dtype: FloatType = np.float32) -> None:
+        output = model.output
+        self.dtype = logit_type(output.weights, output.shift, output.bias, model.a_max, dtype)
+        self._a_max = self.dtype(model.a_max)
         self._hidden = [
-            (layer.weights.astype(dtype), layer.bias.astype(dtype)[:, None], _scales(layer.shift, dtype))
-            for layer in model.hidden
+            folded_hidden(layer.weights, layer.bias, layer.shift, self.dtype) for layer in model.hidden
         ]
-        self._output = (model.output.weights.astype(dtype), _scales(model.output.shift, dtype))
-        self._bias = model.output.bias[:, None]
-        self.dtype = dtype
+        self._output = folded_output(output.weights, output.shift, self.dtype)
+        self._bias = output.bias.astype(self.dtype)[:, None]
+        self._latent, self._latent_words = model.latent, model.latent_words
+        self._normal = load_tables().normal.tobytes()
+        self._book = model.codebook
+        self._scratch = Scratch()
+        self._sampler = CodeSampler(model.codebook)
 
-    def logits(self, latent: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """int32[D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]."""
-        x: Floats = latent.astype(self.dtype)
-        for weights, bias, scales in self._hidden:
-            x = weights @ x
-            x += bias
-            x *= scales
-            np.floor(x, out=x)
-            np.clip(x, 0, self._a_max, out=x)
-        weights, scales = self._output
-        x = weights @ x
-        x *= scales
-        np.floor(x, out=x)
-        # the bias is added to integers: together they may pass 2^24, where float32 would round
-        logits = x.astype(np.int32)
+    def values(self, words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
+        rows, columns = len(words), self._book.columns
+        latent = np.ascontiguousarray(words[:, : self._latent_words], dtype="<u8").tobytes()
+        normal = np.frombuffer(latent.translate(self._normal), dtype=np.uint8).reshape(rows, -1)
+        logits = self.logits(normal[:, : self._latent].T)
+        column_words = np.ascontiguousarray(words[:, self._latent_words : self._latent_words + columns].T)
+        halves = low_halves(column_words)
+        codes = np.empty((columns, rows), dtype=np.intp)
+        for column in range(columns):
+            cumulative = self._sampler.cumulative(logits[self._book.column_codes(column)])
+            codes[column] = self._sampler.codes(cumulative, halves[column])
+        return self._sampler.values(codes, column_words)
+
+    def logits(self, latent: NDArray[np.uint8]) -> Floats:
+        """Integers [D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]; void at the next call in the
+        same thread."""
+        # inputs are row-major here, each row followed by the 1 that carries the bias
+        rows = latent.shape[1]
+        lines = self._scratch.array("latent", (rows, self._latent + 1), self.dtype)
+        lines[:, :-1] = latent.T
+        lines[:, -1] = 1
+        x: Floats = lines.T
+        for i, weights in enumerate(self._hidden):
+            y = self._scratch.array(f"hidden {i}", (len(weights) + 1, rows), self.dtype)
+            product(weights, x, y[:-1])
+            y[-1] = 1
+            activate(y, self._a_max)
+            x = y
+        logits = self._scratch.array("logits", (self._book.codes, rows), self.dtype)
+        product(self._output, x[:-1], logits)
+        np.floor(logits, out=logits)
         logits += self._bias
         return logits
-
-
-def _scales(shift: NDArray[np.uint8], dtype: type[np.floating[Any]]) -> Floats:
-    return np.ldexp(dtype(1), -shift.astype(np.int32)).astype(dtype)[:, None]

@@ -22,13 +22,24 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _SHIFT_32 = np.uint64(32)
 
 
+class BlockStream:
+    """Consecutive blocks from number `first_block` on; they must stay below 2^64."""
+
+    def __init__(self, key: tuple[int, int], first_block: int, attempt: int = 0) -> None:
+        # numpy increments the counter before the first block, so it starts one below
+        counter = (first_block + (attempt << 64) - 1) % 2**256
+        self._generator = np.random.Philox(counter=counter, key=np.array(key, dtype=np.uint64))
+
+    def take(self, blocks: int) -> Words:
+        """uint64[blocks, 4]: the next blocks."""
+        words = self._generator.random_raw(blocks * WORDS_PER_BLOCK)
+        return np.asarray(words, dtype=np.uint64).reshape(blocks, WORDS_PER_BLOCK)
+
+
 def contiguous_blocks(key: tuple[int, int], first_block: int, blocks: int, attempt: int = 0) -> Words:
     """uint64[blocks, 4] for block numbers first_block .. first_block + blocks - 1, which must stay below
     2^64."""
-    # numpy increments the counter before the first block, so it starts one below
-    counter = (first_block + (attempt << 64) - 1) % 2**256
-    generator = np.random.Philox(counter=counter, key=np.array(key, dtype=np.uint64))
-    return np.asarray(generator.random_raw(blocks * WORDS_PER_BLOCK), dtype=np.uint64).reshape(blocks, -1)
+    return BlockStream(key, first_block, attempt).take(blocks)
 
 
 def scattered_blocks(key: tuple[int, int], numbers: Words, attempts: Words | int = 0) -> Words:

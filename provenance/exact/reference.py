@@ -6,7 +6,10 @@ with the fast sampler, and no arithmetic.
 
 from __future__ import annotations
 
-from provenance.exact.model import MlpModel, decode_model
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.exact.model import AutoregressiveModel, MlpModel, Model, decode_model
 from provenance.exact.philox import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
 from provenance.exact.sampler import noise_key, words_per_row
 from provenance.exact.tables import EXP_LAST, load_tables
@@ -25,7 +28,7 @@ def philox_block(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tu
     return c0, c1, c2, c3
 
 
-def row_words(model: MlpModel, key: tuple[int, int], row: int, attempt: int = 0) -> list[int]:
+def row_words(model: Model, key: tuple[int, int], row: int, attempt: int = 0) -> list[int]:
     """The noise words of row number `row`."""
     count = words_per_row(model)
     blocks = -(-count // 4)
@@ -35,27 +38,27 @@ def row_words(model: MlpModel, key: tuple[int, int], row: int, attempt: int = 0)
     return words[:count]
 
 
-def row_logits(model: MlpModel, latent: list[int]) -> list[int]:
-    """The D logits of the latent inputs, in 1/64 nat."""
-    x = latent
-    for layer in model.hidden:
-        x = [
-            min(max((sum(w * a for w, a in zip(line, x, strict=True)) + bias) >> shift, 0), model.a_max)
-            for line, bias, shift in zip(
-                layer.weights.tolist(), layer.bias.tolist(), layer.shift.tolist(), strict=True
-            )
-        ]
-    output = model.output
+def hidden(
+    weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8], x: list[int], a_max: int
+) -> list[int]:
+    """clip((W x + b) >> shift, 0, a_max)."""
+    lines = zip(weights.tolist(), bias.tolist(), shift.tolist(), strict=True)
     return [
-        (sum(w * a for w, a in zip(line, x, strict=True)) >> shift) + bias
-        for line, bias, shift in zip(
-            output.weights.tolist(), output.bias.tolist(), output.shift.tolist(), strict=True
-        )
+        min(max((sum(w * a for w, a in zip(line, x, strict=True)) + b) >> s, 0), a_max)
+        for line, b, s in lines
     ]
 
 
-def draw(logits: list[int], low: list[int], width: list[int], word: int) -> int:
-    """One column's value from its codes' logits and its noise word."""
+def output(
+    weights: NDArray[np.int8], shift: NDArray[np.uint8], bias: NDArray[np.int32], x: list[int]
+) -> list[int]:
+    """((W x) >> shift) + b, logits in 1/64 nat."""
+    lines = zip(weights.tolist(), shift.tolist(), bias.tolist(), strict=True)
+    return [(sum(w * a for w, a in zip(line, x, strict=True)) >> s) + b for line, s, b in lines]
+
+
+def draw(logits: list[int], word: int) -> int:
+    """Which of a column's codes its noise word draws."""
     exp = load_tables().exp.tolist()
     largest = max(logits)
     weights = [exp[min(largest - logit, EXP_LAST)] for logit in logits]
@@ -65,22 +68,45 @@ def draw(logits: list[int], low: list[int], width: list[int], word: int) -> int:
     while cumulative <= target:
         code += 1
         cumulative += weights[code]
-    return int(low[code] + (((word >> 32) * width[code]) >> 32))
+    return int(code)
+
+
+def mlp_codes(model: MlpModel, words: list[int]) -> list[int]:
+    """Architecture 1: each column's code, counted from 0 in the column."""
+    normal = load_tables().normal.tolist()
+    x = [normal[(words[j // 8] >> (8 * (j % 8))) & 255] for j in range(model.latent)]
+    for layer in model.hidden:
+        x = hidden(layer.weights, layer.bias, layer.shift, x, model.a_max)
+    logits = output(model.output.weights, model.output.shift, model.output.bias, x)
+    book = model.codebook
+    column_words = words[model.latent_words :]
+    return [draw(logits[book.column_codes(c)], word) for c, word in enumerate(column_words)]
+
+
+def autoregressive_codes(model: AutoregressiveModel, words: list[int]) -> list[int]:
+    """Architecture 2: each column's code, counted from 0 in the column."""
+    running = [0] * model.width
+    codes = []
+    for column, (step, word) in enumerate(zip(model.steps, words, strict=True)):
+        x = [min(max(a + b, 0), model.a_max) for a, b in zip(running, step.input_bias.tolist(), strict=True)]
+        x = hidden(step.hidden_weights, step.hidden_bias, step.hidden_shift, x, model.a_max)
+        code = draw(output(step.output_weights, step.output_shift, step.output_bias, x), word)
+        embedding = model.embedding[model.codebook.offsets[column] + code].tolist()
+        running = [a + e for a, e in zip(running, embedding, strict=True)]
+        codes.append(code)
+    return codes
 
 
 def reference_row(model_bytes: bytes, seed: bytes, shard_index: int, row: int, attempt: int = 0) -> list[int]:
     """The C values of one row."""
     model = decode_model(model_bytes)
     words = row_words(model, noise_key(model_bytes, seed, shard_index), row, attempt)
-    normal = load_tables().normal.tolist()
-    latent = [normal[(words[j // 8] >> (8 * (j % 8))) & 255] for j in range(model.latent)]
-    logits = row_logits(model, latent)
+    codes = mlp_codes(model, words) if isinstance(model, MlpModel) else autoregressive_codes(model, words)
     book = model.codebook
-    column_words = words[len(words) - book.columns :]
     values = []
-    for column, word in enumerate(column_words):
-        codes = book.column_codes(column)
-        values.append(draw(logits[codes], book.low[codes].tolist(), book.width[codes].tolist(), word))
+    for column, (code, word) in enumerate(zip(codes, words[model.latent_words :], strict=True)):
+        place = book.offsets[column] + code
+        values.append(int(book.low[place]) + (((word >> 32) * int(book.width[place])) >> 32))
     return values
 
 

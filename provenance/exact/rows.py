@@ -20,12 +20,18 @@ def encode_rows(values: NDArray[np.int64], value_widths: Sequence[int]) -> bytes
             "a value does not fit its column's byte width; the values belong to another schema"
         )
     result = np.empty((len(values), sum(value_widths)), dtype=np.uint8)
+    write_rows(np.ascontiguousarray(values.T), value_widths, result)
+    return result.tobytes()
+
+
+def write_rows(columns: NDArray[np.int64], value_widths: Sequence[int], out: NDArray[np.uint8]) -> None:
+    """Writes int64[C, rows], contiguous and known to fit, into row bytes out[rows, row width]."""
     place = 0
+    digits = columns.astype("<i8", copy=False).view(np.uint8).reshape(*columns.shape, 8)
     for column, size in enumerate(value_widths):
         for byte in reversed(range(size)):
-            result[:, place] = values[:, column] >> (8 * byte)
+            out[:, place] = digits[column, :, byte]
             place += 1
-    return result.tobytes()
 
 
 def decode_rows(data: bytes, value_widths: Sequence[int]) -> NDArray[np.int64]:

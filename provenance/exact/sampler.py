@@ -6,7 +6,7 @@ rule in plain Python integers: `provenance.exact.reference`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import RowRangeError
-from provenance.exact.columns import ColumnSampler
+from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.mlp import MlpForward
-from provenance.exact.model import MlpModel, decode_model, model_digest
-from provenance.exact.philox import WORDS_PER_BLOCK, Words, contiguous_blocks, scattered_blocks
-from provenance.exact.rows import encode_rows
-from provenance.exact.tables import load_tables
+from provenance.exact.model import MlpModel, Model, decode_model, model_digest
+from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
+from provenance.exact.rows import write_rows
+
+Values = NDArray[np.int64]
 
 ROW_NOISE_TAG = b"tessera/row-noise/1"
-DEFAULT_BATCH_ROWS = 4096
+DEFAULT_BATCH_ROWS = 3840
+"""Best of the sizes tried: enough rows for numpy's calls to cost little, few enough for the caches."""
 
 
 def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, int]:
@@ -36,9 +38,16 @@ def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, i
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
 
 
-def words_per_row(model: MlpModel) -> int:
+def words_per_row(model: Model) -> int:
     """Noise words of a row: eight latent inputs a word, then one word a column."""
-    return -(-model.latent // 8) + model.codebook.columns
+    return model.latent_words + model.codebook.columns
+
+
+def forward_of(model: Model, dtype: type[np.floating[Any]]) -> MlpForward | AutoregressiveForward:
+    """The batch form of the model's architecture."""
+    if isinstance(model, MlpModel):
+        return MlpForward(model, dtype)
+    return AutoregressiveForward(model, dtype)
 
 
 class Sampler:
@@ -57,9 +66,7 @@ class Sampler:
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
-        self._normal = load_tables().normal
-        self._forward = MlpForward(self.model, dtype)
-        self._columns = ColumnSampler(self.model.codebook)
+        self._forward = forward_of(self.model, dtype)
 
     @property
     def row_width(self) -> int:
@@ -74,34 +81,33 @@ class Sampler:
         self._check_range(first_row, rows, batch_rows, threads)
         result = np.empty((rows, self.model.codebook.columns), dtype=np.int64)
 
-        def fill(start: int) -> None:
-            count = min(batch_rows, rows - start)
-            result[start : start + count] = self._batch(first_row + start, count)
+        def keep(start: int, batch: NDArray[np.int64]) -> None:
+            result[start : start + batch.shape[1]] = batch.T
 
-        starts = range(0, rows, batch_rows)
-        if threads == 1:
-            for start in starts:
-                fill(start)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(fill, starts):
-                    pass
+        self._each_batch(first_row, rows, batch_rows, threads, keep)
         return result
 
     def row_bytes(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
     ) -> bytes:
         """The same rows as bytes: rows * row_width of them."""
-        values = self.values(first_row, rows, batch_rows, threads=threads)
-        return encode_rows(values, self.model.codebook.value_widths)
+        self._check_range(first_row, rows, batch_rows, threads)
+        result = np.empty((rows, self.row_width), dtype=np.uint8)
+
+        def keep(start: int, batch: NDArray[np.int64]) -> None:
+            # the codebook's ranges fit their widths, so the values do
+            write_rows(batch, self.model.codebook.value_widths, result[start : start + batch.shape[1]])
+
+        self._each_batch(first_row, rows, batch_rows, threads, keep)
+        return result.tobytes()
 
     def batches(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS
     ) -> Iterator[NDArray[np.int64]]:
         """The same rows a batch at a time, for tables that do not fit memory."""
         self._check_range(first_row, rows, batch_rows, 1)
-        for start in range(0, rows, batch_rows):
-            yield self._batch(first_row + start, min(batch_rows, rows - start))
+        for batch in self._batches(first_row, rows, batch_rows):
+            yield np.ascontiguousarray(batch.T)
 
     def values_at(self, row_numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
         """int64[n, C] of any row numbers uint64[n], in the order given."""
@@ -111,19 +117,35 @@ class Sampler:
         self._check_range(int(numbers.max()), 1, 1, 1)
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
-        return self._from_words(scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1))
+        words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
+        return np.ascontiguousarray(self._forward.values(words).T)
 
-    def _batch(self, first_row: int, rows: int) -> NDArray[np.int64]:
-        words = contiguous_blocks(self.key, first_row * self._blocks, rows * self._blocks)
-        return self._from_words(words.reshape(rows, -1))
+    def _each_batch(
+        self, first_row: int, rows: int, batch_rows: int, threads: int, keep: Callable[[int, Values], None]
+    ) -> None:
+        """Calls `keep` with the place of each batch's first row and its values [C, rows]."""
+        # whole batches a thread, so that threads change no batch
+        span = batch_rows * max(1, -(-rows // (batch_rows * threads)))
 
-    def _from_words(self, words: Words) -> NDArray[np.int64]:
-        latent_words = self._words - self.model.codebook.columns
-        little_endian = np.ascontiguousarray(words[:, :latent_words], dtype="<u8")
-        latent_bytes = little_endian.view(np.uint8)[:, : self.model.latent]
-        latent = self._normal[np.ascontiguousarray(latent_bytes.T)]
-        column_words = np.ascontiguousarray(words[:, latent_words : self._words].T)
-        return self._columns.values(self._forward.logits(latent), column_words)
+        def fill(start: int) -> None:
+            place = start
+            for batch in self._batches(first_row + start, min(span, rows - start), batch_rows):
+                keep(place, batch)
+                place += batch.shape[1]
+
+        if threads == 1:
+            fill(0)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(fill, range(0, rows, span)):
+                    pass
+
+    def _batches(self, first_row: int, rows: int, batch_rows: int) -> Iterator[NDArray[np.int64]]:
+        """int64[C, rows] a batch."""
+        noise = BlockStream(self.key, first_row * self._blocks)
+        for start in range(0, rows, batch_rows):
+            count = min(batch_rows, rows - start)
+            yield self._forward.values(noise.take(count * self._blocks).reshape(count, -1))
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:

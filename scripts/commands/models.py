@@ -14,6 +14,7 @@ class FamilyName(StrEnum):
 
     FEDGAN = "fedgan"
     MARGINAL = "marginal"
+    AUTOREGRESSIVE = "autoregressive"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,7 +39,7 @@ def fit(
         typer.Option(min=1, help="deal the table into this many equal random parts and fit them together"),
     ] = 1,
     family: Annotated[
-        FamilyName | None, typer.Option(help="family of the generator; default: what measures best")
+        FamilyName | None, typer.Option(help="family of the generator; default: autoregressive, with epsilon marginal")
     ] = None,
     seed: Annotated[
         int | None,
@@ -54,11 +55,11 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a generator to a table and write it as exact integers, ready to be committed and recomputed."""
-    from generator.fitting.fit import DEFAULT_FAMILY, FitSettings
+    from generator.fitting.fit import FitSettings
     from scripts.fitting import run_fit
 
     settings = FitSettings(
-        family=DEFAULT_FAMILY if family is None else family.value,
+        family=None if family is None else family.value,
         epsilon=epsilon,
         delta=delta,
         contributors=contributors,

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.model import (
+    AutoregressiveModel,
+    ColumnStep,
+    HiddenLayer,
+    MlpModel,
+    OutputLayer,
+    encode_model,
+)
 from provenance.exact.reference import philox_block
 from provenance.exact.tables import load_tables
 from provenance.values import sha256
@@ -99,16 +106,22 @@ def int_array(count: int, tag: int, low: int, high: int) -> list[int]:
     return [low + (word >> 32) % (high - low + 1) for word in noise(count, tag)]
 
 
+def make_codebook(columns: list[tuple[int, int, int]]) -> Codebook:
+    low = [i * width for count, _, width in columns for i in range(count)]
+    width = [width for count, _, width in columns for _ in range(count)]
+    return Codebook(
+        tuple(column[0] for column in columns),
+        tuple(column[1] for column in columns),
+        np.array(low, dtype=np.int64),
+        np.array(width, dtype=np.int64),
+    )
+
+
 def make_model(
     a_max: int, latent: int, widths: list[int], columns: list[tuple[int, int, int]], tag: int
 ) -> bytes:
-    """A model with reproducible weights; columns = (codes, value width in bytes, width of each code)."""
-    counts = tuple(column[0] for column in columns)
-    low = [i * width for count, _, width in columns for i in range(count)]
-    width = [width for count, _, width in columns for _ in range(count)]
-    book = Codebook(
-        counts, tuple(c[1] for c in columns), np.array(low, dtype=np.int64), np.array(width, dtype=np.int64)
-    )
+    """Architecture 1 with reproducible weights; columns = (codes, value width in bytes, width of each
+    code)."""
     hidden = []
     inputs = latent
     for i, outputs in enumerate(widths):
@@ -117,14 +130,44 @@ def make_model(
         shift = np.array(int_array(outputs, 10 * tag + i + 7, 4, 7), dtype=np.uint8)
         hidden.append(HiddenLayer(weights.reshape(outputs, inputs), bias, shift))
         inputs = outputs
-    codes = sum(counts)
+    codes = sum(column[0] for column in columns)
     output = OutputLayer(
         np.array(int_array(codes * inputs, 10 * tag + 8, -50, 50), dtype=np.int8).reshape(codes, inputs),
         np.array(int_array(codes, 10 * tag + 9, 3, 6), dtype=np.uint8),
         np.array(int_array(codes, 10 * tag + 4, -150, 150), dtype=np.int32),
     )
     schema_digest = sha256(f"vector schema {tag}".encode())
-    return encode_model(MlpModel(a_max, latent, schema_digest, book, tuple(hidden), output))
+    return encode_model(MlpModel(a_max, latent, schema_digest, make_codebook(columns), tuple(hidden), output))
+
+
+def make_autoregressive(
+    a_max: int, width: int, neurons: int, columns: list[tuple[int, int, int]], tag: int
+) -> bytes:
+    """Architecture 2, columns as in `make_model`."""
+    steps = []
+    for i, (codes, _, _) in enumerate(columns):
+        first = 1000 * tag + 10 * i
+        steps.append(
+            ColumnStep(
+                np.array(int_array(width, first, -40, 120), dtype=np.int32),
+                np.array(int_array(neurons * width, first + 1, -60, 60), dtype=np.int8).reshape(
+                    neurons, width
+                ),
+                np.array(int_array(neurons, first + 2, -3000, 3000), dtype=np.int32),
+                np.array(int_array(neurons, first + 3, 3, 6), dtype=np.uint8),
+                np.array(int_array(codes * neurons, first + 4, -50, 50), dtype=np.int8).reshape(
+                    codes, neurons
+                ),
+                np.array(int_array(codes, first + 5, 3, 6), dtype=np.uint8),
+                np.array(int_array(codes, first + 6, -150, 150), dtype=np.int32),
+            )
+        )
+    book = make_codebook(columns)
+    embedding = np.array(int_array(book.codes * width, 1000 * tag + 999, -90, 90), dtype=np.int8)
+    embedding = embedding.reshape(book.codes, width)
+    embedding[book.column_codes(book.columns - 1)] = 0
+    schema_digest = sha256(f"vector schema {tag}".encode())
+    return encode_model(AutoregressiveModel(a_max, schema_digest, book, tuple(steps), embedding))
 
 
 def models() -> dict[str, bytes]:
@@ -134,19 +177,31 @@ def models() -> dict[str, bytes]:
         "deep, clip 255": make_model(
             255, 16, [8, 12, 5, 7], [(5, 4, 858_993_459), (2, 1, 1), (6, 3, 65_536)], 3
         ),
+        "autoregressive, one column, one code": make_autoregressive(127, 1, 1, [(1, 1, 1)], 4),
+        "autoregressive, small": make_autoregressive(127, 5, 3, [(3, 1, 1), (2, 2, 300), (4, 1, 5)], 5),
+        # more states before the last columns than the sampler tabulates
+        "autoregressive, clip 255": make_autoregressive(
+            255,
+            8,
+            6,
+            [(12, 1, 7), (11, 4, 300_000_000), (9, 2, 1), (5, 1, 1), (1, 1, 200), (6, 3, 65_536)],
+            6,
+        ),
     }
 
 
 def model() -> Json:
     small = models()["small"]
 
-    def changed(place: int, value: int) -> bytes:
-        return small[:place] + bytes([value]) + small[place + 1 :]
+    autoregressive = models()["autoregressive, small"]
+
+    def changed(place: int, value: int, data: bytes = small) -> bytes:
+        return data[:place] + bytes([value]) + data[place + 1 :]
 
     refused = {
         "empty": b"",
         "another magic": changed(0, 0x58),
-        "reserved architecture": changed(4, 2),
+        "architecture 3": changed(4, 3),
         "a clip of 128": changed(5, 128),
         "no hidden layer": changed(12, 0),
         "five hidden layers": changed(12, 5),
@@ -158,6 +213,19 @@ def model() -> Json:
         "a width of 0": changed(98, 0),
         "a shift of 32": changed(small_shift(), 32),
         "a bias beyond 2^24": changed(len(small) - 4, 0x7F),
+        "architecture 1 called 2": changed(4, 2),
+        "architecture 2 called 1": changed(4, 1, autoregressive),
+        "autoregressive with a depth": changed(12, 1, autoregressive),
+        "autoregressive with a reserved byte": changed(13, 1, autoregressive),
+        "autoregressive of no width": changed(11, 0, autoregressive),
+        "autoregressive of no neurons": changed(15, 0, autoregressive),
+        "autoregressive of a wider vector": changed(11, 6, autoregressive),
+        "autoregressive with a shift of 32": changed(first_step() + 47, 32, autoregressive),
+        "an input bias beyond 2^24": changed(first_step(), 0x7F, autoregressive),
+        "a negative input bias beyond 2^24": changed(first_step(), 0x80, autoregressive),
+        "a hidden bias beyond 2^24": changed(first_step() + 35, 0x7F, autoregressive),
+        "an autoregressive byte too many": autoregressive + b"\0",
+        "an autoregressive byte too few": autoregressive[:-1],
         "a byte too many": small + b"\0",
         "a byte too few": small[:-1],
     }
@@ -175,6 +243,12 @@ def small_shift() -> int:
     """Where the first shift of the small model stands: after header, widths, columns, codes, weights and
     biases."""
     return 80 + 2 + 3 * 3 + 9 * 8 + 6 * 10 + 6 * 4
+
+
+def first_step() -> int:
+    """Where the first step of the small autoregressive model starts: 20 bytes of input bias, 15 of weights,
+    12 of hidden bias, 3 shifts, then the output."""
+    return 80 + 3 * 3 + 9 * 8
 
 
 def rows() -> Json:

@@ -34,6 +34,15 @@ SMALL = {
         "hiddenWidth": 32,
         "hiddenLayers": 1,
     },
+    "autoregressive": {
+        "rounds": 60,
+        "decayPercent": 10,
+        "roundRows": 300,
+        "privateSteps": 8,
+        "privateRows": 200,
+        "width": 16,
+        "neurons": 8,
+    },
 }
 SCHEMA = Schema.parse(
     {

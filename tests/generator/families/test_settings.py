@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from generator.errors import PlanError
+from generator.families.autoregressive import AutoregressiveSettings
 from generator.families.family import FAMILIES, family_of
 from generator.families.fedgan import FedGanSettings, initial_state
 from generator.families.marginal import MarginalSettings
@@ -22,7 +23,7 @@ MakeMarket = Callable[..., Any]
 
 
 def test_refuses_an_unknown_family() -> None:
-    with pytest.raises(PlanError, match="known are marginal, fedgan"):
+    with pytest.raises(PlanError, match="known are marginal, fedgan, autoregressive"):
         family_of("oracle")
 
 
@@ -45,9 +46,15 @@ def test_refuses_fedgan_shares_that_leave_the_rounds_nothing() -> None:
         FedGanSettings.parse({"aggregation": "median"})
 
 
+def test_refuses_autoregressive_shares_that_leave_the_steps_nothing() -> None:
+    with pytest.raises(PlanError, match="leave nothing for the steps"):
+        AutoregressiveSettings.parse({"binsPercent": 40, "tablesPercent": 60})
+
+
 def test_defaults_are_accepted_and_every_offered_family_is_known() -> None:
     assert MarginalSettings.parse({}).steps == 800
     assert FedGanSettings.parse({}).rounds == 6
+    assert AutoregressiveSettings.parse({}).rounds == 128
     assert sorted(FAMILIES) == sorted(OFFERED)
     assert [family_of(name).name for name in FAMILIES] == list(FAMILIES)
 
@@ -62,7 +69,7 @@ def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() ->
     assert np.abs(one).max() <= 1 / np.sqrt(5)
 
 
-def test_the_coordinator_s_side_of_both_families_needs_no_torch() -> None:
+def test_the_coordinator_s_side_of_all_families_needs_no_torch() -> None:
     program = (
         "import sys; import generator.federation.coordinator, generator.federation.node\n"
         "from generator.families.family import FAMILIES, family_of\n"

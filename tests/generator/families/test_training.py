@@ -1,4 +1,4 @@
-"""Both families from the first release to committed models, over the coordinator and real node folders."""
+"""All families from the first release to committed models, over the coordinator and real node folders."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_round_trains_every_discriminator_and_sends_their_average_back(make_ma
         assert not np.array_equal(sent[before][0], answered[before][0])
 
 
-def poison(market: Any, address: Address, step: str, name: str, factor: float) -> None:
+def poison(market: Any, address: Address, step: str, name: str, factor: int | float) -> None:
     node = market.node(address)
 
     def send(data: bytes) -> bytes:
@@ -123,6 +123,7 @@ def poison(market: Any, address: Address, step: str, name: str, factor: float) -
         ("marginal", "bins", "base", "histograms"),
         ("marginal", "tables", "counts", "histograms"),
         ("fedgan", "round/0002", "state", "length"),
+        ("autoregressive", "round/0002", "exponents", "length"),
     ],
 )
 def test_a_poisoned_node_is_named_and_the_others_models_stay_useful(
@@ -130,7 +131,7 @@ def test_a_poisoned_node_is_named_and_the_others_models_stay_useful(
 ) -> None:
     market = make_market(family, nodes=3, epsilon=None)
     bad = list(market.states)[1]
-    poison(market, bad, step, array, 1000.0)
+    poison(market, bad, step, array, -3 if array == "exponents" else 1000.0)
     outcome = market.run()
     assert [(f.contributor, f.step) for f in outcome.flagged] == [(bad, step)]
     assert word in outcome.flagged[0].reason

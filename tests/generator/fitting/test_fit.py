@@ -15,7 +15,17 @@ from provenance.container import Container
 from provenance.errors import ProvenanceError
 from provenance.schema import Schema
 
-SMALL = {"steps": 120, "batch": 64, "latentBytes": 16, "hiddenWidth": 32, "hiddenLayers": 1}
+SMALL: dict[str, dict[str, int]] = {
+    "marginal": {"steps": 120, "batch": 64, "latentBytes": 16, "hiddenWidth": 32, "hiddenLayers": 1},
+    "autoregressive": {
+        "rounds": 60,
+        "roundRows": 300,
+        "decayPercent": 10,
+        "privateSteps": 8,
+        "width": 8,
+        "neurons": 8,
+    },
+}
 DOCUMENT: dict[str, Any] = {
     "format": "tessera-schema/1",
     "name": "toy",
@@ -82,24 +92,33 @@ def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path)
 
 
 def test_a_vouched_schema_is_fitted_under_epsilon_and_the_statement_says_how_much() -> None:
-    settings = FitSettings(epsilon=2.0, schema_is_public=True, settings=SMALL)
+    settings = FitSettings(epsilon=2.0, schema_is_public=True, settings=SMALL["marginal"])
     container = fit(table(), INFERRED, settings)
     assert 1_990_000 <= int(str(container.privacy["epsilonMicro"])) <= 2_000_000
     assert container.fit["schemaIsPublic"] is True
 
 
 @pytest.mark.parametrize("contributors", [1, 3])
-def test_the_container_samples_rows_like_the_table_s(contributors: int) -> None:
-    container = fit(table(2400), SCHEMA, FitSettings(contributors=contributors, seed=1, settings=SMALL))
+@pytest.mark.parametrize("family", SMALL)
+def test_the_container_samples_rows_like_the_table_s(family: str, contributors: int) -> None:
+    settings = FitSettings(family=family, contributors=contributors, seed=1, settings=SMALL[family])
+    container = fit(table(2400), SCHEMA, settings)
     assert len(container.parts) == contributors
     assert Container.parse(container.encode()) == container
     rows = container.sample(b"\x01" * 32, 0, 6000)
     assert np.mean((rows[:, 0] > 25) == rows[:, 2]) > 0.75
 
 
-def test_the_same_seed_gives_the_same_model_without_privacy_and_never_with_it() -> None:
+@pytest.mark.parametrize(("epsilon", "family"), [(None, "autoregressive"), (3.0, "marginal")])
+def test_the_default_family_follows_from_the_privacy_asked_for(epsilon: float | None, family: str) -> None:
+    settings = FitSettings(epsilon=epsilon, schema_is_public=True, seconds=1.0)
+    assert fit(table(60), SCHEMA, settings).family == family
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_the_same_seed_gives_the_same_model_without_privacy_and_never_with_it(family: str) -> None:
     def models(epsilon: float | None) -> list[bytes]:
-        settings = FitSettings(seed=7, epsilon=epsilon, settings=SMALL)
+        settings = FitSettings(family=family, seed=7, epsilon=epsilon, settings=SMALL[family])
         return [fit(table(), SCHEMA, settings).parts[0].model_bytes for _ in range(2)]
 
     first, second = models(None)
@@ -110,7 +129,9 @@ def test_the_same_seed_gives_the_same_model_without_privacy_and_never_with_it() 
 
 def test_the_time_limit_cuts_the_fit_short_and_progress_is_told() -> None:
     seen: list[FitProgress] = []
-    settings = FitSettings(seconds=3.0, seed=1, settings={**SMALL, "steps": 100_000})
+    settings = FitSettings(
+        family="marginal", seconds=3.0, seed=1, settings={**SMALL["marginal"], "steps": 100_000}
+    )
     started = time.monotonic()
     fit(table(), SCHEMA, settings, seen.append)
     assert time.monotonic() - started < 30
@@ -122,5 +143,5 @@ def test_the_time_limit_cuts_the_fit_short_and_progress_is_told() -> None:
 
 def test_the_private_table_is_gone_when_the_fit_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    fit(table(), SCHEMA, FitSettings(settings=SMALL))
+    fit(table(), SCHEMA, FitSettings(settings=SMALL["autoregressive"]))
     assert list(tmp_path.iterdir()) == []

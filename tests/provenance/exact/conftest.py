@@ -7,9 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.model import (
+    AutoregressiveModel,
+    ColumnStep,
+    HiddenLayer,
+    MlpModel,
+    OutputLayer,
+    encode_model,
+)
 from provenance.values import sha256
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -22,22 +30,33 @@ def vector_models() -> dict[str, bytes]:
     return {case["name"]: bytes.fromhex(case["bytes"][2:]) for case in cases}
 
 
+CODE_COUNTS = (24, 9, 24, 16, 16, 7, 15, 6, 5, 2, 24, 24, 24, 39, 2)
+VALUE_WIDTHS = (1, 1, 3, 1, 1, 1, 1, 1, 1, 1, 3, 2, 1, 1, 1)
+
+
+class Integers:
+    """Reproducible random arrays."""
+
+    def __init__(self, tag: int) -> None:
+        self._random = np.random.default_rng(tag)
+
+    def __call__(self, low: int, high: int, *shape: int) -> NDArray[np.int64]:
+        return self._random.integers(low, high + 1, shape)
+
+
+def adult_sized_codebook() -> Codebook:
+    pairs = list(zip(CODE_COUNTS, VALUE_WIDTHS, strict=True))
+    low = np.concatenate([np.arange(count) * (256**size // count) for count, size in pairs])
+    width = np.repeat([256**size // count for count, size in pairs], CODE_COUNTS)
+    return Codebook(CODE_COUNTS, VALUE_WIDTHS, low.astype(np.int64), width.astype(np.int64))
+
+
 @pytest.fixture(scope="session")
 def adult_sized_model() -> bytes:
     """A model of the size that an order for Adult has: 64-128-128-237, 15 columns, weights close to the
     bound."""
-    random = np.random.default_rng(7)
-    counts = (24, 9, 24, 16, 16, 7, 15, 6, 5, 2, 24, 24, 24, 39, 2)
-    sizes = (1, 1, 3, 1, 1, 1, 1, 1, 1, 1, 3, 2, 1, 1, 1)
-    codes = sum(counts)
-
-    def integers(low: int, high: int, *shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-        return random.integers(low, high + 1, shape)
-
-    low = np.concatenate(
-        [np.arange(count) * (256**size // count) for count, size in zip(counts, sizes, strict=True)]
-    )
-    width = np.repeat([256**size // count for count, size in zip(counts, sizes, strict=True)], counts)
+    integers = Integers(7)
+    codes = sum(CODE_COUNTS)
     hidden = tuple(
         HiddenLayer(
             integers(-128, 127, out, inputs).astype(np.int8),
@@ -51,5 +70,24 @@ def adult_sized_model() -> bytes:
         integers(5, 8, codes).astype(np.uint8),
         integers(-300, 300, codes).astype(np.int32),
     )
-    book = Codebook(counts, sizes, low.astype(np.int64), width.astype(np.int64))
-    return encode_model(MlpModel(255, 64, sha256(b"schema"), book, hidden, output))
+    return encode_model(MlpModel(255, 64, sha256(b"schema"), adult_sized_codebook(), hidden, output))
+
+
+@pytest.fixture(scope="session")
+def adult_sized_autoregressive() -> bytes:
+    """Architecture 2 for the same columns: H 64, G 32."""
+    integers = Integers(8)
+    steps = tuple(
+        ColumnStep(
+            integers(-300, 300, 64).astype(np.int32),
+            integers(-128, 127, 32, 64).astype(np.int8),
+            integers(-100_000, 100_000, 32).astype(np.int32),
+            integers(6, 9, 32).astype(np.uint8),
+            integers(-128, 127, codes, 32).astype(np.int8),
+            integers(5, 8, codes).astype(np.uint8),
+            integers(-300, 300, codes).astype(np.int32),
+        )
+        for codes in CODE_COUNTS
+    )
+    embedding = integers(-128, 127, sum(CODE_COUNTS), 64).astype(np.int8)
+    return encode_model(AutoregressiveModel(255, sha256(b"schema"), adult_sized_codebook(), steps, embedding))

@@ -55,13 +55,19 @@ def any_model(draw: st.DrawFn) -> MlpModel:
     return MlpModel(a_max, latent, Digest(random.bytes(32)), book, tuple(hidden), output)
 
 
+def decode_mlp(data: bytes) -> MlpModel:
+    model = decode_model(data)
+    assert isinstance(model, MlpModel)
+    return model
+
+
 @pytest.mark.parametrize("case", VECTORS["refused"], ids=lambda case: case["name"])
 def test_refuses_the_vectors_that_break_a_rule(case: dict[str, str]) -> None:
     with pytest.raises((ModelError, UnknownVersionError)):
         decode_model(bytes.fromhex(case["bytes"][2:]))
 
 
-@pytest.mark.parametrize("name", ["one column, one code", "small"])
+@pytest.mark.parametrize("name", ["one column, one code", "small", "autoregressive, small"])
 def test_every_flipped_bit_is_refused_or_another_model_of_another_digest(
     vector_models: dict[str, bytes], name: str
 ) -> None:
@@ -92,14 +98,15 @@ def test_refuses_cut_and_prolonged_bytes(model: MlpModel, data: st.DataObject) -
         decode_model(whole + data.draw(st.binary(min_size=1, max_size=9)))
 
 
-@given(st.binary(max_size=200))
-def test_refuses_noise_without_falling_over(data: bytes) -> None:
+@pytest.mark.parametrize("architecture", [b"\1", b"\2"])
+@given(data=st.binary(max_size=200))
+def test_refuses_noise_without_falling_over(architecture: bytes, data: bytes) -> None:
     with pytest.raises((ModelError, UnknownVersionError)):
-        decode_model(b"TSM1\x01\x7f" + data)
+        decode_model(b"TSM1" + architecture + b"\x7f" + data)
 
 
 def test_refuses_sums_that_float32_would_round(vector_models: dict[str, bytes]) -> None:
-    model = decode_model(vector_models["small"])
+    model = decode_mlp(vector_models["small"])
     layer = model.hidden[0]
     room = 2**24 - int(np.abs(layer.weights[0].astype(int)).sum()) * model.a_max
     for bias, fits in ((room - 1, True), (-room + 1, True), (room, False), (-room, False), (-(2**31), False)):
@@ -115,12 +122,14 @@ def test_refuses_sums_that_float32_would_round(vector_models: dict[str, bytes]) 
 
 
 def test_refuses_arrays_of_another_shape_or_type(vector_models: dict[str, bytes]) -> None:
-    model = decode_model(vector_models["small"])
+    model = decode_mlp(vector_models["small"])
     with pytest.raises(ModelError, match="layer 0: found shapes"):
         encode_model(replace(model, latent=11))
     wide = model.hidden[0].weights.astype(np.int16)
     with pytest.raises(ModelError, match="found types"):
         encode_model(replace(model, hidden=(replace(model.hidden[0], weights=wide),)))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="found 0 latent bytes"):
+        encode_model(replace(model, latent=0))
     with pytest.raises(ModelError, match="a_max 100"):
         encode_model(replace(model, a_max=100))
     with pytest.raises(ModelError, match="made for tables"):
@@ -137,7 +146,7 @@ def test_agrees_with_the_vectors(case: dict[str, str]) -> None:
 @given(any_model())
 def test_decoding_gives_back_what_was_encoded(model: MlpModel) -> None:
     data = encode_model(model)
-    found = decode_model(data)
+    found = decode_mlp(data)
     assert encode_model(found) == data
     assert (found.a_max, found.latent, found.schema_digest) == (
         model.a_max,

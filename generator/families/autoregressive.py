@@ -1,0 +1,292 @@
+"""Family "autoregressive": one likelihood net for all contributors, trained by sums of gradients.
+
+Rounds: bins, tables (as in family "marginal": codebook, first biases, references for the score), then, with
+several contributors, round/0001 .. round/R, then finish. In a round every node gets the weights and sends the
+sum of the gradients over a Poisson sample of its rows (clipped and noised under epsilon), one byte a number;
+the coordinator adds the sums and takes one Adam step. So training is what it would be in one place, however
+rows are spread (averaging WEIGHTS is not: it fails under skew). In "finish" every node quantises the same
+averaged weights: shards then differ by noise alone, and shares of the pay follow the rows delivered (the score
+finds nothing else to tell contributors apart by). A single contributor trains inside its "finish".
+
+All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
+alone. Every number that decides what is spent follows from the plan. A killed node or coordinator takes up
+the round it was in; a lone contributor's training starts again, having sent nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from generator.errors import PlanError, TaskFormatError, UpdatesRejected
+from generator.families.finish import FINISH
+from generator.families.released import (
+    BINS,
+    TABLES,
+    Marginals,
+    Noise,
+    answer_bins,
+    answer_tables,
+    codebook_arrays,
+    noise_of,
+    release_marginals,
+    sgd_noise,
+)
+from generator.families.settings import SettingsReader, Whole, Word
+from generator.federation.aggregate import Flagged, Vector, summed
+from generator.federation.compress import expanded
+from generator.federation.coordinator import Program, ProgramEnd, Round
+from generator.federation.ledger import Release
+from generator.federation.plan import Settings, TrainingPlan
+from generator.federation.step import Step
+from generator.federation.task import Result
+from generator.learning.adam import Adam
+from generator.learning.autoregressive import Flat, NetShape, decay_mask, initial_weights
+from generator.learning.recipes import Recipe, federated_recipe, local_recipe, private_recipe
+from generator.marginals.target import one_way_marginals, target_from_counts
+from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
+from provenance.exact.codebook import Codebook
+from provenance.values import Address
+
+KNOWN: Final[dict[str, Whole | Word]] = {
+    "rounds": Whole(128, 1, 2000),
+    "roundRows": Whole(4096, 16, 65_536),
+    "privateSteps": Whole(200, 1, 2000),
+    "privateRows": Whole(4096, 16, 65_536),
+    "decayPercent": Whole(0, 0, 10_000),
+    "clipPercent": Whole(200, 1, 100_000),
+    "binsPercent": Whole(5, 1, 90),
+    "tablesPercent": Whole(10, 1, 90),
+    "width": Whole(0, 0, 512),
+    "neurons": Whole(0, 0, 512),
+}
+ROUNDS = "rounds"
+WEIGHTS = "weights"
+_WIDTH, _PRIVATE_WIDTH = 64, 32
+_ROW_NORM_A_COLUMN = 8.0
+_ROWS_FACTOR = 3.0
+_STDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class AutoregressiveSettings:
+    """rounds, round_rows: at most so many rounds of so many expected rows over all contributors, without
+    privacy (small tables get fewer). decay: of the weights, without privacy; None: by the number of rows, and
+    for a small table that trains alone by held-out rows.
+
+    private_steps, private_rows, clip: DP-SGD's steps, expected rows over all contributors and clip norm, with
+    epsilon. bins_percent, tables_percent: shares of the squared GDP parameter; the steps get what is left.
+    width, neurons: shape of the net; 0: 64 and 32 without epsilon, 32 and 16 with it (noise grows with size).
+    """
+
+    rounds: int
+    round_rows: int
+    decay: float | None
+    private_steps: int
+    private_rows: int
+    clip: float
+    bins_percent: int
+    tables_percent: int
+    width: int
+    neurons: int
+
+    @classmethod
+    def parse(cls, settings: Settings) -> AutoregressiveSettings:
+        """Read a collection's settings; PlanError says what is wrong."""
+        read = SettingsReader("autoregressive", KNOWN, settings)
+        bins, tables = read.whole("binsPercent"), read.whole("tablesPercent")
+        if bins + tables > 95:
+            raise PlanError(
+                f"binsPercent {bins} and tablesPercent {tables} leave nothing for the steps: "
+                "at most 95 together"
+            )
+        return cls(
+            rounds=read.whole("rounds"),
+            round_rows=read.whole("roundRows"),
+            decay=read.whole("decayPercent") / 100 or None,
+            private_steps=read.whole("privateSteps"),
+            private_rows=read.whole("privateRows"),
+            clip=read.whole("clipPercent") / 100,
+            bins_percent=bins,
+            tables_percent=tables,
+            width=read.whole("width"),
+            neurons=read.whole("neurons"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a plan's net trains; decided by the plan alone, the same at the coordinator and every node.
+
+    chooses_decay: whether a lone contributor may, without privacy. sample_rate: Poisson rate of every row of
+    every contributor. clip: norm of a row's gradient, None without privacy.
+    """
+
+    recipe: Recipe
+    chooses_decay: bool
+    sample_rate: float
+    clip: float | None
+    width: int
+    neurons: int
+
+    def shape(self, codebook: Codebook) -> NetShape:
+        """The net for a codebook's codes."""
+        return NetShape(codebook.code_counts, self.width, self.neurons)
+
+
+def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
+    """The course of a plan."""
+    rows = declared_rows(plan)
+    private = plan.epsilon is not None
+    width = settings.width or (_PRIVATE_WIDTH if private else _WIDTH)
+    if private:
+        recipe = private_recipe(settings.private_steps, settings.private_rows)
+    elif len(plan.participants) == 1:
+        recipe = local_recipe(rows)
+    else:
+        recipe = federated_recipe(rows, settings.rounds, settings.round_rows)
+    rate = min(0.5, recipe.batch / rows)
+    if settings.decay is not None and not private:
+        recipe = replace(recipe, decay=settings.decay)
+    neurons = settings.neurons or width // 2
+    return Course(recipe, settings.decay is None, rate, settings.clip if private else None, width, neurons)
+
+
+def declared_rows(plan: TrainingPlan) -> int:
+    """Declared training rows of all contributors."""
+    return sum(participant.training_rows for participant in plan.participants)
+
+
+def round_name(number: int) -> str:
+    """Step name of round 1, 2, ..."""
+    return f"round/{number:04}"
+
+
+class AutoregressiveFamily:
+    """See the module; the methods are those of `families.family.Family`."""
+
+    name = "autoregressive"
+
+    def check(self, plan: TrainingPlan) -> None:
+        """Settings and budget; PlanError says what is wrong."""
+        _noise(plan, AutoregressiveSettings.parse(plan.settings))
+
+    def rounds(self, plan: TrainingPlan) -> int:
+        """bins, tables, the rounds (several contributors), finish."""
+        if len(plan.participants) == 1:
+            return 3
+        return course_of(plan, AutoregressiveSettings.parse(plan.settings)).recipe.steps + 3
+
+    def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
+        """Two Gaussian releases and one of all steps; the same noise for every contributor."""
+        settings = AutoregressiveSettings.parse(plan.settings)
+        first = _noise(plan, settings).releases()
+        event: PrivacyEvent | None = None
+        if plan.epsilon is not None:
+            course = course_of(plan, settings)
+            others = tuple(release.event for release in first if release.event is not None)
+            steps = course.recipe.steps
+            noise = sgd_noise(plan.epsilon, plan.delta, course.sample_rate, steps, others)
+            event = SubsampledGaussianEvent(noise, course.sample_rate, steps)
+        return (*first, Release(ROUNDS, event))
+
+    def table_noise(self, plan: TrainingPlan) -> float:
+        """Fixed by the plan's budget and the share that the tables get."""
+        return _noise(plan, AutoregressiveSettings.parse(plan.settings)).tables
+
+    def program(self, plan: TrainingPlan) -> Program:
+        """The coordinator's side."""
+        settings = AutoregressiveSettings.parse(plan.settings)
+        marginals = yield from release_marginals(plan, _noise(plan, settings))
+        flagged = list(marginals.flagged)
+        last = marginals.arrays()
+        if len(plan.participants) > 1:
+            weights = yield from self._federated(plan, settings, marginals, flagged)
+            last = {**codebook_arrays(marginals.codebook), WEIGHTS: weights}
+        yield Round(FINISH, {}, last)
+        return ProgramEnd(marginals.arrays(), marginals.references(), tuple(flagged))
+
+    def handle(self, step: Step) -> Result:
+        """The node's side."""
+        settings = AutoregressiveSettings.parse(step.plan.settings)
+        noise = _noise(step.plan, settings)
+        if step.task.name == BINS:
+            return answer_bins(step, noise)
+        if step.task.name == TABLES:
+            return answer_tables(step, noise)
+        from generator.families import autoregressive_node
+
+        course = course_of(step.plan, settings)
+        if step.task.name == FINISH:
+            return autoregressive_node.finish(step, noise, course)
+        if len(step.plan.participants) > 1:
+            for number in range(1, course.recipe.steps + 1):
+                if step.task.name == round_name(number):
+                    return autoregressive_node.answer_round(step, course, number)
+        raise PlanError(f"family autoregressive has no step {step.task.name!r} in this plan")
+
+    def _federated(
+        self, plan: TrainingPlan, settings: AutoregressiveSettings, marginals: Marginals,
+        flagged: list[Flagged],
+    ) -> Generator[Round, list[Result], Flat]:  # fmt: skip
+        course = course_of(plan, settings)
+        shape, recipe = course.shape(marginals.codebook), course.recipe
+        target = target_from_counts(marginals.everybody, marginals.workload, marginals.std)
+        random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
+        weights = initial_weights(shape, one_way_marginals(target), random)
+        adam = Adam(weights, decay_mask(shape) * np.float32(recipe.decay), recipe.averaging)
+        event = self.releases(plan, plan.participants[0].contributor)[-1].event
+        std = 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
+        codebook = codebook_arrays(marginals.codebook)
+        for number in range(1, recipe.steps + 1):
+            sent = weights.astype(np.float16).view(np.uint16)
+            results = yield Round(round_name(number), {}, {**codebook, WEIGHTS: sent})
+            total, rows = _combined(plan, course, shape, results, std, flagged)
+            gradient = (total / (course.sample_rate * rows)).astype(np.float32)
+            adam.step(gradient, recipe.rate_at((number - 1) / recipe.steps))
+        return adam.average
+
+
+def _combined(
+    plan: TrainingPlan, course: Course, shape: NetShape, results: Sequence[Result], std: float,
+    flagged: list[Flagged],
+) -> tuple[Vector, int]:  # fmt: skip
+    """(sum of the plausible sums, declared rows behind it). Who was flagged once stays out.
+
+    Plausible: no longer than its rows' gradients can be. A careful attacker stays below that.
+    """
+    left_out = {flag.contributor for flag in flagged}
+    kept: list[Vector] = []
+    rows = 0
+    for result in results:
+        if result.node in left_out:
+            continue
+        declared = plan.participant(result.node).training_rows
+        expected = declared * course.sample_rate
+        row_norm = course.clip or _ROW_NORM_A_COLUMN * math.sqrt(shape.columns)
+        limit = row_norm * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
+        limit += 2 * std * math.sqrt(shape.size)
+        try:
+            total = expanded(result.arrays, shape.size)
+        except TaskFormatError as error:
+            flagged.append(Flagged(result.node, result.name, str(error)))
+            continue
+        length = float(np.linalg.norm(total))
+        if length > limit:
+            reason = f"gradients of length {length:.3g}, at most {limit:.3g} is plausible"
+            flagged.append(Flagged(result.node, result.name, reason))
+            continue
+        kept.append(total)
+        rows += declared
+    if not kept or 2 * len(kept) < len(results):
+        names = "; ".join(f"{f.contributor}: {f.reason}" for f in flagged)
+        raise UpdatesRejected(f"{len(kept)} of {len(results)} sums of gradients are plausible ({names})")
+    return summed(kept), rows
+
+
+def _noise(plan: TrainingPlan, settings: AutoregressiveSettings) -> Noise:
+    return noise_of(plan, settings.bins_percent, settings.tables_percent)

@@ -1,0 +1,132 @@
+"""The node's rounds of family "autoregressive". Needs torch.
+
+Local state of a round: what rounding to one byte left out, to be added to the next round's sum. It is saved
+under the round's name before the result, and the round before it is kept, so a node that is killed makes the
+same round again from the same state (of its sums only one ever left).
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generator.errors import TaskFormatError, TaskRefused
+from generator.families.autoregressive import ROUNDS, WEIGHTS, Course, declared_rows, round_name
+from generator.families.finish import answer_finish, loss_texts, report
+from generator.families.marginal_node import initial_seed
+from generator.families.released import Noise, read_codebook, read_target, spent_meta
+from generator.federation.compress import compressed
+from generator.federation.step import Step
+from generator.federation.task import Result, answer
+from generator.learning.autoregressive import Flat, NetShape, initial_weights
+from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.fit_autoregressive import (
+    LikelihoodProgress,
+    PrivateSampling,
+    choose_decay,
+    noisy_sum,
+    train,
+    train_privately,
+)
+from generator.learning.quantise_autoregressive import quantise_autoregressive
+from generator.marginals.bins import encode_codes
+from generator.marginals.target import one_way_marginals
+from generator.privacy import noise as privacy_noise
+from generator.privacy.accountant import SubsampledGaussianEvent
+from provenance.exact.codebook import Codebook
+
+_RESIDUAL = "residual"
+_CHOOSING_SHARE = 0.6
+
+
+def answer_round(step: Step, course: Course, number: int) -> Result:
+    """The sum of gradients over a Poisson sample of this node's rows at the weights that came."""
+    torch.set_num_threads(step.worker.threads)
+    codebook = read_codebook(step)
+    shape = course.shape(codebook)
+    net = AutoregressiveGradient(shape, _sent_weights(step, shape))
+    residual = _residual(step, shape, number - 1)
+    sampling = _record(step, course)
+    rows = step.state.training
+    picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
+    codes = net.tensor(encode_codes(rows[picked], codebook))
+    if sampling is None:
+        total, loss = net.summed(codes)
+        losses = {"likelihood": loss} if len(picked) else {}
+    else:
+        total, losses = noisy_sum(net, codes, sampling), {}
+    arrays, left = compressed(total + residual)
+    step.order.save_arrays(step.task.name, {_RESIDUAL: left})
+    if number > 2:
+        step.order.drop_arrays(round_name(number - 2))
+    report(step, number, course.recipe.steps, losses)
+    return answer(step.task, {**spent_meta(step), "losses": loss_texts(losses)}, arrays)
+
+
+def finish(step: Step, noise: Noise, course: Course) -> Result:
+    """Quantise the shared weights, or train alone first."""
+    torch.set_num_threads(step.worker.threads)
+    losses: dict[str, float] = {}
+    if len(step.plan.participants) > 1:
+        codebook = read_codebook(step)
+        weights = step.array(WEIGHTS).astype(np.float32)
+    else:
+        codebook, weights = _train_alone(step, noise, course, losses)
+    report(step, course.recipe.steps, course.recipe.steps, losses)
+    model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
+    return answer_finish(step, model, losses)
+
+
+def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, float]) -> tuple[Codebook, Flat]:
+    codebook, target = read_target(step, noise)
+    shape = course.shape(codebook)
+    seed = initial_seed(step)
+    start = initial_weights(shape, one_way_marginals(target), np.random.default_rng(seed))
+    sampling = _record(step, course)
+    codes = encode_codes(step.state.training, codebook)
+    if sampling is not None:
+        return codebook, train_privately(
+            codes, shape, start, course.recipe, sampling,
+            progress=lambda done: report(step, done, course.recipe.steps, {}),
+        )  # fmt: skip
+
+    def seen(progress: LikelihoodProgress) -> None:
+        losses["likelihood"] = progress.loss
+        report(step, progress.step, progress.steps, losses)
+
+    limit = step.worker.share_of_time(step.turns_left_in_round)
+    now = time.monotonic()
+    choosing, deadline = (None, None) if limit is None else (now + _CHOOSING_SHARE * limit, now + limit)
+    recipe = course.recipe
+    if course.chooses_decay:
+        recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
+    return codebook, train(codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen)
+
+
+def _record(step: Step, course: Course) -> PrivateSampling | None:
+    """The training's one release in the ledger, before any noise; None without privacy."""
+    event = step.record(ROUNDS).event
+    if not isinstance(event, SubsampledGaussianEvent) or course.clip is None:
+        return None
+    return PrivateSampling(event.sample_rate, event.noise_multiplier, course.clip, declared_rows(step.plan))
+
+
+def _sent_weights(step: Step, shape: NetShape) -> Flat:
+    sent = step.array(WEIGHTS)
+    if sent.dtype != np.uint16 or sent.shape != (shape.size,):
+        raise TaskFormatError(
+            f"weights are {sent.dtype}{list(sent.shape)}, expected {shape.size} halves as uint16"
+        )
+    return sent.view(np.float16).astype(np.float32)
+
+
+def _residual(step: Step, shape: NetShape, number: int) -> NDArray[np.float32]:
+    if number == 0:
+        return np.zeros(shape.size, dtype=np.float32)
+    saved = step.order.load_arrays(round_name(number))
+    if saved is None:
+        raise TaskRefused("round-missing", f"{step.task.name} was asked before {round_name(number)}")
+    return saved[_RESIDUAL].astype(np.float32)

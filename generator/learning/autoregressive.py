@@ -1,0 +1,152 @@
+"""The autoregressive net: column after column, each seeing the codes before it through one running vector.
+
+For column c: a = relu(acc + input_bias[c]), g = relu(hidden_weights[c] @ a + hidden_bias[c]), logits =
+output_weights[c] @ g + output_bias[c]; then acc += embedding[code]. It is the float twin of
+`provenance.exact.autoregressive`, and an exact likelihood: log p(row) is the sum of its columns'.
+
+All weights are one flat float32 vector, so that optimiser, messages and averages know no layers; `NetShape`
+says where each matrix lies. numpy only: a coordinator without torch begins and steps a net.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.learning.errors import LearningError
+
+Flat = NDArray[np.float32]
+
+EMBEDDING, INPUT_BIAS = "embedding", "input_bias"
+HIDDEN_WEIGHTS, HIDDEN_BIAS = "hidden_weights", "hidden_bias"
+OUTPUT_WEIGHTS, OUTPUT_BIAS = "output_weights", "output_bias"
+DECAYED = (EMBEDDING, HIDDEN_WEIGHTS, OUTPUT_WEIGHTS)
+"""What weight decay pulls to zero: weights, and no bias, so that the strongest decay leaves the marginals."""
+_PROBABILITY_FLOOR = 1e-5
+
+
+@dataclass(frozen=True)
+class NetShape:
+    """code_counts of the columns; width of the running vector (H); neurons of a column's hidden layer (G)."""
+
+    code_counts: tuple[int, ...]
+    width: int = 64
+    neurons: int = 32
+
+    def __post_init__(self) -> None:
+        if not self.code_counts or min(self.code_counts) < 1 or self.width < 1 or self.neurons < 1:
+            raise LearningError(f"{self}: expected at least one column, code and neuron everywhere")
+
+    @property
+    def columns(self) -> int:
+        """Number of columns C."""
+        return len(self.code_counts)
+
+    @property
+    def codes(self) -> int:
+        """Codes of all columns together, D."""
+        return sum(self.code_counts)
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """First code of each column, and D at the end."""
+        return (0, *np.cumsum(self.code_counts).tolist())
+
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[slice, tuple[int, ...]]]:
+        """Where each matrix lies in the flat vector, and its shape."""
+        c, d, h, g = self.columns, self.codes, self.width, self.neurons
+        shapes = {
+            EMBEDDING: (d, h),
+            INPUT_BIAS: (c, h),
+            HIDDEN_WEIGHTS: (c, g, h),
+            HIDDEN_BIAS: (c, g),
+            OUTPUT_WEIGHTS: (d, g),
+            OUTPUT_BIAS: (d,),
+        }
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
+        starts = [0, *ends[:-1]]
+        return {
+            name: (slice(start, end), shape)
+            for (name, shape), start, end in zip(shapes.items(), starts, ends, strict=True)
+        }
+
+    @property
+    def size(self) -> int:
+        """Numbers in the flat vector."""
+        return int(self.parts[OUTPUT_BIAS][0].stop)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of one row."""
+        return self.neurons * (self.columns * self.width + self.codes)
+
+    def view(self, flat: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        """One matrix of a flat vector, sharing its memory."""
+        where, shape = self.parts[name]
+        return flat[where].reshape(shape)
+
+    def check(self, flat: NDArray[np.floating]) -> None:
+        """LearningError unless `flat` is a vector of this shape and finite."""
+        if flat.shape != (self.size,) or not np.isfinite(flat).all():
+            raise LearningError(f"weights have shape {flat.shape}; expected {self.size} finite numbers")
+
+
+def initial_weights(shape: NetShape, one_way: NDArray[np.float64], random: np.random.Generator) -> Flat:
+    """Weights before the first step: random, output biases at the log marginals float64[D].
+
+    So the net begins near independent columns and learns only how they depend. Equal generators give equal
+    weights on every machine.
+    """
+    if one_way.shape != (shape.codes,):
+        raise LearningError(f"one-way marginals have shape {one_way.shape}; expected ({shape.codes},)")
+    flat = np.zeros(shape.size, dtype=np.float32)
+    scales = {
+        EMBEDDING: 0.3,
+        HIDDEN_WEIGHTS: math.sqrt(1 / shape.width),
+        OUTPUT_WEIGHTS: 0.3 / math.sqrt(shape.neurons),
+    }
+    for name, scale in scales.items():
+        where, _ = shape.parts[name]
+        flat[where] = random.standard_normal(where.stop - where.start) * scale
+    where, _ = shape.parts[INPUT_BIAS]
+    flat[where] = random.uniform(0.0, 0.5, where.stop - where.start)
+    shape.view(flat, HIDDEN_BIAS)[:] = 0.1
+    # codes of the last column feed nothing
+    shape.view(flat, EMBEDDING)[shape.offsets[-2] :] = 0.0
+    bias = shape.view(flat, OUTPUT_BIAS)
+    for start, stop in zip(shape.offsets[:-1], shape.offsets[1:], strict=True):
+        part = np.log(np.clip(one_way[start:stop], _PROBABILITY_FLOOR, None))
+        bias[start:stop] = part - part.mean()
+    return flat
+
+
+def decay_mask(shape: NetShape) -> Flat:
+    """1 where weight decay acts, 0 elsewhere."""
+    mask = np.zeros(shape.size, dtype=np.float32)
+    for name in DECAYED:
+        mask[shape.parts[name][0]] = 1.0
+    return mask
+
+
+def sample_codes(shape: NetShape, flat: Flat, rows: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Codes int64[rows, C] drawn from the float net: what quantisation is calibrated on, no private row."""
+    running = np.zeros((rows, shape.width), dtype=np.float32)
+    codes = np.empty((rows, shape.columns), dtype=np.int64)
+    embedding, output_bias = shape.view(flat, EMBEDDING), shape.view(flat, OUTPUT_BIAS)
+    for c, (start, stop) in enumerate(zip(shape.offsets[:-1], shape.offsets[1:], strict=True)):
+        active = np.maximum(running + shape.view(flat, INPUT_BIAS)[c], 0.0)
+        neurons = np.maximum(
+            active @ shape.view(flat, HIDDEN_WEIGHTS)[c].T + shape.view(flat, HIDDEN_BIAS)[c], 0.0
+        )
+        logits = neurons @ shape.view(flat, OUTPUT_WEIGHTS)[start:stop].T + output_bias[start:stop]
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1, dtype=np.float64)
+        drawn = random.random(rows) * weights[:, -1]
+        codes[:, c] = np.minimum((weights <= drawn[:, None]).sum(axis=1), stop - start - 1)
+        running += embedding[start + codes[:, c]]
+    return codes

@@ -1,0 +1,173 @@
+"""Fitting the autoregressive net: Adam at a falling rate, averaged weights, decay chosen on held-out rows.
+
+Without privacy the decay of a small table is chosen: from the strongest of a few down, each trains on nine
+rows in ten, until the loss on the tenth no longer falls or the net has learnt rows by heart; the strongest
+whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
+makes possible: how well log p tells rows that trained from rows that did not (`memorisation`, an area under
+the ROC curve, 0.5 for none). The chosen decay then trains on every row. Large tables take one fixed recipe.
+
+With privacy nothing is chosen by looking at rows: the recipe follows from the plan, batches and noise come
+from the operating system's entropy (DP-SGD, Abadi et al. 2016, arXiv:1607.00133).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from torch import Tensor
+
+from generator.learning.adam import Adam
+from generator.learning.autoregressive import Flat, NetShape, decay_mask
+from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.errors import LearningError
+from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
+from generator.privacy import noise
+
+MEMORISATION_GATE = 0.60
+"""Largest area under the curve at which a decay still passes, beside two standard errors of the estimate."""
+_NEAR_BEST = 0.005
+_HELD_OUT_DIVISOR = 10
+_REPORT_EVERY = 25
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodProgress:
+    """steps done, steps in all, mean -log p of the last batch in nats."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+ProgressCallback = Callable[[LikelihoodProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateSampling:
+    """DP-SGD: Poisson batches at `sample_rate` of `declared_rows`, each row's gradient clipped to norm `clip`,
+    noise of standard deviation noise_multiplier * clip on the sum. One SubsampledGaussianEvent a fit."""
+
+    sample_rate: float
+    noise_multiplier: float
+    clip: float
+    declared_rows: int
+
+
+def train(
+    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int,
+    deadline: float | None = None, progress: ProgressCallback | None = None,
+) -> Flat:  # fmt: skip
+    """Weights after `recipe` from `start` on codes int64[n, C], without privacy.
+
+    deadline: time.monotonic() that cuts steps; the rate then follows the time that is left.
+    """
+    net, adam = _begin(shape, start, recipe)
+    batches = _batches(net.tensor(codes), recipe.batch, torch.Generator().manual_seed(seed))
+    started = time.monotonic()
+    for step in range(recipe.steps):
+        fraction = step / recipe.steps
+        if deadline is not None:
+            now = time.monotonic()
+            if step and now >= deadline:
+                break
+            fraction = max(fraction, (now - started) / max(deadline - started, 1e-9))
+        batch = next(batches)
+        gradient, loss = net.summed(batch)
+        if not math.isfinite(loss):
+            raise LearningError("the likelihood is not finite; lower the learning rate")
+        gradient *= np.float32(1 / batch.shape[1])
+        adam.step(gradient, recipe.rate_at(fraction))
+        if progress is not None and (step % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
+            progress(LikelihoodProgress(step + 1, recipe.steps, loss))
+    return adam.average
+
+
+def train_privately(
+    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, sampling: PrivateSampling,
+    *, progress: Callable[[int], None] | None = None,
+) -> Flat:  # fmt: skip
+    """Weights after DP-SGD; every step of the recipe is made, whatever it takes.
+
+    The caller has recipe.steps steps at `sampling` in its privacy ledger beforehand. progress: steps done; no
+    loss, which would be computed on private rows.
+    """
+    net, adam = _begin(shape, start, recipe)
+    rows = net.tensor(codes)
+    for step in range(recipe.steps):
+        picked = torch.from_numpy(noise.poisson_sample(len(codes), sampling.sample_rate))
+        gradient = noisy_sum(net, rows.index_select(1, picked), sampling)
+        gradient *= np.float32(1 / (sampling.sample_rate * sampling.declared_rows))
+        adam.step(gradient, recipe.rate_at(step / recipe.steps))
+        if progress is not None and (step % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
+            progress(step + 1)
+    return adam.average
+
+
+def noisy_sum(net: AutoregressiveGradient, batch: Tensor, sampling: PrivateSampling) -> Flat:
+    """One DP-SGD step's release: the noisy sum of clipped gradients over a Poisson batch int64[C, n]."""
+    total, _ = net.summed(batch, sampling.clip)
+    drawn = noise.gaussian(net.shape.size, sampling.noise_multiplier * sampling.clip)
+    return (total + drawn).astype(np.float32)
+
+
+def choose_decay(
+    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int, deadline: float | None = None
+) -> Recipe:
+    """The recipe with the decay for codes int64[n, C]; see the module. Reads rows freely: only without privacy."""
+    held_out = max(1, len(codes) // _HELD_OUT_DIVISOR)
+    if len(codes) >= CHOSEN_BELOW_ROWS or len(codes) < 2 * _HELD_OUT_DIVISOR:
+        return recipe
+    order = np.random.default_rng(seed).permutation(len(codes))
+    validation, training = codes[order[:held_out]], codes[order[held_out:]]
+    losses: dict[float, float] = {}
+    for decay in CANDIDATE_DECAYS:
+        if losses and deadline is not None and time.monotonic() >= deadline:
+            break
+        weights = train(training, shape, start, replace(recipe, decay=decay), seed=seed, deadline=deadline)
+        net = AutoregressiveGradient(shape, weights)
+        seen, unseen = (net.log_likelihood(net.tensor(part)) for part in (training, validation))
+        if losses and not _passes(seen, unseen):
+            break
+        loss = -float(unseen.mean())
+        if losses and loss > min(losses.values()):
+            break
+        losses[decay] = loss
+    best = min(losses.values())
+    return replace(recipe, decay=max(d for d, loss in losses.items() if loss <= best * (1 + _NEAR_BEST)))
+
+
+def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> float:
+    """Area under the ROC curve of telling rows that trained from others by their log-likelihoods."""
+    ranks = rankdata(np.concatenate([seen, unseen]))
+    above = ranks[: len(seen)].sum() - len(seen) * (len(seen) + 1) / 2
+    return float(above / (len(seen) * len(unseen)))
+
+
+def _passes(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> bool:
+    error = math.sqrt((1 / len(seen) + 1 / len(unseen)) / 12)
+    return memorisation(seen, unseen) <= MEMORISATION_GATE + 2 * error
+
+
+def _begin(shape: NetShape, start: Flat, recipe: Recipe) -> tuple[AutoregressiveGradient, Adam]:
+    weights = start.copy()
+    adam = Adam(weights, decay_mask(shape) * np.float32(recipe.decay), recipe.averaging)
+    return AutoregressiveGradient(shape, weights), adam
+
+
+def _batches(rows: Tensor, batch: int, random: torch.Generator) -> Iterator[Tensor]:
+    """Batches of a fresh order of the rows each epoch; what is left of an epoch waits for the next."""
+    count = rows.shape[1]
+    size = min(batch, count)
+    while True:
+        order = torch.randperm(count, generator=random)
+        for start in range(0, count - size + 1, size):
+            yield rows.index_select(1, order[start : start + size])

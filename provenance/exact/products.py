@@ -1,0 +1,67 @@
+"""Exact products: integers carried by floats, so that BLAS may run at full speed.
+
+Every partial sum is below 2^24 (proved when the model was decoded), so float32 products are exact in any
+order. A shift is folded into weights and bias: dividing by a power of two rounds nothing, and flooring the sum
+gives the shifted integer. Arrays are feature-major, [features, rows], unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.exact.layout import EXACT_LIMIT, magnitudes
+
+Floats = NDArray[np.floating[Any]]
+FloatType = type[np.floating[Any]]
+
+# BLAS is fastest on thin matrices of some hundred rows (seen with OpenBLAS); the size changes no bit
+TILE_ROWS = 480
+
+
+def product(weights: Floats, x: Floats, out: Floats) -> None:
+    """out[out, rows] <- weights[out, in] @ x[in, rows], a tile of rows at a time."""
+    rows = x.shape[1]
+    whole = rows - rows % TILE_ROWS
+    if whole:
+        np.matmul(weights, _tiles(x[:, :whole]), out=_tiles(out[:, :whole]))
+    if whole < rows:
+        np.matmul(weights, x[:, whole:], out=out[:, whole:])
+
+
+def activate(x: Floats, a_max: np.floating[Any]) -> None:
+    """x <- clip(floor(x), 0, a_max), in place."""
+    # the bounds are integers, so the order of clip and floor does not matter
+    x.clip(0, a_max, out=x)
+    np.floor(x, out=x)
+
+
+def folded_hidden(
+    weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8], dtype: FloatType
+) -> Floats:
+    """[out, in + 1]: weights and, for an input that is always 1, the bias, both divided by 2^shift."""
+    return folded_output(np.concatenate([weights.astype(np.int32), bias[:, None]], axis=1), shift, dtype)
+
+
+def folded_output(
+    weights: NDArray[np.int8] | NDArray[np.int32], shift: NDArray[np.uint8], dtype: FloatType
+) -> Floats:
+    """[out, in]: weights divided by 2^shift, column-major as BLAS reads them fastest."""
+    scaled = np.ldexp(weights.astype(np.float64), -shift.astype(np.int32)[:, None])
+    return np.asfortranarray(scaled.astype(dtype))
+
+
+def logit_type(
+    weights: NDArray[np.int8], shift: NDArray[np.uint8], bias: NDArray[np.int32], a_max: int, dtype: FloatType
+) -> FloatType:
+    """`dtype` if it carries every logit, shifted sum and bias together, exactly; else float64, which always
+    does."""
+    largest = (magnitudes(weights).sum(axis=1) * a_max >> shift) + 1 + magnitudes(bias)
+    return dtype if largest.max() < EXACT_LIMIT else np.float64
+
+
+def _tiles(matrix: Floats) -> Floats:
+    """[features, rows] seen as [tiles, features, TILE_ROWS]."""
+    return matrix.reshape(len(matrix), -1, TILE_ROWS).transpose(1, 0, 2)
