@@ -54,5 +54,7 @@ def test_imports_point_one_way() -> None:
 
 def test_importing_provenance_loads_nothing_heavy() -> None:
     code = "import sys, provenance; print(sorted({'numpy','web3','torch','cryptography'} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"

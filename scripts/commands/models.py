@@ -39,7 +39,8 @@ def fit(
         typer.Option(min=1, help="deal the table into this many equal random parts and fit them together"),
     ] = 1,
     family: Annotated[
-        FamilyName | None, typer.Option(help="family of the generator; default: autoregressive, with epsilon marginal")
+        FamilyName | None,
+        typer.Option(help="family of the generator; default: autoregressive, with epsilon marginal"),
     ] = None,
     seed: Annotated[
         int | None,
