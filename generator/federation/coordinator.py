@@ -111,16 +111,9 @@ class CoordinatedFamily(Protocol):
 
 
 class Coordinator:
-    """Runs one plan over a transport. family: None looks the plan's family up in the registry."""
+    """Runs one plan over a transport. family: the one that the plan names, `family_of(plan.family)`."""
 
-    def __init__(
-        self, plan: TrainingPlan, transport: Transport, family: CoordinatedFamily | None = None
-    ) -> None:
-        if family is None:
-            # Families name the coordinator's types, so the registry is looked up late.
-            from generator.families.family import family_of
-
-            family = family_of(plan.family)
+    def __init__(self, plan: TrainingPlan, transport: Transport, family: CoordinatedFamily) -> None:
         family.check(plan)
         self._plan = plan
         self._transport = transport

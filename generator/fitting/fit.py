@@ -177,7 +177,7 @@ def _train(
         states[address] = state
         nodes[address] = partial(handle_bytes, state=state, worker=worker)
     try:
-        outcome = Coordinator(plan, InProcessTransport(nodes)).run(watch.round)
+        outcome = Coordinator(plan, InProcessTransport(nodes), family_of(plan.family)).run(watch.round)
     except NodeRefused as refusal:
         raise FitError(f"the fit cannot go on: {refusal.reason}") from refusal
     return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from generator.errors import GeneratorError
+from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.coordinator import Progress as RoundProgress
 from generator.market.client import MarketClient
@@ -100,13 +101,15 @@ class CoordinationWorker:
 
     def _phase(self, job: OrderJob, beat: Heartbeat) -> JsonObject:
         transport = QueueTransport(self._client, late=self._lateness(job), stop=self._stop)
+        plan = job.training_plan()
+        coordinator = Coordinator(plan, transport, family_of(plan.family))
         if job.phase == "train":
-            outcome = Coordinator(job.training_plan(), transport).run(lambda now: beat.report(_progress(now)))
+            outcome = coordinator.run(lambda now: beat.report(_progress(now)))
             for flagged in outcome.flagged:
                 log.warning("left out at %s: %s - %s", flagged.step, flagged.contributor, flagged.reason)
             return models_of(outcome)
         committed = self._ledger.commitment(job.order)
-        outcome = Coordinator(job.training_plan(), transport).run()
+        outcome = coordinator.run()
         phase = ScorePhase(
             self._ledger.deployment.domain,
             transport,

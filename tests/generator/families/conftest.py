@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
 from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
@@ -82,7 +83,7 @@ class Market:
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> TrainingOutcome:
         nodes = {address: self.wrap.get(address, self.node(address)) for address in self.states}
-        return Coordinator(self.plan, InProcessTransport(nodes)).run(progress)
+        return Coordinator(self.plan, InProcessTransport(nodes), family_of(self.plan.family)).run(progress)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from generator.errors import NodeRefused, TaskFormatError, TaskRefused
+from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.market.errors import JobRefused
@@ -76,7 +77,10 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> T
         world.market.nodes[node.address] = node
         world.accept(node)
     order = world.match()
-    outcome = Coordinator(world.plan(), QueueTransport(world.market, poll_seconds=0.001)).run()
+    plan = world.plan()
+    outcome = Coordinator(
+        plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
+    ).run()
     world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.ledger.seeds[order] = SEED
     return Trained(world, order, outcome, nodes)
@@ -190,7 +194,10 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
         world.market.nodes[node.address] = node
         world.accept(node, terms)
     order = world.match(terms)
-    outcome = Coordinator(world.plan(terms), QueueTransport(world.market, poll_seconds=0.001)).run()
+    plan = world.plan(terms)
+    outcome = Coordinator(
+        plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
+    ).run()
     world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.ledger.seeds[order] = SEED
     meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
