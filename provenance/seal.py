@@ -92,11 +92,6 @@ def wrap_key(key: bytes, delivery_key: bytes, order: Digest, shard: int) -> byte
         ) from error
 
 
-def unwrap_key(wrapped: bytes, delivery_key: DeliveryKey, order: Digest, shard: int) -> bytes:
-    """The content key of a shard; see DeliveryKey.unwrap."""
-    return delivery_key.unwrap(wrapped, order, shard)
-
-
 def file_label(order: Digest, shard: int, kind: FileKind) -> bytes:
     """Associated data of every frame: which file of which shard of which order this is."""
     return b"tessera/sealed-file/1" + order + shard.to_bytes(4, "big") + kind.encode("ascii")

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from generator.fitting.fit import FitProgress, FitSettings, fit_csv
 from provenance.container import Container
+from provenance.exact.size_class import size_class
 from provenance.schema import Schema
 from scripts.errors import UsageError
 from scripts.terminal import err, out
@@ -65,9 +66,17 @@ def _closing(container: Container, to: Path, settings: FitSettings, seconds: flo
     for name, value in (
         ("family", container.family),
         ("parts", f"{len(container.parts)}, {container.model_bytes:,} bytes of models"),
+        ("a row on chain", _on_chain(container)),
         ("privacy of each row", privacy if settings.epsilon is not None else "none"),
         ("seconds", f"{seconds:.1f}"),
         ("SHA-256", str(container.digest)),
     ):
         table.add_row(name, value)
     return table
+
+
+def _on_chain(container: Container) -> str:
+    """Whether one transaction is large enough to make a row again."""
+    if all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts):
+        return "small enough to be recomputed in one transaction"
+    return "too large for one transaction; rows are recomputed off chain only"

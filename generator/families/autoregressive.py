@@ -98,12 +98,7 @@ class AutoregressiveSettings:
     def parse(cls, settings: Settings) -> AutoregressiveSettings:
         """Read a collection's settings; PlanError says what is wrong."""
         read = SettingsReader("autoregressive", KNOWN, settings)
-        bins, tables = read.whole("binsPercent"), read.whole("tablesPercent")
-        if bins + tables > 95:
-            raise PlanError(
-                f"binsPercent {bins} and tablesPercent {tables} leave nothing for the steps: "
-                "at most 95 together"
-            )
+        bins, tables = read.counted_shares(left_for="steps")
         return cls(
             rounds=read.whole("rounds"),
             round_rows=read.whole("roundRows"),

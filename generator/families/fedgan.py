@@ -90,12 +90,7 @@ class FedGanSettings:
     def parse(cls, settings: Settings) -> FedGanSettings:
         """Read a collection's settings; PlanError says what is wrong."""
         read = SettingsReader("fedgan", KNOWN, settings)
-        bins, tables = read.whole("binsPercent"), read.whole("tablesPercent")
-        if bins + tables > 95:
-            raise PlanError(
-                f"binsPercent {bins} and tablesPercent {tables} leave nothing for the rounds: "
-                "at most 95 together"
-            )
+        bins, tables = read.counted_shares(left_for="rounds")
         return cls(
             rounds=read.whole("rounds"),
             discriminator_steps=read.whole("discriminatorSteps"),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from generator.errors import PlanError
 from generator.federation.plan import Settings
 
+MAX_COUNTED_PERCENT = 95
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -52,6 +54,16 @@ class SettingsReader:
                 f"{rule.minimum} to {rule.maximum}"
             )
         return value
+
+    def counted_shares(self, *, left_for: str) -> tuple[int, int]:
+        """binsPercent and tablesPercent of a family whose `left_for` live on what these two leave."""
+        bins, tables = self.whole("binsPercent"), self.whole("tablesPercent")
+        if bins + tables > MAX_COUNTED_PERCENT:
+            raise PlanError(
+                f"binsPercent {bins} and tablesPercent {tables} leave nothing for the {left_for}: "
+                f"at most {MAX_COUNTED_PERCENT} together"
+            )
+        return bins, tables
 
     def word(self, name: str) -> str:
         """A text setting."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +51,6 @@ def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_st
             "raise epsilon or add rows"
         )
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
-
-
-def sum_counts(
-    counts: Sequence[NDArray[np.float64]], noise_stds: Sequence[float]
-) -> tuple[NDArray[np.float64], float]:
-    """Summed counts of several nodes and the standard deviation of the noise on the sums."""
-    if not counts or len(counts) != len(noise_stds):
-        raise MarginalError(
-            f"found {len(counts)} releases and {len(noise_stds)} noise levels; expected one each"
-        )
-    return np.sum(counts, axis=0), math.sqrt(math.fsum(std**2 for std in noise_stds))
 
 
 def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:

@@ -21,7 +21,6 @@ from provenance.seal import (
     open_file,
     seal_file,
     sealed_size,
-    unwrap_key,
     wrap_key,
 )
 from provenance.values import Digest, sha256
@@ -79,9 +78,9 @@ def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
         (stranger, ORDER, 1), (buyer, ORDER, 2), (buyer, sha256(b"other"), 1),
     ):  # fmt: skip
         with pytest.raises(SealError, match="was not wrapped to delivery key"):
-            unwrap_key(wrapped, key, order, shard)
+            key.unwrap(wrapped, order, shard)
     with pytest.raises(SealError):
-        unwrap_key(wrapped[:-1], buyer, ORDER, 1)
+        buyer.unwrap(wrapped[:-1], ORDER, 1)
 
 
 @pytest.mark.parametrize("point", [b"\x01" + bytes(31), bytes(32)])
@@ -123,7 +122,7 @@ def test_vectors():
     order, shard = Digest.parse(VECTOR["order"]), VECTOR["shard"]
     assert str(key.public) == VECTOR["deliveryKey"]
     assert len(unhex(VECTOR["wrappedKey"])) == WRAPPED_KEY_BYTES
-    assert unwrap_key(unhex(VECTOR["wrappedKey"]), key, order, shard) == unhex(VECTOR["contentKey"])
+    assert key.unwrap(unhex(VECTOR["wrappedKey"]), order, shard) == unhex(VECTOR["contentKey"])
     assert [unhex(file["label"]) for file in VECTOR["files"]] == [
         file_label(order, shard, file["kind"]) for file in VECTOR["files"]
     ]

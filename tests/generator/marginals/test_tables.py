@@ -7,7 +7,7 @@ import pytest
 
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
-from generator.marginals.target import BLENDING_ROWS, blend, sum_counts, target_from_counts
+from generator.marginals.target import BLENDING_ROWS, blend, target_from_counts
 from generator.marginals.workload import MAX_TABLES, Workload, choose_workload, pair_workload
 
 COUNTS = (3, 4, 2, 5)
@@ -107,9 +107,3 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
         blend(
             own, target_from_counts(np.ones(choose_workload(COUNTS, 2).cells), choose_workload(COUNTS, 2), 0)
         )
-
-
-def test_sums_of_noisy_counts_add_variances() -> None:
-    total, std = sum_counts([np.ones(4), np.ones(4)], [3.0, 4.0])
-    assert total.tolist() == [2.0] * 4
-    assert std == 5.0
