@@ -55,9 +55,9 @@ def folded_output(
     -(n >> s) is the floor of (2^s - 1 - n) / 2^s: so weights are negated and the last input, always 1, carries
     (2^s - 1) / 2^s - bias.
     """
-    shift = _short(shift)
-    weighted = np.ldexp(-weights.astype(np.float64), -shift[:, None])
-    constant = 1 - np.ldexp(1.0, -shift) - bias
+    short = _short(shift)
+    weighted = np.ldexp(-weights.astype(np.float64), -short[:, None])
+    constant = 1 - np.ldexp(1.0, -short) - bias
     return _matrix(np.concatenate([weighted, constant[:, None]], axis=1), dtype)
 
 
@@ -66,9 +66,9 @@ def cost_type(
 ) -> FloatType:
     """`dtype` if it carries every sum of `folded_output` exactly, and every distance of a cost from another up
     to the weights table's end; else float64, which always does."""
-    shift = _short(shift)
-    largest = magnitudes(weights).sum(axis=1) * a_max + ((magnitudes(bias) + 1) << shift)
-    fits = largest.max() < EXACT_LIMIT and (EXP_LAST << int(shift.max())) < EXACT_LIMIT
+    short = _short(shift)
+    largest = magnitudes(weights).sum(axis=1) * a_max + ((magnitudes(bias) + 1) << short)
+    fits = largest.max() < EXACT_LIMIT and (EXP_LAST << int(short.max())) < EXACT_LIMIT
     return dtype if fits else np.float64
 
 
