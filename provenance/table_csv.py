@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from provenance.codec import Outside, Values, decode_values, encode_table
+from provenance.codec import Outside, Values, encode_table
+from provenance.csv_rows import CsvRows
 from provenance.errors import TableError
 from provenance.schema import Schema
-
-_WRITE_ROWS = 65_536
 
 
 def read_csv(path: Path | str, schema: Schema, *, outside: Outside = "refuse") -> Values:
@@ -72,28 +71,11 @@ def write_csv(
         with io.TextIOWrapper(_create(path), encoding="utf-8", newline="") as stream:
             write_csv(stream, schema, values, header, first_row=first_row)
         return
+    rows = CsvRows(schema)
     if header:
-        destination.write(",".join(map(_quoted, schema.cell_names)) + "\n")
-    for start in range(0, len(values), _WRITE_ROWS):
-        for line in _lines(schema, values[start : start + _WRITE_ROWS], first_row + start):
-            destination.write(line)
-
-
-def _lines(schema: Schema, values: Values, first_row: int) -> Iterator[str]:
-    columns = []
-    for cells in decode_values(schema, values, first_row=first_row).values():
-        quoted = {cell: _quoted(cell) for cell in set(cells)}
-        columns.append([quoted[cell] for cell in cells])
-    if len(columns) == 1:
-        # a line with nothing on it is no row to most readers: an empty only cell is written as ""
-        columns[0] = [cell or '""' for cell in columns[0]]
-    yield "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
-
-
-def _quoted(cell: str) -> str:
-    if any(mark in cell for mark in ',"\r\n') or cell != cell.strip():
-        return '"' + cell.replace('"', '""') + '"'
-    return cell
+        destination.write(rows.header().decode())
+    for lines in rows.lines(values, first_row):
+        destination.write(lines.decode())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ Values = NDArray[np.int64]
 ROW_NOISE_TAG = b"tessera/row-noise/1"
 DEFAULT_BATCH_ROWS = 3840
 """Best of the sizes tried: enough rows for numpy's calls to cost little, few enough for the caches."""
+DENSE = 8
+"""Up to so many rows for each one asked for, numpy's stream of all is quicker than single blocks here."""
 
 
 def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, int]:
@@ -43,7 +45,17 @@ def words_per_row(model: Model) -> int:
     return model.latent_words + model.codebook.columns
 
 
-def forward_of(model: Model, dtype: type[np.floating[Any]]) -> MlpForward | AutoregressiveForward:
+class Forward(Protocol):
+    """A model on whole batches."""
+
+    def values(self, words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
+
+
+MakeForward = Callable[[Model], Forward]
+
+
+def forward_of(model: Model, dtype: type[np.floating[Any]] = np.float32) -> Forward:
     """The batch form of the model's architecture."""
     if isinstance(model, MlpModel):
         return MlpForward(model, dtype)
@@ -60,13 +72,15 @@ class Sampler:
         shard_index: int,
         *,
         dtype: type[np.floating[Any]] = np.float32,
+        forward: MakeForward | None = None,
     ) -> None:
-        """Decodes and checks the model. Raises ModelError, UnknownVersionError or RowRangeError."""
+        """Decodes and checks the model; `forward` computes in numpy's place. Raises ModelError,
+        UnknownVersionError or RowRangeError."""
         self.model = decode_model(model_bytes)
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
-        self._forward = forward_of(self.model, dtype)
+        self._forward = forward_of(self.model, dtype) if forward is None else forward(self.model)
 
     @property
     def row_width(self) -> int:
@@ -115,10 +129,18 @@ class Sampler:
         if len(numbers) == 0:
             return np.empty((0, self.model.codebook.columns), dtype=np.int64)
         self._check_range(int(numbers.max()), 1, 1, 1)
+        return np.ascontiguousarray(self._forward.values(self._words_at(numbers)).T)
+
+    def _words_at(self, numbers: Words) -> Words:
+        """uint64[n, words] of row numbers uint64[n], at least one."""
+        first = int(numbers.min())
+        span = int(numbers.max()) - first + 1
+        if span <= DENSE * len(numbers):
+            whole = BlockStream(self.key, first * self._blocks).take(span * self._blocks).reshape(span, -1)
+            return whole.take((numbers - np.uint64(first)).astype(np.intp), axis=0)
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
-        words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
-        return np.ascontiguousarray(self._forward.values(words).T)
+        return scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
 
     def _each_batch(
         self, first_row: int, rows: int, batch_rows: int, threads: int, keep: Callable[[int, Values], None]
