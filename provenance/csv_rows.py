@@ -90,15 +90,13 @@ class _ColumnCells:
         column = self._column
         if self._lookup is not None:
             return self._lookup.take(values, axis=0)
-        grid = column.grid
-        if grid is not None and grid.kind in (GridKind.INTEGER, GridKind.NUMBER):
-            if column.cardinality > _LOOKUP_VALUES:
-                return self._numbers(grid, values)
         if column.cardinality <= _LOOKUP_VALUES:
             lookup = self._texts(range(column.cardinality))
             if lookup.size <= _LOOKUP_BYTES:
                 self._lookup = lookup
                 return lookup.take(values, axis=0)
+        elif column.grid is not None and column.grid.kind in (GridKind.INTEGER, GridKind.NUMBER):
+            return self._numbers(column.grid, values)
         different, places = np.unique(values, return_inverse=True)
         return self._texts(different.tolist()).take(places, axis=0)
 

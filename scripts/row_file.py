@@ -99,7 +99,13 @@ def _parquet(path: Path, schema: Schema, first_row: int) -> Iterator[RowWriter]:
     rows = ArrowRows(schema)
     import pyarrow.parquet as pq
 
-    repeated = [column.name for column in schema.columns if column.cardinality <= MAX_DICTIONARY]
+    from provenance.column import Column
+
+    repeated = [
+        column.name
+        for column in schema.cell_columns
+        if isinstance(column, Column) and column.cardinality <= MAX_DICTIONARY
+    ]
 
     class ParquetWriter:
         next_row = first_row
