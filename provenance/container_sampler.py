@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import RowRangeError
+from provenance.exact.rows import encode_rows
 from provenance.exact.sampler import MakeForward
 from provenance.exact.versions import sampler_for
 
@@ -56,6 +57,16 @@ class ContainerSampler:
                 for _ in pool.map(fill, starts):
                     pass
         return result
+
+    def row_bytes(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
+    ) -> bytes:
+        """The same rows as row bytes, see `provenance.exact.rows`."""
+        _check_range(first_row, rows, batch_rows, threads)
+        if len(self._samplers) == 1:
+            return self._samplers[0].row_bytes(first_row, rows, batch_rows, threads=threads)
+        values = self.values(first_row, rows, batch_rows, threads=threads)
+        return encode_rows(values, self._container.schema.value_widths)
 
     def batches(self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS) -> Iterator[Values]:
         """The same rows a batch at a time, for tables that do not fit memory."""

@@ -83,7 +83,10 @@ def sample(
         ),
     ],
     to: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="CSV, or Parquet when the name ends in .parquet")
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="CSV, or Parquet or Arrow when the name ends in .parquet or .arrow"
+        ),
     ],
     first_row: Annotated[
         int, typer.Option(min=0, help="number of the first row: any range can be had by itself")
@@ -91,17 +94,24 @@ def sample(
     batch_rows: Annotated[
         int, typer.Option(min=1, help="rows computed at a time; never changes a row")
     ] = 4096,
-    threads: Annotated[int, typer.Option(min=1, help="threads; never changes a row")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="threads a process; never changes a row")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, help="worker processes for long tables; never changes a byte of the file")
+    ] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="compute with torch on cpu or cuda; the same rows. Left out: numpy, the quicker one on a CPU",
+        ),
+    ] = None,
 ) -> None:
-    """Write rows of a model: the same model, seed and row numbers give the same bytes on every machine."""
-    from scripts.sampling import run_sample
+    """Write rows of a model: the same model, seed and row numbers give the same bytes on every machine.
 
-    run_sample(
-        model,
-        rows=rows,
-        seed_hex=seed,
-        out_file=to,
-        first_row=first_row,
-        batch_rows=batch_rows,
-        threads=threads,
-    )
+    A long table is made in parts, in a folder beside FILE: if the command is stopped, however hard, the same
+    command goes on and the file is the same. Memory stays flat however many rows are asked for.
+    """
+    from scripts.sampling import SampleRequest, parse_seed, run_sample
+
+    request = SampleRequest(model, rows, parse_seed(seed), first_row, batch_rows, threads, processes, device)
+    run_sample(request, to)
