@@ -156,9 +156,9 @@ class ColumnTally:
             if len(self.counts) > COUNTED_CELLS:
                 self.counts = None
         fresh = list(fresh)
-        if fresh and len(fresh[0]) > 10 and fresh[0][10] == " ":
-            self.separator = " "
         self.summaries = {kind: each for kind, each in self.summaries.items() if each.see(fresh)}
+        if "date-time" in self.summaries:
+            self.separator = next((cell[10] for cell in fresh if len(cell) > 10), self.separator)
 
     @property
     def different(self) -> int:

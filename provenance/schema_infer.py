@@ -61,6 +61,11 @@ def infer_schema(
     """
     tallies: dict[str, ColumnTally] = {}
     for chunk in read_chunks(path):
+        absent = [each for each in without if each not in chunk]
+        if absent:
+            raise SchemaError(
+                f"found no column {absent[0]!r} to leave out, expected one of {', '.join(chunk):.300}"
+            )
         _see(tallies, chunk, without)
     return _schema(tallies, name, target, without)
 
