@@ -58,11 +58,18 @@ def test_values_become_the_cells_of_a_csv(tmp_path: Path) -> None:
     )
     assert list(table_chunks(path)) == [
         {
-            "whole": ["1", ""], "float": ["39.0", "nan"], "price": ["1.50", "2.00"], "flag": ["True", ""],
-            "day": ["2020-01-02", ""], "single": ["39.0", "0.1"], "exact": ["2020-01-02 03:04:05.123456", ""], "seen": ["2020-01-02 03:04:05", "2020-01-02 03:04:05.005000"],
-            "at": ["03:04:05", ""], "word": ["a", ""],
+            "whole": ["1", ""],
+            "float": ["39.0", "nan"],
+            "price": ["1.50", "2.00"],
+            "flag": ["True", ""],
+            "day": ["2020-01-02", ""],
+            "single": ["39.0", "0.1"],
+            "exact": ["2020-01-02 03:04:05.123456", ""],
+            "seen": ["2020-01-02 03:04:05", "2020-01-02 03:04:05.005000"],
+            "at": ["03:04:05", ""],
+            "word": ["a", ""],
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_a_parquet_table_encodes_as_the_csv_of_its_cells(tmp_path: Path) -> None:
