@@ -53,6 +53,7 @@ class AutoregressiveForward:
             dtype = logit_type(step.output_weights, step.output_shift, step.output_bias, model.a_max, dtype)
         self.dtype = dtype
         self._a_max = model.a_max
+        self._order = model.order
         self._scratch = Scratch()
         self._sampler = CodeSampler(model.codebook)
         start, moves = _moves(model)
@@ -65,23 +66,30 @@ class AutoregressiveForward:
         column_words = np.ascontiguousarray(words[:, :columns].T)
         halves = low_halves(column_words)
         codes = np.empty((columns, rows), dtype=np.intp)
-        codes[0] = self._sampler.codes(self._tables[0], halves[0])
+        order = self._order
+        codes[order[0]] = self._sampler.codes(self._tables[0], halves[order[0]])
         state = np.zeros(rows, dtype=np.intp)
-        for column, table in enumerate(self._tables[1:], start=1):
-            state = state * len(self._steps[column - 1].move) + codes[column - 1]
+        for place, table in enumerate(self._tables[1:], start=1):
+            state = state * len(self._steps[place - 1].move) + codes[order[place - 1]]
             cumulative = self._scratch.array("cumulative", (len(table), rows), np.uint32)
             table.take(state, axis=1, out=cumulative, mode="clip")
-            codes[column] = self._sampler.codes(cumulative, halves[column])
+            codes[order[place]] = self._sampler.codes(cumulative, halves[order[place]])
         running = self._scratch.array("running", (rows, self._tabulated.shape[1]), self._tabulated.dtype.type)
-        moves = self._scratch.array("lines", running.shape, running.dtype.type)
         # indices are in range; without a mode, numpy would copy once more
         self._tabulated.take(state, axis=0, out=running, mode="clip")
-        for column in range(len(self._tables), columns):
-            self._steps[column - 1].move.take(codes[column - 1], axis=0, out=moves, mode="clip")
-            running += moves
-            cumulative = self._sampler.cumulative(self._logits(self._steps[column], running))
-            codes[column] = self._sampler.codes(cumulative, halves[column])
+        self.resume(len(self._tables), running, codes, halves)
         return self._sampler.values(codes, column_words)
+
+    def resume(self, place: int, running: Running, codes: NDArray[np.intp], halves: Words) -> None:
+        """Draws the steps from `place` (at least 1) on into `codes` [C, rows]. `running` [rows, H + 1], as it
+        was before the step at place - 1 (overwritten); `halves` uint64[C, rows]: lower halves of the words."""
+        order = self._order
+        moves = self._scratch.array("lines", running.shape, running.dtype.type)
+        for here in range(place, len(order)):
+            self._steps[here - 1].move.take(codes[order[here - 1]], axis=0, out=moves, mode="clip")
+            running += moves
+            cumulative = self._sampler.cumulative(self._logits(self._steps[here], running))
+            codes[order[here]] = self._sampler.codes(cumulative, halves[order[here]])
 
     def _logits(self, step: _Step, running: Running) -> Floats:
         """Integers [m, rows] of the running vector [rows, H + 1]."""
@@ -124,9 +132,9 @@ def _moves(model: AutoregressiveModel) -> tuple[Running, list[Running]]:
     # of the running vector without bias, whatever the codes
     reach = np.zeros(model.width, dtype=np.int64)
     largest = 1
-    for column, bias in enumerate(biases):
-        following = biases[column + 1] if column + 1 < len(biases) else bias
-        codes = model.codebook.column_codes(column)
+    for place, bias in enumerate(biases):
+        following = biases[place + 1] if place + 1 < len(biases) else bias
+        codes = model.codebook.column_codes(model.order[place])
         move = np.zeros((codes.stop - codes.start, len(start)), dtype=np.int32)
         move[:, :-1] = model.embedding[codes] + (following - bias)
         moves.append(move)

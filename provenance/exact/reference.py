@@ -86,14 +86,14 @@ def mlp_codes(model: MlpModel, words: list[int]) -> list[int]:
 def autoregressive_codes(model: AutoregressiveModel, words: list[int]) -> list[int]:
     """Architecture 2: each column's code, counted from 0 in the column."""
     running = [0] * model.width
-    codes = []
-    for column, (step, word) in enumerate(zip(model.steps, words, strict=True)):
+    codes = [0] * model.codebook.columns
+    for step, column in zip(model.steps, model.order, strict=True):
         x = [min(max(a + b, 0), model.a_max) for a, b in zip(running, step.input_bias.tolist(), strict=True)]
         x = hidden(step.hidden_weights, step.hidden_bias, step.hidden_shift, x, model.a_max)
-        code = draw(output(step.output_weights, step.output_shift, step.output_bias, x), word)
+        code = draw(output(step.output_weights, step.output_shift, step.output_bias, x), words[column])
         embedding = model.embedding[model.codebook.offsets[column] + code].tolist()
         running = [a + e for a, e in zip(running, embedding, strict=True)]
-        codes.append(code)
+        codes[column] = code
     return codes
 
 

@@ -141,11 +141,12 @@ def make_model(
 
 
 def make_autoregressive(
-    a_max: int, width: int, neurons: int, columns: list[tuple[int, int, int]], tag: int
+    a_max: int, width: int, neurons: int, columns: list[tuple[int, int, int]], order: list[int], tag: int
 ) -> bytes:
-    """Architecture 2, columns as in `make_model`."""
+    """Architecture 2, columns as in `make_model`, drawn in `order`."""
     steps = []
-    for i, (codes, _, _) in enumerate(columns):
+    for i, column in enumerate(order):
+        codes = columns[column][0]
         first = 1000 * tag + 10 * i
         steps.append(
             ColumnStep(
@@ -165,9 +166,9 @@ def make_autoregressive(
     book = make_codebook(columns)
     embedding = np.array(int_array(book.codes * width, 1000 * tag + 999, -90, 90), dtype=np.int8)
     embedding = embedding.reshape(book.codes, width)
-    embedding[book.column_codes(book.columns - 1)] = 0
+    embedding[book.column_codes(order[-1])] = 0
     schema_digest = sha256(f"vector schema {tag}".encode())
-    return encode_model(AutoregressiveModel(a_max, schema_digest, book, tuple(steps), embedding))
+    return encode_model(AutoregressiveModel(a_max, schema_digest, book, tuple(order), tuple(steps), embedding))
 
 
 def models() -> dict[str, bytes]:
@@ -177,14 +178,17 @@ def models() -> dict[str, bytes]:
         "deep, clip 255": make_model(
             255, 16, [8, 12, 5, 7], [(5, 4, 858_993_459), (2, 1, 1), (6, 3, 65_536)], 3
         ),
-        "autoregressive, one column, one code": make_autoregressive(127, 1, 1, [(1, 1, 1)], 4),
-        "autoregressive, small": make_autoregressive(127, 5, 3, [(3, 1, 1), (2, 2, 300), (4, 1, 5)], 5),
-        # more states before the last columns than the sampler tabulates
+        "autoregressive, one column, one code": make_autoregressive(127, 1, 1, [(1, 1, 1)], [0], 4),
+        "autoregressive, small": make_autoregressive(
+            127, 5, 3, [(3, 1, 1), (2, 2, 300), (4, 1, 5)], [0, 1, 2], 5
+        ),
+        # another draw order; more states before the last columns than the sampler tabulates
         "autoregressive, clip 255": make_autoregressive(
             255,
             8,
             6,
             [(12, 1, 7), (11, 4, 300_000_000), (9, 2, 1), (5, 1, 1), (1, 1, 200), (6, 3, 65_536)],
+            [4, 2, 0, 5, 1, 3],
             6,
         ),
     }
@@ -220,6 +224,8 @@ def model() -> Json:
         "autoregressive of no width": changed(11, 0, autoregressive),
         "autoregressive of no neurons": changed(15, 0, autoregressive),
         "autoregressive of a wider vector": changed(11, 6, autoregressive),
+        "a draw order that names a column twice": changed(draw_order() + 1, 1, autoregressive),
+        "a draw order that names no column": changed(draw_order() + 5, 3, autoregressive),
         "autoregressive with a shift of 32": changed(first_step() + 47, 32, autoregressive),
         "an input bias beyond 2^24": changed(first_step(), 0x7F, autoregressive),
         "a negative input bias beyond 2^24": changed(first_step(), 0x80, autoregressive),
@@ -245,10 +251,15 @@ def small_shift() -> int:
     return 80 + 2 + 3 * 3 + 9 * 8 + 6 * 10 + 6 * 4
 
 
+def draw_order() -> int:
+    """Where the draw order of the small autoregressive model starts."""
+    return 80 + 3 * 3 + 9 * 8
+
+
 def first_step() -> int:
     """Where the first step of the small autoregressive model starts: 20 bytes of input bias, 15 of weights,
     12 of hidden bias, 3 shifts, then the output."""
-    return 80 + 3 * 3 + 9 * 8
+    return draw_order() + 2 * 3
 
 
 def rows() -> Json:

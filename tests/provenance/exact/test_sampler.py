@@ -207,7 +207,7 @@ class TorchAutoregressive(AutoregressiveForward):
         running = torch.zeros((len(words), self.model.width))
         codes = np.empty((len(self.model.steps), len(words)), dtype=np.intp)
         column_words = words[:, : len(codes)].T.copy()
-        for column, step in enumerate(self.model.steps):
+        for column, step in zip(self.model.order, self.model.steps, strict=True):
             x = torch.clamp(
                 running + torch.from_numpy(step.input_bias).to(torch.float32), 0, self.model.a_max
             )
