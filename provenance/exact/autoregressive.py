@@ -1,8 +1,9 @@
 """Architecture 2: column after column, each seeing the codes drawn before it through a running vector.
 
-The columns are drawn in the model's own order; codebook, noise and rows stay in the schema's. acc = 0; for each column: a = clip(acc + input_bias, 0, a_max), g = clip((hidden_weights @ a + hidden_bias) >>
-hidden_shift, 0, a_max), logits = ((output_weights @ g) >> output_shift) + output_bias; a code is drawn as in
-architecture 1 and acc += embedding[code]. Normative text: docs/spec/rows.md.
+The columns are drawn in the model's own order; codebook, noise and rows stay in the schema's. acc = 0; for
+each column: a = clip(acc + input_bias, 0, a_max), g = clip((hidden_weights @ a + hidden_bias) >> hidden_shift,
+0, a_max), logits = ((output_weights @ g) >> output_shift) + output_bias; a code is drawn as in architecture 1
+and acc += embedding[code]. Normative text: docs/spec/rows.md.
 """
 
 from __future__ import annotations
@@ -160,7 +161,9 @@ def read_autoregressive(header: Header, reader: Reader) -> AutoregressiveModel:
     width, neurons = header.inputs, header.hidden_width
     order = tuple(reader.array(">u2", (header.columns,), "draw order").tolist())
     if max(order) >= header.columns:
-        raise ModelError(f"model: found column {max(order)} in the draw order, expected 0 to {header.columns - 1}")
+        raise ModelError(
+            f"model: found column {max(order)} in the draw order, expected 0 to {header.columns - 1}"
+        )
     steps = tuple(
         ColumnStep(
             reader.int32(width, f"input bias of step {i}"),

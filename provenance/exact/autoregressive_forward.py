@@ -53,12 +53,12 @@ class AutoregressiveForward:
             dtype = logit_type(step.output_weights, step.output_shift, step.output_bias, model.a_max, dtype)
         self.dtype = dtype
         self._a_max = model.a_max
-        self._order = model.order
+        self.order = model.order
         self._scratch = Scratch()
         self._sampler = CodeSampler(model.codebook)
-        start, moves = _moves(model)
+        self.start, moves = _moves(model)
         self._steps = [_float_step(step, move, dtype) for step, move in zip(model.steps, moves, strict=True)]
-        self._tables, self._tabulated = self._tabulate(start[None])
+        self._tables, self._tabulated = self._tabulate(self.start)
 
     def values(self, words: Words) -> NDArray[np.int64]:
         """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
@@ -66,7 +66,7 @@ class AutoregressiveForward:
         column_words = np.ascontiguousarray(words[:, :columns].T)
         halves = low_halves(column_words)
         codes = np.empty((columns, rows), dtype=np.intp)
-        order = self._order
+        order = self.order
         codes[order[0]] = self._sampler.codes(self._tables[0], halves[order[0]])
         state = np.zeros(rows, dtype=np.intp)
         for place, table in enumerate(self._tables[1:], start=1):
@@ -83,13 +83,26 @@ class AutoregressiveForward:
     def resume(self, place: int, running: Running, codes: NDArray[np.intp], halves: Words) -> None:
         """Draws the steps from `place` (at least 1) on into `codes` [C, rows]. `running` [rows, H + 1], as it
         was before the step at place - 1 (overwritten); `halves` uint64[C, rows]: lower halves of the words."""
-        order = self._order
+        order = self.order
         moves = self._scratch.array("lines", running.shape, running.dtype.type)
         for here in range(place, len(order)):
             self._steps[here - 1].move.take(codes[order[here - 1]], axis=0, out=moves, mode="clip")
             running += moves
             cumulative = self._sampler.cumulative(self._logits(self._steps[here], running))
             codes[order[here]] = self._sampler.codes(cumulative, halves[order[here]])
+
+    def code_values(self, codes: NDArray[np.intp], column_words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of the codes [C, rows] and the noise words uint64[C, rows] (both overwritten)."""
+        return self._sampler.values(codes, column_words)
+
+    def weights(self, place: int, running: Running) -> NDArray[np.uint32]:
+        """uint32[m, rows]: the weights of the codes of the step at `place` for running vectors [rows, H + 1]."""
+        cumulative = self._sampler.cumulative(self._logits(self._steps[place], running))
+        return np.diff(cumulative, axis=0, prepend=np.uint32(0))
+
+    def moves(self, place: int) -> Running:
+        """[m, H + 1]: what each code of the step at `place` adds to the running vector."""
+        return self._steps[place].move
 
     def _logits(self, step: _Step, running: Running) -> Floats:
         """Integers [m, rows] of the running vector [rows, H + 1]."""
@@ -123,10 +136,10 @@ class AutoregressiveForward:
 
 
 def _moves(model: AutoregressiveModel) -> tuple[Running, list[Running]]:
-    """The running vector before the first column and, a column, what each code adds; a last entry is always
+    """The running vector [1, H + 1] before the first column and, a column, what each code adds; a last entry is always
     1, the input of the hidden bias. int16 if no choice of codes can leave it, else int32, which the 2^24
     bound never leaves."""
-    start = np.append(model.steps[0].input_bias, 1).astype(np.int32)
+    start = np.append(model.steps[0].input_bias, 1).astype(np.int32)[None]
     biases = [step.input_bias for step in model.steps]
     moves = []
     # of the running vector without bias, whatever the codes
@@ -135,7 +148,7 @@ def _moves(model: AutoregressiveModel) -> tuple[Running, list[Running]]:
     for place, bias in enumerate(biases):
         following = biases[place + 1] if place + 1 < len(biases) else bias
         codes = model.codebook.column_codes(model.order[place])
-        move = np.zeros((codes.stop - codes.start, len(start)), dtype=np.int32)
+        move = np.zeros((codes.stop - codes.start, start.shape[1]), dtype=np.int32)
         move[:, :-1] = model.embedding[codes] + (following - bias)
         moves.append(move)
         before = int((reach + magnitudes(bias)).max())

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.conditions import RowConditions
 from provenance.errors import RowRangeError
 from provenance.exact.autoregressive_forward import AutoregressiveForward
+from provenance.exact.conditional import ConditionalRows, Tally
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
@@ -59,19 +61,29 @@ class Sampler:
         seed: bytes,
         shard_index: int,
         *,
+        conditions: RowConditions | None = None,
         dtype: type[np.floating[Any]] = np.float32,
     ) -> None:
-        """Decodes and checks the model. Raises ModelError, UnknownVersionError or RowRangeError."""
+        """Decodes and checks the model. Raises ModelError, UnknownVersionError, RowRangeError or, for conditions
+        that no row of the model can meet, ConditionError."""
         self.model = decode_model(model_bytes)
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
         self._forward = forward_of(self.model, dtype)
+        self._conditional = None
+        if conditions is not None and not conditions.conditions.is_free:
+            self._conditional = ConditionalRows(self._forward, self.model, self.key, self._blocks, conditions)
 
     @property
     def row_width(self) -> int:
         """Bytes of a row."""
         return self.model.codebook.row_width
+
+    @property
+    def tally(self) -> Tally | None:
+        """Rows and attempts under conditions so far; None without conditions."""
+        return None if self._conditional is None else self._conditional.tally
 
     def values(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
@@ -118,7 +130,7 @@ class Sampler:
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
         words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
-        return np.ascontiguousarray(self._forward.values(words).T)
+        return np.ascontiguousarray(self._values(numbers, words).T)
 
     def _each_batch(
         self, first_row: int, rows: int, batch_rows: int, threads: int, keep: Callable[[int, Values], None]
@@ -145,7 +157,15 @@ class Sampler:
         noise = BlockStream(self.key, first_row * self._blocks)
         for start in range(0, rows, batch_rows):
             count = min(batch_rows, rows - start)
-            yield self._forward.values(noise.take(count * self._blocks).reshape(count, -1))
+            words = noise.take(count * self._blocks).reshape(count, -1)
+            numbers = np.arange(count, dtype=np.uint64) + np.uint64(first_row + start)
+            yield self._values(numbers, words)
+
+    def _values(self, numbers: Words, words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of row numbers uint64[rows] and their noise words."""
+        if self._conditional is None:
+            return self._forward.values(words)
+        return self._conditional.values(numbers, words)
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:

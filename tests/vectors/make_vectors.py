@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,9 @@ def make_autoregressive(
     embedding = embedding.reshape(book.codes, width)
     embedding[book.column_codes(order[-1])] = 0
     schema_digest = sha256(f"vector schema {tag}".encode())
-    return encode_model(AutoregressiveModel(a_max, schema_digest, book, tuple(order), tuple(steps), embedding))
+    return encode_model(
+        AutoregressiveModel(a_max, schema_digest, book, tuple(order), tuple(steps), embedding)
+    )
 
 
 def models() -> dict[str, bytes]:
@@ -284,6 +287,51 @@ def rows() -> Json:
     return {"note": "models by name in model.json; attempt is 0 in version 1", "rows": cases}
 
 
+def conditions() -> Json:
+    from provenance.exact.reference_conditions import conditioned_row
+
+    asked: dict[str, list[dict[int, list[tuple[int, int]]]]] = {
+        "small": [{0: [(1, 2)]}, {1: [(100, 399)], 2: [(0, 0), (7, 19)]}],
+        "autoregressive, small": [{0: [(2, 2)]}, {1: [(17, 17), (299, 301)]}, {0: [(0, 1)], 2: [(3, 11)]}],
+        # the first 144 choices are tabulated, the fourth column drawn is met by attempts
+        "autoregressive, clip 255": [
+            {2: [(1, 5)], 0: [(10, 20), (83, 83)]},
+            {0: [(0, 6)], 5: [(70_000, 70_001), (131_071, 300_000)]},
+            {4: [(13, 50)], 1: [(0, 1_200_000_000)], 3: [(1, 4)]},
+        ],
+    }
+    cases = []
+    for name, wishes in asked.items():
+        for allowed in wishes:
+            for row in range(3):
+                values, attempt = conditioned_row(models()[name], bytes(range(32)), 1, row, allowed)
+                where = [
+                    {"column": c, "ranges": [list(pair) for pair in allowed[c]]} for c in sorted(allowed)
+                ]
+                cases.append(
+                    {"model": name, "row": row, "where": where, "attempt": attempt, "values": values}
+                )
+    return {
+        "note": "models by name in model.json; seed 00 01 .. 1f, shard 1; columns by number",
+        "seed": hex0x(bytes(range(32))), "shard": 1, "rows": cases, "segments": segments(),
+    }  # fmt: skip
+
+
+def segments() -> list[Json]:
+    """Rule 4 with plain integers."""
+    result = []
+    for counts in ([1], [3, 4], [100, 1, 27], [50, 50], [2**31, 2**31]):
+        total = sum(counts)
+        stride = max(1, total * 40_503 // 65_536)
+        while math.gcd(stride, total) > 1:
+            stride += 1
+        rows = sorted({0, 1 % total, total // 3, total - 1})
+        places = [row * stride % total for row in rows]
+        found = [next(i for i in range(len(counts)) if place < sum(counts[: i + 1])) for place in places]
+        result.append({"counts": counts, "rows": rows, "segments": found})
+    return result
+
+
 def tree(leaves: list[bytes]) -> bytes:
     """RFC 9162's recursive definition."""
     if len(leaves) == 1:
@@ -367,7 +415,7 @@ def cid() -> Json:
 
 def all_vectors() -> dict[str, str]:
     """File name -> JSON text."""
-    made = {f.__name__: f() for f in (canonical, philox, model, rows, merkle, cid)}
+    made = {f.__name__: f() for f in (canonical, philox, model, rows, conditions, merkle, cid)}
     return {f"{name}.json": json.dumps(value, indent=1) + "\n" for name, value in made.items()}
 
 

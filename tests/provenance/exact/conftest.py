@@ -91,4 +91,6 @@ def adult_sized_autoregressive() -> bytes:
         for column in order
     )
     embedding = integers(-128, 127, sum(CODE_COUNTS), 64).astype(np.int8)
-    return encode_model(AutoregressiveModel(255, sha256(b"schema"), adult_sized_codebook(), order, steps, embedding))
+    return encode_model(
+        AutoregressiveModel(255, sha256(b"schema"), adult_sized_codebook(), order, steps, embedding)
+    )

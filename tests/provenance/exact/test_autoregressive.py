@@ -138,7 +138,9 @@ def wide_model(inputs: int) -> AutoregressiveModel:
         np.zeros(1, dtype=np.int32),
     )
     book = Codebook((1,), (1,), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
-    return AutoregressiveModel(255, Digest(bytes(32)), book, (0,), (step,), np.zeros((1, inputs), dtype=np.int8))
+    return AutoregressiveModel(
+        255, Digest(bytes(32)), book, (0,), (step,), np.zeros((1, inputs), dtype=np.int8)
+    )
 
 
 def test_refuses_arrays_of_another_shape_or_type(small: AutoregressiveModel) -> None:
