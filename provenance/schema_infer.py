@@ -21,9 +21,9 @@ from provenance.grid import (
     MAX_SCALE,
     canonical_decimal,
     decimal_places,
-    parse_date,
     parse_decimal,
 )
+from provenance.moments import parse_date
 from provenance.schema import FORMAT, Schema
 from provenance.table_csv import read_cells
 
@@ -48,7 +48,7 @@ def infer_from_cells(table: Mapping[str, Sequence[str]], name: str, target: str 
     last = schema.columns[-1]
     different = len({cell.strip() for cell in table[last.name]})
     if target is None and different <= MAX_TARGET_CATEGORIES and len(schema.columns) > 1:
-        return Schema(schema.name, schema.columns, last.name)
+        return Schema(schema.name, schema.cell_columns, last.name)
     return schema
 
 

@@ -57,24 +57,31 @@ def read_cells(path: Path | str) -> dict[str, list[str]]:
     return {name: list(cells) for name, cells in zip(header, zip(*body, strict=True), strict=True)}
 
 
-def write_csv(destination: Path | str | TextIO, schema: Schema, values: Values, header: bool = True) -> None:
+def write_csv(
+    destination: Path | str | TextIO,
+    schema: Schema,
+    values: Values,
+    header: bool = True,
+    *,
+    first_row: int = 0,
+) -> None:
     """Writes int64[rows, columns] as CSV with `\\n` line ends to a path (.gz is compressed) or an open text
-    stream."""
+    stream. first_row: the number of the first row in its data set, for keys."""
     if isinstance(destination, str | Path):
         path = Path(destination)
         with io.TextIOWrapper(_create(path), encoding="utf-8", newline="") as stream:
-            write_csv(stream, schema, values, header)
+            write_csv(stream, schema, values, header, first_row=first_row)
         return
     if header:
-        destination.write(",".join(map(_quoted, schema.column_names)) + "\n")
+        destination.write(",".join(map(_quoted, schema.cell_names)) + "\n")
     for start in range(0, len(values), _WRITE_ROWS):
-        for line in _lines(schema, values[start : start + _WRITE_ROWS]):
+        for line in _lines(schema, values[start : start + _WRITE_ROWS], first_row + start):
             destination.write(line)
 
 
-def _lines(schema: Schema, values: Values) -> Iterator[str]:
+def _lines(schema: Schema, values: Values, first_row: int) -> Iterator[str]:
     columns = []
-    for cells in decode_values(schema, values).values():
+    for cells in decode_values(schema, values, first_row=first_row).values():
         quoted = {cell: _quoted(cell) for cell in set(cells)}
         columns.append([quoted[cell] for cell in cells])
     if len(columns) == 1:

@@ -73,13 +73,9 @@ class SegmentForward:
         codes = np.empty(column_words.shape, dtype=np.intp)
         running = self._leading.draw(codes, halves)
         forward.resume(len(self._leading.columns), running, codes, halves)
-        inside = {
-            column: allowed.values(codes[column], column_words[column])
-            for column, allowed in self._weighted.items()
-        }
         values = forward.code_values(codes, column_words)
-        for column, found in inside.items():
-            values[column] = found
+        for column, allowed in self._weighted.items():
+            values[column] = allowed.values(codes[column], column_words[column])
         return values
 
 

@@ -53,7 +53,7 @@ GOOD = {
         (
             "age",
             ["x", "y"],
-            r"row 1, column 'age': found 'x'.* \(1 more rows of this column are outside too\)",
+            r"row 1, column 'age': found 'x'.* \(1 of the rows read after it are outside too\)",
         ),
         ("age", ["17.5", "17"], "row 1, column 'age': found '17.5'"),
         ("age", ["", "17"], 'fill the cell, or set "nullable": true'),

@@ -190,12 +190,12 @@ class TorchMlp(MlpForward):
         super().__init__(model)
         self.model = model
 
-    def logits(self, latent: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+    def costs(self, latent: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         x = torch.from_numpy(latent.T.copy()).to(torch.float32)
         for layer in self.model.hidden:
             x = torch_hidden(layer.weights, layer.bias, layer.shift, x, self.model.a_max)
         output = self.model.output
-        return torch_logits(output.weights, output.shift, output.bias, x)
+        return -torch_logits(output.weights, output.shift, output.bias, x)
 
 
 class TorchAutoregressive(AutoregressiveForward):
@@ -213,7 +213,7 @@ class TorchAutoregressive(AutoregressiveForward):
             )
             x = torch_hidden(step.hidden_weights, step.hidden_bias, step.hidden_shift, x, self.model.a_max)
             logits = torch_logits(step.output_weights, step.output_shift, step.output_bias, x)
-            cumulative = self._sampler.cumulative(logits)
+            cumulative = self._sampler.cumulative(-logits)
             codes[column] = self._sampler.codes(cumulative, low_halves(column_words[column]))
             embedding = torch.from_numpy(self.model.embedding[self.model.codebook.column_codes(column)])
             running += embedding.to(torch.float32)[torch.from_numpy(codes[column])]
