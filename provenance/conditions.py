@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue, encode
-from provenance.codec import cell_text
+from provenance.cells import cell_text
 from provenance.document import Reader
 from provenance.errors import ConditionError, RowRangeError
 from provenance.schema import Schema
