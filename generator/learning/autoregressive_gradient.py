@@ -12,6 +12,7 @@ and fresh pages cost more here than multiplications. Not safe for two threads on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -68,7 +69,8 @@ class AutoregressiveGradient:
         shape.check(flat)
         self.shape = shape
         self._weights = {name: torch.from_numpy(shape.view(flat, name)) for name in shape.parts}
-        self._output_weights = torch.split(self._weights[OUTPUT_WEIGHTS], shape.code_counts)
+        self._code_counts = list(shape.code_counts)
+        self._output_weights = torch.split(self._weights[OUTPUT_WEIGHTS], self._code_counts)
         self._offsets = torch.tensor(shape.offsets[:-1])
         self._buffers: dict[str, Tensor] = {}
         fitting = _NUMBERS_AT_ONCE // max(shape.columns * shape.width, shape.codes)
@@ -130,7 +132,7 @@ class AutoregressiveGradient:
         if shape.columns > 1:
             into = active[1:].view(-1, shape.width)
             torch.index_select(weights[EMBEDDING], 0, codes[:-1].reshape(-1), out=into)
-        for before, now in zip(running[1:], running[2:], strict=False):
+        for before, now in pairwise(running):
             now += before
         active += weights[INPUT_BIAS].unsqueeze(1)
         active.relu_()
@@ -145,7 +147,7 @@ class AutoregressiveGradient:
         """Each column's probabilities, [D, n]."""
         rows = neurons.shape[1]
         values = self._buffer("logits", self.shape.codes, rows)
-        parts = torch.split(values, self.shape.code_counts)
+        parts = torch.split(values, self._code_counts)
         line = self._buffer("line", rows)
         for part, matrix, own in zip(parts, self._output_weights, neurons.unbind(0), strict=True):
             torch.mm(matrix, own.T, out=part)
@@ -162,7 +164,7 @@ class AutoregressiveGradient:
         by_logits = forward.probabilities
         by_logits.scatter_(0, codes, forward.picked - 1)
         by_neurons = self._buffer("by_neurons", *forward.neurons.shape)
-        parts = torch.split(by_logits, self.shape.code_counts)
+        parts = torch.split(by_logits, self._code_counts)
         for part, matrix, into in zip(parts, self._output_weights, by_neurons.unbind(0), strict=True):
             torch.mm(part.T, matrix, out=into)
         _through_relu(by_neurons, forward.neurons)
@@ -181,7 +183,7 @@ class AutoregressiveGradient:
         _add_later_columns(backward.by_running)
         squares += _squares(backward.by_running[1:]).sum(0)
         beside = _squares(forward.neurons) + 1
-        for c, part in enumerate(torch.split(backward.by_logits, self.shape.code_counts)):
+        for c, part in enumerate(torch.split(backward.by_logits, self._code_counts)):
             squares += part.square().sum(0) * beside[c]
         return squares.sqrt()
 
@@ -198,8 +200,8 @@ class AutoregressiveGradient:
             by_logits *= factor
             by_neurons *= factor.unsqueeze(1)
             by_running *= factor.unsqueeze(1)
-        outputs = torch.split(parts[OUTPUT_WEIGHTS], shape.code_counts)
-        by_columns = torch.split(by_logits, shape.code_counts)
+        outputs = torch.split(parts[OUTPUT_WEIGHTS], self._code_counts)
+        by_columns = torch.split(by_logits, self._code_counts)
         for into, own, neurons in zip(outputs, by_columns, forward.neurons.unbind(0), strict=True):
             into.addmm_(own, neurons)
         parts[OUTPUT_BIAS] += by_logits.sum(1)
