@@ -48,6 +48,14 @@ def fit(
             min=0, help="fixes initialisation only: noise and batches under privacy are never repeatable"
         ),
     ] = None,
+    conditionable: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="a column that rows will be asked for by (`tessera sample --where`): drawn early, so that such "
+            "rows cost nothing more; repeatable; the target is drawn early anyway",
+        ),
+    ] = None,
     schema_is_public: Annotated[
         bool,
         typer.Option(
@@ -68,6 +76,7 @@ def fit(
         threads=threads,
         seed=seed,
         schema_is_public=schema_is_public,
+        conditionable=tuple(conditionable or ()),
     )
     run_fit(table, schema, to, settings)
 
