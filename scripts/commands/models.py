@@ -8,6 +8,13 @@ from typing import Annotated
 
 import typer
 
+WHERE_HELP = (
+    "only rows of which this holds: 'age=30..40', 'age>=65', 'income=>50K', 'city=Bern|Basel', 'work=missing'; "
+    "repeatable, all must hold"
+)
+BALANCE_HELP = "as many rows of each value of this column"
+COUNT_HELP = "exactly N rows of which this holds: 'income=>50K:500', 'sex=Female & age>=65:100'; repeatable, and they add up"
+
 
 class FamilyName(StrEnum):
     """The families of generators that can be asked for by name."""
@@ -83,7 +90,6 @@ def fit(
 
 def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="a model that `tessera fit` wrote")],
-    rows: Annotated[int, typer.Option(min=1, help="how many rows")],
     seed: Annotated[
         str,
         typer.Option(
@@ -94,6 +100,22 @@ def sample(
     to: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="CSV, or Parquet when the name ends in .parquet")
     ],
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="how many rows; with --count or --conditions, theirs if left out"),
+    ] = None,
+    where: Annotated[list[str] | None, typer.Option(metavar="CONDITION", help=WHERE_HELP)] = None,
+    balance: Annotated[str | None, typer.Option(metavar="COLUMN", help=BALANCE_HELP)] = None,
+    count: Annotated[list[str] | None, typer.Option(metavar="CONDITION:N", help=COUNT_HELP)] = None,
+    conditions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="a conditions document instead of these three")
+    ] = None,
+    conditions_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="where the conditions document goes, for whoever makes the rows again"
+        ),
+    ] = None,
     first_row: Annotated[
         int, typer.Option(min=0, help="number of the first row: any range can be had by itself")
     ] = 0,
@@ -102,15 +124,10 @@ def sample(
     ] = 4096,
     threads: Annotated[int, typer.Option(min=1, help="threads; never changes a row")] = 1,
 ) -> None:
-    """Write rows of a model: the same model, seed and row numbers give the same bytes on every machine."""
-    from scripts.sampling import run_sample
+    """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes on every machine."""
+    from scripts.conditions import ConditionOptions
+    from scripts.sampling import Sampling, run_sample
 
-    run_sample(
-        model,
-        rows=rows,
-        seed_hex=seed,
-        out_file=to,
-        first_row=first_row,
-        batch_rows=batch_rows,
-        threads=threads,
-    )
+    asked = ConditionOptions(tuple(where or ()), balance, tuple(count or ()), conditions)
+    sampling = Sampling(rows, first_row, seed, asked, batch_rows, threads)
+    run_sample(model, sampling, out_file=to, conditions_out=conditions_out)
