@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue, encode
 from provenance.cells import cell_text
+from provenance.column import Column
 from provenance.document import Reader
 from provenance.errors import ConditionError, RowRangeError
 from provenance.schema import Schema
@@ -128,13 +129,9 @@ class Conditions:
         """The conditions of one segment in the words of the table, for people."""
         parts = []
         for column, ranges in sorted(self.segments[segment].allowed.items()):
-            owner = self.schema.columns[column]
-            texts = [
-                cell_text(owner, low) if low == high else f"{cell_text(owner, low)}..{cell_text(owner, high)}"
-                for low, high in ranges[:_SHOWN]
-            ]
-            more = [f"{len(ranges) - _SHOWN} more"] if len(ranges) > _SHOWN else []
-            parts.append(f"{owner.name}={'|'.join(texts + more)}")
+            texts = _texts(self.schema.columns[column], ranges)
+            more = [f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+            parts.append(f"{self.schema.columns[column].name}={'|'.join(texts[:_SHOWN] + more)}")
         return " and ".join(parts) or "no condition"
 
     def segment_of(self, rows: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -181,6 +178,24 @@ def merged(ranges: Sequence[tuple[int, int]]) -> Ranges:
         else:
             result.append((low, high))
     return tuple(result)
+
+
+def _texts(column: Column, ranges: Ranges) -> list[str]:
+    """Ranges of numbers as `low..high`, anything else a value at a time."""
+    if column.grid is None:
+        return [cell_text(column, value) for low, high in ranges for value in range(low, high + 1)]
+    texts = []
+    for low, high in ranges:
+        # the missing value stands beside the largest number and is none
+        last = high - (high == column.missing_index)
+        if low <= last:
+            texts.append(
+                cell_text(column, low)
+                if low == last
+                else f"{cell_text(column, low)}..{cell_text(column, last)}"
+            )
+        texts += [cell_text(column, high)] if high != last else []
+    return texts
 
 
 def _check_ranges(schema: Schema, column: int, ranges: Ranges, where: str) -> None:

@@ -53,10 +53,8 @@ def run_sample(model: Path, sampling: Sampling, *, out_file: Path, conditions_ou
     seed = parse_seed(sampling.seed_hex)
     container = Container.parse(model.read_bytes())
     conditions, rows = _asked(container.schema, sampling)
-    if conditions_out is not None:
-        if conditions is None:
-            raise UsageError("--conditions-out: no conditions were asked; add --where, --balance or --count")
-        conditions_out.write_bytes(conditions.encode())
+    if conditions_out is not None and conditions is None:
+        raise UsageError("--conditions-out: no conditions were asked; add --where, --balance or --count")
     sampler = ContainerSampler(container, seed, conditions=conditions)
     first_row, batch_rows, threads = sampling.first_row, sampling.batch_rows, sampling.threads
     # Memory stays flat however many rows are asked for, and the model is decoded once a step.
@@ -72,6 +70,8 @@ def run_sample(model: Path, sampling: Sampling, *, out_file: Path, conditions_ou
     written = write_rows(out_file, container.schema, batches)
     say(f"{out_file}: {written:,} rows ({first_row} to {first_row + rows - 1}) of {model}")
     if conditions is not None:
+        if conditions_out is not None:
+            conditions_out.write_bytes(conditions.encode())
         _say_conditions(conditions, first_row, rows, sampler.tally)
 
 

@@ -100,6 +100,8 @@ def test_says_conditions_in_the_words_of_the_table() -> None:
     assert ASKED.describe(0) == "age=30..40|57 and income=>50K"
     missing = Conditions(SCHEMA, (Segment(1, {1: ((2, 2),)}), Segment(1)))
     assert [missing.describe(0), missing.describe(1)] == ["work=?", "no condition"]
+    two = Conditions(SCHEMA, (Segment(1, {1: ((1, 2),)}),))
+    assert two.describe(0) == "work=State|?"
     many = Conditions(SCHEMA, (Segment(1, {0: tuple((2 * i, 2 * i) for i in range(9))}),))
     assert many.describe(0) == "age=17|19|21|23|25|27|3 more"
 
