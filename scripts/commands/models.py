@@ -13,7 +13,7 @@ WHERE_HELP = (
     "repeatable, all must hold"
 )
 BALANCE_HELP = "as many rows of each value of this column"
-COUNT_HELP = "exactly N rows of which this holds: 'income=>50K:500', 'sex=Female & age>=65:100'; repeatable, they add up"
+COUNT_HELP = "exactly N rows of which this holds: 'income=>50K:500', 'sex=Female & age>=65:100'; they add up"
 
 
 class FamilyName(StrEnum):
