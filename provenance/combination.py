@@ -55,6 +55,10 @@ class Combination:
         """The member columns."""
         return tuple(column.name for column in self.members)
 
+    def describe(self) -> str:
+        """The constraint in words."""
+        return f"{', '.join(self.names)}: one of {len(self.rows):,} combinations"
+
     def document(self) -> dict[str, JsonValue]:
         """The constraint as it stands in the canonical document."""
         rows: list[JsonValue] = [

@@ -1,6 +1,6 @@
 """Rows of a container: each row number belongs to one part, whose sampler makes it.
 
-Made once for a seed and used for many ranges. Batch size and threads change the speed only.
+Made once for a seed and used for many ranges. Batch size, threads and `forward` change the speed only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from provenance.conditions import Conditions, RowConditions
 from provenance.errors import RowRangeError
 from provenance.exact.conditional import Tally
+from provenance.exact.rows import encode_rows
+from provenance.exact.sampler import MakeForward
 from provenance.exact.versions import sampler_for
 
 if TYPE_CHECKING:
@@ -32,13 +34,20 @@ class ContainerSampler:
     rows that are its own under the conditions of their numbers.
     """
 
-    def __init__(self, container: Container, seed: bytes, *, conditions: Conditions | None = None) -> None:
+    def __init__(
+        self,
+        container: Container,
+        seed: bytes,
+        *,
+        conditions: Conditions | None = None,
+        forward: MakeForward | None = None,
+    ) -> None:
         """Raises ConditionError if a part can meet no row of the conditions."""
         asked = None if conditions is None else RowConditions(conditions)
         make = sampler_for(container.spec_version)
         self._container = container
         self._samplers = [
-            make(part.model_bytes, seed, index, conditions=asked)
+            make(part.model_bytes, seed, index, conditions=asked, forward=forward)
             for index, part in enumerate(container.parts)
         ]
 
@@ -70,6 +79,16 @@ class ContainerSampler:
                 for _ in pool.map(fill, starts):
                     pass
         return result
+
+    def row_bytes(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
+    ) -> bytes:
+        """The same rows as row bytes, see `provenance.exact.rows`."""
+        _check_range(first_row, rows, batch_rows, threads)
+        if len(self._samplers) == 1:
+            return self._samplers[0].row_bytes(first_row, rows, batch_rows, threads=threads)
+        values = self.values(first_row, rows, batch_rows, threads=threads)
+        return encode_rows(values, self._container.schema.value_widths)
 
     def batches(self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS) -> Iterator[Values]:
         """The same rows a batch at a time, for tables that do not fit memory."""

@@ -59,6 +59,10 @@ class Increasing:
         """The member columns."""
         return tuple(column.name for column in self.members)
 
+    def describe(self) -> str:
+        """The constraint in words."""
+        return (" < " if self.strict else " <= ").join(self.names)
+
     def document(self) -> dict[str, JsonValue]:
         """The constraint as it stands in the canonical document."""
         return {"kind": KIND, "columns": list(self.names), "strict": self.strict}

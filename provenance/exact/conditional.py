@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +22,19 @@ from provenance.exact.allowed import AllowedCodes
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.columns import low_halves
 from provenance.exact.leading import LeadingSteps, leading_steps
-from provenance.exact.mlp import MlpForward
 from provenance.exact.model import Model
 from provenance.exact.philox import Words, scattered_blocks
 
 ATTEMPTS = 64
 
 Values = NDArray[np.int64]
-Forward = MlpForward | AutoregressiveForward
+
+
+class Forward(Protocol):
+    """A model on whole batches."""
+
+    def values(self, words: Words) -> Values:
+        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
 
 
 @dataclass(frozen=True, slots=True)

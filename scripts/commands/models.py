@@ -98,7 +98,10 @@ def sample(
         ),
     ],
     to: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="CSV, or Parquet when the name ends in .parquet")
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="CSV, or Parquet or Arrow when the name ends in .parquet or .arrow"
+        ),
     ],
     rows: Annotated[
         int | None,
@@ -122,12 +125,35 @@ def sample(
     batch_rows: Annotated[
         int, typer.Option(min=1, help="rows computed at a time; never changes a row")
     ] = 4096,
-    threads: Annotated[int, typer.Option(min=1, help="threads; never changes a row")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="threads a process; never changes a row")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, help="worker processes for long tables; never changes a byte of the file")
+    ] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="compute with torch on cpu or cuda; the same rows. Left out: numpy, the quicker one on a CPU",
+        ),
+    ] = None,
 ) -> None:
-    """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes on every machine."""
-    from scripts.conditions import ConditionOptions
-    from scripts.sampling import Sampling, run_sample
+    """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes on every machine.
 
-    asked = ConditionOptions(tuple(where or ()), balance, tuple(count or ()), conditions)
-    sampling = Sampling(rows, first_row, seed, asked, batch_rows, threads)
-    run_sample(model, sampling, out_file=to, conditions_out=conditions_out)
+    A long table is made in parts, in a folder beside FILE: if the command is stopped, however hard, the same
+    command goes on and the file is the same. Memory stays flat however many rows are asked for.
+    """
+    from scripts.conditions import ConditionOptions
+    from scripts.sampling import SampleRequest, parse_seed, run_sample
+
+    request = SampleRequest(
+        model=model,
+        rows=rows,
+        seed=parse_seed(seed),
+        first_row=first_row,
+        asked=ConditionOptions(tuple(where or ()), balance, tuple(count or ()), conditions),
+        batch_rows=batch_rows,
+        threads=threads,
+        processes=processes,
+        device=device,
+    )
+    run_sample(request, to, conditions_out)
