@@ -171,7 +171,9 @@ def _first_columns(plan: TrainingPlan, settings: AutoregressiveSettings) -> tupl
 
 
 def _stored_column(schema: Schema, name: str) -> int:
-    """Where a column of the table is stored, by itself or in a combination."""
+    """Where a stored column is, or a column of the table that is stored by itself or in a combination."""
+    if name in schema.column_names:
+        return schema.column_names.index(name)
     for storage in schema.storage:
         for member, cell in enumerate(storage.cells):
             if schema.cell_names[cell] == name:

@@ -8,12 +8,7 @@ from typing import Annotated
 
 import typer
 
-WHERE_HELP = (
-    "only rows of which this holds: 'age=30..40', 'age>=65', 'income=>50K', 'city=Bern|Basel', 'work=missing'; "
-    "repeatable, all must hold"
-)
-BALANCE_HELP = "as many rows of each value of this column"
-COUNT_HELP = "exactly N rows of which this holds: 'income=>50K:500', 'sex=Female & age>=65:100'; they add up"
+from scripts.commands.condition_help import BALANCE_HELP, COUNT_HELP, WHERE_HELP
 
 
 class FamilyName(StrEnum):
