@@ -128,11 +128,10 @@ class Request:
     @classmethod
     def of(cls, purpose: str, conditions: Conditions | None) -> Request:
         """The request for rows under `conditions`."""
-        if conditions is None:
+        if conditions is None or conditions.is_free:
             return cls(purpose)
-        return cls.parse(
-            {"format": REQUEST_FORMAT, "conditions": conditions.document()["segments"], "purpose": purpose}
-        )
+        segments = conditions.document()["segments"]
+        return cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
 
     def asked(self, schema: Schema, rows: int) -> Conditions | None:
         """The conditions on an order of `rows` rows; None for whole tables. Raises ConditionError or

@@ -2,8 +2,9 @@
 for.
 
 Seed, committed models and participants are read from the chain; what the task says about them must agree.
-Under conditions the rows delivered are those of the order's rows that the shard begins at; what is counted for
-the score is the shard's stream without them, since it measures generators, not wishes. The rows and the model are sealed under this node's own random key, on disk before its first use, and the key
+Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
+still the shard's stream without conditions, since it measures generators, not wishes.
+The rows and the model are sealed under this node's own random key, on disk before its first use, and the key
 is wrapped to the delivery key of the terms that this node accepted - nobody else ever can open the shard, the
 broker included.
 """
