@@ -123,15 +123,19 @@ class Manifest:
         reader = Reader(document, "manifest", (*names, *more, *last))
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), "manifest.contracts", CONTRACT_ROLES)
+        terms = OrderTerms.parse(reader.member("terms"))
+        collection = Collection.parse(reader.member("collection"), "manifest.collection")
+        request = Request.parse(reader.member("request"), "manifest.request")
+        request.asked(collection.schema, terms.rows)
         return cls(
             spec_version=reader.integer("specVersion", 0, 65535),
             chain_id=reader.integer("chainId", 1),
             contracts={role: contracts.address(role) for role in CONTRACT_ROLES},
             order=reader.digest("order"),
-            terms=OrderTerms.parse(reader.member("terms")),
+            terms=terms,
             terms_signature=reader.signature("termsSignature"),
-            collection=Collection.parse(reader.member("collection"), "manifest.collection"),
-            request=Request.parse(reader.member("request"), "manifest.request"),
+            collection=collection,
+            request=request,
             participants=each(reader, "participants", ManifestParticipant.parse),
             seed=SeedDraw.parse(reader.member("seed"), "manifest.seed"),
             shards=each(reader, "shards", ManifestShard.parse),

@@ -8,12 +8,13 @@ import hashlib
 import os
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import track
 
+from scripts.conditions import ConditionOptions, segment_lines
 from scripts.errors import UsageError
 from scripts.row_file import write_rows
 from scripts.row_makers import make_parts
@@ -25,20 +26,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from provenance.conditions import Conditions
     from provenance.container import Container
+    from provenance.schema import Schema
 
 _SEED_TAG = b"tessera/sample-seed/1"
+_COUNTED_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """Which rows of which model; processes, threads, batch_rows and device (None: numpy) change the speed
-    only."""
+    """Which rows of which model, under which conditions; rows: None for as many as the conditions ask for.
+    processes, threads, batch_rows and device (None: numpy) change the speed only."""
 
     model: Path
-    rows: int
+    rows: int | None
     seed: bytes
     first_row: int = 0
+    asked: ConditionOptions = field(default_factory=ConditionOptions)
     batch_rows: int = 4096
     threads: int = 1
     processes: int = 1
@@ -56,20 +61,24 @@ def parse_seed(text: str) -> bytes:
     return int(digits, 16).to_bytes(32, "big")
 
 
-def run_sample(request: SampleRequest, out_file: Path) -> None:
-    """Write the rows to `out_file`."""
+def run_sample(request: SampleRequest, out_file: Path, conditions_out: Path | None = None) -> None:
+    """Write the rows to `out_file`, and what was asked of them to `conditions_out`."""
     from provenance.container import Container
 
     data = request.model.read_bytes()
     container = Container.parse(data)
-    first_row, rows = request.first_row, request.rows
+    conditions, rows = _asked(container.schema, request)
+    if conditions_out is not None and conditions is None:
+        raise UsageError("--conditions-out: no conditions were asked; add --where, --balance or --count")
+    first_row = request.first_row
     limit = container.schema.max_rows
     if limit is not None and first_row + rows > limit:
         raise UsageError(
             f"--rows: found {first_row + rows:,} rows, expected at most {limit:,}, as many as the schema's "
             "key pattern has keys; ask for fewer, or fit with a longer pattern"
         )
-    source = RowSource(data, request.seed, request.batch_rows, request.threads, request.device)
+    document = None if conditions is None else conditions.encode()
+    source = RowSource(data, request.seed, request.batch_rows, request.threads, request.device, document)
     plan = PartPlan.of(first_row, rows, len(container.schema.columns))
     if plan.parts == 1:
         values = source.sampler().values(first_row, rows, request.batch_rows, threads=request.threads)
@@ -77,6 +86,49 @@ def run_sample(request: SampleRequest, out_file: Path) -> None:
     else:
         _write_in_parts(source, request.processes, container, plan, out_file)
     say(f"{out_file}: {rows:,} rows ({first_row} to {first_row + rows - 1}) of {request.model}")
+    if conditions is not None:
+        if conditions_out is not None:
+            conditions_out.write_bytes(conditions.encode())
+        _say_conditions(source, conditions, first_row, rows)
+
+
+def _asked(schema: Schema, request: SampleRequest) -> tuple[Conditions | None, int]:
+    """The conditions and how many rows. A wish for all rows may begin anywhere; several kinds of rows are a
+    request of a fixed length, of which a part is had by its document."""
+    rows, first_row, asked = request.rows, request.first_row, request.asked
+    if first_row and (asked.balance or asked.counts):
+        raise UsageError(
+            "--first-row: rows in the middle of a balance or of counts are a part of a request; write its document "
+            "with --conditions-out, and give that with --conditions"
+        )
+    conditions = asked.conditions(schema, None if rows is None else first_row + rows)
+    if conditions is None:
+        if rows is None:
+            raise UsageError("--rows is missing: say how many rows")
+        return None, rows
+    if first_row + (rows or 1) > conditions.rows:
+        raise UsageError(
+            f"found rows {first_row} to {first_row + (rows or 1) - 1}, expected rows of the {conditions.rows:,} that "
+            "the conditions ask for"
+        )
+    return conditions, conditions.rows - first_row if rows is None else rows
+
+
+def _say_conditions(source: RowSource, conditions: Conditions, first_row: int, rows: int) -> None:
+    """What was delivered, and the attempts that the first rows took."""
+    import numpy as np
+
+    counts = np.zeros(len(conditions.segments), dtype=np.int64)
+    for start in range(first_row, first_row + rows, _COUNTED_ROWS):
+        numbers = np.arange(start, min(start + _COUNTED_ROWS, first_row + rows), dtype=np.uint64)
+        counts += np.bincount(conditions.segment_of(numbers), minlength=len(counts))
+    for line in segment_lines(conditions, counts.tolist()):
+        say(f"  {line}")
+    sampler, few = source.sampler(), min(rows, _COUNTED_ROWS)
+    sampler.values(first_row, few)
+    attempts = sampler.tally.attempts / sampler.tally.rows if sampler.tally.rows else 1.0
+    of_first = "" if few == rows else f" (of the first {few:,})"
+    say(f"  {attempts:.3g} attempts a row{of_first}; conditions {conditions.digest}")
 
 
 def _write_in_parts(
@@ -89,6 +141,7 @@ def _write_in_parts(
         "format": "tessera-sample-parts/1",
         "model file": hashlib.sha256(source.container).hexdigest(),
         "seed": hashlib.sha256(_SEED_TAG + source.seed).hexdigest(),
+        "conditions": "none" if source.conditions is None else hashlib.sha256(source.conditions).hexdigest(),
         "first row": plan.first_row,
         "rows": plan.rows,
     }

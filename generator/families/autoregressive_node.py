@@ -52,7 +52,7 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     sampling = _record(step, course)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
-    codes = net.tensor(encode_codes(rows[picked], codebook))
+    codes = net.tensor(_drawn_codes(rows[picked], codebook, course))
     if sampling is None:
         total, loss = net.summed(codes)
         losses = {"likelihood": loss} if len(picked) else {}
@@ -76,7 +76,8 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
     else:
         codebook, weights = _train_alone(step, noise, course, losses)
     report(step, course.recipe.steps, course.recipe.steps, losses)
-    model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
+    shape, order = course.shape(codebook), course.order(codebook)
+    model = quantise_autoregressive(shape, weights, codebook, order, step.plan.schema.digest)
     return answer_finish(step, model, losses)
 
 
@@ -84,9 +85,10 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     codebook, target = read_target(step, noise)
     shape = course.shape(codebook)
     seed = initial_seed(step)
-    start = initial_weights(shape, one_way_marginals(target), np.random.default_rng(seed))
+    one_way = one_way_marginals(target)[course.order(codebook).codes(codebook)]
+    start = initial_weights(shape, one_way, np.random.default_rng(seed))
     sampling = _record(step, course)
-    codes = encode_codes(step.state.training, codebook)
+    codes = _drawn_codes(step.state.training, codebook, course)
     if sampling is not None:
         return codebook, train_privately(
             codes, shape, start, course.recipe, sampling,
@@ -104,6 +106,11 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     if course.chooses_decay:
         recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
     return codebook, train(codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen)
+
+
+def _drawn_codes(rows: NDArray[np.int64], codebook: Codebook, course: Course) -> NDArray[np.int64]:
+    """Codes int64[n, C] in draw order of rows int64[n, C] in the schema's."""
+    return encode_codes(rows, codebook)[:, course.order(codebook).columns]
 
 
 def _record(step: Step, course: Course) -> PrivateSampling | None:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
+from generator.families.settings import names_setting
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
 from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
@@ -56,7 +57,8 @@ class FitSettings:
     beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
     guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
     never cut short), None for the family's full number of steps. seed: initialisation only, None for the
-    system's entropy. settings: the family's own.
+    system's entropy. settings: the family's own. conditionable: columns that rows will be asked for by, drawn
+    first so that conditions on them need no attempts (family autoregressive).
     """
 
     family: str | None = None
@@ -68,6 +70,7 @@ class FitSettings:
     seed: int | None = None
     schema_is_public: bool = False
     settings: Settings = field(default_factory=dict)
+    conditionable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,12 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
+    family = settings.family or default_family(settings.epsilon)
+    if settings.conditionable and family != "autoregressive":
+        raise FitError(
+            f"family {family} draws all columns at once, so none can be made conditionable: leave it out (rows are "
+            "then met by attempts), or choose the family autoregressive"
+        )
     plan = _plan(schema, settings, rows=10**6)
     family_of(plan.family).check(plan)
 
@@ -194,8 +203,14 @@ def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),
         participants=participants,
-        settings=settings.settings,
+        settings=_family_settings(settings),
     )
+
+
+def _family_settings(settings: FitSettings) -> Settings:
+    if not settings.conditionable:
+        return settings.settings
+    return {**settings.settings, "conditionable": names_setting(settings.conditionable)}
 
 
 def _address(index: int) -> Address:
@@ -234,7 +249,7 @@ def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> 
         "schemaIsPublic": settings.schema_is_public,
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
-        "settings": dict(settings.settings),
+        "settings": dict(plan.settings),
     }
 
 

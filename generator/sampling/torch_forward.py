@@ -92,14 +92,13 @@ class TorchForward:
 
     def _autoregressive_codes(self, model: AutoregressiveModel, noise: Tensor) -> list[Tensor]:
         running = torch.zeros((len(noise), model.width), dtype=torch.float64, device=self._device)
-        codes = []
-        for column, bias in enumerate(self._biases):
-            x = (running + bias).clamp(0, model.a_max)
-            logits = self._outputs[column].logits(self._layers[column].clipped(x, model.a_max))
-            code = self._draw(logits, noise[:, column])
-            running += self._embedding[model.codebook.column_codes(column)][code]
-            codes.append(code)
-        return codes
+        codes: dict[int, Tensor] = {}
+        for step, column in enumerate(model.order):
+            x = (running + self._biases[step]).clamp(0, model.a_max)
+            logits = self._outputs[step].logits(self._layers[step].clipped(x, model.a_max))
+            codes[column] = self._draw(logits, noise[:, column])
+            running += self._embedding[model.codebook.column_codes(column)][codes[column]]
+        return [codes[column] for column in range(len(codes))]
 
     def _draw(self, logits: Tensor, words: Tensor) -> Tensor:
         """int64[rows]: the codes, counted from 0 in their column, of logits [rows, m]."""

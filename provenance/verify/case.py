@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from provenance.conditions import Conditions, RowConditions
 from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
@@ -89,6 +90,19 @@ class Case:
         if isinstance(parsed, NotCheckedError):
             raise parsed
         raise NotCheckedError("the manifest is malformed") from parsed
+
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """What the request asks of the rows; None for whole tables. Raises ConditionError, DocumentError."""
+        manifest = self.manifest
+        return manifest.request.asked(manifest.collection.schema, manifest.terms.rows)
+
+    def row_conditions(self, shard: ManifestShard) -> RowConditions | None:
+        """The conditions as one shard has them: from the order's row that it begins at."""
+        if self.conditions is None:
+            return None
+        first_row = sum(each.rows for each in self.manifest.shards if each.shard < shard.shard)
+        return RowConditions(self.conditions, first_row)
 
     @cached_property
     def opening(self) -> dict[int, tuple[bytes, bytes]] | ProvenanceError:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,11 +151,3 @@ def test_frequencies_follow_the_weights(vector_models: dict[str, bytes]) -> None
     law = np.exp(logits / 64) / np.exp(logits / 64).sum()
     found = np.bincount(values, minlength=3) / len(values)
     assert np.abs(found - law).max() < 4 * np.sqrt(0.25 / len(values))
-
-
-def test_samples_more_than_fifty_thousand_rows_a_second(sampler: Sampler) -> None:
-    sampler.row_bytes(0, 4096)
-    start = time.process_time()
-    sampler.row_bytes(0, 40_960)
-    # 300,000 on an idle core; the margin is for a busy one
-    assert 40_960 / (time.process_time() - start) > 50_000
