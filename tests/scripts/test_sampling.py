@@ -52,7 +52,7 @@ def test_another_seed_in_the_middle_is_refused(tessera: Run, model_file: Path, t
     (folder / "intent.json").write_text('{"format": "tessera-sample-parts/1"}', encoding="utf-8")
     found = tessera("sample", model_file, "--rows", ROWS, "--seed", SEED, "--out", out)
     assert found.status == 2
-    assert "begun with another model file, seed, first row, rows" in found.err
+    assert "begun with another model file, seed, " in found.err
     assert not out.exists()
 
 
