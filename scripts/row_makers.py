@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ _maker: PartMaker | None = None
 
 def _start_worker(source: RowSource, folder: PartFolder) -> None:
     global _maker
+    # an interrupt at the terminal reaches every process; the parent decides, and workers end with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _maker = PartMaker(source, folder)
 

@@ -4,7 +4,8 @@ Products are float64: every partial sum is an integer below 2^24, divided by a p
 exactly in whatever order a device adds. float32 would too, but a GPU may round float32 inputs to TF32 under a
 global switch that anybody can flip; nothing rounds float64, so no switch is touched. All else is int64
 arithmetic, whose products are kept below 2^63 by halves. Noise comes from the host: Philox is counted in blocks
-there and costs little. Run on CPUs; CUDA takes the same path, and the tests run there wherever a GPU is.
+there and costs little. So far this ran on CPUs only: CUDA takes the same path, and the tests include it where
+there is a GPU.
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="compute with torch on cpu or cuda; the same rows. Left out: numpy, the quicker one on a CPU",
+            help="compute with torch on cpu or cuda (checked on cpu only): the same rows. "
+            "Left out: numpy, quicker on a CPU",
         ),
     ] = None,
 ) -> None:
