@@ -297,7 +297,6 @@ def test_conditions_that_the_terms_do_not_bind_fail(honest):
     assert failed(honest.republish(manifest)) == [
         "collection and request",
         "rows",
-        "score file",
         "conditions",
     ]
 
