@@ -8,6 +8,9 @@ same round again from the same state (of its sums only one ever left).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +26,9 @@ from generator.federation.step import Step
 from generator.federation.task import Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.calibrate import match_one_way
 from generator.learning.fit_autoregressive import (
+    Checkpoint,
     LikelihoodProgress,
     PrivateSampling,
     choose_decay,
@@ -32,6 +37,7 @@ from generator.learning.fit_autoregressive import (
     train_privately,
 )
 from generator.learning.quantise_autoregressive import quantise_autoregressive
+from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
 from generator.marginals.target import one_way_marginals
 from generator.privacy import noise as privacy_noise
@@ -39,6 +45,7 @@ from generator.privacy.accountant import SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
 
 _RESIDUAL = "residual"
+_KEPT, _DECAY = "training", "decay"
 _CHOOSING_SHARE = 0.6
 
 
@@ -77,6 +84,7 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
         codebook, weights = _train_alone(step, noise, course, losses)
     report(step, course.recipe.steps, course.recipe.steps, losses)
     model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
+    step.order.drop_arrays(_KEPT)
     return answer_finish(step, model, losses)
 
 
@@ -84,14 +92,18 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     codebook, target = read_target(step, noise)
     shape = course.shape(codebook)
     seed = initial_seed(step)
-    start = initial_weights(shape, one_way_marginals(target), np.random.default_rng(seed))
+    one_way = one_way_marginals(target)
+    random = np.random.default_rng(seed)
+    start = initial_weights(shape, one_way, random)
     sampling = _record(step, course)
     codes = encode_codes(step.state.training, codebook)
     if sampling is not None:
-        return codebook, train_privately(
+        weights = train_privately(
             codes, shape, start, course.recipe, sampling,
             progress=lambda done: report(step, done, course.recipe.steps, {}),
+            checkpoint=_checkpoint(step, course.recipe),
         )  # fmt: skip
+        return codebook, match_one_way(shape, weights, one_way, random)
 
     def seen(progress: LikelihoodProgress) -> None:
         losses["likelihood"] = progress.loss
@@ -101,9 +113,24 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     now = time.monotonic()
     choosing, deadline = (None, None) if limit is None else (now + _CHOOSING_SHARE * limit, now + limit)
     recipe = course.recipe
-    if course.chooses_decay:
+    kept = step.order.load_arrays(_KEPT)
+    if kept is not None:
+        recipe = replace(recipe, decay=float(kept[_DECAY][0]))
+    elif course.chooses_decay:
         recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
-    return codebook, train(codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen)
+    return codebook, train(
+        codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen,
+        checkpoint=_checkpoint(step, recipe),
+    )  # fmt: skip
+
+
+def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
+    """Keeps a lone contributor's training in its own folder, with the decay it goes by."""
+
+    def keep(state: Mapping[str, NDArray[Any]]) -> None:
+        step.order.save_arrays(_KEPT, {**state, _DECAY: np.array([recipe.decay])})
+
+    return Checkpoint(step.order.load_arrays(_KEPT), keep)
 
 
 def _record(step: Step, course: Course) -> PrivateSampling | None:
