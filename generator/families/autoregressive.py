@@ -10,7 +10,8 @@ finds nothing else to tell contributors apart by). A single contributor trains i
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
 alone. Every number that decides what is spent follows from the plan. A killed node or coordinator takes up
-the round it was in; a lone contributor's training starts again, having sent nothing.
+the round it was in, a lone contributor its training where it was last kept. Under epsilon the last weights
+are set to the released one-way marginals, which costs nothing.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ from provenance.schema import Schema
 from provenance.values import Address
 
 KNOWN: Final[dict[str, Whole | Word]] = {
-    "rounds": Whole(128, 1, 2000),
-    "roundRows": Whole(4096, 16, 65_536),
+    "rounds": Whole(160, 1, 2000),
+    "roundRows": Whole(3072, 16, 65_536),
     "privateSteps": Whole(200, 1, 2000),
     "privateRows": Whole(4096, 16, 65_536),
     "decayPercent": Whole(0, 0, 10_000),

@@ -2,7 +2,8 @@
 
 Local state of a round: what rounding to one byte left out, to be added to the next round's sum. It is saved
 under the round's name before the result, and the round before it is kept, so a node that is killed makes the
-same round again from the same state (of its sums only one ever left).
+same round again from the same state (of its sums only one ever left). A lone contributor keeps its training
+every twenty seconds; of its noisy steps none leaves, so those that a kill loses are made anew.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from generator.privacy.accountant import SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
 
 _RESIDUAL = "residual"
+_KEEP_SECONDS = 20.0
 _KEPT, _DECAY = "training", "decay"
 _CHOOSING_SHARE = 0.6
 
@@ -84,8 +86,9 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
         codebook, weights = _train_alone(step, noise, course, losses)
     report(step, course.recipe.steps, course.recipe.steps, losses)
     model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
+    result = answer_finish(step, model, losses)
     step.order.drop_arrays(_KEPT)
-    return answer_finish(step, model, losses)
+    return result
 
 
 def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, float]) -> tuple[Codebook, Flat]:
@@ -130,7 +133,7 @@ def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
     def keep(state: Mapping[str, NDArray[Any]]) -> None:
         step.order.save_arrays(_KEPT, {**state, _DECAY: np.array([recipe.decay])})
 
-    return Checkpoint(step.order.load_arrays(_KEPT), keep)
+    return Checkpoint(step.order.load_arrays(_KEPT), keep, _KEEP_SECONDS)
 
 
 def _record(step: Step, course: Course) -> PrivateSampling | None:

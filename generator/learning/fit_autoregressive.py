@@ -76,7 +76,7 @@ class Checkpoint:
 
     state: Mapping[str, NDArray[np.generic]] | None
     keep: KeepState
-    seconds: float = 20.0
+    seconds: float
 
 
 def train(

@@ -25,7 +25,7 @@ _LARGE_RATE: Final = 8e-3
 _MOST_STEPS: Final = 1600
 _DECAYS: Final = ((4_000, 3.0), (8_192, 1.0))
 _DECAY: Final = 0.3
-_LONGEST_RATE: Final = 2e-2
+_LONGEST_RATE: Final = 3e-2
 
 
 @dataclass(frozen=True, slots=True)
