@@ -12,6 +12,7 @@ from typing import Final
 
 from provenance.canonical import JsonValue, decode, encode
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions, RowConditions
 from provenance.document import Reader
 from provenance.errors import DocumentError
 from provenance.manifest_parts import (
@@ -68,6 +69,17 @@ class Manifest:
     def domain(self) -> Domain:
         """The EIP-712 domain that the manifest claims; compare with the deployment before trusting it."""
         return Domain(self.chain_id, self.contracts["escrow"])
+
+    def conditions(self) -> Conditions | None:
+        """What the request asks of the rows; None for whole tables."""
+        return self.request.asked(self.collection.schema, self.terms.rows)
+
+    def row_conditions(self, shard: int) -> RowConditions | None:
+        """The conditions as one shard has them: from the order's row that it begins at."""
+        asked = self.conditions()
+        if asked is None:
+            return None
+        return RowConditions(asked, sum(each.rows for each in self.shards if each.shard < shard))
 
     def participant_list(self) -> tuple[Participant, ...]:
         """Participants as the escrow contract hashes them."""

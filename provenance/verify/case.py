@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provenance.conditions import Conditions, RowConditions
+from provenance.conditions import Conditions
 from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
@@ -93,16 +93,8 @@ class Case:
 
     @cached_property
     def conditions(self) -> Conditions | None:
-        """What the request asks of the rows; None for whole tables. Raises ConditionError, DocumentError."""
-        manifest = self.manifest
-        return manifest.request.asked(manifest.collection.schema, manifest.terms.rows)
-
-    def row_conditions(self, shard: ManifestShard) -> RowConditions | None:
-        """The conditions as one shard has them: from the order's row that it begins at."""
-        if self.conditions is None:
-            return None
-        first_row = sum(each.rows for each in self.manifest.shards if each.shard < shard.shard)
-        return RowConditions(self.conditions, first_row)
+        """What the request asks of the rows; None for whole tables."""
+        return self.manifest.conditions()
 
     @cached_property
     def opening(self) -> dict[int, tuple[bytes, bytes]] | ProvenanceError:

@@ -112,7 +112,7 @@ def conditions(case: Case) -> str:
     if asked is None:
         return "none asked"
     for shard in case.manifest.shards:
-        row_conditions = case.row_conditions(shard)
+        row_conditions = case.manifest.row_conditions(shard.shard)
         assert row_conditions is not None, "the order has conditions"
         values = decode_rows(opened[shard.shard][0], asked.schema.value_widths)
         segments = row_conditions.segment_of(np.arange(len(values), dtype=np.uint64))
@@ -159,7 +159,7 @@ def whole_root(case: Case) -> str:
 def _compare_rows(
     case: Case, manifest: Manifest, shard: ManifestShard, published: bytes, model: bytes
 ) -> None:
-    asked = case.row_conditions(shard)
+    asked = manifest.row_conditions(shard.shard)
     sampler: Sampler = sampler_for(manifest.spec_version)(
         model, manifest.seed.seed, shard.shard, conditions=asked
     )
