@@ -117,8 +117,10 @@ def sgd_noise(
         raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
 
 
-def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list[Result], Marginals]:
-    """The coordinator's first two rounds."""
+def release_marginals(
+    plan: TrainingPlan, noise: Noise, number_bins: int | None = None
+) -> Generator[Round, list[Result], Marginals]:
+    """The coordinator's first two rounds. number_bins: see `build_codebook`."""
     grid = base_grid(plan.schema)
     flagged: list[Flagged] = []
     bins: list[BinRelease] = []
@@ -135,7 +137,7 @@ def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list
         participant, std = plan.participant(result.node), release.noise_std
         if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
             bins.append(release)
-    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)))
+    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
     workload = choose_workload(codebook.code_counts, plan.schema.target_index)
     std = noise.tables * workload.sensitivity
     counts: dict[Address, NDArray[np.float64]] = {}

@@ -166,6 +166,8 @@ def _hidden(column: _Column, inputs: _Signals, a_max: int) -> tuple[_Layer, _Sig
     weights = np.rint(scaled * factor[:, None])
     products = inputs.integer @ weights.T
     bias = np.rint((sums / unit * factor - products).mean(axis=0) + factor / 2)
+    # below this a neuron is silent whatever comes in; a dead one of tiny weights would break the bound
+    bias = np.maximum(bias, -np.abs(weights).sum(axis=1) * a_max - 1)
     integer = np.clip(np.floor((products + bias) / factor), 0, a_max)
     return _Layer(weights, bias, shift), _Signals(exact, integer, unit)
 

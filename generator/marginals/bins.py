@@ -60,8 +60,10 @@ def category_codes(columns: int) -> int:
     return max(16, min(128, 4096 // columns))
 
 
-def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
+def build_codebook(schema: Schema, release: BinRelease, bins: int | None = None) -> Codebook:
     """The codebook of (summed) one-way counts; equal arguments give equal codebooks on every machine.
+
+    bins: quantile bins a number gets, None for `quantile_bins`.
 
     Raises MarginalError if the release is not over the schema's base grid.
     """
@@ -79,7 +81,7 @@ def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
         base = release.base[offsets[c] : offsets[c + 1]]
         if schema.columns[c].is_numeric:
             codes = _numeric_codes(
-                column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns)
+                column, base, _fine_cells(release, c), release.noise_std, bins or quantile_bins(columns)
             )
         else:
             codes = _category_codes(column, base, release.noise_std, category_codes(columns))

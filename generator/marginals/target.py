@@ -76,6 +76,8 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
 def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
     """One-way probabilities float64[D] that the tables imply, averaged, clipped at 0 and normalised per
     column.
+
+    Every cell has the same noise, so a table counts by the inverse of how many cells it sums for one code.
     """
     workload = target.workload
     start = np.cumsum([0, *workload.code_counts])
@@ -84,7 +86,8 @@ def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
         shape = tuple(workload.code_counts[c] for c in table)
         block = target.probabilities[workload.offsets[index] : workload.offsets[index + 1]].reshape(shape)
         for axis, c in enumerate(table):
-            sums[start[c] : start[c + 1]] += block.sum(axis=tuple(a for a in range(len(table)) if a != axis))
+            others = tuple(a for a in range(len(table)) if a != axis)
+            sums[start[c] : start[c + 1]] += block.sum(axis=others) * (shape[axis] / block.size)
     for c in range(len(workload.code_counts)):
         part = np.clip(sums[start[c] : start[c + 1]], 0.0, None)
         total = part.sum()

@@ -300,3 +300,15 @@ def test_a_net_that_diverged_or_of_other_codes_is_not_quantised() -> None:
         quantise_autoregressive(
             SHAPE, flat, codebook_of(SHAPE), DrawOrder(tuple(range(SHAPE.columns))), Digest(bytes(32))
         )
+
+
+def test_a_dead_neuron_of_tiny_weights_stays_silent_within_the_bound() -> None:
+    flat = weights_of(SHAPE)
+    SHAPE.view(flat, HIDDEN_WEIGHTS)[0, 2] = 1e-9
+    SHAPE.view(flat, HIDDEN_BIAS)[0, 2] = -0.5
+    data = quantise_autoregressive(
+        SHAPE, flat, codebook_of(SHAPE), DrawOrder(tuple(range(SHAPE.columns))), Digest(bytes(32))
+    )
+    step = decode_model(data).steps[0]  # type: ignore[union-attr]
+    most = np.clip(step.hidden_weights[2].astype(int), 0, None).sum() * 255 + step.hidden_bias[2]
+    assert most >> int(step.hidden_shift[2]) <= 0
