@@ -65,7 +65,7 @@ KNOWN: Final[dict[str, Rule]] = {
     "decayPercent": Whole(0, 0, 10_000),
     "clipPercent": Whole(200, 1, 100_000),
     "binsPercent": Whole(5, 1, 90),
-    "tablesPercent": Whole(10, 1, 90),
+    "tablesPercent": Whole(30, 1, 90),
     "width": Whole(0, 0, 512),
     "neurons": Whole(0, 0, 512),
     "conditionable": Names(),
