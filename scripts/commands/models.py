@@ -48,6 +48,14 @@ def fit(
             min=0, help="fixes initialisation only: noise and batches under privacy are never repeatable"
         ),
     ] = None,
+    declared_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="public figure for the number of rows under --epsilon; left out: the exact number is public",
+        ),
+    ] = None,
     schema_is_public: Annotated[
         bool,
         typer.Option(
@@ -68,6 +76,7 @@ def fit(
         threads=threads,
         seed=seed,
         schema_is_public=schema_is_public,
+        declared_rows=declared_rows,
     )
     run_fit(table, schema, to, settings)
 
