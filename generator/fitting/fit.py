@@ -39,6 +39,7 @@ from generator.federation.state import ContributorState
 from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
+from generator.fitting.deal import Deal, drawn_deal, given_deal
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
@@ -112,12 +113,15 @@ def fit(
     may depend on that row alone, and how many each owns is public.
 
     Returns the container: one part a contributor, weights by declared rows, the largest part's privacy
-    statement. Raises
-    FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
+    statement. Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of
+    range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
-    deal = _given(owners, len(values), settings) if owners is not None else _drawn(len(values), settings)
+    if owners is None:
+        deal = drawn_deal(len(values), settings.contributors, settings.declared_rows)
+    else:
+        deal = given_deal(owners, len(values), settings.contributors, settings.declared_rows)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
         outcome, models = _train(_Table(values, schema, deal), settings, progress, Path(folder), deadline)
@@ -162,18 +166,10 @@ def default_family(epsilon: float | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Deal:
-    """owners int64[rows]: who gets each row. declared: the rows that each contributor states in public."""
-
-    owners: NDArray[np.int64]
-    declared: list[int]
-
-
-@dataclass(frozen=True, slots=True)
 class _Table:
     values: Values
     schema: Schema
-    deal: _Deal
+    deal: Deal
 
 
 def _train(
@@ -231,39 +227,6 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
 
 def _address(index: int) -> Address:
     return Address((index + 1).to_bytes(20, "big"))
-
-
-def _drawn(rows: int, settings: FitSettings) -> _Deal:
-    """Independent draws, every contributor at least one row, all declaring equal parts.
-
-    A permutation cut into equal pieces would move other rows when one is added, which the accounting of each
-    part alone would not cover.
-    """
-    contributors = settings.contributors
-    if rows < contributors:
-        raise FitError(f"{rows} rows cannot be dealt to {contributors} contributors")
-    random = np.random.default_rng(secrets.randbits(128))
-    owners = random.integers(0, contributors, rows)
-    while len(np.unique(owners)) < contributors:
-        owners = random.integers(0, contributors, rows)
-    declared = rows if settings.declared_rows is None else settings.declared_rows
-    return _Deal(owners.astype(np.int64), [max(1, declared // contributors)] * contributors)
-
-
-def _given(owners: NDArray[np.int64], rows: int, settings: FitSettings) -> _Deal:
-    """The caller's deal, each contributor declaring the rows that it got."""
-    if settings.declared_rows is not None:
-        raise FitError(
-            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
-        )
-    fits = owners.shape == (rows,) and owners.dtype.kind == "i"
-    counts = np.bincount(owners) if fits and owners.min(initial=0) >= 0 else np.zeros(0, dtype=np.int64)
-    if len(counts) != settings.contributors or not counts.all():
-        raise FitError(
-            f"owners {owners.dtype}{list(owners.shape)} do not name each of {settings.contributors} contributors "
-            f"for some of {rows} rows: give an integer from 0 for every row"
-        )
-    return _Deal(owners, counts.tolist())
 
 
 def _deadline(settings: FitSettings, started: float) -> float | None:
