@@ -93,7 +93,7 @@ class MarginalFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
-        yield Round(FINISH, {}, marginals.arrays())
+        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.lent(plan)})
         return ProgramEnd(marginals.arrays(), marginals.references(), marginals.flagged)
 
     def handle(self, step: Step) -> Result:

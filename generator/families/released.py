@@ -39,7 +39,7 @@ from generator.marginals.bins import (
 )
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables
-from generator.marginals.target import MarginalTarget, blend, target_from_counts
+from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
 from generator.marginals.workload import (
     Workload,
     choose_workload,
@@ -97,6 +97,25 @@ class Marginals:
             **codebook_arrays(self.codebook),
             "everybody": self.everybody,
             "everybody_std": np.array([self.std]),
+        }
+
+    def lent(self, plan: TrainingPlan) -> dict[str, Array]:
+        """What fills up the nodes' own tables where each fits a blend: in place of `everybody` in `arrays`."""
+        left_out = {flag.contributor for flag in self.flagged if flag.step == TABLES}
+        owns = []
+        for node, counts in self.counts.items():
+            try:
+                own = target_from_counts(counts, self.workload, self.own_std)
+            except MarginalError:  # drowned in its noise: it has nothing to lend
+                continue
+            if node not in left_out:
+                owns.append((plan.participant(node).training_rows, own))
+        if not owns:
+            return {}
+        lent = left_to_others(owns)
+        return {
+            "everybody": lent.probabilities * lent.rows,
+            "everybody_std": np.array([lent.std * lent.rows]),
         }
 
     def references(self) -> dict[Address, dict[str, Array]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,27 @@ def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_st
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
 
 
+def own_share(own: MarginalTarget) -> float:
+    """Lambda of `blend`, a figure of the own release alone."""
+    mean_cell = len(own.workload.tables) / own.workload.cells
+    noise = own.std**2 * own.rows / mean_cell
+    return own.rows / (own.rows + BLENDING_ROWS * (1 + noise))
+
+
+def left_to_others(owns: Sequence[tuple[int, MarginalTarget]]) -> MarginalTarget:
+    """What to blend into every node's own tables, of (rows delivered, own tables) of all nodes.
+
+    The own tables weighted by rows * (1 - lambda): then the shards' blends, weighted by rows, add up to the own
+    tables weighted by rows, the pooled table, however large nodes lean on their own. Under skew the plain sum
+    of all would give the large nodes' rows twice.
+    """
+    parts = [(rows * (1 - own_share(own)), own) for rows, own in owns]
+    total = math.fsum(part for part, _ in parts)
+    probabilities = np.sum([part / total * own.probabilities for part, own in parts], axis=0)
+    std = math.sqrt(math.fsum((part / total * own.std) ** 2 for part, own in parts))
+    return MarginalTarget(owns[0][1].workload, probabilities, std, math.fsum(own.rows for _, own in owns))
+
+
 def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
     """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500 + noise), n the own rows.
 
@@ -69,9 +91,7 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
         raise MarginalError(
             "own and global targets are over different workloads; build both from one codebook"
         )
-    mean_cell = len(own.workload.tables) / own.workload.cells
-    noise = own.std**2 * own.rows / mean_cell
-    share = own.rows / (own.rows + BLENDING_ROWS * (1 + noise))
+    share = own_share(own)
     return MarginalTarget(
         own.workload,
         share * own.probabilities + (1 - share) * everybody.probabilities,

@@ -7,7 +7,13 @@ import pytest
 
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
-from generator.marginals.target import BLENDING_ROWS, blend, target_from_counts
+from generator.marginals.target import (
+    BLENDING_ROWS,
+    blend,
+    left_to_others,
+    own_share,
+    target_from_counts,
+)
 from generator.marginals.workload import (
     MAX_TABLES,
     Workload,
@@ -175,6 +181,23 @@ def test_blending_leans_on_the_others_where_noise_drowns_the_own_tables() -> Non
     everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 200.0)
     blended = blend(target_from_counts(counts, workload, 200.0), everybody)
     assert np.abs(blended.probabilities - everybody.probabilities).max() < 1e-3
+
+
+@pytest.mark.parametrize("std", [0.0, 5.0])
+def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None:
+    workload = choose_workload(COUNTS, 2)
+    large, small = codes(9000), codes(700)
+    large = large[large[:, 0] > 0]
+    owns = [
+        (len(rows), target_from_counts(table_counts(rows, workload), workload, std))
+        for rows in (large, small)
+    ]
+    lent = left_to_others(owns)
+    made = sum(rows * blend(own, lent).probabilities for rows, own in owns)
+    pooled = table_counts(np.concatenate([large, small]), workload)
+    assert np.allclose(made, pooled)
+    assert lent.rows == pytest.approx(len(large) + 700)
+    assert own_share(owns[0][1]) > 2 * own_share(owns[1][1])
 
 
 def test_unequal_workloads_are_not_blended() -> None:
