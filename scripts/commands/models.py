@@ -60,6 +60,14 @@ def fit(
             "rows cost nothing more; repeatable; the target is drawn early anyway",
         ),
     ] = None,
+    declared_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="public figure for the number of rows under --epsilon; left out: the exact number is public",
+        ),
+    ] = None,
     schema_is_public: Annotated[
         bool,
         typer.Option(
@@ -81,6 +89,7 @@ def fit(
         seed=seed,
         schema_is_public=schema_is_public,
         conditionable=tuple(conditionable or ()),
+        declared_rows=declared_rows,
     )
     run_fit(table, schema, to, settings)
 

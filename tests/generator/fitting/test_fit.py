@@ -13,7 +13,7 @@ import pytest
 from generator.errors import FitError, PlanError
 from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit, fit_csv
 from provenance.conditions_text import conditions_on_all
-from provenance.container import Container
+from provenance.container import Container, Part
 from provenance.container_sampler import ContainerSampler
 from provenance.errors import ProvenanceError
 from provenance.exact.model import AutoregressiveModel, decode_model
@@ -182,3 +182,52 @@ def test_the_private_table_is_gone_when_the_fit_ends(tmp_path: Path, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     fit(table(), SCHEMA, FitSettings(settings=SMALL["autoregressive"]))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        np.zeros(800, dtype=np.int64),
+        np.zeros(799, dtype=np.int64),
+        np.full(800, -1),
+        np.arange(800) % 3,
+        np.zeros(800),
+    ],
+    ids=["one without rows", "too few", "negative", "one too many", "not integers"],
+)
+def test_refuses_owners_that_are_not_these_contributors(owners: np.ndarray) -> None:
+    with pytest.raises(FitError, match="owners"):
+        fit(table(), SCHEMA, FitSettings(contributors=2), owners=owners)
+
+
+def test_refuses_declared_rows_beside_owners_and_fewer_than_contributors() -> None:
+    owners = np.arange(800) % 2
+    with pytest.raises(FitError, match="leave one of them out"):
+        fit(table(), SCHEMA, FitSettings(contributors=2, declared_rows=800), owners=owners)
+    with pytest.raises(FitError, match="declared rows"):
+        fit(table(), SCHEMA, FitSettings(contributors=3, declared_rows=2))
+
+
+def test_given_owners_hold_their_rows_and_weigh_by_them() -> None:
+    values = table(2000)
+    owners = (values[:, 1] == 0).astype(np.int64)
+    settings = FitSettings(family="marginal", contributors=2, seed=1, settings=SMALL["marginal"])
+    container = fit(values, SCHEMA, settings, owners=owners)
+    share = float(owners.mean())
+    assert container.parts[1].weight / 65_536 == pytest.approx(share, abs=1e-4)
+    own = [
+        Container(**{**vars(container), "parts": (Part(65_536, part.model_bytes),)})
+        for part in container.parts
+    ]
+    shares = [float(np.mean(each.sample(b"\x01" * 32, 0, 3000)[:, 1] == 0)) for each in own]
+    assert shares[0] < share - 0.05 < share + 0.05 < shares[1]
+
+
+def test_declared_rows_stand_in_for_the_exact_number() -> None:
+    settings = FitSettings(epsilon=3.0, declared_rows=1000, settings=SMALL["marginal"])
+    container = fit(table(777), SCHEMA, settings)
+    assert container.fit["declaredRows"] == 1000
+    assert container.fit["declaredRowsAreExact"] is False
+    assert "777" not in repr((container.fit, container.privacy))
+    exact = fit(table(777), SCHEMA, FitSettings(epsilon=3.0, settings=SMALL["marginal"]))
+    assert (exact.fit["declaredRows"], exact.fit["declaredRowsAreExact"]) == (777, True)
