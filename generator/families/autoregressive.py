@@ -37,7 +37,7 @@ from generator.families.released import (
     release_marginals,
     sgd_noise,
 )
-from generator.families.settings import SettingsReader, Whole, Word
+from generator.families.settings import Names, Rule, SettingsReader, Whole
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round
@@ -49,6 +49,7 @@ from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.calibrate import match_one_way
 from generator.learning.capacity import number_bins, ordered_codes
 from generator.learning.descent import Descent
+from generator.learning.draw_order import DrawOrder
 from generator.learning.recipes import Recipe, federated_recipe, local_recipe, private_recipe
 from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
@@ -56,7 +57,7 @@ from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
 from provenance.values import Address
 
-KNOWN: Final[dict[str, Whole | Word]] = {
+KNOWN: Final[dict[str, Rule]] = {
     "rounds": Whole(160, 1, 2000),
     "roundRows": Whole(3072, 16, 65_536),
     "privateSteps": Whole(200, 1, 2000),
@@ -67,6 +68,7 @@ KNOWN: Final[dict[str, Whole | Word]] = {
     "tablesPercent": Whole(30, 1, 90),
     "width": Whole(0, 0, 512),
     "neurons": Whole(0, 0, 512),
+    "conditionable": Names(),
 }
 ROUNDS = "rounds"
 WEIGHTS = "weights"
@@ -84,6 +86,7 @@ class AutoregressiveSettings:
 
     private_steps, private_rows, clip: DP-SGD's steps, expected rows over all contributors and clip norm, with
     epsilon. bins_percent, tables_percent: shares of the squared GDP parameter; the steps get what is left.
+    conditionable: columns that conditions shall cost nothing on: drawn first, beside the target.
     width, neurons: shape of the net; 0: 64 and 32 without epsilon, 32 and 16 with it (noise grows with size).
     """
 
@@ -97,6 +100,7 @@ class AutoregressiveSettings:
     tables_percent: int
     width: int
     neurons: int
+    conditionable: tuple[str, ...]
 
     @classmethod
     def parse(cls, settings: Settings) -> AutoregressiveSettings:
@@ -114,6 +118,7 @@ class AutoregressiveSettings:
             tables_percent=tables,
             width=read.whole("width"),
             neurons=read.whole("neurons"),
+            conditionable=read.names("conditionable"),
         )
 
 
@@ -123,7 +128,7 @@ class Course:
 
     chooses_decay: whether a lone contributor may, without privacy. sample_rate: Poisson rate of every row of
     every contributor. clip: norm of a row's gradient, None without privacy. number_bins: quantile bins a number
-    gets, None for the number that noisy counts bear.
+    gets, None for the number that noisy counts bear. first: columns that are drawn before the others.
     """
 
     recipe: Recipe
@@ -134,11 +139,17 @@ class Course:
     neurons: int
     number_bins: int | None
     schema: Schema
+    first: tuple[int, ...]
+
+    def order(self, codebook: Codebook) -> DrawOrder:
+        """The order in which the net draws the columns; its weights are in this order."""
+        return DrawOrder.of(codebook, self.first)
 
     def shape(self, codebook: Codebook) -> NetShape:
         """The net for a codebook's codes."""
-        ordered = ordered_codes(self.schema, codebook)
-        return NetShape(codebook.code_counts, self.width, self.neurons, ordered)
+        order, ordered = self.order(codebook), ordered_codes(self.schema, codebook)
+        counts = order.code_counts(codebook)
+        return NetShape(counts, self.width, self.neurons, tuple(ordered[column] for column in order.columns))
 
 
 def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
@@ -166,6 +177,27 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
         neurons=neurons,
         number_bins=bins,
         schema=plan.schema,
+        first=_first_columns(plan, settings),
+    )
+
+
+def _first_columns(plan: TrainingPlan, settings: AutoregressiveSettings) -> tuple[int, ...]:
+    """Stored positions of the target and the conditionable columns."""
+    names = (*settings.conditionable, *(() if plan.schema.target is None else (plan.schema.target,)))
+    return tuple(_stored_column(plan.schema, name) for name in names)
+
+
+def _stored_column(schema: Schema, name: str) -> int:
+    """Where a stored column is, or a column of the table that is stored by itself or in a combination."""
+    if name in schema.column_names:
+        return schema.column_names.index(name)
+    for storage in schema.storage:
+        for member, cell in enumerate(storage.cells):
+            if schema.cell_names[cell] == name:
+                return storage.places[min(member, len(storage.places) - 1)]
+    raise PlanError(
+        f"setting conditionable names {name!r}, expected columns that are stored: "
+        f"{', '.join(schema.cell_names):.300}"
     )
 
 
@@ -186,7 +218,9 @@ class AutoregressiveFamily:
 
     def check(self, plan: TrainingPlan) -> None:
         """Settings and budget; PlanError says what is wrong."""
-        _noise(plan, AutoregressiveSettings.parse(plan.settings))
+        settings = AutoregressiveSettings.parse(plan.settings)
+        _noise(plan, settings)
+        _first_columns(plan, settings)
 
     def rounds(self, plan: TrainingPlan) -> int:
         """bins, tables, the rounds (several contributors), finish."""
@@ -251,7 +285,7 @@ class AutoregressiveFamily:
         shape, recipe = course.shape(marginals.codebook), course.recipe
         target = target_from_counts(marginals.everybody, marginals.workload, marginals.std)
         random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
-        one_way = one_way_marginals(target)
+        one_way = one_way_marginals(target)[course.order(marginals.codebook).codes(marginals.codebook)]
         descent = Descent(shape, initial_weights(shape, one_way, random), recipe)
         event = self.releases(plan, plan.participants[0].contributor)[-1].event
         std = 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip

@@ -61,7 +61,7 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     sampling = _record(step, course)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
-    codes = net.tensor(encode_codes(rows[picked], codebook))
+    codes = net.tensor(_drawn_codes(rows[picked], codebook, course))
     if sampling is None:
         total, loss = net.summed(codes)
         losses = {"likelihood": loss} if len(picked) else {}
@@ -85,7 +85,8 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
     else:
         codebook, weights = _train_alone(step, noise, course, losses)
     report(step, course.recipe.steps, course.recipe.steps, losses)
-    model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
+    shape, order = course.shape(codebook), course.order(codebook)
+    model = quantise_autoregressive(shape, weights, codebook, order, step.plan.schema.digest)
     result = answer_finish(step, model, losses)
     step.order.drop_arrays(_KEPT)
     return result
@@ -95,11 +96,11 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     codebook, target = read_target(step, noise)
     shape = course.shape(codebook)
     seed = initial_seed(step)
-    one_way = one_way_marginals(target)
+    one_way = one_way_marginals(target)[course.order(codebook).codes(codebook)]
     random = np.random.default_rng(seed)
     start = initial_weights(shape, one_way, random)
     sampling = _record(step, course)
-    codes = encode_codes(step.state.training, codebook)
+    codes = _drawn_codes(step.state.training, codebook, course)
     if sampling is not None:
         weights = train_privately(
             codes, shape, start, course.recipe, sampling,
@@ -134,6 +135,11 @@ def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
         step.order.save_arrays(_KEPT, {**state, _DECAY: np.array([recipe.decay])})
 
     return Checkpoint(step.order.load_arrays(_KEPT), keep, _KEEP_SECONDS)
+
+
+def _drawn_codes(rows: NDArray[np.int64], codebook: Codebook, course: Course) -> NDArray[np.int64]:
+    """Codes int64[n, C] in draw order of rows int64[n, C] in the schema's."""
+    return encode_codes(rows, codebook)[:, course.order(codebook).columns]
 
 
 def _record(step: Step, course: Course) -> PrivateSampling | None:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
+from generator.families.settings import names_setting
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
 from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
@@ -41,13 +42,11 @@ from generator.federation.transport import InProcessTransport
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table_csv import CompactValues, read_compact
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
-
-Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ class FitSettings:
     beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
     guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
     never cut short), None for the family's full number of steps. seed: initialisation only, None for the
-    system's entropy. settings: the family's own.
+    system's entropy. settings: the family's own. conditionable: columns that rows will be asked for by, drawn
+    first so that conditions on them need no attempts (family autoregressive).
     """
 
     family: str | None = None
@@ -70,6 +70,7 @@ class FitSettings:
     seed: int | None = None
     schema_is_public: bool = False
     settings: Settings = field(default_factory=dict)
+    conditionable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,13 @@ def fit_csv(
 ) -> Container:
     """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
     check_settings(schema, settings)
-    return fit(read_csv(path, schema), schema, settings, progress)
+    return fit(read_compact(path, schema), schema, settings, progress)
 
 
 def fit(
-    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+    values: CompactValues, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
 ) -> Container:
-    """Fit grid indices int64[rows, columns] of `schema`.
+    """Fit stored values [rows, columns] of `schema`, any signed integers.
 
     Returns the container: one part a contributor, equal weights, the largest part's privacy statement. Raises
     FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
@@ -139,6 +140,12 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
+    family = settings.family or default_family(settings.epsilon)
+    if settings.conditionable and family != "autoregressive":
+        raise FitError(
+            f"family {family} draws all columns at once, so none can be made conditionable: leave it out (rows are "
+            "then met by attempts), or choose the family autoregressive"
+        )
     plan = _plan(schema, settings, rows=10**6)
     family_of(plan.family).check(plan)
 
@@ -149,7 +156,7 @@ def default_family(epsilon: float | None) -> str:
 
 
 def _train(
-    values: Values,
+    values: CompactValues,
     schema: Schema,
     settings: FitSettings,
     progress: FitProgressCallback | None,
@@ -165,7 +172,7 @@ def _train(
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
         state = ContributorState.create(
-            folder / str(index), schema, values[owners == index], PrivacyCap(None), hold_out=False
+            folder / str(index), schema, _part(values, owners, index), PrivacyCap(None), hold_out=False
         )
         worker = Worker(
             address,
@@ -196,8 +203,14 @@ def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),
         participants=participants,
-        settings=settings.settings,
+        settings=_family_settings(settings),
     )
+
+
+def _family_settings(settings: FitSettings) -> Settings:
+    if not settings.conditionable:
+        return settings.settings
+    return {**settings.settings, "conditionable": names_setting(settings.conditionable)}
 
 
 def _address(index: int) -> Address:
@@ -217,6 +230,11 @@ def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
             return owners.astype(np.int64)
 
 
+def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
+    mine = owners == index
+    return values if mine.all() else values[mine]
+
+
 def _deadline(settings: FitSettings, started: float) -> float | None:
     """When fitting should end; what is left of the time is for quantising, writing and the process's start."""
     if settings.seconds is None:
@@ -231,7 +249,7 @@ def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> 
         "schemaIsPublic": settings.schema_is_public,
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
-        "settings": dict(settings.settings),
+        "settings": dict(plan.settings),
     }
 
 

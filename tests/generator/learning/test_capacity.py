@@ -9,6 +9,7 @@ import pytest
 
 from generator.learning.autoregressive import NetShape, initial_weights
 from generator.learning.capacity import number_bins, ordered_codes
+from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.marginals.bins import base_grid, build_codebook, quantile_bins, release_bins
 from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
@@ -44,7 +45,7 @@ def test_large_tables_get_as_many_bins_as_fit_the_size_class(numbers: int, categ
     codebook = build_codebook(schema, release, bins)
     shape = NetShape(codebook.code_counts, 64, 32)
     weights = initial_weights(shape, np.full(shape.codes, 0.1), np.random.default_rng(0))
-    model = quantise_autoregressive(shape, weights, codebook, schema.digest)
+    model = quantise_autoregressive(shape, weights, codebook, DrawOrder.of(codebook, ()), schema.digest)
     if bins > quantile_bins(len(schema.columns)):
         assert shape.multiplications <= MAX_PROVABLE_MULTIPLICATIONS
         assert len(model) <= MAX_PROVABLE_BYTES
