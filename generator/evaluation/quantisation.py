@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from generator.learning.autoregressive import NetShape, initial_weights, sample_codes
 from generator.learning.capacity import number_bins, ordered_codes
+from generator.learning.draw_order import DrawOrder
 from generator.learning.fit_autoregressive import choose_decay, train
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import local_recipe
@@ -47,7 +48,7 @@ def float_and_integer_rows(table: Values, schema: Schema, rows: int, *, seed: in
     start = initial_weights(shape, one_way, random)
     recipe = choose_decay(codes, shape, start, local_recipe(len(table)), seed=seed)
     weights = train(codes, shape, start, recipe, seed=seed)
-    model = quantise_autoregressive(shape, weights, codebook, schema.digest)
+    model = quantise_autoregressive(shape, weights, codebook, DrawOrder.of(codebook, ()), schema.digest)
     integers = Sampler(model, sha256(b"quantisation/%d" % seed), 0).values(0, rows)
     return BothRows(_values(sample_codes(shape, weights, rows, random), codebook, random), integers)
 
