@@ -141,10 +141,11 @@ class ColumnTally:
 
     def see(self, cells: Sequence[str]) -> None:
         """Take the next cells in, in the table's order."""
-        stripped = [cell.strip() for cell in cells]
-        self._follow(stripped)
-        found = Counter(stripped)
-        self.rows += len(stripped)
+        self._follow(cells)
+        found: Counter[str] = Counter()
+        for cell, count in Counter(cells).items():
+            found[cell.strip()] += count
+        self.rows += len(cells)
         for mark in MISSING_MARKS:
             if mark in found:
                 self.marks[mark] += found.pop(mark)
@@ -152,13 +153,13 @@ class ColumnTally:
         if self.counts is not None:
             fresh = [cell for cell in found if cell not in self.counts]
             self.all_different &= len(fresh) == len(found) == found.total()
-            self.counts += found
+            self.counts.update(found)
             if len(self.counts) > COUNTED_CELLS:
                 self.counts = None
         fresh = list(fresh)
-        if fresh and len(fresh[0]) > 10 and fresh[0][10] == " ":
-            self.separator = " "
         self.summaries = {kind: each for kind, each in self.summaries.items() if each.see(fresh)}
+        if "date-time" in self.summaries:
+            self.separator = next((cell[10] for cell in fresh if len(cell) > 10), self.separator)
 
     @property
     def different(self) -> int:
@@ -172,9 +173,9 @@ class ColumnTally:
 
     def _follow(self, cells: Sequence[str]) -> None:
         """Notes whether the cells are 0, 1, 2, ... or 1, 2, 3, ... in the table's order."""
-        if not self.rows and cells and cells[0] in ("0", "1"):
+        if not self.rows and cells and cells[0].strip() in ("0", "1"):
             self.counts_up_from = int(cells[0])
         if self.counts_up_from is not None:
             start = self.counts_up_from + self.rows
-            if list(map(str, range(start, start + len(cells)))) != list(cells):
+            if list(map(str, range(start, start + len(cells)))) != [cell.strip() for cell in cells]:
                 self.counts_up_from = None

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue, decode, encode
+from provenance.conditions import Conditions
 from provenance.container_sampler import DEFAULT_BATCH_ROWS, ContainerSampler
 from provenance.document import Reader
 from provenance.errors import DocumentError, IntegrityError, ModelError
@@ -150,17 +151,24 @@ class Container:
         rows: int,
         batch_rows: int = DEFAULT_BATCH_ROWS,
         threads: int = 1,
+        conditions: Conditions | None = None,
     ) -> Values:
         """int64[rows, C] of rows first_row .. first_row + rows - 1; the same for every batch size and
         threads. For many ranges make a `ContainerSampler` once.
         """
-        return ContainerSampler(self, seed).values(first_row, rows, batch_rows, threads=threads)
+        sampler = ContainerSampler(self, seed, conditions=conditions)
+        return sampler.values(first_row, rows, batch_rows, threads=threads)
 
     def batches(
-        self, seed: bytes, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS
+        self,
+        seed: bytes,
+        first_row: int,
+        rows: int,
+        batch_rows: int = DEFAULT_BATCH_ROWS,
+        conditions: Conditions | None = None,
     ) -> Iterator[Values]:
         """The same rows a batch at a time, for tables that do not fit memory."""
-        return ContainerSampler(self, seed).batches(first_row, rows, batch_rows)
+        return ContainerSampler(self, seed, conditions=conditions).batches(first_row, rows, batch_rows)
 
     @cached_property
     def model_bytes(self) -> int:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.conditions import Conditions, RowConditions
 from provenance.errors import RowRangeError
+from provenance.exact.conditional import Tally
+from provenance.exact.rows import encode_rows
 from provenance.exact.sampler import MakeForward
 from provenance.exact.versions import sampler_for
 
@@ -25,14 +28,34 @@ DEFAULT_BATCH_ROWS = 4096
 
 
 class ContainerSampler:
-    """The rows of one container under one seed. Safe to use from several threads at once."""
+    """The rows of one container under one seed. Safe to use from several threads at once.
 
-    def __init__(self, container: Container, seed: bytes, *, forward: MakeForward | None = None) -> None:
+    Conditions are about the container's row numbers, and a part keeps a row's number, so every part makes the
+    rows that are its own under the conditions of their numbers.
+    """
+
+    def __init__(
+        self,
+        container: Container,
+        seed: bytes,
+        *,
+        conditions: Conditions | None = None,
+        forward: MakeForward | None = None,
+    ) -> None:
+        """Raises ConditionError if a part can meet no row of the conditions."""
+        asked = None if conditions is None else RowConditions(conditions)
         make = sampler_for(container.spec_version)
         self._container = container
         self._samplers = [
-            make(part.model_bytes, seed, index, forward=forward) for index, part in enumerate(container.parts)
+            make(part.model_bytes, seed, index, conditions=asked, forward=forward)
+            for index, part in enumerate(container.parts)
         ]
+
+    @property
+    def tally(self) -> Tally:
+        """Rows and attempts under conditions so far; none without."""
+        tallies = [each.tally for each in self._samplers if each.tally is not None]
+        return Tally(sum(each.rows for each in tallies), sum(each.attempts for each in tallies))
 
     def values(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
@@ -56,6 +79,16 @@ class ContainerSampler:
                 for _ in pool.map(fill, starts):
                     pass
         return result
+
+    def row_bytes(
+        self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
+    ) -> bytes:
+        """The same rows as row bytes, see `provenance.exact.rows`."""
+        _check_range(first_row, rows, batch_rows, threads)
+        if len(self._samplers) == 1:
+            return self._samplers[0].row_bytes(first_row, rows, batch_rows, threads=threads)
+        values = self.values(first_row, rows, batch_rows, threads=threads)
+        return encode_rows(values, self._container.schema.value_widths)
 
     def batches(self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS) -> Iterator[Values]:
         """The same rows a batch at a time, for tables that do not fit memory."""

@@ -83,6 +83,7 @@ class _ColumnCells:
         self._column = column
         self._alone = alone
         self._lookup: Cells | None = None
+        self._small = column.cardinality <= _LOOKUP_VALUES
         self._missing = padded([self._text(column.missing)])[0]
 
     def of(self, values: Values) -> Cells:
@@ -90,9 +91,10 @@ class _ColumnCells:
         column = self._column
         if self._lookup is not None:
             return self._lookup.take(values, axis=0)
-        if column.cardinality <= _LOOKUP_VALUES:
+        if self._small:
             lookup = self._texts(range(column.cardinality))
-            if lookup.size <= _LOOKUP_BYTES:
+            self._small = lookup.size <= _LOOKUP_BYTES
+            if self._small:
                 self._lookup = lookup
                 return lookup.take(values, axis=0)
         elif column.grid is not None and column.grid.kind in (GridKind.INTEGER, GridKind.NUMBER):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,32 +22,53 @@ from provenance.csv_rows import CsvRows
 from provenance.errors import TableError
 from provenance.schema import Schema
 
-READ_ROWS = 32_768
+READ_ROWS = 2_048
+"""So few that the cells of a piece stay in the processor's cache."""
 
+IntegerT = TypeVar("IntegerT", bound=np.signedinteger[Any])
 CompactValues: TypeAlias = NDArray[np.signedinteger[Any]]
 
 
 def read_csv(path: Path | str, schema: Schema, *, outside: Outside = "refuse") -> Values:
     """int64[rows, columns] of the table at `path`; TableError names file, row and column."""
-    return read_compact(path, schema, outside=outside).astype(np.int64)
+    return _encoded(path, read_chunks(path), TableEncoder(schema, outside), np.dtype(np.int64))
 
 
-def read_compact(path: Path | str, schema: Schema, *, outside: Outside = "refuse") -> CompactValues:
+def read_compact(path: Path | str, schema: Schema) -> CompactValues:
     """As `read_csv`, in the narrowest signed integers that hold every column's values, for large tables.
 
-    Memory: one piece of the file as text beside the result.
+    Memory: the result, up to a quarter more while it grows, and a few thousand rows as text.
     """
-    encoder = TableEncoder(schema, outside)
+    return encode_chunks(path, read_chunks(path), schema)
+
+
+def encode_chunks(
+    source: Path | str, chunks: Iterable[Mapping[str, Sequence[str]]], schema: Schema
+) -> CompactValues:
+    """As `read_compact`, from pieces of a table by column name; errors name `source`."""
+    return _encoded(source, chunks, TableEncoder(schema), compact_dtype(schema))
+
+
+def _encoded(
+    source: Path | str,
+    chunks: Iterable[Mapping[str, Sequence[str]]],
+    encoder: TableEncoder,
+    dtype: np.dtype[IntegerT],
+) -> NDArray[IntegerT]:
     rows = 0
-    pieces: list[CompactValues] = []
-    for chunk in read_chunks(path):
+    result = np.empty((READ_ROWS, encoder.columns), dtype=dtype)
+    for chunk in chunks:
         try:
             values = encoder.encode(chunk, rows)
         except TableError as error:
-            raise TableError(f"{path}: {error}") from error
-        pieces.append(values.astype(compact_dtype(schema)))
+            raise TableError(f"{source}: {error}") from error
+        if rows + len(values) > len(result):
+            # no view of it exists: the memory is moved or grown in place, never held twice
+            result.resize((rows + len(values) + rows // 4, result.shape[1]), refcheck=False)
+        result[rows : rows + len(values)] = values
         rows += len(values)
-    return _joined(pieces, rows)
+    result.resize((rows, result.shape[1]), refcheck=False)
+    return result
 
 
 def compact_dtype(schema: Schema) -> np.dtype[np.signedinteger[Any]]:
@@ -108,18 +129,6 @@ def _check_lengths(path: Path | str, body: list[list[str]], width: int, start: i
             f"{path}: row {start + number + 1} has {len(body[number])} cells, expected {width} as in the "
             "header; look for a missing quote or comma"
         )
-
-
-def _joined(pieces: list[CompactValues], rows: int) -> CompactValues:
-    """The pieces one after another; each is let go as soon as it is copied."""
-    result = np.empty((rows, pieces[0].shape[1]), dtype=pieces[0].dtype)
-    pieces.reverse()
-    start = 0
-    while pieces:
-        piece = pieces.pop()
-        result[start : start + len(piece)] = piece
-        start += len(piece)
-    return result
 
 
 def write_csv(

@@ -37,12 +37,14 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     collection = CollectionService(session).require(wish.collection)
     document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
     request = Request.parse(document)
+    request.asked(collection.schema, wish.rows)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteOut(
         order_id=str(terms.order_id(ports.domain)),
         price_wei=str(terms.price),
+        size_class=collection.size_class,
         terms=terms.document(),
         request=request.document(),
         typed_data=terms.typed_data(ports.domain),
@@ -77,6 +79,7 @@ class OrderService:
                 f"request: the document has the digest {request.digest}, the terms name {terms.request}"
             )
         collection = CollectionService(self._session).require(str(terms.collection))
+        request.asked(collection.schema, terms.rows)
         TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, terms)
         signature = Signature.parse(body.signature)
         try:

@@ -11,8 +11,10 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Task
 from generator.market.messages import Progress
+from generator.market.order_settings import order_settings
 from generator.node.context import Node
 from generator.node.orders import Accepted
+from provenance.exact.size_class import keeps_promise, size_class
 from provenance.receipts import ModelCommitment
 from provenance.values import Digest
 
@@ -27,10 +29,14 @@ def train_step(node: Node, payload: bytes) -> bytes:
         loss = next(iter(local.losses.values()), None)
         node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
+    def commit(order: Digest, shard: int, model: Digest) -> str:
+        check_size(node, node.state.order(order).model())
+        return sign_commitment(node, order, shard, model)
+
     worker = Worker(
         node.address,
         threads=node.settings.threads,
-        sign_model=lambda order, shard, model: sign_commitment(node, order, shard, model),
+        sign_model=commit,
         progress=report,
     )
     return handle_bytes(payload, node.state, worker, request=str(accepted.terms.request))
@@ -41,6 +47,17 @@ def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str
     bytes.
     """
     return str(node.signer.sign_typed(node.domain, ModelCommitment(order, shard, model)))
+
+
+def check_size(node: Node, model: bytes) -> None:
+    """TaskRefused for a model that breaks the size class that the collection promises."""
+    found, promised = size_class(model), node.collection.size_class
+    if not keeps_promise(found, promised):
+        raise TaskRefused(
+            "too-large",
+            f"the model is of size class {found}, the collection promises {promised}: offer a collection of "
+            f"sizeClass {found}, or with settings for a smaller net",
+        )
 
 
 def check_plan(node: Node, task: Task) -> None:
@@ -68,10 +85,11 @@ def check_plan(node: Node, task: Task) -> None:
 
 def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
     terms, collection = accepted.terms, node.collection
+    asked = accepted.request.asked(collection.schema, terms.rows)
     agreed = (
         ("family", plan.family, collection.family),
         ("schema", str(plan.schema.digest), str(collection.schema.digest)),
-        ("settings", dict(plan.settings), dict(collection.settings)),
+        ("settings", dict(plan.settings), order_settings(collection, asked)),
         ("privacy", plan.epsilon_micro or 0, terms.epsilon_micro),
         ("delta", plan.delta_e12 if plan.epsilon_micro else terms.delta_e12, terms.delta_e12),
     )

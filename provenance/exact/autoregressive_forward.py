@@ -52,11 +52,12 @@ class AutoregressiveForward:
             dtype = cost_type(step.output_weights, step.output_bias, step.output_shift, model.a_max, dtype)
         self.dtype = dtype
         self._a_max = model.a_max
+        self.order = model.order
         self._scratch = Scratch()
         self._sampler = CodeSampler(model.codebook)
-        start, moves = _moves(model)
+        self.start, moves = _moves(model)
         self._steps = [_float_step(step, move, dtype) for step, move in zip(model.steps, moves, strict=True)]
-        self._tables, self._tabulated = self._tabulate(start[None])
+        self._tables, self._tabulated = self._tabulate(self.start)
 
     def values(self, words: Words) -> NDArray[np.int64]:
         """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
@@ -64,23 +65,43 @@ class AutoregressiveForward:
         column_words = np.ascontiguousarray(words[:, :columns].T)
         halves = low_halves(column_words)
         codes = np.empty((columns, rows), dtype=np.intp)
-        codes[0] = self._sampler.codes(self._tables[0], halves[0])
+        order = self.order
+        codes[order[0]] = self._sampler.codes(self._tables[0], halves[order[0]])
         state = np.zeros(rows, dtype=np.intp)
-        for column, table in enumerate(self._tables[1:], start=1):
-            state = state * len(self._steps[column - 1].move) + codes[column - 1]
+        for place, table in enumerate(self._tables[1:], start=1):
+            state = state * len(self._steps[place - 1].move) + codes[order[place - 1]]
             cumulative = self._scratch.array("cumulative", (len(table), rows), np.uint32)
             table.take(state, axis=1, out=cumulative, mode="clip")
-            codes[column] = self._sampler.codes(cumulative, halves[column])
+            codes[order[place]] = self._sampler.codes(cumulative, halves[order[place]])
         running = self._scratch.array("running", (rows, self._tabulated.shape[1]), self._tabulated.dtype.type)
-        moves = self._scratch.array("lines", running.shape, running.dtype.type)
         # indices are in range; without a mode, numpy would copy once more
         self._tabulated.take(state, axis=0, out=running, mode="clip")
-        for column in range(len(self._tables), columns):
-            self._steps[column - 1].move.take(codes[column - 1], axis=0, out=moves, mode="clip")
-            running += moves
-            cumulative = self._sampler.cumulative(self._costs(self._steps[column], running))
-            codes[column] = self._sampler.codes(cumulative, halves[column])
+        self.resume(len(self._tables), running, codes, halves)
         return self._sampler.values(codes, column_words)
+
+    def resume(self, place: int, running: Running, codes: NDArray[np.intp], halves: Words) -> None:
+        """Draws the steps from `place` (at least 1) on into `codes` [C, rows]. `running` [rows, H + 1], as it
+        was before the step at place - 1 (overwritten); `halves` uint64[C, rows]: lower halves of the words."""
+        order = self.order
+        moves = self._scratch.array("lines", running.shape, running.dtype.type)
+        for here in range(place, len(order)):
+            self._steps[here - 1].move.take(codes[order[here - 1]], axis=0, out=moves, mode="clip")
+            running += moves
+            cumulative = self._sampler.cumulative(self._costs(self._steps[here], running))
+            codes[order[here]] = self._sampler.codes(cumulative, halves[order[here]])
+
+    def code_values(self, codes: NDArray[np.intp], column_words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of the codes [C, rows] and the noise words uint64[C, rows] ."""
+        return self._sampler.values(codes, column_words)
+
+    def weights(self, place: int, running: Running) -> NDArray[np.uint32]:
+        """uint32[m, rows]: the weights of the codes of the step at `place` for running vectors [rows, H + 1]."""
+        cumulative = self._sampler.cumulative(self._costs(self._steps[place], running))
+        return np.diff(cumulative, axis=0, prepend=np.uint32(0))
+
+    def moves(self, place: int) -> Running:
+        """[m, H + 1]: what each code of the step at `place` adds to the running vector."""
+        return self._steps[place].move
 
     def _costs(self, step: _Step, running: Running) -> Floats:
         """[m, rows] of the running vector [rows, H + 1]; the floor is the negated logit."""
@@ -114,19 +135,19 @@ class AutoregressiveForward:
 
 
 def _moves(model: AutoregressiveModel) -> tuple[Running, list[Running]]:
-    """The running vector before the first column and, a column, what each code adds; a last entry is always
-    1, the input of the hidden bias. int16 if no choice of codes can leave it, else int32, which the 2^24
-    bound never leaves."""
-    start = np.append(model.steps[0].input_bias, 1).astype(np.int32)
+    """The running vector [1, H + 1] before the first step and, a step, what each code adds; a last entry is
+    always 1, the input of the hidden bias. int16 if no choice of codes can leave it, else int32, which the
+    2^24 bound never leaves."""
+    start = np.append(model.steps[0].input_bias, 1).astype(np.int32)[None]
     biases = [step.input_bias for step in model.steps]
     moves = []
     # of the running vector without bias, whatever the codes
     reach = np.zeros(model.width, dtype=np.int64)
     largest = 1
-    for column, bias in enumerate(biases):
-        following = biases[column + 1] if column + 1 < len(biases) else bias
-        codes = model.codebook.column_codes(column)
-        move = np.zeros((codes.stop - codes.start, len(start)), dtype=np.int32)
+    for place, bias in enumerate(biases):
+        following = biases[place + 1] if place + 1 < len(biases) else bias
+        codes = model.codebook.column_codes(model.order[place])
+        move = np.zeros((codes.stop - codes.start, start.shape[1]), dtype=np.int32)
         move[:, :-1] = model.embedding[codes] + (following - bias)
         moves.append(move)
         before = int((reach + magnitudes(bias)).max())

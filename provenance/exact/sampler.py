@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.conditions import RowConditions
 from provenance.errors import RowRangeError
 from provenance.exact.autoregressive_forward import AutoregressiveForward
+from provenance.exact.conditional import ConditionalRows, Forward, Tally
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
@@ -45,13 +47,6 @@ def words_per_row(model: Model) -> int:
     return model.latent_words + model.codebook.columns
 
 
-class Forward(Protocol):
-    """A model on whole batches."""
-
-    def values(self, words: Words) -> NDArray[np.int64]:
-        """int64[C, rows] of the rows' noise words uint64[rows, words], which may be overwritten."""
-
-
 MakeForward = Callable[[Model], Forward]
 
 
@@ -71,21 +66,32 @@ class Sampler:
         seed: bytes,
         shard_index: int,
         *,
+        conditions: RowConditions | None = None,
         dtype: type[np.floating[Any]] = np.float32,
         forward: MakeForward | None = None,
     ) -> None:
-        """Decodes and checks the model; `forward` computes in numpy's place. Raises ModelError,
-        UnknownVersionError or RowRangeError."""
+        """Decodes and checks the model; `forward` computes in numpy's place, but not under conditions. Raises
+        ModelError, UnknownVersionError, RowRangeError or, for conditions that no row of the model can meet,
+        ConditionError."""
         self.model = decode_model(model_bytes)
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
         self._forward = forward_of(self.model, dtype) if forward is None else forward(self.model)
+        self._conditional = None
+        if conditions is not None and not conditions.conditions.is_free:
+            numpy_forward = forward_of(self.model, dtype)
+            self._conditional = ConditionalRows(numpy_forward, self.model, self.key, self._blocks, conditions)
 
     @property
     def row_width(self) -> int:
         """Bytes of a row."""
         return self.model.codebook.row_width
+
+    @property
+    def tally(self) -> Tally | None:
+        """Rows and attempts under conditions so far; None without conditions."""
+        return None if self._conditional is None else self._conditional.tally
 
     def values(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
@@ -129,7 +135,7 @@ class Sampler:
         if len(numbers) == 0:
             return np.empty((0, self.model.codebook.columns), dtype=np.int64)
         self._check_range(int(numbers.max()), 1, 1, 1)
-        return np.ascontiguousarray(self._forward.values(self._words_at(numbers)).T)
+        return np.ascontiguousarray(self._values(numbers, self._words_at(numbers)).T)
 
     def _words_at(self, numbers: Words) -> Words:
         """uint64[n, words] of row numbers uint64[n], at least one."""
@@ -167,7 +173,15 @@ class Sampler:
         noise = BlockStream(self.key, first_row * self._blocks)
         for start in range(0, rows, batch_rows):
             count = min(batch_rows, rows - start)
-            yield self._forward.values(noise.take(count * self._blocks).reshape(count, -1))
+            words = noise.take(count * self._blocks).reshape(count, -1)
+            numbers = np.arange(count, dtype=np.uint64) + np.uint64(first_row + start)
+            yield self._values(numbers, words)
+
+    def _values(self, numbers: Words, words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of row numbers uint64[rows] and their noise words."""
+        if self._conditional is None:
+            return self._forward.values(words)
+        return self._conditional.values(numbers, words)
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:
