@@ -12,7 +12,7 @@ The same engine as `tessera fit` and `tessera sample`: same model, seed and row 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -23,6 +23,7 @@ from generator.fitting.fit import FitProgressCallback, FitSettings
 from generator.fitting.fit import fit as fit_values
 from provenance.canonical import JsonValue
 from provenance.codec import encode_table
+from provenance.conditions_text import conditions_on_all
 from provenance.container import Container
 from provenance.container_sampler import ContainerSampler
 from provenance.exact.size_class import SizeClass, size_class
@@ -46,7 +47,9 @@ class FitOptions(TypedDict, total=False):
     threads: int
     seed: int | None
     schema_is_public: bool
+    declared_rows: int | None
     settings: Settings
+    conditionable: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,22 @@ class FittedGenerator:
         part.replace(path)
 
     def sample(
-        self, rows: int, *, seed: int | bytes | None = None, first_row: int = 0, threads: int = 1
+        self,
+        rows: int,
+        *,
+        seed: int | bytes | None = None,
+        first_row: int = 0,
+        threads: int = 1,
+        where: Sequence[str] = (),
     ) -> dict[str, list[Cell]]:
         """Rows first_row .. first_row + rows - 1 as columns of Python values, None where missing.
 
-        seed: a number from 0 or 32 bytes; None draws one, so that the rows cannot be made again. Raises
-        FitError for another seed, RowRangeError for row numbers below 0.
+        seed: a number from 0 or 32 bytes; None draws one, so that the rows cannot be made again. where: texts
+        like "age=30..40" or "income=>50K" that every row meets (docs/spec/conditions.md). Raises FitError for
+        another seed, RowRangeError for row numbers below 0, ConditionError for conditions that cannot be met.
         """
-        sampler = ContainerSampler(self.container, _seed(seed))
+        asked = conditions_on_all(self.schema, first_row + rows, where) if where else None
+        sampler = ContainerSampler(self.container, _seed(seed), conditions=asked)
         values = sampler.values(first_row, rows, threads=threads)
         return python_values(self.schema, values, first_row=first_row)
 

@@ -12,7 +12,7 @@ import generator
 from generator.errors import FitError
 from generator.fitted import FitOptions, FittedGenerator
 from generator.fitting.fit import FitProgress, FitSettings
-from provenance.errors import DocumentError, IntegrityError, TableError
+from provenance.errors import ConditionError, DocumentError, IntegrityError, TableError
 from provenance.table_csv import read_csv
 
 
@@ -78,6 +78,14 @@ def test_rows_have_the_types_of_the_table_and_its_dependence(model: FittedGenera
     agreeing = sum((a > 4) == (b == "high") for a, b in known)
     assert agreeing / len(known) > 0.8  # columns drawn apart agree in half of the rows
     assert (model.family, model.size_class) == ("autoregressive", "fraud-provable")
+
+
+def test_rows_meet_the_conditions_and_keep_their_numbers(model: FittedGenerator) -> None:
+    rows = model.sample(60, seed=3, where=["b=high"])
+    assert set(rows["b"]) == {"high"}
+    assert model.sample(10, seed=3, first_row=50, where=["b=high"])["a"] == rows["a"][50:]
+    with pytest.raises(ConditionError, match="the columns are a, b"):
+        model.sample(1, where=["c=1"])
 
 
 def test_file_and_columns_by_name_give_the_same_schema(model: FittedGenerator, tmp_path: Path) -> None:
