@@ -39,6 +39,14 @@ class RowRangeError(MalformedError):
     """Row numbers, a seed or a shard index outside what docs/spec/rows.md allows."""
 
 
+class ConditionError(MalformedError):
+    """Conditions on rows that break a rule of docs/spec/conditions.md, or that no row of a model can meet."""
+
+
+class ConditionUnmetError(ProvenanceError):
+    """A row did not meet its conditions within the attempts that docs/spec/conditions.md allows."""
+
+
 class MerkleError(MalformedError):
     """Rows, chunks or proofs of a shape that docs/spec/merkle.md does not know."""
 

@@ -1,15 +1,16 @@
-"""Rows to a file, batch by batch: CSV as the schema writes values, or Parquet with the schema's types.
+"""Rows to a file, batch by batch: CSV as the schema writes values, or Parquet or Arrow with its types.
 
-The file appears under its name when it is complete, never before.
+The file appears under its name when it is complete, never before. In Parquet a batch is a row group, and
+categories are plain strings to the reader; in Arrow (IPC file) they are dictionaries.
 """
 
 from __future__ import annotations
 
-import datetime
+import gzip
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from scripts.errors import UsageError
 
@@ -17,93 +18,120 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from provenance.schema import Column, Schema
+    from provenance.schema import Schema
+
+MAX_DICTIONARY = 2**16
+"""Values of a column from which Parquet stores them plainly: looking for repeated ones would not pay."""
 
 
 class RowWriter(Protocol):
-    """Takes int64[n, C] of schema indices."""
+    """Takes int64[n, C] of stored values, the rows of a data set in order."""
 
     def write(self, values: NDArray[np.int64]) -> None: ...
 
 
 @contextmanager
-def open_rows(path: Path, schema: Schema) -> Iterator[RowWriter]:
-    """A writer for `path`; the suffix .parquet chooses Parquet, anything else CSV."""
+def open_rows(path: Path, schema: Schema, first_row: int = 0) -> Iterator[RowWriter]:
+    """A writer for `path`; the suffixes .parquet and .arrow choose these, anything else CSV (.gz compressed).
+    first_row: the number in the data set of the first row written, from which keys are made."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder, expected the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        with _parquet(part, schema) if path.suffix == ".parquet" else _csv(part, schema) as writer:
+        with _writer(path.suffix)(part, schema, first_row) as writer:
             yield writer
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_rows(path: Path, schema: Schema, batches: Iterable[NDArray[np.int64]]) -> int:
-    """All batches to `path`; returns how many rows that were."""
+def write_rows(path: Path, schema: Schema, batches: Iterable[NDArray[np.int64]], first_row: int = 0) -> int:
+    """All batches to `path`; returns how many rows that were. first_row: as in `open_rows`."""
     rows = 0
-    with open_rows(path, schema) as writer:
+    with open_rows(path, schema, first_row) as writer:
         for values in batches:
             writer.write(values)
             rows += len(values)
     return rows
 
 
+Open = Callable[[Path, "Schema", int], AbstractContextManager[RowWriter]]
+
+
+def _writer(suffix: str) -> Open:
+    known: dict[str, Open] = {".parquet": _parquet, ".arrow": _arrow, ".gz": _csv_gz}
+    return known.get(suffix, _csv)
+
+
+class _CsvWriter:
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, schema: Schema, first_row: int) -> None:
+        from provenance.csv_rows import CsvRows
+
+        self._stream = stream
+        self._rows = CsvRows(schema)
+        self._next_row = first_row
+        stream.write(self._rows.header())
+
+    def write(self, values: NDArray[np.int64]) -> None:
+        for lines in self._rows.lines(values, self._next_row):
+            self._stream.write(lines)
+        self._next_row += len(values)
+
+
 @contextmanager
-def _csv(path: Path, schema: Schema) -> Iterator[RowWriter]:
-    from provenance.table_csv import write_csv
-
-    class CsvWriter:
-        header = True
-
-        def write(self, values: NDArray[np.int64]) -> None:
-            write_csv(stream, schema, values, header=self.header)
-            self.header = False
-
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        yield CsvWriter()
+def _csv(path: Path, schema: Schema, first_row: int) -> Iterator[RowWriter]:
+    with path.open("wb") as stream:
+        yield _CsvWriter(stream, schema, first_row)
 
 
 @contextmanager
-def _parquet(path: Path, schema: Schema) -> Iterator[RowWriter]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise UsageError(
-            "writing Parquet needs pyarrow: install tessera-market[parquet], or give --out a name ending in .csv"
-        ) from error
-    from provenance.codec import decode_values
+def _csv_gz(path: Path, schema: Schema, first_row: int) -> Iterator[RowWriter]:
+    # no file name and no time inside, so that equal rows are equal bytes
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:
+        yield _CsvWriter(stream, schema, first_row)
 
-    arrow = pa.schema([(column.name, _arrow_type(pa, column)) for column in schema.columns])
+
+@contextmanager
+def _parquet(path: Path, schema: Schema, first_row: int) -> Iterator[RowWriter]:
+    from scripts.arrow_rows import ArrowRows
+
+    rows = ArrowRows(schema)
+    import pyarrow.parquet as pq
+
+    from provenance.column import Column
+
+    repeated = [
+        column.name
+        for column in schema.cell_columns
+        if isinstance(column, Column) and column.cardinality <= MAX_DICTIONARY
+    ]
 
     class ParquetWriter:
-        def write(self, values: NDArray[np.int64]) -> None:
-            text = decode_values(schema, values)
-            arrays = [
-                pa.array(_typed(column, text[column.name], values[:, i]), type=_arrow_type(pa, column))
-                for i, column in enumerate(schema.columns)
-            ]
-            table.write_table(pa.Table.from_arrays(arrays, schema=arrow))
+        next_row = first_row
 
-    with pq.ParquetWriter(path, arrow) as table:
+        def write(self, values: NDArray[np.int64]) -> None:
+            if len(values):
+                table.write_batch(rows.batch(values, self.next_row), row_group_size=len(values))
+            self.next_row += len(values)
+
+    # without the stored Arrow schema, categories read back as strings
+    with pq.ParquetWriter(path, rows.schema, use_dictionary=repeated or False, store_schema=False) as table:
         yield ParquetWriter()
 
 
-def _arrow_type(pa: Any, column: Column) -> Any:
-    kinds = {"integer": pa.int64(), "number": pa.float64(), "date": pa.date32(), "boolean": pa.bool_()}
-    return kinds.get(column.kind, pa.string())
+@contextmanager
+def _arrow(path: Path, schema: Schema, first_row: int) -> Iterator[RowWriter]:
+    from scripts.arrow_rows import ArrowRows, require_pyarrow
 
+    rows = ArrowRows(schema)
 
-def _typed(column: Column, text: list[str], indices: NDArray[np.int64]) -> list[object]:
-    readers: dict[str, Callable[[str], object]] = {
-        "integer": int,
-        "number": float,
-        "date": datetime.date.fromisoformat,
-        "boolean": lambda value: value == "true",
-    }
-    convert = readers.get(column.kind, str)
-    missing = column.cardinality - 1 if column.nullable else -1
-    return [None if index == missing else convert(value) for value, index in zip(text, indices, strict=True)]
+    class ArrowWriter:
+        next_row = first_row
+
+        def write(self, values: NDArray[np.int64]) -> None:
+            file.write_batch(rows.batch(values, self.next_row))
+            self.next_row += len(values)
+
+    with path.open("wb") as stream, require_pyarrow().ipc.new_file(stream, rows.schema) as file:
+        yield ArrowWriter()

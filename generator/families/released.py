@@ -159,8 +159,10 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
 
 
-def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list[Result], Marginals]:
-    """The coordinator's first two rounds."""
+def release_marginals(
+    plan: TrainingPlan, noise: Noise, number_bins: int | None = None
+) -> Generator[Round, list[Result], Marginals]:
+    """The coordinator's first two rounds. number_bins: see `build_codebook`."""
     grid = base_grid(plan.schema)
     flagged: list[Flagged] = []
     bins: list[BinRelease] = []
@@ -177,7 +179,7 @@ def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list
         participant, std = plan.participant(result.node), release.noise_std
         if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
             bins.append(release)
-    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)))
+    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
     workload = workload_of(plan, codebook, noise.tables)
     std = noise.tables * workload.sensitivity
     counts: dict[Address, NDArray[np.float64]] = {}

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
+from generator.families.settings import names_setting
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
 from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
@@ -43,13 +44,11 @@ from generator.fitting.deal import Deal, drawn_deal, given_deal
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table_csv import CompactValues, read_compact
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
-
-Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,10 @@ class FitSettings:
     beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
     guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
     never cut short), None for the family's full number of steps. seed: initialisation only, None for the
-    system's entropy. settings: the family's own. declared_rows: a public figure for the number of rows, right
-    within a factor of two or so; what depends on the number takes this one. None: the exact number is public.
+    system's entropy. declared_rows: a public figure for the number of rows, right within a factor of two or so;
+    what depends on the number takes this one. None: the exact number is public. settings: the family's own.
+    conditionable: columns that rows will be asked for by, drawn first so that conditions on them need no attempts
+    (family autoregressive).
     """
 
     family: str | None = None
@@ -74,6 +75,7 @@ class FitSettings:
     schema_is_public: bool = False
     declared_rows: int | None = None
     settings: Settings = field(default_factory=dict)
+    conditionable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +98,18 @@ def fit_csv(
 ) -> Container:
     """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
     check_settings(schema, settings)
-    return fit(read_csv(path, schema), schema, settings, progress)
+    return fit(read_compact(path, schema), schema, settings, progress)
 
 
 def fit(
-    values: Values,
+    values: CompactValues,
     schema: Schema,
     settings: FitSettings,
     progress: FitProgressCallback | None = None,
     *,
     owners: NDArray[np.int64] | None = None,
 ) -> Container:
-    """Fit grid indices int64[rows, columns] of `schema`.
+    """Fit stored values [rows, columns] of `schema`, any signed integers.
 
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
     may depend on that row alone, and how many each owns is public.
@@ -154,6 +156,12 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
+    family = settings.family or default_family(settings.epsilon)
+    if settings.conditionable and family != "autoregressive":
+        raise FitError(
+            f"family {family} draws all columns at once, so none can be made conditionable: leave it out (rows are "
+            "then met by attempts), or choose the family autoregressive"
+        )
     if settings.declared_rows is not None and settings.declared_rows < settings.contributors:
         raise FitError(f"{settings.declared_rows} declared rows: at least one for each contributor is needed")
     plan = _plan(schema, settings, [10**6] * settings.contributors)
@@ -167,7 +175,7 @@ def default_family(epsilon: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    values: Values
+    values: CompactValues
     schema: Schema
     deal: Deal
 
@@ -189,7 +197,7 @@ def _train(
         state = ContributorState.create(
             folder / str(index),
             table.schema,
-            table.values[table.deal.owners == index],
+            _part(table.values, table.deal.owners, index),
             PrivacyCap(None),
             hold_out=False,
         )
@@ -221,12 +229,23 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),
         participants=participants,
-        settings=settings.settings,
+        settings=_family_settings(settings),
     )
+
+
+def _family_settings(settings: FitSettings) -> Settings:
+    if not settings.conditionable:
+        return settings.settings
+    return {**settings.settings, "conditionable": names_setting(settings.conditionable)}
 
 
 def _address(index: int) -> Address:
     return Address((index + 1).to_bytes(20, "big"))
+
+
+def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
+    mine = owners == index
+    return values if mine.all() else values[mine]
 
 
 def _deadline(settings: FitSettings, started: float) -> float | None:
@@ -244,7 +263,7 @@ def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> 
         "schemaIsPublic": settings.schema_is_public,
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
-        "settings": dict(settings.settings),
+        "settings": dict(plan.settings),
     }
 
 

@@ -54,8 +54,10 @@ class _Piece:
     mass: float
 
 
-def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
+def build_codebook(schema: Schema, release: BinRelease, bins: int | None = None) -> Codebook:
     """The codebook of (summed) one-way counts; equal arguments give equal codebooks on every machine.
+
+    bins: quantile bins a number gets, None for `quantile_bins`.
 
     Raises MarginalError if the release is not over the schema's base grid.
     """
@@ -75,7 +77,7 @@ def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
             codes = [(value, 1) for value in range(column.grid_size)]
         elif schema.columns[c].is_numeric:
             codes = _numeric_codes(
-                column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns)
+                column, base, _fine_cells(release, c), release.noise_std, bins or quantile_bins(columns)
             )
         else:
             codes = _category_codes(column, base, release.noise_std, category_codes(columns))

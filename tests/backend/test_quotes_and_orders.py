@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from provenance.schema import Schema
 from provenance.terms import OrderTerms
+from tests.backend.conftest import DELIVERY_KEY, make_collection
 
 
 def test_refuses_an_unknown_member_and_names_it(api, buyer):
@@ -55,6 +57,18 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member
     assert answer.json()["detail"].startswith(member)
 
 
+def test_refuses_more_rows_than_the_schema_has_keys(api, buyer):
+    schema = make_collection().schema.document()
+    key = {"name": "ticket", "type": "string", "format": "key", "pattern": "T-#"}
+    keyed = Schema.parse(schema | {"columns": [key, *schema["columns"]]})
+    collection = api.collection(schema=keyed)
+    assert api.quote(buyer, collection, rows=10)["terms"]["rows"] == "10"
+    body = {"collection": collection, "buyer": str(buyer.address), "rows": 11, "deliveryKey": DELIVERY_KEY}
+    answer = api.call("POST", "/v1/quotes", body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("rows: found 11, expected 1 to 10")
+
+
 def test_refuses_terms_signed_by_another_key(api, buyer, broker):
     quote = api.quote(buyer, api.collection())
     body = api.signed_order(buyer, quote)
@@ -77,6 +91,9 @@ def test_refuses_a_request_document_that_the_terms_do_not_name(api, buyer):
         {"deliveryKey": None},
         {"maxPriceWei": "1"},
         {"conditions": [{"column": "age"}]},
+        {"conditions": [{"rows": 59, "where": [{"column": "age", "ranges": [[0, 0]]}]}]},
+        {"conditions": [{"rows": 60, "where": [{"column": "wage", "ranges": [[0, 0]]}]}]},
+        {"conditions": [{"rows": 60, "where": [{"column": "age", "ranges": [[0, 10**6]]}]}]},
         {"rows": 1},
         {"minContributors": 17},
     ],
@@ -89,6 +106,21 @@ def test_quotes_nothing_that_cannot_be_delivered(api, buyer, changes):
         "deliveryKey": "0x" + "11" * 32,
     }
     assert api.call("POST", "/v1/quotes", body | changes).status_code == 422
+
+
+def test_an_order_keeps_the_conditions_that_its_buyer_stated(api, buyer):
+    segments = [
+        {"rows": 40, "where": [{"column": "work", "ranges": [[1, 1]]}]},
+        {"rows": 20, "where": [{"column": "age", "ranges": [[0, 12], [20, 20]]}]},
+    ]
+    quote = api.quote(buyer, api.collection(), conditions=segments)
+    assert quote["request"]["conditions"] == segments
+    body = api.signed_order(buyer, quote)
+    body["request"] = body["request"] | {"conditions": segments[:1]}
+    assert api.call("POST", "/v1/orders", body).status_code == 422
+    body["request"] = quote["request"]
+    assert api.call("POST", "/v1/orders", body).status_code == 202
+    assert api.call("GET", f"/v1/orders/{quote['orderId']}").json()["request"]["conditions"] == segments
 
 
 def test_quotes_no_unknown_collection(api, buyer):

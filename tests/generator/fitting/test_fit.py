@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError, PlanError
-from generator.fitting.fit import FitProgress, FitSettings, fit, fit_csv
+from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit, fit_csv
+from provenance.conditions_text import conditions_on_all
 from provenance.container import Container, Part
+from provenance.container_sampler import ContainerSampler
 from provenance.errors import ProvenanceError
+from provenance.exact.model import AutoregressiveModel, decode_model
 from provenance.schema import Schema
 
 SMALL: dict[str, dict[str, int]] = {
@@ -82,6 +86,39 @@ def test_refuses_arguments_that_cannot_be_served(settings: FitSettings) -> None:
 def test_refuses_plans_that_no_family_can_carry_out(settings: FitSettings) -> None:
     with pytest.raises(PlanError):
         fit(table(), SCHEMA, settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [FitSettings(family="marginal"), FitSettings(epsilon=1.0, schema_is_public=True)]
+)
+def test_refuses_conditionable_columns_of_a_family_that_draws_all_at_once(settings: FitSettings) -> None:
+    with pytest.raises(FitError, match=r"family marginal draws all columns at once.* autoregressive"):
+        check_settings(SCHEMA, replace(settings, conditionable=("town",)))
+
+
+@pytest.mark.parametrize("text", ['["wage"]', '["town","town"]', "[1]", "town", '["town", "age"]', 5])
+def test_refuses_a_list_of_conditionable_columns_that_is_none(text: str | int) -> None:
+    with pytest.raises(PlanError, match="conditionable"):
+        check_settings(SCHEMA, FitSettings(family="autoregressive", settings={"conditionable": text}))
+
+
+@pytest.mark.parametrize("contributors", [1, 2])
+def test_conditionable_columns_and_the_target_are_drawn_first_and_cost_no_attempts(contributors: int) -> None:
+    settings = FitSettings(
+        family="autoregressive", contributors=contributors, seed=1, settings=SMALL["autoregressive"],
+        conditionable=("town",),
+    )  # fmt: skip
+    container = fit(table(), SCHEMA, settings)
+    for part in container.parts:
+        model = decode_model(part.model_bytes)
+        assert isinstance(model, AutoregressiveModel)
+        # few codes before many
+        assert model.order == (2, 1, 0)
+    asked = conditions_on_all(SCHEMA, 500, ["town=B"])
+    sampler = ContainerSampler(container, bytes(32), conditions=asked)
+    assert (sampler.values(0, 500)[:, 1] == 1).all()
+    assert sampler.tally.attempts == 500
+    assert container.fit["settings"] == {**SMALL["autoregressive"], "conditionable": '["town"]'}
 
 
 def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path) -> None:

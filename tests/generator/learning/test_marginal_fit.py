@@ -223,7 +223,7 @@ def test_quantised_logits_are_close_to_the_folded_float_ones_and_the_bound_holds
     model = decode_model(quantise(fitted, BOOK, Digest(bytes(32))))
     assert prove_bound(model) < 2**24
     latent = np.random.default_rng(1).choice(_normal(), (16, 5000)).astype(np.uint8)
-    integer = MlpForward(model).logits(latent) / 64
+    integer = -np.floor(MlpForward(model).costs(latent)) / 64
     x = (latent.astype(np.float64) - 64) / 21
     layers = fitted.folded_layers()
     for weight, bias in layers[:-1]:

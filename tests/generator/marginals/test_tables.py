@@ -11,6 +11,7 @@ from generator.marginals.target import (
     BLENDING_ROWS,
     blend,
     left_to_others,
+    one_way_marginals,
     own_share,
     target_from_counts,
 )
@@ -207,3 +208,20 @@ def test_unequal_workloads_are_not_blended() -> None:
     ]
     with pytest.raises(MarginalError, match="different workloads"):
         blend(*targets)
+
+
+def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:
+    """Column 0 stands beside columns of 2 and of 50 codes; the second's sums are five times as noisy."""
+    counts = (4, 2, 50)
+    random = np.random.default_rng(0)
+    rows = np.stack([random.integers(0, count, 2000) for count in counts], axis=1)
+    workload = Workload(counts, ((0, 1), (0, 2)))
+    exact = np.bincount(rows[:, 0], minlength=4) / len(rows)
+    errors = []
+    for _ in range(200):
+        noisy = table_counts(rows, workload) + random.normal(0, 20.0, workload.cells)
+        errors.append((one_way_marginals(target_from_counts(noisy, workload, 20.0))[:4] - exact) * 2000)
+    best = 20.0 * np.sqrt(1 / (1 / 2 + 1 / 50))
+    assert 0.7 * best < np.std(errors) < 1.15 * best
+    even = target_from_counts(table_counts(rows, workload), workload, 0.0)
+    assert one_way_marginals(even)[:4] == pytest.approx(exact)
