@@ -96,7 +96,7 @@ def test_request_s_conditions_must_be_about_the_order_s_rows(manifest):
     assert Request.of("study", Conditions(schema, (Segment(23),))).asked(schema, 23) is None
     with pytest.raises(MalformedError, match="segments have 23 rows, the order has 24"):
         request.asked(schema, 24)
-    with pytest.raises(MalformedError, match="restricts nothing"):
+    with pytest.raises(MalformedError, match="no segment restricts anything"):
         Request("study", ({"rows": 23, "where": []},)).asked(schema, 23)
     with pytest.raises(MalformedError, match="JSON object"):
         Request.parse(request.document() | {"conditions": ["income=>50K"]})
