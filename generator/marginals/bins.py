@@ -4,8 +4,9 @@ A number of more values than that gets about 24 quantile bins (fewer in tables o
 value or cell that alone holds a bin's share of the rows gets a code of its own, so that spikes stay spikes.
 Categories keep a code each, up to a limit (`code_limits.py`) beyond which frequent ones keep theirs and rare
 neighbours in the schema's order are merged. The noisier the counts, the fewer the codes: nothing below three
-standard deviations counts as frequent, and no bin is made of less. Missing is a code of its own. Codes of a
-column partition its values, in ascending order. Inside a code values are uniform (the sampler's rule).
+standard deviations counts as frequent, and no bin is made of less than that, or than half the noise on it.
+Missing is a code of its own. Codes of a column partition its values, in ascending order. Inside a code values
+are uniform (the sampler's rule).
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def _numeric_codes(
     ]
     for level in sorted(fine):
         pieces = _refine(pieces, fine[level], column.widths[level], column.grid_size)
-    return _cut(pieces, bins, _SIGNIFICANT_STDS * std)
+    return _cut(pieces, bins, std, len(dense))
 
 
 def _category_codes(
@@ -141,7 +142,7 @@ def _category_codes(
     present = base[: column.grid_size]
     mass = nearest_to_total(present, float(present.sum()))
     pieces = [_Piece(value, 1, float(mass[value])) for value in range(column.grid_size)]
-    return _cut(pieces, limit // 2, _SIGNIFICANT_STDS * std)
+    return _cut(pieces, limit // 2, std, len(present))
 
 
 def _refine(pieces: list[_Piece], cells: list[tuple[int, float]], width: int, grid_size: int) -> list[_Piece]:
@@ -175,10 +176,17 @@ def _split(piece: _Piece, inside: list[_Piece]) -> list[_Piece]:
     return result
 
 
-def _cut(pieces: list[_Piece], bins: int, significant: float) -> list[tuple[int, int]]:
-    """Heavy pieces of one value become codes; the runs between them are cut at quantiles."""
+def _cut(pieces: list[_Piece], bins: int, std: float, cells: int) -> list[tuple[int, int]]:
+    """Heavy pieces of one value become codes; the runs between them are cut at quantiles.
+
+    So coarsely that the noise on a bin is at most twice its mass: of B bins each holds mass / B rows and noise
+    of std * sqrt(cells / B), less in columns with many empty cells.
+    """
+    significant = _SIGNIFICANT_STDS * std
     heavy, light_bins = _heavy_pieces(pieces, bins, significant)
     light = sum(p.mass for i, p in enumerate(pieces) if i not in heavy)
+    if std > 0:
+        light_bins = min(light_bins, int((2 * light / std) ** 2 / cells))
     target = max(light / max(light_bins, 1), significant)
     codes: list[tuple[int, int]] = []
     run: list[_Piece] = []

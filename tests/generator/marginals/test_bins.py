@@ -223,8 +223,12 @@ def test_frequent_words_of_thousands_keep_a_code_and_the_rare_ones_share(multipl
 
 def test_the_noisier_the_counts_the_fewer_the_codes() -> None:
     codes = [
-        build_codebook(WORDS, release_bins(words(), base_grid(WORDS), multiplier)).code_counts[0]
-        for multiplier in (0.0, 400.0, 1e5)
+        [
+            build_codebook(WORDS, release_bins(words(), base_grid(WORDS), multiplier)).code_counts[0]
+            for _ in range(10)
+        ]
+        for multiplier in (0.0, 100.0, 1e5)
     ]
-    assert codes[0] > codes[1] > codes[2]
-    assert codes[2] <= 3
+    assert min(codes[0]) > np.mean(codes[1]) > 8
+    assert np.mean(codes[1]) > np.mean(codes[2])
+    assert sorted(codes[2])[5] < 10  # about four times the square of a standard normal
