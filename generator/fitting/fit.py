@@ -41,13 +41,11 @@ from generator.federation.transport import InProcessTransport
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table_csv import CompactValues, read_compact
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
-
-Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +90,13 @@ def fit_csv(
 ) -> Container:
     """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
     check_settings(schema, settings)
-    return fit(read_csv(path, schema), schema, settings, progress)
+    return fit(read_compact(path, schema), schema, settings, progress)
 
 
 def fit(
-    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+    values: CompactValues, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
 ) -> Container:
-    """Fit grid indices int64[rows, columns] of `schema`.
+    """Fit stored values [rows, columns] of `schema`, any signed integers.
 
     Returns the container: one part a contributor, equal weights, the largest part's privacy statement. Raises
     FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
@@ -149,7 +147,7 @@ def default_family(epsilon: float | None) -> str:
 
 
 def _train(
-    values: Values,
+    values: CompactValues,
     schema: Schema,
     settings: FitSettings,
     progress: FitProgressCallback | None,
@@ -165,7 +163,7 @@ def _train(
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
         state = ContributorState.create(
-            folder / str(index), schema, values[owners == index], PrivacyCap(None), hold_out=False
+            folder / str(index), schema, _part(values, owners, index), PrivacyCap(None), hold_out=False
         )
         worker = Worker(
             address,
@@ -215,6 +213,11 @@ def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
         owners = random.integers(0, contributors, rows)
         if len(np.unique(owners)) == contributors:
             return owners.astype(np.int64)
+
+
+def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
+    mine = owners == index
+    return values if mine.all() else values[mine]
 
 
 def _deadline(settings: FitSettings, started: float) -> float | None:
