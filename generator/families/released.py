@@ -17,7 +17,7 @@ import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ from generator.marginals.workload import (
     Workload,
     choose_workload,
     expected_error,
+    pair_workload,
     with_target_pairs,
 )
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_mu, sgd_noise_multiplier_for
@@ -55,6 +56,8 @@ from provenance.schema import Schema
 from provenance.values import Address
 
 BINS, TABLES = "bins", "tables"
+TABLE_KINDS: Final = ("target", "pairs")
+"""Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
 T = TypeVar("T")
 _ROWS_FACTOR = 3.0
 _DROWNING = 0.6
@@ -153,6 +156,8 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     truth, three tenths of the budget go to the pairs with the target. The declared rows stand for the true ones.
     """
     workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    if plan.settings.get("tables") == "pairs":
+        return pair_workload(workload)
     rows = sum(participant.training_rows for participant in plan.participants)
     std = table_noise * workload.sensitivity * math.sqrt(len(plan.participants))
     drowning = expected_error(workload, std, rows) > _DROWNING
