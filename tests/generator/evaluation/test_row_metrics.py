@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from generator.evaluation.copies import copy_rate
-from generator.evaluation.density import density_coverage
+from generator.evaluation.density_coverage import density_coverage
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.sample_attack import area, sample_attack
 from provenance.schema import Schema
