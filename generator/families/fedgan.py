@@ -27,6 +27,7 @@ from generator.errors import PlanError
 from generator.families.finish import FINISH
 from generator.families.released import (
     BINS,
+    TABLE_KINDS,
     TABLES,
     Noise,
     answer_bins,
@@ -51,9 +52,11 @@ KNOWN: Final[dict[str, Whole | Word]] = {
     "discriminatorBatch": Whole(128, 1, 65_536),
     "discriminatorWidth": Whole(64, 4, 1024),
     "aggregation": Word(METHODS),
+    "tables": Word(TABLE_KINDS),
     "binsPercent": Whole(10, 1, 90),
     "tablesPercent": Whole(60, 1, 90),
     "adversarialPercent": Whole(5, 0, 10_000),
+    "marginalPercent": Whole(100, 0, 100),
     "steps": Whole(700, 1, 100_000),
     "batch": Whole(256, 8, 8192),
     "latentBytes": Whole(64, 4, 1024),
@@ -66,10 +69,12 @@ KNOWN: Final[dict[str, Whole | Word]] = {
 class FedGanSettings:
     """rounds of averaging; discriminator_steps of DP-SGD in each, on discriminator_batch expected rows.
 
-    aggregation: "mean" or "trimmed". bins_percent, tables_percent: shares of the squared GDP parameter, the
-    rounds get what is left of epsilon. adversarial_percent: weight of the discriminator's loss beside the
-    marginal loss, in 1/100. steps: of the generator in all, spread over the rounds; batch, latent_bytes,
-    hidden_width, hidden_layers as in family "marginal".
+    aggregation: "mean" or "trimmed". tables: as in family "marginal". bins_percent, tables_percent: shares
+    of the squared GDP parameter, the rounds get what is left of epsilon. adversarial_percent,
+    marginal_percent: weights of the discriminator's loss and of the marginal loss, in 1/100. Without the
+    first there are no rounds and the tables get their share; without the second the tables set the first
+    biases alone. steps: of the generator in all, spread over the rounds; batch, latent_bytes, hidden_width,
+    hidden_layers as in family "marginal".
     """
 
     rounds: int
@@ -77,9 +82,11 @@ class FedGanSettings:
     discriminator_batch: int
     discriminator_width: int
     aggregation: str
+    tables: str
     bins_percent: int
     tables_percent: int
     adversarial_percent: int
+    marginal_percent: int
     steps: int
     batch: int
     latent_bytes: int
@@ -91,15 +98,22 @@ class FedGanSettings:
         """Read a collection's settings; PlanError says what is wrong."""
         read = SettingsReader("fedgan", KNOWN, settings)
         bins, tables = read.counted_shares(left_for="rounds")
+        adversarial, marginal = read.whole("adversarialPercent"), read.whole("marginalPercent")
+        if not adversarial and not marginal:
+            raise PlanError(
+                "adversarialPercent and marginalPercent are both 0: nothing teaches the generator"
+            )
         return cls(
-            rounds=read.whole("rounds"),
+            rounds=read.whole("rounds") if adversarial else 0,
             discriminator_steps=read.whole("discriminatorSteps"),
             discriminator_batch=read.whole("discriminatorBatch"),
             discriminator_width=read.whole("discriminatorWidth"),
             aggregation=read.word("aggregation"),
+            tables=read.word("tables"),
             bins_percent=bins,
-            tables_percent=tables,
-            adversarial_percent=read.whole("adversarialPercent"),
+            tables_percent=tables if adversarial else 100 - bins,
+            adversarial_percent=adversarial,
+            marginal_percent=marginal,
             steps=read.whole("steps"),
             batch=read.whole("batch"),
             latent_bytes=read.whole("latentBytes"),
@@ -137,7 +151,7 @@ class FedGanFamily:
         settings = FedGanSettings.parse(plan.settings)
         first = _noise(plan, settings).releases()
         event: PrivacyEvent | None = None
-        if plan.epsilon is not None:
+        if plan.epsilon is not None and settings.rounds:
             rate = settings.sample_rate(plan.participant(contributor).training_rows)
             steps = settings.discriminator_steps
             others = tuple(release.event for release in first if release.event is not None)
@@ -168,8 +182,8 @@ class FedGanFamily:
                 method=settings.aggregation,
             )
             flagged += left_out
-        yield Round(FINISH, {}, {**marginals.arrays(), "state": state.astype(np.float32)})
         shared: dict[str, Array] = {**marginals.arrays(), "state": state.astype(np.float32)}
+        yield Round(FINISH, {}, shared)
         return ProgramEnd(shared, marginals.references(), _once(flagged))
 
     def handle(self, step: Step) -> Result:

@@ -48,7 +48,9 @@ def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int)
     losses: dict[str, float] = {}
     saved = step.order.load_arrays(step.task.name)
     if saved is None:
-        losses["marginal"] = _learn(step, fitter, settings, number - 1)
+        loss = _learn(step, fitter, settings, number - 1)
+        if not math.isnan(loss):
+            losses["marginal"] = loss
         step.order.save_arrays(step.task.name, {"net": flat_state(fitter.net)})
     else:
         load_flat_state(fitter.net, saved["net"])
@@ -98,10 +100,13 @@ def _generator(
 
 
 def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment: int) -> float:
-    """One segment of the generator's steps; segment 0 has no discriminator to learn from yet.
+    """One segment of the generator's steps; segment 0 has no discriminator to learn from yet, and so no steps
+    for a generator that learns from nothing else.
 
     The worker's time limit may cut it short: these steps read no private row.
     """
+    if segment == 0 and not settings.marginal_percent:
+        return math.nan
     segments = settings.rounds + 1
     steps = max(1, settings.steps // segments)
     turns = step.turns_left_in_round + (segments - segment - 1) * len(step.plan.participants)
@@ -116,7 +121,8 @@ def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment
             step.array("state").astype(np.float32),
             _discriminator(step, settings, 0.0),
             steps=now,
-            weight=settings.adversarial_percent / 100 if segment > 0 else 0.0,
+            adversarial=settings.adversarial_percent / 100 if segment > 0 else 0.0,
+            marginal=settings.marginal_percent / 100,
             first_fraction=(segment + done / steps) / segments,
             last_fraction=(segment + (done + now) / steps) / segments,
         )

@@ -15,6 +15,7 @@ from generator.errors import PlanError
 from generator.families.finish import FINISH
 from generator.families.released import (
     BINS,
+    TABLE_KINDS,
     TABLES,
     Noise,
     answer_bins,
@@ -31,6 +32,7 @@ from generator.federation.task import Result
 from provenance.values import Address
 
 KNOWN: Final[dict[str, Whole | Word]] = {
+    "tables": Word(TABLE_KINDS),
     "binsPercent": Whole(10, 1, 90),
     "steps": Whole(800, 1, 100_000),
     "batch": Whole(256, 8, 8192),
@@ -42,12 +44,13 @@ KNOWN: Final[dict[str, Whole | Word]] = {
 
 @dataclass(frozen=True, slots=True)
 class MarginalSettings:
-    """bins_percent: share of the privacy budget for the bins, the tables get the rest. steps, batch: of the
-    fit.
+    """tables: "target" for (column, column, target), "pairs" for two-way ones. bins_percent: share of the
+    privacy budget for the bins, the tables get the rest. steps, batch: of the fit.
 
     latent_bytes, hidden_width, hidden_layers: shape of the net; 64, 128, 2 stay below 80 kB for 400 codes.
     """
 
+    tables: str
     bins_percent: int
     steps: int
     batch: int
@@ -60,6 +63,7 @@ class MarginalSettings:
         """Read a collection's settings; PlanError says what is wrong."""
         read = SettingsReader("marginal", KNOWN, settings)
         return cls(
+            read.word("tables"),
             read.whole("binsPercent"),
             read.whole("steps"),
             read.whole("batch"),

@@ -14,7 +14,7 @@ import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ from generator.marginals.bins import (
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables
 from generator.marginals.target import MarginalTarget, blend, target_from_counts
-from generator.marginals.workload import Workload, choose_workload
+from generator.marginals.workload import Workload, choose_workload, pair_workload
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_mu, sgd_noise_multiplier_for
 from generator.privacy.errors import PrivacyError
 from generator.privacy.statement import epsilon_micro
@@ -47,6 +47,8 @@ from provenance.schema import Schema
 from provenance.values import Address
 
 BINS, TABLES = "bins", "tables"
+TABLE_KINDS: Final = ("target", "pairs")
+"""Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
 T = TypeVar("T")
 _ROWS_FACTOR = 3.0
 _NOISE_STDS = 8.0
@@ -106,6 +108,12 @@ def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Nois
     return Noise(1 / (mu * math.sqrt(bins_percent / 100)), 1 / (mu * math.sqrt(tables_percent / 100)))
 
 
+def released_workload(plan: TrainingPlan, codebook: Codebook) -> Workload:
+    """The tables that a plan's nodes release; decided by the plan and the codebook alone."""
+    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    return pair_workload(workload) if plan.settings.get("tables") == "pairs" else workload
+
+
 @lru_cache(maxsize=64)
 def sgd_noise(
     epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
@@ -136,7 +144,7 @@ def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list
         if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
             bins.append(release)
     codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)))
-    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    workload = released_workload(plan, codebook)
     std = noise.tables * workload.sensitivity
     counts: dict[Address, NDArray[np.float64]] = {}
     kept: list[NDArray[np.float64]] = []
@@ -163,7 +171,7 @@ def answer_bins(step: Step, noise: Noise) -> Result:
 def answer_tables(step: Step, noise: Noise) -> Result:
     """The node's tables over the coordinator's codebook, recorded before they are drawn."""
     codebook = read_codebook(step)
-    workload = choose_workload(codebook.code_counts, step.plan.schema.target_index)
+    workload = released_workload(step.plan, codebook)
     codes = encode_codes(step.state.training, codebook)
     step.record(TABLES)
     return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
@@ -172,7 +180,7 @@ def answer_tables(step: Step, noise: Noise) -> Result:
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
     """Codebook and blended target of a later step, from its arrays and the node's own stored release."""
     codebook = read_codebook(step)
-    workload = choose_workload(codebook.code_counts, step.plan.schema.target_index)
+    workload = released_workload(step.plan, codebook)
     stored = step.order.result(TABLES)
     if stored is None:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")

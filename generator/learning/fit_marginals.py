@@ -60,9 +60,14 @@ class MarginalFitter:
         self._average = [torch.zeros_like(parameter) for parameter in net.parameters()]
         self._weight = 0.0
 
-    def step(self, progress: float, extra: Callable[[torch.Tensor], torch.Tensor] | None = None) -> float:
-        """One step at `progress` in [0, 1); `extra` maps logits of both halves [2B, D] to one more loss
-        term.
+    def step(
+        self,
+        progress: float,
+        extra: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        weight: float = 1.0,
+    ) -> float:
+        """One step at `progress` in [0, 1) on `weight` times the marginal loss; `extra` maps logits of both
+        halves [2B, D] to one more loss term. Returns the marginal loss itself.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
@@ -71,6 +76,7 @@ class MarginalFitter:
         loss, surrogate = self.loss(first, second)
         if not math.isfinite(loss):
             raise LearningError("the marginal loss is not finite; lower the learning rate")
+        surrogate = weight * surrogate
         if extra is not None:
             surrogate = surrogate + extra(logits)
         self._optimiser.zero_grad()

@@ -227,10 +227,10 @@ def adversarial_loss(
 
 
 def generator_steps(
-    fitter: MarginalFitter, state: FlatState, settings: DiscriminatorSettings, *, steps: int, weight: float,
-    first_fraction: float, last_fraction: float,
+    fitter: MarginalFitter, state: FlatState, settings: DiscriminatorSettings, *, steps: int,
+    adversarial: float, marginal: float, first_fraction: float, last_fraction: float,
 ) -> float:  # fmt: skip
-    """`steps` generator steps on marginal loss + weight * adversarial loss of the (global) discriminator
+    """`steps` generator steps on marginal * marginal loss + adversarial * loss of the (global) discriminator
     `state`.
 
     The learning rate follows the schedule of the whole fit from `first_fraction` to `last_fraction`. Returns
@@ -238,9 +238,11 @@ def generator_steps(
     """
     discriminator = Discriminator(sum(fitter.net.code_counts), settings.hidden, torch.Generator())
     load_flat_state(discriminator, state)
-    extra = adversarial_loss(discriminator, fitter.net, weight, fitter.random) if weight > 0 else None
+    extra = (
+        adversarial_loss(discriminator, fitter.net, adversarial, fitter.random) if adversarial > 0 else None
+    )
     loss = math.nan
     for step in range(steps):
         fraction = first_fraction + (last_fraction - first_fraction) * step / steps
-        loss = fitter.step(fraction, extra)
+        loss = fitter.step(fraction, extra, marginal)
     return loss

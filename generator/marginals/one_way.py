@@ -27,6 +27,7 @@ BASE_CELLS = 256
 _DIRECT_REFINEMENT = 1024
 _FALSE_CELLS_A_LEVEL = 0.05
 _ATOM_SHARE = 0.002
+_FEWEST_ROWS = 5.0
 
 Counts = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -131,7 +132,8 @@ def one_way_counts(values: Indices, grid: BaseGrid) -> Counts:
 def release_bins(values: Indices, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
     """One release of all one-way counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
 
-    Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows.
+    Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows and 5 of them: a value
+    that one row alone has must not become an edge of a bin, which models carry.
     """
     std = noise_multiplier * grid.sensitivity
     base = one_way_counts(values, grid)
@@ -141,7 +143,7 @@ def release_bins(values: Indices, grid: BaseGrid, noise_multiplier: float) -> Bi
         for level in range(1, len(column.widths)):
             present = values[values[:, c] < column.grid_size, c]
             cells, counts = np.unique(present // column.widths[level], return_counts=True)
-            floor = max(_ATOM_SHARE * len(values), 1.0)
+            floor = max(_ATOM_SHARE * len(values), _FEWEST_ROWS)
             kept = _threshold(cells, counts.astype(np.float64), column, level, std, floor)
             found.append((c, level, *kept))
     return BinRelease(base, *_flatten(found), noise_std=std)

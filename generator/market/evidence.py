@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
+from generator.families.released import released_workload
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -40,9 +41,9 @@ def pair_counts(values: NDArray[np.int64], codebook: Codebook, schema: Schema) -
     return np.rint(counts).astype(np.int64)
 
 
-def reference_counts(released: Array, codebook: Codebook, schema: Schema) -> Counts:
+def reference_counts(released: Array, codebook: Codebook, plan: TrainingPlan) -> Counts:
     """A node's released tables float64[cells] as pair counts int64[K]: rounded, free of privacy cost."""
-    workload = choose_workload(codebook.code_counts, schema.target_index)
+    workload = released_workload(plan, codebook)
     return np.rint(pair_tables(np.asarray(released, dtype=np.float64), workload)).astype(np.int64)
 
 
@@ -80,7 +81,7 @@ class Evidence:
 
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
-        workload = choose_workload(self.codebook.code_counts, self.plan.schema.target_index)
+        workload = released_workload(self.plan, self.codebook)
         std = family_of(self.plan.family).table_noise(self.plan) * workload.sensitivity
         return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
 
@@ -101,6 +102,6 @@ def references_of(
     """The references of a training outcome, in participant order; all zero for a node whose release was
     useless.
     """
-    nothing = np.zeros(choose_workload(codebook.code_counts, plan.schema.target_index).cells)
+    nothing = np.zeros(released_workload(plan, codebook).cells)
     found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
-    return stacked([reference_counts(counts, codebook, plan.schema) for counts in found])
+    return stacked([reference_counts(counts, codebook, plan) for counts in found])

@@ -107,7 +107,7 @@ def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) ->
     released = node.state.order(order).result(TABLES)
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
-    reference = reference_counts(released.arrays["counts"], evidence.codebook, evidence.plan.schema)
+    reference = reference_counts(released.arrays["counts"], evidence.codebook, evidence.plan)
     pairs = (
         (evidence.delivered[shard], sent[DELIVERED]),
         (evidence.streams[shard], sent[EVIDENCE]),

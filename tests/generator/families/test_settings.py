@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def test_refuses_fedgan_shares_that_leave_the_rounds_nothing() -> None:
         FedGanSettings.parse({"binsPercent": 40, "tablesPercent": 60})
     with pytest.raises(PlanError, match="expected one of mean, trimmed"):
         FedGanSettings.parse({"aggregation": "median"})
+
+
+def test_refuses_a_fedgan_that_nothing_teaches() -> None:
+    with pytest.raises(PlanError, match="nothing teaches the generator"):
+        FedGanSettings.parse({"adversarialPercent": 0, "marginalPercent": 0})
+
+
+def test_fedgan_without_its_critic_has_no_rounds_and_gives_their_budget_to_the_tables(
+    make_market: MakeMarket,
+) -> None:
+    plan = make_market("fedgan", settings={"adversarialPercent": 0}).plan
+    family, first = family_of("fedgan"), plan.participants[0].contributor
+    assert family.rounds(plan) == 3
+    same = replace(plan, family="marginal", settings={})
+    assert family.releases(plan, first) == family_of("marginal").releases(same, first)
 
 
 def test_refuses_autoregressive_shares_that_leave_the_steps_nothing() -> None:

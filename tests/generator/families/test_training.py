@@ -105,6 +105,29 @@ def test_a_round_trains_every_discriminator_and_sends_their_average_back(make_ma
         assert not np.array_equal(sent[before][0], answered[before][0])
 
 
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("marginal", {"tables": "pairs"}),
+        ("fedgan", {"tables": "pairs"}),
+        ("fedgan", {"adversarialPercent": 0}),
+        ("fedgan", {"marginalPercent": 0, "adversarialPercent": 100}),
+    ],
+)
+def test_each_part_of_a_family_can_be_left_out(
+    make_market: MakeMarket, family: str, settings: dict[str, Any]
+) -> None:
+    market = make_market(family, nodes=2, epsilon=3.0, settings=settings)
+    outcome = market.run()
+    assert outcome.flagged == ()
+    assert rows_of(market, outcome, 50).shape == (100, 3)
+    assert all(model.epsilon_micro <= 3_000_000 for model in outcome.models)
+    released = outcome.references[outcome.models[0].contributor]["counts"]
+    codes = outcome.shared["code_counts"]
+    pairs = codes[0] * codes[1] + codes[0] * codes[2] + codes[1] * codes[2]
+    assert len(released) == (pairs if settings.get("tables") == "pairs" else np.prod(codes))
+
+
 def poison(market: Any, address: Address, step: str, name: str, factor: int | float) -> None:
     node = market.node(address)
 

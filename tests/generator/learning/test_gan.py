@@ -197,7 +197,14 @@ def test_generator_steps_move_towards_rows_that_the_discriminator_calls_real() -
     before = verdict()
     fitter = MarginalFitter(generator, target(), fit, 0)
     loss = generator_steps(
-        fitter, trained.state, settings, steps=60, weight=5.0, first_fraction=0.0, last_fraction=0.5
+        fitter,
+        trained.state,
+        settings,
+        steps=60,
+        adversarial=5.0,
+        marginal=1.0,
+        first_fraction=0.0,
+        last_fraction=0.5,
     )
     assert np.isfinite(loss)
     assert verdict() > before + 0.5
