@@ -66,22 +66,22 @@ class MixedSpace:
 
     def _ranks(self, c: int, own: Values, grid_size: int) -> Floats:
         real = np.sort(self.reference[:, c][self.reference[:, c] < grid_size])
-        low, high = (np.searchsorted(real, own, side=side) for side in ("left", "right"))  # type: ignore[call-overload]
-        ranks = (low + high) / max(2 * len(real), 1)
+        twice = np.searchsorted(real, own, side="left") + np.searchsorted(real, own, side="right")
+        ranks = twice / max(2 * len(real), 1)
         ranks[own >= grid_size] = 0.5
         return ranks.astype(np.float32)[:, None]
 
 
 def squared_distances(first: Points, second: Points) -> Floats:
     """float32[n, m]."""
-    squares = (
+    squares: Floats = (
         (first.dense**2).sum(axis=1)[:, None]
         + (second.dense**2).sum(axis=1)[None, :]
         - 2 * first.dense @ second.dense.T
     )
     for e in range(first.codes.shape[1]):
         squares += first.codes[:, e, None] != second.codes[None, :, e]
-    return np.maximum(squares, 0)
+    return np.asarray(np.maximum(squares, 0), np.float32)
 
 
 def nearest(points: Points, others: Points, k: int, *, same: bool = False) -> Floats:

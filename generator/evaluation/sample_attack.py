@@ -9,13 +9,13 @@ differential privacy the statement of the accountant is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generator.evaluation.errors import EvaluationError
+from generator.evaluation.membership import AttackReport, attack
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
 from provenance.schema import Schema
 
@@ -25,17 +25,9 @@ MIN_ROWS: Final = 20
 Values = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class AttackResult:
-    """auc: of telling members from others. standard_error: of that figure for this many suspects, 0.5 assumed."""
-
-    auc: float
-    standard_error: float
-
-
 def sample_attack(
     synthetic: Values, training: Values, others: Values, schema: Schema, *, seed: int = 0
-) -> AttackResult:
+) -> AttackReport:
     """Attack with int64[n, C] synthetic rows; `others` never trained: half are suspects, half the population.
 
     EvaluationError below MIN_ROWS training rows or twice as many others.
@@ -55,12 +47,4 @@ def sample_attack(
     to_synthetic = nearest(points, space.points(synthetic), 1)
     to_population = nearest(points, space.points(population), 1)
     score = np.log(to_population + EQUAL) - np.log(to_synthetic + EQUAL)
-    return AttackResult(area(score[:count], score[count:]), float(np.sqrt((2 * count + 1) / (12 * count**2))))
-
-
-def area(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
-    """Probability that a positive's score exceeds a negative's, ties counted half (Mann-Whitney)."""
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, side="left")
-    up_to = np.searchsorted(ordered, positive, side="right")
-    return float((below + up_to).mean() / (2 * len(ordered)))
+    return attack(score[:count].astype(np.float64), score[count:].astype(np.float64))

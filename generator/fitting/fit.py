@@ -19,7 +19,7 @@ import math
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,22 +96,32 @@ def fit_csv(
 
 
 def fit(
-    values: Values, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+    values: Values,
+    schema: Schema,
+    settings: FitSettings,
+    progress: FitProgressCallback | None = None,
+    owners: Values | None = None,
 ) -> Container:
     """Fit grid indices int64[rows, columns] of `schema`.
 
-    Returns the container: one part a contributor, equal weights, the largest part's privacy statement. Raises
-    FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
+    owners: which contributor, 0 to contributors - 1, holds each row; None deals the rows. Given, for
+    experiments with unlike contributors, who holds what is taken as public.
+
+    Returns the container: one part a contributor, weighted by its rows, the largest part's privacy statement.
+    Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
     if len(values) < settings.contributors:
         raise FitError(f"{len(values)} rows cannot be dealt to {settings.contributors} contributors")
+    owners, rows = _holders(len(values), settings.contributors, owners)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
-        outcome, models = _train(values, schema, settings, progress, Path(folder), deadline)
+        outcome, models = _train(
+            _plan(schema, settings, rows), (values, owners), settings, progress, Path(folder), deadline
+        )
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
-    weights = part_weights([1] * settings.contributors)
+    weights = part_weights(rows)
     return Container(
         schema=schema,
         family=outcome.plan.family,
@@ -139,7 +149,7 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
-    plan = _plan(schema, settings, rows=10**6)
+    plan = _plan(schema, settings, [max(1, 10**6 // settings.contributors)] * settings.contributors)
     family_of(plan.family).check(plan)
 
 
@@ -149,15 +159,14 @@ def default_family(epsilon: float | None) -> str:
 
 
 def _train(
-    values: Values,
-    schema: Schema,
+    plan: TrainingPlan,
+    table: tuple[Values, Values],
     settings: FitSettings,
     progress: FitProgressCallback | None,
     folder: Path,
     deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
-    plan = _plan(schema, settings, rows=len(values))
-    owners = _deal(len(values), settings.contributors)
+    values, owners = table
     rounds = family_of(plan.family).rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
@@ -165,7 +174,7 @@ def _train(
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
         state = ContributorState.create(
-            folder / str(index), schema, values[owners == index], PrivacyCap(None), hold_out=False
+            folder / str(index), plan.schema, values[owners == index], PrivacyCap(None), hold_out=False
         )
         worker = Worker(
             address,
@@ -183,12 +192,11 @@ def _train(
     return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]
 
 
-def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
+def _plan(schema: Schema, settings: FitSettings, rows: Sequence[int]) -> TrainingPlan:
     epsilon = settings.epsilon
     if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
         raise PlanError(f"epsilon is {epsilon}, expected a positive number; leave it out for no privacy")
-    each = max(1, rows // settings.contributors)
-    participants = tuple(Participant(_address(index), each) for index in range(settings.contributors))
+    participants = tuple(Participant(_address(index), each) for index, each in enumerate(rows))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
         family=settings.family or default_family(epsilon),
@@ -202,6 +210,21 @@ def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
 
 def _address(index: int) -> Address:
     return Address((index + 1).to_bytes(20, "big"))
+
+
+def _holders(rows: int, contributors: int, owners: Values | None) -> tuple[Values, list[int]]:
+    """Who holds each row, and how many rows each declares: what it was dealt is not public, so that is an equal
+    share.
+    """
+    if owners is None:
+        return _deal(rows, contributors), [rows // contributors] * contributors
+    held: list[int] = np.bincount(owners, minlength=contributors).tolist()
+    if len(owners) != rows or len(held) != contributors or min(held) < 1:
+        raise FitError(
+            f"{rows} rows have {len(owners)} owners, who hold {held}; expected one owner a row, and a row at "
+            f"least for each of {contributors} contributors"
+        )
+    return owners, held
 
 
 def _deal(rows: int, contributors: int) -> NDArray[np.int64]:

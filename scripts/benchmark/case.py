@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 JsonObject: TypeAlias = dict[
     str, "str | int | float | bool | JsonObject | list[JsonObject] | list[str] | None"
@@ -47,6 +47,11 @@ class Case:
             "validation": self.validation,
             "settings": dict(sorted(self.settings.items())),
         }
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Case:
+        """The inverse of `document`."""
+        return cls(**document)
 
     @property
     def key(self) -> str:

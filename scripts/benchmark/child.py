@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,17 +16,9 @@ class ChildFailedError(Exception):
     """The process ended badly or went over its limit; the message says which and ends with its last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """CPU seconds (the process and the children it waited for) and the most memory of any one of them."""
-
-    cpu_seconds: float
-    peak_rss_bytes: int
-
-
 def run_child(
     python: Path, module: str, arguments: Sequence[str], log: Path, limit_cpu_seconds: float
-) -> Spent:
+) -> None:
     """Run `python -m module arguments` on one thread, niced; output goes to `log`.
 
     Raises ChildFailedError for a bad end, or when the process alone has used more CPU than the limit.
@@ -42,33 +32,22 @@ def run_child(
             [str(python), "-m", module, *arguments], stdout=stream, stderr=stream, cwd=log.parent,
             env=environment,
         )  # fmt: skip
+    stopped = False
     try:
-        status, spent = _wait(child.pid, limit_cpu_seconds)
+        while child.poll() is None:
+            if not stopped and _cpu_seconds(child.pid) > limit_cpu_seconds:
+                child.kill()
+                stopped = True
+            time.sleep(_POLL_SECONDS)
     except BaseException:
         child.kill()
         child.wait()
         raise
-    child.returncode = status
-    if status is None:
+    if stopped:
         raise ChildFailedError(f"stopped after {limit_cpu_seconds:g} CPU-s, the limit")
-    if status != 0:
+    if child.returncode != 0:
         words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise ChildFailedError(f"exit status {status}: {' '.join(words):.300}")
-    return spent
-
-
-def _wait(pid: int, limit_cpu_seconds: float) -> tuple[int | None, Spent]:
-    stopped = False
-    while True:
-        done, status, usage = os.wait4(pid, os.WNOHANG)
-        if done:
-            rss = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            spent = Spent(usage.ru_utime + usage.ru_stime, rss)
-            return (None if stopped else os.waitstatus_to_exitcode(status)), spent
-        if not stopped and _cpu_seconds(pid) > limit_cpu_seconds:
-            os.kill(pid, 9)
-            stopped = True
-        time.sleep(_POLL_SECONDS)
+        raise ChildFailedError(f"exit status {child.returncode}: {' '.join(words):.300}")
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -58,4 +58,4 @@ def decoded(codes: Values, codebook: Codebook, seed: int) -> Values:
     """Grid indices: uniform inside each code, as our sampler draws them."""
     flat = codes + np.array(codebook.offsets[:-1])
     share = np.random.default_rng(seed).random(codes.shape)
-    return (codebook.low[flat] + (share * codebook.width[flat])).astype(np.int64)
+    return np.asarray(codebook.low[flat] + (share * codebook.width[flat]).astype(np.int64))

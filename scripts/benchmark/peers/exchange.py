@@ -54,8 +54,9 @@ class Request:
     def load(cls, path: Path) -> Request:
         document = json.loads(path.read_text(encoding="utf-8"))
         columns = [Column(**column) for column in document.pop("columns")]
-        places = {name: Path(document.pop(name)) for name in ("train", "out", "report")}
-        return cls(columns=columns, **places, **document)
+        for name in ("train", "out", "report"):
+            document[name] = Path(document[name])
+        return cls(columns=columns, **document)
 
     @property
     def category_names(self) -> list[str]:

@@ -109,6 +109,20 @@ def test_the_container_samples_rows_like_the_table_s(family: str, contributors: 
     assert np.mean((rows[:, 0] > 25) == rows[:, 2]) > 0.75
 
 
+def test_owners_who_leave_a_contributor_without_rows_are_refused() -> None:
+    with pytest.raises(FitError, match=r"who hold \[60, 0\]"):
+        fit(table(60), SCHEMA, FitSettings(contributors=2), owners=np.zeros(60, dtype=np.int64))
+
+
+def test_parts_weigh_as_many_rows_as_their_owners_hold() -> None:
+    values = table(400)
+    owners = (np.arange(400) >= 100).astype(np.int64)
+    settings = FitSettings(family="marginal", contributors=2, seed=1, settings=SMALL["marginal"])
+    container = fit(values, SCHEMA, settings, owners=owners)
+    assert [round(part.weight / 655.36) for part in container.parts] == [25, 75]
+    assert container.fit["declaredRows"] == 400
+
+
 @pytest.mark.parametrize(("epsilon", "family"), [(None, "autoregressive"), (3.0, "marginal")])
 def test_the_default_family_follows_from_the_privacy_asked_for(epsilon: float | None, family: str) -> None:
     settings = FitSettings(epsilon=epsilon, schema_is_public=True, seconds=1.0)
