@@ -14,6 +14,7 @@ from typing import Final
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import DocumentError
+from provenance.exact.size_class import SIZE_CLASSES, SizeClass
 from provenance.schema import Schema
 from provenance.values import Digest, sha256
 
@@ -28,7 +29,7 @@ Settings = Mapping[str, int | str | bool]
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A schema on offer: which generator family, how private, at what price. `name` identifies it at the
-    broker.
+    broker. size_class: what every model of its orders must keep; nodes refuse to commit a larger one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Collection:
     price_per_row_wei: int
     epsilon_micro: int
     settings: Settings = field(default_factory=dict)
+    size_class: SizeClass = "fraud-provable"
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document; its SHA-256 is `OrderTerms.collection`."""
@@ -54,6 +56,7 @@ class Collection:
             "pricePerRowWei": str(self.price_per_row_wei),
             "epsilonMicro": self.epsilon_micro,
             "settings": dict(self.settings),
+            "sizeClass": self.size_class,
         }
 
     @property
@@ -68,7 +71,7 @@ class Collection:
     def parse(cls, document: object, where: str = "collection") -> Collection:
         """Reads `document()` back. Raises DocumentError or SchemaError."""
         names = ("format", "name", "title", "schema", "family", "visibility", "minContributors")
-        reader = Reader(document, where, (*names, "pricePerRowWei", "epsilonMicro", "settings"))
+        reader = Reader(document, where, (*names, "pricePerRowWei", "epsilonMicro", "settings", "sizeClass"))
         reader.constant("format", COLLECTION_FORMAT)
         name = reader.text("name")
         if not _NAME.match(name):
@@ -85,6 +88,7 @@ class Collection:
             reader.decimal("pricePerRowWei"),
             reader.integer("epsilonMicro"),
             _settings(reader.mapping("settings"), f"{where}.settings"),
+            _size_class(reader),
         )
 
 
@@ -113,6 +117,11 @@ class Request:
                 "specification version 1 samples whole tables only, filter the delivered rows instead"
             )
         return cls(reader.text("purpose"))
+
+
+def _size_class(reader: Reader) -> SizeClass:
+    found = reader.choice("sizeClass", SIZE_CLASSES)
+    return next(each for each in SIZE_CLASSES if each == found)
 
 
 def _settings(values: Mapping[str, JsonValue], where: str) -> Settings:

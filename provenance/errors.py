@@ -31,6 +31,10 @@ class TableError(MalformedError):
     """A table does not fit its schema."""
 
 
+class ConditionError(MalformedError):
+    """A condition on a column names no value that a row of the schema may have."""
+
+
 class ModelError(MalformedError):
     """Model bytes break a rule of docs/spec/model.md."""
 

@@ -1,126 +1,90 @@
 """Schema documents `tessera-schema/1`: what columns a table has and which values each may take.
- Every column is discrete: a category, or a grid `minimum + k * multipleOf` of integers, decimals or dates. A
-value is the column's index 0 .. cardinality - 1; the missing value of a nullable column is the last index.
-The digest leaves out the `inferred` marks: they say where a bound came from, not what it is. Normative text:
-docs/spec/schema.md. Reading and writing cells: `provenance.codec`.
+
+Two layers. *Cell columns* are the table's own: what a CSV holds and the document lists. *Stored columns* are
+what a row is made of, what is learnt, sampled, hashed and recomputed: `Schema.columns`, everywhere outside this
+package's reading and writing of cells. They are the same, except that a key is not stored, the columns of a
+combination are stored as one category, and a later column of an inequality is stored as a distance.
+
+A value is a stored column's index 0 .. cardinality - 1; the missing value of a nullable column is the last
+index. The digest leaves out the `inferred` marks: they say where a bound came from, not what it is. Normative
+text: docs/spec/schema.md. Reading and writing cells: `provenance.codec`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 from provenance import canonical
 from provenance.canonical import JsonValue
+from provenance.column import INFERABLE, Column, parse_column
+from provenance.combination import Combination
+from provenance.constraints import Constraint, parse_constraints
 from provenance.errors import SchemaError, UnknownVersionError
-from provenance.grid import CATEGORY_LIMIT, GRID_LIMIT, Grid, GridKind, canonical_decimal
+from provenance.grid import canonical_decimal
+from provenance.key_column import KeyColumn
+from provenance.schema_words import members, no_extra, text_member
 from provenance.values import Digest, sha256
 
 FORMAT = "tessera-schema/1"
 MAX_COLUMNS = 512
-INFERABLE = ("type", "format", "minimum", "maximum", "multipleOf", "enum", "nullable", "missing")
-_NUMERIC_TYPES = {"integer": GridKind.INTEGER, "number": GridKind.NUMBER}
-_COMMON = {"name", "type", "nullable", "missing", "inferred"}
-_GRID_WORDS = {"minimum", "maximum", "multipleOf"}
-_TYPES = "integer, number, string or boolean"
+CellColumn: TypeAlias = Column | KeyColumn
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column. Exactly one of `grid` (integer, number, date) and `categories` (string, boolean) is set."""
+class Storage:
+    """How some cell columns are stored: their positions, the positions of their stored columns, and the
+    constraint that leads from one to the other (None: one column stored as it is).
+    """
 
-    name: str
-    grid: Grid | None
-    categories: tuple[str, ...]
-    is_boolean: bool
-    nullable: bool
-    missing: str
-    inferred: tuple[str, ...] = ()
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the values are points of a grid (integer, number, date), so that order means something."""
-        return self.grid is not None
-
-    @property
-    def kind(self) -> str:
-        """`integer`, `number`, `date`, `category` or `boolean`."""
-        if self.grid is not None:
-            return self.grid.kind.value
-        return "boolean" if self.is_boolean else "category"
-
-    @property
-    def grid_size(self) -> int:
-        """Number of values that are not the missing one."""
-        return self.grid.size if self.grid is not None else len(self.categories)
-
-    @property
-    def cardinality(self) -> int:
-        """Number of values, the missing one included; at most 2^32."""
-        return self.grid_size + self.nullable
-
-    @property
-    def missing_index(self) -> int | None:
-        """The last index if the column is nullable, else None."""
-        return self.grid_size if self.nullable else None
-
-    @property
-    def value_width(self) -> int:
-        """Bytes of one value in a row, 1 to 4: as few as hold cardinality - 1."""
-        return max(1, ((self.cardinality - 1).bit_length() + 7) // 8)
-
-    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
-        """The column as it stands in the canonical document."""
-        result: dict[str, JsonValue] = {"name": self.name}
-        if self.grid is not None:
-            result |= self.grid.document()
-        elif self.is_boolean:
-            result["type"] = "boolean"
-        else:
-            result |= {"type": "string", "enum": list(self.categories)}
-        result |= {"nullable": self.nullable, "missing": self.missing}
-        if with_inferred and self.inferred:
-            result["inferred"] = list(self.inferred)
-        return result
+    cells: tuple[int, ...]
+    places: tuple[int, ...]
+    constraint: Constraint | None
 
 
 @dataclass(frozen=True)
 class Schema:
-    """An ordered list of columns, a name, and optionally the column that learners should predict."""
+    """The columns of a table in order, constraints between them, and optionally the column that learners
+    should predict. `columns` are the stored ones."""
 
     name: str
-    columns: tuple[Column, ...]
+    cell_columns: tuple[CellColumn, ...]
     target: str | None = None
+    constraints: tuple[Constraint, ...] = ()
 
     @classmethod
     def parse(cls, value: object) -> Schema:
         """The schema of a JSON object. Raises SchemaError (column, field, found, expected, what to do)."""
-        document = _object(value, "schema")
+        document = members(value, "schema")
         found = document.get("format")
         if found != FORMAT:
             raise UnknownVersionError(
                 f'schema: found format {found!r}, expected "{FORMAT}"; convert the document'
             )
-        _no_extra(document, {"format", "name", "target", "columns"}, "schema")
-        name = _text(document, "name", "schema")
+        no_extra(document, {"format", "name", "target", "columns", "constraints"}, "schema")
+        name = text_member(document, "name", "schema")
         raw = document.get("columns")
         if not isinstance(raw, list | tuple) or not 1 <= len(raw) <= MAX_COLUMNS:
             raise SchemaError(f"schema, field 'columns': expected a list of 1 to {MAX_COLUMNS} columns")
-        columns = tuple(_parse_column(item, i) for i, item in enumerate(raw))
+        columns = tuple(_parse_cell_column(item, i) for i, item in enumerate(raw))
         names = [column.name for column in columns]
         for each in names:
             if names.count(each) > 1:
                 raise SchemaError(f"column {each!r}: the name stands twice; rename one of the columns")
+        constraints = parse_constraints(document.get("constraints", []), columns)
         target = document.get("target")
         if target is not None and target not in names:
             raise SchemaError(
                 f"schema, field 'target': found {target!r}, expected null or one of {', '.join(names):.300}"
             )
-        return cls(name=name, columns=columns, target=None if target is None else str(target))
+        schema = cls(name, columns, None if target is None else str(target), constraints)
+        schema._check_stored()
+        return schema
 
     @classmethod
     def from_text(cls, text: str) -> Schema:
@@ -147,17 +111,23 @@ class Schema:
 
     def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
         """The canonical document; `Schema.parse(schema.document()) == schema`."""
-        columns: list[JsonValue] = [c.document(with_inferred=with_inferred) for c in self.columns]
-        return {"format": FORMAT, "name": self.name, "target": self.target, "columns": columns}
+        columns: list[JsonValue] = [c.document(with_inferred=with_inferred) for c in self.cell_columns]
+        constraints: list[JsonValue] = [each.document() for each in self.constraints]
+        head: dict[str, JsonValue] = {"format": FORMAT, "name": self.name, "target": self.target}
+        return head | {"columns": columns} | ({"constraints": constraints} if constraints else {})
 
     def pretty(self) -> str:
         """JSON text for people to edit: one column a line."""
-        head = {key: item for key, item in self.document().items() if key != "columns"}
-        lines = [
-            f"  {json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}," for key, item in head.items()
-        ]
-        rows = ["    " + json.dumps(c.document(), ensure_ascii=False) for c in self.columns]
-        return "\n".join(["{", *lines, '  "columns": [', ",\n".join(rows), "  ]", "}", ""])
+        head = (("format", FORMAT), ("name", self.name), ("target", self.target))
+        lines = [f"  {json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}," for key, item in head]
+        lists = [("columns", [c.document() for c in self.cell_columns])]
+        if self.constraints:
+            lists.append(("constraints", [each.document() for each in self.constraints]))
+        blocks = []
+        for key, items in lists:
+            rows = ",\n".join("    " + json.dumps(item, ensure_ascii=False) for item in items)
+            blocks.append(f'  "{key}": [\n{rows}\n  ]')
+        return "\n".join(["{", *lines, ",\n".join(blocks), "}", ""])
 
     @cached_property
     def digest(self) -> Digest:
@@ -166,13 +136,58 @@ class Schema:
 
     @property
     def target_index(self) -> int | None:
-        """Position of the target column, or None."""
-        return None if self.target is None else self.column_names.index(self.target)
+        """Position of the target among the stored columns, or None."""
+        return None if self.target is None else self.stored_place(self.target)
+
+    @cached_property
+    def storage(self) -> tuple[Storage, ...]:
+        """How cell columns become stored columns: every cell column but keys once, every stored column
+        once. A combination stands where its first column stands."""
+        position = {column.name: i for i, column in enumerate(self.cell_columns)}
+        owner = {name: each for each in self.constraints for name in each.names}
+        plan: dict[tuple[str, ...], tuple[list[int], Constraint | None]] = {}
+        place = 0
+        for column in self.cell_columns:
+            constraint = owner.get(column.name)
+            names = constraint.names if constraint is not None else (column.name,)
+            if isinstance(column, KeyColumn) or (isinstance(constraint, Combination) and names in plan):
+                continue
+            plan.setdefault(names, ([], constraint))[0].append(place)
+            place += 1
+        return tuple(_storage(names, places, each, position) for names, (places, each) in plan.items())
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The stored columns: what a row holds a value of."""
+        found: dict[int, Column] = {}
+        for each in self.storage:
+            found |= zip(each.places, self._stored_columns(each), strict=True)
+        return tuple(found[place] for place in sorted(found))
+
+    def stored_place(self, name: str) -> int | None:
+        """Where the cell column `name` is stored as it is; None if it is stored otherwise or not at all."""
+        index = self.cell_names.index(name)
+        for each in self.storage:
+            if each.cells[0] == index and not isinstance(each.constraint, Combination):
+                return each.places[0]
+        return None
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """Names of the cell columns in order: the header of a CSV."""
+        return tuple(column.name for column in self.cell_columns)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names in order."""
+        """Names of the stored columns in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def max_rows(self) -> int | None:
+        """Most rows that a data set of this schema can have, as many as its shortest key allows; None
+        without keys."""
+        counts = [column.count for column in self.cell_columns if isinstance(column, KeyColumn)]
+        return min(counts, default=None)
 
     @property
     def value_widths(self) -> tuple[int, ...]:
@@ -186,116 +201,50 @@ class Schema:
 
     def inferred_fields(self) -> tuple[tuple[str, str], ...]:
         """(column, field) pairs that were taken from data and not declared by a person."""
-        return tuple((column.name, field) for column in self.columns for field in column.inferred)
+        return tuple((column.name, field) for column in self.cell_columns for field in column.inferred)
 
     def declared(self) -> Schema:
         """The same schema with no field marked as inferred: the caller vouches that it is public."""
-        return replace(self, columns=tuple(replace(column, inferred=()) for column in self.columns))
+        return Schema.parse(self.document(with_inferred=False))
 
+    def _stored_columns(self, storage: Storage) -> tuple[Column, ...]:
+        if storage.constraint is None:
+            column = self.cell_columns[storage.cells[0]]
+            return () if isinstance(column, KeyColumn) else (column,)
+        stored = storage.constraint.stored
+        return stored if isinstance(stored, tuple) else (stored,)
 
-def _parse_column(value: object, position: int) -> Column:
-    place = f"column {position + 1}"
-    document = _object(value, place)
-    name = _text(document, "name", place)
-    place = f"column {name!r}"
-    kind = document.get("type")
-    nullable = _flag(document, "nullable", place)
-    missing = document.get("missing", "")
-    if not isinstance(missing, str) or missing != missing.strip() or any(ord(c) < 32 for c in missing):
-        raise SchemaError(f"{place}, field 'missing': found {missing!r}, expected text without outer spaces")
-    grid: Grid | None = None
-    categories: tuple[str, ...] = ()
-    if kind in _NUMERIC_TYPES or (kind == "string" and "format" in document):
-        grid = _parse_grid(document, str(kind), place)
-    elif kind == "string":
-        _no_extra(document, _COMMON | {"enum"}, place)
-        categories = _parse_enum(document.get("enum"), missing if nullable else None, place)
-    elif kind == "boolean":
-        _no_extra(document, _COMMON, place)
-        categories = ("false", "true")
-    else:
-        raise SchemaError(f"{place}, field 'type': found {kind!r}, expected {_TYPES}")
-    column = Column(
-        name, grid, categories, kind == "boolean", nullable, missing, _parse_inferred(document, place)
-    )
-    if column.cardinality > GRID_LIMIT:
-        raise SchemaError(
-            f"{place}: found {column.cardinality:,} grid points, expected at most 2^32; "
-            "use a larger 'multipleOf' or narrower bounds"
-        )
-    return column
-
-
-def _parse_grid(document: Mapping[str, object], kind: str, place: str) -> Grid:
-    if kind == "string":
-        found = document.get("format")
-        if found != "date":
-            raise SchemaError(f"{place}, field 'format': found {found!r}, expected \"date\" or no format")
-        _no_extra(document, _COMMON | _GRID_WORDS | {"format"}, place)
-        return Grid.parse(GridKind.DATE, document, place)
-    _no_extra(document, _COMMON | _GRID_WORDS, place)
-    return Grid.parse(_NUMERIC_TYPES[kind], document, place)
-
-
-def _parse_enum(value: object, missing: str | None, place: str) -> tuple[str, ...]:
-    place = f"{place}, field 'enum'"
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= CATEGORY_LIMIT:
-        raise SchemaError(
-            f"{place}: expected a list of 1 to {CATEGORY_LIMIT:,} different strings; list the categories"
-        )
-    seen: set[str] = set()
-    for item in value:
-        if not isinstance(item, str):
-            raise SchemaError(f"{place}: found {item!r}, expected a string; put it in quotes")
-        if item != item.strip() or any(ord(c) < 32 for c in item):
-            raise SchemaError(f"{place}: found {item!r}, expected no outer spaces and no control characters")
-        if item in seen:
-            raise SchemaError(f"{place}: {item!r} stands twice; remove one")
-        if item == missing:
+    def _check_stored(self) -> None:
+        if not self.columns:
             raise SchemaError(
-                f"{place}: {item!r} is also the 'missing' text; remove it here or set another 'missing'"
+                "schema, field 'columns': found only keys, expected at least one column to learn; add one"
             )
-        seen.add(item)
-    return tuple(value)
+        if self.target is not None and self.stored_place(self.target) is None:
+            raise SchemaError(
+                f"schema, field 'target': {self.target!r} is a key or stored through a constraint, expected a "
+                "column that is stored as it is; choose another target or take it out of the constraint"
+            )
 
 
-def _parse_inferred(document: Mapping[str, object], place: str) -> tuple[str, ...]:
-    value = document.get("inferred", [])
-    if not isinstance(value, list | tuple) or any(item not in INFERABLE for item in value):
-        raise SchemaError(
-            f"{place}, field 'inferred': found {value!r}, expected a list of {', '.join(INFERABLE)}"
-        )
-    return tuple(word for word in INFERABLE if word in value)
+def _storage(
+    names: tuple[str, ...], places: list[int], constraint: Constraint | None, position: Mapping[str, int]
+) -> Storage:
+    """Places come in the order of the cell columns, members in the constraint's: put both in the latter."""
+    cells = tuple(position[name] for name in names)
+    if len(places) == len(cells):
+        rank = sorted(range(len(cells)), key=cells.__getitem__)
+        by_member = dict(zip(rank, places, strict=True))
+        places = [by_member[i] for i in range(len(cells))]
+    return Storage(cells, tuple(places), constraint)
 
 
-def _object(value: object, place: str) -> dict[str, object]:
-    if not isinstance(value, Mapping):
-        raise SchemaError(f"{place}: found {type(value).__name__}, expected a JSON object")
-    return {str(key): item for key, item in value.items()}
+def _parse_cell_column(value: object, position: int) -> CellColumn:
+    place = f"column {position + 1}"
+    document = members(value, place)
+    name = text_member(document, "name", place)
+    if document.get("type") == "string" and document.get("format") == "key":
+        return KeyColumn.parse(document, name)
+    return parse_column(document, name)
 
 
-def _no_extra(document: Mapping[str, object], known: set[str], place: str) -> None:
-    extra: Iterator[str] = (key for key in document if key not in known)
-    for key in extra:
-        raise SchemaError(
-            f"{place}: found the unknown field {key!r}, expected only {', '.join(sorted(known))}"
-        )
-
-
-def _text(document: Mapping[str, object], key: str, place: str) -> str:
-    value = document.get(key)
-    if not isinstance(value, str) or not 1 <= len(value) <= 128 or value != value.strip():
-        raise SchemaError(f"{place}, field {key!r}: found {value!r}, expected 1 to 128 characters of text")
-    if any(ord(c) < 32 for c in value):
-        raise SchemaError(f"{place}, field {key!r}: found control characters, expected plain text")
-    return value
-
-
-def _flag(document: Mapping[str, object], key: str, place: str) -> bool:
-    value = document.get(key, False)
-    if not isinstance(value, bool):
-        raise SchemaError(f"{place}, field {key!r}: found {value!r}, expected true or false")
-    return value
-
-
-__all__ = ["FORMAT", "INFERABLE", "MAX_COLUMNS", "Column", "Schema", "canonical_decimal"]
+__all__ = ["FORMAT", "INFERABLE", "MAX_COLUMNS", "Column", "KeyColumn", "Schema", "canonical_decimal"]

@@ -184,7 +184,7 @@ class Demo:
         schema = found.manifest.collection.schema
         picks = [next(found.shard_values(entry.shard))[: SHOWN_ROWS // 3] for entry in found.manifest.shards]
         cells = decode_values(schema, np.concatenate(picks))
-        names = [*schema.column_names[: SHOWN_COLUMNS - 1], schema.column_names[-1]]
+        names = [*schema.cell_names[: SHOWN_COLUMNS - 1], schema.cell_names[-1]]
         table = Table(title="Synthetic rows, two of each contributor", title_justify="left")
         for name in names:
             table.add_column(name)

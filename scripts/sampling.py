@@ -33,6 +33,12 @@ def run_sample(
 
     seed = parse_seed(seed_hex)
     container = Container.parse(model.read_bytes())
+    limit = container.schema.max_rows
+    if limit is not None and first_row + rows > limit:
+        raise UsageError(
+            f"--rows: found {first_row + rows:,} rows, expected at most {limit:,}, as many as the schema's "
+            "key pattern has keys; ask for fewer, or fit with a longer pattern"
+        )
     # Memory stays flat however many rows are asked for, and the model is decoded once a step.
     step = max(batch_rows * threads, STEP_ROWS)
     starts = range(first_row, first_row + rows, step)
@@ -43,5 +49,5 @@ def run_sample(
         container.sample(seed, start, min(step, first_row + rows - start), batch_rows, threads)
         for start in shown
     )
-    written = write_rows(out_file, container.schema, batches)
+    written = write_rows(out_file, container.schema, batches, first_row)
     say(f"{out_file}: {written:,} rows ({first_row} to {first_row + rows - 1}) of {model}")

@@ -46,6 +46,7 @@ class PermitRequest(Wire):
 class QuoteOut(Wire):
     order_id: str
     price_wei: str
+    size_class: str
     terms: TermsDocument
     request: JsonObject
     typed_data: JsonObject

@@ -43,6 +43,7 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     return QuoteOut(
         order_id=str(terms.order_id(ports.domain)),
         price_wei=str(terms.price),
+        size_class=collection.size_class,
         terms=terms.document(),
         request=request.document(),
         typed_data=terms.typed_data(ports.domain),

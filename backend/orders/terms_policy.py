@@ -93,12 +93,13 @@ class TermsPolicy:
         fewest_ok = low <= t.min_contributors <= high
         count_ok = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // 10_000
+        most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         first = now + MINIMUM_MATCH_SECONDS
         return (
             _Rule("broker", t.broker, t.broker == self.broker, str(self.broker)),
             _Rule("collection", t.collection, t.collection == collection.digest, str(collection.digest)),
             _Rule("deliveryKey", t.delivery_key, is_sealed == collection.is_private, key_rule),
-            _Rule("rows", t.rows, 1 <= t.rows <= settings.max_rows, f"1 to {settings.max_rows}"),
+            _Rule("rows", t.rows, 1 <= t.rows <= most_rows, f"1 to {most_rows}"),
             _Rule("epsilonMicro", t.epsilon_micro, epsilon_ok, f"1 to the collection's ceiling {ceiling}"),
             _Rule("deltaE12", t.delta_e12, delta_ok, "0 without epsilon, otherwise between 0 and 1"),
             _Rule("minScoreMicro", t.min_score_micro, t.min_score_micro <= 10**6, "0 to 1000000"),

@@ -34,6 +34,7 @@ _COLLECTION_HEAD = (
     "Contributors",
     "Price per row (tokens)",
     "Epsilon at most",
+    "Size class",
 )
 _DATASET_HEAD = ("Data set", "Rows", "Depth", "Epsilon", "Scores", "Manifest")
 
@@ -64,6 +65,7 @@ def _collection(collection: CollectionOut) -> Sequence[str]:
         f"{collection.contributors} announced, {document['minContributors']} needed",
         _decimal(int(str(document["pricePerRowWei"])), 18),
         _epsilon(epsilon if isinstance(epsilon, int) else 0),
+        str(document["sizeClass"]),
     )
 
 

@@ -1,7 +1,7 @@
 """A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an
 order.
 
-    table.safetensors   grid indices int64[rows, columns]      schema.json   the table's schema
+    table.safetensors   stored values [rows, columns]          schema.json   the table's schema
     secret.key          decides which rows are held out        ledger.jsonl  every release ever made
     cap.json            the owner's privacy cap                lock          held while a task runs
     orders/<order>/     plan.json, results/, state/, model.tsm
@@ -37,6 +37,7 @@ from generator.federation.task import Array, Result, Task
 from provenance import canonical
 from provenance.errors import ProvenanceError
 from provenance.schema import Schema
+from provenance.table_csv import CompactValues
 from provenance.values import Digest, sha256
 
 Values = NDArray[np.int64]
@@ -133,9 +134,10 @@ class ContributorState:
 
     @classmethod
     def create(
-        cls, folder: Path, schema: Schema, values: Values, cap: PrivacyCap, *, hold_out: bool = True
+        cls, folder: Path, schema: Schema, values: CompactValues, cap: PrivacyCap, *, hold_out: bool = True
     ) -> ContributorState:
-        """Make the folder for a table of grid indices int64[rows, columns]; StateError if it holds one.
+        """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if it
+        holds one.
 
         hold_out: False lets every row train, for fits that are not scored on the table itself.
         """
@@ -155,7 +157,7 @@ class ContributorState:
         write_whole(folder / "cap.json", canonical.encode(cap.document()))
         write_whole(
             folder / "table.safetensors",
-            tensors.save({"values": np.ascontiguousarray(values, dtype=np.int64)}),
+            tensors.save({"values": np.ascontiguousarray(values)}),
         )
         # Last, because its presence says that the folder is complete.
         write_whole(folder / "schema.json", canonical.encode(schema.document()))
@@ -195,28 +197,29 @@ class ContributorState:
         return OrderState(self.folder / "orders" / order.hex())
 
     @cached_property
-    def values(self) -> Values:
-        """The whole private table, int64[rows, columns]."""
-        return np.asarray(
-            tensors.load((self.folder / "table.safetensors").read_bytes())["values"], dtype=np.int64
-        )
+    def values(self) -> CompactValues:
+        """The whole private table, [rows, columns] in the integers it was stored in."""
+        table = tensors.load((self.folder / "table.safetensors").read_bytes())["values"]
+        if table.dtype.kind != "i":
+            raise StateError(f"{self.folder} is damaged: its table holds {table.dtype}, expected integers")
+        return table
 
     @property
     def training(self) -> Values:
-        """The rows that train, about nine in ten."""
-        return self.values[~self._held_out]
+        """The rows that train, about nine in ten: int64[rows, columns]."""
+        return self.values[~self._held_out].astype(np.int64, copy=False)
 
     @property
     def holdout(self) -> Values:
-        """The rows that never train and only score."""
-        return self.values[self._held_out]
+        """The rows that never train and only score: int64[rows, columns]."""
+        return self.values[self._held_out].astype(np.int64, copy=False)
 
     @cached_property
     def _held_out(self) -> NDArray[np.bool_]:
         return held_out(self.values, (self.folder / "secret.key").read_bytes())
 
 
-def held_out(values: Values, secret: bytes) -> NDArray[np.bool_]:
+def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     """Which rows are held out: bool[rows], about one in ten.
 
     Decided row by row, by a keyed hash of the row's values and of how many equal rows came before it. So

@@ -41,7 +41,7 @@ from generator.federation.transport import InProcessTransport
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table_csv import CompactValues, read_compact
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
@@ -92,17 +92,17 @@ def fit_csv(
 ) -> Container:
     """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
     check_settings(schema, settings)
-    return fit(read_csv(path, schema), schema, settings, progress)
+    return fit(read_compact(path, schema), schema, settings, progress)
 
 
 def fit(
-    values: Values,
+    values: CompactValues,
     schema: Schema,
     settings: FitSettings,
     progress: FitProgressCallback | None = None,
     owners: Values | None = None,
 ) -> Container:
-    """Fit grid indices int64[rows, columns] of `schema`.
+    """Fit stored values [rows, columns] of `schema`, any signed integers.
 
     owners: which contributor, 0 to contributors - 1, holds each row; None deals the rows. Given, for
     experiments with unlike contributors, who holds what is taken as public.
@@ -160,7 +160,7 @@ def default_family(epsilon: float | None) -> str:
 
 def _train(
     plan: TrainingPlan,
-    table: tuple[Values, Values],
+    table: tuple[CompactValues, Values],
     settings: FitSettings,
     progress: FitProgressCallback | None,
     folder: Path,
@@ -174,7 +174,7 @@ def _train(
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
         state = ContributorState.create(
-            folder / str(index), plan.schema, values[owners == index], PrivacyCap(None), hold_out=False
+            folder / str(index), plan.schema, _part(values, owners, index), PrivacyCap(None), hold_out=False
         )
         worker = Worker(
             address,
@@ -238,6 +238,11 @@ def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
         owners = random.integers(0, contributors, rows)
         if len(np.unique(owners)) == contributors:
             return owners.astype(np.int64)
+
+
+def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
+    mine = owners == index
+    return values if mine.all() else values[mine]
 
 
 def _deadline(settings: FitSettings, started: float) -> float | None:

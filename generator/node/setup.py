@@ -35,7 +35,7 @@ from provenance.ledger.deployment import FORMAT, Deployment
 from provenance.ledger.ledger import Ledger
 from provenance.schema import Schema
 from provenance.signing import Signer, create_key, load_key
-from provenance.table_csv import read_csv
+from provenance.table_csv import read_compact
 
 START_SECONDS = 20.0
 STATE = "table"
@@ -88,7 +88,7 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     with Ledger(setup.rpc, deployment) as ledger:
         ledger.check()
     require_same_market(network, deployment)
-    values = read_csv(setup.table, collection.schema)
+    values = read_compact(setup.table, collection.schema)
     if not (folder / STATE / "schema.json").exists():
         cap = PrivacyCap(setup.epsilon_cap, setup.delta_cap)
         ContributorState.create(folder / STATE, collection.schema, values, cap)

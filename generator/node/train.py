@@ -13,6 +13,7 @@ from generator.federation.task import Task
 from generator.market.messages import Progress
 from generator.node.context import Node
 from generator.node.orders import Accepted
+from provenance.exact.size_class import keeps_promise, size_class
 from provenance.receipts import ModelCommitment
 from provenance.values import Digest
 
@@ -27,10 +28,14 @@ def train_step(node: Node, payload: bytes) -> bytes:
         loss = next(iter(local.losses.values()), None)
         node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
+    def commit(order: Digest, shard: int, model: Digest) -> str:
+        check_size(node, node.state.order(order).model())
+        return sign_commitment(node, order, shard, model)
+
     worker = Worker(
         node.address,
         threads=node.settings.threads,
-        sign_model=lambda order, shard, model: sign_commitment(node, order, shard, model),
+        sign_model=commit,
         progress=report,
     )
     return handle_bytes(payload, node.state, worker, request=str(accepted.terms.request))
@@ -41,6 +46,17 @@ def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str
     bytes.
     """
     return str(node.signer.sign_typed(node.domain, ModelCommitment(order, shard, model)))
+
+
+def check_size(node: Node, model: bytes) -> None:
+    """TaskRefused for a model that breaks the size class that the collection promises."""
+    found, promised = size_class(model), node.collection.size_class
+    if not keeps_promise(found, promised):
+        raise TaskRefused(
+            "too-large",
+            f"the model is of size class {found}, the collection promises {promised}: offer a collection of "
+            f"sizeClass {found}, or with settings for a smaller net",
+        )
 
 
 def check_plan(node: Node, task: Task) -> None:

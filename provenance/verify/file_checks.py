@@ -5,6 +5,7 @@ from __future__ import annotations
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model, prove_bound
 from provenance.exact.sampler import Sampler
+from provenance.exact.size_class import keeps_promise, size_class
 from provenance.exact.versions import sampler_for
 from provenance.manifest import Manifest, ManifestShard
 from provenance.merkle import dataset_root, shard_root
@@ -64,7 +65,8 @@ def files_open(case: Case) -> str:
 
 
 def models(case: Case) -> str:
-    """The opened models are the committed ones, within the exact bound, made for the collection's schema."""
+    """The opened models are the committed ones, within the exact bound, made for the collection's schema and
+    of the size class that it promises."""
     manifest, opened = case.manifest, case.opened
     worst = 0
     for shard in manifest.shards:
@@ -82,7 +84,13 @@ def models(case: Case) -> str:
             f"shard {shard.shard}: made for schema {model.schema_digest}, not for {schema.digest}",
         )
         model.codebook.check_schema(schema)
-    return f"{len(opened)} models, largest partial sum {worst:,} < 2^24"
+        size, promised = size_class(data), manifest.collection.size_class
+        require(
+            keeps_promise(size, promised),
+            f"shard {shard.shard}: a model of size class {size}, the collection promises {promised}",
+        )
+    sizes = sorted({size_class(data) for _, data in opened.values()})
+    return f"{len(opened)} models, largest partial sum {worst:,} < 2^24, size class {' and '.join(sizes)}"
 
 
 def rows(case: Case) -> str:

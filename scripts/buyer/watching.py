@@ -93,6 +93,12 @@ def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
     )
 
 
+SIZES = {
+    "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
+    "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
+}
+
+
 def show_terms(quote: Quote) -> None:
     """The terms as a table, before anything is signed."""
     terms = quote.terms
@@ -106,6 +112,7 @@ def show_terms(quote: Quote) -> None:
         ("order", str(quote.order_id)),
         ("collection", f"{quote.collection.title} ({quote.collection.name}, {quote.collection.family})"),
         ("rows", f"{terms.rows:,}"),
+        ("size class", SIZES[quote.collection.size_class]),
         ("epsilon at most", privacy),
         ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
         ("score at least", f"{terms.min_score_micro / 1e6:g}"),

@@ -35,18 +35,28 @@ def infer(
             help="the column that a buyer would predict; default: the last one if it has few categories"
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="leave this column out; may be repeated")
+    ] = None,
 ) -> None:
     """Infer a schema from a table, marking as `inferred` what was taken from its rows.
 
     Look at every inferred field: a range or a list of categories that was read off private rows tells
     something about them. Put public knowledge in its place and delete the mark.
     """
+    from provenance.key_column import KeyColumn
     from provenance.schema_infer import infer_schema
 
-    schema = infer_schema(table, name or table.name.split(".")[0], target)
+    schema = infer_schema(table, name or table.name.split(".")[0], target, without or ())
     to.write_text(schema.pretty(), encoding="utf-8")
     fields = schema.inferred_fields()
-    say(f"{to}: {len(schema.columns)} columns, digest {schema.digest}")
+    say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
+    for column in schema.cell_columns:
+        if isinstance(column, KeyColumn):
+            remark(
+                f"{column.name!r}: every row has its own, so it is taken for a key of the pattern "
+                f"{column.pattern!r}: made up for synthetic rows, never learnt. If it is a quantity, declare it."
+            )
     if fields:
         remark(
             f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public "
@@ -59,14 +69,18 @@ def show(schema_file: SchemaFile) -> None:
     """Show the columns of a schema and its digest."""
     from rich.table import Table
 
+    from provenance.key_column import KeyColumn
     from provenance.schema import Schema
 
     schema = Schema.load(schema_file)
     grid = Table(title=f"{schema.name}  {schema.digest}", title_justify="left")
     for heading in ("column", "type", "values", "missing", "inferred"):
         grid.add_column(heading)
-    for column in schema.columns:
+    for column in schema.cell_columns:
         words = column.document()
+        if isinstance(column, KeyColumn):
+            grid.add_row(column.name, column.kind, column.pattern, "", ", ".join(column.inferred))
+            continue
         values = (
             f"{words['minimum']} to {words['maximum']}"
             if "minimum" in words
@@ -75,6 +89,8 @@ def show(schema_file: SchemaFile) -> None:
         missing = repr(column.missing) if column.nullable else ""
         grid.add_row(column.name, column.kind, values, missing, ", ".join(column.inferred))
     out.print(grid)
+    for constraint in schema.constraints:
+        say(constraint.describe())
 
 
 @schema_app.command("check")
@@ -85,4 +101,4 @@ def check(schema_file: SchemaFile, table: TableFile) -> None:
 
     schema = Schema.load(schema_file)
     values = read_csv(table, schema)
-    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.columns)} columns)")
+    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")

@@ -102,6 +102,7 @@ def test_a_quote_is_what_the_escrow_will_hash(api, buyer):
     assert (terms.epsilon_micro, terms.delta_e12, terms.min_score_micro) == (500_000, 1_000_000, 700_000)
     assert quote["orderId"] == str(api.chain.ledger.hash_terms(terms))
     assert quote["priceWei"] == str(60 * 10**12) == str(terms.price)
+    assert quote["sizeClass"] == "fraud-provable"
     assert quote["permit"]["spender"] == str(api.chain.ledger.deployment.escrow)
     assert quote["typedData"]["primaryType"] == "OrderTerms"
     assert quote["permit"]["typedData"]["primaryType"] == "Permit"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.codec import cell_text, decode_values, encode_table
+from provenance.codec import TableEncoder, cell_text, decode_values, encode_table
 from provenance.errors import TableError
 from provenance.schema import Schema
 
@@ -53,7 +53,7 @@ GOOD = {
         (
             "age",
             ["x", "y"],
-            r"row 1, column 'age': found 'x'.* \(1 more rows of this column are outside too\)",
+            r"row 1, column 'age': found 'x'.* \(1 of the rows read after it are outside too\)",
         ),
         ("age", ["17.5", "17"], "row 1, column 'age': found '17.5'"),
         ("age", ["", "17"], 'fill the cell, or set "nullable": true'),
@@ -157,3 +157,74 @@ def test_every_point_of_any_decimal_grid_survives(
     value = data.draw(st.integers(0, size - 1 + nullable))
     cell = cell_text(schema.columns[0], value)
     assert encode_table(schema, {"x": [cell]}).tolist() == [[value]]
+
+
+MOMENTS = Schema.parse(
+    {
+        "format": "tessera-schema/1",
+        "name": "t",
+        "columns": [
+            {"name": "at", "type": "string", "format": "date-time", "separator": " ",
+             "minimum": "2020-01-01 00:00:00", "maximum": "2020-12-31 23:59:30", "multipleOf": 30},
+            {"name": "time", "type": "string", "format": "time", "minimum": "00:00:00", "maximum": "23:59:59",
+             "nullable": True},
+            {"name": "one", "type": "integer", "minimum": 7, "maximum": 7},
+            {"name": "id", "type": "string", "format": "key", "pattern": "@#"},
+        ],
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "message"),
+    [
+        ("at", "2020-01-01T00:00:00Z", "expected a date-time .* without time zone from 2020-01-01 00:00:00"),
+        ("at", "2020-01-01 00:00:00+01:00", "without time zone"),
+        ("at", "2020-01-01 00:00:10", "every 30 seconds"),
+        ("at", "2020-02-30 00:00:00", "expected a date-time"),
+        ("at", "2019-12-31 23:59:30", "expected a date-time"),
+        ("time", "24:00:00", "expected a time hh:mm:ss without time zone from 00:00:00 to 23:59:59"),
+        ("time", "12:60", "expected a time"),
+        ("one", "8", "expected an integer from 7 to 7"),
+    ],
+)
+def test_refuses_moments_off_the_grid(name: str, cell: str, message: str) -> None:
+    good = {"at": ["2020-01-01"], "time": ["12:00"], "one": ["7"]}
+    with pytest.raises(TableError, match=f"row 1, column '{name}': found '.*{message}"):
+        encode_table(MOMENTS, {**good, name: [cell]})
+
+
+def test_moments_are_read_in_any_usual_form_and_written_in_one() -> None:
+    table = {
+        "at": ["2020-01-01", "2020-01-01T00:01", "2020-12-31 23:59:30.75"],
+        "time": ["00:00", "", "23:59:59.999"],
+        "one": ["7", "7", "+7"],
+    }
+    values = encode_table(MOMENTS, table)
+    assert values.tolist() == [[0, 0, 0], [2, 86_400, 0], [366 * 2880 - 1, 86_399, 0]]
+    assert decode_values(MOMENTS, values, first_row=5) == {
+        "at": ["2020-01-01 00:00:00", "2020-01-01 00:01:00", "2020-12-31 23:59:30"],
+        "time": ["00:00:00", "", "23:59:59"],
+        "one": ["7", "7", "7"],
+        "id": decode_values(MOMENTS, np.zeros((8, 3), dtype=np.int64))["id"][5:],
+    }
+
+
+def test_number_cells_always_have_a_point() -> None:
+    values = encode_table(SCHEMA, {**GOOD, "ratio": ["1", "-0.25"]})
+    assert decode_values(SCHEMA, values)["ratio"] == ["1.0", "-0.25"]
+
+
+@given(st.data())
+def test_every_moment_survives(data: st.DataObject) -> None:
+    row = [data.draw(st.integers(0, size - 1)) for size in MOMENTS.cardinalities]
+    values = np.array([row], dtype=np.int64)
+    assert (encode_table(MOMENTS, decode_values(MOMENTS, values)) == values).all()
+
+
+def test_pieces_encode_as_the_whole_and_errors_count_all_rows() -> None:
+    encoder = TableEncoder(SCHEMA)
+    pieces = [encoder.encode({name: [cells[i]] for name, cells in GOOD.items()}, i) for i in range(2)]
+    assert (np.concatenate(pieces) == encode_table(SCHEMA, GOOD)).all()
+    with pytest.raises(TableError, match="row 8, column 'age'"):
+        encoder.encode({**GOOD, "age": ["17", "0"]}, 6)

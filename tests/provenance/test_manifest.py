@@ -92,11 +92,18 @@ def test_request_with_conditions_says_that_version_1_serves_none():
         Request.parse(document)
 
 
+def test_collection_of_an_unknown_size_class_is_refused(manifest):
+    document = manifest.collection.document() | {"sizeClass": "huge"}
+    with pytest.raises(MalformedError, match="sizeClass"):
+        Collection.parse(document)
+
+
 def test_collection_digest_depends_on_every_member(manifest):
     collection = manifest.collection
     others = (
         replace(collection, title="x"), replace(collection, price_per_row_wei=11),
         replace(collection, visibility="open"), replace(collection, settings={}),
+        replace(collection, size_class="recomputed"),
     )  # fmt: skip
-    assert len({collection.digest, *(other.digest for other in others)}) == 5
+    assert len({collection.digest, *(other.digest for other in others)}) == 6
     assert Collection.parse(collection.document()) == collection

@@ -71,7 +71,7 @@ def changed(column: int, **fields: Any) -> dict[str, Any]:
         (changed(2, enum=[" a"]), r"found ' a', expected no outer spaces"),
         (changed(2, missing=None), r"field 'missing': found None"),
         (changed(3, minimum="2000-02-30"), r"found '2000-02-30', expected a date"),
-        (changed(3, format="time"), r"field 'format': found 'time', expected \"date\""),
+        (changed(3, format="uuid"), r"field 'format': found 'uuid', expected date, time, date-time, key"),
         (changed(4, name="age"), r"column 'age': the name stands twice"),
         (changed(4, name=""), r"column 5, field 'name'"),
         ({**DOCUMENT, "target": "sick"}, r"field 'target': found 'sick', expected null or one of age, ratio"),
@@ -147,3 +147,63 @@ def test_a_grid_of_2_to_the_32_points_is_the_largest() -> None:
     assert Schema.parse(changed(0, minimum=0, maximum=2**32 - 1)).columns[0].value_width == 4
     with pytest.raises(SchemaError, match="grid points"):
         Schema.parse(changed(0, minimum=0, maximum=2**32 - 1, nullable=True))
+
+
+KEY = {"name": "id", "type": "string", "format": "key", "pattern": "P-###"}
+PAIR = {"kind": "combination", "columns": ["work", "ill"], "rows": [["no", False], [None, "true"]]}
+CHAIN = {"kind": "increasing", "columns": ["born", "died"]}
+DIED = {**DOCUMENT["columns"][3], "name": "died"}
+
+
+def constrained(*constraints: Any, **members: Any) -> dict[str, Any]:
+    columns = [KEY, *copy.deepcopy(DOCUMENT["columns"]), DIED]
+    return {**DOCUMENT, "target": None, "columns": columns, "constraints": list(constraints), **members}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (constrained(constraints={}), "field 'constraints': found dict, expected a list"),
+        (constrained({"kind": "equal", "columns": ["age"]}), "constraint 1, field 'kind': found 'equal'"),
+        (constrained(PAIR, CHAIN | {"columns": ["age", "id"]}), "constraint 2: column 'id' is a key"),
+        (constrained(CHAIN, CHAIN), "constraint 2: column 'born' stands in constraint 1 already"),
+        (constrained(CHAIN, target="died"), "'died' is a key or stored through a constraint"),
+        (constrained(PAIR, target="ill"), "'ill' is a key or stored through a constraint"),
+        (constrained(target="id"), "'id' is a key or stored through a constraint"),
+        (constrained(columns=[KEY]), "found only keys, expected at least one column to learn"),
+        (changed(3, format="date-time", minimum="2000-01-01T00:00:00Z"), "date-time .* without time zone"),
+        (changed(3, separator="T"), "column 'born': found the unknown field 'separator'"),
+        (changed(3, format="date-time", separator="_"), "field 'separator': found '_', expected \"T\" or a"),
+        (changed(3, format="time", minimum="24:00:00"), "found '24:00:00', expected a time hh:mm:ss"),
+    ],
+)
+def test_refuses_keys_moments_and_constraints_that_make_no_sense(
+    document: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Schema.parse(document)
+
+
+def test_stored_columns_are_not_the_columns_of_the_table() -> None:
+    schema = Schema.parse(constrained(CHAIN, PAIR, target="born"))
+    assert schema.cell_names == ("id", "age", "ratio", "work", "born", "ill", "died")
+    assert schema.column_names == ("age", "ratio", "work + ill", "born", "died - born")
+    assert schema.target_index == 3
+    assert schema.max_rows == 1000
+    assert Schema.parse(constrained()).column_names == ("age", "ratio", "work", "born", "ill", "died")
+    assert Schema.parse(DOCUMENT).max_rows is None
+
+
+def test_a_constrained_document_is_its_own_canonical_form() -> None:
+    schema = Schema.parse(constrained(CHAIN, PAIR))
+    assert Schema.parse(schema.document()) == schema
+    assert Schema.from_text(schema.pretty()) == schema
+    assert schema.declared().digest == schema.digest
+    assert schema.digest != Schema.parse(constrained(PAIR, CHAIN)).digest
+    assert "constraints" not in Schema.parse(constrained()).document()
+
+
+def test_a_key_marked_as_inferred_is_told() -> None:
+    schema = Schema.parse({**DOCUMENT, "columns": [{**KEY, "inferred": ["pattern"]}, *DOCUMENT["columns"]]})
+    assert ("id", "pattern") in schema.inferred_fields()
+    assert schema.declared().inferred_fields() == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from provenance.codec import encode_table
+from provenance.codec import decode_values, encode_table
 from provenance.exact.reference import reference_row
 from provenance.exact.tables import TABLES_DIGEST
 from provenance.merkle import chunk_count, inclusion_proof, rows_per_chunk
@@ -28,8 +28,12 @@ def test_the_schema_example_is_canonical_and_encodes_as_printed() -> None:
     schema = Schema.from_text(text)
     assert schema.document() == json.loads(text)
     cells = re.findall(r"the row `(.*?)` are (.*?)\.", page("schema"))[0]
-    table = {name: [cell] for name, cell in zip(schema.column_names, cells[0].split(", "), strict=True)}
-    assert encode_table(schema, table).tolist() == [[int(value) for value in cells[1].split(", ")]]
+    table = {name: [cell] for name, cell in zip(schema.cell_names, cells[0].split(", "), strict=True)}
+    values = encode_table(schema, table)
+    assert values.tolist() == [[int(value) for value in cells[1].split(", ")]]
+    assert [column[0] for column in decode_values(schema, values).values()] == cells[0].split(", ")
+    keys = re.findall(r"keys of the example's `id` are `(.*?)`, `(.*?)` and `(.*?)`", page("schema"))
+    assert decode_values(schema, np.repeat(values, 3, axis=0))["id"] == list(keys[0])
 
 
 def test_the_model_page_names_the_tables_and_shows_the_smallest_model() -> None:

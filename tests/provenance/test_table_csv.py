@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import TableError
 from provenance.schema import Schema
-from provenance.table_csv import read_cells, read_csv, write_csv
+from provenance.table_csv import read_cells, read_chunks, read_compact, read_csv, write_csv
 
 SCHEMA = Schema.parse(
     {
@@ -106,3 +107,44 @@ def test_a_table_of_half_a_million_cells_takes_about_a_second(tmp_path: Path) ->
     write_csv(tmp_path / "t.csv", schema, values)
     assert (read_csv(tmp_path / "t.csv", schema) == values).all()
     assert time.process_time() - start < 5
+
+
+def test_a_long_table_is_read_in_pieces_and_rows_are_counted_through(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n" + "1\n" * 5 + "\n" * 7 + "2\n" * 4)
+    assert [len(chunk["a"]) for chunk in read_chunks(path, rows=3)] == [3, 2, 1, 3]
+    assert len(read_cells(path)["a"]) == 9
+    path.write_text("a,b\n" + "1,1\n" * 5 + "2\n")
+    with pytest.raises(TableError, match="row 6 has 1 cells, expected 2"):
+        list(read_chunks(path, rows=2))
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype"),
+    [(2**15 - 1, np.int16), (2**15, np.int32), (2**31 - 1, np.int32), (2**32 - 1, np.int64)],
+)
+def test_values_are_kept_in_the_narrowest_integers_that_hold_them(
+    tmp_path: Path, largest: int, dtype: type[np.signedinteger[Any]]
+) -> None:
+    column = {"name": "x", "type": "integer", "minimum": 0, "maximum": largest}
+    schema = Schema.parse({"format": "tessera-schema/1", "name": "t", "columns": [column]})
+    path = tmp_path / "t.csv"
+    path.write_text(f"x\n{largest}\n0\n")
+    values = read_compact(path, schema)
+    assert values.dtype == dtype
+    assert values.tolist() == [[largest], [0]]
+    assert read_csv(path, schema).dtype == np.int64
+
+
+def test_keys_go_on_where_the_first_row_says(tmp_path: Path) -> None:
+    columns = [
+        {"name": "id", "type": "string", "format": "key", "pattern": "###"},
+        {"name": "x", "type": "boolean"},
+    ]
+    schema = Schema.parse({"format": "tessera-schema/1", "name": "t", "columns": columns})
+    values = np.zeros((7, 1), dtype=np.int64)
+    write_csv(tmp_path / "all.csv", schema, values)
+    write_csv(tmp_path / "end.csv", schema, values[4:], header=False, first_row=4)
+    whole = (tmp_path / "all.csv").read_text().splitlines()
+    assert (tmp_path / "end.csv").read_text().splitlines() == whole[5:]
+    assert (read_csv(tmp_path / "all.csv", schema) == values).all()

@@ -7,12 +7,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from generator.errors import TaskRefused
 from generator.federation.plan import Participant
 from generator.node.errors import NotYet
-from generator.node.train import train_step
+from generator.node.train import check_size, sign_commitment, train_step
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
 from provenance.ledger.ports import OrderState
 from provenance.receipts import ModelCommitment
 from provenance.signing import recover
@@ -27,6 +30,22 @@ def refusal(world: World, node: Any, payload: bytes) -> str:
         train_step(node, payload)
     assert node.state.ledger.entries() == ()
     return caught.value.code
+
+
+def one_column_model(neurons: int) -> bytes:
+    """64 multiplications a neuron: 1,000 neurons are the most that a dispute holds."""
+    step = ColumnStep(
+        np.zeros(63, dtype=np.int32),
+        np.zeros((neurons, 63), dtype=np.int8),
+        np.zeros(neurons, dtype=np.int32),
+        np.zeros(neurons, dtype=np.uint8),
+        np.zeros((1, neurons), dtype=np.int8),
+        np.zeros(1, dtype=np.uint8),
+        np.zeros(1, dtype=np.int32),
+    )
+    book = Codebook((1,), (1,), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
+    embedding = np.zeros((1, 63), dtype=np.int8)
+    return encode_model(AutoregressiveModel(127, Digest(bytes(32)), book, (step,), embedding))
 
 
 def test_refuses_an_order_that_it_never_accepted(world: World) -> None:
@@ -127,9 +146,18 @@ def test_first_release_is_in_the_ledger_and_resent_from_its_stored_bytes(world: 
     assert world.node().state.ledger.entries() == entries
 
 
-def test_commitment_is_signed_for_the_order_the_shard_and_the_model(world: World) -> None:
-    from generator.node.train import sign_commitment
+def test_refuses_to_commit_a_model_larger_than_the_collection_promises(world: World) -> None:
+    node = world.node()
+    provable, too_large = one_column_model(1000), one_column_model(1001)
+    with pytest.raises(TaskRefused, match="size class recomputed, the collection promises fraud-provable"):
+        check_size(node, too_large)
+    check_size(node, provable)
+    promises_less = replace(node, collection=replace(node.collection, size_class="recomputed"))
+    check_size(promises_less, provable)
+    check_size(promises_less, too_large)
 
+
+def test_commitment_is_signed_for_the_order_the_shard_and_the_model(world: World) -> None:
     node = world.node()
     model = Digest(bytes([4]) * 32)
     text = sign_commitment(node, world.order(), 1, model)

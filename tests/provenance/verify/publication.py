@@ -90,16 +90,16 @@ CODEBOOK = Codebook(
 DEPLOYMENT = Deployment(31337, *(Address(bytes([n]) * 20) for n in range(0xA1, 0xA7)), block=1)
 
 
-def tiny_model(number: int) -> bytes:
-    """Model bytes of a random net of 4 latent inputs and 5 hidden neurons."""
+def tiny_model(number: int, neurons: int = 5) -> bytes:
+    """Model bytes of a random net of 4 latent inputs and so many hidden neurons."""
     rng = np.random.default_rng(number)
     hidden = HiddenLayer(
-        rng.integers(-20, 20, (5, 4), dtype=np.int8),
-        rng.integers(-900, 900, 5, dtype=np.int32),
-        np.full(5, 3, dtype=np.uint8),
+        rng.integers(-20, 20, (neurons, 4), dtype=np.int8),
+        rng.integers(-900, 900, neurons, dtype=np.int32),
+        np.full(neurons, 3, dtype=np.uint8),
     )
     output = OutputLayer(
-        rng.integers(-20, 20, (7, 5), dtype=np.int8),
+        rng.integers(-20, 20, (7, neurons), dtype=np.int8),
         np.full(7, 4, dtype=np.uint8),
         rng.integers(-90, 90, 7, dtype=np.int32),
     )
@@ -162,12 +162,13 @@ class Builder:
     deployment: Deployment = DEPLOYMENT
     terms_changes: dict = field(default_factory=dict)
     draw: SeedDraw | None = None
+    models: tuple[bytes, ...] = MODELS
 
     def build(self) -> Publication:
         terms = self.terms()
         domain = self.deployment.domain
         order = terms.order_id(domain)
-        models = list(MODELS)
+        models = list(self.models)
         models_digest = keccak256(b"".join(sha256(model) for model in models))
         block_hash = sha256(b"block 42")
         draw = self.draw or SeedDraw(keccak256(order + models_digest + block_hash), 42, 1, block_hash)

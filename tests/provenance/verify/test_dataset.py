@@ -23,6 +23,7 @@ from tests.provenance.verify.publication import (
     DATASET,
     DEPLOYMENT,
     KEY,
+    MODELS,
     NODES,
     ROWS,
     Builder,
@@ -232,6 +233,13 @@ def test_model_that_was_not_committed_fails():
         drafts[0].model = tiny_model(3)
 
     assert {"models", "rows"} <= set(failed(Builder(edit_drafts=other_model).build()))
+
+
+def test_model_larger_than_the_collection_promises_fails_and_is_named():
+    # 6,000 neurons * (4 inputs + 7 codes) = 66,000 multiplications
+    certificate = verify(Builder(models=(MODELS[0], tiny_model(3, neurons=6000))).build())
+    assert certificate.failed[0].name == "models"
+    assert "shard 1: a model of size class recomputed" in certificate.failed[0].detail
 
 
 @pytest.mark.parametrize("row", [0, 4, 8])
