@@ -34,6 +34,7 @@ _ADULT: Final[Sequence[tuple[str, float | None, str]]] = (
     (_AR, 1.0, CENTRAL),
     (_AR, 3.0, CENTRAL),
     (_AR, 1.0, FEDERATED),
+    (_AR, 1.0, ALONE),
     (_MARGINAL, 3.0, FEDERATED),
     (_MARGINAL, 3.0, ALONE),
     (_GAN, 1.0, CENTRAL),
