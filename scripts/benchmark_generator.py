@@ -3,7 +3,7 @@
     python scripts/benchmark_generator.py --short            # a minute: that everything runs
     python scripts/benchmark_generator.py --make-peers ~/tessera-peers
     python scripts/benchmark_generator.py --long --peers ~/tessera-peers
-    python scripts/benchmark_generator.py --long --only ours --fresh
+    python scripts/benchmark_generator.py --long --only ours --fresh     # the main lines; also: parts, more
     python scripts/benchmark_generator.py --write            # docs/benchmarks.md again from the results
 
 Every fit runs in a process of its own on one thread; peers in environments of their own. Each finished case is a
@@ -26,6 +26,7 @@ if str(ROOT) not in sys.path:
 
 from scripts.benchmark.case import Case  # noqa: E402
 from scripts.benchmark.cases import (  # noqa: E402
+    OUR_KINDS,
     control_cases,
     our_cases,
     peer_cases,
@@ -43,7 +44,7 @@ from scripts.terminal import err, exit_status, remark, say  # noqa: E402
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "docs" / "benchmarks" / "results.jsonl"
 RUN = ROOT / "run" / "benchmark"
-KINDS = ("controls", "ours", "validation", "peers")
+KINDS = ("controls", *OUR_KINDS, "validation", "peers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +105,7 @@ def _stages(chosen: argparse.Namespace) -> list[str]:
     """The kinds of cases to run, in order: later ones depend on the results of earlier ones."""
     if chosen.short:
         return ["short"]
-    asked = chosen.only or (KINDS if chosen.peers is not None else ("controls", "ours"))
+    asked = chosen.only or (KINDS if chosen.peers is not None else ("controls", *OUR_KINDS))
     if chosen.peers is None and {"validation", "peers"} & set(asked):
         raise UsageError("peers need --peers FOLDER, the folder that --make-peers filled")
     return [kind for kind in KINDS if kind in asked]
@@ -122,8 +123,10 @@ def _cases(kind: str, chosen: argparse.Namespace, results: dict[str, Result]) ->
         for table in tables:
             if kind == "peers":
                 listed += peer_cases(table, [seed], results)
+            elif kind == "controls":
+                listed += control_cases(table, [seed])
             else:
-                listed += (control_cases if kind == "controls" else our_cases)(table, [seed])
+                listed += our_cases(kind, table, [seed])
     return [case for case in listed if not chosen.subject or case.subject in chosen.subject]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,21 +24,34 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A title and the inclusive range shown."""
+    """A title and the inclusive range shown; logarithmic where the range spans several sizes (low above 0)."""
 
     title: str
     low: float
     high: float
+    logarithmic: bool = False
 
     @classmethod
-    def around(cls, title: str, values: Sequence[float]) -> Axis:
+    def around(cls, title: str, values: Sequence[float], *, logarithmic: bool = False) -> Axis:
         """The range of `values` with a margin."""
         low, high = min(values), max(values)
+        if logarithmic:
+            return cls(title, low / 1.25, high * 1.25, logarithmic=True)
         margin = 0.08 * (high - low) or 0.05
         return cls(title, low - margin, high + margin)
 
+    def share(self, value: float) -> float:
+        """How far along the axis a value lies, 0 to 1."""
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
     def ticks(self) -> list[float]:
-        """About five round numbers."""
+        """A few round numbers."""
+        if self.logarithmic:
+            powers = range(_exponent(self.low), _exponent(self.high) + 1)
+            every = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            return [tick for tick in every if self.low <= tick <= self.high]
         step = 10.0 ** _exponent((self.high - self.low) / 5)
         for factor in (1, 2, 5, 10):
             if (self.high - self.low) / (step * factor) <= 6:
@@ -53,17 +67,15 @@ def scatter(title: str, marks: Sequence[Mark], x: Axis, y: Axis, width: int = 46
     inner_width, inner_height = width - left - right, height - top - bottom
 
     def place(mark: Mark) -> tuple[float, float]:
-        across = (mark.x - x.low) / (x.high - x.low)
-        up = (mark.y - y.low) / (y.high - y.low)
-        return left + across * inner_width, top + (1 - up) * inner_height
+        return left + x.share(mark.x) * inner_width, top + (1 - y.share(mark.y)) * inner_height
 
     parts = [_text(left, 20, title, size=14, weight="bold")]
     for tick in x.ticks():
-        at = left + (tick - x.low) / (x.high - x.low) * inner_width
+        at = left + x.share(tick) * inner_width
         parts.append(_line(at, top, at, top + inner_height, "#e4e4e4"))
         parts.append(_text(at, height - 26, f"{tick:.3g}", anchor="middle", size=11))
     for tick in y.ticks():
-        at = top + (1 - (tick - y.low) / (y.high - y.low)) * inner_height
+        at = top + (1 - y.share(tick)) * inner_height
         parts.append(_line(left, at, left + inner_width, at, "#e4e4e4"))
         parts.append(_text(left - 6, at + 4, f"{tick:.3g}", anchor="end", size=11))
     parts.append(_text(left + inner_width / 2, height - 8, x.title, anchor="middle", size=12))

@@ -18,36 +18,49 @@ PEERS: Final = ("ctgan", "tvae", "tabular_argn")
 PRIVATE_PEERS: Final = ("mst", "aim", "dp_ctgan")
 
 _AR, _MARGINAL, _GAN = "autoregressive", "marginal", "fedgan"
-# (subject, epsilon, setup) on every table
-_EVERYWHERE: Final[Sequence[tuple[str, float | None, str]]] = (
+Listed = Sequence[tuple[str, float | None, str]]
+# (subject, epsilon, setup). OURS answers the main questions; PARTS removes parts, on Adult; MORE fills the tables.
+_EVERYWHERE: Final[Listed] = (
     (_AR, None, CENTRAL),
     (_AR, None, FEDERATED),
     (_AR, None, ALONE),
-    (_MARGINAL, None, CENTRAL),
-    (_GAN, None, CENTRAL),
     (_MARGINAL, 1.0, CENTRAL),
-    (_MARGINAL, 1.0, FEDERATED),
-    (_MARGINAL, 1.0, ALONE),
     (_MARGINAL, 3.0, CENTRAL),
 )
-_ADULT: Final[Sequence[tuple[str, float | None, str]]] = (
-    (_AR, 1.0, CENTRAL),
+_ADULT: Final[Listed] = (
+    *_EVERYWHERE,
+    (_MARGINAL, 1.0, FEDERATED),
+    (_MARGINAL, 1.0, ALONE),
     (_AR, 3.0, CENTRAL),
+    (_AR, 1.0, CENTRAL),
+    (_GAN, None, CENTRAL),
+)
+_PARTS: Final[Listed] = (
+    (IN_FLOAT, None, CENTRAL),
+    (NO_CRITIC, None, CENTRAL),
+    (NO_MARGINALS, None, CENTRAL),
+    (_GAN, 1.0, CENTRAL),
+    (NO_CRITIC, 1.0, CENTRAL),
+    (PAIRS_ONLY, 1.0, CENTRAL),
+    (PAIRS_ONLY, 3.0, CENTRAL),
+    (_GAN, None, FEDERATED),
+    (_GAN, None, ALONE),
+    (NO_CRITIC, None, FEDERATED),
+)
+_MORE: Final[Listed] = (
+    (_MARGINAL, None, CENTRAL),
+    (_GAN, None, CENTRAL),
+    (_MARGINAL, 1.0, FEDERATED),
+    (_MARGINAL, 1.0, ALONE),
+)
+_MORE_ADULT: Final[Listed] = (
+    (_MARGINAL, None, CENTRAL),
     (_AR, 1.0, FEDERATED),
     (_AR, 1.0, ALONE),
     (_MARGINAL, 3.0, FEDERATED),
     (_MARGINAL, 3.0, ALONE),
-    (_GAN, 1.0, CENTRAL),
-    (_GAN, None, FEDERATED),
-    (_GAN, None, ALONE),
-    (IN_FLOAT, None, CENTRAL),
-    (NO_CRITIC, None, CENTRAL),
-    (NO_CRITIC, 1.0, CENTRAL),
-    (NO_CRITIC, None, FEDERATED),
-    (NO_MARGINALS, None, CENTRAL),
-    (PAIRS_ONLY, 1.0, CENTRAL),
-    (PAIRS_ONLY, 3.0, CENTRAL),
 )
+OUR_KINDS: Final = ("ours", "parts", "more")
 # The first is taken where nothing was validated. CTGAN's default is 300 epochs; on the two larger tables that is
 # 500 to 1,200 CPU-s a fit, so 100 are made there. `max_model_size` (MB) bounds AIM's time; its default is 80.
 CANDIDATES: Final[Mapping[tuple[str, str], Sequence[Settings]]] = {
@@ -65,9 +78,14 @@ def control_cases(table: str, seeds: Iterable[int]) -> list[Case]:
     return [Case(table, subject, None, CENTRAL, seed) for seed in seeds for subject in CONTROLS]
 
 
-def our_cases(table: str, seeds: Iterable[int]) -> list[Case]:
-    """Ours, the parts removed on Adult alone."""
-    listed = [*_EVERYWHERE, *(_ADULT if table == "adult" else ())]
+def our_cases(kind: str, table: str, seeds: Iterable[int]) -> list[Case]:
+    """Cases of one of OUR_KINDS."""
+    adult = table == "adult"
+    listed = {
+        "ours": _ADULT if adult else _EVERYWHERE,
+        "parts": _PARTS if adult else (),
+        "more": _MORE_ADULT if adult else _MORE,
+    }[kind]
     return [
         Case(table, subject, epsilon, setup, seed) for seed in seeds for subject, epsilon, setup in listed
     ]

@@ -216,11 +216,11 @@ def _plot(table: str, groups: dict[Group, list[Result]]) -> str:
                 continue
             group = 5 if control else 1 if subject in NAMES else 0 if setup == CENTRAL else 2
             label = NAMES.get(subject, subject) + ("" if setup == CENTRAL else f", {setup}")
-            marks.append(Mark(tvd, auc, label, group))
+            marks.append(Mark(max(tvd, 1e-4), auc, label, group))
         if not marks:
             continue
         title = f"{table}, " + ("no epsilon" if epsilon is None else f"epsilon {epsilon:g}")
-        x = Axis.around("TVD2 to test rows (less is better)", [m.x for m in marks])
+        x = Axis.around("TVD2 to test rows (less is better)", [m.x for m in marks], logarithmic=True)
         y = Axis.around("AUC on test rows (more is better)", [m.y for m in marks])
         drawings.append(scatter(title, sorted(marks, key=lambda m: m.label), x, y))
     return side_by_side(drawings, 460, 360)

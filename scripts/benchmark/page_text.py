@@ -45,7 +45,7 @@ TAIL: Final = """## Again
 pip install 'tessera-market[bench]'
 python scripts/benchmark_generator.py --make-peers ~/tessera-peers
 python scripts/benchmark_generator.py --long --peers ~/tessera-peers      # goes on where it was interrupted
-python scripts/benchmark_generator.py --long --only ours --fresh          # ours again, about 25 CPU-minutes
+python scripts/benchmark_generator.py --long --only ours --fresh          # ours again; also: parts, more
 python scripts/benchmark_generator.py --write                             # this page alone
 ```
 """
