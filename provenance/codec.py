@@ -48,6 +48,11 @@ class TableEncoder:
             for column in schema.cell_columns
         )
 
+    @property
+    def columns(self) -> int:
+        """Number of stored columns."""
+        return len(self._schema.columns)
+
     def encode(self, table: Mapping[str, Sequence[str]], first_row: int = 0) -> Values:
         """As `encode_table`, for rows that errors count from first_row + 1."""
         names = [each.column.name for each in self._columns if each is not None]

@@ -9,7 +9,7 @@ a reader who guesses types (pandas) guesses the same for synthetic cells. No con
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -54,13 +54,24 @@ Fields = dict[str, JsonValue]
 def infer_schema(
     path: Path | str, name: str, target: str | None = None, without: Collection[str] = ()
 ) -> Schema:
-    """The schema that the CSV at `path` fits, in memory that does not grow with its rows.
+    """The schema that the CSV at `path` fits; as `infer_from_chunks`, and TableError for an unreadable
+    file."""
+    return infer_from_chunks(read_chunks(path), name, target, without)
+
+
+def infer_from_chunks(
+    chunks: Iterable[Mapping[str, Sequence[str]]],
+    name: str,
+    target: str | None = None,
+    without: Collection[str] = (),
+) -> Schema:
+    """The schema that a table fits, from pieces of it by column name, in memory that does not grow with them.
 
     `target` defaults to the last column if it has at most 20 categories; columns in `without` are left out.
-    Raises TableError for an unreadable file, SchemaError for a column that cannot be a grid or categories.
+    Raises SchemaError for a column that cannot be a grid or categories.
     """
     tallies: dict[str, ColumnTally] = {}
-    for chunk in read_chunks(path):
+    for chunk in chunks:
         absent = [each for each in without if each not in chunk]
         if absent:
             raise SchemaError(
@@ -72,9 +83,7 @@ def infer_schema(
 
 def infer_from_cells(table: Mapping[str, Sequence[str]], name: str, target: str | None = None) -> Schema:
     """As `infer_schema`, from cells by column name."""
-    tallies: dict[str, ColumnTally] = {}
-    _see(tallies, table, ())
-    return _schema(tallies, name, target, ())
+    return infer_from_chunks([table], name, target)
 
 
 def _see(

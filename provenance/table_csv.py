@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -31,26 +31,37 @@ CompactValues: TypeAlias = NDArray[np.signedinteger[Any]]
 
 def read_csv(path: Path | str, schema: Schema, *, outside: Outside = "refuse") -> Values:
     """int64[rows, columns] of the table at `path`; TableError names file, row and column."""
-    return _read(path, schema, outside, np.dtype(np.int64))
+    return _encoded(path, read_chunks(path), TableEncoder(schema, outside), np.dtype(np.int64))
 
 
-def read_compact(path: Path | str, schema: Schema, *, outside: Outside = "refuse") -> CompactValues:
+def read_compact(path: Path | str, schema: Schema) -> CompactValues:
     """As `read_csv`, in the narrowest signed integers that hold every column's values, for large tables.
 
     Memory: the result, up to a quarter more while it grows, and a few thousand rows as text.
     """
-    return _read(path, schema, outside, compact_dtype(schema))
+    return encode_chunks(path, read_chunks(path), schema)
 
 
-def _read(path: Path | str, schema: Schema, outside: Outside, dtype: np.dtype[IntegerT]) -> NDArray[IntegerT]:
-    encoder = TableEncoder(schema, outside)
+def encode_chunks(
+    source: Path | str, chunks: Iterable[Mapping[str, Sequence[str]]], schema: Schema
+) -> CompactValues:
+    """As `read_compact`, from pieces of a table by column name; errors name `source`."""
+    return _encoded(source, chunks, TableEncoder(schema), compact_dtype(schema))
+
+
+def _encoded(
+    source: Path | str,
+    chunks: Iterable[Mapping[str, Sequence[str]]],
+    encoder: TableEncoder,
+    dtype: np.dtype[IntegerT],
+) -> NDArray[IntegerT]:
     rows = 0
-    result = np.empty((READ_ROWS, len(schema.columns)), dtype=dtype)
-    for chunk in read_chunks(path):
+    result = np.empty((READ_ROWS, encoder.columns), dtype=dtype)
+    for chunk in chunks:
         try:
             values = encoder.encode(chunk, rows)
         except TableError as error:
-            raise TableError(f"{path}: {error}") from error
+            raise TableError(f"{source}: {error}") from error
         if rows + len(values) > len(result):
             # no view of it exists: the memory is moved or grown in place, never held twice
             result.resize((rows + len(values) + rows // 4, result.shape[1]), refcheck=False)

@@ -12,11 +12,12 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from generator.fitting.fit import FitProgress, FitSettings, fit_csv
+from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit
 from provenance.container import Container
 from provenance.exact.size_class import size_class
 from provenance.schema import Schema
 from scripts.errors import UsageError
+from scripts.table_file import read_table
 from scripts.terminal import err, out
 
 
@@ -27,7 +28,8 @@ def run_fit(table: Path, schema_file: Path, to: Path, settings: FitSettings) -> 
         raise UsageError(f"{to} cannot be written: expected the name of a file in a folder that exists")
     started = time.monotonic()
     with _shown() as progress:
-        container = fit_csv(table, schema, settings, progress)
+        check_settings(schema, settings)
+        container = fit(read_table(table, schema), schema, settings, progress)
     part = to.with_name(to.name + ".part")
     part.write_bytes(container.encode())
     part.replace(to)

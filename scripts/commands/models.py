@@ -23,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fit(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz, or .parquet")
+    ],
     schema: Annotated[
         Path, typer.Option(metavar="FILE", help="schema of the table (`tessera schema infer`)")
     ],

@@ -14,7 +14,9 @@ schema_app = typer.Typer(
     no_args_is_help=True,
 )
 
-TableFile = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz")]
+TableFile = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz, or .parquet")
+]
 SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema document (JSON)")]
 
 
@@ -45,9 +47,10 @@ def infer(
     something about them. Put public knowledge in its place and delete the mark.
     """
     from provenance.key_column import KeyColumn
-    from provenance.schema_infer import infer_schema
+    from provenance.schema_infer import infer_from_chunks
+    from scripts.table_file import table_chunks
 
-    schema = infer_schema(table, name or table.name.split(".")[0], target, without or ())
+    schema = infer_from_chunks(table_chunks(table), name or table.name.split(".")[0], target, without or ())
     to.write_text(schema.pretty(), encoding="utf-8")
     fields = schema.inferred_fields()
     say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
@@ -97,8 +100,8 @@ def show(schema_file: SchemaFile) -> None:
 def check(schema_file: SchemaFile, table: TableFile) -> None:
     """Check that every value of a table is one that the schema knows."""
     from provenance.schema import Schema
-    from provenance.table_csv import read_csv
+    from scripts.table_file import read_table
 
     schema = Schema.load(schema_file)
-    values = read_csv(table, schema)
+    values = read_table(table, schema)
     say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")

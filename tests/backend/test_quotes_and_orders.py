@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from provenance.schema import Schema
 from provenance.terms import OrderTerms
+from tests.backend.conftest import DELIVERY_KEY, make_collection
 
 
 def test_refuses_an_unknown_member_and_names_it(api, buyer):
@@ -53,6 +55,18 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member
     assert answer.status_code == 422
     assert answer.json()["code"] == "terms-refused"
     assert answer.json()["detail"].startswith(member)
+
+
+def test_refuses_more_rows_than_the_schema_has_keys(api, buyer):
+    schema = make_collection().schema.document()
+    key = {"name": "ticket", "type": "string", "format": "key", "pattern": "T-#"}
+    keyed = Schema.parse(schema | {"columns": [key, *schema["columns"]]})
+    collection = api.collection(schema=keyed)
+    assert api.quote(buyer, collection, rows=10)["terms"]["rows"] == "10"
+    body = {"collection": collection, "buyer": str(buyer.address), "rows": 11, "deliveryKey": DELIVERY_KEY}
+    answer = api.call("POST", "/v1/quotes", body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("rows: found 11, expected 1 to 10")
 
 
 def test_refuses_terms_signed_by_another_key(api, buyer, broker):
