@@ -122,9 +122,13 @@ def _table(title: str, *names: str) -> Table:
 
 def _read(path: Path, schema: Schema) -> CheckedTable:
     from generator.evaluation.cells import check_cells
-    from provenance.table_csv import read_cells
+    from scripts.table_file import table_chunks
 
-    return check_cells(read_cells(path), schema, str(path))
+    cells: dict[str, list[str]] = {}
+    for chunk in table_chunks(path):
+        for name, texts in chunk.items():
+            cells.setdefault(name, []).extend(texts)
+    return check_cells(cells, schema, str(path))
 
 
 def _save(

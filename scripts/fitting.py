@@ -4,9 +4,11 @@ not at all.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,19 +23,29 @@ from scripts.table_file import read_table
 from scripts.terminal import err, out
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a fit took: wall time, CPU time of all threads, the process's largest memory (None: not told here)."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int | None
+
+
 def run_fit(table: Path, schema_file: Path, to: Path, settings: FitSettings) -> None:
     """Fit `table` and write the container to `to`."""
     schema = Schema.load(schema_file)
     if to.is_dir() or not to.parent.is_dir():
         raise UsageError(f"{to} cannot be written: expected the name of a file in a folder that exists")
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     with _shown() as progress:
         check_settings(schema, settings)
         container = fit(read_table(table, schema), schema, settings, progress)
     part = to.with_name(to.name + ".part")
     part.write_bytes(container.encode())
     part.replace(to)
-    out.print(_closing(container, to, settings, time.monotonic() - started))
+    cost = Cost(time.monotonic() - started, time.process_time() - cpu, _peak_bytes())
+    out.print(_closing(container, to, settings, cost))
 
 
 @contextmanager
@@ -59,7 +71,7 @@ def _shown() -> Iterator[Callable[[FitProgress], None] | None]:
         yield show
 
 
-def _closing(container: Container, to: Path, settings: FitSettings, seconds: float) -> Table:
+def _closing(container: Container, to: Path, settings: FitSettings, cost: Cost) -> Table:
     table = Table(title=str(to), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
@@ -70,11 +82,26 @@ def _closing(container: Container, to: Path, settings: FitSettings, seconds: flo
         ("parts", f"{len(container.parts)}, {container.model_bytes:,} bytes of models"),
         ("a row on chain", _on_chain(container)),
         ("privacy of each row", privacy if settings.epsilon is not None else "none"),
-        ("seconds", f"{seconds:.1f}"),
+        ("seconds", f"{cost.seconds:.1f}"),
+        ("CPU-seconds", f"{cost.cpu_seconds / len(container.parts):.1f} a contributor, reading included"),
+        (
+            "memory",
+            "not measured here" if cost.peak_bytes is None else f"{cost.peak_bytes / 1e6:.0f} MB at most",
+        ),
         ("SHA-256", str(container.digest)),
     ):
         table.add_row(name, value)
     return table
+
+
+def _peak_bytes() -> int | None:
+    """Peak resident memory of this process; Linux counts it in KiB, macOS in bytes, Windows has no such call."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _on_chain(container: Container) -> str:

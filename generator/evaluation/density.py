@@ -64,7 +64,7 @@ def mixture_log_density(container: Container, values: NDArray[np.int64], *, late
     return np.asarray(np.logaddexp.reduce(parts, axis=0), dtype=np.float64)
 
 
-def _log_probabilities(logits: Floats, axis: int) -> Floats:
+def _log_probabilities(logits: NDArray[np.floating], axis: int) -> Floats:
     """Of one column's integer logits: log(weight / sum), as the sampler weighs them."""
     distance = np.minimum(logits.max(axis=axis, keepdims=True) - logits, EXP_LAST).astype(np.intp)
     weights = load_tables().exp[distance].astype(np.float64)
@@ -82,7 +82,7 @@ def _autoregressive(model: AutoregressiveModel, codes: Codes) -> Floats:
         sums = x @ step.hidden_weights.T.astype(np.float64) + step.hidden_bias
         x = np.clip(np.floor(np.ldexp(sums, -step.hidden_shift.astype(np.intc))), 0, model.a_max)
         sums = x @ step.output_weights.T.astype(np.float64)
-        logits = np.floor(np.ldexp(sums, -step.output_shift.astype(np.intc))) + step.output_bias
+        logits: Floats = np.floor(np.ldexp(sums, -step.output_shift.astype(np.intc))) + step.output_bias
         total += _log_probabilities(logits, 1)[rows, codes[:, column]]
         running += model.embedding[model.codebook.offsets[column] + codes[:, column]]
     return total
@@ -99,7 +99,7 @@ def _mlp(model: MlpModel, codes: Codes, latents: int) -> Floats:
     for start in range(0, latents, _LATENTS_AT_ONCE):
         count = min(_LATENTS_AT_ONCE, latents - start)
         drawn = normal[random.integers(0, 256, (model.latent, count))]
-        table = _column_log_probabilities(forward.logits(drawn).astype(np.float64), model.codebook)
+        table = _column_log_probabilities(forward.logits(drawn), model.codebook)
         for at in range(0, len(codes), _ROWS_AT_ONCE):
             part = slice(at, at + _ROWS_AT_ONCE)
             given = _one_hot(codes[part], model.codebook) @ table
@@ -109,7 +109,7 @@ def _mlp(model: MlpModel, codes: Codes, latents: int) -> Floats:
     return np.asarray(total - np.log(latents))
 
 
-def _column_log_probabilities(logits: Floats, book: Codebook) -> NDArray[np.float32]:
+def _column_log_probabilities(logits: NDArray[np.floating], book: Codebook) -> NDArray[np.float32]:
     """float32[D, latents] of integer logits [D, latents]."""
     parts = [_log_probabilities(logits[book.column_codes(c)], 0) for c in range(book.columns)]
     return np.concatenate(parts).astype(np.float32)

@@ -22,7 +22,7 @@ class Adam:
     after a warm-up so that a short fit is not dragged to its start.
     """
 
-    def __init__(self, weights: Flat, decay: Flat, averaging: float) -> None:
+    def __init__(self, weights: Flat, decay: Flat, averaging: float, momentum: float = _FIRST) -> None:
         if decay.shape != weights.shape or not 0 <= averaging < 1:
             raise LearningError(f"decay has shape {decay.shape}, averaging is {averaging}; expected one "
                                 f"decay a weight and 0 <= averaging < 1")  # fmt: skip
@@ -31,6 +31,7 @@ class Adam:
         self.steps = 0
         self._decay = decay
         self._averaging = averaging
+        self._momentum = momentum
         self._mean = np.zeros_like(weights)
         self._square = np.zeros_like(weights)
         self._scratch = np.empty_like(weights)
@@ -39,8 +40,8 @@ class Adam:
         """One step along a mean gradient at learning rate `rate`."""
         self.steps += 1
         mean, square, scratch = self._mean, self._square, self._scratch
-        mean *= np.float32(_FIRST)
-        mean += np.float32(1 - _FIRST) * gradient
+        mean *= np.float32(self._momentum)
+        mean += np.float32(1 - self._momentum) * gradient
         square *= np.float32(_SECOND)
         np.multiply(gradient, gradient, out=scratch)
         scratch *= np.float32(1 - _SECOND)
@@ -52,7 +53,7 @@ class Adam:
         np.sqrt(scratch, out=scratch)
         scratch += np.float32(_TINY)
         np.divide(mean, scratch, out=scratch)
-        scratch *= np.float32(-rate / (1 - _FIRST**self.steps))
+        scratch *= np.float32(-rate / (1 - self._momentum**self.steps))
         self.weights += scratch
         keep = np.float32(min(self._averaging, (1 + self.steps) / (10 + self.steps)))
         np.subtract(self.weights, self.average, out=scratch)

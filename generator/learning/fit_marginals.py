@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from generator.learning.adam import Adam
 from generator.learning.errors import LearningError
 from generator.learning.marginal_loss import MarginalLoss
 from generator.learning.nets import MarginalNet, NetSettings
@@ -56,9 +59,9 @@ class MarginalFitter:
         self.settings = settings
         self.loss = MarginalLoss(target)
         self.random = torch.Generator().manual_seed(seed)
-        self._optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
-        self._average = [torch.zeros_like(parameter) for parameter in net.parameters()]
-        self._weight = 0.0
+        weights = _as_one_vector(net)
+        # torch's own optimisers import its compiler: 70 MB of memory and a folder among the temporary files
+        self._adam = Adam(weights, np.zeros_like(weights), settings.average)
 
     def step(
         self,
@@ -69,8 +72,6 @@ class MarginalFitter:
         """One step at `progress` in [0, 1) on `weight` times the marginal loss; `extra` maps logits of both
         halves [2B, D] to one more loss term. Returns the marginal loss itself.
         """
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         logits = self.net(self.net.draw_latent(2 * self.settings.batch, self.random))
         first, second = self.net.probabilities(logits).chunk(2)
         loss, surrogate = self.loss(first, second)
@@ -79,25 +80,28 @@ class MarginalFitter:
         surrogate = weight * surrogate
         if extra is not None:
             surrogate = surrogate + extra(logits)
-        self._optimiser.zero_grad()
-        surrogate.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
-        self._update_average()
+        gradients = torch.autograd.grad(surrogate, list(self.net.parameters()))
+        gradient = torch.cat([part.ravel() for part in gradients]).numpy()
+        self._adam.step(
+            gradient, self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        )
         return loss
 
     def averaged(self) -> MarginalNet:
         """The net itself, its weights replaced by their running average."""
-        with torch.no_grad():
-            for parameter, average in zip(self.net.parameters(), self._average, strict=True):
-                parameter.copy_(average / self._weight if self._weight else parameter)
+        self._adam.weights[:] = self._adam.average
         return self.net
 
-    def _update_average(self) -> None:
-        decay = self.settings.average
-        self._weight = decay * self._weight + (1 - decay)
-        with torch.no_grad():
-            for average, parameter in zip(self._average, self.net.parameters(), strict=True):
-                average.mul_(decay).add_(parameter, alpha=1 - decay)
+
+def _as_one_vector(net: MarginalNet) -> NDArray[np.float32]:
+    """The net's parameters moved into one vector, whose memory they share from now on."""
+    weights = np.concatenate([parameter.detach().numpy().ravel() for parameter in net.parameters()])
+    start = 0
+    for parameter in net.parameters():
+        end = start + parameter.numel()
+        parameter.data = torch.from_numpy(weights[start:end]).view_as(parameter)
+        start = end
+    return weights
 
 
 def new_net(codebook: Codebook, target: MarginalTarget, settings: NetSettings, seed: int) -> MarginalNet:

@@ -2,15 +2,12 @@
 generator.
 
 Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that
-the discriminator cannot tell them by their softness. DP-SGD (Abadi et al. 2016) through Opacus's per-sample
-gradients: Poisson-sampled real rows, ONE backward over cat(real, generated), every row's gradient clipped,
-Gaussian noise on the sum. The number of generated rows is public and fixed, so one real row moves the sum by
-at most the clip norm; a round of `steps` is one SubsampledGaussianEvent(noise_multiplier, sample_rate,
-steps). Batches and noise come from the operating system's entropy. The optimiser starts anew each round: a
-round's only state is the flat weights.
-
-The generator's step uses a plain copy of the discriminator that never had gradient hooks, and reads no
-private row.
+the discriminator cannot tell them by their softness. DP-SGD (Abadi et al. 2016): Poisson-sampled real rows
+beside generated ones, every row's gradient clipped, Gaussian noise on the sum. The number of generated rows is
+public and fixed, so one real row moves the sum by at most the clip norm; a round of `steps` is one
+SubsampledGaussianEvent(noise_multiplier, sample_rate, steps). Batches and noise come from the operating
+system's entropy. The optimiser starts anew each round: a round's only state is the flat weights. The
+generator's step reads no private row.
 """
 
 from __future__ import annotations
@@ -24,24 +21,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from opacus import GradSampleModule
-from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generator.learning.adam import Adam
 from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import MarginalFitter
 from generator.learning.nets import MarginalNet
 from generator.privacy import noise
 
 FlatState = NDArray[np.float32]
+_SLOPE = 0.2
+_MOMENTUM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class DiscriminatorSettings:
     """`sample_rate` is the Poisson rate of real rows, public: expected batch over the DECLARED row count.
 
-    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy (plain Adam, no clipping).
+    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy: no clipping either.
     """
 
     sample_rate: float
@@ -82,31 +80,48 @@ class Discriminator(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            rows = layer(rows) if index == last else functional.leaky_relu(layer(rows), 0.2)
+            rows = layer(rows) if index == last else functional.leaky_relu(layer(rows), _SLOPE)
         return rows.squeeze(1)
 
 
-class OsEntropyDPOptimizer(DPOptimizer):  # type: ignore[misc]
-    """Opacus's optimiser with noise from the operating system, that refuses gradients of more than one
-    backward.
+def clipped_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip: float | None) -> Tensor:
+    """Sum over rows [B, D] of each row's gradient of the cross-entropy loss, float32[P] in the order of
+    `flat_state`, every row's first scaled to Euclidean norm `clip` if it is longer.
+
+    Written out by hand: a layer's gradient of one row is the outer product of what comes back and what went in,
+    so its norm is the product of their norms (Goodfellow 2015, arXiv:1510.01799) and no row's gradient is kept.
     """
-
-    def clip_and_accumulate(self) -> None:
-        if self.accumulated_iterations != 1:
-            raise LearningError(
-                f"{self.accumulated_iterations} backward passes before one DP step; expected one over "
-                "cat(real, generated), or a row would be clipped twice and count double"
+    layers = [layer for layer in discriminator.layers if isinstance(layer, nn.Linear)]
+    with torch.no_grad():
+        inputs, sums = [rows], []
+        for layer in layers:
+            sums.append(layer(inputs[-1]))
+            inputs.append(functional.leaky_relu(sums[-1], _SLOPE))
+        backs = [(sums[-1].squeeze(1).sigmoid() - labels).unsqueeze(1)]
+        for layer, before in zip(layers[:0:-1], sums[-2::-1], strict=True):
+            backs.insert(0, (backs[0] @ layer.weight) * torch.where(before > 0, 1.0, _SLOPE))
+        if clip is not None:
+            pairs = list(zip(backs, inputs[:-1], strict=True))
+            squares = sum(
+                (back.square().sum(1) * (x.square().sum(1) + 1) for back, x in pairs), torch.zeros(())
             )
-        # Whoever sends the weights can choose them so that single rows overflow. Clipping leaves not-a-number as
-        # it is, and whether the sum is one would tell, without noise, whether such a row is in the table.
-        for parameter in self.params:
-            parameter.grad_sample.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-        super().clip_and_accumulate()
+            factor = (clip / squares.sqrt().clamp_min(1e-12)).clamp_max(1.0)
+            # Whoever sends the weights can choose them so that single rows overflow; were they left in, the sum
+            # would tell, without noise, whether such a row is in the table.
+            usable = torch.isfinite(factor) & torch.isfinite(squares)
+            backs = [torch.where(usable[:, None], back * factor[:, None], 0.0) for back in backs]
+            inputs = [torch.where(usable[:, None], x, 0.0) for x in inputs]
+        parts = [(back.T @ x, back.sum(0)) for back, x in zip(backs, inputs[:-1], strict=True)]
+        return torch.cat([part.ravel() for pair in parts for part in pair])
 
-    def add_noise(self) -> None:
-        for parameter in self.params:
-            drawn = noise.gaussian(tuple(parameter.shape), self.noise_multiplier * self.max_grad_norm)
-            parameter.grad = parameter.summed_grad + torch.from_numpy(drawn).to(parameter.dtype)
+
+def private_sum(
+    discriminator: Discriminator, rows: Tensor, labels: Tensor, settings: DiscriminatorSettings
+) -> Tensor:
+    """One step's release: the sum of clipped gradients with noise of noise_multiplier * clip_norm on each."""
+    total = clipped_sum(discriminator, rows, labels, settings.clip_norm)
+    drawn = noise.gaussian(len(total), settings.noise_multiplier * settings.clip_norm)
+    return total + torch.from_numpy(drawn).to(total.dtype)
 
 
 def new_discriminator(codes: int, hidden: int, seed: int) -> Discriminator:
@@ -173,50 +188,40 @@ def train_discriminator(
         )
     discriminator = Discriminator(sum(net.code_counts), settings.hidden, torch.Generator())
     load_flat_state(discriminator, state)
-    module: nn.Module = discriminator
-    optimiser: Any = torch.optim.Adam(discriminator.parameters(), lr=settings.learning_rate, betas=(0.5, 0.9))
-    private = settings.noise_multiplier > 0
-    if private:
-        module = GradSampleModule(discriminator, loss_reduction="sum")
-        optimiser = OsEntropyDPOptimizer(
-            optimiser, noise_multiplier=settings.noise_multiplier, max_grad_norm=settings.clip_norm,
-            expected_batch_size=None, loss_reduction="sum",
-        )  # fmt: skip
+    weights = flat_state(discriminator)
+    adam = Adam(weights, np.zeros_like(weights), averaging=0.0, momentum=_MOMENTUM)
     random = torch.Generator().manual_seed(seed)
     loss = math.nan
     for _ in range(steps):
         picked = noise.poisson_sample(len(codes), settings.sample_rate)
-        loss = _discriminator_step(
-            module, optimiser, one_hot(codes[picked], net.code_counts), net, settings, random
-        )
-    return DiscriminatorRound(flat_state(discriminator), loss)
+        real = one_hot(codes[picked], net.code_counts)
+        gradient, loss = _discriminator_step(discriminator, real, net, settings, random)
+        adam.step(gradient, settings.learning_rate)
+        load_flat_state(discriminator, weights)
+    return DiscriminatorRound(weights, loss)
 
 
 def _discriminator_step(
-    module: nn.Module, optimiser: Any, real: Tensor, net: MarginalNet, settings: DiscriminatorSettings,
+    discriminator: Discriminator, real: Tensor, net: MarginalNet, settings: DiscriminatorSettings,
     random: torch.Generator,
-) -> float:  # fmt: skip
+) -> tuple[FlatState, float]:  # fmt: skip
+    """(gradient of a step, mean loss of its rows: computed on private rows)."""
     with torch.no_grad():
         logits = net(net.draw_latent(settings.generated, random))
-        generated = sample_rows(net, logits, random)
-    # inputs that require a gradient keep Opacus's full backward hooks silent and change nothing else
-    rows = torch.cat([real, generated]).requires_grad_(True)
-    labels = torch.cat([torch.ones(len(real)), torch.zeros(len(generated))])
-    loss = functional.binary_cross_entropy_with_logits(module(rows), labels, reduction="sum")
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    return float(loss.detach()) / max(len(rows), 1)
+        rows = torch.cat([real, sample_rows(net, logits, random)])
+        labels = torch.cat([torch.ones(len(real)), torch.zeros(settings.generated)])
+        if settings.noise_multiplier > 0:
+            gradient = private_sum(discriminator, rows, labels, settings)
+        else:
+            gradient = clipped_sum(discriminator, rows, labels, None)
+        loss = functional.binary_cross_entropy_with_logits(discriminator(rows), labels)
+    return gradient.numpy(), float(loss)
 
 
 def adversarial_loss(
     discriminator: Discriminator, net: MarginalNet, weight: float, generator: torch.Generator
 ) -> Callable[[Tensor], Tensor]:
     """weight * non-saturating GAN loss as a function of the generator's logits, for MarginalFitter.step."""
-    if isinstance(discriminator, GradSampleModule) or any(
-        hasattr(p, "grad_sample") for p in discriminator.parameters()
-    ):
-        raise LearningError("the generator's step got a discriminator with DP hooks; give it a plain copy")
     discriminator.requires_grad_(False)
 
     def loss(logits: Tensor) -> Tensor:

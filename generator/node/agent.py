@@ -47,11 +47,8 @@ _REFUSAL_CHARACTERS = 1800
 def warm_up(family: str) -> None:
     """Imports the family's training code before the node offers itself: torch takes seconds on a small
     machine.
-
-    Not in a thread: opacus imports itself in circles, which breaks when a second thread imports parts of it.
     """
-    for module in (f"generator.families.{family}_node", "opacus.accountants.analysis.prv"):
-        importlib.import_module(module)
+    importlib.import_module(f"generator.families.{family}_node")
 
 
 class Agent:

@@ -3,32 +3,24 @@
 Rules: an epsilon returned from here is always an upper bound, and a noise multiplier always suffices.
 Gaussian releases alone compose exactly (Gaussian differential privacy, Dong, Roth and Su 2022: mu is the
 square root of the sum of 1 / sigma^2, delta(epsilon) as in Balle and Wang 2018). As soon as
-Poisson-subsampled steps are among the events the privacy loss distributions are composed numerically (Gopi,
-Lee and Wutschitz 2021) by the code in Opacus, with its error bounds added on the unsafe side. This module
-spends nothing and draws nothing.
+Poisson-subsampled steps are among the events the privacy loss distributions are composed numerically
+(`loss_distribution`), its error bounds added on the unsafe side. This module spends nothing and draws nothing.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scipy.special import log_ndtr, ndtr
 
 from generator.privacy.errors import PrivacyError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from generator.privacy.loss_distribution import Loss, epsilon_bound
 
 _EPSILON_CEILING = 1e4
 _BISECTIONS = 100
 _SGD_NOISE_RELATIVE_STEP = 1e-3
-_PRV_DELTA_SHARE = 1e-3
-_ORDERS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,7 @@ def epsilon_of(events: Sequence[PrivacyEvent], delta: float) -> float:
     mu_squared, subsampled = _split(events)
     if not subsampled:
         return _epsilon_of_gdp(math.sqrt(mu_squared), delta)
-    return _epsilon_by_prv(mu_squared, subsampled, delta)
+    return _epsilon_by_losses(mu_squared, subsampled, delta)
 
 
 def sgd_noise_multiplier_for(
@@ -166,80 +158,15 @@ def _epsilon_of_gdp(mu: float, delta: float) -> float:
     return high
 
 
-class _GaussianPrv:
-    """Privacy loss of an unsampled Gaussian, N(mu^2 / 2, mu^2): Opacus's own class divides by zero at rate
-    1.
-    """
-
-    sample_rate = 1.0
-
-    def __init__(self, mu: float) -> None:
-        self.mu = mu
-        self.noise_multiplier = 1.0 / mu
-
-    def pdf(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        z = (np.asarray(t) - self.mu**2 / 2) / self.mu
-        return np.asarray(np.exp(-(z**2) / 2) / (self.mu * math.sqrt(2 * math.pi)))
-
-    def cdf(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(ndtr((np.asarray(t) - self.mu**2 / 2) / self.mu))
-
-
-def _epsilon_by_prv(mu_squared: float, subsampled: list[SubsampledGaussianEvent], delta: float) -> float:
-    from opacus.accountants.analysis.prv import PoissonSubsampledGaussianPRV
-
-    prvs: list[Any] = [PoissonSubsampledGaussianPRV(e.sample_rate, e.noise_multiplier) for e in subsampled]
-    counts = [event.steps for event in subsampled]
+def _epsilon_by_losses(mu_squared: float, subsampled: list[SubsampledGaussianEvent], delta: float) -> float:
+    losses = [Loss(e.noise_multiplier, e.sample_rate, e.steps) for e in subsampled]
     if mu_squared > 0:
-        prvs.append(_GaussianPrv(math.sqrt(mu_squared)))
-        counts.append(1)
-    composed, error = _compose(prvs, counts, delta)
-    _, _, upper = composed.compute_epsilon(delta, delta * _PRV_DELTA_SHARE, error)
-    if not math.isfinite(upper) or upper > _EPSILON_CEILING:
+        losses.append(Loss(1 / math.sqrt(mu_squared), 1.0, 1))
+    upper = epsilon_bound(losses, delta)
+    if upper > _EPSILON_CEILING:
         raise PrivacyError(f"the releases spend more than epsilon {_EPSILON_CEILING:.0f}; add noise")
     # An unsampled Gaussian among the events is a lower bound that numerical error must not undercut.
-    return max(float(upper), _epsilon_of_gdp(math.sqrt(mu_squared), delta))
-
-
-def _compose(prvs: list[Any], counts: list[int], delta: float) -> tuple[Any, float]:
-    """The composed discrete loss and its epsilon error."""
-    from opacus.accountants.analysis.prv import (
-        Domain,
-        TruncatedPrivacyRandomVariable,
-        compose_heterogeneous,
-        discretize,
-    )
-
-    delta_error = delta * _PRV_DELTA_SHARE
-    error = 0.01
-    half = _half_width(prvs, counts, error, delta_error)
-    mesh = error / math.sqrt(sum(counts) * math.log(12 / delta_error) / 2)
-    domain = Domain.create_aligned(-half, half, mesh)
-    discrete = [
-        discretize(TruncatedPrivacyRandomVariable(p, domain.t_min, domain.t_max), domain) for p in prvs
-    ]
-    return compose_heterogeneous(discrete, counts), error
-
-
-def _half_width(prvs: list[Any], counts: list[int], error: float, delta_error: float) -> float:
-    """Half the width of a domain that the composed loss leaves with probability below delta_error.
-
-    Gopi et al. 2021, remark 5.6, by Renyi bounds as Opacus does it, but at few and whole orders: any order
-    gives a valid bound, a looser one only widens the domain, and this takes a twentieth of the time.
-    """
-    from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
-
-    single = [
-        compute_rdp(q=p.sample_rate, noise_multiplier=p.noise_multiplier, steps=1, orders=_ORDERS)
-        for p in prvs
-    ]
-    together = np.sum([rdp * count for rdp, count in zip(single, counts, strict=True)], axis=0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Optimal order is the")
-        bounds = [get_privacy_spent(orders=_ORDERS, rdp=together, delta=delta_error / 4)[0]]
-        rare = delta_error / (8 * sum(counts))
-        bounds += [get_privacy_spent(orders=_ORDERS, rdp=rdp, delta=rare)[0] for rdp in single]
-    return float(max(*bounds, error)) + 3
+    return max(upper, _epsilon_of_gdp(math.sqrt(mu_squared), delta))
 
 
 def _require_positive(name: str, value: float) -> None:

@@ -14,13 +14,13 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(
     real: Annotated[
-        Path, typer.Argument(metavar="REAL", help="CSV of the real rows that the generator was fitted to")
+        Path, typer.Argument(metavar="REAL", help="the real rows that the generator was fitted to, CSV or Parquet")
     ],
-    synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="CSV of the rows to judge")],
+    synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="the rows to judge, CSV or Parquet")],
     schema: Annotated[Path, typer.Option(metavar="FILE", help="schema of both")],
     test: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV of real rows that did not train; without it figures flatter"),
+        typer.Option(metavar="FILE", help="real rows that did not train; without it figures flatter"),
     ] = None,
     to: Annotated[
         Path | None,

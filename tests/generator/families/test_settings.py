@@ -90,6 +90,6 @@ def test_the_coordinator_s_side_of_all_families_needs_no_torch() -> None:
         "import sys; import generator.federation.coordinator, generator.federation.node\n"
         "from generator.families.family import FAMILIES, family_of\n"
         "assert all(family_of(name) for name in FAMILIES)\n"
-        "assert not {'torch', 'opacus'} & set(sys.modules), 'torch was imported'"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])

@@ -1,24 +1,26 @@
 """DP-SGD of the local discriminator: clipping, noise and sampling against slow loops and formulas."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from opacus import GradSampleModule
 from torch.nn import functional
 
+from generator.learning import gan
 from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import FitSettings, MarginalFitter, new_net
 from generator.learning.gan import (
     Discriminator,
     DiscriminatorSettings,
-    OsEntropyDPOptimizer,
-    adversarial_loss,
+    clipped_sum,
     flat_state,
     generator_steps,
     load_flat_state,
     new_discriminator,
     one_hot,
+    private_sum,
     sample_rows,
     train_discriminator,
 )
@@ -26,6 +28,7 @@ from generator.learning.nets import MarginalNet, NetSettings
 from generator.marginals.measure import table_counts
 from generator.marginals.target import MarginalTarget, target_from_counts
 from generator.marginals.workload import choose_workload
+from generator.privacy import noise
 from provenance.exact.codebook import Codebook
 
 COUNTS = (3, 4, 2)
@@ -47,22 +50,18 @@ def net() -> MarginalNet:
     return MarginalNet(COUNTS, NET, torch.Generator().manual_seed(0))
 
 
-def wrapped(
-    noise_multiplier: float, clip: float
-) -> tuple[Discriminator, GradSampleModule, OsEntropyDPOptimizer]:
-    plain = new_discriminator(9, 8, 1)
-    module = GradSampleModule(plain, loss_reduction="sum")
-    optimiser = OsEntropyDPOptimizer(
-        torch.optim.SGD(plain.parameters(), lr=1.0), noise_multiplier=noise_multiplier, max_grad_norm=clip,
-        expected_batch_size=None, loss_reduction="sum",
-    )  # fmt: skip
-    return plain, module, optimiser
-
-
-def backward(module: torch.nn.Module, rows: torch.Tensor, labels: torch.Tensor) -> None:
-    rows = rows.clone().requires_grad_()
-    loss = functional.binary_cross_entropy_with_logits(module(rows), labels, reduction="sum")
-    loss.backward()  # type: ignore[no-untyped-call]
+def slow_gradients(
+    discriminator: Discriminator, rows: torch.Tensor, labels: torch.Tensor
+) -> NDArray[np.float32]:
+    """Each row's gradient by autograd, float32[B, P]."""
+    found = []
+    for row, label in zip(rows, labels, strict=True):
+        discriminator.zero_grad()
+        loss = functional.binary_cross_entropy_with_logits(discriminator(row[None]), label[None])
+        loss.backward()  # type: ignore[no-untyped-call]
+        parts = [p.grad.numpy().ravel().copy() for p in discriminator.parameters() if p.grad is not None]
+        found.append(np.concatenate(parts))
+    return np.stack(found)
 
 
 @pytest.mark.parametrize(
@@ -88,52 +87,53 @@ def test_refuses_a_state_that_is_damaged(damage: str) -> None:
         load_flat_state(new_discriminator(9, 8, 0), state)
 
 
-def test_refuses_two_backward_passes_before_one_private_step() -> None:
-    _, module, optimiser = wrapped(1.0, 1.0)
-    for label in (0.0, 1.0):
-        backward(module, one_hot(codes(4), COUNTS), torch.full((4,), label))
-    with pytest.raises(LearningError, match="2 backward passes"):
-        optimiser.step()
+def test_each_row_is_clipped_by_itself_to_exactly_the_clip_norm() -> None:
+    rows, labels = one_hot(codes(12), COUNTS), torch.arange(12) % 2.0
+    critic = new_discriminator(9, 8, 1)
+    slow = slow_gradients(critic, rows, labels)
+    lengths = np.linalg.norm(slow, axis=1)
+    clip = float(np.median(lengths))
+    wanted = (slow * np.minimum(1.0, clip / lengths)[:, None]).sum(0)
+    assert clipped_sum(critic, rows, labels, clip).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert clipped_sum(critic, rows, labels, None).numpy() == pytest.approx(slow.sum(0), abs=1e-5)
+    for row, label, length in zip(rows, labels, lengths, strict=True):
+        alone = float(clipped_sum(critic, row[None], label[None], clip).norm())
+        assert alone == pytest.approx(min(length, clip), rel=1e-4)
 
 
-def test_refuses_to_teach_a_generator_with_a_hooked_discriminator() -> None:
-    plain, module, _ = wrapped(1.0, 1.0)
-    for discriminator in (module, plain):
-        with pytest.raises(LearningError, match="plain copy"):
-            adversarial_loss(discriminator, net(), 1.0, torch.Generator())
+@pytest.mark.parametrize(("factor", "right"), [(0.97, False), (1.0, True), (1.03, False)])
+def test_noise_on_the_sum_has_multiplier_times_clip_norm_no_less_and_no_more(
+    factor: float, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check itself is checked: three per cent to either side are noticed."""
+    gaussian = noise.gaussian
+    monkeypatch.setattr(noise, "gaussian", lambda shape, std: factor * gaussian(shape, std))
+    rows, labels, critic = one_hot(codes(4), COUNTS), torch.ones(4), new_discriminator(9, 16, 1)
+    settings = DiscriminatorSettings(0.1, noise_multiplier=6.0, clip_norm=0.5)
+    exact = clipped_sum(critic, rows, labels, 0.5)
+    drawn = torch.cat([private_sum(critic, rows, labels, settings) - exact for _ in range(100)]).numpy()
+    assert len(drawn) > 40_000
+    found = drawn.std() == pytest.approx(3.0, rel=5 / np.sqrt(2 * len(drawn)))
+    assert bool(found) is right
+    assert abs(drawn.mean()) < 5 * 3 / np.sqrt(len(drawn))
 
 
-def test_private_step_without_noise_is_the_slow_loop_of_clipped_gradients() -> None:
-    rows, labels, clip = one_hot(codes(12), COUNTS), torch.arange(12) % 2.0, 0.4
-    plain, module, optimiser = wrapped(0.0, clip)
-    before = flat_state(plain)
-    summed, clipped = np.zeros_like(before), 0
-    for row, label in zip(rows, labels, strict=True):
-        single = new_discriminator(9, 8, 1)
-        backward(single, row[None], label[None])
-        gradient = np.concatenate([p.grad.numpy().ravel() for p in single.parameters() if p.grad is not None])
-        norm = float(np.linalg.norm(gradient))
-        clipped += norm > clip
-        summed += gradient * min(1.0, clip / norm)
-    backward(module, rows, labels)
-    optimiser.step()
-    assert clipped > 0
-    assert np.allclose(before - flat_state(plain), summed, atol=1e-5)
+@pytest.mark.parametrize("noise_multiplier", [0.0, 1.0])
+def test_a_round_clips_and_noises_only_under_privacy(
+    noise_multiplier: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips: list[float | None] = []
 
+    def spy(*args: Any) -> torch.Tensor:
+        clips.append(args[-1])
+        return clipped_sum(*args)
 
-def test_noise_on_the_sum_has_multiplier_times_clip_norm() -> None:
-    rows, labels = one_hot(codes(4), COUNTS), torch.ones(4)
-    exact_plain, exact_module, exact_optimiser = wrapped(0.0, 0.5)
-    backward(exact_module, rows, labels)
-    exact_optimiser.step()
-    drawn = []
-    for _ in range(30):
-        plain, module, optimiser = wrapped(6.0, 0.5)
-        backward(module, rows, labels)
-        optimiser.step()
-        drawn.append(flat_state(plain) - flat_state(exact_plain))
-    noise = np.concatenate(drawn)
-    assert noise.std() == pytest.approx(3.0, rel=5 / np.sqrt(2 * noise.size))
+    monkeypatch.setattr(gan, "clipped_sum", spy)
+    settings = DiscriminatorSettings(
+        0.1, generated=16, noise_multiplier=noise_multiplier, clip_norm=0.7, hidden=8
+    )
+    train_discriminator(codes(), net(), flat_state(new_discriminator(9, 8, 0)), settings, steps=3, seed=1)
+    assert clips == [0.7 if noise_multiplier else None] * 3
 
 
 def test_private_rounds_are_never_the_same_twice_and_plain_weights_come_back() -> None:
@@ -212,17 +212,16 @@ def test_generator_steps_move_towards_rows_that_the_discriminator_calls_real() -
 
 def test_weights_that_overflow_leave_a_finite_release_of_bounded_sensitivity() -> None:
     """A coordinator that chooses the weights must not learn from a not-a-number who is in the table."""
-    plain, module, optimiser = wrapped(1.0, 0.5)
-    rows = one_hot(np.array([[0, 0, 0], [1, 3, 1]]), COUNTS)
+    critic = new_discriminator(9, 8, 1)
+    rows, labels = one_hot(np.array([[0, 0, 0], [1, 3, 1]]), COUNTS), torch.ones(2)
     with torch.no_grad():
-        first = next(plain.parameters())
+        first = next(critic.parameters())
         first[:, [1, 3 + 3]] = 3e38  # overflows for the second row alone
-    backward(module, rows, torch.ones(2))
-    assert not all(torch.isfinite(sample).all() for sample in optimiser.grad_samples)
-    optimiser.clip_and_accumulate()
-    summed = torch.cat([parameter.summed_grad.ravel() for parameter in optimiser.params])
+    assert not np.isfinite(slow_gradients(critic, rows, labels)).all()
+    summed = clipped_sum(critic, rows, labels, 0.5)
     assert torch.isfinite(summed).all()
     assert float(summed.norm()) <= 2 * 0.5 * (1 + 1e-4)
+    assert torch.allclose(summed, clipped_sum(critic, rows[:1], labels[:1], 0.5))
 
 
 def test_a_round_from_overflowing_weights_sends_finite_weights() -> None:

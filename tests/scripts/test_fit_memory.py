@@ -1,0 +1,37 @@
+"""A contributor with a small machine can fit: one thread, and less than 600 MB at the worst moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from generator.families.family import FAMILIES
+
+ROOT = Path(__file__).parents[2]
+LIMIT_BYTES = 600_000_000
+PROGRAM = """
+import resource, sys
+from scripts.tessera import app
+app(sys.argv[1:], standalone_mode=False)
+unused = {"torch._dynamo", "sympy", "opacus"} & set(sys.modules)
+assert not unused, f"{unused} were imported, and no family needs them"
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print("peak", peak if sys.platform == "darwin" else peak * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no peak memory")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_adult_is_fitted_in_less_than_600_mb(family: str, tmp_path: Path) -> None:
+    data = ROOT / "scripts" / "data"
+    words = [
+        "fit", data / "adult_train.csv.gz", "--schema", data / "adult.schema.json", "--out", tmp_path / "m.tsm",
+        "--family", family, "--threads", 1, "--seconds", 4,
+    ]  # fmt: skip
+    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert "CPU-seconds" in run.stdout
+    assert int(run.stdout.split("peak ")[-1]) < LIMIT_BYTES
