@@ -14,7 +14,8 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(
     real: Annotated[
-        Path, typer.Argument(metavar="REAL", help="the real rows that the generator was fitted to, CSV or Parquet")
+        Path,
+        typer.Argument(metavar="REAL", help="the real rows that the generator was fitted to, CSV or Parquet"),
     ],
     synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="the rows to judge, CSV or Parquet")],
     schema: Annotated[Path, typer.Option(metavar="FILE", help="schema of both")],
