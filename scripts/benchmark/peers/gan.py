@@ -22,9 +22,6 @@ def tvae(request: Request, table: Any) -> Sampler:
 
 
 def _fitted(model: Any, request: Request, table: Any) -> Sampler:
-    import torch
-
-    torch.set_num_threads(1)
     model.set_random_state(request.seed)
     model.fit(table, request.category_names)
     return lambda rows: model.sample(rows)

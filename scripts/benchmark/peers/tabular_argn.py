@@ -11,10 +11,8 @@ from scripts.benchmark.peers.exchange import Request, Sampler, serve
 
 
 def tabular_argn(request: Request, table: Any) -> Sampler:
-    import torch
     from mostlyai.engine import TabularARGN
 
-    torch.set_num_threads(1)
     workspace = tempfile.TemporaryDirectory(prefix="argn-")
     model = TabularARGN(
         device="cpu",
