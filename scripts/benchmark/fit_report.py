@@ -12,7 +12,8 @@ class FitReport:
     """CPU seconds of the fit (all contributors together) and of making `sample_rows` rows a second time.
 
     fit_peak_rss_bytes: the most memory of the process until the fit ended. model_bytes, sent_bytes: of the
-    model file and of the most that one contributor sent; None where there is no such thing.
+    model file and of the most that one contributor sent; None where there is no such thing. refused: contributors
+    whose own rows were too few to fit alone under the noise, and who are not in the pool.
     """
 
     fit_cpu_seconds: float
@@ -22,6 +23,7 @@ class FitReport:
     fit_peak_rss_bytes: int
     model_bytes: int | None = None
     sent_bytes: int | None = None
+    refused: int = 0
 
     @classmethod
     def load(cls, path: Path) -> FitReport:

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import FitError
 from generator.families import autoregressive_node, fedgan_node, marginal_node
 from generator.federation.node import handle_bytes
 from generator.fitting import fit as fitting
@@ -44,11 +45,14 @@ Draw = Callable[[int], Values]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How rows are drawn, the bytes of the models, and the most that a contributor sent (None: nothing)."""
+    """How rows are drawn, the models, the most that a contributor sent (None: nothing), and how many
+    contributors could not fit.
+    """
 
     draw: Draw
     containers: tuple[Container, ...]
     sent_bytes: int | None
+    refused: int = 0
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -68,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     for index, container in enumerate(fitted.containers):
         (path.parent / f"{index}.tsm").write_bytes(container.encode())
     models = sum(container.model_bytes for container in fitted.containers)
-    FitReport(fit_cpu, fit_seconds, sample_cpu, timed, rss, models, fitted.sent_bytes).save(
+    FitReport(fit_cpu, fit_seconds, sample_cpu, timed, rss, models, fitted.sent_bytes, fitted.refused).save(
         path.parent / "fit.json"
     )
 
@@ -98,17 +102,27 @@ def fit_case(case: Case, train: Values, schema: Schema) -> Fitted:
 
 
 def _alone(case: Case, parts: Sequence[Values], schema: Schema) -> Fitted:
-    """Every contributor fits its own rows; the shards, each as large as its table, are pooled."""
-    containers = tuple(fit(part, schema, _settings(case, 1)) for part in parts)
-    total = sum(map(len, parts))
+    """Every contributor fits its own rows; the shards, in proportion to the tables, are pooled.
+
+    Who has too few rows for its noise brings nothing. FitError if that is everybody.
+    """
+    fitted: list[tuple[Container, int]] = []
+    refusals: list[FitError] = []
+    for part in parts:
+        try:
+            fitted.append((fit(part, schema, _settings(case, 1)), len(part)))
+        except FitError as refusal:
+            refusals.append(refusal)
+    if not fitted:
+        raise refusals[0]
+    total = sum(count for _, count in fitted)
 
     def draw(rows: int) -> Values:
-        counts = [max(1, round(rows * len(part) / total)) for part in parts]
         return np.concatenate(
-            [_sample(container, case, n) for container, n in zip(containers, counts, strict=True)]
+            [_sample(container, case, max(1, round(rows * count / total))) for container, count in fitted]
         )
 
-    return Fitted(draw, containers, None)
+    return Fitted(draw, tuple(container for container, _ in fitted), None, len(refusals))
 
 
 def _in_float(case: Case, train: Values, schema: Schema) -> Fitted:

@@ -242,9 +242,17 @@ def _speeds(groups: dict[Group, list[Result]]) -> list[tuple[str, float]]:
 
 def _failures(results: Sequence[Result]) -> list[str]:
     rows = [[_case_words(r.case), r.failure] for r in results if r.failure is not None]
+    rows += [
+        [
+            _case_words(r.case),
+            f"{r.report.refused} of {CONTRIBUTORS} contributors have too few rows for their noise",
+        ]
+        for r in results
+        if r.report is not None and r.report.refused
+    ]
     if not rows:
         return []
-    return ["## Not measured", "", *markdown_table(("case", "why"), rows, left=2), ""]
+    return ["## Failed, or in part", "", *markdown_table(("case", "why"), rows, left=2), ""]
 
 
 def _settings(results: Sequence[Result]) -> list[str]:

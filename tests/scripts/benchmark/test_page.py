@@ -62,6 +62,7 @@ def test_the_page_holds_losses_failures_and_the_same_bytes_for_the_same_results(
         *several("autoregressive", FEDERATED, [0.91, 0.91]),
         *several("autoregressive", ALONE, [0.93, 0.94]),
         *several("ctgan", CENTRAL, [0.99, 0.98]),
+        replace(result(Case("adult", "marginal", 1.0, ALONE, 0)), report=replace(REPORT, refused=2)),
         Result(Case("adult", "aim", 1.0, CENTRAL, 0), "m", failure="stopped after 10 CPU-s, the limit"),
     ]
     page = tmp_path / "benchmarks.md"
@@ -70,6 +71,7 @@ def test_the_page_holds_losses_failures_and_the_same_bytes_for_the_same_results(
     assert "| autoregressive - CTGAN | none | -0.0700" in text
     assert "| autoregressive: together - each alone, pooled | none | -0.0250" in text
     assert "| adult, AIM, central, epsilon 1, seed 0 | stopped after 10 CPU-s, the limit |" in text
+    assert "pooled, epsilon 1, seed 0 | 2 of 4 contributors have too few rows for their noise |" in text
     assert "| **autoregressive** | 2 | 0.9150 | 0.9100 |" in text
     for drawing in (tmp_path / "benchmarks").iterdir():
         ElementTree.parse(drawing)
