@@ -82,7 +82,7 @@ def stratified(rows: Values, schema: Schema, share: float, seed: int) -> Split:
 def skewed_owners(values: Values, table: BenchTable, contributors: int, alpha: float, seed: int) -> Values:
     """Which contributor holds each row: the shares of every value of the skew column are Dirichlet(alpha).
 
-    Drawn again until everybody holds at least one row in a hundred.
+    Drawn again until everybody holds at least one row in a hundred, and 20.
     """
     random = np.random.default_rng([seed, contributors])
     kinds = values[:, table.schema.column_names.index(table.skew)]
@@ -93,5 +93,5 @@ def skewed_owners(values: Values, table: BenchTable, contributors: int, alpha: f
             owners[members] = random.choice(
                 contributors, len(members), p=random.dirichlet(np.full(contributors, alpha))
             )
-        if np.bincount(owners, minlength=contributors).min() >= len(values) / 100:
+        if np.bincount(owners, minlength=contributors).min() >= max(20, len(values) / 100):
             return owners
