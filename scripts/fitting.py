@@ -4,7 +4,6 @@ not at all.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ def run_fit(table: Path, schema_file: Path, to: Path, settings: FitSettings) -> 
     part = to.with_name(to.name + ".part")
     part.write_bytes(container.encode())
     part.replace(to)
-    cost = Cost(time.monotonic() - started, time.process_time() - cpu, _peak_bytes())
+    cost = Cost(time.monotonic() - started, time.process_time() - cpu, peak_bytes())
     out.print(_closing(container, to, settings, cost))
 
 
@@ -94,14 +93,20 @@ def _closing(container: Container, to: Path, settings: FitSettings, cost: Cost) 
     return table
 
 
-def _peak_bytes() -> int | None:
-    """Peak resident memory of this process; Linux counts it in KiB, macOS in bytes, Windows has no such call."""
+def peak_bytes() -> int | None:
+    """Peak resident memory of this program, None where the system does not tell.
+
+    Linux's getrusage counts what the parent held at the fork too, /proc does not; macOS's counts in bytes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(lines["VmHWM"].split()[0]) * 1024 if "VmHWM" in lines else None
     try:
         import resource
-    except ImportError:
+    except ImportError:  # Windows
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _on_chain(container: Container) -> str:

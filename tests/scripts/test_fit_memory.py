@@ -13,13 +13,13 @@ from generator.families.family import FAMILIES
 ROOT = Path(__file__).parents[2]
 LIMIT_BYTES = 600_000_000
 PROGRAM = """
-import resource, sys
+import sys
+from scripts.fitting import peak_bytes
 from scripts.tessera import app
 app(sys.argv[1:], standalone_mode=False)
 unused = {"torch._dynamo", "sympy", "opacus"} & set(sys.modules)
 assert not unused, f"{unused} were imported, and no family needs them"
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print("peak", peak if sys.platform == "darwin" else peak * 1024)
+print("peak", peak_bytes())
 """
 
 
