@@ -77,7 +77,7 @@ def _autoregressive(model: AutoregressiveModel, codes: Codes) -> Floats:
     running = np.zeros((len(codes), model.width))
     total = np.zeros(len(codes))
     rows = np.arange(len(codes))
-    for column, step in enumerate(model.steps):
+    for column, step in zip(model.order, model.steps, strict=True):
         x = np.clip(running + step.input_bias, 0, model.a_max)
         sums = x @ step.hidden_weights.T.astype(np.float64) + step.hidden_bias
         x = np.clip(np.floor(np.ldexp(sums, -step.hidden_shift.astype(np.intc))), 0, model.a_max)
@@ -99,7 +99,7 @@ def _mlp(model: MlpModel, codes: Codes, latents: int) -> Floats:
     for start in range(0, latents, _LATENTS_AT_ONCE):
         count = min(_LATENTS_AT_ONCE, latents - start)
         drawn = normal[random.integers(0, 256, (model.latent, count))]
-        table = _column_log_probabilities(forward.logits(drawn), model.codebook)
+        table = _column_log_probabilities(-np.floor(forward.costs(drawn)), model.codebook)
         for at in range(0, len(codes), _ROWS_AT_ONCE):
             part = slice(at, at + _ROWS_AT_ONCE)
             given = _one_hot(codes[part], model.codebook) @ table

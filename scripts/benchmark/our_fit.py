@@ -21,14 +21,15 @@ from generator.errors import FitError
 from generator.families import autoregressive_node, fedgan_node, marginal_node
 from generator.federation.node import handle_bytes
 from generator.fitting import fit as fitting
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
 from generator.learning.autoregressive import Flat, NetShape, sample_codes
+from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from provenance.container import Container
 from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
-from provenance.values import sha256
-from scripts.benchmark.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATED, SKEW, Case, Settings
+from provenance.values import Digest, sha256
+from scripts.benchmark.case import ALONE, CENTRAL, CONTRIBUTORS, FEDERATED, SKEW, Case, Settings
 from scripts.benchmark.fit_report import FitReport
 from scripts.benchmark.our_subjects import OURS
 from scripts.benchmark.peer_codes import decoded
@@ -127,34 +128,23 @@ def _alone(case: Case, parts: Sequence[Values], schema: Schema) -> Fitted:
 
 def _in_float(case: Case, train: Values, schema: Schema) -> Fitted:
     """The same fit, and rows of the net whose integers the container holds."""
-    seen: list[tuple[NetShape, Flat, Codebook]] = []
+    seen: list[tuple[NetShape, Flat, Codebook, DrawOrder]] = []
 
-    def keep(shape: NetShape, weights: Flat, codebook: Codebook, *others: object) -> bytes:
-        seen.append((shape, weights, codebook))
-        return quantise_autoregressive(shape, weights, codebook, *others)  # type: ignore[arg-type]
+    def keep(shape: NetShape, weights: Flat, codebook: Codebook, order: DrawOrder, digest: Digest) -> bytes:
+        seen.append((shape, weights, codebook, order))
+        return quantise_autoregressive(shape, weights, codebook, order, digest)
 
     with patch.object(autoregressive_node, "quantise_autoregressive", keep):
         container = fit(train, schema, _settings(case, 1))
-    ((shape, weights, codebook),) = seen
+    ((shape, weights, codebook, order),) = seen
 
     def draw(rows: int) -> Values:
-        return decoded(
-            sample_codes(shape, weights, rows, np.random.default_rng(case.seed)), codebook, case.seed
-        )
+        drawn = sample_codes(shape, weights, rows, np.random.default_rng(case.seed))
+        codes = np.empty_like(drawn)
+        codes[:, list(order.columns)] = drawn
+        return decoded(codes, codebook, case.seed)
 
     return Fitted(draw, (container,), None)
-
-
-def _settings(case: Case, contributors: int) -> FitSettings:
-    subject = OURS[case.subject]
-    return FitSettings(
-        family=subject.family,
-        epsilon=case.epsilon,
-        delta=DELTA,
-        contributors=contributors,
-        seed=case.seed,
-        settings=_whole_or_word({**subject.settings, **case.settings}),
-    )
 
 
 def _whole_or_word(settings: Settings) -> dict[str, int | str]:
