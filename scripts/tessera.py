@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.commands import audits, keys, market, models, running, schemas
+from scripts.commands import audits, evaluations, keys, market, models, running, schemas
 from scripts.terminal import exit_status
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ keys.add_to(app)
 market.add_to(app)
 models.add_to(app)
 schemas.add_to(app)
+evaluations.add_to(app)
 audits.add_to(app)
 
 

@@ -2,8 +2,7 @@
 
 auc: area under the ROC curve of scikit-learn's HistGradientBoosting trained on the synthetic rows and tested
 on real test rows (the mean one-against-rest area for more than two classes). tvd1, tvd2: mean total
-variation distance of all one-way and two-way tables between synthetic and real rows. Numbers are binned for
-it at 20 quantiles of the real rows, and a value that alone fills a bin is a bin of its own. This is not a
+variation distance of all one-way and two-way tables between synthetic and real rows (`distances`). This is not a
 privacy test, and it reads real rows: its figures are for benchmarks and the owner's eyes, not for
 publication under DP.
 """
@@ -16,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.evaluation.distances import table_distances
 from generator.evaluation.errors import EvaluationError
-from provenance.schema import Column, Schema
+from provenance.schema import Schema
 
-QUANTILE_BINS = 20
 MAX_CLASSES = 20
 
 Values = NDArray[np.int64]
@@ -54,14 +53,8 @@ def judge(
 
 def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, float]:
     """(mean one-way, mean two-way) total variation distance; the second equals the first for one column."""
-    binned = [_bin(synthetic[:, c], real[:, c], column) for c, column in enumerate(schema.columns)]
-    one = [_tvd(s, r, size) for s, r, size in binned]
-    two = [
-        _tvd(s1 * size2 + s2, r1 * size2 + r2, size1 * size2)
-        for i, (s1, r1, size1) in enumerate(binned)
-        for s2, r2, size2 in binned[i + 1 :]
-    ]
-    return float(np.mean(one)), float(np.mean(two or one))
+    found = table_distances(synthetic, real, schema)
+    return found.tvd1, found.tvd2
 
 
 def utility_auc(synthetic: Values, test: Values, schema: Schema, *, seed: int = 0) -> float | None:
@@ -101,38 +94,6 @@ def _features(values: Values, columns: list[int], schema: Schema) -> NDArray[np.
         if column.is_numeric and column.nullable:
             features[features[:, position] == column.grid_size, position] = np.nan
     return features
-
-
-def _bin(synthetic: Values, real: Values, column: Column) -> tuple[Values, Values, int]:
-    if not column.is_numeric:
-        return synthetic, real, column.cardinality
-    edges = _edges(real[real < column.grid_size])
-    if column.nullable:
-        edges = np.unique([*edges, column.grid_size])
-    return (
-        np.searchsorted(edges, synthetic, side="right"),
-        np.searchsorted(edges, real, side="right"),
-        len(edges) + 1,
-    )
-
-
-def _edges(present: Values) -> Values:
-    """Bin starts: quantiles, and both ends of every value that holds a quantile's share of the rows."""
-    if not len(present):
-        return np.empty(0, dtype=np.int64)
-    quantiles = np.quantile(present, np.arange(1, QUANTILE_BINS) / QUANTILE_BINS, method="higher")
-    values, counts = np.unique(present, return_counts=True)
-    heavy = values[counts * QUANTILE_BINS >= len(present)]
-    return np.unique(np.concatenate([quantiles, heavy, heavy + 1]).astype(np.int64))
-
-
-def _tvd(synthetic: Values, real: Values, size: int) -> float:
-    if size > 4 * (len(synthetic) + len(real)):
-        _, both = np.unique(np.concatenate([synthetic, real]), return_inverse=True)
-        synthetic, real, size = both[: len(synthetic)], both[len(synthetic) :], int(both.max()) + 1
-    p = np.bincount(synthetic, minlength=size) / len(synthetic)
-    q = np.bincount(real, minlength=size) / len(real)
-    return 0.5 * float(np.abs(p - q).sum())
 
 
 def _load_sklearn() -> tuple[Any, Any]:

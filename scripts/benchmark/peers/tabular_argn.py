@@ -1,0 +1,37 @@
+"""TabularARGN of the package `mostlyai-engine` (Tiwald et al. 2025, arXiv:2501.12012). Settings are its
+arguments; it decides itself when to stop.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+from scripts.benchmark.peers.exchange import Request, Sampler, serve
+
+
+def tabular_argn(request: Request, table: Any) -> Sampler:
+    from mostlyai.engine import TabularARGN
+
+    workspace = tempfile.TemporaryDirectory(prefix="argn-")
+    model = TabularARGN(
+        device="cpu",
+        random_state=request.seed,
+        workspace_dir=workspace.name,
+        tgt_encoding_types={
+            column.name: "TABULAR_CATEGORICAL" if column.is_category else "TABULAR_NUMERIC_AUTO"
+            for column in request.columns
+        },
+        **request.settings,
+    )
+    model.fit(table)
+
+    def sample(rows: int) -> Any:
+        assert workspace.name, "the folder lives as long as the sampler"
+        return model.sample(n_samples=rows)
+
+    return sample
+
+
+if __name__ == "__main__":
+    serve({"tabular_argn": tabular_argn}, "mostlyai.engine")
