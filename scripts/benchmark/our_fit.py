@@ -21,7 +21,7 @@ from generator.errors import FitError
 from generator.families import autoregressive_node, fedgan_node, marginal_node
 from generator.federation.node import handle_bytes
 from generator.fitting import fit as fitting
-from generator.fitting.fit import fit
+from generator.fitting.fit import FitSettings, fit
 from generator.learning.autoregressive import Flat, NetShape, sample_codes
 from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
@@ -29,7 +29,7 @@ from provenance.container import Container
 from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
 from provenance.values import Digest, sha256
-from scripts.benchmark.case import ALONE, CENTRAL, CONTRIBUTORS, FEDERATED, SKEW, Case, Settings
+from scripts.benchmark.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATED, SKEW, Case, Settings
 from scripts.benchmark.fit_report import FitReport
 from scripts.benchmark.our_subjects import OURS
 from scripts.benchmark.peer_codes import decoded
@@ -145,6 +145,18 @@ def _in_float(case: Case, train: Values, schema: Schema) -> Fitted:
         return decoded(codes, codebook, case.seed)
 
     return Fitted(draw, (container,), None)
+
+
+def _settings(case: Case, contributors: int) -> FitSettings:
+    subject = OURS[case.subject]
+    return FitSettings(
+        family=subject.family,
+        epsilon=case.epsilon,
+        delta=DELTA,
+        contributors=contributors,
+        seed=case.seed,
+        settings=_whole_or_word({**subject.settings, **case.settings}),
+    )
 
 
 def _whole_or_word(settings: Settings) -> dict[str, int | str]:
