@@ -170,7 +170,14 @@ def test_true_data_set_passes_with_and_without_the_key(market, published, key_fi
     assert "trained on real data" in out
     assert main(arguments(market, published, "--json")) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["notChecked"] == ["files open", "models", "rows", "shard roots", "score file"]
+    assert document["notChecked"] == [
+        "files open",
+        "models",
+        "rows",
+        "shard roots",
+        "score file",
+        "conditions",
+    ]
 
 
 def test_full_name_needs_no_deployment_file(market, published, tmp_path, key_file, capsys):
