@@ -62,3 +62,7 @@ class NodeRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
         self.node = node
         self.code = code
         self.reason = reason
+
+
+class DeviceError(GeneratorError):
+    """The device that was asked for is not there."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provenance.canonical import JsonValue, encode
+from provenance.conditions import FORMAT as CONDITIONS_FORMAT
+from provenance.conditions import Conditions
 from provenance.document import Reader
-from provenance.errors import DocumentError
+from provenance.errors import ConditionError, DocumentError
 from provenance.exact.size_class import SIZE_CLASSES, SizeClass
 from provenance.schema import Schema
 from provenance.values import Digest, sha256
@@ -94,13 +96,16 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the buyer says beside the signed numbers. Conditions wait for a later specification version."""
+    """What the buyer says beside the signed numbers. segments: those of a conditions document about the
+    collection's schema (docs/spec/conditions.md), as found; none for whole tables."""
 
     purpose: str = ""
+    segments: tuple[Mapping[str, JsonValue], ...] = ()
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document; its SHA-256 is `OrderTerms.request`."""
-        return {"format": REQUEST_FORMAT, "conditions": [], "purpose": self.purpose}
+        segments: list[JsonValue] = [dict(segment) for segment in self.segments]
+        return {"format": REQUEST_FORMAT, "conditions": segments, "purpose": self.purpose}
 
     @property
     def digest(self) -> Digest:
@@ -108,15 +113,42 @@ class Request:
 
     @classmethod
     def parse(cls, document: object, where: str = "request") -> Request:
-        """Reads `document()` back. Raises DocumentError, also for conditions: version 1 cannot serve any."""
+        """Reads `document()` back. Raises DocumentError. The segments are judged by `asked`."""
         reader = Reader(document, where, ("format", "conditions", "purpose"))
         reader.constant("format", REQUEST_FORMAT)
-        if reader.array("conditions"):
-            raise DocumentError(
-                f"{where}.conditions: found {len(reader.array('conditions'))} conditions, expected none; "
-                "specification version 1 samples whole tables only, filter the delivered rows instead"
+        segments = []
+        for number, segment in enumerate(reader.array("conditions")):
+            if not isinstance(segment, dict):
+                raise DocumentError(
+                    f"{where}.conditions[{number}]: found {segment!r:.80}, expected a JSON object"
+                )
+            segments.append(segment)
+        return cls(reader.text("purpose"), tuple(segments))
+
+    @classmethod
+    def of(cls, purpose: str, conditions: Conditions | None) -> Request:
+        """The request for rows under `conditions`."""
+        if conditions is None or conditions.is_free:
+            return cls(purpose)
+        segments = conditions.document()["segments"]
+        return cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
+
+    def asked(self, schema: Schema, rows: int) -> Conditions | None:
+        """The conditions on an order of `rows` rows; None for whole tables. Raises ConditionError or
+        DocumentError."""
+        if not self.segments:
+            return None
+        segments: list[JsonValue] = [dict(segment) for segment in self.segments]
+        found = Conditions.parse(
+            {"format": CONDITIONS_FORMAT, "schema": str(schema.digest), "segments": segments}, schema
+        )
+        if found.rows != rows:
+            raise ConditionError(
+                f"conditions: their segments have {found.rows:,} rows, the order has {rows:,}; state them for all rows"
             )
-        return cls(reader.text("purpose"))
+        if found.is_free:
+            raise ConditionError("conditions: no segment restricts anything; leave them out")
+        return found
 
 
 def _size_class(reader: Reader) -> SizeClass:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -22,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue, decode, encode
+from provenance.conditions import Conditions
+from provenance.container_sampler import DEFAULT_BATCH_ROWS, ContainerSampler
 from provenance.document import Reader
-from provenance.errors import DocumentError, IntegrityError, ModelError, RowRangeError
+from provenance.errors import DocumentError, IntegrityError, ModelError
 from provenance.exact.model import decode_model
-from provenance.exact.sampler import Sampler
 from provenance.exact.versions import sampler_for
 from provenance.schema import Schema
 from provenance.values import Digest, sha256
 
 MAGIC: Final = b"tessera-model/1\n"
 WEIGHT_SUM: Final = 65_536
-DEFAULT_BATCH_ROWS: Final = 4096
 _SPREAD: Final = 40_503  # odd, so r -> r * 40503 mod 65536 visits every residue once in 65,536 rows
 _LENGTH = struct.Struct(">I")
 _MAX_HEADER_BYTES: Final = 2**24
@@ -152,51 +151,24 @@ class Container:
         rows: int,
         batch_rows: int = DEFAULT_BATCH_ROWS,
         threads: int = 1,
+        conditions: Conditions | None = None,
     ) -> Values:
         """int64[rows, C] of rows first_row .. first_row + rows - 1; the same for every batch size and
-        threads.
+        threads. For many ranges make a `ContainerSampler` once.
         """
-        samplers = self._samplers(seed)
-        _check_range(first_row, rows, batch_rows, threads)
-        if len(samplers) == 1:
-            return samplers[0].values(first_row, rows, batch_rows, threads=threads)
-        result = np.empty((rows, len(self.schema.columns)), dtype=np.int64)
-
-        def fill(start: int) -> None:
-            count = min(batch_rows, rows - start)
-            result[start : start + count] = self._batch(samplers, first_row + start, count)
-
-        starts = range(0, rows, batch_rows)
-        if threads == 1:
-            for start in starts:
-                fill(start)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(fill, starts):
-                    pass
-        return result
+        sampler = ContainerSampler(self, seed, conditions=conditions)
+        return sampler.values(first_row, rows, batch_rows, threads=threads)
 
     def batches(
-        self, seed: bytes, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS
+        self,
+        seed: bytes,
+        first_row: int,
+        rows: int,
+        batch_rows: int = DEFAULT_BATCH_ROWS,
+        conditions: Conditions | None = None,
     ) -> Iterator[Values]:
         """The same rows a batch at a time, for tables that do not fit memory."""
-        samplers = self._samplers(seed)
-        _check_range(first_row, rows, batch_rows, 1)
-        for start in range(0, rows, batch_rows):
-            yield self._batch(samplers, first_row + start, min(batch_rows, rows - start))
-
-    def _samplers(self, seed: bytes) -> list[Sampler]:
-        make = sampler_for(self.spec_version)
-        return [make(part.model_bytes, seed, index) for index, part in enumerate(self.parts)]
-
-    def _batch(self, samplers: Sequence[Sampler], first_row: int, rows: int) -> Values:
-        numbers = np.arange(rows, dtype=np.uint64) + np.uint64(first_row)
-        owners = self.part_of_row(numbers)
-        result = np.empty((rows, len(self.schema.columns)), dtype=np.int64)
-        for index, sampler in enumerate(samplers):
-            mine = owners == index
-            result[mine] = sampler.values_at(numbers[mine])
-        return result
+        return ContainerSampler(self, seed, conditions=conditions).batches(first_row, rows, batch_rows)
 
     @cached_property
     def model_bytes(self) -> int:
@@ -237,11 +209,3 @@ def _read_parts(entries: Sequence[JsonValue], models: bytes) -> tuple[Part, ...]
             f"model file: {len(models) - position} bytes follow the last model, expected none"
         )
     return tuple(parts)
-
-
-def _check_range(first_row: int, rows: int, batch_rows: int, threads: int) -> None:
-    if min(first_row, rows) < 0 or min(batch_rows, threads) < 1 or first_row + rows > 2**63:
-        raise RowRangeError(
-            f"found first row {first_row}, rows {rows}, batch rows {batch_rows}, threads {threads}; "
-            "expected row numbers from 0 and at least one batch row and thread"
-        )

@@ -31,16 +31,20 @@ class TableError(MalformedError):
     """A table does not fit its schema."""
 
 
-class ConditionError(MalformedError):
-    """A condition on a column names no value that a row of the schema may have."""
-
-
 class ModelError(MalformedError):
     """Model bytes break a rule of docs/spec/model.md."""
 
 
 class RowRangeError(MalformedError):
     """Row numbers, a seed or a shard index outside what docs/spec/rows.md allows."""
+
+
+class ConditionError(MalformedError):
+    """Conditions on rows that break a rule of docs/spec/conditions.md, or that no row of a model can meet."""
+
+
+class ConditionUnmetError(ProvenanceError):
+    """A row did not meet its conditions within the attempts that docs/spec/conditions.md allows."""
 
 
 class MerkleError(MalformedError):

@@ -12,6 +12,7 @@ from typing import Final
 
 from provenance.canonical import JsonValue, decode, encode
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions, RowConditions
 from provenance.document import Reader
 from provenance.errors import DocumentError
 from provenance.manifest_parts import (
@@ -69,6 +70,17 @@ class Manifest:
         """The EIP-712 domain that the manifest claims; compare with the deployment before trusting it."""
         return Domain(self.chain_id, self.contracts["escrow"])
 
+    def conditions(self) -> Conditions | None:
+        """What the request asks of the rows; None for whole tables."""
+        return self.request.asked(self.collection.schema, self.terms.rows)
+
+    def row_conditions(self, shard: int) -> RowConditions | None:
+        """The conditions as one shard has them: from the order's row that it begins at."""
+        asked = self.conditions()
+        if asked is None:
+            return None
+        return RowConditions(asked, sum(each.rows for each in self.shards if each.shard < shard))
+
     def participant_list(self) -> tuple[Participant, ...]:
         """Participants as the escrow contract hashes them."""
         return tuple(Participant(member.contributor, member.rows) for member in self.participants)
@@ -123,15 +135,19 @@ class Manifest:
         reader = Reader(document, "manifest", (*names, *more, *last))
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), "manifest.contracts", CONTRACT_ROLES)
+        terms = OrderTerms.parse(reader.member("terms"))
+        collection = Collection.parse(reader.member("collection"), "manifest.collection")
+        request = Request.parse(reader.member("request"), "manifest.request")
+        request.asked(collection.schema, terms.rows)
         return cls(
             spec_version=reader.integer("specVersion", 0, 65535),
             chain_id=reader.integer("chainId", 1),
             contracts={role: contracts.address(role) for role in CONTRACT_ROLES},
             order=reader.digest("order"),
-            terms=OrderTerms.parse(reader.member("terms")),
+            terms=terms,
             terms_signature=reader.signature("termsSignature"),
-            collection=Collection.parse(reader.member("collection"), "manifest.collection"),
-            request=Request.parse(reader.member("request"), "manifest.request"),
+            collection=collection,
+            request=request,
             participants=each(reader, "participants", ManifestParticipant.parse),
             seed=SeedDraw.parse(reader.member("seed"), "manifest.seed"),
             shards=each(reader, "shards", ManifestShard.parse),

@@ -17,13 +17,13 @@ from typing import Any, TextIO, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.codec import Outside, TableEncoder, Values, decode_values
+from provenance.codec import Outside, TableEncoder, Values
+from provenance.csv_rows import CsvRows
 from provenance.errors import TableError
 from provenance.schema import Schema
 
 READ_ROWS = 2_048
 """So few that the cells of a piece stay in the processor's cache."""
-_WRITE_ROWS = 65_536
 
 IntegerT = TypeVar("IntegerT", bound=np.signedinteger[Any])
 CompactValues: TypeAlias = NDArray[np.signedinteger[Any]]
@@ -146,28 +146,11 @@ def write_csv(
         with io.TextIOWrapper(_create(path), encoding="utf-8", newline="") as stream:
             write_csv(stream, schema, values, header, first_row=first_row)
         return
+    rows = CsvRows(schema)
     if header:
-        destination.write(",".join(map(_quoted, schema.cell_names)) + "\n")
-    for start in range(0, len(values), _WRITE_ROWS):
-        for line in _lines(schema, values[start : start + _WRITE_ROWS], first_row + start):
-            destination.write(line)
-
-
-def _lines(schema: Schema, values: Values, first_row: int) -> Iterator[str]:
-    columns = []
-    for cells in decode_values(schema, values, first_row=first_row).values():
-        quoted = {cell: _quoted(cell) for cell in set(cells)}
-        columns.append([quoted[cell] for cell in cells])
-    if len(columns) == 1:
-        # a line with nothing on it is no row to most readers: an empty only cell is written as ""
-        columns[0] = [cell or '""' for cell in columns[0]]
-    yield "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
-
-
-def _quoted(cell: str) -> str:
-    if any(mark in cell for mark in ',"\r\n') or cell != cell.strip():
-        return '"' + cell.replace('"', '""') + '"'
-    return cell
+        destination.write(rows.header().decode())
+    for lines in rows.lines(values, first_row):
+        destination.write(lines.decode())
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class QuoteRequest(Wire):
     min_contributors: int | None = Field(default=None, ge=1, le=255)
     max_contributors: int | None = Field(default=None, ge=1, le=255)
     min_score: DecimalText | None = None
-    conditions: list[JsonObject] = Field(default_factory=list, max_length=100)
+    conditions: list[JsonObject] = Field(default_factory=list, max_length=4096)
     purpose: str = Field(default="", max_length=1000)
     match_within_seconds: Seconds | None = None
     deliver_within_seconds: Seconds | None = None

@@ -37,6 +37,7 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     collection = CollectionService(session).require(wish.collection)
     document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
     request = Request.parse(document)
+    request.asked(collection.schema, wish.rows)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
@@ -78,6 +79,7 @@ class OrderService:
                 f"request: the document has the digest {request.digest}, the terms name {terms.request}"
             )
         collection = CollectionService(self._session).require(str(terms.collection))
+        request.asked(collection.schema, terms.rows)
         TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, terms)
         signature = Signature.parse(body.signature)
         try:

@@ -19,7 +19,6 @@ from generator.marginals.bins import encode_codes
 from generator.marginals.errors import MarginalError
 from provenance.container import Container
 from provenance.exact.codebook import Codebook
-from provenance.exact.mlp import MlpForward
 from provenance.exact.model import AutoregressiveModel, MlpModel, decode_model
 from provenance.exact.tables import EXP_LAST, load_tables
 
@@ -77,7 +76,7 @@ def _autoregressive(model: AutoregressiveModel, codes: Codes) -> Floats:
     running = np.zeros((len(codes), model.width))
     total = np.zeros(len(codes))
     rows = np.arange(len(codes))
-    for column, step in enumerate(model.steps):
+    for column, step in zip(model.order, model.steps, strict=True):
         x = np.clip(running + step.input_bias, 0, model.a_max)
         sums = x @ step.hidden_weights.T.astype(np.float64) + step.hidden_bias
         x = np.clip(np.floor(np.ldexp(sums, -step.hidden_shift.astype(np.intc))), 0, model.a_max)
@@ -94,12 +93,11 @@ def _mlp(model: MlpModel, codes: Codes, latents: int) -> Floats:
         raise EvaluationError(f"{latents} latent vectors were asked for, expected at least one")
     normal = load_tables().normal
     random = np.random.default_rng(0)
-    forward = MlpForward(model, np.float64)
     total = np.full(len(codes), -np.inf)
     for start in range(0, latents, _LATENTS_AT_ONCE):
         count = min(_LATENTS_AT_ONCE, latents - start)
         drawn = normal[random.integers(0, 256, (model.latent, count))]
-        table = _column_log_probabilities(forward.logits(drawn), model.codebook)
+        table = _column_log_probabilities(_logits(model, drawn), model.codebook)
         for at in range(0, len(codes), _ROWS_AT_ONCE):
             part = slice(at, at + _ROWS_AT_ONCE)
             given = _one_hot(codes[part], model.codebook) @ table
@@ -107,6 +105,18 @@ def _mlp(model: MlpModel, codes: Codes, latents: int) -> Floats:
             mean = peak + np.log(np.exp(given - peak[:, None]).sum(axis=1, dtype=np.float64))
             total[part] = np.logaddexp(total[part], mean)
     return np.asarray(total - np.log(latents))
+
+
+def _logits(model: MlpModel, latent: NDArray[np.uint8]) -> Floats:
+    """Integers float64[D, n] of latent inputs uint8[Z, n]."""
+    x = latent.astype(np.float64)
+    for layer in model.hidden:
+        sums = layer.weights.astype(np.float64) @ x + layer.bias[:, None]
+        x = np.clip(np.floor(np.ldexp(sums, -layer.shift.astype(np.intc)[:, None])), 0, model.a_max)
+    output = model.output
+    sums = output.weights.astype(np.float64) @ x
+    logits: Floats = np.floor(np.ldexp(sums, -output.shift.astype(np.intc)[:, None]))
+    return logits + output.bias[:, None]
 
 
 def _column_log_probabilities(logits: NDArray[np.floating], book: Codebook) -> NDArray[np.float32]:

@@ -10,7 +10,8 @@ finds nothing else to tell contributors apart by). A single contributor trains i
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
 alone. Every number that decides what is spent follows from the plan. A killed node or coordinator takes up
-the round it was in; a lone contributor's training starts again, having sent nothing.
+the round it was in, a lone contributor its training where it was last kept. Under epsilon the last weights
+are set to the released one-way marginals, which costs nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from generator.families.released import (
     release_marginals,
     sgd_noise,
 )
-from generator.families.settings import SettingsReader, Whole, Word
+from generator.families.settings import Names, Rule, SettingsReader, Whole
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round
@@ -44,25 +45,30 @@ from generator.federation.ledger import Release
 from generator.federation.plan import Settings, TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
-from generator.learning.adam import Adam
-from generator.learning.autoregressive import Flat, NetShape, decay_mask, initial_weights
+from generator.learning.autoregressive import Flat, NetShape, initial_weights
+from generator.learning.calibrate import match_one_way
+from generator.learning.capacity import number_bins, ordered_codes
+from generator.learning.descent import Descent
+from generator.learning.draw_order import DrawOrder
 from generator.learning.recipes import Recipe, federated_recipe, local_recipe, private_recipe
 from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
+from provenance.schema import Schema
 from provenance.values import Address
 
-KNOWN: Final[dict[str, Whole | Word]] = {
-    "rounds": Whole(128, 1, 2000),
-    "roundRows": Whole(4096, 16, 65_536),
+KNOWN: Final[dict[str, Rule]] = {
+    "rounds": Whole(160, 1, 2000),
+    "roundRows": Whole(3072, 16, 65_536),
     "privateSteps": Whole(200, 1, 2000),
     "privateRows": Whole(4096, 16, 65_536),
     "decayPercent": Whole(0, 0, 10_000),
     "clipPercent": Whole(200, 1, 100_000),
     "binsPercent": Whole(5, 1, 90),
-    "tablesPercent": Whole(10, 1, 90),
+    "tablesPercent": Whole(30, 1, 90),
     "width": Whole(0, 0, 512),
     "neurons": Whole(0, 0, 512),
+    "conditionable": Names(),
 }
 ROUNDS = "rounds"
 WEIGHTS = "weights"
@@ -80,6 +86,7 @@ class AutoregressiveSettings:
 
     private_steps, private_rows, clip: DP-SGD's steps, expected rows over all contributors and clip norm, with
     epsilon. bins_percent, tables_percent: shares of the squared GDP parameter; the steps get what is left.
+    conditionable: columns that conditions shall cost nothing on: drawn first, beside the target.
     width, neurons: shape of the net; 0: 64 and 32 without epsilon, 32 and 16 with it (noise grows with size).
     """
 
@@ -93,6 +100,7 @@ class AutoregressiveSettings:
     tables_percent: int
     width: int
     neurons: int
+    conditionable: tuple[str, ...]
 
     @classmethod
     def parse(cls, settings: Settings) -> AutoregressiveSettings:
@@ -110,6 +118,7 @@ class AutoregressiveSettings:
             tables_percent=tables,
             width=read.whole("width"),
             neurons=read.whole("neurons"),
+            conditionable=read.names("conditionable"),
         )
 
 
@@ -118,7 +127,8 @@ class Course:
     """How a plan's net trains; decided by the plan alone, the same at the coordinator and every node.
 
     chooses_decay: whether a lone contributor may, without privacy. sample_rate: Poisson rate of every row of
-    every contributor. clip: norm of a row's gradient, None without privacy.
+    every contributor. clip: norm of a row's gradient, None without privacy. number_bins: quantile bins a number
+    gets, None for the number that noisy counts bear. first: columns that are drawn before the others.
     """
 
     recipe: Recipe
@@ -127,10 +137,19 @@ class Course:
     clip: float | None
     width: int
     neurons: int
+    number_bins: int | None
+    schema: Schema
+    first: tuple[int, ...]
+
+    def order(self, codebook: Codebook) -> DrawOrder:
+        """The order in which the net draws the columns; its weights are in this order."""
+        return DrawOrder.of(codebook, self.first)
 
     def shape(self, codebook: Codebook) -> NetShape:
         """The net for a codebook's codes."""
-        return NetShape(codebook.code_counts, self.width, self.neurons)
+        order, ordered = self.order(codebook), ordered_codes(self.schema, codebook)
+        counts = order.code_counts(codebook)
+        return NetShape(counts, self.width, self.neurons, tuple(ordered[column] for column in order.columns))
 
 
 def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
@@ -148,7 +167,38 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
     if settings.decay is not None and not private:
         recipe = replace(recipe, decay=settings.decay)
     neurons = settings.neurons or width // 2
-    return Course(recipe, settings.decay is None, rate, settings.clip if private else None, width, neurons)
+    bins = None if private else number_bins(plan.schema, rows, width, neurons)
+    return Course(
+        recipe=recipe,
+        chooses_decay=settings.decay is None,
+        sample_rate=rate,
+        clip=settings.clip if private else None,
+        width=width,
+        neurons=neurons,
+        number_bins=bins,
+        schema=plan.schema,
+        first=_first_columns(plan, settings),
+    )
+
+
+def _first_columns(plan: TrainingPlan, settings: AutoregressiveSettings) -> tuple[int, ...]:
+    """Stored positions of the target and the conditionable columns."""
+    names = (*settings.conditionable, *(() if plan.schema.target is None else (plan.schema.target,)))
+    return tuple(_stored_column(plan.schema, name) for name in names)
+
+
+def _stored_column(schema: Schema, name: str) -> int:
+    """Where a stored column is, or a column of the table that is stored by itself or in a combination."""
+    if name in schema.column_names:
+        return schema.column_names.index(name)
+    for storage in schema.storage:
+        for member, cell in enumerate(storage.cells):
+            if schema.cell_names[cell] == name:
+                return storage.places[min(member, len(storage.places) - 1)]
+    raise PlanError(
+        f"setting conditionable names {name!r}, expected columns that are stored: "
+        f"{', '.join(schema.cell_names):.300}"
+    )
 
 
 def declared_rows(plan: TrainingPlan) -> int:
@@ -168,7 +218,9 @@ class AutoregressiveFamily:
 
     def check(self, plan: TrainingPlan) -> None:
         """Settings and budget; PlanError says what is wrong."""
-        _noise(plan, AutoregressiveSettings.parse(plan.settings))
+        settings = AutoregressiveSettings.parse(plan.settings)
+        _noise(plan, settings)
+        _first_columns(plan, settings)
 
     def rounds(self, plan: TrainingPlan) -> int:
         """bins, tables, the rounds (several contributors), finish."""
@@ -196,7 +248,8 @@ class AutoregressiveFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         settings = AutoregressiveSettings.parse(plan.settings)
-        marginals = yield from release_marginals(plan, _noise(plan, settings))
+        bins = course_of(plan, settings).number_bins
+        marginals = yield from release_marginals(plan, _noise(plan, settings), bins)
         flagged = list(marginals.flagged)
         last = marginals.arrays()
         if len(plan.participants) > 1:
@@ -232,18 +285,20 @@ class AutoregressiveFamily:
         shape, recipe = course.shape(marginals.codebook), course.recipe
         target = target_from_counts(marginals.everybody, marginals.workload, marginals.std)
         random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
-        weights = initial_weights(shape, one_way_marginals(target), random)
-        adam = Adam(weights, decay_mask(shape) * np.float32(recipe.decay), recipe.averaging)
+        one_way = one_way_marginals(target)[course.order(marginals.codebook).codes(marginals.codebook)]
+        descent = Descent(shape, initial_weights(shape, one_way, random), recipe)
         event = self.releases(plan, plan.participants[0].contributor)[-1].event
         std = 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
-            sent = weights.astype(np.float16).view(np.uint16)
+            sent = descent.weights.astype(np.float16).view(np.uint16)
             results = yield Round(round_name(number), {}, {**codebook, WEIGHTS: sent})
             total, rows = _combined(plan, course, shape, results, std, flagged)
             gradient = (total / (course.sample_rate * rows)).astype(np.float32)
-            adam.step(gradient, recipe.rate_at((number - 1) / recipe.steps))
-        return adam.average
+            descent.step(gradient, (number - 1) / recipe.steps)
+        if course.clip is not None:
+            return match_one_way(shape, descent.average, one_way, random)
+        return descent.average
 
 
 def _combined(

@@ -2,12 +2,16 @@
 
 Local state of a round: what rounding to one byte left out, to be added to the next round's sum. It is saved
 under the round's name before the result, and the round before it is kept, so a node that is killed makes the
-same round again from the same state (of its sums only one ever left).
+same round again from the same state (of its sums only one ever left). A lone contributor keeps its training
+every twenty seconds; of its noisy steps none leaves, so those that a kill loses are made anew.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +27,9 @@ from generator.federation.step import Step
 from generator.federation.task import Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.calibrate import match_one_way
 from generator.learning.fit_autoregressive import (
+    Checkpoint,
     LikelihoodProgress,
     PrivateSampling,
     choose_decay,
@@ -32,6 +38,7 @@ from generator.learning.fit_autoregressive import (
     train_privately,
 )
 from generator.learning.quantise_autoregressive import quantise_autoregressive
+from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
 from generator.marginals.target import one_way_marginals
 from generator.privacy import noise as privacy_noise
@@ -39,6 +46,8 @@ from generator.privacy.accountant import SubsampledGaussianEvent
 from provenance.exact.codebook import Codebook
 
 _RESIDUAL = "residual"
+_KEEP_SECONDS = 20.0
+_KEPT, _DECAY = "training", "decay"
 _CHOOSING_SHARE = 0.6
 
 
@@ -52,7 +61,7 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     sampling = _record(step, course)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
-    codes = net.tensor(encode_codes(rows[picked], codebook))
+    codes = net.tensor(_drawn_codes(rows[picked], codebook, course))
     if sampling is None:
         total, loss = net.summed(codes)
         losses = {"likelihood": loss} if len(picked) else {}
@@ -76,22 +85,29 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
     else:
         codebook, weights = _train_alone(step, noise, course, losses)
     report(step, course.recipe.steps, course.recipe.steps, losses)
-    model = quantise_autoregressive(course.shape(codebook), weights, codebook, step.plan.schema.digest)
-    return answer_finish(step, model, losses)
+    shape, order = course.shape(codebook), course.order(codebook)
+    model = quantise_autoregressive(shape, weights, codebook, order, step.plan.schema.digest)
+    result = answer_finish(step, model, losses)
+    step.order.drop_arrays(_KEPT)
+    return result
 
 
 def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, float]) -> tuple[Codebook, Flat]:
     codebook, target = read_target(step, noise)
     shape = course.shape(codebook)
     seed = initial_seed(step)
-    start = initial_weights(shape, one_way_marginals(target), np.random.default_rng(seed))
+    one_way = one_way_marginals(target)[course.order(codebook).codes(codebook)]
+    random = np.random.default_rng(seed)
+    start = initial_weights(shape, one_way, random)
     sampling = _record(step, course)
-    codes = encode_codes(step.state.training, codebook)
+    codes = _drawn_codes(step.state.training, codebook, course)
     if sampling is not None:
-        return codebook, train_privately(
+        weights = train_privately(
             codes, shape, start, course.recipe, sampling,
             progress=lambda done: report(step, done, course.recipe.steps, {}),
+            checkpoint=_checkpoint(step, course.recipe),
         )  # fmt: skip
+        return codebook, match_one_way(shape, weights, one_way, random)
 
     def seen(progress: LikelihoodProgress) -> None:
         losses["likelihood"] = progress.loss
@@ -101,9 +117,29 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     now = time.monotonic()
     choosing, deadline = (None, None) if limit is None else (now + _CHOOSING_SHARE * limit, now + limit)
     recipe = course.recipe
-    if course.chooses_decay:
+    kept = step.order.load_arrays(_KEPT)
+    if kept is not None:
+        recipe = replace(recipe, decay=float(kept[_DECAY][0]))
+    elif course.chooses_decay:
         recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
-    return codebook, train(codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen)
+    return codebook, train(
+        codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen,
+        checkpoint=_checkpoint(step, recipe),
+    )  # fmt: skip
+
+
+def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
+    """Keeps a lone contributor's training in its own folder, with the decay it goes by."""
+
+    def keep(state: Mapping[str, NDArray[Any]]) -> None:
+        step.order.save_arrays(_KEPT, {**state, _DECAY: np.array([recipe.decay])})
+
+    return Checkpoint(step.order.load_arrays(_KEPT), keep, _KEEP_SECONDS)
+
+
+def _drawn_codes(rows: NDArray[np.int64], codebook: Codebook, course: Course) -> NDArray[np.int64]:
+    """Codes int64[n, C] in draw order of rows int64[n, C] in the schema's."""
+    return encode_codes(rows, codebook)[:, course.order(codebook).columns]
 
 
 def _record(step: Step, course: Course) -> PrivateSampling | None:

@@ -1,7 +1,7 @@
 """Family "marginal": noisy tables of counts, released once, fitted by a small net at each node.
 
-Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables with
-lambda = n / (n + 1500), so a small table's generator borrows what it cannot know. All privacy is spent in the
+Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables, so a small
+or noisy table's generator borrows what it cannot know (`marginals.target.blend`). All privacy is spent in the
 two releases; the fit is post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead
 of sampled marginals.
 """
@@ -97,7 +97,7 @@ class MarginalFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
-        yield Round(FINISH, {}, marginals.arrays())
+        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.lent(plan)})
         return ProgramEnd(marginals.arrays(), marginals.references(), marginals.flagged)
 
     def handle(self, step: Step) -> Result:

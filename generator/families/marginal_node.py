@@ -16,6 +16,8 @@ from generator.learning.fit_marginals import FitProgress, FitSettings, fit_margi
 from generator.learning.nets import NetSettings
 from generator.learning.quantise import quantise
 
+_AVERAGED_SHARE = 0.125
+
 
 def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
     """Fit, quantise, store; the result carries the model's digest and the last loss."""
@@ -35,6 +37,7 @@ def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
             net=NetSettings(settings.latent_bytes, (settings.hidden_width,) * settings.hidden_layers),
             steps=settings.steps,
             batch=settings.batch,
+            average=1 - 1 / max(_AVERAGED_SHARE * settings.steps, 50),
         ),
         seed=initial_seed(step),
         deadline=None if limit is None else time.monotonic() + limit,

@@ -5,6 +5,9 @@ The noise is fixed by the plan (`noise_of`): shares of the squared Gaussian-DP p
 exactly (Dong, Roth and Su 2022). Each node adds the full noise alone, so nobody has to be trusted and no sum
 has to be encrypted.
 
+Where the plan's noise would drown most three-way tables, the pairs of each column with the target are released
+beside them in the same release (`workload_of`); what is released follows from codebook and plan.
+
 Without epsilon counts are exact and the ledger notes unprotected releases.
 """
 
@@ -36,8 +39,14 @@ from generator.marginals.bins import (
 )
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables
-from generator.marginals.target import MarginalTarget, blend, target_from_counts
-from generator.marginals.workload import Workload, choose_workload, pair_workload
+from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
+from generator.marginals.workload import (
+    Workload,
+    choose_workload,
+    expected_error,
+    pair_workload,
+    with_target_pairs,
+)
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_mu, sgd_noise_multiplier_for
 from generator.privacy.errors import PrivacyError
 from generator.privacy.statement import epsilon_micro
@@ -51,6 +60,8 @@ TABLE_KINDS: Final = ("target", "pairs")
 """Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
 T = TypeVar("T")
 _ROWS_FACTOR = 3.0
+_DROWNING = 0.6
+_PAIRS_SHARE = 0.3
 _NOISE_STDS = 8.0
 
 
@@ -91,6 +102,25 @@ class Marginals:
             "everybody_std": np.array([self.std]),
         }
 
+    def lent(self, plan: TrainingPlan) -> dict[str, Array]:
+        """What fills up the nodes' own tables where each fits a blend: in place of `everybody` in `arrays`."""
+        left_out = {flag.contributor for flag in self.flagged if flag.step == TABLES}
+        owns = []
+        for node, counts in self.counts.items():
+            try:
+                own = target_from_counts(counts, self.workload, self.own_std)
+            except MarginalError:  # drowned in its noise: it has nothing to lend
+                continue
+            if node not in left_out:
+                owns.append((plan.participant(node).training_rows, own))
+        if not owns:
+            return {}
+        lent = left_to_others(owns)
+        return {
+            "everybody": lent.probabilities * lent.rows,
+            "everybody_std": np.array([lent.std * lent.rows]),
+        }
+
     def references(self) -> dict[Address, dict[str, Array]]:
         """Per node its noisy counts and their noise, the reference for evaluation and contribution."""
         std = np.array([self.own_std])
@@ -108,12 +138,6 @@ def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Nois
     return Noise(1 / (mu * math.sqrt(bins_percent / 100)), 1 / (mu * math.sqrt(tables_percent / 100)))
 
 
-def released_workload(plan: TrainingPlan, codebook: Codebook) -> Workload:
-    """The tables that a plan's nodes release; decided by the plan and the codebook alone."""
-    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
-    return pair_workload(workload) if plan.settings.get("tables") == "pairs" else workload
-
-
 @lru_cache(maxsize=64)
 def sgd_noise(
     epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
@@ -125,8 +149,25 @@ def sgd_noise(
         raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
 
 
-def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list[Result], Marginals]:
-    """The coordinator's first two rounds."""
+def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> Workload:
+    """The tables to release over a codebook, in a plan whose tables have this noise multiplier.
+
+    When noise alone is expected to put the sum of all nodes' tables 0.6 in total variation distance from the
+    truth, three tenths of the budget go to the pairs with the target. The declared rows stand for the true ones.
+    """
+    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    if plan.settings.get("tables") == "pairs":
+        return pair_workload(workload)
+    rows = sum(participant.training_rows for participant in plan.participants)
+    std = table_noise * workload.sensitivity * math.sqrt(len(plan.participants))
+    drowning = expected_error(workload, std, rows) > _DROWNING
+    return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
+
+
+def release_marginals(
+    plan: TrainingPlan, noise: Noise, number_bins: int | None = None
+) -> Generator[Round, list[Result], Marginals]:
+    """The coordinator's first two rounds. number_bins: see `build_codebook`."""
     grid = base_grid(plan.schema)
     flagged: list[Flagged] = []
     bins: list[BinRelease] = []
@@ -139,12 +180,12 @@ def release_marginals(plan: TrainingPlan, noise: Noise) -> Generator[Round, list
         except MarginalError as error:
             flagged.append(Flagged(result.node, BINS, str(error)))
             continue
-        totals = np.add.reduceat(release.base, grid.offsets[:-1])
+        totals = grid.totals(release.base)
         participant, std = plan.participant(result.node), release.noise_std
         if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
             bins.append(release)
-    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)))
-    workload = released_workload(plan, codebook)
+    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
+    workload = workload_of(plan, codebook, noise.tables)
     std = noise.tables * workload.sensitivity
     counts: dict[Address, NDArray[np.float64]] = {}
     kept: list[NDArray[np.float64]] = []
@@ -171,7 +212,7 @@ def answer_bins(step: Step, noise: Noise) -> Result:
 def answer_tables(step: Step, noise: Noise) -> Result:
     """The node's tables over the coordinator's codebook, recorded before they are drawn."""
     codebook = read_codebook(step)
-    workload = released_workload(step.plan, codebook)
+    workload = workload_of(step.plan, codebook, noise.tables)
     codes = encode_codes(step.state.training, codebook)
     step.record(TABLES)
     return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
@@ -180,7 +221,7 @@ def answer_tables(step: Step, noise: Noise) -> Result:
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
     """Codebook and blended target of a later step, from its arrays and the node's own stored release."""
     codebook = read_codebook(step)
-    workload = released_workload(step.plan, codebook)
+    workload = workload_of(step.plan, codebook, noise.tables)
     stored = step.order.result(TABLES)
     if stored is None:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
@@ -258,11 +299,12 @@ def _keep_plausible(
     """Whether histograms sum to about the declared training rows; otherwise the node is flagged.
 
     Every row is in every histogram once, so each total is the row count plus noise of std * sqrt(its cells).
+    Where no column has to be counted there is nothing to doubt.
     """
     allowance = _NOISE_STDS * std * math.sqrt(cells)
     declared = participant.training_rows
     low, high = declared / _ROWS_FACTOR - allowance, declared * _ROWS_FACTOR + allowance
-    if low <= float(totals.min()) and float(totals.max()) <= high:
+    if not len(totals) or (low <= float(totals.min()) and float(totals.max()) <= high):
         return True
     sums = f"{totals.min():.0f} to {totals.max():.0f}"
     reason = f"histograms sum to {sums} rows, {declared} training rows are declared"

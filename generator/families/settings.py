@@ -1,4 +1,4 @@
-"""Reading a collection's settings: integers and words with bounds, nothing unknown accepted."""
+"""Reading a collection's settings: integers, words and lists of names with bounds, nothing unknown accepted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from generator.errors import PlanError
 from generator.federation.plan import Settings
+from provenance import canonical
+from provenance.errors import CanonicalError
 
 MAX_COUNTED_PERCENT = 95
 
@@ -27,12 +29,25 @@ class Word:
     choices: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A setting that lists names, none by default: text that is a canonical JSON list of different strings."""
+
+
+Rule = Whole | Word | Names
+
+
+def names_setting(names: Sequence[str]) -> str:
+    """The text of a `Names` setting."""
+    return canonical.encode(list(names)).decode()
+
+
 class SettingsReader:
     """Values of one family's settings; PlanError names the family, the setting, what was found and
     expected.
     """
 
-    def __init__(self, family: str, known: Mapping[str, Whole | Word], given: Settings) -> None:
+    def __init__(self, family: str, known: Mapping[str, Rule], given: Settings) -> None:
         self._family = family
         self._known = known
         self._given = given
@@ -64,6 +79,22 @@ class SettingsReader:
                 f"at most {MAX_COUNTED_PERCENT} together"
             )
         return bins, tables
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A list of names."""
+        text = self._given.get(name, "[]")
+        try:
+            found = canonical.decode(text.encode()) if isinstance(text, str) else None
+        except CanonicalError:
+            found = None
+        if isinstance(found, list):
+            names = tuple(each for each in found if isinstance(each, str))
+            if len(set(names)) == len(found):
+                return names
+        raise PlanError(
+            f"setting {name} of family {self._family} is {text!r}, expected text that is a JSON list of "
+            'different names, like ["age","sex"]'
+        )
 
     def word(self, name: str) -> str:
         """A text setting."""

@@ -1,14 +1,15 @@
 """The engine of `tessera fit`: one table, contributors simulated in this process, a `.tsm` container out.
 
 The very coordinator, handlers and ledgers of the market run here; only the transport is a function call. With
-several contributors each row goes to one of them by an independent draw of the system's entropy, so a row
-touches one part's releases and the privacy of the whole is the largest of the parts'. All rows train: nothing
-is held out.
+several contributors each row goes to one of them by an independent draw of the system's entropy (or as `owners`
+says), so a row touches one part's releases and the privacy of the whole is the largest of the parts'. All rows
+train: nothing is held out.
 
 Under epsilon the schema must be public: fields marked as inferred were read off the table without noise, so
-they are refused unless the caller vouches for them. The number of rows is taken as public too; the statement
-says so. Privacy steps and noise are fixed by settings before the first; `seconds` only shortens what needs no
-row any more. `seed` fixes initialisation; noise and batches never depend on it.
+they are refused unless the caller vouches for them. The exact number of rows is taken as public too, unless
+`declared_rows` stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
+settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
+noise and batches never depend on it.
 
 While it works the table lies in a temporary folder that only this user can read.
 """
@@ -19,7 +20,7 @@ import math
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
+from generator.families.settings import names_setting
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
 from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
@@ -38,6 +40,7 @@ from generator.federation.state import ContributorState
 from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
+from generator.fitting.deal import Deal, drawn_deal, given_deal
 from provenance.container import Container, Part, part_weights
 from provenance.exact import SPEC_VERSION
 from provenance.schema import Schema
@@ -56,7 +59,10 @@ class FitSettings:
     beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
     guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
     never cut short), None for the family's full number of steps. seed: initialisation only, None for the
-    system's entropy. settings: the family's own.
+    system's entropy. declared_rows: a public figure for the number of rows, right within a factor of two or so;
+    what depends on the number takes this one. None: the exact number is public. settings: the family's own.
+    conditionable: columns that rows will be asked for by, drawn first so that conditions on them need no attempts
+    (family autoregressive).
     """
 
     family: str | None = None
@@ -67,7 +73,9 @@ class FitSettings:
     threads: int = 1
     seed: int | None = None
     schema_is_public: bool = False
+    declared_rows: int | None = None
     settings: Settings = field(default_factory=dict)
+    conditionable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +102,33 @@ def fit_csv(
 
 
 def fit(
-    values: CompactValues, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
+    values: CompactValues,
+    schema: Schema,
+    settings: FitSettings,
+    progress: FitProgressCallback | None = None,
+    *,
+    owners: NDArray[np.int64] | None = None,
 ) -> Container:
     """Fit stored values [rows, columns] of `schema`, any signed integers.
 
-    Returns the container: one part a contributor, equal weights, the largest part's privacy statement. Raises
-    FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
+    owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
+    may depend on that row alone, and how many each owns is public.
+
+    Returns the container: one part a contributor, weights by declared rows, the largest part's privacy
+    statement. Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of
+    range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
-    if len(values) < settings.contributors:
-        raise FitError(f"{len(values)} rows cannot be dealt to {settings.contributors} contributors")
+    if owners is None:
+        deal = drawn_deal(len(values), settings.contributors, settings.declared_rows)
+    else:
+        deal = given_deal(owners, len(values), settings.contributors, settings.declared_rows)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
-        outcome, models = _train(values, schema, settings, progress, Path(folder), deadline)
+        outcome, models = _train(_Table(values, schema, deal), settings, progress, Path(folder), deadline)
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
-    weights = part_weights([1] * settings.contributors)
+    weights = part_weights([each.declared_rows for each in outcome.plan.participants])
     return Container(
         schema=schema,
         family=outcome.plan.family,
@@ -137,7 +156,15 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
-    plan = _plan(schema, settings, rows=10**6)
+    family = settings.family or default_family(settings.epsilon)
+    if settings.conditionable and family != "autoregressive":
+        raise FitError(
+            f"family {family} draws all columns at once, so none can be made conditionable: leave it out (rows are "
+            "then met by attempts), or choose the family autoregressive"
+        )
+    if settings.declared_rows is not None and settings.declared_rows < settings.contributors:
+        raise FitError(f"{settings.declared_rows} declared rows: at least one for each contributor is needed")
+    plan = _plan(schema, settings, [10**6] * settings.contributors)
     family_of(plan.family).check(plan)
 
 
@@ -146,16 +173,21 @@ def default_family(epsilon: float | None) -> str:
     return "autoregressive" if epsilon is None else "marginal"
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    values: CompactValues
+    schema: Schema
+    deal: Deal
+
+
 def _train(
-    values: CompactValues,
-    schema: Schema,
+    table: _Table,
     settings: FitSettings,
     progress: FitProgressCallback | None,
     folder: Path,
     deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
-    plan = _plan(schema, settings, rows=len(values))
-    owners = _deal(len(values), settings.contributors)
+    plan = _plan(table.schema, settings, table.deal.declared)
     rounds = family_of(plan.family).rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
@@ -163,7 +195,11 @@ def _train(
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
         state = ContributorState.create(
-            folder / str(index), schema, _part(values, owners, index), PrivacyCap(None), hold_out=False
+            folder / str(index),
+            table.schema,
+            _part(table.values, table.deal.owners, index),
+            PrivacyCap(None),
+            hold_out=False,
         )
         worker = Worker(
             address,
@@ -181,12 +217,11 @@ def _train(
     return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]
 
 
-def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
+def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> TrainingPlan:
     epsilon = settings.epsilon
     if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
         raise PlanError(f"epsilon is {epsilon}, expected a positive number; leave it out for no privacy")
-    each = max(1, rows // settings.contributors)
-    participants = tuple(Participant(_address(index), each) for index in range(settings.contributors))
+    participants = tuple(Participant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
         family=settings.family or default_family(epsilon),
@@ -194,25 +229,18 @@ def _plan(schema: Schema, settings: FitSettings, *, rows: int) -> TrainingPlan:
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),
         participants=participants,
-        settings=settings.settings,
+        settings=_family_settings(settings),
     )
+
+
+def _family_settings(settings: FitSettings) -> Settings:
+    if not settings.conditionable:
+        return settings.settings
+    return {**settings.settings, "conditionable": names_setting(settings.conditionable)}
 
 
 def _address(index: int) -> Address:
     return Address((index + 1).to_bytes(20, "big"))
-
-
-def _deal(rows: int, contributors: int) -> NDArray[np.int64]:
-    """Which contributor gets each row: int64[rows], independent draws, every contributor at least one row.
-
-    A permutation cut into equal pieces would move other rows when one is added, which the accounting of each
-    part alone would not cover.
-    """
-    random = np.random.default_rng(secrets.randbits(128))
-    while True:
-        owners = random.integers(0, contributors, rows)
-        if len(np.unique(owners)) == contributors:
-            return owners.astype(np.int64)
 
 
 def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
@@ -231,10 +259,11 @@ def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> 
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
+        "declaredRowsAreExact": settings.declared_rows is None,
         "schemaIsPublic": settings.schema_is_public,
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
-        "settings": dict(settings.settings),
+        "settings": dict(plan.settings),
     }
 
 

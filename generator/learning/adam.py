@@ -32,14 +32,14 @@ class Adam:
         self._decay = decay
         self._averaging = averaging
         self._momentum = momentum
-        self._mean = np.zeros_like(weights)
-        self._square = np.zeros_like(weights)
+        self.mean = np.zeros_like(weights)
+        self.square = np.zeros_like(weights)
         self._scratch = np.empty_like(weights)
 
     def step(self, gradient: Flat, rate: float) -> None:
         """One step along a mean gradient at learning rate `rate`."""
         self.steps += 1
-        mean, square, scratch = self._mean, self._square, self._scratch
+        mean, square, scratch = self.mean, self.square, self._scratch
         mean *= np.float32(self._momentum)
         mean += np.float32(1 - self._momentum) * gradient
         square *= np.float32(_SECOND)

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +33,25 @@ _PROBABILITY_FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class NetShape:
-    """code_counts of the columns; width of the running vector (H); neurons of a column's hidden layer (G)."""
+    """code_counts of the columns; width of the running vector (H); neurons of a column's hidden layer (G).
+
+    ordered: how many of each column's first codes are neighbours in this order, as a number's bins are; 0 for
+    categories, empty for all 0. It steers learning (`descent`) and changes no output.
+    """
 
     code_counts: tuple[int, ...]
     width: int = 64
     neurons: int = 32
+    ordered: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.code_counts or min(self.code_counts) < 1 or self.width < 1 or self.neurons < 1:
             raise LearningError(f"{self}: expected at least one column, code and neuron everywhere")
+        limits = zip(self.ordered, self.code_counts, strict=False)
+        if len(self.ordered) not in (0, self.columns) or any(not 0 <= own <= all_ for own, all_ in limits):
+            raise LearningError(
+                f"{self}: expected ordered codes for each column or none, at most all of a column's"
+            )
 
     @property
     def columns(self) -> int:
@@ -56,6 +67,11 @@ class NetShape:
     def offsets(self) -> tuple[int, ...]:
         """First code of each column, and D at the end."""
         return (0, *np.cumsum(self.code_counts).tolist())
+
+    @cached_property
+    def spans(self) -> tuple[slice, ...]:
+        """Where each column's codes lie among the D."""
+        return tuple(slice(start, stop) for start, stop in pairwise(self.offsets))
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[slice, tuple[int, ...]]]:
@@ -137,16 +153,28 @@ def decay_mask(shape: NetShape) -> Flat:
 def sample_codes(shape: NetShape, flat: Flat, rows: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Codes int64[rows, C] drawn from the float net: what quantisation is calibrated on, no private row."""
     running = np.zeros((rows, shape.width), dtype=np.float32)
-    codes = np.empty((rows, shape.columns), dtype=np.int64)
-    embedding, output_bias = shape.view(flat, EMBEDDING), shape.view(flat, OUTPUT_BIAS)
-    for c, (start, stop) in enumerate(zip(shape.offsets[:-1], shape.offsets[1:], strict=True)):
-        active = np.maximum(running + shape.view(flat, INPUT_BIAS)[c], 0.0)
-        neurons = np.maximum(
-            active @ shape.view(flat, HIDDEN_WEIGHTS)[c].T + shape.view(flat, HIDDEN_BIAS)[c], 0.0
-        )
-        logits = neurons @ shape.view(flat, OUTPUT_WEIGHTS)[start:stop].T + output_bias[start:stop]
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1, dtype=np.float64)
-        drawn = random.random(rows) * weights[:, -1]
-        codes[:, c] = np.minimum((weights <= drawn[:, None]).sum(axis=1), stop - start - 1)
-        running += embedding[start + codes[:, c]]
-    return codes
+    return np.stack([draw_column(shape, flat, c, running, random) for c in range(shape.columns)], axis=1)
+
+
+def column_logits(
+    shape: NetShape, flat: Flat, column: int, running: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Logits float32[rows, m] of a column's codes at running vectors float32[rows, H]."""
+    own = shape.spans[column]
+    active = np.maximum(running + shape.view(flat, INPUT_BIAS)[column], 0.0)
+    sums = active @ shape.view(flat, HIDDEN_WEIGHTS)[column].T + shape.view(flat, HIDDEN_BIAS)[column]
+    neurons = np.maximum(sums, 0.0)
+    logits = neurons @ shape.view(flat, OUTPUT_WEIGHTS)[own].T + shape.view(flat, OUTPUT_BIAS)[own]
+    return np.asarray(logits, dtype=np.float32)
+
+
+def draw_column(
+    shape: NetShape, flat: Flat, column: int, running: NDArray[np.float32], random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Codes int64[rows] of a column; their embeddings are added to `running` in place."""
+    logits = column_logits(shape, flat, column, running)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1, dtype=np.float64)
+    drawn = random.random(len(running)) * weights[:, -1]
+    codes = np.minimum((weights <= drawn[:, None]).sum(axis=1), weights.shape[1] - 1)
+    running += shape.view(flat, EMBEDDING)[shape.spans[column]][codes]
+    return np.asarray(codes, dtype=np.int64)

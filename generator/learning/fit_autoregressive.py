@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from generator.learning.adam import Adam
-from generator.learning.autoregressive import Flat, NetShape, decay_mask
+from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.descent import Descent
 from generator.learning.errors import LearningError
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
 from generator.privacy import noise
@@ -62,54 +62,73 @@ class PrivateSampling:
     declared_rows: int
 
 
+KeepState = Callable[[Mapping[str, NDArray[np.generic]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a long training begins and what it leaves behind, so that a kill costs minutes and not the whole.
+
+    state: of `Descent` at the last kept step, None to begin. keep: called with a later one about every
+    `seconds`. Under privacy a training that goes on makes no step twice, and the steps after the last kept
+    one are made with fresh noise: what a killed process drew was never seen by anybody.
+    """
+
+    state: Mapping[str, NDArray[np.generic]] | None
+    keep: KeepState
+    seconds: float
+
+
 def train(
     codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int,
     deadline: float | None = None, progress: ProgressCallback | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Flat:  # fmt: skip
     """Weights after `recipe` from `start` on codes int64[n, C], without privacy.
 
     deadline: time.monotonic() that cuts steps; the rate then follows the time that is left.
     """
-    net, adam = _begin(shape, start, recipe)
-    batches = _batches(net.tensor(codes), recipe.batch, torch.Generator().manual_seed(seed))
+    run = _Run(shape, start, recipe, checkpoint)
+    random = torch.Generator().manual_seed(seed + run.descent.steps)
+    batches = _batches(run.net.tensor(codes), recipe.batch, random)
     started = time.monotonic()
-    for step in range(recipe.steps):
-        fraction = step / recipe.steps
+    while (done := run.descent.steps) < recipe.steps:
+        fraction = done / recipe.steps
         if deadline is not None:
             now = time.monotonic()
-            if step and now >= deadline:
+            if done and now >= deadline:
                 break
             fraction = max(fraction, (now - started) / max(deadline - started, 1e-9))
         batch = next(batches)
-        gradient, loss = net.summed(batch)
+        gradient, loss = run.net.summed(batch)
         if not math.isfinite(loss):
             raise LearningError("the likelihood is not finite; lower the learning rate")
         gradient *= np.float32(1 / batch.shape[1])
-        adam.step(gradient, recipe.rate_at(fraction))
-        if progress is not None and (step % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
-            progress(LikelihoodProgress(step + 1, recipe.steps, loss))
-    return adam.average
+        run.step(gradient, fraction)
+        if progress is not None and (done % _REPORT_EVERY == 0 or done + 1 == recipe.steps):
+            progress(LikelihoodProgress(done + 1, recipe.steps, loss))
+    return run.descent.average
 
 
 def train_privately(
     codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, sampling: PrivateSampling,
-    *, progress: Callable[[int], None] | None = None,
+    *, progress: Callable[[int], None] | None = None, checkpoint: Checkpoint | None = None,
 ) -> Flat:  # fmt: skip
     """Weights after DP-SGD; every step of the recipe is made, whatever it takes.
 
     The caller has recipe.steps steps at `sampling` in its privacy ledger beforehand. progress: steps done; no
     loss, which would be computed on private rows.
     """
-    net, adam = _begin(shape, start, recipe)
-    rows = net.tensor(codes)
-    for step in range(recipe.steps):
+    run = _Run(shape, start, recipe, checkpoint)
+    rows = run.net.tensor(codes)
+    while (done := run.descent.steps) < recipe.steps:
         picked = torch.from_numpy(noise.poisson_sample(len(codes), sampling.sample_rate))
-        gradient = noisy_sum(net, rows.index_select(1, picked), sampling)
+        gradient = noisy_sum(run.net, rows.index_select(1, picked), sampling)
         gradient *= np.float32(1 / (sampling.sample_rate * sampling.declared_rows))
-        adam.step(gradient, recipe.rate_at(step / recipe.steps))
-        if progress is not None and (step % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
-            progress(step + 1)
-    return adam.average
+        run.step(gradient, done / recipe.steps)
+        if progress is not None and (done % _REPORT_EVERY == 0 or done + 1 == recipe.steps):
+            progress(done + 1)
+    return run.descent.average
 
 
 def noisy_sum(net: AutoregressiveGradient, batch: Tensor, sampling: PrivateSampling) -> Flat:
@@ -157,10 +176,24 @@ def _passes(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> bool:
     return memorisation(seen, unseen) <= MEMORISATION_GATE + 2 * error
 
 
-def _begin(shape: NetShape, start: Flat, recipe: Recipe) -> tuple[AutoregressiveGradient, Adam]:
-    weights = start.copy()
-    adam = Adam(weights, decay_mask(shape) * np.float32(recipe.decay), recipe.averaging)
-    return AutoregressiveGradient(shape, weights), adam
+class _Run:
+    """A descent, the gradient that follows it, and what it leaves on the way."""
+
+    def __init__(self, shape: NetShape, start: Flat, recipe: Recipe, checkpoint: Checkpoint | None) -> None:
+        self.descent = Descent(shape, start, recipe)
+        if checkpoint is not None and checkpoint.state is not None:
+            self.descent.restore(checkpoint.state)
+        self.net = AutoregressiveGradient(shape, self.descent.weights)
+        self._checkpoint = checkpoint
+        self._kept = time.monotonic()
+
+    def step(self, gradient: Flat, fraction: float) -> None:
+        """One step; keeps the state when it is time."""
+        self.descent.step(gradient, fraction)
+        now = time.monotonic()
+        if self._checkpoint is not None and now - self._kept >= self._checkpoint.seconds:
+            self._checkpoint.keep(self.descent.state())
+            self._kept = now
 
 
 def _batches(rows: Tensor, batch: int, random: torch.Generator) -> Iterator[Tensor]:

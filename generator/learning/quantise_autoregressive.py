@@ -28,6 +28,7 @@ from generator.learning.autoregressive import (
     NetShape,
     sample_codes,
 )
+from generator.learning.draw_order import DrawOrder
 from generator.learning.errors import LearningError
 from generator.learning.quantise import LARGEST_QUANTILE, LOGIT_UNITS_A_NAT, MAX_BIAS, WEIGHT_MAX, shifts
 from provenance.exact.autoregressive import AutoregressiveModel, ColumnStep
@@ -72,11 +73,18 @@ class _Layer:
 
 
 def quantise_autoregressive(
-    shape: NetShape, flat: Flat, codebook: Codebook, schema_digest: Digest, *, a_max: int = 255
+    shape: NetShape,
+    flat: Flat,
+    codebook: Codebook,
+    order: DrawOrder,
+    schema_digest: Digest,
+    *,
+    a_max: int = 255,
 ) -> bytes:
-    """Model bytes of a net. Raises LearningError for a net of other codes or weights that are not finite,
-    ModelError (provenance) if the model breaks the specification."""
-    if tuple(codebook.code_counts) != shape.code_counts:
+    """Model bytes of a net, whose weights are in draw order; the codebook is in the schema's. Raises LearningError
+    for a net of other codes or weights that are not finite, ModelError (provenance) if the model breaks the
+    specification."""
+    if order.code_counts(codebook) != shape.code_counts:
         raise LearningError("net and codebook have different codes; quantise with the codebook of the fit")
     shape.check(flat)
     codes = sample_codes(
@@ -93,7 +101,11 @@ def quantise_autoregressive(
         steps.append(_column_step(_column(shape, flat, c), exact, running, unit, a_max))
         exact += embedding[start + codes[:, c]]
         running += integers[start + codes[:, c]]
-    return encode_model(AutoregressiveModel(a_max, schema_digest, codebook, tuple(steps), integers))
+    in_codebook = np.empty_like(integers)
+    in_codebook[order.codes(codebook)] = integers
+    return encode_model(
+        AutoregressiveModel(a_max, schema_digest, codebook, order.columns, tuple(steps), in_codebook)
+    )
 
 
 def _column(shape: NetShape, flat: Flat, c: int) -> _Column:
@@ -154,6 +166,8 @@ def _hidden(column: _Column, inputs: _Signals, a_max: int) -> tuple[_Layer, _Sig
     weights = np.rint(scaled * factor[:, None])
     products = inputs.integer @ weights.T
     bias = np.rint((sums / unit * factor - products).mean(axis=0) + factor / 2)
+    # below this a neuron is silent whatever comes in; a dead one of tiny weights would break the bound
+    bias = np.maximum(bias, -np.abs(weights).sum(axis=1) * a_max - 1)
     integer = np.clip(np.floor((products + bias) / factor), 0, a_max)
     return _Layer(weights, bias, shift), _Signals(exact, integer, unit)
 

@@ -16,13 +16,16 @@ CANDIDATE_DECAYS: Final = (24.0, 12.0, 6.0, 3.0, 1.0, 0.3)
 CHOSEN_BELOW_ROWS: Final = 8192
 """Smaller tables choose their decay on held-out rows, where they may (`choose_decay`)."""
 
-_LOCAL: Final = ((2_000, 30, 64), (6_000, 24, 128), (16_000, 20, 256), (131_072, 12, 512))
-"""(rows below, epochs, batch); larger tables: batches of 1,024, at most so many steps."""
+_LOCAL: Final = (
+    (2_000, 30, 64, 4e-3), (6_000, 24, 128, 4e-3), (24_000, 24, 512, 8e-3), (131_072, 24, 1024, 8e-3),
+)  # fmt: skip
+"""(rows below, epochs, batch, rate); larger tables: batches of 1,024, at most so many steps."""
 _LARGE_BATCH: Final = 1024
+_LARGE_RATE: Final = 8e-3
 _MOST_STEPS: Final = 1600
 _DECAYS: Final = ((4_000, 3.0), (8_192, 1.0))
 _DECAY: Final = 0.3
-_LONGEST_RATE: Final = 2e-2
+_LONGEST_RATE: Final = 3e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,11 @@ def decay_for(rows: int) -> float:
 
 def local_recipe(rows: int) -> Recipe:
     """For a table that trains in one place without privacy."""
-    for below, epochs, batch in _LOCAL:
+    for below, epochs, batch, rate in _LOCAL:
         if rows < below:
             steps = max(1, epochs * rows // batch)
-            return Recipe(steps=min(steps, _MOST_STEPS), batch=batch, decay=decay_for(rows))
-    return Recipe(steps=_MOST_STEPS, batch=_LARGE_BATCH)
+            return Recipe(min(steps, _MOST_STEPS), batch, rate, decay_for(rows))
+    return Recipe(_MOST_STEPS, _LARGE_BATCH, _LARGE_RATE)
 
 
 def federated_recipe(rows: int, rounds: int, round_rows: int) -> Recipe:

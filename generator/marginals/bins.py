@@ -1,10 +1,12 @@
 """From summed one-way counts to the codebook: which values share a code. Deterministic, and reads no table.
 
-A number gets about 24 quantile bins (fewer in tables of more than 85 columns); a value or cell that alone
-holds a bin's share of the rows gets a code of its own, so that spikes stay spikes. Categories keep a code
-each, up to a limit beyond which neighbours in the schema's order are merged. Missing is a code of its own.
-Codes of a column partition its values, in ascending order. Inside a code values are uniform (the sampler's
-rule).
+A number of more values than that gets about 24 quantile bins (fewer in tables of more than 85 columns); a
+value or cell that alone holds a bin's share of the rows gets a code of its own, so that spikes stay spikes.
+Categories keep a code each, up to a limit (`code_limits.py`) beyond which frequent ones keep theirs and rare
+neighbours in the schema's order are merged. The noisier the counts, the fewer the codes: nothing below three
+standard deviations counts as frequent, and no bin is made of less than that, or than half the noise on it.
+Missing is a code of its own. Codes of a column partition its values, in ascending order. Inside a code values
+are uniform (the sampler's rule).
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.marginals.classes import nearest_to_total
+from generator.marginals.code_limits import category_codes, quantile_bins
 from generator.marginals.errors import MarginalError
 from generator.marginals.one_way import (
     BaseGrid,
@@ -50,18 +54,10 @@ class _Piece:
     mass: float
 
 
-def quantile_bins(columns: int) -> int:
-    """Quantile bins a number gets in a table of so many columns."""
-    return max(6, min(24, 2048 // columns))
-
-
-def category_codes(columns: int) -> int:
-    """Codes that a category column may have in a table of so many columns."""
-    return max(16, min(128, 4096 // columns))
-
-
-def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
+def build_codebook(schema: Schema, release: BinRelease, bins: int | None = None) -> Codebook:
     """The codebook of (summed) one-way counts; equal arguments give equal codebooks on every machine.
+
+    bins: quantile bins a number gets, None for `quantile_bins`.
 
     Raises MarginalError if the release is not over the schema's base grid.
     """
@@ -77,9 +73,11 @@ def build_codebook(schema: Schema, release: BinRelease) -> Codebook:
     counts: list[int] = []
     for c, column in enumerate(grid.columns):
         base = release.base[offsets[c] : offsets[c + 1]]
-        if schema.columns[c].is_numeric:
+        if not column.is_counted:
+            codes = [(value, 1) for value in range(column.grid_size)]
+        elif schema.columns[c].is_numeric:
             codes = _numeric_codes(
-                column, base, _fine_cells(release, c), release.noise_std, quantile_bins(columns)
+                column, base, _fine_cells(release, c), release.noise_std, bins or quantile_bins(columns)
             )
         else:
             codes = _category_codes(column, base, release.noise_std, category_codes(columns))
@@ -127,7 +125,7 @@ def _numeric_codes(
     bins: int,
 ) -> list[tuple[int, int]]:
     dense = base[: len(base) - column.nullable]
-    mass = _project_to_simplex(dense)
+    mass = nearest_to_total(dense, float(dense.sum()))
     width = column.widths[0]
     pieces = [
         _Piece(low, min(width, column.grid_size - low), float(mass[k]))
@@ -135,28 +133,16 @@ def _numeric_codes(
     ]
     for level in sorted(fine):
         pieces = _refine(pieces, fine[level], column.widths[level], column.grid_size)
-    return _cut(pieces, bins, _SIGNIFICANT_STDS * std)
+    return _cut(pieces, bins, std, len(dense))
 
 
 def _category_codes(
     column: ColumnGrid, base: NDArray[np.float64], std: float, limit: int
 ) -> list[tuple[int, int]]:
-    if column.grid_size <= limit:
-        return [(value, 1) for value in range(column.grid_size)]
-    mass = _project_to_simplex(base[: column.grid_size])
+    present = base[: column.grid_size]
+    mass = nearest_to_total(present, float(present.sum()))
     pieces = [_Piece(value, 1, float(mass[value])) for value in range(column.grid_size)]
-    return _cut(pieces, limit // 2, _SIGNIFICANT_STDS * std)
-
-
-def _project_to_simplex(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest non-negative counts with the same total: noise in empty cells cancels instead of adding
-    up.
-    """
-    total = max(float(counts.sum()), 0.0)
-    ordered = np.sort(counts)[::-1]
-    shift = (np.cumsum(ordered) - total) / np.arange(1, len(ordered) + 1)
-    last = int(np.flatnonzero(ordered - shift >= 0)[-1]) if total > 0 else 0
-    return np.asarray(np.maximum(counts - shift[last], 0.0) if total > 0 else np.zeros_like(counts))
+    return _cut(pieces, limit // 2, std, len(present))
 
 
 def _refine(pieces: list[_Piece], cells: list[tuple[int, float]], width: int, grid_size: int) -> list[_Piece]:
@@ -190,10 +176,17 @@ def _split(piece: _Piece, inside: list[_Piece]) -> list[_Piece]:
     return result
 
 
-def _cut(pieces: list[_Piece], bins: int, significant: float) -> list[tuple[int, int]]:
-    """Heavy pieces of one value become codes; the runs between them are cut at quantiles."""
+def _cut(pieces: list[_Piece], bins: int, std: float, cells: int) -> list[tuple[int, int]]:
+    """Heavy pieces of one value become codes; the runs between them are cut at quantiles.
+
+    So coarsely that the noise on a bin is at most twice its mass: of B bins each holds mass / B rows and noise
+    of std * sqrt(cells / B), less in columns with many empty cells.
+    """
+    significant = _SIGNIFICANT_STDS * std
     heavy, light_bins = _heavy_pieces(pieces, bins, significant)
     light = sum(p.mass for i, p in enumerate(pieces) if i not in heavy)
+    if std > 0:
+        light_bins = min(light_bins, int((2 * light / std) ** 2 / cells))
     target = max(light / max(light_bins, 1), significant)
     codes: list[tuple[int, int]] = []
     run: list[_Piece] = []

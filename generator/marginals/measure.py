@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,45 +34,45 @@ def table_counts(codes: NDArray[np.int64], workload: Workload) -> Counts:
 def release_tables(codes: NDArray[np.int64], workload: Workload, noise_multiplier: float) -> Counts:
     """All tables in one release: a GaussianEvent(noise_multiplier), or exact counts when it is 0."""
     std = noise_multiplier * workload.sensitivity
-    return table_counts(codes, workload) + noise.gaussian(workload.cells, std)
+    weights = np.repeat(workload.weights, workload.sizes)
+    return np.asarray(table_counts(codes, workload) + noise.gaussian(workload.cells, std) / weights)
 
 
 def pair_tables(counts: Counts, workload: Workload) -> Counts:
     """Two-way counts float64[cells of pair_workload(workload)]: sums over the third column, averaged over the
-    tables that give the same pair (post-processing: free of privacy cost)."""
+    tables that give the same pair, the less noisy ones the more (post-processing: free of privacy cost)."""
     if counts.shape != (workload.cells,):
         raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
     pairs = pair_workload(workload)
-    position = {pair: i for i, pair in enumerate(pairs.tables)}
     sums = np.zeros(pairs.cells)
-    times = np.zeros(len(pairs.tables))
-    for index, table in enumerate(workload.tables):
+    precisions = np.zeros(len(pairs.tables))
+    for index, p, axes, precision in _projections(workload, pairs):
+        table = workload.tables[index]
         shape = tuple(workload.code_counts[column] for column in table)
         block = counts[workload.offsets[index] : workload.offsets[index + 1]].reshape(shape)
-        for a in range(len(table)):
-            for b in range(a + 1, len(table)):
-                others = tuple(axis for axis in range(len(table)) if axis not in (a, b))
-                two_way = block.sum(axis=others)
-                if table[a] > table[b]:
-                    two_way = two_way.T
-                p = position[(min(table[a], table[b]), max(table[a], table[b]))]
-                sums[pairs.offsets[p] : pairs.offsets[p + 1]] += two_way.ravel()
-                times[p] += 1
-    return sums / np.repeat(times, pairs.sizes)
+        two_way = block.sum(axis=tuple(axis for axis in range(len(table)) if axis not in axes))
+        if table[axes[0]] > table[axes[1]]:
+            two_way = two_way.T
+        sums[pairs.offsets[p] : pairs.offsets[p + 1]] += precision * two_way.ravel()
+        precisions[p] += precision
+    return sums / np.repeat(precisions, pairs.sizes)
 
 
 def pair_noise_variances(workload: Workload, noise_std: float) -> Counts:
-    """Noise variance of a cell of each table of `pair_workload(workload)` after `pair_tables`:
-    float64[pairs].
+    """Noise variance of a cell of each table of `pair_workload(workload)` after `pair_tables`, float64[pairs];
+    `noise_std` is that of a cell of a released table of weight 1.
     """
     pairs = pair_workload(workload)
+    precisions = np.zeros(len(pairs.tables))
+    for _, p, _, precision in _projections(workload, pairs):
+        precisions[p] += precision
+    return noise_std**2 / precisions
+
+
+def _projections(workload: Workload, pairs: Workload) -> Iterator[tuple[int, int, tuple[int, int], float]]:
+    """Every (table, pair that it gives, the pair's axes in it, precision of a cell: 1 over its variance)."""
     position = {pair: i for i, pair in enumerate(pairs.tables)}
-    summed = np.zeros(len(pairs.tables))
-    times = np.zeros(len(pairs.tables))
-    for table, size in zip(workload.tables, workload.sizes, strict=True):
-        for a in range(len(table)):
-            for b in range(a + 1, len(table)):
-                p = position[(min(table[a], table[b]), max(table[a], table[b]))]
-                summed[p] += size / pairs.sizes[p]
-                times[p] += 1
-    return noise_std**2 * summed / times**2
+    for index, table in enumerate(workload.tables):
+        for a, b in combinations(range(len(table)), 2):
+            p = position[(min(table[a], table[b]), max(table[a], table[b]))]
+            yield index, p, (a, b), workload.weights[index] ** 2 * pairs.sizes[p] / workload.sizes[index]

@@ -1,7 +1,8 @@
 """One-way counts, from which bins are found: they leave the node once, noisy when privacy is asked for.
 
-The cells that are counted depend on the schema alone, never on the table: at most 256 cells a numeric
-column, and, where a cell is wider than one grid step, finer levels down to the grid itself. Finer levels are
+The cells that are counted depend on the schema alone, never on the table: none of columns so short that every
+value gets a code (`code_limits.py`), one a category, at most 256 cells a numeric column, and, where a cell is
+wider than one grid step, finer levels down to the grid itself. Finer levels are
 *thresholded*: only cells whose noisy count exceeds a threshold leave the node, which is post-processing of a
 Gaussian release of the whole level. The cells that hold no row and pass by noise alone are drawn from their
 exact distribution, so a level of 2^32 cells costs nothing. Each row adds one to one cell of each level of
@@ -15,10 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.marginals.code_limits import needs_bins
 from generator.marginals.errors import MarginalError
 from generator.privacy import noise
 from provenance.schema import Column, Schema
@@ -35,15 +38,25 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ColumnGrid:
-    """Cells of one column. Cell k of level l covers grid indices [k * widths[l], (k + 1) * widths[l])."""
+    """Cells of one column. Cell k of level l covers grid indices [k * widths[l], (k + 1) * widths[l]).
+
+    No widths: the column is not counted.
+    """
 
     grid_size: int
     nullable: bool
     widths: tuple[int, ...]
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the column is in the release."""
+        return bool(self.widths)
+
+    @property
     def base_cells(self) -> int:
         """Cells of the base level; the missing value, if there is one, is the last."""
+        if not self.is_counted:
+            return 0
         return -(-self.grid_size // self.widths[0]) + self.nullable
 
 
@@ -62,6 +75,11 @@ class BaseGrid:
     def histograms(self) -> int:
         """Histograms that one row appears in."""
         return sum(len(column.widths) for column in self.columns)
+
+    def totals(self, base: Counts) -> Counts:
+        """Sum of the base counts of each column that is counted."""
+        pairs = pairwise(self.offsets.tolist())
+        return np.array([base[start:end].sum() for start, end in pairs if end > start])
 
     @property
     def sensitivity(self) -> float:
@@ -116,14 +134,17 @@ class BinRelease:
 
 def base_grid(schema: Schema) -> BaseGrid:
     """The cells that the schema alone determines."""
-    return BaseGrid(tuple(_column_grid(column) for column in schema.columns))
+    columns = len(schema.columns)
+    return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns))
 
 
 def one_way_counts(values: Indices, grid: BaseGrid) -> Counts:
     """Exact base counts float64[cells] of grid indices int64[n, C]. Private: add noise before they leave."""
     _check_values(values, grid)
-    parts = []
+    parts = [np.empty(0)]
     for c, column in enumerate(grid.columns):
+        if not column.is_counted:
+            continue
         cells = _cells(values[:, c], column, 0)
         parts.append(np.bincount(cells, minlength=column.base_cells).astype(np.float64))
     return np.concatenate(parts)
@@ -162,7 +183,9 @@ def sum_bins(releases: Sequence[BinRelease]) -> BinRelease:
     return BinRelease(base, unique[:, 0], unique[:, 1], unique[:, 2], count, std)
 
 
-def _column_grid(column: Column) -> ColumnGrid:
+def _column_grid(column: Column, columns: int) -> ColumnGrid:
+    if not needs_bins(column, columns):
+        return ColumnGrid(column.grid_size, column.nullable, ())
     if not column.is_numeric:
         return ColumnGrid(column.grid_size, column.nullable, (1,))
     width = -(-column.grid_size // BASE_CELLS)

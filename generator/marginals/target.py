@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.marginals.classes import class_marginals
 from generator.marginals.errors import MarginalError
 from generator.marginals.workload import Workload
 
@@ -18,8 +20,8 @@ BLENDING_ROWS = 1500
 class MarginalTarget:
     """Probabilities float64[K] of a workload's cells (noisy ones may be negative).
 
-    `std` is the standard deviation of the noise on each probability; `rows` the number of rows behind them
-    (an estimate from the release, or declared), which sets the sampling error.
+    `std` is the standard deviation of the noise on each probability of a table of weight 1; `rows` the number
+    of rows behind them (an estimate from the release, or declared), which sets the sampling error.
     """
 
     workload: Workload
@@ -39,12 +41,14 @@ class MarginalTarget:
 def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_std: float) -> MarginalTarget:
     """Target of released counts whose noise has standard deviation `noise_std` (0: exact).
 
-    The number of rows is estimated from the release itself, as the tables' mean total. Raises MarginalError
-    when that is below one row: the noise drowns the table.
+    The number of rows is estimated from the release itself, as the tables' mean total, the less noisy ones
+    counting more. Raises MarginalError when that is below one row: the noise drowns the table.
     """
     if counts.shape != (workload.cells,):
         raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
-    rows = float(counts.sum()) / len(workload.tables)
+    totals = np.add.reduceat(counts, workload.offsets[:-1])
+    precisions = np.square(workload.weights) / workload.sizes
+    rows = float(np.average(totals, weights=precisions))
     if not (rows >= 1 and math.isfinite(rows)):
         raise MarginalError(
             f"the released counts sum to {rows:.1f} rows a table; the noise drowns so small a table: "
@@ -53,18 +57,41 @@ def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_st
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
 
 
-def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
-    """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500), n the own rows.
+def own_share(own: MarginalTarget) -> float:
+    """Lambda of `blend`, a figure of the own release alone."""
+    mean_cell = len(own.workload.tables) / own.workload.cells
+    noise = own.std**2 * own.rows / mean_cell
+    return own.rows / (own.rows + BLENDING_ROWS * (1 + noise))
 
-    A large node keeps its own distribution, a tiny one borrows the others'. Both arguments are releases, so
-    blending costs no privacy. Their noise is treated as independent although everybody's counts contain the
-    own ones: `std` sets weights of the fit, nothing else.
+
+def left_to_others(owns: Sequence[tuple[int, MarginalTarget]]) -> MarginalTarget:
+    """What to blend into every node's own tables, of (rows delivered, own tables) of all nodes.
+
+    The own tables weighted by rows * (1 - lambda): then the shards' blends, weighted by rows, add up to the own
+    tables weighted by rows, the pooled table, however large nodes lean on their own. Under skew the plain sum
+    of all would give the large nodes' rows twice.
+    """
+    parts = [(rows * (1 - own_share(own)), own) for rows, own in owns]
+    total = math.fsum(part for part, _ in parts)
+    probabilities = np.sum([part / total * own.probabilities for part, own in parts], axis=0)
+    std = math.sqrt(math.fsum((part / total * own.std) ** 2 for part, own in parts))
+    return MarginalTarget(owns[0][1].workload, probabilities, std, math.fsum(own.rows for _, own in owns))
+
+
+def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
+    """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500 + noise), n the own rows.
+
+    A large node keeps its own distribution, a tiny one borrows the others'; under privacy a node borrows more,
+    because its own tables are the noisier ones: `noise` is 1500 times the variance of the noise over the
+    sampling variance of the cells of a mean table. Both arguments are releases, so blending costs no privacy.
+    Their noise is treated as independent although everybody's counts contain the own ones: `std` sets weights
+    of the fit, nothing else.
     """
     if own.workload != everybody.workload:
         raise MarginalError(
             "own and global targets are over different workloads; build both from one codebook"
         )
-    share = own.rows / (own.rows + BLENDING_ROWS)
+    share = own_share(own)
     return MarginalTarget(
         own.workload,
         share * own.probabilities + (1 - share) * everybody.probabilities,
@@ -74,19 +101,5 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
 
 
 def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
-    """One-way probabilities float64[D] that the tables imply, averaged, clipped at 0 and normalised per
-    column.
-    """
-    workload = target.workload
-    start = np.cumsum([0, *workload.code_counts])
-    sums = np.zeros(start[-1])
-    for index, table in enumerate(workload.tables):
-        shape = tuple(workload.code_counts[c] for c in table)
-        block = target.probabilities[workload.offsets[index] : workload.offsets[index + 1]].reshape(shape)
-        for axis, c in enumerate(table):
-            sums[start[c] : start[c + 1]] += block.sum(axis=tuple(a for a in range(len(table)) if a != axis))
-    for c in range(len(workload.code_counts)):
-        part = np.clip(sums[start[c] : start[c + 1]], 0.0, None)
-        total = part.sum()
-        sums[start[c] : start[c + 1]] = part / total if total > 0 else 1.0 / len(part)
-    return sums
+    """One-way probabilities float64[D] that the tables imply (`classes.py`)."""
+    return class_marginals(target.probabilities, target.std, target.workload).one_way

@@ -2,9 +2,10 @@
 target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
-Gaussian mechanism of sensitivity sqrt(tables): one row adds one to one cell of each table. Pairs with the
-target, and every two-way table, follow from the three-way ones by summing, which is why they are not
-released.
+Gaussian mechanism: one row adds one to one cell of each table. Pairs with the target, and every two-way table,
+follow from the three-way ones by summing, which is why they are not released - unless the noise drowns most
+three-way tables. Then the pairs with the target are released beside them, by a share of the budget that follows
+from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
 
 Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
 (around the end) in that order until the next table would exceed the limit; so 300 columns still work, with
@@ -30,12 +31,22 @@ MAX_TARGET_CODES = 32
 
 @dataclass(frozen=True)
 class Workload:
-    """Tables over the codes of columns; cells are flat, table after table, last column fastest."""
+    """Tables over the codes of columns; cells are flat, table after table, last column fastest.
+
+    weights: of each table in the one Gaussian release; all 1 when left out.
+    """
 
     code_counts: tuple[int, ...]
     tables: tuple[tuple[int, ...], ...]
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.weights:
+            object.__setattr__(self, "weights", (1.0,) * len(self.tables))
+        if len(self.weights) != len(self.tables) or not all(0 < w < math.inf for w in self.weights):
+            raise MarginalError(
+                f"{len(self.weights)} weights of {len(self.tables)} tables: one above 0 for each"
+            )
         for table in self.tables:
             if len(table) not in (2, 3) or len(set(table)) != len(table):
                 raise MarginalError(f"table {table} is not over two or three different columns")
@@ -59,8 +70,22 @@ class Workload:
 
     @property
     def sensitivity(self) -> float:
-        """L2 sensitivity of all counts together, add/remove one row."""
-        return math.sqrt(len(self.tables))
+        """L2 sensitivity of all counts together, each times its table's weight, add/remove one row."""
+        return math.sqrt(math.fsum(weight**2 for weight in self.weights))
+
+    @cached_property
+    def target(self) -> int | None:
+        """The third column of the three-way tables; None where all are two-way.
+
+        Raises MarginalError if tables mix targets, or hold a two-way table without the target beside
+        three-way ones.
+        """
+        thirds = {table[2] for table in self.tables if len(table) == 3}
+        if len(thirds) > 1 or (thirds and any(table[-1] not in thirds for table in self.tables)):
+            raise MarginalError(
+                "the workload mixes targets; expected one target column in all tables, or in none"
+            )
+        return thirds.pop() if thirds else None
 
 
 def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
@@ -86,6 +111,29 @@ def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
             break
         tables.append(table)
     return Workload(counts, tuple(sorted(tables)))
+
+
+def with_target_pairs(workload: Workload, share: float) -> Workload:
+    """The workload and, before it, its pairs (column, target), which get this share of the budget.
+
+    Unchanged without a target or for share 0.
+    """
+    target = workload.target
+    if target is None or share == 0:
+        return workload
+    if not 0 < share < 1:
+        raise MarginalError(f"share of the pairs is {share}; expected 0 or more, and below 1")
+    columns = sorted({column for table in workload.tables for column in table} - {target})
+    weight = math.sqrt(share / (1 - share) * len(workload.tables) / len(columns))
+    pairs = tuple((column, target) for column in columns)
+    weights = (weight,) * len(pairs) + workload.weights
+    return Workload(workload.code_counts, pairs + workload.tables, weights)
+
+
+def expected_error(workload: Workload, noise_std: float, rows: float) -> float:
+    """Mean total variation distance that noise of `noise_std` a cell alone puts between a released table and
+    the table of so many rows: what tells, before any row is read, how far the tables will drown."""
+    return math.sqrt(2 / math.pi) * noise_std * workload.cells / (2 * rows * len(workload.tables))
 
 
 def pair_workload(workload: Workload) -> Workload:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
-from generator.families.released import released_workload
+from generator.families.released import workload_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -43,8 +43,13 @@ def pair_counts(values: NDArray[np.int64], codebook: Codebook, schema: Schema) -
 
 def reference_counts(released: Array, codebook: Codebook, plan: TrainingPlan) -> Counts:
     """A node's released tables float64[cells] as pair counts int64[K]: rounded, free of privacy cost."""
-    workload = released_workload(plan, codebook)
+    workload = released_tables(codebook, plan)
     return np.rint(pair_tables(np.asarray(released, dtype=np.float64), workload)).astype(np.int64)
+
+
+def released_tables(codebook: Codebook, plan: TrainingPlan) -> Workload:
+    """The tables that every node of the plan releases over this codebook."""
+    return workload_of(plan, codebook, family_of(plan.family).table_noise(plan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Evidence:
 
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
-        workload = released_workload(self.plan, self.codebook)
+        workload = released_tables(self.codebook, self.plan)
         std = family_of(self.plan.family).table_noise(self.plan) * workload.sensitivity
         return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
 
@@ -102,6 +107,6 @@ def references_of(
     """The references of a training outcome, in participant order; all zero for a node whose release was
     useless.
     """
-    nothing = np.zeros(released_workload(plan, codebook).cells)
+    nothing = np.zeros(released_tables(codebook, plan).cells)
     found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
     return stacked([reference_counts(counts, codebook, plan) for counts in found])

@@ -7,15 +7,15 @@ order fails early instead of being refused by every node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.errors import PlanError
 from generator.federation.plan import Participant as PlanParticipant
-from generator.federation.plan import Setting, TrainingPlan
+from generator.federation.plan import TrainingPlan
 from generator.market.errors import JobRefused
 from generator.market.messages import Job
+from generator.market.order_settings import order_settings
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions
 from provenance.errors import MalformedError
 from provenance.ledger.ports import LedgerReader, OrderState
 from provenance.terms import OrderTerms, Participant
@@ -32,6 +32,7 @@ class OrderJob:
     collection: Collection
     participants: tuple[Participant, ...]
     declared_rows: tuple[int, ...]
+    conditions: Conditions | None = None
 
     def training_plan(self) -> TrainingPlan:
         """The plan that every node derives from the same terms."""
@@ -46,17 +47,8 @@ class OrderJob:
             epsilon_micro=self.terms.epsilon_micro or None,
             delta_e12=self.terms.delta_e12,
             participants=participants,
-            settings=plain_settings(self.collection.settings),
+            settings=order_settings(self.collection, self.conditions),
         )
-
-
-def plain_settings(settings: Mapping[str, int | str | bool]) -> dict[str, Setting]:
-    """A collection's settings as a training plan holds them: integers and text only."""
-    if switches := [name for name, value in settings.items() if isinstance(value, bool)]:
-        raise PlanError(
-            f"settings {', '.join(switches)} are true or false; families know integers and text only"
-        )
-    return dict(settings)
 
 
 def read_job(job: Job, ledger: LedgerReader) -> OrderJob:
@@ -83,4 +75,8 @@ def read_job(job: Job, ledger: LedgerReader) -> OrderJob:
     if ledger.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.integer("declaredRows") for each in entries)
-    return OrderJob(job.order, job.phase, terms, collection, participants, declared)
+    try:
+        conditions = request.asked(collection.schema, terms.rows)
+    except MalformedError as error:
+        raise JobRefused(f"the job's request cannot be served: {error}") from error
+    return OrderJob(job.order, job.phase, terms, collection, participants, declared, conditions)

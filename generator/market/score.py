@@ -38,7 +38,8 @@ from provenance.values import Cid, Digest, Signature, sha256
 BROKER_SAW = (
     "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
     "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
-    "exact pair counts of each shard's synthetic rows, and of the first 16,384 rows of its stream",
+    "exact pair counts of each shard's synthetic rows (under conditions: of as many rows without them), and of "
+    "the first 16,384 rows of its stream",
     "ciphertext of rows, models and the score file; no key that opens them",
 )
 

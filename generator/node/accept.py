@@ -81,6 +81,10 @@ def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Reque
             "request-differs", f"the terms bind request {terms.request}, shown is {request.digest}"
         )
     try:
+        request.asked(collection.schema, terms.rows)
+    except ProvenanceError as error:
+        raise TaskRefused("bad-conditions", str(error)) from error
+    try:
         require_signer(node.domain, terms, signature, terms.buyer)
     except ProvenanceError as error:
         raise TaskRefused("not-signed", f"the terms do not carry the buyer's signature: {error}") from error

@@ -2,12 +2,19 @@
 for.
 
 Seed, committed models and participants are read from the chain; what the task says about them must agree.
+Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
+still the shard's stream without conditions, since it measures generators, not wishes.
 The rows and the model are sealed under this node's own random key, on disk before its first use, and the key
 is wrapped to the delivery key of the terms that this node accepted - nobody else ever can open the shard, the
 broker included.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from generator.errors import TaskRefused
 from generator.federation.coordinator import integer_of, text_of
@@ -17,7 +24,9 @@ from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
 from generator.node.errors import NotYet
 from generator.node.orders import Accepted
+from provenance.conditions import RowConditions
 from provenance.contribution import evidence_rows
+from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
@@ -62,7 +71,14 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
     codebook = decode_model(model).codebook
     stream = sampler.values(0, evidence_rows(rows), threads=node.settings.threads)
-    row_bytes = encode_rows(stream[:rows], codebook.value_widths)
+    asked = accepted.request.asked(node.collection.schema, accepted.terms.rows)
+    delivered = stream[:rows]
+    if asked is not None:
+        first_row = sum(each.rows for each in participants[:shard])
+        delivered = rows_asked_for(
+            Draw(model, seed, shard, rows), RowConditions(asked, first_row), node.settings.threads
+        )
+    row_bytes = encode_rows(delivered, codebook.value_widths)
     content = publish_shard(node, accepted, shard, row_bytes, model, finish)
     receipt = ShardReceipt(
         order=task.order,
@@ -85,6 +101,25 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
         for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
     }
     return folder.store_answer(task.name, payload, answer(task, meta, counts).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What decides the rows of a shard, beside conditions."""
+
+    model: bytes
+    seed: Digest
+    shard: int
+    rows: int
+
+
+def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArray[np.int64]:
+    """int64[rows, C] under the order's conditions; TaskRefused when this node's model cannot meet them."""
+    try:
+        sampler = sampler_for(SPEC_VERSION)(draw.model, draw.seed, draw.shard, conditions=conditions)
+        return sampler.values(0, draw.rows, threads=threads)
+    except (ConditionError, ConditionUnmetError) as error:
+        raise TaskRefused("conditions-unmet", str(error)) from error
 
 
 def finished_training(node: Node, order: Digest) -> Result:

@@ -11,6 +11,7 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Task
 from generator.market.messages import Progress
+from generator.market.order_settings import order_settings
 from generator.node.context import Node
 from generator.node.orders import Accepted
 from provenance.exact.size_class import keeps_promise, size_class
@@ -84,10 +85,11 @@ def check_plan(node: Node, task: Task) -> None:
 
 def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
     terms, collection = accepted.terms, node.collection
+    asked = accepted.request.asked(collection.schema, terms.rows)
     agreed = (
         ("family", plan.family, collection.family),
         ("schema", str(plan.schema.digest), str(collection.schema.digest)),
-        ("settings", dict(plan.settings), dict(collection.settings)),
+        ("settings", dict(plan.settings), order_settings(collection, asked)),
         ("privacy", plan.epsilon_micro or 0, terms.epsilon_micro),
         ("delta", plan.delta_e12 if plan.epsilon_micro else terms.delta_e12, terms.delta_e12),
     )

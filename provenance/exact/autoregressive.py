@@ -1,8 +1,9 @@
 """Architecture 2: column after column, each seeing the codes drawn before it through a running vector.
 
-acc = 0; for each column: a = clip(acc + input_bias, 0, a_max), g = clip((hidden_weights @ a + hidden_bias) >>
-hidden_shift, 0, a_max), logits = ((output_weights @ g) >> output_shift) + output_bias; a code is drawn as in
-architecture 1 and acc += embedding[code]. Normative text: docs/spec/rows.md.
+The columns are drawn in the model's own order; codebook, noise and rows stay in the schema's. acc = 0; for
+each column: a = clip(acc + input_bias, 0, a_max), g = clip((hidden_weights @ a + hidden_bias) >> hidden_shift,
+0, a_max), logits = ((output_weights @ g) >> output_shift) + output_bias; a code is drawn as in architecture 1
+and acc += embedding[code]. Normative text: docs/spec/rows.md.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ class ColumnStep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AutoregressiveModel:
-    """Architecture 2. One step a column; embedding int8[D, H]: a code's row joins the running vector once the
-    code is drawn. The last column's rows change no value; a writer leaves them 0."""
+    """Architecture 2. order: the column that each step draws, a permutation of 0 .. C - 1; steps in that order;
+    embedding int8[D, H] in the codebook's: a code's row joins the running vector once the code is drawn. The
+    last drawn column's rows change no value; a writer leaves them 0."""
 
     a_max: int
     schema_digest: Digest
     codebook: Codebook
+    order: tuple[int, ...]
     steps: tuple[ColumnStep, ...]
     embedding: NDArray[np.int8]
     tables_digest: Digest = TABLES_DIGEST
@@ -86,7 +89,8 @@ class AutoregressiveModel:
             ARCHITECTURE_AUTOREGRESSIVE, self.a_max, book.columns, book.codes, self.width, 0,
             self.hidden_width, self.schema_digest, self.tables_digest,
         )  # fmt: skip
-        parts = [header.encode(), encode_codebook(book)]
+        order = np.array(self.order, dtype=">u2").tobytes()
+        parts = [header.encode(), encode_codebook(book), order]
         for step in self.steps:
             parts += [
                 step.input_bias.astype(">i4").tobytes(),
@@ -104,6 +108,11 @@ class AutoregressiveModel:
         book = self.codebook
         if len(self.steps) != book.columns:
             raise ModelError(f"model: found {len(self.steps)} steps, expected one a column, {book.columns}")
+        if sorted(self.order) != list(range(book.columns)):
+            raise ModelError(
+                f"model: found the draw order {list(self.order)}, expected each of the columns 0 to "
+                f"{book.columns - 1} once"
+            )
         width, neurons = self.width, self.hidden_width
         check_frame(self.a_max, self.tables_digest, inputs=width, hidden_neurons=neurons)
         if self.embedding.shape != (book.codes, width) or self.embedding.dtype != np.int8:
@@ -111,7 +120,8 @@ class AutoregressiveModel:
                 f"model: found an embedding {self.embedding.dtype.name}{list(self.embedding.shape)}, expected "
                 f"int8{[book.codes, width]}"
             )
-        for i, (step, codes) in enumerate(zip(self.steps, book.code_counts, strict=True)):
+        for i, (step, column) in enumerate(zip(self.steps, self.order, strict=True)):
+            codes = book.code_counts[column]
             if step.input_bias.shape != (width,) or step.input_bias.dtype != np.int32:
                 raise ModelError(
                     f"step {i}: found an input bias {step.input_bias.dtype.name}"
@@ -139,7 +149,7 @@ class AutoregressiveModel:
                 hidden_bound(f"step {i}, hidden layer", step.hidden_weights, step.hidden_bias, self.a_max),
                 output_bound(f"step {i}, output", step.output_weights, step.output_bias, self.a_max),
             )
-            reach += sizes[self.codebook.column_codes(i)].max(axis=0)
+            reach += sizes[self.codebook.column_codes(self.order[i])].max(axis=0)
         return max(worst, exact_sum(reach, "running vector after the last step"))
 
 
@@ -149,6 +159,11 @@ def read_autoregressive(header: Header, reader: Reader) -> AutoregressiveModel:
         raise ModelError(f"model: the reserved byte is {header.depth}, expected 0")
     book = read_codebook(reader, header)
     width, neurons = header.inputs, header.hidden_width
+    order = tuple(reader.array(">u2", (header.columns,), "draw order").tolist())
+    if max(order) >= header.columns:
+        raise ModelError(
+            f"model: found column {max(order)} in the draw order, expected 0 to {header.columns - 1}"
+        )
     steps = tuple(
         ColumnStep(
             reader.int32(width, f"input bias of step {i}"),
@@ -159,9 +174,9 @@ def read_autoregressive(header: Header, reader: Reader) -> AutoregressiveModel:
             reader.uint8(codes, f"output shift of step {i}"),
             reader.int32(codes, f"output bias of step {i}"),
         )
-        for i, codes in enumerate(book.code_counts)
+        for i, codes in enumerate(book.code_counts[column] for column in order)
     )
     embedding = reader.int8((header.codes, width), "embedding")
     return AutoregressiveModel(
-        header.a_max, header.schema_digest, book, steps, embedding, header.tables_digest
+        header.a_max, header.schema_digest, book, order, steps, embedding, header.tables_digest
     )

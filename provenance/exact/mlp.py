@@ -12,9 +12,9 @@ from provenance.exact.products import (
     Floats,
     FloatType,
     activate,
+    cost_type,
     folded_hidden,
     folded_output,
-    logit_type,
     product,
 )
 from provenance.exact.scratch import Scratch
@@ -27,13 +27,12 @@ class MlpForward:
 
     def __init__(self, model: MlpModel, dtype: FloatType = np.float32) -> None:
         output = model.output
-        self.dtype = logit_type(output.weights, output.shift, output.bias, model.a_max, dtype)
+        self.dtype = cost_type(output.weights, output.bias, output.shift, model.a_max, dtype)
         self._a_max = self.dtype(model.a_max)
         self._hidden = [
             folded_hidden(layer.weights, layer.bias, layer.shift, self.dtype) for layer in model.hidden
         ]
-        self._output = folded_output(output.weights, output.shift, self.dtype)
-        self._bias = output.bias.astype(self.dtype)[:, None]
+        self._output = folded_output(output.weights, output.bias, output.shift, self.dtype)
         self._latent, self._latent_words = model.latent, model.latent_words
         self._normal = load_tables().normal.tobytes()
         self._book = model.codebook
@@ -45,18 +44,18 @@ class MlpForward:
         rows, columns = len(words), self._book.columns
         latent = np.ascontiguousarray(words[:, : self._latent_words], dtype="<u8").tobytes()
         normal = np.frombuffer(latent.translate(self._normal), dtype=np.uint8).reshape(rows, -1)
-        logits = self.logits(normal[:, : self._latent].T)
+        costs = self.costs(normal[:, : self._latent].T)
         column_words = np.ascontiguousarray(words[:, self._latent_words : self._latent_words + columns].T)
         halves = low_halves(column_words)
         codes = np.empty((columns, rows), dtype=np.intp)
         for column in range(columns):
-            cumulative = self._sampler.cumulative(logits[self._book.column_codes(column)])
+            cumulative = self._sampler.cumulative(costs[self._book.column_codes(column)])
             codes[column] = self._sampler.codes(cumulative, halves[column])
         return self._sampler.values(codes, column_words)
 
-    def logits(self, latent: NDArray[np.uint8]) -> Floats:
-        """Integers [D, rows] in 1/64 nat of the latent inputs uint8[Z, rows]; void at the next call in the
-        same thread."""
+    def costs(self, latent: NDArray[np.uint8]) -> Floats:
+        """[D, rows] of the latent inputs uint8[Z, rows]: the floor is the negated logit, in 1/64 nat. Void at
+        the next call in the same thread."""
         # inputs are row-major here, each row followed by the 1 that carries the bias
         rows = latent.shape[1]
         lines = self._scratch.array("latent", (rows, self._latent + 1), self.dtype)
@@ -69,8 +68,6 @@ class MlpForward:
             y[-1] = 1
             activate(y, self._a_max)
             x = y
-        logits = self._scratch.array("logits", (self._book.codes, rows), self.dtype)
-        product(self._output, x[:-1], logits)
-        np.floor(logits, out=logits)
-        logits += self._bias
-        return logits
+        costs = self._scratch.array("costs", (self._book.codes, rows), self.dtype)
+        product(self._output, x, costs)
+        return costs

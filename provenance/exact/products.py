@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.exact.layout import EXACT_LIMIT, magnitudes
+from provenance.exact.tables import EXP_LAST
 
 Floats = NDArray[np.floating[Any]]
 FloatType = type[np.floating[Any]]
@@ -42,24 +43,43 @@ def folded_hidden(
     weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8], dtype: FloatType
 ) -> Floats:
     """[out, in + 1]: weights and, for an input that is always 1, the bias, both divided by 2^shift."""
-    return folded_output(np.concatenate([weights.astype(np.int32), bias[:, None]], axis=1), shift, dtype)
+    both = np.concatenate([weights.astype(np.float64), bias[:, None]], axis=1)
+    return _matrix(np.ldexp(both, -shift.astype(np.int32)[:, None]), dtype)
 
 
 def folded_output(
-    weights: NDArray[np.int8] | NDArray[np.int32], shift: NDArray[np.uint8], dtype: FloatType
+    weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8], dtype: FloatType
 ) -> Floats:
-    """[out, in]: weights divided by 2^shift, column-major as BLAS reads them fastest."""
-    scaled = np.ldexp(weights.astype(np.float64), -shift.astype(np.int32)[:, None])
-    return np.asfortranarray(scaled.astype(dtype))
+    """[out, in + 1]: gives *costs*, whose floor is the negated logit -(((W x) >> shift) + bias).
+
+    -(n >> s) is the floor of (2^s - 1 - n) / 2^s: so weights are negated and the last input, always 1, carries
+    (2^s - 1) / 2^s - bias.
+    """
+    short = _short(shift)
+    weighted = np.ldexp(-weights.astype(np.float64), -short[:, None])
+    constant = 1 - np.ldexp(1.0, -short) - bias
+    return _matrix(np.concatenate([weighted, constant[:, None]], axis=1), dtype)
 
 
-def logit_type(
-    weights: NDArray[np.int8], shift: NDArray[np.uint8], bias: NDArray[np.int32], a_max: int, dtype: FloatType
+def cost_type(
+    weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8], a_max: int, dtype: FloatType
 ) -> FloatType:
-    """`dtype` if it carries every logit, shifted sum and bias together, exactly; else float64, which always
-    does."""
-    largest = (magnitudes(weights).sum(axis=1) * a_max >> shift) + 1 + magnitudes(bias)
-    return dtype if largest.max() < EXACT_LIMIT else np.float64
+    """`dtype` if it carries every sum of `folded_output` exactly, and every distance of a cost from another up
+    to the weights table's end; else float64, which always does."""
+    short = _short(shift)
+    largest = magnitudes(weights).sum(axis=1) * a_max + ((magnitudes(bias) + 1) << short)
+    fits = largest.max() < EXACT_LIMIT and (EXP_LAST << int(short.max())) < EXACT_LIMIT
+    return dtype if fits else np.float64
+
+
+def _short(shift: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Output sums stay below 2^24: from 24 on a shift leaves the sign, whichever it is."""
+    return np.minimum(shift, 24).astype(np.int64)
+
+
+def _matrix(values: NDArray[np.float64], dtype: FloatType) -> Floats:
+    """Column-major, as BLAS reads weights fastest."""
+    return np.asfortranarray(values.astype(dtype))
 
 
 def _tiles(matrix: Floats) -> Floats:

@@ -57,11 +57,15 @@ def output(
     return [(sum(w * a for w, a in zip(line, x, strict=True)) >> s) + b for line, s, b in lines]
 
 
-def draw(logits: list[int], word: int) -> int:
-    """Which of a column's codes its noise word draws."""
+def weights_of(logits: list[int]) -> list[int]:
+    """The weights of a column's codes."""
     exp = load_tables().exp.tolist()
     largest = max(logits)
-    weights = [exp[min(largest - logit, EXP_LAST)] for logit in logits]
+    return [exp[min(largest - logit, EXP_LAST)] for logit in logits]
+
+
+def draw(weights: list[int], word: int) -> int:
+    """Which of a column's codes its noise word draws."""
     target = ((word & 0xFFFFFFFF) * sum(weights)) >> 32
     code = 0
     cumulative = weights[0]
@@ -80,20 +84,30 @@ def mlp_codes(model: MlpModel, words: list[int]) -> list[int]:
     logits = output(model.output.weights, model.output.shift, model.output.bias, x)
     book = model.codebook
     column_words = words[model.latent_words :]
-    return [draw(logits[book.column_codes(c)], word) for c, word in enumerate(column_words)]
+    return [draw(weights_of(logits[book.column_codes(c)]), word) for c, word in enumerate(column_words)]
+
+
+def step_weights(model: AutoregressiveModel, place: int, running: list[int]) -> list[int]:
+    """Architecture 2: the weights of the codes of step `place`."""
+    step = model.steps[place]
+    x = [min(max(a + b, 0), model.a_max) for a, b in zip(running, step.input_bias.tolist(), strict=True)]
+    x = hidden(step.hidden_weights, step.hidden_bias, step.hidden_shift, x, model.a_max)
+    return weights_of(output(step.output_weights, step.output_shift, step.output_bias, x))
+
+
+def moved(model: AutoregressiveModel, place: int, running: list[int], code: int) -> list[int]:
+    """Architecture 2: the running vector after step `place` has drawn `code`."""
+    embedding = model.embedding[model.codebook.offsets[model.order[place]] + code].tolist()
+    return [a + e for a, e in zip(running, embedding, strict=True)]
 
 
 def autoregressive_codes(model: AutoregressiveModel, words: list[int]) -> list[int]:
     """Architecture 2: each column's code, counted from 0 in the column."""
     running = [0] * model.width
-    codes = []
-    for column, (step, word) in enumerate(zip(model.steps, words, strict=True)):
-        x = [min(max(a + b, 0), model.a_max) for a, b in zip(running, step.input_bias.tolist(), strict=True)]
-        x = hidden(step.hidden_weights, step.hidden_bias, step.hidden_shift, x, model.a_max)
-        code = draw(output(step.output_weights, step.output_shift, step.output_bias, x), word)
-        embedding = model.embedding[model.codebook.offsets[column] + code].tolist()
-        running = [a + e for a, e in zip(running, embedding, strict=True)]
-        codes.append(code)
+    codes = [0] * model.codebook.columns
+    for place, column in enumerate(model.order):
+        codes[column] = draw(step_weights(model, place, running), words[column])
+        running = moved(model, place, running, codes[column])
     return codes
 
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.conditions import RowConditions
 from provenance.errors import RowRangeError
 from provenance.exact.autoregressive_forward import AutoregressiveForward
+from provenance.exact.conditional import ConditionalRows, Forward, Tally
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
@@ -25,6 +27,8 @@ Values = NDArray[np.int64]
 ROW_NOISE_TAG = b"tessera/row-noise/1"
 DEFAULT_BATCH_ROWS = 3840
 """Best of the sizes tried: enough rows for numpy's calls to cost little, few enough for the caches."""
+DENSE = 8
+"""Up to so many rows for each one asked for, numpy's stream of all is quicker than single blocks here."""
 
 
 def noise_key(model_bytes: bytes, seed: bytes, shard_index: int) -> tuple[int, int]:
@@ -43,7 +47,10 @@ def words_per_row(model: Model) -> int:
     return model.latent_words + model.codebook.columns
 
 
-def forward_of(model: Model, dtype: type[np.floating[Any]]) -> MlpForward | AutoregressiveForward:
+MakeForward = Callable[[Model], Forward]
+
+
+def forward_of(model: Model, dtype: type[np.floating[Any]] = np.float32) -> Forward:
     """The batch form of the model's architecture."""
     if isinstance(model, MlpModel):
         return MlpForward(model, dtype)
@@ -59,19 +66,32 @@ class Sampler:
         seed: bytes,
         shard_index: int,
         *,
+        conditions: RowConditions | None = None,
         dtype: type[np.floating[Any]] = np.float32,
+        forward: MakeForward | None = None,
     ) -> None:
-        """Decodes and checks the model. Raises ModelError, UnknownVersionError or RowRangeError."""
+        """Decodes and checks the model; `forward` computes in numpy's place, but not under conditions. Raises
+        ModelError, UnknownVersionError, RowRangeError or, for conditions that no row of the model can meet,
+        ConditionError."""
         self.model = decode_model(model_bytes)
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
         self._blocks = -(-self._words // WORDS_PER_BLOCK)
-        self._forward = forward_of(self.model, dtype)
+        self._forward = forward_of(self.model, dtype) if forward is None else forward(self.model)
+        self._conditional = None
+        if conditions is not None and not conditions.conditions.is_free:
+            numpy_forward = forward_of(self.model, dtype)
+            self._conditional = ConditionalRows(numpy_forward, self.model, self.key, self._blocks, conditions)
 
     @property
     def row_width(self) -> int:
         """Bytes of a row."""
         return self.model.codebook.row_width
+
+    @property
+    def tally(self) -> Tally | None:
+        """Rows and attempts under conditions so far; None without conditions."""
+        return None if self._conditional is None else self._conditional.tally
 
     def values(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
@@ -115,10 +135,18 @@ class Sampler:
         if len(numbers) == 0:
             return np.empty((0, self.model.codebook.columns), dtype=np.int64)
         self._check_range(int(numbers.max()), 1, 1, 1)
+        return np.ascontiguousarray(self._values(numbers, self._words_at(numbers)).T)
+
+    def _words_at(self, numbers: Words) -> Words:
+        """uint64[n, words] of row numbers uint64[n], at least one."""
+        first = int(numbers.min())
+        span = int(numbers.max()) - first + 1
+        if span <= DENSE * len(numbers):
+            whole = BlockStream(self.key, first * self._blocks).take(span * self._blocks).reshape(span, -1)
+            return whole.take((numbers - np.uint64(first)).astype(np.intp), axis=0)
         within: Words = np.arange(self._blocks, dtype=np.uint64)
         blocks: Words = np.add.outer(numbers * np.uint64(self._blocks), within)
-        words = scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
-        return np.ascontiguousarray(self._forward.values(words).T)
+        return scattered_blocks(self.key, blocks.ravel()).reshape(len(numbers), -1)
 
     def _each_batch(
         self, first_row: int, rows: int, batch_rows: int, threads: int, keep: Callable[[int, Values], None]
@@ -145,7 +173,15 @@ class Sampler:
         noise = BlockStream(self.key, first_row * self._blocks)
         for start in range(0, rows, batch_rows):
             count = min(batch_rows, rows - start)
-            yield self._forward.values(noise.take(count * self._blocks).reshape(count, -1))
+            words = noise.take(count * self._blocks).reshape(count, -1)
+            numbers = np.arange(count, dtype=np.uint64) + np.uint64(first_row + start)
+            yield self._values(numbers, words)
+
+    def _values(self, numbers: Words, words: Words) -> NDArray[np.int64]:
+        """int64[C, rows] of row numbers uint64[rows] and their noise words."""
+        if self._conditional is None:
+            return self._forward.values(words)
+        return self._conditional.values(numbers, words)
 
     def _check_range(self, first_row: int, rows: int, batch_rows: int, threads: int) -> None:
         if first_row < 0 or rows < 0 or (first_row + rows) * self._blocks > 2**64:

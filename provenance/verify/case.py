@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from provenance.conditions import Conditions
 from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
@@ -89,6 +90,11 @@ class Case:
         if isinstance(parsed, NotCheckedError):
             raise parsed
         raise NotCheckedError("the manifest is malformed") from parsed
+
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """What the request asks of the rows; None for whole tables."""
+        return self.manifest.conditions()
 
     @cached_property
     def opening(self) -> dict[int, tuple[bytes, bytes]] | ProvenanceError:

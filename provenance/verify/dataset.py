@@ -49,6 +49,7 @@ RULES: Final = (
     Rule("score file", Label.RECOMPUTED, claim_checks.score),
     Rule("privacy within terms", Label.SIGNED, claim_checks.privacy),
     Rule("generation", Label.RECOMPUTED, record_checks.generation),
+    Rule("conditions", Label.RECOMPUTED, file_checks.conditions),
 )
 """The checks, in the order of their numbers (from 1). docs/spec/verification.md says what each compares."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model, prove_bound
+from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
 from provenance.exact.size_class import keeps_promise, size_class
 from provenance.exact.versions import sampler_for
@@ -15,6 +18,7 @@ from provenance.values import sha256
 from provenance.verify.case import Case, require
 
 BATCH_ROWS = 4096
+_SHOWN_SEGMENTS = 4
 
 
 def files_present(case: Case) -> str:
@@ -102,6 +106,33 @@ def rows(case: Case) -> str:
     return f"{manifest.terms.rows:,} of {manifest.terms.rows:,} rows recomputed and equal"
 
 
+def conditions(case: Case) -> str:
+    """The published rows have the values that the request asks for, each row those of its segment."""
+    asked, opened = case.conditions, case.opened
+    if asked is None:
+        return "none asked"
+    for shard in case.manifest.shards:
+        row_conditions = case.manifest.row_conditions(shard.shard)
+        assert row_conditions is not None, "the order has conditions"
+        values = decode_rows(opened[shard.shard][0], asked.schema.value_widths)
+        segments = row_conditions.segment_of(np.arange(len(values), dtype=np.uint64))
+        for number, segment in enumerate(asked.segments):
+            mine = np.flatnonzero(segments == number)
+            for column, ranges in segment.allowed.items():
+                edges = np.add(ranges, (0, 1)).ravel()
+                outside = np.searchsorted(edges, values[mine, column], side="right") % 2 == 0
+                require(
+                    not outside.any(),
+                    f"shard {shard.shard}, row {mine[outside.argmax()]}: not one with {asked.describe(number)}",
+                )
+    shown = "; ".join(
+        f"{segment.rows:,} with {asked.describe(i)}"
+        for i, segment in enumerate(asked.segments[:_SHOWN_SEGMENTS])
+    )
+    more = len(asked.segments) - _SHOWN_SEGMENTS
+    return shown + (f"; {more} more kinds" if more > 0 else "")
+
+
 def shard_roots(case: Case) -> str:
     """The roots on chain are the roots over the published rows."""
     manifest, opened = case.manifest, case.opened
@@ -128,7 +159,10 @@ def whole_root(case: Case) -> str:
 def _compare_rows(
     case: Case, manifest: Manifest, shard: ManifestShard, published: bytes, model: bytes
 ) -> None:
-    sampler: Sampler = sampler_for(manifest.spec_version)(model, manifest.seed.seed, shard.shard)
+    asked = manifest.row_conditions(shard.shard)
+    sampler: Sampler = sampler_for(manifest.spec_version)(
+        model, manifest.seed.seed, shard.shard, conditions=asked
+    )
     width = sampler.row_width
     require(
         len(published) == shard.rows * width,

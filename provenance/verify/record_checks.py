@@ -93,7 +93,8 @@ def collection_and_request(case: Case) -> str:
     )
     for name, found, expected in pairs:
         require(found == expected, f"the {name} has digest {found}, the terms say {expected}")
-    return f"collection {manifest.collection.name!r}, family {manifest.collection.family}"
+    asked = "no conditions" if case.conditions is None else f"conditions {case.conditions.digest}"
+    return f"collection {manifest.collection.name!r}, family {manifest.collection.family}, {asked}"
 
 
 def participants(case: Case) -> str:

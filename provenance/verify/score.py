@@ -140,6 +140,9 @@ def _shard_counts(
         f"shard {shard.shard}: it counts {item.rows} rows, {len(values)} are published, "
         f"{shard.rows} were signed for",
     )
+    if case.conditions is not None:
+        # rows under conditions say what was wished for; counted are those of the stream beside them
+        values = sampler.values(0, item.rows, threads=case.threads)
     delivered = tables.counts(_codes(values, book))
     more = evidence_rows(item.rows) - item.rows
     following = sampler.values(item.rows, more, threads=case.threads)

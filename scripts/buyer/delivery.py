@@ -78,7 +78,9 @@ class Delivery:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
         entry = self.manifest.shards[shard]
         model = self.open(shard)
-        sampler = sampler_for(self.manifest.spec_version)(model, self.manifest.seed.seed, shard)
+        sampler = sampler_for(self.manifest.spec_version)(
+            model, self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
+        )
         return sampler.batches(0, entry.rows, batch_rows)
 
     def open(self, shard: int) -> bytes:

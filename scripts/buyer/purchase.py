@@ -48,7 +48,8 @@ class Buyer:
                 f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
                 "`tessera key new --out FILE` and name it with --key"
             )
-        answer = self.api.quote(wish.quote_body(entry.text("id"), self.wallet.address, key))
+        body = wish.quote_body(entry.text("id"), self.wallet.address, key, wish.request(collection))
+        answer = self.api.quote(body)
         quote = Quote(
             order_id=answer.digest("orderId"),
             terms=OrderTerms.parse(answer.object("terms").values),

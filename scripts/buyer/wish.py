@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from provenance.collection import Collection, Request
 from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest
+from scripts.conditions import ConditionOptions
 from scripts.errors import TermsDifferError, UsageError
 
 MICRO = 10**6
@@ -36,9 +37,14 @@ class Wish:
     deliver_within_seconds: int | None = None
     challenge_seconds: int | None = None
     max_price_wei: int | None = None
+    asked: ConditionOptions = field(default_factory=ConditionOptions)
+
+    def request(self, collection: Collection) -> Request:
+        """What the buyer says beside the signed numbers. Raises UsageError or ConditionError."""
+        return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows))
 
     def quote_body(
-        self, collection_id: str, buyer: Address, delivery_key: Digest | None
+        self, collection_id: str, buyer: Address, delivery_key: Digest | None, request: Request
     ) -> dict[str, object]:
         """The body of POST /v1/quotes; what was not asked is left to the collection."""
         body: dict[str, object | None] = {
@@ -50,6 +56,7 @@ class Wish:
             "deliveryKey": None if delivery_key is None else str(delivery_key),
             "minContributors": self.min_contributors,
             "minScore": None if self.min_score is None else _plain(self.min_score),
+            "conditions": [dict(segment) for segment in request.segments] or None,
             "purpose": self.purpose or None,
             "matchWithinSeconds": self.match_within_seconds,
             "deliverWithinSeconds": self.deliver_within_seconds,
@@ -97,6 +104,8 @@ def check_terms(
          wish.collection in (collection.name, str(terms.collection))),
         ("request", terms.request, quote.request.digest, terms.request == quote.request.digest),
         ("purpose", quote.request.purpose, wish.purpose, quote.request.purpose == wish.purpose),
+        ("conditions", quote.request.digest, wish.request(collection).digest,
+         quote.request.segments == wish.request(collection).segments),
         ("delivery key", terms.delivery_key, delivery_key or OPEN_DELIVERY_KEY,
          terms.delivery_key == (delivery_key or OPEN_DELIVERY_KEY)),
         ("rows", terms.rows, wish.rows, terms.rows == wish.rows),

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from scripts.commands.condition_help import BALANCE_HELP, COUNT_HELP, WHERE_HELP
+
 NetworkFile = Annotated[
     Path,
     typer.Option(
@@ -57,6 +59,12 @@ def request(
     key: DeliveryKeyFile = None,
     epsilon: Annotated[str | None, typer.Option(help="privacy ceiling; left out: the collection's")] = None,
     delta: Annotated[str, typer.Option(help="delta beside epsilon")] = "1e-5",
+    where: Annotated[list[str] | None, typer.Option(metavar="CONDITION", help=WHERE_HELP)] = None,
+    balance: Annotated[str | None, typer.Option(metavar="COLUMN", help=BALANCE_HELP)] = None,
+    count: Annotated[list[str] | None, typer.Option(metavar="CONDITION:N", help=COUNT_HELP)] = None,
+    conditions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="a conditions document instead of these three")
+    ] = None,
     max_price: Annotated[
         str | None, typer.Option(metavar="TOKENS", help="pay no more than this, in whole tokens")
     ] = None,
@@ -88,6 +96,7 @@ def request(
     from scripts.buyer.session import open_buyer
     from scripts.buyer.watching import run_request
     from scripts.buyer.wish import Wish, parse_decimal, parse_tokens
+    from scripts.conditions import ConditionOptions
 
     wish = Wish(
         collection=collection,
@@ -101,6 +110,7 @@ def request(
         deliver_within_seconds=deliver_within,
         challenge_seconds=challenge,
         max_price_wei=None if max_price is None else parse_tokens(max_price),
+        asked=ConditionOptions(tuple(where or ()), balance, tuple(count or ()), conditions),
     )
     with open_buyer(network, wallet, key) as buyer:
         run_request(buyer, wish, to, confirmed=yes, wait=wait)

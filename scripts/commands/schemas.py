@@ -69,9 +69,10 @@ def infer(
 
 @schema_app.command("show")
 def show(schema_file: SchemaFile) -> None:
-    """Show the columns of a schema and its digest."""
+    """Show the columns of a schema, its digest, and how large models of it become."""
     from rich.table import Table
 
+    from generator.families.size import expected_sizes
     from provenance.key_column import KeyColumn
     from provenance.schema import Schema
 
@@ -94,6 +95,11 @@ def show(schema_file: SchemaFile) -> None:
     out.print(grid)
     for constraint in schema.constraints:
         say(constraint.describe())
+    for size in expected_sizes(schema):
+        say(
+            f"family {size.family}: about {size.multiplications:,} multiplications a row, {size.model_bytes:,} bytes, "
+            f"size class {size.size_class}"
+        )
 
 
 @schema_app.command("check")

@@ -91,6 +91,9 @@ def test_refuses_a_request_document_that_the_terms_do_not_name(api, buyer):
         {"deliveryKey": None},
         {"maxPriceWei": "1"},
         {"conditions": [{"column": "age"}]},
+        {"conditions": [{"rows": 59, "where": [{"column": "age", "ranges": [[0, 0]]}]}]},
+        {"conditions": [{"rows": 60, "where": [{"column": "wage", "ranges": [[0, 0]]}]}]},
+        {"conditions": [{"rows": 60, "where": [{"column": "age", "ranges": [[0, 10**6]]}]}]},
         {"rows": 1},
         {"minContributors": 17},
     ],
@@ -103,6 +106,21 @@ def test_quotes_nothing_that_cannot_be_delivered(api, buyer, changes):
         "deliveryKey": "0x" + "11" * 32,
     }
     assert api.call("POST", "/v1/quotes", body | changes).status_code == 422
+
+
+def test_an_order_keeps_the_conditions_that_its_buyer_stated(api, buyer):
+    segments = [
+        {"rows": 40, "where": [{"column": "work", "ranges": [[1, 1]]}]},
+        {"rows": 20, "where": [{"column": "age", "ranges": [[0, 12], [20, 20]]}]},
+    ]
+    quote = api.quote(buyer, api.collection(), conditions=segments)
+    assert quote["request"]["conditions"] == segments
+    body = api.signed_order(buyer, quote)
+    body["request"] = body["request"] | {"conditions": segments[:1]}
+    assert api.call("POST", "/v1/orders", body).status_code == 422
+    body["request"] = quote["request"]
+    assert api.call("POST", "/v1/orders", body).status_code == 202
+    assert api.call("GET", f"/v1/orders/{quote['orderId']}").json()["request"]["conditions"] == segments
 
 
 def test_quotes_no_unknown_collection(api, buyer):

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provenance.conditions import Conditions, RowConditions, Segment
 from provenance.container import WEIGHT_SUM, Container, Part, part_weights
+from provenance.container_sampler import ContainerSampler
 from provenance.errors import MalformedError, ModelError, ProvenanceError, RowRangeError
 from provenance.exact.sampler import Sampler
 from provenance.schema import Schema
@@ -96,6 +98,22 @@ def test_a_row_is_that_of_its_part_under_its_own_number():
     for part, each in enumerate(file.parts):
         own = Sampler(each.model_bytes, SEED, part).values(0, 200)
         assert np.array_equal(whole[owners == part], own[owners == part])
+
+
+def test_every_part_makes_its_rows_under_the_conditions_of_their_numbers():
+    file = container()
+    asked = Conditions(SCHEMA, (Segment(150, {1: ((0, 1),)}), Segment(50, {0: ((20, 250),)})))
+    places = asked.segment_of(np.arange(200, dtype=np.uint64))
+    whole = file.sample(SEED, 0, 200, conditions=asked)
+    assert (whole[places == 0, 1] <= 1).all()
+    assert ((whole[places == 1, 0] >= 20) & (whole[places == 1, 0] <= 250)).all()
+    owners = file.part_of_row(np.arange(200, dtype=np.uint64))
+    for part, each in enumerate(file.parts):
+        own = Sampler(each.model_bytes, SEED, part, conditions=RowConditions(asked)).values(0, 200)
+        assert np.array_equal(whole[owners == part], own[owners == part])
+    assert np.array_equal(file.sample(SEED, 120, 30, 7, 2, conditions=asked), whole[120:150])
+    assert np.array_equal(np.concatenate(list(file.batches(SEED, 0, 200, 64, asked))), whole)
+    assert ContainerSampler(file, SEED).tally.rows == 0
 
 
 def test_parts_get_exactly_their_weights_over_65536_rows():

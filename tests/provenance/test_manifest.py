@@ -8,6 +8,7 @@ import pytest
 
 from provenance.canonical import decode, encode
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions, Segment
 from provenance.errors import MalformedError
 from provenance.manifest import Manifest
 from provenance.values import sha256
@@ -86,10 +87,19 @@ def test_manifest_survives_its_bytes(manifest):
     assert again.digest == sha256(manifest.encode())
 
 
-def test_request_with_conditions_says_that_version_1_serves_none():
-    document = Request("study").document() | {"conditions": [{"column": "income", "equals": ">50K"}]}
-    with pytest.raises(MalformedError, match="filter the delivered rows"):
-        Request.parse(document)
+def test_request_s_conditions_must_be_about_the_order_s_rows(manifest):
+    schema = manifest.collection.schema
+    asked = Conditions(schema, (Segment(20, {1: ((0, 0),)}), Segment(3)))
+    request = Request.of("study", asked)
+    assert Request.parse(request.document()) == request
+    assert request.asked(schema, 23) == asked
+    assert Request.of("study", Conditions(schema, (Segment(23),))).asked(schema, 23) is None
+    with pytest.raises(MalformedError, match="segments have 23 rows, the order has 24"):
+        request.asked(schema, 24)
+    with pytest.raises(MalformedError, match="no segment restricts anything"):
+        Request("study", ({"rows": 23, "where": []},)).asked(schema, 23)
+    with pytest.raises(MalformedError, match="JSON object"):
+        Request.parse(request.document() | {"conditions": ["income=>50K"]})
 
 
 def test_collection_of_an_unknown_size_class_is_refused(manifest):

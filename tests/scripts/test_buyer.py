@@ -11,20 +11,24 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions, Segment
 from provenance.permit import Permit
 from provenance.signing import Signer
 from provenance.terms import OrderTerms
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest, Signature
 from scripts.buyer.api import BuyerApi, parse_events
+from scripts.buyer.delivery import Delivery
 from scripts.buyer.order_file import OrderFile, order_path
 from scripts.buyer.wish import Quote, Wish, check_terms, parse_decimal, parse_tokens, tokens
+from scripts.conditions import ConditionOptions
 from scripts.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
 from scripts.supervisor.ports import LOOPBACK, free_port
-from tests.provenance.verify.publication import SCHEMA
+from tests.provenance.verify.publication import SCHEMA, Builder
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -77,6 +81,27 @@ def check(
         domain=DOMAIN,
         chain_time=NOW,
     )
+
+
+@pytest.mark.parametrize("quoted", [(), ("kind=b",), ("kind=a", "age>=10")])
+def test_conditions_that_were_not_asked_for_are_named_and_not_signed(quoted: tuple[str, ...]) -> None:
+    wish = replace(WISH, asked=ConditionOptions(where=("kind=a",)))
+    asked = wish.request(COLLECTION)
+    check(replace(TERMS, request=asked.digest), wish=wish, request=asked)
+    other = replace(WISH, asked=ConditionOptions(where=quoted)).request(COLLECTION)
+    with pytest.raises(TermsDifferError, match="conditions: quoted"):
+        check(replace(TERMS, request=other.digest), wish=wish, request=other)
+
+
+def test_the_rows_written_are_those_of_the_order_s_conditions() -> None:
+    asked = Conditions(SCHEMA, (Segment(10, {1: ((1, 1), (3, 3))}), Segment(13, {0: ((100, 299),)})))
+    found = Builder(conditions=asked, is_open=True).build()
+    delivery = Delivery(7, found.manifest, found.store, None)  # type: ignore[arg-type]
+    values = np.concatenate(list(delivery.values()))
+    places = asked.segment_of(np.arange(23, dtype=np.uint64))
+    assert np.isin(values[places == 0, 1], (1, 3)).all()
+    assert (values[places == 1, 0] >= 100).all()
+    assert len(values) == 23
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,29 @@ def test_a_seed_that_is_no_hex_or_too_long_is_refused(
     assert "--seed" in found.err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--rows is missing"),
+        (("--where", "kind=a"), "--rows is missing"),
+        (("--rows", 10, "--where", "age=400"), "expected an integer from 0 to 299"),
+        (("--rows", 10, "--where", "wage=4"), "the columns are age, kind"),
+        (("--rows", 10, "--count", "kind=a:3"), "the counts add up to 3"),
+        (("--rows", 10, "--balance", "kind", "--count", "kind=a:10"), "one of them"),
+        (("--rows", 10, "--first-row", 5, "--balance", "kind"), "--conditions-out"),
+        (("--count", "kind=a"), "a colon and a number of rows"),
+        (("--rows", 10, "--conditions-out", "c.json"), "no conditions were asked"),
+    ],
+)
+def test_conditions_that_cannot_be_asked_are_refused(
+    tessera: Run, model_file: Path, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    found = tessera("sample", model_file, "--seed", SEED, "--out", tmp_path / "x.csv", *options)
+    assert found.status == 2
+    assert message in " ".join(found.err.split())
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_unknown_option_is_a_usage_error(tessera: Run) -> None:
     assert tessera("sample", "--bogus").status == 2
 
@@ -163,6 +186,44 @@ def test_rows_do_not_depend_on_how_they_are_asked_for(tessera: Run, model_file: 
     assert sample("batches.csv", "--rows", 300, "--batch-rows", 7, "--threads", 2) == whole
     part = sample("part.csv", "--rows", 50, "--first-row", 120, "--batch-rows", 1)
     assert part == [whole[0], *whole[121:171]]
+
+
+def test_conditions_give_exact_counts_that_their_document_gives_again(
+    tessera: Run, model_file: Path, tmp_path: Path
+) -> None:
+    document = tmp_path / "conditions.json"
+
+    def sample(name: str, *options: object) -> tuple[list[dict[str, str]], str]:
+        path = tmp_path / name
+        found = tessera("sample", model_file, "--seed", SEED, "--out", path, *options)
+        assert found.status == 0, found.err
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file)), " ".join((found.out + found.err).split())
+
+    rows, said = sample("where.csv", "--rows", 200, "--where", "age=50..250", "--where", "kind=a|b")
+    assert len(rows) == 200
+    assert all(50 <= int(row["age"]) <= 250 and row["kind"] in "ab" for row in rows)
+    assert "200 rows with age=50..250 and kind=a|b" in said
+    assert "attempts a row" in said
+
+    options = (
+        "--count",
+        "age=200..249:51",
+        "--count",
+        "age>=200 & age<=299:50",
+        "--conditions-out",
+        document,
+    )
+    rows, said = sample("counts.csv", *options)
+    assert len(rows) == 101
+    assert all(int(row["age"]) >= 200 for row in rows)
+    assert sum(int(row["age"]) < 250 for row in rows) >= 51
+    assert "51 rows with age=200..249 50 rows with age=200..299" in said
+    assert sample("again.csv", "--conditions", document)[0] == rows
+    assert sample("part.csv", "--conditions", document, "--first-row", 70)[0] == rows[70:]
+
+    rows, _ = sample("balance.csv", "--rows", 4, "--balance", "kind", "--where", "kind=c")
+    assert Counter(row["kind"] for row in rows) == {"c": 4}
 
 
 def test_parquet_holds_the_same_rows_with_types(tessera: Run, model_file: Path, tmp_path: Path) -> None:

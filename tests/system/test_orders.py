@@ -23,7 +23,8 @@ HEX_KEY = re.compile(rb"[0-9a-fA-F]{64}")
 
 
 def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Market) -> None:
-    """Ordered by command line without waiting, then the same command again: one order, one file of rows."""
+    """Ordered under conditions by command line without waiting, then the same command again: one order, one
+    file of rows, all of them as asked."""
     to = market.folder / "bought.csv"
     options = [
         *market.buyer_options(),
@@ -40,6 +41,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
             "--out",
             str(to),
         ),
+        *("--where", "age>=20", "--where", "ward=north|south|east"),
     ]
     owed_before = _owed(market)
     placed = market.run("request", *options, "--no-wait")
@@ -54,6 +56,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
     with to.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 600
+    assert all(int(row["age"]) >= 20 and row["ward"] in ("north", "south", "east") for row in rows)
     encode_table(order.collection.schema, {name: [row[name] for row in rows] for name in rows[0]})
     assert sum(1 for view in market.buyer.api.orders() if view.text("orderId") == str(order.order_id)) == 1
 

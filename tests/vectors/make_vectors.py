@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,12 @@ def make_model(
 
 
 def make_autoregressive(
-    a_max: int, width: int, neurons: int, columns: list[tuple[int, int, int]], tag: int
+    a_max: int, width: int, neurons: int, columns: list[tuple[int, int, int]], order: list[int], tag: int
 ) -> bytes:
-    """Architecture 2, columns as in `make_model`."""
+    """Architecture 2, columns as in `make_model`, drawn in `order`."""
     steps = []
-    for i, (codes, _, _) in enumerate(columns):
+    for i, column in enumerate(order):
+        codes = columns[column][0]
         first = 1000 * tag + 10 * i
         steps.append(
             ColumnStep(
@@ -165,9 +167,11 @@ def make_autoregressive(
     book = make_codebook(columns)
     embedding = np.array(int_array(book.codes * width, 1000 * tag + 999, -90, 90), dtype=np.int8)
     embedding = embedding.reshape(book.codes, width)
-    embedding[book.column_codes(book.columns - 1)] = 0
+    embedding[book.column_codes(order[-1])] = 0
     schema_digest = sha256(f"vector schema {tag}".encode())
-    return encode_model(AutoregressiveModel(a_max, schema_digest, book, tuple(steps), embedding))
+    return encode_model(
+        AutoregressiveModel(a_max, schema_digest, book, tuple(order), tuple(steps), embedding)
+    )
 
 
 def models() -> dict[str, bytes]:
@@ -177,14 +181,17 @@ def models() -> dict[str, bytes]:
         "deep, clip 255": make_model(
             255, 16, [8, 12, 5, 7], [(5, 4, 858_993_459), (2, 1, 1), (6, 3, 65_536)], 3
         ),
-        "autoregressive, one column, one code": make_autoregressive(127, 1, 1, [(1, 1, 1)], 4),
-        "autoregressive, small": make_autoregressive(127, 5, 3, [(3, 1, 1), (2, 2, 300), (4, 1, 5)], 5),
-        # more states before the last columns than the sampler tabulates
+        "autoregressive, one column, one code": make_autoregressive(127, 1, 1, [(1, 1, 1)], [0], 4),
+        "autoregressive, small": make_autoregressive(
+            127, 5, 3, [(3, 1, 1), (2, 2, 300), (4, 1, 5)], [0, 1, 2], 5
+        ),
+        # another draw order; more states before the last columns than the sampler tabulates
         "autoregressive, clip 255": make_autoregressive(
             255,
             8,
             6,
             [(12, 1, 7), (11, 4, 300_000_000), (9, 2, 1), (5, 1, 1), (1, 1, 200), (6, 3, 65_536)],
+            [4, 2, 0, 5, 1, 3],
             6,
         ),
     }
@@ -220,6 +227,8 @@ def model() -> Json:
         "autoregressive of no width": changed(11, 0, autoregressive),
         "autoregressive of no neurons": changed(15, 0, autoregressive),
         "autoregressive of a wider vector": changed(11, 6, autoregressive),
+        "a draw order that names a column twice": changed(draw_order() + 1, 1, autoregressive),
+        "a draw order that names no column": changed(draw_order() + 5, 3, autoregressive),
         "autoregressive with a shift of 32": changed(first_step() + 47, 32, autoregressive),
         "an input bias beyond 2^24": changed(first_step(), 0x7F, autoregressive),
         "a negative input bias beyond 2^24": changed(first_step(), 0x80, autoregressive),
@@ -245,10 +254,15 @@ def small_shift() -> int:
     return 80 + 2 + 3 * 3 + 9 * 8 + 6 * 10 + 6 * 4
 
 
+def draw_order() -> int:
+    """Where the draw order of the small autoregressive model starts."""
+    return 80 + 3 * 3 + 9 * 8
+
+
 def first_step() -> int:
     """Where the first step of the small autoregressive model starts: 20 bytes of input bias, 15 of weights,
     12 of hidden bias, 3 shifts, then the output."""
-    return 80 + 3 * 3 + 9 * 8
+    return draw_order() + 2 * 3
 
 
 def rows() -> Json:
@@ -271,6 +285,51 @@ def rows() -> Json:
                 }
             )  # fmt: skip
     return {"note": "models by name in model.json; attempt is 0 in version 1", "rows": cases}
+
+
+def conditions() -> Json:
+    from provenance.exact.reference_conditions import conditioned_row
+
+    asked: dict[str, list[dict[int, list[tuple[int, int]]]]] = {
+        "small": [{0: [(1, 2)]}, {1: [(100, 399)], 2: [(0, 0), (7, 19)]}],
+        "autoregressive, small": [{0: [(2, 2)]}, {1: [(17, 17), (299, 301)]}, {0: [(0, 1)], 2: [(3, 11)]}],
+        # the first 144 choices are tabulated, the fourth column drawn is met by attempts
+        "autoregressive, clip 255": [
+            {2: [(1, 5)], 0: [(10, 20), (83, 83)]},
+            {0: [(0, 6)], 5: [(70_000, 70_001), (131_071, 300_000)]},
+            {4: [(13, 50)], 1: [(0, 1_200_000_000)], 3: [(1, 4)]},
+        ],
+    }
+    cases = []
+    for name, wishes in asked.items():
+        for allowed in wishes:
+            for row in range(3):
+                values, attempt = conditioned_row(models()[name], bytes(range(32)), 1, row, allowed)
+                where = [
+                    {"column": c, "ranges": [list(pair) for pair in allowed[c]]} for c in sorted(allowed)
+                ]
+                cases.append(
+                    {"model": name, "row": row, "where": where, "attempt": attempt, "values": values}
+                )
+    return {
+        "note": "models by name in model.json; seed 00 01 .. 1f, shard 1; columns by number",
+        "seed": hex0x(bytes(range(32))), "shard": 1, "rows": cases, "segments": segments(),
+    }  # fmt: skip
+
+
+def segments() -> list[Json]:
+    """Rule 4 with plain integers."""
+    result = []
+    for counts in ([1], [3, 4], [100, 1, 27], [50, 50], [2**31, 2**31]):
+        total = sum(counts)
+        stride = max(1, total * 40_503 // 65_536)
+        while math.gcd(stride, total) > 1:
+            stride += 1
+        rows = sorted({0, 1 % total, total // 3, total - 1})
+        places = [row * stride % total for row in rows]
+        found = [next(i for i in range(len(counts)) if place < sum(counts[: i + 1])) for place in places]
+        result.append({"counts": counts, "rows": rows, "segments": found})
+    return result
 
 
 def tree(leaves: list[bytes]) -> bytes:
@@ -356,7 +415,7 @@ def cid() -> Json:
 
 def all_vectors() -> dict[str, str]:
     """File name -> JSON text."""
-    made = {f.__name__: f() for f in (canonical, philox, model, rows, merkle, cid)}
+    made = {f.__name__: f() for f in (canonical, philox, model, rows, conditions, merkle, cid)}
     return {f"{name}.json": json.dumps(value, indent=1) + "\n" for name, value in made.items()}
 
 

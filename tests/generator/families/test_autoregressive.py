@@ -13,13 +13,19 @@ from generator.errors import NodeRefused
 from generator.families import autoregressive, autoregressive_node
 from generator.families.autoregressive import ROUNDS, WEIGHTS
 from generator.families.family import family_of
+from generator.families.released import codebook_of
 from generator.federation.compress import STEPS
 from generator.federation.ledger import PrivacyCap
 from generator.federation.plan import Participant
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
+from generator.learning.descent import Descent
+from generator.marginals.bins import encode_codes
+from generator.marginals.target import one_way_marginals, target_from_counts
+from generator.marginals.workload import choose_workload
 from generator.privacy import noise
 from generator.privacy.accountant import SubsampledGaussianEvent
+from provenance.exact.sampler import Sampler
 from provenance.values import Address
 
 MakeMarket = Callable[..., Any]
@@ -197,3 +203,48 @@ def test_the_plan_alone_decides_how_many_rounds_there_are(make_market: MakeMarke
     tiny = tuple(Participant(Address(bytes([k]) * 20), 30) for k in (1, 2))
     assert family.rounds(replace(plan, participants=tiny)) < family.rounds(plan) <= 259
     assert family.rounds(replace(plan, participants=tiny[:1])) == 3
+
+
+@pytest.mark.parametrize("epsilon", [None, 3.0])
+def test_a_lone_contributor_killed_in_its_training_goes_on(
+    make_market: MakeMarket, monkeypatch: pytest.MonkeyPatch, epsilon: float | None
+) -> None:
+    monkeypatch.setattr(autoregressive_node, "_KEEP_SECONDS", 0.0)
+    market = make_market(FAMILY, nodes=1, epsilon=epsilon)
+    address = next(iter(market.states))
+    order = market.states[address].order(market.plan.order)
+    begun: list[int] = []
+    real = Descent.step
+
+    def die(descent: Descent, gradient: np.ndarray, fraction: float) -> None:
+        begun.append(descent.steps)
+        if len(begun) == 7:
+            raise KilledError
+        real(descent, gradient, fraction)
+
+    monkeypatch.setattr(Descent, "step", die)
+    with pytest.raises(KilledError):
+        market.run()
+    assert order.load_arrays("training") is not None
+    market.run()
+    assert begun[7] == 6, "six steps are made and kept"
+    assert begun[7:] == list(range(6, begun[-1] + 1)), "and none is made twice"
+    assert order.load_arrays("training") is None
+    assert [e.release.name for e in market.states[address].ledger.entries()] == ["bins", "tables", ROUNDS]
+
+
+def test_epsilon_leaves_the_one_way_marginals_that_were_released(make_market: MakeMarket) -> None:
+    market = make_market(FAMILY, nodes=2, epsilon=50.0, settings={"tablesPercent": 60})
+    sent: dict[str, Any] = {}
+    watch(market, lambda task, _: sent.update({task.name: task.arrays}))
+    outcome = market.run()
+    marginals = sent["finish"]
+    codebook = codebook_of(marginals, market.plan.schema)
+    workload = choose_workload(codebook.code_counts, market.plan.schema.target_index)
+    wanted = one_way_marginals(target_from_counts(outcome.shared["everybody"], workload, 0.0))
+    model = market.states[next(iter(market.states))].order(market.plan.order).model()
+    codes = encode_codes(Sampler(model, bytes(32), 0).values(0, 20_000), codebook)
+    for column, count in enumerate(codebook.code_counts):
+        found = np.bincount(codes[:, column], minlength=count) / len(codes)
+        own = wanted[codebook.column_codes(column)]
+        assert 0.5 * np.abs(found - own).sum() < 0.03

@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from dp_accounting import dp_event
+from dp_accounting.pld import PLDAccountant
 
 from generator.errors import TaskRefused
-from generator.families.released import codebook_arrays, codebook_of
+from generator.families.marginal import MarginalFamily
+from generator.families.released import codebook_arrays, codebook_of, workload_of
 from generator.federation.node import handle
 from generator.federation.step import Worker
 from generator.federation.task import Array, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
 from generator.marginals.errors import MarginalError
+from generator.market.evidence import references_of, released_tables, score_tables
+from generator.privacy.accountant import GaussianEvent
 
 MakeMarket = Callable[..., Any]
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
+def test_the_releases_spend_the_plan_s_epsilon_and_no_more_by_another_accountant(
+    make_market: MakeMarket, epsilon: float
+) -> None:
+    plan = make_market("marginal", nodes=2, epsilon=epsilon).plan
+    releases = MarginalFamily().releases(plan, plan.participants[0].contributor)
+    accountant = PLDAccountant()
+    for release in releases:
+        assert isinstance(release.event, GaussianEvent)
+        accountant.compose(dp_event.GaussianDpEvent(release.event.noise_multiplier))
+    assert accountant.get_epsilon(plan.delta) == pytest.approx(epsilon, rel=5e-3, abs=2e-4)
+
+
+def test_pairs_with_the_target_are_released_where_noise_would_drown_the_triples(
+    make_market: MakeMarket,
+) -> None:
+    found = {}
+    for epsilon in (0.05, 30.0, None):
+        market = make_market("marginal", nodes=2, epsilon=epsilon)
+        codebook = codebook_of(honest(market), market.plan.schema)
+        workload = workload_of(market.plan, codebook, MarginalFamily().table_noise(market.plan))
+        found[epsilon] = workload.tables
+        shutil.rmtree(market.folder)
+    assert found[0.05] == ((0, 2), (1, 2), (0, 1, 2))
+    assert found[30.0] == found[None] == ((0, 1, 2),)
+
+
+def test_a_drowning_order_is_trained_and_its_references_give_every_pair(
+    make_market: MakeMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.families.released._DROWNING", 1e-6)
+    market = make_market("marginal", nodes=2, epsilon=3.0)
+    outcome = market.run()
+    codebook = codebook_of(outcome.shared, market.plan.schema)
+    assert len(released_tables(codebook, market.plan).tables) == 3
+    references = references_of(market.plan, codebook, outcome.references)
+    assert references.shape == (2, score_tables(codebook, market.plan.schema).cells)
+    assert len(score_tables(codebook, market.plan.schema).tables) == 3
 
 
 def honest(market: Any) -> dict[str, Array]:

@@ -70,7 +70,7 @@ def test_refuses_autoregressive_shares_that_leave_the_steps_nothing() -> None:
 def test_defaults_are_accepted_and_every_offered_family_is_known() -> None:
     assert MarginalSettings.parse({}).steps == 800
     assert FedGanSettings.parse({}).rounds == 6
-    assert AutoregressiveSettings.parse({}).rounds == 128
+    assert AutoregressiveSettings.parse({}).rounds == 160
     assert sorted(FAMILIES) == sorted(OFFERED)
     assert [family_of(name).name for name in FAMILIES] == list(FAMILIES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError, PlanError
-from generator.fitting.fit import FitProgress, FitSettings, fit, fit_csv
-from provenance.container import Container
+from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit, fit_csv
+from provenance.conditions_text import conditions_on_all
+from provenance.container import Container, Part
+from provenance.container_sampler import ContainerSampler
 from provenance.errors import ProvenanceError
+from provenance.exact.model import AutoregressiveModel, decode_model
 from provenance.schema import Schema
 
 SMALL: dict[str, dict[str, int]] = {
@@ -84,6 +88,39 @@ def test_refuses_plans_that_no_family_can_carry_out(settings: FitSettings) -> No
         fit(table(), SCHEMA, settings)
 
 
+@pytest.mark.parametrize(
+    "settings", [FitSettings(family="marginal"), FitSettings(epsilon=1.0, schema_is_public=True)]
+)
+def test_refuses_conditionable_columns_of_a_family_that_draws_all_at_once(settings: FitSettings) -> None:
+    with pytest.raises(FitError, match=r"family marginal draws all columns at once.* autoregressive"):
+        check_settings(SCHEMA, replace(settings, conditionable=("town",)))
+
+
+@pytest.mark.parametrize("text", ['["wage"]', '["town","town"]', "[1]", "town", '["town", "age"]', 5])
+def test_refuses_a_list_of_conditionable_columns_that_is_none(text: str | int) -> None:
+    with pytest.raises(PlanError, match="conditionable"):
+        check_settings(SCHEMA, FitSettings(family="autoregressive", settings={"conditionable": text}))
+
+
+@pytest.mark.parametrize("contributors", [1, 2])
+def test_conditionable_columns_and_the_target_are_drawn_first_and_cost_no_attempts(contributors: int) -> None:
+    settings = FitSettings(
+        family="autoregressive", contributors=contributors, seed=1, settings=SMALL["autoregressive"],
+        conditionable=("town",),
+    )  # fmt: skip
+    container = fit(table(), SCHEMA, settings)
+    for part in container.parts:
+        model = decode_model(part.model_bytes)
+        assert isinstance(model, AutoregressiveModel)
+        # few codes before many
+        assert model.order == (2, 1, 0)
+    asked = conditions_on_all(SCHEMA, 500, ["town=B"])
+    sampler = ContainerSampler(container, bytes(32), conditions=asked)
+    assert (sampler.values(0, 500)[:, 1] == 1).all()
+    assert sampler.tally.attempts == 500
+    assert container.fit["settings"] == {**SMALL["autoregressive"], "conditionable": '["town"]'}
+
+
 def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("age,town,bought\n20,A,true\n99,B,false\n")
@@ -145,3 +182,52 @@ def test_the_private_table_is_gone_when_the_fit_ends(tmp_path: Path, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     fit(table(), SCHEMA, FitSettings(settings=SMALL["autoregressive"]))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        np.zeros(800, dtype=np.int64),
+        np.zeros(799, dtype=np.int64),
+        np.full(800, -1),
+        np.arange(800) % 3,
+        np.zeros(800),
+    ],
+    ids=["one without rows", "too few", "negative", "one too many", "not integers"],
+)
+def test_refuses_owners_that_are_not_these_contributors(owners: np.ndarray) -> None:
+    with pytest.raises(FitError, match="owners"):
+        fit(table(), SCHEMA, FitSettings(contributors=2), owners=owners)
+
+
+def test_refuses_declared_rows_beside_owners_and_fewer_than_contributors() -> None:
+    owners = np.arange(800) % 2
+    with pytest.raises(FitError, match="leave one of them out"):
+        fit(table(), SCHEMA, FitSettings(contributors=2, declared_rows=800), owners=owners)
+    with pytest.raises(FitError, match="declared rows"):
+        fit(table(), SCHEMA, FitSettings(contributors=3, declared_rows=2))
+
+
+def test_given_owners_hold_their_rows_and_weigh_by_them() -> None:
+    values = table(2000)
+    owners = (values[:, 1] == 0).astype(np.int64)
+    settings = FitSettings(family="marginal", contributors=2, seed=1, settings=SMALL["marginal"])
+    container = fit(values, SCHEMA, settings, owners=owners)
+    share = float(owners.mean())
+    assert container.parts[1].weight / 65_536 == pytest.approx(share, abs=1e-4)
+    own = [
+        Container(**{**vars(container), "parts": (Part(65_536, part.model_bytes),)})
+        for part in container.parts
+    ]
+    shares = [float(np.mean(each.sample(b"\x01" * 32, 0, 3000)[:, 1] == 0)) for each in own]
+    assert shares[0] < share - 0.05 < share + 0.05 < shares[1]
+
+
+def test_declared_rows_stand_in_for_the_exact_number() -> None:
+    settings = FitSettings(epsilon=3.0, declared_rows=1000, settings=SMALL["marginal"])
+    container = fit(table(777), SCHEMA, settings)
+    assert container.fit["declaredRows"] == 1000
+    assert container.fit["declaredRowsAreExact"] is False
+    assert "777" not in repr((container.fit, container.privacy))
+    exact = fit(table(777), SCHEMA, FitSettings(epsilon=3.0, settings=SMALL["marginal"]))
+    assert (exact.fit["declaredRows"], exact.fit["declaredRowsAreExact"]) == (777, True)

@@ -24,6 +24,7 @@ from generator.learning.autoregressive import (
     sample_codes,
 )
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.draw_order import DrawOrder
 from generator.learning.errors import LearningError
 from generator.learning.fit_autoregressive import (
     PrivateSampling,
@@ -271,14 +272,16 @@ def codebook_of(shape: NetShape) -> Codebook:
     return Codebook(shape.code_counts, (1,) * shape.columns, low, np.ones(shape.codes, dtype=np.int64))
 
 
-def test_integers_follow_the_floats_and_keep_the_bound() -> None:
+@pytest.mark.parametrize("order", [DrawOrder((0, 1, 2)), DrawOrder((2, 0, 1))])
+def test_integers_follow_the_floats_and_keep_the_bound(order: DrawOrder) -> None:
     shape = NetShape((3, 3, 3), width=16, neurons=16)
     start = initial_weights(shape, np.full(9, 1 / 3), np.random.default_rng(1))
     weights = train(xor_codes(1200, 0), shape, start, Recipe(300, 128, rate=1e-2), seed=0)
-    data = quantise_autoregressive(shape, weights, codebook_of(shape), Digest(bytes(32)))
+    data = quantise_autoregressive(shape, weights, codebook_of(shape), order, Digest(bytes(32)))
     assert decode_model(data).prove_bound() < 2**24
-    assert data == quantise_autoregressive(shape, weights, codebook_of(shape), Digest(bytes(32)))
-    rows = Sampler(data, bytes(32), 0).values(0, 40_000)
+    assert data == quantise_autoregressive(shape, weights, codebook_of(shape), order, Digest(bytes(32)))
+    # rows are in the schema's order, the net in its own
+    rows = Sampler(data, bytes(32), 0).values(0, 40_000)[:, order.columns]
     found = np.bincount(rows @ np.array([9, 3, 1]), minlength=27) / len(rows)
     net = AutoregressiveGradient(shape, weights)
     everything = np.array(list(product(range(3), repeat=3)))
@@ -289,7 +292,23 @@ def test_integers_follow_the_floats_and_keep_the_bound() -> None:
 def test_a_net_that_diverged_or_of_other_codes_is_not_quantised() -> None:
     flat = weights_of(SHAPE)
     with pytest.raises(LearningError, match="different codes"):
-        quantise_autoregressive(SHAPE, flat, codebook_of(NetShape((2, 2))), Digest(bytes(32)))
+        quantise_autoregressive(
+            SHAPE, flat, codebook_of(NetShape((2, 2))), DrawOrder((0, 1)), Digest(bytes(32))
+        )
     SHAPE.view(flat, OUTPUT_WEIGHTS)[:] = 1e4
     with pytest.raises(LearningError, match="diverged"):
-        quantise_autoregressive(SHAPE, flat, codebook_of(SHAPE), Digest(bytes(32)))
+        quantise_autoregressive(
+            SHAPE, flat, codebook_of(SHAPE), DrawOrder(tuple(range(SHAPE.columns))), Digest(bytes(32))
+        )
+
+
+def test_a_dead_neuron_of_tiny_weights_stays_silent_within_the_bound() -> None:
+    flat = weights_of(SHAPE)
+    SHAPE.view(flat, HIDDEN_WEIGHTS)[0, 2] = 1e-9
+    SHAPE.view(flat, HIDDEN_BIAS)[0, 2] = -0.5
+    data = quantise_autoregressive(
+        SHAPE, flat, codebook_of(SHAPE), DrawOrder(tuple(range(SHAPE.columns))), Digest(bytes(32))
+    )
+    step = decode_model(data).steps[0]  # type: ignore[union-attr]
+    most = np.clip(step.hidden_weights[2].astype(int), 0, None).sum() * 255 + step.hidden_bias[2]
+    assert most >> int(step.hidden_shift[2]) <= 0

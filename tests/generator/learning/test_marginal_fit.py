@@ -1,6 +1,7 @@
 """The marginal loss against autograd, and learning against the independent baseline on a toy table."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,13 +17,14 @@ from generator.learning.fit_marginals import (
     fit_marginals,
     new_net,
 )
-from generator.learning.marginal_loss import WEIGHT_FLOOR, MarginalLoss, one_way_marginals
+from generator.learning.marginal_loss import CLASS_WEIGHT, PRIOR_NOISE, WEIGHT_FLOOR, MarginalLoss
 from generator.learning.nets import MarginalNet, NetSettings
 from generator.learning.quantise import quantise
 from generator.marginals.bins import encode_codes
+from generator.marginals.classes import class_marginals
 from generator.marginals.measure import pair_tables, table_counts
 from generator.marginals.target import MarginalTarget, target_from_counts
-from generator.marginals.workload import choose_workload, pair_workload
+from generator.marginals.workload import Workload, choose_workload, pair_workload, with_target_pairs
 from provenance.exact.codebook import Codebook
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import decode_model, prove_bound
@@ -64,9 +66,20 @@ def test_refuses_a_target_over_other_codes() -> None:
         new_net(BOOK, other, SMALL.net, 0)
 
 
-@pytest.mark.parametrize("target", [None, 1, 3])
-def test_surrogate_has_the_gradient_of_the_loss_written_out(target: int | None) -> None:
-    wanted = toy_target(target, std=4.0)
+def partial_target() -> MarginalTarget:
+    """Columns 0 and 1 with the target 3, and every column's pair with it; 0 and 2, 1 and 2 are in no table."""
+    workload = with_target_pairs(choose_workload(COUNTS, 3), 0.4)
+    kept = [i for i, table in enumerate(workload.tables) if len(table) == 2 or table == (0, 1, 3)]
+    some = Workload(COUNTS, tuple(workload.tables[i] for i in kept), tuple(workload.weights[i] for i in kept))
+    return target_from_counts(table_counts(toy_codes(), some), some, 4.0)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [toy_target(None, std=4.0), toy_target(1, std=4.0), toy_target(3, std=4.0), partial_target()],
+    ids=["pairs", "target 1", "target 3", "few tables"],
+)
+def test_surrogate_has_the_gradient_of_the_loss_written_out(wanted: MarginalTarget) -> None:
     net = new_net(BOOK, wanted, SMALL.net, 0)
     halves = [net.probabilities(net(net.draw_latent(32, torch.Generator().manual_seed(s)))) for s in (1, 2)]
     halves = [half.detach().requires_grad_() for half in halves]
@@ -84,20 +97,53 @@ def test_surrogate_has_the_gradient_of_the_loss_written_out(target: int | None) 
 
 
 def _loss_written_out(wanted: MarginalTarget, halves: list[torch.Tensor]) -> torch.Tensor:
+    """Every term by itself: released tables, columns by class, the prior of pairs in no table."""
+    workload, target = wanted.workload, wanted.workload.target
+    known = class_marginals(wanted.probabilities, wanted.std, workload)
     start = np.cumsum([0, *COUNTS])
-    ones = torch.from_numpy(one_way_marginals(wanted).astype(np.float32))
-    total = torch.zeros(())
-    for index, table in enumerate(wanted.workload.tables):
-        spans = [slice(int(start[c]), int(start[c + 1])) for c in table]
-        shape = [COUNTS[c] for c in table]
-        block = wanted.probabilities[wanted.workload.offsets[index] : wanted.workload.offsets[index + 1]]
-        cells = torch.from_numpy(block.reshape(shape).astype(np.float32))
+    spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
+
+    def term(
+        table: tuple[int, ...], cells: NDArray[np.float64], m: NDArray[np.float64], more: float, by: float
+    ) -> torch.Tensor:
         letters = "ijk"[: len(table)]
         formula = ",".join("b" + letter for letter in letters) + "->" + letters
-        residuals = [torch.einsum(formula, *(h[:, s] for s in spans)) / len(h) - cells for h in halves]
-        independent = torch.einsum(",".join(letters) + "->" + letters, *(ones[s] for s in spans))
-        weight = 1 / (independent + WEIGHT_FLOOR + wanted.std**2 * wanted.rows)
-        total = total + (weight * residuals[0] * residuals[1]).sum()
+        means = [torch.einsum(formula, *(h[:, spans[c]] for c in table)) / len(h) for h in halves]
+        goal, weight = (
+            torch.from_numpy(cells).float(),
+            torch.from_numpy(by / (m + WEIGHT_FLOOR + more)).float(),
+        )
+        return (weight * (means[0] - goal) * (means[1] - goal)).sum()
+
+    one = [known.one_way[span] for span in spans]
+    noise = wanted.std**2 * wanted.rows
+    total = torch.zeros(())
+    released = set()
+    for index, table in enumerate(workload.tables):
+        if target is not None and len(table) == 2:
+            continue
+        released.add(frozenset(table[:2]))
+        block = wanted.probabilities[workload.offsets[index] : workload.offsets[index + 1]]
+        independent = np.einsum(
+            ",".join("ijk"[: len(table)]) + "->" + "ijk"[: len(table)], *(one[c] for c in table)
+        )
+        total = total + term(table, block.reshape(independent.shape), independent, noise, 1.0)
+    for c in range(len(COUNTS)):
+        if c == target:
+            continue
+        by_class = known.probabilities[:, spans[c]].T
+        independent = np.outer(one[c], known.classes)
+        more = known.variances[c] * wanted.rows
+        if target is None:
+            total = total + term((c,), by_class[:, 0], independent[:, 0], more, CLASS_WEIGHT)
+        else:
+            total = total + term((c, target), by_class, independent, more, CLASS_WEIGHT)
+        for d in range(c + 1, len(COUNTS)):
+            if d == target or frozenset((c, d)) in released:
+                continue
+            assert target is not None
+            prior = np.moveaxis(known.independent(spans[c], spans[d]), 0, 2)
+            total = total + term((c, d, target), prior, prior, PRIOR_NOISE, 1.0)
     return total
 
 
@@ -177,7 +223,7 @@ def test_quantised_logits_are_close_to_the_folded_float_ones_and_the_bound_holds
     model = decode_model(quantise(fitted, BOOK, Digest(bytes(32))))
     assert prove_bound(model) < 2**24
     latent = np.random.default_rng(1).choice(_normal(), (16, 5000)).astype(np.uint8)
-    integer = MlpForward(model).logits(latent) / 64
+    integer = -np.floor(MlpForward(model).costs(latent)) / 64
     x = (latent.astype(np.float64) - 64) / 21
     layers = fitted.folded_layers()
     for weight, bias in layers[:-1]:

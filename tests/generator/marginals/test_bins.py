@@ -1,6 +1,7 @@
 """One-way releases and the codebooks made of them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +19,23 @@ from generator.marginals.bins import (
 from generator.marginals.errors import MarginalError
 from provenance.schema import Schema
 
-SCHEMA = Schema.parse(
+DOCUMENT: dict[str, Any] = {
+    "format": "tessera-schema/1",
+    "name": "toy",
+    "target": "label",
+    "columns": [
+        {"name": "age", "type": "integer", "minimum": 0, "maximum": 99, "nullable": True},
+        {"name": "income", "type": "integer", "minimum": 0, "maximum": 9_999_999},
+        {"name": "city", "type": "string", "enum": ["a", "b", "c"]},
+        {"name": "label", "type": "boolean"},
+    ],
+}
+SCHEMA = Schema.parse(DOCUMENT)
+WORDS = Schema.parse(
     {
-        "format": "tessera-schema/1",
-        "name": "toy",
-        "target": "label",
+        **DOCUMENT,
         "columns": [
-            {"name": "age", "type": "integer", "minimum": 0, "maximum": 99, "nullable": True},
-            {"name": "income", "type": "integer", "minimum": 0, "maximum": 9_999_999},
-            {"name": "city", "type": "string", "enum": ["a", "b", "c"]},
+            {"name": "word", "type": "string", "enum": [f"w{i:04}" for i in range(5000)], "nullable": True},
             {"name": "label", "type": "boolean"},
         ],
     }
@@ -72,10 +81,27 @@ def test_a_row_moves_one_cell_of_each_histogram_by_one() -> None:
     grid = base_grid(SCHEMA)
     values = table(100)
     change = one_way_counts(values, grid) - one_way_counts(values[1:], grid)
-    assert change.sum() == len(SCHEMA.columns)
+    assert change.sum() == 2
     assert np.abs(change).max() == 1
-    assert [len(column.widths) for column in grid.columns] == [1, 3, 1, 1]
-    assert grid.sensitivity == math.sqrt(6)
+    assert [len(column.widths) for column in grid.columns] == [1, 3, 0, 0]
+    assert grid.sensitivity == math.sqrt(4)
+
+
+def test_columns_whose_values_all_get_a_code_are_not_counted() -> None:
+    grid = base_grid(SCHEMA)
+    assert [column.is_counted for column in grid.columns] == [True, True, False, False]
+    assert len(grid.totals(np.ones(grid.offsets[-1]))) == 2
+    book = build_codebook(SCHEMA, release_bins(table(), grid, 50.0))
+    assert (book.code_counts[2], book.code_counts[3]) == (3, 2)
+
+
+def test_a_table_of_short_columns_alone_releases_nothing_and_gets_its_codes() -> None:
+    short = Schema.parse({**DOCUMENT, "columns": DOCUMENT["columns"][2:]})
+    grid = base_grid(short)
+    release = release_bins(table()[:, 2:], grid, 3.0)
+    assert release.base.shape == (0,)
+    assert grid.totals(release.base).shape == (0,)
+    assert build_codebook(short, sum_bins([release, release])).code_counts == (3, 2)
 
 
 def test_cells_are_public_nested_and_at_most_256() -> None:
@@ -84,7 +110,7 @@ def test_cells_are_public_nested_and_at_most_256() -> None:
         assert column.base_cells - column.nullable <= 256
         for coarse, fine in zip(column.widths[:-1], column.widths[1:], strict=True):
             assert coarse % fine == 0
-        assert column.widths[-1] == 1
+        assert column.widths[-1:] in ((), (1,))
 
 
 def test_noise_has_the_declared_standard_deviation() -> None:
@@ -171,3 +197,38 @@ def test_a_table_of_noise_alone_still_gives_a_codebook() -> None:
     empty = np.empty((0, 4), dtype=np.int64)
     book = build_codebook(SCHEMA, release_bins(empty, base_grid(SCHEMA), 3.0))
     assert book.codes >= 4
+
+
+def words(rows: int = 20_000) -> Values:
+    """Two words of a tenth of the rows each, at 1234 and 4321; the others by Zipf's law; a quarter missing."""
+    random = np.random.default_rng(11)
+    word = np.minimum(random.zipf(1.3, rows) - 1, 4999)
+    word[random.random(rows) < 0.1] = 1234
+    word[random.random(rows) < 0.1] = 4321
+    word[random.random(rows) < 0.25] = 5000
+    return np.stack([word, random.integers(0, 2, rows)], axis=1)
+
+
+@pytest.mark.parametrize("multiplier", [0.0, 5.0, 40.0])
+def test_frequent_words_of_thousands_keep_a_code_and_the_rare_ones_share(multiplier: float) -> None:
+    book = build_codebook(WORDS, release_bins(words(), base_grid(WORDS), multiplier))
+    own = book.column_codes(0)
+    low, width = book.low[own].tolist(), book.width[own].tolist()
+    assert len(low) <= 2 * 128
+    for word in (1234, 4321, 5000):
+        assert width[low.index(word)] == 1
+    assert sum(width) == 5001
+    assert low == np.cumsum([0, *width])[:-1].tolist()
+
+
+def test_the_noisier_the_counts_the_fewer_the_codes() -> None:
+    codes = [
+        [
+            build_codebook(WORDS, release_bins(words(), base_grid(WORDS), multiplier)).code_counts[0]
+            for _ in range(10)
+        ]
+        for multiplier in (0.0, 100.0, 1e5)
+    ]
+    assert min(codes[0]) > np.mean(codes[1]) > 8
+    assert np.mean(codes[1]) > np.mean(codes[2])
+    assert sorted(codes[2])[5] < 10  # about four times the square of a standard normal

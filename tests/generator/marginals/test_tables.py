@@ -7,8 +7,22 @@ import pytest
 
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
-from generator.marginals.target import BLENDING_ROWS, blend, target_from_counts
-from generator.marginals.workload import MAX_TABLES, Workload, choose_workload, pair_workload
+from generator.marginals.target import (
+    BLENDING_ROWS,
+    blend,
+    left_to_others,
+    one_way_marginals,
+    own_share,
+    target_from_counts,
+)
+from generator.marginals.workload import (
+    MAX_TABLES,
+    Workload,
+    choose_workload,
+    expected_error,
+    pair_workload,
+    with_target_pairs,
+)
 
 COUNTS = (3, 4, 2, 5)
 
@@ -62,6 +76,58 @@ def test_one_row_moves_one_cell_of_each_table() -> None:
     assert np.linalg.norm(change) == pytest.approx(workload.sensitivity)
 
 
+def weighted() -> Workload:
+    return with_target_pairs(choose_workload(COUNTS, 2), 0.3)
+
+
+def test_refuses_weights_and_shares_out_of_range() -> None:
+    with pytest.raises(MarginalError, match="weights"):
+        Workload(COUNTS, ((0, 1), (1, 2)), (1.0,))
+    with pytest.raises(MarginalError, match="weights"):
+        Workload(COUNTS, ((0, 1),), (0.0,))
+    with pytest.raises(MarginalError, match="share"):
+        with_target_pairs(choose_workload(COUNTS, 2), 1.0)
+    with pytest.raises(MarginalError, match="mixes targets"):
+        _ = Workload(COUNTS, ((0, 1, 2), (0, 1, 3))).target
+    with pytest.raises(MarginalError, match="mixes targets"):
+        _ = Workload(COUNTS, ((0, 1, 2), (0, 1))).target
+
+
+def test_pairs_with_the_target_get_their_share_of_the_budget() -> None:
+    workload = weighted()
+    assert workload.tables[:3] == ((0, 2), (1, 2), (3, 2))
+    of_pairs = sum(weight**2 for weight in workload.weights[:3])
+    assert of_pairs == pytest.approx(0.3 * workload.sensitivity**2)
+    assert with_target_pairs(choose_workload(COUNTS, None), 0.3) == choose_workload(COUNTS, None)
+
+
+def test_one_row_moves_the_weighted_counts_by_the_sensitivity() -> None:
+    """The release is counts + noise / weight: the same, for privacy, as weight * counts + noise."""
+    workload = weighted()
+    weights = np.repeat(workload.weights, workload.sizes)
+    change = table_counts(codes(), workload) - table_counts(codes()[1:], workload)
+    assert np.linalg.norm(weights * change) == pytest.approx(workload.sensitivity)
+
+
+def test_weighted_release_has_neither_more_nor_less_noise_than_declared() -> None:
+    workload = weighted()
+    rows = np.zeros((5, 4), dtype=np.int64)
+    exact = table_counts(rows, workload)
+    noise = np.stack([release_tables(rows, workload, 4.0) - exact for _ in range(400)])
+    stds = 4.0 * workload.sensitivity / np.repeat(workload.weights, workload.sizes)
+    ratio = noise.std(axis=0) / stds
+    assert np.abs(ratio - 1).max() < 6 / math.sqrt(2 * 400)
+    assert ratio.mean() == pytest.approx(1, abs=6 / math.sqrt(2 * 400 * workload.cells))
+
+
+def test_expected_error_is_what_noise_alone_does_to_a_mean_table() -> None:
+    workload = choose_workload([10, 12, 14, 2], 3)
+    std, rows = 3.0 * workload.sensitivity, 5000
+    noise = release_tables(np.zeros((0, 4), dtype=np.int64), workload, 3.0)
+    distance = np.add.reduceat(np.abs(noise), workload.offsets[:-1]).mean() / 2 / rows
+    assert distance == pytest.approx(expected_error(workload, std, rows), rel=0.15)
+
+
 def test_counts_equal_a_slow_loop() -> None:
     workload = choose_workload(COUNTS, 2)
     slow = np.zeros(workload.cells)
@@ -88,11 +154,12 @@ def test_pair_tables_of_exact_counts_are_the_pairs_own_counts(target: int | None
     assert np.allclose(projected, table_counts(codes(), pair_workload(workload)))
 
 
-def test_projected_noise_has_the_stated_variance() -> None:
-    workload = choose_workload(COUNTS, 2)
+@pytest.mark.parametrize("workload", [choose_workload(COUNTS, 2), weighted()], ids=["equal", "weighted"])
+def test_projected_noise_has_the_stated_variance(workload: Workload) -> None:
     stated = np.repeat(pair_noise_variances(workload, 3.0), pair_workload(workload).sizes)
     random = np.random.default_rng(0)
-    drawn = np.stack([pair_tables(random.normal(0, 3.0, workload.cells), workload) for _ in range(3000)])
+    stds = 3.0 / np.repeat(workload.weights, workload.sizes)
+    drawn = np.stack([pair_tables(random.normal(0, stds), workload) for _ in range(3000)])
     assert np.allclose(drawn.var(axis=0), stated, rtol=0.2)
 
 
@@ -101,9 +168,60 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
     own = target_from_counts(table_counts(codes(1500), workload), workload, 2.0)
     everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 3.0)
     blended = blend(own, everybody)
-    assert own.rows == BLENDING_ROWS
-    assert np.allclose(blended.probabilities, (own.probabilities + everybody.probabilities) / 2)
+    assert own.rows == pytest.approx(BLENDING_ROWS)
+    mean_cell = 6 / workload.cells
+    share = 1 / (2 + (2.0 / 1500) ** 2 * 1500 / mean_cell)
+    assert 0.4 < share < 0.5
+    expected = share * own.probabilities + (1 - share) * everybody.probabilities
+    assert np.allclose(blended.probabilities, expected)
+
+
+def test_blending_leans_on_the_others_where_noise_drowns_the_own_tables() -> None:
+    workload = choose_workload(COUNTS, None)
+    counts = table_counts(codes(1500), workload)
+    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 200.0)
+    blended = blend(target_from_counts(counts, workload, 200.0), everybody)
+    assert np.abs(blended.probabilities - everybody.probabilities).max() < 1e-3
+
+
+@pytest.mark.parametrize("std", [0.0, 5.0])
+def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None:
+    workload = choose_workload(COUNTS, 2)
+    large, small = codes(9000), codes(700)
+    large = large[large[:, 0] > 0]
+    owns = [
+        (len(rows), target_from_counts(table_counts(rows, workload), workload, std))
+        for rows in (large, small)
+    ]
+    lent = left_to_others(owns)
+    made = sum(rows * blend(own, lent).probabilities for rows, own in owns)
+    pooled = table_counts(np.concatenate([large, small]), workload)
+    assert np.allclose(made, pooled)
+    assert lent.rows == pytest.approx(len(large) + 700)
+    assert own_share(owns[0][1]) > 2 * own_share(owns[1][1])
+
+
+def test_unequal_workloads_are_not_blended() -> None:
+    targets = [
+        target_from_counts(np.ones(workload.cells), workload, 0.0)
+        for workload in (choose_workload(COUNTS, None), choose_workload(COUNTS, 2))
+    ]
     with pytest.raises(MarginalError, match="different workloads"):
-        blend(
-            own, target_from_counts(np.ones(choose_workload(COUNTS, 2).cells), choose_workload(COUNTS, 2), 0)
-        )
+        blend(*targets)
+
+
+def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:
+    """Column 0 stands beside columns of 2 and of 50 codes; the second's sums are five times as noisy."""
+    counts = (4, 2, 50)
+    random = np.random.default_rng(0)
+    rows = np.stack([random.integers(0, count, 2000) for count in counts], axis=1)
+    workload = Workload(counts, ((0, 1), (0, 2)))
+    exact = np.bincount(rows[:, 0], minlength=4) / len(rows)
+    errors = []
+    for _ in range(200):
+        noisy = table_counts(rows, workload) + random.normal(0, 20.0, workload.cells)
+        errors.append((one_way_marginals(target_from_counts(noisy, workload, 20.0))[:4] - exact) * 2000)
+    best = 20.0 * np.sqrt(1 / (1 / 2 + 1 / 50))
+    assert 0.7 * best < np.std(errors) < 1.15 * best
+    even = target_from_counts(table_counts(rows, workload), workload, 0.0)
+    assert one_way_marginals(even)[:4] == pytest.approx(exact)

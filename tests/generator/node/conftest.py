@@ -254,7 +254,10 @@ class World:
 
     def job(self, phase: str, terms: OrderTerms | None = None) -> OrderJob:
         terms = terms or self.terms()
-        return OrderJob(self.order(terms), phase, terms, self.collection, self.participants, (1200, 1200))
+        asked = self.request.asked(self.collection.schema, terms.rows)
+        return OrderJob(
+            self.order(terms), phase, terms, self.collection, self.participants, (1200, 1200), asked
+        )
 
     def plan(self, terms: OrderTerms | None = None) -> TrainingPlan:
         return self.job("train", terms).training_plan()

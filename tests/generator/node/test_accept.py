@@ -61,6 +61,22 @@ def test_refuses_an_offer_whose_parts_do_not_hold_together(
     assert refusal(world, offer=world.offer(**changes)) == code
 
 
+@pytest.mark.parametrize(
+    "segment",
+    [
+        {"rows": 500, "where": [{"column": "d", "ranges": [[0, 0]]}]},
+        {"rows": 500, "where": [{"column": "c", "ranges": [[0, 9]]}]},
+        {"rows": 499, "where": [{"column": "c", "ranges": [[0, 0]]}]},
+        {"rows": 500, "where": []},
+        {},
+    ],
+)
+def test_refuses_conditions_that_no_rows_of_the_order_can_meet(world: World, segment: Any) -> None:
+    world.request = Request("research", (segment,))
+    world.open()
+    assert refusal(world) == "bad-conditions"
+
+
 def test_refuses_terms_that_another_key_signed(world: World) -> None:
     world.open()
     forged = Signer(bytes([3]) * 32).sign_typed(world.ledger.deployment.domain, world.terms())

@@ -45,7 +45,7 @@ def one_column_model(neurons: int) -> bytes:
     )
     book = Codebook((1,), (1,), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
     embedding = np.zeros((1, 63), dtype=np.int8)
-    return encode_model(AutoregressiveModel(127, Digest(bytes(32)), book, (step,), embedding))
+    return encode_model(AutoregressiveModel(127, Digest(bytes(32)), book, (0,), (step,), embedding))
 
 
 def test_refuses_an_order_that_it_never_accepted(world: World) -> None:

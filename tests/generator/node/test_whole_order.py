@@ -26,6 +26,8 @@ from generator.market.worker import models_of
 from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
 from generator.node.sample import sample_shard
+from provenance.collection import Request
+from provenance.conditions import Conditions, RowConditions, Segment
 from provenance.contribution import EVIDENCE_ROWS
 from provenance.exact.sampler import Sampler
 from provenance.manifest import ScoreContent
@@ -71,7 +73,10 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
     """Training costs a second; every test gets a copy of its folders and of what chain and market hold."""
-    world = make_world(tmp_path_factory.mktemp("trained"))
+    return train(make_world(tmp_path_factory.mktemp("trained")))
+
+
+def train(world: World) -> Trained:
     nodes = [world.node(0), world.node(1)]
     for node in nodes:
         world.market.nodes[node.address] = node
@@ -130,6 +135,50 @@ def test_refuses_to_sign_for_content_that_the_market_names_otherwise(trained: Tr
         0, upload=lambda _data: Cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
     )
     assert refused(sample_shard, liar, trained.sample_task()) == "cid-differs"
+
+
+def conditioned(make_world: Any, folder: Path) -> Trained:
+    """An order of 200 rows with c and 300 without, over shards of 300 and 200 rows."""
+    world = make_world(folder)
+    schema = world.collection.schema
+    world.request = Request.of(
+        "research", Conditions(schema, (Segment(200, {2: ((1, 1),)}), Segment(300, {2: ((0, 0),)})))
+    )
+    return train(world)
+
+
+def test_refuses_to_sign_for_rows_that_do_not_meet_the_order_s_conditions(
+    make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = conditioned(make_world, tmp_path)
+    monkeypatch.setattr("provenance.exact.conditional.ATTEMPTS", 1)
+    assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "conditions-unmet"
+    assert trained.nodes[0].orders.folder(trained.order).stored("sample") is None
+
+
+def test_shards_of_an_order_with_conditions_are_its_rows_and_the_score_is_that_of_the_free_streams(
+    make_world: Any, tmp_path: Path
+) -> None:
+    trained = conditioned(make_world, tmp_path)
+    trained.score()
+    world, schema = trained.world, trained.world.collection.schema
+    asked = world.request.asked(schema, 500)
+    made = []
+    for number, node in enumerate(trained.nodes):
+        rows, first_row = (300, 200)[number], (0, 300)[number]
+        sent = Result.decode(node.orders.folder(trained.order).stored("sample"))
+        model = node.state.order(trained.order).model()
+        sampler = Sampler(model, SEED, number, conditions=RowConditions(asked, first_row))
+        row_bytes = sampler.row_bytes(0, rows)
+        receipt = ShardReceipt.parse(sent.meta["receipt"])
+        assert receipt.shard_root == shard_root(row_bytes, sampler.row_width)
+        made.append(sampler.values(0, rows))
+        free = Sampler(model, SEED, number).values(0, rows)
+        assert sent.arrays[DELIVERED].tolist() == pair_counts(free, sampler.model.codebook, schema).tolist()
+    whole = np.concatenate(made)
+    places = asked.segment_of(np.arange(500, dtype=np.uint64))
+    assert (whole[:, 2] == 1 - places).all()
+    assert whole[:, 2].sum() == 200
 
 
 @pytest.mark.parametrize("missing", ["seeds", "committed"])

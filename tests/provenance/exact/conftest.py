@@ -75,19 +75,22 @@ def adult_sized_model() -> bytes:
 
 @pytest.fixture(scope="session")
 def adult_sized_autoregressive() -> bytes:
-    """Architecture 2 for the same columns: H 64, G 32."""
+    """Architecture 2 for the same columns, the last drawn first: H 64, G 32."""
     integers = Integers(8)
+    order = (14, *range(14))
     steps = tuple(
         ColumnStep(
             integers(-300, 300, 64).astype(np.int32),
             integers(-128, 127, 32, 64).astype(np.int8),
             integers(-100_000, 100_000, 32).astype(np.int32),
             integers(6, 9, 32).astype(np.uint8),
-            integers(-128, 127, codes, 32).astype(np.int8),
-            integers(5, 8, codes).astype(np.uint8),
-            integers(-300, 300, codes).astype(np.int32),
+            integers(-128, 127, CODE_COUNTS[column], 32).astype(np.int8),
+            integers(5, 8, CODE_COUNTS[column]).astype(np.uint8),
+            integers(-300, 300, CODE_COUNTS[column]).astype(np.int32),
         )
-        for codes in CODE_COUNTS
+        for column in order
     )
     embedding = integers(-128, 127, sum(CODE_COUNTS), 64).astype(np.int8)
-    return encode_model(AutoregressiveModel(255, sha256(b"schema"), adult_sized_codebook(), steps, embedding))
+    return encode_model(
+        AutoregressiveModel(255, sha256(b"schema"), adult_sized_codebook(), order, steps, embedding)
+    )

@@ -38,6 +38,8 @@ def any_model(draw: st.DrawFn) -> AutoregressiveModel:
     bias = draw(st.sampled_from([200, 2**24 - 1]))
     shifts = draw(st.sampled_from([(0, 8), (0, 32), (5, 9)]))
 
+    order = tuple(draw(st.permutations(range(len(counts)))))
+
     def int8(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
         return random.integers(-128, 128, shape).astype(np.int8)
 
@@ -54,10 +56,10 @@ def any_model(draw: st.DrawFn) -> AutoregressiveModel:
             random.integers(*shifts, codes).astype(np.uint8),
             int32(bias, codes),
         )
-        for codes in counts
+        for codes in (counts[column] for column in order)
     )
     a_max = draw(st.sampled_from([127, 255]))
-    return AutoregressiveModel(a_max, Digest(random.bytes(32)), book, steps, int8(sum(counts), inputs))
+    return AutoregressiveModel(a_max, Digest(random.bytes(32)), book, order, steps, int8(sum(counts), inputs))
 
 
 @pytest.fixture
@@ -136,12 +138,17 @@ def wide_model(inputs: int) -> AutoregressiveModel:
         np.zeros(1, dtype=np.int32),
     )
     book = Codebook((1,), (1,), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
-    return AutoregressiveModel(255, Digest(bytes(32)), book, (step,), np.zeros((1, inputs), dtype=np.int8))
+    return AutoregressiveModel(
+        255, Digest(bytes(32)), book, (0,), (step,), np.zeros((1, inputs), dtype=np.int8)
+    )
 
 
 def test_refuses_arrays_of_another_shape_or_type(small: AutoregressiveModel) -> None:
     step = small.steps[0]
     refused = [
+        (replace(small, order=(0, 1, 1)), "each of the columns 0 to 2 once"),
+        (replace(small, order=(0, 1)), "each of the columns 0 to 2 once"),
+        (replace(small, order=(1, 2, 3)), "each of the columns 0 to 2 once"),
         (replace(small, steps=small.steps[:-1]), "expected one a column, 3"),
         (replace(small, embedding=small.embedding[:-1]), r"expected int8\[9, 5\]"),
         (replace(small, embedding=small.embedding.astype(np.int16)), r"found an embedding int16"),
@@ -164,12 +171,8 @@ def test_decoding_gives_back_what_was_encoded(model: AutoregressiveModel) -> Non
     found = decode_model(data)
     assert isinstance(found, AutoregressiveModel)
     assert encode_model(found) == data
-    assert (found.a_max, found.schema_digest, found.width, found.hidden_width) == (
-        model.a_max,
-        model.schema_digest,
-        model.width,
-        model.hidden_width,
-    )
+    for name in ("a_max", "schema_digest", "order", "width", "hidden_width"):
+        assert getattr(found, name) == getattr(model, name)
     assert (found.embedding == model.embedding).all()
     for mine, theirs in zip(found.steps, model.steps, strict=True):
         for field in ColumnStep.__slots__:
@@ -235,7 +238,7 @@ def test_a_column_follows_what_was_drawn_before_it() -> None:
         np.zeros(codes, dtype=np.int32),
     )
     book = Codebook((codes,) * 2, (1, 1), np.tile(np.arange(codes), 2), np.ones(2 * codes, dtype=np.int64))
-    data = encode_model(AutoregressiveModel(255, Digest(bytes(32)), book, (step, step), embedding))
+    data = encode_model(AutoregressiveModel(255, Digest(bytes(32)), book, (0, 1), (step, step), embedding))
     values = Sampler(data, SEED, 0).values(0, 4000)
     assert (values[:, 0] == values[:, 1]).mean() > 0.999
     assert np.abs(np.bincount(values[:, 0]) / 4000 - 1 / 4).max() < 0.03

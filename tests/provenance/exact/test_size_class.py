@@ -22,7 +22,7 @@ def one_column(codes: int, width: int, neurons: int) -> bytes:
     )
     book = Codebook((codes,), (2,), np.arange(codes), np.ones(codes, dtype=np.int64))
     embedding = np.zeros((codes, width), dtype=np.int8)
-    return encode_model(AutoregressiveModel(127, Digest(bytes(32)), book, (step,), embedding))
+    return encode_model(AutoregressiveModel(127, Digest(bytes(32)), book, (0,), (step,), embedding))
 
 
 def test_refuses_what_is_no_model() -> None:

@@ -15,6 +15,7 @@ from generator.evaluation.contribution import score_shards
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
 from provenance.collection import Collection, Request
+from provenance.conditions import Conditions, RowConditions
 from provenance.contribution import ShardEvidence, evidence_rows
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
@@ -163,18 +164,30 @@ class Builder:
     terms_changes: dict = field(default_factory=dict)
     draw: SeedDraw | None = None
     models: tuple[bytes, ...] = MODELS
+    conditions: Conditions | None = None
+
+    def build_seed(self) -> Digest:
+        """The seed that a publication will have."""
+        return self._draw(self.terms().order_id(self.deployment.domain)).seed
+
+    def _draw(self, order: Digest) -> SeedDraw:
+        block_hash = sha256(b"block 42")
+        seed = keccak256(order + self._models_digest() + block_hash)
+        return self.draw or SeedDraw(seed, 42, 1, block_hash)
+
+    def _models_digest(self) -> Digest:
+        return keccak256(b"".join(sha256(model) for model in self.models))
 
     def build(self) -> Publication:
         terms = self.terms()
         domain = self.deployment.domain
         order = terms.order_id(domain)
         models = list(self.models)
-        models_digest = keccak256(b"".join(sha256(model) for model in models))
-        block_hash = sha256(b"block 42")
-        draw = self.draw or SeedDraw(keccak256(order + models_digest + block_hash), 42, 1, block_hash)
+        models_digest = self._models_digest()
+        draw = self._draw(order)
         seed = draw.seed
         drafts = [
-            ShardDraft(model, Sampler(model, seed, k).row_bytes(0, ROWS[k]), ROWS[k])
+            ShardDraft(model, self._sampler(model, seed, k).row_bytes(0, ROWS[k]), ROWS[k])
             for k, model in enumerate(models)
         ]
         self.edit_drafts(drafts)
@@ -204,7 +217,7 @@ class Builder:
             terms=terms,
             terms_signature=BUYER.sign_typed(domain, terms),
             collection=self._collection(),
-            request=Request("a test"),
+            request=self._request(),
             participants=tuple(
                 ManifestParticipant(
                     node.address, rows, 20, node.sign_typed(domain, Acceptance(order, node.address, 20))
@@ -226,6 +239,13 @@ class Builder:
             self._ledger(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
         )
 
+    def _request(self) -> Request:
+        return Request.of("a test", self.conditions)
+
+    def _sampler(self, model: bytes, seed: Digest, k: int) -> Sampler:
+        asked = None if self.conditions is None else RowConditions(self.conditions, sum(ROWS[:k]))
+        return Sampler(model, seed, k, conditions=asked)
+
     def _collection(self) -> Collection:
         return Collection(
             "toy", "Toy", SCHEMA, "marginal", "private", 2, 10, self.epsilon_micro, {"rounds": 3}
@@ -236,7 +256,7 @@ class Builder:
             buyer=BUYER.address,
             broker=BROKER.address,
             collection=self._collection().digest,
-            request=Request("a test").digest,
+            request=self._request().digest,
             delivery_key=OPEN_DELIVERY_KEY if self.is_open else KEY.public,
             rows=sum(ROWS),
             epsilon_micro=self.epsilon_micro,
@@ -294,6 +314,8 @@ class Builder:
         for k, draft in enumerate(drafts):
             values = decode_rows(whole_rows(draft.rows), CODEBOOK.value_widths)
             rows = len(values)
+            if self.conditions is not None:
+                values = Sampler(MODELS[k], seed, k).values(0, rows)
             following = Sampler(MODELS[k], seed, k).values(rows, evidence_rows(rows) - rows)
             counts = toy_counts(values)
             stream = counts + toy_counts(following)

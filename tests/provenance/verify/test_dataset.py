@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from provenance.collection import Request
+from provenance.conditions import Conditions, RowConditions, Segment
 from provenance.errors import IntegrityError
+from provenance.exact.sampler import Sampler
 from provenance.ledger.errors import LedgerUnavailableError, UnknownDatasetError
 from provenance.ledger.memory import MemoryLedger
 from provenance.ledger.ports import OrderState
@@ -26,11 +29,12 @@ from tests.provenance.verify.publication import (
     MODELS,
     NODES,
     ROWS,
+    SCHEMA,
     Builder,
     tiny_model,
 )
 
-NEEDS_KEY = ["files open", "models", "rows", "shard roots", "score file"]
+NEEDS_KEY = ["files open", "models", "rows", "shard roots", "score file", "conditions"]
 
 
 def verify(publication, key=KEY):
@@ -253,6 +257,55 @@ def test_one_changed_row_signed_by_its_contributor_fails_and_is_named(row):
     certificate = verify(Builder(edit_drafts=change_a_row).build())
     assert [check.name for check in certificate.failed] == ["rows"]
     assert f"shard 0, row {row}:" in certificate.failed[0].detail
+
+
+# 10 rows of two kinds and 13 of higher ages, over shards of 9 and 14 rows
+ASKED = Conditions(SCHEMA, (Segment(10, {1: ((1, 1), (3, 3))}), Segment(13, {0: ((100, 299),)})))
+
+
+def test_rows_that_ignore_the_order_s_conditions_fail_and_are_named():
+    def ignore(drafts):
+        seed = builder.build_seed()
+        drafts[1].rows = Sampler(MODELS[1], seed, 1).row_bytes(0, ROWS[1])
+
+    builder = Builder(conditions=ASKED, edit_drafts=ignore)
+    certificate = verify(builder.build())
+    assert [check.name for check in certificate.failed] == ["rows", "conditions"]
+    assert "shard 1, row" in certificate.failed[1].detail
+    assert "not one with" in certificate.failed[1].detail
+
+
+def test_rows_of_the_order_s_conditions_counted_from_another_row_fail():
+    def begin_at_0(drafts):
+        seed = builder.build_seed()
+        asked = RowConditions(ASKED, 0)
+        drafts[1].rows = Sampler(MODELS[1], seed, 1, conditions=asked).row_bytes(0, ROWS[1])
+
+    builder = Builder(conditions=ASKED, edit_drafts=begin_at_0)
+    assert "rows" in failed(builder.build())
+
+
+def test_score_of_rows_under_conditions_instead_of_the_free_stream_fails():
+    def count_conditioned(document):
+        document["poolCounts"] = document["poolCounts"][::-1]
+
+    assert failed(Builder(conditions=ASKED, edit_score=count_conditioned).build()) == ["score file"]
+
+
+def test_conditions_that_the_terms_do_not_bind_fail(honest):
+    manifest = replace(honest.manifest, request=Request.of("a test", ASKED))
+    assert failed(honest.republish(manifest)) == [
+        "collection and request",
+        "rows",
+        "conditions",
+    ]
+
+
+def test_an_order_with_conditions_passes_and_says_what_was_asked():
+    certificate = verify(Builder(conditions=ASKED).build())
+    assert certificate.exit_code == 0
+    detail = next(check.detail for check in certificate.checks if check.name == "conditions")
+    assert detail == f"10 with {ASKED.describe(0)}; 13 with age=100..299"
 
 
 def test_missing_last_row_signed_by_its_contributor_fails():

@@ -1,0 +1,1 @@
+"""Exact rows computed by torch, on the CPU or on a GPU."""
