@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from generator.learning.autoregressive import Flat, NetShape
@@ -166,9 +165,9 @@ def choose_decay(
 
 def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> float:
     """Area under the ROC curve of telling rows that trained from others by their log-likelihoods."""
-    ranks = rankdata(np.concatenate([seen, unseen]))
-    above = ranks[: len(seen)].sum() - len(seen) * (len(seen) + 1) / 2
-    return float(above / (len(seen) * len(unseen)))
+    ordered = np.sort(unseen)
+    below = np.searchsorted(ordered, seen, side="left") + np.searchsorted(ordered, seen, side="right")
+    return float(below.mean() / (2 * len(unseen)))
 
 
 def _passes(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> bool:
