@@ -1,5 +1,6 @@
 """TabularARGN of the package `mostlyai-engine` (Tiwald et al. 2025, arXiv:2501.12012). Settings are its
-arguments; it decides itself when to stop.
+arguments; it decides itself when to stop. Its protection of rare values, on by default, writes a mark in their
+place, which no schema knows: such a cell counts as the column's most frequent value.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ import tempfile
 from typing import Any
 
 from scripts.benchmark.peers.exchange import Request, Sampler, serve
+
+RARE = "_RARE_"
 
 
 def tabular_argn(request: Request, table: Any) -> Sampler:
@@ -28,7 +31,10 @@ def tabular_argn(request: Request, table: Any) -> Sampler:
 
     def sample(rows: int) -> Any:
         assert workspace.name, "the folder lives as long as the sampler"
-        return model.sample(n_samples=rows)
+        drawn = model.sample(n_samples=rows)
+        for name in (column.name for column in request.columns if column.is_category):
+            drawn[name] = drawn[name].mask(drawn[name] == RARE, table[name].mode()[0])
+        return drawn
 
     return sample
 
