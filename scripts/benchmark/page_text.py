@@ -32,7 +32,8 @@ the tables. Machine: {machines}, one thread a fit, other work beside it: CPU sec
   DP-CTGAN gets the schema's bounds; what its accountant says is believed (its sampler of conditions counts
   categories without noise, which that accountant leaves out).
 - **Settings.** Ours run with the defaults of `tessera fit` on every table. Peers run with their packages' defaults
-  but for those listed below (TabularARGN's marks for rare values count as the most frequent one); where several were tried the validation split (a fifth of the training rows) decided.
+  but for those listed below; where several were tried the validation split (a fifth of the training rows) decided.
+  TabularARGN's marks for rare values count as the column's most frequent one.
 - **each alone, pooled**: every contributor fits its own rows with no help, and the shards are pooled. A federated
   family that does not beat this has earned nothing.
 
