@@ -50,6 +50,8 @@ _PARTS: Final[Listed] = (
 _MORE: Final[Listed] = (
     (_MARGINAL, None, CENTRAL),
     (_GAN, None, CENTRAL),
+    (_AR, 1.0, CENTRAL),
+    (_AR, 3.0, CENTRAL),
     (_MARGINAL, 1.0, FEDERATED),
     (_MARGINAL, 1.0, ALONE),
 )

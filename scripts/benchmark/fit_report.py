@@ -11,8 +11,8 @@ from pathlib import Path
 class FitReport:
     """CPU seconds of the fit (all contributors together) and of making `sample_rows` rows a second time.
 
-    fit_peak_rss_bytes: the most memory of the process until the fit ended. model_bytes, sent_bytes: of the
-    model file and of the most that one contributor sent; None where there is no such thing. refused: contributors
+    fit_peak_rss_bytes: the most memory of the process until the fit ended, None where it was not measured.
+    model_bytes, sent_bytes: of the model file and of the most that one contributor sent; None where there is none. refused: contributors
     whose own rows were too few to fit alone under the noise, and who are not in the pool.
     """
 
@@ -20,7 +20,7 @@ class FitReport:
     fit_seconds: float
     sample_cpu_seconds: float
     sample_rows: int
-    fit_peak_rss_bytes: int
+    fit_peak_rss_bytes: int | None
     model_bytes: int | None = None
     sent_bytes: int | None = None
     refused: int = 0

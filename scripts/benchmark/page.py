@@ -151,13 +151,13 @@ def _cost(found: Sequence[Result]) -> list[str]:
         number(figure_mean(found, lambda f: f.density_attack), 3),
         number(report_mean(found, lambda r: r.fit_cpu_seconds), 1),
         number(report_mean(found, _speed), 0),
-        number(report_mean(found, lambda r: r.fit_peak_rss_bytes / 1e6), 0),
+        number(report_mean(found, lambda r: _thousands(_thousands(r.fit_peak_rss_bytes))), 0),
         number(report_mean(found, lambda r: _thousands(r.model_bytes)), 0),
         number(report_mean(found, lambda r: _thousands(r.sent_bytes)), 0),
     ]
 
 
-def _thousands(value: int | None) -> float | None:
+def _thousands(value: float | None) -> float | None:
     return None if value is None else value / 1e3
 
 
