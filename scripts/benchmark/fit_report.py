@@ -12,8 +12,8 @@ class FitReport:
     """CPU seconds of the fit (all contributors together) and of making `sample_rows` rows a second time.
 
     fit_peak_rss_bytes: the most memory of the process until the fit ended, None where it was not measured.
-    model_bytes, sent_bytes: of the model file and of the most that one contributor sent; None where there is none. refused: contributors
-    whose own rows were too few to fit alone under the noise, and who are not in the pool.
+    model_bytes, sent_bytes: of the model file and of the most that one contributor sent; None where there is none.
+    refused: contributors whose own rows were too few to fit alone under the noise, and who are not in the pool.
     """
 
     fit_cpu_seconds: float
