@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive import ROUNDS, WEIGHTS, Course, declared_rows, round_name
+from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, declared_rows, round_name
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
 from generator.families.released import Noise, read_codebook, read_target, spent_meta

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from generator.errors import PlanError
-from generator.families.autoregressive import AutoregressiveSettings
+from generator.families.autoregressive_course import AutoregressiveSettings
 from generator.families.family import FAMILIES, family_of
 from generator.families.fedgan import FedGanSettings, initial_state
 from generator.families.marginal import MarginalSettings
