@@ -49,6 +49,8 @@ from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
+_LIKELIHOOD_ROWS = 50_000
+"""Rows times epsilon from which one table's likelihood net bears the noise of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,15 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.seconds is not None and not settings.seconds > 0:
         raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
-    family = settings.family or default_family(settings.epsilon)
-    if settings.conditionable and family != "autoregressive":
+    if settings.conditionable and settings.family not in (None, "autoregressive"):
         raise FitError(
-            f"family {family} draws all columns at once, so none can be made conditionable: leave it out (rows are "
-            "then met by attempts), or choose the family autoregressive"
+            f"family {settings.family} draws all columns at once, so none can be made conditionable: leave it out "
+            "(rows are then met by attempts), or choose the family autoregressive"
+        )
+    if settings.settings and settings.family is None and settings.epsilon is not None:
+        raise FitError(
+            f"the settings {', '.join(sorted(settings.settings))} are a family's own, and under epsilon the default "
+            "family depends on the number of rows: name the family"
         )
     if settings.declared_rows is not None and settings.declared_rows < settings.contributors:
         raise FitError(f"{settings.declared_rows} declared rows: at least one for each contributor is needed")
@@ -168,9 +174,15 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
     family_of(plan.family).check(plan)
 
 
-def default_family(epsilon: float | None) -> str:
-    """The family that measured best (docs/decisions/0006-default-family.md)."""
-    return "autoregressive" if epsilon is None else "marginal"
+def default_family(settings: FitSettings, rows: int) -> str:
+    """The family that measured best for so many declared rows (docs/decisions/0006-default-family.md).
+
+    Columns to be conditioned on ask for the one that can draw them first.
+    """
+    if settings.epsilon is None or settings.conditionable:
+        return "autoregressive"
+    enough = settings.contributors == 1 and rows * settings.epsilon >= _LIKELIHOOD_ROWS
+    return "autoregressive" if enough else "marginal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +236,7 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
     participants = tuple(Participant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
-        family=settings.family or default_family(epsilon),
+        family=settings.family or default_family(settings, sum(declared)),
         schema=schema,
         epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
         delta_e12=round(settings.delta * 10**12),

@@ -44,7 +44,10 @@ def fit(
     ] = 1,
     family: Annotated[
         FamilyName | None,
-        typer.Option(help="family of the generator; default: autoregressive, with epsilon marginal"),
+        typer.Option(
+            help="family of the generator; default: autoregressive; with epsilon marginal, unless one table has "
+            "rows x epsilon >= 50,000"
+        ),
     ] = None,
     seed: Annotated[
         int | None,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError, PlanError
-from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit, fit_csv
+from generator.fitting.fit import FitProgress, FitSettings, check_settings, default_family, fit, fit_csv
 from provenance.conditions_text import conditions_on_all
 from provenance.container import Container, Part
 from provenance.container_sampler import ContainerSampler
@@ -88,12 +88,14 @@ def test_refuses_plans_that_no_family_can_carry_out(settings: FitSettings) -> No
         fit(table(), SCHEMA, settings)
 
 
-@pytest.mark.parametrize(
-    "settings", [FitSettings(family="marginal"), FitSettings(epsilon=1.0, schema_is_public=True)]
-)
-def test_refuses_conditionable_columns_of_a_family_that_draws_all_at_once(settings: FitSettings) -> None:
+def test_refuses_a_family_s_settings_without_its_name_where_rows_decide_the_family() -> None:
+    with pytest.raises(FitError, match=r"the settings steps are a family's own.*name the family"):
+        check_settings(SCHEMA, FitSettings(epsilon=1.0, settings={"steps": 5}))
+
+
+def test_refuses_conditionable_columns_of_a_family_that_draws_all_at_once() -> None:
     with pytest.raises(FitError, match=r"family marginal draws all columns at once.* autoregressive"):
-        check_settings(SCHEMA, replace(settings, conditionable=("town",)))
+        check_settings(SCHEMA, FitSettings(family="marginal", conditionable=("town",)))
 
 
 @pytest.mark.parametrize("text", ['["wage"]', '["town","town"]', "[1]", "town", '["town", "age"]', 5])
@@ -129,7 +131,7 @@ def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path)
 
 
 def test_a_vouched_schema_is_fitted_under_epsilon_and_the_statement_says_how_much() -> None:
-    settings = FitSettings(epsilon=2.0, schema_is_public=True, settings=SMALL["marginal"])
+    settings = FitSettings("marginal", epsilon=2.0, schema_is_public=True, settings=SMALL["marginal"])
     container = fit(table(), INFERRED, settings)
     assert 1_990_000 <= int(str(container.privacy["epsilonMicro"])) <= 2_000_000
     assert container.fit["schemaIsPublic"] is True
@@ -150,6 +152,14 @@ def test_the_container_samples_rows_like_the_table_s(family: str, contributors: 
 def test_the_default_family_follows_from_the_privacy_asked_for(epsilon: float | None, family: str) -> None:
     settings = FitSettings(epsilon=epsilon, schema_is_public=True, seconds=1.0)
     assert fit(table(60), SCHEMA, settings).family == family
+
+
+def test_the_default_family_under_privacy_follows_from_rows_contributors_and_conditions() -> None:
+    asked = FitSettings(epsilon=2.0)
+    assert default_family(asked, 24_999) == "marginal"
+    assert default_family(asked, 25_000) == "autoregressive"
+    assert default_family(replace(asked, contributors=2), 1_000_000) == "marginal"
+    assert default_family(replace(asked, conditionable=("town",)), 100) == "autoregressive"
 
 
 @pytest.mark.parametrize("family", SMALL)
@@ -224,10 +234,10 @@ def test_given_owners_hold_their_rows_and_weigh_by_them() -> None:
 
 
 def test_declared_rows_stand_in_for_the_exact_number() -> None:
-    settings = FitSettings(epsilon=3.0, declared_rows=1000, settings=SMALL["marginal"])
+    settings = FitSettings("marginal", epsilon=3.0, declared_rows=1000, settings=SMALL["marginal"])
     container = fit(table(777), SCHEMA, settings)
     assert container.fit["declaredRows"] == 1000
     assert container.fit["declaredRowsAreExact"] is False
     assert "777" not in repr((container.fit, container.privacy))
-    exact = fit(table(777), SCHEMA, FitSettings(epsilon=3.0, settings=SMALL["marginal"]))
+    exact = fit(table(777), SCHEMA, FitSettings("marginal", epsilon=3.0, settings=SMALL["marginal"]))
     assert (exact.fit["declaredRows"], exact.fit["declaredRowsAreExact"]) == (777, True)
