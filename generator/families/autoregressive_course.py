@@ -34,7 +34,7 @@ KNOWN: Final[dict[str, Rule]] = {
 ROUNDS = "rounds"
 """The release of all steps together."""
 WEIGHTS = "weights"
-_WIDTH, _PRIVATE_WIDTH = 64, 32
+WIDTH, _PRIVATE_WIDTH = 64, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
     """The course of a plan."""
     rows = declared_rows(plan)
     private = plan.epsilon is not None
-    width = settings.width or (_PRIVATE_WIDTH if private else _WIDTH)
+    width = settings.width or (_PRIVATE_WIDTH if private else WIDTH)
     if private:
         recipe = private_recipe(settings.private_steps, settings.private_rows)
     elif len(plan.participants) == 1:

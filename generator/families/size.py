@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.families.autoregressive_course import WIDTH
+from generator.families.marginal import MarginalSettings
 from generator.learning.capacity import number_bins
 from generator.marginals.code_limits import category_codes, quantile_bins
 from provenance.exact.codebook import Codebook
@@ -25,8 +27,8 @@ from provenance.exact.size_class import SizeClass, class_of_size
 from provenance.schema import Schema
 
 _MANY_ROWS = 1_000_000
-_WIDTH, _NEURONS = 64, 32
-_LATENT, _HIDDEN = 64, 128
+_NEURONS = WIDTH // 2
+_NET = MarginalSettings.parse({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class ExpectedSize:
 def expected_sizes(schema: Schema) -> tuple[ExpectedSize, ...]:
     """Of the families that are the default without and with epsilon."""
     columns = len(schema.columns)
-    fine = _codebook(schema, number_bins(schema, _MANY_ROWS, _WIDTH, _NEURONS))
+    fine = _codebook(schema, number_bins(schema, _MANY_ROWS, WIDTH, _NEURONS))
     coarse = _codebook(schema, quantile_bins(columns))
     return (
         _size("autoregressive", _empty_autoregressive(schema, fine)),
@@ -71,26 +73,26 @@ def _codebook(schema: Schema, bins: int) -> Codebook:
 def _empty_autoregressive(schema: Schema, book: Codebook) -> AutoregressiveModel:
     steps = tuple(
         ColumnStep(
-            np.zeros(_WIDTH, np.int32), np.zeros((_NEURONS, _WIDTH), np.int8), np.zeros(_NEURONS, np.int32),
+            np.zeros(WIDTH, np.int32), np.zeros((_NEURONS, WIDTH), np.int8), np.zeros(_NEURONS, np.int32),
             np.zeros(_NEURONS, np.uint8), np.zeros((count, _NEURONS), np.int8), np.zeros(count, np.uint8),
             np.zeros(count, np.int32),
         )
         for count in book.code_counts
     )  # fmt: skip
-    embedding = np.zeros((book.codes, _WIDTH), np.int8)
+    embedding = np.zeros((book.codes, WIDTH), np.int8)
     return AutoregressiveModel(255, schema.digest, book, tuple(range(book.columns)), steps, embedding)
 
 
 def _empty_mlp(schema: Schema, book: Codebook) -> MlpModel:
+    width = _NET.hidden_width
+    inputs = [_NET.latent_bytes, *[width] * (_NET.hidden_layers - 1)]
     hidden = tuple(
-        HiddenLayer(
-            np.zeros((_HIDDEN, fan_in), np.int8), np.zeros(_HIDDEN, np.int32), np.zeros(_HIDDEN, np.uint8)
-        )
-        for fan_in in (_LATENT, _HIDDEN)
+        HiddenLayer(np.zeros((width, fan_in), np.int8), np.zeros(width, np.int32), np.zeros(width, np.uint8))
+        for fan_in in inputs
     )
     output = OutputLayer(
-        np.zeros((book.codes, _HIDDEN), np.int8),
+        np.zeros((book.codes, width), np.int8),
         np.zeros(book.codes, np.uint8),
         np.zeros(book.codes, np.int32),
     )
-    return MlpModel(255, _LATENT, schema.digest, book, hidden, output)
+    return MlpModel(255, _NET.latent_bytes, schema.digest, book, hidden, output)

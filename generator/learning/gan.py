@@ -124,11 +124,6 @@ def private_sum(
     return total + torch.from_numpy(drawn).to(total.dtype)
 
 
-def new_discriminator(codes: int, hidden: int, seed: int) -> Discriminator:
-    """A discriminator over `codes` codes in all; equal seeds give equal weights on every node."""
-    return Discriminator(codes, hidden, torch.Generator().manual_seed(seed))
-
-
 def flat_state(module: nn.Module) -> FlatState:
     """All parameters as one float32 vector, in definition order: what is averaged."""
     return np.concatenate([p.detach().numpy().ravel() for p in module.parameters()]).astype(np.float32)

@@ -36,12 +36,6 @@ class BlockStream:
         return np.asarray(words, dtype=np.uint64).reshape(blocks, WORDS_PER_BLOCK)
 
 
-def contiguous_blocks(key: tuple[int, int], first_block: int, blocks: int, attempt: int = 0) -> Words:
-    """uint64[blocks, 4] for block numbers first_block .. first_block + blocks - 1, which must stay below
-    2^64."""
-    return BlockStream(key, first_block, attempt).take(blocks)
-
-
 def scattered_blocks(key: tuple[int, int], numbers: Words, attempts: Words | int = 0) -> Words:
     """uint64[n, 4] for any block numbers uint64[n] and attempts (one for all, or uint64[n])."""
     c0 = numbers.astype(np.uint64)

@@ -23,7 +23,6 @@ print("peak", peak_bytes())
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no peak memory")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_adult_is_fitted_in_less_than_600_mb(family: str, tmp_path: Path) -> None:
     data = ROOT / "scripts" / "data"

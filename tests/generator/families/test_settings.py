@@ -76,10 +76,12 @@ def test_defaults_are_accepted_and_every_offered_family_is_known() -> None:
 
 
 def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() -> None:
-    from generator.learning.gan import flat_state, new_discriminator
+    import torch
+
+    from generator.learning.gan import Discriminator, flat_state
 
     one = initial_state(7, 5, sha256(b"1"))
-    assert one.shape == flat_state(new_discriminator(7, 5, 0)).shape
+    assert one.shape == flat_state(Discriminator(7, 5, torch.Generator())).shape
     assert np.array_equal(one, initial_state(7, 5, sha256(b"1")))
     assert not np.array_equal(one, initial_state(7, 5, sha256(b"2")))
     assert np.abs(one).max() <= 1 / np.sqrt(5)

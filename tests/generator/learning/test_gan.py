@@ -18,7 +18,6 @@ from generator.learning.gan import (
     flat_state,
     generator_steps,
     load_flat_state,
-    new_discriminator,
     one_hot,
     private_sum,
     sample_rows,
@@ -48,6 +47,10 @@ def target() -> MarginalTarget:
 
 def net() -> MarginalNet:
     return MarginalNet(COUNTS, NET, torch.Generator().manual_seed(0))
+
+
+def new_discriminator(codes: int, hidden: int, seed: int) -> Discriminator:
+    return Discriminator(codes, hidden, torch.Generator().manual_seed(seed))
 
 
 def slow_gradients(
