@@ -44,6 +44,9 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
 
     IOrderEscrow public immutable escrow;
     IModelCommitment public immutable commitment;
+    address public immutable challenges;
+    address public immutable demands;
+    address public immutable royalties;
 
     /// @notice Data sets published so far; the newest id.
     uint256 public count;
@@ -51,10 +54,16 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
 
     constructor(
         IOrderEscrow escrow_,
-        IModelCommitment commitment_
+        IModelCommitment commitment_,
+        address challenges_,
+        address demands_,
+        address royalties_
     ) TesseraDomain(address(escrow_)) ERC721("Tessera Data Set", "TESS") {
         escrow = escrow_;
         commitment = commitment_;
+        challenges = challenges_;
+        demands = demands_;
+        royalties = royalties_;
     }
 
     /// @inheritdoc IDatasetRegistry

@@ -7,6 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
+import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
@@ -39,24 +40,22 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
 
     IERC20 public immutable token;
     IContributorRegistry public immutable registry;
-    address public immutable commitment;
+    IModelCommitment public immutable commitment;
     address public immutable datasets;
     IRewards public immutable rewards;
+    address public immutable challenges;
+    address public immutable demands;
 
     mapping(bytes32 order => Order state) private _orders;
 
-    constructor(
-        IERC20 token_,
-        IContributorRegistry registry_,
-        address commitment_,
-        address datasets_,
-        IRewards rewards_
-    ) TesseraDomain(address(this)) {
-        token = token_;
-        registry = registry_;
-        commitment = commitment_;
-        datasets = datasets_;
-        rewards = rewards_;
+    constructor(Parties memory parties) TesseraDomain(address(this)) {
+        token = parties.token;
+        registry = parties.registry;
+        commitment = parties.commitment;
+        datasets = parties.datasets;
+        rewards = parties.rewards;
+        challenges = parties.challenges;
+        demands = parties.demands;
     }
 
     /// @inheritdoc IOrderEscrow
@@ -203,7 +202,7 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
 
     /// @inheritdoc IOrderEscrow
     function cutBond(bytes32 order) external nonReentrant {
-        if (msg.sender != commitment) revert OrderEscrow_Unauthorized(order, msg.sender);
+        if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
         Order storage stored = _requireState(order, State.Matched);
 
         uint256 amount = Math.min(stored.bond / _CUTS_OF_A_BOND, stored.bondLeft);

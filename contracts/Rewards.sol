@@ -11,14 +11,20 @@ contract Rewards is IRewards {
 
     IERC20 public immutable token;
     address public immutable escrow;
+    address public immutable datasets;
+    address public immutable sales;
+    address public immutable royalties;
 
     /// @dev One more than the balance, once an account was credited: a slot that stays in use makes the next
     /// settlement cheaper by 17,000 gas an account.
     mapping(address account => uint256 amountPlusOne) private _balances;
 
-    constructor(IERC20 token_, address escrow_) {
+    constructor(IERC20 token_, address escrow_, address datasets_, address sales_, address royalties_) {
         token = token_;
         escrow = escrow_;
+        datasets = datasets_;
+        sales = sales_;
+        royalties = royalties_;
     }
 
     /// @inheritdoc IRewards

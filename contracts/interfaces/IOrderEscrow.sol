@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IContributorRegistry} from "./IContributorRegistry.sol";
+import {IModelCommitment} from "./IModelCommitment.sol";
+import {IRewards} from "./IRewards.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 
 /// @title Buyers' money, from the order to the settlement
@@ -29,7 +33,19 @@ interface IOrderEscrow {
         Published,
         Settled,
         Cancelled,
-        Refunded
+        Refunded,
+        Revoked
+    }
+
+    /// @notice The contracts of one market.
+    struct Parties {
+        IERC20 token;
+        IContributorRegistry registry;
+        IModelCommitment commitment;
+        address datasets;
+        IRewards rewards;
+        address challenges;
+        address demands;
     }
 
     /// @notice ERC-2612 permit over exactly the price. Not looked at when the allowance suffices already.

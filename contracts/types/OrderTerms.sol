@@ -38,6 +38,12 @@ struct OrderTerms {
     uint256 stake;
     /// Posted by the broker at the match, in token wei.
     uint256 bond;
+    /// Part (1e-4) that data sets derived from this one, and its resales, owe to its contributors.
+    uint16 royaltyBps;
+    /// SHA-256 of the conditions in bytes; zero orders whole tables.
+    bytes32 conditions;
+    /// keccak256(abi.encode(uint256[])) of the data sets it derives from, ascending; zero for none.
+    bytes32 parents;
     /// Makes otherwise equal orders different.
     bytes32 salt;
 }
@@ -55,7 +61,8 @@ library OrderTermsHash {
         "OrderTerms(address buyer,address broker,bytes32 collection,bytes32 request,bytes32 deliveryKey,"
         "uint64 rows,uint64 epsilonMicro,uint64 deltaE12,uint32 minScoreMicro,uint8 minContributors,"
         "uint8 maxContributors,uint16 brokerFeeBps,uint64 matchBy,uint64 deliverBy,uint32 challengeSeconds,"
-        "uint256 price,uint256 stake,uint256 bond,bytes32 salt)"
+        "uint256 price,uint256 stake,uint256 bond,uint16 royaltyBps,bytes32 conditions,bytes32 parents,"
+        "bytes32 salt)"
     );
 
     /// @return EIP-712 struct hash. Every member is one static word, so ABI encoding is EIP-712 encoding.

@@ -58,20 +58,27 @@ abstract contract Market is TestBase {
     /// @dev In the order, and with the nonces, of a real deployment.
     function _deploy() internal {
         uint256 nonce = vm.getNonce(address(this));
-        address escrowAddress = vm.computeCreateAddress(address(this), nonce + 2);
-        address commitmentAddress = vm.computeCreateAddress(address(this), nonce + 3);
-        address datasetsAddress = vm.computeCreateAddress(address(this), nonce + 4);
-        address rewardsAddress = vm.computeCreateAddress(address(this), nonce + 5);
+        address[12] memory at;
+        for (uint256 i = 0; i < 12; ++i) {
+            at[i] = vm.computeCreateAddress(address(this), nonce + i);
+        }
         token = TestToken(_create("TestToken", ""));
-        registry = ContributorRegistry(
-            _create("ContributorRegistry", abi.encode(token, escrowAddress, UNBONDING))
-        );
-        escrow = OrderEscrow(
-            _create("OrderEscrow", abi.encode(token, registry, commitmentAddress, datasetsAddress, rewardsAddress))
-        );
+        registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, at[2], UNBONDING)));
+        IOrderEscrow.Parties memory parties = IOrderEscrow.Parties({
+            token: token,
+            registry: registry,
+            commitment: ModelCommitment(at[3]),
+            datasets: at[4],
+            rewards: Rewards(at[5]),
+            challenges: at[7],
+            demands: at[8]
+        });
+        escrow = OrderEscrow(_create("OrderEscrow", abi.encode(parties)));
         commitment = ModelCommitment(_create("ModelCommitment", abi.encode(escrow, DELAY)));
-        datasets = DatasetRegistry(_create("DatasetRegistry", abi.encode(escrow, commitment)));
-        rewards = Rewards(_create("Rewards", abi.encode(token, escrow)));
+        datasets = DatasetRegistry(
+            _create("DatasetRegistry", abi.encode(escrow, commitment, at[7], at[8], at[10]))
+        );
+        rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, at[9], at[10])));
     }
 
     function _enrol(address node, uint256 stake) internal {
