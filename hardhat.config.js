@@ -24,6 +24,8 @@ const DEPLOYED = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
+  "DatasetSales",
+  "Royalties",
   "ModelStore",
 ];
 // The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.
