@@ -13,6 +13,10 @@ const CONTRACTS = [
   "Rewards",
   "DatasetSales",
   "Royalties",
+  "RowVerifier",
+  "ModelStore",
+  "Challenges",
+  "Demands",
 ];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
