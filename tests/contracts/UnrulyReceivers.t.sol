@@ -7,19 +7,19 @@ import {IDemands} from "../../contracts/interfaces/IDemands.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
 import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
-import {HostileToken, Intruder} from "./support/HostileToken.sol";
+import {UnrulyToken, Intruder} from "./support/UnrulyToken.sol";
 import {RowMarket} from "./support/RowMarket.sol";
 
 /// @notice Receivers that cannot receive, and receivers that call back.
 /// @dev Plan, for every way that money leaves the escrow and the demands:
 ///   given a frozen account: its part waits in the rewards (the demands keep theirs), everybody else is paid
 ///   given a receiver that calls back: the call reverts on the guard or the state, and everybody is paid once
-contract HostileTokenTest is RowMarket {
-    HostileToken private _hostile;
+contract UnrulyReceiversTest is RowMarket {
+    UnrulyToken private _unruly;
 
     function _createToken() internal override returns (address) {
-        _hostile = new HostileToken();
-        return address(_hostile);
+        _unruly = new UnrulyToken();
+        return address(_unruly);
     }
 
     function setUp() public override {
@@ -49,20 +49,20 @@ contract HostileTokenTest is RowMarket {
     function test_AFrozenBuyerCannotShieldAFalseRow() public {
         uint256 before = _allMoney();
         (, uint256 id) = _publishFalse(_terms(), 1, 200);
-        _hostile.freeze(buyer, true);
+        _unruly.freeze(buyer, true);
         _challenge(id, stranger);
         assertBalance(stranger, STAKE / 2);
         assertEq(rewards.claimable(buyer), PRICE + STAKE / 4, "waits for the buyer");
         assertBalance(address(rewards), PRICE + STAKE / 4);
         assertBalance(address(escrow), 0);
-        _hostile.freeze(buyer, false);
+        _unruly.freeze(buyer, false);
         rewards.claimFor(buyer);
         assertEq(_allMoney(), before, "all money");
     }
 
     function test_AFrozenBuyerCannotStopTheBrokerFromLeaving() public {
         _match(_terms());
-        _hostile.freeze(buyer, true);
+        _unruly.freeze(buyer, true);
         vm.prank(broker);
         escrow.abandon(_terms(), _participants());
         assertEq(rewards.claimable(buyer), PRICE, "waits for the buyer");
@@ -73,7 +73,7 @@ contract HostileTokenTest is RowMarket {
         bytes32 order = _draw(_terms());
         vm.prank(broker);
         demands.demandReceipt(_terms(), _participants(), 0, _models());
-        _hostile.freeze(broker, true);
+        _unruly.freeze(broker, true);
         vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
         vm.expectEmit();
         emit IDemands.PaymentKept(broker, PRICE / 100);
@@ -83,9 +83,9 @@ contract HostileTokenTest is RowMarket {
         assertBalance(buyer, 1_000_000 ether + STAKE / 2);
 
         assertBalance(address(demands), PRICE / 100);
-        vm.expectRevert(abi.encodeWithSelector(HostileToken.HostileToken_Frozen.selector, broker));
+        vm.expectRevert(abi.encodeWithSelector(UnrulyToken.UnrulyToken_Frozen.selector, broker));
         demands.collect(broker);
-        _hostile.freeze(broker, false);
+        _unruly.freeze(broker, false);
         uint256 brokerBefore = token.balanceOf(broker);
         assertEq(demands.collect(broker), PRICE / 100, "collected");
         assertEq(token.balanceOf(broker) - brokerBefore, PRICE / 100, "deposit");
@@ -95,7 +95,7 @@ contract HostileTokenTest is RowMarket {
 
     function test_ARefundReachesAFrozenBuyerLater() public {
         _match(_terms());
-        _hostile.freeze(buyer, true);
+        _unruly.freeze(buyer, true);
         vm.warp(uint256(_terms().deliverBy) + 1);
         escrow.refund(_terms(), _participants());
         uint256 each = BOND / 2 / 3;
@@ -109,7 +109,7 @@ contract HostileTokenTest is RowMarket {
     function _convictThrough(address target, bytes memory data) private returns (Intruder intruder) {
         intruder = new Intruder();
         (, uint256 id) = _publishFalse(_terms(), 1, 200);
-        _hostile.hook(address(intruder));
+        _unruly.hook(address(intruder));
         intruder.aim(target, data);
         _challenge(id, address(intruder));
         assertEq(intruder.tries(), 2, "tries");
@@ -159,7 +159,7 @@ contract HostileTokenTest is RowMarket {
         vm.prank(buyer);
         demands.demandModel(_terms(), _participants(), id, 1, _models());
         bytes memory data = abi.encodeCall(IDemands.answerModel, (order, 1, bytes("model 1")));
-        _hostile.hook(address(intruder));
+        _unruly.hook(address(intruder));
         intruder.aim(address(demands), data);
         intruder.send(address(demands), data);
         assertEq(intruder.tries(), 2, "tries");
@@ -181,7 +181,7 @@ contract HostileTokenTest is RowMarket {
             address(escrow),
             abi.encodeCall(IOrderEscrow.matchOrder, (terms, _participants(), acceptances, maxRows))
         );
-        _hostile.hook(address(intruder));
+        _unruly.hook(address(intruder));
         intruder.aim(address(rewards), abi.encodeCall(IRewards.claimFor, (_node(0))));
         intruder.send(address(escrow), abi.encodeCall(IOrderEscrow.abandon, (terms, _participants())));
         // Its bond came in two calls after the contributors were credited: one of the calls paid node 0, the other

@@ -5,12 +5,12 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 
 /// @notice A token that freezes accounts and calls whoever receives, as some do. Everything else is plain ERC-20.
-contract HostileToken is ERC20, ERC20Permit {
+contract UnrulyToken is ERC20, ERC20Permit {
     mapping(address account => bool) public isFrozen;
     /// @notice Receives a call, before it gets its tokens and after.
     address public hooked;
 
-    error HostileToken_Frozen(address account);
+    error UnrulyToken_Frozen(address account);
 
     constructor() ERC20("Tessera Test Token", "TTT") ERC20Permit("Tessera Test Token") {}
 
@@ -27,7 +27,7 @@ contract HostileToken is ERC20, ERC20Permit {
     }
 
     function _update(address from, address to, uint256 value) internal override {
-        if (isFrozen[to]) revert HostileToken_Frozen(to);
+        if (isFrozen[to]) revert UnrulyToken_Frozen(to);
         bool calls = to != address(0) && to == hooked;
         if (calls) Receiver(to).onTokens();
         super._update(from, to, value);
