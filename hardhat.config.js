@@ -24,6 +24,8 @@ const DEPLOYED = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
+  "Challenges",
+  "Demands",
 ];
 const quick = { ...compiler, settings: { optimizer: { enabled: true, runs: 1 }, evmVersion: "cancun" } };
 const profile = {

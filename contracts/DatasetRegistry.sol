@@ -25,6 +25,8 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
         uint16 depth;
         uint16 specVersion;
         Status status;
+        uint32 realFractionMicro;
+        uint16 royaltyBps;
     }
 
     /// @dev What publication derives from a record, carried between its steps.
@@ -51,6 +53,7 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
     /// @notice Data sets published so far; the newest id.
     uint256 public count;
     mapping(uint256 id => Dataset dataset) private _datasets;
+    mapping(uint256 id => uint256[] parents) private _parents;
 
     constructor(
         IOrderEscrow escrow_,
@@ -83,12 +86,46 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
         derived.depth = _depth(record.parents);
 
         id = ++count;
-        _store(id, derived, terms.rows, record);
+        _store(id, derived, terms, record);
         // Not _safeMint: a buyer that is a contract without a receiver hook would block its own delivery.
+        if (record.parents.length != 0) _parents[id] = record.parents;
         _mint(terms.buyer, id);
         _log(id, derived, terms.rows, participants, record);
 
         escrow.markPublished(derived.order, derived.sharesDigest);
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function revoke(uint256 id) external {
+        if (msg.sender != challenges && msg.sender != demands) {
+            revert DatasetRegistry_Unauthorized(_datasets[id].order, msg.sender);
+        }
+        _datasets[id].status = Status.Revoked;
+        emit DatasetRevoked(id, msg.sender);
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function flag(uint256 id) external {
+        uint256[] storage parents = _parents[id];
+        for (uint256 i = 0; i < parents.length; ++i) {
+            Status status = _datasets[parents[i]].status;
+            if (status == Status.Revoked || status == Status.Flagged) {
+                _datasets[id].status = Status.Flagged;
+                emit DatasetFlagged(id, parents[i]);
+                return;
+            }
+        }
+        revert DatasetRegistry_NothingToFlag(id);
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function parentsOf(uint256 id) external view returns (uint256[] memory) {
+        return _parents[id];
+    }
+
+    /// @inheritdoc IDatasetRegistry
+    function royaltyBpsOf(uint256 id) external view returns (uint16) {
+        return _datasets[id].royaltyBps;
     }
 
     /// @inheritdoc IDatasetRegistry
@@ -106,7 +143,9 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
             uint64 rows,
             uint16 depth,
             uint16 specVersion,
-            Status status
+            Status status,
+            uint32 realFractionMicro,
+            uint16 royaltyBps
         )
     {
         Dataset storage stored = _datasets[id];
@@ -119,11 +158,18 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
             stored.rows,
             stored.depth,
             stored.specVersion,
-            stored.status
+            stored.status,
+            stored.realFractionMicro,
+            stored.royaltyBps
         );
     }
 
-    function _store(uint256 id, Derived memory derived, uint64 rows, DatasetRecord calldata record) private {
+    function _store(
+        uint256 id,
+        Derived memory derived,
+        OrderTerms calldata terms,
+        DatasetRecord calldata record
+    ) private {
         _datasets[id] = Dataset({
             order: derived.order,
             manifestDigest: record.manifestDigest,
@@ -143,10 +189,12 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
             ),
             datasetRoot: derived.datasetRoot,
             publishedAt: uint64(block.timestamp),
-            rows: rows,
+            rows: terms.rows,
             depth: derived.depth,
             specVersion: record.specVersion,
-            status: Status.Valid
+            status: Status.Valid,
+            realFractionMicro: record.realFractionMicro,
+            royaltyBps: terms.royaltyBps
         });
     }
 
@@ -200,7 +248,7 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
     ) private view {
         if (msg.sender != terms.broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
         if (block.timestamp > terms.deliverBy) revert DatasetRegistry_TooLate(order, terms.deliverBy);
-        (IOrderEscrow.State state, , bytes32 participantsDigest, , ) = escrow.orderOf(order);
+        (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
         if (state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
         if (keccak256(abi.encode(participants)) != participantsDigest) {
             revert DatasetRegistry_WrongParticipants(order);

@@ -19,6 +19,8 @@ contract Rewards is IRewards {
     /// settlement cheaper by 17,000 gas an account.
     mapping(address account => uint256 amountPlusOne) private _balances;
 
+    mapping(uint256 dataset => uint256 amount) private _pots;
+
     constructor(IERC20 token_, address escrow_, address datasets_, address sales_, address royalties_) {
         token = token_;
         escrow = escrow_;
@@ -38,6 +40,20 @@ contract Rewards is IRewards {
             _balances[accounts[i]] = (stored == 0 ? 1 : stored) + amounts[i];
             emit RewardCredited(order, accounts[i], amounts[i]);
         }
+    }
+
+    /// @inheritdoc IRewards
+    function creditDataset(uint256 dataset, uint256 amount) external {
+        if (msg.sender != escrow && msg.sender != sales && msg.sender != royalties) {
+            revert Rewards_Unauthorized(msg.sender);
+        }
+        _pots[dataset] += amount;
+        emit DatasetCredited(dataset, amount);
+    }
+
+    /// @inheritdoc IRewards
+    function datasetBalance(uint256 dataset) external view returns (uint256) {
+        return _pots[dataset];
     }
 
     /// @inheritdoc IRewards

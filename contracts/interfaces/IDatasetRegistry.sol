@@ -9,10 +9,12 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// @dev Privileges: an order's broker alone may publish its data set, once, under signatures of all its contributors;
 /// the token's holder may transfer it. There is no owner.
 interface IDatasetRegistry {
-    /// @notice What a record is worth now. A proven fraud will add its own member.
+    /// @notice What a record is worth now.
     enum Status {
         None,
-        Valid
+        Valid,
+        Revoked,
+        Flagged
     }
 
     /// @notice One contributor's shard; contributor and rows come from the order's participants.
@@ -90,6 +92,12 @@ interface IDatasetRegistry {
     );
     event EvaluationRecorded(uint256 indexed id, address indexed contributor, uint32 scoreMicro, bytes signature);
 
+    /// @notice The contract `by` found the data set false, or withheld.
+    event DatasetRevoked(uint256 indexed id, address by);
+    /// @notice The data set `parent`, which this one derives from, is revoked or flagged.
+    event DatasetFlagged(uint256 indexed id, uint256 parent);
+
+    error DatasetRegistry_NothingToFlag(uint256 id);
     error DatasetRegistry_Unauthorized(bytes32 order, address caller);
     error DatasetRegistry_NotMatched(bytes32 order);
     error DatasetRegistry_WrongParticipants(bytes32 order);
@@ -126,6 +134,18 @@ interface IDatasetRegistry {
         DatasetRecord calldata record
     ) external returns (uint256 id);
 
+    /// @notice Marks a data set revoked. Challenges and demands only.
+    function revoke(uint256 id) external;
+
+    /// @notice Marks a data set that derives from a revoked or flagged one. Anyone.
+    function flag(uint256 id) external;
+
+    /// @return Data sets that this one derives from.
+    function parentsOf(uint256 id) external view returns (uint256[] memory);
+
+    /// @return Part (1e-4) that derived data sets and resales owe to the contributors of this one.
+    function royaltyBpsOf(uint256 id) external view returns (uint16);
+
     /// @return order id of the order that was delivered.
     /// @return manifestDigest SHA-256 of the canonical manifest.
     /// @return recordDigest keccak256(abi.encode(order, seed, datasetRoot, manifestDigest, scoreDigest, specVersion,
@@ -137,6 +157,8 @@ interface IDatasetRegistry {
     /// @return depth 0 for real tables only.
     /// @return specVersion version of the row specification.
     /// @return status None for an unknown id.
+    /// @return realFractionMicro part of real data, in 1e-6.
+    /// @return royaltyBps as in the terms.
     function datasetOf(
         uint256 id
     )
@@ -151,6 +173,8 @@ interface IDatasetRegistry {
             uint64 rows,
             uint16 depth,
             uint16 specVersion,
-            Status status
+            Status status,
+            uint32 realFractionMicro,
+            uint16 royaltyBps
         );
 }

@@ -13,6 +13,9 @@ interface IRewards {
     /// @notice `amount` wei were sent to `account`.
     event RewardClaimed(address indexed account, uint256 amount);
 
+    /// @notice `amount` wei wait to be divided among the contributors of `dataset`.
+    event DatasetCredited(uint256 indexed dataset, uint256 amount);
+
     /// @notice Only the order escrow may credit.
     error Rewards_Unauthorized(address caller);
     /// @notice The account's balance is zero.
@@ -22,6 +25,13 @@ interface IRewards {
 
     /// @notice Adds to balances. Order escrow only, after it transferred the sum.
     function credit(bytes32 order, address[] calldata accounts, uint256[] calldata amounts) external;
+
+    /// @notice Adds to what is owed to the contributors of a data set. Escrow, sales and royalties only, after they
+    /// transferred the amount.
+    function creditDataset(uint256 dataset, uint256 amount) external;
+
+    /// @return Token wei that wait to be divided among the contributors of `dataset`.
+    function datasetBalance(uint256 dataset) external view returns (uint256);
 
     /// @notice Sends the caller's balance to the caller.
     /// @return amount in token wei.

@@ -53,7 +53,9 @@ contract DatasetRecordTest is Market {
             uint64 rows,
             uint16 depth,
             uint16 specVersion,
-            IDatasetRegistry.Status status
+            IDatasetRegistry.Status status,
+            ,
+
         ) = datasets.datasetOf(id);
         assertEq(storedOrder, order, "order");
         assertEq(manifestDigest, record.manifestDigest, "manifest");
@@ -207,6 +209,6 @@ contract DatasetRecordTest is Market {
         record.parents = parents;
         vm.prank(broker);
         uint256 id = datasets.publish(terms, _participants(), record);
-        (, , , , , , depth, , ) = datasets.datasetOf(id);
+        (, , , , , , depth, , , , ) = datasets.datasetOf(id);
     }
 }

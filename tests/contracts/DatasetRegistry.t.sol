@@ -240,7 +240,7 @@ contract DatasetRegistryTest is Market {
     }
 
     function test_UnknownDataSetIsNone() public view {
-        (, , , , , , , , IDatasetRegistry.Status status) = datasets.datasetOf(1);
+        (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(1);
         assertEq(uint256(status), uint256(IDatasetRegistry.Status.None), "status");
     }
 
@@ -255,7 +255,7 @@ contract DatasetRegistryTest is Market {
         assertEq(id, 1, "id");
         assertEq(datasets.count(), 1, "count");
         assertEq(datasets.ownerOf(id), buyer, "owner");
-        (IOrderEscrow.State state, uint64 publishedAt, , bytes32 sharesDigest, ) = escrow.orderOf(order);
+        (IOrderEscrow.State state, uint64 publishedAt, , bytes32 sharesDigest, , , ) = escrow.orderOf(order);
         assertEq(uint256(state), uint256(IOrderEscrow.State.Published), "state");
         assertEq(publishedAt, START + 60, "publishedAt");
         assertEq(sharesDigest, keccak256(abi.encode(_shares())), "shares");
