@@ -26,6 +26,8 @@ const DEPLOYED = [
   "Rewards",
   "Challenges",
   "Demands",
+  "DatasetSales",
+  "Royalties",
 ];
 const quick = { ...compiler, settings: { optimizer: { enabled: true, runs: 1 }, evmVersion: "cancun" } };
 const profile = {
