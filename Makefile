@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up test test-python test-contracts test-ipfs check gas gas-snapshot coverage audit format clean distclean
+.PHONY: help setup demo up test test-python test-contracts test-ipfs check gas-snapshot coverage audit format clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -38,14 +38,18 @@ test-python: setup ## Python tests, the system tests last
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
 	$(PY) -m pytest -m ipfs tests/ipfs
 
-check: setup ## linters, types, import rules, formatting
+check: setup ## linters, types, import rules, formatting, gas within 2 % of what was written down
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	npm run --silent lint
+	$(PY) -m scripts.assurance.gas
 
-coverage: setup ## line and statement coverage of the contracts, at least 98 % of each
+gas-snapshot: setup ## write down what each step costs and what each contract weighs, as `make check` compares it
+	$(PY) -m scripts.assurance.gas --renew
+
+coverage: setup ## line and statement coverage of the contracts, each at least 98 %
 	$(PY) -m scripts.assurance.coverage
 
 audit: setup $(AUDIT)/.installed ## Slither over the contracts: every finding mended or argued in audit/slither.json
@@ -56,7 +60,7 @@ format: setup ## rewrite Python files in the house format
 	$(VENV)/bin/ruff format .
 
 clean: ## remove build products and run folders, keep .venv, .venv-audit and node_modules
-	rm -rf artifacts cache coverage build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf artifacts cache coverage snapshots .gas-snapshot build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf provenance/ledger/abi
 	find . -name __pycache__ -not -path './.venv/*' -not -path './.venv-audit/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
