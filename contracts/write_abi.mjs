@@ -11,6 +11,8 @@ const CONTRACTS = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
+  "RowVerifier",
+  "ModelStore",
 ];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
