@@ -23,6 +23,7 @@ library DotProducts {
         }
         if (x.chunks == 1) _oneChunk(ptr, x.inputs, x.lanes, to, end);
         else if (x.chunks == 2) _twoChunks(ptr, x.inputs, x.lanes, to, end);
+        else if (x.chunks == 4) _fourChunks(ptr, x.inputs, to, end);
         else _manyChunks(ptr, x.inputs, x.lanes, x.chunks, to, end);
         uint256 offset = x.offset;
         // Readers take eight dot products at a time and subtract the offset from each: beyond the last that leaves zero.
@@ -106,6 +107,42 @@ library DotProducts {
                 s := add(s, mul(and(shr(16, w), m), x5))
                 s := add(s, mul(and(shr(24, w), m), x4))
                 mstore(add(to, 4), s)
+                row := add(row, inputs)
+            }
+        }
+    }
+
+    /// @dev Up to 128 inputs: sixteen spread words, read where `Workspace.SPREAD` fixes them, at 0x400.
+    function _fourChunks(uint256 row, uint256 inputs, uint256 to, uint256 end) private pure {
+        // As above, for four loads of 32 weights a neuron and one neuron a turn.
+        assembly ("memory-safe") {
+            let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+            for {
+
+            } lt(to, end) {
+                to := add(to, 4)
+            } {
+                let w := xor(mload(row), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                let s := mul(and(w, m), mload(0x460))
+                s := add(s, mul(and(shr(8, w), m), mload(0x440)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x420)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x400)))
+                w := xor(mload(add(row, 0x20)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x4e0)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x4c0)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x4a0)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x480)))
+                w := xor(mload(add(row, 0x40)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x560)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x540)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x520)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x500)))
+                w := xor(mload(add(row, 0x60)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x5e0)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x5c0)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x5a0)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x580)))
+                mstore(to, s)
                 row := add(row, inputs)
             }
         }

@@ -77,9 +77,11 @@ library RowFunction {
             // The value's low bytes at the front of a word; what the store writes behind them is overwritten by the next
             // column.
             assembly ("memory-safe") {
-                mstore(ptr, shl(sub(256, mul(8, bytes_)), value))
+                mstore(ptr, shl(sub(256, shl(3, bytes_)), value))
             }
-            ptr += bytes_;
+            unchecked {
+                ptr += bytes_;
+            }
         }
     }
 }

@@ -30,10 +30,10 @@ library RunningVectors {
             uint256 size = bytesOf(width);
             acc.ptr = Workspace.reserve(size);
             acc.masks = Workspace.reserve(size);
-            for (uint256 i = 0; i < size / 32; ++i) {
-                uint256 inside = width > 8 * i ? width - 8 * i : 0;
-                uint256 mask = inside >= 8 ? type(uint256).max : ~(type(uint256).max >> (32 * inside));
-                BigEndian.put(acc.masks + 32 * i, mask);
+            for (uint256 i = 0; i < size; i += 32) {
+                uint256 inside = 4 * width > i ? 4 * width - i : 0;
+                uint256 mask = inside >= 32 ? type(uint256).max : ~(type(uint256).max >> (8 * inside));
+                BigEndian.put(acc.masks + i, mask);
             }
         }
     }
