@@ -147,7 +147,13 @@ def compare(verifier: Verifier, comparisons: int, seed: int) -> Iterator[Count]:
 
 
 def _tell(
-    data: bytes, seed: bytes, shard: int, row: int, allowed: Allowed, found: bytes | None, expected: bytes | None
+    data: bytes,
+    seed: bytes,
+    shard: int,
+    row: int,
+    allowed: Allowed,
+    found: bytes | None,
+    expected: bytes | None,
 ) -> None:
     print(
         f"row {row} of shard {shard}, seed {seed.hex()}, conditions {allowed}: found "
@@ -182,12 +188,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--comparisons", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1, help="of the random models")
     options = parser.parse_args(arguments)
-    count = Count()
+    if options.comparisons < 1:
+        parser.error(f"found {options.comparisons} comparisons, expected at least 1")
     with running_anvil() as url:
         verifier = Verifier(url)
         try:
-            for count in compare(verifier, options.comparisons, options.seed):
-                pass
+            *_, count = compare(verifier, options.comparisons, options.seed)
         finally:
             verifier.close()
     print(
