@@ -92,28 +92,32 @@ library RunningVectors {
             } lt(from, end) {
 
             } {
-                let p := 0
-                for {
-                    let byteShift := 0
-                } lt(byteShift, 32) {
-                    byteShift := add(byteShift, 8)
-                } {
-                    let b := xor(mload(bias), 0x8000000080000000800000008000000080000000800000008000000080000000)
-                    let t := add(mload(from), and(b, mload(masks)))
-                    let y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
-                    t := and(shr(30, add(y, over)), ones)
-                    y := and(or(y, mul(t, aMax)), clip)
-                    p := or(p, shl(byteShift, y))
-                    from := add(from, 32)
-                    bias := add(bias, 32)
-                    masks := add(masks, 32)
-                }
+                let signs := 0x8000000080000000800000008000000080000000800000008000000080000000
+                let t := add(mload(from), and(xor(mload(bias), signs), mload(masks)))
+                let y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                let p := y
+                t := add(mload(add(from, 0x20)), and(xor(mload(add(bias, 0x20)), signs), mload(add(masks, 0x20))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(8, y))
+                t := add(mload(add(from, 0x40)), and(xor(mload(add(bias, 0x40)), signs), mload(add(masks, 0x40))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(16, y))
+                t := add(mload(add(from, 0x60)), and(xor(mload(add(bias, 0x60)), signs), mload(add(masks, 0x60))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(24, y))
+                from := add(from, 0x80)
+                bias := add(bias, 0x80)
+                masks := add(masks, 0x80)
                 p := or(shl(128, p), shr(128, p))
                 let m := 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff
                 p := or(shl(64, and(p, m)), and(shr(64, p), m))
                 m := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
                 p := or(shl(32, and(p, m)), and(shr(32, p), m))
-                let t := and(
+                t := and(
                     xor(p, shr(112, p)),
                     0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000
                 )
@@ -164,21 +168,14 @@ library RunningVectors {
                     0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000
                 )
                 p := xor(p, xor(t, shl(112, t)))
-                for {
-                    let byteShift := 32
-                } byteShift {
-
-                } {
-                    byteShift := sub(byteShift, 8)
-                    let e := and(
-                        shr(byteShift, p),
-                        0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
-                    )
-                    e := sub(e, 0x0000008000000080000000800000008000000080000000800000008000000080)
-                    mstore(to, add(mload(from), e))
-                    from := add(from, 32)
-                    to := add(to, 32)
-                }
+                let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+                let half := 0x0000008000000080000000800000008000000080000000800000008000000080
+                mstore(to, sub(add(mload(from), and(shr(24, p), m)), half))
+                mstore(add(to, 0x20), sub(add(mload(add(from, 0x20)), and(shr(16, p), m)), half))
+                mstore(add(to, 0x40), sub(add(mload(add(from, 0x40)), and(shr(8, p), m)), half))
+                mstore(add(to, 0x60), sub(add(mload(add(from, 0x60)), and(p, m)), half))
+                from := add(from, 0x80)
+                to := add(to, 0x80)
             }
         }
     }

@@ -56,7 +56,7 @@ contract RowVerifierTest is VerifierVectors {
         // a column cut off, without ranges, with ranges cut off
         _expectMalformed(hex"00010000001e00010000", 8);
         _expectMalformed(hex"00010000001e0001000000000000", 8);
-        _expectMalformed(hex"00010000001e0001000000000001000000000000", 8);
+        _expectMalformed(hex"00010000001e0001000000000001000000000000", 22);
         // ranges that are empty, touch; a column twice
         _expectMalformed(hex"00010000001e00010000000000010000000200000001", 14);
         _expectMalformed(hex"00010000001e0001000000000002000000000000000100000002000000ff", 22);

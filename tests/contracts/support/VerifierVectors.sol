@@ -38,12 +38,12 @@ abstract contract VerifierVectors is TestBase {
         while (vm.keyExistsJson(json, string.concat(list, "[", text(count), "]"))) ++count;
     }
 
-    function _model(string memory name) internal view returns (bytes memory) {
-        for (uint256 i = 0; ; ++i) {
+    function _model(string memory name) internal view returns (bytes memory data) {
+        for (uint256 i = 0; data.length == 0; ++i) {
             string memory item = string.concat(".models[", text(i), "]");
             string memory found = vm.parseJsonString(json, string.concat(item, ".name"));
             if (keccak256(bytes(found)) == keccak256(bytes(name))) {
-                return vm.parseJsonBytes(json, string.concat(item, ".bytes"));
+                data = vm.parseJsonBytes(json, string.concat(item, ".bytes"));
             }
         }
     }
