@@ -72,9 +72,7 @@ library ActivationBuffer {
         // the total of the eight lanes in its highest.
         assembly ("memory-safe") {
             let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
-            for {
-
-            } gt(ptr, from) {
+            for {} gt(ptr, from) {
                 to := add(to, 128)
             } {
                 ptr := sub(ptr, 32)

@@ -60,10 +60,7 @@ contract RowVerifierTest is VerifierVectors {
         // ranges that are empty, touch; a column twice
         _expectMalformed(hex"00010000001e00010000000000010000000200000001", 14);
         _expectMalformed(hex"00010000001e0001000000000002000000000000000100000002000000ff", 22);
-        _expectMalformed(
-            hex"00010000001e000200000000000100000000000000010000000000010000000000000001",
-            22
-        );
+        _expectMalformed(hex"00010000001e000200000000000100000000000000010000000000010000000000000001", 22);
     }
 
     function test_RevertWhen_ThereIsNoRowToGive() public {
@@ -214,10 +211,16 @@ contract RowVerifierTest is VerifierVectors {
         bytes32 seed = vm.parseJsonBytes32(json, ".seed");
         bytes memory prompt = abi.encode(digest, seed, uint32(5), uint64(item.number));
         assertTrue(verifier.verify(prompt, item.row, item.model), "the row");
-        assertTrue(!verifier.verify(abi.encode(digest, seed, uint32(6), uint64(1)), item.row, item.model), "shard");
+        assertTrue(
+            !verifier.verify(abi.encode(digest, seed, uint32(6), uint64(1)), item.row, item.model),
+            "shard"
+        );
         assertTrue(!verifier.verify(abi.encode(digest, seed, uint32(5), uint64(0)), item.row, item.model), "row");
         assertTrue(!verifier.verify(abi.encode(seed, seed, uint32(5), uint64(1)), item.row, item.model), "digest");
-        assertTrue(!verifier.verify(abi.encode(digest, seed, uint64(1 << 32), uint64(1)), item.row, item.model), "u32");
+        assertTrue(
+            !verifier.verify(abi.encode(digest, seed, uint64(1 << 32), uint64(1)), item.row, item.model),
+            "u32"
+        );
         assertTrue(!verifier.verify(abi.encode(digest, seed, uint32(5), 1 << 64), item.row, item.model), "u64");
         assertTrue(!verifier.verify(bytes.concat(prompt, hex"00"), item.row, item.model), "long prompt");
         assertTrue(!verifier.verify(prompt, bytes.concat(item.row, hex"00"), item.model), "long row");
@@ -234,13 +237,15 @@ contract RowVerifierTest is VerifierVectors {
         Case memory item = _case(2);
         IRowVerifier.RowQuery memory query = _query(item);
         bytes memory chunk = _chunk(item, item.row.length);
-        vm.expectRevert(
-            abi.encodeWithSelector(IRowVerifier.RowVerifier_MalformedConditions.selector, position)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IRowVerifier.RowVerifier_MalformedConditions.selector, position));
         verifier.judge(item.model, conditions, query, chunk);
     }
 
-    function _stored(IModelStore store, bytes memory model, uint256 size) private returns (address[] memory parts) {
+    function _stored(
+        IModelStore store,
+        bytes memory model,
+        uint256 size
+    ) private returns (address[] memory parts) {
         parts = new address[]((model.length + size - 1) / size);
         for (uint256 i = 0; i < parts.length; ++i) {
             uint256 length = i + 1 == parts.length ? model.length - i * size : size;

@@ -28,11 +28,19 @@ contract CallMeter {
     }
 
     function _measured(address to, bytes memory data) private view returns (IRowVerifier.Verdict, uint256) {
-        uint256 before = gasleft();
-        (bool success, bytes memory answer) = to.staticcall(data);
-        uint256 used = before - gasleft();
+        uint256 result;
+        uint256 used;
+        bool success;
+        // A call on the bytes where they stand: Solidity's own would copy them first, at the meter's cost. The verdict
+        // comes back in scratch memory.
+        assembly ("memory-safe") {
+            used := gas()
+            success := staticcall(gas(), to, add(data, 32), mload(data), 0, 32)
+            used := sub(used, gas())
+            result := mload(0)
+        }
         require(success, "reverted");
-        return (abi.decode(answer, (IRowVerifier.Verdict)), used);
+        return (IRowVerifier.Verdict(result), used);
     }
 }
 
@@ -66,7 +74,7 @@ contract RowVerifierGasTest is TestBase {
         assertAtMost(used, 550_000, "judgeStored");
     }
 
-    function test_ProvingTheBoundFitsATransaction() public {
+    function test_ProvingTheBoundFitsATransaction() public view {
         assertTrue(verifier.isSound(model), "sound");
         assertAtMost(vm.lastCallGas().gasTotalUsed, 16_777_216, "transaction");
     }
@@ -95,7 +103,12 @@ contract RowVerifierGasTest is TestBase {
         bytes memory header = bytes.concat(hex"54534d3102ff000f00f0004000000020", bytes32(0), tables);
         data = bytes.concat(header, columns, codes, order);
         for (uint256 step = 0; step < 15; ++step) {
-            bytes memory first = bytes.concat(new bytes(256), _weights(2048, 2 * step), new bytes(128), _shifts(32));
+            bytes memory first = bytes.concat(
+                new bytes(256),
+                _weights(2048, 2 * step),
+                new bytes(128),
+                _shifts(32)
+            );
             data = bytes.concat(data, first, _weights(512, 2 * step + 1), _shifts(16), new bytes(64));
         }
         data = bytes.concat(data, _weights(15_360, 99));

@@ -38,9 +38,10 @@ contract ConditionBytesTest is TestBase {
         );
         uint256 number = 0;
         for (uint256 value = low; value < uint256(low) + width; ++value) {
-            bool inside = value == first ||
-                (value >= second && value <= second + 3) ||
-                (value >= third && value <= third + c);
+            bool inside =
+                value == first ||
+                    (value >= second && value <= second + 3) ||
+                    (value >= third && value <= third + c);
             assertTrue(allowed.holds(0, value) == inside, "holds");
             if (inside) assertEq(allowed.pick(0, low, width, number++), value, "pick");
         }
