@@ -9,10 +9,13 @@ import {ModelCommitment} from "../../../contracts/ModelCommitment.sol";
 import {OrderEscrow} from "../../../contracts/OrderEscrow.sol";
 import {Rewards} from "../../../contracts/Rewards.sol";
 import {TestToken} from "../../../contracts/TestToken.sol";
+import {IChallenges} from "../../../contracts/interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
 import {DatasetTree} from "../../../contracts/types/DatasetTree.sol";
 import {OrderTerms, Participant} from "../../../contracts/types/OrderTerms.sol";
+import {RowVerifierDouble} from "./RowVerifierDouble.sol";
 import {TestBase} from "./TestBase.sol";
 
 /// @notice A deployed market with a funded buyer, a broker and three staked contributors, and the steps of an order.
@@ -28,8 +31,10 @@ abstract contract Market is TestBase {
     uint256 internal constant STAKE = 50 ether;
     uint256 internal constant BOND = 100 ether;
     uint256 internal constant DEPOSIT = 200 ether;
+    address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
+    uint32 internal constant ANSWER = 30 minutes;
 
     TestToken internal token;
     ContributorRegistry internal registry;
@@ -37,6 +42,9 @@ abstract contract Market is TestBase {
     ModelCommitment internal commitment;
     DatasetRegistry internal datasets;
     Rewards internal rewards;
+    RowVerifierDouble internal verifier;
+    IChallenges internal challenges;
+    IDemands internal demands;
 
     address internal buyer = vm.addr(BUYER_KEY);
     address internal broker = vm.addr(BROKER_KEY);
@@ -58,27 +66,35 @@ abstract contract Market is TestBase {
     /// @dev In the order, and with the nonces, of a real deployment.
     function _deploy() internal {
         uint256 nonce = vm.getNonce(address(this));
-        address[12] memory at;
+        address[12] memory addresses;
         for (uint256 i = 0; i < 12; ++i) {
-            at[i] = vm.computeCreateAddress(address(this), nonce + i);
+            addresses[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
-        token = TestToken(_create("TestToken", ""));
-        registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, at[2], UNBONDING)));
+        token = TestToken(_createToken());
+        registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, addresses[2], UNBONDING)));
         IOrderEscrow.Parties memory parties = IOrderEscrow.Parties({
             token: token,
             registry: registry,
-            commitment: ModelCommitment(at[3]),
-            datasets: at[4],
-            rewards: Rewards(at[5]),
-            challenges: at[7],
-            demands: at[8]
+            commitment: ModelCommitment(addresses[3]),
+            datasets: addresses[4],
+            rewards: Rewards(addresses[5]),
+            challenges: addresses[7],
+            demands: addresses[8]
         });
         escrow = OrderEscrow(_create("OrderEscrow", abi.encode(parties)));
         commitment = ModelCommitment(_create("ModelCommitment", abi.encode(escrow, DELAY)));
         datasets = DatasetRegistry(
-            _create("DatasetRegistry", abi.encode(escrow, commitment, at[7], at[8], at[10]))
+            _create("DatasetRegistry", abi.encode(escrow, commitment, addresses[7], addresses[8], addresses[10]))
         );
-        rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, at[9], at[10])));
+        rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, addresses[9], addresses[10])));
+        // The row verifier proper is tried on its own; here a row is false when its bytes say so.
+        verifier = new RowVerifierDouble();
+        challenges = IChallenges(_create("Challenges", abi.encode(escrow, commitment, datasets, verifier)));
+        demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets, ANSWER)));
+    }
+
+    function _createToken() internal virtual returns (address) {
+        return _create("TestToken", "");
     }
 
     function _enrol(address node, uint256 stake) internal {
@@ -126,6 +142,10 @@ abstract contract Market is TestBase {
         return new Participant[](0);
     }
 
+    function _noParents() internal pure returns (uint256[] memory) {
+        return new uint256[](0);
+    }
+
     function _shares() internal pure returns (uint16[] memory shares) {
         shares = new uint16[](3);
         (shares[0], shares[1], shares[2]) = (5_001, 3_333, 1_666);
@@ -157,10 +177,13 @@ abstract contract Market is TestBase {
         escrow.matchOrder(terms, _participants(), acceptances, maxRows);
     }
 
-    function _models() internal pure returns (bytes32[] memory models) {
+    /// @dev SHA-256 of "model 0", "model 1" and "model 2". Spelled out, since a call of the precompile would spend an
+    /// expected revert.
+    function _models() internal view virtual returns (bytes32[] memory models) {
         models = new bytes32[](3);
-        // Not sha256, as it would be: a call of the precompile would spend an expected revert.
-        (models[0], models[1], models[2]) = (keccak256("model 0"), keccak256("model 1"), keccak256("model 2"));
+        models[0] = 0x3c2c0281c4093b065ae1446e6b56762eb5108a2fa5e92873b86116b751a61abe;
+        models[1] = 0xcd36b49d7b2a8b5e4e13663cb54c5e1338c17b7d3af1c506fb3842bd08291822;
+        models[2] = 0x97e2521720cb4b3821c7ed9df7dbca7a63e04b42ba05ffe3e15dc992f227ae36;
     }
 
     function _modelSignatures(bytes32 order) internal view returns (bytes[] memory signatures) {
@@ -353,6 +376,16 @@ abstract contract Market is TestBase {
         (uint256 free, uint256 reserved, , , ) = registry.stakeOf(node);
         assertEq(free, expectedFree, "free stake");
         assertEq(reserved, expectedReserved, "reserved stake");
+    }
+
+    /// @dev Everything there is, wherever an order's money can go: must never change.
+    function _allMoney() internal view returns (uint256 sum) {
+        sum = token.balanceOf(buyer) + token.balanceOf(broker) + token.balanceOf(stranger) + token.balanceOf(BURN);
+        sum += token.balanceOf(address(escrow)) + token.balanceOf(address(registry));
+        sum += token.balanceOf(address(rewards)) + token.balanceOf(address(demands));
+        for (uint256 k = 0; k < 4; ++k) {
+            sum += token.balanceOf(_node(k));
+        }
     }
 
     function assertBalance(address account, uint256 expected) internal view {
