@@ -159,7 +159,7 @@ contract DatasetLineageTest is GoodsMarket {
         OrderTerms memory terms = _termsNow(salt);
         terms.parents = keccak256(abi.encode(parents));
         id = _derived(salt, parents, own);
-        _settleDerived(terms, parents);
+        _settle(terms, parents);
     }
 
     function assertLineage(uint256 id, uint256 expectedDepth, uint256 expectedMicro) private view {

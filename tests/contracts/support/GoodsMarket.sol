@@ -43,20 +43,15 @@ abstract contract GoodsMarket is Market {
         terms.salt = bytes32(salt);
     }
 
-    /// @dev Of an order that names no parents.
-    function _settle(OrderTerms memory terms) internal {
+    /// @param parents that the terms name.
+    function _settle(OrderTerms memory terms, uint256[] memory parents) internal {
         vm.warp(vm.getBlockTimestamp() + terms.challengeSeconds + 1);
-        escrow.settle(terms, _participants(), _shares());
-    }
-
-    /// @dev Of an order that names `parents`.
-    function _settleDerived(OrderTerms memory terms, uint256[] memory) internal {
-        _settle(terms);
+        escrow.settle(terms, _participants(), _shares(), parents);
     }
 
     function _publishSettled(OrderTerms memory terms) internal returns (uint256 id) {
         (, id) = _publish(terms);
-        _settle(terms);
+        _settle(terms, _noParents());
     }
 
     /// @dev A settled data set that earns royalties.
