@@ -6,11 +6,12 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {DemandBook} from "./disputes/DemandBook.sol";
 import {Disputes} from "./disputes/Disputes.sol";
+import {ModelBytes} from "./exact/ModelBytes.sol";
+import {ModelParts} from "./exact/ModelParts.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDemands} from "./interfaces/IDemands.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
-import {ModelParts} from "./types/ModelParts.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
 import {ShardTree} from "./types/ShardTree.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
@@ -128,7 +129,8 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
     /// @inheritdoc IDemands
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external nonReentrant {
         Demand memory demand = _requireOpen(order, shard, Kind.Model);
-        bytes32 found = sha256(ModelParts.read(parts));
+        (uint256 ptr, uint256 length) = ModelParts.load(parts);
+        bytes32 found = ModelBytes.digest(ptr, length);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
         emit ModelAnswered(order, shard, msg.sender, parts);
         _close(order, shard, demand);

@@ -11,6 +11,8 @@ const CONTRACTS = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
+  "DatasetSales",
+  "Royalties",
   "Challenges",
   "Demands",
 ];

@@ -216,7 +216,7 @@ abstract contract Market is TestBase {
         record.manifestDigest = sha256("manifest");
         record.scoreDigest = sha256("score");
         record.specVersion = 1;
-        record.realFractionMicro = 1_000_000;
+        record.ownRealMicro = 1_000_000;
         record.sharesBps = _shares();
         record.shards = new IDatasetRegistry.ShardRecord[](3);
         for (uint256 k = 0; k < 3; ++k) {
