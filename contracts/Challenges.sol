@@ -147,12 +147,7 @@ contract Challenges is IChallenges, Disputes {
         Evidence calldata evidence
     ) private pure {
         _requireShard(claim.dataset, datasetRoot, evidence.shardRoot, claim.shard, shards, evidence.shardProof);
-        bytes32 root = ShardTree.rootOf(
-            claim.chunk,
-            evidence.chunkBytes,
-            evidence.chunkProof,
-            evidence.chunkPath
-        );
+        bytes32 root = ShardTree.rootOf(claim.chunk, evidence.chunkBytes, evidence.chunkProof, evidence.chunkPath);
         if (root != evidence.shardRoot) {
             revert Challenges_WrongChunkProof(claim.dataset, claim.shard, claim.chunk);
         }

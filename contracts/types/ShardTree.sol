@@ -19,9 +19,10 @@ library ShardTree {
     ) internal pure returns (bytes32 node) {
         node = sha256(abi.encodePacked(uint8(0), index, chunk));
         for (uint256 i = 0; i < path.length; ++i) {
-            node = (sides >> i) & 1 == 1
-                ? sha256(abi.encodePacked(uint8(1), path[i], node))
-                : sha256(abi.encodePacked(uint8(1), node, path[i]));
+            node =
+                (sides >> i) & 1 == 1
+                    ? sha256(abi.encodePacked(uint8(1), path[i], node))
+                    : sha256(abi.encodePacked(uint8(1), node, path[i]));
         }
     }
 

@@ -42,12 +42,7 @@ contract DemandDataTest is RowMarket {
         _demandChunkUnder(_terms(), caller, row, reason);
     }
 
-    function _demandChunkUnder(
-        OrderTerms memory terms,
-        address caller,
-        uint64 row,
-        bytes memory reason
-    ) private {
+    function _demandChunkUnder(OrderTerms memory terms, address caller, uint64 row, bytes memory reason) private {
         bytes32 root = _shardRoot(1);
         (bytes32[] memory proof, ) = _path(_shardLeaves(), 1);
         if (reason.length != 0) vm.expectRevert(reason);
