@@ -147,8 +147,9 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         uint256 pathBits
     ) external nonReentrant {
         Demand memory demand = _requireOpen(order, shard, Kind.Chunk);
-        _checkChunk(demand, rowWidth, chunkIndex, chunk.length);
-        if (ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
+        (uint256 length, uint256 sides) = _checkChunk(demand, rowWidth, chunkIndex, chunk.length);
+        bool isInShape = path.length == length && pathBits == sides;
+        if (!isInShape || ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
             revert Demands_WrongChunkProof(order, shard, chunkIndex);
         }
         emit ChunkAnswered(order, shard, msg.sender, rowWidth, chunkIndex, chunk);
@@ -237,12 +238,20 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
 
     /// @dev The chunk that holds the row, in the length that the shape demands (docs/spec/merkle.md, rule 1).
     /// No row has width zero, and no length would fit it.
-    function _checkChunk(Demand memory demand, uint256 rowWidth, uint256 index, uint256 length) private pure {
+    /// @return pathLength siblings that the chunk has in a tree of the shard's rows.
+    /// @return sides where they stand. A tree of another shape could hold a second chunk for the same place.
+    function _checkChunk(
+        Demand memory demand,
+        uint256 rowWidth,
+        uint256 index,
+        uint256 length
+    ) private pure returns (uint256 pathLength, uint256 sides) {
         if (rowWidth == 0) revert Demands_WrongLength(length, 0);
         uint256 rowsPerChunk = ShardTree.rowsPerChunk(rowWidth);
         uint256 wanted = demand.row / rowsPerChunk;
         if (index != wanted) revert Demands_WrongChunk(index, wanted);
         uint256 expected = Math.min(rowsPerChunk, demand.rows - index * rowsPerChunk) * rowWidth;
         if (length != expected) revert Demands_WrongLength(length, expected);
+        return ShardTree.shapeOf(index, Math.ceilDiv(demand.rows, rowsPerChunk));
     }
 }

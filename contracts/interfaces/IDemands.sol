@@ -151,7 +151,7 @@ interface IDemands is IDisputes {
     /// @notice Answers with the chunk that holds the row. Anyone.
     /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length that the shape does not
     /// know.
-    /// @param path siblings from the chunk up to the shard's root.
+    /// @param path siblings from the chunk up to the shard's root, in the shape of a tree over the shard's rows.
     /// @param pathBits bit k is 1 when sibling k stands left.
     function answerChunk(
         bytes32 order,

@@ -26,6 +26,19 @@ library ShardTree {
         }
     }
 
+    /// @notice The path that leaf `index` of a tree over `count` leaves has.
+    /// @param index below `count`.
+    /// @return length siblings from the leaf up.
+    /// @return sides bit k is 1 when sibling k stands left.
+    function shapeOf(uint256 index, uint256 count) internal pure returns (uint256 length, uint256 sides) {
+        for (uint256 last = count - 1; last != 0; (index, last) = (index / 2, last / 2)) {
+            // The last node of an odd level is lifted and has no sibling there.
+            if (index % 2 == 0 && index == last) continue;
+            if (index % 2 == 1) sides |= 1 << length;
+            ++length;
+        }
+    }
+
     /// @return The largest power of two of rows that fit into {CHUNK_BYTES}; 1 for wider rows.
     /// @param rowWidth in bytes, at least 1.
     function rowsPerChunk(uint256 rowWidth) internal pure returns (uint256) {
