@@ -6,6 +6,13 @@ import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
 import {Market} from "./support/Market.sol";
 
+/// @notice Settlement, and the window before it.
+/// @dev Plan:
+/// settle: given an order that is matched, settled | an open demand | an open window, first or extended: reverts
+///   given other participants | other shares | other parents: reverts
+///   given no parents: fee, shares and bond, to the wei; given parents: royalties first; given a revoked one: none
+///   for it given eight parents at the highest royalty and the highest fee: nothing is left, and it settles
+/// windowOf: given no publication: zero; an open demand: endless; answers: the latest end, never an earlier one
 contract OrderEscrowSettleTest is Market {
     function test_RejectsUnpublishedOrder() public {
         bytes32 order = _draw(_terms());
