@@ -15,8 +15,8 @@ const compiler = {
   },
 };
 
-// The contracts that are deployed, beside RowVerifier. Everything else, tests above all, is compiled the quick way: the
-// tests deploy the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
+// The contracts that are deployed, and RowVerifier. Everything else, tests above all, is compiled the quick way: the tests deploy
+// the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
 const DEPLOYED = [
   "TestToken",
   "ContributorRegistry",
@@ -24,10 +24,10 @@ const DEPLOYED = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
-  "DatasetSales",
-  "Royalties",
   "Challenges",
   "Demands",
+  "DatasetSales",
+  "Royalties",
   "ModelStore",
 ];
 // The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.collections.service import CollectionService
-from backend.errors import NotFoundError, SignatureInvalidError, TermsRefusedError
+from backend.errors import NotFoundError, SignatureInvalidError
+from backend.indexer.models import ChainDemandRow
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.models import OrderRow
+from backend.orders.parents import require_parents
 from backend.orders.repository import OrderRepository
 from backend.orders.schemas import (
+    DemandOut,
     OrderOut,
     OrderRequest,
     ParticipantOut,
@@ -37,7 +40,7 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     collection = CollectionService(session).require(wish.collection)
     document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
     request = Request.parse(document)
-    request.asked(collection.schema, wish.rows)
+    require_parents(ports.ledger, collection)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
@@ -59,6 +62,17 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     )
 
 
+def check_parents(ports: Ports, body: OrderRequest) -> None:
+    """Asks the chain about the parents of a new order's collection, outside any transaction. Raises
+    TermsRefusedError or NotFoundError."""
+    terms = OrderTerms.parse(body.terms)
+    with ports.database.read() as session:
+        if OrderRepository(session).get(str(terms.order_id(ports.domain))) is not None:
+            return
+        collection = CollectionService(session).require(str(terms.collection))
+    require_parents(ports.ledger, collection)
+
+
 class OrderService:
     """One transaction's view of the orders."""
 
@@ -74,13 +88,8 @@ class OrderService:
         if existing is not None:
             return existing
         request = Request.parse(body.request)
-        if request.digest != terms.request:
-            raise TermsRefusedError(
-                f"request: the document has the digest {request.digest}, the terms name {terms.request}"
-            )
         collection = CollectionService(self._session).require(str(terms.collection))
-        request.asked(collection.schema, terms.rows)
-        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, terms)
+        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
         signature = Signature.parse(body.signature)
         try:
             require_signer(ports.domain, terms, signature, terms.buyer)
@@ -127,5 +136,12 @@ class OrderService:
             terms={name: str(value) for name, value in terms.items()},
             signature="0x" + row.signature.hex(), request=request, participants=participants,
             dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
-            transactions=transactions_of(self._session, row.id), created_at=row.created_at,
+            transactions=transactions_of(self._session, row.id),
+            demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
+
+
+def _demand(row: ChainDemandRow) -> DemandOut:
+    return DemandOut(
+        shard=row.shard, kind=row.kind, state=row.state, demander=row.demander, answer_by=row.answer_by
+    )

@@ -84,27 +84,30 @@ contract DatasetTreeTest is TestBase {
             leaves[k] = sha256(abi.encodePacked(bytes1(0), uint64(k), roots[k]));
         }
         bytes32 shardRoot = roots[index];
+        _assertIncluded(DatasetTree.root(roots), shardRoot, index, leaves);
+    }
+
+    function _assertIncluded(bytes32 root, bytes32 shardRoot, uint256 index, bytes32[] memory leaves) private view {
+        uint256 count = leaves.length;
         (bytes32[] memory path, uint256 sides) = _siblings(leaves, index);
-        bytes32 root = DatasetTree.root(roots);
-        assertTrue(this.includes(root, shardRoot, index, leaves.length, path), "included");
-        assertTrue(!this.includes(root, salt, index, leaves.length, path), "another root");
-        assertTrue(!this.includes(root, shardRoot, index + 1, leaves.length, path), "another place");
-        assertTrue(!this.includes(root, shardRoot, leaves.length, leaves.length, path), "no place");
-        (uint256 length, uint256 expectedSides) = ShardTree.shapeOf(index, leaves.length);
+        assertTrue(this.includes(root, shardRoot, index, count, path), "included");
+        assertTrue(!this.includes(root, ~shardRoot, index, count, path), "another root");
+        assertTrue(!this.includes(root, shardRoot, index + 1, count, path), "another place");
+        assertTrue(!this.includes(root, shardRoot, count, count, path), "no place");
+        (uint256 length, uint256 expectedSides) = ShardTree.shapeOf(index, count);
         assertEq(length, path.length, "length of the path");
         assertEq(expectedSides, sides, "sides");
+        assertTrue(!this.includes(root, shardRoot, index, count, _resized(path, length + 1)), "a longer path");
+        if (length == 0) return;
+        assertTrue(!this.includes(root, shardRoot, index, count, _resized(path, length - 1)), "a shorter path");
+    }
 
-        bytes32[] memory longer = new bytes32[](path.length + 1);
-        for (uint256 k = 0; k < path.length; ++k) {
-            longer[k] = path[k];
+    /// @dev The first `length` siblings, zeroes behind them.
+    function _resized(bytes32[] memory path, uint256 length) private pure returns (bytes32[] memory resized) {
+        resized = new bytes32[](length);
+        for (uint256 k = 0; k < length && k < path.length; ++k) {
+            resized[k] = path[k];
         }
-        assertTrue(!this.includes(root, shardRoot, index, leaves.length, longer), "a longer path");
-        if (path.length == 0) return;
-        bytes32[] memory shorter = new bytes32[](path.length - 1);
-        for (uint256 k = 0; k < shorter.length; ++k) {
-            shorter[k] = path[k];
-        }
-        assertTrue(!this.includes(root, shardRoot, index, leaves.length, shorter), "a shorter path");
     }
 
     function test_RowsPerChunkAreThoseOfTheSpecification() public pure {

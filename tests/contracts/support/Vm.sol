@@ -38,6 +38,7 @@ interface Vm {
     function getBlockTimestamp() external view returns (uint256);
     function getBlockNumber() external view returns (uint256);
     function lastCallGas() external view returns (Gas memory);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function label(address account, string calldata name) external;
     function projectRoot() external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
