@@ -218,6 +218,7 @@ def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer,
 def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
+    owed = [chain.ledger.claimable(node.address) for node in world.nodes]
     with world.living(order):
         world.bring_to_match()
         world.job("train")
@@ -225,7 +226,9 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer,
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
     assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
-    assert chain.ledger.balance(buyer.address) == before + terms.bond
+    part = terms.bond // 2 // len(world.nodes)
+    assert [chain.ledger.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
+    assert chain.ledger.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
     with api.ports.database.read() as session:
         nodes = ContributorRepository(session).list(world.collection)
     assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
