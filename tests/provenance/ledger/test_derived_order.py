@@ -16,7 +16,7 @@ from provenance.payout import Payout
 from provenance.signing import Signer
 from provenance.terms import parents_digest
 from provenance.values import Digest, keccak256, sha256
-from tests.provenance.ledger.conftest import ETHER
+from tests.provenance.ledger.conftest import ETHER, Market, deployed, fresh_chain
 from tests.provenance.ledger.test_life_of_an_order import (
     BROKER,
     BUYER,
@@ -58,6 +58,13 @@ def settle(market, published: Published, parents=()) -> None:
     market.skip(published.terms.challenge_seconds + 1)
     _, broker = market.account(BROKER)
     broker.settle(published.terms, published.participants, SHARES, parents)
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    """On a chain of its own: stakes, balances and times here are nobody else's."""
+    with fresh_chain() as url, deployed(url) as market:
+        yield market
 
 
 @pytest.fixture(scope="module")
