@@ -148,9 +148,9 @@ class Record:
     real_fraction_micro: int
 
 
-def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real_parent_allows():
+def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real_of_the_lineage():
     assert Generation.derived(1_000_000, ()) == Generation(0, (), 1_000_000)
     parents = (Record(3, 0, 1_000_000), Record(8, 4, 333_333))
-    assert Generation.derived(250_001, parents) == Generation(5, (3, 8), 250_001 + 749_999 * 333_333 // 10**6)
-    assert Generation.derived(0, parents) == Generation(5, (3, 8), 333_333)
-    assert Generation.derived(1_000_000, parents).real_fraction_micro == 1_000_000
+    assert Generation.derived(250_001, parents) == Generation(5, (3, 8), 250_001)
+    assert Generation.derived(0, parents).real_fraction_micro == 0
+    assert Generation.derived(1_000_000, parents).real_fraction_micro == 333_333

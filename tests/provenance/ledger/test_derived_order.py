@@ -92,7 +92,7 @@ def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors
     child = publish(market, b"a child", parents=(parent.id,), own=250_000)
     record = ledger.dataset(child.id)
     assert (record.parents, record.depth) == ((parent.id,), 1)
-    assert (record.real_fraction_micro, record.royalty_bps) == (1_000_000, 250)
+    assert (record.real_fraction_micro, record.royalty_bps) == (250_000, 250)
     pot = ledger.dataset_balance(parent.id)
     settle(market, child, (parent.id,))
     royalty = child.terms.price * 250 // 10_000
