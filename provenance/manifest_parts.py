@@ -230,7 +230,8 @@ class Generation:
 
     @classmethod
     def derived(cls, own_real_micro: int, parents: Sequence[Parent]) -> Generation:
-        """As DatasetRegistry computes it: one deeper than the deepest parent; the least of own and of theirs."""
+        """As DatasetRegistry computes it: one deeper than the deepest parent, no more real than the least real of the
+        own part and the parents."""
         if not parents:
             return cls(0, (), own_real_micro)
         fraction = min(own_real_micro, *(parent.real_fraction_micro for parent in parents))
