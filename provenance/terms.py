@@ -6,14 +6,21 @@ wei; `match_by` and `deliver_by` are chain time in seconds. Normative text: docs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from provenance.typed_data import Domain, TypedMessage
 from provenance.values import Address, Digest, keccak256
 
 OPEN_DELIVERY_KEY = Digest(bytes(32))
 """The delivery key of an open data set: nothing is sealed."""
+NO_CONDITIONS: Final = Digest(bytes(32))
+"""The member `conditions` of an order of whole tables."""
+NO_PARENTS: Final = Digest(bytes(32))
+"""The member `parents` of an order of data from real tables only."""
+MAX_PARENTS: Final = 8
+MAX_ROYALTY_BPS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,8 @@ class OrderTerms(TypedMessage):
     TYPES: ClassVar[tuple[str, ...]] = (
         *("address", "address", "bytes32", "bytes32", "bytes32"),
         *("uint64", "uint64", "uint64", "uint32", "uint8", "uint8", "uint16"),
-        *("uint64", "uint64", "uint32", "uint256", "uint256", "uint256", "bytes32"),
+        *("uint64", "uint64", "uint32", "uint256", "uint256", "uint256"),
+        *("uint16", "bytes32", "bytes32", "bytes32"),
     )
 
     buyer: Address
@@ -45,6 +53,9 @@ class OrderTerms(TypedMessage):
     price: int
     stake: int
     bond: int
+    royalty_bps: int
+    conditions: Digest
+    parents: Digest
     salt: Digest
 
     def order_id(self, domain: Domain) -> Digest:
@@ -69,3 +80,11 @@ def participants_digest(participants: tuple[Participant, ...]) -> Digest:
     """keccak256(abi.encode(Participant[])), as the escrow contract keeps it."""
     words = b"".join(bytes(12) + each.contributor + each.rows.to_bytes(32, "big") for each in participants)
     return keccak256((32).to_bytes(32, "big") + len(participants).to_bytes(32, "big") + words)
+
+
+def parents_digest(parents: Sequence[int]) -> Digest:
+    """The member `parents` of the terms: keccak256(abi.encode(uint256[])) of ascending ids; zero for none."""
+    if not parents:
+        return NO_PARENTS
+    words = b"".join(parent.to_bytes(32, "big") for parent in parents)
+    return keccak256((32).to_bytes(32, "big") + len(parents).to_bytes(32, "big") + words)

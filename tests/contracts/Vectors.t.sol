@@ -53,6 +53,16 @@ contract VectorsTest is TestBase {
         assertEq(OrderTermsHash.TYPEHASH, typehash, "type string");
     }
 
+    function test_ParentsHaveTheDigestOfTheSharedVector() public view {
+        string memory json = vm.readFile("tests/vectors/terms.json");
+        uint256[] memory ids = new uint256[](2);
+        ids[0] = vm.parseJsonUint(json, ".parents.ids[0]");
+        ids[1] = vm.parseJsonUint(json, ".parents.ids[1]");
+        bytes32 expected = vm.parseJsonBytes32(json, ".parents.digest");
+        assertEq(keccak256(abi.encode(ids)), expected, "parents");
+        assertEq(vm.parseJsonBytes32(json, ".terms.parents"), expected, "parents of the terms");
+    }
+
     function test_ReceiptsAreThoseOfTheSharedVectors() public {
         string memory json = vm.readFile("tests/vectors/receipts.json");
         DomainOf domain = _domain(json);
@@ -93,6 +103,9 @@ contract VectorsTest is TestBase {
         terms.price = vm.parseJsonUint(json, ".terms.price");
         terms.stake = vm.parseJsonUint(json, ".terms.stake");
         terms.bond = vm.parseJsonUint(json, ".terms.bond");
+        terms.royaltyBps = uint16(vm.parseJsonUint(json, ".terms.royaltyBps"));
+        terms.conditions = vm.parseJsonBytes32(json, ".terms.conditions");
+        terms.parents = vm.parseJsonBytes32(json, ".terms.parents");
         terms.salt = vm.parseJsonBytes32(json, ".terms.salt");
     }
 

@@ -22,7 +22,7 @@ from provenance.receipts import (
 )
 from provenance.signing import Signer, create_key, load_key, recover, recover_digest, require_signer
 from provenance.store.cid import cid_of
-from provenance.terms import OrderTerms, Participant, participants_digest
+from provenance.terms import NO_PARENTS, OrderTerms, Participant, parents_digest, participants_digest
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest, keccak256, sha256
 
@@ -49,6 +49,9 @@ def changed(**fields: str) -> dict[str, str]:
         changed(rows=str(2**64)),
         changed(brokerFeeBps="65536"),
         changed(price="1" * 200),
+        changed(royaltyBps="65536"),
+        changed(conditions="0x12"),
+        changed(parents="[3]"),
         changed(salt="0x12"),
         changed(buyer="0xB1"),
         changed(buyer="0xb1B1b1b1b1B1b1b1b1b1b1b1b1b1b1b1b1b1b1b2"),
@@ -57,6 +60,19 @@ def changed(**fields: str) -> dict[str, str]:
 def test_malformed_terms_are_refused(document):
     with pytest.raises(ValueError, match="expected"):
         OrderTerms.parse(document)
+
+
+def test_terms_without_a_member_of_this_release_are_refused():
+    for name in ("royaltyBps", "conditions", "parents"):
+        document = {key: value for key, value in TERMS["terms"].items() if key != name}
+        with pytest.raises(DocumentError, match=f"missing or unknown fields .*{name}"):
+            OrderTerms.parse(document)
+
+
+def test_parents_have_the_digest_of_the_vector_and_none_is_zero():
+    ids = [int(each) for each in TERMS["parents"]["ids"]]
+    assert str(parents_digest(ids)) == TERMS["parents"]["digest"] == TERMS["terms"]["parents"]
+    assert parents_digest(()) == NO_PARENTS == Digest(bytes(32))
 
 
 def test_a_field_out_of_range_cannot_be_constructed():

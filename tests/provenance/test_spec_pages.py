@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from provenance.codec import decode_values, encode_table
+from provenance.conditions_bytes import decode_conditions, encode_conditions
 from provenance.exact.reference import reference_row
 from provenance.exact.tables import TABLES_DIGEST
 from provenance.merkle import chunk_count, inclusion_proof, rows_per_chunk
@@ -55,6 +56,16 @@ def test_the_row_example_is_what_the_reference_computes() -> None:
     values = [int(value) for value in printed[0].split(", ")]
     assert reference_row(small, bytes(32), 0, 0) == values
     assert b"".join(v.to_bytes(w, "big") for v, w in zip(values, (1, 2, 1), strict=True)).hex() == printed[1]
+
+
+def test_the_conditions_page_prints_its_example_in_bytes() -> None:
+    data = bytes.fromhex("".join(re.findall(r"```\n(0002.*?)```", page("conditions"), re.DOTALL)[0].split()))
+    assert f"segments are {len(data)} bytes" in page("conditions")
+    vectors = json.loads((ROOT / "tests" / "vectors" / "conditions.json").read_text(encoding="utf-8"))
+    example = json.loads(re.findall(r"```json\n(.*?)```", page("conditions"), re.DOTALL)[0])
+    assert encode_conditions(decode_conditions(data, Schema.parse(vectors["bytesSchema"]))) == data
+    shown = decode_conditions(data, Schema.parse(vectors["bytesSchema"])).document()["segments"]
+    assert shown == example["segments"]
 
 
 def test_the_merkle_example_counts_right() -> None:

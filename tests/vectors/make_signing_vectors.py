@@ -28,6 +28,7 @@ from provenance.values import Address, Digest, sha256  # noqa: E402
 FOLDER = Path(__file__).parent
 DOMAIN = Domain(31337, Address.parse("0xe7f1725e7734ce288f8367e1bb143e90bb3f0512"))
 SECRET = bytes(range(1, 33))
+PARENTS = [3, 2**64 + 1]
 
 
 def main() -> None:
@@ -50,6 +51,9 @@ def main() -> None:
         price=10**19,
         stake=2 * 10**18,
         bond=10**18,
+        royalty_bps=250,
+        conditions=sha256(b"conditions"),
+        parents=Digest(keccak(abi_encode(["uint256[]"], [PARENTS]))),
         salt=sha256(b"salt"),
     )
     order = Digest(digest_of(terms))
@@ -60,6 +64,7 @@ def main() -> None:
             "typeString": terms.type_string(),
             "terms": terms.document(),
             "orderId": str(order),
+            "parents": {"ids": [str(each) for each in PARENTS], "digest": str(terms.parents)},
             **signed(terms),
         },
     )

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +315,42 @@ def conditions() -> Json:
     return {
         "note": "models by name in model.json; seed 00 01 .. 1f, shard 1; columns by number",
         "seed": hex0x(bytes(range(32))), "shard": 1, "rows": cases, "segments": segments(),
+        "bytesSchema": PEOPLE, "bytes": conditions_in_bytes(),
     }  # fmt: skip
+
+
+PEOPLE: Json = {
+    "format": "tessera-schema/1",
+    "name": "people",
+    "columns": [
+        {"name": "age", "type": "integer", "minimum": 17, "maximum": 90},
+        {"name": "work", "type": "string", "enum": ["Private", "State"], "nullable": True, "missing": "?"},
+        {"name": "income", "type": "string", "enum": ["<=50K", ">50K"]},
+    ],
+}
+
+
+def conditions_in_bytes() -> list[Json]:
+    """A second spelling of the encoder, from the document's own segments."""
+    age: Json = {"column": "age", "ranges": [[13, 23], [40, 40]]}
+    income: list[Json] = [{"column": "income", "ranges": [[value, value]]} for value in (0, 1)]
+    asked: list[list[Json]] = [
+        [{"rows": 500, "where": [age, income[1]]}, {"rows": 500, "where": [income[0]]}],
+        [{"rows": 1, "where": [{"column": "work", "ranges": [[2, 2]]}]}],
+        [{"rows": 2**32 - 1, "where": []}, {"rows": 1, "where": [{"column": "age", "ranges": [[0, 72]]}]}],
+    ]
+    places = {str(column["name"]): place for place, column in enumerate(PEOPLE["columns"])}
+    result = []
+    for segments_ in asked:
+        data = struct.pack(">H", len(segments_))
+        for segment in segments_:
+            data += struct.pack(">IH", segment["rows"], len(segment["where"]))
+            for where in segment["where"]:
+                data += struct.pack(">HI", places[where["column"]], len(where["ranges"]))
+                data += b"".join(struct.pack(">II", *pair) for pair in where["ranges"])
+        digest = hashlib.sha256(data).digest()
+        result.append({"segments": segments_, "bytes": hex0x(data), "digest": hex0x(digest)})
+    return result
 
 
 def segments() -> list[Json]:
