@@ -104,15 +104,14 @@ def build_evidence(
     )
 
 
-def query_of(published: PublishedShard, finding: Finding) -> RowQuery:
-    """The question that RowVerifier answers about the finding."""
-    first = 0 if published.conditions is None else published.conditions.first_row
+def query_of(published: PublishedShard, finding: Finding, request_row: int) -> RowQuery:
+    """The question that RowVerifier answers about the finding of a shard that begins at this row of the order."""
     return RowQuery(
         published.model_digest,
         published.seed,
         published.shard,
         published.rows,
-        first,
+        request_row,
         finding.chunk,
         finding.row,
     )

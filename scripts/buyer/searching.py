@@ -42,7 +42,9 @@ class Searched:
 class Suspect:
     """One data set under suspicion: the chain's word about it, and its files as far as the key opens them."""
 
-    def __init__(self, ledger: LedgerReader, store: ContentStore, dataset: int, key: DeliveryKey | None) -> None:
+    def __init__(
+        self, ledger: LedgerReader, store: ContentStore, dataset: int, key: DeliveryKey | None
+    ) -> None:
         """Raises UnknownDatasetError, or ScriptError when the recorded manifest is not to be had."""
         self.record: DatasetOnChain = ledger.dataset(dataset)
         self._case = Case(ledger, store, self.record, key)
@@ -59,6 +61,9 @@ class Suspect:
                 f"the manifest of data set {dataset} names other terms than order {self.record.order}: take the terms "
                 "from your order file (`tessera demand --order-file FILE`)"
             )
+
+        if key is None and not self.terms.is_open:
+            raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key with --key")
 
     @property
     def id(self) -> int:
@@ -96,6 +101,10 @@ class Suspect:
                 return shard.shard, row - first
             first += shard.rows
         raise UsageError(f"--row {row}: data set {self.id} has rows 0 to {first - 1}")
+
+    def request_row(self, shard: int) -> int:
+        """The order's row that the shard begins at: also the data set's row number of its first row."""
+        return sum(each.rows for each in self.record.shards[:shard])
 
     def open(self, shard: int) -> PublishedShard:
         """One shard in clear. Raises NotProvableError, or what kept it closed."""

@@ -230,7 +230,7 @@ def test_the_query_names_the_rows_place_in_the_request() -> None:
     shard = publish(tampered(CONDITIONED, PER_CHUNK + 2), conditions=CONDITIONS)
     finding = find_lie(shard)
     assert finding is not None
-    query = query_of(shard, finding)
+    query = query_of(shard, finding, 100)
     assert (query.shard, query.shard_rows, query.request_row) == (SHARD, ROWS, 100)
     assert (query.chunk, query.row) == (1, 2)
 

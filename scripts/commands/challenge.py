@@ -1,0 +1,94 @@
+"""`tessera challenge | demand`: showing the chain that a published data set is false, or that its bytes are withheld."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scripts.commands.market import DEFAULT_NETWORK, DeliveryKeyFile, NetworkFile, WalletFile
+from scripts.errors import UsageError
+
+if TYPE_CHECKING:
+    from scripts.buyer.searching import Suspect
+    from scripts.buyer.session import ChainSession
+
+DatasetOption = Annotated[
+    str,
+    typer.Option("--dataset", metavar="ID", help="a number, or eip155:<chain>/erc721:<registry>/<number>"),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="DIR", help="content folder or IPFS multiaddr instead of the market's own content"
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="disclose what is said, without asking once more")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("challenge")(challenge)
+    app.command("demand")(demand)
+
+
+def challenge(
+    dataset: DatasetOption,
+    wallet: WalletFile,
+    row: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="look at this row of the data set only")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="look at every row (the default)")] = False,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="put the model on chain in parts first: for large models")
+    ] = False,
+    yes: YesOption = False,
+    salt_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="where claim and salt are kept until the chain has judged"),
+    ] = None,
+    key: DeliveryKeyFile = None,
+    store: StoreOption = None,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Recompute the rows of a data set; prove a false one on chain: revoked, signer slashed, buyer paid back.
+
+    Exit status: 0 no false row, 3 a lie was proven on chain, 4 a lie (or a shard that does not open) stands
+    because you declined or the window is closed, 1 and 2 as everywhere. Killed between commitment and proof, the
+    same command goes on.
+    """
+    from scripts.buyer.challenging import Options, default_file, run_challenge
+
+    if row is not None and every:
+        raise UsageError("--row and --all exclude each other: name one of them")
+    with _suspect(dataset, network, wallet, key, store) as (session, suspect):
+        file = salt_file or default_file(suspect.id, session.wallet.address)
+        status = run_challenge(session, suspect, Options(file, row, stored, yes))
+    raise typer.Exit(status)
+
+
+@contextmanager
+def _suspect(
+    dataset: str, network: Path, wallet: Path, key: Path | None, store: str | None
+) -> Iterator[tuple[ChainSession, Suspect]]:
+    """The data set, opened as far as the key goes; from the market's own content unless `store` names another."""
+    from provenance.seal import load_delivery_key
+    from provenance.verify.dataset_name import DatasetName
+    from scripts.buyer.api import BuyerApi
+    from scripts.buyer.delivery import MarketStore
+    from scripts.buyer.searching import Suspect
+    from scripts.buyer.session import open_chain
+    from scripts.verify_provenance import open_store
+
+    name = DatasetName.parse(dataset)
+    session = open_chain(network, wallet)
+    deployment = session.ledger.deployment
+    asked = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)
+    if asked != (deployment.chain_id, deployment.datasets):
+        raise UsageError(f"--dataset {dataset} is not of the market in {network} ({deployment.datasets})")
+    delivery_key = None if key is None else load_delivery_key(key)
+    with BuyerApi(session.profile.api) as api:
+        content = MarketStore(api) if store is None else open_store(store)
+        yield session, Suspect(session.ledger, content, name.id, delivery_key)
