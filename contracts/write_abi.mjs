@@ -11,6 +11,12 @@ const CONTRACTS = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
+  "RowVerifier",
+  "Challenges",
+  "Demands",
+  "DatasetSales",
+  "Royalties",
+  "ModelStore",
 ];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));

@@ -39,7 +39,8 @@ def decode_conditions(data: bytes, schema: Schema) -> Conditions:
     reader = _Reader(data)
     segments = []
     for number in range(reader.number(2)):
-        rows, allowed = reader.number(4), {}
+        rows = reader.number(4)
+        allowed: dict[int, Ranges] = {}
         for _ in range(reader.number(2)):
             column = reader.number(2)
             if allowed and column <= max(allowed):

@@ -5,7 +5,7 @@ first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from provenance.ledger.abi import interface
 from provenance.ledger.deployment import CONTRACTS, Deployment
@@ -15,8 +15,6 @@ from provenance.ledger.sender import TransactionSender
 from provenance.signing import Signer
 from provenance.values import Address, keccak256
 
-_ORDER: Final = ("token", "registry", "escrow", "commitment", "datasets", "rewards")
-
 
 @dataclass(frozen=True, slots=True)
 class MarketParameters:
@@ -24,6 +22,8 @@ class MarketParameters:
 
     unbonding_seconds: int = 7 * 24 * 3600
     seed_delay_blocks: int = 2
+    answer_seconds: int = 24 * 3600
+    """Time to answer a demand in."""
 
 
 def create_address(sender: Address, nonce: int) -> Address:
@@ -40,7 +40,7 @@ def create_address(sender: Address, nonce: int) -> Address:
 def deploy_all(
     rpc_url: str, signer: Signer, parameters: MarketParameters | None = None, *, wait_seconds: float = 60.0
 ) -> Deployment:
-    """Deploys token, registry, escrow, commitment, data sets and rewards with `signer`, six transactions.
+    """Deploys every contract of a market with `signer`, one transaction each, in the order of CONTRACTS.
 
     The account must not send anything else meanwhile. Raises DeploymentError when an address is not as
     computed.
@@ -50,9 +50,9 @@ def deploy_all(
     try:
         sender = TransactionSender(rpc, signer, wait_seconds=wait_seconds)
         first = sender.nonce()
-        at = {role: create_address(signer.address, first + i) for i, role in enumerate(_ORDER)}
-        blocks = [_create(sender, rpc, role, at, chosen) for role in _ORDER]
-        return Deployment(chain_id=rpc.integer("eth_chainId"), block=min(blocks), **at)
+        at = {role: create_address(signer.address, first + i) for i, role in enumerate(CONTRACTS)}
+        blocks = [_create(sender, rpc, role, at, chosen) for role in CONTRACTS]
+        return Deployment.of(rpc.integer("eth_chainId"), min(blocks), at)
     finally:
         rpc.close()
 
@@ -60,16 +60,8 @@ def deploy_all(
 def _create(
     sender: TransactionSender, rpc: Rpc, role: str, at: dict[str, Address], chosen: MarketParameters
 ) -> int:
-    arguments: dict[str, tuple[Any, ...]] = {
-        "token": (),
-        "registry": (at["token"], at["escrow"], chosen.unbonding_seconds),
-        "escrow": (at["token"], at["registry"], at["commitment"], at["datasets"], at["rewards"]),
-        "commitment": (at["escrow"], chosen.seed_delay_blocks),
-        "datasets": (at["escrow"], at["commitment"]),
-        "rewards": (at["token"], at["escrow"]),
-    }
     contract = interface(CONTRACTS[role])
-    data = contract.encode_deployment(arguments[role])
+    data = contract.encode_deployment(_arguments(at, chosen)[role])
     receipt = sender.send(None, data, f"deployment of {contract.name}")
     found = rpc.request("eth_getTransactionReceipt", str(receipt.hash))["contractAddress"]
     if Address.parse(found) != at[role]:
@@ -78,3 +70,26 @@ def _create(
             "another transaction of the deployer came between, deploy again with an account of its own"
         )
     return receipt.block
+
+
+def _arguments(at: dict[str, Address], chosen: MarketParameters) -> dict[str, tuple[Any, ...]]:
+    """Constructor arguments by role."""
+
+    def places(*roles: str) -> tuple[Address, ...]:
+        return tuple(at[role] for role in roles)
+
+    parties = places("token", "registry", "commitment", "datasets", "rewards", "challenges", "demands")
+    return {
+        "token": (),
+        "registry": (*places("token", "escrow"), chosen.unbonding_seconds),
+        "escrow": (parties,),
+        "commitment": (at["escrow"], chosen.seed_delay_blocks),
+        "datasets": places("escrow", "commitment", "challenges", "demands", "royalties"),
+        "rewards": places("token", "escrow", "datasets", "sales", "royalties"),
+        "verifier": (),
+        "challenges": places("escrow", "commitment", "datasets", "verifier"),
+        "demands": (*places("token", "escrow", "commitment", "datasets"), chosen.answer_seconds),
+        "sales": places("token", "datasets", "rewards"),
+        "royalties": places("token", "datasets", "rewards"),
+        "modelStore": (),
+    }

@@ -1,4 +1,7 @@
-"""Finding a market's contracts from its data-set registry alone: each names the others as immutables."""
+"""Finding a market's contracts from its data-set registry alone: each names the others as immutables.
+
+The store of model bytes is not found: nobody needs it to judge a record, and no contract names it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from provenance.values import Address
 
 
 def discover_deployment(rpc_url: str, datasets: Address) -> Deployment:
-    """The deployment around a DatasetRegistry. Its `block` is 0: searches for events start at the beginning.
+    """The deployment around a DatasetRegistry, but for the model store. Its `block` is 0: searches for events start at the beginning.
 
     Raises DeploymentError when there is no such contract.
     """
@@ -18,6 +21,8 @@ def discover_deployment(rpc_url: str, datasets: Address) -> Deployment:
     try:
         chain_id = rpc.integer("eth_chainId")
         escrow = _address(rpc, "datasets", datasets, "escrow")
+        rewards = _address(rpc, "escrow", escrow, "rewards")
+        challenges = _address(rpc, "escrow", escrow, "challenges")
         return Deployment(
             chain_id=chain_id,
             token=_address(rpc, "escrow", escrow, "token"),
@@ -25,7 +30,13 @@ def discover_deployment(rpc_url: str, datasets: Address) -> Deployment:
             escrow=escrow,
             commitment=_address(rpc, "datasets", datasets, "commitment"),
             datasets=datasets,
-            rewards=_address(rpc, "escrow", escrow, "rewards"),
+            rewards=rewards,
+            verifier=_address(rpc, "challenges", challenges, "verifier"),
+            challenges=challenges,
+            demands=_address(rpc, "escrow", escrow, "demands"),
+            sales=_address(rpc, "rewards", rewards, "sales"),
+            royalties=_address(rpc, "rewards", rewards, "royalties"),
+            model_store=None,
             block=0,
         )
     finally:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import cast
 
-from provenance.ledger.abi import interface
-from provenance.ledger.deployment import CONTRACTS, Deployment
-from provenance.ledger.errors import DeploymentError, LedgerError, UnknownDatasetError
+from provenance.ledger.deployment import CONTRACTS, EVENT_ROLES
+from provenance.ledger.dispute_reader import DisputeReader
+from provenance.ledger.errors import DeploymentError, UnknownDatasetError
 from provenance.ledger.events import (
     ChainEvent,
     DatasetPublished,
@@ -16,7 +15,7 @@ from provenance.ledger.events import (
     OrderMatched,
     ShardRecorded,
 )
-from provenance.ledger.log_decoder import decode_log, event_topic
+from provenance.ledger.log_decoder import event_topic
 from provenance.ledger.ports import (
     CommitmentOnChain,
     DatasetOnChain,
@@ -26,44 +25,16 @@ from provenance.ledger.ports import (
     ShardOnChain,
     StakeOnChain,
 )
-from provenance.ledger.rpc import Rpc
 from provenance.permit import PermitMessage
 from provenance.terms import OrderTerms, Participant
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest
 
 _NO_DIGEST = Digest(bytes(32))
-_EVENT_CONTRACTS = ("registry", "escrow", "commitment", "datasets", "rewards")
-
-E = TypeVar("E", bound=ChainEvent)
 
 
-class Ledger:
+class Ledger(DisputeReader):
     """Typed reads. Safe to share between threads. Close it, or use it as a context manager."""
-
-    def __init__(self, rpc_url: str, deployment: Deployment, *, timeout_seconds: float = 10.0) -> None:
-        """Connects lazily: `check()` (or the first read) shows whether the node answers."""
-        self.rpc = Rpc(rpc_url, timeout_seconds=timeout_seconds)
-        self._deployment = deployment
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes idle connections."""
-        self.rpc.close()
-
-    @property
-    def deployment(self) -> Deployment:
-        return self._deployment
-
-    @property
-    def domain(self) -> Domain:
-        """The EIP-712 domain of this market."""
-        return self._deployment.domain
 
     def check(self) -> None:
         """Raises DeploymentError unless this chain has this market's contracts under this chain id."""
@@ -103,6 +74,8 @@ class Ledger:
             participants_digest=Digest(found["participantsDigest"]),
             shares_digest=Digest(found["sharesDigest"]),
             bond_left=found["bondLeft"],
+            settle_not_before=found["settleNotBefore"],
+            open_demands=found["openDemands"],
         )
 
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
@@ -156,7 +129,8 @@ class Ledger:
             delta_e12=event.delta_e12,
             depth=view["depth"],
             spec_version=view["specVersion"],
-            real_fraction_micro=event.real_fraction_micro,
+            real_fraction_micro=view["realFractionMicro"],
+            royalty_bps=view["royaltyBps"],
             parents=event.parents,
             shares_bps=event.shares_bps,
             published_at=view["publishedAt"],
@@ -229,47 +203,12 @@ class Ledger:
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """Every event of the market's contracts (the token's excepted) in chain order, both ends included."""
-        addresses = [getattr(self._deployment, role) for role in _EVENT_CONTRACTS]
+        addresses = [self._deployment.address(role) for role in EVENT_ROLES]
         return self._raw_logs(addresses, from_block, to_block, [])
 
     def _owner(self, dataset_id: int) -> Address:
         owner = self._view("datasets", "ownerOf", dataset_id)["0"]
         return cast(Address, owner)
-
-    def _view(self, role: str, function: str, *arguments: Any) -> dict[str, Any]:
-        contract = interface(CONTRACTS[role])
-        data = contract.encode_call(function, arguments)
-        name = f"{contract.name}.{function}"
-        answer = self.rpc.call(getattr(self._deployment, role), data, action=name)
-        if not answer:
-            raise DeploymentError(
-                f"{name}: there is no contract at {getattr(self._deployment, role)} "
-                f"on the chain of {self.rpc.url}; "
-                "use the RPC URL or deployment file that belong together"
-            )
-        return contract.decode_result(function, answer)
-
-    def _logs(self, role: str, event: type[E], first: Digest | int, *, block: int | None = None) -> list[E]:
-        """Events of one kind whose first indexed argument is `first`."""
-        word = first if isinstance(first, Digest) else Digest(first.to_bytes(32, "big"))
-        start = self._deployment.block if block is None else block
-        topics = [event_topic(event.__name__), str(word)]
-        found = self._raw_logs([getattr(self._deployment, role)], start, block, topics)
-        return [each for each in found if isinstance(each, event)]
-
-    def _raw_logs(
-        self, addresses: Sequence[Address], start: int, end: int | None, topics: Sequence[str | None]
-    ) -> list[ChainEvent]:
-        query = {
-            "address": [str(address) for address in addresses],
-            "fromBlock": hex(start),
-            "toBlock": "latest" if end is None else hex(end),
-            "topics": list(topics),
-        }
-        logs = self.rpc.request("eth_getLogs", query)
-        if not isinstance(logs, list):
-            raise LedgerError(f"the node at {self.rpc.url} answered eth_getLogs with no list")
-        return [decode_log(log) for log in logs]
 
 
 def _shard(event: ShardRecorded) -> ShardOnChain:

@@ -7,14 +7,13 @@ from functools import cache
 from typing import Any
 
 from provenance.ledger.abi import Entry, Parameter, decode_parameters, interface
-from provenance.ledger.deployment import CONTRACTS
+from provenance.ledger.deployment import CONTRACTS, EVENT_ROLES
 from provenance.ledger.events import EVENTS, ChainEvent, LogPosition, OtherEvent
 from provenance.ledger.rpc import unhex
 from provenance.terms import Participant
 from provenance.values import Address, Digest, Signature
 
 _BY_NAME: Mapping[str, type[ChainEvent]] = {event.__name__: event for event in EVENTS}
-_WATCHED = ("registry", "escrow", "commitment", "datasets", "rewards")
 
 
 @cache
@@ -48,7 +47,7 @@ def decode_log(log: Mapping[str, Any]) -> ChainEvent:
 @cache
 def _entries() -> Mapping[bytes, Entry]:
     entries: dict[bytes, Entry] = {}
-    for role in _WATCHED:
+    for role in EVENT_ROLES:
         entries |= interface(CONTRACTS[role]).events
     return entries
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from provenance.ledger.deployment import Deployment
+from provenance.ledger.disputes import DemandKind, DemandOnChain
 from provenance.ledger.errors import UnknownDatasetError
 from provenance.ledger.events import ChainEvent
 from provenance.ledger.ports import (
@@ -40,6 +41,7 @@ class MemoryLedger:
     stakes: dict[Address, StakeOnChain] = field(default_factory=dict)
     balances: dict[Address, int] = field(default_factory=dict)
     rewards: dict[Address, int] = field(default_factory=dict)
+    demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
     def block_number(self) -> int:
@@ -78,6 +80,10 @@ class MemoryLedger:
 
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        nobody = Address(bytes(20))
+        return self.demands.get((order, shard), DemandOnChain(order, shard, DemandKind.NONE, nobody, 0, 0, 0))
 
     def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]:
         return [event for event in self.log if from_block <= event.at.block <= to_block]

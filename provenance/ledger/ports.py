@@ -27,13 +27,17 @@ class OrderState(IntEnum):
     SETTLED = 4
     CANCELLED = 5
     REFUNDED = 6
+    REVOKED = 7
 
 
 class DatasetStatus(IntEnum):
-    """What a record is worth now, in the order of DatasetRegistry."""
+    """What a record is worth now, in the order of DatasetRegistry. Revoked: proven false; flagged: derived from
+    a data set that was."""
 
     NONE = 0
     VALID = 1
+    REVOKED = 2
+    FLAGGED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,13 @@ class OrderOnChain:
     participants_digest: Digest
     shares_digest: Digest
     bond_left: int
+    settle_not_before: int = 0
+    """Latest end of a window that an answered demand opened; 0 for none."""
+    open_demands: int = 0
+
+    def window_ends(self, challenge_seconds: int) -> int:
+        """Chain time from which the published order may be settled, if no demand is open."""
+        return max(self.published_at + challenge_seconds, self.settle_not_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ class DatasetOnChain:
     depth: int
     spec_version: int
     real_fraction_micro: int
+    royalty_bps: int
     parents: tuple[int, ...]
     shares_bps: tuple[int, ...]
     published_at: int
@@ -165,7 +177,7 @@ class DatasetRecord:
     manifest_digest: Digest
     score_digest: Digest
     spec_version: int
-    real_fraction_micro: int
+    own_real_micro: int
     parents: tuple[int, ...]
     shares_bps: tuple[int, ...]
     shards: tuple[ShardRecord, ...]
@@ -254,5 +266,9 @@ class LedgerWriting(Protocol):
     ) -> TxReceipt: ...
 
     def settle(
-        self, terms: OrderTerms, participants: Sequence[Participant], shares_bps: Sequence[int]
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shares_bps: Sequence[int],
+        parents: Sequence[int] = (),
     ) -> TxReceipt: ...

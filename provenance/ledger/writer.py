@@ -7,28 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from provenance.ledger.abi import interface
-from provenance.ledger.deployment import CONTRACTS
-from provenance.ledger.ledger import Ledger
+from provenance.ledger.dispute_writer import DisputeWriter
 from provenance.ledger.ports import DatasetRecord, TxReceipt
-from provenance.ledger.sender import TransactionSender
+from provenance.ledger.transactions import pairs
 from provenance.permit import Permit
-from provenance.signing import Signer
 from provenance.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
 
 
-class LedgerWriter:
+class LedgerWriter(DisputeWriter):
     """Transactions of one account, usable by threads. Reverts raise RevertError with name and arguments."""
-
-    def __init__(self, ledger: Ledger, signer: Signer, *, wait_seconds: float = 60.0) -> None:
-        self.ledger = ledger
-        self._sender = TransactionSender(ledger.rpc, signer, wait_seconds=wait_seconds)
-
-    @property
-    def address(self) -> Address:
-        """The account that pays for gas and whose rights count."""
-        return self._sender.address
 
     # --- the buyer
 
@@ -43,7 +31,7 @@ class LedgerWriter:
 
     def refund(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt:
         """Ends an overdue order; anyone. `participants` as matched, empty for an open order."""
-        return self._send("escrow", "refund", terms.values(), _pairs(participants))
+        return self._send("escrow", "refund", terms.values(), pairs(participants))
 
     # --- the broker
 
@@ -56,18 +44,18 @@ class LedgerWriter:
     ) -> TxReceipt:
         """Binds contributors; the escrow must be approved for the bond."""
         return self._send(
-            "escrow", "matchOrder", terms.values(), _pairs(participants), list(acceptances), list(max_rows)
+            "escrow", "matchOrder", terms.values(), pairs(participants), list(acceptances), list(max_rows)
         )
 
     def abandon(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt:
         """Gives the order up and refunds the buyer at once."""
-        return self._send("escrow", "abandon", terms.values(), _pairs(participants))
+        return self._send("escrow", "abandon", terms.values(), pairs(participants))
 
     def publish(
         self, terms: OrderTerms, participants: Sequence[Participant], record: DatasetRecord
     ) -> TxReceipt:
         """Records the data set, mints its token to the buyer. Ledger.dataset_of_order gives the id."""
-        return self._send("datasets", "publish", terms.values(), _pairs(participants), _record(record))
+        return self._send("datasets", "publish", terms.values(), pairs(participants), _record(record))
 
     # --- anyone
 
@@ -80,7 +68,7 @@ class LedgerWriter:
     ) -> TxReceipt:
         """Fixes the models of a matched order."""
         return self._send(
-            "commitment", "commit", order, _pairs(participants), list(model_digests), list(signatures)
+            "commitment", "commit", order, pairs(participants), list(model_digests), list(signatures)
         )
 
     def draw_seed(self, order: Digest) -> TxReceipt:
@@ -92,10 +80,28 @@ class LedgerWriter:
         return self._send("commitment", "redraw", order)
 
     def settle(
-        self, terms: OrderTerms, participants: Sequence[Participant], shares_bps: Sequence[int]
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shares_bps: Sequence[int],
+        parents: Sequence[int] = (),
     ) -> TxReceipt:
-        """Divides the price after the challenge window."""
-        return self._send("escrow", "settle", terms.values(), _pairs(participants), list(shares_bps))
+        """Divides the price once the window is over and no demand is open. `parents` as published: they get
+        their royalties."""
+        return self._send(
+            "escrow", "settle", terms.values(), pairs(participants), list(shares_bps), list(parents)
+        )
+
+    def distribute(
+        self, dataset: int, participants: Sequence[Participant], shares_bps: Sequence[int]
+    ) -> TxReceipt:
+        """Divides what a data set earned by royalties among its contributors."""
+        return self._send("rewards", "distribute", dataset, pairs(participants), list(shares_bps))
+
+    def set_payout(self, account: Address, payout: Address, deadline: int, signature: bytes) -> TxReceipt:
+        """Has the rewards of `account` paid to `payout` from now on; signed by the present payout address, sent
+        by anyone."""
+        return self._send("rewards", "setPayout", account, payout, deadline, signature)
 
     def claim(self) -> TxReceipt:
         """Fetches this account's rewards."""
@@ -141,16 +147,6 @@ class LedgerWriter:
         """Sends the chain's own coin, which pays for gas."""
         return self._sender.send(account, b"", f"transfer to {account}", value_wei=amount_wei)
 
-    def _send(self, role: str, function: str, *arguments: Any) -> TxReceipt:
-        contract = interface(CONTRACTS[role])
-        data = contract.encode_call(function, arguments)
-        address: Address = getattr(self.ledger.deployment, role)
-        return self._sender.send(address, data, f"{contract.name}.{function}")
-
-
-def _pairs(participants: Sequence[Participant]) -> list[tuple[Address, int]]:
-    return [(each.contributor, each.rows) for each in participants]
-
 
 def _record(record: DatasetRecord) -> tuple[Any, ...]:
     shards = [
@@ -169,7 +165,7 @@ def _record(record: DatasetRecord) -> tuple[Any, ...]:
         record.manifest_digest,
         record.score_digest,
         record.spec_version,
-        record.real_fraction_micro,
+        record.own_real_micro,
         list(record.parents),
         list(record.shares_bps),
         shards,

@@ -1,0 +1,64 @@
+"""Reading around challenges, demands and royalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provenance.ledger.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
+from provenance.ledger.views import MarketViews
+from provenance.values import Address, Digest
+
+
+class DisputeReader(MarketViews):
+    """What the judge of rows says, which demands are open, where model bytes are kept, who is paid."""
+
+    def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
+        """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
+        found = self._view("verifier", "judge", model, conditions, _query(query), chunk)
+        return Verdict(found["0"])
+
+    def row_of(self, model: bytes, conditions: bytes, query: RowQuestion) -> bytes:
+        """The row's bytes as the chain computes them."""
+        return bytes(self._view("verifier", "rowOf", model, conditions, _query(query))["0"])
+
+    def is_sound(self, model: bytes) -> bool:
+        """Whether the chain takes the bytes for a model."""
+        return bool(self._view("verifier", "isSound", model)["0"])
+
+    def model_part(self, part: bytes) -> Address:
+        """Where ModelStore keeps (or would keep) these bytes."""
+        found: Address = self._view("modelStore", "addressOf", part)["0"]
+        return found
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        """The open demand about a shard; kind NONE when there is none."""
+        found = self._view("demands", "demandOf", order, shard)
+        return DemandOnChain(
+            order=order,
+            shard=shard,
+            kind=DemandKind(found["kind"]),
+            demander=found["demander"],
+            answer_by=found["answerBy"],
+            deposit=found["deposit"],
+            row=found["row"],
+        )
+
+    def payout_of(self, account: Address) -> Address:
+        """Where rewards of the account go; itself until it chose another."""
+        found: Address = self._view("rewards", "payoutOf", account)["0"]
+        return found
+
+    def payout_nonce(self, account: Address) -> int:
+        """Number of the next Payout message of the account."""
+        return int(self._view("rewards", "nonces", account)["0"])
+
+    def dataset_balance(self, dataset_id: int) -> int:
+        """Token wei that a data set earned by royalties and that nobody divided yet."""
+        return int(self._view("rewards", "datasetBalance", dataset_id)["0"])
+
+
+def _query(query: RowQuestion) -> tuple[Any, ...]:
+    return (
+        *(query.model_digest, query.seed, query.shard, query.shard_rows),
+        *(query.request_row, query.chunk, query.row),
+    )
