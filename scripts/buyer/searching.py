@@ -93,15 +93,6 @@ class Suspect:
         asked = self.manifest.conditions()
         return b"" if asked is None else encode_conditions(asked)
 
-    def shard_of_row(self, row: int) -> tuple[int, int]:
-        """(shard, row of the shard) of row `row` of the data set."""
-        first = 0
-        for shard in self.record.shards:
-            if row < first + shard.rows:
-                return shard.shard, row - first
-            first += shard.rows
-        raise UsageError(f"--row {row}: data set {self.id} has rows 0 to {first - 1}")
-
     def request_row(self, shard: int) -> int:
         """The order's row that the shard begins at: also the data set's row number of its first row."""
         return sum(each.rows for each in self.record.shards[:shard])
@@ -123,9 +114,19 @@ class Suspect:
         )
 
 
+def shard_of_row(record: DatasetOnChain, row: int) -> tuple[int, int]:
+    """(shard, row of the shard) of row `row` of the data set. Raises UsageError for a row that it has not."""
+    first = 0
+    for shard in record.shards:
+        if row < first + shard.rows:
+            return shard.shard, row - first
+        first += shard.rows
+    raise UsageError(f"--row {row}: data set {record.id} has rows 0 to {first - 1}")
+
+
 def search(suspect: Suspect, row: int | None = None, progress: Progress | None = None) -> Searched:
     """The first lie that the chain can be shown; with `row` only that row of the data set is looked at."""
-    wanted = None if row is None else suspect.shard_of_row(row)
+    wanted = None if row is None else shard_of_row(suspect.record, row)
     shards = [wanted[0]] if wanted else [shard.shard for shard in suspect.record.shards]
     tally = _Tally(suspect.record.rows if wanted is None else 1, progress)
     closed: list[Closed] = []

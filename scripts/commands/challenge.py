@@ -69,26 +69,66 @@ def challenge(
     raise typer.Exit(status)
 
 
+def demand(
+    dataset: DatasetOption,
+    wallet: WalletFile,
+    shard: Annotated[int | None, typer.Option(min=0, metavar="K", help="whose model is demanded")] = None,
+    model: Annotated[bool, typer.Option("--model", help="demand the model of --shard")] = False,
+    row: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="demand the chunk with this row of the data set")
+    ] = None,
+    order_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the order's terms, when the market does not give them")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the answer or its time to pass")] = True,
+    yes: YesOption = False,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Have a contributor show a model or rows on chain that nobody can open; silence costs it its stake.
+
+    Exit status: 0 answered, 3 not answered and revoked, 4 open or declined, 1 and 2 as everywhere. The same
+    command looks again, and ends a demand whose time ran out.
+    """
+    from scripts.buyer.demanding import Demander, Wanted, run_demand
+    from scripts.buyer.onchain import terms_of
+    from scripts.buyer.searching import shard_of_row
+    from scripts.buyer.session import open_chain
+
+    if model == (row is not None) or model != (shard is not None):
+        raise UsageError("name --model with --shard K, or --row N alone")
+    session = open_chain(network, wallet)
+    record = session.ledger.dataset(_number(dataset, session, network))
+    terms = terms_of(session, str(order_file or record.order))
+    wanted = Wanted(shard or 0, None, yes, wait) if row is None else Wanted(*shard_of_row(record, row), yes, wait)
+    raise typer.Exit(run_demand(Demander(session, record, terms), wanted))
+
+
+def _number(dataset: str, session: ChainSession, network: Path) -> int:
+    """The data set's number; UsageError for one of another market."""
+    from provenance.verify.dataset_name import DatasetName
+
+    name, deployment = DatasetName.parse(dataset), session.ledger.deployment
+    asked = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)
+    if asked != (deployment.chain_id, deployment.datasets):
+        raise UsageError(f"--dataset {dataset} is not of the market in {network} ({deployment.datasets})")
+    return name.id
+
+
 @contextmanager
 def _suspect(
     dataset: str, network: Path, wallet: Path, key: Path | None, store: str | None
 ) -> Iterator[tuple[ChainSession, Suspect]]:
     """The data set, opened as far as the key goes; from the market's own content unless `store` names another."""
     from provenance.seal import load_delivery_key
-    from provenance.verify.dataset_name import DatasetName
     from scripts.buyer.api import BuyerApi
     from scripts.buyer.delivery import MarketStore
     from scripts.buyer.searching import Suspect
     from scripts.buyer.session import open_chain
     from scripts.verify_provenance import open_store
 
-    name = DatasetName.parse(dataset)
     session = open_chain(network, wallet)
-    deployment = session.ledger.deployment
-    asked = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)
-    if asked != (deployment.chain_id, deployment.datasets):
-        raise UsageError(f"--dataset {dataset} is not of the market in {network} ({deployment.datasets})")
+    number = _number(dataset, session, network)
     delivery_key = None if key is None else load_delivery_key(key)
     with BuyerApi(session.profile.api) as api:
         content = MarketStore(api) if store is None else open_store(store)
-        yield session, Suspect(session.ledger, content, name.id, delivery_key)
+        yield session, Suspect(session.ledger, content, number, delivery_key)
