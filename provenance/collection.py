@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from provenance.canonical import JsonValue, encode
@@ -18,10 +19,12 @@ from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
 from provenance.exact.size_class import SIZE_CLASSES, SizeClass
 from provenance.schema import Schema
+from provenance.terms import MAX_PARENTS, MAX_ROYALTY_BPS
 from provenance.values import Digest, sha256
 
 COLLECTION_FORMAT: Final = "tessera-collection/1"
 REQUEST_FORMAT: Final = "tessera-request/1"
+ALL_REAL_MICRO: Final = 1_000_000
 FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
@@ -32,6 +35,9 @@ Settings = Mapping[str, int | str | bool]
 class Collection:
     """A schema on offer: which generator family, how private, at what price. `name` identifies it at the
     broker. size_class: what every model of its orders must keep; nodes refuse to commit a larger one.
+    parents: ids of the data sets that its tables derive from, ascending. royalty_bps: what data sets derived from
+    its own, and their resales, owe its contributors. own_real_micro: part of its tables' rows that come from real
+    tables directly, declared; the rest comes from the parents.
     """
 
     name: str
@@ -44,6 +50,12 @@ class Collection:
     epsilon_micro: int
     settings: Settings = field(default_factory=dict)
     size_class: SizeClass = "fraud-provable"
+    parents: tuple[int, ...] = ()
+    royalty_bps: int = 0
+    own_real_micro: int = ALL_REAL_MICRO
+
+    def __post_init__(self) -> None:
+        _check_parents(self.parents, self.own_real_micro, f"collection {self.name!r}")
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document; its SHA-256 is `OrderTerms.collection`."""
@@ -59,6 +71,9 @@ class Collection:
             "epsilonMicro": self.epsilon_micro,
             "settings": dict(self.settings),
             "sizeClass": self.size_class,
+            "parents": [str(parent) for parent in self.parents],
+            "royaltyBps": self.royalty_bps,
+            "ownRealMicro": self.own_real_micro,
         }
 
     @property
@@ -73,7 +88,8 @@ class Collection:
     def parse(cls, document: object, where: str = "collection") -> Collection:
         """Reads `document()` back. Raises DocumentError or SchemaError."""
         names = ("format", "name", "title", "schema", "family", "visibility", "minContributors")
-        reader = Reader(document, where, (*names, "pricePerRowWei", "epsilonMicro", "settings", "sizeClass"))
+        more = ("pricePerRowWei", "epsilonMicro", "settings", "sizeClass")
+        reader = Reader(document, where, (*names, *more, "parents", "royaltyBps", "ownRealMicro"))
         reader.constant("format", COLLECTION_FORMAT)
         name = reader.text("name")
         if not _NAME.match(name):
@@ -91,6 +107,9 @@ class Collection:
             reader.integer("epsilonMicro"),
             _settings(reader.mapping("settings"), f"{where}.settings"),
             _size_class(reader),
+            _parents(reader),
+            reader.integer("royaltyBps", 0, MAX_ROYALTY_BPS),
+            reader.integer("ownRealMicro", 0, ALL_REAL_MICRO),
         )
 
 
@@ -154,6 +173,25 @@ class Request:
 def _size_class(reader: Reader) -> SizeClass:
     found = reader.choice("sizeClass", SIZE_CLASSES)
     return next(each for each in SIZE_CLASSES if each == found)
+
+
+def _parents(reader: Reader) -> tuple[int, ...]:
+    where = reader.where("parents")
+    items = enumerate(reader.array("parents"))
+    return tuple(Reader({"id": item}, f"{where}[{i}]", ("id",)).decimal("id") for i, item in items)
+
+
+def _check_parents(parents: tuple[int, ...], own_real_micro: int, where: str) -> None:
+    is_ascending = all(low < high for low, high in pairwise(parents))
+    if len(parents) > MAX_PARENTS or not is_ascending or min(parents, default=1) < 1:
+        raise DocumentError(
+            f"{where}: found parents {list(parents)}, expected at most {MAX_PARENTS} data-set ids from 1 on, ascending"
+        )
+    if not parents and own_real_micro != ALL_REAL_MICRO:
+        raise DocumentError(
+            f"{where}: found ownRealMicro {own_real_micro} and no parents, expected {ALL_REAL_MICRO}: "
+            "name the data sets that the other rows come from"
+        )
 
 
 def _settings(values: Mapping[str, JsonValue], where: str) -> Settings:

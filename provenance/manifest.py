@@ -39,7 +39,11 @@ __all__ = [
 ]
 
 FORMAT: Final = "tessera-manifest/1"
-CONTRACT_ROLES: Final = ("token", "registry", "escrow", "commitment", "datasets", "rewards")
+CONTRACT_ROLES: Final = (
+    *("token", "registry", "escrow", "commitment", "datasets", "rewards"),
+    *("verifier", "challenges", "demands", "sales", "royalties"),
+)
+"""Contracts that hold, judge or divide something of the order; where model bytes are stored matters to nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ Normative text: docs/spec/manifest.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar
 
 from provenance.canonical import JsonValue
 from provenance.document import Reader
@@ -22,6 +22,7 @@ from provenance.receipts import (
 from provenance.values import Address, Digest, Signature
 
 T = TypeVar("T")
+_WHOLE_MICRO: Final = 1_000_000
 
 
 def each(reader: Reader, name: str, parse: Callable[[object, str], T]) -> tuple[T, ...]:
@@ -207,15 +208,36 @@ class ScoreContent:
         return cls(file, reader.optional_hex("wrappedKey"))
 
 
+class Parent(Protocol):
+    """A recorded data set that another derives from."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def real_fraction_micro(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How far from real tables: depth 0 = trained on real tables only. The fraction is declared, not
-    proven.
+    """How far from real tables: depth 0 = trained on real tables only. Depth and fraction follow from the parents'
+    records and from the own part that the collection declares; that part is not proven.
     """
 
     depth: int
     parents: tuple[int, ...]
     real_fraction_micro: int
+
+    @classmethod
+    def derived(cls, own_real_micro: int, parents: Sequence[Parent]) -> Generation:
+        """As DatasetRegistry computes it: one deeper than the deepest parent; own + (1 - own) * least of theirs."""
+        if not parents:
+            return cls(0, (), own_real_micro)
+        least = min(parent.real_fraction_micro for parent in parents)
+        fraction = own_real_micro + (_WHOLE_MICRO - own_real_micro) * least // _WHOLE_MICRO
+        depth = 1 + max(parent.depth for parent in parents)
+        return cls(depth, tuple(parent.id for parent in parents), fraction)
 
     def document(self) -> dict[str, JsonValue]:
         return {

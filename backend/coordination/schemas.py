@@ -71,7 +71,6 @@ class ScoreResult(Wire):
     evaluations: list[EvaluationResult] = Field(min_length=1, max_length=255)
     privacy: JsonObject
     broker_saw: list[Annotated[str, Field(max_length=1000)]] = Field(max_length=100)
-    real_fraction_micro: int = Field(default=1_000_000, ge=0, le=1_000_000)
 
 
 class JobStored(Wire):

@@ -33,6 +33,7 @@ def order(body: OrderRequest, ports: PortsHere) -> OrderAccepted:
     """Takes a signed order. From here on the broker carries it through the chain by itself."""
     # The chain is asked outside, and the life starts after, the transaction that stores the order.
     chain_time = ports.ledger.chain_time()
+    service.check_parents(ports, body)
     with ports.database.write() as session:
         row = OrderService(session).accept(ports, body, chain_time)
         accepted = OrderAccepted(order_id=row.id, state=row.state)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.collections.service import CollectionService
-from backend.errors import NotFoundError, SignatureInvalidError, TermsRefusedError
+from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.models import OrderRow
+from backend.orders.parents import require_parents
 from backend.orders.repository import OrderRepository
 from backend.orders.schemas import (
     OrderOut,
@@ -37,7 +38,7 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     collection = CollectionService(session).require(wish.collection)
     document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
     request = Request.parse(document)
-    request.asked(collection.schema, wish.rows)
+    require_parents(ports.ledger, collection)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
@@ -59,6 +60,17 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
     )
 
 
+def check_parents(ports: Ports, body: OrderRequest) -> None:
+    """Asks the chain about the parents of a new order's collection, outside any transaction. Raises
+    TermsRefusedError or NotFoundError."""
+    terms = OrderTerms.parse(body.terms)
+    with ports.database.read() as session:
+        if OrderRepository(session).get(str(terms.order_id(ports.domain))) is not None:
+            return
+        collection = CollectionService(session).require(str(terms.collection))
+    require_parents(ports.ledger, collection)
+
+
 class OrderService:
     """One transaction's view of the orders."""
 
@@ -74,13 +86,8 @@ class OrderService:
         if existing is not None:
             return existing
         request = Request.parse(body.request)
-        if request.digest != terms.request:
-            raise TermsRefusedError(
-                f"request: the document has the digest {request.digest}, the terms name {terms.request}"
-            )
         collection = CollectionService(self._session).require(str(terms.collection))
-        request.asked(collection.schema, terms.rows)
-        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, terms)
+        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
         signature = Signature.parse(body.signature)
         try:
             require_signer(ports.domain, terms, signature, terms.buyer)

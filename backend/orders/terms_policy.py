@@ -13,8 +13,10 @@ from decimal import ROUND_CEILING, Decimal
 from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
+from provenance.bindings import bindings
 from provenance.collection import Collection, Request
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms
+from provenance.conditions_bytes import conditions_digest
+from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.values import Address, Digest
 
 MINIMUM_MATCH_SECONDS = 2
@@ -65,19 +67,27 @@ class TermsPolicy:
             price=price,
             stake=settings.stake_wei,
             bond=price * settings.bond_bps // 10_000,
+            royalty_bps=collection.royalty_bps,
+            conditions=conditions_digest(request.asked(collection.schema, wish.rows)),
+            parents=parents_digest(collection.parents),
             salt=Digest(secrets.token_bytes(32)),
         )
-        self.check(collection, terms)
+        self.check(collection, request, terms)
         return terms
 
-    def check(self, collection: Collection, terms: OrderTerms) -> None:
-        """Raises BidBelowQuoteError or TermsRefusedError naming the member that does not fit."""
+    def check(self, collection: Collection, request: Request, terms: OrderTerms) -> None:
+        """Raises BidBelowQuoteError or TermsRefusedError naming the member that does not fit; ConditionError for
+        conditions that are none."""
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
                 f"price: found {terms.price} wei for {terms.rows} rows, the quote is {price} wei; ask for it"
             )
-        for rule in self._rules(collection, terms):
+        bound = [
+            _Rule(each.member, each.found, each.holds, str(each.expected))
+            for each in bindings(terms, collection, request)
+        ]
+        for rule in (*bound, *self._rules(collection, terms)):
             if not rule.holds:
                 raise TermsRefusedError(
                     f"{rule.member}: found {rule.found}, expected {rule.expected}; ask for a new quote"
@@ -97,7 +107,6 @@ class TermsPolicy:
         first = now + MINIMUM_MATCH_SECONDS
         return (
             _Rule("broker", t.broker, t.broker == self.broker, str(self.broker)),
-            _Rule("collection", t.collection, t.collection == collection.digest, str(collection.digest)),
             _Rule("deliveryKey", t.delivery_key, is_sealed == collection.is_private, key_rule),
             _Rule("rows", t.rows, 1 <= t.rows <= most_rows, f"1 to {most_rows}"),
             _Rule("epsilonMicro", t.epsilon_micro, epsilon_ok, f"1 to the collection's ceiling {ceiling}"),

@@ -15,6 +15,7 @@ from provenance.document import Reader
 from provenance.exact import SPEC_VERSION
 from provenance.ledger.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.manifest import (
+    CONTRACT_ROLES,
     Generation,
     Manifest,
     ManifestEvaluation,
@@ -44,12 +45,13 @@ def assemble(ports: Ports, producing: Producing) -> Publication:
     score = ScoreResult.model_validate(producing.result("score"))
     plan = producing.plan(train, producing.seed_draw())
     manifest = _manifest(ports, producing, plan, score)
+    collection = manifest.collection
     record = DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
         spec_version=SPEC_VERSION,
-        real_fraction_micro=score.real_fraction_micro,
-        parents=(),
+        own_real_micro=collection.own_real_micro,
+        parents=collection.parents,
         shares_bps=tuple(score.shares_bps),
         shards=tuple(
             ShardRecord(
@@ -73,14 +75,16 @@ def _manifest(ports: Ports, producing: Producing, plan: dict[str, JsonValue], sc
     signatures = [Signature.parse(model.commit_signature) for model in producing.train_result().models]
     deployment = ports.ledger.deployment
     shares = shares_digest(score.shares_bps)
+    collection = Collection.parse(plan["collection"])
+    parents = [ports.ledger.dataset(parent) for parent in collection.parents]
     return Manifest(
         spec_version=SPEC_VERSION,
         chain_id=deployment.chain_id,
-        contracts=deployment.contracts(),
+        contracts={role: deployment.address(role) for role in CONTRACT_ROLES},
         order=terms.order_id(ports.domain),
         terms=terms,
         terms_signature=Signature.parse(str(plan["termsSignature"])),
-        collection=Collection.parse(plan["collection"]),
+        collection=collection,
         request=Request.parse(plan["request"]),
         participants=_participants(plan),
         seed=producing.seed_draw(),
@@ -110,7 +114,7 @@ def _manifest(ports: Ports, producing: Producing, plan: dict[str, JsonValue], sc
         shares_bps=tuple(score.shares_bps),
         privacy=score.privacy,
         broker_saw=tuple(score.broker_saw),
-        generation=Generation(0, (), score.real_fraction_micro),
+        generation=Generation.derived(collection.own_real_micro, parents),
     )
 
 

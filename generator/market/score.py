@@ -89,7 +89,6 @@ class ScorePhase:
             "evaluations": evaluations,
             "privacy": privacy_of(job, outcome),
             "brokerSaw": list(BROKER_SAW),
-            "realFractionMicro": 1_000_000,
         }
 
     def _sample_tasks(self, job: OrderJob, committed: CommitmentOnChain) -> list[Task]:

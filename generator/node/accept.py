@@ -9,6 +9,8 @@ far.  Then the acceptance is signed and stored, then sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from generator.errors import BudgetExceeded, TaskRefused
 from generator.families.family import family_of
 from generator.federation.ledger import Part, Release
@@ -22,9 +24,11 @@ from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from provenance import canonical
+from provenance.bindings import bindings
 from provenance.collection import Collection, Request
 from provenance.errors import ProvenanceError, SealError
-from provenance.ledger.ports import OrderState
+from provenance.ledger.errors import UnknownDatasetError
+from provenance.ledger.ports import DatasetStatus, OrderState
 from provenance.receipts import Acceptance
 from provenance.seal import new_content_key, wrap_key
 from provenance.signing import require_signer
@@ -32,6 +36,13 @@ from provenance.terms import OrderTerms
 from provenance.values import Digest, Signature
 
 FORMAT = "tessera-accept/1"
+_DIFFERS: Mapping[str, str] = {
+    "collection": "collection-differs",
+    "request": "request-differs",
+    "royaltyBps": "royalty-differs",
+    "conditions": "conditions-differ",
+    "parents": "parents-differ",
+}
 _PARTS: tuple[Part, ...] = ("training", "holdout")
 
 
@@ -69,26 +80,30 @@ def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Reque
         raise TaskRefused(
             "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {order}"
         )
-    if not terms.collection == collection.digest == node.collection.digest:
+    if collection.digest != node.collection.digest:
         raise TaskRefused(
             "collection-differs",
-            f"the terms bind collection {terms.collection}, the offer shows {collection.digest}, this "
-            "node serves "
-            f"{node.collection.digest}",
+            f"the offer shows collection {collection.digest}, this node serves {node.collection.digest}",
         )
-    if terms.request != request.digest:
-        raise TaskRefused(
-            "request-differs", f"the terms bind request {terms.request}, shown is {request.digest}"
-        )
-    try:
-        request.asked(collection.schema, terms.rows)
-    except ProvenanceError as error:
-        raise TaskRefused("bad-conditions", str(error)) from error
+    _check_documents(terms, collection, request)
     try:
         require_signer(node.domain, terms, signature, terms.buyer)
     except ProvenanceError as error:
         raise TaskRefused("not-signed", f"the terms do not carry the buyer's signature: {error}") from error
     return terms, signature, request
+
+
+def _check_documents(terms: OrderTerms, collection: Collection, request: Request) -> None:
+    try:
+        bound = bindings(terms, collection, request)
+    except ProvenanceError as error:
+        raise TaskRefused("bad-conditions", str(error)) from error
+    for each in bound:
+        if not each.holds:
+            raise TaskRefused(
+                _DIFFERS[each.member],
+                f"the terms bind {each.member} {each.found}, collection and request give {each.expected}",
+            )
 
 
 def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
@@ -137,6 +152,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         raise TaskRefused(
             "stake", f"{terms.stake} wei are to be reserved, {stake.free} are free: deposit more stake"
         )
+    _check_parents(node)
     check_budget(node, order, terms)
     max_rows = min(terms.rows, node.policy().limits.maximum_rows)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
@@ -152,6 +168,19 @@ def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
     now = node.ledger.chain_time()
     if now >= terms.match_by:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
+
+
+def _check_parents(node: Node) -> None:
+    """Training for a data set whose parent fell would spend privacy on an order that cannot be published."""
+    for parent in node.collection.parents:
+        try:
+            record = node.ledger.dataset(parent)
+        except UnknownDatasetError as error:
+            raise TaskRefused("bad-parents", f"parent {parent} is not recorded: {error}") from error
+        if record.status != DatasetStatus.VALID:
+            raise TaskRefused(
+                "bad-parents", f"parent {parent} has status {record.status}, it is not valid any more"
+            )
 
 
 def _check_delivery_key(order: Digest, terms: OrderTerms) -> None:

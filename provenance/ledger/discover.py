@@ -13,7 +13,8 @@ from provenance.values import Address
 
 
 def discover_deployment(rpc_url: str, datasets: Address) -> Deployment:
-    """The deployment around a DatasetRegistry, but for the model store. Its `block` is 0: searches for events start at the beginning.
+    """The deployment around a DatasetRegistry, but for the model store. Its `block` is 0: searches for events
+    start at the beginning.
 
     Raises DeploymentError when there is no such contract.
     """

@@ -59,7 +59,10 @@ NEVER_PROVEN: Final = (
         "noise was added",
         "the epsilon is what contributors signed; that noise was really drawn cannot be seen",
     ),
-    ("real-data fraction", "declared by the contributors"),
+    (
+        "real-data fraction",
+        "the part of the rows that come from real tables directly is declared; only what parents add is computed",
+    ),
     ("distinct people", "a person in the tables of several contributors is not covered by one epsilon"),
 )
 """What no certificate proves. Always listed."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from provenance.bindings import bindings
 from provenance.errors import ProvenanceError
 from provenance.exact.versions import sampler_for
 from provenance.ledger.errors import UnknownDatasetError
 from provenance.ledger.ports import DatasetStatus, OrderState
+from provenance.manifest import CONTRACT_ROLES, Generation
 from provenance.terms import participants_digest
 from provenance.values import keccak256, sha256
 from provenance.verify.case import Case, CheckFailedError, require
@@ -56,7 +58,7 @@ def manifest_form(case: Case) -> str:
         ("parents", manifest.generation.parents, record.parents),
         ("depth", manifest.generation.depth, record.depth),
         ("real-data fraction", manifest.generation.real_fraction_micro, record.real_fraction_micro),
-        ("contracts", dict(manifest.contracts), deployment.contracts()),
+        ("contracts", dict(manifest.contracts), {role: deployment.address(role) for role in CONTRACT_ROLES}),
     )
     for name, found, expected in pairs:
         require(found == expected, f"its {name} is {found}, the chain says {expected}")
@@ -87,12 +89,8 @@ def terms_signature(case: Case) -> str:
 def collection_and_request(case: Case) -> str:
     """The documents in the manifest are the ones whose digests the buyer signed."""
     manifest = case.manifest
-    pairs = (
-        ("collection", manifest.collection.digest, manifest.terms.collection),
-        ("request", manifest.request.digest, manifest.terms.request),
-    )
-    for name, found, expected in pairs:
-        require(found == expected, f"the {name} has digest {found}, the terms say {expected}")
+    for each in bindings(manifest.terms, manifest.collection, manifest.request):
+        require(each.holds, f"the documents give {each.member} {each.expected}, the terms say {each.found}")
     asked = "no conditions" if case.conditions is None else f"conditions {case.conditions.digest}"
     return f"collection {manifest.collection.name!r}, family {manifest.collection.family}, {asked}"
 
@@ -205,15 +203,24 @@ def receipts(case: Case) -> str:
 
 
 def generation(case: Case) -> str:
-    """Depth follows from the parents' records."""
-    depths = []
-    for parent in case.record.parents:
+    """Parents are those of the signed collection; depth and real fraction follow from their records."""
+    record, collection = case.record, case.manifest.collection
+    require(
+        record.parents == collection.parents,
+        f"the record's parents are {list(record.parents)}, the collection names {list(collection.parents)}",
+    )
+    parents = []
+    for parent in record.parents:
         try:
-            depths.append(case.ledger.dataset(parent).depth)
+            parents.append(case.ledger.dataset(parent))
         except UnknownDatasetError as error:
             raise CheckFailedError(f"parent {parent} is not recorded: {error}") from error
-    expected = 1 + max(depths) if depths else 0
-    require(
-        case.record.depth == expected, f"the record says {case.record.depth}, its parents give {expected}"
+    expected = Generation.derived(collection.own_real_micro, parents)
+    pairs = (
+        ("depth", record.depth, expected.depth),
+        ("real fraction", record.real_fraction_micro, expected.real_fraction_micro),
     )
-    return f"generation depth {expected}"
+    for name, found, right in pairs:
+        require(found == right, f"the record says {name} {found}, own part and parents give {right}")
+    own = f"{collection.own_real_micro / 1e4:g} % of the rows declared real"
+    return f"depth {expected.depth}, real fraction {expected.real_fraction_micro / 1e4:g} % given {own}"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from provenance.collection import Collection, Request
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms
+from provenance.conditions_bytes import conditions_digest
+from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest
 from scripts.conditions import ConditionOptions
@@ -91,6 +92,9 @@ def check_terms(
     `domain` and `chain_time` come from the buyer's own profile and chain, not from the quote.
     """
     terms, collection = quote.terms, quote.collection
+    own = wish.request(collection)
+    conditions = conditions_digest(own.asked(collection.schema, wish.rows))
+    parents = parents_digest(collection.parents)
     ceiling = collection.epsilon_micro if wish.epsilon is None else _scaled(wish.epsilon, MICRO, "epsilon")
     least = collection.min_contributors if wish.min_contributors is None else wish.min_contributors
     deliver_within = wish.deliver_within_seconds
@@ -104,8 +108,10 @@ def check_terms(
          wish.collection in (collection.name, str(terms.collection))),
         ("request", terms.request, quote.request.digest, terms.request == quote.request.digest),
         ("purpose", quote.request.purpose, wish.purpose, quote.request.purpose == wish.purpose),
-        ("conditions", quote.request.digest, wish.request(collection).digest,
-         quote.request.segments == wish.request(collection).segments),
+        ("conditions", quote.request.digest, own.digest, quote.request.segments == own.segments),
+        ("conditions in bytes", terms.conditions, conditions, terms.conditions == conditions),
+        ("royalty (1e-4)", terms.royalty_bps, collection.royalty_bps, terms.royalty_bps == collection.royalty_bps),
+        ("parents", terms.parents, parents, terms.parents == parents),
         ("delivery key", terms.delivery_key, delivery_key or OPEN_DELIVERY_KEY,
          terms.delivery_key == (delivery_key or OPEN_DELIVERY_KEY)),
         ("rows", terms.rows, wish.rows, terms.rows == wish.rows),

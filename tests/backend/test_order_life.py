@@ -146,7 +146,7 @@ class World:
         return {
             "datasetRoot": str(root), "shards": shards, "sharesBps": SHARES,
             "score": {"file": score.document(), "wrappedKey": "0x00"}, "evaluations": evaluations,
-            "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"], "realFractionMicro": 1_000_000,
+            "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"],
         }  # fmt: skip
 
     def bring_to_match(self):

@@ -67,11 +67,7 @@ CALLS: dict[str, Callable[[MarketClient], object]] = {
     "fail_job": lambda client: client.fail_job(ORDER, "train", "reason"),
 }
 SCORE: dict[str, object] = dict.fromkeys(
-    (
-        *("datasetRoot", "shards", "sharesBps", "score", "evaluations", "privacy", "brokerSaw"),
-        "realFractionMicro",
-    ),
-    0,
+    ("datasetRoot", "shards", "sharesBps", "score", "evaluations", "privacy", "brokerSaw"), 0
 )
 
 
