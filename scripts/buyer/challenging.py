@@ -88,14 +88,11 @@ def run_challenge(session: ChainSession, suspect: Suspect, options: Options) -> 
 def conclude(session: ChainSession, suspect: Suspect, searched: Searched, options: Options) -> int:
     """What follows from a search."""
     for closed in searched.closed:
-        wish = (
-            "--model"
-            if closed.demand == "model"
-            else f"--row {suspect.request_row(closed.shard) + closed.row}"
-        )
+        row = suspect.request_row(closed.shard) + closed.row
+        wish = f"--shard {closed.shard} --model" if closed.demand == "model" else f"--row {row}"
         remark(
-            f"shard {closed.shard} was not looked into: {closed.words}. `tessera demand --dataset {suspect.id} "
-            f"--shard {closed.shard} {wish}` has it shown on chain"
+            f"shard {closed.shard} was not looked into: {closed.words}. `tessera demand --dataset {suspect.id} {wish}` "
+            "has it shown on chain"
         )
     if searched.finding is None or searched.shard is None:
         say(f"no false row found in data set {suspect.id}: {searched.rows:,} rows recomputed and equal")

@@ -70,7 +70,9 @@ def run_demand(demander: Demander, wanted: Wanted) -> int:
     """The whole command; returns the exit status."""
     shards = len(demander.record.shards)
     if not 0 <= wanted.shard < shards:
-        raise UsageError(f"--shard {wanted.shard}: data set {demander.record.id} has shards 0 to {shards - 1}")
+        raise UsageError(
+            f"--shard {wanted.shard}: data set {demander.record.id} has shards 0 to {shards - 1}"
+        )
     if demander.record.status != DatasetStatus.VALID:
         say(f"data set {demander.record.id} is not valid any more: there is nothing left to demand")
         return ENDED
@@ -90,9 +92,13 @@ def _send(demander: Demander, wanted: Wanted) -> bool:
     session, record, terms = demander.session, demander.record, demander.terms
     ledger, writer, me = session.ledger, session.writer, session.wallet.address
     if ledger.order(record.order).state is not OrderState.PUBLISHED:
-        raise ScriptError(f"data set {record.id} is settled or ended: its window is closed, nothing can be demanded")
+        raise ScriptError(
+            f"data set {record.id} is settled or ended: its window is closed, nothing can be demanded"
+        )
     if not terms.is_open and me != terms.buyer:
-        raise ScriptError(f"data set {record.id} is sealed to {terms.buyer}: only that account may demand, not {me}")
+        raise ScriptError(
+            f"data set {record.id} is sealed to {terms.buyer}: only that account may demand, not {me}"
+        )
     deposit = terms.price // DEPOSIT_PART
     if not _confirmed(demander, wanted, deposit):
         return False
@@ -167,7 +173,9 @@ def _end(demander: Demander, wanted: Wanted) -> int:
     before = holdings(session.ledger, parties)
     receipt = session.writer.expire(demander.terms, participants, wanted.shard, record.id)
     after = holdings(session.ledger, parties)
-    say(f"not answered in time: data set {record.id} is revoked (transaction {receipt.hash}, gas {receipt.gas_used:,})")
+    say(
+        f"not answered in time: data set {record.id} is revoked (transaction {receipt.hash}, gas {receipt.gas_used:,})"
+    )
     out.print(table_of(before, after))
     say(in_words(before, after))
     return ENDED

@@ -1,4 +1,4 @@
-"""`tessera challenge | demand`: showing the chain that a published data set is false, or that its bytes are withheld."""
+"""`tessera challenge | demand`: showing the chain that a data set is false, or that its bytes are withheld."""
 
 from __future__ import annotations
 
@@ -78,9 +78,12 @@ def demand(
         int | None, typer.Option(min=0, metavar="N", help="demand the chunk with this row of the data set")
     ] = None,
     order_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="the order's terms, when the market does not give them")
+        Path | None,
+        typer.Option(metavar="FILE", help="the order's terms, when the market does not give them"),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the answer or its time to pass")] = True,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="wait for the answer or its time to pass")
+    ] = True,
     yes: YesOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
@@ -99,7 +102,9 @@ def demand(
     session = open_chain(network, wallet)
     record = session.ledger.dataset(_number(dataset, session, network))
     terms = terms_of(session, str(order_file or record.order))
-    wanted = Wanted(shard or 0, None, yes, wait) if row is None else Wanted(*shard_of_row(record, row), yes, wait)
+    wanted = (
+        Wanted(shard or 0, None, yes, wait) if row is None else Wanted(*shard_of_row(record, row), yes, wait)
+    )
     raise typer.Exit(run_demand(Demander(session, record, terms), wanted))
 
 
