@@ -18,7 +18,7 @@ from provenance.collection import Collection, Request
 from provenance.conditions import Conditions, Segment
 from provenance.permit import Permit
 from provenance.signing import Signer
-from provenance.terms import OrderTerms
+from provenance.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest, Signature
 from scripts.buyer.api import BuyerApi, parse_events
@@ -64,6 +64,9 @@ TERMS = OrderTerms(
     price=5 * 10**18,
     stake=10**18,
     bond=10**17,
+    royalty_bps=0,
+    conditions=NO_CONDITIONS,
+    parents=NO_PARENTS,
     salt=Digest(b"\x99" * 32),
 )
 

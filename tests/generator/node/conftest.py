@@ -25,19 +25,19 @@ from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
 from provenance.collection import Collection, Request
-from provenance.ledger.deployment import Deployment
+from provenance.conditions_bytes import conditions_digest
+from provenance.ledger.deployment import CONTRACTS, Deployment
 from provenance.ledger.ports import CommitmentOnChain, OrderOnChain, OrderState, StakeOnChain
 from provenance.receipts import Acceptance
 from provenance.schema import Schema
 from provenance.seal import DeliveryKey
 from provenance.signing import Signer
 from provenance.store.cid import cid_of
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, Participant, participants_digest
+from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, Participant, parents_digest, participants_digest
 from provenance.values import Address, Cid, Digest, keccak256
 
-CONTRACTS = ("token", "registry", "escrow", "commitment", "datasets", "rewards")
 ADDRESSES = {role: Address(bytes([k]) * 20) for k, role in enumerate(CONTRACTS, 1)}
-DEPLOYMENT = Deployment(chain_id=31337, block=1, **ADDRESSES)
+DEPLOYMENT = Deployment.of(31337, 1, ADDRESSES)
 BUYER, BROKER = Signer(bytes([101]) * 32), Signer(bytes([102]) * 32)
 SEED = Digest(bytes([9]) * 32)
 SCHEMA = {
@@ -216,6 +216,9 @@ class World:
             price=5 * 10**18,
             stake=10**17,
             bond=10**17,
+            royalty_bps=self.collection.royalty_bps,
+            conditions=conditions_digest(self.request.asked(self.collection.schema, 500)),
+            parents=parents_digest(self.collection.parents),
             salt=Digest(bytes(32)),
         )
         return replace(terms, **changes)  # type: ignore[arg-type]

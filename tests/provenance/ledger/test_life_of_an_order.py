@@ -13,7 +13,7 @@ from provenance.merkle import dataset_root
 from provenance.permit import NO_PERMIT, Permit, sign_permit
 from provenance.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
 from provenance.signing import Signer
-from provenance.terms import OrderTerms, Participant, participants_digest
+from provenance.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms, Participant, participants_digest
 from provenance.values import Digest, keccak256, sha256
 
 ETHER = 10**18
@@ -43,6 +43,9 @@ def make_terms(market, salt: bytes, **changes) -> OrderTerms:
         price=10 * ETHER,
         stake=2 * ETHER,
         bond=ETHER,
+        royalty_bps=250,
+        conditions=NO_CONDITIONS,
+        parents=NO_PARENTS,
         salt=sha256(salt),
     )
     return replace(terms, **changes)
@@ -124,7 +127,7 @@ def record_for(market, order, participants, models) -> DatasetRecord:
         manifest_digest=sha256(b"manifest"),
         score_digest=sha256(b"score"),
         spec_version=1,
-        real_fraction_micro=1_000_000,
+        own_real_micro=1_000_000,
         parents=(),
         shares_bps=SHARES,
         shards=tuple(shards),

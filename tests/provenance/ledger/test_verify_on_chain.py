@@ -72,7 +72,7 @@ def record_of(manifest) -> DatasetRecord:
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
         spec_version=1,
-        real_fraction_micro=1_000_000,
+        own_real_micro=1_000_000,
         parents=(),
         shares_bps=manifest.shares_bps,
         shards=tuple(

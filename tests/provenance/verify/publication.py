@@ -16,6 +16,7 @@ from generator.marginals.workload import Workload
 from provenance.canonical import encode
 from provenance.collection import Collection, Request
 from provenance.conditions import Conditions, RowConditions
+from provenance.conditions_bytes import conditions_digest
 from provenance.contribution import ShardEvidence, evidence_rows
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
@@ -33,6 +34,7 @@ from provenance.ledger.ports import (
     ShardOnChain,
 )
 from provenance.manifest import (
+    CONTRACT_ROLES,
     Generation,
     Manifest,
     ManifestEvaluation,
@@ -55,7 +57,7 @@ from provenance.seal import SCORE_SHARD, DeliveryKey, file_label, new_content_ke
 from provenance.signing import Signer
 from provenance.store.cid import cid_of
 from provenance.store.memory import MemoryStore
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, participants_digest
+from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.record_digest import record_digest
 
@@ -88,7 +90,7 @@ CODEBOOK = Codebook(
     low=np.array([0, 100, 200, 0, 1, 2, 3]),
     width=np.array([100, 100, 100, 1, 1, 1, 1]),
 )
-DEPLOYMENT = Deployment(31337, *(Address(bytes([n]) * 20) for n in range(0xA1, 0xA7)), block=1)
+DEPLOYMENT = Deployment(31337, *(Address(bytes([n]) * 20) for n in range(0xA1, 0xAD)), block=1)
 
 
 def tiny_model(number: int, neurons: int = 5) -> bytes:
@@ -135,13 +137,15 @@ class Publication:
         """The same data set under another manifest that the broker recorded on chain."""
         self.store.put(manifest.encode())
         record = replace(self.ledger.datasets[DATASET], manifest_digest=manifest.digest)
-        ledger = replace(self.ledger, datasets={DATASET: sealed(record)})
+        ledger = replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
         return Publication(ledger, self.store, manifest, self.key)
 
     def rerecord(self, **changes: object) -> Publication:
         """The same manifest under another record on chain (a node that lies consistently)."""
         record = replace(self.ledger.datasets[DATASET], **changes)
-        return replace(self, ledger=replace(self.ledger, datasets={DATASET: sealed(record)}))
+        return replace(
+            self, ledger=replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
+        )
 
     def files(self) -> list[ContentFile]:
         """Every published file but the manifest."""
@@ -162,6 +166,9 @@ class Builder:
     store: MemoryStore = field(default_factory=MemoryStore)
     deployment: Deployment = DEPLOYMENT
     terms_changes: dict = field(default_factory=dict)
+    collection_changes: dict = field(default_factory=dict)
+    parents: tuple[DatasetOnChain, ...] = ()
+    """Records that the collection derives from; its `parents` are a change of the collection."""
     draw: SeedDraw | None = None
     models: tuple[bytes, ...] = MODELS
     conditions: Conditions | None = None
@@ -212,7 +219,7 @@ class Builder:
         manifest = Manifest(
             spec_version=1,
             chain_id=self.deployment.chain_id,
-            contracts=self.deployment.contracts(),
+            contracts={role: self.deployment.address(role) for role in CONTRACT_ROLES},
             order=order,
             terms=terms,
             terms_signature=BUYER.sign_typed(domain, terms),
@@ -232,7 +239,7 @@ class Builder:
             shares_bps=shares,
             privacy={"unit": "row"},
             broker_saw=("nothing",),
-            generation=Generation(0, (), 1_000_000),
+            generation=Generation.derived(self._collection().own_real_micro, self.parents),
         )
         self.store.put(manifest.encode())
         return Publication(
@@ -247,9 +254,10 @@ class Builder:
         return Sampler(model, seed, k, conditions=asked)
 
     def _collection(self) -> Collection:
-        return Collection(
+        collection = Collection(
             "toy", "Toy", SCHEMA, "marginal", "private", 2, 10, self.epsilon_micro, {"rounds": 3}
         )
+        return replace(collection, royalty_bps=250, **self.collection_changes)
 
     def terms(self) -> OrderTerms:
         terms = OrderTerms(
@@ -271,6 +279,9 @@ class Builder:
             price=230,
             stake=5,
             bond=6,
+            royalty_bps=250,
+            conditions=conditions_digest(self.conditions),
+            parents=parents_digest(self._collection().parents),
             salt=sha256(b"salt"),
         )
         return replace(terms, **self.terms_changes)
@@ -355,10 +366,11 @@ class Builder:
             rows=manifest.terms.rows,
             epsilon_micro=2_000_000,
             delta_e12=10_000_000,
-            depth=0,
+            depth=manifest.generation.depth,
             spec_version=1,
-            real_fraction_micro=1_000_000,
-            parents=(),
+            real_fraction_micro=manifest.generation.real_fraction_micro,
+            royalty_bps=manifest.terms.royalty_bps,
+            parents=manifest.generation.parents,
             shares_bps=manifest.shares_bps,
             published_at=1500,
             status=DatasetStatus.VALID,
@@ -385,7 +397,7 @@ class Builder:
             block=60,
             orders={order: escrow},
             commitments={order: commitment},
-            datasets={DATASET: sealed(record)},
+            datasets={DATASET: sealed(record), **{each.id: each for each in self.parents}},
             block_hashes={42: manifest.seed.block_hash},
         )
 

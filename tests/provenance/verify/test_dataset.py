@@ -470,19 +470,59 @@ def test_node_that_goes_silent_at_a_parent_decides_nothing(honest):
                 raise LedgerUnavailableError("no answer")
             return super().dataset(dataset_id)
 
-    manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
-    changed = honest.republish(manifest).rerecord(parents=(5,))
+    parent = replace(honest.ledger.datasets[DATASET], id=5)
+    changed = Builder(parents=(parent,), collection_changes={"parents": (5,)}).build()
     fields = {name: getattr(changed.ledger, name) for name in changed.ledger.__dataclass_fields__}
     with pytest.raises(LedgerUnavailableError):
         verify(replace(changed, ledger=Silent(**fields)))
 
 
+def derived(honest, **changes):
+    """A data set half of whose rows come from data set 5 (depth 2, two fifths real)."""
+    parents = (replace(honest.ledger.datasets[DATASET], id=5, depth=2, real_fraction_micro=400_000),)
+    named = {"parents": (5,), "own_real_micro": 500_000}
+    return Builder(parents=parents, collection_changes=named | changes).build()
+
+
 def test_unknown_parent_fails(honest):
+    changed = derived(honest)
+    del changed.ledger.datasets[5]
+    assert failed(changed) == ["generation"]
+
+
+def test_parents_other_than_the_signed_collection_names_fail(honest):
     manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
-    assert failed(honest.republish(manifest).rerecord(parents=(5,))) == ["generation"]
+    changed = honest.republish(manifest).rerecord(parents=(5,))
+    changed.ledger.datasets[5] = replace(honest.ledger.datasets[DATASET], id=5)
+    check = next(each for each in verify(changed).checks if each.name == "generation")
+    assert check.status is Status.FAILED
+    assert "the record's parents are [5], the collection names []" in check.detail
+
+
+@pytest.mark.parametrize(("depth", "fraction"), [(2, 700_000), (3, 700_001), (3, 400_000)])
+def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(honest, depth, fraction):
+    whole = derived(honest)
+    generation = replace(whole.manifest.generation, depth=depth, real_fraction_micro=fraction)
+    changed = whole.republish(replace(whole.manifest, generation=generation))
+    assert failed(changed.rerecord(depth=depth, real_fraction_micro=fraction)) == ["generation"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"royalty_bps": 251}, {"conditions": sha256(b"others")}, {"parents": sha256(b"others")}],
+)
+def test_terms_that_do_not_follow_from_collection_and_request_fail(changes):
+    assert failed(Builder(terms_changes=changes).build()) == ["collection and request"]
 
 
 # --- the truth
+
+
+def test_derived_data_set_passes_and_its_real_fraction_is_recomputed(honest):
+    certificate = verify(derived(honest))
+    assert not certificate.failed
+    check = next(each for each in certificate.checks if each.name == "generation")
+    assert check.detail == "depth 3, real fraction 70 % given 50 % of the rows declared real"
 
 
 def test_private_data_set_passes_every_check_with_the_key(honest):
