@@ -354,7 +354,10 @@ def test_a_model_too_large_for_a_transaction_must_be_stored(
 
 
 def test_bytes_that_are_no_model_are_challenged_as_such(tmp_path: Path) -> None:
-    false = world(tmp_path, edit=break_model, models=(MODELS[0], BROKEN))
+    false = world(tmp_path, edit=break_model)
+    ledger, order = false.chain.published.ledger, false.chain.published.manifest.order
+    committed = (sha256(MODELS[0]), sha256(BROKEN))
+    ledger.commitments[order] = replace(ledger.commitments[order], models=committed)
     assert false.run() == REFUTED
     assert false.chain.calls == ["commit", "reveal model"]
 
