@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,8 +27,16 @@ from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
 from provenance.collection import Collection, Request
 from provenance.conditions_bytes import conditions_digest
+from provenance.errors import MalformedError
 from provenance.ledger.deployment import CONTRACTS, Deployment
-from provenance.ledger.ports import CommitmentOnChain, OrderOnChain, OrderState, StakeOnChain
+from provenance.ledger.errors import UnknownDatasetError
+from provenance.ledger.ports import (
+    CommitmentOnChain,
+    DatasetStatus,
+    OrderOnChain,
+    OrderState,
+    StakeOnChain,
+)
 from provenance.receipts import Acceptance
 from provenance.schema import Schema
 from provenance.seal import DeliveryKey
@@ -62,6 +71,7 @@ class MemoryLedger:
     matched: dict[Digest, tuple[Participant, ...]] = field(default_factory=dict)
     committed: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     seeds: dict[Digest, Digest] = field(default_factory=dict)
+    statuses: dict[int, DatasetStatus] = field(default_factory=dict)
     stake: StakeOnChain = field(default_factory=lambda: StakeOnChain(10**18, 0, 0, 0, True))
 
     def chain_time(self) -> int:
@@ -80,6 +90,12 @@ class MemoryLedger:
         digest = keccak256(b"".join(models))
         seed = self.seeds.get(order)
         return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, ())
+
+    def dataset(self, dataset_id: int) -> SimpleNamespace:
+        """The one member of a record that a node looks at."""
+        if dataset_id not in self.statuses:
+            raise UnknownDatasetError(f"no data set {dataset_id}")
+        return SimpleNamespace(status=self.statuses[dataset_id])
 
     def claimable(self, contributor: Address) -> int:
         return 7
@@ -217,11 +233,18 @@ class World:
             stake=10**17,
             bond=10**17,
             royalty_bps=self.collection.royalty_bps,
-            conditions=conditions_digest(self.request.asked(self.collection.schema, 500)),
+            conditions=self._conditions(),
             parents=parents_digest(self.collection.parents),
             salt=Digest(bytes(32)),
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def _conditions(self) -> Digest:
+        """Of requests that no node takes: some digest."""
+        try:
+            return conditions_digest(self.request.asked(self.collection.schema, 500))
+        except MalformedError:
+            return keccak256(b"no conditions")
 
     def order(self, terms: OrderTerms | None = None) -> Digest:
         return (terms or self.terms()).order_id(DEPLOYMENT.domain)

@@ -18,9 +18,10 @@ from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from provenance.collection import Request
-from provenance.ledger.ports import OrderState, StakeOnChain
+from provenance.ledger.ports import DatasetStatus, OrderState, StakeOnChain
 from provenance.receipts import Acceptance
 from provenance.signing import Signer, require_signer
+from provenance.terms import NO_CONDITIONS, parents_digest
 from provenance.values import Digest, Signature
 
 World = Any
@@ -89,6 +90,47 @@ def test_refuses_terms_of_another_collection(world: World) -> None:
     assert refusal(world, offer=world.offer(terms)) == "collection-differs"
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"request": Digest(bytes([1]) * 32)}, "request-differs"),
+        ({"royalty_bps": 1}, "royalty-differs"),
+        ({"conditions": Digest(bytes([1]) * 32)}, "conditions-differ"),
+        ({"parents": parents_digest([1])}, "parents-differ"),
+    ],
+)
+def test_refuses_terms_that_do_not_follow_from_collection_and_request(
+    world: World, changes: dict[str, Any], code: str
+) -> None:
+    terms = world.terms(**changes)
+    world.open(terms)
+    assert refusal(world, offer=world.offer(terms)) == code
+
+
+def test_refuses_terms_without_the_digest_of_the_conditions_that_are_asked(world: World) -> None:
+    world.request = Request("research", ({"rows": 500, "where": [{"column": "c", "ranges": [[0, 0]]}]},))
+    terms = world.terms(conditions=NO_CONDITIONS)
+    world.open(terms)
+    assert refusal(world, offer=world.offer(terms)) == "conditions-differ"
+
+
+@pytest.mark.parametrize("status", [None, DatasetStatus.REVOKED, DatasetStatus.FLAGGED])
+def test_refuses_a_collection_whose_parent_is_unknown_or_fell(
+    world: World, status: DatasetStatus | None
+) -> None:
+    world.collection = replace(world.collection, parents=(3, 4), own_real_micro=0)
+    world.ledger.statuses = {3: DatasetStatus.VALID} | ({} if status is None else {4: status})
+    world.open()
+    assert refusal(world) == "bad-parents"
+
+
+def test_accepts_a_collection_whose_parents_stand(world: World) -> None:
+    world.collection = replace(world.collection, parents=(3, 4), own_real_micro=0)
+    world.ledger.statuses = {3: DatasetStatus.VALID, 4: DatasetStatus.VALID}
+    world.open()
+    assert world.accept(world.node()).order == world.order()
+
+
 def test_refuses_a_collection_document_that_the_terms_do_not_bind(world: World) -> None:
     world.open()
     other = replace(world.collection, title="Another")
@@ -96,7 +138,11 @@ def test_refuses_a_collection_document_that_the_terms_do_not_bind(world: World) 
 
 
 @pytest.mark.parametrize(
-    "state", [OrderState.MATCHED, OrderState.CANCELLED, OrderState.REFUNDED, OrderState.SETTLED]
+    "state",
+    [
+        *(OrderState.MATCHED, OrderState.CANCELLED, OrderState.REFUNDED, OrderState.SETTLED),
+        OrderState.REVOKED,
+    ],
 )
 def test_refuses_an_order_that_is_not_open_on_chain(world: World, state: OrderState) -> None:
     world.ledger.states[world.order()] = state
