@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AllowedRanges, AllowedValues} from "./AllowedValues.sol";
+import {AutoregressiveStep} from "./AutoregressiveStep.sol";
+import {BigEndian} from "./BigEndian.sol";
+import {Codebook, ExactModel} from "./ExactModel.sol";
+import {LeadingSteps, RowMaker} from "./RowMaker.sol";
+import {RunningVectors} from "./RunningVector.sol";
+import {Workspace} from "./Workspace.sol";
+
+/// @notice The leading steps of a conditioned row of architecture 2 (docs/spec/conditions.md, rules 6 to 10).
+/// @dev Products: factors and chances are at most 2^32, weights at most 2^20, so nothing passes 2^96.
+library LeadingDraw {
+    using AllowedRanges for AllowedValues;
+    using AutoregressiveStep for RowMaker;
+    using Codebook for ExactModel;
+
+    uint256 private constant _MAX_STATES = 256;
+
+    /// @notice Counts the leading steps, computes the factors of their codes and reserves their frames.
+    function prepare(RowMaker memory maker) internal pure {
+        ExactModel memory model = maker.model;
+        LeadingSteps memory leading = maker.leading;
+        leading.factors = new uint256[](model.codes);
+        uint256 states = 1;
+        unchecked {
+            for (uint256 step = 0; step < model.columns && states <= _MAX_STATES; ++step) {
+                uint256 column = model.columnOf(step);
+                if (maker.allowed.names(column)) leading.steps = step + 1;
+                states *= _setFactors(maker, column);
+            }
+            leading.frames = new uint256[](leading.steps);
+            for (uint256 step = 0; step < leading.steps; ++step) {
+                uint256 count = model.codeCount(model.columnOf(step));
+                leading.frames[step] = Workspace.reserve(RunningVectors.bytesOf(model.inputs) + 32 * count);
+            }
+        }
+    }
+
+    /// @notice Writes the weights of the codes of leading step `step` from the running vector at `from`.
+    /// @return weights where they stand; they know the conditions up to the last leading step.
+    /// @return met their sum.
+    /// @return all the sum of all codes' weights without conditions.
+    function weigh(
+        RowMaker memory maker,
+        uint256 step,
+        uint256 from
+    ) internal pure returns (uint256 weights, uint256 met, uint256 all) {
+        unchecked {
+            weights = maker.leading.frames[step] + RunningVectors.bytesOf(maker.model.inputs);
+            all = maker.weigh(step, from, weights);
+            uint256 column = maker.model.columnOf(step);
+            uint256 first = maker.model.firstCodes[column];
+            uint256 count = maker.model.codeCount(column);
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 ptr = weights + 32 * i;
+                uint256 weight = BigEndian.word(ptr) * _share(maker, step, from, first + i);
+                BigEndian.put(ptr, weight);
+                met += weight;
+            }
+        }
+    }
+
+    /// @dev Rule 9: the factor of a code, times the chance that the later leading steps are met after it.
+    function _share(
+        RowMaker memory maker,
+        uint256 step,
+        uint256 from,
+        uint256 code
+    ) private pure returns (uint256 share) {
+        share = maker.leading.factors[code];
+        unchecked {
+            if (share == 0 || step + 1 == maker.leading.steps) return share;
+            uint256 after_ = maker.leading.frames[step + 1];
+            maker.move(from, code, after_);
+            (, uint256 met, uint256 all) = weigh(maker, step + 1, after_);
+            uint256 chance = met / all;
+            share = (share * (chance == 0 ? 1 : chance)) >> 32;
+            return share == 0 ? 1 : share;
+        }
+    }
+
+    /// @dev Rule 6 for the codes of one column. Returns how many of them are allowed.
+    function _setFactors(RowMaker memory maker, uint256 column) private pure returns (uint256 allowedCodes) {
+        uint256[] memory factors = maker.leading.factors;
+        bool free = !maker.allowed.names(column);
+        unchecked {
+            uint256 end = maker.model.firstCodes[column + 1];
+            for (uint256 code = maker.model.firstCodes[column]; code < end; ++code) {
+                (uint256 low, uint256 width) = maker.model.range(code);
+                uint256 count = free ? width : maker.allowed.count(column, low, width);
+                factors[code] = (count << 32) / width;
+                if (count != 0) ++allowedCodes;
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Activations} from "./Activations.sol";
+import {AllowedValues} from "./AllowedValues.sol";
+import {ExactModel} from "./ExactModel.sol";
+import {RowNoise} from "./RowNoise.sol";
+import {RunningVector} from "./RunningVector.sol";
+
+/// @notice All that making one row needs, reserved once.
+struct RowMaker {
+    ExactModel model;
+    RowNoise noise;
+    AllowedValues allowed;
+    Activations x;
+    /// Address of the words of products, logits, weights: as many as the widest layer or column has.
+    uint256 sums;
+    /// The row's values, by column.
+    uint256[] values;
+    /// Architecture 2 only.
+    RunningVector running;
+    LeadingSteps leading;
+}
+
+/// @notice The leading steps of architecture 2 (docs/spec/conditions.md, rule 8).
+struct LeadingSteps {
+    uint256 steps;
+    /// Allowed share of each of the D codes in 2^32ths (rule 6).
+    uint256[] factors;
+    /// For each leading step: address of its running vector, and after it of its codes' weights.
+    uint256[] frames;
+    /// Sum of the weights of step 0, which no attempt changes; 0 until they are known.
+    uint256 firstSum;
+}
