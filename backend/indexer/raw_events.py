@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from backend.indexer.models import ChainEventRow
 from provenance.canonical import JsonValue, encode
+from provenance.ledger.dispute_events import DemandedReceipt
 from provenance.ledger.events import ChainEvent
 from provenance.terms import Participant
 from provenance.values import Address, Digest, Signature
@@ -32,10 +33,12 @@ def event_row(event: ChainEvent) -> ChainEventRow:
 def _json(value: object) -> JsonValue:
     if isinstance(value, Address | Digest | Signature):
         return str(value)
+    if isinstance(value, bool):
+        return value
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, Participant):
-        return {"contributor": str(value.contributor), "rows": str(value.rows)}
+    if isinstance(value, Participant | DemandedReceipt):
+        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [_json(item) for item in value]
     raise TypeError(f"an event holds {type(value).__name__}, which has no stored form; add one here")

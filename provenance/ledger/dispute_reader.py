@@ -30,6 +30,10 @@ class DisputeReader(MarketViews):
         found: Address = self._view("modelStore", "addressOf", part)["0"]
         return found
 
+    def challenge_committed_at(self, commitment: Digest) -> int:
+        """Block of a commitment to a claim; 0 when there is none."""
+        return int(self._view("challenges", "committedAt", commitment)["0"])
+
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         """The open demand about a shard; kind NONE when there is none."""
         found = self._view("demands", "demandOf", order, shard)

@@ -71,9 +71,17 @@ class DisputeWriter(MarketTransactions):
 
     # --- demands; a deposit goes with each, the demands contract must be approved for it
 
-    def demand_receipt(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt:
-        """Asks a contributor for its receipt after the seed was drawn; broker only."""
-        return self._send("demands", "demandReceipt", terms.values(), pairs(participants), shard)
+    def demand_receipt(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shard: int,
+        model_digests: Sequence[Digest],
+    ) -> TxReceipt:
+        """Asks a contributor for its receipt after the seed was drawn; broker only. `model_digests` as committed."""
+        return self._send(
+            "demands", "demandReceipt", terms.values(), pairs(participants), shard, list(model_digests)
+        )
 
     def demand_model(
         self,
@@ -106,18 +114,16 @@ class DisputeWriter(MarketTransactions):
 
     def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
         """Puts a demanded receipt, signed by its contributor, on chain; anyone."""
-        fields = (receipt.model_digest, receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12)
-        return self._send(
-            "demands",
-            "answerReceipt",
-            receipt.order,
-            receipt.shard,
-            (*fields, receipt.content_digest, signature),
-        )
+        fields = (receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest)
+        return self._send("demands", "answerReceipt", receipt.order, receipt.shard, fields, signature)
 
     def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
         """Puts a demanded model on chain, in clear; anyone."""
         return self._send("demands", "answerModel", order, shard, model)
+
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt:
+        """Answers with a model that was stored in parts before; anyone."""
+        return self._send("demands", "answerModelFromParts", order, shard, list(parts))
 
     def answer_chunk(
         self,
@@ -141,11 +147,13 @@ class DisputeWriter(MarketTransactions):
             proof.path,
         )
 
-    def expire(
-        self, terms: OrderTerms, participants: Sequence[Participant], shard: int, dataset: int = 0
-    ) -> TxReceipt:
-        """Ends a demand that nobody answered in time, to the contributor's cost; anyone. `dataset` 0 for a receipt."""
-        return self._send("demands", "expire", terms.values(), pairs(participants), shard, dataset)
+    def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt:
+        """Ends a demand that nobody answered in time, to the contributor's cost; anyone."""
+        return self._send("demands", "expire", terms.values(), pairs(participants), shard)
+
+    def collect_deposit(self, account: Address) -> TxReceipt:
+        """Sends what could not be sent to `account` when a demand ended; anyone."""
+        return self._send("demands", "collect", account)
 
 
 def _evidence(evidence: FalseRowEvidence) -> tuple[Any, ...]:

@@ -121,6 +121,10 @@ class RowQuestion(Protocol):
 class DisputeReading(Protocol):
     """Reads around challenges and demands."""
 
+    def challenge_committed_at(self, commitment: Digest) -> int:
+        """Block of a commitment to a claim; 0 when there is none."""
+        ...
+
     def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
 
     def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
@@ -165,7 +169,11 @@ class DisputeWriting(Protocol):
     ) -> TxReceipt: ...
 
     def demand_receipt(
-        self, terms: OrderTerms, participants: Sequence[Participant], shard: int
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shard: int,
+        model_digests: Sequence[Digest],
     ) -> TxReceipt: ...
 
     def demand_model(
@@ -192,6 +200,8 @@ class DisputeWriting(Protocol):
 
     def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt: ...
 
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt: ...
+
     def answer_chunk(
         self,
         order: Digest,
@@ -202,9 +212,7 @@ class DisputeWriting(Protocol):
         proof: DirectedProof,
     ) -> TxReceipt: ...
 
-    def expire(
-        self, terms: OrderTerms, participants: Sequence[Participant], shard: int, dataset: int = 0
-    ) -> TxReceipt: ...
+    def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt: ...
 
     def store_model_part(self, part: bytes) -> TxReceipt: ...
 

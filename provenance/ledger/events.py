@@ -99,6 +99,28 @@ class BondCut(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class BondDivided(ChainEvent):
+    """The bond of an order that was not delivered."""
+
+    order: Digest
+    to_buyer: int
+    to_contributors: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRevoked(ChainEvent):
+    """One shard was shown to be false, or withheld; what became of stake, bond and price."""
+
+    order: Digest
+    shard: int
+    contributor: Address
+    slashed: int
+    reward: int
+    refunded: int
+    burned: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsCommitted(ChainEvent):
     order: Digest
     model_digests: tuple[Digest, ...]
@@ -161,6 +183,18 @@ class EvaluationRecorded(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetRevoked(ChainEvent):
+    id: int
+    by: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFlagged(ChainEvent):
+    id: int
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContributorRegistered(ChainEvent):
     contributor: Address
     metadata_digest: Digest
@@ -200,6 +234,13 @@ class StakeReleased(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class StakeSlashed(ChainEvent):
+    order: Digest
+    contributor: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class RewardCredited(ChainEvent):
     order: Digest
     account: Address
@@ -212,11 +253,23 @@ class RewardClaimed(ChainEvent):
     amount: int
 
 
-EVENTS: tuple[type[ChainEvent], ...] = (
-    *(OrderPlaced, OrderCancelled, OrderMatched, OrderPublished, OrderRefunded, OrderSettled, BondCut),
-    *(ModelsCommitted, SeedDrawn, SeedMissed),
-    *(DatasetPublished, ShardRecorded, EvaluationRecorded, Transfer),
-    *(ContributorRegistered, StakeDeposited, WithdrawalRequested, StakeWithdrawn),
-    *(StakeReserved, StakeReleased, RewardCredited, RewardClaimed),
-)
-"""Every event that is interpreted."""
+@dataclass(frozen=True, slots=True)
+class DatasetCredited(ChainEvent):
+    """The pot of a data set grew by way of contract `by`."""
+
+    dataset: int
+    by: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDistributed(ChainEvent):
+    dataset: int
+    amount: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutSet(ChainEvent):
+    account: Address
+    payout: Address

@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from provenance.ledger.abi import Entry, Parameter, decode_parameters, interface
 from provenance.ledger.deployment import CONTRACTS, EVENT_ROLES
-from provenance.ledger.events import EVENTS, ChainEvent, LogPosition, OtherEvent
+from provenance.ledger.dispute_events import (
+    ChunkAnswered,
+    DemandedReceipt,
+    DemandExpired,
+    DemandOpened,
+    FalseModel,
+    FalseRow,
+    ModelAnswered,
+    ReceiptAnswered,
+)
+from provenance.ledger.events import (
+    BondCut,
+    BondDivided,
+    ChainEvent,
+    ContributorRegistered,
+    DatasetCredited,
+    DatasetDistributed,
+    DatasetFlagged,
+    DatasetPublished,
+    DatasetRevoked,
+    EvaluationRecorded,
+    LogPosition,
+    ModelsCommitted,
+    OrderCancelled,
+    OrderMatched,
+    OrderPlaced,
+    OrderPublished,
+    OrderRefunded,
+    OrderRevoked,
+    OrderSettled,
+    OtherEvent,
+    PayoutSet,
+    RewardClaimed,
+    RewardCredited,
+    SeedDrawn,
+    SeedMissed,
+    ShardRecorded,
+    StakeDeposited,
+    StakeReleased,
+    StakeReserved,
+    StakeSlashed,
+    StakeWithdrawn,
+    Transfer,
+    WithdrawalRequested,
+)
 from provenance.ledger.rpc import unhex
 from provenance.terms import Participant
 from provenance.values import Address, Digest, Signature
 
+EVENTS: tuple[type[ChainEvent], ...] = (
+    *(OrderPlaced, OrderCancelled, OrderMatched, OrderPublished, OrderRefunded, OrderSettled, OrderRevoked),
+    *(BondCut, BondDivided, ModelsCommitted, SeedDrawn, SeedMissed),
+    *(DatasetPublished, ShardRecorded, EvaluationRecorded, DatasetRevoked, DatasetFlagged, Transfer),
+    *(ContributorRegistered, StakeDeposited, WithdrawalRequested, StakeWithdrawn),
+    *(StakeReserved, StakeReleased, StakeSlashed, RewardCredited, RewardClaimed),
+    *(DatasetCredited, DatasetDistributed, PayoutSet, FalseRow, FalseModel),
+    *(DemandOpened, ReceiptAnswered, ModelAnswered, ChunkAnswered, DemandExpired),
+)
+"""Every event that is interpreted."""
+_STRUCTS: Mapping[tuple[str, ...], Callable[..., object]] = {
+    ("contributor", "rows"): Participant,
+    ("shardRoot", "epsilonMicro", "deltaE12", "contentDigest"): DemandedReceipt,
+}
+"""Structs inside events, by the names of their members."""
 _BY_NAME: Mapping[str, type[ChainEvent]] = {event.__name__: event for event in EVENTS}
 
 
@@ -55,7 +114,8 @@ def _entries() -> Mapping[bytes, Entry]:
 def _value(parameter: Parameter, value: Any) -> Any:
     """The value type of this package for a decoded ABI value."""
     if isinstance(value, dict):
-        return Participant(value["contributor"], value["rows"])
+        members = [_value(each, value[each.name]) for each in parameter.components]
+        return _STRUCTS[tuple(value)](*members)
     if isinstance(value, tuple):
         bracket = parameter.kind.rindex("[")
         element = Parameter(parameter.name, parameter.kind[:bracket], False, parameter.components)
