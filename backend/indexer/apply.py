@@ -23,6 +23,7 @@ ORDER_STATES: Mapping[str, str] = {
     "OrderPublished": "published",
     "OrderRefunded": "refunded",
     "OrderSettled": "settled",
+    "OrderRevoked": "revoked",
 }
 Payload = Mapping[str, JsonValue]
 

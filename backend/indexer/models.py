@@ -34,7 +34,7 @@ class ChainEventRow(Base):
 
 class ChainOrderRow(Base):
     """State of an order as the chain's events tell it: open, matched, published, settled, cancelled,
-    refunded.
+    refunded, revoked.
     """
 
     __tablename__ = "chain_orders"

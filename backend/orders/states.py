@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class OrderState(StrEnum):
-    """In the order of a good life; the last four are final."""
+    """In the order of a good life; the last five are final."""
 
     ACCEPTED = "accepted"
     """Stored here, not yet in escrow."""
@@ -21,10 +21,14 @@ class OrderState(StrEnum):
     SETTLED = "settled"
     REFUNDED = "refunded"
     """Not delivered; the buyer has the money back."""
+    REVOKED = "revoked"
+    """The data set was proven false, or its bytes withheld; the buyer has the money back and more."""
     CANCELLED = "cancelled"
     """The buyer took the order back before the match."""
     REJECTED = "rejected"
     """The chain did not take the order; no money moved."""
 
 
-FINAL_STATES = frozenset({OrderState.SETTLED, OrderState.REFUNDED, OrderState.CANCELLED, OrderState.REJECTED})
+FINAL_STATES = frozenset(
+    {OrderState.SETTLED, OrderState.REFUNDED, OrderState.REVOKED, OrderState.CANCELLED, OrderState.REJECTED}
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from backend.errors import OrderFailedError
 from backend.orders.states import OrderState
 from backend.ports import Ports
+from backend.workflow.demanding import Demanding
 from backend.workflow.journal import Journal
 from backend.workflow.patience import Patience
 from backend.workflow.producing import Producing
@@ -17,6 +18,7 @@ from provenance.ledger.ports import OrderState as ChainState
 from provenance.values import Digest
 
 UNDELIVERED = (ChainState.OPEN, ChainState.MATCHED)
+REVOKED_REASON = "the data set was shown on chain to be false, or its bytes were withheld"
 
 
 class Delivering:
@@ -28,6 +30,7 @@ class Delivering:
         self._id = Digest.parse(order)
         self._journal = Journal(ports, order)
         self._patience = Patience(ports)
+        self._demanding = Demanding(ports, order)
 
     def publish(self) -> None:
         """Puts the manifest into the store, then records the data set on chain."""
@@ -42,24 +45,36 @@ class Delivering:
             lambda: self._ports.writer.publish(stored.terms, stored.participants(), publication.record),
             lambda receipt: self._journal.sent("publish", receipt),
         )
-        if self._chain().state not in (ChainState.PUBLISHED, ChainState.SETTLED):
+        if self._chain().state not in (ChainState.PUBLISHED, ChainState.SETTLED, ChainState.REVOKED):
             raise OrderFailedError("the order was ended on chain before publication")
         self._journal.enter(OrderState.PUBLISHED)
 
     def settle(self) -> None:
         """Pays out once the challenge window has passed in chain time."""
         stored = self._journal.load()
-        window_end = self._chain().published_at + stored.terms.challenge_seconds
-        shares = self._publication().record.shares_bps
-        self._patience.chain_time_after(window_end)
+        record = self._publication().record
+        self._patience.until(lambda: self._window_closed(stored.terms.challenge_seconds))
         self._patience.transact(
             "settle",
             lambda: self._chain().state is not ChainState.PUBLISHED,
-            lambda: self._ports.writer.settle(stored.terms, stored.participants(), shares),
+            lambda: self._ports.writer.settle(
+                stored.terms, stored.participants(), record.shares_bps, record.parents
+            ),
             lambda receipt: self._journal.sent("settle", receipt),
         )
-        final = OrderState.SETTLED if self._chain().state is ChainState.SETTLED else OrderState.REFUNDED
-        self._journal.enter(final)
+        if self._chain().state is ChainState.REVOKED:
+            self._journal.enter(OrderState.REVOKED, REVOKED_REASON)
+        else:
+            self._journal.enter(OrderState.SETTLED)
+
+    def _window_closed(self, challenge_seconds: int) -> bool | None:
+        """True once nobody can challenge any more, or the order ended in another way."""
+        self._demanding.end_overdue()
+        order = self._ports.ledger.order(self._id)
+        if order.state is not ChainState.PUBLISHED:
+            return True
+        over = self._ports.ledger.chain_time() > order.window_ends(challenge_seconds)
+        return True if over and not order.open_demands else None
 
     def give_back(self, reason: str) -> bool:
         """Returns the buyer's money; True when the order is final, False when it is published after all."""
@@ -71,12 +86,15 @@ class Delivering:
                 ChainState.CANCELLED: OrderState.CANCELLED,
                 ChainState.REFUNDED: OrderState.REFUNDED,
                 ChainState.SETTLED: OrderState.SETTLED,
+                ChainState.REVOKED: OrderState.REVOKED,
             }.get(state)
             if final is not None:
                 self._journal.enter(final, reason)
                 return True
             if state is ChainState.PUBLISHED:
                 return False
+            # While a demand is open the contract returns nothing.
+            self._patience.ask(self._demanding.end_overdue)
             self._return_money()
 
     def _return_money(self) -> None:

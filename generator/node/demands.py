@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,12 +28,13 @@ from provenance.exact.rows import encode_rows
 from provenance.exact.versions import sampler_for
 from provenance.ledger.disputes import DemandKind, DemandOnChain, DirectedProof
 from provenance.ledger.errors import RevertError
+from provenance.ledger.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
 from provenance.ledger.ports import OrderState, TxReceipt
 from provenance.merkle import chunk_of_row, rows_per_chunk, shard_leaves
 from provenance.receipts import ShardReceipt
 from provenance.refutation_evidence import directed_proof
 from provenance.terms import Participant, participants_digest
-from provenance.values import Digest, Signature
+from provenance.values import Address, Digest, Signature
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +42,20 @@ LOOK_SECONDS = 5.0
 _OPEN = (OrderState.MATCHED, OrderState.PUBLISHED)
 
 
-class DemandReading(Protocol):
+class DemandReading(PartReading, Protocol):
     """What is read of the chain beside orders and commitments."""
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
 
 
-class DemandAnswering(Protocol):
+class DemandAnswering(PartWriting, Protocol):
     """Answers, each a transaction of this node's account."""
 
     def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt: ...
 
     def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt: ...
+
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt: ...
 
     def answer_chunk(
         self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: DirectedProof
@@ -127,8 +130,7 @@ class DemandWatch:
         what = demand.kind.name.lower()
         log.warning("order %s: the %s is demanded on chain, answering", str(demand.order)[:12], what)
         if demand.kind is DemandKind.MODEL:
-            self._leaves(demand, model)
-            sent = self.writer.answer_model(demand.order, demand.shard, model)
+            sent = self._send_model(demand, model)
         else:
             rows = self._row_bytes(accepted, participants, draw)
             sent = (
@@ -138,6 +140,13 @@ class DemandWatch:
             )
         log.info("order %s: %s shown on chain (transaction %s)", str(demand.order)[:12], what, sent.hash)
         return True
+
+    def _send_model(self, demand: DemandOnChain, model: bytes) -> TxReceipt:
+        self._leaves(demand, model)
+        if len(model) <= CALLDATA_BYTES:
+            return self.writer.answer_model(demand.order, demand.shard, model)
+        parts = [part.address for part in store_model(self.chain, self.writer, model)]
+        return self.writer.answer_model_from_parts(demand.order, demand.shard, parts)
 
     def _send_receipt(
         self, accepted: Accepted, demand: DemandOnChain, draw: Draw, row_bytes: bytes

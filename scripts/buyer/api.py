@@ -18,8 +18,8 @@ from generator.market.wire import Fields
 from scripts.errors import ServiceDownError, ServiceRefusedError
 
 REPEATED = frozenset({429, 500, 502, 503, 504})
-FINAL_STATES = frozenset({"settled", "refunded", "cancelled", "rejected"})
-FAILED_STATES = frozenset({"refunded", "cancelled", "rejected"})
+FINAL_STATES = frozenset({"settled", "refunded", "revoked", "cancelled", "rejected"})
+FAILED_STATES = frozenset({"refunded", "revoked", "cancelled", "rejected"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _STREAM_SILENCE_SECONDS = 30.0
 

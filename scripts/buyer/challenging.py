@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from provenance.ledger.events import DatasetPublished
+from provenance.ledger.model_parts import CALLDATA_BYTES, store_model
 from provenance.ledger.ports import DatasetStatus, OrderState, TxReceipt
 from provenance.published_shard import PublishedShard
 from provenance.refutation import Fault, Finding
@@ -35,10 +36,6 @@ STANDING: Final = 4
 """Exit statuses beside 1 (failed) and 2 (usage): a lie was proven on chain; a lie, or a shard that does not open,
 stands."""
 
-PART_BYTES: Final = 24_575
-"""Of a model in one contract: the code limit less the byte that keeps it from running."""
-CALLDATA_BYTES: Final = 120_000
-"""Nodes take transactions of 128 KiB: a larger model must be stored first."""
 _NEXT_BLOCK_SECONDS = 120.0
 
 
@@ -161,21 +158,19 @@ def _await_next_block(session: ChainSession, intent: Intent) -> None:
 
 def _store(lie: Lie, intent: Intent) -> Intent:
     """Puts the model on chain in parts; the file knows each part as soon as it is there."""
-    model, writer, ledger = lie.shard.model, lie.session.writer, lie.session.ledger
-    parts = [model[i : i + PART_BYTES] for i in range(0, len(model), PART_BYTES)]
-    for number, part in enumerate(parts):
-        if number < len(intent.model_parts):
-            continue
-        address = ledger.model_part(part)
-        if ledger.is_contract(address):
-            say(f"part {number + 1} of {len(parts)} of the model is stored already, at {address}")
-        else:
-            receipt = writer.store_model_part(part)
-            say(
-                f"part {number + 1} of {len(parts)} of the model stored at {address}: gas {receipt.gas_used:,}"
-            )
-        intent = intent.with_parts((*intent.model_parts, address))
+    session, total = lie.session, 0
+    known = len(intent.model_parts)
+    for part in store_model(session.ledger, session.writer, lie.shard.model, known):
+        total += part.gas
+        paid = (
+            f"stored at {part.address}: gas {part.gas:,}"
+            if part.gas
+            else f"is there already, at {part.address}"
+        )
+        say(f"part {part.number} of {part.count} of the model {paid}")
+        intent = intent.with_parts((*intent.model_parts, part.address))
         intent.write(lie.options.file)
+    say(f"gas of storing the model: {total:,}")
     return intent
 
 
@@ -239,7 +234,7 @@ def _why_too_late(lie: Lie) -> str:
             "evidence stands, for whoever reads it"
         )
     ends, now = order.window_ends(suspect.terms.challenge_seconds), ledger.chain_time()
-    if now >= ends and not order.open_demands:
+    if now > ends and not order.open_demands:
         return f"the challenge window ended at chain time {ends}, it is {now}: nothing can be sent any more"
     return ""
 

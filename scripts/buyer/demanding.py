@@ -171,7 +171,7 @@ def _end(demander: Demander, wanted: Wanted) -> int:
     parties = Parties(demander.terms, signer, session.wallet.address)
     participants = session.ledger.participants(record.order)
     before = holdings(session.ledger, parties)
-    receipt = session.writer.expire(demander.terms, participants, wanted.shard, record.id)
+    receipt = session.writer.expire(demander.terms, participants, wanted.shard)
     after = holdings(session.ledger, parties)
     say(
         f"not answered in time: data set {record.id} is revoked (transaction {receipt.hash}, gas {receipt.gas_used:,})"

@@ -15,6 +15,7 @@ import pytest
 from provenance.errors import ContentMissingError
 from provenance.exact.model import decode_model
 from provenance.exact.reference import reference_row_bytes
+from provenance.ledger import model_parts
 from provenance.ledger.disputes import Verdict
 from provenance.ledger.errors import LedgerUnavailableError
 from provenance.ledger.ports import DatasetStatus, OrderState, StakeOnChain, TxReceipt
@@ -316,7 +317,7 @@ def test_a_proof_that_was_mined_while_the_process_died_is_not_sent_again(tmp_pat
 def test_a_stored_model_goes_on_chain_in_parts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(challenging, "PART_BYTES", 60)
+    monkeypatch.setattr(model_parts, "PART_BYTES", 60)
     false = world(tmp_path)
     parts = -(-len(MODELS[1]) // 60)
     assert parts >= 3

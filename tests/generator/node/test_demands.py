@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from generator.federation.task import Result
+from generator.node import demands
 from generator.node.demands import DemandWatch, watching
 from generator.node.receipts import Receipts
 from generator.node.sample import sample_shard
 from provenance.exact.sampler import Sampler
+from provenance.ledger import model_parts
 from provenance.ledger.disputes import DemandKind, DemandOnChain
 from provenance.ledger.errors import LedgerUnavailableError, RevertError
 from provenance.ledger.ports import OrderState, TxReceipt
@@ -34,6 +36,7 @@ class Chain:
 
     open: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
     answers: list[tuple[Any, ...]] = field(default_factory=list)
+    stored: dict[Address, bytes] = field(default_factory=dict)
     down: bool = False
     refuse: bool = False
 
@@ -53,6 +56,19 @@ class Chain:
 
     def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
         return self._answered(order, shard, model)
+
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Any) -> TxReceipt:
+        return self._answered(order, shard, b"".join(self.stored[part] for part in parts))
+
+    def model_part(self, part: bytes) -> Address:
+        return Address(sha256(part)[:20])
+
+    def is_contract(self, account: Address) -> bool:
+        return account in self.stored
+
+    def store_model_part(self, part: bytes) -> TxReceipt:
+        self.stored[self.model_part(part)] = part
+        return TxReceipt(sha256(part), 1, 1)
 
     def answer_chunk(
         self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: Any
@@ -111,6 +127,17 @@ def test_shows_the_model_and_puts_it_on_record_first(trained: Trained, chain: Ch
     assert (entry.kind, entry.to, entry.order) == ("model demanded", "chain", str(trained.order))
     assert entry.sha256 == str(sha256(model_of(trained)))
     assert watch(trained, chain).look() == 0, "a restarted node answers nothing twice"
+
+
+def test_a_model_too_large_for_a_transaction_is_shown_in_parts(
+    trained: Trained, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demands, "CALLDATA_BYTES", 100)
+    monkeypatch.setattr(model_parts, "PART_BYTES", 1000)
+    chain.ask(trained.order, DemandKind.MODEL)
+    assert watch(trained, chain).look() == 1
+    assert chain.answers == [(model_of(trained),)]
+    assert len(chain.stored) > 1
 
 
 @pytest.mark.parametrize("row", [0, ROWS - 1])
