@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.database.base import ADDRESS, HEX32, Base
 
 
 class DatasetRow(Base):
-    """One published data set. `parents` and `shares_bps` are canonical JSON lists."""
+    """One published data set. `parents` and `shares_bps` are canonical JSON lists; status: valid, revoked (proven
+    false or withheld), flagged (derived from one that was)."""
 
     __tablename__ = "datasets"
 
@@ -27,6 +28,7 @@ class DatasetRow(Base):
     real_fraction_micro: Mapped[int] = mapped_column(Integer)
     parents: Mapped[bytes] = mapped_column(LargeBinary)
     shares_bps: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[str] = mapped_column(String(16))
     block: Mapped[int] = mapped_column(BigInteger)
     transaction: Mapped[str] = mapped_column("transaction_hash", HEX32)
 

@@ -39,6 +39,7 @@ class DatasetOut(Wire):
     real_fraction_micro: int
     parents: list[str]
     shares_bps: list[int]
+    status: str
     block: int
     transaction: str
     shards: list[ShardOut]

@@ -64,6 +64,7 @@ class DatasetService:
             real_fraction_micro=row.real_fraction_micro,
             parents=_texts(row.parents),
             shares_bps=[int(text) for text in _texts(row.shares_bps)],
+            status=row.status,
             block=row.block,
             transaction=row.transaction,
             shards=[_shard(shard) for shard in row.shards],

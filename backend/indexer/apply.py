@@ -13,8 +13,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
-from backend.indexer.models import ChainEventRow, ChainOrderRow
+from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow
 from provenance.canonical import JsonValue, decode, encode
+from provenance.ledger.disputes import DemandKind
 
 ORDER_STATES: Mapping[str, str] = {
     "OrderPlaced": "open",
@@ -24,6 +25,13 @@ ORDER_STATES: Mapping[str, str] = {
     "OrderRefunded": "refunded",
     "OrderSettled": "settled",
     "OrderRevoked": "revoked",
+}
+DATASET_STATES: Mapping[str, str] = {"DatasetRevoked": "revoked", "DatasetFlagged": "flagged"}
+DEMAND_STATES: Mapping[str, str] = {
+    "ReceiptAnswered": "answered",
+    "ModelAnswered": "answered",
+    "ChunkAnswered": "answered",
+    "DemandExpired": "expired",
 }
 Payload = Mapping[str, JsonValue]
 
@@ -37,6 +45,12 @@ def apply(session: Session, row: ChainEventRow) -> None:
         session.merge(ChainOrderRow(id=_text(payload, "order"), state=state, block=row.block))
     elif row.kind == "DatasetPublished":
         _dataset(session, row, payload)
+    elif row.kind in DATASET_STATES:
+        _status(session, payload, DATASET_STATES[row.kind])
+    elif row.kind == "DemandOpened":
+        _demand(session, payload)
+    elif row.kind in DEMAND_STATES:
+        _end_demand(session, payload, DEMAND_STATES[row.kind])
     elif row.kind == "ShardRecorded":
         _shard(session, payload)
     elif row.kind == "EvaluationRecorded":
@@ -45,7 +59,7 @@ def apply(session: Session, row: ChainEventRow) -> None:
 
 def rebuild(session: Session) -> None:
     """Drops everything derived and applies all stored events in chain order."""
-    for model in (ShardRow, EvaluationRow, DatasetRow, ChainOrderRow):
+    for model in (ShardRow, EvaluationRow, DatasetRow, ChainOrderRow, ChainDemandRow):
         session.execute(delete(model))
     session.expunge_all()
     rows = select(ChainEventRow).order_by(ChainEventRow.block, ChainEventRow.log_index)
@@ -71,10 +85,36 @@ def _dataset(session: Session, row: ChainEventRow, payload: Payload) -> None:
             real_fraction_micro=_number(payload, "real_fraction_micro"),
             parents=encode(payload["parents"]),
             shares_bps=encode(payload["shares_bps"]),
+            status="valid",
             block=row.block,
             transaction=row.transaction,
         )
     )
+
+
+def _status(session: Session, payload: Payload, status: str) -> None:
+    """What the data set is worth from now on; one that is revoked stays so."""
+    dataset = session.get_one(DatasetRow, _number(payload, "id"))
+    if dataset.status != "revoked":
+        dataset.status = status
+
+
+def _demand(session: Session, payload: Payload) -> None:
+    session.merge(
+        ChainDemandRow(
+            order=_text(payload, "order"),
+            shard=_number(payload, "shard"),
+            kind=DemandKind(_number(payload, "kind")).name.lower(),
+            state="open",
+            demander=_text(payload, "demander"),
+            answer_by=_number(payload, "answer_by"),
+        )
+    )
+
+
+def _end_demand(session: Session, payload: Payload, state: str) -> None:
+    place = (_text(payload, "order"), _number(payload, "shard"))
+    session.get_one(ChainDemandRow, place).state = state
 
 
 def _shard(session: Session, payload: Payload) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.database.base import HEX32, Base
+from backend.database.base import ADDRESS, HEX32, Base
 
 
 class CheckpointRow(Base):
@@ -42,3 +42,16 @@ class ChainOrderRow(Base):
     id: Mapped[str] = mapped_column(HEX32, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     block: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChainDemandRow(Base):
+    """The newest demand about one shard of an order. kind: receipt, model, chunk; state: open, answered, expired."""
+
+    __tablename__ = "chain_demands"
+
+    order: Mapped[str] = mapped_column("order_id", HEX32, primary_key=True)
+    shard: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    demander: Mapped[str] = mapped_column(ADDRESS)
+    answer_by: Mapped[int] = mapped_column(BigInteger)

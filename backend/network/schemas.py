@@ -17,6 +17,12 @@ class DeploymentOut(Wire):
     commitment: str
     datasets: str
     rewards: str
+    verifier: str
+    challenges: str
+    demands: str
+    sales: str
+    royalties: str
+    model_store: str
     block: int
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.datasets.models import DatasetRow
-from backend.indexer.models import ChainOrderRow
+from backend.indexer.models import ChainDemandRow, ChainOrderRow
 from backend.orders.models import OrderRow, TransactionRow
 from backend.orders.states import FINAL_STATES
 
@@ -55,6 +55,11 @@ class OrderRepository:
 
     def chain_state(self, order: str) -> str | None:
         return self._session.scalar(select(ChainOrderRow.state).where(ChainOrderRow.id == order))
+
+    def demands(self, order: str) -> Sequence[ChainDemandRow]:
+        """By shard."""
+        query = select(ChainDemandRow).where(ChainDemandRow.order == order).order_by(ChainDemandRow.shard)
+        return self._session.scalars(query).all()
 
     def dataset_id(self, order: str) -> int | None:
         return self._session.scalar(select(DatasetRow.id).where(DatasetRow.order == order))

@@ -91,6 +91,16 @@ class TransactionOut(Wire):
     gas_used: int | None
 
 
+class DemandOut(Wire):
+    """The newest demand about one shard; state: open, answered, expired."""
+
+    shard: int
+    kind: str
+    state: str
+    demander: str
+    answer_by: int
+
+
 class OrderOut(Wire):
     order_id: str
     state: str
@@ -105,6 +115,7 @@ class OrderOut(Wire):
     dataset_id: int | None
     manifest_cid: str | None
     transactions: list[TransactionOut]
+    demands: list[DemandOut]
     created_at: int
 
 

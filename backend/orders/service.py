@@ -6,12 +6,14 @@ from sqlalchemy.orm import Session
 
 from backend.collections.service import CollectionService
 from backend.errors import NotFoundError, SignatureInvalidError
+from backend.indexer.models import ChainDemandRow
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.models import OrderRow
 from backend.orders.parents import require_parents
 from backend.orders.repository import OrderRepository
 from backend.orders.schemas import (
+    DemandOut,
     OrderOut,
     OrderRequest,
     ParticipantOut,
@@ -134,5 +136,12 @@ class OrderService:
             terms={name: str(value) for name, value in terms.items()},
             signature="0x" + row.signature.hex(), request=request, participants=participants,
             dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
-            transactions=transactions_of(self._session, row.id), created_at=row.created_at,
+            transactions=transactions_of(self._session, row.id),
+            demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
+
+
+def _demand(row: ChainDemandRow) -> DemandOut:
+    return DemandOut(
+        shard=row.shard, kind=row.kind, state=row.state, demander=row.demander, answer_by=row.answer_by
+    )

@@ -22,7 +22,7 @@ class OrderState(StrEnum):
     REFUNDED = "refunded"
     """Not delivered; the buyer has the money back."""
     REVOKED = "revoked"
-    """The data set was proven false, or its bytes withheld; the buyer has the money back and more."""
+    """Published, then shown to be false or withheld; the buyer has the money back."""
     CANCELLED = "cancelled"
     """The buyer took the order back before the match."""
     REJECTED = "rejected"
@@ -30,5 +30,8 @@ class OrderState(StrEnum):
 
 
 FINAL_STATES = frozenset(
-    {OrderState.SETTLED, OrderState.REFUNDED, OrderState.REVOKED, OrderState.CANCELLED, OrderState.REJECTED}
+    {
+        *(OrderState.SETTLED, OrderState.REFUNDED, OrderState.REVOKED),
+        *(OrderState.CANCELLED, OrderState.REJECTED),
+    }
 )

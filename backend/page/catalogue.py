@@ -36,7 +36,12 @@ _COLLECTION_HEAD = (
     "Epsilon at most",
     "Size class",
 )
-_DATASET_HEAD = ("Data set", "Rows", "Depth", "Epsilon", "Scores", "Manifest")
+_DATASET_HEAD = ("Data set", "Status", "Rows", "Depth", "Real", "Epsilon", "Scores", "Manifest")
+_STATUS_WORDS = {
+    "valid": "valid",
+    "revoked": "revoked: shown on chain to be false, or withheld",
+    "flagged": "flagged: derived from a data set that was revoked",
+}
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -73,8 +78,10 @@ def _dataset(dataset: DatasetOut) -> Sequence[str]:
     scores = ", ".join(f"{Decimal(each.score_micro) / 10**6:.3f}" for each in dataset.evaluations)
     return (
         dataset.identifier,
+        _STATUS_WORDS[dataset.status],
         str(dataset.rows),
         str(dataset.depth),
+        f"{_decimal(dataset.real_fraction_micro, 4)} %",
         _epsilon(dataset.epsilon_micro),
         scores,
         dataset.manifest_cid,

@@ -15,10 +15,19 @@ from backend.workflow.publication import Publication, assemble
 from provenance.ledger.errors import RevertError
 from provenance.ledger.ports import OrderOnChain
 from provenance.ledger.ports import OrderState as ChainState
+from provenance.terms import OrderTerms
 from provenance.values import Digest
 
 UNDELIVERED = (ChainState.OPEN, ChainState.MATCHED)
-REVOKED_REASON = "the data set was shown on chain to be false, or its bytes were withheld"
+DELIVERED = (ChainState.PUBLISHED, ChainState.SETTLED, ChainState.REVOKED)
+FINAL = {
+    ChainState.NONE: OrderState.REJECTED,
+    ChainState.CANCELLED: OrderState.CANCELLED,
+    ChainState.REFUNDED: OrderState.REFUNDED,
+    ChainState.REVOKED: OrderState.REVOKED,
+    ChainState.SETTLED: OrderState.SETTLED,
+}
+REVOKED_REASON = "a shard was shown on chain to be false, or withheld: the data set is revoked"
 
 
 class Delivering:
@@ -45,51 +54,54 @@ class Delivering:
             lambda: self._ports.writer.publish(stored.terms, stored.participants(), publication.record),
             lambda receipt: self._journal.sent("publish", receipt),
         )
-        if self._chain().state not in (ChainState.PUBLISHED, ChainState.SETTLED, ChainState.REVOKED):
+        if self._chain().state not in DELIVERED:
             raise OrderFailedError("the order was ended on chain before publication")
         self._journal.enter(OrderState.PUBLISHED)
 
     def settle(self) -> None:
-        """Pays out once the challenge window has passed in chain time."""
+        """Pays out once the challenge window has passed in chain time and no demand is open."""
         stored = self._journal.load()
         record = self._publication().record
-        self._patience.until(lambda: self._window_closed(stored.terms.challenge_seconds))
-        self._patience.transact(
-            "settle",
-            lambda: self._chain().state is not ChainState.PUBLISHED,
-            lambda: self._ports.writer.settle(
-                stored.terms, stored.participants(), record.shares_bps, record.parents
-            ),
-            lambda receipt: self._journal.sent("settle", receipt),
-        )
-        if self._chain().state is ChainState.REVOKED:
-            self._journal.enter(OrderState.REVOKED, REVOKED_REASON)
-        else:
-            self._journal.enter(OrderState.SETTLED)
+        while self._chain().state is ChainState.PUBLISHED:
+            self._patience.until(lambda: True if self._is_ripe(stored.terms) else None)
+            try:
+                self._patience.transact(
+                    "settle",
+                    lambda: self._chain().state is not ChainState.PUBLISHED,
+                    lambda: self._ports.writer.settle(
+                        stored.terms, stored.participants(), record.shares_bps, record.parents
+                    ),
+                    lambda receipt: self._journal.sent("settle", receipt),
+                )
+            except OrderFailedError as error:
+                if not isinstance(error.__cause__, RevertError) or self._is_ripe(stored.terms):
+                    raise
+                # A demand came between the look and the transaction: the window is open again.
+                self._journal.say(f"not settled yet: {error}; waiting for the window to close again")
+        self._enter_final(self._chain().state)
 
-    def _window_closed(self, challenge_seconds: int) -> bool | None:
-        """True once nobody can challenge any more, or the order ended in another way."""
+    def _is_ripe(self, terms: OrderTerms) -> bool:
+        """Whether settling is possible, or no longer needed."""
         self._demanding.end_overdue()
-        order = self._ports.ledger.order(self._id)
+        order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
-        over = self._ports.ledger.chain_time() > order.window_ends(challenge_seconds)
-        return True if over and not order.open_demands else None
+        is_over = self._ports.ledger.chain_time() > order.window_ends(terms.challenge_seconds)
+        return is_over and not order.open_demands
+
+    def _enter_final(self, state: ChainState, reason: str | None = None) -> bool:
+        """Moves the order where the chain has brought it; False when that is no end."""
+        final = FINAL.get(state)
+        if final is not None:
+            self._journal.enter(final, REVOKED_REASON if final is OrderState.REVOKED else reason)
+        return final is not None
 
     def give_back(self, reason: str) -> bool:
         """Returns the buyer's money; True when the order is final, False when it is published after all."""
         self._journal.give_up(reason)
         while True:
             state = self._chain().state
-            final = {
-                ChainState.NONE: OrderState.REJECTED,
-                ChainState.CANCELLED: OrderState.CANCELLED,
-                ChainState.REFUNDED: OrderState.REFUNDED,
-                ChainState.SETTLED: OrderState.SETTLED,
-                ChainState.REVOKED: OrderState.REVOKED,
-            }.get(state)
-            if final is not None:
-                self._journal.enter(final, reason)
+            if self._enter_final(state, reason):
                 return True
             if state is ChainState.PUBLISHED:
                 return False
@@ -100,6 +112,8 @@ class Delivering:
     def _return_money(self) -> None:
         """Abandons, which the contract allows up to the deadline, or refunds, which it allows after it."""
         stored = self._journal.load()
+        # The contract returns nothing while a demand is open; answer or expiry ends it.
+        self._patience.until(lambda: None if self._chain().open_demands else True)
         matched = self._chain().state is ChainState.MATCHED
         participants = stored.participants() if matched else ()
         overdue = matched and self._patience.ask(self._ports.ledger.chain_time) > stored.terms.deliver_by

@@ -30,7 +30,7 @@ STATES = {
     "published": "the data set is recorded on chain",
     "settled": "the challenge window is over, everybody is paid",
     "refunded": "the money is back with the buyer",
-    "revoked": "the data set was false; the buyer is paid back",
+    "revoked": "the data set was shown on chain to be false, or withheld; the money is back with the buyer",
     "cancelled": "the buyer took the order back",
     "rejected": "the order never reached the chain",
 }

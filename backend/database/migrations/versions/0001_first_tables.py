@@ -22,6 +22,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_chain_events_order_id"), "chain_events", ["order_id"], unique=False)
     op.create_table(
+        "chain_demands",
+        sa.Column("order_id", sa.String(length=66), nullable=False),
+        sa.Column("shard", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("demander", sa.String(length=42), nullable=False),
+        sa.Column("answer_by", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("order_id", "shard", name=op.f("pk_chain_demands")),
+    )
+    op.create_table(
         "chain_orders",
         sa.Column("id", sa.String(length=66), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -67,6 +77,7 @@ def upgrade() -> None:
         sa.Column("real_fraction_micro", sa.Integer(), nullable=False),
         sa.Column("parents", sa.LargeBinary(), nullable=False),
         sa.Column("shares_bps", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("block", sa.BigInteger(), nullable=False),
         sa.Column("transaction_hash", sa.String(length=66), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_datasets")),
@@ -230,5 +241,6 @@ def downgrade() -> None:
     op.drop_table("collections")
     op.drop_table("checkpoints")
     op.drop_table("chain_orders")
+    op.drop_table("chain_demands")
     op.drop_index(op.f("ix_chain_events_order_id"), table_name="chain_events")
     op.drop_table("chain_events")
