@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {DatasetToken} from "./DatasetToken.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {IRoyalties} from "./interfaces/IRoyalties.sol";
 import {DatasetTree} from "./types/DatasetTree.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
 
 /// @notice Described in {IDatasetRegistry}.
-contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
+contract DatasetRegistry is DatasetToken, TesseraDomain {
     using OrderTermsHash for OrderTerms;
-
-    struct Dataset {
-        bytes32 order;
-        bytes32 manifestDigest;
-        bytes32 recordDigest;
-        bytes32 datasetRoot;
-        uint64 publishedAt;
-        uint64 rows;
-        uint16 depth;
-        uint16 specVersion;
-        Status status;
-    }
 
     /// @dev What publication derives from a record, carried between its steps.
     struct Derived {
@@ -33,37 +23,33 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
         bytes32 seed;
         bytes32 datasetRoot;
         bytes32 sharesDigest;
+        uint64 rows;
         uint64 epsilonMicro;
         uint64 deltaE12;
+        uint32 realFractionMicro;
+        uint16 royaltyBps;
         uint16 depth;
         bytes32[] shardDigests;
     }
 
-    uint256 private constant _WHOLE_BPS = 10_000;
+    uint256 public constant MAX_PARENTS = 8;
     uint256 private constant _WHOLE_MICRO = 1_000_000;
 
     IOrderEscrow public immutable escrow;
     IModelCommitment public immutable commitment;
-    address public immutable challenges;
-    address public immutable demands;
-    address public immutable royalties;
 
     /// @notice Data sets published so far; the newest id.
     uint256 public count;
-    mapping(uint256 id => Dataset dataset) private _datasets;
 
     constructor(
         IOrderEscrow escrow_,
         IModelCommitment commitment_,
         address challenges_,
         address demands_,
-        address royalties_
-    ) TesseraDomain(address(escrow_)) ERC721("Tessera Data Set", "TESS") {
+        IRoyalties royalties_
+    ) DatasetToken(challenges_, demands_, royalties_) TesseraDomain(address(escrow_)) {
         escrow = escrow_;
         commitment = commitment_;
-        challenges = challenges_;
-        demands = demands_;
-        royalties = royalties_;
     }
 
     /// @inheritdoc IDatasetRegistry
@@ -74,56 +60,25 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
     ) external returns (uint256 id) {
         Derived memory derived;
         derived.order = _digest(terms.hash());
+        (derived.rows, derived.royaltyBps) = (terms.rows, terms.royaltyBps);
         _checkOrder(derived.order, terms, participants);
         _checkShape(participants.length, record);
         derived.seed = _checkModels(derived.order, record.shards);
         _checkShards(derived, terms, participants, record.shards);
         derived.sharesDigest = keccak256(abi.encode(record.sharesBps));
         _checkEvaluations(derived, terms.minScoreMicro, participants, record.evaluations);
-        derived.depth = _depth(record.parents);
+        _checkLineage(derived, terms.parents, record.ownRealMicro, record.parents);
 
         id = ++count;
-        _store(id, derived, terms.rows, record);
+        _store(id, derived, record);
         // Not _safeMint: a buyer that is a contract without a receiver hook would block its own delivery.
         _mint(terms.buyer, id);
-        _log(id, derived, terms.rows, participants, record);
+        _log(id, derived, participants, record);
 
         escrow.markPublished(derived.order, derived.sharesDigest);
     }
 
-    /// @inheritdoc IDatasetRegistry
-    function datasetOf(
-        uint256 id
-    )
-        external
-        view
-        returns (
-            bytes32 order,
-            bytes32 manifestDigest,
-            bytes32 recordDigest,
-            bytes32 datasetRoot,
-            uint64 publishedAt,
-            uint64 rows,
-            uint16 depth,
-            uint16 specVersion,
-            Status status
-        )
-    {
-        Dataset storage stored = _datasets[id];
-        return (
-            stored.order,
-            stored.manifestDigest,
-            stored.recordDigest,
-            stored.datasetRoot,
-            stored.publishedAt,
-            stored.rows,
-            stored.depth,
-            stored.specVersion,
-            stored.status
-        );
-    }
-
-    function _store(uint256 id, Derived memory derived, uint64 rows, DatasetRecord calldata record) private {
+    function _store(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
         _datasets[id] = Dataset({
             order: derived.order,
             manifestDigest: record.manifestDigest,
@@ -135,25 +90,28 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
                     record.manifestDigest,
                     record.scoreDigest,
                     record.specVersion,
-                    record.realFractionMicro,
+                    derived.realFractionMicro,
                     record.parents,
                     record.sharesBps,
                     derived.shardDigests
                 )
             ),
             datasetRoot: derived.datasetRoot,
-            publishedAt: uint64(block.timestamp),
-            rows: rows,
+            publishedAt: uint40(block.timestamp),
+            rows: derived.rows,
+            epsilonMicro: derived.epsilonMicro,
+            realFractionMicro: derived.realFractionMicro,
+            royaltyBps: derived.royaltyBps,
             depth: derived.depth,
             specVersion: record.specVersion,
             status: Status.Valid
         });
+        if (record.parents.length != 0) _parents[id] = record.parents;
     }
 
     function _log(
         uint256 id,
         Derived memory derived,
-        uint64 rows,
         Participant[] calldata participants,
         DatasetRecord calldata record
     ) private {
@@ -164,12 +122,12 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
             derived.datasetRoot,
             derived.seed,
             record.scoreDigest,
-            rows,
+            derived.rows,
             derived.epsilonMicro,
             derived.deltaE12,
             derived.depth,
             record.specVersion,
-            record.realFractionMicro,
+            derived.realFractionMicro,
             record.parents,
             record.sharesBps
         );
@@ -200,7 +158,7 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
     ) private view {
         if (msg.sender != terms.broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
         if (block.timestamp > terms.deliverBy) revert DatasetRegistry_TooLate(order, terms.deliverBy);
-        (IOrderEscrow.State state, , bytes32 participantsDigest, , ) = escrow.orderOf(order);
+        (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
         if (state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
         if (keccak256(abi.encode(participants)) != participantsDigest) {
             revert DatasetRegistry_WrongParticipants(order);
@@ -274,16 +232,42 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
         if (median < minScoreMicro) revert DatasetRegistry_ScoreTooLow(median, minScoreMicro);
     }
 
-    function _depth(uint256[] calldata parents) private view returns (uint16 depth) {
+    /// @dev Fills depth and real fraction from the parents, which must be those of the terms.
+    function _checkLineage(
+        Derived memory derived,
+        bytes32 parentsDigest,
+        uint256 ownRealMicro,
+        uint256[] calldata parents
+    ) private view {
+        uint256 length = parents.length;
+        bytes32 found = length == 0 ? bytes32(0) : keccak256(abi.encode(parents));
+        if (found != parentsDigest) revert DatasetRegistry_WrongParents(derived.order, found, parentsDigest);
+        if (length > MAX_PARENTS) revert DatasetRegistry_TooManyParents(length, MAX_PARENTS);
+        if (length == 0 && ownRealMicro != _WHOLE_MICRO) {
+            revert DatasetRegistry_NothingButReal(ownRealMicro, _WHOLE_MICRO);
+        }
+
+        uint256 least = _WHOLE_MICRO;
         uint256 previous = 0;
-        for (uint256 i = 0; i < parents.length; ++i) {
+        for (uint256 i = 0; i < length; ++i) {
             uint256 parent = parents[i];
-            if (_datasets[parent].status != Status.Valid) revert DatasetRegistry_UnknownParent(parent);
             if (parent <= previous) revert DatasetRegistry_ParentsNotAscending(parent, previous);
             previous = parent;
+            _checkParent(parent);
             uint16 next = _datasets[parent].depth + 1;
-            if (next > depth) depth = next;
+            if (next > derived.depth) derived.depth = next;
+            least = Math.min(least, _datasets[parent].realFractionMicro);
         }
+        // Both factors are at most a million, and so is the sum.
+        derived.realFractionMicro = uint32(ownRealMicro + ((_WHOLE_MICRO - ownRealMicro) * least) / _WHOLE_MICRO);
+    }
+
+    /// @dev Settled: its window is closed, nobody can prove it false any more.
+    function _checkParent(uint256 parent) private view {
+        Status status = _datasets[parent].status;
+        if (status != Status.Valid) revert DatasetRegistry_ParentNotValid(parent, status);
+        (IOrderEscrow.State state, , , , , , ) = escrow.orderOf(_datasets[parent].order);
+        if (state != IOrderEscrow.State.Settled) revert DatasetRegistry_ParentNotSettled(parent, state);
     }
 
     function _checkShape(uint256 participants, DatasetRecord calldata record) private pure {
@@ -305,8 +289,8 @@ contract DatasetRegistry is IDatasetRegistry, TesseraDomain, ERC721 {
         }
         if (sum != _WHOLE_BPS) revert DatasetRegistry_SharesMismatch(sum, _WHOLE_BPS);
         if (record.specVersion == 0) revert DatasetRegistry_UnknownVersion(record.specVersion);
-        if (record.realFractionMicro > _WHOLE_MICRO) {
-            revert DatasetRegistry_FractionOutOfRange(record.realFractionMicro, _WHOLE_MICRO);
+        if (record.ownRealMicro > _WHOLE_MICRO) {
+            revert DatasetRegistry_FractionOutOfRange(record.ownRealMicro, _WHOLE_MICRO);
         }
     }
 

@@ -92,7 +92,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     }
 
     function _checkOrder(bytes32 order, Participant[] calldata participants) private view {
-        (IOrderEscrow.State state, , bytes32 participantsDigest, , ) = escrow.orderOf(order);
+        (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
         if (state != IOrderEscrow.State.Matched) revert ModelCommitment_NotMatched(order);
         if (keccak256(abi.encode(participants)) != participantsDigest) {
             revert ModelCommitment_WrongParticipants(order);

@@ -227,11 +227,21 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
             uint64 publishedAt,
             bytes32 participantsDigest,
             bytes32 sharesDigest,
-            uint128 bondLeft
+            uint128 bondLeft,
+            uint64 settleNotBefore,
+            uint16 openDemands
         )
     {
         Order storage stored = _orders[order];
-        return (stored.state, stored.publishedAt, stored.participantsDigest, stored.sharesDigest, stored.bondLeft);
+        return (
+            stored.state,
+            stored.publishedAt,
+            stored.participantsDigest,
+            stored.sharesDigest,
+            stored.bondLeft,
+            0,
+            0
+        );
     }
 
     /// @inheritdoc IOrderEscrow

@@ -3,23 +3,43 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
+import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
+import {Participant} from "./types/OrderTerms.sol";
+import {SignedMessages} from "./types/SignedMessages.sol";
+import {TesseraDomain} from "./types/TesseraDomain.sol";
 
 /// @notice Described in {IRewards}.
-contract Rewards is IRewards {
+contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
+    /// @notice Where the pots of revoked data sets go.
+    address public constant BURN = 0x000000000000000000000000000000000000dEaD;
+    uint256 private constant _WHOLE_BPS = 10_000;
+
     IERC20 public immutable token;
-    address public immutable escrow;
-    address public immutable datasets;
+    IOrderEscrow public immutable escrow;
+    IDatasetRegistry public immutable datasets;
     address public immutable sales;
     address public immutable royalties;
 
     /// @dev One more than the balance, once an account was credited: a slot that stays in use makes the next
     /// settlement cheaper by 17,000 gas an account.
     mapping(address account => uint256 amountPlusOne) private _balances;
+    mapping(uint256 dataset => uint256 amount) private _pots;
+    /// @dev Zero for the account itself.
+    mapping(address account => address payout) private _payouts;
 
-    constructor(IERC20 token_, address escrow_, address datasets_, address sales_, address royalties_) {
+    constructor(
+        IERC20 token_,
+        IOrderEscrow escrow_,
+        IDatasetRegistry datasets_,
+        address sales_,
+        address royalties_
+    ) TesseraDomain(address(escrow_)) {
         token = token_;
         escrow = escrow_;
         datasets = datasets_;
@@ -29,30 +49,95 @@ contract Rewards is IRewards {
 
     /// @inheritdoc IRewards
     function credit(bytes32 order, address[] calldata accounts, uint256[] calldata amounts) external {
-        if (msg.sender != escrow) revert Rewards_Unauthorized(msg.sender);
+        if (msg.sender != address(escrow) && msg.sender != sales) revert Rewards_Unauthorized(msg.sender);
         if (accounts.length != amounts.length) revert Rewards_LengthMismatch(accounts.length, amounts.length);
 
         for (uint256 i = 0; i < accounts.length; ++i) {
-            if (amounts[i] == 0) continue;
-            uint256 stored = _balances[accounts[i]];
-            _balances[accounts[i]] = (stored == 0 ? 1 : stored) + amounts[i];
-            emit RewardCredited(order, accounts[i], amounts[i]);
+            _credit(order, accounts[i], amounts[i]);
         }
     }
 
     /// @inheritdoc IRewards
-    function claim() external returns (uint256 amount) {
+    function creditDataset(uint256 dataset, uint256 amount) external {
+        if (msg.sender != address(escrow) && msg.sender != sales && msg.sender != royalties) {
+            revert Rewards_Unauthorized(msg.sender);
+        }
+        if (amount == 0) return;
+
+        _pots[dataset] += amount;
+        emit DatasetCredited(dataset, msg.sender, amount);
+    }
+
+    /// @inheritdoc IRewards
+    function distribute(
+        uint256 dataset,
+        Participant[] calldata participants,
+        uint16[] calldata sharesBps
+    ) external nonReentrant returns (uint256 amount) {
+        (bytes32 order, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(dataset);
+        if (status == IDatasetRegistry.Status.Revoked) return _burn(dataset);
+        _checkDivision(dataset, order, participants, sharesBps);
+
+        uint256 pot = _pots[dataset];
+        for (uint256 i = 0; i < participants.length; ++i) {
+            uint256 part = (pot * sharesBps[i]) / _WHOLE_BPS;
+            amount += part;
+            _credit(order, participants[i].contributor, part);
+        }
+        if (amount == 0) revert Rewards_NothingToDistribute(dataset, pot);
+        // The shares sum to the whole, so their rounded parts sum to no more than the pot.
+        _pots[dataset] = pot - amount;
+        emit DatasetDistributed(dataset, amount, pot - amount);
+    }
+
+    /// @inheritdoc IRewards
+    function setPayout(address account, address payout, uint256 deadline, bytes calldata signature) external {
+        if (block.timestamp > deadline) revert Rewards_TooLate(deadline);
+        if (payout == address(0) || payout == address(this)) revert Rewards_UselessPayout(payout);
+        address signer = payoutOf(account);
+        bytes32 structHash = SignedMessages.payout(account, payout, _useNonce(account), deadline);
+        if (!_isSignedBy(signer, structHash, signature)) revert Rewards_InvalidSignature(signer);
+
+        _payouts[account] = payout;
+        emit PayoutSet(account, payout);
+    }
+
+    /// @inheritdoc IRewards
+    function claim() external nonReentrant returns (uint256 amount) {
         return _payOut(msg.sender);
     }
 
     /// @inheritdoc IRewards
-    function claimFor(address account) external returns (uint256 amount) {
+    function claimFor(address account) external nonReentrant returns (uint256 amount) {
         return _payOut(account);
     }
 
     /// @inheritdoc IRewards
     function claimable(address account) external view returns (uint256) {
         return _owed(account);
+    }
+
+    /// @inheritdoc IRewards
+    function datasetBalance(uint256 dataset) external view returns (uint256) {
+        return _pots[dataset];
+    }
+
+    /// @inheritdoc IRewards
+    function payoutOf(address account) public view returns (address) {
+        address payout = _payouts[account];
+        return payout == address(0) ? account : payout;
+    }
+
+    /// @inheritdoc IRewards
+    function nonces(address account) public view override(IRewards, Nonces) returns (uint256) {
+        return super.nonces(account);
+    }
+
+    function _credit(bytes32 order, address account, uint256 amount) private {
+        if (amount == 0) return;
+        uint256 stored = _balances[account];
+        _balances[account] = (stored == 0 ? 1 : stored) + amount;
+        emit RewardCredited(order, account, amount);
     }
 
     function _payOut(address account) private returns (uint256 amount) {
@@ -62,7 +147,29 @@ contract Rewards is IRewards {
         _balances[account] = 1;
         emit RewardClaimed(account, amount);
 
-        token.safeTransfer(account, amount);
+        token.safeTransfer(payoutOf(account), amount);
+    }
+
+    function _burn(uint256 dataset) private returns (uint256 amount) {
+        amount = _pots[dataset];
+        if (amount == 0) revert Rewards_NothingToDistribute(dataset, 0);
+
+        _pots[dataset] = 0;
+        emit DatasetBurned(dataset, amount);
+
+        token.safeTransfer(BURN, amount);
+    }
+
+    function _checkDivision(
+        uint256 dataset,
+        bytes32 order,
+        Participant[] calldata participants,
+        uint16[] calldata sharesBps
+    ) private view {
+        (IOrderEscrow.State state, , bytes32 participantsDigest, bytes32 sharesDigest, , , ) = escrow.orderOf(order);
+        if (state != IOrderEscrow.State.Settled) revert Rewards_NotSettled(dataset);
+        if (keccak256(abi.encode(participants)) != participantsDigest) revert Rewards_WrongParticipants(dataset);
+        if (keccak256(abi.encode(sharesBps)) != sharesDigest) revert Rewards_WrongShares(dataset);
     }
 
     function _owed(address account) private view returns (uint256) {

@@ -2,17 +2,36 @@
 pragma solidity 0.8.37;
 
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
+import {IOrderEscrow} from "./IOrderEscrow.sol";
 
 /// @title Published data sets, one ERC-721 token each
 /// @notice A record is complete or absent: every contributor's receipt and evaluation is checked before the token is
-/// minted to the buyer, and nothing of it changes afterwards. Storage keeps digests; the events carry the record.
-/// @dev Privileges: an order's broker alone may publish its data set, once, under signatures of all its contributors;
-/// the token's holder may transfer it. There is no owner.
+/// minted to the buyer, and nothing of it changes afterwards but its status. Storage keeps digests; the events carry
+/// the record.
+///
+/// None --publish--> Valid --revoke--> Revoked
+///                     \--flag--> Flagged --revoke--> Revoked
+///
+/// @dev Privileges:
+/// - an order's broker alone may publish its data set, once, under signatures of all its contributors;
+/// - the challenges and the demands contract may revoke;
+/// - anyone may flag what derives from a revoked or flagged data set;
+/// - the token's holder may transfer it, whatever its status.
+/// There is no owner.
+///
+/// Standards: ERC-721 with metadata that the chain writes itself ({IERC721Metadata-tokenURI}, docs/spec/market.md),
+/// ERC-4906 (the metadata changes with the status), ERC-2981 (a hint: nothing forces a marketplace to pay it),
+/// ERC-165. ERC-7007 is not claimed: its addAigcData would attach content to a token after the mint, and here
+/// nothing is attached after the mint. What it calls verify is the row verifier's.
 interface IDatasetRegistry {
-    /// @notice What a record is worth now. A proven fraud will add its own member.
+    /// @notice What a record is worth now.
     enum Status {
         None,
-        Valid
+        Valid,
+        /// A row was proven false, or what had to be shown was withheld.
+        Revoked,
+        /// Derived from a data set that is revoked or flagged; nothing is known against its own rows.
+        Flagged
     }
 
     /// @notice One contributor's shard; contributor and rows come from the order's participants.
@@ -45,9 +64,11 @@ interface IDatasetRegistry {
         bytes32 scoreDigest;
         /// Version of the row specification; the rows stay verifiable under it.
         uint16 specVersion;
-        /// Part of real data behind the models, declared by the contributors, in 1e-6.
-        uint32 realFractionMicro;
-        /// Data sets this one was derived from, ascending; empty when trained on real tables only.
+        /// Part of the models' training rows that came from real tables directly, declared, in 1e-6; the rest came
+        /// from the parents. 1,000,000 without parents.
+        uint32 ownRealMicro;
+        /// Data sets this one was derived from, ascending, as the terms fix them; empty when trained on real tables
+        /// only.
         uint256[] parents;
         /// Division of the price among the participants; sums to 10,000.
         uint16[] sharesBps;
@@ -60,6 +81,7 @@ interface IDatasetRegistry {
     /// @param epsilonMicro largest of the shards', whose tables are disjoint; zero when any shard claims no privacy.
     /// @param deltaE12 largest of the shards'; zero when any shard claims no privacy.
     /// @param depth 0 for real tables only, else one more than the deepest parent.
+    /// @param realFractionMicro ownRealMicro + (1,000,000 - ownRealMicro) * least of the parents' / 1,000,000, computed.
     event DatasetPublished(
         uint256 indexed id,
         bytes32 indexed order,
@@ -89,6 +111,10 @@ interface IDatasetRegistry {
         bytes receipt
     );
     event EvaluationRecorded(uint256 indexed id, address indexed contributor, uint32 scoreMicro, bytes signature);
+    /// @notice `by`, the challenges or the demands contract, found the data set false or withheld.
+    event DatasetRevoked(uint256 indexed id, address indexed by);
+    /// @notice `parent`, from which the data set derives, is revoked or flagged.
+    event DatasetFlagged(uint256 indexed id, uint256 indexed parent);
 
     error DatasetRegistry_Unauthorized(bytes32 order, address caller);
     error DatasetRegistry_NotMatched(bytes32 order);
@@ -111,8 +137,20 @@ interface IDatasetRegistry {
     error DatasetRegistry_SharesMismatch(uint256 sumBps, uint256 wholeBps);
     error DatasetRegistry_UnknownVersion(uint16 specVersion);
     error DatasetRegistry_FractionOutOfRange(uint256 realFractionMicro, uint256 maximum);
-    error DatasetRegistry_UnknownParent(uint256 parent);
+    /// @notice The record's parents are not those of the terms; digests of both, zero for none.
+    error DatasetRegistry_WrongParents(bytes32 order, bytes32 found, bytes32 expected);
+    error DatasetRegistry_TooManyParents(uint256 count, uint256 maximum);
     error DatasetRegistry_ParentsNotAscending(uint256 parent, uint256 previous);
+    error DatasetRegistry_ParentNotValid(uint256 parent, Status status);
+    /// @notice The parent's order is in `state`; only what is settled may have children.
+    error DatasetRegistry_ParentNotSettled(uint256 parent, IOrderEscrow.State state);
+    /// @notice Without parents all rows came from real tables.
+    error DatasetRegistry_NothingButReal(uint256 ownRealMicro, uint256 expected);
+    /// @notice Only the challenges and the demands contract may revoke.
+    error DatasetRegistry_NotAJudge(uint256 id, address caller);
+    error DatasetRegistry_WrongStatus(uint256 id, Status status);
+    /// @notice No parent of the data set is revoked or flagged.
+    error DatasetRegistry_ParentsStand(uint256 id);
 
     /// @notice Records a data set and mints its token to the buyer. Broker only, up to `deliverBy`, once the order is
     /// matched and its seed drawn.
@@ -126,10 +164,17 @@ interface IDatasetRegistry {
         DatasetRecord calldata record
     ) external returns (uint256 id);
 
+    /// @notice Marks a data set false, for good. Challenges and demands contract only.
+    function revoke(uint256 id) external;
+
+    /// @notice Marks a data set as derived from a false one. Anyone; parents before children. Does nothing for one that
+    /// is flagged or revoked already.
+    function flag(uint256 id) external;
+
     /// @return order id of the order that was delivered.
     /// @return manifestDigest SHA-256 of the canonical manifest.
     /// @return recordDigest keccak256(abi.encode(order, seed, datasetRoot, manifestDigest, scoreDigest, specVersion,
-    /// realFractionMicro, parents, sharesBps, bytes32[] shards)), where shard k stands as
+    /// realFractionMicro (computed), parents, sharesBps, bytes32[] shards)), where shard k stands as
     /// keccak256(abi.encode(contributor, EIP-712 struct hash of its ShardReceipt)).
     /// @return datasetRoot SHA-256 Merkle root over the shard roots.
     /// @return publishedAt chain time in seconds.
@@ -137,6 +182,8 @@ interface IDatasetRegistry {
     /// @return depth 0 for real tables only.
     /// @return specVersion version of the row specification.
     /// @return status None for an unknown id.
+    /// @return realFractionMicro part of real data behind it, computed from what was declared and from the parents.
+    /// @return royaltyBps part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
     function datasetOf(
         uint256 id
     )
@@ -151,6 +198,17 @@ interface IDatasetRegistry {
             uint64 rows,
             uint16 depth,
             uint16 specVersion,
-            Status status
+            Status status,
+            uint32 realFractionMicro,
+            uint16 royaltyBps
         );
+
+    /// @return Data sets it was derived from, ascending.
+    function parentsOf(uint256 id) external view returns (uint256[] memory);
+
+    /// @return Part (1e-4) owed to its contributors; zero for an unknown id.
+    function royaltyBpsOf(uint256 id) external view returns (uint16);
+
+    /// @return The order escrow, which knows the state of every data set's order.
+    function escrow() external view returns (IOrderEscrow);
 }

@@ -151,6 +151,8 @@ interface IOrderEscrow {
     /// @return participantsDigest keccak256(abi.encode(Participant[])); zero before the match.
     /// @return sharesDigest keccak256(abi.encode(uint16[])); zero before publication.
     /// @return bondLeft token wei of the broker's bond held here.
+    /// @return settleNotBefore end of the window when an answered demand moved it; zero otherwise.
+    /// @return openDemands that stand unanswered.
     function orderOf(
         bytes32 order
     )
@@ -161,7 +163,9 @@ interface IOrderEscrow {
             uint64 publishedAt,
             bytes32 participantsDigest,
             bytes32 sharesDigest,
-            uint128 bondLeft
+            uint128 bondLeft,
+            uint64 settleNotBefore,
+            uint16 openDemands
         );
 
     /// @return The order's id: EIP-712 digest of the terms.

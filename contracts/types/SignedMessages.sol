@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @notice EIP-712 struct hashes of what contributors sign. All share the domain of {TesseraDomain}.
+/// @notice EIP-712 struct hashes of what contributors and recipients sign. All share the domain of {TesseraDomain}.
 library SignedMessages {
     bytes32 internal constant ACCEPTANCE_TYPEHASH = keccak256(
         "Acceptance(bytes32 order,address contributor,uint64 maxRows)"
@@ -18,6 +18,10 @@ library SignedMessages {
 
     bytes32 internal constant EVALUATION_TYPEHASH = keccak256(
         "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest)"
+    );
+
+    bytes32 internal constant PAYOUT_TYPEHASH = keccak256(
+        "Payout(address account,address payout,uint256 nonce,uint256 deadline)"
     );
 
     /// @dev A contributor offers up to `maxRows` rows to an order.
@@ -38,5 +42,10 @@ library SignedMessages {
         bytes32 sharesDigest
     ) internal pure returns (bytes32) {
         return keccak256(abi.encode(EVALUATION_TYPEHASH, order, datasetRoot, scoreMicro, sharesDigest));
+    }
+
+    /// @dev Rewards of `account` shall go to `to` from now on.
+    function payout(address account, address to, uint256 nonce, uint256 deadline) internal pure returns (bytes32) {
+        return keccak256(abi.encode(PAYOUT_TYPEHASH, account, to, nonce, deadline));
     }
 }

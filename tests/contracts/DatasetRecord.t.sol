@@ -8,6 +8,11 @@ import {Market} from "./support/Market.sol";
 import {Vm} from "./support/Vm.sol";
 
 /// @notice What a publication leaves behind: storage, digest, events.
+///
+/// publish, with everything in order
+/// ├── given three shards: it should store the record's digests and its facts
+/// ├── it should log the record, every shard and every evaluation, and nothing else
+/// └── given one shard without privacy: it should claim none for the data set
 contract DatasetRecordTest is Market {
     /// @dev Data of DatasetPublished.
     struct Published {
@@ -53,7 +58,9 @@ contract DatasetRecordTest is Market {
             uint64 rows,
             uint16 depth,
             uint16 specVersion,
-            IDatasetRegistry.Status status
+            IDatasetRegistry.Status status,
+            ,
+
         ) = datasets.datasetOf(id);
         assertEq(storedOrder, order, "order");
         assertEq(manifestDigest, record.manifestDigest, "manifest");
@@ -66,7 +73,8 @@ contract DatasetRecordTest is Market {
         assertEq(recordDigest, _recordDigest(order, record), "record");
     }
 
-    /// @dev As the interface describes it, so that a later fraud proof can be checked against calldata.
+    /// @dev As the interface describes it, so that a later fraud proof can be checked against calldata. Without
+    /// parents the computed real fraction is the declared one.
     function _recordDigest(
         bytes32 order,
         IDatasetRegistry.DatasetRecord memory record
@@ -91,7 +99,7 @@ contract DatasetRecordTest is Market {
                 record.manifestDigest,
                 record.scoreDigest,
                 record.specVersion,
-                record.realFractionMicro,
+                record.ownRealMicro,
                 record.parents,
                 record.sharesBps,
                 shards
@@ -186,27 +194,5 @@ contract DatasetRecordTest is Market {
     function _assertData(Vm.Log memory log, bytes memory encodedStruct) private view {
         assertEq(log.emitter, address(datasets), "emitter");
         assertEq(keccak256(bytes.concat(bytes32(uint256(32)), log.data)), keccak256(encodedStruct), "data");
-    }
-
-    function test_CountsDepthFromTheDeepestParent() public {
-        assertEq(_derive(1, new uint256[](0)), 0, "real tables");
-        uint256[] memory first = new uint256[](1);
-        first[0] = 1;
-        assertEq(_derive(2, first), 1, "child");
-        uint256[] memory second = new uint256[](2);
-        (second[0], second[1]) = (1, 2);
-        assertEq(_derive(3, second), 2, "grandchild");
-        assertEq(_derive(4, first), 1, "second child");
-    }
-
-    function _derive(uint256 salt, uint256[] memory parents) private returns (uint16 depth) {
-        OrderTerms memory terms = _terms();
-        terms.salt = bytes32(salt);
-        bytes32 order = _draw(terms);
-        IDatasetRegistry.DatasetRecord memory record = _record(order);
-        record.parents = parents;
-        vm.prank(broker);
-        uint256 id = datasets.publish(terms, _participants(), record);
-        (, , , , , , depth, , ) = datasets.datasetOf(id);
     }
 }

@@ -193,7 +193,7 @@ abstract contract Market is TestBase {
         record.manifestDigest = sha256("manifest");
         record.scoreDigest = sha256("score");
         record.specVersion = 1;
-        record.realFractionMicro = 1_000_000;
+        record.ownRealMicro = 1_000_000;
         record.sharesBps = _shares();
         record.shards = new IDatasetRegistry.ShardRecord[](3);
         for (uint256 k = 0; k < 3; ++k) {
@@ -342,7 +342,7 @@ abstract contract Market is TestBase {
     // -- what the tests look at ---------------------------------------------------------------------------------
 
     function _state(bytes32 order) internal view returns (IOrderEscrow.State state) {
-        (state, , , , ) = escrow.orderOf(order);
+        (state, , , , , , ) = escrow.orderOf(order);
     }
 
     function assertState(bytes32 order, IOrderEscrow.State expected) internal view {

@@ -176,7 +176,7 @@ contract OrderWalk is Market {
     }
 
     function _settleOne(uint256 i) private {
-        (, uint64 publishedAt, , , ) = escrow.orderOf(_ids[i]);
+        (, uint64 publishedAt, , , , , ) = escrow.orderOf(_ids[i]);
         if (vm.getBlockTimestamp() <= publishedAt + _orders[i].challengeSeconds) return;
         escrow.settle(_orders[i], _participants(), _shares());
         _stages[i] = Stage.Over;

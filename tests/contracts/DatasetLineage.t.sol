@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
+import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
+import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
+import {GoodsMarket} from "./support/GoodsMarket.sol";
+
+/// publish
+/// ├── when the record's parents are not those of the terms: it should revert
+/// │   ├── parents that the terms do not name
+/// │   └── none where the terms name some
+/// ├── when there are more than eight: it should revert
+/// ├── when they do not ascend: it should revert
+/// ├── when one is unknown, revoked or flagged: it should revert
+/// ├── when one's order is not settled: it should revert
+/// ├── when there are none and less than everything is real: it should revert
+/// └── it should store parents, depth (deepest + 1) and real fraction (own + rest * least of the parents')
+/// revoke
+/// ├── when the caller is neither challenges nor demands: it should revert
+/// ├── when the data set is unknown or revoked: it should revert
+/// └── it should revoke, valid or flagged
+/// flag
+/// ├── when the data set is unknown: it should revert
+/// ├── when no parent is revoked or flagged: it should revert
+/// ├── given a revoked or flagged parent: it should flag, generation after generation
+/// └── given a data set flagged or revoked before: it should change nothing
+contract DatasetLineageTest is GoodsMarket {
+    bytes4 private constant WRONG_STATUS = IDatasetRegistry.DatasetRegistry_WrongStatus.selector;
+
+    function _ready(
+        bytes32 parentsDigest,
+        uint256[] memory parents,
+        uint32 ownRealMicro
+    ) private returns (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) {
+        terms = _termsNow(99);
+        terms.parents = parentsDigest;
+        record = _record(_draw(terms));
+        (record.parents, record.ownRealMicro) = (parents, ownRealMicro);
+    }
+
+    function _expectRevert(bytes32 parentsDigest, uint256[] memory parents, bytes memory reason) private {
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(parentsDigest, parents, 0);
+        vm.expectRevert(reason);
+        vm.prank(broker);
+        datasets.publish(terms, _participants(), record);
+    }
+
+    function _expectRevert(uint256[] memory parents, bytes memory reason) private {
+        _expectRevert(keccak256(abi.encode(parents)), parents, reason);
+    }
+
+    function test_PublishRejectsParentsThatTheTermsDoNotName() public {
+        uint256[] memory parents = _ids(_dataset(1, 0));
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(0, parents, 0);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_WrongParents.selector;
+        bytes32 found = keccak256(abi.encode(parents));
+        vm.expectRevert(abi.encodeWithSelector(cause, escrow.hashTerms(terms), found, bytes32(0)));
+        vm.prank(broker);
+        datasets.publish(terms, _participants(), record);
+    }
+
+    function test_PublishRejectsToLeaveOutTheParentsOfTheTerms() public {
+        bytes32 named = keccak256(abi.encode(_ids(_dataset(1, 0))));
+        uint256[] memory none = new uint256[](0);
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(named, none, 1_000_000);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_WrongParents.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, escrow.hashTerms(terms), bytes32(0), named));
+        vm.prank(broker);
+        datasets.publish(terms, _participants(), record);
+    }
+
+    function test_PublishRejectsNineParents() public {
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_TooManyParents.selector;
+        _expectRevert(new uint256[](9), abi.encodeWithSelector(cause, 9, 8));
+    }
+
+    function test_PublishRejectsParentZero() public {
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentsNotAscending.selector;
+        _expectRevert(_ids(0), abi.encodeWithSelector(cause, 0, 0));
+    }
+
+    function test_PublishRejectsSameParentTwice() public {
+        uint256 id = _dataset(1, 0);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentsNotAscending.selector;
+        _expectRevert(_ids(id, id), abi.encodeWithSelector(cause, id, id));
+    }
+
+    function test_PublishRejectsParentsThatDescend() public {
+        uint256 first = _dataset(1, 0);
+        uint256 second = _dataset(2, 0);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentsNotAscending.selector;
+        _expectRevert(_ids(second, first), abi.encodeWithSelector(cause, first, second));
+    }
+
+    function test_PublishRejectsUnknownParent() public {
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentNotValid.selector;
+        _expectRevert(_ids(1), abi.encodeWithSelector(cause, 1, IDatasetRegistry.Status.None));
+    }
+
+    function test_PublishRejectsRevokedParent() public {
+        uint256 id = _dataset(1, 0);
+        _revoke(id);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentNotValid.selector;
+        _expectRevert(_ids(id), abi.encodeWithSelector(cause, id, IDatasetRegistry.Status.Revoked));
+    }
+
+    function test_PublishRejectsFlaggedParent() public {
+        uint256 id = _dataset(1, 0);
+        uint256 child = _derived(2, _ids(id), 0);
+        _revoke(id);
+        datasets.flag(child);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentNotValid.selector;
+        _expectRevert(_ids(child), abi.encodeWithSelector(cause, child, IDatasetRegistry.Status.Flagged));
+    }
+
+    function test_PublishRejectsParentWhoseWindowIsOpen() public {
+        (, uint256 id) = _publish(_termsNow(1));
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentNotSettled.selector;
+        _expectRevert(_ids(id), abi.encodeWithSelector(cause, id, IOrderEscrow.State.Published));
+    }
+
+    function testFuzz_PublishRejectsPartlyRealDataWithoutParents(uint32 own) public {
+        own = uint32(bound(own, 0, 999_999));
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(0, new uint256[](0), own);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_NothingButReal.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, own, 1_000_000));
+        vm.prank(broker);
+        datasets.publish(terms, _participants(), record);
+    }
+
+    function test_CountsDepthFromTheDeepestParentAndStoresThem() public {
+        uint256 root = _dataset(1, 0);
+        assertLineage(root, 0, 1_000_000);
+        assertEq(datasets.parentsOf(root).length, 0, "none");
+        OrderTerms memory terms = _termsNow(2);
+        terms.parents = keccak256(abi.encode(_ids(root)));
+        uint256 child = _derived(2, _ids(root), 250_000);
+        assertLineage(child, 1, 1_000_000);
+        _settleDerived(terms, _ids(root));
+        uint256 grandchild = _derived(3, _ids(root, child), 0);
+        assertLineage(grandchild, 2, 1_000_000);
+        assertEq(keccak256(abi.encode(datasets.parentsOf(grandchild))), keccak256(abi.encode(_ids(root, child))), "ids");
+    }
+
+    function testFuzz_RealFractionFallsWithTheLeastOfTheParents(uint32 first, uint32 second, uint32 own) public {
+        (first, second, own) = (_micro(first), _micro(second), _micro(own));
+        uint256 root = _dataset(1, 0);
+        uint256[] memory roots = _ids(root);
+        _overwriteFraction(root, 0);
+        uint256 a = _derivedSettled(2, roots, first);
+        assertLineage(a, 1, first);
+        uint256 b = _derivedSettled(3, roots, second);
+        uint256 least = first < second ? first : second;
+        uint256 expected = own + ((1_000_000 - uint256(own)) * least) / 1_000_000;
+        assertLineage(_derived(4, _ids(a, b), own), 2, expected);
+    }
+
+    /// @dev Slot of the packed half of a data set: behind four words of the struct, in the mapping after ERC721's.
+    function _overwriteFraction(uint256 id, uint256 micro) private {
+        bytes32 slot = bytes32(uint256(keccak256(abi.encode(id, uint256(6)))) + 4);
+        uint256 packed = uint256(vm.load(address(datasets), slot));
+        uint256 shift = 40 + 64 + 64;
+        packed = (packed & ~(uint256(type(uint32).max) << shift)) | (micro << shift);
+        vm.store(address(datasets), slot, bytes32(packed));
+        assertLineage(id, 0, micro);
+    }
+
+    function _micro(uint32 word) private pure returns (uint32) {
+        return uint32(bound(word, 0, 1_000_000));
+    }
+
+    function _derivedSettled(uint256 salt, uint256[] memory parents, uint32 own) private returns (uint256 id) {
+        OrderTerms memory terms = _termsNow(salt);
+        terms.parents = keccak256(abi.encode(parents));
+        id = _derived(salt, parents, own);
+        _settleDerived(terms, parents);
+    }
+
+    function assertLineage(uint256 id, uint256 expectedDepth, uint256 expectedMicro) private view {
+        (, , , , , , uint16 depth, , , uint32 realFractionMicro, ) = datasets.datasetOf(id);
+        assertEq(depth, expectedDepth, "depth");
+        assertEq(realFractionMicro, expectedMicro, "real fraction");
+    }
+
+    // -- revoke and flag ----------------------------------------------------------------------------------------
+
+    function test_RevokeRejectsOtherCallersThanTheJudges() public {
+        uint256 id = _dataset(1, 0);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_NotAJudge.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, id, buyer));
+        vm.prank(buyer);
+        datasets.revoke(id);
+    }
+
+    function test_RevokeRejectsUnknownDataSet() public {
+        vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, 1, IDatasetRegistry.Status.None));
+        vm.prank(datasets.challenges());
+        datasets.revoke(1);
+    }
+
+    function test_RevokeRejectsSecondTime() public {
+        uint256 id = _dataset(1, 0);
+        _revoke(id);
+        vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, id, IDatasetRegistry.Status.Revoked));
+        vm.prank(datasets.demands());
+        datasets.revoke(id);
+    }
+
+    function test_RevokeMarksWhatTheDemandsFoundWithheld() public {
+        uint256 id = _dataset(1, 0);
+        vm.expectEmit();
+        emit IDatasetRegistry.DatasetRevoked(id, datasets.demands());
+        vm.prank(datasets.demands());
+        datasets.revoke(id);
+        assertStatus(id, IDatasetRegistry.Status.Revoked);
+    }
+
+    function test_RevokeMarksFlaggedDataSetThatIsFalseItself() public {
+        uint256 id = _dataset(1, 0);
+        uint256 child = _derived(2, _ids(id), 0);
+        _revoke(id);
+        datasets.flag(child);
+        _revoke(child);
+        assertStatus(child, IDatasetRegistry.Status.Revoked);
+    }
+
+    function test_FlagRejectsUnknownDataSet() public {
+        vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, 7, IDatasetRegistry.Status.None));
+        datasets.flag(7);
+    }
+
+    function test_FlagRejectsDataSetWhoseParentsStand() public {
+        uint256 id = _dataset(1, 0);
+        uint256 child = _derived(2, _ids(id), 0);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentsStand.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, child));
+        datasets.flag(child);
+        vm.expectRevert(abi.encodeWithSelector(cause, id));
+        datasets.flag(id);
+    }
+
+    function test_FlagGoesDownTheGenerations() public {
+        uint256 sound = _dataset(1, 0);
+        uint256 rotten = _dataset(2, 0);
+        uint256 child = _derivedSettled(3, _ids(sound, rotten), 0);
+        uint256 grandchild = _derived(4, _ids(child), 0);
+        _revoke(rotten);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentsStand.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, grandchild));
+        datasets.flag(grandchild);
+
+        vm.expectEmit();
+        emit IDatasetRegistry.DatasetFlagged(child, rotten);
+        datasets.flag(child);
+        vm.expectEmit();
+        emit IDatasetRegistry.DatasetFlagged(grandchild, child);
+        vm.prank(stranger);
+        datasets.flag(grandchild);
+        assertStatus(child, IDatasetRegistry.Status.Flagged);
+        assertStatus(grandchild, IDatasetRegistry.Status.Flagged);
+        assertStatus(sound, IDatasetRegistry.Status.Valid);
+    }
+
+    function test_FlagOfFlaggedOrRevokedChangesNothing() public {
+        uint256 id = _dataset(1, 0);
+        uint256 child = _derived(2, _ids(id), 0);
+        _revoke(id);
+        datasets.flag(child);
+        vm.recordLogs();
+        datasets.flag(child);
+        datasets.flag(id);
+        assertEq(vm.getRecordedLogs().length, 0, "events");
+        assertStatus(child, IDatasetRegistry.Status.Flagged);
+        assertStatus(id, IDatasetRegistry.Status.Revoked);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {DatasetSales} from "../../../contracts/DatasetSales.sol";
+import {Royalties} from "../../../contracts/Royalties.sol";
+import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
+import {Market} from "./Market.sol";
+
+/// @notice Takes up a nonce of its deployer.
+contract Placeholder {}
+
+/// @notice A market with what is traded in it after the settlement: royalties and resale.
+abstract contract GoodsMarket is Market {
+    DatasetSales internal sales;
+    Royalties internal royalties;
+
+    function setUp() public virtual override {
+        super.setUp();
+        sales = DatasetSales(_at(rewards.sales(), "DatasetSales"));
+        royalties = Royalties(_at(rewards.royalties(), "Royalties"));
+        vm.prank(buyer);
+        token.approve(address(escrow), type(uint256).max);
+    }
+
+    /// @dev Deploys a contract where the others expect it, unless the market did already.
+    function _at(address expected, string memory name) private returns (address) {
+        if (expected.code.length != 0) return expected;
+        while (vm.computeCreateAddress(address(this), vm.getNonce(address(this))) != expected) {
+            new Placeholder();
+        }
+        return _create(name, abi.encode(token, datasets, rewards));
+    }
+
+    /// @dev Terms whose deadlines count from now.
+    function _termsNow(uint256 salt) internal view returns (OrderTerms memory terms) {
+        terms = _terms();
+        terms.matchBy = uint64(vm.getBlockTimestamp() + 1 hours);
+        terms.deliverBy = terms.matchBy + 1 days;
+        terms.salt = bytes32(salt);
+    }
+
+    /// @dev Of an order that names no parents.
+    function _settle(OrderTerms memory terms) internal {
+        vm.warp(vm.getBlockTimestamp() + terms.challengeSeconds + 1);
+        escrow.settle(terms, _participants(), _shares());
+    }
+
+    /// @dev Of an order that names `parents`.
+    function _settleDerived(OrderTerms memory terms, uint256[] memory) internal {
+        _settle(terms);
+    }
+
+    function _publishSettled(OrderTerms memory terms) internal returns (uint256 id) {
+        (, id) = _publish(terms);
+        _settle(terms);
+    }
+
+    /// @dev A settled data set that earns royalties.
+    function _dataset(uint256 salt, uint16 royaltyBps) internal returns (uint256 id) {
+        OrderTerms memory terms = _termsNow(salt);
+        terms.royaltyBps = royaltyBps;
+        return _publishSettled(terms);
+    }
+
+    /// @dev A data set derived from others, its window open.
+    function _derived(uint256 salt, uint256[] memory parents, uint32 ownRealMicro) internal returns (uint256 id) {
+        OrderTerms memory terms = _termsNow(salt);
+        terms.parents = keccak256(abi.encode(parents));
+        bytes32 order = _draw(terms);
+        IDatasetRegistry.DatasetRecord memory record = _record(order);
+        (record.parents, record.ownRealMicro) = (parents, ownRealMicro);
+        vm.prank(broker);
+        return datasets.publish(terms, _participants(), record);
+    }
+
+    function _orderOf(uint256 id) internal view returns (bytes32 order) {
+        (order, , , , , , , , , , ) = datasets.datasetOf(id);
+    }
+
+    function _statusOf(uint256 id) internal view returns (IDatasetRegistry.Status status) {
+        (, , , , , , , , status, , ) = datasets.datasetOf(id);
+    }
+
+    function _revoke(uint256 id) internal {
+        vm.prank(datasets.challenges());
+        datasets.revoke(id);
+    }
+
+    function assertStatus(uint256 id, IDatasetRegistry.Status expected) internal view {
+        assertEq(uint256(_statusOf(id)), uint256(expected), "status");
+    }
+
+    function _ids(uint256 first) internal pure returns (uint256[] memory ids) {
+        ids = new uint256[](1);
+        ids[0] = first;
+    }
+
+    function _ids(uint256 first, uint256 second) internal pure returns (uint256[] memory ids) {
+        ids = new uint256[](2);
+        (ids[0], ids[1]) = (first, second);
+    }
+}
