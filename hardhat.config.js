@@ -27,6 +27,8 @@ const DEPLOYED = [
   "ModelStore",
   "DatasetSales",
   "Royalties",
+  "Challenges",
+  "Demands",
 ];
 // The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.
 const kernel = { ...compiler, settings: { ...compiler.settings, optimizer: { enabled: true, runs: 1_000_000 } } };

@@ -119,6 +119,17 @@ contract ContributorRegistry is IContributorRegistry {
     }
 
     /// @inheritdoc IContributorRegistry
+    function slash(bytes32 order, address contributor) external onlyEscrow returns (uint256 amount) {
+        amount = _reservations[order][contributor];
+
+        delete _reservations[order][contributor];
+        _accounts[contributor].reserved -= uint128(amount);
+        emit StakeSlashed(order, contributor, amount);
+
+        token.safeTransfer(escrow, amount);
+    }
+
+    /// @inheritdoc IContributorRegistry
     function stakeOf(
         address contributor
     )

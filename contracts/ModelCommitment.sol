@@ -91,6 +91,12 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         return (stored.modelsDigest, stored.commitBlock, stored.targetBlock, stored.draws, stored.seed);
     }
 
+    /// @inheritdoc IModelCommitment
+    function couldSeedBeKnown(bytes32 order) external view returns (bool) {
+        Commitment storage stored = _commitments[order];
+        return stored.commitBlock != 0 && (stored.draws > 1 || block.number > stored.targetBlock);
+    }
+
     function _checkOrder(bytes32 order, Participant[] calldata participants) private view {
         (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
         if (state != IOrderEscrow.State.Matched) revert ModelCommitment_NotMatched(order);

@@ -6,54 +6,32 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {OrderBook} from "./escrow/OrderBook.sol";
+import {OrderPayments} from "./escrow/OrderPayments.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
+import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
-import {IRewards} from "./interfaces/IRewards.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
-import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
 
 /// @notice Described in {IOrderEscrow}.
-contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
+contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using OrderTermsHash for OrderTerms;
 
-    struct Order {
-        State state;
-        uint64 publishedAt;
-        uint128 bondLeft;
-        bytes32 participantsDigest;
-        bytes32 sharesDigest;
-        // The next two repeat the terms for {cutBond}, whose caller does not hold them.
-        address buyer;
-        uint96 bond;
-    }
-
-    uint256 public constant MAX_BROKER_FEE_BPS = 2_000;
-    uint256 public constant MAX_SCORE_MICRO = 1_000_000;
-    /// @notice Bounds below keep every order's exit within sight.
-    uint256 public constant MAX_DELIVERY_SECONDS = 365 days;
-    uint256 public constant MAX_CHALLENGE_SECONDS = 90 days;
-    uint256 private constant _WHOLE_BPS = 10_000;
     uint256 private constant _CUTS_OF_A_BOND = 10;
 
-    IERC20 public immutable token;
     IContributorRegistry public immutable registry;
     IModelCommitment public immutable commitment;
     address public immutable datasets;
-    IRewards public immutable rewards;
     address public immutable challenges;
     address public immutable demands;
 
-    mapping(bytes32 order => Order state) private _orders;
-
-    constructor(Parties memory parties) TesseraDomain(address(this)) {
-        token = parties.token;
+    constructor(Parties memory parties) TesseraDomain(address(this)) OrderPayments(parties.token, parties.rewards) {
         registry = parties.registry;
         commitment = parties.commitment;
         datasets = parties.datasets;
-        rewards = parties.rewards;
         challenges = parties.challenges;
         demands = parties.demands;
     }
@@ -98,7 +76,7 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
         stored.state = State.Cancelled;
         emit OrderCancelled(order);
 
-        token.safeTransfer(terms.buyer, terms.price);
+        _pay(order, terms.buyer, terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -119,7 +97,7 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
         stored.buyer = terms.buyer;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);
-        stored.bondLeft = uint128(terms.bond);
+        stored.bondLeft = uint96(terms.bond);
         emit OrderMatched(order, participants);
 
         for (uint256 i = 0; i < participants.length; ++i) {
@@ -138,14 +116,24 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
             revert OrderEscrow_TooLate(order, terms.deliverBy);
         }
 
+        bool wasMatched = stored.state == State.Matched;
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Refunded;
         stored.bondLeft = 0;
         emit OrderRefunded(order, terms.price);
 
         _release(order, participants);
-        token.safeTransfer(terms.buyer, terms.price);
-        if (bondLeft != 0) token.safeTransfer(terms.broker, bondLeft);
+        if (wasMatched) {
+            // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
+            // nothing.
+            uint256 owed = commitment.couldSeedBeKnown(order)
+                ? bondLeft
+                : Math.min(stored.bond / _CUTS_OF_A_BOND, bondLeft);
+            uint256 credited = _creditEqually(order, participants, owed);
+            emit BondDivided(order, 0, credited);
+            _pay(order, terms.broker, bondLeft - credited);
+        }
+        _pay(order, terms.buyer, terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -155,38 +143,75 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
         uint256 deadline = stored.state == State.Open ? terms.matchBy : terms.deliverBy;
         if (block.timestamp <= deadline) revert OrderEscrow_TooEarly(order, deadline);
 
-        uint256 amount = terms.price + stored.bondLeft;
+        bool wasMatched = stored.state == State.Matched;
+        uint256 bondLeft = stored.bondLeft;
         stored.state = State.Refunded;
         stored.bondLeft = 0;
-        emit OrderRefunded(order, amount);
 
         _release(order, participants);
-        token.safeTransfer(terms.buyer, amount);
+        if (wasMatched) {
+            uint256 credited = _creditEqually(order, participants, bondLeft / 2);
+            bondLeft -= credited;
+            emit BondDivided(order, bondLeft, credited);
+        }
+        emit OrderRefunded(order, terms.price + bondLeft);
+        _pay(order, terms.buyer, terms.price + bondLeft);
     }
 
     /// @inheritdoc IOrderEscrow
     function settle(
         OrderTerms calldata terms,
         Participant[] calldata participants,
-        uint16[] calldata sharesBps
+        uint16[] calldata sharesBps,
+        uint256[] calldata parents
     ) external nonReentrant {
         bytes32 order = _digest(terms.hash());
         Order storage stored = _requireState(order, State.Published);
-        uint256 windowEnd = uint256(stored.publishedAt) + terms.challengeSeconds;
+        _requireNoDemand(order, stored);
+        uint256 windowEnd = _windowEnd(stored, terms.challengeSeconds);
         if (block.timestamp <= windowEnd) revert OrderEscrow_TooEarly(order, windowEnd);
         _requireParticipants(order, stored, participants);
         if (keccak256(abi.encode(sharesBps)) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
+        _requireParents(order, terms.parents, parents);
 
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Settled;
         stored.bondLeft = 0;
         uint256 fee = (terms.price * terms.brokerFeeBps) / _WHOLE_BPS;
-        uint256[] memory amounts = _divide(terms.price - fee, sharesBps);
+        (uint256[] memory royalties, uint256 owed) = _royalties(IDatasetRegistry(datasets), terms.price, parents);
+        uint256[] memory amounts = _divide(terms.price - fee - owed, sharesBps);
         emit OrderSettled(order, amounts, fee, bondLeft);
 
         _release(order, participants);
         token.safeTransfer(address(rewards), terms.price + bondLeft);
-        _credit(order, terms.broker, participants, amounts, fee + bondLeft);
+        _creditParents(parents, royalties);
+        _creditShares(order, terms.broker, participants, amounts, fee + bondLeft);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function punish(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint32 shard,
+        address rewarded
+    ) external nonReentrant {
+        bytes32 order = _digest(terms.hash());
+        if (msg.sender != challenges && msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
+        Order storage stored = _orders[order];
+        State state = stored.state;
+        if (state != State.Matched && state != State.Published) revert OrderEscrow_WrongState(order, state);
+        _requireParticipants(order, stored, participants);
+
+        uint256 bondLeft = stored.bondLeft;
+        stored.state = state == State.Published ? State.Revoked : State.Refunded;
+        stored.bondLeft = 0;
+        uint256 slashed = _takeStakes(order, participants, shard);
+        if (state == State.Published) {
+            address signer = participants[shard].contributor;
+            _divideAfterFraud(order, terms, shard, signer, rewarded, slashed, bondLeft);
+        } else {
+            _divideAfterDropOut(order, terms, slashed, bondLeft);
+        }
     }
 
     /// @inheritdoc IOrderEscrow
@@ -206,72 +231,38 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
         Order storage stored = _requireState(order, State.Matched);
 
         uint256 amount = Math.min(stored.bond / _CUTS_OF_A_BOND, stored.bondLeft);
-        stored.bondLeft -= uint128(amount);
+        stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
-        address[] memory accounts = new address[](1);
-        uint256[] memory amounts = new uint256[](1);
-        (accounts[0], amounts[0]) = (stored.buyer, amount);
-        token.safeTransfer(address(rewards), amount);
-        rewards.credit(order, accounts, amounts);
+        _creditOne(order, stored.buyer, amount);
     }
 
     /// @inheritdoc IOrderEscrow
-    function orderOf(
-        bytes32 order
-    )
-        external
-        view
-        returns (
-            State state,
-            uint64 publishedAt,
-            bytes32 participantsDigest,
-            bytes32 sharesDigest,
-            uint128 bondLeft,
-            uint64 settleNotBefore,
-            uint16 openDemands
-        )
-    {
+    function openDemand(bytes32 order) external {
+        if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
+        // One a shard at most, and an order has at most 255: never overflows.
+        ++_orders[order].openDemands;
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function closeDemand(bytes32 order, uint64 settleNotBefore) external {
+        if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
         Order storage stored = _orders[order];
-        return (
-            stored.state,
-            stored.publishedAt,
-            stored.participantsDigest,
-            stored.sharesDigest,
-            stored.bondLeft,
-            0,
-            0
-        );
+        --stored.openDemands;
+        if (settleNotBefore > stored.settleNotBefore) stored.settleNotBefore = settleNotBefore;
     }
 
-    /// @inheritdoc IOrderEscrow
-    function hashTerms(OrderTerms calldata terms) external view returns (bytes32) {
-        return _digest(terms.hash());
-    }
-
-    /// @inheritdoc IOrderEscrow
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparator();
-    }
-
-    function _credit(
+    /// @dev Takes the stake of one shard's contributor and frees the others'.
+    function _takeStakes(
         bytes32 order,
-        address broker,
         Participant[] calldata participants,
-        uint256[] memory amounts,
-        uint256 brokerAmount
-    ) private {
-        uint256 count = participants.length;
-        address[] memory accounts = new address[](count + 1);
-        uint256[] memory credits = new uint256[](count + 1);
-        for (uint256 i = 0; i < count; ++i) {
-            accounts[i] = participants[i].contributor;
-            credits[i] = amounts[i];
+        uint32 shard
+    ) private returns (uint256 slashed) {
+        if (shard >= participants.length) revert OrderEscrow_UnknownShard(order, shard);
+        for (uint256 i = 0; i < participants.length; ++i) {
+            if (i == shard) slashed = registry.slash(order, participants[i].contributor);
+            else registry.release(order, participants[i].contributor);
         }
-        accounts[count] = broker;
-        credits[count] = brokerAmount;
-        rewards.credit(order, accounts, credits);
     }
 
     function _release(bytes32 order, Participant[] calldata participants) private {
@@ -280,101 +271,4 @@ contract OrderEscrow is IOrderEscrow, TesseraDomain, ReentrancyGuardTransient {
         }
     }
 
-    function _requireState(bytes32 order, State needed) private view returns (Order storage stored) {
-        stored = _orders[order];
-        if (stored.state != needed) revert OrderEscrow_WrongState(order, stored.state);
-    }
-
-    /// @dev Open or matched, with the right participants: none, or those of the match.
-    function _requireUndelivered(
-        bytes32 order,
-        Participant[] calldata participants
-    ) private view returns (Order storage stored) {
-        stored = _orders[order];
-        if (stored.state == State.Open) {
-            if (participants.length != 0) revert OrderEscrow_WrongParticipants(order);
-        } else if (stored.state == State.Matched) {
-            _requireParticipants(order, stored, participants);
-        } else {
-            revert OrderEscrow_WrongState(order, stored.state);
-        }
-    }
-
-    function _requireParticipants(
-        bytes32 order,
-        Order storage stored,
-        Participant[] calldata participants
-    ) private view {
-        if (keccak256(abi.encode(participants)) != stored.participantsDigest) {
-            revert OrderEscrow_WrongParticipants(order);
-        }
-    }
-
-    function _checkTerms(OrderTerms calldata terms) private view {
-        if (terms.rows == 0) revert OrderEscrow_NoRows();
-        if (terms.price > type(uint128).max) revert OrderEscrow_AmountTooLarge(terms.price, type(uint128).max);
-        if (terms.bond > type(uint96).max) revert OrderEscrow_AmountTooLarge(terms.bond, type(uint96).max);
-        if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
-            revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
-        }
-        if (terms.minScoreMicro > MAX_SCORE_MICRO) {
-            revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, MAX_SCORE_MICRO);
-        }
-        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
-            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
-        }
-        uint256 latest = block.timestamp + MAX_DELIVERY_SECONDS;
-        if (block.timestamp > terms.matchBy || terms.matchBy >= terms.deliverBy || terms.deliverBy > latest) {
-            revert OrderEscrow_Deadlines(terms.matchBy, terms.deliverBy, latest);
-        }
-        if (terms.challengeSeconds > MAX_CHALLENGE_SECONDS) {
-            revert OrderEscrow_ChallengeTooLong(terms.challengeSeconds, MAX_CHALLENGE_SECONDS);
-        }
-    }
-
-    function _checkMatch(
-        bytes32 order,
-        OrderTerms calldata terms,
-        Participant[] calldata participants,
-        bytes[] calldata acceptances,
-        uint64[] calldata maxRows
-    ) private view {
-        uint256 count = participants.length;
-        if (count < terms.minContributors || count > terms.maxContributors) {
-            revert OrderEscrow_ParticipantCount(count, terms.minContributors, terms.maxContributors);
-        }
-        if (acceptances.length != count || maxRows.length != count) {
-            revert OrderEscrow_LengthMismatch(count, acceptances.length, maxRows.length);
-        }
-        uint256 rows = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            Participant calldata participant = participants[i];
-            address contributor = participant.contributor;
-            for (uint256 j = 0; j < i; ++j) {
-                if (participants[j].contributor == contributor)
-                    revert OrderEscrow_DuplicateParticipant(contributor);
-            }
-            if (participant.rows == 0 || participant.rows > maxRows[i]) {
-                revert OrderEscrow_RowsOutsideOffer(contributor, participant.rows, maxRows[i]);
-            }
-            bytes32 structHash = SignedMessages.acceptance(order, contributor, maxRows[i]);
-            if (!_isSignedBy(contributor, structHash, acceptances[i])) {
-                revert OrderEscrow_InvalidSignature(contributor);
-            }
-            rows += participant.rows;
-        }
-        if (rows != terms.rows) revert OrderEscrow_RowsMismatch(rows, terms.rows);
-    }
-
-    /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.
-    function _divide(uint256 amount, uint16[] calldata sharesBps) private pure returns (uint256[] memory parts) {
-        uint256 last = sharesBps.length - 1;
-        uint256 left = amount;
-        parts = new uint256[](last + 1);
-        for (uint256 i = 0; i < last; ++i) {
-            parts[i] = (amount * sharesBps[i]) / _WHOLE_BPS;
-            left -= parts[i];
-        }
-        parts[last] = left;
-    }
 }

@@ -11,17 +11,12 @@ const CONTRACTS = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
-<<<<<<< HEAD
   "RowVerifier",
   "Challenges",
   "Demands",
   "DatasetSales",
   "Royalties",
   "ModelStore",
-=======
-  "DatasetSales",
-  "Royalties",
->>>>>>> i4-goods
 ];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));

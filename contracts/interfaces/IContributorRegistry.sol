@@ -5,8 +5,9 @@ pragma solidity 0.8.37;
 /// @notice A contributor's stake is free, reserved for an open order, or unbonding on its way out.
 /// @dev Privileges:
 /// - a contributor alone moves its own stake in and out;
-/// - the order escrow may reserve free stake for an order and give it back; it can send stake nowhere.
-/// There is no owner. A proven fraud will be the only thing that takes stake; no function here does yet.
+/// - the order escrow may reserve free stake for an order, give it back, and take what is reserved for that order to
+///   divide it ({IOrderEscrow.punish}: a proven fraud, or silence after a demand). It cannot touch free stake.
+/// There is no owner. Reserved stake cannot be withdrawn, so it stays as long as its order's window is open.
 interface IContributorRegistry {
     /// @notice `contributor` registered, or replaced its metadata.
     event ContributorRegistered(address indexed contributor, bytes32 metadataDigest);
@@ -17,7 +18,10 @@ interface IContributorRegistry {
     event StakeReserved(bytes32 indexed order, address indexed contributor, uint256 amount);
     event StakeReleased(bytes32 indexed order, address indexed contributor, uint256 amount);
 
-    /// @notice Only the order escrow may reserve and release.
+    /// @notice `amount` wei reserved for the order went to the escrow, which divides them.
+    event StakeSlashed(bytes32 indexed order, address indexed contributor, uint256 amount);
+
+    /// @notice Only the order escrow may reserve, release and slash.
     error ContributorRegistry_Unauthorized(address caller);
     error ContributorRegistry_NotRegistered(address contributor);
     error ContributorRegistry_ZeroAmount();
@@ -46,6 +50,10 @@ interface IContributorRegistry {
 
     /// @notice Frees what was reserved for the order. Order escrow only.
     function release(bytes32 order, address contributor) external;
+
+    /// @notice Sends what was reserved for the order to the escrow. Order escrow only.
+    /// @return amount in token wei.
+    function slash(bytes32 order, address contributor) external returns (uint256 amount);
 
     /// @return free in token wei.
     /// @return reserved in token wei, over all open orders.

@@ -59,4 +59,8 @@ interface IModelCommitment {
         external
         view
         returns (bytes32 modelsDigest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed);
+
+    /// @return Whether anyone could know a seed of the order, drawn or not: an appointed block exists already. From
+    /// then on giving the order up would be a choice among seeds.
+    function couldSeedBeKnown(bytes32 order) external view returns (bool);
 }

@@ -11,10 +11,26 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// @notice An order is known by the EIP-712 digest of its terms; callers bring the terms, the chain keeps only what
 /// the terms do not say. The balance of the escrow equals the prices and bonds of the orders that are open.
 ///
-/// Open --match--> Matched --publish--> Published --settle--> Settled
-///  |  \                 \
-///  |   cancel            abandon, refund
-///  abandon, refund
+/// Open ----match----> Matched ----publish----> Published ----settle----> Settled
+///  |                   |                        |
+///  |                   |                       punish
+///  |                   |                        v
+///  |                   |                       Revoked
+///  |                  abandon, refund, punish
+/// cancel               v
+/// abandon, refund     Refunded
+///  v
+/// Cancelled, Refunded
+///
+/// Every state that holds money has an exit by time, which anyone can take:
+/// - Open: refund, after `matchBy`;
+/// - Matched: refund, after `deliverBy`. A demand for a receipt that is still open has passed its time by then
+///   ({IDemands.expire}, anyone) and ends the order itself when it was not answered;
+/// - Published: settle, after the window. The window ends `challengeSeconds` after publication, or that long after the
+///   last answer to a demand if that is later; a demand that is open keeps it open, at most until its `answerBy`, when
+///   anyone can let it expire. {IDemands} bounds how long all demands together can keep it open;
+/// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more.
+/// An account that cannot be paid directly is credited in {IRewards} instead, so that nobody's payment stops another's.
 ///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
@@ -22,9 +38,12 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// - its buyer may cancel it before the match;
 /// - its broker may match it with signed acceptances, and give it up (which refunds the buyer);
 /// - the data-set registry may mark it published;
-/// - the model commitment may move part of its bond to the buyer when a seed draw was missed.
-/// There is no owner. Money leaves by settle, refund, abandon, cancel and a missed draw; in each to the buyer, the
-/// broker (its own bond and fee) or the order's contributors.
+/// - the model commitment may move part of its bond to the buyer when a seed draw was missed;
+/// - challenges and demands may punish one contributor's fraud or silence, which ends the order;
+/// - demands may keep the window open while a demand is.
+/// There is no owner. Money leaves by settle, refund, abandon, cancel, punish and a missed draw; in each to the buyer,
+/// the broker (its own bond and fee), the order's contributors, the contributors of its parents, whoever showed a
+/// fraud (part of the slashed stake), or the burn address. The token must be a plain ERC-20: what is sent arrives whole.
 interface IOrderEscrow {
     enum State {
         None,
@@ -60,12 +79,28 @@ interface IOrderEscrow {
     event OrderCancelled(bytes32 indexed order);
     event OrderMatched(bytes32 indexed order, Participant[] participants);
     event OrderPublished(bytes32 indexed order);
-    /// @notice `amount` wei went to the buyer: the price, and the rest of the bond when the broker did not deliver.
+    /// @notice `amount` wei went to the buyer: the price, and its part of the bond or of a slashed stake.
     event OrderRefunded(bytes32 indexed order, uint256 amount);
     /// @notice `amounts[k]` wei are owed to participant k, `brokerFee` and `bondReturned` to the broker.
+    /// @dev What is missing from the price went to parents ({IRewards.DatasetCredited}).
     event OrderSettled(bytes32 indexed order, uint256[] amounts, uint256 brokerFee, uint256 bondReturned);
     /// @notice A missed draw cost the broker `amount` wei of its bond; `bondLeft` remain.
     event BondCut(bytes32 indexed order, uint256 amount, uint256 bondLeft);
+
+    /// @notice The bond of an order that was not delivered: `toBuyer` wei sent, `toContributors` credited in equal parts.
+    event BondDivided(bytes32 indexed order, uint256 toBuyer, uint256 toContributors);
+    /// @notice Shard `shard` was shown to be false, or withheld: of the `slashed` wei of its contributor's stake and the
+    /// rest of the bond, `reward` went to whoever showed it, `refunded` (the price included) to the buyer, `burned` to
+    /// nobody.
+    event OrderRevoked(
+        bytes32 indexed order,
+        uint32 indexed shard,
+        address indexed contributor,
+        uint256 slashed,
+        uint256 reward,
+        uint256 refunded,
+        uint256 burned
+    );
 
     /// @notice The caller has no such right over this order.
     error OrderEscrow_Unauthorized(bytes32 order, address caller);
@@ -75,6 +110,7 @@ interface IOrderEscrow {
     error OrderEscrow_AmountTooLarge(uint256 amount, uint256 maximum);
     error OrderEscrow_NoRows();
     error OrderEscrow_FeeTooHigh(uint256 feeBps, uint256 maximumBps);
+    error OrderEscrow_RoyaltyTooHigh(uint256 royaltyBps, uint256 maximumBps);
     error OrderEscrow_ScoreOutOfRange(uint256 minScoreMicro, uint256 maximum);
     error OrderEscrow_ContributorBounds(uint256 minimum, uint256 maximum);
     /// @notice Needed: now <= matchBy < deliverBy <= latest.
@@ -93,6 +129,11 @@ interface IOrderEscrow {
     error OrderEscrow_WrongParticipants(bytes32 order);
     /// @notice These are not the shares that were published.
     error OrderEscrow_WrongShares(bytes32 order);
+    /// @notice These are not the parents of the terms.
+    error OrderEscrow_WrongParents(bytes32 order);
+    error OrderEscrow_UnknownShard(bytes32 order, uint32 shard);
+    /// @notice Demands are open: answer them, or let them expire.
+    error OrderEscrow_DemandsOpen(bytes32 order, uint256 count);
 
     /// @notice Opens an order and takes its price from the buyer. Anyone may relay it; the buyer's signature decides.
     /// @param termsSignature the buyer's EIP-712 signature (ERC-1271 for contracts).
@@ -119,25 +160,54 @@ interface IOrderEscrow {
         uint64[] calldata maxRows
     ) external;
 
-    /// @notice Gives an order up: the price to the buyer, stakes free, what is left of the bond to the broker.
-    /// Broker only; open orders at any time, matched ones up to `deliverBy`.
+    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond, the contributors get in
+    /// equal parts a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; what
+    /// remains, rounding too, goes to the broker. Broker only; open orders at any time, matched ones up to `deliverBy`
+    /// and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Ends an overdue order: the price to the buyer, stakes free, and the bond to the buyer too when it was
-    /// matched. Anyone; open orders after `matchBy`, matched ones after `deliverBy`.
+    /// @notice Ends an overdue order: the price to the buyer, stakes free. A matched order's bond goes half to the buyer
+    /// and half, in equal parts, to the contributors; odd wei to the buyer. Anyone; open orders after `matchBy`, matched
+    /// ones after `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Divides the price of a published order and returns the bond, all through the rewards contract. Anyone,
-    /// after the challenge window.
+    /// @notice Divides the price of a published order and returns the bond, all through the rewards contract: the fee to
+    /// the broker, to the contributors of every parent that is not revoked its royalty of the price, the rest by shares.
+    /// Anyone, after the challenge window, without an open demand.
     /// @dev Rounding favours the last participant by less than one wei per participant.
     /// @param sharesBps as published; they sum to 10,000.
+    /// @param parents as in the terms; at most eight, which the data-set registry sees to.
     function settle(
         OrderTerms calldata terms,
         Participant[] calldata participants,
-        uint16[] calldata sharesBps
+        uint16[] calldata sharesBps,
+        uint256[] calldata parents
     ) external;
+
+    /// @notice Ends an order by the fault of one contributor: its stake S for this order is slashed, the others' are
+    /// free. Challenges and demands only. All money moves in the same transaction.
+    ///
+    /// Published (a false row or model, or bytes withheld): Revoked; the buyer gets the price and min(bond, S/4),
+    /// `rewarded` S/2, the rest of stake and bond is burned.
+    /// Matched (silence after the seed was drawn): Refunded; the buyer gets the price and S/2, the broker its bond, the
+    /// rest is burned.
+    /// @dev Signer, buyer and challenger in one person still lose at least S/4, and an honest broker's bond can at most
+    /// be burned.
+    function punish(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint32 shard,
+        address rewarded
+    ) external;
+
+    /// @notice Counts a demand; while any is open the order is neither settled, abandoned nor refunded. Demands only.
+    function openDemand(bytes32 order) external;
+
+    /// @notice Counts a demand off. Demands only.
+    /// @param settleNotBefore chain time up to which the window stays open at least; zero changes nothing.
+    function closeDemand(bytes32 order, uint64 settleNotBefore) external;
 
     /// @notice Starts the challenge window. Data-set registry only.
     function markPublished(bytes32 order, bytes32 sharesDigest) external;
@@ -151,8 +221,8 @@ interface IOrderEscrow {
     /// @return participantsDigest keccak256(abi.encode(Participant[])); zero before the match.
     /// @return sharesDigest keccak256(abi.encode(uint16[])); zero before publication.
     /// @return bondLeft token wei of the broker's bond held here.
-    /// @return settleNotBefore end of the window when an answered demand moved it; zero otherwise.
-    /// @return openDemands that stand unanswered.
+    /// @return settleNotBefore chain time up to which answered demands keep the window open; zero for none.
+    /// @return openDemands demands without answer yet.
     function orderOf(
         bytes32 order
     )
@@ -167,6 +237,10 @@ interface IOrderEscrow {
             uint64 settleNotBefore,
             uint16 openDemands
         );
+
+    /// @return endsAt last chain time of the challenge window; zero before publication, the largest number while a
+    /// demand is open.
+    function windowOf(OrderTerms calldata terms) external view returns (uint256 endsAt);
 
     /// @return The order's id: EIP-712 digest of the terms.
     function hashTerms(OrderTerms calldata terms) external view returns (bytes32);

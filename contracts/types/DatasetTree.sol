@@ -23,4 +23,31 @@ library DatasetTree {
         }
         return shardRoots[0];
     }
+
+    /// @notice Whether `shardRoot` is shard number `index` of the `count` shards under `datasetRoot`.
+    /// @dev RFC 9162, section 2.1.3.2. Index and count fix the length of the proof and the side of every sibling.
+    /// @param proof siblings from the leaf up.
+    function includes(
+        bytes32 datasetRoot,
+        bytes32 shardRoot,
+        uint256 index,
+        uint256 count,
+        bytes32[] calldata proof
+    ) internal pure returns (bool) {
+        if (index >= count) return false;
+        uint256 last = count - 1;
+        bytes32 node = sha256(abi.encodePacked(uint8(0), uint64(index), shardRoot));
+        for (uint256 i = 0; i < proof.length; ++i) {
+            if (last == 0) return false;
+            if (index % 2 == 1 || index == last) {
+                node = sha256(abi.encodePacked(uint8(1), proof[i], node));
+                // A lifted node has no sibling on the levels that it skips.
+                while (index % 2 == 0 && index != 0) (index, last) = (index / 2, last / 2);
+            } else {
+                node = sha256(abi.encodePacked(uint8(1), node, proof[i]));
+            }
+            (index, last) = (index / 2, last / 2);
+        }
+        return last == 0 && node == datasetRoot;
+    }
 }

@@ -85,6 +85,26 @@ contract ContributorRegistryTest is Market {
         registry.release(ORDER, _node(0));
     }
 
+    function test_SlashRejectsOtherCallersThanTheEscrow() public {
+        bytes4 cause = IContributorRegistry.ContributorRegistry_Unauthorized.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, stranger));
+        vm.prank(stranger);
+        registry.slash(ORDER, _node(0));
+    }
+
+    function test_SlashTakesWhatIsReservedForTheOrderAndNoMore() public {
+        vm.prank(address(escrow));
+        registry.reserve(ORDER, _node(0), 7);
+        for (uint256 left = 2; left > 0; --left) {
+            vm.prank(address(escrow));
+            uint256 amount = registry.slash(ORDER, _node(0));
+            assertEq(amount, left == 2 ? 7 : 0, "slashed");
+        }
+        assertStake(_node(0), DEPOSIT - 7, 0);
+        assertBalance(address(escrow), 7);
+        assertBalance(address(registry), 3 * DEPOSIT - 7);
+    }
+
     function test_ReserveRejectsSecondReservationForAnOrder() public {
         vm.prank(address(escrow));
         registry.reserve(ORDER, _node(0), 1);

@@ -15,7 +15,7 @@ contract GasTest is Market {
         terms.salt = bytes32(uint256(77));
         _publish(terms);
         vm.warp(START + 1 hours + 1);
-        escrow.settle(terms, _participants(), _shares());
+        escrow.settle(terms, _participants(), _shares(), _noParents());
         for (uint256 k = 0; k < 3; ++k) {
             rewards.claimFor(_node(k));
         }
@@ -30,7 +30,7 @@ contract GasTest is Market {
     function _settled(address caller) private {
         vm.warp(START + 1 hours + 1);
         vm.prank(caller);
-        escrow.settle(_terms(), _participants(), _shares());
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
     }
 
     function test_PlacingCostsAtMost120k() public {

@@ -53,6 +53,15 @@ contract OrderEscrowPlaceTest is Market {
         );
     }
 
+    function test_RejectsRoyaltyAboveCap() public {
+        OrderTerms memory terms = _terms();
+        terms.royaltyBps = 1_001;
+        _expectPlaceRevert(
+            terms,
+            abi.encodeWithSelector(IOrderEscrow.OrderEscrow_RoyaltyTooHigh.selector, 1_001, 1_000)
+        );
+    }
+
     function test_RejectsScoreNoDataSetCanReach() public {
         OrderTerms memory terms = _terms();
         terms.minScoreMicro = 1_000_001;

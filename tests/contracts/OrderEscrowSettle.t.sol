@@ -11,7 +11,7 @@ contract OrderEscrowSettleTest is Market {
         bytes32 order = _draw(_terms());
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Matched));
-        escrow.settle(_terms(), _participants(), _shares());
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
     }
 
     function test_RejectsSettlementInsideTheChallengeWindow() public {
@@ -19,7 +19,7 @@ contract OrderEscrowSettleTest is Market {
         vm.warp(START + 1 hours);
         bytes4 cause = IOrderEscrow.OrderEscrow_TooEarly.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, START + 1 hours));
-        escrow.settle(_terms(), _participants(), _shares());
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
     }
 
     function test_RejectsOtherParticipants() public {
@@ -28,7 +28,7 @@ contract OrderEscrowSettleTest is Market {
         Participant[] memory participants = _participants();
         participants[2].contributor = stranger;
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_WrongParticipants.selector, order));
-        escrow.settle(_terms(), participants, _shares());
+        escrow.settle(_terms(), participants, _shares(), _noParents());
     }
 
     function test_RejectsOtherShares() public {
@@ -37,16 +37,144 @@ contract OrderEscrowSettleTest is Market {
         uint16[] memory shares = _shares();
         (shares[0], shares[1]) = (shares[1], shares[0]);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_WrongShares.selector, order));
-        escrow.settle(_terms(), _participants(), shares);
+        escrow.settle(_terms(), _participants(), shares, _noParents());
     }
 
     function test_RejectsSecondSettlement() public {
         (bytes32 order, ) = _publish(_terms());
         vm.warp(START + 1 hours + 1);
-        escrow.settle(_terms(), _participants(), _shares());
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Settled));
-        escrow.settle(_terms(), _participants(), _shares());
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+    }
+
+    function test_RejectsSettlementWhileADemandIsOpen() public {
+        (bytes32 order, ) = _publish(_terms());
+        vm.prank(escrow.demands());
+        escrow.openDemand(order);
+        assertEq(escrow.windowOf(_terms()), type(uint256).max, "the window stays open");
+        vm.warp(START + 1 hours + 1);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, order, 1));
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+    }
+
+    function test_RejectsSettlementInsideAWindowThatAnAnswerExtended() public {
+        (bytes32 order, ) = _publish(_terms());
+        vm.prank(escrow.demands());
+        escrow.openDemand(order);
+        vm.prank(escrow.demands());
+        escrow.closeDemand(order, uint64(START + 9 hours));
+        assertEq(escrow.windowOf(_terms()), START + 9 hours, "window");
+        vm.warp(START + 9 hours);
+        bytes4 cause = IOrderEscrow.OrderEscrow_TooEarly.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, START + 9 hours));
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        vm.warp(START + 9 hours + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertState(order, IOrderEscrow.State.Settled);
+    }
+
+    function test_AnEarlierAnswerDoesNotShortenTheWindow() public {
+        (bytes32 order, ) = _publish(_terms());
+        uint256 endsAt = escrow.windowOf(_terms());
+        for (uint64 k = 0; k < 2; ++k) {
+            vm.prank(escrow.demands());
+            escrow.openDemand(order);
+            vm.prank(escrow.demands());
+            escrow.closeDemand(order, uint64(endsAt) - k);
+        }
+        assertEq(escrow.windowOf(_terms()), endsAt, "window");
+    }
+
+    function test_ThereIsNoWindowBeforePublication() public {
+        _draw(_terms());
+        assertEq(escrow.windowOf(_terms()), 0, "window");
+    }
+
+    function test_RejectsOtherParentsThanAgreed() public {
+        (bytes32 order, ) = _publish(_terms());
+        vm.warp(START + 1 hours + 1);
+        uint256[] memory parents = new uint256[](1);
+        parents[0] = 7;
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_WrongParents.selector, order));
+        escrow.settle(_terms(), _participants(), _shares(), parents);
+    }
+
+    function test_RejectsMissingParents() public {
+        OrderTerms memory terms = _child(1, 1_000, 500);
+        bytes32 order = escrow.hashTerms(terms);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_WrongParents.selector, order));
+        escrow.settle(terms, _participants(), _shares(), _noParents());
+    }
+
+    /// @dev Settles `parents` orders with a royalty and publishes one that derives from all of them.
+    function _child(uint256 parents, uint16 royaltyBps, uint16 feeBps) private returns (OrderTerms memory terms) {
+        for (uint256 k = 0; k < parents; ++k) {
+            terms = _later(100 + k);
+            terms.royaltyBps = royaltyBps;
+            _publish(terms);
+            vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+            escrow.settle(terms, _participants(), _shares(), _noParents());
+        }
+        terms = _later(200);
+        terms.brokerFeeBps = feeBps;
+        terms.parents = keccak256(abi.encode(_first(parents)));
+        bytes32 order = _draw(terms);
+        IDatasetRegistry.DatasetRecord memory record = _record(order);
+        record.parents = _first(parents);
+        vm.prank(broker);
+        datasets.publish(terms, _participants(), record);
+    }
+
+    function _later(uint256 salt) private view returns (OrderTerms memory terms) {
+        terms = _terms();
+        terms.salt = bytes32(salt);
+        uint64 now_ = uint64(vm.getBlockTimestamp());
+        (terms.matchBy, terms.deliverBy) = (now_ + 1 hours, now_ + 1 days);
+    }
+
+    function _first(uint256 count) private pure returns (uint256[] memory ids) {
+        ids = new uint256[](count);
+        for (uint256 k = 0; k < count; ++k) {
+            ids[k] = k + 1;
+        }
+    }
+
+    function test_PaysParentsTheirRoyaltyAndContributorsTheRest() public {
+        uint256 before = _allMoney();
+        OrderTerms memory terms = _child(2, 300, 500);
+        uint256 owedBefore = rewards.claimable(_node(0));
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        escrow.settle(terms, _participants(), _shares(), _first(2));
+        // 1,000: 50 to the broker, 30 to each parent, 890 by shares.
+        assertEq(rewards.datasetBalance(1), 30 ether, "first parent");
+        assertEq(rewards.datasetBalance(2), 30 ether, "second parent");
+        assertEq(rewards.claimable(_node(0)) - owedBefore, (890 ether * 5_001) / 10_000, "contributor");
+        assertBalance(address(escrow), 0);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_EightParentsAndTheLargestFeeLeaveNothingAndStillSettle() public {
+        OrderTerms memory terms = _child(8, 1_000, 2_000);
+        uint256 owedBefore = rewards.claimable(_node(0));
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        escrow.settle(terms, _participants(), _shares(), _first(8));
+        assertEq(rewards.datasetBalance(8), PRICE / 10, "each parent");
+        assertEq(rewards.claimable(_node(0)), owedBefore, "contributor");
+        assertBalance(address(escrow), 0);
+    }
+
+    function test_ARevokedParentGetsNothing() public {
+        OrderTerms memory terms = _child(2, 300, 500);
+        vm.prank(escrow.challenges());
+        datasets.revoke(1);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        escrow.settle(terms, _participants(), _shares(), _first(2));
+        assertEq(rewards.datasetBalance(1), 0, "revoked parent");
+        assertEq(rewards.datasetBalance(2), 30 ether, "the other");
+        assertBalance(address(escrow), 0);
     }
 
     function test_DividesThePriceAndFreesTheStakes() public {
@@ -60,7 +188,7 @@ contract OrderEscrowSettleTest is Market {
         vm.expectEmit();
         emit IOrderEscrow.OrderSettled(order, amounts, 50_000, BOND);
         vm.prank(stranger);
-        escrow.settle(terms, _participants(), _shares());
+        escrow.settle(terms, _participants(), _shares(), _noParents());
 
         assertState(order, IOrderEscrow.State.Settled);
         assertEq(rewards.claimable(broker), 50_000 + BOND, "broker");
@@ -91,7 +219,7 @@ contract OrderEscrowSettleTest is Market {
         vm.prank(_node(0));
         datasets.publish(terms, _participants(), record);
         vm.warp(START + 1 hours + 1);
-        escrow.settle(terms, _participants(), _shares());
+        escrow.settle(terms, _participants(), _shares(), _noParents());
         // 5 % fee, the bond, and 50.01 % of the remaining 950.
         assertEq(rewards.claimable(_node(0)), 50 ether + BOND + 475.095 ether, "broker and contributor");
     }
@@ -114,7 +242,7 @@ contract OrderEscrowSettleTest is Market {
         vm.prank(broker);
         datasets.publish(terms, _participants(), record);
         vm.warp(START + 1 hours + 1);
-        escrow.settle(terms, _participants(), record.sharesBps);
+        escrow.settle(terms, _participants(), record.sharesBps, _noParents());
 
         uint256 fee = (terms.price * terms.brokerFeeBps) / 10_000;
         uint256 paid = rewards.claimable(broker);

@@ -28,6 +28,7 @@ abstract contract Market is TestBase {
     uint256 internal constant STAKE = 50 ether;
     uint256 internal constant BOND = 100 ether;
     uint256 internal constant DEPOSIT = 200 ether;
+    address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
 
@@ -58,27 +59,27 @@ abstract contract Market is TestBase {
     /// @dev In the order, and with the nonces, of a real deployment.
     function _deploy() internal {
         uint256 nonce = vm.getNonce(address(this));
-        address[12] memory at;
+        address[12] memory addresses;
         for (uint256 i = 0; i < 12; ++i) {
-            at[i] = vm.computeCreateAddress(address(this), nonce + i);
+            addresses[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
         token = TestToken(_create("TestToken", ""));
-        registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, at[2], UNBONDING)));
+        registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, addresses[2], UNBONDING)));
         IOrderEscrow.Parties memory parties = IOrderEscrow.Parties({
             token: token,
             registry: registry,
-            commitment: ModelCommitment(at[3]),
-            datasets: at[4],
-            rewards: Rewards(at[5]),
-            challenges: at[7],
-            demands: at[8]
+            commitment: ModelCommitment(addresses[3]),
+            datasets: addresses[4],
+            rewards: Rewards(addresses[5]),
+            challenges: addresses[7],
+            demands: addresses[8]
         });
         escrow = OrderEscrow(_create("OrderEscrow", abi.encode(parties)));
         commitment = ModelCommitment(_create("ModelCommitment", abi.encode(escrow, DELAY)));
         datasets = DatasetRegistry(
-            _create("DatasetRegistry", abi.encode(escrow, commitment, at[7], at[8], at[10]))
+            _create("DatasetRegistry", abi.encode(escrow, commitment, addresses[7], addresses[8], addresses[10]))
         );
-        rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, at[9], at[10])));
+        rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, addresses[9], addresses[10])));
     }
 
     function _enrol(address node, uint256 stake) internal {
@@ -124,6 +125,10 @@ abstract contract Market is TestBase {
 
     function _nobody() internal pure returns (Participant[] memory) {
         return new Participant[](0);
+    }
+
+    function _noParents() internal pure returns (uint256[] memory) {
+        return new uint256[](0);
     }
 
     function _shares() internal pure returns (uint16[] memory shares) {
@@ -353,6 +358,16 @@ abstract contract Market is TestBase {
         (uint256 free, uint256 reserved, , , ) = registry.stakeOf(node);
         assertEq(free, expectedFree, "free stake");
         assertEq(reserved, expectedReserved, "reserved stake");
+    }
+
+    /// @dev Everything there is, wherever an order's money can go: must never change.
+    function _allMoney() internal view returns (uint256 sum) {
+        sum = token.balanceOf(buyer) + token.balanceOf(broker) + token.balanceOf(stranger) + token.balanceOf(BURN);
+        sum += token.balanceOf(address(escrow)) + token.balanceOf(address(registry));
+        sum += token.balanceOf(address(rewards)) + token.balanceOf(escrow.demands());
+        for (uint256 k = 0; k < 4; ++k) {
+            sum += token.balanceOf(_node(k));
+        }
     }
 
     function assertBalance(address account, uint256 expected) internal view {

@@ -178,7 +178,7 @@ contract OrderWalk is Market {
     function _settleOne(uint256 i) private {
         (, uint64 publishedAt, , , , , ) = escrow.orderOf(_ids[i]);
         if (vm.getBlockTimestamp() <= publishedAt + _orders[i].challengeSeconds) return;
-        escrow.settle(_orders[i], _participants(), _shares());
+        escrow.settle(_orders[i], _participants(), _shares(), _noParents());
         _stages[i] = Stage.Over;
         ++settled;
     }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Disputes} from "./disputes/Disputes.sol";
+import {IChallenges} from "./interfaces/IChallenges.sol";
+import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
+import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
+import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {IRowVerifier} from "./interfaces/IRowVerifier.sol";
+import {ModelParts} from "./types/ModelParts.sol";
+import {OrderTerms, Participant} from "./types/OrderTerms.sol";
+import {ShardTree} from "./types/ShardTree.sol";
+
+/// @notice Described in {IChallenges}.
+contract Challenges is IChallenges, Disputes {
+    /// @dev Stands for the model itself in the commitment of {challengeModel}.
+    uint64 private constant _MODEL_CHUNK = type(uint64).max;
+
+    IRowVerifier public immutable verifier;
+
+    /// @inheritdoc IChallenges
+    mapping(bytes32 commitment => uint256 blockNumber) public committedAt;
+
+    constructor(
+        IOrderEscrow escrow_,
+        IModelCommitment commitment_,
+        IDatasetRegistry datasets_,
+        IRowVerifier verifier_
+    ) Disputes(escrow_, commitment_, datasets_) {
+        verifier = verifier_;
+    }
+
+    /// @inheritdoc IChallenges
+    function commit(bytes32 commitment_) external {
+        // Whoever sees a commitment may send it again; it keeps its first block, so that this gains nothing.
+        if (committedAt[commitment_] != 0) return;
+        committedAt[commitment_] = block.number;
+        emit ChallengeCommitted(commitment_);
+    }
+
+    /// @inheritdoc IChallenges
+    function challenge(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        Claim calldata claim,
+        Evidence calldata evidence,
+        bytes32 salt,
+        uint256[] calldata descendants
+    ) external {
+        _requireCommitted(claim, salt);
+        (bytes32 order, bytes32 datasetRoot) = _requireInWindow(terms, participants, claim.dataset);
+        IRowVerifier.RowQuery memory query = _queryOf(order, participants, claim, evidence.modelDigests);
+        _checkProofs(datasetRoot, participants.length, claim, evidence);
+        _checkConditions(terms.conditions, evidence.conditions);
+
+        IRowVerifier.Verdict verdict = _judge(evidence, query);
+        if (verdict == IRowVerifier.Verdict.Agrees) {
+            revert Challenges_RowAgrees(claim.dataset, claim.shard, claim.chunk, claim.row);
+        }
+        emit FalseRow(claim.dataset, claim.shard, claim.chunk, claim.row, msg.sender, verdict);
+        _convict(terms, participants, claim.dataset, claim.shard, descendants);
+    }
+
+    /// @inheritdoc IChallenges
+    function challengeModel(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint256 dataset,
+        uint32 shard,
+        bytes32[] calldata modelDigests,
+        bytes calldata model,
+        address[] calldata modelParts,
+        bytes32 salt,
+        uint256[] calldata descendants
+    ) external {
+        _requireCommitted(Claim(dataset, shard, _MODEL_CHUNK, 0), salt);
+        (bytes32 order, ) = _requireInWindow(terms, participants, dataset);
+        (bytes32 expected, ) = _requireModel(order, shard, modelDigests);
+
+        bytes memory bytes_ = model.length != 0 ? model : ModelParts.read(modelParts);
+        bytes32 found = sha256(bytes_);
+        if (found != expected) revert Disputes_WrongModel(found, expected);
+        if (verifier.isSound(bytes_)) revert Challenges_ModelIsSound(dataset, shard);
+        emit FalseModel(dataset, shard, msg.sender);
+        _convict(terms, participants, dataset, shard, descendants);
+    }
+
+    function _convict(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint256 dataset,
+        uint32 shard,
+        uint256[] calldata descendants
+    ) private {
+        datasets.revoke(dataset);
+        for (uint256 i = 0; i < descendants.length; ++i) {
+            // One that was flagged in the meantime, through another parent, must not stop the challenge.
+            (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(descendants[i]);
+            if (status == IDatasetRegistry.Status.Valid) datasets.flag(descendants[i]);
+        }
+        escrow.punish(terms, participants, shard, msg.sender);
+    }
+
+    function _requireCommitted(Claim memory claim, bytes32 salt) private view {
+        bytes32 commitment_ = keccak256(
+            abi.encode(msg.sender, claim.dataset, claim.shard, claim.chunk, claim.row, salt)
+        );
+        uint256 since = committedAt[commitment_];
+        if (since == 0 || since >= block.number) revert Challenges_NotCommitted(commitment_);
+    }
+
+    function _queryOf(
+        bytes32 order,
+        Participant[] calldata participants,
+        Claim calldata claim,
+        bytes32[] calldata modelDigests
+    ) private view returns (IRowVerifier.RowQuery memory query) {
+        (query.modelDigest, query.seed) = _requireModel(order, claim.shard, modelDigests);
+        query.shard = claim.shard;
+        query.chunk = claim.chunk;
+        query.row = claim.row;
+        query.shardRows = participants[claim.shard].rows;
+        for (uint256 i = 0; i < claim.shard; ++i) {
+            query.requestRow += participants[i].rows;
+        }
+    }
+
+    function _judge(
+        Evidence calldata evidence,
+        IRowVerifier.RowQuery memory query
+    ) private view returns (IRowVerifier.Verdict) {
+        if (evidence.model.length != 0) {
+            return verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
+        }
+        bytes memory model = ModelParts.read(evidence.modelParts);
+        return verifier.judge(model, evidence.conditions, query, evidence.chunkBytes);
+    }
+
+    function _checkProofs(
+        bytes32 datasetRoot,
+        uint256 shards,
+        Claim calldata claim,
+        Evidence calldata evidence
+    ) private pure {
+        _requireShard(claim.dataset, datasetRoot, evidence.shardRoot, claim.shard, shards, evidence.shardProof);
+        bytes32 root = ShardTree.rootOf(
+            claim.chunk,
+            evidence.chunkBytes,
+            evidence.chunkProof,
+            evidence.chunkPath
+        );
+        if (root != evidence.shardRoot) {
+            revert Challenges_WrongChunkProof(claim.dataset, claim.shard, claim.chunk);
+        }
+    }
+
+    function _checkConditions(bytes32 expected, bytes calldata conditions) private pure {
+        bytes32 found = conditions.length == 0 ? bytes32(0) : sha256(conditions);
+        if (found != expected) revert Challenges_WrongConditions(found, expected);
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IDatasetRegistry} from "../interfaces/IDatasetRegistry.sol";
+import {IOrderEscrow} from "../interfaces/IOrderEscrow.sol";
+import {IRewards} from "../interfaces/IRewards.sol";
+import {OrderTerms, Participant} from "../types/OrderTerms.sol";
+
+/// @notice How the escrow divides money and sends it. Keeps no books: the caller has changed the state before.
+abstract contract OrderPayments {
+    using SafeERC20 for IERC20;
+
+    /// @notice Where slashed money goes that nobody shall gain.
+    address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
+    uint256 internal constant _WHOLE_BPS = 10_000;
+
+    /// @dev Parts of a slashed stake: half rewards whoever showed the fraud, a quarter bounds what the bond adds.
+    uint256 private constant _REWARD_PART = 2;
+    uint256 private constant _DAMAGES_PART = 4;
+
+    IERC20 public immutable token;
+    IRewards public immutable rewards;
+
+    constructor(IERC20 token_, IRewards rewards_) {
+        token = token_;
+        rewards = rewards_;
+    }
+
+    /// @dev An account that cannot receive, because the token froze it or its hook reverts, finds the amount among its
+    /// rewards and holds up nobody else.
+    function _pay(bytes32 order, address account, uint256 amount) internal {
+        if (amount == 0 || token.trySafeTransfer(account, amount)) return;
+        _creditOne(order, account, amount);
+    }
+
+    function _creditOne(bytes32 order, address account, uint256 amount) internal {
+        address[] memory accounts = new address[](1);
+        uint256[] memory amounts = new uint256[](1);
+        (accounts[0], amounts[0]) = (account, amount);
+        token.safeTransfer(address(rewards), amount);
+        rewards.credit(order, accounts, amounts);
+    }
+
+    /// @dev Credits the participants with equal parts.
+    /// @return credited what they got together: `amount` less what does not divide.
+    function _creditEqually(
+        bytes32 order,
+        Participant[] calldata participants,
+        uint256 amount
+    ) internal returns (uint256 credited) {
+        uint256 count = participants.length;
+        uint256 each = amount / count;
+        address[] memory accounts = new address[](count);
+        uint256[] memory amounts = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            (accounts[i], amounts[i]) = (participants[i].contributor, each);
+        }
+        credited = each * count;
+        token.safeTransfer(address(rewards), credited);
+        rewards.credit(order, accounts, amounts);
+    }
+
+    /// @dev Credits the participants with `amounts`, and the broker. The tokens are there already.
+    function _creditShares(
+        bytes32 order,
+        address broker,
+        Participant[] calldata participants,
+        uint256[] memory amounts,
+        uint256 brokerAmount
+    ) internal {
+        uint256 count = participants.length;
+        address[] memory accounts = new address[](count + 1);
+        uint256[] memory credits = new uint256[](count + 1);
+        for (uint256 i = 0; i < count; ++i) {
+            accounts[i] = participants[i].contributor;
+            credits[i] = amounts[i];
+        }
+        accounts[count] = broker;
+        credits[count] = brokerAmount;
+        rewards.credit(order, accounts, credits);
+    }
+
+    /// @dev Credits the contributors of parents that stand. The tokens are there already.
+    function _creditParents(uint256[] calldata parents, uint256[] memory royalties) internal {
+        for (uint256 i = 0; i < parents.length; ++i) {
+            if (royalties[i] != 0) rewards.creditDataset(parents[i], royalties[i]);
+        }
+    }
+
+    /// @dev A false row, or bytes withheld from the buyer. Ratios: docs/decisions/0011.
+    function _divideAfterFraud(
+        bytes32 order,
+        OrderTerms calldata terms,
+        uint32 shard,
+        address signer,
+        address rewarded,
+        uint256 slashed,
+        uint256 bondLeft
+    ) internal {
+        uint256 reward = slashed / _REWARD_PART;
+        uint256 damages = Math.min(bondLeft, slashed / _DAMAGES_PART);
+        uint256 burned = slashed + bondLeft - reward - damages;
+        emit IOrderEscrow.OrderRevoked(order, shard, signer, slashed, reward, terms.price + damages, burned);
+
+        _pay(order, terms.buyer, terms.price + damages);
+        _pay(order, rewarded, reward);
+        token.safeTransfer(BURN_ADDRESS, burned);
+    }
+
+    /// @dev A contributor fell silent after the seed was drawn: the broker keeps its bond.
+    function _divideAfterDropOut(
+        bytes32 order,
+        OrderTerms calldata terms,
+        uint256 slashed,
+        uint256 bondLeft
+    ) internal {
+        uint256 refunded = terms.price + slashed / _REWARD_PART;
+        emit IOrderEscrow.OrderRefunded(order, refunded);
+
+        _pay(order, terms.buyer, refunded);
+        _pay(order, terms.broker, bondLeft);
+        token.safeTransfer(BURN_ADDRESS, slashed - slashed / _REWARD_PART);
+    }
+
+    /// @dev What the price owes to each parent; a revoked one gets nothing.
+    function _royalties(
+        IDatasetRegistry datasets,
+        uint256 price,
+        uint256[] calldata parents
+    ) internal view returns (uint256[] memory amounts, uint256 sum) {
+        amounts = new uint256[](parents.length);
+        for (uint256 i = 0; i < parents.length; ++i) {
+            (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(parents[i]);
+            if (status == IDatasetRegistry.Status.Revoked) continue;
+            amounts[i] = (price * datasets.royaltyBpsOf(parents[i])) / _WHOLE_BPS;
+            sum += amounts[i];
+        }
+    }
+
+    /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.
+    function _divide(uint256 amount, uint16[] calldata sharesBps) internal pure returns (uint256[] memory parts) {
+        uint256 last = sharesBps.length - 1;
+        uint256 left = amount;
+        parts = new uint256[](last + 1);
+        for (uint256 i = 0; i < last; ++i) {
+            parts[i] = (amount * sharesBps[i]) / _WHOLE_BPS;
+            left -= parts[i];
+        }
+        parts[last] = left;
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice Inclusion of a chunk of rows under a shard root (docs/spec/merkle.md).
+library ShardTree {
+    uint256 internal constant CHUNK_BYTES = 4_096;
+
+    /// @notice Root that chunk `index` with these bytes has by this path, whatever the shape of the tree.
+    /// @dev Free of shape, and still sound: a leaf binds its index and differs from a node in its first byte, so that
+    /// under an honest root every path that fits leads to an honest chunk in its own place. A dishonest signer may
+    /// have signed any tree; whatever leaf lies under it is its own statement.
+    /// @param path siblings from the leaf up.
+    /// @param sides bit k is 1 when sibling k stands left.
+    function rootOf(
+        uint64 index,
+        bytes calldata chunk,
+        bytes32[] calldata path,
+        uint256 sides
+    ) internal pure returns (bytes32 node) {
+        node = sha256(abi.encodePacked(uint8(0), index, chunk));
+        for (uint256 i = 0; i < path.length; ++i) {
+            node = (sides >> i) & 1 == 1
+                ? sha256(abi.encodePacked(uint8(1), path[i], node))
+                : sha256(abi.encodePacked(uint8(1), node, path[i]));
+        }
+    }
+
+    /// @return The largest power of two of rows that fit into {CHUNK_BYTES}; 1 for wider rows.
+    /// @param rowWidth in bytes, at least 1.
+    function rowsPerChunk(uint256 rowWidth) internal pure returns (uint256) {
+        uint256 rows = 1;
+        while (rows * 2 * rowWidth <= CHUNK_BYTES) rows *= 2;
+        return rows;
+    }
+}
