@@ -10,6 +10,7 @@ results of all contributors in the order of the plan, and returns a `ProgramEnd`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -52,7 +53,7 @@ Program: TypeAlias = Generator[Round, list[Result], ProgramEnd]
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Sent after each round. losses: mean over contributors by name; epsilon: largest spent so far, None
-    without DP.
+    without DP; sent_bytes: arrays of all answers so far, of the contributor that sent most.
     """
 
     round: int
@@ -60,6 +61,7 @@ class Progress:
     name: str
     losses: Mapping[str, float]
     epsilon: float | None
+    sent_bytes: int
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
@@ -128,15 +130,16 @@ class Coordinator:
         program = self._family.program(self._plan)
         rounds = self._family.rounds(self._plan)
         number = 0
-        results: list[Result] = []
+        sent: Counter[Address] = Counter()
         step = next(program)
         while True:
             results = self._exchange(step)
             number += 1
+            for result in results:
+                sent[result.node] += sum(array.nbytes for array in result.arrays.values())
             if progress is not None:
-                progress(
-                    Progress(number, rounds, step.name, _mean_losses(results), _largest_epsilon(results))
-                )
+                losses, epsilon = _mean_losses(results), _largest_epsilon(results)
+                progress(Progress(number, rounds, step.name, losses, epsilon, max(sent.values())))
             try:
                 step = program.send(results)
             except StopIteration as stop:

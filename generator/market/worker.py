@@ -175,4 +175,5 @@ def models_of(outcome: TrainingOutcome) -> JsonObject:
 
 def _progress(now: RoundProgress) -> Progress:
     loss = now.losses.get("discriminator", next(iter(now.losses.values()), None))
-    return Progress(f"{now.name} done", now.round, now.rounds, loss, now.epsilon)
+    step = f"{now.name} done, {now.sent_bytes / 1e6:.1f} MB sent by a node"
+    return Progress(step, now.round, now.rounds, loss, now.epsilon)

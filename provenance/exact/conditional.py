@@ -22,7 +22,7 @@ from provenance.exact.allowed import AllowedCodes
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.columns import low_halves
 from provenance.exact.leading import LeadingSteps, leading_steps
-from provenance.exact.model import Model
+from provenance.exact.model import AutoregressiveModel, Model
 from provenance.exact.philox import Words, scattered_blocks
 
 ATTEMPTS = 64
@@ -185,8 +185,13 @@ class ConditionalRows:
         asked = self._conditions.conditions
         tally = self._tallies[segment]
         names = ", ".join(asked.schema.column_names[column] for column in self._segment(segment).tried)
+        again = (
+            "with that column declared conditionable"
+            if isinstance(self._model, AutoregressiveModel)
+            else 'by family "autoregressive" with that column declared conditionable'
+        )
         return ConditionUnmetError(
             f"row {row} did not meet {asked.describe(segment)} in {ATTEMPTS} attempts (about "
             f"{tally.rows / tally.attempts:.2%} of the attempts do): loosen the condition on {names}, or fit the "
-            "model again with that column declared conditionable"
+            f"model again {again}"
         )

@@ -12,8 +12,9 @@ from scripts.benchmark.our_subjects import IN_FLOAT, NO_CRITIC, NO_MARGINALS, PA
 from scripts.benchmark.results import Result
 
 REAL: Final = "real rows"
+REDRAWN: Final = "real rows redrawn"
 SHUFFLED: Final = "columns shuffled"
-CONTROLS: Final = (REAL, SHUFFLED)
+CONTROLS: Final = (REAL, REDRAWN, SHUFFLED)
 PEERS: Final = ("ctgan", "tvae", "tabular_argn")
 PRIVATE_PEERS: Final = ("mst", "aim", "dp_ctgan")
 
@@ -76,7 +77,7 @@ CANDIDATES: Final[Mapping[tuple[str, str], Sequence[Settings]]] = {
 
 
 def control_cases(table: str, seeds: Iterable[int]) -> list[Case]:
-    """Ceiling and floor."""
+    """Ceiling, sampling error and floor."""
     return [Case(table, subject, None, CENTRAL, seed) for seed in seeds for subject in CONTROLS]
 
 

@@ -15,8 +15,9 @@ the tables. Machine: {machines}, one thread a fit, other work beside it: CPU sec
   the worst beside it.
 - **AUC**: gradient boosting trained on synthetic rows and tested on real test rows. **TVD1, TVD2**: mean total
   variation distance of all one-way and two-way tables, numbers in 20 quantile bins of the real rows, to the test
-  rows and (TVD2 to train) to the training rows. *Real rows* are the training rows themselves: the ceiling. *Columns
-  shuffled* has every column right and no dependence: the floor.
+  rows and (TVD2 to train) to the training rows. *Real rows* are the training rows themselves: the ceiling. *Real
+  rows redrawn* are as many of them with replacement: what the training rows' own law scores, sampling error and
+  nothing else. *Columns shuffled* has every column right and no dependence: the floor.
 - **density, coverage** (Naeem et al. 2020) against test rows, 5 neighbours, 3,000 rows of each.
 - **copies**: synthetic rows equal to a training row in every column; beside it the same rate of the test rows.
 - **attack, rows**: membership inference from synthetic rows alone, the same for everybody: is the nearest synthetic

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from generator.fitting.fit import FitSettings, fit
 from provenance.container import Container
 from scripts.benchmark.case import Case
-from scripts.benchmark.cases import CONTROLS, SHUFFLED
+from scripts.benchmark.cases import CONTROLS, REDRAWN, SHUFFLED
 from scripts.benchmark.child import ChildFailedError, run_child
 from scripts.benchmark.figures import Figures, density_attack, figures_of, population_of
 from scripts.benchmark.fit_report import FitReport
@@ -66,8 +66,7 @@ class Runner:
 
     def _rows(self, case: Case, split: Split, folder: Path) -> tuple[Values, FitReport | None]:
         if case.subject in CONTROLS:
-            shuffled = np.random.default_rng(case.seed).permuted(split.train, axis=0)
-            return (shuffled if case.subject == SHUFFLED else split.train), None
+            return control_rows(case, split.train), None
         if not (folder / "fit.json").exists() or not (folder / "rows.npy").exists():
             if case.subject in OURS:
                 (folder / "case.json").write_text(json.dumps(case.document()), encoding="utf-8")
@@ -101,6 +100,14 @@ class Runner:
             settings = FitSettings(family="autoregressive", seed=case.seed)
             path.write_bytes(fit(population, TABLES[case.table].schema, settings).encode())
         return Container.parse(path.read_bytes())
+
+
+def control_rows(case: Case, train: Values) -> Values:
+    """Rows of a control: the training rows, as many of them redrawn, or their columns shuffled apart."""
+    random = np.random.default_rng(case.seed)
+    if case.subject == REDRAWN:
+        return train[random.integers(0, len(train), len(train))]
+    return random.permuted(train, axis=0) if case.subject == SHUFFLED else train
 
 
 @lru_cache(maxsize=2)

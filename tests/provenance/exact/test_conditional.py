@@ -222,6 +222,13 @@ def test_says_which_row_which_condition_and_what_to_do_when_64_attempts_fail(
             sampler_of(table, {3: ((999, 999),)}).values(0, 2000)
 
 
+def test_a_net_without_draw_order_is_advised_to_be_fitted_by_the_family_that_has_one() -> None:
+    schema = schema_of((1000, 50))
+    model = mlp(schema, codebook_of(schema, (4, 4)), np.random.default_rng(2))
+    with pytest.raises(ConditionUnmetError, match='fit the model again by family "autoregressive" with'):
+        sampler_of((schema, model), {0: ((999, 999),)}).values(0, 2000)
+
+
 def test_refuses_rows_beyond_those_asked_for(table: tuple[Schema, bytes]) -> None:
     with pytest.raises(RowRangeError, match="about rows 0 to 99; ask for fewer"):
         sampler_of(table, {0: ((1, 1),)}, 100).values(50, 51)
