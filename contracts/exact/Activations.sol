@@ -27,27 +27,32 @@ library ActivationBuffer {
         x.lanes = widest <= Workspace.NARROW ? Workspace.SPREAD : Workspace.reserve(128 * chunks);
     }
 
-    /// @notice Prepares the packed bytes for `inputs` inputs to be written: everything before them reads zero.
-    function clear(Activations memory x, uint256 inputs) internal pure {
+    /// @notice Says that `inputs` packed bytes have been written, and clears what stands before them in their words.
+    function set(Activations memory x, uint256 inputs) internal pure {
+        uint256 chunks = _chunks(inputs);
         x.inputs = inputs;
-        x.chunks = _chunks(inputs);
+        x.chunks = chunks;
         uint256 end = x.end;
         uint256 last = end - 32 * ((inputs + 31) / 32);
-        uint256 ptr = end - 32 * x.chunks;
-        // Zeroes the words that hold fewer than 32 inputs; the others are written in full.
+        // The word that holds the last inputs keeps its low bytes; words that fill up the chunks become zero.
         assembly ("memory-safe") {
+            let tail := and(inputs, 31)
+            if tail {
+                mstore(last, and(mload(last), sub(shl(shl(3, tail), 1), 1)))
+            }
             for {
-
-            } iszero(gt(ptr, last)) {
+                let ptr := sub(end, shl(5, chunks))
+            } lt(ptr, last) {
                 ptr := add(ptr, 32)
             } {
                 mstore(ptr, 0)
             }
         }
+        _spread(x);
     }
 
-    /// @notice Spreads the packed bytes and sums them.
-    function spread(Activations memory x) internal pure {
+    /// @dev Spreads the packed bytes and sums them.
+    function _spread(Activations memory x) private pure {
         uint256 ptr = x.end;
         uint256 from = ptr - 32 * x.chunks;
         uint256 to = x.lanes;

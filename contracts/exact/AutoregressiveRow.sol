@@ -29,7 +29,8 @@ library AutoregressiveRow {
             uint256 count = model.codeCount(column);
             if (count > widest) widest = count;
         }
-        maker.sums = Workspace.reserve(32 * widest);
+        maker.sums = Workspace.reserve(4 * widest + 32);
+        maker.weights = Workspace.reserve(32 * widest);
         maker.running = RunningVectors.reserve(model.inputs);
         if (maker.allowed.counts.length != 0) LeadingDraw.prepare(maker);
     }
@@ -53,9 +54,9 @@ library AutoregressiveRow {
     function _draw(RowMaker memory maker, uint256 step) private pure returns (uint256 code, bool met) {
         uint256 column = maker.model.columnOf(step);
         uint256 noise = maker.word(column);
-        uint256 sum = maker.weigh(step, maker.running.ptr, maker.sums);
+        uint256 sum = maker.weigh(step, maker.running.ptr, maker.weights);
         unchecked {
-            code = maker.model.firstCodes[column] + CodeDraw.pick(maker.sums, sum, noise);
+            code = maker.model.firstCodes[column] + CodeDraw.pick(maker.weights, sum, noise);
         }
         met = maker.set(column, code, noise);
     }

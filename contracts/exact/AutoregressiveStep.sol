@@ -28,7 +28,7 @@ library AutoregressiveStep {
             ptr += model.neurons * model.inputs + 5 * model.neurons;
             uint256 count = model.codeCount(model.columnOf(step));
             uint256 shifts = ptr + count * model.neurons;
-            int256 largest = Layers.output(maker.x, ptr, shifts, shifts + count, count, to);
+            int256 largest = Layers.output(maker.x, ptr, shifts, shifts + count, count, maker.sums, to);
             return CodeDraw.weigh(to, count, largest);
         }
     }

@@ -8,20 +8,56 @@ library CodeDraw {
     /// @notice Replaces `count` logits by their weights EXP[min(largest - logit, 768)] and adds them up.
     function weigh(uint256 logits, uint256 count, int256 largest) internal pure returns (uint256 sum) {
         uint256 table = Workspace.EXP;
-        // EXP has four bytes an entry, at a constant address. The distance is never negative.
+        // EXP has four bytes an entry, at a constant address. The distance d from the largest logit is never negative.
+        // Four codes a turn, then one.
         assembly ("memory-safe") {
+            let last := add(logits, mul(32, count))
             for {
-                let last := add(logits, mul(32, count))
+
+            } lt(add(logits, 96), last) {
+                logits := add(logits, 128)
+            } {
+                let d := sub(largest, mload(logits))
+                if gt(d, 768) {
+                    d := 768
+                }
+                d := shr(224, mload(add(table, shl(2, d))))
+                mstore(logits, d)
+                sum := add(sum, d)
+                d := sub(largest, mload(add(logits, 32)))
+                if gt(d, 768) {
+                    d := 768
+                }
+                d := shr(224, mload(add(table, shl(2, d))))
+                mstore(add(logits, 32), d)
+                sum := add(sum, d)
+                d := sub(largest, mload(add(logits, 64)))
+                if gt(d, 768) {
+                    d := 768
+                }
+                d := shr(224, mload(add(table, shl(2, d))))
+                mstore(add(logits, 64), d)
+                sum := add(sum, d)
+                d := sub(largest, mload(add(logits, 96)))
+                if gt(d, 768) {
+                    d := 768
+                }
+                d := shr(224, mload(add(table, shl(2, d))))
+                mstore(add(logits, 96), d)
+                sum := add(sum, d)
+            }
+            for {
+
             } lt(logits, last) {
                 logits := add(logits, 32)
             } {
-                let distance := sub(largest, mload(logits))
-                if gt(distance, 768) {
-                    distance := 768
+                let d := sub(largest, mload(logits))
+                if gt(d, 768) {
+                    d := 768
                 }
-                let weight := shr(224, mload(add(table, shl(2, distance))))
-                mstore(logits, weight)
-                sum := add(sum, weight)
+                d := shr(224, mload(add(table, shl(2, d))))
+                mstore(logits, d)
+                sum := add(sum, d)
             }
         }
     }

@@ -31,7 +31,8 @@ library MlpRow {
             uint256 count = model.codeCount(column);
             if (count > widest) widest = count;
         }
-        maker.sums = Workspace.reserve(32 * widest);
+        maker.sums = Workspace.reserve(4 * widest + 32);
+        maker.weights = Workspace.reserve(32 * widest);
     }
 
     /// @notice Makes the row of the noise that has been drawn. Stops at the first conditioned column that is not met.
@@ -56,7 +57,6 @@ library MlpRow {
     function _latent(RowMaker memory maker) private pure {
         uint256 inputs = maker.model.inputs;
         uint256 words = maker.noise.words;
-        maker.x.clear(inputs);
         uint256 out = maker.x.end;
         uint256 table = Workspace.NORMAL;
         // Input j goes to the byte before input j - 1. `word` loses its lowest byte each time; a new one is loaded after
@@ -77,7 +77,7 @@ library MlpRow {
                 word := shr(8, word)
             }
         }
-        maker.x.spread();
+        maker.x.set(inputs);
     }
 
     /// @dev Draws either the conditioned columns or the others.
@@ -101,11 +101,12 @@ library MlpRow {
                 shifts + first,
                 shifts + model.codes + 4 * first,
                 count,
-                maker.sums
+                maker.sums,
+                maker.weights
             );
-            uint256 sum = CodeDraw.weigh(maker.sums, count, largest);
+            uint256 sum = CodeDraw.weigh(maker.weights, count, largest);
             uint256 noise = maker.word(column);
-            return maker.set(column, first + CodeDraw.pick(maker.sums, sum, noise), noise);
+            return maker.set(column, first + CodeDraw.pick(maker.weights, sum, noise), noise);
         }
     }
 }

@@ -14,6 +14,8 @@ library ModelReader {
     uint256 private constant _MAX_CODES_A_COLUMN = 4095;
     uint256 private constant _MAX_SHIFT = 31;
     uint256 private constant _MAGIC = 0x54534d31;
+    /// @dev The highest bit of each of four 64-bit lanes.
+    uint256 private constant _HIGH = 0x8000000000000000800000000000000080000000000000008000000000000000;
 
     /// @notice The parts of the model bytes in memory at `ptr`; `ok` is false if a rule is broken.
     function read(uint256 ptr, uint256 length) internal pure returns (ExactModel memory model, bool ok) {
@@ -63,30 +65,40 @@ library ModelReader {
         }
     }
 
-    /// @dev Rule 6, code by code.
-    function _checkCodes(ExactModel memory model) private pure returns (bool ok) {
-        ok = true;
+    /// @dev Rule 6, four codes at a time.
+    function _checkCodes(ExactModel memory model) private pure returns (bool) {
         uint256 from = model.codesAt;
+        uint256 good = _HIGH;
         unchecked {
             for (uint256 column = 0; column < model.columns; ++column) {
                 uint256 to = from + 8 * Codebook.codeCount(model, column);
                 uint256 limit = 1 << (8 * Codebook.valueWidth(model, column));
-                // Eight bytes a code: low in the highest four of the word, width in the next four. `ok` becomes 0 when
-                // a width is 0 or an end passes the limit, and stays 0.
+                // A word holds four codes, each a 64-bit lane: low above width. With 2^63 added, limit - (low + width) and
+                // width - 1 keep bit 63 exactly if they are not negative; no lane borrows from the next. Lanes behind
+                // the column's last code are let pass.
                 assembly ("memory-safe") {
+                    let high := 0x8000000000000000800000000000000080000000000000008000000000000000
+                    let half := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
+                    let limits := add(high, mul(limit, shr(63, high)))
                     for {
 
                     } lt(from, to) {
-                        from := add(from, 8)
+                        from := add(from, 32)
                     } {
-                        let code := mload(from)
-                        let width := and(shr(192, code), 0xffffffff)
-                        let bad := or(iszero(width), gt(add(shr(224, code), width), limit))
-                        ok := and(ok, iszero(bad))
+                        let codes := mload(from)
+                        let width := and(codes, half)
+                        let low := and(shr(32, codes), half)
+                        let fine := and(sub(limits, add(low, width)), sub(add(high, width), shr(63, high)))
+                        if gt(add(from, 32), to) {
+                            fine := or(fine, shr(shl(3, sub(to, from)), not(0)))
+                        }
+                        good := and(good, fine)
                     }
+                    from := to
                 }
             }
         }
+        return good == _HIGH;
     }
 
     /// @dev Architecture 1: hidden layers from `bodyAt`, then the output layer, then nothing.

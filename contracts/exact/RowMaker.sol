@@ -13,8 +13,10 @@ struct RowMaker {
     RowNoise noise;
     AllowedValues allowed;
     Activations x;
-    /// Address of the words of products, logits, weights: as many as the widest layer or column has.
+    /// Address of the dot products of a layer, four bytes each.
     uint256 sums;
+    /// Address of the logits, then weights of a column, a word each.
+    uint256 weights;
     /// The row's values, by column.
     uint256[] values;
     /// Architecture 2 only.

@@ -63,14 +63,8 @@ library RunningVectors {
         uint256 aMax,
         Activations memory x
     ) internal pure {
-        x.clear(acc.width);
         _pack(from, bias, acc.masks, from + bytesOf(acc.width), aMax, x.end);
-        uint256 tail = acc.width % 32;
-        if (tail != 0) {
-            uint256 last = x.end - 32 * ((acc.width + 31) / 32);
-            BigEndian.put(last, BigEndian.word(last) & ((1 << (8 * tail)) - 1));
-        }
-        x.spread();
+        x.set(acc.width);
     }
 
     /// @dev Packs 32 entries at a time into the word before `out`.
