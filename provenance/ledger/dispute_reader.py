@@ -14,25 +14,24 @@ class DisputeReader(MarketViews):
 
     def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
         """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
-        found = self._view("verifier", "judge", model, conditions, _query(query), chunk)
-        return Verdict(found["0"])
+        return Verdict(self._only("verifier", "judge", model, conditions, _query(query), chunk))
 
     def row_of(self, model: bytes, conditions: bytes, query: RowQuestion) -> bytes:
         """The row's bytes as the chain computes them."""
-        return bytes(self._view("verifier", "rowOf", model, conditions, _query(query))["0"])
+        return bytes(self._only("verifier", "rowOf", model, conditions, _query(query)))
 
     def is_sound(self, model: bytes) -> bool:
         """Whether the chain takes the bytes for a model."""
-        return bool(self._view("verifier", "isSound", model)["0"])
+        return bool(self._only("verifier", "isSound", model))
 
     def model_part(self, part: bytes) -> Address:
         """Where ModelStore keeps (or would keep) these bytes."""
-        found: Address = self._view("modelStore", "addressOf", part)["0"]
+        found: Address = self._only("modelStore", "addressOf", part)
         return found
 
     def challenge_committed_at(self, commitment: Digest) -> int:
         """Block of a commitment to a claim; 0 when there is none."""
-        return int(self._view("challenges", "committedAt", commitment)["0"])
+        return int(self._only("challenges", "committedAt", commitment))
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         """The open demand about a shard; kind NONE when there is none."""
@@ -49,16 +48,16 @@ class DisputeReader(MarketViews):
 
     def payout_of(self, account: Address) -> Address:
         """Where rewards of the account go; itself until it chose another."""
-        found: Address = self._view("rewards", "payoutOf", account)["0"]
+        found: Address = self._only("rewards", "payoutOf", account)
         return found
 
     def payout_nonce(self, account: Address) -> int:
         """Number of the next Payout message of the account."""
-        return int(self._view("rewards", "nonces", account)["0"])
+        return int(self._only("rewards", "nonces", account))
 
     def dataset_balance(self, dataset_id: int) -> int:
         """Token wei that a data set earned by royalties and that nobody divided yet."""
-        return int(self._view("rewards", "datasetBalance", dataset_id)["0"])
+        return int(self._only("rewards", "datasetBalance", dataset_id))
 
 
 def _query(query: RowQuestion) -> tuple[Any, ...]:

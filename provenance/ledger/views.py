@@ -57,6 +57,11 @@ class MarketViews:
             )
         return contract.decode_result(function, answer)
 
+    def _only(self, role: str, function: str, *arguments: Any) -> Any:
+        """The single output of a view, whatever its name."""
+        (value,) = self._view(role, function, *arguments).values()
+        return value
+
     def _logs(self, role: str, event: type[E], first: Digest | int, *, block: int | None = None) -> list[E]:
         """Events of one kind whose first indexed argument is `first`."""
         word = first if isinstance(first, Digest) else Digest(first.to_bytes(32, "big"))
