@@ -6,13 +6,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+AUDIT := .venv-audit
 ABI := provenance/ledger/abi/.built
 SOLIDITY := $(shell find contracts -name '*.sol' 2>/dev/null)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up test test-python test-contracts test-ipfs check format clean distclean
+.PHONY: help setup demo up test test-python test-contracts test-ipfs check gas-snapshot coverage audit format clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,24 +38,34 @@ test-python: setup ## Python tests, the system tests last
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
 	$(PY) -m pytest -m ipfs tests/ipfs
 
-check: setup ## linters, types, import rules, formatting
+check: setup ## linters, types, import rules, formatting, gas within 2 % of what was written down
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	npm run --silent lint
+	$(PY) -m scripts.assurance.gas
+
+gas-snapshot: setup ## write down what each step costs and what each contract weighs, as `make check` compares it
+	$(PY) -m scripts.assurance.gas --renew
+
+coverage: setup ## line and statement coverage of the contracts, each at least 98 %
+	$(PY) -m scripts.assurance.coverage
+
+audit: setup $(AUDIT)/.installed ## Slither over the contracts: every finding mended or argued in audit/slither.json
+	$(PY) -m scripts.assurance.audit
 
 format: setup ## rewrite Python files in the house format
 	$(VENV)/bin/ruff check --fix-only --quiet .
 	$(VENV)/bin/ruff format .
 
-clean: ## remove build products and run folders, keep .venv and node_modules
-	rm -rf artifacts cache coverage build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove build products and run folders, keep .venv, .venv-audit and node_modules
+	rm -rf artifacts cache coverage snapshots .gas-snapshot build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf provenance/ledger/abi
-	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.venv-audit/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
-distclean: clean ## also remove .venv and node_modules
-	rm -rf $(VENV) node_modules tests/ipfs/node_modules *.egg-info
+distclean: clean ## also remove .venv, .venv-audit and node_modules
+	rm -rf $(VENV) $(AUDIT) node_modules tests/ipfs/node_modules *.egg-info
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: found no '$(PYTHON)'; Tessera needs Python 3.11 or newer (set PYTHON=/path/to/python3)"; exit 2; }
@@ -68,6 +79,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 node_modules/.installed: package.json package-lock.json $(VENV)/.installed
 	npm ci --no-audit --no-fund --loglevel=error
 	$(PY) scripts/platform_anvil.py
+	@touch $@
+
+$(AUDIT)/.installed: audit/requirements.txt
+	$(PYTHON) -m venv --clear $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --no-deps --requirement audit/requirements.txt
 	@touch $@
 
 tests/ipfs/node_modules/.installed: tests/ipfs/package-lock.json $(VENV)/.installed

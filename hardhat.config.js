@@ -24,11 +24,11 @@ const DEPLOYED = [
   "ModelCommitment",
   "DatasetRegistry",
   "Rewards",
-  "ModelStore",
-  "DatasetSales",
-  "Royalties",
   "Challenges",
   "Demands",
+  "DatasetSales",
+  "Royalties",
+  "ModelStore",
 ];
 // The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.
 const kernel = { ...compiler, settings: { ...compiler.settings, optimizer: { enabled: true, runs: 1_000_000 } } };

@@ -247,7 +247,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
             revert DatasetRegistry_NothingButReal(ownRealMicro, _WHOLE_MICRO);
         }
 
-        uint256 least = _WHOLE_MICRO;
+        uint256 least = ownRealMicro;
         uint256 previous = 0;
         for (uint256 i = 0; i < length; ++i) {
             uint256 parent = parents[i];
@@ -258,8 +258,8 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
             if (next > derived.depth) derived.depth = next;
             least = Math.min(least, _datasets[parent].realFractionMicro);
         }
-        // Both factors are at most a million, and so is the sum.
-        derived.realFractionMicro = uint32(ownRealMicro + ((_WHOLE_MICRO - ownRealMicro) * least) / _WHOLE_MICRO);
+        // At most a million, as {_checkShape} holds of what was declared.
+        derived.realFractionMicro = uint32(least);
     }
 
     /// @dev Settled: its window is closed, nobody can prove it false any more.

@@ -168,8 +168,7 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         bytes32 order = _digest(terms.hash());
         Order storage stored = _requireState(order, State.Published);
         _requireNoDemand(order, stored);
-        uint256 windowEnd = _windowEnd(stored, terms.challengeSeconds);
-        if (block.timestamp <= windowEnd) revert OrderEscrow_TooEarly(order, windowEnd);
+        _requireWindowOver(order, stored, terms.challengeSeconds);
         _requireParticipants(order, stored, participants);
         if (keccak256(abi.encode(sharesBps)) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
         _requireParents(order, terms.parents, parents);
@@ -177,15 +176,10 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Settled;
         stored.bondLeft = 0;
-        uint256 fee = (terms.price * terms.brokerFeeBps) / _WHOLE_BPS;
-        (uint256[] memory royalties, uint256 owed) = _royalties(IDatasetRegistry(datasets), terms.price, parents);
-        uint256[] memory amounts = _divide(terms.price - fee - owed, sharesBps);
-        emit OrderSettled(order, amounts, fee, bondLeft);
-
         _release(order, participants);
         token.safeTransfer(address(rewards), terms.price + bondLeft);
-        _creditParents(parents, royalties);
-        _creditShares(order, terms.broker, participants, amounts, fee + bondLeft);
+        uint256 royalties = _creditParents(IDatasetRegistry(datasets), terms.price, parents);
+        _creditShares(order, terms, participants, sharesBps, royalties, bondLeft);
     }
 
     /// @inheritdoc IOrderEscrow

@@ -108,6 +108,11 @@ abstract contract OrderBook is OrderRules {
         if (stored.openDemands != 0) revert OrderEscrow_DemandsOpen(order, stored.openDemands);
     }
 
+    function _requireWindowOver(bytes32 order, Order storage stored, uint256 challengeSeconds) internal view {
+        uint256 windowEnd = _windowEnd(stored, challengeSeconds);
+        if (block.timestamp <= windowEnd) revert OrderEscrow_TooEarly(order, windowEnd);
+    }
+
     function _windowEnd(Order storage stored, uint256 challengeSeconds) internal view returns (uint256) {
         return Math.max(stored.publishedAt + challengeSeconds, stored.settleNotBefore);
     }

@@ -63,14 +63,19 @@ abstract contract OrderPayments {
         rewards.credit(order, accounts, amounts);
     }
 
-    /// @dev Credits the participants with `amounts`, and the broker. The tokens are there already.
+    /// @dev Divides a settled price, the royalties taken off, and the rest of the bond. The tokens are there already.
     function _creditShares(
         bytes32 order,
-        address broker,
+        OrderTerms calldata terms,
         Participant[] calldata participants,
-        uint256[] memory amounts,
-        uint256 brokerAmount
+        uint16[] calldata sharesBps,
+        uint256 royalties,
+        uint256 bondLeft
     ) internal {
+        uint256 fee = (terms.price * terms.brokerFeeBps) / _WHOLE_BPS;
+        uint256[] memory amounts = _divide(terms.price - fee - royalties, sharesBps);
+        emit IOrderEscrow.OrderSettled(order, amounts, fee, bondLeft);
+
         uint256 count = participants.length;
         address[] memory accounts = new address[](count + 1);
         uint256[] memory credits = new uint256[](count + 1);
@@ -78,15 +83,25 @@ abstract contract OrderPayments {
             accounts[i] = participants[i].contributor;
             credits[i] = amounts[i];
         }
-        accounts[count] = broker;
-        credits[count] = brokerAmount;
+        accounts[count] = terms.broker;
+        credits[count] = fee + bondLeft;
         rewards.credit(order, accounts, credits);
     }
 
-    /// @dev Credits the contributors of parents that stand. The tokens are there already.
-    function _creditParents(uint256[] calldata parents, uint256[] memory royalties) internal {
+    /// @dev Credits the contributors of every parent that is not revoked. The tokens are there already.
+    /// @return sum of what they got. At most four fifths of the price: eight parents, a tenth each.
+    function _creditParents(
+        IDatasetRegistry datasets,
+        uint256 price,
+        uint256[] calldata parents
+    ) internal returns (uint256 sum) {
         for (uint256 i = 0; i < parents.length; ++i) {
-            if (royalties[i] != 0) rewards.creditDataset(parents[i], royalties[i]);
+            uint256 parent = parents[i];
+            (, , , , , , , , IDatasetRegistry.Status status, , uint16 royaltyBps) = datasets.datasetOf(parent);
+            uint256 amount = (price * royaltyBps) / _WHOLE_BPS;
+            if (amount == 0 || status == IDatasetRegistry.Status.Revoked) continue;
+            sum += amount;
+            rewards.creditDataset(parent, amount);
         }
     }
 
@@ -123,21 +138,6 @@ abstract contract OrderPayments {
         _pay(order, terms.buyer, refunded);
         _pay(order, terms.broker, bondLeft);
         token.safeTransfer(BURN_ADDRESS, slashed - slashed / _REWARD_PART);
-    }
-
-    /// @dev What the price owes to each parent; a revoked one gets nothing.
-    function _royalties(
-        IDatasetRegistry datasets,
-        uint256 price,
-        uint256[] calldata parents
-    ) internal view returns (uint256[] memory amounts, uint256 sum) {
-        amounts = new uint256[](parents.length);
-        for (uint256 i = 0; i < parents.length; ++i) {
-            (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(parents[i]);
-            if (status == IDatasetRegistry.Status.Revoked) continue;
-            amounts[i] = (price * datasets.royaltyBpsOf(parents[i])) / _WHOLE_BPS;
-            sum += amounts[i];
-        }
     }
 
     /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.

@@ -81,7 +81,8 @@ interface IDatasetRegistry {
     /// @param epsilonMicro largest of the shards', whose tables are disjoint; zero when any shard claims no privacy.
     /// @param deltaE12 largest of the shards'; zero when any shard claims no privacy.
     /// @param depth 0 for real tables only, else one more than the deepest parent.
-    /// @param realFractionMicro ownRealMicro + (1,000,000 - ownRealMicro) * least of the parents' / 1,000,000, computed.
+    /// @param realFractionMicro least of ownRealMicro and of the parents' real fractions, computed: no training in the
+    /// whole lineage had a smaller part of real rows.
     event DatasetPublished(
         uint256 indexed id,
         bytes32 indexed order,
@@ -182,7 +183,8 @@ interface IDatasetRegistry {
     /// @return depth 0 for real tables only.
     /// @return specVersion version of the row specification.
     /// @return status None for an unknown id.
-    /// @return realFractionMicro part of real data behind it, computed from what was declared and from the parents.
+    /// @return realFractionMicro least part of real rows in any training of its lineage, computed from what was
+    /// declared for it and for its ancestors.
     /// @return royaltyBps part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
     function datasetOf(
         uint256 id

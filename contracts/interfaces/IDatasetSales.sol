@@ -14,8 +14,8 @@ import {IOrderEscrow} from "./IOrderEscrow.sol";
 ///         unlist: None             \--expire--> (undone)      \--reject--> (undone)
 ///
 /// @dev Privileges, all bound to one token:
-/// - its holder may list it, having approved this contract for it; the seller, or whoever holds it then, may unlist it
-///   until it is sold;
+/// - its holder may list it, having approved this contract for it (a token sent here by any other way stays
+///   here); the seller, or whoever holds it then, may unlist it until it is sold;
 /// - the seller may deliver inside {DELIVER_SECONDS} of the purchase; after that anyone may undo the sale;
 /// - the buyer may accept or reject inside {ACCEPT_SECONDS} of the delivery; after that anyone may accept for it.
 /// There is no owner. Only data sets of settled orders are sold: no challenge can revoke those, so that nobody resells

@@ -37,7 +37,7 @@ interface IRewards {
     error Rewards_LengthMismatch(uint256 accounts, uint256 amounts);
     /// @notice The pot is too small to give anybody one wei.
     error Rewards_NothingToDistribute(uint256 dataset, uint256 balance);
-    /// @notice The data set is unknown, or its order's window is still open: its contributors are not known to be honest.
+    /// @notice The data set is unknown, or its order is not settled: its contributors are not known to be honest.
     error Rewards_NotSettled(uint256 dataset);
     /// @notice These are not the participants of the data set's order.
     error Rewards_WrongParticipants(uint256 dataset);

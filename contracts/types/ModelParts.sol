@@ -14,16 +14,16 @@ library ModelParts {
             size += parts[i].code.length - 1;
         }
         model = new bytes(size);
-        uint256 at = 0;
+        uint256 position = 0;
         for (uint256 i = 0; i < parts.length; ++i) {
             address part = parts[i];
             uint256 length = part.code.length - 1;
-            // Copies bytes 1 .. length of the part's code to the place `at` of `model`. Stays inside the bytes that
+            // Copies bytes 1 .. length of the part's code to the place `position` of `model`. Stays inside the bytes that
             // `new bytes(size)` set aside, since the lengths sum up to `size`.
             assembly ("memory-safe") {
-                extcodecopy(part, add(add(model, 32), at), 1, length)
+                extcodecopy(part, add(add(model, 32), position), 1, length)
             }
-            at += length;
+            position += length;
         }
     }
 }

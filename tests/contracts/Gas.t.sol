@@ -23,8 +23,11 @@ contract GasTest is Market {
         vm.warp(START);
     }
 
-    function _assertGas(uint256 maximum, string memory step) private view {
-        assertAtMost(vm.lastCallGas().gasTotalUsed, maximum, step);
+    /// @dev Also writes the figure down, for the comparison with gas.snapshot.json (`make check`).
+    function _assertGas(uint256 maximum, string memory step) private {
+        uint256 gas = vm.lastCallGas().gasTotalUsed;
+        vm.snapshotValue("gas", step, gas);
+        assertAtMost(gas, maximum, step);
     }
 
     function _settled(address caller) private {
@@ -61,5 +64,35 @@ contract GasTest is Market {
         vm.prank(_node(0));
         rewards.claim();
         _assertGas(60_000, "claim");
+    }
+
+    function test_MatchingThreeCostsAtMost300k() public {
+        _match(_terms());
+        _assertGas(300_000, "match");
+    }
+
+    function test_CommittingThreeModelsCostsAtMost120k() public {
+        _commit(_terms());
+        _assertGas(120_000, "commit");
+    }
+
+    function test_DrawingTheSeedCostsAtMost60k() public {
+        _draw(_terms());
+        _assertGas(60_000, "draw");
+    }
+
+    function test_EveryContractIsBelowTheSizeLimit() public {
+        _assertSize(address(token), "TestToken");
+        _assertSize(address(registry), "ContributorRegistry");
+        _assertSize(address(escrow), "OrderEscrow");
+        _assertSize(address(commitment), "ModelCommitment");
+        _assertSize(address(datasets), "DatasetRegistry");
+        _assertSize(address(rewards), "Rewards");
+    }
+
+    /// @dev EIP-170.
+    function _assertSize(address deployed, string memory name) private {
+        vm.snapshotValue("size", name, deployed.code.length);
+        assertAtMost(deployed.code.length, 24_576, name);
     }
 }

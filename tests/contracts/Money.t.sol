@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {OrderWalk} from "./support/OrderWalk.sol";
+import {DisputeWalk} from "./support/DisputeWalk.sol";
 import {TestBase} from "./support/TestBase.sol";
 
 /// @notice Whatever happens to orders in whatever sequence, every contract holds exactly what it owes.
@@ -11,10 +11,10 @@ contract MoneyTest is TestBase {
         bytes4[] selectors;
     }
 
-    OrderWalk private _walk;
+    DisputeWalk private _walk;
 
     function setUp() public {
-        _walk = new OrderWalk();
+        _walk = new DisputeWalk();
         _walk.setUp();
     }
 
@@ -27,15 +27,22 @@ contract MoneyTest is TestBase {
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
         targets[0].addr = address(_walk);
-        targets[0].selectors = new bytes4[](8);
-        targets[0].selectors[0] = OrderWalk.place.selector;
-        targets[0].selectors[1] = OrderWalk.advance.selector;
-        targets[0].selectors[2] = OrderWalk.advance.selector;
-        targets[0].selectors[3] = OrderWalk.advance.selector;
-        targets[0].selectors[4] = OrderWalk.wait.selector;
-        targets[0].selectors[5] = OrderWalk.quit.selector;
-        targets[0].selectors[6] = OrderWalk.claim.selector;
-        targets[0].selectors[7] = OrderWalk.advance.selector;
+        targets[0].selectors = new bytes4[](15);
+        targets[0].selectors[0] = _walk.place.selector;
+        targets[0].selectors[1] = _walk.advance.selector;
+        targets[0].selectors[2] = _walk.advance.selector;
+        targets[0].selectors[3] = _walk.advance.selector;
+        targets[0].selectors[4] = _walk.wait.selector;
+        targets[0].selectors[5] = _walk.quit.selector;
+        targets[0].selectors[6] = _walk.claim.selector;
+        targets[0].selectors[7] = _walk.advance.selector;
+        targets[0].selectors[8] = _walk.challenge.selector;
+        targets[0].selectors[9] = _walk.demand.selector;
+        targets[0].selectors[10] = _walk.answer.selector;
+        targets[0].selectors[11] = _walk.expire.selector;
+        targets[0].selectors[12] = _walk.runAway.selector;
+        targets[0].selectors[13] = _walk.advance.selector;
+        targets[0].selectors[14] = _walk.demand.selector;
     }
 
     function invariant_EscrowHoldsOpenPricesAndBonds() external view {
@@ -54,6 +61,63 @@ contract MoneyTest is TestBase {
             sum += all;
         }
         assertEq(_walk.registryBalance(), sum, "registry");
+    }
+
+    function invariant_DemandsHoldOpenDeposits() external view {
+        assertEq(_walk.demandsBalance(), _walk.expectedDemands(), "demands");
+    }
+
+    function invariant_NoTokenIsLostAndNoneIsPaidTwice() external view {
+        assertEq(_walk.driftOfAllMoney(), 0, "drift");
+        assertEq(_walk.wrongStates(), 0, "states that are not the books'");
+    }
+
+    function invariant_ATrueDataSetIsNeverRevoked() external view {
+        assertEq(_walk.trueRowsConvicted(), 0, "true rows convicted");
+        assertEq(_walk.wronglyRevoked(), 0, "revoked without cause");
+    }
+
+    function invariant_AFalseRowIsAlwaysRevokedInsideTheWindow() external view {
+        assertEq(_walk.falseRowsThatStood(), 0, "false rows that stood");
+    }
+
+    function invariant_ExposedStakeNeverLeaves() external view {
+        assertEq(_walk.exposedStakeThatLeft(), 0, "exposed stake that left");
+    }
+
+    /// @dev Led to each kind of dispute: order 1 is false, the others are true.
+    function test_WalkReachesEveryKindOfDispute() external {
+        for (uint256 i = 0; i < 3; ++i) {
+            _walk.place(1_000 + i, 500, 500);
+            for (uint256 step = 0; step < 2; ++step) {
+                _walk.advance(i);
+            }
+        }
+        _walk.wait(7);
+        for (uint256 i = 0; i < 3; ++i) {
+            _walk.advance(i);
+        }
+        _walk.demand(0);
+        _walk.answer(0);
+        _walk.advance(0);
+        _walk.advance(1);
+        _walk.challenge(0);
+        assertEq(_walk.acquitted(), 1, "acquitted");
+        _walk.challenge(1);
+        assertEq(_walk.convicted(), 1, "convicted");
+        _walk.demand(0);
+        _walk.answer(0);
+        assertEq(_walk.answered(), 2, "answered");
+        _walk.demand((1 << 128) * 3);
+        _walk.demand(2);
+        _walk.wait(31 minutes);
+        _walk.expire(0);
+        _walk.expire(2);
+        assertEq(_walk.silenced(), 2, "silenced");
+        assertEq(_walk.escrowBalance(), 0, "escrow");
+        assertEq(_walk.demandsBalance(), 0, "demands");
+        assertEq(_walk.driftOfAllMoney(), 0, "drift");
+        assertEq(_walk.wrongStates(), 0, "states");
     }
 
     /// @dev The walk is worth nothing if it gets nowhere; this one is led to each kind of end.

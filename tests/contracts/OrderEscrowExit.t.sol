@@ -307,7 +307,7 @@ contract OrderEscrowExitTest is Market {
 
     function test_AbandonAndRefundWaitForOpenDemands() public {
         bytes32 order = _draw(_terms());
-        vm.prank(escrow.demands());
+        vm.prank(address(demands));
         escrow.openDemand(order);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, order, 1));
         vm.prank(broker);
@@ -315,7 +315,7 @@ contract OrderEscrowExitTest is Market {
         vm.warp(_terms().deliverBy + 1);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, order, 1));
         escrow.refund(_terms(), _participants());
-        vm.prank(escrow.demands());
+        vm.prank(address(demands));
         escrow.closeDemand(order, 0);
         escrow.refund(_terms(), _participants());
         assertState(order, IOrderEscrow.State.Refunded);
@@ -330,7 +330,7 @@ contract OrderEscrowExitTest is Market {
 
     function test_CloseDemandRejectsOtherCallers() public {
         bytes32 order = _match(_terms());
-        address challenges_ = escrow.challenges();
+        address challenges_ = address(challenges);
         _expectUnauthorized(order, challenges_);
         vm.prank(challenges_);
         escrow.closeDemand(order, 1);

@@ -31,7 +31,7 @@ contract OrderEscrowPunishTest is Market {
 
     function test_RejectsOpenOrder() public {
         bytes32 order = _place(_terms());
-        address judge = escrow.demands();
+        address judge = address(demands);
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Open));
         _punish(_terms(), judge, 0, stranger);
@@ -41,7 +41,7 @@ contract OrderEscrowPunishTest is Market {
         (bytes32 order, ) = _publish(_terms());
         vm.warp(START + 1 hours + 1);
         escrow.settle(_terms(), _participants(), _shares(), _noParents());
-        address judge = escrow.challenges();
+        address judge = address(challenges);
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Settled));
         _punish(_terms(), judge, 0, stranger);
@@ -51,7 +51,7 @@ contract OrderEscrowPunishTest is Market {
         (bytes32 order, ) = _publish(_terms());
         Participant[] memory participants = _participants();
         participants[1].contributor = stranger;
-        address judge = escrow.challenges();
+        address judge = address(challenges);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_WrongParticipants.selector, order));
         vm.prank(judge);
         escrow.punish(_terms(), participants, 1, stranger);
@@ -59,14 +59,14 @@ contract OrderEscrowPunishTest is Market {
 
     function test_RejectsUnknownShard() public {
         (bytes32 order, ) = _publish(_terms());
-        address judge = escrow.challenges();
+        address judge = address(challenges);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_UnknownShard.selector, order, 3));
         _punish(_terms(), judge, 3, stranger);
     }
 
     function test_RejectsSecondPunishment() public {
         (bytes32 order, ) = _publish(_terms());
-        address judge = escrow.challenges();
+        address judge = address(challenges);
         _punish(_terms(), judge, 0, stranger);
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongState.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, IOrderEscrow.State.Revoked));
@@ -75,7 +75,7 @@ contract OrderEscrowPunishTest is Market {
 
     function test_NothingLeavesARevokedOrder() public {
         (bytes32 order, ) = _publish(_terms());
-        _punish(_terms(), escrow.challenges(), 0, stranger);
+        _punish(_terms(), address(challenges), 0, stranger);
         vm.warp(START + 2 days);
         bytes memory reason = abi.encodeWithSelector(
             IOrderEscrow.OrderEscrow_WrongState.selector,
@@ -98,7 +98,7 @@ contract OrderEscrowPunishTest is Market {
         uint256 before = _allMoney();
         (bytes32 order, ) = _publish(_terms());
         uint256 buyerBefore = token.balanceOf(buyer);
-        address judge = escrow.challenges();
+        address judge = address(challenges);
         // Stake 50, bond 100: 12.5 damages, 25 reward, 112.5 burned.
         vm.expectEmit();
         emit IContributorRegistry.StakeSlashed(order, _node(1), STAKE);
@@ -126,7 +126,7 @@ contract OrderEscrowPunishTest is Market {
         _publish(terms);
         uint256 buyerBefore = token.balanceOf(buyer);
         // The signer shows its own fraud, and the buyer is its friend.
-        _punish(terms, escrow.challenges(), 2, _node(2));
+        _punish(terms, address(challenges), 2, _node(2));
 
         uint256 damages = Math.min(terms.bond, terms.stake / 4);
         assertEq(token.balanceOf(buyer) - buyerBefore, terms.price + damages, "buyer");
@@ -142,7 +142,7 @@ contract OrderEscrowPunishTest is Market {
     function test_SilenceAfterTheSeedPaysTheBuyerAndSparesTheBroker() public {
         uint256 before = _allMoney();
         bytes32 order = _draw(_terms());
-        address judge = escrow.demands();
+        address judge = address(demands);
         vm.expectEmit();
         emit IOrderEscrow.OrderRefunded(order, PRICE + STAKE / 2);
         _punish(_terms(), judge, 0, broker);
@@ -162,7 +162,7 @@ contract OrderEscrowPunishTest is Market {
         terms.bond = bound(bond, 0, DEPOSIT);
         uint256 before = _allMoney();
         _draw(terms);
-        _punish(terms, escrow.demands(), 0, broker);
+        _punish(terms, address(demands), 0, broker);
         assertBalance(buyer, 1_000_000 ether + terms.stake / 2);
         assertBalance(broker, 1_000_000 ether);
         assertBalance(BURN, terms.stake - terms.stake / 2);
@@ -174,7 +174,7 @@ contract OrderEscrowPunishTest is Market {
         other.salt = bytes32(uint256(2));
         bytes32 kept = _match(other);
         (bytes32 order, ) = _publish(_terms());
-        _punish(_terms(), escrow.challenges(), 0, stranger);
+        _punish(_terms(), address(challenges), 0, stranger);
         assertEq(registry.reservedFor(order, _node(0)), 0, "slashed");
         assertEq(registry.reservedFor(kept, _node(0)), STAKE, "bound to the other order");
         assertStake(_node(0), DEPOSIT - 2 * STAKE, STAKE);
@@ -202,7 +202,7 @@ contract OrderEscrowPunishTest is Market {
         vm.expectRevert(abi.encodeWithSelector(cause, _node(0), 0, 1));
         vm.prank(_node(0));
         registry.requestWithdrawal(1);
-        _punish(terms, escrow.challenges(), 0, stranger);
+        _punish(terms, address(challenges), 0, stranger);
         assertStake(_node(0), 0, 0);
     }
 }

@@ -51,7 +51,7 @@ contract OrderEscrowSettleTest is Market {
 
     function test_RejectsSettlementWhileADemandIsOpen() public {
         (bytes32 order, ) = _publish(_terms());
-        vm.prank(escrow.demands());
+        vm.prank(address(demands));
         escrow.openDemand(order);
         assertEq(escrow.windowOf(_terms()), type(uint256).max, "the window stays open");
         vm.warp(START + 1 hours + 1);
@@ -61,9 +61,9 @@ contract OrderEscrowSettleTest is Market {
 
     function test_RejectsSettlementInsideAWindowThatAnAnswerExtended() public {
         (bytes32 order, ) = _publish(_terms());
-        vm.prank(escrow.demands());
+        vm.prank(address(demands));
         escrow.openDemand(order);
-        vm.prank(escrow.demands());
+        vm.prank(address(demands));
         escrow.closeDemand(order, uint64(START + 9 hours));
         assertEq(escrow.windowOf(_terms()), START + 9 hours, "window");
         vm.warp(START + 9 hours);
@@ -79,9 +79,9 @@ contract OrderEscrowSettleTest is Market {
         (bytes32 order, ) = _publish(_terms());
         uint256 endsAt = escrow.windowOf(_terms());
         for (uint64 k = 0; k < 2; ++k) {
-            vm.prank(escrow.demands());
+            vm.prank(address(demands));
             escrow.openDemand(order);
-            vm.prank(escrow.demands());
+            vm.prank(address(demands));
             escrow.closeDemand(order, uint64(endsAt) - k);
         }
         assertEq(escrow.windowOf(_terms()), endsAt, "window");
@@ -168,7 +168,7 @@ contract OrderEscrowSettleTest is Market {
 
     function test_ARevokedParentGetsNothing() public {
         OrderTerms memory terms = _child(2, 300, 500);
-        vm.prank(escrow.challenges());
+        vm.prank(address(challenges));
         datasets.revoke(1);
         vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
         escrow.settle(terms, _participants(), _shares(), _first(2));

@@ -9,10 +9,13 @@ import {ModelCommitment} from "../../../contracts/ModelCommitment.sol";
 import {OrderEscrow} from "../../../contracts/OrderEscrow.sol";
 import {Rewards} from "../../../contracts/Rewards.sol";
 import {TestToken} from "../../../contracts/TestToken.sol";
+import {IChallenges} from "../../../contracts/interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
 import {DatasetTree} from "../../../contracts/types/DatasetTree.sol";
 import {OrderTerms, Participant} from "../../../contracts/types/OrderTerms.sol";
+import {RowVerifierDouble} from "./RowVerifierDouble.sol";
 import {TestBase} from "./TestBase.sol";
 
 /// @notice A deployed market with a funded buyer, a broker and three staked contributors, and the steps of an order.
@@ -31,6 +34,7 @@ abstract contract Market is TestBase {
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
+    uint32 internal constant ANSWER = 30 minutes;
 
     TestToken internal token;
     ContributorRegistry internal registry;
@@ -38,6 +42,9 @@ abstract contract Market is TestBase {
     ModelCommitment internal commitment;
     DatasetRegistry internal datasets;
     Rewards internal rewards;
+    RowVerifierDouble internal verifier;
+    IChallenges internal challenges;
+    IDemands internal demands;
 
     address internal buyer = vm.addr(BUYER_KEY);
     address internal broker = vm.addr(BROKER_KEY);
@@ -63,7 +70,7 @@ abstract contract Market is TestBase {
         for (uint256 i = 0; i < 12; ++i) {
             addresses[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
-        token = TestToken(_create("TestToken", ""));
+        token = TestToken(_createToken());
         registry = ContributorRegistry(_create("ContributorRegistry", abi.encode(token, addresses[2], UNBONDING)));
         IOrderEscrow.Parties memory parties = IOrderEscrow.Parties({
             token: token,
@@ -80,6 +87,14 @@ abstract contract Market is TestBase {
             _create("DatasetRegistry", abi.encode(escrow, commitment, addresses[7], addresses[8], addresses[10]))
         );
         rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, addresses[9], addresses[10])));
+        // The row verifier proper is tried on its own; here a row is false when its bytes say so.
+        verifier = new RowVerifierDouble();
+        challenges = IChallenges(_create("Challenges", abi.encode(escrow, commitment, datasets, verifier)));
+        demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets, ANSWER)));
+    }
+
+    function _createToken() internal virtual returns (address) {
+        return _create("TestToken", "");
     }
 
     function _enrol(address node, uint256 stake) internal {
@@ -162,10 +177,13 @@ abstract contract Market is TestBase {
         escrow.matchOrder(terms, _participants(), acceptances, maxRows);
     }
 
-    function _models() internal pure returns (bytes32[] memory models) {
+    /// @dev SHA-256 of "model 0", "model 1" and "model 2". Spelled out, since a call of the precompile would spend an
+    /// expected revert.
+    function _models() internal view virtual returns (bytes32[] memory models) {
         models = new bytes32[](3);
-        // Not sha256, as it would be: a call of the precompile would spend an expected revert.
-        (models[0], models[1], models[2]) = (keccak256("model 0"), keccak256("model 1"), keccak256("model 2"));
+        models[0] = 0x3c2c0281c4093b065ae1446e6b56762eb5108a2fa5e92873b86116b751a61abe;
+        models[1] = 0xcd36b49d7b2a8b5e4e13663cb54c5e1338c17b7d3af1c506fb3842bd08291822;
+        models[2] = 0x97e2521720cb4b3821c7ed9df7dbca7a63e04b42ba05ffe3e15dc992f227ae36;
     }
 
     function _modelSignatures(bytes32 order) internal view returns (bytes[] memory signatures) {
@@ -364,7 +382,7 @@ abstract contract Market is TestBase {
     function _allMoney() internal view returns (uint256 sum) {
         sum = token.balanceOf(buyer) + token.balanceOf(broker) + token.balanceOf(stranger) + token.balanceOf(BURN);
         sum += token.balanceOf(address(escrow)) + token.balanceOf(address(registry));
-        sum += token.balanceOf(address(rewards)) + token.balanceOf(escrow.demands());
+        sum += token.balanceOf(address(rewards)) + token.balanceOf(address(demands));
         for (uint256 k = 0; k < 4; ++k) {
             sum += token.balanceOf(_node(k));
         }

@@ -2,11 +2,12 @@
 pragma solidity 0.8.37;
 
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
-import {Market} from "./Market.sol";
+import {RowMarket} from "./RowMarket.sol";
 
 /// @notice Drives many orders through a market at random and keeps its own books of where the money should be.
-contract OrderWalk is Market {
+abstract contract OrderWalk is RowMarket {
     enum Stage {
         Open,
         Matched,
@@ -16,36 +17,78 @@ contract OrderWalk is Market {
         Over
     }
 
+    /// @dev What the walk knows of an order besides its terms. Its disputes are about shard `order number % 3`; of every
+    /// other order a row of that shard is false.
+    struct Book {
+        bytes32 id;
+        Stage stage;
+        uint256 bond;
+        uint256 dataset;
+        bool isFalse;
+        IDemands.Kind demand;
+        uint256 answerBy;
+        bool receiptShown;
+        bool modelShown;
+    }
+
     uint256 private constant _MAX_ORDERS = 6;
 
-    OrderTerms[] private _orders;
-    bytes32[] private _ids;
-    Stage[] private _stages;
-    uint256[] private _bonds;
+    OrderTerms[] internal _orders;
+    Book[] internal _books;
+    uint256 private _allOfIt;
 
     /// @notice Whether the walk ever got as far as a settlement, a refund and a missed draw.
     uint256 public settled;
     uint256 public refunded;
     uint256 public missed;
 
-    function setUp() public override {
+    function setUp() public virtual override {
         super.setUp();
         vm.prank(buyer);
         token.approve(address(escrow), type(uint256).max);
+        _allOfIt = _allMoney();
     }
 
     // -- what the books say -------------------------------------------------------------------------------------
 
     function expectedEscrow() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
-            if (_stages[i] == Stage.Over) continue;
-            sum += _orders[i].price + _bonds[i];
+            if (_books[i].stage == Stage.Over) continue;
+            sum += _orders[i].price + _books[i].bond;
         }
     }
 
     function expectedReserved() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
-            if (_stages[i] != Stage.Open && _stages[i] != Stage.Over) sum += STAKE;
+            if (_books[i].stage != Stage.Open && _books[i].stage != Stage.Over) sum += STAKE;
+        }
+    }
+
+    /// @notice Deposits of the demands that are open.
+    function expectedDemands() external view returns (uint256 sum) {
+        for (uint256 i = 0; i < _orders.length; ++i) {
+            if (_books[i].demand != IDemands.Kind.None) sum += _orders[i].price / 100;
+        }
+    }
+
+    function demandsBalance() external view returns (uint256) {
+        return token.balanceOf(address(demands));
+    }
+
+    /// @notice Tokens that were lost or came from nowhere, as a difference; zero is right.
+    function driftOfAllMoney() external view returns (uint256) {
+        return _allMoney() ^ _allOfIt;
+    }
+
+    /// @notice Orders whose state on chain is not the one of the books.
+    function wrongStates() external view returns (uint256 wrong) {
+        for (uint256 i = 0; i < _orders.length; ++i) {
+            uint256 state = uint256(_state(_books[i].id));
+            Stage stage = _books[i].stage;
+            if (stage == Stage.Open && state != 1) ++wrong;
+            if (stage > Stage.Open && stage < Stage.Published && state != 2) ++wrong;
+            if (stage == Stage.Published && state != 3) ++wrong;
+            if (stage == Stage.Over && state < 4) ++wrong;
         }
     }
 
@@ -86,17 +129,18 @@ contract OrderWalk is Market {
         terms.brokerFeeBps = uint16(bound(feeBps, 0, 2_000));
         (terms.matchBy, terms.deliverBy) = (now_ + 1 hours, now_ + 1 days);
         terms.salt = bytes32(_orders.length);
-        _ids.push(escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit()));
+        Book memory book;
+        book.id = escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit());
+        book.isFalse = _orders.length % 2 == 1;
         _orders.push(terms);
-        _stages.push(Stage.Open);
-        _bonds.push(0);
+        _books.push(book);
     }
 
     /// @notice One step towards settlement, when the order can take it.
     function advance(uint256 choice) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        Stage stage = _stages[i];
+        Stage stage = _books[i].stage;
         uint256 now_ = vm.getBlockTimestamp();
         if (stage == Stage.Open && now_ <= _orders[i].matchBy) _matchOne(i);
         if (stage == Stage.Matched) _commitOne(i);
@@ -110,8 +154,8 @@ contract OrderWalk is Market {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
         bool broken = (choice >> 128) % 2 == 0;
-        Stage stage = _stages[i];
-        if (stage == Stage.Published || stage == Stage.Over) return;
+        Stage stage = _books[i].stage;
+        if (stage == Stage.Published || stage == Stage.Over || _books[i].demand != IDemands.Kind.None) return;
         bool late = vm.getBlockTimestamp() > (stage == Stage.Open ? _orders[i].matchBy : _orders[i].deliverBy);
         if (late) {
             escrow.refund(_orders[i], stage == Stage.Open ? _nobody() : _participants());
@@ -125,11 +169,11 @@ contract OrderWalk is Market {
         } else {
             return;
         }
-        _stages[i] = Stage.Over;
+        _books[i].stage = Stage.Over;
     }
 
     function claim(uint256 choice) external {
-        address account = choice % 4 == 3 ? broker : _node(choice % 4);
+        address account = choice % 5 == 3 ? broker : choice % 5 == 4 ? buyer : _node(choice % 5);
         if (rewards.claimable(account) != 0) rewards.claimFor(account);
     }
 
@@ -139,47 +183,54 @@ contract OrderWalk is Market {
     }
 
     function _matchOne(uint256 i) private {
-        (uint256 free, , , , ) = registry.stakeOf(_node(0));
-        if (free < STAKE) return;
-        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_ids[i], _participants());
+        for (uint256 k = 0; k < 3; ++k) {
+            (uint256 free, , , , ) = registry.stakeOf(_node(k));
+            if (free < STAKE) return;
+        }
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_books[i].id, _participants());
         vm.prank(broker);
         escrow.matchOrder(_orders[i], _participants(), acceptances, maxRows);
-        _stages[i] = Stage.Matched;
-        _bonds[i] = _orders[i].bond;
+        _books[i].stage = Stage.Matched;
+        _books[i].bond = _orders[i].bond;
     }
 
     function _commitOne(uint256 i) private {
-        commitment.commit(_ids[i], _participants(), _models(), _modelSignatures(_ids[i]));
-        _stages[i] = Stage.Committed;
+        commitment.commit(_books[i].id, _participants(), _models(), _modelSignatures(_books[i].id));
+        _books[i].stage = Stage.Committed;
     }
 
     function _drawOne(uint256 i) private {
-        (, , uint64 targetBlock, , ) = commitment.commitmentOf(_ids[i]);
+        (, , uint64 targetBlock, , ) = commitment.commitmentOf(_books[i].id);
         uint256 number = vm.getBlockNumber();
         if (number <= targetBlock) return;
         if (number <= targetBlock + 256) {
-            commitment.drawSeed(_ids[i]);
-            _stages[i] = Stage.Drawn;
+            commitment.drawSeed(_books[i].id);
+            _books[i].stage = Stage.Drawn;
             return;
         }
-        commitment.redraw(_ids[i]);
+        commitment.redraw(_books[i].id);
         uint256 tenth = _orders[i].bond / 10;
-        _bonds[i] -= tenth < _bonds[i] ? tenth : _bonds[i];
+        _books[i].bond -= tenth < _books[i].bond ? tenth : _books[i].bond;
         ++missed;
     }
 
     function _publishOne(uint256 i) private {
-        IDatasetRegistry.DatasetRecord memory record = _record(_ids[i]);
+        _setRows(i);
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_books[i].id);
         vm.prank(broker);
-        datasets.publish(_orders[i], _participants(), record);
-        _stages[i] = Stage.Published;
+        _books[i].dataset = datasets.publish(_orders[i], _participants(), record);
+        _books[i].stage = Stage.Published;
     }
 
     function _settleOne(uint256 i) private {
-        (, uint64 publishedAt, , , , , ) = escrow.orderOf(_ids[i]);
-        if (vm.getBlockTimestamp() <= publishedAt + _orders[i].challengeSeconds) return;
+        if (vm.getBlockTimestamp() <= escrow.windowOf(_orders[i])) return;
         escrow.settle(_orders[i], _participants(), _shares(), _noParents());
-        _stages[i] = Stage.Over;
+        _books[i].stage = Stage.Over;
         ++settled;
+    }
+
+    /// @dev From here on the rows are those of order `i`: row 150 of its shard is false, or none is.
+    function _setRows(uint256 i) internal {
+        (liar, falseRow) = (_books[i].isFalse ? uint32(i % 3) : 3, 150);
     }
 }

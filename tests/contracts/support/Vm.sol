@@ -27,6 +27,8 @@ interface Vm {
     function assume(bool condition) external pure;
     function expectRevert(bytes calldata data) external;
     function expectEmit() external;
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+    function expectCall(address callee, bytes calldata data) external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory logs);
     function addr(uint256 key) external pure returns (address);
@@ -36,6 +38,7 @@ interface Vm {
     function getBlockTimestamp() external view returns (uint256);
     function getBlockNumber() external view returns (uint256);
     function lastCallGas() external view returns (Gas memory);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function label(address account, string calldata name) external;
     function projectRoot() external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
+import {IDemands} from "../../contracts/interfaces/IDemands.sol";
+import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
+import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
+import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
+import {RowMarket} from "./support/RowMarket.sol";
+
+/// @notice Published data that nobody can open: demands for model and chunk.
+/// @dev Plan:
+/// demandModel, demandChunk: given another caller about private data | a closed window | too many windows | another
+///   order | other models | a wrong shard proof | no such row | an open demand | an answered model: reverts
+///   given open data: anyone may; given an open demand for the receipt: it ends
+/// answerModel, answerModelFromParts: given no demand | a late hour | other bytes: reverts; else deposit, window anew
+/// answerChunk: given another chunk | another length | no width | a wrong proof: reverts; else deposit, window anew
+/// expire: given silence: revoked, punished, deposit back; given a revoked order: deposit back
+contract DemandDataTest is RowMarket {
+    uint256 private constant PAWN = PRICE / 100;
+    bytes32 private _order;
+    uint256 private _id;
+
+    function setUp() public override {
+        super.setUp();
+        address[3] memory payers = [buyer, broker, stranger];
+        token.mint(stranger, 1_000 ether);
+        for (uint256 k = 0; k < 3; ++k) {
+            vm.prank(payers[k]);
+            token.approve(address(demands), type(uint256).max);
+        }
+        (_order, _id) = _publishRows(_terms());
+    }
+
+    function _demandModel(address caller, bytes memory reason) private {
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(caller);
+        demands.demandModel(_terms(), _participants(), _id, 1, _models());
+    }
+
+    function _demandChunk(address caller, uint64 row, bytes memory reason) private {
+        _demandChunkUnder(_terms(), caller, row, reason);
+    }
+
+    function _demandChunkUnder(
+        OrderTerms memory terms,
+        address caller,
+        uint64 row,
+        bytes memory reason
+    ) private {
+        bytes32 root = _shardRoot(1);
+        (bytes32[] memory proof, ) = _path(_shardLeaves(), 1);
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(caller);
+        demands.demandChunk(terms, _participants(), _id, 1, root, proof, row);
+    }
+
+    function _answerChunk(uint256 index, bytes memory reason) private {
+        bytes memory chunk = _chunk(1, index);
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), index);
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(_node(1));
+        demands.answerChunk(_order, 1, ROW_WIDTH, uint64(index), chunk, path, sides);
+    }
+
+    function _openTerms() private view returns (OrderTerms memory terms) {
+        terms = _terms();
+        (terms.salt, terms.deliveryKey) = (bytes32(uint256(2)), bytes32(0));
+    }
+
+    // -- denied demands -----------------------------------------------------------------------------------------
+
+    function test_OnlyTheBuyerMayHavePrivateDataLaidOpen() public {
+        bytes4 cause = IDemands.Demands_Unauthorized.selector;
+        _demandModel(broker, abi.encodeWithSelector(cause, _order, broker));
+        _demandChunk(stranger, 0, abi.encodeWithSelector(cause, _order, stranger));
+    }
+
+    function test_AnyoneMayDemandOpenData() public {
+        vm.warp(START);
+        (_order, _id) = _publishRows(_openTerms());
+        _demandChunkUnder(_openTerms(), stranger, 0, "");
+        (IDemands.Kind kind, address demander, , uint256 deposit, uint64 row) = demands.demandOf(_order, 1);
+        assertTrue(kind == IDemands.Kind.Chunk, "kind");
+        assertEq(demander, stranger, "demander");
+        assertEq(deposit, PAWN, "deposit");
+        assertEq(row, 0, "row");
+    }
+
+    function test_RejectsDemandAfterTheWindow() public {
+        uint256 endsAt = escrow.windowOf(_terms());
+        vm.warp(endsAt + 1);
+        bytes4 cause = IDisputes.Disputes_WindowClosed.selector;
+        _demandModel(buyer, abi.encodeWithSelector(cause, _order, endsAt));
+        _demandChunk(buyer, 0, abi.encodeWithSelector(cause, _order, endsAt));
+    }
+
+    function test_RejectsDemandAboutAnotherOrder() public {
+        OrderTerms memory terms = _openTerms();
+        bytes32 other = escrow.hashTerms(terms);
+        bytes4 cause = IDisputes.Disputes_OtherOrder.selector;
+        _demandChunkUnder(terms, stranger, 0, abi.encodeWithSelector(cause, _id, _order, other));
+    }
+
+    function test_RejectsOtherModels() public {
+        bytes32[] memory models = _models();
+        models[2] = models[0];
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongModels.selector, _order));
+        vm.prank(buyer);
+        demands.demandModel(_terms(), _participants(), _id, 1, models);
+    }
+
+    function test_RejectsWrongShardProof() public {
+        (bytes32[] memory proof, ) = _path(_shardLeaves(), 0);
+        bytes32 root = _shardRoot(1);
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongShardProof.selector, _id, 1));
+        vm.prank(buyer);
+        demands.demandChunk(_terms(), _participants(), _id, 1, root, proof, 0);
+    }
+
+    function test_RejectsUnknownRow() public {
+        _demandChunk(buyer, 300, abi.encodeWithSelector(IDemands.Demands_UnknownRow.selector, 300, 300));
+    }
+
+    function test_RejectsSecondDemandAboutAShard() public {
+        _demandModel(buyer, "");
+        _demandChunk(buyer, 0, abi.encodeWithSelector(IDemands.Demands_AlreadyOpen.selector, _order, 1));
+    }
+
+    function test_RejectsDemandForAModelThatWasShown() public {
+        _demandModel(buyer, "");
+        demands.answerModel(_order, 1, "model 1");
+        bytes4 cause = IDemands.Demands_AlreadyAnswered.selector;
+        _demandModel(buyer, abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.Model));
+    }
+
+    function test_DemandsAndAnswersCannotPutOffTheSettlementForEver() public {
+        uint256 publishedAt = escrow.windowOf(_terms()) - 1 hours;
+        uint256 last = publishedAt + 2 hours + ANSWER;
+        for (uint256 round = 0; vm.getBlockTimestamp() <= last; ++round) {
+            _demandChunk(buyer, 0, "");
+            vm.warp(vm.getBlockTimestamp() + ANSWER);
+            _answerChunk(0, "");
+        }
+        _demandChunk(buyer, 0, abi.encodeWithSelector(IDemands.Demands_NoMoreDemands.selector, _order, last));
+        uint256 endsAt = escrow.windowOf(_terms());
+        assertAtMost(endsAt, publishedAt + 3 hours + 2 * uint256(ANSWER), "last end of the window");
+        vm.warp(endsAt + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertState(_order, IOrderEscrow.State.Settled);
+    }
+
+    // -- answers with a model -----------------------------------------------------------------------------------
+
+    function test_RejectsModelNobodyAskedFor() public {
+        bytes4 cause = IDemands.Demands_NotOpen.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.Model));
+        demands.answerModel(_order, 1, "model 1");
+    }
+
+    function test_RejectsModelForADemandOfAChunk() public {
+        _demandChunk(buyer, 0, "");
+        bytes4 cause = IDemands.Demands_NotOpen.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.Model));
+        demands.answerModel(_order, 1, "model 1");
+    }
+
+    function test_RejectsOtherModelBytes() public {
+        _demandModel(buyer, "");
+        bytes memory reason = abi.encodeWithSelector(
+            IDisputes.Disputes_WrongModel.selector,
+            _models()[2],
+            _models()[1]
+        );
+        vm.expectRevert(reason);
+        demands.answerModel(_order, 1, "model 2");
+        address[] memory parts = new address[](1);
+        parts[0] = _storePart("model 2");
+        vm.expectRevert(reason);
+        demands.answerModelFromParts(_order, 1, parts);
+    }
+
+    function test_RejectsModelAfterItsTime() public {
+        _demandModel(buyer, "");
+        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        vm.warp(uint256(answerBy) + 1);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooLate.selector, _order, 1, answerBy));
+        demands.answerModel(_order, 1, "model 1");
+    }
+
+    function test_TheModelPaysWhoAnswersAndOpensTheWindowAnew() public {
+        uint256 before = _allMoney();
+        _demandModel(buyer, "");
+        assertBalance(address(demands), PAWN);
+        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        vm.warp(answerBy);
+        vm.expectEmit();
+        emit IDemands.ModelAnswered(_order, 1, _node(1), new address[](0));
+        vm.prank(_node(1));
+        demands.answerModel(_order, 1, "model 1");
+        assertBalance(_node(1), PAWN);
+        assertBalance(address(demands), 0);
+        assertEq(escrow.windowOf(_terms()), uint256(answerBy) + 1 hours, "window");
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_TheModelIsTakenFromStoredParts() public {
+        _demandModel(buyer, "");
+        address[] memory parts = new address[](2);
+        (parts[0], parts[1]) = (_storePart("mode"), _storePart("l 1"));
+        vm.expectEmit();
+        emit IDemands.ModelAnswered(_order, 1, _node(1), parts);
+        vm.prank(_node(1));
+        demands.answerModelFromParts(_order, 1, parts);
+        assertBalance(_node(1), PAWN);
+    }
+
+    // -- answers with a chunk -----------------------------------------------------------------------------------
+
+    function test_RejectsChunkWithoutTheRow() public {
+        _demandChunk(buyer, 128, "");
+        _answerChunk(0, abi.encodeWithSelector(IDemands.Demands_WrongChunk.selector, 0, 1));
+        _answerChunk(2, abi.encodeWithSelector(IDemands.Demands_WrongChunk.selector, 2, 1));
+    }
+
+    function test_RejectsChunkOfAnotherLength() public {
+        _demandChunk(buyer, 299, "");
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), 2);
+        bytes4 cause = IDemands.Demands_WrongLength.selector;
+        // The last chunk has 44 rows.
+        vm.expectRevert(abi.encodeWithSelector(cause, 43 * 32, 44 * 32));
+        demands.answerChunk(_order, 1, ROW_WIDTH, 2, new bytes(43 * 32), path, sides);
+        vm.expectRevert(abi.encodeWithSelector(cause, 0, 0));
+        demands.answerChunk(_order, 1, 0, 0, "", path, sides);
+    }
+
+    function test_RejectsChunkThatWasNotPublished() public {
+        _demandChunk(buyer, 0, "");
+        bytes memory chunk = _chunk(1, 0);
+        chunk[7] = 0x01;
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), 0);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_WrongChunkProof.selector, _order, 1, 0));
+        demands.answerChunk(_order, 1, ROW_WIDTH, 0, chunk, path, sides);
+    }
+
+    function testFuzz_TheChunkOfAnyRowIsAnAnswer(uint256 row) public {
+        uint256 before = _allMoney();
+        row = bound(row, 0, 299);
+        _demandChunk(buyer, uint64(row), "");
+        uint256 index = row / ROWS_PER_CHUNK;
+        vm.expectEmit();
+        emit IDemands.ChunkAnswered(_order, 1, _node(1), ROW_WIDTH, uint64(index), _chunk(1, index));
+        _answerChunk(index, "");
+        assertBalance(_node(1), PAWN);
+        assertBalance(address(demands), 0);
+        assertEq(_allMoney(), before, "all money");
+        _demandChunk(buyer, uint64(row), "");
+    }
+
+    // -- silence ------------------------------------------------------------------------------------------------
+
+    function test_RejectsExpiryBeforeItsTime() public {
+        _demandModel(buyer, "");
+        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        vm.warp(answerBy);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooEarly.selector, _order, 1, answerBy));
+        demands.expire(_terms(), _participants(), 1);
+    }
+
+    function test_SettlementWaitsForTheDemandWhateverTheHour() public {
+        _demandModel(buyer, "");
+        vm.warp(START + 30 days);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, _order, 1));
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+    }
+
+    function test_SilenceRevokesPunishesAndReturnsTheDeposit() public {
+        uint256 before = _allMoney();
+        uint256 buyerBefore = token.balanceOf(buyer);
+        _demandModel(buyer, "");
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        vm.expectEmit();
+        emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Model, true);
+        vm.expectEmit();
+        emit IDatasetRegistry.DatasetRevoked(_id, address(demands));
+        vm.prank(stranger);
+        demands.expire(_terms(), _participants(), 1);
+        assertState(_order, IOrderEscrow.State.Revoked);
+        // The buyer is who demanded: price, a quarter of the stake from the bond, half of the stake.
+        assertEq(token.balanceOf(buyer) - buyerBefore, PRICE + 12.5 ether + 25 ether, "buyer");
+        assertStake(_node(1), DEPOSIT - STAKE, 0);
+        assertBalance(BURN, 112.5 ether);
+        assertBalance(address(demands), 0);
+        assertBalance(address(escrow), 0);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_ARevokedOrderReturnsTheDepositAndPunishesNobodyTwice() public {
+        uint256 before = _allMoney();
+        _demandModel(buyer, "");
+        vm.prank(address(challenges));
+        escrow.punish(_terms(), _participants(), 0, stranger);
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        vm.expectEmit();
+        emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Model, false);
+        demands.expire(_terms(), _participants(), 1);
+        assertStake(_node(1), DEPOSIT, 0);
+        assertBalance(address(demands), 0);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_ADemandForDataEndsTheOneForTheReceipt() public {
+        OrderTerms memory terms = _terms();
+        terms.salt = bytes32(uint256(3));
+        vm.warp(START);
+        bytes32 order = _draw(terms);
+        vm.prank(broker);
+        demands.demandReceipt(terms, _participants(), 1, _models());
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
+        vm.prank(broker);
+        uint256 id = datasets.publish(terms, _participants(), record);
+        uint256 brokerBefore = token.balanceOf(broker);
+
+        vm.expectEmit();
+        emit IDemands.DemandExpired(order, 1, IDemands.Kind.Receipt, false);
+        vm.prank(buyer);
+        demands.demandModel(terms, _participants(), id, 1, _models());
+        assertEq(token.balanceOf(broker) - brokerBefore, PAWN, "the broker's deposit");
+        (, , , , , , uint16 open) = escrow.orderOf(order);
+        assertEq(open, 1, "open demands");
+        (, address demander, , , ) = demands.demandOf(order, 1);
+        assertEq(demander, buyer, "demander");
+        assertBalance(address(demands), PAWN);
+    }
+}

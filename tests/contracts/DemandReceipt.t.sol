@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
+import {IDemands} from "../../contracts/interfaces/IDemands.sol";
+import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
+import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
+import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
+import {RowMarket} from "./support/RowMarket.sol";
+
+/// @notice A contributor that falls silent once the seed is known.
+/// @dev Plan:
+/// demandReceipt: given another caller | an order not matched | no seed | no time left | other models or participants
+///   | an open demand | an answered one: reverts
+/// answerReceipt: given no demand | a late hour | a privacy outside the terms | a forged receipt: reverts
+///   given the contributor's receipt: deposit to who answers; the receipt can be published
+/// expire: given no demand | time left: reverts
+///   given silence: drop-out punished; given publication after all: deposit back, nobody punished
+contract DemandReceiptTest is RowMarket {
+    uint256 private constant PAWN = PRICE / 100;
+    bytes32 private _order;
+    address private _silent;
+
+    function setUp() public override {
+        super.setUp();
+        vm.prank(broker);
+        token.approve(address(demands), type(uint256).max);
+        _order = _draw(_terms());
+        _silent = _node(1);
+    }
+
+    function _demand(bytes memory reason) private {
+        _demandBy(broker, _terms(), reason);
+    }
+
+    function _demandBy(address caller, OrderTerms memory terms, bytes memory reason) private {
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(caller);
+        demands.demandReceipt(terms, _participants(), 1, _models());
+    }
+
+    /// @dev What node 1 would have signed in time.
+    function _receipt() private view returns (IDemands.Receipt memory receipt, bytes memory signature) {
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        IDatasetRegistry.ShardRecord memory shard = record.shards[1];
+        receipt = IDemands.Receipt(shard.shardRoot, shard.epsilonMicro, shard.deltaE12, shard.contentDigest);
+        return (receipt, shard.receipt);
+    }
+
+    // -- denied demands -----------------------------------------------------------------------------------------
+
+    function test_RejectsDemandOfOthersThanTheBroker() public {
+        bytes4 cause = IDemands.Demands_Unauthorized.selector;
+        _demandBy(buyer, _terms(), abi.encodeWithSelector(cause, _order, buyer));
+    }
+
+    function test_RejectsDemandBeforeTheSeed() public {
+        OrderTerms memory terms = _terms();
+        terms.salt = bytes32(uint256(2));
+        bytes32 order = _commit(terms);
+        _demandBy(broker, terms, abi.encodeWithSelector(IDemands.Demands_SeedNotDrawn.selector, order));
+    }
+
+    function test_RejectsDemandAboutAPublishedOrder() public {
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        vm.prank(broker);
+        datasets.publish(_terms(), _participants(), record);
+        _demand(abi.encodeWithSelector(IDemands.Demands_NotMatched.selector, _order));
+    }
+
+    function test_RejectsDemandWhoseAnswerWouldComeAfterTheDelivery() public {
+        uint256 deliverBy = _terms().deliverBy;
+        vm.warp(deliverBy - ANSWER + 1);
+        bytes4 cause = IDemands.Demands_TooLateToDemand.selector;
+        _demand(abi.encodeWithSelector(cause, _order, deliverBy + 1, deliverBy));
+        vm.warp(deliverBy - ANSWER);
+        _demand("");
+    }
+
+    function test_RejectsOtherModels() public {
+        bytes32[] memory models = _models();
+        models[0] = models[1];
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongModels.selector, _order));
+        vm.prank(broker);
+        demands.demandReceipt(_terms(), _participants(), 1, models);
+    }
+
+    function test_RejectsOtherParticipants() public {
+        Participant[] memory participants = _participants();
+        participants[1].contributor = stranger;
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongParticipants.selector, _order));
+        vm.prank(broker);
+        demands.demandReceipt(_terms(), participants, 1, _models());
+    }
+
+    function test_RejectsSecondDemandWhileOneIsOpen() public {
+        _demand("");
+        _demand(abi.encodeWithSelector(IDemands.Demands_AlreadyOpen.selector, _order, 1));
+    }
+
+    function test_RejectsDemandForWhatWasAnswered() public {
+        _demand("");
+        (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
+        demands.answerReceipt(_order, 1, receipt, signature);
+        bytes4 cause = IDemands.Demands_AlreadyAnswered.selector;
+        _demand(abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.Receipt));
+    }
+
+    // -- answers ------------------------------------------------------------------------------------------------
+
+    function test_RejectsAnswerWithoutDemand() public {
+        (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
+        bytes4 cause = IDemands.Demands_NotOpen.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.Receipt));
+        demands.answerReceipt(_order, 1, receipt, signature);
+    }
+
+    function test_RejectsAnswerAfterItsTime() public {
+        _demand("");
+        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
+        vm.warp(uint256(answerBy) + 1);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooLate.selector, _order, 1, answerBy));
+        demands.answerReceipt(_order, 1, receipt, signature);
+    }
+
+    function test_RejectsReceiptThatSomeoneElseSigned() public {
+        _demand("");
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        bytes memory forged = _signReceipt(STRANGER_KEY, _order, 1, record.shards[1]);
+        (IDemands.Receipt memory receipt, ) = _receipt();
+        bytes4 cause = IDemands.Demands_InvalidReceipt.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, _silent));
+        demands.answerReceipt(_order, 1, receipt, forged);
+    }
+
+    function test_RejectsReceiptForAnotherModelThanCommitted() public {
+        _demand("");
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        record.shards[1].modelDigest = keccak256("a luckier model");
+        bytes memory signature = _signReceipt(NODE_KEY + 1, _order, 1, record.shards[1]);
+        (IDemands.Receipt memory receipt, ) = _receipt();
+        bytes4 cause = IDemands.Demands_InvalidReceipt.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, _silent));
+        demands.answerReceipt(_order, 1, receipt, signature);
+    }
+
+    function test_RejectsReceiptsThatCouldNotBePublished() public {
+        _demand("");
+        uint64[3] memory epsilons = [uint64(0), 3_000_001, 3_000_000];
+        uint64[3] memory deltas = [uint64(1), 1, 10_000_001];
+        for (uint256 k = 0; k < 3; ++k) {
+            (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
+            (receipt.epsilonMicro, receipt.deltaE12) = (epsilons[k], deltas[k]);
+            bytes4 cause = IDemands.Demands_PrivacyOutsideTerms.selector;
+            vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, epsilons[k], deltas[k]));
+            demands.answerReceipt(_order, 1, receipt, signature);
+        }
+    }
+
+    function test_TakesAReceiptWithoutPrivacyWhereTheTermsAskForNone() public {
+        OrderTerms memory terms = _terms();
+        (terms.salt, terms.epsilonMicro) = (bytes32(uint256(2)), 0);
+        vm.warp(START);
+        _order = _draw(terms);
+        _demandBy(broker, terms, "");
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        (record.shards[1].epsilonMicro, record.shards[1].deltaE12) = (0, 0);
+        bytes memory signature = _signReceipt(NODE_KEY + 1, _order, 1, record.shards[1]);
+        IDemands.Receipt memory receipt = IDemands.Receipt(
+            record.shards[1].shardRoot,
+            0,
+            0,
+            record.shards[1].contentDigest
+        );
+        demands.answerReceipt(_order, 1, receipt, signature);
+        (IDemands.Kind kind, , , , ) = demands.demandOf(_order, 1);
+        assertTrue(kind == IDemands.Kind.None, "answered");
+    }
+
+    function test_TheAnswerPaysWhoAnswersAndLetsTheBrokerPublish() public {
+        uint256 before = _allMoney();
+        uint256 brokerBefore = token.balanceOf(broker);
+        uint64 answerBy = uint64(vm.getBlockTimestamp() + ANSWER);
+        vm.expectEmit();
+        emit IDemands.DemandOpened(_order, 1, broker, IDemands.Kind.Receipt, 0, 0, answerBy, PAWN);
+        _demand("");
+        assertBalance(address(demands), PAWN);
+        (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
+        vm.expectEmit();
+        emit IDemands.ReceiptAnswered(_order, 1, _silent, receipt, signature);
+        vm.prank(_silent);
+        demands.answerReceipt(_order, 1, receipt, signature);
+        assertBalance(_silent, PAWN);
+        assertBalance(address(demands), 0);
+        assertEq(token.balanceOf(broker), brokerBefore - PAWN, "broker");
+
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        record.shards[1].receipt = signature;
+        vm.prank(broker);
+        datasets.publish(_terms(), _participants(), record);
+        vm.warp(escrow.windowOf(_terms()) + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    // -- silence ------------------------------------------------------------------------------------------------
+
+    function test_RejectsExpiryBeforeItsTime() public {
+        _demand("");
+        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        vm.warp(answerBy);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooEarly.selector, _order, 1, answerBy));
+        demands.expire(_terms(), _participants(), 1);
+    }
+
+    function test_RejectsExpiryWithoutDemand() public {
+        bytes4 cause = IDemands.Demands_NotOpen.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, IDemands.Kind.None));
+        demands.expire(_terms(), _participants(), 1);
+    }
+
+    function test_RejectsExpiryWithOtherParticipants() public {
+        _demand("");
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongParticipants.selector, _order));
+        demands.expire(_terms(), _nobody(), 1);
+    }
+
+    function test_SelectiveDropOutAfterTheSeedIsKnownCostsTheStake() public {
+        uint256 before = _allMoney();
+        _demand("");
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        vm.expectEmit();
+        emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Receipt, true);
+        vm.expectEmit();
+        emit IOrderEscrow.OrderRefunded(_order, PRICE + STAKE / 2);
+        demands.expire(_terms(), _participants(), 1);
+        assertState(_order, IOrderEscrow.State.Refunded);
+        assertStake(_silent, DEPOSIT - STAKE, 0);
+        assertStake(_node(0), DEPOSIT, 0);
+        assertBalance(buyer, 1_000_000 ether + STAKE / 2);
+        assertBalance(broker, 1_000_000 ether);
+        assertBalance(BURN, STAKE / 2);
+        assertBalance(address(demands), 0);
+        assertBalance(address(escrow), 0);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_TheDropOutCannotBeOutrunByARefundAtTheDeadline() public {
+        vm.warp(_terms().deliverBy - ANSWER);
+        _demand("");
+        vm.warp(uint256(_terms().deliverBy) + 1);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, _order, 1));
+        escrow.refund(_terms(), _participants());
+        demands.expire(_terms(), _participants(), 1);
+        assertStake(_silent, DEPOSIT - STAKE, 0);
+    }
+
+    function test_PublicationAfterAllPunishesNobody() public {
+        uint256 before = _allMoney();
+        _demand("");
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        vm.prank(broker);
+        datasets.publish(_terms(), _participants(), record);
+        vm.warp(escrow.windowOf(_terms()) == type(uint256).max ? START + 2 hours : 0);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, _order, 1));
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        vm.expectEmit();
+        emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Receipt, false);
+        demands.expire(_terms(), _participants(), 1);
+        assertState(_order, IOrderEscrow.State.Published);
+        assertBalance(address(demands), 0);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_TwoSilentContributorsArePunishedOnceAndTheSecondDepositComesBack() public {
+        uint256 before = _allMoney();
+        _demand("");
+        vm.prank(broker);
+        demands.demandReceipt(_terms(), _participants(), 2, _models());
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        demands.expire(_terms(), _participants(), 2);
+        demands.expire(_terms(), _participants(), 1);
+        assertStake(_node(1), DEPOSIT, 0);
+        assertStake(_node(2), DEPOSIT - STAKE, 0);
+        assertBalance(address(demands), 0);
+        assertBalance(broker, 1_000_000 ether);
+        assertEq(_allMoney(), before, "all money");
+    }
+}

@@ -1,0 +1,60 @@
+"""Figures beyond a limit are refused; the page holds all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.gas.figures import CODE_LIMIT, TRANSACTION_CAP, Contract, Figure, GasLimitError, check, page
+
+SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("figures", "contracts", "message"),
+    [
+        (
+            [Figure("claim", "used", 60_001, 60_000)],
+            [],
+            r"claim \(used\): 60,001 gas, promised are at most 60,000",
+        ),
+        (
+            [Figure("challenge", "calldata", TRANSACTION_CAP + 1)],
+            [],
+            r"challenge \(calldata\): 16,777,217 gas, the chain takes at most 16,777,216",
+        ),
+        (
+            [],
+            [Contract("Big", CODE_LIMIT + 1, 5)],
+            "Big: 24,577 bytes of code, the chain takes at most 24,576",
+        ),
+        ([], [Contract("Dear", 5, TRANSACTION_CAP + 1)], r"deployment \(Dear\): 16,777,217 gas"),
+    ],
+)
+def test_refuses_what_is_beyond_a_limit(figures, contracts, message):
+    with pytest.raises(GasLimitError, match=message):
+        check([Figure("place", "used", 100_000, 120_000), *figures], [SMALL, *contracts])
+
+
+def test_names_everything_that_is_beyond_at_once():
+    with pytest.raises(GasLimitError) as caught:
+        check([Figure("a", "x", 2, 1), Figure("b", "x", 2, 1)], [])
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_takes_figures_at_their_limits():
+    check([Figure("claim", "used", 60_000, 60_000), Figure("challenge", "stored", TRANSACTION_CAP)], [SMALL])
+
+
+def test_the_page_shows_every_figure_in_its_column_and_those_of_others():
+    figures = [
+        Figure("publish", "first", 580_000),
+        Figure("publish", "used", 300_000, 350_000),
+        Figure("claim", "used", 43_000, 60_000),
+    ]
+    lines = page(figures, [SMALL], {"chain": "anvil 9"}).splitlines()
+    assert "- chain: anvil 9" in lines
+    assert "| publish | 580,000 | 300,000 | 350,000 |" in lines
+    assert "| claim |  | 43,000 | 60,000 |" in lines
+    assert "| Tessera, publish, first | 580,000 | 0.50 | 1.93 |" in lines
+    assert "| Ocean, full publish of a data set | 1,160,000 | 1.00 | 3.87 |" in lines
+    assert "| Escrow | 24,576 | 100 % | 2,000,000 |" in lines
