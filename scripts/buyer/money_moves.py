@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rich import box
 from rich.table import Table
 
 from provenance.ledger.ports import LedgerReader, OrderState
@@ -47,12 +48,15 @@ def holdings(ledger: LedgerReader, parties: Parties) -> dict[str, int]:
 
 def table_of(before: Mapping[str, int], after: Mapping[str, int]) -> Table:
     """The accounts in wei and their changes; the last line is the sum."""
-    table = Table(title="tokens in wei (gas apart)", title_justify="left")
-    table.add_column("account", overflow="fold")
+    table = Table(
+        title="tokens in wei (gas apart)", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0)
+    )
+    table.add_column("account", no_wrap=True)
     for heading in ("before", "after", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, held in before.items():
-        table.add_row(name, str(held), str(after[name]), f"{after[name] - held:+d}")
+        label = name.replace(" 0x", "\n0x")
+        table.add_row(label, str(held), str(after[name]), f"{after[name] - held:+d}")
     sums = sum(before.values()), sum(after.values())
     table.add_row("sum", str(sums[0]), str(sums[1]), f"{sums[1] - sums[0]:+d}", end_section=True)
     return table

@@ -12,6 +12,7 @@ import pytest
 
 from provenance.key_files import read_secret
 from provenance.ledger.errors import RevertError
+from provenance.ledger.model_parts import store_model
 from provenance.ledger.ports import DatasetStatus, OrderState
 from provenance.ledger.writer import LedgerWriter
 from provenance.refutation import Fault, Finding
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 ROWS = 10_000
 LIAR = "maple"
-WINDOW_SECONDS = 120
+WINDOW_SECONDS = 600
 CHANGE = re.compile(r"[+-]\d+")
 
 
@@ -116,6 +117,16 @@ def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> No
     assert refusal(published, claim, evidence, salt) == "Challenges_NotCommitted"
     published.commit(claim, salt)
     assert refusal(published, claim, evidence, salt) == "Challenges_RowAgrees"
+    # The same through the store: its parts are read back and judged alike, and storing again costs nothing.
+    stored = list(store_model(published.market.ledger, published.writer, evidence.model))
+    parts = tuple(part.address for part in stored)
+    assert all(part.gas > 0 for part in stored)
+    assert (
+        refusal(published, claim, replace(evidence, model=b"", model_parts=parts), salt)
+        == "Challenges_RowAgrees"
+    )
+    again = store_model(published.market.ledger, published.writer, evidence.model)
+    assert [(part.address, part.gas) for part in again] == [(part, 0) for part in parts]
     wrong_model = evidence.model[:-1] + bytes([evidence.model[-1] ^ 1])
     assert refusal(published, claim, replace(evidence, model=wrong_model), salt) == "RowVerifier_WrongModel"
     wrong_chunk = evidence.chunk[:-1] + bytes([evidence.chunk[-1] ^ 1])
@@ -130,6 +141,25 @@ def refusal(published: Published, claim: Claim, evidence: Evidence, salt: Digest
     with pytest.raises(RevertError) as caught:
         published.challenge(claim, evidence, salt)
     return caught.value.name
+
+
+def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(published: Published) -> None:
+    """The answering node is another one than the liar; what it shows stands under the recorded root."""
+    market, suspect = published.market, published.suspect
+    honest = next(shard for shard in suspect.record.shards if shard.shard != published.shard)
+    before = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    row = suspect.request_row(honest.shard) + honest.rows - 1
+    words = ("demand", "--dataset", str(suspect.id), "--row", str(row), "--yes", *market.buyer_options())
+    done = market.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "answered: the chunk with row" in done.stdout
+    after = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    deposit = suspect.terms.price // 100
+    assert [after[0] - before[0], after[1] - before[1]] == [-deposit, deposit]
+    folder = market.network.node_folder(next(name for name in market.network.nodes if name != LIAR))
+    left = [line for line in (folder / "receipts.jsonl").read_text().splitlines() if "chunk demanded" in line]
+    assert len(left) == 1
+    assert str(published.order.order_id) in left[0]
 
 
 def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published) -> None:

@@ -109,7 +109,9 @@ def test_models_come_in_shard_order_and_progress_counts_rounds(
     assert [(p.round, p.rounds, p.name) for p in seen] == [(1, 3, "bins"), (2, 3, "tables"), (3, 3, "finish")]
     assert seen[0].losses == {"count": 0.5}
     assert seen[0].epsilon == 7e-6
-    assert [p.sent_bytes for p in seen] == [8, 16, 16], "a number of eight bytes from each node, twice; then nothing"
+    assert [p.sent_bytes for p in seen] == [8, 16, 16], (
+        "a number of eight bytes from each node, twice; then nothing"
+    )
 
 
 def test_several_workers_give_results_in_the_order_of_the_tasks(make_plan: MakePlan) -> None:
