@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from provenance.conditions import RowConditions
+from provenance.directed_proof import Proof, directed_proof
 from provenance.errors import ModelError, ProvenanceError, UnknownVersionError
 from provenance.exact.model import Model, decode_model
 from provenance.merkle import leaf_hash, rows_per_chunk, tree_root
@@ -28,12 +29,21 @@ class NotProvableError(ProvenanceError):
         self.row = row
 
 
+@dataclass(frozen=True, slots=True)
+class ShownChunk:
+    """A chunk that its contributor showed on chain, with its proof up to the shard's root."""
+
+    index: int
+    data: bytes
+    proof: Proof
+
+
 @dataclass(frozen=True)
 class PublishedShard:
     """One shard: what the chain fixed of it, and the bytes in hand.
 
-    `rows` is the promised number; `conditions` count from the shard's first row. Raises NotProvableError when
-    the model is not the committed one.
+    `rows` is the promised number; `conditions` count from the shard's first row. Without `row_bytes` there are only
+    the chunks that were `shown` on chain. Raises NotProvableError when the model is not the committed one.
     """
 
     shard: int
@@ -45,6 +55,7 @@ class PublishedShard:
     model: bytes
     row_bytes: bytes
     conditions: RowConditions | None = None
+    shown: tuple[ShownChunk, ...] = ()
 
     def __post_init__(self) -> None:
         found = sha256(self.model)
@@ -75,8 +86,16 @@ class PublishedShard:
 
     def chunk(self, index: int) -> bytes:
         """The published bytes of chunk `index`, empty beyond the last."""
+        if not self.row_bytes:
+            return next((chunk.data for chunk in self.shown if chunk.index == index), b"")
         size = self.per_chunk * self.row_width
         return self.row_bytes[index * size : (index + 1) * size]
+
+    def proof(self, index: int) -> Proof:
+        """From chunk `index` up to the shard's root."""
+        if not self.row_bytes:
+            return next(chunk.proof for chunk in self.shown if chunk.index == index)
+        return directed_proof(self.leaves, index)
 
     def expected_length(self, index: int) -> int:
         """Bytes that chunk `index` must have by docs/spec/merkle.md, 0 beyond the last."""
@@ -90,7 +109,10 @@ class PublishedShard:
         return tuple(leaf_hash(i, self.chunk(i)) for i in range(-(-len(self.row_bytes) // size)))
 
     def require_committed_rows(self) -> None:
-        """Raises NotProvableError unless the rows in hand are those under the recorded root."""
+        """Raises NotProvableError unless the rows in hand are those under the recorded root. Of chunks that were
+        shown on chain the chain has checked that."""
+        if self.shown and not self.row_bytes:
+            return
         found = tree_root(self.leaves) if self.leaves else None
         if found != self.shard_root:
             raise NotProvableError(

@@ -73,6 +73,8 @@ def find_lie(
     if row is not None and not 0 <= row < published.rows:
         raise RowUnknownError(f"shard {published.shard} has rows 0 to {published.rows - 1}, found {row}")
     search = _Search(published, done, threads)
+    if published.shown and not published.row_bytes:
+        return search.in_shown(row)
     return search.first() if row is None else search.at(row)
 
 
@@ -107,6 +109,28 @@ class _Search:
             return self._found(impossible, self._why_impossible(impossible))
         return self._wrong_length()
 
+    def in_shown(self, row: int | None) -> Finding | None:
+        """Only chunks that were shown on chain are in hand; `row` chooses the one that holds it."""
+        shard = self._shard
+        if row is not None and not shard.chunk(row // shard.per_chunk):
+            raise NotProvableError(
+                f"row {row} of shard {shard.shard} is in no chunk that was shown; demand it on chain",
+                "chunk",
+                row,
+            )
+        for shown in shard.shown:
+            if row is not None and shown.index != row // shard.per_chunk:
+                continue
+            if len(shown.data) != shard.expected_length(shown.index):
+                return self._length_of(shown.index)
+            first = shown.index * shard.per_chunk
+            rows = range(first, first + len(shown.data) // shard.row_width) if row is None else (row,)
+            for each in rows:
+                finding = self.at(each)
+                if finding is not None:
+                    return finding
+        return None
+
     def at(self, row: int) -> Finding | None:
         chunk = row // self._shard.per_chunk
         if len(self._shard.chunk(chunk)) != self._shard.expected_length(chunk):
@@ -120,8 +144,7 @@ class _Search:
     def _first_false(self, first: int, count: int) -> tuple[int, str] | None:
         """The first row of a stretch that is not what it must be, and how."""
         width = self._shard.row_width
-        published = np.frombuffer(self._shard.row_bytes, np.uint8, count * width, first * width)
-        found = published.reshape(count, width)
+        found = np.frombuffer(self._bytes_of(first, count), np.uint8).reshape(count, width)
         for start, expected in self._expected(first, count):
             if isinstance(expected, str):
                 return start, expected
@@ -133,6 +156,14 @@ class _Search:
                 shown, right = mine[place].tobytes().hex(), made[place].tobytes().hex()
                 return start + place, f"published 0x{shown}, the model makes 0x{right}"
         return None
+
+    def _bytes_of(self, first: int, count: int) -> bytes:
+        """The published rows; of shown chunks one row at a time."""
+        shard, width = self._shard, self._shard.row_width
+        if shard.row_bytes:
+            return shard.row_bytes[first * width : (first + count) * width]
+        chunk, place = divmod(first, shard.per_chunk)
+        return shard.chunk(chunk)[place * width : (place + count) * width]
 
     def _expected(self, first: int, count: int) -> Iterator[tuple[int, bytes | str]]:
         """(first row, row bytes) of stretches, or (row, why it does not exist)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from provenance.directed_proof import Proof
 from provenance.merkle import leaf_hash, proof_path
 from provenance.published_shard import PublishedShard
 from provenance.refutation import Fault, Finding
@@ -28,14 +29,6 @@ class Claim:
         before anybody sees it."""
         words = (self.dataset, self.shard, self.chunk, self.row)
         return keccak256(bytes(12) + challenger + b"".join(word.to_bytes(32, "big") for word in words) + salt)
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """Siblings from a leaf up; bit k of `path` is 1 when sibling k stands left."""
-
-    siblings: tuple[Digest, ...]
-    path: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +58,6 @@ class RowQuery:
     row: int
 
 
-def directed_proof(leaves: Sequence[Digest], index: int) -> Proof:
-    """The inclusion proof of leaf `index` for a reader that does not know the number of leaves."""
-    path, count, place, bits, used = proof_path(leaves, index), len(leaves), index, 0, 0
-    while count > 1:
-        if place ^ 1 < count:
-            bits |= (place & 1) << used
-            used += 1
-        place, count = place // 2, -(-count // 2)
-    return Proof(path, bits)
-
-
 def shard_proof(shard_roots: Sequence[Digest], shard: int) -> tuple[Digest, ...]:
     """Siblings of a shard's root up to the data-set root."""
     return proof_path([leaf_hash(i, root) for i, root in enumerate(shard_roots)], shard)
@@ -97,7 +79,7 @@ def build_evidence(
         shard_root=published.shard_root,
         shard_proof=shard_proof(shard_roots, published.shard),
         chunk=published.chunk(finding.chunk) if is_row else b"",
-        chunk_proof=directed_proof(published.leaves, finding.chunk) if is_row else Proof((), 0),
+        chunk_proof=published.proof(finding.chunk) if is_row else Proof((), 0),
         model=b"" if model_parts else published.model,
         model_parts=tuple(model_parts),
         conditions=conditions,

@@ -21,6 +21,7 @@ from generator.node.errors import NotYet
 from generator.node.orders import Accepted
 from generator.node.receipts import Receipts
 from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
+from provenance.directed_proof import directed_proof
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import model_digest
@@ -32,7 +33,6 @@ from provenance.ledger.model_parts import CALLDATA_BYTES, PartReading, PartWriti
 from provenance.ledger.ports import OrderState, TxReceipt
 from provenance.merkle import chunk_of_row, rows_per_chunk, shard_leaves
 from provenance.receipts import ShardReceipt
-from provenance.refutation_evidence import directed_proof
 from provenance.terms import Participant, participants_digest
 from provenance.values import Address, Digest, Signature
 

@@ -85,6 +85,9 @@ def run_challenge(session: ChainSession, suspect: Suspect, options: Options) -> 
 def conclude(session: ChainSession, suspect: Suspect, searched: Searched, options: Options) -> int:
     """What follows from a search."""
     for closed in searched.closed:
+        if closed.demand is None:
+            remark(f"shard {closed.shard} was not looked into: {closed.words}")
+            continue
         row = suspect.request_row(closed.shard) + closed.row
         wish = f"--shard {closed.shard} --model" if closed.demand == "model" else f"--row {row}"
         remark(

@@ -158,8 +158,8 @@ def _outcome(demander: Demander, wanted: Wanted) -> int:
         say(f"data set {record.id} was revoked")
         return ENDED
     say(
-        f"answered: {wanted.words} is on chain. The window was extended; `tessera challenge --dataset {record.id}` "
-        "looks at it"
+        f"answered: {wanted.words} is on chain and the window is open once more; `tessera challenge --dataset "
+        f"{record.id}` reads it from there if the files do not open"
     )
     return ANSWERED
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from provenance.conditions_bytes import encode_conditions
-from provenance.errors import ContentMissingError, IntegrityError, MalformedError
+from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
 from provenance.ledger.ports import DatasetOnChain, LedgerReader
 from provenance.manifest import Manifest
-from provenance.published_shard import Demandable, NotProvableError, PublishedShard
+from provenance.published_shard import Demandable, NotProvableError, PublishedShard, ShownChunk
 from provenance.refutation import Finding, find_lie
 from provenance.seal import DeliveryKey
 from provenance.store.ports import ContentStore
 from provenance.terms import OrderTerms, Participant
-from provenance.values import Digest
+from provenance.values import Digest, sha256
 from provenance.verify.case import Case, NotCheckedError, Progress
 from scripts.errors import ScriptError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A shard that could not be looked into: why, and what may be demanded of its contributor on chain."""
+    """A shard that could not be looked into: why, and what may be demanded of its contributor on chain (None: it is
+    nothing that the chain judges)."""
 
     shard: int
-    demand: Demandable
+    demand: Demandable | None
     row: int
     words: str
 
@@ -39,11 +41,19 @@ class Searched:
     closed: tuple[Closed, ...]
 
 
+class SuspectReading(LedgerReader, Protocol):
+    """The chain, and what contributors showed there when it was demanded."""
+
+    def shown_model(self, order: Digest, shard: int) -> bytes | None: ...
+
+    def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]: ...
+
+
 class Suspect:
     """One data set under suspicion: the chain's word about it, and its files as far as the key opens them."""
 
     def __init__(
-        self, ledger: LedgerReader, store: ContentStore, dataset: int, key: DeliveryKey | None
+        self, ledger: SuspectReading, store: ContentStore, dataset: int, key: DeliveryKey | None
     ) -> None:
         """Raises UnknownDatasetError, or ScriptError when the recorded manifest is not to be had."""
         self.record: DatasetOnChain = ledger.dataset(dataset)
@@ -98,9 +108,43 @@ class Suspect:
         return sum(each.rows for each in self.record.shards[:shard])
 
     def open(self, shard: int) -> PublishedShard:
-        """One shard in clear. Raises NotProvableError, or what kept it closed."""
+        """One shard in clear: from its files, or from what was shown on chain when they do not open.
+
+        Raises NotProvableError, which says what may be demanded.
+        """
+        try:
+            rows, model = self._case.open_shard(self.manifest.shards[shard])
+            published = self._published(shard, rows, model)
+            if not isinstance(published.decoded, ProvenanceError):
+                published.require_committed_rows()
+        except (NotProvableError, ContentMissingError, IntegrityError, MalformedError) as error:
+            return self._shown(shard, error)
+        return published
+
+    def _shown(self, shard: int, error: ProvenanceError) -> PublishedShard:
+        """As far as the contributor showed it on chain; `error` is what kept the files closed."""
+        model = self._file(shard, "model") or self._ledger.shown_model(self.record.order, shard)
+        if model is None:
+            raise NotProvableError(str(error), "model") from error
+        published = self._published(shard, b"", model)
+        chunks = self._ledger.shown_chunks(self.record.order, shard)
+        if chunks or isinstance(published.decoded, ProvenanceError):
+            return replace(published, shown=chunks)
+        rows = self._file(shard, "rows")
+        if rows is None:
+            raise NotProvableError(str(error), "chunk") from error
+        return replace(published, row_bytes=rows)
+
+    def _file(self, shard: int, kind: Literal["rows", "model"]) -> bytes | None:
+        """One file in clear; None when it is not there, does not open, or is not the committed model."""
+        try:
+            data = self._case.open_file(self.manifest.shards[shard], kind)
+        except (ContentMissingError, IntegrityError, MalformedError):
+            return None
+        return data if kind == "rows" or sha256(data) == self.model_digests[shard] else None
+
+    def _published(self, shard: int, rows: bytes, model: bytes) -> PublishedShard:
         chain = self.record.shards[shard]
-        rows, model = self._case.open_shard(self.manifest.shards[shard])
         return PublishedShard(
             shard=shard,
             rows=chain.rows,
@@ -136,8 +180,8 @@ def search(suspect: Suspect, row: int | None = None, progress: Progress | None =
             finding = find_lie(published, wanted[1] if wanted else None, tally.add)
         except NotProvableError as error:
             closed.append(Closed(number, error.demand, error.row, str(error)))
-        except (ContentMissingError, IntegrityError, MalformedError) as error:
-            closed.append(Closed(number, "model", 0, str(error)))
+        except MalformedError as error:
+            closed.append(Closed(number, None, 0, str(error)))
         else:
             if finding is not None:
                 return Searched(tally.rows, finding, published, tuple(closed))

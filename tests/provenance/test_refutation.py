@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.conditions import Conditions, RowConditions, Segment
+from provenance.directed_proof import directed_proof
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact.reference import reference_row_bytes
 from provenance.exact.sampler import Sampler
 from provenance.merkle import dataset_root, leaf_hash, root_of_path, rows_per_chunk, tree_root
-from provenance.published_shard import NotProvableError, PublishedShard
+from provenance.published_shard import NotProvableError, PublishedShard, ShownChunk
 from provenance.refutation import MODEL_CHUNK, Fault, RowUnknownError, find_lie
-from provenance.refutation_evidence import Claim, build_evidence, directed_proof, query_of
+from provenance.refutation_evidence import Claim, build_evidence, query_of
 from provenance.values import Address, Digest, keccak256, sha256
 from tests.provenance.verify.publication import CODEBOOK, MODELS, SCHEMA, tiny_model
 
@@ -168,6 +169,26 @@ def test_bytes_that_are_not_the_committed_ones_prove_nothing() -> None:
     assert rows.value.demand == "chunk"
     with pytest.raises(NotProvableError, match="demand a chunk"):
         find_lie(replace(publish(TRUE), row_bytes=b""))
+
+
+def test_a_chunk_that_was_only_shown_on_chain_is_judged_and_proven() -> None:
+    whole = publish(tampered(TRUE, PER_CHUNK + 9))
+    chunks = tuple(ShownChunk(k, whole.chunk(k), whole.proof(k)) for k in (0, 1))
+    shown = replace(whole, row_bytes=b"", shown=chunks)
+    finding = find_lie(shown)
+    assert finding == find_lie(whole)
+    assert finding is not None
+    assert find_lie(shown, PER_CHUNK + 9) == finding
+    assert find_lie(shown, 3) is None
+    evidence = build_evidence(shown, finding, [], [sha256(b"")] * 4, b"")
+    assert (evidence.chunk, evidence.chunk_proof) == (whole.chunk(1), whole.proof(1))
+    with pytest.raises(NotProvableError, match="in no chunk that was shown") as caught:
+        find_lie(shown, 2 * PER_CHUNK)
+    assert caught.value.row == 2 * PER_CHUNK
+    short = replace(shown, shown=(ShownChunk(1, whole.chunk(1)[:-WIDTH], whole.proof(1)),))
+    cut = find_lie(short)
+    assert cut is not None
+    assert (cut.fault, cut.chunk) == (Fault.LENGTH, 1)
 
 
 @pytest.mark.parametrize("row", [-1, ROWS])

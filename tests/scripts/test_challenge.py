@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from provenance.directed_proof import directed_proof
 from provenance.errors import ContentMissingError
 from provenance.exact.model import decode_model
 from provenance.exact.reference import reference_row_bytes
@@ -19,7 +20,8 @@ from provenance.ledger import model_parts
 from provenance.ledger.disputes import Verdict
 from provenance.ledger.errors import LedgerUnavailableError
 from provenance.ledger.ports import DatasetStatus, OrderState, StakeOnChain, TxReceipt
-from provenance.merkle import leaf_hash, root_of_path, rows_per_chunk
+from provenance.merkle import leaf_hash, root_of_path, rows_per_chunk, shard_leaves
+from provenance.published_shard import ShownChunk
 from provenance.refutation_evidence import Claim
 from provenance.signing import Signer
 from provenance.values import Address, Digest, keccak256, sha256
@@ -70,6 +72,8 @@ class Chain:
     calls: list[str] = field(default_factory=list)
     commitments: dict[Digest, int] = field(default_factory=dict)
     stored: dict[Address, bytes] = field(default_factory=dict)
+    model_shown: bytes | None = None
+    chunks_shown: tuple[ShownChunk, ...] = ()
     fail: Callable[[str], None] = lambda _call: None
 
     def __post_init__(self) -> None:
@@ -110,6 +114,12 @@ class Chain:
 
     def is_contract(self, account: Address) -> bool:
         return account in self.stored
+
+    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+        return self.model_shown if shard == 1 else None
+
+    def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]:
+        return self.chunks_shown if shard == 1 else ()
 
     # --- transactions
 
@@ -427,6 +437,49 @@ def test_a_shard_that_does_not_open_is_named_with_what_to_demand(
     seen = capsys.readouterr()
     assert f"tessera demand --dataset {DATASET} --shard 0 --model" in seen.err
     assert f"{ROWS[1]} rows recomputed" in seen.out
+
+
+def without_files(false: World, shard: int, *kinds: str) -> None:
+    """The files of a shard are nowhere to be had."""
+    content = false.chain.published.manifest.shards[shard].content
+    store = false.chain.published.store
+    get = store.get
+    gone = {{"rows": content.rows, "model": content.model}[kind].cid for kind in kinds}
+
+    def some(cid: Any) -> bytes:
+        if cid in gone:
+            raise ContentMissingError(f"{cid} is nowhere")
+        return get(cid)
+
+    store.get = some  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("kinds", [("model",), ("rows",), ("rows", "model")])
+def test_what_was_shown_on_chain_stands_in_for_files_that_are_gone(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    false = world(tmp_path)
+    rows = Suspect(false.chain, false.chain.published.store, DATASET, KEY).open(1).row_bytes  # type: ignore[arg-type]
+    without_files(false, 1, *kinds)
+    assert false.run() == STANDING, "nothing is shown yet"
+    false.chain.model_shown = MODELS[1]
+    if "rows" in kinds:
+        leaves = shard_leaves(rows, WIDTH)
+        false.chain.chunks_shown = (ShownChunk(0, rows, directed_proof(leaves, 0)),)
+    assert false.run() == REFUTED
+    assert false.chain.calls == ["commit", "reveal"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "wish"), [(("rows",), f"--row {ROWS[0]}"), (("model",), "--shard 1 --model")]
+)
+def test_what_is_missing_is_what_may_be_demanded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: tuple[str, ...], wish: str
+) -> None:
+    false = world(tmp_path)
+    without_files(false, 1, *kinds)
+    assert false.run() == STANDING
+    assert f"tessera demand --dataset {DATASET} {wish}" in capsys.readouterr().err
 
 
 def test_rows_that_are_not_the_committed_ones_are_demanded(
