@@ -156,6 +156,9 @@ def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(publ
     after = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
     deposit = suspect.terms.price // 100
     assert [after[0] - before[0], after[1] - before[1]] == [-deposit, deposit]
+    (shown,) = market.ledger.shown_chunks(published.order.order_id, honest.shard)
+    opened = suspect.open(honest.shard)
+    assert (shown.data, shown.proof) == (opened.chunk(shown.index), opened.proof(shown.index))
     folder = market.network.node_folder(next(name for name in market.network.nodes if name != LIAR))
     left = [line for line in (folder / "receipts.jsonl").read_text().splitlines() if "chunk demanded" in line]
     assert len(left) == 1
