@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from backend.database.engine import Database
 from backend.settings import Settings
+from provenance.ledger.disputes import DemandOnChain
 from provenance.ledger.ports import LedgerReader, LedgerWriting, TxReceipt
 from provenance.permit import PermitMessage
 from provenance.store.ports import ContentStore
+from provenance.terms import OrderTerms, Participant
 from provenance.typed_data import Domain
-from provenance.values import Address
+from provenance.values import Address, Digest
 
 
 class BrokerReading(LedgerReader, Protocol):
@@ -25,11 +27,23 @@ class BrokerReading(LedgerReader, Protocol):
 
     def permit_message(self, owner: Address, value: int, deadline: int) -> PermitMessage: ...
 
+    def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
+
 
 class BrokerWriting(LedgerWriting, Protocol):
-    """The broker's transactions: those of every account, and the allowance for its bonds."""
+    """The broker's transactions: those of every account, the allowance for bonds and deposits, demands."""
 
     def approve(self, spender: Address, amount_wei: int) -> TxReceipt: ...
+
+    def demand_receipt(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shard: int,
+        model_digests: Sequence[Digest],
+    ) -> TxReceipt: ...
+
+    def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt: ...
 
 
 class OrderRunner(Protocol):

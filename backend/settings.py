@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     accept_seconds: int = Field(default=20, ge=1)
     """Chain seconds given to nodes to answer an order before those who accepted are matched."""
 
+    receipt_seconds: int = Field(default=300, ge=1)
+    """How long a node may be silent after the seed before its receipt is demanded on chain."""
+
     poll_seconds: float = Field(default=0.4, gt=0)
     finality_blocks: int = Field(default=256, ge=1)
     """How far back the follower looks for the common ancestor of a reorganised chain."""

@@ -77,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from generator.node import stopping
     from generator.node.agent import Agent, warm_up
     from generator.node.console import Seldom, progress_line, set_up_logging
+    from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
     from generator.node.lock import running_once
     from generator.node.registration import ensure_registered
@@ -98,17 +99,19 @@ def run(options: argparse.Namespace) -> int:
     with running_once(options.folder), progress_line(console) as line:
         client = opened.client(stop, note)
         warm_up(opened.collection.family)
-        agent = Agent(opened.node(client), client, opened.receipts, stop, line.show)
+        node = opened.node(client)
+        agent = Agent(node, client, opened.receipts, stop, line.show)
         stopping.leave_on_signals(stop, lambda: agent.idle)
         opened.ledger.check()
         require_same_market(first.network(), opened.ledger.deployment)
         writer = LedgerWriter(opened.ledger, opened.signer)
         ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-        if opened.settings.health_port < 0:
-            agent.run()
-        else:
-            with HealthPage(opened.settings.health_port, agent.report, options.folder):
+        with watching(DemandWatch(node, opened.ledger, writer, opened.receipts), stop):
+            if opened.settings.health_port < 0:
                 agent.run()
+            else:
+                with HealthPage(opened.settings.health_port, agent.report, options.folder):
+                    agent.run()
     return 0
 
 

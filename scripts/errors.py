@@ -35,3 +35,12 @@ class TermsDifferError(ScriptError):
 
 class OrderFailedError(ScriptError):
     """The order ended without a data set."""
+
+
+class FalseDatasetError(ScriptError):
+    """A data set failed its checks: nothing was written. `exit_code` says what became of the lie: 3 proven on
+    chain, 4 it stands."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

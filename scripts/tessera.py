@@ -1,15 +1,15 @@
 """The `tessera` command.
 
-Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 130
-interrupted. Expected errors are one message (what was found, what was expected, what to do); a traceback is
-a bug of ours.
+Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 3 a data set
+is false and the chain has judged it, 4 it is false and stands, 130 interrupted. Expected errors are one message
+(what was found, what was expected, what to do); a traceback is a bug of ours.
 """
 
 from __future__ import annotations
 
 import typer
 
-from scripts.commands import audits, evaluations, keys, market, models, running, schemas
+from scripts.commands import audits, challenge, evaluations, keys, market, models, running, schemas
 from scripts.terminal import exit_status
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 running.add_to(app)
 keys.add_to(app)
 market.add_to(app)
+challenge.add_to(app)
 models.add_to(app)
 schemas.add_to(app)
 evaluations.add_to(app)

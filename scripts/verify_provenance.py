@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from provenance.ledger.deployment import Deployment
     from provenance.store.ports import ContentStore
-    from provenance.verify.case import Progress
     from provenance.verify.certificate import Certificate
     from provenance.verify.dataset_name import DatasetName
 
@@ -109,18 +107,20 @@ def _verify(options: argparse.Namespace, terminal: Console) -> Certificate:
     from provenance.seal import load_delivery_key
     from provenance.verify.dataset import verify_dataset
     from provenance.verify.dataset_name import DatasetName
+    from scripts.row_progress import recomputing
 
     if options.threads < 1:
         raise _usage(f"--threads {options.threads}: expected at least 1")
     name = DatasetName.parse(options.dataset)
     key = load_delivery_key(options.key) if options.key is not None else None
-    store = _store(options.store)
-    with Ledger(options.rpc, _deployment(options, name)) as ledger, _progress(terminal) as progress:
+    store = open_store(options.store)
+    with Ledger(options.rpc, _deployment(options, name)) as ledger, recomputing(terminal) as progress:
         ledger.check()
         return verify_dataset(ledger, store, name.id, key, progress, threads=options.threads)
 
 
-def _store(text: str) -> ContentStore:
+def open_store(text: str) -> ContentStore:
+    """A content folder, or an IPFS node by its multiaddr. Raises MalformedError for neither."""
     if text.startswith(("/ip4/", "/ip6/", "/dns", "/unix/")) and not Path(text).exists():
         from provenance.store.ipfs import IpfsStore
 
@@ -158,20 +158,6 @@ def _usage(message: str) -> Exception:
     from provenance.errors import MalformedError
 
     return MalformedError(message)
-
-
-@contextmanager
-def _progress(terminal: Console) -> Iterator[Progress | None]:
-    """A bar on a terminal, nothing otherwise."""
-    if not terminal.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("recomputing rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        task = bar.add_task("rows", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 from backend.errors import OrderFailedError
 from backend.orders.states import OrderState
 from backend.ports import Ports
+from backend.workflow.demanding import Demanding
 from backend.workflow.journal import Journal
 from backend.workflow.patience import Patience
 from backend.workflow.producing import Producing
@@ -38,6 +39,7 @@ class Delivering:
         self._id = Digest.parse(order)
         self._journal = Journal(ports, order)
         self._patience = Patience(ports)
+        self._demanding = Demanding(ports, order)
 
     def publish(self) -> None:
         """Puts the manifest into the store, then records the data set on chain."""
@@ -80,6 +82,7 @@ class Delivering:
 
     def _is_ripe(self, terms: OrderTerms) -> bool:
         """Whether settling is possible, or no longer needed."""
+        self._demanding.end_overdue()
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
@@ -102,6 +105,8 @@ class Delivering:
                 return True
             if state is ChainState.PUBLISHED:
                 return False
+            # While a demand is open the contract returns nothing.
+            self._patience.ask(self._demanding.end_overdue)
             self._return_money()
 
     def _return_money(self) -> None:

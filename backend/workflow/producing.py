@@ -14,6 +14,7 @@ from backend.orders.documents import StoredOrder
 from backend.orders.states import OrderState
 from backend.ports import Ports
 from backend.tasks.states import WorkState
+from backend.workflow.demanding import Demanding
 from backend.workflow.journal import Journal
 from backend.workflow.patience import Patience
 from provenance.canonical import JsonValue, decode
@@ -37,6 +38,7 @@ class Producing:
         self._id = Digest.parse(order)
         self._journal = Journal(ports, order)
         self._patience = Patience(ports)
+        self._demanding = Demanding(ports, order)
 
     def train(self) -> None:
         """Has the coordinator worker train with the matched nodes."""
@@ -136,7 +138,8 @@ class Producing:
         assert job is not None
         if job.state == WorkState.DONE:
             return True
-        _require_possible(job, phase)
+        if not (phase == "score" and self._demanding.look() and job.state == WorkState.REFUSED):
+            _require_possible(job, phase)
         if self._ports.ledger.chain_time() > stored.terms.deliver_by:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
         if self._ports.ledger.order(self._id).state is not ChainState.MATCHED:

@@ -3,6 +3,8 @@ key.
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
+    orders/<order>/receipt.json     the one receipt signed for this node's shard, with its content document
+    orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent again
     as it is
 
@@ -11,7 +13,7 @@ Training steps keep their results in the training state (`generator.federation.s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from provenance.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
 
 FORMAT = "tessera-accepted/1"
+RECEIPT_MEMBERS = ("receipt", "signature", "content")
 _MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
 
 
@@ -105,6 +108,32 @@ class OrderFolder:
         """Stores an answer, then returns it: only what this returns may be sent."""
         self._write(f"answers/{name}", sha256(task) + answer)
         return answer
+
+    def receipt(self) -> dict[str, JsonValue] | None:
+        """The signed receipt as it was stored: a shard has one, whoever asks for it."""
+        path = self._folder / "receipt.json"
+        if not path.exists():
+            return None
+        try:
+            reader = Reader(canonical.decode(path.read_bytes()), path.name, RECEIPT_MEMBERS)
+        except ProvenanceError as error:
+            raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
+        return {name: reader.member(name) for name in RECEIPT_MEMBERS}
+
+    def store_receipt(self, document: Mapping[str, JsonValue], files: Mapping[str, bytes]) -> None:
+        """Stores a receipt and, before it, the files that it names as they will be published."""
+        for name, data in files.items():
+            self._write(f"files/{name}", data)
+        self._write("receipt.json", canonical.encode(dict(document)))
+
+    def files(self) -> dict[str, bytes]:
+        """The receipt's files that are still to be published, by name."""
+        return {path.name: path.read_bytes() for path in sorted((self._folder / "files").glob("[a-z]*"))}
+
+    def drop_files(self) -> None:
+        """Once they are published."""
+        for path in (self._folder / "files").glob("*"):
+            path.unlink()
 
     def content_key(self) -> bytes:
         """The shard's content key; drawn once and on disk before anything is sealed with it."""

@@ -65,9 +65,9 @@ class Receipts:
         if body and target.split("?")[0] not in _POLLS:
             self.add(_kind(method, target), target, body)
 
-    def add(self, kind: str, to: str, body: bytes) -> None:
-        """Appends one line and flushes it to the disk."""
-        about = self._about
+    def add(self, kind: str, to: str, body: bytes, order: str = "") -> None:
+        """Appends one line and flushes it to the disk. With `order` it belongs to that order and to no task."""
+        about = _About(order) if order else self._about
         entry = Leaving(
             int(time.time()), kind, to, len(body), str(sha256(body)), about.order, about.task, about.epsilon
         )

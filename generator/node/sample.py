@@ -11,6 +11,7 @@ broker included.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,12 @@ from provenance.merkle import shard_root
 from provenance.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.seal import FileKind, file_label, seal_file, wrap_key
 from provenance.store.cid import cid_of
+from provenance.terms import Participant
 from provenance.values import Digest, sha256
 
 SAMPLE = "sample"
+_SIGNING = threading.Lock()
+"""A task and a demand on chain may ask for the same receipt at the same moment; there is to be one."""
 
 
 def require_name(task: Task, name: str) -> None:
@@ -66,41 +70,25 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     model = node.state.order(task.order).model()
     seed = check_commitment(node, task, shard, rows, model)
 
-    finish = finished_training(node, task.order)
+    draw = Draw(model, seed, shard, rows)
     node.progress(Progress(f"sampling {rows} rows"))
     sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
-    codebook = decode_model(model).codebook
+    codebook = sampler.model.codebook
     stream = sampler.values(0, evidence_rows(rows), threads=node.settings.threads)
-    asked = accepted.request.asked(node.collection.schema, accepted.terms.rows)
-    delivered = stream[:rows]
-    if asked is not None:
-        first_row = sum(each.rows for each in participants[:shard])
-        delivered = rows_asked_for(
-            Draw(model, seed, shard, rows), RowConditions(asked, first_row), node.settings.threads
-        )
-    row_bytes = encode_rows(delivered, codebook.value_widths)
-    content = publish_shard(node, accepted, shard, row_bytes, model, finish)
-    receipt = ShardReceipt(
-        order=task.order,
-        shard=shard,
-        model_digest=model_digest(model),
-        seed=seed,
-        rows=rows,
-        shard_root=shard_root(row_bytes, sampler.row_width),
-        epsilon_micro=integer_of(finish, "epsilonMicro"),
-        delta_e12=integer_of(finish, "deltaE12"),
-        content_digest=content.digest,
+    conditions = shard_conditions(node, accepted, participants, shard)
+    delivered = (
+        stream[:rows] if conditions is None else rows_asked_for(draw, conditions, node.settings.threads)
     )
-    meta: dict[str, Json] = {
-        "receipt": dict(receipt.document()),
-        "signature": str(node.signer.sign_typed(node.domain, receipt)),
-        "content": content.document(),
-    }
+    meta = signed_shard(node, accepted, draw, encode_rows(delivered, codebook.value_widths))
+    for name, data in folder.files().items():
+        _upload(node, name, data)
     counts = {
         name: pair_counts(values, codebook, node.collection.schema)
         for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
     }
-    return folder.store_answer(task.name, payload, answer(task, meta, counts).encode())
+    stored = folder.store_answer(task.name, payload, answer(task, meta, counts).encode())
+    folder.drop_files()
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +99,47 @@ class Draw:
     seed: Digest
     shard: int
     rows: int
+
+
+def shard_conditions(
+    node: Node, accepted: Accepted, participants: tuple[Participant, ...], shard: int
+) -> RowConditions | None:
+    """The order's conditions from the shard's first row on; None for whole tables."""
+    asked = accepted.request.asked(node.collection.schema, accepted.terms.rows)
+    return None if asked is None else RowConditions(asked, sum(each.rows for each in participants[:shard]))
+
+
+def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -> dict[str, Json]:
+    """Receipt, signature and content document of the shard: made and stored once, the same for whoever asks.
+
+    Nothing leaves here: what the receipt names lies in the order's folder until it is uploaded, so that a receipt
+    can also be shown to the chain while the market does not answer.
+    """
+    finish = finished_training(node, accepted.terms.order_id(node.domain))
+    folder = node.orders.folder(finish.order)
+    with _SIGNING:
+        stored = folder.receipt()
+        if stored is not None:
+            return stored
+        content, files = sealed_content(node, accepted, draw, row_bytes, finish)
+        receipt = ShardReceipt(
+            order=finish.order,
+            shard=draw.shard,
+            model_digest=model_digest(draw.model),
+            seed=draw.seed,
+            rows=draw.rows,
+            shard_root=shard_root(row_bytes, decode_model(draw.model).codebook.row_width),
+            epsilon_micro=integer_of(finish, "epsilonMicro"),
+            delta_e12=integer_of(finish, "deltaE12"),
+            content_digest=content.digest,
+        )
+        meta: dict[str, Json] = {
+            "receipt": dict(receipt.document()),
+            "signature": str(node.signer.sign_typed(node.domain, receipt)),
+            "content": content.document(),
+        }
+        folder.store_receipt(meta, files)
+        return meta
 
 
 def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArray[np.int64]:
@@ -164,33 +193,38 @@ def check_own_model(committed: CommitmentOnChain, shard: int, own: Digest) -> No
         )
 
 
-def publish_shard(
-    node: Node, accepted: Accepted, shard: int, row_bytes: bytes, model: bytes, finish: Result
-) -> ShardContent:
-    """Uploads rows and model - sealed, or plain for an open data set - and returns the content document."""
-    order = finish.order
+def sealed_content(
+    node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes, finish: Result
+) -> tuple[ShardContent, dict[str, bytes]]:
+    """The content document, and rows and model by name as they will be published: sealed, or plain for an open
+    data set."""
     statement = finish.meta.get("statement")
     if not isinstance(statement, dict):
         raise TaskRefused("not-trained", "the order's training on this node has no privacy statement")
+    order, plain = finish.order, {"rows": row_bytes, "model": draw.model}
     if accepted.terms.is_open:
-        rows_file, model_file = (_upload(node, data, data) for data in (row_bytes, model))
-        return ShardContent(rows_file, model_file, None, statement)
+        described = {name: _described(data, data) for name, data in plain.items()}
+        return ShardContent(described["rows"], described["model"], None, statement), plain
     key = node.orders.folder(order).content_key()
-    files: list[ContentFile] = []
-    kinds: tuple[tuple[FileKind, bytes], ...] = (("rows", row_bytes), ("model", model))
-    for kind, plain in kinds:
-        files.append(_upload(node, plain, seal_file(key, plain, file_label(order, shard, kind))))
-    return ShardContent(
-        files[0], files[1], wrap_key(key, accepted.terms.delivery_key, order, shard), statement
-    )
+    kinds: tuple[FileKind, ...] = ("rows", "model")
+    sealed: dict[str, bytes] = {
+        kind: seal_file(key, plain[kind], file_label(order, draw.shard, kind)) for kind in kinds
+    }
+    described = {name: _described(plain[name], data) for name, data in sealed.items()}
+    wrapped = wrap_key(key, accepted.terms.delivery_key, order, draw.shard)
+    return ShardContent(described["rows"], described["model"], wrapped, statement), sealed
 
 
-def _upload(node: Node, plain: bytes, data: bytes) -> ContentFile:
+def _described(plain: bytes, data: bytes) -> ContentFile:
+    return ContentFile(cid_of(data), len(data), sha256(data), sha256(plain), len(plain))
+
+
+def _upload(node: Node, name: str, data: bytes) -> None:
     """Uploads `data` and compares the CID that the market claims with the true one."""
     cid = cid_of(data)
     claimed = node.upload(data)
     if claimed != cid:
         raise TaskRefused(
-            "cid-differs", f"the market stored {len(data)} bytes under {claimed}, their CID is {cid}"
+            "cid-differs",
+            f"the market stored the {name} ({len(data)} bytes) under {claimed}, their CID is {cid}",
         )
-    return ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from provenance.ledger.answers import AnswerReader
 from provenance.ledger.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
-from provenance.ledger.views import MarketViews
 from provenance.values import Address, Digest
 
 
-class DisputeReader(MarketViews):
+class DisputeReader(AnswerReader):
     """What the judge of rows says, which demands are open, where model bytes are kept, who is paid."""
 
     def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from provenance.conditions import Conditions
 from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
@@ -115,15 +116,16 @@ class Case:
         return opening
 
     def open_shard(self, shard: ManifestShard) -> tuple[bytes, bytes]:
-        """Fetches and opens one shard; raises what is wrong with it."""
+        """Fetches and opens rows and model of one shard; raises what is wrong with it."""
+        return self.open_file(shard, "rows"), self.open_file(shard, "model")
+
+    def open_file(self, shard: ManifestShard, kind: Literal["rows", "model"]) -> bytes:
+        """Fetches and opens one file of a shard; raises what is wrong with it."""
         order, number, content = self.record.order, shard.shard, shard.content
         key = content_key(order, number, content.wrapped_key, self.delivery_key)
-        rows = fetch(self.store, content.rows, f"rows of shard {number}")
-        model = fetch(self.store, content.model, f"model of shard {number}")
-        return (
-            unseal(key, rows, content.rows, order, number, "rows"),
-            unseal(key, model, content.model, order, number, "model"),
-        )
+        file = content.rows if kind == "rows" else content.model
+        data = fetch(self.store, file, f"{kind} of shard {number}")
+        return unseal(key, data, file, order, number, kind)
 
     def require_signed(self, message: TypedMessage, signature: bytes, signer: Address, what: str) -> None:
         """Raises CheckFailedError unless `signer`, a key, signed. Contract accounts were checked on chain."""

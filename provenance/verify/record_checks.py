@@ -13,13 +13,19 @@ from provenance.values import keccak256, sha256
 from provenance.verify.case import Case, CheckFailedError, require
 from provenance.verify.record_digest import record_digest
 
+_FALLEN = {
+    int(DatasetStatus.REVOKED): "it was revoked, as false or because its bytes were withheld",
+    int(DatasetStatus.FLAGGED): "it was flagged, because a data set that it derives from was revoked",
+}
+
 
 def record_on_chain(case: Case) -> str:
     """The events join to the digest that the registry stores, and nobody refuted the record."""
     record = case.record
     require(
         record.status == DatasetStatus.VALID,
-        f"the registry gives it status {record.status}, expected {int(DatasetStatus.VALID)}: it was revoked",
+        f"the registry gives it status {record.status}, expected {int(DatasetStatus.VALID)}: "
+        f"{_FALLEN.get(record.status, 'this release does not know what that means')}",
     )
     found = record_digest(record)
     require(

@@ -16,14 +16,17 @@ from scripts.buyer.api import FAILED_STATES
 from scripts.buyer.display import OrderDisplay
 from scripts.buyer.order_file import OrderFile, order_path
 from scripts.buyer.purchase import Buyer
+from scripts.buyer.refuting import refute_delivery
 from scripts.buyer.wish import Quote, Wish, tokens
-from scripts.errors import OrderFailedError, ScriptError, UsageError
+from scripts.errors import OrderFailedError, UsageError
 from scripts.terminal import err, out, remark, say
 
 DELIVERABLE = frozenset({"published", "settled"})
 
 
-def run_request(buyer: Buyer, wish: Wish, to: Path, *, confirmed: bool, wait: bool) -> None:
+def run_request(
+    buyer: Buyer, wish: Wish, to: Path, *, confirmed: bool, wait: bool, send_challenge: bool = False
+) -> None:
     """The whole purchase; continues the order kept beside `to` when there is one."""
     kept = order_path(to)
     if kept.exists():
@@ -42,13 +45,13 @@ def run_request(buyer: Buyer, wish: Wish, to: Path, *, confirmed: bool, wait: bo
     say(f"order {order.order_id} is with the broker; what you need to go on, cancel or refund is in {kept}")
     if wait:
         watch(buyer, order.order_id, OrderDisplay(err))
-        deliver(buyer, order.order_id, to)
+        deliver(buyer, order.order_id, to, send_challenge=send_challenge)
 
 
-def run_download(buyer: Buyer, order: str, to: Path) -> None:
+def run_download(buyer: Buyer, order: str, to: Path, *, send_challenge: bool = False) -> None:
     """Deliver an order given by its id or its file."""
     order_id = Digest.parse(order) if order.startswith("0x") else OrderFile.read(Path(order)).order_id
-    deliver(buyer, order_id, to)
+    deliver(buyer, order_id, to, send_challenge=send_challenge)
 
 
 def watch(buyer: Buyer, order_id: Digest, display: OrderDisplay) -> None:
@@ -69,8 +72,9 @@ def watch(buyer: Buyer, order_id: Digest, display: OrderDisplay) -> None:
     )
 
 
-def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
-    """Fetch, verify, write; a data set that fails any check is not written."""
+def deliver(buyer: Buyer, order_id: Digest, to: Path, *, send_challenge: bool = False) -> None:
+    """Fetch, verify, write. A data set that fails any check is not written; if the chain can be shown a lie in it,
+    that is offered, or done at once with `send_challenge`."""
     dataset_id = buyer.ledger.dataset_of_order(order_id)
     if dataset_id is None:
         raise OrderFailedError(
@@ -82,10 +86,8 @@ def deliver(buyer: Buyer, order_id: Digest, to: Path) -> None:
         words = "; ".join(
             f"check {check.number} {check.name}: {check.detail}" for check in certificate.failed
         )
-        raise ScriptError(
-            f"data set {dataset_id} is false, nothing was written ({words}). Keep the order file: inside the "
-            "challenge window this can be shown to the chain"
-        )
+        remark(f"data set {dataset_id} is false, nothing was written ({words})")
+        refute_delivery(buyer, found, to, send=send_challenge)
     rows = found.write(to)
     passed = sum(check.status is Status.PASSED for check in certificate.checks)
     say(

@@ -39,6 +39,13 @@ OrderArgument = Annotated[
     str,
     typer.Argument(metavar="ORDER", help="order id (0x…), or the order file that `tessera request` wrote"),
 ]
+SendChallenge = Annotated[
+    bool,
+    typer.Option(
+        "--send-challenge",
+        help="if rows are false, prove it on chain without asking (`tessera challenge` says what that discloses)",
+    ),
+]
 DEFAULT_NETWORK = Path("run") / "up" / "network.json"
 
 
@@ -86,12 +93,14 @@ def request(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="sign without asking once more")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch until the rows are here")] = True,
+    send_challenge: SendChallenge = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Order synthetic rows, watch them come, check every one of them, write them to a file.
 
     The terms are compared with what you asked for before you sign. What is needed to go on is kept beside
-    the output (FILE.order.json): the same command continues a request that was interrupted.
+    the output (FILE.order.json): the same command continues a request that was interrupted. Exit status 3 and 4
+    as `tessera download` has them.
     """
     from scripts.buyer.session import open_buyer
     from scripts.buyer.watching import run_request
@@ -113,7 +122,7 @@ def request(
         asked=ConditionOptions(tuple(where or ()), balance, tuple(count or ()), conditions),
     )
     with open_buyer(network, wallet, key) as buyer:
-        run_request(buyer, wish, to, confirmed=yes, wait=wait)
+        run_request(buyer, wish, to, confirmed=yes, wait=wait, send_challenge=send_challenge)
 
 
 def orders(
@@ -150,14 +159,20 @@ def download(
     to: OutFile,
     wallet: WalletFile,
     key: DeliveryKeyFile = None,
+    send_challenge: SendChallenge = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Fetch a published data set, check every row against chain, model and seed, and write it to a file."""
+    """Fetch a published data set, check every row against chain, model and seed, and write it to a file.
+
+    A false data set is not written. If the chain can be shown the lie before it settles, that is offered, or done
+    with --send-challenge. Exit status: 0 written, 3 false and proven on chain, 4 false and standing, 1 and 2 as
+    everywhere.
+    """
     from scripts.buyer.session import open_buyer
     from scripts.buyer.watching import run_download
 
     with open_buyer(network, wallet, key) as buyer:
-        run_download(buyer, order, to)
+        run_download(buyer, order, to, send_challenge=send_challenge)
 
 
 def claim(wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:

@@ -25,7 +25,7 @@ from typing import TextIO
 import httpx
 
 from provenance.collection import Collection
-from provenance.ledger.deploy import deploy_all
+from provenance.ledger.deploy import MarketParameters, deploy_all
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
@@ -51,6 +51,8 @@ class NetworkSettings:
     api_port: int = 0
     block_seconds: int = 1
     stake_wei: int = TOKEN
+    answer_seconds: int = 120
+    """How long a contributor has to answer a demand on chain."""
     backend: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,7 +117,8 @@ class LocalNetwork:
                 )
             return
         deployer = self.account("deployer")
-        deploy_all(self.rpc_url, deployer).save(self.deployment_file)
+        parameters = MarketParameters(answer_seconds=self._settings.answer_seconds)
+        deploy_all(self.rpc_url, deployer, parameters).save(self.deployment_file)
 
     @property
     def deployment_file(self) -> Path:

@@ -15,11 +15,13 @@ from scripts.supervisor.children import Supervisor
 from scripts.supervisor.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import BUYER_TOKENS, COLLECTION, TABLE_ROWS, Market, write_table
 
+BACKEND = {"TESSERA_ACCEPT_SECONDS": "10", "TESSERA_POLL_SECONDS": "0.2", "TESSERA_RECEIPT_SECONDS": "15"}
+
 
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     folder = tmp_path_factory.mktemp("market")
-    settings = NetworkSettings(backend={"TESSERA_ACCEPT_SECONDS": "10", "TESSERA_POLL_SECONDS": "0.2"})
+    settings = NetworkSettings(backend=BACKEND)
     with Supervisor() as supervisor:
         network = LocalNetwork(folder / "state", supervisor, settings)
         network.start_chain()

@@ -87,7 +87,9 @@ class Market:
         assert child is not None
         return child
 
-    def place(self, *, rows: int, deliver_within_seconds: int = 300) -> OrderFile:
+    def place(
+        self, *, rows: int, deliver_within_seconds: int = 300, challenge_seconds: int = CHALLENGE_SECONDS
+    ) -> OrderFile:
         """Ask, check, sign, send."""
         wish = Wish(
             collection=COLLECTION.name,
@@ -95,7 +97,7 @@ class Market:
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,
             match_within_seconds=min(60, deliver_within_seconds - 1),
-            challenge_seconds=CHALLENGE_SECONDS,
+            challenge_seconds=challenge_seconds,
         )
         order = self.buyer.sign(self.buyer.quote(wish))
         self.buyer.send(order, self.folder / f"{order.order_id}.json")

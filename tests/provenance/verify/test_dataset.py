@@ -12,7 +12,7 @@ from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.ledger.errors import LedgerUnavailableError, UnknownDatasetError
 from provenance.ledger.memory import MemoryLedger
-from provenance.ledger.ports import OrderState
+from provenance.ledger.ports import DatasetStatus, OrderState
 from provenance.manifest import SeedDraw
 from provenance.receipts import Evaluation
 from provenance.seal import DeliveryKey
@@ -55,8 +55,18 @@ def test_unknown_data_set_raises_instead_of_judging(honest):
         verify_dataset(honest.ledger, honest.store, 8, KEY)
 
 
-def test_revoked_record_fails(honest):
-    assert failed(honest.rerecord(status=2)) == ["record on chain"]
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (DatasetStatus.REVOKED, "it was revoked, as false or because its bytes were withheld"),
+        (DatasetStatus.FLAGGED, "it was flagged, because a data set that it derives from was revoked"),
+        (9, "this release does not know what that means"),
+    ],
+)
+def test_a_fallen_record_says_how_it_fell(honest, status, words):
+    fallen = honest.rerecord(status=status)
+    assert failed(fallen) == ["record on chain"]
+    assert words in verify(fallen).check("record on chain").detail
 
 
 def test_events_that_do_not_join_to_the_stored_digest_fail(honest):

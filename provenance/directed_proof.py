@@ -1,0 +1,31 @@
+"""Inclusion proofs for a reader that does not know how many leaves a tree has, such as a contract.
+
+A leaf binds its index, so a proof along any path is sound: an honest tree holds honest leaves only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provenance.merkle import proof_path
+from provenance.values import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Siblings from a leaf up; bit k of `path` is 1 when sibling k stands left."""
+
+    siblings: tuple[Digest, ...]
+    path: int
+
+
+def directed_proof(leaves: Sequence[Digest], index: int) -> Proof:
+    """The inclusion proof of leaf `index` for a reader that does not know the number of leaves."""
+    path, count, place, bits, used = proof_path(leaves, index), len(leaves), index, 0, 0
+    while count > 1:
+        if place ^ 1 < count:
+            bits |= (place & 1) << used
+            used += 1
+        place, count = place // 2, -(-count // 2)
+    return Proof(path, bits)

@@ -1,0 +1,259 @@
+"""Demands on chain about a node's shard: what it shows, what it keeps to itself, and that it answers once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.federation.task import Result
+from generator.node import demands
+from generator.node.demands import DemandWatch, watching
+from generator.node.receipts import Receipts
+from generator.node.sample import sample_shard
+from provenance.exact.sampler import Sampler
+from provenance.ledger import model_parts
+from provenance.ledger.disputes import DemandKind, DemandOnChain
+from provenance.ledger.errors import LedgerUnavailableError, RevertError
+from provenance.ledger.ports import OrderState, TxReceipt
+from provenance.merkle import rows_per_chunk, shard_root, verify_inclusion
+from provenance.receipts import ShardReceipt
+from provenance.signing import recover
+from provenance.values import Address, Digest, Signature, sha256
+from tests.generator.node.test_whole_order import SEED, Trained, train
+
+DEMANDER = Address(bytes([9]) * 20)
+ROWS = 300
+
+
+@dataclass
+class Chain:
+    """The demands contract as the node sees it, in memory."""
+
+    open: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
+    answers: list[tuple[Any, ...]] = field(default_factory=list)
+    stored: dict[Address, bytes] = field(default_factory=dict)
+    down: bool = False
+    refuse: bool = False
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        if self.down:
+            raise LedgerUnavailableError("no answer")
+        none = DemandOnChain(order, shard, DemandKind.NONE, DEMANDER, 0, 0, 0)
+        return self.open.get((order, shard), none)
+
+    def ask(
+        self, order: Digest, kind: DemandKind, row: int = 0, shard: int = 0, answer_by: int = 2_000
+    ) -> None:
+        self.open[order, shard] = DemandOnChain(order, shard, kind, DEMANDER, answer_by, 5, row)
+
+    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
+        return self._answered(receipt.order, receipt.shard, receipt, signature)
+
+    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
+        return self._answered(order, shard, model)
+
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Any) -> TxReceipt:
+        return self._answered(order, shard, b"".join(self.stored[part] for part in parts))
+
+    def model_part(self, part: bytes) -> Address:
+        return Address(sha256(part)[:20])
+
+    def is_contract(self, account: Address) -> bool:
+        return account in self.stored
+
+    def store_model_part(self, part: bytes) -> TxReceipt:
+        self.stored[self.model_part(part)] = part
+        return TxReceipt(sha256(part), 1, 1)
+
+    def answer_chunk(
+        self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: Any
+    ) -> TxReceipt:
+        return self._answered(order, shard, row_width, chunk_index, chunk, proof)
+
+    def _answered(self, order: Digest, shard: int, *what: Any) -> TxReceipt:
+        if self.refuse:
+            raise RevertError("refused", name="Demands_Refused")
+        del self.open[order, shard]
+        self.answers.append(what)
+        return TxReceipt(sha256(b"answer"), 1, 1)
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+    return train(make_world(tmp_path_factory.mktemp("trained")))
+
+
+@pytest.fixture
+def trained(trained_once: Trained, tmp_path: Path) -> Trained:
+    world = trained_once.world.copy_to(tmp_path / "copy")
+    nodes = [world.node(0), world.node(1)]
+    world.market.nodes = {node.address: node for node in nodes}
+    return Trained(world, trained_once.order, trained_once.outcome, nodes)
+
+
+@pytest.fixture
+def chain() -> Iterator[Chain]:
+    return Chain()
+
+
+def watch(trained: Trained, chain: Chain, number: int = 0) -> DemandWatch:
+    node = trained.nodes[number]
+    return DemandWatch(node, chain, chain, Receipts(node.folder))
+
+
+def model_of(trained: Trained, number: int = 0) -> bytes:
+    model: bytes = trained.nodes[number].state.order(trained.order).model()
+    return model
+
+
+def test_nothing_is_shown_while_nothing_is_demanded(trained: Trained, chain: Chain) -> None:
+    assert watch(trained, chain).look() == 0
+    chain.ask(trained.order, DemandKind.MODEL, shard=1)
+    assert watch(trained, chain).look() == 0, "another's shard"
+    assert chain.answers == []
+    assert Receipts(trained.nodes[0].folder).entries() == []
+
+
+def test_shows_the_model_and_puts_it_on_record_first(trained: Trained, chain: Chain) -> None:
+    chain.ask(trained.order, DemandKind.MODEL)
+    assert watch(trained, chain).look() == 1
+    assert chain.answers == [(model_of(trained),)]
+    (entry,) = Receipts(trained.nodes[0].folder).entries()
+    assert (entry.kind, entry.to, entry.order) == ("model demanded", "chain", str(trained.order))
+    assert entry.sha256 == str(sha256(model_of(trained)))
+    assert watch(trained, chain).look() == 0, "a restarted node answers nothing twice"
+
+
+def test_a_model_too_large_for_a_transaction_is_shown_in_parts(
+    trained: Trained, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demands, "CALLDATA_BYTES", 100)
+    monkeypatch.setattr(model_parts, "PART_BYTES", 1000)
+    chain.ask(trained.order, DemandKind.MODEL)
+    assert watch(trained, chain).look() == 1
+    assert chain.answers == [(model_of(trained),)]
+    assert len(chain.stored) > 1
+
+
+@pytest.mark.parametrize("row", [0, ROWS - 1])
+def test_shows_the_chunk_that_holds_a_row(trained: Trained, chain: Chain, row: int) -> None:
+    chain.ask(trained.order, DemandKind.CHUNK, row)
+    assert watch(trained, chain).look() == 1
+    ((width, index, chunk, proof),) = chain.answers
+    rows = Sampler(model_of(trained), SEED, 0).row_bytes(0, ROWS)
+    assert index == row // rows_per_chunk(width)
+    assert verify_inclusion(shard_root(rows, width), ROWS, width, index, chunk, proof.siblings)
+
+
+def test_shows_a_receipt_that_is_the_one_the_task_gets_later(trained: Trained, chain: Chain) -> None:
+    """The market does not answer, the chain asks; when the market is back it gets the same receipt and its files."""
+    down = replace(trained.nodes[0], upload=_refusing)
+    chain.ask(trained.order, DemandKind.RECEIPT)
+    assert DemandWatch(down, chain, chain, Receipts(down.folder)).look() == 1
+    ((receipt, signature),) = chain.answers
+    domain = trained.world.ledger.deployment.domain
+    assert recover(domain, receipt, Signature(signature)) == down.address
+    rows = Sampler(model_of(trained), SEED, 0).row_bytes(0, ROWS)
+    assert receipt.shard_root == shard_root(rows, len(rows) // ROWS)
+    before = set(trained.world.market.content)
+    result = Result.decode(sample_shard(trained.nodes[0], trained.sample_task()))
+    assert ShardReceipt.parse(result.meta["receipt"]) == receipt
+    assert str(result.meta["signature"]) == str(Signature(signature))
+    assert len(set(trained.world.market.content) - before) == 2, "rows and model"
+    assert trained.nodes[0].orders.folder(trained.order).files() == {}
+
+
+def _refusing(_data: bytes) -> Any:
+    raise AssertionError("nothing is uploaded for a demand")
+
+
+def test_a_receipt_given_to_the_market_is_the_one_shown(trained: Trained, chain: Chain) -> None:
+    result = Result.decode(sample_shard(trained.nodes[0], trained.sample_task()))
+    chain.ask(trained.order, DemandKind.RECEIPT)
+    watch(trained, chain).look()
+    ((receipt, _signature),) = chain.answers
+    assert ShardReceipt.parse(result.meta["receipt"]) == receipt
+
+
+def test_refuses_to_show_a_model_that_the_chain_does_not_hold(trained: Trained, chain: Chain) -> None:
+    committed = trained.world.ledger.committed
+    committed[trained.order] = (sha256(b"other"), committed[trained.order][1])
+    chain.ask(trained.order, DemandKind.MODEL)
+    assert watch(trained, chain).look() == 0
+    assert chain.answers == []
+
+
+def test_an_answer_that_came_too_late_is_not_paid_for(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.ledger.now - 1)
+    looking = watch(trained, chain)
+    assert looking.look() == looking.look() == 0
+    assert chain.answers == []
+    assert sum("ran out" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_refused_answer_is_tried_again_while_the_demand_is_open(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.ask(trained.order, DemandKind.MODEL)
+    chain.refuse = True
+    looking = watch(trained, chain)
+    assert looking.look() == 0
+    assert "could not be answered: refused" in caplog.text
+    chain.refuse = False
+    assert looking.look() == 1
+
+
+def test_orders_that_ended_are_not_asked_about_again(trained: Trained, chain: Chain) -> None:
+    looking = watch(trained, chain)
+    trained.world.ledger.states[trained.order] = OrderState.SETTLED
+    assert looking.look() == 0
+    chain.down = True
+    assert looking.look() == 0
+
+
+def test_the_model_never_stands_in_the_log(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    for kind in (DemandKind.MODEL, DemandKind.CHUNK, DemandKind.RECEIPT):
+        chain.ask(trained.order, kind)
+        assert watch(trained, chain).look() == 1
+    model, key = model_of(trained), bytes([1]) * 32
+    assert "model shown on chain" in caplog.text
+    for secret in (model, key):
+        for start in range(0, len(secret) - 15, 8):
+            assert secret[start : start + 16].hex() not in caplog.text
+
+
+def test_a_watching_thread_outlives_a_chain_that_is_down(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.down = True
+    looks = threading.Event()
+    looking = watch(trained, chain)
+    look = looking.look
+
+    def counted() -> int:
+        try:
+            return look()
+        finally:
+            looks.set()
+
+    looking.look = counted  # type: ignore[method-assign]
+    with watching(looking, threading.Event(), seconds=0.01):
+        assert looks.wait(5)
+        chain.ask(trained.order, DemandKind.MODEL)
+        chain.down = False
+        for _ in range(500):
+            if chain.answers:
+                break
+            threading.Event().wait(0.01)
+    assert chain.answers == [(model_of(trained),)]
+    assert "no answer" in caplog.text

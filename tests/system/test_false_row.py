@@ -1,0 +1,250 @@
+"""One false row among 10,000, by a node with a patched sampler: found off chain, proven in one transaction, paid."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from provenance.key_files import read_secret
+from provenance.ledger.errors import RevertError
+from provenance.ledger.model_parts import store_model
+from provenance.ledger.ports import DatasetStatus, OrderState
+from provenance.ledger.writer import LedgerWriter
+from provenance.refutation import Fault, Finding
+from provenance.refutation_evidence import Claim, Evidence, build_evidence
+from provenance.signing import Signer
+from provenance.values import Digest, sha256
+from provenance.verify.dataset import verify_dataset
+from scripts.buyer.delivery import MarketStore
+from scripts.buyer.money_moves import BURN, Parties, holdings
+from scripts.buyer.order_file import OrderFile
+from scripts.buyer.searching import Suspect
+from tests.system.lying_node import FALSE_ROW
+from tests.system.market import Market
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+ROWS = 10_000
+LIAR = "maple"
+WINDOW_SECONDS = 600
+CHANGE = re.compile(r"[+-]\d+")
+
+
+@contextmanager
+def lying(market: Market, name: str) -> Iterator[None]:
+    """The node is another program for as long as the block lasts; its folder, key and stake are its own."""
+    node = market.process(name)
+    honest = node.command
+    argv = ["tests.system.lying_node" if word == "scripts.contributor_node" else word for word in honest.argv]
+    node.command = replace(honest, argv=argv)
+    node.restart()
+    try:
+        yield
+    finally:
+        node.command = honest
+        node.restart()
+
+
+@dataclass
+class Published:
+    """A data set with one false row, and who will show it."""
+
+    market: Market
+    order: OrderFile
+    suspect: Suspect
+    shard: int
+    auditor: Signer
+
+    @property
+    def writer(self) -> LedgerWriter:
+        return LedgerWriter(self.market.ledger, self.auditor)
+
+    def challenge(self, claim: Claim, evidence: Evidence, salt: Digest) -> None:
+        suspect = self.suspect
+        self.writer.challenge(suspect.terms, suspect.participants, claim, evidence, salt)
+
+    def commit(self, claim: Claim, salt: Digest) -> None:
+        """Announces a claim and waits for the block after."""
+        block = self.writer.challenge_commit(claim.commitment(self.auditor.address, salt)).block
+        while self.market.ledger.block_number() <= block:
+            time.sleep(0.2)
+
+    def evidence(self, row: int) -> tuple[Claim, Evidence]:
+        """Of any row of the liar's shard, true or not."""
+        published = self.suspect.open(self.shard)
+        chunk, place = divmod(row, published.per_chunk)
+        finding = Finding(Fault.ROW, self.shard, chunk, place, "")
+        suspect = self.suspect
+        evidence = build_evidence(
+            published, finding, suspect.model_digests, suspect.shard_roots, suspect.conditions
+        )
+        return Claim(suspect.id, self.shard, chunk, place), evidence
+
+    def command(self, *more: str) -> tuple[str, ...]:
+        network = self.market.network
+        where = (
+            "--network",
+            str(network.folder / "network.json"),
+            "--wallet",
+            str(network.key_file("auditor")),
+        )
+        key = ("--key", str(network.key_file("delivery")))
+        return ("challenge", "--dataset", str(self.suspect.id), *where, *key, *more)
+
+
+@pytest.fixture(scope="module")
+def published(market: Market) -> Published:
+    """10,000 rows, one of them false."""
+    with lying(market, LIAR):
+        order = market.place(rows=ROWS, challenge_seconds=WINDOW_SECONDS)
+        market.await_state(order, "published")
+    dataset = market.ledger.dataset_of_order(order.order_id)
+    assert dataset is not None
+    liar = market.network.account(LIAR).address
+    suspect = Suspect(market.ledger, MarketStore(market.buyer.api), dataset, market.buyer.delivery_key)
+    shard = next(each.shard for each in suspect.record.shards if each.contributor == liar)
+    return Published(market, order, suspect, shard, market.network.account("auditor"))
+
+
+def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> None:
+    claim, evidence = published.evidence(FALSE_ROW + 1)
+    salt = sha256(b"a true row")
+    assert refusal(published, claim, evidence, salt) == "Challenges_NotCommitted"
+    published.commit(claim, salt)
+    assert refusal(published, claim, evidence, salt) == "Challenges_RowAgrees"
+    # The same through the store: its parts are read back and judged alike, and storing again costs nothing.
+    stored = list(store_model(published.market.ledger, published.writer, evidence.model))
+    parts = tuple(part.address for part in stored)
+    assert all(part.gas > 0 for part in stored)
+    assert (
+        refusal(published, claim, replace(evidence, model=b"", model_parts=parts), salt)
+        == "Challenges_RowAgrees"
+    )
+    again = store_model(published.market.ledger, published.writer, evidence.model)
+    assert [(part.address, part.gas) for part in again] == [(part, 0) for part in parts]
+    wrong_model = evidence.model[:-1] + bytes([evidence.model[-1] ^ 1])
+    assert refusal(published, claim, replace(evidence, model=wrong_model), salt) == "RowVerifier_WrongModel"
+    wrong_chunk = evidence.chunk[:-1] + bytes([evidence.chunk[-1] ^ 1])
+    assert (
+        refusal(published, claim, replace(evidence, chunk=wrong_chunk), salt) == "Challenges_WrongChunkProof"
+    )
+    order = published.market.ledger.order(published.order.order_id)
+    assert order.state is OrderState.PUBLISHED, "the window closed before the test was through"
+
+
+def refusal(published: Published, claim: Claim, evidence: Evidence, salt: Digest) -> str | None:
+    with pytest.raises(RevertError) as caught:
+        published.challenge(claim, evidence, salt)
+    return caught.value.name
+
+
+def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(published: Published) -> None:
+    """The answering node is another one than the liar; what it shows stands under the recorded root."""
+    market, suspect = published.market, published.suspect
+    honest = next(shard for shard in suspect.record.shards if shard.shard != published.shard)
+    before = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    row = suspect.request_row(honest.shard) + honest.rows - 1
+    words = ("demand", "--dataset", str(suspect.id), "--row", str(row), "--yes", *market.buyer_options())
+    done = market.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "answered: the chunk with row" in done.stdout
+    after = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    deposit = suspect.terms.price // 100
+    assert [after[0] - before[0], after[1] - before[1]] == [-deposit, deposit]
+    (shown,) = market.ledger.shown_chunks(published.order.order_id, honest.shard)
+    opened = suspect.open(honest.shard)
+    assert (shown.data, shown.proof) == (opened.chunk(shown.index), opened.proof(shown.index))
+    folder = market.network.node_folder(next(name for name in market.network.nodes if name != LIAR))
+    left = [line for line in (folder / "receipts.jsonl").read_text().splitlines() if "chunk demanded" in line]
+    assert len(left) == 1
+    assert str(published.order.order_id) in left[0]
+
+
+def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published) -> None:
+    market, order, suspect = published.market, published.order, published.suspect
+    # True rows beside the false one: the same command finds nothing and spends nothing.
+    first = suspect.request_row(published.shard)
+    clean = market.run(*published.command("--row", str(first + FALSE_ROW - 1)))
+    assert (clean.returncode, "no false row" in clean.stdout) == (0, True), clean.stdout + clean.stderr
+
+    to = market.folder / "false.csv"
+    key = ("--key", str(market.network.key_file("delivery")))
+    got = market.run("download", str(order.order_id), "--out", str(to), *market.buyer_options(), *key)
+    assert got.returncode == 4, got.stdout + got.stderr
+    assert f"row {FALSE_ROW} of shard {published.shard}" in got.stderr
+    assert not to.exists()
+
+    parties = Parties(suspect.terms, market.network.account(LIAR).address, published.auditor.address)
+    before = holdings(market.ledger, parties)
+    kept = market.folder / "salt.json"
+    done = market.run(*published.command("--all", "--yes", "--salt-file", str(kept)))
+    print(done.stdout)
+    assert done.returncode == 3, done.stdout + done.stderr
+    after = holdings(market.ledger, parties)
+    _assert_paid(order, before, after, done.stdout)
+    assert f"FALSE: row {FALSE_ROW} of shard {published.shard}" in done.stdout
+    assert "in clear into the public chain" in done.stdout
+    assert not kept.exists()
+    assert "Traceback" not in done.stderr
+
+    assert market.ledger.order(order.order_id).state is OrderState.REVOKED
+    assert market.ledger.dataset(suspect.id).status == DatasetStatus.REVOKED
+    market.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == "revoked")
+
+
+def _assert_paid(order: OrderFile, before: dict[str, int], after: dict[str, int], told: str) -> None:
+    """The rules of the escrow, in the figures of the chain and in those that the command printed."""
+    terms = order.terms
+    extra, reward = min(terms.bond, terms.stake // 4), terms.stake // 2
+    changes = {name.split(" 0x")[0]: after[name] - before[name] for name in before}
+    assert changes == {
+        "buyer": terms.price + extra,
+        "challenger": reward,
+        "signer's stake": -terms.stake,
+        "price in escrow": -terms.price,
+        "broker's bond in escrow": -terms.bond,
+        "burned": terms.stake + terms.bond - extra - reward,
+    }
+    assert sum(changes.values()) == 0
+    assert f"burned {BURN}" in before
+    assert "adds up to the wei" in told
+    printed = [int(each) for each in CHANGE.findall(told)]
+    assert [change for change in printed if change] == [change for change in changes.values() if change]
+
+
+def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check(
+    published: Published,
+) -> None:
+    market = published.market
+    claim, evidence = published.evidence(FALSE_ROW)
+    salt = sha256(b"once more")
+    published.commit(claim, salt)
+    assert refusal(published, claim, evidence, salt) == "Disputes_NotPublished"
+    again = market.run(*published.command("--all", "--yes"))
+    assert again.returncode == 3, again.stdout + again.stderr
+    assert "nothing left to refute" in again.stdout
+    store = MarketStore(market.buyer.api)
+    certificate = verify_dataset(market.ledger, store, published.suspect.id, market.buyer.delivery_key)
+    check = certificate.check("record on chain")
+    assert check in certificate.failed
+    assert "revoked" in check.detail
+
+
+def test_no_log_holds_a_key_a_model_or_a_row(published: Published) -> None:
+    network = published.market.network
+    logs = b"".join(file.read_bytes() for file in (network.folder / "logs").iterdir())
+    assert len(logs) > 1000
+    secrets = {file.name: read_secret(file) for file in (network.folder / "keys").glob("*.key")}
+    for shard in published.suspect.record.shards:
+        opened = published.suspect.open(shard.shard)
+        secrets[f"model of shard {shard.shard}"] = opened.model[120:152]
+        secrets[f"rows of shard {shard.shard}"] = opened.row_bytes[:32]
+    assert len(secrets) > 6
+    for name, secret in secrets.items():
+        assert secret not in logs, name
+        assert secret.hex().encode() not in logs.lower(), name
