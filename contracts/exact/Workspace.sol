@@ -40,12 +40,15 @@ library Workspace {
         if (free != NORMAL) revert Workspace_NotFirst(free);
     }
 
-    /// @notice Reserves `bytes_` bytes, which read as zero: memory above the free pointer has never been written.
+    /// @notice Reserves `bytes_` bytes, which read as zero.
     function reserve(uint256 bytes_) internal pure returns (uint256 ptr) {
-        // The pointer moves by whole words and one more, so that a read of 32 bytes at the last one stays inside.
+        // The pointer moves by whole words and one more, so that a read of 32 bytes at the last one stays inside. Copying
+        // from behind the calldata writes zeroes: the compiler does not promise clean memory above the pointer.
         assembly ("memory-safe") {
             ptr := mload(0x40)
-            mstore(0x40, add(ptr, and(add(bytes_, 63), not(31))))
+            let size := and(add(bytes_, 63), not(31))
+            mstore(0x40, add(ptr, size))
+            calldatacopy(ptr, calldatasize(), size)
         }
     }
 }
