@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from provenance.canonical import JsonValue
 from provenance.document import Reader
@@ -22,7 +22,6 @@ from provenance.receipts import (
 from provenance.values import Address, Digest, Signature
 
 T = TypeVar("T")
-_WHOLE_MICRO: Final = 1_000_000
 
 
 def each(reader: Reader, name: str, parse: Callable[[object, str], T]) -> tuple[T, ...]:
@@ -231,11 +230,11 @@ class Generation:
 
     @classmethod
     def derived(cls, own_real_micro: int, parents: Sequence[Parent]) -> Generation:
-        """As DatasetRegistry computes it: one deeper than the deepest parent; own + (1 - own) * least of theirs."""
+        """As DatasetRegistry computes it: one deeper than the deepest parent, no more real than the least real of the
+        own part and the parents."""
         if not parents:
             return cls(0, (), own_real_micro)
-        least = min(parent.real_fraction_micro for parent in parents)
-        fraction = own_real_micro + (_WHOLE_MICRO - own_real_micro) * least // _WHOLE_MICRO
+        fraction = min(own_real_micro, *(parent.real_fraction_micro for parent in parents))
         depth = 1 + max(parent.depth for parent in parents)
         return cls(depth, tuple(parent.id for parent in parents), fraction)
 

@@ -13,20 +13,33 @@ from backend.database.migrate import migrate
 from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
 from backend.indexer.apply import rebuild
 from backend.indexer.follower import Followed, Follower, Reorganised
-from backend.indexer.models import ChainEventRow, ChainOrderRow, CheckpointRow
+from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow, CheckpointRow
+from backend.orders.repository import OrderRepository
+from provenance.ledger.dispute_events import (
+    ChunkAnswered,
+    DemandedReceipt,
+    DemandExpired,
+    DemandOpened,
+    ModelAnswered,
+    ReceiptAnswered,
+)
+from provenance.ledger.disputes import DemandKind
 from provenance.ledger.events import (
+    DatasetFlagged,
     DatasetPublished,
+    DatasetRevoked,
     EvaluationRecorded,
     LogPosition,
     OrderPlaced,
     OrderPublished,
+    OrderRevoked,
     OtherEvent,
     ShardRecorded,
 )
 from provenance.values import Address, Digest, Signature, sha256
 
 WHO = Address(bytes(20))
-TABLES = (ChainEventRow, ChainOrderRow, DatasetRow, ShardRow, EvaluationRow)
+TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow)
 
 
 class MemoryChain:
@@ -127,6 +140,85 @@ def test_a_replaced_block_takes_its_data_set_and_order_states_with_it(memory):
     follow(ports)
     with ports.database.read() as session:
         assert session.get(DatasetRow, 1).order == str(order("two"))
+
+
+def demanded(name, shard, kind, row=0):
+    return DemandOpened(None, order(name), shard, WHO, int(kind), 1, row, 1_800_000_000, 5)
+
+
+def revoked(name, number):
+    return (
+        DatasetRevoked(None, number, WHO),
+        OrderRevoked(None, order(name), 1, WHO, 4, 2, 2**200, 1),
+    )
+
+
+def status(ports, number):
+    with ports.database.read() as session:
+        return session.get_one(DatasetRow, number).status
+
+
+def demands(ports, name):
+    with ports.database.read() as session:
+        rows = OrderRepository(session).demands(str(order(name)))
+        return [(row.shard, row.kind, row.state, row.answer_by) for row in rows]
+
+
+def test_a_revoked_data_set_and_what_derives_from_it_are_shown_as_such(memory):
+    chain, ports = memory
+    chain.add(1, placed("one"), *published(1, "one"), placed("two"), *published(2, "two"))
+    follow(ports)
+    assert (status(ports, 1), status(ports, 2)) == ("valid", "valid")
+    chain.add(2, *revoked("one", 1), DatasetFlagged(None, 2, 1))
+    follow(ports)
+    assert (status(ports, 1), status(ports, 2)) == ("revoked", "flagged")
+    assert (chain_state(ports, "one"), chain_state(ports, "two")) == ("revoked", "published")
+    chain.add(3, *revoked("two", 2), DatasetFlagged(None, 2, 1))
+    follow(ports)
+    assert status(ports, 2) == "revoked", "a flag does not take a revocation back"
+
+
+def test_a_replaced_block_takes_a_revocation_with_it(memory):
+    chain, ports = memory
+    chain.add(1, placed("one"), *published(1, "one"))
+    follow(ports)
+    chain.add(2, *revoked("one", 1), demanded("one", 0, DemandKind.MODEL))
+    follow(ports)
+    chain.cut(1)
+    chain.add(2, fork="b")
+    assert follow(ports)[0] == Reorganised(1)
+    assert (status(ports, 1), chain_state(ports, "one"), demands(ports, "one")) == ("valid", "published", [])
+
+
+def test_demands_are_open_until_they_are_answered_or_expire(memory):
+    chain, ports = memory
+    receipt = DemandedReceipt(order("root"), 3, 4, order("content"))
+    kinds = (DemandKind.RECEIPT, DemandKind.MODEL, DemandKind.CHUNK, DemandKind.CHUNK)
+    chain.add(1, placed("one"), *(demanded("one", shard, kind) for shard, kind in enumerate(kinds)))
+    follow(ports)
+    words = ("receipt", "model", "chunk", "chunk")
+    assert demands(ports, "one") == [(k, word, "open", 1_800_000_000) for k, word in enumerate(words)]
+    chain.add(
+        2,
+        ReceiptAnswered(None, order("one"), 0, WHO, receipt, Signature(b"x")),
+        ModelAnswered(None, order("one"), 1, WHO, (WHO,)),
+        ChunkAnswered(None, order("one"), 2, WHO, 20, 7, Signature(b"rows")),
+        DemandExpired(None, order("one"), 3, int(DemandKind.CHUNK), True),
+    )
+    follow(ports)
+    assert [state for _, _, state, _ in demands(ports, "one")] == [
+        "answered",
+        "answered",
+        "answered",
+        "expired",
+    ]
+    chain.add(3, demanded("one", 0, DemandKind.CHUNK, 9))
+    follow(ports)
+    assert demands(ports, "one")[0] == (0, "chunk", "open", 1_800_000_000), "the newest of a shard is shown"
+    before = contents(ports.database)
+    with ports.database.write() as session:
+        rebuild(session)
+    assert contents(ports.database) == before
 
 
 def test_a_chain_that_shares_no_block_is_followed_from_the_start(memory):

@@ -218,6 +218,7 @@ def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer,
 def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
+    owed = [chain.ledger.claimable(node.address) for node in world.nodes]
     with world.living(order):
         world.bring_to_match()
         world.job("train")
@@ -225,7 +226,9 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer,
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
     assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
-    assert chain.ledger.balance(buyer.address) == before + terms.bond
+    part = terms.bond // 2 // len(world.nodes)
+    assert [chain.ledger.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
+    assert chain.ledger.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
     with api.ports.database.read() as session:
         nodes = ContributorRepository(session).list(world.collection)
     assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
@@ -373,6 +376,68 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     assert chain_state(api, order) is OrderState.SETTLED
 
 
+def _publish(world, api, chain, order):
+    """Carries an order to its publication, step by step; the delivering steps."""
+    ports = api.ports
+    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
+    agreeing.place()
+    with _beside(world.bring_to_match):
+        agreeing.match()
+    with _beside(lambda: _work(world, "train", world.train_result)):
+        producing.train()
+    producing.commit()
+    chain.mine(4)
+    producing.draw()
+    with _beside(lambda: _work(world, "score", world.score_result)):
+        producing.score()
+    delivering = Delivering(ports, order)
+    delivering.publish()
+    return delivering
+
+
+def _demand_a_model(api, buyer, chain, order):
+    """The buyer's demand for the model of shard 0."""
+    ledger, identifier = chain.ledger, Digest.parse(order)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    terms = OrderTerms.parse(shown["terms"])
+    participants = ledger.participants(identifier)
+    writer = LedgerWriter(ledger, buyer)
+    writer.approve(ledger.deployment.demands, terms.price)
+    models = ledger.commitment(identifier).models
+    writer.demand_model(terms, participants, ledger.dataset_of_order(identifier), 0, models)
+    return terms, participants, writer
+
+
+def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain):
+    order = api.order(buyer, world.collection, challengeSeconds=30)
+    delivering = _publish(world, api, chain, order)
+    before = chain.ledger.balance(buyer.address)
+    terms, participants, writer = _demand_a_model(api, buyer, chain, order)
+    sent = LedgerNonce(chain, api.ports.broker).now()
+    with _beside(delivering.settle):
+        chain.skip(60)  # the window is over, the demand is open
+        threading.Event().wait(1.0)
+        found = chain.ledger.order(Digest.parse(order))
+        assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
+        chain.skip(24 * 3600)
+        writer.expire(terms, participants, 0)
+    assert LedgerNonce(chain, api.ports.broker).now() == sent, "no settlement was tried"
+    assert chain_state(api, order) is OrderState.REVOKED
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "revoked"
+    assert shown["reason"].startswith("a shard was shown on chain to be false, or withheld")
+    damages = min(terms.bond, terms.stake // 4)
+    # price and damages as the buyer, half the stake as the demander
+    assert chain.ledger.balance(buyer.address) == before + terms.price + damages + terms.stake // 2
+    follower = Follower(api.ports)
+    while not follower.step().is_head:
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
+    assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
+    assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
+
+
 def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     ports = api.ports
@@ -402,11 +467,11 @@ class LedgerNonce:
     address: object
 
     def used_by(self, action):
-        before = self._now()
+        before = self.now()
         action()
-        return self._now() - before
+        return self.now() - before
 
-    def _now(self):
+    def now(self):
         return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
 
 

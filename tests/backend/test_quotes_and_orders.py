@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
+from backend.errors import TermsRefusedError
+from backend.orders.parents import require_parents
+from provenance.ledger.memory import MemoryLedger
+from provenance.ledger.ports import DatasetStatus, OrderOnChain, OrderState
 from provenance.schema import Schema
 from provenance.terms import OrderTerms
+from provenance.values import sha256
 from tests.backend.conftest import DELIVERY_KEY, make_collection
 
 
@@ -44,6 +52,10 @@ def test_refuses_a_bid_below_the_quote(api, buyer):
         ("matchBy", "1"),
         ("deliverBy", "5"),
         ("rows", "100000001"),
+        ("request", "0x" + "11" * 32),
+        ("royaltyBps", "1"),
+        ("conditions", "0x" + "11" * 32),
+        ("parents", "0x" + "11" * 32),
     ],
 )
 def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member, value):
@@ -121,6 +133,46 @@ def test_an_order_keeps_the_conditions_that_its_buyer_stated(api, buyer):
     body["request"] = quote["request"]
     assert api.call("POST", "/v1/orders", body).status_code == 202
     assert api.call("GET", f"/v1/orders/{quote['orderId']}").json()["request"]["conditions"] == segments
+
+
+def test_quotes_nothing_that_derives_from_an_unknown_data_set(api, buyer):
+    collection = api.collection(name="orphan", parents=(987,), own_real_micro=0)
+    body = {"collection": collection, "buyer": str(buyer.address), "rows": 60, "deliveryKey": DELIVERY_KEY}
+    answer = api.call("POST", "/v1/quotes", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "terms-refused")
+    assert answer.json()["detail"].startswith("parents: data set 987 is not recorded")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (DatasetStatus.REVOKED, OrderState.REVOKED),
+        (DatasetStatus.FLAGGED, OrderState.SETTLED),
+        (DatasetStatus.VALID, OrderState.PUBLISHED),
+        (9, OrderState.SETTLED),
+    ],
+)
+def test_a_parent_that_is_not_valid_and_settled_is_refused(api, status, state):
+    collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
+    with pytest.raises(TermsRefusedError, match=r"data set 4 is .* expected VALID and SETTLED"):
+        require_parents(ledger_with_parent(api, status, state), collection)
+
+
+def test_parents_that_are_valid_and_settled_are_taken(api):
+    collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
+    ledger = ledger_with_parent(api, DatasetStatus.VALID, OrderState.SETTLED)
+    assert [each.id for each in require_parents(ledger, collection)] == [4]
+
+
+def ledger_with_parent(api, status, state):
+    """A chain that knows data set 4 only."""
+    order = sha256(b"order of the parent")
+    record = SimpleNamespace(id=4, order=order, status=status)
+    return MemoryLedger(
+        api.ports.ledger.deployment,
+        orders={order: OrderOnChain(order, state, 0, order, order, 0)},
+        datasets={4: record},
+    )
 
 
 def test_quotes_no_unknown_collection(api, buyer):

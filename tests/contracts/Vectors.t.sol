@@ -76,7 +76,7 @@ contract VectorsTest is TestBase {
             bytes memory signature = vm.parseJsonBytes(json, string.concat(item, ".signature"));
             assertTrue(domain.isSignedBy(signer, structHash, signature), string.concat(item, " signature"));
         }
-        assertEq(count, 4, "messages read");
+        assertEq(count, 5, "messages read");
     }
 
     function _domain(string memory json) private returns (DomainOf) {
@@ -113,6 +113,12 @@ contract VectorsTest is TestBase {
     function _structHash(string memory json, string memory item) private pure returns (bytes32) {
         bytes32 typehash = keccak256(bytes(vm.parseJsonString(json, string.concat(item, ".typeString"))));
         string memory message = string.concat(item, ".message");
+        if (typehash == SignedMessages.PAYOUT_TYPEHASH) {
+            address account = vm.parseJsonAddress(json, string.concat(message, ".account"));
+            address to = vm.parseJsonAddress(json, string.concat(message, ".payout"));
+            uint256 nonce = _number(json, message, ".nonce");
+            return SignedMessages.payout(account, to, nonce, _number(json, message, ".deadline"));
+        }
         bytes32 order = _word(json, message, ".order");
         if (typehash == SignedMessages.ACCEPTANCE_TYPEHASH) {
             address contributor = vm.parseJsonAddress(json, string.concat(message, ".contributor"));

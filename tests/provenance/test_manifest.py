@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -10,7 +10,7 @@ from provenance.canonical import decode, encode
 from provenance.collection import Collection, Request
 from provenance.conditions import Conditions, Segment
 from provenance.errors import MalformedError
-from provenance.manifest import Manifest
+from provenance.manifest import Generation, Manifest
 from provenance.values import sha256
 from tests.provenance.verify.publication import Builder
 
@@ -113,7 +113,44 @@ def test_collection_digest_depends_on_every_member(manifest):
     others = (
         replace(collection, title="x"), replace(collection, price_per_row_wei=11),
         replace(collection, visibility="open"), replace(collection, settings={}),
-        replace(collection, size_class="recomputed"),
+        replace(collection, size_class="recomputed"), replace(collection, royalty_bps=1),
+        replace(collection, parents=(3,)), replace(collection, parents=(3,), own_real_micro=0),
+        replace(collection, parents=(3, 17), own_real_micro=0),
     )  # fmt: skip
-    assert len({collection.digest, *(other.digest for other in others)}) == 6
-    assert Collection.parse(collection.document()) == collection
+    assert len({collection.digest, *(other.digest for other in others)}) == 10
+    for each in (collection, *others):
+        assert Collection.parse(each.document()) == each
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parents": ["0"]}, "expected at most 8 data-set ids from 1 on, ascending"),
+        ({"parents": ["2", "1"]}, "ascending"),
+        ({"parents": ["2", "2"]}, "ascending"),
+        ({"parents": [str(n) for n in range(1, 10)]}, "at most 8"),
+        ({"parents": [1]}, "a decimal integer in a string"),
+        ({"parents": ["01"]}, "a decimal integer in a string"),
+        ({"royaltyBps": 1_001}, "an integer from 0 to 1000"),
+        ({"ownRealMicro": 1_000_001, "parents": ["1"]}, "an integer from 0 to 1000000"),
+        ({"ownRealMicro": 999_999}, "found ownRealMicro 999999 and no parents"),
+    ],
+)
+def test_collection_of_impossible_descent_is_refused(manifest, changes, message):
+    with pytest.raises(MalformedError, match=message):
+        Collection.parse(manifest.collection.document() | changes)
+
+
+@dataclass
+class Record:
+    id: int
+    depth: int
+    real_fraction_micro: int
+
+
+def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real_of_the_lineage():
+    assert Generation.derived(1_000_000, ()) == Generation(0, (), 1_000_000)
+    parents = (Record(3, 0, 1_000_000), Record(8, 4, 333_333))
+    assert Generation.derived(250_001, parents) == Generation(5, (3, 8), 250_001)
+    assert Generation.derived(0, parents).real_fraction_micro == 0
+    assert Generation.derived(1_000_000, parents).real_fraction_micro == 333_333

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import DocumentError, KeyFileError, SignatureError
+from provenance.payout import Payout
 from provenance.receipts import (
     Acceptance,
     ContentFile,
@@ -30,7 +31,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 TERMS = json.loads((VECTORS / "terms.json").read_text())
 RECEIPTS = json.loads((VECTORS / "receipts.json").read_text())
 DOMAIN = Domain(TERMS["domain"]["chainId"], Address.parse(TERMS["domain"]["verifyingContract"]))
-MESSAGES = {each.NAME: each for each in (Acceptance, ModelCommitment, ShardReceipt, Evaluation)}
+MESSAGES = {each.NAME: each for each in (Acceptance, ModelCommitment, ShardReceipt, Evaluation, Payout)}
 
 
 def changed(**fields: str) -> dict[str, str]:

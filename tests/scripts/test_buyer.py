@@ -16,6 +16,7 @@ import pytest
 
 from provenance.collection import Collection, Request
 from provenance.conditions import Conditions, Segment
+from provenance.conditions_bytes import conditions_digest
 from provenance.permit import Permit
 from provenance.signing import Signer
 from provenance.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms
@@ -90,10 +91,12 @@ def check(
 def test_conditions_that_were_not_asked_for_are_named_and_not_signed(quoted: tuple[str, ...]) -> None:
     wish = replace(WISH, asked=ConditionOptions(where=("kind=a",)))
     asked = wish.request(COLLECTION)
-    check(replace(TERMS, request=asked.digest), wish=wish, request=asked)
+    in_bytes = conditions_digest(asked.asked(SCHEMA, 500))
+    terms = replace(TERMS, request=asked.digest, conditions=in_bytes)
+    check(terms, wish=wish, request=asked)
     other = replace(WISH, asked=ConditionOptions(where=quoted)).request(COLLECTION)
     with pytest.raises(TermsDifferError, match="conditions: quoted"):
-        check(replace(TERMS, request=other.digest), wish=wish, request=other)
+        check(replace(terms, request=other.digest), wish=wish, request=other)
 
 
 def test_the_rows_written_are_those_of_the_order_s_conditions() -> None:
@@ -128,6 +131,9 @@ def test_the_rows_written_are_those_of_the_order_s_conditions() -> None:
         ({"match_by": NOW + 601}, "match by"),
         ({"deliver_by": NOW + 100_000}, "deliver by"),
         ({"challenge_seconds": 1}, "challenge"),
+        ({"royalty_bps": 1}, "royalty"),
+        ({"conditions": Digest(b"\x01" * 32)}, "conditions in bytes"),
+        ({"parents": Digest(b"\x01" * 32)}, "parents"),
     ],
 )
 def test_terms_that_say_something_else_are_named_and_not_signed(

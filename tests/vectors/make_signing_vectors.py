@@ -19,6 +19,7 @@ from eth_utils.crypto import keccak
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from provenance.payout import Payout  # noqa: E402
 from provenance.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest  # noqa: E402
 from provenance.seal import DeliveryKey, file_label, wrap_key  # noqa: E402
 from provenance.terms import OrderTerms  # noqa: E402
@@ -92,6 +93,7 @@ def receipts(order: Digest) -> dict[str, object]:
             sha256(b"content"),
         ),
         Evaluation(order, sha256(b"root"), 912_345, shares_digest(shares)),
+        Payout(contributor, Address(bytes([0xC3] * 20)), 7, 1_800_000_000),
     ]
     return {
         "domain": {"chainId": DOMAIN.chain_id, "verifyingContract": str(DOMAIN.verifying_contract)},

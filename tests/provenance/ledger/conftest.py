@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,9 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def anvil_url() -> Iterator[str]:
-    """A fresh chain, ended with the session."""
+@contextmanager
+def fresh_chain() -> Iterator[str]:
+    """The URL of a chain of its own."""
     port = free_port()
     process = subprocess.Popen(
         [str(ANVIL), "--port", str(port), "--host", "127.0.0.1", "--silent"],
@@ -86,12 +87,25 @@ def anvil_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def market(anvil_url: str) -> Iterator[Market]:
-    """Contracts deployed once; tests use accounts of their own."""
-    deployment = deploy_all(anvil_url, Signer(DEVELOPMENT_KEY), MarketParameters(unbonding_seconds=60))
-    market = Market(anvil_url, deployment)
+def anvil_url() -> Iterator[str]:
+    """A chain, ended with the session."""
+    with fresh_chain() as url:
+        yield url
+
+
+@contextmanager
+def deployed(url: str) -> Iterator[Market]:
+    """A new market on the chain."""
+    market = Market(url, deploy_all(url, Signer(DEVELOPMENT_KEY), MarketParameters(unbonding_seconds=60)))
     yield market
     market.close()
+
+
+@pytest.fixture(scope="session")
+def market(anvil_url: str) -> Iterator[Market]:
+    """Contracts deployed once; tests use accounts of their own."""
+    with deployed(anvil_url) as market:
+        yield market
 
 
 def _wait_until_up(rpc: Rpc) -> None:

@@ -509,7 +509,7 @@ def test_parents_other_than_the_signed_collection_names_fail(honest):
     assert "the record's parents are [5], the collection names []" in check.detail
 
 
-@pytest.mark.parametrize(("depth", "fraction"), [(2, 700_000), (3, 700_001), (3, 400_000)])
+@pytest.mark.parametrize(("depth", "fraction"), [(2, 400_000), (3, 400_001), (3, 500_000)])
 def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(honest, depth, fraction):
     whole = derived(honest)
     generation = replace(whole.manifest.generation, depth=depth, real_fraction_micro=fraction)
@@ -532,7 +532,7 @@ def test_derived_data_set_passes_and_its_real_fraction_is_recomputed(honest):
     certificate = verify(derived(honest))
     assert not certificate.failed
     check = next(each for each in certificate.checks if each.name == "generation")
-    assert check.detail == "depth 3, real fraction 70 % given 50 % of the rows declared real"
+    assert check.detail == "depth 3, real fraction 40 % given 50 % of the rows declared real"
 
 
 def test_private_data_set_passes_every_check_with_the_key(honest):
