@@ -2,12 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Disputes} from "./disputes/Disputes.sol";
+import {ModelBytes} from "./exact/ModelBytes.sol";
+import {ModelParts} from "./exact/ModelParts.sol";
 import {IChallenges} from "./interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRowVerifier} from "./interfaces/IRowVerifier.sol";
-import {ModelParts} from "./types/ModelParts.sol";
 import {OrderTerms, Participant} from "./types/OrderTerms.sol";
 import {ShardTree} from "./types/ShardTree.sol";
 
@@ -77,10 +78,11 @@ contract Challenges is IChallenges, Disputes {
         (bytes32 order, ) = _requireInWindow(terms, participants, dataset);
         (bytes32 expected, ) = _requireModel(order, shard, modelDigests);
 
-        bytes memory bytes_ = model.length != 0 ? model : ModelParts.read(modelParts);
-        bytes32 found = sha256(bytes_);
+        bool isStored = model.length == 0;
+        bytes32 found = isStored ? _digestOf(modelParts) : sha256(model);
         if (found != expected) revert Disputes_WrongModel(found, expected);
-        if (verifier.isSound(bytes_)) revert Challenges_ModelIsSound(dataset, shard);
+        bool isSound = isStored ? verifier.isSoundStored(modelParts) : verifier.isSound(model);
+        if (isSound) revert Challenges_ModelIsSound(dataset, shard);
         emit FalseModel(dataset, shard, msg.sender);
         _convict(terms, participants, dataset, shard, descendants);
     }
@@ -94,9 +96,7 @@ contract Challenges is IChallenges, Disputes {
     ) private {
         datasets.revoke(dataset);
         for (uint256 i = 0; i < descendants.length; ++i) {
-            // One that was flagged in the meantime, through another parent, must not stop the challenge.
-            (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(descendants[i]);
-            if (status == IDatasetRegistry.Status.Valid) datasets.flag(descendants[i]);
+            datasets.flag(descendants[i]);
         }
         escrow.punish(terms, participants, shard, msg.sender);
     }
@@ -129,11 +129,15 @@ contract Challenges is IChallenges, Disputes {
         Evidence calldata evidence,
         IRowVerifier.RowQuery memory query
     ) private view returns (IRowVerifier.Verdict) {
-        if (evidence.model.length != 0) {
-            return verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
-        }
-        bytes memory model = ModelParts.read(evidence.modelParts);
-        return verifier.judge(model, evidence.conditions, query, evidence.chunkBytes);
+        return
+            evidence.model.length == 0
+                ? verifier.judgeStored(evidence.modelParts, evidence.conditions, query, evidence.chunkBytes)
+                : verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
+    }
+
+    function _digestOf(address[] calldata modelParts) private view returns (bytes32) {
+        (uint256 ptr, uint256 length) = ModelParts.load(modelParts);
+        return ModelBytes.digest(ptr, length);
     }
 
     function _checkProofs(
@@ -143,12 +147,7 @@ contract Challenges is IChallenges, Disputes {
         Evidence calldata evidence
     ) private pure {
         _requireShard(claim.dataset, datasetRoot, evidence.shardRoot, claim.shard, shards, evidence.shardProof);
-        bytes32 root = ShardTree.rootOf(
-            claim.chunk,
-            evidence.chunkBytes,
-            evidence.chunkProof,
-            evidence.chunkPath
-        );
+        bytes32 root = ShardTree.rootOf(claim.chunk, evidence.chunkBytes, evidence.chunkProof, evidence.chunkPath);
         if (root != evidence.shardRoot) {
             revert Challenges_WrongChunkProof(claim.dataset, claim.shard, claim.chunk);
         }

@@ -6,11 +6,12 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {DemandBook} from "./disputes/DemandBook.sol";
 import {Disputes} from "./disputes/Disputes.sol";
+import {ModelBytes} from "./exact/ModelBytes.sol";
+import {ModelParts} from "./exact/ModelParts.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDemands} from "./interfaces/IDemands.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
-import {ModelParts} from "./types/ModelParts.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
 import {ShardTree} from "./types/ShardTree.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
@@ -128,7 +129,8 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
     /// @inheritdoc IDemands
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external nonReentrant {
         Demand memory demand = _requireOpen(order, shard, Kind.Model);
-        bytes32 found = sha256(ModelParts.read(parts));
+        (uint256 ptr, uint256 length) = ModelParts.load(parts);
+        bytes32 found = ModelBytes.digest(ptr, length);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
         emit ModelAnswered(order, shard, msg.sender, parts);
         _close(order, shard, demand);
@@ -145,8 +147,9 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         uint256 pathBits
     ) external nonReentrant {
         Demand memory demand = _requireOpen(order, shard, Kind.Chunk);
-        _checkChunk(demand, rowWidth, chunkIndex, chunk.length);
-        if (ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
+        (uint256 length, uint256 sides) = _checkChunk(demand, rowWidth, chunkIndex, chunk.length);
+        bool isInShape = path.length == length && pathBits == sides;
+        if (!isInShape || ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
             revert Demands_WrongChunkProof(order, shard, chunkIndex);
         }
         emit ChunkAnswered(order, shard, msg.sender, rowWidth, chunkIndex, chunk);
@@ -235,12 +238,20 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
 
     /// @dev The chunk that holds the row, in the length that the shape demands (docs/spec/merkle.md, rule 1).
     /// No row has width zero, and no length would fit it.
-    function _checkChunk(Demand memory demand, uint256 rowWidth, uint256 index, uint256 length) private pure {
+    /// @return pathLength siblings that the chunk has in a tree of the shard's rows.
+    /// @return sides where they stand. A tree of another shape could hold a second chunk for the same place.
+    function _checkChunk(
+        Demand memory demand,
+        uint256 rowWidth,
+        uint256 index,
+        uint256 length
+    ) private pure returns (uint256 pathLength, uint256 sides) {
         if (rowWidth == 0) revert Demands_WrongLength(length, 0);
         uint256 rowsPerChunk = ShardTree.rowsPerChunk(rowWidth);
         uint256 wanted = demand.row / rowsPerChunk;
         if (index != wanted) revert Demands_WrongChunk(index, wanted);
         uint256 expected = Math.min(rowsPerChunk, demand.rows - index * rowsPerChunk) * rowWidth;
         if (length != expected) revert Demands_WrongLength(length, expected);
+        return ShardTree.shapeOf(index, Math.ceilDiv(demand.rows, rowsPerChunk));
     }
 }

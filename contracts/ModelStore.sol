@@ -19,6 +19,7 @@ contract ModelStore is IModelStore {
         if (stored.code.length != 0) return stored;
         address created;
         // CREATE2 with no value; the code lies behind the length word of the bytes array.
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             created := create2(0, add(code, 32), mload(code), salt)
         }

@@ -28,7 +28,9 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     address public immutable challenges;
     address public immutable demands;
 
-    constructor(Parties memory parties) TesseraDomain(address(this)) OrderPayments(parties.token, parties.rewards) {
+    constructor(
+        Parties memory parties
+    ) TesseraDomain(address(this)) OrderPayments(parties.token, parties.rewards) {
         registry = parties.registry;
         commitment = parties.commitment;
         datasets = parties.datasets;
@@ -126,9 +128,8 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         if (wasMatched) {
             // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
             // nothing.
-            uint256 owed = commitment.couldSeedBeKnown(order)
-                ? bondLeft
-                : Math.min(stored.bond / _CUTS_OF_A_BOND, bondLeft);
+            uint256 owed =
+                commitment.couldSeedBeKnown(order) ? bondLeft : Math.min(stored.bond / _CUTS_OF_A_BOND, bondLeft);
             uint256 credited = _creditEqually(order, participants, owed);
             emit BondDivided(order, 0, credited);
             _pay(order, terms.broker, bondLeft - credited);
@@ -264,5 +265,4 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
             registry.release(order, participants[i].contributor);
         }
     }
-
 }

@@ -13,18 +13,21 @@ struct Activations {
     uint256 chunks;
     /// End of the packed bytes.
     uint256 end;
-    /// Start of the spread words.
+    /// Start of the spread words: `Workspace.SPREAD` for at most 128 inputs.
     uint256 lanes;
+    /// Where the spread words of wider layers go.
+    uint256 wide;
     /// 128 * sum of the inputs, what the offset of the weights adds to every dot product.
     uint256 offset;
 }
 
+/// @dev Numbers of inputs have 16 bits and addresses stay below 2^40, so nothing wraps.
 library ActivationBuffer {
     /// @notice Room for at most `widest` inputs.
     function reserve(uint256 widest) internal pure returns (Activations memory x) {
         uint256 chunks = _chunks(widest);
         x.end = Workspace.reserve(32 * chunks) + 32 * chunks;
-        x.lanes = widest <= Workspace.NARROW ? Workspace.SPREAD : Workspace.reserve(128 * chunks);
+        if (widest > Workspace.NARROW) x.wide = Workspace.reserve(128 * chunks);
     }
 
     /// @notice Says that `inputs` packed bytes have been written, and clears what stands before them in their words.
@@ -32,8 +35,12 @@ library ActivationBuffer {
         uint256 chunks = _chunks(inputs);
         x.inputs = inputs;
         x.chunks = chunks;
+        x.lanes = inputs <= Workspace.NARROW ? Workspace.SPREAD : x.wide;
         uint256 end = x.end;
-        uint256 last = end - 32 * ((inputs + 31) / 32);
+        uint256 last;
+        unchecked {
+            last = end - 32 * ((inputs + 31) / 32);
+        }
         // The word that holds the last inputs keeps its low bytes; words that fill up the chunks become zero.
         assembly ("memory-safe") {
             let tail := and(inputs, 31)
@@ -54,17 +61,18 @@ library ActivationBuffer {
     /// @dev Spreads the packed bytes and sums them.
     function _spread(Activations memory x) private pure {
         uint256 ptr = x.end;
-        uint256 from = ptr - 32 * x.chunks;
         uint256 to = x.lanes;
         uint256 sum = 0;
+        uint256 from;
+        unchecked {
+            from = ptr - 32 * x.chunks;
+        }
         // The lowest byte of each 32-bit lane, after shifting by 0 to 3 bytes. `sum` adds all words lane by lane (each
         // lane stays below 2^32: at most 65,536 inputs of at most 255); the product with a one in every lane then has
         // the total of the eight lanes in its highest.
         assembly ("memory-safe") {
             let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
-            for {
-
-            } gt(ptr, from) {
+            for {} gt(ptr, from) {
                 to := add(to, 128)
             } {
                 ptr := sub(ptr, 32)
@@ -81,11 +89,15 @@ library ActivationBuffer {
             }
             sum := shr(224, mul(sum, 0x0000000100000001000000010000000100000001000000010000000100000001))
         }
-        x.offset = 128 * sum;
+        unchecked {
+            x.offset = 128 * sum;
+        }
     }
 
     function _chunks(uint256 inputs) private pure returns (uint256 chunks) {
-        chunks = (inputs + 31) / 32;
-        if (chunks > 2) chunks = (chunks + 3) & ~uint256(3);
+        unchecked {
+            chunks = (inputs + 31) / 32;
+            if (chunks > 2) chunks = (chunks + 3) & ~uint256(3);
+        }
     }
 }

@@ -12,9 +12,7 @@ library CodeDraw {
         // Four codes a turn, then one.
         assembly ("memory-safe") {
             let last := add(logits, mul(32, count))
-            for {
-
-            } lt(add(logits, 96), last) {
+            for {} lt(add(logits, 96), last) {
                 logits := add(logits, 128)
             } {
                 let d := sub(largest, mload(logits))
@@ -46,9 +44,7 @@ library CodeDraw {
                 mstore(add(logits, 96), d)
                 sum := add(sum, d)
             }
-            for {
-
-            } lt(logits, last) {
+            for {} lt(logits, last) {
                 logits := add(logits, 32)
             } {
                 let d := sub(largest, mload(logits))

@@ -23,9 +23,11 @@ library DotProducts {
         }
         if (x.chunks == 1) _oneChunk(ptr, x.inputs, x.lanes, to, end);
         else if (x.chunks == 2) _twoChunks(ptr, x.inputs, x.lanes, to, end);
+        else if (x.chunks == 4) _fourChunks(ptr, x.inputs, to, end);
         else _manyChunks(ptr, x.inputs, x.lanes, x.chunks, to, end);
         uint256 offset = x.offset;
-        // Readers take eight dot products at a time and subtract the offset from each: beyond the last that leaves zero.
+        // Readers take eight dot products at a time and subtract the offset from each: beyond the last that leaves
+        // zero.
         assembly ("memory-safe") {
             mstore(end, mul(offset, 0x0000000100000001000000010000000100000001000000010000000100000001))
         }
@@ -33,18 +35,16 @@ library DotProducts {
 
     /// @dev Up to 32 inputs: their four spread words stay on the stack.
     function _oneChunk(uint256 row, uint256 inputs, uint256 lanes, uint256 to, uint256 end) private pure {
-        // The four masked shifts of 32 weights, each times its spread word, for two neurons a turn (the second may be one
-        // too many: it is overwritten). Each word of products is stored over the lower lanes of the one before, so
-        // that the highest lanes stand four bytes apart.
+        // The four masked shifts of 32 weights, each times its spread word, for two neurons a turn (the second may be
+        // one too many: it is overwritten). Each word of products is stored over the lower lanes of the one before,
+        // so that the highest lanes stand four bytes apart.
         assembly ("memory-safe") {
             let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
             let x0 := mload(lanes)
             let x1 := mload(add(lanes, 0x20))
             let x2 := mload(add(lanes, 0x40))
             let x3 := mload(add(lanes, 0x60))
-            for {
-
-            } lt(to, end) {
+            for {} lt(to, end) {
                 to := add(to, 8)
             } {
                 let w := xor(mload(row), 0x8080808080808080808080808080808080808080808080808080808080808080)
@@ -78,9 +78,7 @@ library DotProducts {
             let x5 := mload(add(lanes, 0xa0))
             let x6 := mload(add(lanes, 0xc0))
             let x7 := mload(add(lanes, 0xe0))
-            for {
-
-            } lt(to, end) {
+            for {} lt(to, end) {
                 to := add(to, 8)
             } {
                 let w := xor(mload(row), 0x8080808080808080808080808080808080808080808080808080808080808080)
@@ -111,6 +109,40 @@ library DotProducts {
         }
     }
 
+    /// @dev Up to 128 inputs: sixteen spread words, read where `Workspace.SPREAD` fixes them, at 0x400.
+    function _fourChunks(uint256 row, uint256 inputs, uint256 to, uint256 end) private pure {
+        // As above, for four loads of 32 weights a neuron and one neuron a turn.
+        assembly ("memory-safe") {
+            let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+            for {} lt(to, end) {
+                to := add(to, 4)
+            } {
+                let w := xor(mload(row), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                let s := mul(and(w, m), mload(0x460))
+                s := add(s, mul(and(shr(8, w), m), mload(0x440)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x420)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x400)))
+                w := xor(mload(add(row, 0x20)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x4e0)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x4c0)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x4a0)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x480)))
+                w := xor(mload(add(row, 0x40)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x560)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x540)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x520)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x500)))
+                w := xor(mload(add(row, 0x60)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                s := add(s, mul(and(w, m), mload(0x5e0)))
+                s := add(s, mul(and(shr(8, w), m), mload(0x5c0)))
+                s := add(s, mul(and(shr(16, w), m), mload(0x5a0)))
+                s := add(s, mul(and(shr(24, w), m), mload(0x580)))
+                mstore(to, s)
+                row := add(row, inputs)
+            }
+        }
+    }
+
     /// @dev Any width, four chunks (128 inputs) a turn.
     function _manyChunks(
         uint256 row,
@@ -124,9 +156,7 @@ library DotProducts {
         assembly ("memory-safe") {
             let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
             let last := add(lanes, mul(128, chunks))
-            for {
-
-            } lt(to, end) {
+            for {} lt(to, end) {
                 to := add(to, 4)
             } {
                 let s := 0
@@ -141,17 +171,26 @@ library DotProducts {
                     s := add(s, mul(and(shr(8, w), m), mload(add(x, 0x40))))
                     s := add(s, mul(and(shr(16, w), m), mload(add(x, 0x20))))
                     s := add(s, mul(and(shr(24, w), m), mload(x)))
-                    w := xor(mload(add(ptr, 0x20)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                    w := xor(
+                        mload(add(ptr, 0x20)),
+                        0x8080808080808080808080808080808080808080808080808080808080808080
+                    )
                     s := add(s, mul(and(w, m), mload(add(x, 0xe0))))
                     s := add(s, mul(and(shr(8, w), m), mload(add(x, 0xc0))))
                     s := add(s, mul(and(shr(16, w), m), mload(add(x, 0xa0))))
                     s := add(s, mul(and(shr(24, w), m), mload(add(x, 0x80))))
-                    w := xor(mload(add(ptr, 0x40)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                    w := xor(
+                        mload(add(ptr, 0x40)),
+                        0x8080808080808080808080808080808080808080808080808080808080808080
+                    )
                     s := add(s, mul(and(w, m), mload(add(x, 0x160))))
                     s := add(s, mul(and(shr(8, w), m), mload(add(x, 0x140))))
                     s := add(s, mul(and(shr(16, w), m), mload(add(x, 0x120))))
                     s := add(s, mul(and(shr(24, w), m), mload(add(x, 0x100))))
-                    w := xor(mload(add(ptr, 0x60)), 0x8080808080808080808080808080808080808080808080808080808080808080)
+                    w := xor(
+                        mload(add(ptr, 0x60)),
+                        0x8080808080808080808080808080808080808080808080808080808080808080
+                    )
                     s := add(s, mul(and(w, m), mload(add(x, 0x1e0))))
                     s := add(s, mul(and(shr(8, w), m), mload(add(x, 0x1c0))))
                     s := add(s, mul(and(shr(16, w), m), mload(add(x, 0x1a0))))

@@ -10,13 +10,7 @@ library Layers {
 
     /// @notice x becomes clip((W x + b) >> shift, 0, aMax), spread. `sums` has a word for each neuron.
     /// @param ptr int8 W[neurons][inputs], int32 b[neurons], u8 shift[neurons].
-    function hidden(
-        Activations memory x,
-        uint256 ptr,
-        uint256 neurons,
-        uint256 aMax,
-        uint256 sums
-    ) internal pure {
+    function hidden(Activations memory x, uint256 ptr, uint256 neurons, uint256 aMax, uint256 sums) internal pure {
         DotProducts.write(x, ptr, neurons, sums);
         uint256 bias;
         unchecked {
@@ -34,9 +28,7 @@ library Layers {
             let offsets := mul(offset, ones)
             let last := add(bias, mul(4, neurons))
             let shift := last
-            for {
-
-            } lt(bias, last) {
+            for {} lt(bias, last) {
                 bias := add(bias, 32)
             } {
                 let t := xor(mload(bias), 0x8000000080000000800000008000000080000000800000008000000080000000)
@@ -81,16 +73,17 @@ library Layers {
         DotProducts.write(x, weights, count, sums);
         uint256 offset = x.offset;
         largest = type(int256).min;
-        // Four codes a turn, then one. Subtracting the offset from lanes raised by 2^31 and flipping bit 31 again leaves
-        // signed 32-bit dot products. Each is moved to the top of the word and shifted down by 224 bits and its own
-        // shift, with its sign; the bias is loaded with its sign in the same way.
+        // Four codes a turn, then one. Subtracting the offset from lanes raised by 2^31 and flipping bit 31 again
+        // leaves signed 32-bit dot products. Each is moved to the top of the word and shifted down by 224 bits and
+        // its own shift, with its sign; the bias is loaded with its sign in the same way.
         assembly ("memory-safe") {
             let signs := 0x8000000080000000800000008000000080000000800000008000000080000000
-            let offsets := sub(signs, mul(offset, 0x0000000100000001000000010000000100000001000000010000000100000001))
+            let offsets := sub(
+                signs,
+                mul(offset, 0x0000000100000001000000010000000100000001000000010000000100000001)
+            )
             let last := add(logits, mul(32, count))
-            for {
-
-            } lt(add(logits, 96), last) {
+            for {} lt(add(logits, 96), last) {
                 logits := add(logits, 128)
             } {
                 let t := xor(add(mload(sums), offsets), signs)
@@ -120,9 +113,7 @@ library Layers {
                 bias := add(bias, 16)
                 shift := add(shift, 4)
             }
-            for {
-
-            } lt(logits, last) {
+            for {} lt(logits, last) {
                 logits := add(logits, 32)
             } {
                 let t := xor(add(mload(sums), offsets), signs)

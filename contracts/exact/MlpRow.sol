@@ -59,8 +59,8 @@ library MlpRow {
         uint256 words = maker.noise.words;
         uint256 out = maker.x.end;
         uint256 table = Workspace.NORMAL;
-        // Input j goes to the byte before input j - 1. `word` loses its lowest byte each time; a new one is loaded after
-        // eight.
+        // Input j goes to the byte before input j - 1. `word` loses its lowest byte each time; a new one is loaded
+        // after eight.
         assembly ("memory-safe") {
             let word := 0
             for {

@@ -65,7 +65,8 @@ library ModelBound {
         unchecked {
             uint256 bias = ptr + count * inputs + count;
             for (uint256 i = 0; i < count; ++i) {
-                if (_sum(ptr + i * inputs, inputs) * aMax >= _LIMIT || _magnitude(bias + 4 * i) >= _LIMIT) return false;
+                if (_sum(ptr + i * inputs, inputs) * aMax >= _LIMIT || _magnitude(bias + 4 * i) >= _LIMIT)
+                    return false;
             }
         }
         return true;
@@ -86,7 +87,8 @@ library ModelBound {
         uint256 inputs = model.inputs;
         uint256 from = model.lastAt + model.firstCodes[column] * inputs;
         uint256 to = model.lastAt + model.firstCodes[column + 1] * inputs;
-        // Entry h of every code: bytes from + h, a width apart. |w| of an int8: w xor its sign, less its sign (0 or -1).
+        // Entry h of every code: bytes from + h, a width apart. |w| of an int8: w xor its sign, less its sign (0 or
+        // -1).
         assembly ("memory-safe") {
             for {
                 let h := 0
@@ -114,15 +116,14 @@ library ModelBound {
 
     /// @dev sum |w| of `count` int8 at `ptr`.
     function _sum(uint256 ptr, uint256 count) private pure returns (uint256 sum) {
-        // 32 bytes a load; of the last load the bytes behind the row are cleared. Each negative byte is inverted and one
-        // is added: at most 128, so bytes never carry. Neighbours are added into 16-bit lanes, those into 32-bit lanes
-        // (at most 512 each), and a product with a one in every lane has the total of the word in its highest lane.
+        // 32 bytes a load; of the last load the bytes behind the row are cleared. Each negative byte is inverted and
+        // one is added: at most 128, so bytes never carry. Neighbours are added into 16-bit lanes, those into 32-bit
+        // lanes (at most 512 each), and a product with a one in every lane has the total of the word in its highest
+        // lane.
         assembly ("memory-safe") {
             for {
                 let left := count
-            } left {
-
-            } {
+            } left {} {
                 let w := mload(ptr)
                 switch lt(left, 32)
                 case 1 {

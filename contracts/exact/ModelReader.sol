@@ -73,16 +73,14 @@ library ModelReader {
             for (uint256 column = 0; column < model.columns; ++column) {
                 uint256 to = from + 8 * Codebook.codeCount(model, column);
                 uint256 limit = 1 << (8 * Codebook.valueWidth(model, column));
-                // A word holds four codes, each a 64-bit lane: low above width. With 2^63 added, limit - (low + width) and
-                // width - 1 keep bit 63 exactly if they are not negative; no lane borrows from the next. Lanes behind
-                // the column's last code are let pass.
+                // A word holds four codes, each a 64-bit lane: low above width. With 2^63 added, limit - (low +
+                // width) and width - 1 keep bit 63 exactly if they are not negative; no lane borrows from the next.
+                // Lanes behind the column's last code are let pass.
                 assembly ("memory-safe") {
                     let high := 0x8000000000000000800000000000000080000000000000008000000000000000
                     let half := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
                     let limits := add(high, mul(limit, shr(63, high)))
-                    for {
-
-                    } lt(from, to) {
+                    for {} lt(from, to) {
                         from := add(from, 32)
                     } {
                         let codes := mload(from)
@@ -153,9 +151,7 @@ library ModelReader {
             // 32 shifts at a time, or-ed together; of the last word only the bytes before `to` count. A shift above 31
             // has one of the three high bits of its byte.
             assembly ("memory-safe") {
-                for {
-
-                } lt(add(ptr, 31), to) {
+                for {} lt(add(ptr, 31), to) {
                     ptr := add(ptr, 32)
                 } {
                     found := or(found, mload(ptr))

@@ -74,12 +74,14 @@ library RowFunction {
         for (uint256 column = 0; column < model.columns; ++column) {
             uint256 bytes_ = model.valueWidth(column);
             uint256 value = maker.values[column];
-            // The value's low bytes at the front of a word; what the store writes behind them is overwritten by the next
-            // column.
+            // The value's low bytes at the front of a word; what the store writes behind them is overwritten by the
+            // next column.
             assembly ("memory-safe") {
-                mstore(ptr, shl(sub(256, mul(8, bytes_)), value))
+                mstore(ptr, shl(sub(256, shl(3, bytes_)), value))
             }
-            ptr += bytes_;
+            unchecked {
+                ptr += bytes_;
+            }
         }
     }
 }

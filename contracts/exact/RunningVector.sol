@@ -30,10 +30,10 @@ library RunningVectors {
             uint256 size = bytesOf(width);
             acc.ptr = Workspace.reserve(size);
             acc.masks = Workspace.reserve(size);
-            for (uint256 i = 0; i < size / 32; ++i) {
-                uint256 inside = width > 8 * i ? width - 8 * i : 0;
-                uint256 mask = inside >= 8 ? type(uint256).max : ~(type(uint256).max >> (32 * inside));
-                BigEndian.put(acc.masks + 32 * i, mask);
+            for (uint256 i = 0; i < size; i += 32) {
+                uint256 inside = 4 * width > i ? 4 * width - i : 0;
+                uint256 mask = inside >= 32 ? type(uint256).max : ~(type(uint256).max >> (8 * inside));
+                BigEndian.put(acc.masks + i, mask);
             }
         }
     }
@@ -77,51 +77,45 @@ library RunningVectors {
         uint256 out
     ) private pure {
         // With the sign bit of the bias flipped, a lane of t is the sum s + 2^30 + 2^31, so its bit 30 says s >= 0 and
-        // the 30 bits below are s then. `y` keeps those bits where s >= 0. Bit 30 of y + (2^30 - 1 - aMax) says y > aMax;
-        // there aMax, all ones, is or-ed over y, and the mask aMax leaves it. Lanes of four words become the four bytes
-        // of each lane of `p`: byte i of lane 7 - j is entry 8i + j. Swapping halves, quarters and eighths turns the
-        // lanes around; with number bits n4 .. n0 of an entry, lane and byte are then (n2 n1 n0, n4 n3). The four
-        // exchanges of two of these bits (t picks the places that differ, and is applied on both sides) make that
-        // (n4 n3 n2, n1 n0): entry n is byte n from below, which is the packed order of `Activations`.
+        // the 30 bits below are s then. `y` keeps those bits where s >= 0. Bit 30 of y + (2^30 - 1 - aMax) says y >
+        // aMax; there aMax, all ones, is or-ed over y, and the mask aMax leaves it. Lanes of four words become the
+        // four bytes of each lane of `p`: byte i of lane 7 - j is entry 8i + j. Swapping halves, quarters and eighths
+        // turns the lanes around; with number bits n4 .. n0 of an entry, lane and byte are then (n2 n1 n0, n4 n3).
+        // The four exchanges of two of these bits (t picks the places that differ, and is applied on both sides) make
+        // that (n4 n3 n2, n1 n0): entry n is byte n from below, which is the packed order of `Activations`.
         assembly ("memory-safe") {
             let ones := 0x0000000100000001000000010000000100000001000000010000000100000001
             let over := mul(ones, sub(0x3fffffff, aMax))
             let clip := mul(ones, aMax)
-            for {
-
-            } lt(from, end) {
-
-            } {
-                let p := 0
-                for {
-                    let byteShift := 0
-                } lt(byteShift, 32) {
-                    byteShift := add(byteShift, 8)
-                } {
-                    let b := xor(mload(bias), 0x8000000080000000800000008000000080000000800000008000000080000000)
-                    let t := add(mload(from), and(b, mload(masks)))
-                    let y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
-                    t := and(shr(30, add(y, over)), ones)
-                    y := and(or(y, mul(t, aMax)), clip)
-                    p := or(p, shl(byteShift, y))
-                    from := add(from, 32)
-                    bias := add(bias, 32)
-                    masks := add(masks, 32)
-                }
+            for {} lt(from, end) {} {
+                let signs := 0x8000000080000000800000008000000080000000800000008000000080000000
+                let t := add(mload(from), and(xor(mload(bias), signs), mload(masks)))
+                let y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                let p := y
+                t := add(mload(add(from, 0x20)), and(xor(mload(add(bias, 0x20)), signs), mload(add(masks, 0x20))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(8, y))
+                t := add(mload(add(from, 0x40)), and(xor(mload(add(bias, 0x40)), signs), mload(add(masks, 0x40))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(16, y))
+                t := add(mload(add(from, 0x60)), and(xor(mload(add(bias, 0x60)), signs), mload(add(masks, 0x60))))
+                y := and(t, mul(and(shr(30, t), ones), 0x3fffffff))
+                y := and(or(y, mul(and(shr(30, add(y, over)), ones), aMax)), clip)
+                p := or(p, shl(24, y))
+                from := add(from, 0x80)
+                bias := add(bias, 0x80)
+                masks := add(masks, 0x80)
                 p := or(shl(128, p), shr(128, p))
                 let m := 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff
                 p := or(shl(64, and(p, m)), and(shr(64, p), m))
                 m := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
                 p := or(shl(32, and(p, m)), and(shr(32, p), m))
-                let t := and(
-                    xor(p, shr(112, p)),
-                    0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000
-                )
+                t := and(xor(p, shr(112, p)), 0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000)
                 p := xor(p, xor(t, shl(112, t)))
-                t := and(
-                    xor(p, shr(56, p)),
-                    0x0000000000000000ff00ff00ff00ff000000000000000000ff00ff00ff00ff00
-                )
+                t := and(xor(p, shr(56, p)), 0x0000000000000000ff00ff00ff00ff000000000000000000ff00ff00ff00ff00)
                 p := xor(p, xor(t, shl(56, t)))
                 t := and(xor(p, shr(16, p)), 0x00000000ffff000000000000ffff000000000000ffff000000000000ffff0000)
                 p := xor(p, xor(t, shl(16, t)))
@@ -137,48 +131,31 @@ library RunningVectors {
     /// same place.
     function add(RunningVector memory acc, uint256 from, uint256 row, uint256 to) internal pure {
         uint256 end = from + bytesOf(acc.width);
-        // 32 entries a load, as w + 128 in 0 .. 255. Byte 31 - n from below holds entry n; the four exchanges of `_pack`
-        // in reverse order put entries 8i .. 8i + 7 into byte 3 - i of the eight lanes, the first in the highest lane,
-        // where the word i of the vector has them. 128 is taken from every lane again; lanes stay positive.
+        // 32 entries a load, as w + 128 in 0 .. 255. Byte 31 - n from below holds entry n; the four exchanges of
+        // `_pack` in reverse order put entries 8i .. 8i + 7 into byte 3 - i of the eight lanes, the first in the
+        // highest lane, where the word i of the vector has them. 128 is taken from every lane again; lanes stay
+        // positive.
         assembly ("memory-safe") {
-            for {
-
-            } lt(from, end) {
+            for {} lt(from, end) {
                 row := add(row, 32)
             } {
                 let p := xor(mload(row), 0x8080808080808080808080808080808080808080808080808080808080808080)
-                let t := and(
-                    xor(p, shr(8, p)),
-                    0x0000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff00
-                )
+                let t := and(xor(p, shr(8, p)), 0x0000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff00)
                 p := xor(p, xor(t, shl(8, t)))
                 t := and(xor(p, shr(16, p)), 0x00000000ffff000000000000ffff000000000000ffff000000000000ffff0000)
                 p := xor(p, xor(t, shl(16, t)))
-                t := and(
-                    xor(p, shr(56, p)),
-                    0x0000000000000000ff00ff00ff00ff000000000000000000ff00ff00ff00ff00
-                )
+                t := and(xor(p, shr(56, p)), 0x0000000000000000ff00ff00ff00ff000000000000000000ff00ff00ff00ff00)
                 p := xor(p, xor(t, shl(56, t)))
-                t := and(
-                    xor(p, shr(112, p)),
-                    0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000
-                )
+                t := and(xor(p, shr(112, p)), 0x00000000000000000000000000000000ffff0000ffff0000ffff0000ffff0000)
                 p := xor(p, xor(t, shl(112, t)))
-                for {
-                    let byteShift := 32
-                } byteShift {
-
-                } {
-                    byteShift := sub(byteShift, 8)
-                    let e := and(
-                        shr(byteShift, p),
-                        0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
-                    )
-                    e := sub(e, 0x0000008000000080000000800000008000000080000000800000008000000080)
-                    mstore(to, add(mload(from), e))
-                    from := add(from, 32)
-                    to := add(to, 32)
-                }
+                let m := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+                let half := 0x0000008000000080000000800000008000000080000000800000008000000080
+                mstore(to, sub(add(mload(from), and(shr(24, p), m)), half))
+                mstore(add(to, 0x20), sub(add(mload(add(from, 0x20)), and(shr(16, p), m)), half))
+                mstore(add(to, 0x40), sub(add(mload(add(from, 0x40)), and(shr(8, p), m)), half))
+                mstore(add(to, 0x60), sub(add(mload(add(from, 0x60)), and(p, m)), half))
+                from := add(from, 0x80)
+                to := add(to, 0x80)
             }
         }
     }

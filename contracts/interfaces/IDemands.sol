@@ -5,9 +5,9 @@ import {IDisputes} from "./IDisputes.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 
 /// @title Asking for what was promised
-/// @notice Silence can be shown only by asking in public. A demand names what is missing and puts up a hundredth of the
-/// price; whoever answers in time gets it, and the answer stands on chain for everybody. Without an answer the demander
-/// gets its deposit back and the contributor of the shard is punished ({IOrderEscrow.punish}).
+/// @notice Silence can be shown only by asking in public. A demand names what is missing and puts up a hundredth of
+/// the price; whoever answers in time gets it, and the answer stands on chain for everybody. Without an answer the
+/// demander gets its deposit back and the contributor of the shard is punished ({IOrderEscrow.punish}).
 ///
 /// | kind    | who                             | while                         | answer                               |
 /// | ------- | ------------------------------- | ----------------------------- | ------------------------------------ |
@@ -149,8 +149,9 @@ interface IDemands is IDisputes {
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external;
 
     /// @notice Answers with the chunk that holds the row. Anyone.
-    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length that the shape does not know.
-    /// @param path siblings from the chunk up to the shard's root.
+    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length that the shape does not
+    /// know.
+    /// @param path siblings from the chunk up to the shard's root, in the shape of a tree over the shard's rows.
     /// @param pathBits bit k is 1 when sibling k stands left.
     function answerChunk(
         bytes32 order,

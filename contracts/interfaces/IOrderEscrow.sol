@@ -30,7 +30,8 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 ///   last answer to a demand if that is later; a demand that is open keeps it open, at most until its `answerBy`, when
 ///   anyone can let it expire. {IDemands} bounds how long all demands together can keep it open;
 /// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more.
-/// An account that cannot be paid directly is credited in {IRewards} instead, so that nobody's payment stops another's.
+/// An account that cannot be paid directly is credited in {IRewards} instead, so that nobody's payment stops
+/// another's.
 ///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
@@ -43,7 +44,8 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// - demands may keep the window open while a demand is.
 /// There is no owner. Money leaves by settle, refund, abandon, cancel, punish and a missed draw; in each to the buyer,
 /// the broker (its own bond and fee), the order's contributors, the contributors of its parents, whoever showed a
-/// fraud (part of the slashed stake), or the burn address. The token must be a plain ERC-20: what is sent arrives whole.
+/// fraud (part of the slashed stake), or the burn address. The token must be a plain ERC-20: what is sent arrives
+/// whole.
 interface IOrderEscrow {
     enum State {
         None,
@@ -87,11 +89,12 @@ interface IOrderEscrow {
     /// @notice A missed draw cost the broker `amount` wei of its bond; `bondLeft` remain.
     event BondCut(bytes32 indexed order, uint256 amount, uint256 bondLeft);
 
-    /// @notice The bond of an order that was not delivered: `toBuyer` wei sent, `toContributors` credited in equal parts.
+    /// @notice The bond of an order that was not delivered: `toBuyer` wei sent, `toContributors` credited in equal
+    /// parts.
     event BondDivided(bytes32 indexed order, uint256 toBuyer, uint256 toContributors);
-    /// @notice Shard `shard` was shown to be false, or withheld: of the `slashed` wei of its contributor's stake and the
-    /// rest of the bond, `reward` went to whoever showed it, `refunded` (the price included) to the buyer, `burned` to
-    /// nobody.
+    /// @notice Shard `shard` was shown to be false, or withheld: of the `slashed` wei of its contributor's stake and
+    /// the rest of the bond, `reward` went to whoever showed it, `refunded` (the price included) to the buyer,
+    /// `burned` to nobody.
     event OrderRevoked(
         bytes32 indexed order,
         uint32 indexed shard,
@@ -160,22 +163,22 @@ interface IOrderEscrow {
         uint64[] calldata maxRows
     ) external;
 
-    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond, the contributors get in
-    /// equal parts a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; what
-    /// remains, rounding too, goes to the broker. Broker only; open orders at any time, matched ones up to `deliverBy`
-    /// and without an open demand.
+    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond, the contributors
+    /// get in equal parts a tenth (of the original, or what is left) as long as no seed could be known, and
+    /// afterwards all; what remains, rounding too, goes to the broker. Broker only; open orders at any time, matched
+    /// ones up to `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Ends an overdue order: the price to the buyer, stakes free. A matched order's bond goes half to the buyer
-    /// and half, in equal parts, to the contributors; odd wei to the buyer. Anyone; open orders after `matchBy`, matched
-    /// ones after `deliverBy` and without an open demand.
+    /// @notice Ends an overdue order: the price to the buyer, stakes free. A matched order's bond goes half to the
+    /// buyer and half, in equal parts, to the contributors; odd wei to the buyer. Anyone; open orders after
+    /// `matchBy`, matched ones after `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Divides the price of a published order and returns the bond, all through the rewards contract: the fee to
-    /// the broker, to the contributors of every parent that is not revoked its royalty of the price, the rest by shares.
-    /// Anyone, after the challenge window, without an open demand.
+    /// @notice Divides the price of a published order and returns the bond, all through the rewards contract: the fee
+    /// to the broker, to the contributors of every parent that is not revoked its royalty of the price, the rest by
+    /// shares. Anyone, after the challenge window, without an open demand.
     /// @dev Rounding favours the last participant by less than one wei per participant.
     /// @param sharesBps as published; they sum to 10,000.
     /// @param parents as in the terms; at most eight, which the data-set registry sees to.
@@ -191,10 +194,10 @@ interface IOrderEscrow {
     ///
     /// Published (a false row or model, or bytes withheld): Revoked; the buyer gets the price and min(bond, S/4),
     /// `rewarded` S/2, the rest of stake and bond is burned.
-    /// Matched (silence after the seed was drawn): Refunded; the buyer gets the price and S/2, the broker its bond, the
-    /// rest is burned.
-    /// @dev Signer, buyer and challenger in one person still lose at least S/4, and an honest broker's bond can at most
-    /// be burned.
+    /// Matched (silence after the seed was drawn): Refunded; the buyer gets the price and S/2, the broker its bond,
+    /// the rest is burned.
+    /// @dev Signer, buyer and challenger in one person still lose at least S/4, and an honest broker's bond can at
+    /// most be burned.
     function punish(
         OrderTerms calldata terms,
         Participant[] calldata participants,

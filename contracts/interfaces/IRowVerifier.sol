@@ -5,8 +5,8 @@ pragma solidity 0.8.37;
 /// @notice A row is a pure function of model bytes, seed, shard index, row number and conditions (docs/spec/rows.md,
 /// docs/spec/conditions.md). This contract computes it and compares it with a chunk of the published rows.
 /// @dev State: none. Privileges: none. Money: none. Everything is view: the answers depend on the arguments alone.
-/// Who calls it checks what it cannot know: that model digest, seed, row counts and conditions are those of an order, and
-/// that the chunk stands under the shard's root.
+/// Who calls it checks what it cannot know: that model digest, seed, row counts and conditions are those of an order,
+/// and that the chunk stands under the shard's root.
 interface IRowVerifier {
     enum Verdict {
         /// The chunk holds the row that the model makes.
@@ -72,8 +72,8 @@ interface IRowVerifier {
         RowQuery calldata query
     ) external view returns (bytes memory row);
 
-    /// @notice Whether the bytes obey all rules of docs/spec/model.md that need no schema, the bound of 2^24 included. The
-    /// verdicts on a model for which it does not are without meaning: such bytes make rows nowhere.
+    /// @notice Whether the bytes obey all rules of docs/spec/model.md that need no schema, the bound of 2^24
+    /// included. The verdicts on a model for which it does not are without meaning: such bytes make rows nowhere.
     function isSound(bytes calldata model) external view returns (bool sound);
 
     /// @notice As `isSound`, with the model bytes from contract code.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ModelParts} from "../../contracts/exact/ModelParts.sol";
 import {IChallenges} from "../../contracts/interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {IRowVerifier} from "../../contracts/interfaces/IRowVerifier.sol";
-import {ModelParts} from "../../contracts/types/ModelParts.sol";
 import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
 import {RowMarket} from "./support/RowMarket.sol";
 
@@ -435,27 +435,29 @@ contract ChallengesTest is RowMarket {
         assertState(_order, isFalse ? IOrderEscrow.State.Revoked : IOrderEscrow.State.Published);
     }
 
-    function test_FlagsDescendantsThatStillCountAsValid() public {
+    function test_FlagsTheDescendantsThatAreNamed() public {
         _commitTo(_false, stranger);
         IChallenges.Evidence memory evidence = _evidence(_false);
         uint256[] memory descendants = new uint256[](2);
         (descendants[0], descendants[1]) = (70, 71);
-        _mockStatus(70, IDatasetRegistry.Status.Valid);
-        _mockStatus(71, IDatasetRegistry.Status.Flagged);
-        // Would revert for 71: it is flagged already.
-        vm.mockCall(address(datasets), abi.encodeCall(IDatasetRegistry.flag, (70)), "");
-        vm.expectCall(address(datasets), abi.encodeCall(IDatasetRegistry.flag, (70)));
+        for (uint256 k = 0; k < 2; ++k) {
+            bytes memory call = abi.encodeCall(IDatasetRegistry.flag, (descendants[k]));
+            vm.mockCall(address(datasets), call, "");
+            vm.expectCall(address(datasets), call);
+        }
         vm.prank(stranger);
         challenges.challenge(_terms(), _participants(), _false, evidence, SALT, descendants);
         assertState(_order, IOrderEscrow.State.Revoked);
     }
 
-    function _mockStatus(uint256 id, IDatasetRegistry.Status status) private {
-        bytes memory head = abi.encode(_order, bytes32(0), bytes32(0), bytes32(0), 0, 0, 0, 0);
-        vm.mockCall(
-            address(datasets),
-            abi.encodeCall(IDatasetRegistry.datasetOf, (id)),
-            bytes.concat(head, abi.encode(status, 0, 0))
-        );
+    function test_RejectsDescendantThatIsNone() public {
+        _commitTo(_false, stranger);
+        IChallenges.Evidence memory evidence = _evidence(_false);
+        uint256[] memory descendants = new uint256[](1);
+        descendants[0] = 99;
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_WrongStatus.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 99, IDatasetRegistry.Status.None));
+        vm.prank(stranger);
+        challenges.challenge(_terms(), _participants(), _false, evidence, SALT, descendants);
     }
 }

@@ -4,6 +4,13 @@ pragma solidity 0.8.37;
 import {IContributorRegistry} from "../../contracts/interfaces/IContributorRegistry.sol";
 import {Market} from "./support/Market.sol";
 
+/// @notice Stake: in, bound, out, and taken.
+/// @dev Plan:
+/// deposit: given no registration | zero | more than fits: reverts
+/// requestWithdrawal: given zero | reserved stake: reverts; a second request starts the delay again
+/// withdraw: given no request | an unbonding that runs | a second time: reverts
+/// reserve: given another caller | a second time for an order | more than is free: reverts
+/// release, slash: given another caller: reverts; else what is reserved for the order, and no more
 contract ContributorRegistryTest is Market {
     bytes32 private constant ORDER = keccak256("order");
 

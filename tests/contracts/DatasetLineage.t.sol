@@ -15,7 +15,7 @@ import {GoodsMarket} from "./support/GoodsMarket.sol";
 /// ├── when one is unknown, revoked or flagged: it should revert
 /// ├── when one's order is not settled: it should revert
 /// ├── when there are none and less than everything is real: it should revert
-/// └── it should store parents, depth (deepest + 1) and real fraction (own + rest * least of the parents')
+/// └── it should store parents, depth (deepest + 1) and real fraction (least of the lineage)
 /// revoke
 /// ├── when the caller is neither challenges nor demands: it should revert
 /// ├── when the data set is unknown or revoked: it should revert
@@ -133,48 +133,33 @@ contract DatasetLineageTest is GoodsMarket {
         uint256 root = _dataset(1, 0);
         assertLineage(root, 0, 1_000_000);
         assertEq(datasets.parentsOf(root).length, 0, "none");
-        OrderTerms memory terms = _termsNow(2);
-        terms.parents = keccak256(abi.encode(_ids(root)));
-        uint256 child = _derived(2, _ids(root), 250_000);
+        uint256 child = _derivedSettled(2, _ids(root), 1_000_000);
         assertLineage(child, 1, 1_000_000);
-        _settleDerived(terms, _ids(root));
-        uint256 grandchild = _derived(3, _ids(root, child), 0);
+        uint256[] memory both = _ids(root, child);
+        uint256 grandchild = _derived(3, both, 1_000_000);
         assertLineage(grandchild, 2, 1_000_000);
-        assertEq(keccak256(abi.encode(datasets.parentsOf(grandchild))), keccak256(abi.encode(_ids(root, child))), "ids");
+        assertEq(keccak256(abi.encode(datasets.parentsOf(grandchild))), keccak256(abi.encode(both)), "ids");
     }
 
-    function testFuzz_RealFractionFallsWithTheLeastOfTheParents(uint32 first, uint32 second, uint32 own) public {
-        (first, second, own) = (_micro(first), _micro(second), _micro(own));
+    function testFuzz_RealFractionIsTheOwnOneBelowRealTables(uint32 own) public {
+        own = uint32(bound(own, 0, 1_000_000));
+        assertLineage(_derived(2, _ids(_dataset(1, 0)), own), 1, own);
+    }
+
+    function test_RealFractionIsTheLeastOfTheLineage() public {
         uint256 root = _dataset(1, 0);
-        uint256[] memory roots = _ids(root);
-        _overwriteFraction(root, 0);
-        uint256 a = _derivedSettled(2, roots, first);
-        assertLineage(a, 1, first);
-        uint256 b = _derivedSettled(3, roots, second);
-        uint256 least = first < second ? first : second;
-        uint256 expected = own + ((1_000_000 - uint256(own)) * least) / 1_000_000;
-        assertLineage(_derived(4, _ids(a, b), own), 2, expected);
-    }
-
-    /// @dev Slot of the packed half of a data set: behind four words of the struct, in the mapping after ERC721's.
-    function _overwriteFraction(uint256 id, uint256 micro) private {
-        bytes32 slot = bytes32(uint256(keccak256(abi.encode(id, uint256(6)))) + 4);
-        uint256 packed = uint256(vm.load(address(datasets), slot));
-        uint256 shift = 40 + 64 + 64;
-        packed = (packed & ~(uint256(type(uint32).max) << shift)) | (micro << shift);
-        vm.store(address(datasets), slot, bytes32(packed));
-        assertLineage(id, 0, micro);
-    }
-
-    function _micro(uint32 word) private pure returns (uint32) {
-        return uint32(bound(word, 0, 1_000_000));
+        uint256 rich = _derivedSettled(2, _ids(root), 700_000);
+        uint256 poor = _derivedSettled(3, _ids(root), 200_000);
+        assertLineage(_derived(4, _ids(rich, poor), 900_000), 2, 200_000);
+        assertLineage(_derived(5, _ids(root, rich), 900_000), 2, 700_000);
+        assertLineage(_derived(6, _ids(rich, poor), 0), 2, 0);
     }
 
     function _derivedSettled(uint256 salt, uint256[] memory parents, uint32 own) private returns (uint256 id) {
         OrderTerms memory terms = _termsNow(salt);
         terms.parents = keccak256(abi.encode(parents));
         id = _derived(salt, parents, own);
-        _settleDerived(terms, parents);
+        _settle(terms, parents);
     }
 
     function assertLineage(uint256 id, uint256 expectedDepth, uint256 expectedMicro) private view {
@@ -195,7 +180,7 @@ contract DatasetLineageTest is GoodsMarket {
 
     function test_RevokeRejectsUnknownDataSet() public {
         vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, 1, IDatasetRegistry.Status.None));
-        vm.prank(datasets.challenges());
+        vm.prank(judge);
         datasets.revoke(1);
     }
 
@@ -203,15 +188,16 @@ contract DatasetLineageTest is GoodsMarket {
         uint256 id = _dataset(1, 0);
         _revoke(id);
         vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, id, IDatasetRegistry.Status.Revoked));
-        vm.prank(datasets.demands());
+        vm.prank(judge);
         datasets.revoke(id);
     }
 
     function test_RevokeMarksWhatTheDemandsFoundWithheld() public {
         uint256 id = _dataset(1, 0);
+        address other = datasets.demands();
         vm.expectEmit();
-        emit IDatasetRegistry.DatasetRevoked(id, datasets.demands());
-        vm.prank(datasets.demands());
+        emit IDatasetRegistry.DatasetRevoked(id, other);
+        vm.prank(other);
         datasets.revoke(id);
         assertStatus(id, IDatasetRegistry.Status.Revoked);
     }

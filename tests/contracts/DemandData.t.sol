@@ -42,12 +42,7 @@ contract DemandDataTest is RowMarket {
         _demandChunkUnder(_terms(), caller, row, reason);
     }
 
-    function _demandChunkUnder(
-        OrderTerms memory terms,
-        address caller,
-        uint64 row,
-        bytes memory reason
-    ) private {
+    function _demandChunkUnder(OrderTerms memory terms, address caller, uint64 row, bytes memory reason) private {
         bytes32 root = _shardRoot(1);
         (bytes32[] memory proof, ) = _path(_shardLeaves(), 1);
         if (reason.length != 0) vm.expectRevert(reason);
@@ -241,6 +236,32 @@ contract DemandDataTest is RowMarket {
         (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), 0);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_WrongChunkProof.selector, _order, 1, 0));
         demands.answerChunk(_order, 1, ROW_WIDTH, 0, chunk, path, sides);
+    }
+
+    function test_RejectsTrueChunkUnderATreeOfAnotherShape() public {
+        // The signer put a tree of true chunks beside something else, under one root.
+        OrderTerms memory terms = _openTerms();
+        vm.warp(START);
+        bytes32 order = _draw(terms);
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
+        bytes32 beside = keccak256("beside");
+        bytes32 root = sha256(abi.encodePacked(bytes1(0x01), _shardRoot(1), beside));
+        record.shards[1].shardRoot = root;
+        _signRecord(order, record);
+        vm.prank(broker);
+        uint256 id = datasets.publish(terms, _participants(), record);
+        bytes32[] memory leaves = _shardLeaves();
+        leaves[1] = sha256(abi.encodePacked(bytes1(0), uint64(1), root));
+        (bytes32[] memory proof, ) = _path(leaves, 1);
+        vm.prank(buyer);
+        demands.demandChunk(terms, _participants(), id, 1, root, proof, 0);
+
+        bytes memory chunk = _chunk(1, 0);
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), 0);
+        bytes32[] memory longer = new bytes32[](path.length + 1);
+        (longer[0], longer[1], longer[2]) = (path[0], path[1], beside);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_WrongChunkProof.selector, order, 1, 0));
+        demands.answerChunk(order, 1, ROW_WIDTH, 0, chunk, longer, sides);
     }
 
     function testFuzz_TheChunkOfAnyRowIsAnAnswer(uint256 row) public {

@@ -219,4 +219,18 @@ contract ModelCommitmentTest is Market {
         escrow.refund(terms, _participants());
         assertBalance(address(escrow), 0);
     }
+
+    function test_ASeedCouldBeKnownFromTheBlockAfterTheTargetOn() public {
+        bytes32 order = _match(_terms());
+        assertTrue(!commitment.couldSeedBeKnown(order), "nothing committed");
+        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        (, , uint64 targetBlock, , ) = commitment.commitmentOf(order);
+        vm.roll(targetBlock);
+        assertTrue(!commitment.couldSeedBeKnown(order), "the target block has no hash yet");
+        vm.roll(uint256(targetBlock) + 1);
+        assertTrue(commitment.couldSeedBeKnown(order), "anyone can read the hash");
+        vm.roll(uint256(targetBlock) + 257);
+        commitment.redraw(order);
+        assertTrue(commitment.couldSeedBeKnown(order), "one seed was known already");
+    }
 }

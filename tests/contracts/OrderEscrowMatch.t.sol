@@ -172,8 +172,15 @@ contract OrderEscrowMatchTest is Market {
         vm.prank(broker);
         escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
 
-        (IOrderEscrow.State state, uint64 publishedAt, bytes32 digest, bytes32 shares, uint128 bondLeft, , ) = escrow
-            .orderOf(_order);
+        (
+            IOrderEscrow.State state,
+            uint64 publishedAt,
+            bytes32 digest,
+            bytes32 shares,
+            uint128 bondLeft,
+            ,
+
+        ) = escrow.orderOf(_order);
         assertEq(uint256(state), uint256(IOrderEscrow.State.Matched), "state");
         assertEq(publishedAt, 0, "publishedAt");
         assertEq(digest, keccak256(abi.encode(_participants())), "participants");

@@ -6,6 +6,13 @@ import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
 import {Market} from "./support/Market.sol";
 
+/// @notice Settlement, and the window before it.
+/// @dev Plan:
+/// settle: given an order that is matched, settled | an open demand | an open window, first or extended: reverts
+///   given other participants | other shares | other parents: reverts
+///   given no parents: fee, shares and bond, to the wei; given parents: royalties first; given a revoked one: none
+///   for it given eight parents at the highest royalty and the highest fee: nothing is left, and it settles
+/// windowOf: given no publication: zero; an open demand: endless; answers: the latest end, never an earlier one
 contract OrderEscrowSettleTest is Market {
     function test_RejectsUnpublishedOrder() public {
         bytes32 order = _draw(_terms());
@@ -111,6 +118,8 @@ contract OrderEscrowSettleTest is Market {
 
     /// @dev Settles `parents` orders with a royalty and publishes one that derives from all of them.
     function _child(uint256 parents, uint16 royaltyBps, uint16 feeBps) private returns (OrderTerms memory terms) {
+        vm.prank(buyer);
+        token.approve(address(escrow), type(uint256).max);
         for (uint256 k = 0; k < parents; ++k) {
             terms = _later(100 + k);
             terms.royaltyBps = royaltyBps;
@@ -168,6 +177,7 @@ contract OrderEscrowSettleTest is Market {
 
     function test_ARevokedParentGetsNothing() public {
         OrderTerms memory terms = _child(2, 300, 500);
+        // Cannot happen to a parent whose window is closed; the escrow does not rely on it.
         vm.prank(address(challenges));
         datasets.revoke(1);
         vm.warp(vm.getBlockTimestamp() + 1 hours + 1);

@@ -4,6 +4,14 @@ pragma solidity 0.8.37;
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
 import {Market} from "./support/Market.sol";
 
+/// credit
+/// ├── when the caller is neither the escrow nor the sales contract: it should revert
+/// ├── when there is not one amount an account: it should revert
+/// └── it should add to balances; zero should leave no trace
+/// claim, claimFor
+/// ├── given nothing to claim, or a second time: it should revert
+/// └── it should pay the account whole, whoever asks
+/// (pots: RewardsPots.t.sol; payout addresses: RewardsPayout.t.sol; hostile tokens: HostileToken.t.sol)
 contract RewardsTest is Market {
     bytes32 private constant ORDER = keccak256("order");
 
@@ -21,6 +29,23 @@ contract RewardsTest is Market {
         vm.expectRevert(abi.encodeWithSelector(IRewards.Rewards_Unauthorized.selector, broker));
         vm.prank(broker);
         rewards.credit(ORDER, new address[](1), new uint256[](1));
+    }
+
+    function test_CreditRejectsRoyaltiesWhichKnowNoAccounts() public {
+        address royalties = rewards.royalties();
+        vm.expectRevert(abi.encodeWithSelector(IRewards.Rewards_Unauthorized.selector, royalties));
+        vm.prank(royalties);
+        rewards.credit(ORDER, new address[](1), new uint256[](1));
+    }
+
+    function test_CreditTakesWhatSalesOwe() public {
+        address[] memory accounts = new address[](1);
+        uint256[] memory amounts = new uint256[](1);
+        (accounts[0], amounts[0]) = (_node(2), 3);
+        token.mint(address(rewards), 3);
+        vm.prank(rewards.sales());
+        rewards.credit(ORDER, accounts, amounts);
+        assertEq(rewards.claimable(_node(2)), 3, "seller");
     }
 
     function test_CreditRejectsUnequalLists() public {

@@ -7,29 +7,20 @@ import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.s
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
 import {Market} from "./Market.sol";
 
-/// @notice Takes up a nonce of its deployer.
-contract Placeholder {}
-
 /// @notice A market with what is traded in it after the settlement: royalties and resale.
 abstract contract GoodsMarket is Market {
     DatasetSales internal sales;
     Royalties internal royalties;
+    /// @dev May revoke. Looked up once: a call in between would spend an expected revert.
+    address internal judge;
 
     function setUp() public virtual override {
         super.setUp();
-        sales = DatasetSales(_at(rewards.sales(), "DatasetSales"));
-        royalties = Royalties(_at(rewards.royalties(), "Royalties"));
+        sales = DatasetSales(rewards.sales());
+        royalties = Royalties(rewards.royalties());
+        judge = datasets.challenges();
         vm.prank(buyer);
         token.approve(address(escrow), type(uint256).max);
-    }
-
-    /// @dev Deploys a contract where the others expect it, unless the market did already.
-    function _at(address expected, string memory name) private returns (address) {
-        if (expected.code.length != 0) return expected;
-        while (vm.computeCreateAddress(address(this), vm.getNonce(address(this))) != expected) {
-            new Placeholder();
-        }
-        return _create(name, abi.encode(token, datasets, rewards));
     }
 
     /// @dev Terms whose deadlines count from now.
@@ -40,20 +31,15 @@ abstract contract GoodsMarket is Market {
         terms.salt = bytes32(salt);
     }
 
-    /// @dev Of an order that names no parents.
-    function _settle(OrderTerms memory terms) internal {
+    /// @param parents that the terms name.
+    function _settle(OrderTerms memory terms, uint256[] memory parents) internal {
         vm.warp(vm.getBlockTimestamp() + terms.challengeSeconds + 1);
-        escrow.settle(terms, _participants(), _shares());
-    }
-
-    /// @dev Of an order that names `parents`.
-    function _settleDerived(OrderTerms memory terms, uint256[] memory) internal {
-        _settle(terms);
+        escrow.settle(terms, _participants(), _shares(), parents);
     }
 
     function _publishSettled(OrderTerms memory terms) internal returns (uint256 id) {
         (, id) = _publish(terms);
-        _settle(terms);
+        _settle(terms, _noParents());
     }
 
     /// @dev A settled data set that earns royalties.
@@ -83,7 +69,7 @@ abstract contract GoodsMarket is Market {
     }
 
     function _revoke(uint256 id) internal {
-        vm.prank(datasets.challenges());
+        vm.prank(judge);
         datasets.revoke(id);
     }
 

@@ -173,7 +173,12 @@ abstract contract OrderWalk is RowMarket {
     }
 
     function claim(uint256 choice) external {
-        address account = choice % 5 == 3 ? broker : choice % 5 == 4 ? buyer : _node(choice % 5);
+        address account =
+            choice % 5 == 3
+                ? broker
+                : choice % 5 == 4
+                    ? buyer
+                    : _node(choice % 5);
         if (rewards.claimable(account) != 0) rewards.claimFor(account);
     }
 

@@ -45,7 +45,9 @@ abstract contract RowMarket is Market {
         return IChallenges.Claim(id, shard, uint64(row / ROWS_PER_CHUNK), uint32(row % ROWS_PER_CHUNK));
     }
 
-    function _evidence(IChallenges.Claim memory claim) internal view returns (IChallenges.Evidence memory evidence) {
+    function _evidence(
+        IChallenges.Claim memory claim
+    ) internal view returns (IChallenges.Evidence memory evidence) {
         evidence.modelDigests = _models();
         evidence.shardRoot = _shardRoot(claim.shard);
         (evidence.shardProof, ) = _path(_shardLeaves(), claim.shard);
@@ -60,10 +62,7 @@ abstract contract RowMarket is Market {
         vm.roll(vm.getBlockNumber() + 1);
     }
 
-    function _commitment(
-        IChallenges.Claim memory claim,
-        address challenger
-    ) internal pure returns (bytes32) {
+    function _commitment(IChallenges.Claim memory claim, address challenger) internal pure returns (bytes32) {
         return keccak256(abi.encode(challenger, claim.dataset, claim.shard, claim.chunk, claim.row, SALT));
     }
 
@@ -135,9 +134,10 @@ abstract contract RowMarket is Market {
     function _above(bytes32[] memory level) private pure returns (bytes32[] memory above) {
         above = new bytes32[]((level.length + 1) / 2);
         for (uint256 k = 0; k < above.length; ++k) {
-            above[k] = 2 * k + 1 < level.length
-                ? sha256(abi.encodePacked(bytes1(0x01), level[2 * k], level[2 * k + 1]))
-                : level[2 * k];
+            above[k] =
+                2 * k + 1 < level.length
+                    ? sha256(abi.encodePacked(bytes1(0x01), level[2 * k], level[2 * k + 1]))
+                    : level[2 * k];
         }
     }
 

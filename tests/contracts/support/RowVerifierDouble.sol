@@ -22,7 +22,7 @@ contract RowVerifierDouble is IRowVerifier {
         bytes calldata conditions,
         RowQuery calldata query,
         bytes calldata chunk
-    ) external view returns (Verdict) {
+    ) public view returns (Verdict) {
         bool isOther = expectedQuery != 0 && expectedQuery != keccak256(abi.encode(query));
         if (isOther || keccak256(conditions) != expectedConditions) {
             revert RowVerifierDouble_OtherQuestion(query, conditions);
@@ -31,6 +31,21 @@ contract RowVerifierDouble is IRowVerifier {
         if (!isSound(model)) return Verdict.Malformed;
         if (chunk.length % 32 != 0) return Verdict.Differs;
         return chunk[query.row * 32] == 0xFF ? Verdict.Differs : Verdict.Agrees;
+    }
+
+    /// @inheritdoc IRowVerifier
+    function judgeStored(
+        address[] calldata parts,
+        bytes calldata conditions,
+        RowQuery calldata query,
+        bytes calldata chunk
+    ) external view returns (Verdict) {
+        return this.judge(_join(parts), conditions, query, chunk);
+    }
+
+    /// @inheritdoc IRowVerifier
+    function isSoundStored(address[] calldata parts) external view returns (bool) {
+        return this.isSound(_join(parts));
     }
 
     /// @inheritdoc IRowVerifier
@@ -46,5 +61,14 @@ contract RowVerifierDouble is IRowVerifier {
     /// @inheritdoc IRowVerifier
     function isSound(bytes calldata model) public pure returns (bool) {
         return model[0] != 0xFF;
+    }
+
+    function _join(address[] calldata parts) private view returns (bytes memory model) {
+        for (uint256 i = 0; i < parts.length; ++i) {
+            bytes memory code = parts[i].code;
+            for (uint256 k = 1; k < code.length; ++k) {
+                model = bytes.concat(model, code[k]);
+            }
+        }
     }
 }

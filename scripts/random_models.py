@@ -1,0 +1,148 @@
+"""Small random generators for differential tests: every shape, sign and extreme that the format allows.
+
+Models are sound by construction or drawn again; nothing here has been trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import ModelError
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import (
+    AutoregressiveModel,
+    ColumnStep,
+    HiddenLayer,
+    MlpModel,
+    Model,
+    OutputLayer,
+    encode_model,
+)
+from provenance.values import Digest
+
+# below, at and above the widths at which the verifier changes its inner loop
+_WIDTHS = (1, 2, 7, 8, 9, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 160)
+_NARROW = _WIDTHS[:11]
+_TIES, _SATURATED, _NEGATIVE, _ORDINARY = range(4)
+
+Allowed = dict[int, list[tuple[int, int]]]
+
+
+class RandomModels:
+    """Models and conditions from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+
+    def model(self) -> tuple[Model, bytes]:
+        """A model of either architecture and its bytes."""
+        while True:
+            model = self._mlp() if self._random.random() < 0.4 else self._autoregressive()
+            try:
+                return model, encode_model(model)
+            except ModelError:  # beyond the bound of 2^24: such a model makes no rows
+                continue
+
+    def seed(self) -> bytes:
+        """32 bytes."""
+        return self._random.bytes(32)
+
+    def number(self, low: int, high: int) -> int:
+        """low .. high - 1."""
+        return int(self._random.integers(low, high))
+
+    def conditions(self, model: Model) -> Allowed:
+        """Ranges of one to three columns; they may be hard or impossible to meet."""
+        book = model.codebook
+        count = self.number(1, 1 + min(3, book.columns))
+        columns = sorted(self._random.choice(book.columns, count, replace=False).tolist())
+        return {column: self._ranges(book, column) for column in columns}
+
+    def _ranges(self, book: Codebook, column: int) -> list[tuple[int, int]]:
+        codes = book.column_codes(column)
+        end = int((book.low[codes] + book.width[codes]).max())
+        edges = np.unique(self._random.integers(0, end, 2 * self.number(1, 5))).tolist()
+        ranges: list[tuple[int, int]] = []
+        for low, high in zip(edges[::2], edges[1::2], strict=False):
+            if not ranges or low > ranges[-1][1] + 1:
+                ranges.append((low, high))
+        return ranges or [(edges[0], edges[0])]
+
+    def _mlp(self) -> MlpModel:
+        latent = self._pick(_WIDTHS)
+        hidden, inputs = [], latent
+        for _ in range(self.number(1, 5)):
+            outputs = self._pick(_WIDTHS)
+            hidden.append(HiddenLayer(*self._hidden(outputs, inputs)))
+            inputs = outputs
+        book = self._codebook(self.number(1, 6))
+        weights, shift, bias = self._output(book.codes, inputs)
+        return MlpModel(
+            self._clip(), latent, self._digest(), book, tuple(hidden), OutputLayer(weights, shift, bias)
+        )
+
+    def _autoregressive(self) -> AutoregressiveModel:
+        width, neurons = self._pick(_NARROW), self._pick(_NARROW)
+        book = self._codebook(self.number(1, 7))
+        order = self._random.permutation(book.columns).tolist()
+        steps = []
+        for column in order:
+            weights, bias, shift = self._hidden(neurons, width)
+            out_weights, out_shift, out_bias = self._output(book.code_counts[column], neurons)
+            start = self._random.integers(-200, 300, width).astype(np.int32)
+            if self._random.random() < 0.1:
+                start = self._random.integers(-(2**23), 2**23, width).astype(np.int32)
+            steps.append(ColumnStep(start, weights, bias, shift, out_weights, out_shift, out_bias))
+        embedding = self._random.integers(-128, 128, (book.codes, width)).astype(np.int8)
+        return AutoregressiveModel(self._clip(), self._digest(), book, tuple(order), tuple(steps), embedding)
+
+    def _codebook(self, columns: int) -> Codebook:
+        counts, sizes, lows, widths = [], [], [], []
+        for _ in range(columns):
+            count, size = self._pick((1, 2, 3, 4, 5, 8, 13, 27)), self.number(1, 5)
+            each = 256**size // count
+            width = self._pick((1, max(1, each // 3), min(each, 2**32 - 1)))
+            counts.append(count)
+            sizes.append(size)
+            lows += [code * each for code in range(count)]
+            widths += [width] * count
+        low, width_array = np.array(lows, dtype=np.int64), np.array(widths, dtype=np.int64)
+        return Codebook(tuple(counts), tuple(sizes), low, width_array)
+
+    def _weights(self, shape: tuple[int, int], kind: int) -> NDArray[np.int8]:
+        if kind == _TIES:
+            return np.zeros(shape, dtype=np.int8)
+        if kind == _SATURATED:
+            return self._random.choice(np.array([-128, 127, 127], dtype=np.int8), shape)
+        low, high = (-128, 20) if kind == _NEGATIVE else (-60, 70)
+        return self._random.integers(low, high, shape).astype(np.int8)
+
+    def _hidden(
+        self, outputs: int, inputs: int
+    ) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.uint8]]:
+        kind = self.number(0, 8)
+        largest = self._pick((1, 3000, 2**20))
+        bias = self._random.integers(-largest, largest, outputs).astype(np.int32)
+        shift = self._random.integers(0, self._pick((1, 10, 32)), outputs).astype(np.uint8)
+        return self._weights((outputs, inputs), kind), bias, shift
+
+    def _output(
+        self, codes: int, inputs: int
+    ) -> tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.int32]]:
+        kind = self.number(0, 8)
+        largest = self._pick((1, 150, 1000, 2**24 - 1))
+        bias = self._random.integers(-largest, largest, codes).astype(np.int32)
+        shift = self._random.integers(0, self._pick((1, 8, 32)), codes).astype(np.uint8)
+        return self._weights((codes, inputs), kind), shift, bias
+
+    def _pick(self, values: Sequence[int]) -> int:
+        return values[self.number(0, len(values))]
+
+    def _clip(self) -> int:
+        return self._pick((127, 255))
+
+    def _digest(self) -> Digest:
+        return Digest(self._random.bytes(32))

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AllowedRanges, AllowedValues} from "../../../contracts/exact/AllowedValues.sol";
+import {ConditionBytes} from "../../../contracts/exact/ConditionBytes.sol";
+import {TestBase} from "../support/TestBase.sol";
+
+/// @notice Segments of rows by the shared vectors; counts and places of allowed values by trying them all.
+contract ConditionBytesTest is TestBase {
+    using AllowedRanges for AllowedValues;
+
+    function test_SegmentsAreThoseOfTheSharedVectors() public view {
+        string memory json = vm.readFile("tests/vectors/conditions.json");
+        uint256 count = 0;
+        for (; vm.keyExistsJson(json, _at(".segments", count)); ++count) {
+            string memory item = _at(".segments", count);
+            bytes memory data = _segments(json, string.concat(item, ".counts"));
+            for (uint256 k = 0; vm.keyExistsJson(json, _at(string.concat(item, ".rows"), k)); ++k) {
+                uint256 row = vm.parseJsonUint(json, _at(string.concat(item, ".rows"), k));
+                uint256 expected = vm.parseJsonUint(json, _at(string.concat(item, ".segments"), k));
+                (AllowedValues memory allowed, bool exists) = _read(data, row);
+                assertTrue(exists, item);
+                assertTrue(allowed.holds(0, expected) && allowed.count(0, 0, 99) == 1, item);
+            }
+        }
+        assertEq(count, 5, "vectors read");
+    }
+
+    function testFuzz_CountsAndPicksWhatIsAllowed(uint8 a, uint8 b, uint8 c, uint8 low, uint8 width) public pure {
+        // three ranges with gaps
+        uint32 first = a;
+        uint32 second = first + 2 + b;
+        uint32 third = second + 5 + c;
+        bytes memory data = abi.encodePacked(hex"0001000000010001000000000003", first, first);
+        (AllowedValues memory allowed, ) = _read(
+            bytes.concat(data, abi.encodePacked(second, second + 3, third, third + c)),
+            0
+        );
+        uint256 number = 0;
+        for (uint256 value = low; value < uint256(low) + width; ++value) {
+            bool inside =
+                value == first ||
+                    (value >= second && value <= second + 3) ||
+                    (value >= third && value <= third + c);
+            assertTrue(allowed.holds(0, value) == inside, "holds");
+            if (inside) assertEq(allowed.pick(0, low, width, number++), value, "pick");
+        }
+        assertEq(allowed.count(0, low, width), number, "count");
+    }
+
+    /// @dev One segment for each count, which allows its own number in column 0.
+    function _segments(string memory json, string memory list) private view returns (bytes memory data) {
+        uint256 count = 0;
+        for (; vm.keyExistsJson(json, _at(list, count)); ++count) {
+            uint32 rows = uint32(vm.parseJsonUint(json, _at(list, count)));
+            bytes memory column = abi.encodePacked(uint16(0), uint32(1), uint32(count), uint32(count));
+            data = bytes.concat(data, abi.encodePacked(rows, uint16(1)), column);
+        }
+        return bytes.concat(abi.encodePacked(uint16(count)), data);
+    }
+
+    function _read(bytes memory data, uint256 row) private pure returns (AllowedValues memory, bool) {
+        uint256 start;
+        // Where the bytes of the array stand.
+        assembly ("memory-safe") {
+            start := add(data, 32)
+        }
+        return ConditionBytes.read(start, data.length, row, 1);
+    }
+
+    function _at(string memory list, uint256 index) private pure returns (string memory) {
+        return string.concat(list, "[", text(index), "]");
+    }
+}
