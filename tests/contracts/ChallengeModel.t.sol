@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ModelParts} from "../../contracts/exact/ModelParts.sol";
 import {IChallenges} from "../../contracts/interfaces/IChallenges.sol";
 import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
@@ -8,6 +9,10 @@ import {IRowVerifier} from "../../contracts/interfaces/IRowVerifier.sol";
 import {RowMarket} from "./support/RowMarket.sol";
 
 /// @notice Models on trial: what shard 2 committed to as a model is none.
+/// @dev Plan:
+/// challengeModel: given a commitment to a row | a closed window | no such shard: reverts
+///   given other bytes | a part that is not stored | a sound model: reverts
+///   given bytes that are no model, in calldata or stored: convicts, to the wei
 contract ChallengeModelTest is RowMarket {
     bytes private constant NO_MODEL = hex"FF00";
     bytes32 private _order;
@@ -50,6 +55,12 @@ contract ChallengeModelTest is RowMarket {
     function test_RejectsOtherBytesThanCommitted() public {
         bytes4 cause = IDisputes.Disputes_WrongModel.selector;
         _challenge(1, NO_MODEL, new address[](0), abi.encodeWithSelector(cause, _models()[2], _models()[1]));
+    }
+
+    function test_RejectsPartThatIsNotStored() public {
+        address[] memory parts = new address[](1);
+        parts[0] = stranger;
+        _challenge(2, "", parts, abi.encodeWithSelector(ModelParts.ModelParts_NoPart.selector, stranger));
     }
 
     function test_RejectsUnknownShard() public {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ModelParts} from "../../contracts/exact/ModelParts.sol";
 import {IChallenges} from "../../contracts/interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
@@ -17,12 +16,11 @@ import {RowMarket} from "./support/RowMarket.sol";
 ///   given another data set's terms | other participants | an order that is matched, settled, revoked: reverts
 ///   given a closed window: reverts; a window that an answer extended: goes on
 ///   given other model digests | no such shard | a wrong shard proof | a wrong chunk proof: reverts
-///   given other conditions | other model bytes | no stored part: reverts
+///   given other conditions | other model bytes: reverts
 ///   given a true row: reverts
 ///   given a false row: revokes, flags, refunds, slashes, rewards, all to the wei; from stored parts too
 ///   given a chunk of a wrong length, or model bytes that are none: the same
 ///   given the signer as challenger: it loses a quarter of its stake
-/// challengeModel: given a sound model | other bytes: reverts; given bytes that are no model: convicts
 contract ChallengesTest is RowMarket {
     bytes32 private _order;
     uint256 private _id;
@@ -211,16 +209,6 @@ contract ChallengesTest is RowMarket {
         bytes4 cause = IRowVerifier.RowVerifier_WrongModel.selector;
         bytes memory reason = abi.encodeWithSelector(cause, _models()[2], _models()[1]);
         _revealWith(stranger, _false, evidence, reason);
-    }
-
-    function test_RejectsModelPartThatIsNotThere() public {
-        _commitTo(_false, stranger);
-        IChallenges.Evidence memory evidence = _evidence(_false);
-        evidence.model = "";
-        evidence.modelParts = new address[](1);
-        evidence.modelParts[0] = stranger;
-        bytes4 cause = ModelParts.ModelParts_NoPart.selector;
-        _revealWith(stranger, _false, evidence, abi.encodeWithSelector(cause, stranger));
     }
 
     function test_RejectsShardRootOfAnotherShard() public {

@@ -34,13 +34,24 @@ contract GasDisputesTest is RowMarket {
         return _digests;
     }
 
-    function _assertGas(uint256 maximum, string memory step) private view {
-        assertAtMost(vm.lastCallGas().gasTotalUsed, maximum, step);
+    function _assertGas(uint256 maximum, string memory step) private {
+        uint256 gas = vm.lastCallGas().gasTotalUsed;
+        vm.snapshotValue("gas", step, gas);
+        assertAtMost(gas, maximum, step);
+    }
+
+    function test_TheContractsAreBelowTheSizeLimit() public {
+        address[2] memory deployed = [address(challenges), address(demands)];
+        string[2] memory names = ["Challenges", "Demands"];
+        for (uint256 k = 0; k < 2; ++k) {
+            vm.snapshotValue("size", names[k], deployed[k].code.length);
+            assertAtMost(deployed[k].code.length, 24_576, names[k]);
+        }
     }
 
     function test_CommittingCostsAtMost50k() public {
         challenges.commit(keccak256("commitment"));
-        _assertGas(50_000, "commit");
+        _assertGas(50_000, "challenge commit");
     }
 
     function test_ChallengingWithTheModelInCalldataCostsAtMost4M() public {
