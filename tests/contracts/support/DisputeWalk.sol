@@ -119,7 +119,7 @@ contract DisputeWalk is OrderWalk {
 
     function _pick(uint256 choice, Stage stage) private view returns (bool found, uint256 i) {
         for (uint256 k = 0; k < _orders.length && !found; ++k) {
-            i = (choice + k) % _orders.length;
+            i = ((choice % _orders.length) + k) % _orders.length;
             found = _books[i].stage == stage;
         }
     }
