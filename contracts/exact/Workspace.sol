@@ -42,8 +42,8 @@ library Workspace {
 
     /// @notice Reserves `bytes_` bytes, which read as zero.
     function reserve(uint256 bytes_) internal pure returns (uint256 ptr) {
-        // The pointer moves by whole words and one more, so that a read of 32 bytes at the last one stays inside. Copying
-        // from behind the calldata writes zeroes: the compiler does not promise clean memory above the pointer.
+        // The pointer moves by whole words and one more, so that a read of 32 bytes at the last one stays inside.
+        // Copying from behind the calldata writes zeroes: the compiler does not promise clean memory above the pointer.
         assembly ("memory-safe") {
             ptr := mload(0x40)
             let size := and(add(bytes_, 63), not(31))
