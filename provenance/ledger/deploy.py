@@ -22,8 +22,9 @@ class MarketParameters:
 
     unbonding_seconds: int = 7 * 24 * 3600
     seed_delay_blocks: int = 2
-    answer_seconds: int = 24 * 3600
-    """Time to answer a demand in."""
+    answer_seconds: int = 900
+    """Time to answer a demand in: long against a congested chain, and well below the time in which orders are
+    delivered, since a receipt can only be demanded if the answer is due before."""
 
 
 def create_address(sender: Address, nonce: int) -> Address:
