@@ -7,7 +7,6 @@ holds no model, no row and no key.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from provenance.errors import MalformedError
 from provenance.refutation import Fault
 from provenance.refutation_evidence import Claim
 from provenance.values import Address, Digest
+from scripts.buyer.private_file import write_private
 from scripts.errors import UsageError
 
 FORMAT: Final = "tessera-challenge/1"
@@ -68,14 +68,7 @@ class Intent:
             "salt": str(self.salt),
             "modelParts": [str(part) for part in self.model_parts],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_private(path, document)
 
     @classmethod
     def read(cls, path: Path) -> Intent:

@@ -8,7 +8,6 @@ placed: mode 600.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from provenance.errors import MalformedError
 from provenance.permit import Permit
 from provenance.terms import OrderTerms
 from provenance.values import Digest, Signature
+from scripts.buyer.private_file import write_private
 from scripts.errors import UsageError
 
 FORMAT = "tessera-order/1"
@@ -50,14 +50,7 @@ class OrderFile:
             "collection": self.collection.document(),
             **self.placement(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_private(path, document)
 
     @classmethod
     def read(cls, path: Path) -> OrderFile:
