@@ -7,9 +7,6 @@ import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.s
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
 import {Market} from "./Market.sol";
 
-/// @notice Takes up a nonce of its deployer.
-contract Placeholder {}
-
 /// @notice A market with what is traded in it after the settlement: royalties and resale.
 abstract contract GoodsMarket is Market {
     DatasetSales internal sales;
@@ -17,19 +14,10 @@ abstract contract GoodsMarket is Market {
 
     function setUp() public virtual override {
         super.setUp();
-        sales = DatasetSales(_at(rewards.sales(), "DatasetSales"));
-        royalties = Royalties(_at(rewards.royalties(), "Royalties"));
+        sales = DatasetSales(rewards.sales());
+        royalties = Royalties(rewards.royalties());
         vm.prank(buyer);
         token.approve(address(escrow), type(uint256).max);
-    }
-
-    /// @dev Deploys a contract where the others expect it, unless the market did already.
-    function _at(address expected, string memory name) private returns (address) {
-        if (expected.code.length != 0) return expected;
-        while (vm.computeCreateAddress(address(this), vm.getNonce(address(this))) != expected) {
-            new Placeholder();
-        }
-        return _create(name, abi.encode(token, datasets, rewards));
     }
 
     /// @dev Terms whose deadlines count from now.

@@ -91,6 +91,8 @@ abstract contract Market is TestBase {
         verifier = new RowVerifierDouble();
         challenges = IChallenges(_create("Challenges", abi.encode(escrow, commitment, datasets, verifier)));
         demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets, ANSWER)));
+        _create("DatasetSales", abi.encode(token, datasets, rewards));
+        _create("Royalties", abi.encode(token, datasets, rewards));
     }
 
     function _createToken() internal virtual returns (address) {
