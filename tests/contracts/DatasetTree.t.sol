@@ -75,7 +75,11 @@ contract DatasetTreeTest is TestBase {
         }
     }
 
-    function testFuzz_IncludesEveryShardByItsPathAndNoOtherWay(uint256 count, uint256 index, bytes32 salt) public view {
+    function testFuzz_IncludesEveryShardByItsPathAndNoOtherWay(
+        uint256 count,
+        uint256 index,
+        bytes32 salt
+    ) public view {
         bytes32[] memory roots = new bytes32[](bound(count, 1, 24));
         index = bound(index, 0, roots.length - 1);
         bytes32[] memory leaves = new bytes32[](roots.length);
@@ -87,7 +91,12 @@ contract DatasetTreeTest is TestBase {
         _assertIncluded(DatasetTree.root(roots), shardRoot, index, leaves);
     }
 
-    function _assertIncluded(bytes32 root, bytes32 shardRoot, uint256 index, bytes32[] memory leaves) private view {
+    function _assertIncluded(
+        bytes32 root,
+        bytes32 shardRoot,
+        uint256 index,
+        bytes32[] memory leaves
+    ) private view {
         uint256 count = leaves.length;
         (bytes32[] memory path, uint256 sides) = _siblings(leaves, index);
         assertTrue(this.includes(root, shardRoot, index, count, path), "included");
