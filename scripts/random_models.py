@@ -6,6 +6,7 @@ Models are sound by construction or drawn again; nothing here has been trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,46 @@ class RandomModels:
                 return model, encode_model(model)
             except ModelError:  # beyond the bound of 2^24: such a model makes no rows
                 continue
+
+    def sized_mlp(self, widths: Sequence[int], codes: Sequence[int]) -> tuple[MlpModel, bytes]:
+        """Of `widths`, latent inputs first, and so many codes a column: unfitted, otherwise as a fit's."""
+        book = _plain_codebook(codes)
+        hidden = tuple(
+            HiddenLayer(*self._plain_hidden(outputs, inputs)) for inputs, outputs in pairwise(widths)
+        )
+        output = OutputLayer(*self._plain_output(book.codes, widths[-1]))
+        model = MlpModel(255, widths[0], self._digest(), book, hidden, output)
+        return model, encode_model(model)
+
+    def sized_autoregressive(
+        self, width: int, neurons: int, codes: Sequence[int]
+    ) -> tuple[AutoregressiveModel, bytes]:
+        """Of a running vector of `width`, `neurons` a column and so many codes a column."""
+        book = _plain_codebook(codes)
+        steps = tuple(
+            ColumnStep(
+                self._random.integers(-200, 300, width).astype(np.int32),
+                *self._plain_hidden(neurons, width),
+                *self._plain_output(count, neurons),
+            )
+            for count in codes
+        )
+        embedding = self._weights((book.codes, width), _ORDINARY)
+        order = tuple(range(book.columns))
+        model = AutoregressiveModel(255, self._digest(), book, order, steps, embedding)
+        return model, encode_model(model)
+
+    def _plain_hidden(
+        self, outputs: int, inputs: int
+    ) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.uint8]]:
+        bias = self._random.integers(-3000, 3000, outputs).astype(np.int32)
+        return self._weights((outputs, inputs), _ORDINARY), bias, np.full(outputs, 8, dtype=np.uint8)
+
+    def _plain_output(
+        self, codes: int, inputs: int
+    ) -> tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.int32]]:
+        bias = self._random.integers(-150, 150, codes).astype(np.int32)
+        return self._weights((codes, inputs), _ORDINARY), np.full(codes, 8, dtype=np.uint8), bias
 
     def seed(self) -> bytes:
         """32 bytes."""
@@ -146,3 +187,10 @@ class RandomModels:
 
     def _digest(self) -> Digest:
         return Digest(self._random.bytes(32))
+
+
+def _plain_codebook(codes: Sequence[int]) -> Codebook:
+    """Columns of one byte, their codes of equal width."""
+    low = np.concatenate([np.arange(count, dtype=np.int64) * (256 // count) for count in codes])
+    width = np.concatenate([np.full(count, 256 // count, dtype=np.int64) for count in codes])
+    return Codebook(tuple(codes), (1,) * len(codes), low, width)

@@ -14,12 +14,14 @@ from provenance.ledger.deployment import CONTRACTS
 from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
 from provenance.signing import Signer
+from provenance.values import Digest
 from scripts.errors import ServiceDownError
 from scripts.gas.figures import Contract
 from scripts.supervisor import chain
 from scripts.supervisor.ports import LOOPBACK, free_port
 
 ETHER = 10**18
+ANSWER_SECONDS = 60
 CHECKOUT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 20.0
 # Cheap to guess, and of no use: the chain ends with this process.
@@ -39,7 +41,9 @@ class Market:
 
     def __init__(self, url: str) -> None:
         chain.give_gas(url, str(_DEPLOYER.address))
-        deployment = deploy_all(url, _DEPLOYER, MarketParameters(unbonding_seconds=60))
+        deployment = deploy_all(
+            url, _DEPLOYER, MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
+        )
         self.url = url
         self.ledger = Ledger(url, deployment)
         self._bank = LedgerWriter(self.ledger, _DEPLOYER)
@@ -62,6 +66,18 @@ class Market:
         chain.rpc(self.url, "evm_increaseTime", seconds)
         self.mine(1)
 
+    def gas_within(self, transaction: Digest, role: str) -> int:
+        """Gas that the contract of `role` took in a transaction that called it once: its call alone, without the
+        transaction's base and calldata."""
+        trace = chain.rpc(self.url, "debug_traceTransaction", str(transaction), {"tracer": "callTracer"})
+        address = str(self.ledger.deployment.address(role)).lower()
+        found = [call for call in _calls(trace) if str(call.get("to")).lower() == address]
+        if len(found) != 1:
+            raise ServiceDownError(
+                f"transaction {transaction} called {role} {len(found)} times, expected once"
+            )
+        return int(str(found[0]["gasUsed"]), 16)
+
     def contracts(self) -> list[Contract]:
         """Size and deployment gas of every contract, in the order of deployment."""
         found = []
@@ -80,6 +96,17 @@ class Market:
         if not isinstance(receipt, dict) or not receipt.get("contractAddress"):
             raise ServiceDownError(f"transaction {number} of the deployment created no contract")
         return receipt
+
+
+def _calls(call: object) -> Iterator[dict[str, object]]:
+    """A traced call and all that it called."""
+    if not isinstance(call, dict):
+        raise ServiceDownError(
+            f"the trace holds {type(call).__name__}, expected a call; is the chain an anvil?"
+        )
+    yield call
+    for inner in call.get("calls", ()):
+        yield from _calls(inner)
 
 
 @contextmanager

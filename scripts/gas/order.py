@@ -46,16 +46,16 @@ def enrol(market: Market, contributors: int) -> Parties:
 class Walk:
     """An order on its way; every step gives its gas."""
 
-    def __init__(self, market: Market, parties: Parties, salt: bytes) -> None:
-        self.market, self.parties = market, parties
+    def __init__(self, market: Market, parties: Parties, salt: bytes, rows: int = _ROWS) -> None:
+        self.market, self.parties, self.rows = market, parties, rows
         self.domain = market.ledger.domain
         self.terms = self._terms(salt)
         self.order = self.terms.order_id(self.domain)
         count = len(parties.nodes)
-        rows = [_ROWS // count] * count
-        rows[-1] += _ROWS - sum(rows)
+        parts = [rows // count] * count
+        parts[-1] += rows - sum(parts)
         self.participants = tuple(
-            Participant(node.signer.address, each) for node, each in zip(parties.nodes, rows, strict=True)
+            Participant(node.signer.address, each) for node, each in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
         self.shares = [10_000 // count] * count
@@ -74,10 +74,10 @@ class Walk:
 
     def match(self) -> int:
         acceptances = [
-            node.signer.sign_typed(self.domain, Acceptance(self.order, node.signer.address, _ROWS))
+            node.signer.sign_typed(self.domain, Acceptance(self.order, node.signer.address, self.rows))
             for node in self.parties.nodes
         ]
-        offers = [_ROWS] * len(self.participants)
+        offers = [self.rows] * len(self.participants)
         broker = self.parties.broker.writer
         return broker.match_order(self.terms, self.participants, acceptances, offers).gas_used
 
@@ -107,14 +107,29 @@ class Walk:
             each.writer.claim()
         return gas
 
-    def _record(self) -> DatasetRecord:
+    @property
+    def seed(self) -> Digest:
+        """Once it is drawn."""
         seed = self.market.ledger.commitment(self.order).seed
         if seed is None:
             raise ServiceDownError(
                 f"order {self.order} has no seed, expected one after the draw; is the chain shared?"
             )
-        roots = [sha256(b"root %d" % i) for i in range(len(self.models))]
-        shards = tuple(self._shard(i, seed, root) for i, root in enumerate(roots))
+        return seed
+
+    def receipt(self, i: int, root: Digest) -> tuple[ShardReceipt, bytes]:
+        """Of shard `i`, and its signature."""
+        spent, content = (_EPSILON_MICRO, _DELTA_E12), sha256(b"content")
+        rows = self.participants[i].rows
+        receipt = ShardReceipt(self.order, i, self.models[i], self.seed, rows, root, *spent, content)
+        return receipt, self.parties.nodes[i].signer.sign_typed(self.domain, receipt)
+
+    def _roots(self) -> list[Digest]:
+        return [sha256(b"root %d" % i) for i in range(len(self.models))]
+
+    def _record(self) -> DatasetRecord:
+        roots = self._roots()
+        shards = tuple(self._shard(i, root) for i, root in enumerate(roots))
         whole = dataset_root(roots)
         score = Evaluation(self.order, whole, _SCORE_MICRO, shares_digest(self.shares))
         evaluations = tuple(
@@ -132,13 +147,11 @@ class Walk:
             evaluations=evaluations,
         )
 
-    def _shard(self, i: int, seed: Digest, root: Digest) -> ShardRecord:
-        content = sha256(b"content")
-        rows = self.participants[i].rows
-        spent = (_EPSILON_MICRO, _DELTA_E12)
-        receipt = ShardReceipt(self.order, i, self.models[i], seed, rows, root, *spent, content)
-        signature = self.parties.nodes[i].signer.sign_typed(self.domain, receipt)
-        return ShardRecord(self.models[i], root, *spent, content, signature)
+    def _shard(self, i: int, root: Digest) -> ShardRecord:
+        receipt, signature = self.receipt(i, root)
+        return ShardRecord(
+            self.models[i], root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest, signature
+        )
 
     def _terms(self, salt: bytes) -> OrderTerms:
         now = self.market.ledger.chain_time()
@@ -148,7 +161,7 @@ class Walk:
             collection=sha256(b"collection"),
             request=sha256(b"request"),
             delivery_key=sha256(b"delivery key"),
-            rows=_ROWS,
+            rows=self.rows,
             epsilon_micro=3_000_000,
             delta_e12=_DELTA_E12,
             min_score_micro=500_000,

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provenance.ledger.deployment import CONTRACTS
-from scripts.benchmark_gas import MEASUREMENTS
+from scripts.benchmark_gas import QUICK
+from scripts.gas import disputes, order
 from scripts.gas.figures import check
 from scripts.gas.market import market
-from scripts.gas.order import LIMITS
 
 
-def test_every_step_and_contract_is_within_its_limit():
+@pytest.fixture(scope="module")
+def measured():
     with market() as place:
         contracts = place.contracts()
-        figures = [figure for measure in MEASUREMENTS for figure in measure(place)]
+        return contracts, [figure for measure in QUICK for figure in measure(place)]
+
+
+def test_every_step_and_contract_is_within_its_limit(measured):
+    contracts, figures = measured
     assert [each.name for each in contracts] == list(CONTRACTS.values())
-    assert {each.step for each in figures if each.limit is not None} >= set(LIMITS)
+    assert {each.step for each in figures if each.limit is not None} >= {*order.LIMITS, "challenge"}
     assert min(each.gas for each in figures) > 21_000
     check(figures, contracts)
+
+
+def test_every_transaction_of_a_dispute_is_measured(measured):
+    steps = {each.step for each in measured[1]}
+    challenges = {"commit", "challenge", disputes.VERIFIER, "store the model", "challengeModel"}
+    answers = {"answerModel", "answerModelFromParts", "answerChunk", "answerReceipt"}
+    assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandReceipt", "expire"}
+
+
+def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured):
+    figures = measured[1]
+    rows = [each for each in figures if each.chapter.startswith("A false row")]
+    assert len({each.chapter for each in rows}) == 2
+    for chapter in {each.chapter for each in rows}:
+        mine = [each for each in rows if each.chapter == chapter]
+        for case in ("model in calldata", "model stored before"):
+            gas = {each.step: each.gas for each in mine if each.case == case}
+            assert 400_000 < gas[disputes.VERIFIER] < gas["challenge"] - 21_000
+        *parts, total = [each for each in mine if each.step == "store the model"]
+        assert len(parts) == total.transactions == 3
+        assert sum(each.gas for each in parts) == total.gas
