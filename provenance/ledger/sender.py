@@ -23,6 +23,15 @@ _NONCE_COMPLAINTS: Final = (
 )
 
 
+TRANSACTION_GAS_CAP: Final = 16_777_216
+"""The most gas a transaction may be given (EIP-7825)."""
+
+
+def gas_limit(estimate: int) -> int:
+    """A quarter more than the estimate, since state moves on before a block, as far as a transaction may have it."""
+    return max(estimate, min(estimate + estimate // 4, TRANSACTION_GAS_CAP))
+
+
 class TransactionSender:
     """Sends for one key. Threads may share it: nonces are handed out under a lock."""
 
@@ -49,7 +58,7 @@ class TransactionSender:
         if to is not None:
             call["to"] = str(to)
         gas = int(self._rpc.request("eth_estimateGas", call, action=action), 16)
-        transaction_hash = self._submit(to, data, value_wei, gas + gas // 4, action)
+        transaction_hash = self._submit(to, data, value_wei, gas_limit(gas), action)
         return self._wait(transaction_hash, call, action)
 
     def _submit(self, to: Address | None, data: bytes, value_wei: int, gas: int, action: str) -> Digest:

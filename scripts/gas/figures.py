@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from provenance.ledger.sender import TRANSACTION_GAS_CAP
 from scripts.errors import ScriptError
 
-TRANSACTION_CAP = 16_777_216
 CODE_LIMIT = 24_576
 OCEAN_PUBLISH, EAS_ATTESTATION = 1_160_000, 300_000
 
@@ -33,7 +33,7 @@ class Figure:
     @property
     def allowed(self) -> int | None:
         """What it may be: as promised, else what a transaction may take."""
-        return TRANSACTION_CAP if self.limit is None and self.transactions == 1 else self.limit
+        return TRANSACTION_GAS_CAP if self.limit is None and self.transactions == 1 else self.limit
 
     @property
     def holds(self) -> bool:
@@ -55,8 +55,8 @@ def check(figures: Sequence[Figure], contracts: Sequence[Contract]) -> None:
     for each in [*figures, *(Figure("deployment", one.name, one.gas) for one in contracts)]:
         case = f" ({each.case})" if each.case else ""
         where = f"{each.step}{case}: {each.gas:,} gas"
-        if each.gas > TRANSACTION_CAP and each.transactions == 1:
-            problems.append(f"{where}, the chain takes at most {TRANSACTION_CAP:,}")
+        if each.gas > TRANSACTION_GAS_CAP and each.transactions == 1:
+            problems.append(f"{where}, the chain takes at most {TRANSACTION_GAS_CAP:,}")
         elif not each.holds and not each.argued:
             problems.append(f"{where}, promised are at most {each.allowed:,}")
         elif each.holds and each.argued:
@@ -81,7 +81,7 @@ def page(figures: Sequence[Figure], contracts: Sequence[Contract], setting: Mapp
         "than all it does. Generators are fitted anew each time, and privacy noise changes the size of the demo's.",
         "",
         *(f"- {name}: {value}" for name, value in setting.items()),
-        f"- cap of a transaction {TRANSACTION_CAP:,} gas, of a contract {CODE_LIMIT:,} bytes (EIP-7825, EIP-170)",
+        f"- cap of a transaction {TRANSACTION_GAS_CAP:,} gas, of a contract {CODE_LIMIT:,} bytes (EIP-7825, EIP-170)",
         "",
         *(
             line

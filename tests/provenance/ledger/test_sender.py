@@ -11,11 +11,24 @@ import pytest
 from provenance.ledger.deployment import Deployment
 from provenance.ledger.errors import DeploymentError, LedgerUnavailableError, RevertError
 from provenance.ledger.ledger import Ledger
+from provenance.ledger.sender import TRANSACTION_GAS_CAP, gas_limit
 from provenance.ledger.writer import LedgerWriter
 from provenance.signing import Signer
 from provenance.values import Address, sha256
 
 ACCOUNT = 41
+
+
+@pytest.mark.parametrize(
+    ("estimate", "limit"),
+    [
+        (40_000, 50_000),
+        (14_000_000, TRANSACTION_GAS_CAP),
+        (TRANSACTION_GAS_CAP + 1, TRANSACTION_GAS_CAP + 1),
+    ],
+)
+def test_room_above_the_estimate_ends_where_a_transaction_does(estimate: int, limit: int) -> None:
+    assert gas_limit(estimate) == limit
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.gas.figures import CODE_LIMIT, TRANSACTION_CAP, Contract, Figure, GasLimitError, check, page
+from provenance.ledger.sender import TRANSACTION_GAS_CAP
+from scripts.gas.figures import CODE_LIMIT, Contract, Figure, GasLimitError, check, page
 
 SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
 
@@ -18,7 +19,7 @@ SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
             r"claim \(used\): 60,001 gas, promised are at most 60,000",
         ),
         (
-            [Figure("challenge", "calldata", TRANSACTION_CAP + 1)],
+            [Figure("challenge", "calldata", TRANSACTION_GAS_CAP + 1)],
             [],
             r"challenge \(calldata\): 16,777,217 gas, the chain takes at most 16,777,216",
         ),
@@ -27,7 +28,7 @@ SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
             [Contract("Big", CODE_LIMIT + 1, 5)],
             "Big: 24,577 bytes of code, the chain takes at most 24,576",
         ),
-        ([], [Contract("Dear", 5, TRANSACTION_CAP + 1)], r"deployment \(Dear\): 16,777,217 gas"),
+        ([], [Contract("Dear", 5, TRANSACTION_GAS_CAP + 1)], r"deployment \(Dear\): 16,777,217 gas"),
     ],
 )
 def test_refuses_what_is_beyond_a_limit(figures, contracts, message):
@@ -42,13 +43,15 @@ def test_names_everything_that_is_beyond_at_once():
 
 
 def test_takes_figures_at_their_limits():
-    check([Figure("claim", "used", 60_000, 60_000), Figure("challenge", "stored", TRANSACTION_CAP)], [SMALL])
+    check(
+        [Figure("claim", "used", 60_000, 60_000), Figure("challenge", "stored", TRANSACTION_GAS_CAP)], [SMALL]
+    )
 
 
 def test_takes_a_sum_over_transactions_beyond_the_cap_of_one():
-    check([Figure("store", "all", TRANSACTION_CAP + 1, transactions=2)], [SMALL])
+    check([Figure("store", "all", TRANSACTION_GAS_CAP + 1, transactions=2)], [SMALL])
     with pytest.raises(GasLimitError, match="store"):
-        check([Figure("store", "all", TRANSACTION_CAP + 1, transactions=1)], [SMALL])
+        check([Figure("store", "all", TRANSACTION_GAS_CAP + 1, transactions=1)], [SMALL])
 
 
 def test_takes_a_broken_promise_with_its_reason_and_no_reason_for_a_kept_one():
@@ -59,7 +62,7 @@ def test_takes_a_broken_promise_with_its_reason_and_no_reason_for_a_kept_one():
 
 def test_a_reason_does_not_lift_the_cap_of_a_transaction():
     with pytest.raises(GasLimitError, match="the chain takes at most"):
-        check([Figure("challenge", "stored", TRANSACTION_CAP + 1, 600_000, argued="dear")], [SMALL])
+        check([Figure("challenge", "stored", TRANSACTION_GAS_CAP + 1, 600_000, argued="dear")], [SMALL])
 
 
 def test_the_page_shows_every_figure_in_its_chapter_and_those_of_others():

@@ -6,7 +6,7 @@ import {RowMarket} from "./support/RowMarket.sol";
 
 /// @notice What disputes cost, each step as a transaction of its own, with models of 80,000 bytes without a zero. The
 /// row itself is not made here: the verifier's part has its own bounds.
-contract GasDisputesTest is RowMarket {
+contract DisputesGasTest is RowMarket {
     bytes32 private _order;
     uint256 private _id;
     bytes32[] private _digests;
