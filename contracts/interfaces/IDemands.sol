@@ -61,15 +61,19 @@ interface IDemands is IDisputes {
         Receipt receipt,
         bytes signature
     );
-    /// @notice The model's bytes are in the calldata of this transaction, or in the code of `parts`.
-    event ModelAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, address[] parts);
+    /// @notice The event carries the bytes: calldata may be another contract's, and code can be gone after the
+    /// transaction that made it.
+    event ModelAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, bytes model);
+    /// @notice The chunk, and the path that leads from it to the shard's root.
     event ChunkAnswered(
         bytes32 indexed order,
         uint32 indexed shard,
         address indexed answerer,
         uint32 rowWidth,
         uint64 chunkIndex,
-        bytes chunk
+        bytes chunk,
+        bytes32[] path,
+        uint256 pathBits
     );
     /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways.
     event DemandExpired(bytes32 indexed order, uint32 indexed shard, Kind kind, bool punished);
