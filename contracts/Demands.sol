@@ -50,7 +50,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.contributor = participants[shard].contributor;
         demand.challengeSeconds = terms.challengeSeconds;
         (demand.epsilonMicro, demand.deltaE12) = (terms.epsilonMicro, terms.deltaE12);
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands
@@ -71,7 +71,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.subject = modelDigest;
         demand.dataset = dataset;
         demand.challengeSeconds = terms.challengeSeconds;
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands
@@ -97,7 +97,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.dataset = dataset;
         demand.challengeSeconds = terms.challengeSeconds;
         (demand.rows, demand.row) = (rows, row);
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands

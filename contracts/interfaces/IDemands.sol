@@ -75,7 +75,8 @@ interface IDemands is IDisputes {
         bytes32[] path,
         uint256 pathBits
     );
-    /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways.
+    /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways, or when
+    /// the buyer's own demand took the place.
     event DemandExpired(bytes32 indexed order, uint32 indexed shard, Kind kind, bool punished);
     /// @notice `amount` wei could not be sent to `account`, which can {collect} them.
     event PaymentKept(address indexed account, uint256 amount);
