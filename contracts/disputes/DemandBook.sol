@@ -69,9 +69,8 @@ abstract contract DemandBook is IDemands, Disputes {
         // Publication has ended a demand for the receipt: it must not keep the buyer from asking for the data. Nor must
         // somebody who asks and answers itself, which costs nothing; but of silence the punishment has to come first.
         bool isOver = open == Kind.Receipt && demand.kind != Kind.Receipt;
-        bool givesWay = msg.sender == terms.buyer &&
-            formerDemander != terms.buyer &&
-            block.timestamp <= stored.answerBy;
+        bool givesWay =
+            msg.sender == terms.buyer && formerDemander != terms.buyer && block.timestamp <= stored.answerBy;
         if (open != Kind.None && !isOver && !givesWay) revert Demands_AlreadyOpen(order, shard);
         if (_answered[order][shard][demand.kind]) revert Demands_AlreadyAnswered(order, shard, demand.kind);
         demand.demander = msg.sender;
