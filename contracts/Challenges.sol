@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Disputes} from "./disputes/Disputes.sol";
 import {ModelBytes} from "./exact/ModelBytes.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
@@ -56,7 +57,10 @@ contract Challenges is IChallenges, Disputes {
 
         IRowVerifier.Verdict verdict = _judge(evidence, query);
         if (verdict == IRowVerifier.Verdict.Agrees) {
-            revert Challenges_RowAgrees(claim.dataset, claim.shard, claim.chunk, claim.row);
+            if (_isInPlace(evidence, query)) {
+                revert Challenges_RowAgrees(claim.dataset, claim.shard, claim.chunk, claim.row);
+            }
+            verdict = IRowVerifier.Verdict.Differs;
         }
         emit FalseRow(claim.dataset, claim.shard, claim.chunk, claim.row, msg.sender, verdict);
         _convict(terms, participants, claim.dataset, claim.shard, descendants);
@@ -133,6 +137,21 @@ contract Challenges is IChallenges, Disputes {
             evidence.model.length == 0
                 ? verifier.judgeStored(evidence.modelParts, evidence.conditions, query, evidence.chunkBytes)
                 : verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
+    }
+
+    /// @dev Whether a true chunk's path has the shape of the tree over the shard's rows. Under the root of the true rows
+    /// no other path fits; bits behind the path say nothing.
+    function _isInPlace(
+        Evidence calldata evidence,
+        IRowVerifier.RowQuery memory query
+    ) private view returns (bool) {
+        uint256 width =
+            evidence.model.length == 0
+                ? verifier.rowWidthOfStored(evidence.modelParts)
+                : verifier.rowWidthOf(evidence.model);
+        uint256 chunks = Math.ceilDiv(query.shardRows, ShardTree.rowsPerChunk(width));
+        (uint256 length, uint256 sides) = ShardTree.shapeOf(query.chunk, chunks);
+        return evidence.chunkProof.length == length && evidence.chunkPath & ((1 << length) - 1) == sides;
     }
 
     function _digestOf(address[] calldata modelParts) private view returns (bytes32) {

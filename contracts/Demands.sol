@@ -6,7 +6,6 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {DemandBook} from "./disputes/DemandBook.sol";
 import {Disputes} from "./disputes/Disputes.sol";
-import {ModelBytes} from "./exact/ModelBytes.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDemands} from "./interfaces/IDemands.sol";
@@ -51,7 +50,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.contributor = participants[shard].contributor;
         demand.challengeSeconds = terms.challengeSeconds;
         (demand.epsilonMicro, demand.deltaE12) = (terms.epsilonMicro, terms.deltaE12);
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands
@@ -72,7 +71,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.subject = modelDigest;
         demand.dataset = dataset;
         demand.challengeSeconds = terms.challengeSeconds;
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands
@@ -98,7 +97,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         demand.dataset = dataset;
         demand.challengeSeconds = terms.challengeSeconds;
         (demand.rows, demand.row) = (rows, row);
-        _open(order, shard, terms.price, demand);
+        _open(order, shard, terms, demand);
     }
 
     /// @inheritdoc IDemands
@@ -122,17 +121,17 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         Demand memory demand = _requireOpen(order, shard, Kind.Model);
         bytes32 found = sha256(model);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
-        emit ModelAnswered(order, shard, msg.sender, new address[](0));
+        emit ModelAnswered(order, shard, msg.sender, model);
         _close(order, shard, demand);
     }
 
     /// @inheritdoc IDemands
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external nonReentrant {
         Demand memory demand = _requireOpen(order, shard, Kind.Model);
-        (uint256 ptr, uint256 length) = ModelParts.load(parts);
-        bytes32 found = ModelBytes.digest(ptr, length);
+        bytes memory model = ModelParts.join(parts);
+        bytes32 found = sha256(model);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
-        emit ModelAnswered(order, shard, msg.sender, parts);
+        emit ModelAnswered(order, shard, msg.sender, model);
         _close(order, shard, demand);
     }
 
@@ -152,7 +151,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         if (!isInShape || ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
             revert Demands_WrongChunkProof(order, shard, chunkIndex);
         }
-        emit ChunkAnswered(order, shard, msg.sender, rowWidth, chunkIndex, chunk);
+        emit ChunkAnswered(order, shard, msg.sender, rowWidth, chunkIndex, chunk, path, pathBits);
         _close(order, shard, demand);
     }
 

@@ -70,6 +70,19 @@ contract RowVerifier is IRowVerifier {
     }
 
     /// @inheritdoc IRowVerifier
+    function rowWidthOf(bytes calldata model) external pure returns (uint256 width) {
+        Workspace.open();
+        return _rowWidth(ModelBytes.load(model), model.length);
+    }
+
+    /// @inheritdoc IRowVerifier
+    function rowWidthOfStored(address[] calldata parts) external view returns (uint256 width) {
+        Workspace.open();
+        (uint256 ptr, uint256 length) = ModelParts.load(parts);
+        return _rowWidth(ptr, length);
+    }
+
+    /// @inheritdoc IRowVerifier
     function verify(
         bytes calldata prompt,
         bytes calldata aigcData,
@@ -140,6 +153,11 @@ contract RowVerifier is IRowVerifier {
             RowFunction.words(model)
         );
         return RowFunction.make(model, noise, allowed);
+    }
+
+    function _rowWidth(uint256 ptr, uint256 length) private pure returns (uint256) {
+        (ExactModel memory model, bool ok) = ModelReader.read(ptr, length);
+        return ok ? model.rowWidth : 0;
     }
 
     function _isSound(uint256 ptr, uint256 length) private pure returns (bool) {

@@ -22,10 +22,15 @@ class Proof:
 
 def directed_proof(leaves: Sequence[Digest], index: int) -> Proof:
     """The inclusion proof of leaf `index` for a reader that does not know the number of leaves."""
-    path, count, place, bits, used = proof_path(leaves, index), len(leaves), index, 0, 0
+    return Proof(proof_path(leaves, index), path_shape(index, len(leaves))[1])
+
+
+def path_shape(index: int, count: int) -> tuple[int, int]:
+    """How many siblings leaf `index` of `count` has, and on which sides they stand, as in a `Proof`."""
+    used = bits = 0
     while count > 1:
-        if place ^ 1 < count:
-            bits |= (place & 1) << used
+        if index ^ 1 < count:
+            bits |= (index & 1) << used
             used += 1
-        place, count = place // 2, -(-count // 2)
-    return Proof(path, bits)
+        index, count = index // 2, -(-count // 2)
+    return used, bits

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from provenance.conditions import RowConditions
-from provenance.directed_proof import Proof, directed_proof
+from provenance.directed_proof import Proof, directed_proof, path_shape
 from provenance.errors import ModelError, ProvenanceError, UnknownVersionError
 from provenance.exact.model import Model, decode_model
 from provenance.merkle import leaf_hash, rows_per_chunk, tree_root
@@ -101,6 +101,11 @@ class PublishedShard:
         """Bytes that chunk `index` must have by docs/spec/merkle.md, 0 beyond the last."""
         left = self.rows - index * self.per_chunk
         return max(0, min(left, self.per_chunk)) * self.row_width
+
+    def is_in_place(self, shown: ShownChunk) -> bool:
+        """Whether a shown chunk's path is that of a tree over the shard's rows; only then can the root be theirs."""
+        proof, chunks = shown.proof, -(-self.rows // self.per_chunk)
+        return (len(proof.siblings), proof.path) == path_shape(shown.index, chunks)
 
     @cached_property
     def leaves(self) -> tuple[Digest, ...]:

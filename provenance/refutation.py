@@ -1,5 +1,5 @@
 """Finds what a chain can be shown of a false shard: a row that is not the row of model, seed and conditions, a
-chunk of a length that the shape does not know, or model bytes that are no model.
+chunk of a length or at a place that the shape does not know, or model bytes that are no model.
 
 Pure: bytes and records in, a `Finding` out; what is sent to the chain is built in `provenance.refutation_evidence`.
 Everything compared with is committed on chain: model digest, seed, row count, shard root. Bytes that are not the
@@ -40,6 +40,7 @@ class Fault(StrEnum):
 
     ROW = "row"
     LENGTH = "length"
+    PLACE = "place"
     MODEL = "model"
 
 
@@ -112,6 +113,10 @@ class _Search:
     def in_shown(self, row: int | None) -> Finding | None:
         """Only chunks that were shown on chain are in hand; `row` chooses the one that holds it."""
         shard = self._shard
+        for shown in shard.shown:
+            if not shard.is_in_place(shown):
+                words = f"chunk {shown.index} of shard {shard.shard} stands in a tree of another shape"
+                return Finding(Fault.PLACE, shard.shard, shown.index, 0, words)
         if row is not None and not shard.chunk(row // shard.per_chunk):
             raise NotProvableError(
                 f"row {row} of shard {shard.shard} is in no chunk that was shown; demand it on chain",

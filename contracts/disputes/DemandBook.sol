@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Disputes} from "./Disputes.sol";
 import {IDemands} from "../interfaces/IDemands.sol";
+import {OrderTerms} from "../types/OrderTerms.sol";
 
 /// @notice What is remembered of open demands, and their deposits.
 abstract contract DemandBook is IDemands, Disputes {
@@ -60,20 +61,24 @@ abstract contract DemandBook is IDemands, Disputes {
     }
 
     /// @dev Stores a demand, counts it at the escrow and takes the deposit.
-    function _open(bytes32 order, uint32 shard, uint256 price, Demand memory demand) internal {
+    function _open(bytes32 order, uint32 shard, OrderTerms calldata terms, Demand memory demand) internal {
         Demand storage stored = _demands[order][shard];
         Kind open = stored.kind;
         address formerDemander = stored.demander;
         uint256 formerDeposit = stored.deposit;
-        // Publication has ended a demand for the receipt: it must not keep the buyer from asking for the data.
+        // Publication has ended a demand for the receipt: it must not keep the buyer from asking for the data. Nor must
+        // somebody who asks and answers itself, which costs nothing; but of silence the punishment has to come first.
         bool isOver = open == Kind.Receipt && demand.kind != Kind.Receipt;
-        if (open != Kind.None && !isOver) revert Demands_AlreadyOpen(order, shard);
+        bool givesWay =
+            msg.sender == terms.buyer && formerDemander != terms.buyer && block.timestamp <= stored.answerBy;
+        if (open != Kind.None && !isOver && !givesWay) revert Demands_AlreadyOpen(order, shard);
         if (_answered[order][shard][demand.kind]) revert Demands_AlreadyAnswered(order, shard, demand.kind);
         demand.demander = msg.sender;
         demand.answerBy = uint64(block.timestamp) + answerSeconds;
         // The escrow took no price beyond 128 bits.
-        demand.deposit = uint128(price / _DEPOSITS_OF_A_PRICE);
+        demand.deposit = uint128(terms.price / _DEPOSITS_OF_A_PRICE);
         _demands[order][shard] = demand;
+        if (open != Kind.None) emit DemandExpired(order, shard, open, false);
         emit DemandOpened(
             order,
             shard,
@@ -85,10 +90,9 @@ abstract contract DemandBook is IDemands, Disputes {
             demand.deposit
         );
 
-        if (isOver) emit DemandExpired(order, shard, Kind.Receipt, false);
-        else escrow.openDemand(order);
+        if (open == Kind.None) escrow.openDemand(order);
         token.safeTransferFrom(msg.sender, address(this), demand.deposit);
-        if (isOver) _send(formerDemander, formerDeposit);
+        if (open != Kind.None) _send(formerDemander, formerDeposit);
     }
 
     /// @dev Ends a demand with its answer. What was shown once is on chain; only other chunks may be asked for again.

@@ -28,4 +28,16 @@ library ModelParts {
             }
         }
     }
+
+    /// @notice The same as a bytes array.
+    function join(address[] calldata parts) internal view returns (bytes memory model) {
+        // Reserves two words and leaves the second for the length: `load` reserves what follows it.
+        Workspace.reserve(32);
+        (uint256 ptr, uint256 length) = load(parts);
+        // The word before the bytes is the one reserved above, so it is free to hold their number.
+        assembly ("memory-safe") {
+            model := sub(ptr, 32)
+            mstore(model, length)
+        }
+    }
 }

@@ -74,7 +74,8 @@ interface IChallenges is IDisputes {
     /// @param commitment keccak256(abi.encode(challenger, dataset, shard, chunk, row, salt)).
     function commit(bytes32 commitment) external;
 
-    /// @notice Shows that a row is false, or that its chunk has a wrong length, or that its model's bytes are none.
+    /// @notice Shows that a row is false, or that its chunk has a wrong length or does not stand where a tree over the
+    /// shard's rows has it, or that its model's bytes are none.
     /// @param salt of the commitment.
     /// @param descendants data sets to flag, parents before their children; others can be flagged later by anyone.
     function challenge(

@@ -61,17 +61,22 @@ interface IDemands is IDisputes {
         Receipt receipt,
         bytes signature
     );
-    /// @notice The model's bytes are in the calldata of this transaction, or in the code of `parts`.
-    event ModelAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, address[] parts);
+    /// @notice The event carries the bytes: calldata may be another contract's, and code can be gone after the
+    /// transaction that made it.
+    event ModelAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, bytes model);
+    /// @notice The chunk, and the path that leads from it to the shard's root.
     event ChunkAnswered(
         bytes32 indexed order,
         uint32 indexed shard,
         address indexed answerer,
         uint32 rowWidth,
         uint64 chunkIndex,
-        bytes chunk
+        bytes chunk,
+        bytes32[] path,
+        uint256 pathBits
     );
-    /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways.
+    /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways, or when
+    /// the buyer's own demand took the place.
     event DemandExpired(bytes32 indexed order, uint32 indexed shard, Kind kind, bool punished);
     /// @notice `amount` wei could not be sent to `account`, which can {collect} them.
     event PaymentKept(address indexed account, uint256 amount);
@@ -149,8 +154,8 @@ interface IDemands is IDisputes {
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external;
 
     /// @notice Answers with the chunk that holds the row. Anyone.
-    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length that the shape does not
-    /// know.
+    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length, or a path, that a tree over
+    /// the shard's rows does not know.
     /// @param path siblings from the chunk up to the shard's root, in the shape of a tree over the shard's rows.
     /// @param pathBits bit k is 1 when sibling k stands left.
     function answerChunk(

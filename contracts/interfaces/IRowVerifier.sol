@@ -79,6 +79,13 @@ interface IRowVerifier {
     /// @notice As `isSound`, with the model bytes from contract code.
     function isSoundStored(address[] calldata parts) external view returns (bool sound);
 
+    /// @notice Bytes of a row, by which a shard's rows are cut into chunks (docs/spec/merkle.md); 0 for bytes that are no
+    /// model.
+    function rowWidthOf(bytes calldata model) external view returns (uint256 width);
+
+    /// @notice As `rowWidthOf`, with the model bytes from contract code.
+    function rowWidthOfStored(address[] calldata parts) external view returns (uint256 width);
+
     /// @notice The check of ERC-7007 for one row without conditions: whether the model makes these bytes.
     /// @param prompt abi.encode(bytes32 modelDigest, bytes32 seed, uint32 shard, uint64 row).
     /// @param aigcData the row's bytes.

@@ -8,7 +8,7 @@ library ShardTree {
     /// @notice Root that chunk `index` with these bytes has by this path, whatever the shape of the tree.
     /// @dev Free of shape, and still sound: a leaf binds its index and differs from a node in its first byte, so that
     /// under an honest root every path that fits leads to an honest chunk in its own place. A dishonest signer may
-    /// have signed any tree; whatever leaf lies under it is its own statement.
+    /// have signed any tree; whatever leaf lies under it is its own statement, and a leaf out of place convicts it.
     /// @param path siblings from the leaf up.
     /// @param sides bit k is 1 when sibling k stands left.
     function rootOf(

@@ -64,12 +64,10 @@ class ReceiptAnswered(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswered(ChainEvent):
-    """The model's bytes are in the calldata of this transaction, or in the code of `parts`."""
-
     order: Digest
     shard: int
     answerer: Address
-    parts: tuple[Address, ...]
+    model: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,8 @@ class ChunkAnswered(ChainEvent):
     row_width: int
     chunk_index: int
     chunk: bytes
+    path: tuple[Digest, ...]
+    path_bits: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Line and statement coverage of the contracts by their Solidity tests, with a minimum: `make coverage`.
 
 The tests run in a copy of the project, where Hardhat builds instrumented contracts: the tests deploy built
-artifacts, so they deploy those. Gas tests (`*Gas.t.sol`) stay out: an instrumented contract costs more.
+artifacts, so they deploy those. Gas tests (`*Gas*.t.sol`) stay out: an instrumented contract costs more.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def check(files: Sequence[FileCoverage], minimum: float = MINIMUM_PERCENT) -> No
 def measure(place: Path) -> list[FileCoverage]:
     """Runs the tests under coverage in `place` and reads what ran."""
     # Not by naming the other tests: what is not named is compiled without artifacts, and invariants need those.
-    for gas_test in place.glob("tests/contracts/**/*Gas.t.sol"):
+    for gas_test in place.glob("tests/contracts/**/*Gas*.t.sol"):
         gas_test.unlink()
     log, statements = ROOT / "build/coverage.log", ROOT / "build/coverage.statements.json"
     status = run_tool(["npx", "--no-install", "hardhat", "test", "solidity", "--coverage"], place, log)

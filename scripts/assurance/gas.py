@@ -55,7 +55,7 @@ def check(found: Figures, expected: Figures, tolerance: float = TOLERANCE_PERCEN
 
 def measure() -> Figures:
     """Runs the gas tests against the shipped bytecode and reads what they wrote down."""
-    tests = sorted(path.relative_to(ROOT) for path in (ROOT / "tests/contracts").glob("*Gas.t.sol"))
+    tests = sorted(path.relative_to(ROOT) for path in (ROOT / "tests/contracts").glob("*Gas*.t.sol"))
     log = ROOT / "build/gas.log"
     status = run_tool(["npx", "--no-install", "hardhat", "test", "solidity", "--snapshot", *tests], ROOT, log)
     if status != 0:
@@ -68,7 +68,7 @@ def measure() -> Figures:
 def _read_group(path: Path) -> dict[str, int]:
     if not path.is_file():
         raise GasError(
-            f"the gas tests wrote no {path}; expected vm.snapshotValue in tests/contracts/*Gas.t.sol"
+            f"the gas tests wrote no {path}; expected vm.snapshotValue in tests/contracts/*Gas*.t.sol"
         )
     return {name: int(value) for name, value in sorted(json.loads(path.read_text(encoding="utf-8")).items())}
 

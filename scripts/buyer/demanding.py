@@ -77,7 +77,7 @@ def run_demand(demander: Demander, wanted: Wanted) -> int:
         say(f"data set {demander.record.id} is not valid any more: there is nothing left to demand")
         return ENDED
     demand = demander.open_demand(wanted.shard)
-    if demand.is_open:
+    if demand.is_open and not _gives_way(demander, demand):
         say(
             f"a demand for the {demand.kind.name.lower()} of shard {wanted.shard} is open since earlier, by "
             f"{demand.demander}"
@@ -85,6 +85,13 @@ def run_demand(demander: Demander, wanted: Wanted) -> int:
     elif not _send(demander, wanted):
         return STANDING
     return _follow(demander, wanted)
+
+
+def _gives_way(demander: Demander, demand: DemandOnChain) -> bool:
+    """Whether the buyer's own demand may take the place of this one: somebody else's, in its time."""
+    me, ledger = demander.session.wallet.address, demander.session.ledger
+    is_anothers = me == demander.terms.buyer != demand.demander
+    return is_anothers and ledger.chain_time() <= demand.answer_by
 
 
 def _send(demander: Demander, wanted: Wanted) -> bool:

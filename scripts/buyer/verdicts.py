@@ -20,7 +20,7 @@ def require_agreement(
         return
     query = query_of(shard, finding, suspect.request_row(finding.shard))
     verdict = ledger.verdict(shard.model, suspect.conditions, query, shard.chunk(finding.chunk))
-    if verdict is Verdict.AGREES:
+    if verdict is Verdict.AGREES and finding.fault is not Fault.PLACE:
         raise _disagreement("the chain's verifier makes the same row", finding)
 
 

@@ -201,8 +201,8 @@ def test_demands_are_open_until_they_are_answered_or_expire(memory):
     chain.add(
         2,
         ReceiptAnswered(None, order("one"), 0, WHO, receipt, Signature(b"x")),
-        ModelAnswered(None, order("one"), 1, WHO, (WHO,)),
-        ChunkAnswered(None, order("one"), 2, WHO, 20, 7, Signature(b"rows")),
+        ModelAnswered(None, order("one"), 1, WHO, Signature(b"model")),
+        ChunkAnswered(None, order("one"), 2, WHO, 20, 7, Signature(b"rows"), (order("path"),), 1),
         DemandExpired(None, order("one"), 3, int(DemandKind.CHUNK), True),
     )
     follow(ports)

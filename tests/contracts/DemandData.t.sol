@@ -190,7 +190,7 @@ contract DemandDataTest is RowMarket {
         (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
         vm.warp(answerBy);
         vm.expectEmit();
-        emit IDemands.ModelAnswered(_order, 1, _node(1), new address[](0));
+        emit IDemands.ModelAnswered(_order, 1, _node(1), "model 1");
         vm.prank(_node(1));
         demands.answerModel(_order, 1, "model 1");
         assertBalance(_node(1), PAWN);
@@ -204,7 +204,7 @@ contract DemandDataTest is RowMarket {
         address[] memory parts = new address[](2);
         (parts[0], parts[1]) = (_storePart("mode"), _storePart("l 1"));
         vm.expectEmit();
-        emit IDemands.ModelAnswered(_order, 1, _node(1), parts);
+        emit IDemands.ModelAnswered(_order, 1, _node(1), "model 1");
         vm.prank(_node(1));
         demands.answerModelFromParts(_order, 1, parts);
         assertBalance(_node(1), PAWN);
@@ -269,8 +269,9 @@ contract DemandDataTest is RowMarket {
         row = bound(row, 0, 299);
         _demandChunk(buyer, uint64(row), "");
         uint256 index = row / ROWS_PER_CHUNK;
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), index);
         vm.expectEmit();
-        emit IDemands.ChunkAnswered(_order, 1, _node(1), ROW_WIDTH, uint64(index), _chunk(1, index));
+        emit IDemands.ChunkAnswered(_order, 1, _node(1), ROW_WIDTH, uint64(index), _chunk(1, index), path, sides);
         _answerChunk(index, "");
         assertBalance(_node(1), PAWN);
         assertBalance(address(demands), 0);

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.conditions import Conditions, RowConditions, Segment
-from provenance.directed_proof import directed_proof
+from provenance.directed_proof import Proof, directed_proof
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact.reference import reference_row_bytes
 from provenance.exact.sampler import Sampler
@@ -189,6 +189,21 @@ def test_a_chunk_that_was_only_shown_on_chain_is_judged_and_proven() -> None:
     cut = find_lie(short)
     assert cut is not None
     assert (cut.fault, cut.chunk) == (Fault.LENGTH, 1)
+
+
+def test_a_true_chunk_that_was_shown_out_of_its_place_is_a_lie() -> None:
+    whole = publish(TRUE)
+    proof = Proof(whole.proof(0).siblings[:1], 0)
+    assert len(whole.proof(0).siblings) == 2
+    stunted = replace(whole, row_bytes=b"", shown=(ShownChunk(0, whole.chunk(0), proof),))
+    for row in (None, 3, 2 * PER_CHUNK):
+        finding = find_lie(stunted, row)
+        assert finding is not None
+        assert (finding.fault, finding.chunk, finding.row) == (Fault.PLACE, 0, 0)
+    turned = ShownChunk(0, whole.chunk(0), Proof(whole.proof(0).siblings, 1))
+    finding = find_lie(replace(stunted, shown=(turned,)))
+    assert finding is not None
+    assert finding.fault is Fault.PLACE
 
 
 @pytest.mark.parametrize("row", [-1, ROWS])
