@@ -19,6 +19,7 @@ from provenance.ledger.ports import OrderState as ChainState
 from provenance.values import Digest
 
 SAMPLE_TASK = "sample"
+HONESTLY_REFUSED = "conditions-unmet"
 DEPOSIT_PART = 100
 """A demand costs this part of the price, paid to who answers."""
 _LOG = logging.getLogger("backend.workflow")
@@ -59,15 +60,22 @@ class Demanding:
                 self._expire(shard)
 
     def _overdue(self) -> list[int]:
-        """Shards whose node refused its sample task, or has it for longer than the settings allow."""
+        """Shards whose node refused its sample task, or has it for longer than the settings allow.
+
+        Not those whose model makes no rows under the order's conditions: no receipt can be had of them, and a
+        contributor that says so is not silent.
+        """
         patience, now = self._ports.settings.receipt_seconds, self._ports.clock()
         with self._ports.database.read() as session:
             found = TaskRepository(session).of_order(self._order, SAMPLE_TASK)
             late = {
                 task.node
                 for task in found
-                if task.state == WorkState.REFUSED
-                or (task.state != WorkState.DONE and now - task.created_at > patience)
+                if task.refusal_code != HONESTLY_REFUSED
+                and (
+                    task.state == WorkState.REFUSED
+                    or (task.state != WorkState.DONE and now - task.created_at > patience)
+                )
             }
         if not late:
             return []

@@ -13,6 +13,7 @@ from generator.federation.task import Task
 from generator.market.messages import Progress
 from generator.market.order_settings import order_settings
 from generator.node.context import Node
+from generator.node.foreseen import check_conditions
 from generator.node.orders import Accepted
 from provenance.exact.size_class import keeps_promise, size_class
 from provenance.receipts import ModelCommitment
@@ -30,7 +31,9 @@ def train_step(node: Node, payload: bytes) -> bytes:
         node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
     def commit(order: Digest, shard: int, model: Digest) -> str:
-        check_size(node, node.state.order(order).model())
+        finished = node.state.order(order).model()
+        check_size(node, finished)
+        check_conditions(node, accepted, finished)
         return sign_commitment(node, order, shard, model)
 
     worker = Worker(

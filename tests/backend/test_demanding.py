@@ -89,8 +89,9 @@ class World:
         assert (order, name) == (str(ORDER), "sample")
         return self.tasks
 
-    def task(self, node: int, state: WorkState, age: int) -> None:
-        self.tasks.append(SimpleNamespace(node=str(NODES[node]), state=state, created_at=5000 - age))
+    def task(self, node: int, state: WorkState, age: int, code: str | None = None) -> None:
+        found = SimpleNamespace(node=str(NODES[node]), state=state, created_at=5000 - age, refusal_code=code)
+        self.tasks.append(found)
 
     def load(self) -> Any:
         members = tuple(Participant(node, 5) for node in NODES)
@@ -124,6 +125,12 @@ def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> Demanding:
 def test_nothing_is_demanded_while_nodes_work_or_have_delivered(world: World, broker: Demanding) -> None:
     world.task(0, WorkState.DONE, age=4000)
     world.task(1, WorkState.LEASED, age=299)
+    assert broker.look() is False
+    assert world.calls == []
+
+
+def test_a_contributor_whose_model_makes_no_such_rows_is_not_silent(world: World, broker: Demanding) -> None:
+    world.task(0, WorkState.REFUSED, age=400, code="conditions-unmet")
     assert broker.look() is False
     assert world.calls == []
 

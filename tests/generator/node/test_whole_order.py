@@ -25,6 +25,7 @@ from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
 from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
+from generator.node.foreseen import check_conditions
 from generator.node.sample import sample_shard
 from provenance.collection import Request
 from provenance.conditions import Conditions, RowConditions, Segment
@@ -145,6 +146,28 @@ def conditioned(make_world: Any, folder: Path) -> Trained:
         "research", Conditions(schema, (Segment(200, {2: ((1, 1),)}), Segment(300, {2: ((0, 0),)})))
     )
     return train(world)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "reason"),
+    [
+        (1, r"row \d+ did not meet"),
+        (8, r"% of the attempts meet .* fails all 8 with a chance of .* at most 0\.1%"),
+    ],
+)
+def test_refuses_to_commit_to_a_model_that_would_probably_leave_rows_unmade(
+    make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, reason: str
+) -> None:
+    trained = conditioned(make_world, tmp_path)
+    node, order = trained.nodes[0], trained.order
+    model = node.state.order(order).model()
+    check_conditions(node, node.accepted(order), model)
+    monkeypatch.setattr("generator.node.foreseen.ATTEMPTS", attempts)
+    if attempts == 1:
+        monkeypatch.setattr("provenance.exact.conditional.ATTEMPTS", 1)
+    with pytest.raises(TaskRefused, match=reason) as refusal:
+        check_conditions(node, node.accepted(order), model)
+    assert refusal.value.code == "conditions-unmet"
 
 
 def test_refuses_to_sign_for_rows_that_do_not_meet_the_order_s_conditions(
