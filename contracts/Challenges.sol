@@ -139,8 +139,8 @@ contract Challenges is IChallenges, Disputes {
                 : verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
     }
 
-    /// @dev Whether a true chunk's path has the shape of the tree over the shard's rows. Under the root of the true rows
-    /// no other path fits; bits behind the path say nothing.
+    /// @dev Whether a true chunk's path has the shape of the tree over the shard's rows. Under the root of the true
+    /// rows no other path fits; bits behind the path say nothing.
     function _isInPlace(
         Evidence calldata evidence,
         IRowVerifier.RowQuery memory query

@@ -154,8 +154,8 @@ interface IDemands is IDisputes {
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external;
 
     /// @notice Answers with the chunk that holds the row. Anyone.
-    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length, or a path, that a tree over
-    /// the shard's rows does not know.
+    /// @param rowWidth in bytes. A wrong one can be challenged: the chunk then has a length, or a path, that a tree
+    /// over the shard's rows does not know.
     /// @param path siblings from the chunk up to the shard's root, in the shape of a tree over the shard's rows.
     /// @param pathBits bit k is 1 when sibling k stands left.
     function answerChunk(

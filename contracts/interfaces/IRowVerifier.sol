@@ -79,8 +79,8 @@ interface IRowVerifier {
     /// @notice As `isSound`, with the model bytes from contract code.
     function isSoundStored(address[] calldata parts) external view returns (bool sound);
 
-    /// @notice Bytes of a row, by which a shard's rows are cut into chunks (docs/spec/merkle.md); 0 for bytes that are no
-    /// model.
+    /// @notice Bytes of a row, by which a shard's rows are cut into chunks (docs/spec/merkle.md); 0 for bytes that are
+    /// no model.
     function rowWidthOf(bytes calldata model) external view returns (uint256 width);
 
     /// @notice As `rowWidthOf`, with the model bytes from contract code.
