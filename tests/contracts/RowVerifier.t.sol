@@ -205,6 +205,16 @@ contract RowVerifierTest is VerifierVectors {
         verifier.judgeStored(parts, "", query, chunk);
     }
 
+    function test_RowWidthsAreThoseOfTheModelAndNoneOfBytesThatAreNoModel() public {
+        IModelStore store = IModelStore(_create("ModelStore", ""));
+        Case memory item = _case(18);
+        assertEq(verifier.rowWidthOf(item.model), item.row.length, "in calldata");
+        assertEq(verifier.rowWidthOfStored(_stored(store, item.model, 3000)), item.row.length, "stored");
+        item.model[0] = 0x00;
+        assertEq(verifier.rowWidthOf(item.model), 0, "no model");
+        assertEq(verifier.rowWidthOfStored(_stored(store, item.model, 3000)), 0, "no model, stored");
+    }
+
     function test_VerifyHoldsForTheRowOfThePromptAndNoOther() public view {
         Case memory item = _case(9);
         bytes32 digest = sha256(item.model);
