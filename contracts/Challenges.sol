@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Disputes} from "./disputes/Disputes.sol";
 import {ModelBytes} from "./exact/ModelBytes.sol";
+import {ChunkShape} from "./exact/ChunkShape.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
 import {IChallenges} from "./interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
@@ -149,7 +150,7 @@ contract Challenges is IChallenges, Disputes {
             evidence.model.length == 0
                 ? verifier.rowWidthOfStored(evidence.modelParts)
                 : verifier.rowWidthOf(evidence.model);
-        uint256 chunks = Math.ceilDiv(query.shardRows, ShardTree.rowsPerChunk(width));
+        uint256 chunks = Math.ceilDiv(query.shardRows, ChunkShape.rowsPerChunk(width));
         (uint256 length, uint256 sides) = ShardTree.shapeOf(query.chunk, chunks);
         return evidence.chunkProof.length == length && evidence.chunkPath & ((1 << length) - 1) == sides;
     }

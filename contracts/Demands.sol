@@ -6,6 +6,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {DemandBook} from "./disputes/DemandBook.sol";
 import {Disputes} from "./disputes/Disputes.sol";
+import {ChunkShape} from "./exact/ChunkShape.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDemands} from "./interfaces/IDemands.sol";
@@ -246,7 +247,7 @@ contract Demands is DemandBook, ReentrancyGuardTransient {
         uint256 length
     ) private pure returns (uint256 pathLength, uint256 sides) {
         if (rowWidth == 0) revert Demands_WrongLength(length, 0);
-        uint256 rowsPerChunk = ShardTree.rowsPerChunk(rowWidth);
+        uint256 rowsPerChunk = ChunkShape.rowsPerChunk(rowWidth);
         uint256 wanted = demand.row / rowsPerChunk;
         if (index != wanted) revert Demands_WrongChunk(index, wanted);
         uint256 expected = Math.min(rowsPerChunk, demand.rows - index * rowsPerChunk) * rowWidth;

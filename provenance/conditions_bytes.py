@@ -6,6 +6,7 @@ each set of conditions. Normative text: docs/spec/conditions.md, "In bytes". Vec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from provenance.conditions import Conditions, Ranges, Segment
@@ -19,8 +20,13 @@ _MAX_U32: Final = 2**32 - 1
 
 def encode_conditions(conditions: Conditions) -> bytes:
     """The bytes. Raises ConditionError for a segment of 2^32 rows, which has no place in them."""
-    parts = [_number(len(conditions.segments), 2)]
-    for number, segment in enumerate(conditions.segments):
+    return encode_segments(conditions.segments)
+
+
+def encode_segments(segments: Sequence[Segment]) -> bytes:
+    """As `encode_conditions`, for segments that no schema has checked; their columns are stored positions."""
+    parts = [_number(len(segments), 2)]
+    for number, segment in enumerate(segments):
         if segment.rows > _MAX_U32:
             raise ConditionError(
                 f"conditions, segment {number}: found {segment.rows:,} rows, at most {_MAX_U32:,} can be ordered; "

@@ -20,6 +20,8 @@ from typing import Any
 
 import httpx
 
+from provenance.conditions import Segment
+from provenance.conditions_bytes import encode_segments
 from provenance.errors import ConditionUnmetError
 from provenance.exact.model import Model
 from provenance.exact.reference_conditions import conditioned_row, factor
@@ -92,15 +94,6 @@ class Verifier:
         return answer
 
 
-def condition_bytes(allowed: Allowed) -> bytes:
-    """One segment of as many rows as there can be (docs/spec/conditions.md, "In bytes")."""
-    data = (1).to_bytes(2, "big") + _LARGEST_SEGMENT.to_bytes(4, "big") + len(allowed).to_bytes(2, "big")
-    for column, ranges in sorted(allowed.items()):
-        data += column.to_bytes(2, "big") + len(ranges).to_bytes(4, "big")
-        data += b"".join(edge.to_bytes(4, "big") for pair in ranges for edge in pair)
-    return data
-
-
 def expected_row(
     model: Model, data: bytes, seed: bytes, shard: int, row: int, allowed: Allowed
 ) -> bytes | None:
@@ -135,7 +128,8 @@ def compare(verifier: Verifier, comparisons: int, seed: int) -> Iterator[Count]:
                 allowed = random.conditions(model)
                 expected = expected_row(model, data, noise, shard, first + i, allowed)
                 conditioned += 1
-            conditions = condition_bytes(allowed) if allowed else b""
+            asked = {column: tuple(ranges) for column, ranges in allowed.items()}
+            conditions = encode_segments([Segment(_LARGEST_SEGMENT, asked)]) if asked else b""
             found = verifier.row(data, conditions, noise, shard, first + i, width)
             without_row += expected is None
             if found != expected:

@@ -3,8 +3,6 @@ pragma solidity 0.8.37;
 
 /// @notice Inclusion of a chunk of rows under a shard root (docs/spec/merkle.md).
 library ShardTree {
-    uint256 internal constant CHUNK_BYTES = 4_096;
-
     /// @notice Root that chunk `index` with these bytes has by this path, whatever the shape of the tree.
     /// @dev Free of shape, and still sound: a leaf binds its index and differs from a node in its first byte, so that
     /// under an honest root every path that fits leads to an honest chunk in its own place. A dishonest signer may
@@ -37,13 +35,5 @@ library ShardTree {
             if (index % 2 == 1) sides |= 1 << length;
             ++length;
         }
-    }
-
-    /// @return The largest power of two of rows that fit into {CHUNK_BYTES}; 1 for wider rows.
-    /// @param rowWidth in bytes, at least 1.
-    function rowsPerChunk(uint256 rowWidth) internal pure returns (uint256) {
-        uint256 rows = 1;
-        while (rows * 2 * rowWidth <= CHUNK_BYTES) rows *= 2;
-        return rows;
     }
 }

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from provenance.ledger.ports import TxReceipt
-from provenance.receipts import ShardReceipt
-from provenance.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
 
 MODEL_CLAIM_CHUNK = 2**64 - 1
@@ -138,82 +135,3 @@ class DisputeReading(Protocol):
     def model_part(self, part: bytes) -> Address:
         """Where ModelStore keeps (or would keep) these bytes."""
         ...
-
-
-class DisputeWriting(Protocol):
-    """Transactions around challenges and demands. Reverts raise RevertError."""
-
-    def challenge_commit(self, commitment: Digest) -> TxReceipt: ...
-
-    def challenge(
-        self,
-        terms: OrderTerms,
-        participants: Sequence[Participant],
-        claim: FalseRowClaim,
-        evidence: FalseRowEvidence,
-        salt: Digest,
-        descendants: Sequence[int] = (),
-    ) -> TxReceipt: ...
-
-    def challenge_model(
-        self,
-        terms: OrderTerms,
-        participants: Sequence[Participant],
-        dataset: int,
-        shard: int,
-        model_digests: Sequence[Digest],
-        model: bytes,
-        model_parts: Sequence[Address],
-        salt: Digest,
-        descendants: Sequence[int] = (),
-    ) -> TxReceipt: ...
-
-    def demand_receipt(
-        self,
-        terms: OrderTerms,
-        participants: Sequence[Participant],
-        shard: int,
-        model_digests: Sequence[Digest],
-    ) -> TxReceipt: ...
-
-    def demand_model(
-        self,
-        terms: OrderTerms,
-        participants: Sequence[Participant],
-        dataset: int,
-        shard: int,
-        model_digests: Sequence[Digest],
-    ) -> TxReceipt: ...
-
-    def demand_chunk(
-        self,
-        terms: OrderTerms,
-        participants: Sequence[Participant],
-        dataset: int,
-        shard: int,
-        shard_root: Digest,
-        shard_proof: Sequence[Digest],
-        row: int,
-    ) -> TxReceipt: ...
-
-    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt: ...
-
-    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt: ...
-
-    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt: ...
-
-    def answer_chunk(
-        self,
-        order: Digest,
-        shard: int,
-        row_width: int,
-        chunk_index: int,
-        chunk: bytes,
-        proof: DirectedProof,
-    ) -> TxReceipt: ...
-
-    def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt: ...
-
-    def store_model_part(self, part: bytes) -> TxReceipt: ...
-
-    def flag(self, dataset: int) -> TxReceipt: ...

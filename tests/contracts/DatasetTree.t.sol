@@ -119,14 +119,6 @@ contract DatasetTreeTest is TestBase {
         }
     }
 
-    function test_RowsPerChunkAreThoseOfTheSpecification() public pure {
-        uint32[7] memory widths = [uint32(1), 20, 32, 33, 4_096, 4_097, 65_535];
-        uint32[7] memory rows = [uint32(4_096), 128, 128, 64, 1, 1, 1];
-        for (uint256 k = 0; k < 7; ++k) {
-            assertEq(ShardTree.rowsPerChunk(widths[k]), rows[k], "rows per chunk");
-        }
-    }
-
     function testFuzz_AChunkHasItsRootByItsPath(uint256 count, uint256 index, bytes32 salt) public view {
         bytes32[] memory leaves = new bytes32[](bound(count, 1, 24));
         index = bound(index, 0, leaves.length - 1);

@@ -6,6 +6,14 @@ import {TestBase} from "../support/TestBase.sol";
 
 /// @notice Rule 1 of docs/spec/merkle.md.
 contract ChunkShapeTest is TestBase {
+    function test_RowsPerChunkAreThoseOfTheSpecification() public pure {
+        uint32[7] memory widths = [uint32(1), 20, 32, 33, 4_096, 4_097, 65_535];
+        uint32[7] memory rows = [uint32(4_096), 128, 128, 64, 1, 1, 1];
+        for (uint256 k = 0; k < 7; ++k) {
+            assertEq(ChunkShape.rowsPerChunk(widths[k]), rows[k], "rows per chunk");
+        }
+    }
+
     function testFuzz_RowsPerChunkIsTheLargestPowerOfTwoThatFits(uint256 width) public pure {
         width = bound(width, 1, 20_000);
         uint256 rows = ChunkShape.rowsPerChunk(width);
