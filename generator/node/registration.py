@@ -11,7 +11,7 @@ from generator.node.errors import NodeError
 from provenance import canonical
 from provenance.ledger.ledger import Ledger
 from provenance.ledger.writer import LedgerWriter
-from provenance.values import Digest, sha256
+from provenance.values import Address, Digest, sha256
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,10 @@ def metadata_digest(collection: Digest) -> Digest:
 
 
 def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, stake_wei: int) -> None:
-    """Registers and brings the whole stake (free and reserved) up to `stake_wei`; NodeError says what is
-    lacking.
+    """Registers and brings the whole stake (free and reserved) up to `stake_wei`.
+
+    NodeError says what a node lacks that never registered. One that did goes on with the stake that it has:
+    after a slash its other orders and the demands at it do not wait until somebody sends money.
     """
     me = writer.address
     stake = ledger.stake_of(me)
@@ -31,16 +33,17 @@ def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, 
     if stake.registered and not missing:
         log.info("registered with %d wei of free stake, %d reserved", stake.free, stake.reserved)
         return
-    if not ledger.ether_balance(me):
-        raise NodeError(
-            f"{me} has no coins for gas on chain {ledger.deployment.chain_id}: send it some, then run again"
+    lack = _lack(ledger, me, missing)
+    if lack and not stake.registered:
+        raise NodeError(lack)
+    if lack:
+        log.warning(
+            "%s. Going on with %d wei of free stake, %d reserved: orders beyond it are declined",
+            lack,
+            stake.free,
+            stake.reserved,
         )
-    if ledger.balance(me) < missing:
-        raise NodeError(
-            f"{me} needs {missing} wei more stake and has {ledger.balance(me)} of token "
-            f"{ledger.deployment.token}: "
-            "send it the difference, or lower stake_wei in node.toml (orders may then be beyond its stake)"
-        )
+        return
     if not stake.registered:
         receipt = writer.register(metadata_digest(collection))
         log.info("registered as contributor %s (transaction %s)", me, receipt.hash)
@@ -49,6 +52,21 @@ def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, 
             writer.approve(ledger.deployment.registry, missing)
         receipt = writer.deposit(missing)
         log.info("deposited %d wei of stake (transaction %s)", missing, receipt.hash)
+
+
+def _lack(ledger: Ledger, me: Address, missing: int) -> str:
+    """What the account needs before it can register or deposit, and where to get it; empty when nothing."""
+    if not ledger.ether_balance(me):
+        return (
+            f"{me} has no coins for gas on chain {ledger.deployment.chain_id}: send it some, then run again"
+        )
+    if ledger.balance(me) < missing:
+        return (
+            f"{me} needs {missing} wei more stake and has {ledger.balance(me)} of token "
+            f"{ledger.deployment.token}: send it the difference, or lower stake_wei in node.toml (orders may "
+            "then be beyond its stake)"
+        )
+    return ""
 
 
 def claim_rewards(ledger: Ledger, writer: LedgerWriter) -> int:

@@ -5,8 +5,9 @@ It is started once; every test places orders of its own and leaves all processes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
+import pluggy
 import pytest
 
 from provenance.seal import new_delivery_key
@@ -15,6 +16,7 @@ from scripts.supervisor.children import Supervisor
 from scripts.supervisor.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import BUYER_TOKENS, COLLECTION, TABLE_ROWS, Market, write_table
 
+PROCESSES = ("backend", "coordinator", *TABLE_ROWS)
 BACKEND = {"TESSERA_ACCEPT_SECONDS": "10", "TESSERA_POLL_SECONDS": "0.2", "TESSERA_RECEIPT_SECONDS": "15"}
 
 
@@ -41,3 +43,25 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
             network.folder / "network.json", network.key_file("buyer"), network.key_file("delivery")
         ) as buyer:
             yield Market(network, buyer, folder)
+
+
+@pytest.fixture(autouse=True)
+def all_processes_run(market: Market) -> None:
+    """A process that an earlier test left dead is named here, not by whoever waits for it in vain."""
+    for name in PROCESSES:
+        child = market.process(name)
+        assert child.exit_status is None, child.death_notice()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """A failed test shows what each process said last."""
+    report = (yield).get_result()
+    market = getattr(item, "funcargs", {}).get("market")
+    if report.failed and isinstance(market, Market):
+        for name in PROCESSES:
+            child = market.process(name)
+            state = "runs" if child.exit_status is None else f"ended with status {child.exit_status}"
+            report.sections.append((f"{name} {state}, its log ends", child.log_tail()))

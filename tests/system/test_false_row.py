@@ -25,7 +25,7 @@ from scripts.buyer.money_moves import BURN, Parties, holdings
 from scripts.buyer.order_file import OrderFile
 from scripts.buyer.searching import Suspect
 from tests.system.lying_node import FALSE_ROW
-from tests.system.market import Market
+from tests.system.market import PATIENCE_SECONDS, Market
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -233,6 +233,22 @@ def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check
     check = certificate.check("record on chain")
     assert check in certificate.failed
     assert "revoked" in check.detail
+
+
+def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Published) -> None:
+    market = published.market
+    address = market.network.account(LIAR).address
+    left = market.ledger.stake_of(address)
+    assert market.ledger.balance(address) == 0, "it cannot make good what was slashed"
+    node = market.process(LIAR)
+    said = len(node.command.log.read_text())
+    node.restart()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "announced" not in node.command.log.read_text()[said:]:
+        assert node.exit_status is None, node.death_notice()
+        assert time.monotonic() < deadline, node.log_tail()
+        time.sleep(0.2)
+    assert f"Going on with {left.free} wei of free stake" in node.command.log.read_text()[said:]
 
 
 def test_no_log_holds_a_key_a_model_or_a_row(published: Published) -> None:
