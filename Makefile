@@ -32,7 +32,7 @@ test-contracts: setup ## Solidity tests
 	npx --no-install hardhat test
 
 test-python: setup ## Python tests, the system tests last
-	$(PY) -m pytest -m "not ipfs and not system" tests
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not ipfs and not system" tests
 	$(PY) -m pytest -m system tests/system
 
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
