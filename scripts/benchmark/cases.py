@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from scripts.benchmark.case import ALONE, CENTRAL, FEDERATED, Case, Settings
-from scripts.benchmark.our_subjects import IN_FLOAT, NO_CRITIC, NO_MARGINALS, PAIRS_ONLY, SUMMED, SUMMED_GRADIENTS
+from scripts.benchmark.our_subjects import (
+    IN_FLOAT,
+    NO_CRITIC,
+    NO_MARGINALS,
+    PAIRS_ONLY,
+    SUMMED,
+    SUMMED_GRADIENTS,
+)
 from scripts.benchmark.results import Result
 
 REAL: Final = "real rows"
@@ -61,7 +68,9 @@ _MORE: Final[Listed] = (
 _MORE_ADULT: Final[Listed] = (
     (_MARGINAL, None, CENTRAL),
     (_AR, 1.0, FEDERATED),
+    (_AR, 3.0, FEDERATED),
     (_AR, 1.0, ALONE),
+    (_AR, 3.0, ALONE),
     (_MARGINAL, 3.0, FEDERATED),
     (_MARGINAL, 3.0, ALONE),
     (SUMMED, 3.0, FEDERATED),
