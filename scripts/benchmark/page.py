@@ -197,9 +197,9 @@ def _differences(table: str, groups: dict[Group, list[Result]]) -> list[str]:
         compare(f"adds: {part}{family}", (table, whole, epsilon, setup), (table, without, epsilon, setup))
     for subject, alone in ((SUMMED, "marginal"), (SUMMED_GRADIENTS, "autoregressive")):
         for epsilon in (1.0, 3.0):
-            federated = (table, subject, epsilon, FEDERATED)
-            compare(f"{subject}: together - each alone, pooled", federated, (table, alone, epsilon, ALONE))
-            compare(f"{subject}: together - one table", federated, (table, alone, epsilon, CENTRAL))
+            summed = (table, subject, epsilon, FEDERATED)
+            compare(f"{subject}: together - each alone, pooled", summed, (table, alone, epsilon, ALONE))
+            compare(f"{subject}: together - one table", summed, (table, alone, epsilon, CENTRAL))
     for subject in _FAMILIES:
         for epsilon in (None, 1.0, 3.0):
             federated = (table, subject, epsilon, FEDERATED)
