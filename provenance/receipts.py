@@ -1,4 +1,4 @@
-"""What contributors sign about an order: acceptance, model commitment, shard receipt, evaluation.
+"""What contributors sign about an order: acceptance, key of secure sums, model commitment, shard receipt, evaluation.
 
 All are EIP-712 messages under the domain of the terms. `ShardContent` is the JSON document behind a receipt's
 `content_digest`. Normative text: docs/spec/terms.md (messages) and docs/spec/manifest.md (content document).
@@ -39,6 +39,17 @@ class ModelCommitment(TypedMessage):
     order: Digest
     shard: int
     model_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationKey(TypedMessage):
+    """A contributor shows the X25519 key that its part of an order's secure sums is masked with."""
+
+    NAME: ClassVar[str] = "AggregationKey"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "bytes32")
+
+    order: Digest
+    public_key: Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ averaged weights: shards then differ by noise alone, and shares of the pay follo
 finds nothing else to tell contributors apart by). A single contributor trains inside its "finish".
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
-alone. Every number that decides what is spent follows from the plan. A killed node or coordinator takes up
-the round it was in, a lone contributor its training where it was last kept. Under epsilon the last weights
-are set to the released one-way marginals, which costs nothing.
+alone, or its part of it where sums are masked (`pooled`; a number is then four bytes). Every number that decides
+what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone contributor
+its training where it was last kept. Under epsilon the last weights are set to the released one-way marginals, which
+costs nothing.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from generator.families.autoregressive_course import (
     AutoregressiveSettings,
     Course,
     course_of,
+    declared_rows,
     first_columns,
     round_name,
 )
 from generator.families.finish import FINISH
+from generator.families.pooled import is_pooled, parts_of, unmasked
 from generator.families.released import (
     BINS,
     TABLES,
@@ -58,7 +61,6 @@ from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from provenance.values import Address
 
-_ROW_NORM_A_COLUMN = 8.0
 _ROWS_FACTOR = 3.0
 _STDS = 6.0
 
@@ -83,14 +85,14 @@ class AutoregressiveFamily:
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
         """Two Gaussian releases and one of all steps; the same noise for every contributor."""
         settings = AutoregressiveSettings.parse(plan.settings)
-        first = _noise(plan, settings).releases()
+        first = _noise(plan, settings).releases(plan)
         event: PrivacyEvent | None = None
         if plan.epsilon is not None:
             course = course_of(plan, settings)
             others = tuple(release.event for release in first if release.event is not None)
             steps = course.recipe.steps
             noise = sgd_noise(plan.epsilon, plan.delta, course.sample_rate, steps, others)
-            event = SubsampledGaussianEvent(noise, course.sample_rate, steps)
+            event = SubsampledGaussianEvent(noise, course.sample_rate, steps, parts_of(plan))
         return (*first, Release(ROUNDS, event))
 
     def table_noise(self, plan: TrainingPlan) -> float:
@@ -106,9 +108,10 @@ class AutoregressiveFamily:
         last = marginals.arrays()
         if len(plan.participants) > 1:
             weights = yield from self._federated(plan, settings, marginals, flagged)
-            last = {**codebook_arrays(marginals.codebook), WEIGHTS: weights}
+            needed = marginals.arrays() if is_pooled(plan) else codebook_arrays(marginals.codebook)
+            last = {**needed, WEIGHTS: weights}
         yield Round(FINISH, {}, last)
-        return ProgramEnd(marginals.arrays(), marginals.references(), tuple(flagged))
+        return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged))
 
     def handle(self, step: Step) -> Result:
         """The node's side."""
@@ -144,8 +147,11 @@ class AutoregressiveFamily:
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
             sent = descent.weights.astype(np.float16).view(np.uint16)
-            results = yield Round(round_name(number), {}, {**codebook, WEIGHTS: sent})
-            total, rows = _combined(plan, course, shape, results, std, flagged)
+            results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: sent})
+            if is_pooled(plan):
+                total, rows = unmasked(results, course.ring(shape), shape.size), declared_rows(plan)
+            else:
+                total, rows = _combined(plan, course, shape, results, std, flagged)
             gradient = (total / (course.sample_rate * rows)).astype(np.float32)
             descent.step(gradient, (number - 1) / recipe.steps)
         if course.clip is not None:
@@ -169,8 +175,7 @@ def _combined(
             continue
         declared = plan.participant(result.node).training_rows
         expected = declared * course.sample_rate
-        row_norm = course.clip or _ROW_NORM_A_COLUMN * math.sqrt(shape.columns)
-        limit = row_norm * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
+        limit = course.row_norm(shape) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
         limit += 2 * std * math.sqrt(shape.size)
         try:
             total = expanded(result.arrays, shape.size)

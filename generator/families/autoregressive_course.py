@@ -5,16 +5,19 @@ Everything follows from the plan, so that coordinator and nodes agree without a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.errors import PlanError
+from generator.families.pooled import NOISE, SETTING
 from generator.families.settings import Names, Rule, SettingsReader, Whole
 from generator.federation.plan import Settings, TrainingPlan
 from generator.learning.autoregressive import NetShape
 from generator.learning.capacity import number_bins, ordered_codes
 from generator.learning.draw_order import DrawOrder
 from generator.learning.recipes import Recipe, federated_recipe, local_recipe, private_recipe
+from generator.privacy.secure_sum import Ring
 from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
 
@@ -30,11 +33,13 @@ KNOWN: Final[dict[str, Rule]] = {
     "width": Whole(0, 0, 512),
     "neurons": Whole(0, 0, 512),
     "conditionable": Names(),
+    SETTING: NOISE,
 }
 ROUNDS = "rounds"
 """The release of all steps together."""
 WEIGHTS = "weights"
 WIDTH, _PRIVATE_WIDTH = 64, 32
+_ROW_NORM_A_COLUMN = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class AutoregressiveSettings:
 
     private_steps, private_rows, clip: DP-SGD's steps, expected rows over all contributors and clip norm, with
     epsilon. bins_percent, tables_percent: shares of the squared GDP parameter; the steps get what is left.
-    conditionable: columns that conditions shall cost nothing on: drawn first, beside the target.
+    conditionable: columns that conditions shall cost nothing on: drawn first, beside the target. "noise": see `pooled`.
     width, neurons: shape of the net; 0: 64 and 32 without epsilon, 32 and 16 with it (noise grows with size).
     """
 
@@ -109,6 +114,15 @@ class Course:
         order, ordered = self.order(codebook), ordered_codes(self.schema, codebook)
         counts = order.code_counts(codebook)
         return NetShape(counts, self.width, self.neurons, tuple(ordered[column] for column in order.columns))
+
+    def row_norm(self, shape: NetShape) -> float:
+        """What a row's gradient is at most: the clip norm, or a plausible one where nothing is clipped."""
+        return self.clip or _ROW_NORM_A_COLUMN * math.sqrt(shape.columns)
+
+    def ring(self, shape: NetShape) -> Ring:
+        """Where gradients are summed masked: eight times what the rows of a round can add up to."""
+        largest = 8 * self.row_norm(shape) * max(1.0, self.recipe.batch)
+        return Ring(32, 31 - math.ceil(math.log2(largest)))
 
 
 def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:

@@ -21,10 +21,11 @@ from generator.errors import TaskFormatError, TaskRefused
 from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, declared_rows, round_name
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
-from generator.families.released import Noise, read_codebook, read_target, spent_meta
+from generator.families.pooled import is_pooled, masked
+from generator.families.released import Noise, keep_reference, read_codebook, read_target, spent_meta
 from generator.federation.compress import compressed
 from generator.federation.step import Step
-from generator.federation.task import Result, answer
+from generator.federation.task import Array, Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_one_way
@@ -43,6 +44,7 @@ from generator.marginals.bins import encode_codes
 from generator.marginals.target import one_way_marginals
 from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
+from generator.privacy.secure_sum import noise_part
 from provenance.exact.codebook import Codebook
 
 _RESIDUAL = "residual"
@@ -57,11 +59,15 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     codebook = read_codebook(step)
     shape = course.shape(codebook)
     net = AutoregressiveGradient(shape, _sent_weights(step, shape))
-    residual = _residual(step, shape, number - 1)
     sampling = _record(step, course)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
     codes = net.tensor(_drawn_codes(rows[picked], codebook, course))
+    if is_pooled(step.plan):
+        arrays = _masked_sum(step, course, net, codes, sampling)
+        report(step, number, course.recipe.steps, {})
+        return answer(step.task, spent_meta(step), arrays)
+    residual = _residual(step, shape, number - 1)
     if sampling is None:
         total, loss = net.summed(codes)
         losses = {"likelihood": loss} if len(picked) else {}
@@ -75,6 +81,21 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     return answer(step.task, {**spent_meta(step), "losses": loss_texts(losses)}, arrays)
 
 
+def _masked_sum(
+    step: Step,
+    course: Course,
+    net: AutoregressiveGradient,
+    codes: torch.Tensor,
+    sampling: PrivateSampling | None,
+) -> dict[str, Array]:
+    """As `noisy_sum`, with a part of the noise alone, in the ring and masked."""
+    ring, size = course.ring(net.shape), net.shape.size
+    total, _ = net.summed(codes, None if sampling is None else sampling.clip)
+    std = 0.0 if sampling is None else sampling.noise_multiplier * sampling.clip
+    part = ring.encode(total) + noise_part(np.full(size, std), len(step.plan.participants), ring)
+    return masked(step, part.astype(ring.dtype), ring)
+
+
 def finish(step: Step, noise: Noise, course: Course) -> Result:
     """Quantise the shared weights, or train alone first."""
     torch.set_num_threads(step.worker.threads)
@@ -84,6 +105,7 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
         weights = step.array(WEIGHTS).astype(np.float32)
     else:
         codebook, weights = _train_alone(step, noise, course, losses)
+    keep_reference(step)
     report(step, course.recipe.steps, course.recipe.steps, losses)
     shape, order = course.shape(codebook), course.order(codebook)
     model = quantise_autoregressive(shape, weights, codebook, order, step.plan.schema.digest)

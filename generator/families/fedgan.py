@@ -149,7 +149,7 @@ class FedGanFamily:
         rate.
         """
         settings = FedGanSettings.parse(plan.settings)
-        first = _noise(plan, settings).releases()
+        first = _noise(plan, settings).releases(plan)
         event: PrivacyEvent | None = None
         if plan.epsilon is not None and settings.rounds:
             rate = settings.sample_rate(plan.participant(contributor).training_rows)
@@ -184,7 +184,7 @@ class FedGanFamily:
             flagged += left_out
         shared: dict[str, Array] = {**marginals.arrays(), "state": state.astype(np.float32)}
         yield Round(FINISH, {}, shared)
-        return ProgramEnd(shared, marginals.references(), _once(flagged))
+        return ProgramEnd(shared, marginals.references(plan), _once(flagged))
 
     def handle(self, step: Step) -> Result:
         """The node's side."""

@@ -1,7 +1,8 @@
 """Family "marginal": noisy tables of counts, released once, fitted by a small net at each node.
 
 Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables, so a small
-or noisy table's generator borrows what it cannot know (`marginals.target.blend`). All privacy is spent in the
+or noisy table's generator borrows what it cannot know (`marginals.target.blend`); where only the sum of the tables
+was seen, each node fits that. All privacy is spent in the
 two releases; the fit is post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead
 of sampled marginals.
 """
@@ -13,6 +14,7 @@ from typing import Final
 
 from generator.errors import PlanError
 from generator.families.finish import FINISH
+from generator.families.pooled import NOISE, SETTING
 from generator.families.released import (
     BINS,
     TABLE_KINDS,
@@ -33,6 +35,7 @@ from provenance.values import Address
 
 KNOWN: Final[dict[str, Whole | Word]] = {
     "tables": Word(TABLE_KINDS),
+    SETTING: NOISE,
     "binsPercent": Whole(10, 1, 90),
     "steps": Whole(800, 1, 100_000),
     "batch": Whole(256, 8, 8192),
@@ -45,7 +48,7 @@ KNOWN: Final[dict[str, Whole | Word]] = {
 @dataclass(frozen=True, slots=True)
 class MarginalSettings:
     """tables: "target" for (column, column, target), "pairs" for two-way ones. bins_percent: share of the
-    privacy budget for the bins, the tables get the rest. steps, batch: of the fit.
+    privacy budget for the bins, the tables get the rest. steps, batch: of the fit. "noise": see `pooled`.
 
     latent_bytes, hidden_width, hidden_layers: shape of the net; 64, 128, 2 stay below 80 kB for 400 codes.
     """
@@ -88,7 +91,7 @@ class MarginalFamily:
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
         """The two releases; the same noise for every contributor."""
-        return self._noise(plan).releases()
+        return self._noise(plan).releases(plan)
 
     def table_noise(self, plan: TrainingPlan) -> float:
         """Fixed by the plan's budget and the share that the tables get."""
@@ -98,7 +101,7 @@ class MarginalFamily:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
         yield Round(FINISH, {}, {**marginals.arrays(), **marginals.lent(plan)})
-        return ProgramEnd(marginals.arrays(), marginals.references(), marginals.flagged)
+        return ProgramEnd(marginals.arrays(), marginals.references(plan), marginals.flagged)
 
     def handle(self, step: Step) -> Result:
         """The node's side."""

@@ -9,7 +9,7 @@ import torch
 
 from generator.families.finish import answer_finish, report
 from generator.families.marginal import MarginalSettings
-from generator.families.released import Noise, read_target
+from generator.families.released import Noise, keep_reference, read_target
 from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.learning.fit_marginals import FitProgress, FitSettings, fit_marginals
@@ -22,6 +22,7 @@ _AVERAGED_SHARE = 0.125
 def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
     """Fit, quantise, store; the result carries the model's digest and the last loss."""
     codebook, target = read_target(step, noise)
+    keep_reference(step)
     torch.set_num_threads(step.worker.threads)
     losses: dict[str, float] = {}
 

@@ -3,7 +3,8 @@
 Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
 The noise is fixed by the plan (`noise_of`): shares of the squared Gaussian-DP parameter mu, which add up
 exactly (Dong, Roth and Su 2022). Each node adds the full noise alone, so nobody has to be trusted and no sum
-has to be encrypted.
+has to be encrypted; or, if the plan says so, its part of it, and the tables are seen in their sum alone (`pooled`).
+The bins are released by each node alone in both cases: what is sparse cannot be masked.
 
 Where the plan's noise would drown most three-way tables, the pairs of each column with the target are released
 beside them in the same release (`workload_of`); what is released follows from codebook and plan.
@@ -14,7 +15,7 @@ Without epsilon counts are exact and the ledger notes unprotected releases.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -23,10 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import PlanError, UpdatesRejected
+from generator.families.pooled import COUNTS_RING, is_pooled, key_meta, keys_meta, masked, parts_of, unmasked
 from generator.federation.aggregate import Flagged, summed
 from generator.federation.coordinator import Round
 from generator.federation.ledger import Release, composed_epsilon
 from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.state import OrderState
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer
 from generator.marginals.bins import (
@@ -38,7 +41,7 @@ from generator.marginals.bins import (
     sum_bins,
 )
 from generator.marginals.errors import MarginalError
-from generator.marginals.measure import release_tables
+from generator.marginals.measure import release_tables, release_tables_part
 from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
 from generator.marginals.workload import (
     Workload,
@@ -47,8 +50,15 @@ from generator.marginals.workload import (
     pair_workload,
     with_target_pairs,
 )
-from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_mu, sgd_noise_multiplier_for
+from generator.privacy.accountant import (
+    GaussianEvent,
+    NoiseParts,
+    PrivacyEvent,
+    gdp_mu,
+    sgd_noise_multiplier_for,
+)
 from generator.privacy.errors import PrivacyError
+from generator.privacy.secure_sum import summed_std
 from generator.privacy.statement import epsilon_micro
 from provenance.errors import ProvenanceError
 from provenance.exact.codebook import Codebook
@@ -56,6 +66,7 @@ from provenance.schema import Schema
 from provenance.values import Address
 
 BINS, TABLES = "bins", "tables"
+_EVERYBODY: Final = "everybody"
 TABLE_KINDS: Final = ("target", "pairs")
 """Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
 T = TypeVar("T")
@@ -72,9 +83,9 @@ class Noise:
     bins: float
     tables: float
 
-    def releases(self) -> tuple[Release, Release]:
+    def releases(self, plan: TrainingPlan) -> tuple[Release, Release]:
         """The two releases for ledger and accountant."""
-        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables))
+        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables, parts_of(plan)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +93,8 @@ class Marginals:
     """What the two rounds gave the coordinator.
 
     everybody: summed counts float64[K] of the nodes that were not flagged, with noise of standard deviation
-    `std`. counts: each node's own noisy counts, with noise of `own_std`. flagged: nodes whose counts were
-    left out.
+    `std`. counts: each node's own noisy counts, with noise of `own_std`; none where only the sum was seen.
+    flagged: nodes whose counts were left out. meta: what later rounds tell every node.
     """
 
     codebook: Codebook
@@ -93,6 +104,7 @@ class Marginals:
     own_std: float
     counts: Mapping[Address, NDArray[np.float64]]
     flagged: tuple[Flagged, ...]
+    meta: Mapping[str, Json]
 
     def arrays(self) -> dict[str, Array]:
         """What the nodes get for fitting."""
@@ -121,10 +133,14 @@ class Marginals:
             "everybody_std": np.array([lent.std * lent.rows]),
         }
 
-    def references(self) -> dict[Address, dict[str, Array]]:
-        """Per node its noisy counts and their noise, the reference for evaluation and contribution."""
-        std = np.array([self.own_std])
-        return {node: {"counts": counts, "std": std} for node, counts in self.counts.items()}
+    def references(self, plan: TrainingPlan) -> dict[Address, dict[str, Array]]:
+        """Per node its noisy counts, the reference for evaluation and contribution; an equal part of the sum where
+        only that was seen.
+        """
+        if is_pooled(plan):
+            part = self.everybody / len(plan.participants)
+            return {each.contributor: {"counts": part} for each in plan.participants}
+        return {node: {"counts": counts} for node, counts in self.counts.items()}
 
 
 def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Noise:
@@ -159,9 +175,24 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     if plan.settings.get("tables") == "pairs":
         return pair_workload(workload)
     rows = sum(participant.training_rows for participant in plan.participants)
-    std = table_noise * workload.sensitivity * math.sqrt(len(plan.participants))
+    std = _summed_std(plan, table_noise * workload.sensitivity, len(plan.participants))
     drowning = expected_error(workload, std, rows) > _DROWNING
     return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
+
+
+def reference_std(plan: TrainingPlan, std: float) -> float:
+    """Noise on a cell of a node's reference, of tables released with noise `std` (see `Marginals.references`)."""
+    contributors = len(plan.participants)
+    return _summed_std(plan, std, contributors) / contributors if is_pooled(plan) else std
+
+
+def own_reference(plan: TrainingPlan, order: OrderState) -> Array | None:
+    """What a node knows to be its reference: its own release, or its part of the sum that it was given."""
+    if is_pooled(plan):
+        kept = order.load_arrays(_EVERYBODY)
+        return None if kept is None else kept[_EVERYBODY] / len(plan.participants)
+    released = order.result(TABLES)
+    return None if released is None else released.arrays["counts"]
 
 
 def release_marginals(
@@ -171,7 +202,9 @@ def release_marginals(
     grid = base_grid(plan.schema)
     flagged: list[Flagged] = []
     bins: list[BinRelease] = []
-    for result in (yield Round(BINS)):
+    shown = yield Round(BINS)
+    meta = keys_meta(plan, shown)
+    for result in shown:
         try:
             # The noise is the plan's; what a node says about it is not believed.
             release = replace(
@@ -186,10 +219,27 @@ def release_marginals(
             bins.append(release)
     codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
     workload = workload_of(plan, codebook, noise.tables)
-    std = noise.tables * workload.sensitivity
+    own_std = noise.tables * workload.sensitivity
+    results = yield Round(TABLES, meta, codebook_arrays(codebook))
+    if is_pooled(plan):
+        counts: dict[Address, NDArray[np.float64]] = {}
+        everybody = unmasked(results, COUNTS_RING, workload.cells)
+        std = _summed_std(plan, own_std, len(results))
+        _require_plausible_sum(plan, everybody, workload, std)
+    else:
+        counts, kept = _separate_counts(plan, results, workload, own_std, flagged)
+        everybody = summed(_most(kept, plan, flagged))
+        std = own_std * math.sqrt(len(kept))
+    return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), meta)
+
+
+def _separate_counts(
+    plan: TrainingPlan, results: Sequence[Result], workload: Workload, std: float, flagged: list[Flagged]
+) -> tuple[dict[Address, NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """(every node's counts, those that are plausible)."""
     counts: dict[Address, NDArray[np.float64]] = {}
     kept: list[NDArray[np.float64]] = []
-    for result in (yield Round(TABLES, {}, codebook_arrays(codebook))):
+    for result in results:
         found = np.asarray(result.arrays.get("counts", np.empty(0)), dtype=np.float64)
         if found.shape != (workload.cells,):
             flagged.append(Flagged(result.node, TABLES, f"{found.shape} counts, expected {workload.cells}"))
@@ -198,15 +248,25 @@ def release_marginals(
         totals = np.add.reduceat(found, workload.offsets[:-1])
         if _keep_plausible(plan.participant(result.node), TABLES, totals, workload.cells, std, flagged):
             kept.append(found)
-    everybody = summed(_most(kept, plan, flagged))
-    return Marginals(codebook, workload, everybody, std * math.sqrt(len(kept)), std, counts, tuple(flagged))
+    return counts, kept
+
+
+def _require_plausible_sum(
+    plan: TrainingPlan, everybody: NDArray[np.float64], workload: Workload, std: float
+) -> None:
+    """Masks that do not cancel, or a vector that no table gives, end the order: who sent it cannot be told."""
+    totals = np.add.reduceat(everybody, workload.offsets[:-1])
+    declared = sum(participant.training_rows for participant in plan.participants)
+    found = _implausible(totals, declared, workload.cells, std)
+    if found:
+        raise UpdatesRejected(f"the contributors' tables together {found}; whose they are was not seen")
 
 
 def answer_bins(step: Step, noise: Noise) -> Result:
     """The node's one-way counts, recorded before they are drawn."""
     step.record(BINS)
     release = release_bins(step.state.training, base_grid(step.plan.schema), noise.bins)
-    return answer(step.task, spent_meta(step), release.arrays())
+    return answer(step.task, {**spent_meta(step), **key_meta(step)}, release.arrays())
 
 
 def answer_tables(step: Step, noise: Noise) -> Result:
@@ -215,24 +275,39 @@ def answer_tables(step: Step, noise: Noise) -> Result:
     workload = workload_of(step.plan, codebook, noise.tables)
     codes = encode_codes(step.state.training, codebook)
     step.record(TABLES)
+    if is_pooled(step.plan):
+        contributors = len(step.plan.participants)
+        part = release_tables_part(codes, workload, noise.tables, contributors, COUNTS_RING)
+        return answer(step.task, spent_meta(step), masked(step, part, COUNTS_RING))
     return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
 
 
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
-    """Codebook and blended target of a later step, from its arrays and the node's own stored release."""
+    """Codebook and target of a later step, from its arrays and, blended in, the node's own stored release if it made
+    one.
+    """
     codebook = read_codebook(step)
     workload = workload_of(step.plan, codebook, noise.tables)
     stored = step.order.result(TABLES)
     if stored is None:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
     everybody = target_from_counts(step.array("everybody"), workload, float(step.array("everybody_std")[0]))
-    if len(step.plan.participants) == 1:
+    if len(step.plan.participants) == 1 or is_pooled(step.plan):
         return codebook, everybody
     try:
         own = target_from_counts(stored.arrays["counts"], workload, noise.tables * workload.sensitivity)
     except MarginalError:  # the node's own counts drown in their noise: it learns from everybody's alone
         return codebook, everybody
     return codebook, blend(own, everybody)
+
+
+def keep_reference(step: Step) -> None:
+    """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has done its
+    work.
+    """
+    if is_pooled(step.plan):
+        step.order.save_arrays(_EVERYBODY, {_EVERYBODY: step.array("everybody")})
+        step.order.drop_sum_secret()
 
 
 def spent_meta(step: Step) -> dict[str, Json]:
@@ -284,8 +359,13 @@ def _require_partition(codebook: Codebook, schema: Schema) -> None:
             )
 
 
-def _event(noise_multiplier: float) -> GaussianEvent | None:
-    return GaussianEvent(noise_multiplier) if noise_multiplier > 0 else None
+def _event(noise_multiplier: float, parts: NoiseParts | None = None) -> GaussianEvent | None:
+    return GaussianEvent(noise_multiplier, parts) if noise_multiplier > 0 else None
+
+
+def _summed_std(plan: TrainingPlan, std: float, contributors: int) -> float:
+    """Noise on a sum of tables that each have `std`, or whose honest ones have it together."""
+    return summed_std(std, contributors) if is_pooled(plan) else std * math.sqrt(contributors)
 
 
 def _keep_plausible(
@@ -298,18 +378,24 @@ def _keep_plausible(
 ) -> bool:
     """Whether histograms sum to about the declared training rows; otherwise the node is flagged.
 
-    Every row is in every histogram once, so each total is the row count plus noise of std * sqrt(its cells).
     Where no column has to be counted there is nothing to doubt.
     """
+    reason = _implausible(totals, participant.training_rows, cells, std)
+    if reason:
+        flagged.append(Flagged(participant.contributor, step, f"histograms {reason}"))
+    return not reason
+
+
+def _implausible(totals: NDArray[np.float64], declared: int, cells: int, std: float) -> str:
+    """What is wrong with histograms of these totals; empty if nothing is.
+
+    Every row is in every histogram once, so each total is the row count plus noise of std * sqrt(its cells).
+    """
     allowance = _NOISE_STDS * std * math.sqrt(cells)
-    declared = participant.training_rows
     low, high = declared / _ROWS_FACTOR - allowance, declared * _ROWS_FACTOR + allowance
     if not len(totals) or (low <= float(totals.min()) and float(totals.max()) <= high):
-        return True
-    sums = f"{totals.min():.0f} to {totals.max():.0f}"
-    reason = f"histograms sum to {sums} rows, {declared} training rows are declared"
-    flagged.append(Flagged(participant.contributor, step, reason))
-    return False
+        return ""
+    return f"sum to {totals.min():.0f} to {totals.max():.0f} rows, {declared} training rows are declared"
 
 
 def _most(kept: list[T], plan: TrainingPlan, flagged: list[Flagged]) -> list[T]:

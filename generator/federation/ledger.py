@@ -26,7 +26,13 @@ from typing import Literal, TypeAlias
 from generator.errors import BudgetExceeded, StateError, TaskRefused
 from generator.federation.files import sync_folder
 from generator.federation.task import Json
-from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
+from generator.privacy.accountant import (
+    GaussianEvent,
+    NoiseParts,
+    PrivacyEvent,
+    SubsampledGaussianEvent,
+    epsilon_of,
+)
 from generator.privacy.errors import PrivacyError
 from provenance import canonical
 from provenance.errors import ProvenanceError
@@ -215,16 +221,18 @@ def event_document(event: PrivacyEvent | None) -> dict[str, Json]:
     """A mechanism as canonical JSON, its figures as decimal text that reads back to the same number."""
     if event is None:
         return {"mechanism": "none"}
-    noise = repr(float(event.noise_multiplier))
-    if isinstance(event, GaussianEvent):
-        return {"mechanism": "gaussian", "noiseMultiplier": noise}
-    rate = repr(float(event.sample_rate))
-    return {
-        "mechanism": "subsampled-gaussian",
-        "noiseMultiplier": noise,
-        "sampleRate": rate,
-        "steps": event.steps,
+    document: dict[str, Json] = {
+        "mechanism": "gaussian",
+        "noiseMultiplier": repr(float(event.noise_multiplier)),
     }
+    if isinstance(event, SubsampledGaussianEvent):
+        document["mechanism"] = "subsampled-gaussian"
+        document["sampleRate"] = repr(float(event.sample_rate))
+        document["steps"] = event.steps
+    if event.parts is not None:
+        document["noiseFrom"] = event.parts.contributors
+        document["noiseHonest"] = event.parts.honest
+    return document
 
 
 def _event(document: Json) -> PrivacyEvent | None:
@@ -232,14 +240,22 @@ def _event(document: Json) -> PrivacyEvent | None:
         raise StateError("event is not an object")
     if document["mechanism"] == "none":
         return None
-    noise = _number(document["noiseMultiplier"], "noiseMultiplier")
+    noise, parts = _number(document["noiseMultiplier"], "noiseMultiplier"), _parts(document)
     if document["mechanism"] == "gaussian":
-        return GaussianEvent(noise)
+        return GaussianEvent(noise, parts)
     if document["mechanism"] == "subsampled-gaussian" and isinstance(document["steps"], int):
-        return SubsampledGaussianEvent(
-            noise, _number(document["sampleRate"], "sampleRate"), document["steps"]
-        )
+        rate = _number(document["sampleRate"], "sampleRate")
+        return SubsampledGaussianEvent(noise, rate, document["steps"], parts)
     raise StateError(f"mechanism {document['mechanism']!r} is unknown to this version: update the node")
+
+
+def _parts(document: dict[str, Json]) -> NoiseParts | None:
+    if "noiseFrom" not in document:
+        return None
+    contributors, honest = document["noiseFrom"], document["noiseHonest"]
+    if not isinstance(contributors, int) or not isinstance(honest, int):
+        raise StateError("noiseFrom and noiseHonest must be integers")
+    return NoiseParts(contributors, honest)
 
 
 def _parse(document: Json) -> LedgerEntry:

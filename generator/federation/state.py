@@ -4,7 +4,7 @@ order.
     table.safetensors   stored values [rows, columns]          schema.json   the table's schema
     secret.key          decides which rows are held out        ledger.jsonl  every release ever made
     cap.json            the owner's privacy cap                lock          held while a task runs
-    orders/<order>/     plan.json, results/, state/, model.tsm
+    orders/<order>/     plan.json, results/, state/, model.tsm, sum.key until the model is made
 
 Rules. Files are whole or absent (`files.write_whole`). A result is stored before it is sent, and sent again
 from the stored bytes: noise is never drawn twice for one release that anybody saw. Local state of a step
@@ -34,6 +34,7 @@ from generator.federation.files import make_folder, sweep, write_whole
 from generator.federation.ledger import PrivacyCap, PrivacyLedger
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.task import Array, Result, Task
+from generator.privacy import secure_sum
 from provenance import canonical
 from provenance.errors import ProvenanceError
 from provenance.schema import Schema
@@ -108,6 +109,17 @@ class OrderState:
     def drop_arrays(self, name: str) -> None:
         """Forget a step's local arrays once a later step's result is stored."""
         (self._state / _file_name(name)).unlink(missing_ok=True)
+
+    def sum_secret(self) -> bytes:
+        """The node's secret for the order's secure sums; drawn once and on disk before its public key is shown."""
+        path = self.folder / "sum.key"
+        if not path.exists():
+            write_whole(path, secure_sum.new_secret())
+        return path.read_bytes()
+
+    def drop_sum_secret(self) -> None:
+        """After the last sum: what nobody holds, nobody can be made to give away."""
+        (self.folder / "sum.key").unlink(missing_ok=True)
 
     def store_model(self, data: bytes) -> Digest:
         """Store the quantised generator; returns its digest."""

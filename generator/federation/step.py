@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from generator.errors import TaskFormatError, TaskRefused
 from generator.federation.ledger import Release
@@ -30,6 +30,18 @@ SignModel: TypeAlias = Callable[[Digest, int, Digest], str]
 """(order, shard, model digest) -> signature as 0x-hex over the model commitment."""
 
 
+class KeyVouching(Protocol):
+    """Ties the key of a contributor's secure sums to its account, so that no coordinator can put in its own."""
+
+    def sign(self, order: Digest, public_key: Digest) -> str:
+        """This contributor's signature, as 0x-hex."""
+        ...
+
+    def check(self, contributor: Address, order: Digest, public_key: Digest, signature: str) -> None:
+        """TaskRefused unless that contributor signed the key for this order."""
+        ...
+
+
 def silent(_: LocalProgress) -> None:
     """No progress wanted."""
 
@@ -40,7 +52,8 @@ class Worker:
 
     threads: for torch. seed: initialisation and latent noise only, None for the system's entropy; privacy
     noise and batches never depend on it. deadline: time.monotonic() by which all contributors' fitting should
-    end when they work one after another in this process; it cuts steps that read no row, never others.
+    end when they work one after another in this process; it cuts steps that read no row, never others. vouching:
+    None where all contributors are parts of one process, which need not be told apart.
     """
 
     contributor: Address
@@ -48,6 +61,7 @@ class Worker:
     seed: int | None = None
     deadline: float | None = None
     sign_model: SignModel | None = None
+    vouching: KeyVouching | None = None
     progress: LocalProgressCallback = silent
 
     def share_of_time(self, turns_left: int) -> float | None:

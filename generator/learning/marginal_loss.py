@@ -4,7 +4,7 @@ For a product of softmaxes the expected table is the mean over latents of p_i p_
 latents. Two independent half batches A and B give the unbiased loss sum w (E_A - target) (E_B - target),
 whose expectation is the squared error itself and not squared error plus variance. Weights are 1 / (m + 0.002
 + std^2 * rows), m the cell's probability under independence: the inverse of sampling variance plus noise
-variance per row, regularised.
+variance per row, regularised. Noisy tables are shrunk first (`shrink.py`).
 
 Two more terms of the same form. The columns' own tables by class of the target, averaged over all tables that
 tell of them (`classes.py`): without it a small net fits noise in many tables and loses what they agree on. And,
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from generator.learning.errors import LearningError
 from generator.marginals.classes import class_marginals
+from generator.marginals.shrink import shrunk_tables
 from generator.marginals.target import MarginalTarget
 
 WEIGHT_FLOOR = 0.002
@@ -47,6 +48,7 @@ class MarginalLoss:
                 "categories, or no target"
             )
         self._classes = class_marginals(target.probabilities, target.std, workload)
+        self._probabilities = shrunk_tables(target, self._classes)
         self._noise = target.std**2 * target.rows
         self._wanted = torch.zeros(classes, codes, codes)
         self._weight = torch.zeros(classes, codes, codes)
@@ -73,7 +75,7 @@ class MarginalLoss:
         table = target.workload.tables[index]
         spans = [self._span(column) for column in table]
         ones = [self._classes.one_way[span] for span in spans]
-        block = target.probabilities[target.workload.offsets[index] : target.workload.offsets[index + 1]]
+        block = self._probabilities[target.workload.offsets[index] : target.workload.offsets[index + 1]]
         cells = block.reshape([len(one) for one in ones])
         independent = np.multiply.outer(ones[0], ones[1])[..., None]
         if len(table) == 2:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from generator.marginals.errors import MarginalError
 from generator.marginals.workload import Workload, pair_workload
 from generator.privacy import noise
+from generator.privacy.secure_sum import Integers, Ring, noise_part
 
 Counts = NDArray[np.float64]
 
@@ -36,6 +37,17 @@ def release_tables(codes: NDArray[np.int64], workload: Workload, noise_multiplie
     std = noise_multiplier * workload.sensitivity
     weights = np.repeat(workload.weights, workload.sizes)
     return np.asarray(table_counts(codes, workload) + noise.gaussian(workload.cells, std) / weights)
+
+
+def release_tables_part(
+    codes: NDArray[np.int64], workload: Workload, noise_multiplier: float, contributors: int, ring: Ring
+) -> Integers:
+    """One contributor's part of a release whose sum alone is seen, in the ring: its counts with a part of the
+    noise. Private until it is masked. Raises PrivacyError where the ring is too coarse.
+    """
+    std = noise_multiplier * workload.sensitivity / np.repeat(workload.weights, workload.sizes)
+    part = ring.encode(table_counts(codes, workload)) + noise_part(std, contributors, ring)
+    return np.asarray(part, dtype=ring.dtype)
 
 
 def pair_tables(counts: Counts, workload: Workload) -> Counts:

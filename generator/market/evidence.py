@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
-from generator.families.released import workload_of
+from generator.families.released import reference_std, workload_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -87,7 +87,8 @@ class Evidence:
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
         workload = released_tables(self.codebook, self.plan)
-        std = family_of(self.plan.family).table_noise(self.plan) * workload.sensitivity
+        released = family_of(self.plan.family).table_noise(self.plan) * workload.sensitivity
+        std = reference_std(self.plan, released)
         return np.ceil(pair_noise_variances(workload, std)).astype(np.int64)
 
     def pooled(self) -> Counts:

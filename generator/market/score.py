@@ -15,8 +15,10 @@ import numpy as np
 
 from generator.errors import TaskFormatError
 from generator.evaluation.contribution import Score
+from generator.families.pooled import is_pooled
 from generator.families.released import codebook_of
 from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
+from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task
 from generator.federation.transport import Transport
 from generator.market.errors import JobRefused
@@ -35,13 +37,25 @@ from provenance.store.cid import cid_of
 from provenance.typed_data import Domain
 from provenance.values import Cid, Digest, Signature, sha256
 
-BROKER_SAW = (
+_SEPARATE = (
     "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
     "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
+)
+_SUMMED = (
+    "each contributor's noisy one-way counts of the columns that need bins (private by epsilon)",
+    "the noisy sums of all contributors' tables, and of their gradients where the family has them; no contributor's "
+    "own (private by epsilon while the named number of contributors is honest)",
+)
+_ALWAYS = (
     "exact pair counts of each shard's synthetic rows (under conditions: of as many rows without them), and of "
     "the first 16,384 rows of its stream",
     "ciphertext of rows, models and the score file; no key that opens them",
 )
+
+
+def broker_saw(plan: TrainingPlan) -> list[str]:
+    """What passed the coordinator in the clear, for the manifest."""
+    return [*(_SUMMED if is_pooled(plan) else _SEPARATE), *_ALWAYS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ class ScorePhase:
             "score": dict(content.document()),
             "evaluations": evaluations,
             "privacy": privacy_of(job, outcome),
-            "brokerSaw": list(BROKER_SAW),
+            "brokerSaw": [*broker_saw(outcome.plan)],
         }
 
     def _sample_tasks(self, job: OrderJob, committed: CommitmentOnChain) -> list[Task]:

@@ -13,7 +13,7 @@ import numpy as np
 from generator.errors import TaskRefused
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.holdout import holdout_score
-from generator.families.released import TABLES
+from generator.families.released import own_reference
 from generator.federation.coordinator import text_of
 from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
@@ -104,10 +104,10 @@ def check_roots(task: Task, sampled: Result, shard: int) -> Digest:
 def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) -> None:
     """TaskRefused unless the evidence about this node is what it sent itself."""
     sent = own_receipt(node, order).arrays
-    released = node.state.order(order).result(TABLES)
+    released = own_reference(evidence.plan, node.state.order(order))
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
-    reference = reference_counts(released.arrays["counts"], evidence.codebook, evidence.plan)
+    reference = reference_counts(released, evidence.codebook, evidence.plan)
     pairs = (
         (evidence.delivered[shard], sent[DELIVERED]),
         (evidence.streams[shard], sent[EVIDENCE]),

@@ -5,6 +5,8 @@ the federation's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from generator.errors import PlanError, TaskRefused
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
@@ -15,9 +17,11 @@ from generator.market.order_settings import order_settings
 from generator.node.context import Node
 from generator.node.foreseen import check_conditions
 from generator.node.orders import Accepted
+from provenance.errors import ProvenanceError
 from provenance.exact.size_class import keeps_promise, size_class
-from provenance.receipts import ModelCommitment
-from provenance.values import Digest
+from provenance.receipts import AggregationKey, ModelCommitment
+from provenance.signing import require_signer
+from provenance.values import Address, Digest, Signature
 
 
 def train_step(node: Node, payload: bytes) -> bytes:
@@ -40,9 +44,31 @@ def train_step(node: Node, payload: bytes) -> bytes:
         node.address,
         threads=node.settings.threads,
         sign_model=commit,
+        vouching=Vouching(node),
         progress=report,
     )
     return handle_bytes(payload, node.state, worker, request=str(accepted.terms.request))
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """Keys of secure sums, signed with the accounts that the chain names for the order."""
+
+    node: Node
+
+    def sign(self, order: Digest, public_key: Digest) -> str:
+        """Deterministic, as `sign_commitment`."""
+        return str(self.node.signer.sign_typed(self.node.domain, AggregationKey(order, public_key)))
+
+    def check(self, contributor: Address, order: Digest, public_key: Digest, signature: str) -> None:
+        """TaskRefused for a key that its contributor did not sign."""
+        try:
+            signed = Signature.parse(signature)
+            require_signer(self.node.domain, AggregationKey(order, public_key), signed, contributor)
+        except ProvenanceError as error:
+            raise TaskRefused(
+                "bad-keys", f"the sum key shown for {contributor} is not signed by it: {error}"
+            ) from error
 
 
 def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str:

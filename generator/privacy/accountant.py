@@ -24,10 +24,27 @@ _SGD_NOISE_RELATIVE_STEP = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseParts:
+    """Noise drawn in parts by `contributors` and seen in their sum alone: whole while `honest` of them keep theirs
+    to themselves. The accountant counts the whole noise; the statement names the condition.
+    """
+
+    contributors: int
+    honest: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.honest <= self.contributors:
+            raise PrivacyError(f"{self.honest} honest of {self.contributors} contributors: expected 1 to all")
+
+
+@dataclass(frozen=True, slots=True)
 class GaussianEvent:
-    """One Gaussian release; `noise_multiplier` is the noise's standard deviation over the L2 sensitivity."""
+    """One Gaussian release; `noise_multiplier` is the noise's standard deviation over the L2 sensitivity. parts:
+    where the noise is a sum, None where one contributor adds it all.
+    """
 
     noise_multiplier: float
+    parts: NoiseParts | None = None
 
     def __post_init__(self) -> None:
         _require_positive("noise multiplier", self.noise_multiplier)
@@ -35,11 +52,14 @@ class GaussianEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubsampledGaussianEvent:
-    """`steps` Gaussian releases, each over a Poisson sample of the rows at `sample_rate` (DP-SGD)."""
+    """`steps` Gaussian releases, each over a Poisson sample of the rows at `sample_rate` (DP-SGD). parts: as
+    above.
+    """
 
     noise_multiplier: float
     sample_rate: float
     steps: int
+    parts: NoiseParts | None = None
 
     def __post_init__(self) -> None:
         _require_positive("noise multiplier", self.noise_multiplier)

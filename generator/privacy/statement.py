@@ -34,15 +34,17 @@ class Mechanism:
 
     def document(self) -> dict[str, object]:
         noise = math.floor(self.event.noise_multiplier * 1_000_000)
+        document: dict[str, object] = {"name": self.name, "noiseMultiplierMicro": noise}
         if isinstance(self.event, GaussianEvent):
-            return {"name": self.name, "mechanism": "gaussian", "noiseMultiplierMicro": noise}
-        return {
-            "name": self.name,
-            "mechanism": "poisson-subsampled-gaussian",
-            "noiseMultiplierMicro": noise,
-            "sampleRateE9": math.ceil(self.event.sample_rate * 1_000_000_000),
-            "steps": self.event.steps,
-        }
+            document["mechanism"] = "gaussian"
+        else:
+            document["mechanism"] = "poisson-subsampled-gaussian"
+            document["sampleRateE9"] = math.ceil(self.event.sample_rate * 1_000_000_000)
+            document["steps"] = self.event.steps
+        if self.event.parts is not None:
+            document["noiseFrom"] = self.event.parts.contributors
+            document["noiseHonest"] = self.event.parts.honest
+        return document
 
 
 def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
@@ -66,8 +68,18 @@ def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> d
         "deltaE12": delta_e12(delta),
         "accounting": ACCOUNTING,
         "mechanisms": [mechanism.document() for mechanism in mechanisms],
-        "notCovered": list(NOT_COVERED),
+        "notCovered": [*NOT_COVERED, *_conditions(mechanisms)],
     }
+
+
+def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:
+    """What the guarantee rests on where no contributor adds the whole noise alone."""
+    parts = {mechanism.event.parts for mechanism in mechanisms} - {None}
+    return [
+        f"the noise of sums is drawn in parts by {each.contributors} contributors and is whole while at least "
+        f"{each.honest} of them keep their part to themselves; fewer leave less noise"
+        for each in sorted(filter(None, parts), key=lambda each: (each.contributors, each.honest))
+    ]
 
 
 def epsilon_micro(epsilon: float) -> int:

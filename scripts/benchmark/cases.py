@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from scripts.benchmark.case import ALONE, CENTRAL, FEDERATED, Case, Settings
-from scripts.benchmark.our_subjects import IN_FLOAT, NO_CRITIC, NO_MARGINALS, PAIRS_ONLY
+from scripts.benchmark.our_subjects import (
+    IN_FLOAT,
+    NO_CRITIC,
+    NO_MARGINALS,
+    PAIRS_ONLY,
+    SUMMED,
+    SUMMED_GRADIENTS,
+)
 from scripts.benchmark.results import Result
 
 REAL: Final = "real rows"
@@ -32,6 +39,7 @@ _ADULT: Final[Listed] = (
     *_EVERYWHERE,
     (_MARGINAL, 1.0, FEDERATED),
     (_MARGINAL, 1.0, ALONE),
+    (SUMMED, 1.0, FEDERATED),
     (_AR, 3.0, CENTRAL),
     (_AR, 1.0, CENTRAL),
     (_GAN, None, CENTRAL),
@@ -55,13 +63,19 @@ _MORE: Final[Listed] = (
     (_AR, 3.0, CENTRAL),
     (_MARGINAL, 1.0, FEDERATED),
     (_MARGINAL, 1.0, ALONE),
+    (SUMMED, 1.0, FEDERATED),
 )
 _MORE_ADULT: Final[Listed] = (
     (_MARGINAL, None, CENTRAL),
     (_AR, 1.0, FEDERATED),
+    (_AR, 3.0, FEDERATED),
     (_AR, 1.0, ALONE),
+    (_AR, 3.0, ALONE),
     (_MARGINAL, 3.0, FEDERATED),
     (_MARGINAL, 3.0, ALONE),
+    (SUMMED, 3.0, FEDERATED),
+    (SUMMED_GRADIENTS, 3.0, FEDERATED),
+    (SUMMED_GRADIENTS, 1.0, FEDERATED),
 )
 OUR_KINDS: Final = ("ours", "parts", "more")
 # The first is taken where nothing was validated. CTGAN's default is 300 epochs; on the two larger tables that is

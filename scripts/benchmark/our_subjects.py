@@ -22,6 +22,8 @@ IN_FLOAT: Final = "autoregressive, in float"
 NO_CRITIC: Final = "fedgan, no critic"
 NO_MARGINALS: Final = "fedgan, no marginals"
 PAIRS_ONLY: Final = "marginal, no 3-way"
+SUMMED: Final = "marginal, sums masked"
+SUMMED_GRADIENTS: Final = "autoregressive, sums masked"
 
 OURS: Final[Mapping[str, Subject]] = {
     "autoregressive": Subject("autoregressive"),
@@ -31,4 +33,6 @@ OURS: Final[Mapping[str, Subject]] = {
     NO_CRITIC: Subject("fedgan", {"adversarialPercent": 0}),
     NO_MARGINALS: Subject("fedgan", {"marginalPercent": 0}),
     PAIRS_ONLY: Subject("marginal", {"tables": "pairs"}),
+    SUMMED: Subject("marginal", {"noise": "distributed"}),
+    SUMMED_GRADIENTS: Subject("autoregressive", {"noise": "distributed"}),
 }

@@ -10,7 +10,15 @@ from scripts.benchmark.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATE
 from scripts.benchmark.cases import CONTROLS, PEERS, PRIVATE_PEERS
 from scripts.benchmark.figures import Figures
 from scripts.benchmark.fit_report import FitReport
-from scripts.benchmark.our_subjects import IN_FLOAT, NO_CRITIC, NO_MARGINALS, OURS, PAIRS_ONLY
+from scripts.benchmark.our_subjects import (
+    IN_FLOAT,
+    NO_CRITIC,
+    NO_MARGINALS,
+    OURS,
+    PAIRS_ONLY,
+    SUMMED,
+    SUMMED_GRADIENTS,
+)
 from scripts.benchmark.page_text import HEAD, TAIL
 from scripts.benchmark.results import Result
 from scripts.benchmark.table_text import difference, figure_mean, markdown_table, number, report_mean
@@ -41,6 +49,10 @@ _PARTS: Final = (
     ("marginals beside the critic", "fedgan", NO_MARGINALS, None, CENTRAL),
     ("3-way tables with the target", "marginal", PAIRS_ONLY, 1.0, CENTRAL),
     ("3-way tables with the target", "marginal", PAIRS_ONLY, 3.0, CENTRAL),
+    ("masked sums, a part of the noise each", SUMMED, "marginal", 1.0, FEDERATED),
+    ("masked sums, a part of the noise each", SUMMED, "marginal", 3.0, FEDERATED),
+    ("masked sums, a part of the noise each", SUMMED_GRADIENTS, "autoregressive", 1.0, FEDERATED),
+    ("masked sums, a part of the noise each", SUMMED_GRADIENTS, "autoregressive", 3.0, FEDERATED),
     ("quantisation (integers - float)", "autoregressive", IN_FLOAT, None, CENTRAL),
 )
 
@@ -181,7 +193,13 @@ def _differences(table: str, groups: dict[Group, list[Result]]) -> list[str]:
             rows.append([what, budget, auc.text, tvd.text, guess.text])
 
     for part, whole, without, epsilon, setup in _PARTS:
-        compare(f"adds: {part}", (table, whole, epsilon, setup), (table, without, epsilon, setup))
+        family = f" ({whole})" if whole in (SUMMED, SUMMED_GRADIENTS) else ""
+        compare(f"adds: {part}{family}", (table, whole, epsilon, setup), (table, without, epsilon, setup))
+    for subject, alone in ((SUMMED, "marginal"), (SUMMED_GRADIENTS, "autoregressive")):
+        for epsilon in (1.0, 3.0):
+            summed = (table, subject, epsilon, FEDERATED)
+            compare(f"{subject}: together - each alone, pooled", summed, (table, alone, epsilon, ALONE))
+            compare(f"{subject}: together - one table", summed, (table, alone, epsilon, CENTRAL))
     for subject in _FAMILIES:
         for epsilon in (None, 1.0, 3.0):
             federated = (table, subject, epsilon, FEDERATED)

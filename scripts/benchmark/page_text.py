@@ -28,10 +28,11 @@ the tables. Machine: {machines}, one thread a fit, other work beside it: CPU sec
   imports included. **rows/CPU-s**: ours integer codes in memory, peers their data frame, the second call. **sent
   kB**: the most that one contributor sent.
 - **Privacy.** epsilon is end to end, add or remove one row, delta 1e-5; with several contributors each adds its
-  whole noise alone. The declared schema (categories, ranges) is public for everybody. MST and AIM get the codes of
-  our private bins and 90 % of rho (the bins take 10 %), so the bins and their decoding are the same as ours.
-  DP-CTGAN gets the schema's bounds; what its accountant says is believed (its sampler of conditions counts
-  categories without noise, which that accountant leaves out).
+  whole noise alone, but under *sums masked* its part of it, and then only sums are seen. The declared schema
+  (categories, ranges) is public for everybody. MST and AIM get the codes of our private bins and 90 % of rho (the
+  bins take 10 %), so the bins and their decoding are the same as ours. DP-CTGAN gets the schema's bounds; what its
+  accountant says is believed (its sampler of conditions counts categories without noise, which that accountant
+  leaves out).
 - **Settings.** Ours run with the defaults of `tessera fit` on every table. Peers run with their packages' defaults
   but for those listed below; where several were tried the validation split (a fifth of the training rows) decided.
   TabularARGN's marks for rare values count as the column's most frequent one.

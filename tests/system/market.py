@@ -78,21 +78,25 @@ class Market:
 
     def process(self, name: str) -> Child:
         """The child called `backend`, `coordinator` or as a contributor is."""
-        known = {
-            "backend": self.network.backend,
-            "coordinator": self.network.coordinator,
-            **self.network.nodes,
-        }
-        child = known[name]
-        assert child is not None
+        (child,) = (each for each in self.processes() if each.command.name == name)
         return child
 
+    def processes(self) -> list[Child]:
+        """Ours, whether they run or not."""
+        named = (self.network.backend, self.network.coordinator, *self.network.nodes.values())
+        return [child for child in named if child is not None]
+
     def place(
-        self, *, rows: int, deliver_within_seconds: int = 300, challenge_seconds: int = CHALLENGE_SECONDS
+        self,
+        *,
+        rows: int,
+        deliver_within_seconds: int = 300,
+        challenge_seconds: int = CHALLENGE_SECONDS,
+        collection: Collection = COLLECTION,
     ) -> OrderFile:
         """Ask, check, sign, send."""
         wish = Wish(
-            collection=COLLECTION.name,
+            collection=collection.name,
             rows=rows,
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,

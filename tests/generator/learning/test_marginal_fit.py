@@ -23,6 +23,7 @@ from generator.learning.quantise import quantise
 from generator.marginals.bins import encode_codes
 from generator.marginals.classes import class_marginals
 from generator.marginals.measure import pair_tables, table_counts
+from generator.marginals.shrink import shrunk_tables
 from generator.marginals.target import MarginalTarget, target_from_counts
 from generator.marginals.workload import Workload, choose_workload, pair_workload, with_target_pairs
 from provenance.exact.codebook import Codebook
@@ -97,9 +98,10 @@ def test_surrogate_has_the_gradient_of_the_loss_written_out(wanted: MarginalTarg
 
 
 def _loss_written_out(wanted: MarginalTarget, halves: list[torch.Tensor]) -> torch.Tensor:
-    """Every term by itself: released tables, columns by class, the prior of pairs in no table."""
+    """Every term by itself: released tables as shrunk, columns by class, the prior of pairs in no table."""
     workload, target = wanted.workload, wanted.workload.target
     known = class_marginals(wanted.probabilities, wanted.std, workload)
+    shrunk = shrunk_tables(wanted, known)
     start = np.cumsum([0, *COUNTS])
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
 
@@ -123,7 +125,7 @@ def _loss_written_out(wanted: MarginalTarget, halves: list[torch.Tensor]) -> tor
         if target is not None and len(table) == 2:
             continue
         released.add(frozenset(table[:2]))
-        block = wanted.probabilities[workload.offsets[index] : workload.offsets[index + 1]]
+        block = shrunk[workload.offsets[index] : workload.offsets[index + 1]]
         independent = np.einsum(
             ",".join("ijk"[: len(table)]) + "->" + "ijk"[: len(table)], *(one[c] for c in table)
         )

@@ -4,6 +4,7 @@ nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,14 @@ def test_dry_run_does_not_believe_the_market_that_an_order_is_open(world: World)
 def test_dry_run_says_when_the_operator_would_be_asked(world: World) -> None:
     world.open()
     assert "would wait for `approve" in dry_run(world, world.node(policy=ASK), world.terms())
+
+
+def test_dry_run_says_that_only_the_sum_of_masked_counts_is_seen(world: World) -> None:
+    world.collection = replace(
+        world.collection, settings={**world.collection.settings, "noise": "distributed"}
+    )
+    world.open()
+    assert "masked: only all nodes' sum is seen" in dry_run(world, world.node(), world.terms())
 
 
 def test_dry_run_lists_money_announcement_and_what_an_order_would_take(world: World) -> None:

@@ -7,7 +7,7 @@ The chain and the queue are in memory; tables, nets, noise, sealing and signatur
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 
 from generator.errors import NodeRefused, TaskFormatError, TaskRefused
 from generator.families.family import family_of
+from generator.families.released import codebook_arrays
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
+from generator.marginals.bins import base_grid, build_codebook, release_bins
 from generator.market.errors import JobRefused
 from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_counts
 from generator.market.score import ScorePhase
@@ -27,6 +29,7 @@ from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
 from generator.node.foreseen import check_conditions
 from generator.node.sample import sample_shard
+from generator.node.train import train_step
 from provenance.collection import Request
 from provenance.conditions import Conditions, RowConditions, Segment
 from provenance.contribution import EVIDENCE_ROWS
@@ -202,6 +205,59 @@ def test_shards_of_an_order_with_conditions_are_its_rows_and_the_score_is_that_o
     places = asked.segment_of(np.arange(500, dtype=np.uint64))
     assert (whole[:, 2] == 1 - places).all()
     assert whole[:, 2].sum() == 200
+
+
+@pytest.fixture(scope="module")
+def pooled_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+    """An order whose tables were seen in their sum alone."""
+    world = make_world(tmp_path_factory.mktemp("pooled"))
+    world.collection = replace(
+        world.collection, settings={**world.collection.settings, "noise": "distributed"}
+    )
+    return train(world)
+
+
+def test_a_sum_key_that_another_account_signed_is_refused_by_every_node(
+    make_world: Any, tmp_path: Path
+) -> None:
+    world = make_world(tmp_path)
+    world.collection = replace(
+        world.collection, settings={**world.collection.settings, "noise": "distributed"}
+    )
+    nodes = [world.node(0), world.node(1)]
+    for node in nodes:
+        world.accept(node)
+    world.match()
+    shown = [Result.decode(train_step(node, world.training_task(node))).meta for node in nodes]
+    keys = [{name: meta[name] for name in ("sumKey", "sumKeySignature")} for meta in shown]
+    keys[1] = {**keys[0], "sumKey": "0x" + "11" * 32}
+    plan = world.plan()
+    released = release_bins(nodes[0].state.training, base_grid(plan.schema), 0.0)
+    codebook = codebook_arrays(build_codebook(plan.schema, released))
+    meta = {"plan": plan.document(), "sumKeys": keys}
+    task = Task(plan.order, "tables", nodes[0].address, meta, codebook)
+    assert refused(train_step, nodes[0], task.encode()) == "bad-keys"
+    assert nodes[0].state.order(plan.order).result("tables") is None
+
+
+def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_know(
+    pooled_once: Trained,
+) -> None:
+    task, node = evaluation_task(pooled_once)
+    references = task.arrays[REFERENCES]
+    assert (references[0] == references[1]).all()
+    other = references.copy()
+    other[0, :2] = other[0, :2] + np.array([1, -1])
+    changed = Task(task.order, task.name, task.node, task.meta, {**task.arrays, REFERENCES: other})
+    assert refused(evaluate_dataset, node, changed.encode()) == "counts-differ"
+
+    result = pooled_once.score()
+    assert sum(result["sharesBps"]) == 10_000
+    assert len(result["evaluations"]) == 2
+    assert any("no contributor's own" in line for line in result["brokerSaw"])
+    for each in pooled_once.nodes:
+        tables = each.state.order(pooled_once.order).result("tables")
+        assert set(tables.arrays) == {"masked"}
 
 
 @pytest.mark.parametrize("missing", ["seeds", "committed"])

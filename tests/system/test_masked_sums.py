@@ -1,0 +1,68 @@
+"""An open data set of family "marginal" whose tables only their owners saw, over real processes and signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from generator.families.pooled import DISTRIBUTED, SETTING, VECTOR
+from generator.federation.task import Result
+from provenance.ledger.ports import OrderState
+from scripts.buyer import delivery
+from tests.system.conftest import open_market
+from tests.system.market import COLLECTION, Market
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+NODES = {"alder": 380, "birch": 300, "cedar": 240}
+MASKED = replace(
+    COLLECTION,
+    name="visits-masked",
+    title="Visits, three contributors, sums masked",
+    family="marginal",
+    visibility="open",
+    min_contributors=3,
+    settings={SETTING: DISTRIBUTED, "steps": 120, "latentBytes": 16, "hiddenWidth": 32},
+)
+
+
+@pytest.fixture(scope="module")
+def masked_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    with open_market(tmp_path_factory.mktemp("masked"), MASKED, NODES) as running:
+        yield running
+
+
+def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_verified(
+    masked_market: Market,
+) -> None:
+    market = masked_market
+    order = market.place(rows=300, collection=MASKED)
+    market.await_state(order, "settled")
+    assert market.ledger.order(order.order_id).state is OrderState.SETTLED
+
+    dataset = market.ledger.dataset_of_order(order.order_id)
+    assert dataset is not None
+    # Nobody's key is needed: the data set is open, and so is its proof.
+    found = delivery.fetch(market.ledger, market.buyer.api, dataset, None)
+    certificate = delivery.verify(market.ledger, found)
+    assert certificate.passed, certificate.failed
+    assert sum(len(values) for values in found.values()) == 300
+    statements = [node["statement"] for node in found.manifest.privacy["nodes"]]
+    assert len(statements) == len(NODES)
+    assert all("at least 2 of them keep their part" in each["notCovered"][-1] for each in statements)
+
+    sent = [_tables(market, name, str(order.order_id)) for name in NODES]
+    for vector in sent:
+        ones = np.unpackbits(np.ascontiguousarray(vector).view(np.uint8)).mean()
+        assert abs(ones - 0.5) < 5 * 0.5 / np.sqrt(8 * vector.nbytes), "a masked vector is fair coins"
+    assert not list(market.network.folder.rglob("sum.key")), "secrets of sums are gone when the model is made"
+
+
+def _tables(market: Market, node: str, order: str) -> np.ndarray:
+    (file,) = market.network.node_folder(node).rglob(f"orders/{order[2:]}/results/tables.safetensors")
+    result = Result.decode(file.read_bytes()[32:])
+    assert set(result.arrays) == {VECTOR}
+    return result.arrays[VECTOR]
