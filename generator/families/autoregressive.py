@@ -59,6 +59,8 @@ from generator.learning.calibrate import match_one_way
 from generator.learning.descent import Descent
 from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
+from generator.privacy.errors import PrivacyError
+from generator.privacy.secure_sum import require_fine, summed_std
 from provenance.values import Address
 
 _ROWS_FACTOR = 3.0
@@ -75,6 +77,13 @@ class AutoregressiveFamily:
         settings = AutoregressiveSettings.parse(plan.settings)
         _noise(plan, settings)
         first_columns(plan, settings)
+        if is_pooled(plan) and plan.epsilon is not None:
+            course = course_of(plan, settings)
+            std = self._step_noise(plan, course)
+            try:
+                require_fine(std, len(plan.participants), course.ring(len(plan.schema.columns)))
+            except PrivacyError as error:
+                raise PlanError(str(error)) from error
 
     def rounds(self, plan: TrainingPlan) -> int:
         """bins, tables, the rounds (several contributors), finish."""
@@ -132,6 +141,11 @@ class AutoregressiveFamily:
                     return autoregressive_node.answer_round(step, course, number)
         raise PlanError(f"family autoregressive has no step {step.task.name!r} in this plan")
 
+    def _step_noise(self, plan: TrainingPlan, course: Course) -> float:
+        """Standard deviation of the noise on a step's sum of gradients; 0 without privacy."""
+        event = self.releases(plan, plan.participants[0].contributor)[-1].event
+        return 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
+
     def _federated(
         self, plan: TrainingPlan, settings: AutoregressiveSettings, marginals: Marginals,
         flagged: list[Flagged],
@@ -142,14 +156,13 @@ class AutoregressiveFamily:
         random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
         one_way = one_way_marginals(target)[course.order(marginals.codebook).codes(marginals.codebook)]
         descent = Descent(shape, initial_weights(shape, one_way, random), recipe)
-        event = self.releases(plan, plan.participants[0].contributor)[-1].event
-        std = 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
+        std = self._step_noise(plan, course)
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
             sent = descent.weights.astype(np.float16).view(np.uint16)
             results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: sent})
             if is_pooled(plan):
-                total, rows = unmasked(results, course.ring(shape), shape.size), declared_rows(plan)
+                total, rows = _unmasked(plan, course, shape, results, std)
             else:
                 total, rows = _combined(plan, course, shape, results, std, flagged)
             gradient = (total / (course.sample_rate * rows)).astype(np.float32)
@@ -174,9 +187,7 @@ def _combined(
         if result.node in left_out:
             continue
         declared = plan.participant(result.node).training_rows
-        expected = declared * course.sample_rate
-        limit = course.row_norm(shape) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
-        limit += 2 * std * math.sqrt(shape.size)
+        limit = _longest(course, shape, declared, std)
         try:
             total = expanded(result.arrays, shape.size)
         except TaskFormatError as error:
@@ -193,6 +204,29 @@ def _combined(
         names = "; ".join(f"{f.contributor}: {f.reason}" for f in flagged)
         raise UpdatesRejected(f"{len(kept)} of {len(results)} sums of gradients are plausible ({names})")
     return summed(kept), rows
+
+
+def _unmasked(
+    plan: TrainingPlan, course: Course, shape: NetShape, results: Sequence[Result], std: float
+) -> tuple[Vector, int]:
+    """(sum of all, declared rows behind it); UpdatesRejected for one that no rows give: whose it is was not seen."""
+    rows = declared_rows(plan)
+    total = unmasked(results, course.ring(shape.columns), shape.size)
+    limit = _longest(course, shape, rows, summed_std(std, len(results)))
+    length = float(np.linalg.norm(total))
+    if length > limit:
+        raise UpdatesRejected(
+            f"the contributors' gradients in {results[0].name} have length {length:.3g} together, at most "
+            f"{limit:.3g} is plausible; whose they are was not seen"
+        )
+    return total, rows
+
+
+def _longest(course: Course, shape: NetShape, declared: int, std: float) -> float:
+    """The longest plausible sum of gradients of so many declared rows, noise of `std` a number included."""
+    expected = declared * course.sample_rate
+    longest = course.row_norm(shape.columns) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
+    return longest + 2 * std * math.sqrt(shape.size)
 
 
 def _noise(plan: TrainingPlan, settings: AutoregressiveSettings) -> Noise:

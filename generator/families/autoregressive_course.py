@@ -115,13 +115,13 @@ class Course:
         counts = order.code_counts(codebook)
         return NetShape(counts, self.width, self.neurons, tuple(ordered[column] for column in order.columns))
 
-    def row_norm(self, shape: NetShape) -> float:
+    def row_norm(self, columns: int) -> float:
         """What a row's gradient is at most: the clip norm, or a plausible one where nothing is clipped."""
-        return self.clip or _ROW_NORM_A_COLUMN * math.sqrt(shape.columns)
+        return self.clip or _ROW_NORM_A_COLUMN * math.sqrt(columns)
 
-    def ring(self, shape: NetShape) -> Ring:
+    def ring(self, columns: int) -> Ring:
         """Where gradients are summed masked: eight times what the rows of a round can add up to."""
-        largest = 8 * self.row_norm(shape) * max(1.0, self.recipe.batch)
+        largest = 8 * self.row_norm(columns) * max(1.0, self.recipe.batch)
         return Ring(32, 31 - math.ceil(math.log2(largest)))
 
 

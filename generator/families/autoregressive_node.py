@@ -89,7 +89,7 @@ def _masked_sum(
     sampling: PrivateSampling | None,
 ) -> dict[str, Array]:
     """As `noisy_sum`, with a part of the noise alone, in the ring and masked."""
-    ring, size = course.ring(net.shape), net.shape.size
+    ring, size = course.ring(net.shape.columns), net.shape.size
     total, _ = net.summed(codes, None if sampling is None else sampling.clip)
     std = 0.0 if sampling is None else sampling.noise_multiplier * sampling.clip
     part = ring.encode(total) + noise_part(np.full(size, std), len(step.plan.participants), ring)

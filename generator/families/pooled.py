@@ -39,8 +39,8 @@ _NOBODY = Address(bytes(20))
 
 
 def is_pooled(plan: TrainingPlan) -> bool:
-    """Whether vectors of counts and gradients are seen in their sum alone."""
-    return plan.settings.get(SETTING) == DISTRIBUTED
+    """Whether vectors of counts and gradients are seen in their sum alone; of one contributor that is its own."""
+    return plan.settings.get(SETTING) == DISTRIBUTED and len(plan.participants) > 1
 
 
 def parts_of(plan: TrainingPlan) -> NoiseParts | None:

@@ -81,12 +81,20 @@ def noise_part(std: Floats, contributors: int, ring: Ring) -> Integers:
     """
     if not std.any():
         return np.zeros(std.shape, dtype=ring.dtype)
+    require_fine(float(std.min()), contributors, ring)
     parts = std * (_ROUNDING / math.sqrt(honest_parts(contributors)))
-    if parts.min() * 2.0**ring.fraction_bits < _FEWEST_STEPS:
-        raise PrivacyError(
-            f"a noise part of {parts.min():.3g} is coarse on a grid of 2^-{ring.fraction_bits}: use finer steps"
-        )
     return ring.encode(noise.gaussian(len(parts), 1.0) * parts)
+
+
+def require_fine(std: float, contributors: int, ring: Ring) -> None:
+    """PrivacyError unless a part of noise `std` has enough steps of the ring for its rounding not to matter."""
+    steps = std / math.sqrt(honest_parts(contributors)) * 2.0**ring.fraction_bits
+    if steps < _FEWEST_STEPS:
+        raise PrivacyError(
+            f"noise of {std:.3g} in the parts of {contributors} contributors has {steps:.3g} steps of the grid "
+            f"2^-{ring.fraction_bits} each, at least {_FEWEST_STEPS:.0f} are needed: ask for a smaller epsilon or "
+            "fewer rows a round"
+        )
 
 
 def summed_std(std: float, contributors: int) -> float:

@@ -69,6 +69,30 @@ def replace_settings_of(family: str) -> Any:
     return TrainingPlan(Digest(bytes(32)), family, SCHEMA, None, 1, one, POOLED)
 
 
+def test_a_plan_whose_noise_the_grid_cannot_hold_is_refused_before_it_begins(make_market: MakeMarket) -> None:
+    settings = {**POOLED, "privateRows": 65_536, "privateSteps": 1}
+    plan = make_market("autoregressive", nodes=3, epsilon=200.0, settings=settings).plan
+    with pytest.raises(PlanError, match="at least 256 are needed"):
+        family_of("autoregressive").check(plan)
+
+
+def test_a_poisoned_sum_of_gradients_ends_the_order(make_market: MakeMarket) -> None:
+    market = make_market("autoregressive", nodes=3, epsilon=3.0, settings=POOLED)
+    first = next(iter(market.states))
+    node = market.node(first)
+
+    def poisoned(data: bytes) -> bytes:
+        answer = Result.decode(node(data))
+        if answer.name.startswith("round"):
+            vector = answer.arrays[VECTOR] + np.uint32(1 << 28)
+            answer = replace(answer, arrays={VECTOR: vector.astype("<u4")})
+        return answer.encode()
+
+    market.wrap[first] = poisoned
+    with pytest.raises(UpdatesRejected, match="whose they are was not seen"):
+        market.run()
+
+
 @pytest.mark.parametrize("change", ["missing", "swapped", "unreadable"])
 def test_keys_other_than_the_contributors_own_end_the_task(make_market: MakeMarket, change: str) -> None:
     market = make_market("marginal", nodes=3, epsilon=3.0, settings=POOLED)

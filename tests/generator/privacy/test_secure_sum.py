@@ -49,7 +49,7 @@ def test_refuses_a_sum_in_which_one_vector_is_missing_and_names_it(vector: np.nd
 
 
 def test_refuses_noise_that_the_grid_is_too_coarse_for() -> None:
-    with pytest.raises(PrivacyError, match="coarse on a grid"):
+    with pytest.raises(PrivacyError, match="at least 256 are needed"):
         noise_part(np.array([1.0, 1e-6]), 3, Ring(32, 16))
 
 
