@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scripts.charts import bars, paired_bars
-from scripts.evaluating import figure_rows
+from scripts.evaluation_figures import figure_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -33,20 +33,11 @@ from generator.families.autoregressive_course import (
     first_columns,
     round_name,
 )
+from generator.families.codebook_message import codebook_arrays
 from generator.families.finish import FINISH
 from generator.families.pooled import is_pooled, parts_of, unmasked
-from generator.families.released import (
-    BINS,
-    TABLES,
-    Marginals,
-    Noise,
-    answer_bins,
-    answer_tables,
-    codebook_arrays,
-    noise_of,
-    release_marginals,
-    sgd_noise,
-)
+from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
+from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round

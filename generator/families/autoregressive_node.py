@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
 from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, declared_rows, round_name
+from generator.families.codebook_message import read_codebook
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
 from generator.families.pooled import is_pooled, masked
-from generator.families.released import Noise, keep_reference, read_codebook, read_target, spent_meta
+from generator.families.released import keep_reference, read_target, spent_meta
+from generator.families.released_noise import Noise
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer

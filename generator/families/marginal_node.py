@@ -8,8 +8,9 @@ import time
 import torch
 
 from generator.families.finish import answer_finish, report
-from generator.families.marginal import MarginalSettings
-from generator.families.released import Noise, keep_reference, read_target
+from generator.families.marginal_settings import MarginalSettings
+from generator.families.released import keep_reference, read_target
+from generator.families.released_noise import Noise
 from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.learning.fit_marginals import FitProgress, FitSettings, fit_marginals

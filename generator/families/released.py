@@ -1,15 +1,8 @@
 """The releases that every family begins with: one-way counts for the bins, then the tables of counts.
 
 Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
-The noise is fixed by the plan (`noise_of`): shares of the squared Gaussian-DP parameter mu, which add up
-exactly (Dong, Roth and Su 2022). Each node adds the full noise alone, so nobody has to be trusted and no sum
-has to be encrypted; or, if the plan says so, its part of it, and the tables are seen in their sum alone (`pooled`).
-The bins are released by each node alone in both cases: what is sparse cannot be masked.
-
-Where the plan's noise would drown most three-way tables, the pairs of each column with the target are released
-beside them in the same release (`workload_of`); what is released follows from codebook and plan.
-
-Without epsilon counts are exact and the ledger notes unprotected releases.
+How much noise, and over which tables: `released_noise`. The tables are each node's own, or seen in their sum alone
+(`pooled`); the bins are released by each node alone in both cases, because what is sparse cannot be masked.
 """
 
 from __future__ import annotations
@@ -17,17 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import PlanError, UpdatesRejected
-from generator.families.pooled import COUNTS_RING, is_pooled, key_meta, keys_meta, masked, parts_of, unmasked
+from generator.errors import UpdatesRejected
+from generator.families.codebook_message import codebook_arrays, read_codebook
+from generator.families.pooled import COUNTS_RING, is_pooled, key_meta, keys_meta, masked, unmasked
+from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.federation.aggregate import Flagged, summed
 from generator.federation.coordinator import Round
-from generator.federation.ledger import Release, composed_epsilon
+from generator.federation.ledger import composed_epsilon
 from generator.federation.plan import Participant, TrainingPlan
 from generator.federation.state import OrderState
 from generator.federation.step import Step
@@ -45,47 +39,15 @@ from generator.marginals.measure import release_tables, release_tables_part
 from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
 from generator.marginals.workload import (
     Workload,
-    choose_workload,
-    expected_error,
-    pair_workload,
-    with_target_pairs,
 )
-from generator.privacy.accountant import (
-    GaussianEvent,
-    NoiseParts,
-    PrivacyEvent,
-    gdp_mu,
-    sgd_noise_multiplier_for,
-)
-from generator.privacy.errors import PrivacyError
-from generator.privacy.secure_sum import summed_std
 from generator.privacy.statement import epsilon_micro
-from provenance.errors import ProvenanceError
 from provenance.exact.codebook import Codebook
-from provenance.schema import Schema
 from provenance.values import Address
 
-BINS, TABLES = "bins", "tables"
 _EVERYBODY: Final = "everybody"
-TABLE_KINDS: Final = ("target", "pairs")
-"""Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
 T = TypeVar("T")
 _ROWS_FACTOR = 3.0
-_DROWNING = 0.6
-_PAIRS_SHARE = 0.3
 _NOISE_STDS = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """Noise multipliers of the two releases; 0 for exact counts."""
-
-    bins: float
-    tables: float
-
-    def releases(self, plan: TrainingPlan) -> tuple[Release, Release]:
-        """The two releases for ledger and accountant."""
-        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables, parts_of(plan)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,49 +105,6 @@ class Marginals:
         return {node: {"counts": counts} for node, counts in self.counts.items()}
 
 
-def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Noise:
-    """The noise that spends these shares of the plan's mu squared; PlanError if it is out of range."""
-    if plan.epsilon is None:
-        return Noise(0.0, 0.0)
-    try:
-        mu = gdp_mu(plan.epsilon, plan.delta)
-    except PrivacyError as error:
-        raise PlanError(f"the plan's privacy ceiling cannot be kept: {error}") from error
-    return Noise(1 / (mu * math.sqrt(bins_percent / 100)), 1 / (mu * math.sqrt(tables_percent / 100)))
-
-
-@lru_cache(maxsize=64)
-def sgd_noise(
-    epsilon: float, delta: float, rate: float, steps: int, others: tuple[PrivacyEvent, ...]
-) -> float:
-    """Noise multiplier of `steps` DP-SGD steps beside the other releases; PlanError if nothing is left."""
-    try:
-        return sgd_noise_multiplier_for(epsilon, delta, rate, steps, others)
-    except PrivacyError as error:
-        raise PlanError(f"the rounds do not fit into the plan's privacy ceiling: {error}") from error
-
-
-def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> Workload:
-    """The tables to release over a codebook, in a plan whose tables have this noise multiplier.
-
-    When noise alone is expected to put the sum of all nodes' tables 0.6 in total variation distance from the
-    truth, three tenths of the budget go to the pairs with the target. The declared rows stand for the true ones.
-    """
-    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
-    if plan.settings.get("tables") == "pairs":
-        return pair_workload(workload)
-    rows = sum(participant.training_rows for participant in plan.participants)
-    std = _summed_std(plan, table_noise * workload.sensitivity, len(plan.participants))
-    drowning = expected_error(workload, std, rows) > _DROWNING
-    return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
-
-
-def reference_std(plan: TrainingPlan, std: float) -> float:
-    """Noise on a cell of a node's reference, of tables released with noise `std` (see `Marginals.references`)."""
-    contributors = len(plan.participants)
-    return _summed_std(plan, std, contributors) / contributors if is_pooled(plan) else std
-
-
 def own_reference(plan: TrainingPlan, order: OrderState) -> Array | None:
     """What a node knows to be its reference: its own release, or its part of the sum that it was given."""
     if is_pooled(plan):
@@ -224,7 +143,7 @@ def release_marginals(
     if is_pooled(plan):
         counts: dict[Address, NDArray[np.float64]] = {}
         everybody = unmasked(results, COUNTS_RING, workload.cells)
-        std = _summed_std(plan, own_std, len(results))
+        std = summed_noise(plan, own_std, len(results))
         _require_plausible_sum(plan, everybody, workload, std)
     else:
         counts, kept = _separate_counts(plan, results, workload, own_std, flagged)
@@ -314,58 +233,6 @@ def spent_meta(step: Step) -> dict[str, Json]:
     """What this order has cost so far, for the coordinator's progress; 0 without privacy."""
     epsilon = composed_epsilon(step.recorded(), step.plan.delta) if step.plan.epsilon is not None else 0.0
     return {"epsilonMicro": epsilon_micro(epsilon)}
-
-
-def codebook_arrays(codebook: Codebook) -> dict[str, Array]:
-    """A codebook as arrays of a message; `codebook_of` is the inverse."""
-    return {
-        "code_counts": np.array(codebook.code_counts, dtype=np.int64),
-        "low": codebook.low.astype(np.int64),
-        "width": codebook.width.astype(np.int64),
-    }
-
-
-def codebook_of(arrays: Mapping[str, Array], schema: Schema) -> Codebook:
-    """The codebook of a message; MarginalError if it is none of this schema."""
-    try:
-        codebook = Codebook(
-            code_counts=tuple(int(count) for count in arrays["code_counts"]),
-            value_widths=schema.value_widths,
-            low=arrays["low"].astype(np.int64),
-            width=arrays["width"].astype(np.int64),
-        )
-        codebook.check_schema(schema)
-    except (KeyError, ProvenanceError) as error:
-        raise MarginalError(f"the codebook does not fit the schema: {error}") from error
-    _require_partition(codebook, schema)
-    return codebook
-
-
-def read_codebook(step: Step) -> Codebook:
-    """The codebook that came with a task."""
-    return codebook_of(step.task.arrays, step.plan.schema)
-
-
-def _require_partition(codebook: Codebook, schema: Schema) -> None:
-    """Every value of every column has one code. A codebook with gaps would make a node fail on some tables and
-    not on others: the failure alone would tell the coordinator, without noise, whether a value is there.
-    """
-    for column, values in enumerate(schema.cardinalities):
-        own = codebook.column_codes(column)
-        edges = np.append(codebook.low[own], values)
-        if edges[0] != 0 or not np.array_equal(edges[:-1] + codebook.width[own], edges[1:]):
-            raise MarginalError(
-                f"the codebook's ranges do not cover the {values} values of column {column} once each"
-            )
-
-
-def _event(noise_multiplier: float, parts: NoiseParts | None = None) -> GaussianEvent | None:
-    return GaussianEvent(noise_multiplier, parts) if noise_multiplier > 0 else None
-
-
-def _summed_std(plan: TrainingPlan, std: float, contributors: int) -> float:
-    """Noise on a sum of tables that each have `std`, or whose honest ones have it together."""
-    return summed_std(std, contributors) if is_pooled(plan) else std * math.sqrt(contributors)
 
 
 def _keep_plausible(

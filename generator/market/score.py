@@ -15,8 +15,8 @@ import numpy as np
 
 from generator.errors import TaskFormatError
 from generator.evaluation.contribution import Score
+from generator.families.codebook_message import codebook_of
 from generator.families.pooled import is_pooled
-from generator.families.released import codebook_of
 from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task

@@ -12,8 +12,8 @@ import pytest
 from generator.errors import NodeRefused
 from generator.families import autoregressive, autoregressive_node
 from generator.families.autoregressive_course import ROUNDS, WEIGHTS
+from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
-from generator.families.released import codebook_of
 from generator.federation.compress import STEPS
 from generator.federation.ledger import PrivacyCap
 from generator.federation.plan import Participant

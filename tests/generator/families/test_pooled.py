@@ -12,9 +12,11 @@ from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
 from generator.errors import NodeRefused, PlanError, TaskRefused, UpdatesRejected
+from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
 from generator.families.pooled import COUNTS_RING, DISTRIBUTED, SETTING, VECTOR
-from generator.families.released import TABLES, codebook_of, own_reference, workload_of
+from generator.families.released import own_reference
+from generator.families.released_noise import TABLES, workload_of
 from generator.federation.node import handle_bytes
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker

@@ -15,8 +15,9 @@ import pytest
 from generator.errors import PlanError
 from generator.families.autoregressive_course import AutoregressiveSettings
 from generator.families.family import FAMILIES, family_of
-from generator.families.fedgan import FedGanSettings, initial_state
-from generator.families.marginal import MarginalSettings
+from generator.families.fedgan import initial_state
+from generator.families.fedgan_settings import FedGanSettings
+from generator.families.marginal_settings import MarginalSettings
 from provenance.collection import FAMILIES as OFFERED
 from provenance.values import sha256
 

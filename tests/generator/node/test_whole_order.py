@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from generator.errors import NodeRefused, TaskFormatError, TaskRefused
+from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
-from generator.families.released import codebook_arrays
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins

@@ -11,7 +11,7 @@ from scripts.benchmark.case import ALONE, CENTRAL, FEDERATED, Case
 from scripts.benchmark.cases import OUR_KINDS, chosen_settings, our_cases, peer_cases, validation_cases
 from scripts.benchmark.figures import Figures
 from scripts.benchmark.fit_report import FitReport
-from scripts.benchmark.our_subjects import NO_CRITIC
+from scripts.benchmark.our_subjects import NO_CRITIC, OURS
 from scripts.benchmark.page import write_page
 from scripts.benchmark.results import Result, append, read
 from scripts.benchmark.table_text import difference
@@ -98,4 +98,4 @@ def test_every_federated_case_has_its_control_and_no_case_is_listed_twice(table:
     assert len(listed) == len(cases)
     for subject, epsilon, setup in listed:
         if setup == FEDERATED and subject != NO_CRITIC:
-            assert (subject, epsilon, ALONE) in listed, (subject, epsilon)
+            assert (OURS[subject].family, epsilon, ALONE) in listed, (subject, epsilon)
