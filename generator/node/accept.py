@@ -9,10 +9,12 @@ far.  Then the acceptance is signed and stored, then sent.
 
 from __future__ import annotations
 
+from collections.abc import Collection as Several
 from collections.abc import Mapping
 
 from generator.errors import BudgetExceeded, TaskRefused
 from generator.families.family import family_of
+from generator.families.pooled import DISTRIBUTED, SETTING
 from generator.federation.ledger import Part, Release
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
@@ -23,6 +25,7 @@ from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from generator.privacy.secure_sum import honest_parts
 from provenance import canonical
 from provenance.bindings import bindings
 from provenance.collection import Collection, Request
@@ -33,7 +36,7 @@ from provenance.receipts import Acceptance
 from provenance.seal import new_content_key, wrap_key
 from provenance.signing import require_signer
 from provenance.terms import OrderTerms
-from provenance.values import Digest, Signature
+from provenance.values import Address, Digest, Signature
 
 FORMAT = "tessera-accept/1"
 _DIFFERS: Mapping[str, str] = {
@@ -122,6 +125,17 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
     )
 
 
+def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
+    """TaskRefused where noise comes in parts and too few of the contributors are trusted. others: None before the
+    match.
+    """
+    if node.collection.settings.get(SETTING) != DISTRIBUTED:
+        return
+    verdict = node.policy().judge_partners(others, honest_parts(contributors))
+    if verdict is not None:
+        raise TaskRefused(verdict.code, verdict.reason)
+
+
 def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
     """BudgetExceeded if the cap cannot bear this order beside all that is spent or promised."""
     cap = node.state.ledger.cap
@@ -147,6 +161,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
     _check_delivery_key(order, terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
+    require_partners(node, None, terms.min_contributors)
     stake = node.ledger.stake_of(node.address)
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(

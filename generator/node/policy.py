@@ -7,6 +7,7 @@ the rule itself sets. A refusal names the limit and both figures.  policy.toml:
     default = "ask"
     minimum_contributors = 2
     maximum_epsilon = "3"
+    trusted_partners = ["0x..."]  # contributors that keep their part of a shared noise to themselves
     [[rule]]
     decision = "auto"
     collection = "adult"          # name in the collection document, or its 0x-digest
@@ -16,7 +17,7 @@ the rule itself sets. A refusal names the limit and both figures.  policy.toml:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -43,6 +44,10 @@ minimum_price_per_row_wei = "0"
 maximum_rows = 1000000            # synthetic rows of one order
 # Reserved for one order, lost if this node is proven to have lied:
 maximum_stake_wei = "1000000000000000000000"
+
+# Accounts of contributors that you trust to keep their part of the noise to themselves. Only collections whose
+# noise is "distributed" ask for it: they need a majority of honest contributors, this node among them.
+trusted_partners = []
 
 # [[rule]]
 # decision = "deny"
@@ -160,6 +165,7 @@ class Policy:
     default: Decision = Decision.AUTO
     limits: Limits = Limits()
     rules: tuple[Rule, ...] = ()
+    trusted_partners: frozenset[Address] = frozenset()
 
     def judge(self, order: Proposal) -> Verdict:
         """What happens with this order; pure."""
@@ -171,6 +177,19 @@ class Policy:
         limits = rule.limits if rule else self.limits
         return limits.refusal(order) or Verdict(decision)
 
+    def judge_partners(self, others: Collection[Address] | None, honest: int) -> Verdict | None:
+        """A refusal if noise in parts would not be whole: with the trusted among the other contributors (None: not yet
+        known, any may come) and this node, at least `honest` must keep their part to themselves.
+        """
+        trusted = len(self.trusted_partners if others is None else self.trusted_partners & set(others)) + 1
+        if trusted >= honest:
+            return None
+        return _deny(
+            "policy-partners",
+            f"the noise is drawn in parts of which {honest} must be kept secret; this node and trusted_partners of "
+            f"{FILE} keep {trusted}: name those whom you trust, or take collections with local noise",
+        )
+
     @classmethod
     def read(cls, folder: Path) -> Policy:
         """policy.toml of the node's folder; SettingsError names what cannot be used."""
@@ -178,10 +197,11 @@ class Policy:
         values = read_toml(path, "write one, or run `init` again in a new folder")
         raw_rules = values.pop("rule", [])
         default = _decision(values.pop("default", "auto"), path)
+        partners = _accounts(values.pop("trusted_partners", []), path)
         limits = _limits(Limits(), values, path)
         if not isinstance(raw_rules, list):
             raise SettingsError(f"{path}: rules are written as [[rule]]")
-        return cls(default, limits, tuple(_rule(rule, limits, path) for rule in raw_rules))
+        return cls(default, limits, tuple(_rule(rule, limits, path) for rule in raw_rules), partners)
 
 
 def _deny(code: str, reason: str) -> Verdict:
@@ -193,6 +213,13 @@ def _decision(value: object, path: Path) -> Decision:
         return Decision(str(value))
     except ValueError as error:
         raise SettingsError(f"{path}: decision {value!r}, expected auto, ask or deny") from error
+
+
+def _accounts(value: object, path: Path) -> frozenset[Address]:
+    try:
+        return frozenset(Address.parse(str(each)) for each in (value if isinstance(value, list) else [value]))
+    except ProvenanceError as error:
+        raise SettingsError(f"{path}: trusted_partners: {error}") from error
 
 
 def _rule(value: object, limits: Limits, path: Path) -> Rule:

@@ -14,6 +14,7 @@ from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Task
 from generator.market.messages import Progress
 from generator.market.order_settings import order_settings
+from generator.node.accept import require_partners
 from generator.node.context import Node
 from generator.node.foreseen import check_conditions
 from generator.node.orders import Accepted
@@ -103,6 +104,7 @@ def check_plan(node: Node, task: Task) -> None:
         raise TaskRefused(
             "participants-differ", "the plan's participants are not those that the chain names, in order"
         )
+    require_partners(node, planned, len(planned))
     declared = plan.participant(node.address).declared_rows
     if declared != node.settings.declared_rows:
         raise TaskRefused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -39,6 +40,13 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
     masked_market: Market,
 ) -> None:
     market = masked_market
+    accounts = {name: str(market.network.account(name).address) for name in NODES}
+    for name in NODES:
+        trusted = [account for other, account in accounts.items() if other != name]
+        with (market.network.node_folder(name) / "policy.toml").open("r+", encoding="utf-8") as policy:
+            text = policy.read().replace("trusted_partners = []", f"trusted_partners = {json.dumps(trusted)}")
+            policy.seek(0)
+            policy.write(text)
     order = market.place(rows=300, collection=MASKED)
     market.await_state(order, "settled")
     assert market.ledger.order(order.order_id).state is OrderState.SETTLED

@@ -78,6 +78,18 @@ def test_refuses_conditions_that_no_rows_of_the_order_can_meet(world: World, seg
     assert refusal(world) == "bad-conditions"
 
 
+def test_refuses_noise_in_parts_among_contributors_of_whom_it_trusts_too_few(world: World) -> None:
+    world.collection = replace(
+        world.collection, settings={**world.collection.settings, "noise": "distributed"}
+    )
+    terms = world.terms(min_contributors=3)
+    world.open(terms)
+    assert refusal_of(world.node(), world.offer(terms)) == "policy-partners"
+    partner = world.signer(1).address
+    trusting = DEFAULT_TEXT.replace("trusted_partners = []", f'trusted_partners = ["{partner}"]')
+    assert accept_order(world.node(policy=trusting), world.offer(terms))
+
+
 def test_refuses_terms_that_another_key_signed(world: World) -> None:
     world.open()
     forged = Signer(bytes([3]) * 32).sign_typed(world.ledger.deployment.domain, world.terms())

@@ -115,3 +115,35 @@ def test_unusable_policy_file_is_an_error_that_names_it(tmp_path: Path, text: st
 def test_missing_policy_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is missing"):
         Policy.read(tmp_path)
+
+
+ALDER, BIRCH, CEDAR = (Address(bytes([number]) * 20) for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(("trusted", "others", "honest", "passes"), [
+    ([], None, 2, False),
+    ([ALDER], None, 2, True),
+    ([ALDER], [BIRCH, CEDAR], 2, False),  # another one came than the one that is trusted
+    ([ALDER], [ALDER, CEDAR], 2, True),
+    ([ALDER, BIRCH], [ALDER, CEDAR], 3, False),
+    ([], [ALDER], 1, True),  # of two contributors each adds the whole noise
+])  # fmt: skip
+def test_noise_in_parts_needs_enough_trusted_partners_beside_this_node(
+    tmp_path: Path, trusted: list[Address], others: list[Address] | None, honest: int, passes: bool
+) -> None:
+    names = ", ".join(f'"{each}"' for each in trusted)
+    verdict = policy(tmp_path, f"trusted_partners = [{names}]\n").judge_partners(others, honest)
+    assert (verdict is None) == passes
+    if verdict is not None:
+        assert verdict.code == "policy-partners"
+        assert "name those whom you trust" in verdict.reason
+
+
+def test_the_default_policy_trusts_nobody(tmp_path: Path) -> None:
+    assert policy(tmp_path, DEFAULT_TEXT).judge_partners(None, 2) is not None
+
+
+@pytest.mark.parametrize("value", ['"0x12"', '["nobody"]', "3"])
+def test_partners_that_are_no_accounts_are_an_error(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="trusted_partners"):
+        policy(tmp_path, f"trusted_partners = {value}\n")

@@ -12,7 +12,9 @@ import pytest
 
 from generator.errors import TaskRefused
 from generator.federation.plan import Participant
+from generator.federation.task import Result
 from generator.node.errors import NotYet
+from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import check_size, sign_commitment, train_step
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
@@ -122,6 +124,30 @@ def test_refuses_a_plan_that_declares_other_rows_for_it(world: World) -> None:
     plan = world.plan()
     boast = (Participant(node.address, 1300), *plan.participants[1:])
     assert refusal(world, node, world.training_task(node, replace(plan, participants=boast))) == "rows-differ"
+
+
+def test_refuses_noise_in_parts_when_others_were_matched_than_it_trusts(world: World) -> None:
+    world.collection = replace(
+        world.collection, settings={**world.collection.settings, "noise": "distributed"}
+    )
+    terms = world.terms(min_contributors=3)
+    friend, others = world.signer(7).address, [world.signer(number).address for number in (1, 2)]
+    trusting = DEFAULT_TEXT.replace("trusted_partners = []", f'trusted_partners = ["{friend}"]')
+    node = world.node(policy=trusting)
+    world.accept(node, terms)
+    order = world.match(terms)
+    for third, code in ((others[1], "policy-partners"), (friend, "")):
+        rows = (300, 100, 100)
+        accounts = (node.address, others[0], third)
+        world.ledger.matched[order] = tuple(map(Matched, accounts, rows))
+        plan = replace(
+            world.plan(terms), participants=tuple(Participant(account, 1200) for account in accounts)
+        )
+        task = world.training_task(node, plan)
+        if code:
+            assert refusal(world, node, task) == code
+        else:
+            assert "sumKey" in Result.decode(train_step(node, task)).meta
 
 
 def test_refuses_a_task_without_a_plan(world: World) -> None:
