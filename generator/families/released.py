@@ -37,9 +37,7 @@ from generator.marginals.bins import (
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables, release_tables_part
 from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
-from generator.marginals.workload import (
-    Workload,
-)
+from generator.marginals.workload import Workload
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.codebook import Codebook
 from provenance.values import Address

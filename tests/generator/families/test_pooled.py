@@ -26,6 +26,7 @@ from generator.marginals.measure import table_counts
 from generator.market.evidence import references_of
 from generator.privacy.accountant import NoiseParts
 from generator.privacy.secure_sum import new_secret, public_of
+from provenance.errors import ProvenanceError
 from provenance.receipts import AggregationKey
 from provenance.signing import Signer, require_signer
 from provenance.typed_data import Domain
@@ -58,17 +59,10 @@ def exact_sum(market: Any, outcome: Any) -> np.ndarray:
     return np.sum([table_counts(encode_codes(each, codebook), workload) for each in rows], axis=0)
 
 
-def test_the_family_whose_critics_are_averaged_knows_no_such_setting() -> None:
+def test_the_family_whose_critics_are_averaged_knows_no_such_setting(make_market: MakeMarket) -> None:
+    plan = make_market("fedgan", nodes=2, settings=POOLED).plan
     with pytest.raises(PlanError, match="noise"):
-        family_of("fedgan").check(replace_settings_of("fedgan"))
-
-
-def replace_settings_of(family: str) -> Any:
-    from generator.federation.plan import Participant, TrainingPlan
-    from tests.generator.families.conftest import SCHEMA
-
-    one = (Participant(Address(bytes([1]) * 20), 100),)
-    return TrainingPlan(Digest(bytes(32)), family, SCHEMA, None, 1, one, POOLED)
+        family_of("fedgan").check(plan)
 
 
 def test_a_plan_whose_noise_the_grid_cannot_hold_is_refused_before_it_begins(make_market: MakeMarket) -> None:
@@ -166,8 +160,6 @@ class Keys:
         return str(self.signer.sign_typed(DOMAIN, AggregationKey(order, public_key)))
 
     def check(self, contributor: Address, order: Digest, public_key: Digest, signature: str) -> None:
-        from provenance.errors import ProvenanceError
-
         try:
             require_signer(DOMAIN, AggregationKey(order, public_key), Signature.parse(signature), contributor)
         except ProvenanceError as error:
