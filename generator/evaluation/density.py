@@ -18,7 +18,7 @@ from generator.evaluation.errors import EvaluationError
 from generator.marginals.bins import encode_codes
 from generator.marginals.errors import MarginalError
 from provenance.container import Container
-from provenance.exact.codebook import Codebook
+from provenance.exact.codebook import Codebook, Codes
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import AutoregressiveModel, MlpModel, decode_model
 from provenance.exact.tables import EXP_LAST, load_tables
@@ -29,7 +29,6 @@ _ROWS_AT_ONCE: Final = 8192
 _LEAST: Final = 2.0**-32
 """What a code of weight 0 is taken to have: the sampler's own resolution."""
 
-Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 

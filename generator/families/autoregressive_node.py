@@ -47,7 +47,8 @@ from generator.marginals.target import one_way_marginals
 from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
 from generator.privacy.secure_sum import noise_part
-from provenance.exact.codebook import Codebook
+from provenance.exact.codebook import Codebook, Codes
+from provenance.table_csv import CompactValues
 
 _RESIDUAL = "residual"
 _KEEP_SECONDS = 20.0
@@ -161,8 +162,8 @@ def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
     return Checkpoint(step.order.load_arrays(_KEPT), keep, _KEEP_SECONDS)
 
 
-def _drawn_codes(rows: NDArray[np.int64], codebook: Codebook, course: Course) -> NDArray[np.int64]:
-    """Codes int64[n, C] in draw order of rows int64[n, C] in the schema's."""
+def _drawn_codes(rows: CompactValues, codebook: Codebook, course: Course) -> Codes:
+    """Codes [n, C] in draw order of rows [n, C] in the schema's."""
     return encode_codes(rows, codebook)[:, course.order(codebook).columns]
 
 

@@ -30,6 +30,7 @@ from generator.learning.autoregressive import (
     NetShape,
 )
 from generator.learning.errors import LearningError
+from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20
 _MOST_ROWS, _FEWEST_ROWS = 1024, 16
@@ -71,20 +72,24 @@ class AutoregressiveGradient:
         self._weights = {name: torch.from_numpy(shape.view(flat, name)) for name in shape.parts}
         self._code_counts = list(shape.code_counts)
         self._output_weights = torch.split(self._weights[OUTPUT_WEIGHTS], self._code_counts)
-        self._offsets = torch.tensor(shape.offsets[:-1])
         self._buffers: dict[str, Tensor] = {}
         fitting = _NUMBERS_AT_ONCE // max(shape.columns * shape.width, shape.codes)
         self._rows_at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, fitting))
 
-    def tensor(self, codes: NDArray[np.int64]) -> Tensor:
-        """Codes int64[n, C] in the layout of the other methods: int64[C, n], counted over all columns."""
+    def tensor(self, codes: Codes) -> Tensor:
+        """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where that
+        holds them.
+        """
         if codes.ndim != 2 or codes.shape[1] != self.shape.columns:
             raise LearningError(f"codes have shape {codes.shape}; expected [rows, {self.shape.columns}]")
-        return (torch.from_numpy(codes) + self._offsets).T.contiguous()
+        dtype = np.int16 if self.shape.codes <= np.iinfo(np.int16).max else np.int32
+        counted = np.empty((self.shape.columns, len(codes)), dtype=dtype)
+        np.add(codes.T, np.array(self.shape.offsets[:-1])[:, None], out=counted, casting="unsafe")
+        return torch.from_numpy(counted)
 
     @torch.no_grad()
     def log_likelihood(self, codes: Tensor) -> NDArray[np.float64]:
-        """log p of each row of int64[C, n], in nats: float64[n]."""
+        """log p of each row of [C, n], in nats: float64[n]."""
         parts = [self._forward(part).log_likelihood for part in self._split(codes)]
         return torch.cat(parts).numpy().astype(np.float64)
 
@@ -113,7 +118,7 @@ class AutoregressiveGradient:
         return torch.cat(found).numpy()
 
     def _split(self, codes: Tensor) -> tuple[Tensor, ...]:
-        return tuple(part.contiguous() for part in torch.split(codes, self._rows_at_once, dim=1))
+        return tuple(part.long().contiguous() for part in torch.split(codes, self._rows_at_once, dim=1))
 
     def _buffer(self, name: str, *size: int) -> Tensor:
         """Memory for a tensor, holding whatever it held before."""

@@ -28,14 +28,13 @@ from generator.learning.descent import Descent
 from generator.learning.errors import LearningError
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
 from generator.privacy import noise
+from provenance.exact.codebook import Codes
 
 MEMORISATION_GATE = 0.60
 """Largest area under the curve at which a decay still passes, beside two standard errors of the estimate."""
 _NEAR_BEST = 0.005
 _HELD_OUT_DIVISOR = 10
 _REPORT_EVERY = 25
-
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def train(
     deadline: float | None = None, progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Flat:  # fmt: skip
-    """Weights after `recipe` from `start` on codes int64[n, C], without privacy.
+    """Weights after `recipe` from `start` on codes [n, C], without privacy.
 
     deadline: time.monotonic() that cuts steps; the rate then follows the time that is left.
     """
@@ -131,7 +130,7 @@ def train_privately(
 
 
 def noisy_sum(net: AutoregressiveGradient, batch: Tensor, sampling: PrivateSampling) -> Flat:
-    """One DP-SGD step's release: the noisy sum of clipped gradients over a Poisson batch int64[C, n]."""
+    """One DP-SGD step's release: the noisy sum of clipped gradients over a Poisson batch [C, n]."""
     total, _ = net.summed(batch, sampling.clip)
     drawn = noise.gaussian(net.shape.size, sampling.noise_multiplier * sampling.clip)
     return (total + drawn).astype(np.float32)
@@ -140,7 +139,7 @@ def noisy_sum(net: AutoregressiveGradient, batch: Tensor, sampling: PrivateSampl
 def choose_decay(
     codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int, deadline: float | None = None
 ) -> Recipe:
-    """The recipe with the decay for codes int64[n, C]; see the module. Reads rows freely: only without privacy."""
+    """The recipe with the decay for codes [n, C]; see the module. Reads rows freely: only without privacy."""
     held_out = max(1, len(codes) // _HELD_OUT_DIVISOR)
     if len(codes) >= CHOSEN_BELOW_ROWS or len(codes) < 2 * _HELD_OUT_DIVISOR:
         return recipe

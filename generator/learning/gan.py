@@ -29,6 +29,7 @@ from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import MarginalFitter
 from generator.learning.nets import MarginalNet
 from generator.privacy import noise
+from provenance.exact.codebook import Codes
 
 FlatState = NDArray[np.float32]
 _SLOPE = 0.2
@@ -144,8 +145,8 @@ def load_flat_state(module: nn.Module, state: NDArray[np.floating[Any]]) -> None
             start += parameter.numel()
 
 
-def one_hot(codes: NDArray[np.int64], code_counts: Iterable[int]) -> Tensor:
-    """float32[n, D] of codes int64[n, C]."""
+def one_hot(codes: Codes, code_counts: Iterable[int]) -> Tensor:
+    """float32[n, D] of codes [n, C]."""
     start = np.cumsum([0, *code_counts])
     rows = torch.zeros(len(codes), int(start[-1]))
     rows.scatter_(1, torch.from_numpy(codes + start[:-1]), 1.0)
@@ -164,7 +165,7 @@ def sample_rows(net: MarginalNet, logits: Tensor, generator: torch.Generator) ->
 
 
 def train_discriminator(
-    codes: NDArray[np.int64],
+    codes: Codes,
     net: MarginalNet,
     state: FlatState,
     settings: DiscriminatorSettings,
@@ -172,7 +173,7 @@ def train_discriminator(
     steps: int,
     seed: int,
 ) -> DiscriminatorRound:
-    """One local round of `steps` from `state` on private codes int64[n, C] against rows of `net`.
+    """One local round of `steps` from `state` on private codes [n, C] against rows of `net`.
 
     `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger
     beforehand.

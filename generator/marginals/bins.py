@@ -12,6 +12,7 @@ are uniform (the sampler's rule).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,9 @@ from generator.marginals.one_way import (
     release_bins,
     sum_bins,
 )
-from provenance.exact.codebook import Codebook
+from provenance.exact.codebook import Codebook, Codes
 from provenance.schema import Schema
+from provenance.table_csv import CompactValues
 
 __all__ = [
     "BaseGrid",
@@ -94,11 +96,14 @@ def build_codebook(schema: Schema, release: BinRelease, bins: int | None = None)
     )
 
 
-def encode_codes(values: NDArray[np.int64], codebook: Codebook) -> NDArray[np.int64]:
-    """Codes int64[n, C] of grid indices int64[n, C]: the code whose range holds the value."""
+def encode_codes(values: CompactValues, codebook: Codebook) -> Codes:
+    """Codes [n, C] of grid indices [n, C]: the code whose range holds the value.
+
+    In the narrowest signed integers that hold them counted over all columns, a column's lying together in memory.
+    """
     if values.ndim != 2 or values.shape[1] != codebook.columns:
         raise MarginalError(f"values have shape {values.shape}; expected [rows, {codebook.columns}]")
-    codes = np.empty_like(values)
+    codes = np.empty(values.shape, dtype=_codes_dtype(codebook), order="F")
     for c in range(codebook.columns):
         own = codebook.column_codes(c)
         low = codebook.low[own]
@@ -108,6 +113,10 @@ def encode_codes(values: NDArray[np.int64], codebook: Codebook) -> NDArray[np.in
             raise MarginalError(f"column {c} holds a value outside the codebook's {low[0]}..{end - 1}")
         codes[:, c] = np.searchsorted(low, column, side="right") - 1
     return codes
+
+
+def _codes_dtype(codebook: Codebook) -> np.dtype[np.signedinteger[Any]]:
+    return np.dtype(np.result_type(np.int16, np.min_scalar_type(-codebook.codes)))
 
 
 def _fine_cells(release: BinRelease, c: int) -> dict[int, list[tuple[int, float]]]:

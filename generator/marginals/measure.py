@@ -12,27 +12,29 @@ from generator.marginals.errors import MarginalError
 from generator.marginals.workload import Workload, pair_workload
 from generator.privacy import noise
 from generator.privacy.secure_sum import Integers, Ring, noise_part
+from provenance.exact.codebook import Codes
 
 Counts = NDArray[np.float64]
 
 
-def table_counts(codes: NDArray[np.int64], workload: Workload) -> Counts:
-    """Exact counts float64[K] of codes int64[n, C]. Private: add noise before they leave."""
+def table_counts(codes: Codes, workload: Workload) -> Counts:
+    """Exact counts float64[K] of codes [n, C]. Private: add noise before they leave."""
     if codes.ndim != 2 or codes.shape[1] != len(workload.code_counts):
         raise MarginalError(f"codes have shape {codes.shape}; expected [rows, {len(workload.code_counts)}]")
-    if len(codes) and not ((codes >= 0) & (codes < np.array(workload.code_counts))).all():
-        raise MarginalError("a code lies outside its column's codes; encode the rows with this codebook")
     columns = np.ascontiguousarray(codes.T)
+    for column, count in zip(columns, workload.code_counts, strict=True):
+        if len(column) and not 0 <= column.min() <= column.max() < count:
+            raise MarginalError("a code lies outside its column's codes; encode the rows with this codebook")
     counts = np.empty(workload.cells)
     for table, start, size in zip(workload.tables, workload.offsets, workload.sizes, strict=False):
-        flat = columns[table[0]]
+        flat = columns[table[0]].astype(np.int64)
         for column in table[1:]:
             flat = flat * workload.code_counts[column] + columns[column]
         counts[start : start + size] = np.bincount(flat, minlength=size)
     return counts
 
 
-def release_tables(codes: NDArray[np.int64], workload: Workload, noise_multiplier: float) -> Counts:
+def release_tables(codes: Codes, workload: Workload, noise_multiplier: float) -> Counts:
     """All tables in one release: a GaussianEvent(noise_multiplier), or exact counts when it is 0."""
     std = noise_multiplier * workload.sensitivity
     weights = np.repeat(workload.weights, workload.sizes)
@@ -40,7 +42,7 @@ def release_tables(codes: NDArray[np.int64], workload: Workload, noise_multiplie
 
 
 def release_tables_part(
-    codes: NDArray[np.int64], workload: Workload, noise_multiplier: float, contributors: int, ring: Ring
+    codes: Codes, workload: Workload, noise_multiplier: float, contributors: int, ring: Ring
 ) -> Integers:
     """One contributor's part of a release whose sum alone is seen, in the ring: its counts with a part of the
     noise. Private until it is masked. Raises PrivacyError where the ring is too coarse.

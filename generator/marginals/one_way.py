@@ -25,6 +25,7 @@ from generator.marginals.code_limits import needs_bins
 from generator.marginals.errors import MarginalError
 from generator.privacy import noise
 from provenance.schema import Column, Schema
+from provenance.table_csv import CompactValues
 
 BASE_CELLS = 256
 _DIRECT_REFINEMENT = 1024
@@ -138,19 +139,19 @@ def base_grid(schema: Schema) -> BaseGrid:
     return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns))
 
 
-def one_way_counts(values: Indices, grid: BaseGrid) -> Counts:
-    """Exact base counts float64[cells] of grid indices int64[n, C]. Private: add noise before they leave."""
+def one_way_counts(values: CompactValues, grid: BaseGrid) -> Counts:
+    """Exact base counts float64[cells] of grid indices [n, C]. Private: add noise before they leave."""
     _check_values(values, grid)
     parts = [np.empty(0)]
     for c, column in enumerate(grid.columns):
         if not column.is_counted:
             continue
-        cells = _cells(values[:, c], column, 0)
+        cells = _cells(values[:, c].astype(np.int64), column, 0)
         parts.append(np.bincount(cells, minlength=column.base_cells).astype(np.float64))
     return np.concatenate(parts)
 
 
-def release_bins(values: Indices, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
+def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
     """One release of all one-way counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
 
     Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows and 5 of them: a value
@@ -162,7 +163,7 @@ def release_bins(values: Indices, grid: BaseGrid, noise_multiplier: float) -> Bi
     found: list[tuple[int, int, Indices, Counts]] = []
     for c, column in enumerate(grid.columns):
         for level in range(1, len(column.widths)):
-            present = values[values[:, c] < column.grid_size, c]
+            present = values[values[:, c] < column.grid_size, c].astype(np.int64)
             cells, counts = np.unique(present // column.widths[level], return_counts=True)
             floor = max(_ATOM_SHARE * len(values), _FEWEST_ROWS)
             kept = _threshold(cells, counts.astype(np.float64), column, level, std, floor)
@@ -259,7 +260,7 @@ def _flatten(found: list[tuple[int, int, Indices, Counts]]) -> tuple[Indices, In
     return column, level, cell, count
 
 
-def _check_values(values: Indices, grid: BaseGrid) -> None:
+def _check_values(values: CompactValues, grid: BaseGrid) -> None:
     if values.ndim != 2 or values.shape[1] != len(grid.columns):
         raise MarginalError(f"values have shape {values.shape}; expected [rows, {len(grid.columns)}]")
     for c, column in enumerate(grid.columns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from provenance.schema import Schema
 MAX_CODES_A_COLUMN = 4_095
 MAX_CODES = 65_535
 MAX_COLUMNS = 65_535
+
+Codes: TypeAlias = NDArray[np.signedinteger[Any]]
+"""Of rows, [n, C], each counted from 0 within its column."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,8 @@ from scripts.showcase.adult import PARTS, adult_collection, deal_tables
 from scripts.table_file import read_table
 
 _COLUMNS = 15
+_WIDTHS = (64, 128, 128)
+_CODES, _SMALL_CODES = 16, 8  # a column; the second makes 39,936 multiplications a row
 _RANDOM_SEED = 4
 
 
@@ -36,8 +38,8 @@ class Generator:
 
 
 def fitted() -> list[Generator]:
-    """The demo's generator first, then what `tessera fit` makes of the same table, then one of 40,000
-    multiplications; about a minute and a half of one core."""
+    """The demo's generator first, then what `tessera fit` makes of the same table, then one of each architecture
+    of 40,000 multiplications; about a minute and a half of one core."""
     collection = adult_collection()
     with tempfile.TemporaryDirectory(prefix="tessera-gas-") as folder:
         tables = [read_table(spec.table, collection.schema) for spec in deal_tables(Path(folder))]
@@ -57,15 +59,24 @@ def fitted() -> list[Generator]:
             tuple(part.model_bytes for part in federated.parts),
         ),
         Generator(f"of `tessera fit`, {alone.family}", (alone.parts[0].model_bytes,) * len(PARTS)),
+        _random_mlp("random, small MLP", _SMALL_CODES),
         _random_autoregressive(),
     ]
 
 
 def unfitted() -> list[Generator]:
     """Random models of about the same shapes, at once."""
+    return [
+        _random_mlp("random, MLP", _CODES),
+        _random_mlp("random, small MLP", _SMALL_CODES),
+        _random_autoregressive(),
+    ]
+
+
+def _random_mlp(name: str, codes: int) -> Generator:
+    """Of as many hidden layers as the families fit, and so many codes a column."""
     draw = RandomModels(_RANDOM_SEED)
-    mlp = tuple(draw.sized_mlp((64, 128, 128), (16,) * _COLUMNS)[1] for _ in PARTS)
-    return [Generator("random, MLP", mlp), _random_autoregressive()]
+    return Generator(name, tuple(draw.sized_mlp(_WIDTHS, (codes,) * _COLUMNS)[1] for _ in PARTS))
 
 
 def _random_autoregressive() -> Generator:
