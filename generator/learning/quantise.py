@@ -105,13 +105,15 @@ def _output_layer(
             f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {WEIGHT_MAX}; training "
             "diverged: lower the learning rate"
         )
-    wanted = (weight @ state.exact + bias[:, None]) * LOGIT_UNITS_A_NAT
     shift = shifts(scaled, np.zeros(len(bias)), a_max)
     factor = np.exp2(shift)[:, None]
     integers = np.rint(scaled * factor)
-    mean = (wanted - np.floor(integers @ state.integer / factor)).mean(axis=1)
-    for column in range(codebook.columns):
+    mean = np.empty(len(bias))
+    for column in range(codebook.columns):  # one at a time: a batch's logits of all columns may be large
         codes = codebook.column_codes(column)
+        wanted = (weight[codes] @ state.exact + bias[codes, None]) * LOGIT_UNITS_A_NAT
+        found = np.floor(integers[codes] @ state.integer / factor[codes])
+        mean[codes] = (wanted - found).mean(axis=1)
         mean[codes] -= mean[codes].max()  # a softmax does not see a constant; a small bias is a safe one
     bias_integers = np.rint(np.clip(mean, -MAX_BIAS, 0))
     return OutputLayer(integers.astype(np.int8), shift.astype(np.uint8), bias_integers.astype(np.int32))
