@@ -29,12 +29,13 @@ from generator.families.autoregressive_course import (
     AutoregressiveSettings,
     Course,
     course_of,
-    declared_rows,
     first_columns,
+    is_gated,
     round_name,
 )
 from generator.families.codebook_message import codebook_arrays
 from generator.families.finish import FINISH
+from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share
 from generator.families.pooled import is_pooled, parts_of, unmasked
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
@@ -44,7 +45,7 @@ from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
-from generator.federation.task import Result
+from generator.federation.task import Array, Result
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.calibrate import match_one_way
 from generator.learning.descent import Descent
@@ -77,13 +78,14 @@ class AutoregressiveFamily:
                 raise PlanError(str(error)) from error
 
     def rounds(self, plan: TrainingPlan) -> int:
-        """bins, tables, the rounds (several contributors), finish."""
+        """bins, tables, the rounds (several contributors), the gate (of small tables), finish."""
         if len(plan.participants) == 1:
             return 3
-        return course_of(plan, AutoregressiveSettings.parse(plan.settings)).recipe.steps + 3
+        course = course_of(plan, AutoregressiveSettings.parse(plan.settings))
+        return course.recipe.steps + 3 + course.is_gated
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
-        """Two Gaussian releases and one of all steps; the same noise for every contributor."""
+        """Two Gaussian releases, one of all steps and the gate's; the same noise for every contributor."""
         settings = AutoregressiveSettings.parse(plan.settings)
         first = _noise(plan, settings).releases(plan)
         event: PrivacyEvent | None = None
@@ -93,11 +95,16 @@ class AutoregressiveFamily:
             steps = course.recipe.steps
             noise = sgd_noise(plan.epsilon, plan.delta, course.sample_rate, steps, others)
             event = SubsampledGaussianEvent(noise, course.sample_rate, steps, parts_of(plan))
-        return (*first, Release(ROUNDS, event))
+        gate = (Release(GATE, None),) if is_gated(plan, settings) else ()
+        return (*first, Release(ROUNDS, event), *gate)
 
     def table_noise(self, plan: TrainingPlan) -> float:
         """Fixed by the plan's budget and the share that the tables get."""
         return _noise(plan, AutoregressiveSettings.parse(plan.settings)).tables
+
+    def needs_holdout(self, plan: TrainingPlan) -> bool:
+        """For the gate."""
+        return is_gated(plan, AutoregressiveSettings.parse(plan.settings))
 
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
@@ -126,6 +133,8 @@ class AutoregressiveFamily:
         course = course_of(step.plan, settings)
         if step.task.name == FINISH:
             return autoregressive_node.finish(step, noise, course)
+        if step.task.name == GATE and course.is_gated:
+            return autoregressive_node.answer_gate(step, course)
         if len(step.plan.participants) > 1:
             for number in range(1, course.recipe.steps + 1):
                 if step.task.name == round_name(number):
@@ -134,7 +143,9 @@ class AutoregressiveFamily:
 
     def _step_noise(self, plan: TrainingPlan, course: Course) -> float:
         """Standard deviation of the noise on a step's sum of gradients; 0 without privacy."""
-        event = self.releases(plan, plan.participants[0].contributor)[-1].event
+        event = next(
+            r.event for r in self.releases(plan, plan.participants[0].contributor) if r.name == ROUNDS
+        )
         return 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
 
     def _federated(
@@ -143,15 +154,18 @@ class AutoregressiveFamily:
     ) -> Generator[Round, list[Result], Flat]:  # fmt: skip
         course = course_of(plan, settings)
         shape, recipe = course.shape(marginals.codebook), course.recipe
-        target = target_from_counts(marginals.everybody, marginals.workload, marginals.std)
+        target = target_from_counts(
+            marginals.everybody, marginals.workload, marginals.std, plan.training_rows
+        )
         random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
         one_way = one_way_marginals(target)[course.order(marginals.codebook).codes(marginals.codebook)]
         descent = Descent(shape, initial_weights(shape, one_way, random), recipe)
+        untrained = descent.weights.copy()
         std = self._step_noise(plan, course)
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
-            sent = descent.weights.astype(np.float16).view(np.uint16)
-            results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: sent})
+            weights = _halves(descent.weights)
+            results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: weights})
             if is_pooled(plan):
                 total, rows = _unmasked(plan, course, shape, results, std)
             else:
@@ -160,7 +174,17 @@ class AutoregressiveFamily:
             descent.step(gradient, (number - 1) / recipe.steps)
         if course.clip is not None:
             return match_one_way(shape, descent.average, one_way, random)
-        return descent.average
+        trained = descent.average
+        if not course.is_gated:
+            return trained
+        sent = {UNTRAINED: _halves(untrained), WEIGHTS: _halves(trained)}
+        results = yield Round(GATE, marginals.meta, {**codebook, **sent})
+        return between(untrained, trained, kept_share(plan, results, flagged))
+
+
+def _halves(weights: Flat) -> Array:
+    """Weights as they are sent: bits of float16 as uint16."""
+    return weights.astype(np.float16).view(np.uint16)
 
 
 def _combined(
@@ -201,7 +225,7 @@ def _unmasked(
     plan: TrainingPlan, course: Course, shape: NetShape, results: Sequence[Result], std: float
 ) -> tuple[Vector, int]:
     """(sum of all, declared rows behind it); UpdatesRejected for one that no rows give: whose it is was not seen."""
-    rows = declared_rows(plan)
+    rows = plan.training_rows
     total = unmasked(results, course.ring(shape.columns), shape.size)
     limit = _longest(course, shape, rows, summed_std(std, len(results)))
     length = float(np.linalg.norm(total))

@@ -10,13 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.errors import PlanError
-from generator.families.pooled import NOISE, SETTING
+from generator.families.pooled import NOISE, SETTING, is_pooled
 from generator.families.settings import Names, Rule, SettingsReader, Whole
 from generator.federation.plan import Settings, TrainingPlan
 from generator.learning.autoregressive import NetShape
 from generator.learning.capacity import number_bins, ordered_codes
 from generator.learning.draw_order import DrawOrder
-from generator.learning.recipes import Recipe, federated_recipe, local_recipe, private_recipe
+from generator.learning.recipes import (
+    CHOSEN_BELOW_ROWS,
+    Recipe,
+    federated_recipe,
+    local_recipe,
+    private_recipe,
+)
 from generator.privacy.secure_sum import Ring
 from provenance.exact.codebook import Codebook
 from provenance.schema import Schema
@@ -90,13 +96,15 @@ class AutoregressiveSettings:
 class Course:
     """How a plan's net trains; decided by the plan alone, the same at the coordinator and every node.
 
-    chooses_decay: whether a lone contributor may, without privacy. sample_rate: Poisson rate of every row of
+    chooses_decay: whether a lone contributor may, without privacy. is_gated: whether what several have learnt passes
+    the gate on memorisation before it is kept. sample_rate: Poisson rate of every row of
     every contributor. clip: norm of a row's gradient, None without privacy. number_bins: quantile bins a number
     gets, None for the number that noisy counts bear. first: columns that are drawn before the others.
     """
 
     recipe: Recipe
     chooses_decay: bool
+    is_gated: bool
     sample_rate: float
     clip: float | None
     width: int
@@ -127,7 +135,7 @@ class Course:
 
 def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
     """The course of a plan."""
-    rows = declared_rows(plan)
+    rows = plan.training_rows
     private = plan.epsilon is not None
     width = settings.width or (_PRIVATE_WIDTH if private else WIDTH)
     if private:
@@ -144,6 +152,7 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
     return Course(
         recipe=recipe,
         chooses_decay=settings.decay is None,
+        is_gated=is_gated(plan, settings),
         sample_rate=rate,
         clip=settings.clip if private else None,
         width=width,
@@ -152,6 +161,12 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
         schema=plan.schema,
         first=first_columns(plan, settings),
     )
+
+
+def is_gated(plan: TrainingPlan, settings: AutoregressiveSettings) -> bool:
+    """Whether several contributors train small tables without privacy, sums are seen and no decay was asked for."""
+    chosen = settings.decay is None and plan.epsilon is None and not is_pooled(plan)
+    return chosen and len(plan.participants) > 1 and plan.training_rows < CHOSEN_BELOW_ROWS
 
 
 def first_columns(plan: TrainingPlan, settings: AutoregressiveSettings) -> tuple[int, ...]:
@@ -172,11 +187,6 @@ def _stored_column(schema: Schema, name: str) -> int:
         f"setting conditionable names {name!r}, expected columns that are stored: "
         f"{', '.join(schema.cell_names):.300}"
     )
-
-
-def declared_rows(plan: TrainingPlan) -> int:
-    """Declared training rows of all contributors."""
-    return sum(participant.training_rows for participant in plan.participants)
 
 
 def round_name(number: int) -> str:

@@ -18,16 +18,17 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, declared_rows, round_name
+from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, round_name
 from generator.families.codebook_message import read_codebook
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
+from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
 from generator.families.pooled import is_pooled, masked
 from generator.families.released import keep_reference, read_target, spent_meta
 from generator.families.released_noise import Noise
 from generator.federation.compress import compressed
 from generator.federation.step import Step
-from generator.federation.task import Array, Result, answer
+from generator.federation.task import Array, Json, Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_one_way
@@ -40,6 +41,7 @@ from generator.learning.fit_autoregressive import (
     train,
     train_privately,
 )
+from generator.learning.memorisation import memorisation
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
@@ -97,6 +99,23 @@ def _masked_sum(
     std = 0.0 if sampling is None else sampling.noise_multiplier * sampling.clip
     part = ring.encode(total) + noise_part(np.full(size, std), len(step.plan.participants), ring)
     return masked(step, part.astype(ring.dtype), ring)
+
+
+def answer_gate(step: Step, course: Course) -> Result:
+    """How well nets between the untrained and the trained one tell the rows that trained from those held out."""
+    torch.set_num_threads(step.worker.threads)
+    step.record(GATE)
+    codebook = read_codebook(step)
+    shape = course.shape(codebook)
+    untrained, trained = (_sent_weights(step, shape, name) for name in (UNTRAINED, WEIGHTS))
+    parts = [_drawn_codes(rows, codebook, course) for rows in (step.state.training, step.state.holdout)]
+    found = np.full(len(SHARES), 0.5)
+    if all(map(len, parts)):
+        for place, share in enumerate(SHARES):
+            net = AutoregressiveGradient(shape, between(untrained, trained, share))
+            found[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
+    counts: dict[str, Json] = dict(zip((SEEN, UNSEEN), map(len, parts), strict=True))
+    return answer(step.task, {**spent_meta(step), **counts}, {FOUND: found})
 
 
 def finish(step: Step, noise: Noise, course: Course) -> Result:
@@ -172,14 +191,14 @@ def _record(step: Step, course: Course) -> PrivateSampling | None:
     event = step.record(ROUNDS).event
     if not isinstance(event, SubsampledGaussianEvent) or course.clip is None:
         return None
-    return PrivateSampling(event.sample_rate, event.noise_multiplier, course.clip, declared_rows(step.plan))
+    return PrivateSampling(event.sample_rate, event.noise_multiplier, course.clip, step.plan.training_rows)
 
 
-def _sent_weights(step: Step, shape: NetShape) -> Flat:
-    sent = step.array(WEIGHTS)
+def _sent_weights(step: Step, shape: NetShape, name: str = WEIGHTS) -> Flat:
+    sent = step.array(name)
     if sent.dtype != np.uint16 or sent.shape != (shape.size,):
         raise TaskFormatError(
-            f"weights are {sent.dtype}{list(sent.shape)}, expected {shape.size} halves as uint16"
+            f"{name} are {sent.dtype}{list(sent.shape)}, expected {shape.size} halves as uint16"
         )
     return sent.view(np.float16).astype(np.float32)
 

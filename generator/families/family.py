@@ -1,6 +1,6 @@
 """The families of generators and what each must bring.
 
-A family is one object with five methods (`Family`): which settings it accepts, which releases its plan will
+A family is one object with a few methods (`Family`): which settings it accepts, which releases its plan will
 make, its rounds, the coordinator's program, and the node's handler for each step. All families end in the
 step "finish", in which the node quantises its generator into the exact format, stores it and answers with
 its digest; from there on sampling, commitment and verification know no families.
@@ -43,6 +43,10 @@ class Family(Protocol):
 
     def table_noise(self, plan: TrainingPlan) -> float:
         """Noise multiplier of the released tables, the same for every contributor; 0 without privacy. Cheap."""
+        ...
+
+    def needs_holdout(self, plan: TrainingPlan) -> bool:
+        """Whether training itself asks for held-out rows, so that even a fit that is not scored must have some."""
         ...
 
     def program(self, plan: TrainingPlan) -> Program:

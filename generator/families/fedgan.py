@@ -68,6 +68,10 @@ class FedGanFamily:
         """Fixed by the plan's budget and the share that the tables get."""
         return _noise(plan, FedGanSettings.parse(plan.settings)).tables
 
+    def needs_holdout(self, plan: TrainingPlan) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         settings = FedGanSettings.parse(plan.settings)

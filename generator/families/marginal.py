@@ -43,6 +43,10 @@ class MarginalFamily:
         """Fixed by the plan's budget and the share that the tables get."""
         return self._noise(plan).tables
 
+    def needs_holdout(self, plan: TrainingPlan) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))

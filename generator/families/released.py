@@ -80,7 +80,8 @@ class Marginals:
         owns = []
         for node, counts in self.counts.items():
             try:
-                own = target_from_counts(counts, self.workload, self.own_std)
+                declared = plan.participant(node).training_rows
+                own = target_from_counts(counts, self.workload, self.own_std, declared)
             except MarginalError:  # drowned in its noise: it has nothing to lend
                 continue
             if node not in left_out:
@@ -173,7 +174,7 @@ def _require_plausible_sum(
 ) -> None:
     """Masks that do not cancel, or a vector that no table gives, end the order: who sent it cannot be told."""
     totals = np.add.reduceat(everybody, workload.offsets[:-1])
-    declared = sum(participant.training_rows for participant in plan.participants)
+    declared = plan.training_rows
     found = _implausible(totals, declared, workload.cells, std)
     if found:
         raise UpdatesRejected(f"the contributors' tables together {found}; whose they are was not seen")
@@ -208,11 +209,14 @@ def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
     stored = step.order.result(TABLES)
     if stored is None:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
-    everybody = target_from_counts(step.array("everybody"), workload, float(step.array("everybody_std")[0]))
+    std, declared = float(step.array("everybody_std")[0]), step.plan.training_rows
+    everybody = target_from_counts(step.array("everybody"), workload, std, declared)
     if len(step.plan.participants) == 1 or is_pooled(step.plan):
         return codebook, everybody
     try:
-        own = target_from_counts(stored.arrays["counts"], workload, noise.tables * workload.sensitivity)
+        declared = step.plan.participant(step.worker.contributor).training_rows
+        std = noise.tables * workload.sensitivity
+        own = target_from_counts(stored.arrays["counts"], workload, std, declared)
     except MarginalError:  # the node's own counts drown in their noise: it learns from everybody's alone
         return codebook, everybody
     return codebook, blend(own, everybody)

@@ -84,7 +84,7 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     workload = choose_workload(codebook.code_counts, plan.schema.target_index)
     if plan.settings.get("tables") == "pairs":
         return pair_workload(workload)
-    rows = sum(participant.training_rows for participant in plan.participants)
+    rows = plan.training_rows
     std = summed_noise(plan, table_noise * workload.sensitivity, len(plan.participants))
     drowning = expected_error(workload, std, rows) > _DROWNING
     return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)

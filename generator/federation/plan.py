@@ -86,6 +86,11 @@ class TrainingPlan:
         return self.delta_e12 / 1e12
 
     @property
+    def training_rows(self) -> int:
+        """Declared training rows of all participants."""
+        return sum(participant.training_rows for participant in self.participants)
+
+    @property
     def digest(self) -> Digest:
         """SHA-256 of the canonical document."""
         return sha256(canonical.encode(self.document()))

@@ -3,8 +3,7 @@
 Without privacy the decay of a small table is chosen: from the strongest of a few down, each trains on nine
 rows in ten, until the loss on the tenth no longer falls or the net has learnt rows by heart; the strongest
 whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
-makes possible: how well log p tells rows that trained from rows that did not (`memorisation`, an area under
-the ROC curve, 0.5 for none). The chosen decay then trains on every row. Large tables take one fixed recipe.
+makes possible (`memorisation`). The chosen decay then trains on every row. Large tables take one fixed recipe.
 
 With privacy nothing is chosen by looking at rows: the recipe follows from the plan, batches and noise come
 from the operating system's entropy (DP-SGD, Abadi et al. 2016, arXiv:1607.00133).
@@ -26,12 +25,11 @@ from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
 from generator.learning.errors import LearningError
+from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
 from generator.privacy import noise
 from provenance.exact.codebook import Codes
 
-MEMORISATION_GATE = 0.60
-"""Largest area under the curve at which a decay still passes, beside two standard errors of the estimate."""
 _NEAR_BEST = 0.005
 _HELD_OUT_DIVISOR = 10
 _REPORT_EVERY = 25
@@ -152,7 +150,7 @@ def choose_decay(
         weights = train(training, shape, start, replace(recipe, decay=decay), seed=seed, deadline=deadline)
         net = AutoregressiveGradient(shape, weights)
         seen, unseen = (net.log_likelihood(net.tensor(part)) for part in (training, validation))
-        if losses and not _passes(seen, unseen):
+        if losses and not passes_gate(memorisation(seen, unseen), len(seen), len(unseen)):
             break
         loss = -float(unseen.mean())
         if losses and loss > min(losses.values()):
@@ -160,18 +158,6 @@ def choose_decay(
         losses[decay] = loss
     best = min(losses.values())
     return replace(recipe, decay=max(d for d, loss in losses.items() if loss <= best * (1 + _NEAR_BEST)))
-
-
-def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> float:
-    """Area under the ROC curve of telling rows that trained from others by their log-likelihoods."""
-    ordered = np.sort(unseen)
-    below = np.searchsorted(ordered, seen, side="left") + np.searchsorted(ordered, seen, side="right")
-    return float(below.mean() / (2 * len(unseen)))
-
-
-def _passes(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> bool:
-    error = math.sqrt((1 / len(seen) + 1 / len(unseen)) / 12)
-    return memorisation(seen, unseen) <= MEMORISATION_GATE + 2 * error
 
 
 class _Run:

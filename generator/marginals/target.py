@@ -14,6 +14,7 @@ from generator.marginals.errors import MarginalError
 from generator.marginals.workload import Workload
 
 BLENDING_ROWS = 1500
+_DECLARED_WITHIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,30 @@ class MarginalTarget:
             raise MarginalError("target holds a value that is not finite; refuse the release it came from")
 
 
-def target_from_counts(counts: NDArray[np.float64], workload: Workload, noise_std: float) -> MarginalTarget:
+def target_from_counts(
+    counts: NDArray[np.float64], workload: Workload, noise_std: float, declared: float
+) -> MarginalTarget:
     """Target of released counts whose noise has standard deviation `noise_std` (0: exact).
 
-    The number of rows is estimated from the release itself, as the tables' mean total, the less noisy ones
-    counting more. Raises MarginalError when that is below one row: the noise drowns the table.
+    The number of rows is estimated from the release, as the tables' mean total, the less noisy ones counting more,
+    and from the `declared` number, which is public and taken to be right within half of itself: by the release
+    alone, a few rows under much noise could seem fewer still, and every count a large share of them.
+
+    Raises MarginalError where the noise on the number is larger than the declared number, or none is left: the
+    noise drowns the table.
     """
     if counts.shape != (workload.cells,):
         raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
     totals = np.add.reduceat(counts, workload.offsets[:-1])
     precisions = np.square(workload.weights) / workload.sizes
     rows = float(np.average(totals, weights=precisions))
-    if not (rows >= 1 and math.isfinite(rows)):
+    noise = noise_std / math.sqrt(float(precisions.sum()))
+    trust = noise**2 / (noise**2 + (_DECLARED_WITHIN * declared) ** 2)
+    rows += trust * (declared - rows)
+    if not (rows >= 1 and math.isfinite(rows) and noise <= declared):
         raise MarginalError(
-            f"the released counts sum to {rows:.1f} rows a table; the noise drowns so small a table: "
-            "raise epsilon or add rows"
+            f"the released counts sum to {rows:.1f} rows a table, noise on it has standard deviation {noise:.1f}, "
+            f"{declared:.0f} are declared; the noise drowns so small a table: raise epsilon or add rows"
         )
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
 

@@ -241,7 +241,7 @@ def test_epsilon_leaves_the_one_way_marginals_that_were_released(make_market: Ma
     marginals = sent["finish"]
     codebook = codebook_of(marginals, market.plan.schema)
     workload = choose_workload(codebook.code_counts, market.plan.schema.target_index)
-    wanted = one_way_marginals(target_from_counts(outcome.shared["everybody"], workload, 0.0))
+    wanted = one_way_marginals(target_from_counts(outcome.shared["everybody"], workload, 0.0, 1))
     model = market.states[next(iter(market.states))].order(market.plan.order).model()
     codes = encode_codes(Sampler(model, bytes(32), 0).values(0, 20_000), codebook)
     for column, count in enumerate(codebook.code_counts):

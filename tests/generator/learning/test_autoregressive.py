@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product, starmap
+from itertools import product
 
 import numpy as np
 import pytest
@@ -29,13 +29,12 @@ from generator.learning.errors import LearningError
 from generator.learning.fit_autoregressive import (
     PrivateSampling,
     choose_decay,
-    memorisation,
     noisy_sum,
     train,
     train_privately,
 )
 from generator.learning.quantise_autoregressive import quantise_autoregressive
-from generator.learning.recipes import Recipe, federated_recipe, local_recipe
+from generator.learning.recipes import Recipe
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import decode_model
 from provenance.exact.sampler import Sampler
@@ -246,25 +245,6 @@ def test_what_was_learnt_by_heart_stops_weaker_decays(monkeypatch: pytest.Monkey
     chosen = choose_decay(codes_of(SHAPE, 200), SHAPE, weights_of(SHAPE), Recipe(5, 8), seed=0)
     assert tried == [24.0, 12.0]
     assert chosen.decay == 24.0
-
-
-def test_memorisation_is_the_area_under_the_curve() -> None:
-    random = np.random.default_rng(0)
-    seen, unseen = random.standard_normal(50) + 0.5, random.standard_normal(30)
-    slow = np.mean([float(a > b) for a, b in product(seen, unseen)])
-    assert memorisation(seen, unseen) == pytest.approx(slow)
-    assert memorisation(np.zeros(5), np.zeros(7)) == 0.5
-
-
-def test_recipes_follow_from_rows_alone_and_stay_bounded() -> None:
-    rows = [1, 100, 1000, 5000, 20_000, 100_000, 10**7]
-    local = [local_recipe(n) for n in rows]
-    assert [r.decay for r in local] == sorted((r.decay for r in local), reverse=True)
-    assert max(r.steps for r in local) <= 1600
-    federated = list(starmap(federated_recipe, [(n, 256, 2048) for n in rows]))
-    assert max(r.steps for r in federated) == 256
-    assert max(r.batch for r in federated) == 2048
-    assert local[4].rate_at(0.0) < local[4].rate_at(0.02) > local[4].rate_at(0.9) > 0
 
 
 def codebook_of(shape: NetShape) -> Codebook:

@@ -42,7 +42,7 @@ def codes(rows: int = 400) -> NDArray[np.int64]:
 
 def target() -> MarginalTarget:
     workload = choose_workload(COUNTS, None)
-    return target_from_counts(table_counts(codes(), workload), workload, 0.0)
+    return target_from_counts(table_counts(codes(), workload), workload, 0.0, len(codes()))
 
 
 def net() -> MarginalNet:

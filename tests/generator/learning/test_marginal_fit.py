@@ -49,7 +49,7 @@ def toy_codes(rows: int = 4000) -> NDArray[np.int64]:
 
 def toy_target(target: int | None = 3, std: float = 0.0) -> MarginalTarget:
     workload = choose_workload(COUNTS, target)
-    return target_from_counts(table_counts(toy_codes(), workload), workload, std)
+    return target_from_counts(table_counts(toy_codes(), workload), workload, std, len(toy_codes()))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_refuses_settings_that_cannot_train(change: dict[str, float]) -> None:
 
 def test_refuses_a_target_over_other_codes() -> None:
     workload = choose_workload((2, 2, 2), None)
-    other = target_from_counts(np.ones(workload.cells), workload, 0.0)
+    other = target_from_counts(np.ones(workload.cells), workload, 0.0, 1)
     with pytest.raises(LearningError, match="different codes"):
         new_net(BOOK, other, SMALL.net, 0)
 
@@ -72,7 +72,7 @@ def partial_target() -> MarginalTarget:
     workload = with_target_pairs(choose_workload(COUNTS, 3), 0.4)
     kept = [i for i, table in enumerate(workload.tables) if len(table) == 2 or table == (0, 1, 3)]
     some = Workload(COUNTS, tuple(workload.tables[i] for i in kept), tuple(workload.weights[i] for i in kept))
-    return target_from_counts(table_counts(toy_codes(), some), some, 4.0)
+    return target_from_counts(table_counts(toy_codes(), some), some, 4.0, len(toy_codes()))
 
 
 @pytest.mark.parametrize(

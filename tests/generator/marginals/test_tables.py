@@ -51,7 +51,22 @@ def test_refuses_codes_whose_first_table_alone_would_fill_the_memory() -> None:
 def test_refuses_a_release_that_noise_drowns() -> None:
     workload = choose_workload(COUNTS, None)
     with pytest.raises(MarginalError, match="drowns"):
-        target_from_counts(np.full(workload.cells, -1.0), workload, 10.0)
+        target_from_counts(np.full(workload.cells, -1.0), workload, 0.0, 10)
+    error = 100.0 / np.sqrt((1 / np.array(workload.sizes)).sum())
+    whole = np.full(workload.cells, 1000.0)
+    with pytest.raises(MarginalError, match="drowns"):
+        target_from_counts(whole, workload, 100.0, 0.99 * error)
+    assert target_from_counts(whole, workload, 100.0, 1.01 * error).rows > 1
+
+
+def test_the_declared_number_stands_in_for_a_number_that_noise_drowns() -> None:
+    workload = choose_workload(COUNTS, None)
+    precision = float((1 / np.array(workload.sizes)).sum())
+    counts = np.repeat(3 / np.array(workload.sizes), workload.sizes)  # by the release alone, three rows
+    few = target_from_counts(counts, workload, 25 * np.sqrt(precision), 30)
+    assert few.rows == pytest.approx(3 + 25**2 / (25**2 + 15**2) * 27)
+    assert few.std == pytest.approx(25 * np.sqrt(precision) / few.rows)
+    assert target_from_counts(counts, workload, 0.0, 30).rows == pytest.approx(3)
 
 
 def test_target_makes_tables_three_way_and_pairs_without_it_all() -> None:
@@ -165,8 +180,8 @@ def test_projected_noise_has_the_stated_variance(workload: Workload) -> None:
 
 def test_blending_leans_on_own_rows_by_their_number() -> None:
     workload = choose_workload(COUNTS, None)
-    own = target_from_counts(table_counts(codes(1500), workload), workload, 2.0)
-    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 3.0)
+    own = target_from_counts(table_counts(codes(1500), workload), workload, 2.0, 1500)
+    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 3.0, 6000)
     blended = blend(own, everybody)
     assert own.rows == pytest.approx(BLENDING_ROWS)
     mean_cell = 6 / workload.cells
@@ -179,8 +194,8 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
 def test_blending_leans_on_the_others_where_noise_drowns_the_own_tables() -> None:
     workload = choose_workload(COUNTS, None)
     counts = table_counts(codes(1500), workload)
-    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 200.0)
-    blended = blend(target_from_counts(counts, workload, 200.0), everybody)
+    everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 200.0, 6000)
+    blended = blend(target_from_counts(counts, workload, 200.0, 1500), everybody)
     assert np.abs(blended.probabilities - everybody.probabilities).max() < 1e-3
 
 
@@ -190,7 +205,7 @@ def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None
     large, small = codes(9000), codes(700)
     large = large[large[:, 0] > 0]
     owns = [
-        (len(rows), target_from_counts(table_counts(rows, workload), workload, std))
+        (len(rows), target_from_counts(table_counts(rows, workload), workload, std, len(rows)))
         for rows in (large, small)
     ]
     lent = left_to_others(owns)
@@ -203,7 +218,7 @@ def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None
 
 def test_unequal_workloads_are_not_blended() -> None:
     targets = [
-        target_from_counts(np.ones(workload.cells), workload, 0.0)
+        target_from_counts(np.ones(workload.cells), workload, 0.0, 1)
         for workload in (choose_workload(COUNTS, None), choose_workload(COUNTS, 2))
     ]
     with pytest.raises(MarginalError, match="different workloads"):
@@ -220,8 +235,8 @@ def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:
     errors = []
     for _ in range(200):
         noisy = table_counts(rows, workload) + random.normal(0, 20.0, workload.cells)
-        errors.append((one_way_marginals(target_from_counts(noisy, workload, 20.0))[:4] - exact) * 2000)
+        errors.append((one_way_marginals(target_from_counts(noisy, workload, 20.0, 2000))[:4] - exact) * 2000)
     best = 20.0 * np.sqrt(1 / (1 / 2 + 1 / 50))
     assert 0.7 * best < np.std(errors) < 1.15 * best
-    even = target_from_counts(table_counts(rows, workload), workload, 0.0)
+    even = target_from_counts(table_counts(rows, workload), workload, 0.0, 2000)
     assert one_way_marginals(even)[:4] == pytest.approx(exact)

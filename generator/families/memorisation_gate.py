@@ -1,0 +1,65 @@
+"""The gate on what small tables' shared net has learnt by heart, where several contributors train without privacy.
+
+A federation cannot try one decay after another as a lone contributor does, and a decay that suits one table lets
+another be learnt by heart. So before the last step every node says how well the net's likelihood tells its training
+rows from those that it held out, for nets on the straight line from the untrained net (independent columns) to the
+trained one. The furthest of them that passes is kept. Beside the coordinator's side here, the node's is
+`autoregressive_node.answer_gate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from generator.federation.aggregate import Flagged
+from generator.federation.plan import TrainingPlan
+from generator.federation.task import Json, Result
+from generator.learning.autoregressive import Flat
+from generator.learning.memorisation import passes_gate
+
+GATE: Final = "gate"
+UNTRAINED: Final = "untrained"
+FOUND: Final = "memorisation"
+SEEN, UNSEEN = "seenRows", "unseenRows"
+SHARES: Final = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+"""Of the way from the untrained net to the trained one."""
+_ROWS_FACTOR = 3
+
+
+def between(untrained: Flat, trained: Flat, share: float) -> Flat:
+    """The net at `share` of the way."""
+    return np.asarray(untrained + np.float32(share) * (trained - untrained), dtype=np.float32)
+
+
+def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flagged]) -> float:
+    """The largest of SHARES whose net passes by the nodes' answers together; 0 where nobody held a row out.
+
+    Each node counts by its pairs of a seen and an unseen row. An answer that no table gives is flagged and left out.
+    """
+    pairs, total = np.zeros(len(SHARES)), 0.0
+    seen = unseen = 0
+    for result in results:
+        found = np.asarray(result.arrays.get(FOUND, np.empty(0)), dtype=np.float64)
+        most = _ROWS_FACTOR * plan.participant(result.node).declared_rows
+        counts = [_count(result.meta.get(name), most) for name in (SEEN, UNSEEN)]
+        if None in counts or found.shape != pairs.shape or not ((found >= 0) & (found <= 1)).all():
+            flagged.append(Flagged(result.node, GATE, f"no areas under a curve, or no counts up to {most}"))
+            continue
+        own_seen, own_unseen = (count or 0 for count in counts)
+        if own_seen and own_unseen:
+            pairs += own_seen * own_unseen * found
+            total += own_seen * own_unseen
+            seen, unseen = seen + own_seen, unseen + own_unseen
+    if not total:
+        return SHARES[-1]
+    passing = (s for s, area in zip(SHARES, pairs / total, strict=True) if passes_gate(area, seen, unseen))
+    return next(passing, SHARES[-1])
+
+
+def _count(value: Json | None, most: int) -> int | None:
+    """A whole number of 0 .. most, else None."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= most else None  # type: ignore[operator, return-value]
