@@ -115,7 +115,8 @@ def answer_gate(step: Step, course: Course) -> Result:
             net = AutoregressiveGradient(shape, between(untrained, trained, share))
             found[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
     counts: dict[str, Json] = dict(zip((SEEN, UNSEEN), map(len, parts), strict=True))
-    return answer(step.task, {**spent_meta(step), **counts}, {FOUND: found})
+    meta = {**spent_meta(step), **counts, "losses": loss_texts({FOUND: float(found[0])})}
+    return answer(step.task, meta, {FOUND: found})
 
 
 def finish(step: Step, noise: Noise, course: Course) -> Result:

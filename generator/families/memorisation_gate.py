@@ -61,5 +61,6 @@ def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flag
 
 def _count(value: Json | None, most: int) -> int | None:
     """A whole number of 0 .. most, else None."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value <= most else None  # type: ignore[operator, return-value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        return value
+    return None
