@@ -224,7 +224,7 @@ class ContributorState:
 
     @property
     def holdout(self) -> CompactValues:
-        """The rows that never train: they score, and tell what small tables' net has learnt by heart. [rows, columns]."""
+        """The rows that never train, [rows, columns]: they score, and tell what a small net learnt by heart."""
         return self.values[self._held_out]
 
     @cached_property
