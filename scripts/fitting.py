@@ -5,7 +5,7 @@ not at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit
+from provenance.canonical import JsonValue
 from provenance.container import Container
 from provenance.exact.size_class import size_class
 from provenance.schema import Schema
@@ -88,9 +89,15 @@ def _closing(container: Container, to: Path, settings: FitSettings, cost: Cost) 
             "not measured here" if cost.peak_bytes is None else f"{cost.peak_bytes / 1e6:.0f} MB at most",
         ),
         ("SHA-256", str(container.digest)),
+        *(("note", str(note)) for note in _notes(container)),
     ):
         table.add_row(name, value)
     return table
+
+
+def _notes(container: Container) -> Sequence[JsonValue]:
+    notes = container.fit.get("notes")
+    return notes if isinstance(notes, list) else ()
 
 
 def peak_bytes() -> int | None:

@@ -35,7 +35,7 @@ from generator.families.autoregressive_course import (
 )
 from generator.families.codebook_message import codebook_arrays
 from generator.families.finish import FINISH
-from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share
+from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
 from generator.families.pooled import is_pooled, parts_of, unmasked
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
@@ -112,13 +112,13 @@ class AutoregressiveFamily:
         bins = course_of(plan, settings).number_bins
         marginals = yield from release_marginals(plan, _noise(plan, settings), bins)
         flagged = list(marginals.flagged)
-        last = marginals.arrays()
+        last, notes = marginals.arrays(), list[str]()
         if len(plan.participants) > 1:
-            weights = yield from self._federated(plan, settings, marginals, flagged)
+            weights = yield from self._federated(plan, settings, marginals, flagged, notes)
             needed = marginals.arrays() if is_pooled(plan) else codebook_arrays(marginals.codebook)
             last = {**needed, WEIGHTS: weights}
         yield Round(FINISH, {}, last)
-        return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged))
+        return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged), tuple(notes))
 
     def handle(self, step: Step) -> Result:
         """The node's side."""
@@ -150,7 +150,7 @@ class AutoregressiveFamily:
 
     def _federated(
         self, plan: TrainingPlan, settings: AutoregressiveSettings, marginals: Marginals,
-        flagged: list[Flagged],
+        flagged: list[Flagged], notes: list[str],
     ) -> Generator[Round, list[Result], Flat]:  # fmt: skip
         course = course_of(plan, settings)
         shape, recipe = course.shape(marginals.codebook), course.recipe
@@ -179,7 +179,9 @@ class AutoregressiveFamily:
             return trained
         sent = {UNTRAINED: _halves(untrained), WEIGHTS: _halves(trained)}
         results = yield Round(GATE, marginals.meta, {**codebook, **sent})
-        return between(untrained, trained, kept_share(plan, results, flagged))
+        share = kept_share(plan, results, flagged)
+        notes.extend(notes_of(share))
+        return between(untrained, trained, share)
 
 
 def _halves(weights: Flat) -> Array:

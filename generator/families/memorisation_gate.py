@@ -18,7 +18,7 @@ from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Json, Result
 from generator.learning.autoregressive import Flat
-from generator.learning.memorisation import passes_gate
+from generator.learning.memorisation import MEMORISATION_GATE, passes_gate
 
 GATE: Final = "gate"
 UNTRAINED: Final = "untrained"
@@ -57,6 +57,16 @@ def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flag
         return SHARES[-1]
     passing = (s for s, area in zip(SHARES, pairs / total, strict=True) if passes_gate(area, seen, unseen))
     return next(passing, SHARES[-1])
+
+
+def notes_of(share: float) -> tuple[str, ...]:
+    """What readers should know of a share that was kept."""
+    if share == 1.0:
+        return ()
+    return (
+        f"{share:.0%} of what the net learnt is kept: more tells the rows that trained from others (area under the "
+        f"curve above {MEMORISATION_GATE:.2f}). More rows keep more",
+    )
 
 
 def _count(value: Json | None, most: int) -> int | None:

@@ -39,12 +39,13 @@ class ProgramEnd:
 
     shared: arrays all contributors got (codebook, workload). references: per contributor its released, noisy
     arrays, the public reference for evaluation and contribution. flagged: updates that were left out, and
-    why.
+    why. notes: sentences about the result that its readers should know.
     """
 
     shared: Mapping[str, Array]
     references: Mapping[Address, Mapping[str, Array]]
     flagged: tuple[Flagged, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Program: TypeAlias = Generator[Round, list[Result], ProgramEnd]
@@ -94,6 +95,7 @@ class TrainingOutcome:
     shared: Mapping[str, Array]
     references: Mapping[Address, Mapping[str, Array]]
     flagged: tuple[Flagged, ...]
+    notes: tuple[str, ...] = ()
 
 
 class CoordinatedFamily(Protocol):
@@ -146,7 +148,7 @@ class Coordinator:
                 end: ProgramEnd = stop.value
                 break
         models = tuple(self._model(result) for result in results)
-        return TrainingOutcome(self._plan, models, end.shared, end.references, end.flagged)
+        return TrainingOutcome(self._plan, models, end.shared, end.references, end.flagged, end.notes)
 
     def _exchange(self, step: Round) -> list[Result]:
         plan: Json = self._plan.document()

@@ -137,7 +137,7 @@ def fit(
         spec_version=SPEC_VERSION,
         parts=tuple(Part(weight, model) for weight, model in zip(weights, models, strict=True)),
         privacy=worst.statement,
-        fit=_fit_document(settings, outcome.plan, time.monotonic() - started),
+        fit=_fit_document(settings, outcome, time.monotonic() - started),
     )
 
 
@@ -268,11 +268,13 @@ def _deadline(settings: FitSettings, started: float) -> float | None:
     return started + max(_FITTING_SHARE * settings.seconds - _RESERVE_SECONDS, 0.5 * settings.seconds)
 
 
-def _fit_document(settings: FitSettings, plan: TrainingPlan, seconds: float) -> dict[str, Json]:
+def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: float) -> dict[str, Json]:
+    plan = outcome.plan
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
         "declaredRowsAreExact": settings.declared_rows is None,
+        "notes": list(outcome.notes),
         "schemaIsPublic": settings.schema_is_public,
         "seconds": math.ceil(seconds),
         "seed": settings.seed,

@@ -107,6 +107,8 @@ class CoordinationWorker:
             outcome = coordinator.run(lambda now: beat.report(_progress(now)))
             for flagged in outcome.flagged:
                 log.warning("left out at %s: %s - %s", flagged.step, flagged.contributor, flagged.reason)
+            for note in outcome.notes:
+                log.warning("order %s: %s", job.order, note)
             return models_of(outcome)
         committed = self._ledger.commitment(job.order)
         outcome = coordinator.run()

@@ -80,14 +80,17 @@ def test_a_federation_does_not_keep_a_net_that_tells_its_rows_from_others(
     """Columns without any dependence: whatever the net finds between them, it has learnt by heart."""
     monkeypatch.setattr(recipes, "decay_for", lambda rows: 0.1)
     rows, unseen = table(300, 0), table(4000, 1)
-    areas = []
+    areas, notes = [], []
     for settings in ({"rounds": 40}, {"rounds": 40, "decayPercent": 10}):
         asked = FitSettings(contributors=2, settings=settings, seed=0)
-        model = fit(rows, SCHEMA, asked, owners=np.arange(len(rows)) % 2).parts[0].model_bytes
+        container = fit(rows, SCHEMA, asked, owners=np.arange(len(rows)) % 2)
+        notes.append(container.fit["notes"])
+        model = container.parts[0].model_bytes
         areas.append(memorisation(log_density(model, rows), log_density(model, unseen)))
     gated, ungated = areas
     assert not passes_gate(ungated, 270, 30), "a decay that was asked for is taken as it is"
     assert gated < ungated - 0.05
+    assert ["% of what the net learnt is kept" in str(note) for note in notes] == [True, False]
 
 
 def test_the_gate_is_one_more_release_and_round_of_small_tables_without_epsilon(
