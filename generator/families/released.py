@@ -36,7 +36,7 @@ from generator.marginals.bins import (
 )
 from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables, release_tables_part
-from generator.marginals.target import MarginalTarget, blend, left_to_others, target_from_counts
+from generator.marginals.target import MarginalTarget, blend, left_to_others, lends, target_from_counts
 from generator.marginals.workload import Workload
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.codebook import Codebook
@@ -84,7 +84,7 @@ class Marginals:
                 own = target_from_counts(counts, self.workload, self.own_std, declared)
             except MarginalError:  # drowned in its noise: it has nothing to lend
                 continue
-            if node not in left_out:
+            if node not in left_out and lends(own, declared):
                 owns.append((plan.participant(node).training_rows, own))
         if not owns:
             return {}

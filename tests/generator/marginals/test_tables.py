@@ -11,6 +11,7 @@ from generator.marginals.target import (
     BLENDING_ROWS,
     blend,
     left_to_others,
+    lends,
     one_way_marginals,
     own_share,
     target_from_counts,
@@ -57,6 +58,16 @@ def test_refuses_a_release_that_noise_drowns() -> None:
     with pytest.raises(MarginalError, match="drowns"):
         target_from_counts(whole, workload, 100.0, 0.99 * error)
     assert target_from_counts(whole, workload, 100.0, 1.01 * error).rows > 1
+
+
+def test_a_node_lends_what_noise_leaves_of_its_rows() -> None:
+    workload = choose_workload(COUNTS, 2)
+    error = 30.0 / np.sqrt((np.square(workload.weights) / workload.sizes).sum())
+    for rows, lent in ((2.9 * error, False), (3.1 * error, True)):
+        counts = np.repeat(rows / np.array(workload.sizes), workload.sizes)
+        assert lends(target_from_counts(counts, workload, 30.0, rows), rows) == lent
+    exact = target_from_counts(np.ones(workload.cells), workload, 0.0, 1)
+    assert lends(exact, 1)
 
 
 def test_the_declared_number_stands_in_for_a_number_that_noise_drowns() -> None:
