@@ -6,19 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 
 COLOURS = ("#1f5aa6", "#c4551a", "#2f7d4f", "#7a4fa3", "#8a6d1c", "#555555", "#a33b5e", "#1c8794")
 _FONT = "font-family='Helvetica, Arial, sans-serif'"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A labelled point; `group` chooses the colour."""
+class Dots:
+    """A labelled row with one value an axis; `group` chooses the colour."""
 
-    x: float
-    y: float
     label: str
+    values: tuple[float, ...]
     group: int = 0
 
 
@@ -61,38 +59,30 @@ class Axis:
         return [k * step for k in range(first, int(self.high // step) + 1)]
 
 
-def scatter(title: str, marks: Sequence[Mark], x: Axis, y: Axis, width: int = 460, height: int = 360) -> str:
-    """Points with their labels beside them."""
-    left, top, right, bottom = 58, 34, 14, 44
-    inner_width, inner_height = width - left - right, height - top - bottom
-
-    def place(mark: Mark) -> tuple[float, float]:
-        return left + x.share(mark.x) * inner_width, top + (1 - y.share(mark.y)) * inner_height
-
-    parts = [_text(left, 20, title, size=14, weight="bold")]
-    for tick in x.ticks():
-        at = left + x.share(tick) * inner_width
-        parts.append(_line(at, top, at, top + inner_height, "#e4e4e4"))
-        parts.append(_text(at, height - 26, f"{tick:.3g}", anchor="middle", size=11))
-    for tick in y.ticks():
-        at = top + (1 - y.share(tick)) * inner_height
-        parts.append(_line(left, at, left + inner_width, at, "#e4e4e4"))
-        parts.append(_text(left - 6, at + 4, f"{tick:.3g}", anchor="end", size=11))
-    parts.append(_text(left + inner_width / 2, height - 8, x.title, anchor="middle", size=12))
-    parts.append(
-        f"<text transform='translate(14 {top + inner_height / 2:.0f}) rotate(-90)' text-anchor='middle' "
-        f"font-size='12' {_FONT} fill='#222'>{escape(y.title)}</text>"
-    )
-    labels = _spread([place(mark) for mark in marks], top + 8, top + inner_height)
-    for mark, label_y in zip(marks, labels, strict=True):
-        across, down = place(mark)
-        colour = COLOURS[mark.group % len(COLOURS)]
-        parts.append(f"<circle cx='{across:.1f}' cy='{down:.1f}' r='4' fill='{colour}'/>")
-        flip = across > left + 0.68 * inner_width
-        parts.append(
-            _text(across + (-8 if flip else 8), label_y + 4, mark.label, anchor="end" if flip else "start",
-                  size=11, colour=colour)
-        )  # fmt: skip
+def dot_rows(sections: Sequence[tuple[str, Sequence[Dots]]], axes: Sequence[Axis], width: int = 920) -> str:
+    """Titled sections of rows, a label at the left and a dot for each axis; the axes are the same for all."""
+    label_width, gap, step, top = 250, 24, 17, 24
+    panel = (width - label_width - gap * len(axes)) / len(axes)
+    lefts = [label_width + k * (panel + gap) for k in range(len(axes))]
+    height = top + sum(34 + len(rows) * step for _, rows in sections)
+    parts = [_text(left, 16, axis.title, size=12) for left, axis in zip(lefts, axes, strict=True)]
+    for title, rows in sections:
+        first, last = top + 22, top + 22 + len(rows) * step
+        parts.append(_text(8, top + 14, title, size=13, weight="bold"))
+        for left, axis in zip(lefts, axes, strict=True):
+            for tick in axis.ticks():
+                across = left + axis.share(tick) * panel
+                parts.append(_line(across, first, across, last, "#e4e4e4"))
+                parts.append(_text(across, last + 10, f"{tick:.3g}", anchor="middle", size=10))
+        for position, row in enumerate(rows):
+            middle = first + (position + 0.5) * step
+            colour = COLOURS[row.group % len(COLOURS)]
+            parts.append(_text(label_width - 10, middle + 4, row.label, anchor="end", size=11, colour=colour))
+            for left, axis, value in zip(lefts, axes, row.values, strict=True):
+                parts.append(_line(left, middle, left + panel, middle, "#f2f2f2"))
+                across = left + axis.share(value) * panel
+                parts.append(f"<circle cx='{across:.1f}' cy='{middle:.1f}' r='4' fill='{colour}'/>")
+        top = last + 12
     return svg(width, height, parts)
 
 
@@ -145,22 +135,6 @@ def svg(width: float, height: float, parts: Sequence[str]) -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' "
         f"height='{height}' role='img'><rect width='100%' height='100%' fill='#fff'/>{''.join(parts)}</svg>"
     )
-
-
-def side_by_side(drawings: Sequence[str], width: int, height: int) -> str:
-    """Drawings of one size in a row, as one."""
-    parts = [f"<g transform='translate({i * width} 0)'>{drawing}</g>" for i, drawing in enumerate(drawings)]
-    return svg(width * len(drawings), height, parts)
-
-
-def _spread(places: Sequence[tuple[float, float]], low: float, high: float) -> list[float]:
-    """Heights for labels so that neighbours do not lie on each other."""
-    order = sorted(range(len(places)), key=lambda i: places[i][1])
-    heights = [y for _, y in places]
-    for before, after in pairwise(order):
-        heights[after] = max(heights[after], heights[before] + 13)
-    over = max([heights[i] for i in order[-1:]] or [low]) - high
-    return [min(max(y - max(over, 0), low), high) for y in heights]
 
 
 def _exponent(value: float) -> int:

@@ -23,7 +23,7 @@ from scripts.benchmark.page_text import HEAD, TAIL
 from scripts.benchmark.results import Result
 from scripts.benchmark.table_text import difference, figure_mean, markdown_table, number, report_mean
 from scripts.benchmark.tables import TABLES
-from scripts.charts import Axis, Mark, bars, scatter, side_by_side
+from scripts.charts import Axis, Dots, bars, dot_rows
 
 NAMES: Final = {
     "ctgan": "CTGAN",
@@ -91,7 +91,7 @@ def _grouped(results: Sequence[Result]) -> dict[Group, list[Result]]:
 
 
 def _table_section(table: str, groups: dict[Group, list[Result]], folder: str) -> list[str]:
-    lines = [f"## {table}", "", f"![AUC against TVD2, {table}]({folder}/{table}.svg)", ""]
+    lines = [f"## {table}", "", f"![AUC and TVD2, {table}]({folder}/{table}.svg)", ""]
     for epsilon in (None, 1.0, 3.0):
         for setup, title in (
             ((CENTRAL,), "one table"),
@@ -221,9 +221,10 @@ def _differences(table: str, groups: dict[Group, list[Result]]) -> list[str]:
 
 
 def _plot(table: str, groups: dict[Group, list[Result]]) -> str:
-    drawings = []
+    """The best AUC first; ours of one table, of several contributors, peers and controls in colours of their own."""
+    sections = []
     for epsilon in (None, 1.0, 3.0):
-        marks = []
+        rows = []
         for (name, subject, budget, setup), found in groups.items():
             control = subject in CONTROLS
             if name != table or not (control or budget == epsilon) or subject == IN_FLOAT:
@@ -234,14 +235,14 @@ def _plot(table: str, groups: dict[Group, list[Result]]) -> str:
                 continue
             group = 5 if control else 1 if subject in NAMES else 0 if setup == CENTRAL else 2
             label = NAMES.get(subject, subject) + ("" if setup == CENTRAL else f", {setup}")
-            marks.append(Mark(max(tvd, 1e-4), auc, label, group))
-        if not marks:
-            continue
-        title = f"{table}, " + ("no epsilon" if epsilon is None else f"epsilon {epsilon:g}")
-        x = Axis.around("TVD2 to test rows (less is better)", [m.x for m in marks], logarithmic=True)
-        y = Axis.around("AUC on test rows (more is better)", [m.y for m in marks])
-        drawings.append(scatter(title, sorted(marks, key=lambda m: m.label), x, y))
-    return side_by_side(drawings, 460, 360)
+            rows.append(Dots(label, (auc, max(tvd, 1e-4)), group))
+        if rows:
+            title = f"{table}, " + ("no epsilon" if epsilon is None else f"epsilon {epsilon:g}")
+            sections.append((title, sorted(rows, key=lambda row: (-row.values[0], row.label))))
+    every = [row.values for _, rows in sections for row in rows]
+    auc_axis = Axis.around("AUC on test rows (more is better)", [auc for auc, _ in every])
+    tvd_axis = Axis.around("TVD2 to test rows (less is better)", [tvd for _, tvd in every], logarithmic=True)
+    return dot_rows(sections, (auc_axis, tvd_axis))
 
 
 def _speeds(groups: dict[Group, list[Result]]) -> list[tuple[str, float]]:

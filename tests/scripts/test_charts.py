@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.charts import Axis, Mark, bars, paired_bars, scatter
+from scripts.charts import Axis, Dots, bars, dot_rows, paired_bars
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.43, 0.93), (12.0, 99_000.0), (-3.0, -1.0)])
@@ -20,15 +20,20 @@ def test_a_logarithmic_axis_gives_every_factor_the_same_length() -> None:
     assert axis.ticks() == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 
 
-def test_labels_are_escaped_and_points_are_where_their_numbers_are() -> None:
-    axis = Axis("<t>", 0.0, 1.0)
-    drawing = scatter("a & b", [Mark(0.0, 0.0, "low"), Mark(1.0, 1.0, "high")], axis, axis)
-    root = ElementTree.fromstring(drawing)
+def test_labels_are_escaped_and_dots_are_where_their_numbers_are() -> None:
+    axes = (Axis("<first>", 0.0, 1.0), Axis("second", 0.0, 10.0))
+    sections = [
+        ("a & b", [Dots("low", (0.0, 10.0)), Dots("high", (1.0, 0.0))]),
+        ("c", [Dots("mid", (0.5, 5.0))]),
+    ]
+    root = ElementTree.fromstring(dot_rows(sections, axes))
     circles = [each for each in root.iter() if each.tag.endswith("circle")]
     places = [(float(each.attrib["cx"]), float(each.attrib["cy"])) for each in circles]
-    assert places[0][0] < places[1][0]
-    assert places[0][1] > places[1][1]
-    assert "a & b" in "".join(root.itertext())
+    low, low_second, high, high_second, middle, middle_second = places
+    assert low[0] < middle[0] < high[0]
+    assert high_second[0] < middle_second[0] < low_second[0]
+    assert low[1] == low_second[1] < high[1] < middle[1] < float(root.attrib["height"])
+    assert {"a & b", "<first>", "mid"} <= set(root.itertext())
 
 
 def test_bars_of_nothing_and_of_zeros_are_drawn() -> None:
