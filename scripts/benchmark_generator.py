@@ -39,6 +39,7 @@ from scripts.benchmark.results import Result, read  # noqa: E402
 from scripts.benchmark.runner import Runner  # noqa: E402
 from scripts.benchmark.tables import TABLES  # noqa: E402
 from scripts.errors import UsageError  # noqa: E402
+from scripts.supervisor.children import stop_on_signals  # noqa: E402
 from scripts.terminal import err, exit_status, remark, say  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -71,7 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, help=f"default: {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--work", type=Path, default=RUN, help="where models and rows go")
     parser.add_argument("--page", type=Path, default=PAGE)
-    return exit_status(lambda: _run(parser.parse_args(arguments)))
+
+    def run() -> None:
+        with stop_on_signals():  # a fit must not outlive its benchmark
+            _run(parser.parse_args(arguments))
+
+    return exit_status(run)
 
 
 def _run(chosen: argparse.Namespace) -> None:
