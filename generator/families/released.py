@@ -79,13 +79,13 @@ class Marginals:
         left_out = {flag.contributor for flag in self.flagged if flag.step == TABLES}
         owns = []
         for node, counts in self.counts.items():
+            declared = plan.participant(node).training_rows
             try:
-                declared = plan.participant(node).training_rows
                 own = target_from_counts(counts, self.workload, self.own_std, declared)
             except MarginalError:  # drowned in its noise: it has nothing to lend
                 continue
             if node not in left_out and lends(own, declared):
-                owns.append((plan.participant(node).training_rows, own))
+                owns.append((declared, own))
         if not owns:
             return {}
         lent = left_to_others(owns)

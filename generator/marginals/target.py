@@ -79,7 +79,7 @@ def lends(own: MarginalTarget, declared: float) -> bool:
     """Whether own tables of `declared` rows are lent to others: where noise on the number of rows is below a third.
 
     Every node adds the same noise, so what a few rows add to the others' tables is noise. Four skewed contributors of
-    German credit (700 rows, two of 20 to 55) at epsilon 1, four seeds: TVD2 .293 with all of them, .266 with this.
+    German credit (700 rows, one or two of fewer than 45) at epsilon 1, four seeds: TVD2 .293 with all, .266 with this.
     """
     workload = own.workload
     precision = math.fsum(w**2 / size for w, size in zip(workload.weights, workload.sizes, strict=True))
