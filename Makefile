@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 AUDIT := .venv-audit
-ABI := provenance/ledger/abi/.built
+ABI := provenance/chain/abi/.built
 SOLIDITY := $(shell find contracts -name '*.sol' 2>/dev/null)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
@@ -21,7 +21,7 @@ help: ## show this list
 setup: $(VENV)/.installed node_modules/.installed $(ABI) ## build .venv and node_modules, compile the contracts (cached)
 
 demo: setup ## run the main job: three contributors, one order, one certificate
-	$(PY) scripts/demo.py
+	$(PY) tessera/devnet/demo/run.py
 
 up: setup ## start chain, backend, coordinator and nodes, and keep them running
 	$(VENV)/bin/tessera up
@@ -44,16 +44,16 @@ check: setup ## linters, types, import rules, formatting, gas within 2 % of what
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	npm run --silent lint
-	$(PY) -m scripts.assurance.gas
+	$(PY) -m benchmarks.gas.check
 
 gas-snapshot: setup ## write down what each step costs and what each contract weighs, as `make check` compares it
-	$(PY) -m scripts.assurance.gas --renew
+	$(PY) -m benchmarks.gas.check --renew
 
 coverage: setup ## line and statement coverage of the contracts, each at least 98 %
-	$(PY) -m scripts.assurance.coverage
+	$(PY) -m scripts.checks.coverage
 
-audit: setup $(AUDIT)/.installed ## Slither over the contracts: every finding mended or argued in audit/slither.json
-	$(PY) -m scripts.assurance.audit
+audit: setup $(AUDIT)/.installed ## Slither over the contracts: every finding mended or argued in contracts/audit/slither.json
+	$(PY) -m scripts.checks.audit
 
 format: setup ## rewrite Python files in the house format
 	$(VENV)/bin/ruff check --fix-only --quiet .
@@ -61,7 +61,7 @@ format: setup ## rewrite Python files in the house format
 
 clean: ## remove build products and run folders, keep .venv, .venv-audit and node_modules
 	rm -rf artifacts cache coverage snapshots .gas-snapshot build dist run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf provenance/ledger/abi
+	rm -rf provenance/chain/abi
 	find . -name __pycache__ -not -path './.venv/*' -not -path './.venv-audit/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv, .venv-audit and node_modules
@@ -81,9 +81,9 @@ node_modules/.installed: package.json package-lock.json $(VENV)/.installed
 	$(PY) scripts/platform_anvil.py
 	@touch $@
 
-$(AUDIT)/.installed: audit/requirements.txt
+$(AUDIT)/.installed: contracts/audit/requirements.txt
 	$(PYTHON) -m venv --clear $(AUDIT)
-	$(AUDIT)/bin/python -m pip install --quiet --no-deps --requirement audit/requirements.txt
+	$(AUDIT)/bin/python -m pip install --quiet --no-deps --requirement contracts/audit/requirements.txt
 	@touch $@
 
 tests/ipfs/node_modules/.installed: tests/ipfs/package-lock.json $(VENV)/.installed

@@ -28,12 +28,12 @@ from backend.errors import StartupError
 from backend.indexer.follower import Follower
 from backend.ports import Ports
 from backend.settings import Settings
-from backend.workflow.durable import DurableRunner
+from backend.workflow.dbos_runner import DurableRunner
+from provenance.chain.deployment import Deployment
+from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
-from provenance.ledger.deployment import Deployment
-from provenance.ledger.ledger import Ledger
-from provenance.ledger.writer import LedgerWriter
-from provenance.signing import load_key
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -75,7 +75,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner
     """The real adapters, closed by `stack`."""
     _make_folder(settings.state_dir)
     signer = load_key(settings.key_file)
-    ledger = Ledger(settings.rpc_url, Deployment.load(settings.deployment_file))
+    ledger = ChainReader(settings.rpc_url, Deployment.load(settings.deployment_file))
     stack.callback(ledger.close)
     ledger.check()
     store = _store(settings)
@@ -87,7 +87,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner
         settings=settings,
         database=database,
         ledger=ledger,
-        writer=LedgerWriter(ledger, signer),
+        writer=ChainWriter(ledger, signer),
         store=store,
         runner=runner,
         clock=time.time,

@@ -9,16 +9,16 @@ from typing import Protocol
 
 from backend.database.engine import Database
 from backend.settings import Settings
-from provenance.ledger.disputes import DemandOnChain
-from provenance.ledger.ports import LedgerReader, LedgerWriting, TxReceipt
-from provenance.permit import PermitMessage
+from provenance.chain.disputes import DemandOnChain
+from provenance.chain.ports import ChainReads, ChainWriting, TxReceipt
+from provenance.crypto.permit import PermitMessage
+from provenance.crypto.typed_data import Domain
+from provenance.record.terms import OrderTerms, Participant
 from provenance.store.ports import ContentStore
-from provenance.terms import OrderTerms, Participant
-from provenance.typed_data import Domain
 from provenance.values import Address, Digest
 
 
-class BrokerReading(LedgerReader, Protocol):
+class BrokerReading(ChainReads, Protocol):
     """The market as read by its broker: also what a buyer has to sign, and the allowance for bonds."""
 
     def allowance(self, owner: Address, spender: Address) -> int: ...
@@ -30,7 +30,7 @@ class BrokerReading(LedgerReader, Protocol):
     def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
 
 
-class BrokerWriting(LedgerWriting, Protocol):
+class BrokerWriting(ChainWriting, Protocol):
     """The broker's transactions: those of every account, the allowance for bonds and deposits, demands."""
 
     def approve(self, spender: Address, amount_wei: int) -> TxReceipt: ...

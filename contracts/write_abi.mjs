@@ -1,4 +1,4 @@
-// Builds the contracts and writes what the Python side needs of each: provenance/ledger/abi/<Contract>.json
+// Builds the contracts and writes what the Python side needs of each: provenance/chain/abi/<Contract>.json
 // with {"abi", "bytecode"}. The files are build products and stay out of version control.
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";

@@ -22,15 +22,15 @@ from generator.federation.plan import Settings
 from generator.fitting.fit import FitProgressCallback, FitSettings
 from generator.fitting.fit import fit as fit_values
 from provenance.canonical import JsonValue
-from provenance.codec import encode_table
-from provenance.conditions_text import conditions_on_all
-from provenance.container import Container
-from provenance.container_sampler import ContainerSampler
+from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.exact.size_class import SizeClass, size_class
-from provenance.python_cells import Cell, TableLike, cell_texts, python_values
-from provenance.schema import Schema
-from provenance.schema_infer import infer_from_cells, infer_schema
-from provenance.table_csv import CompactValues, read_compact
+from provenance.table.codec import encode_table
+from provenance.table.conditions_text import conditions_on_all
+from provenance.table.python_cells import Cell, TableLike, cell_texts, python_values
+from provenance.table.schema import Schema
+from provenance.table.schema_infer import infer_from_cells, infer_schema
+from provenance.table.table_csv import CompactValues, read_compact
 from provenance.values import Digest
 
 SEED_BYTES = 32

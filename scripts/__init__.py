@@ -1,1 +1,3 @@
-"""Entry points: the `tessera` command and the programs beside it. The only package that may import all others."""
+"""Thin programs and the checks of this repository; not installed."""
+
+"""Thin programs and the checks of this repository; not installed."""

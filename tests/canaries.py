@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from provenance.exact.model import decode_model
-from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table.schema import Schema
+from provenance.table.table_csv import read_csv
 
 CANARIES, ROWS = 100, 480
 LOWEST, STEP, POINTS = 1_000_000_000_000_000, 2_000_003, 4_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("backend", "generator", "provenance", "scripts")
+PACKAGES = ("backend", "benchmarks", "generator", "provenance", "scripts", "tessera")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

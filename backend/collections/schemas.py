@@ -1,4 +1,4 @@
-"""Bodies of collections. The document itself is read by provenance.collection."""
+"""Bodies of collections. The document itself is read by provenance.record.collection."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from backend.collections.schemas import CollectionOut
 from backend.errors import ConflictError, NotFoundError
 from backend.http.wire import JsonObject
 from provenance.canonical import decode, encode
-from provenance.collection import Collection
+from provenance.record.collection import Collection
 from provenance.values import Digest
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from backend.coordination.schemas import ModelResult, ScoreResult, ShardResult, TrainResult
 from backend.errors import InvalidRequestError
 from provenance.canonical import JsonValue
+from provenance.crypto.merkle import dataset_root
+from provenance.crypto.signing import require_signer
+from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.document import Reader
 from provenance.errors import SignatureError
-from provenance.manifest import ScoreContent
-from provenance.merkle import dataset_root
-from provenance.receipts import Evaluation, ModelCommitment, ShardContent, ShardReceipt, shares_digest
-from provenance.signing import require_signer
-from provenance.terms import OrderTerms
-from provenance.typed_data import Domain, TypedMessage
+from provenance.record.manifest import ScoreContent
+from provenance.record.receipts import Evaluation, ModelCommitment, ShardContent, ShardReceipt, shares_digest
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature
 
 WHOLE_BPS = 10_000

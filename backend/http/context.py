@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.errors import ForbiddenError, UnauthenticatedError
 from backend.http.nonces import use_nonce
 from backend.ports import Ports
-from provenance.request_auth import TOLERANCE_SECONDS, RequestAuthError, verify_request
+from provenance.crypto.request_auth import TOLERANCE_SECONDS, RequestAuthError, verify_request
 from provenance.values import Address
 
 

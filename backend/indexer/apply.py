@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
 from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow
 from provenance.canonical import JsonValue, decode, encode
-from provenance.ledger.disputes import DemandKind
+from provenance.chain.disputes import DemandKind
 
 ORDER_STATES: Mapping[str, str] = {
     "OrderPlaced": "open",

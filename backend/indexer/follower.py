@@ -20,9 +20,9 @@ from backend.indexer.apply import apply, rebuild
 from backend.indexer.models import ChainEventRow, CheckpointRow
 from backend.indexer.raw_events import event_row
 from backend.ports import Ports
+from provenance.chain.errors import ChainError
+from provenance.chain.events import OtherEvent, Transfer
 from provenance.errors import UnavailableError
-from provenance.ledger.errors import LedgerError
-from provenance.ledger.events import OtherEvent, Transfer
 
 _LOG = logging.getLogger("backend.indexer")
 MAX_BLOCKS = 2000
@@ -63,7 +63,7 @@ class Follower:
                     continue
                 if not outcome.is_head:
                     continue
-            except (UnavailableError, LedgerError, SQLAlchemyError) as error:
+            except (UnavailableError, ChainError, SQLAlchemyError) as error:
                 _LOG.warning("cannot follow the chain now: %s", error)
                 pause = RETRY_SECONDS
             self._ports.stopping.wait(pause)

@@ -6,9 +6,9 @@ from dataclasses import fields
 
 from backend.indexer.models import ChainEventRow
 from provenance.canonical import JsonValue, encode
-from provenance.ledger.dispute_events import DemandedReceipt
-from provenance.ledger.events import ChainEvent
-from provenance.terms import Participant
+from provenance.chain.dispute_events import DemandedReceipt
+from provenance.chain.events import ChainEvent
+from provenance.record.terms import Participant
 from provenance.values import Address, Digest, Signature
 
 _POSITION = "at"

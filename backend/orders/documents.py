@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from backend.orders.models import OrderRow
 from provenance.canonical import JsonValue, decode, encode
-from provenance.collection import Request
+from provenance.crypto.permit import Permit
 from provenance.document import Reader
-from provenance.permit import Permit
-from provenance.terms import OrderTerms, Participant
+from provenance.record.collection import Request
+from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest, Signature
 
 

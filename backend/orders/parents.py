@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from backend.errors import TermsRefusedError
-from provenance.collection import Collection
-from provenance.ledger.errors import UnknownDatasetError
-from provenance.ledger.ports import DatasetOnChain, DatasetStatus, LedgerReader, OrderState
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
+from provenance.record.collection import Collection
 
 
-def require_parents(ledger: LedgerReader, collection: Collection) -> tuple[DatasetOnChain, ...]:
+def require_parents(ledger: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
     """The parents' records. Raises TermsRefusedError unless each is valid and its order settled: the registry takes
     no child of another."""
     return tuple(_parent(ledger, parent) for parent in collection.parents)
 
 
-def _parent(ledger: LedgerReader, parent: int) -> DatasetOnChain:
+def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
     try:
         record = ledger.dataset(parent)
     except UnknownDatasetError as error:

@@ -1,4 +1,4 @@
-"""Bodies of quotes and orders. `terms` has the canonical form of provenance.terms: every member a string."""
+"""Bodies of quotes and orders. `terms` has the canonical form of provenance.record.terms: every member a string."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from backend.http.wire import AddressText, DecimalText, DigestText, JsonObject, SignatureText, WeiText, Wire
-from provenance.permit import Permit
+from provenance.crypto.permit import Permit
 from provenance.values import Digest
 
 Seconds = Annotated[int, Field(ge=0, le=2**31)]

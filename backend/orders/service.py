@@ -26,10 +26,10 @@ from backend.orders.terms_policy import TermsPolicy
 from backend.orders.transactions import transactions_of
 from backend.ports import Ports
 from provenance.canonical import decode, encode
-from provenance.collection import Request
+from provenance.crypto.signing import require_signer
 from provenance.errors import SignatureError
-from provenance.signing import require_signer
-from provenance.terms import OrderTerms
+from provenance.record.collection import Request
+from provenance.record.terms import OrderTerms
 from provenance.values import Signature
 
 LIST_LIMIT = 500

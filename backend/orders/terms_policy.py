@@ -13,10 +13,10 @@ from decimal import ROUND_CEILING, Decimal
 from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
-from provenance.bindings import bindings
-from provenance.collection import Collection, Request
-from provenance.conditions_bytes import conditions_digest
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
+from provenance.record.bindings import bindings
+from provenance.record.collection import Collection, Request
+from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
+from provenance.table.conditions_bytes import conditions_digest
 from provenance.values import Address, Digest
 
 MINIMUM_MATCH_SECONDS = 2

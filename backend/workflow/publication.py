@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from backend.coordination.schemas import ScoreResult
 from backend.ports import Ports
-from backend.workflow.producing import Producing
+from backend.workflow.generate import Producing
 from provenance.canonical import JsonValue
-from provenance.collection import Collection, Request
+from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.document import Reader
 from provenance.exact import SPEC_VERSION
-from provenance.ledger.ports import DatasetRecord, EvaluationRecord, ShardRecord
-from provenance.manifest import (
+from provenance.record.collection import Collection, Request
+from provenance.record.manifest import (
     CONTRACT_ROLES,
     Generation,
     Manifest,
@@ -23,8 +23,8 @@ from provenance.manifest import (
     ManifestShard,
     ScoreContent,
 )
-from provenance.receipts import ShardContent, shares_digest
-from provenance.terms import OrderTerms
+from provenance.record.receipts import ShardContent, shares_digest
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Cid, Digest, Signature
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.evaluation.errors import EvaluationError
-from provenance.cells import category_index, cell_value
-from provenance.column import Column
 from provenance.errors import TableError
-from provenance.key_column import KeyColumn
-from provenance.schema import Schema
+from provenance.table.cell_codec import category_index, cell_value
+from provenance.table.column import Column
+from provenance.table.key_column import KeyColumn
+from provenance.table.schema import Schema
 
 Values = NDArray[np.int64]
 

@@ -1,6 +1,6 @@
 """The score of a data set's shards: evidence checked, copies grouped, shares computed, the file to publish.
 
-The arithmetic of the shares is provenance.contribution, the same that a buyer's verifier runs.
+The arithmetic of the shares is provenance.record.contribution, the same that a buyer's verifier runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from generator.evaluation.duplicates import duplicate_groups, similarities
 from generator.evaluation.errors import EvaluationError
 from generator.marginals.workload import Workload
-from provenance.contribution import (
+from provenance.record.contribution import (
     EXACT_PLAYERS,
     SAMPLED_ORDERS,
     Contribution,
@@ -69,7 +69,7 @@ def score_shards(evidence: Sequence[ShardEvidence], pairs: Workload, pool_counts
 
 
 def pair_tables_of(pairs: Workload) -> Tables:
-    """The two-way tables as provenance.contribution takes them; EvaluationError for tables over three."""
+    """The two-way tables as provenance.record.contribution takes them; EvaluationError for tables over three."""
     if any(len(table) != 2 for table in pairs.tables):
         raise EvaluationError("scores are over two-way tables; project the workload with pair_workload first")
     return Tables(pairs.code_counts, tuple((table[0], table[1]) for table in pairs.tables))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from generator.evaluation.errors import EvaluationError
 from generator.marginals.bins import encode_codes
 from generator.marginals.errors import MarginalError
-from provenance.container import Container
 from provenance.exact.codebook import Codebook, Codes
+from provenance.exact.container import Container
 from provenance.exact.mlp import MlpForward
 from provenance.exact.model import AutoregressiveModel, MlpModel, decode_model
 from provenance.exact.tables import EXP_LAST, load_tables

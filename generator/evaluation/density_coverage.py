@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest, squared_distances
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 NEIGHBOURS: Final = 5
 ROWS: Final = 3_000

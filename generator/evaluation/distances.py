@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.schema import Column, Schema
+from provenance.table.schema import Column, Schema
 
 QUANTILE_BINS = 20
 MAX_PAIRS = 5_000

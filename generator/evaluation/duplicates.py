@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.contribution import ShardEvidence, Tables
+from provenance.record.contribution import ShardEvidence, Tables
 
 DUPLICATE_BELOW_MICRO = 500_000
 _MAX_STD = 0.15

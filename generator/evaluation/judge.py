@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.distances import table_distances
 from generator.evaluation.errors import EvaluationError
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 MAX_CLASSES = 20
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 EQUAL: Final = 2e-3
 _ONE_HOT_UP_TO: Final = 256

@@ -21,7 +21,7 @@ from generator.evaluation.errors import EvaluationError
 from generator.evaluation.judge import utility_auc
 from generator.evaluation.membership import AttackReport
 from generator.evaluation.sample_attack import MIN_ROWS, sample_attack
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 LEAST_ROWS: Final = 20
 TEST_SHARE: Final = 0.3

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.membership import AttackReport, attack
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 SUSPECTS: Final = 2_000
 MIN_ROWS: Final = 20

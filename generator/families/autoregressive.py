@@ -23,7 +23,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from generator.errors import PlanError, TaskFormatError, UpdatesRejected
-from generator.families.autoregressive_course import (
+from generator.families.autoregressive_schedule import (
     ROUNDS,
     WEIGHTS,
     AutoregressiveSettings,
@@ -36,13 +36,12 @@ from generator.families.autoregressive_course import (
 from generator.families.codebook_message import codebook_arrays
 from generator.families.finish import FINISH
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
-from generator.families.pooled import is_pooled, parts_of, unmasked
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.secure_aggregation import is_pooled, parts_of, unmasked
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round
-from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result
@@ -52,6 +51,7 @@ from generator.learning.descent import Descent
 from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from generator.privacy.errors import PrivacyError
+from generator.privacy.ledger import Release
 from generator.privacy.secure_sum import require_fine, summed_std
 from provenance.values import Address
 

@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive_course import ROUNDS, WEIGHTS, Course, round_name
+from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, Course, round_name
 from generator.families.codebook_message import read_codebook
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
 from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
-from generator.families.pooled import is_pooled, masked
 from generator.families.released import keep_reference, read_target, spent_meta
 from generator.families.released_noise import Noise
+from generator.families.secure_aggregation import is_pooled, masked
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer
@@ -50,7 +50,7 @@ from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
 from generator.privacy.secure_sum import noise_part
 from provenance.exact.codebook import Codebook, Codes
-from provenance.table_csv import CompactValues
+from provenance.table.table_csv import CompactValues
 
 _RESIDUAL = "residual"
 _KEEP_SECONDS = 20.0

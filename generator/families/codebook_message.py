@@ -11,7 +11,7 @@ from generator.federation.task import Array
 from generator.marginals.errors import MarginalError
 from provenance.errors import ProvenanceError
 from provenance.exact.codebook import Codebook
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 
 def codebook_arrays(codebook: Codebook) -> dict[str, Array]:

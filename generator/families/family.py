@@ -17,10 +17,10 @@ from typing import Protocol
 
 from generator.errors import PlanError
 from generator.federation.coordinator import Program
-from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
+from generator.privacy.ledger import Release
 from provenance.values import Address
 
 

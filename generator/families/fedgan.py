@@ -28,11 +28,11 @@ from generator.families.released import answer_bins, answer_tables, release_marg
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.federation.aggregate import Flagged, Vector, combine
 from generator.federation.coordinator import Program, ProgramEnd, Round
-from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
+from generator.privacy.ledger import Release
 from provenance.values import Address, Digest
 
 

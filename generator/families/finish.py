@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from generator.errors import GeneratorError
-from generator.federation.ledger import Release
 from generator.federation.step import LocalProgress, Step
 from generator.federation.task import Json, Result, answer
+from generator.privacy.ledger import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 

@@ -15,10 +15,10 @@ from generator.families.marginal_settings import MarginalSettings
 from generator.families.released import answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of
 from generator.federation.coordinator import Program, ProgramEnd, Round
-from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
+from generator.privacy.ledger import Release
 from provenance.values import Address
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from generator.families.pooled import NOISE, SETTING
 from generator.families.released_noise import TABLE_KINDS
+from generator.families.secure_aggregation import NOISE, SETTING
 from generator.families.settings import SettingsReader, Whole, Word
 from generator.federation.plan import Settings
 

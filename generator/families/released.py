@@ -17,11 +17,17 @@ from numpy.typing import NDArray
 
 from generator.errors import UpdatesRejected
 from generator.families.codebook_message import codebook_arrays, read_codebook
-from generator.families.pooled import COUNTS_RING, is_pooled, key_meta, keys_meta, masked, unmasked
 from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
+from generator.families.secure_aggregation import (
+    COUNTS_RING,
+    is_pooled,
+    key_meta,
+    keys_meta,
+    masked,
+    unmasked,
+)
 from generator.federation.aggregate import Flagged, summed
 from generator.federation.coordinator import Round
-from generator.federation.ledger import composed_epsilon
 from generator.federation.plan import Participant, TrainingPlan
 from generator.federation.state import OrderState
 from generator.federation.step import Step
@@ -38,6 +44,7 @@ from generator.marginals.errors import MarginalError
 from generator.marginals.measure import release_tables, release_tables_part
 from generator.marginals.target import MarginalTarget, blend, left_to_others, lends, target_from_counts
 from generator.marginals.workload import Workload
+from generator.privacy.ledger import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.codebook import Codebook
 from provenance.values import Address

@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from generator.errors import PlanError
-from generator.families.pooled import is_pooled, parts_of
-from generator.federation.ledger import Release
+from generator.families.secure_aggregation import is_pooled, parts_of
 from generator.federation.plan import TrainingPlan
 from generator.marginals.workload import (
     Workload,
@@ -31,6 +30,7 @@ from generator.privacy.accountant import (
     sgd_noise_multiplier_for,
 )
 from generator.privacy.errors import PrivacyError
+from generator.privacy.ledger import Release
 from generator.privacy.secure_sum import summed_std
 from provenance.exact.codebook import Codebook
 

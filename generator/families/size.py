@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.families.autoregressive_course import WIDTH
+from generator.families.autoregressive_schedule import WIDTH
 from generator.families.marginal_settings import MarginalSettings
 from generator.learning.capacity import number_bins
 from generator.marginals.code_limits import category_codes, quantile_bins
@@ -24,7 +24,7 @@ from provenance.exact.model import (
     encode_model,
 )
 from provenance.exact.size_class import SizeClass, class_of_size
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 _MANY_ROWS = 1_000_000
 _NEURONS = WIDTH // 2

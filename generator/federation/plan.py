@@ -15,7 +15,7 @@ from generator.errors import PlanError
 from generator.federation.task import Json
 from provenance import canonical
 from provenance.errors import ProvenanceError
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
 
 FORMAT = "tessera-plan/1"

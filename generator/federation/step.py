@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.federation.ledger import Release
 from generator.federation.plan import Participant, TrainingPlan
 from generator.federation.state import ContributorState, OrderState
 from generator.federation.task import Array, Task
+from generator.privacy.ledger import Release
 from provenance.values import Address, Digest
 
 

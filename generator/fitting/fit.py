@@ -33,7 +33,6 @@ from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
 from generator.families.settings import names_setting
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
-from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
 from generator.federation.plan import Participant, Settings, TrainingPlan
 from generator.federation.state import ContributorState
@@ -41,10 +40,11 @@ from generator.federation.step import LocalProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
 from generator.fitting.deal import Deal, drawn_deal, given_deal
-from provenance.container import Container, Part, part_weights
+from generator.privacy.ledger import PrivacyCap
 from provenance.exact import SPEC_VERSION
-from provenance.schema import Schema
-from provenance.table_csv import CompactValues, read_compact
+from provenance.exact.container import Container, Part, part_weights
+from provenance.table.schema import Schema
+from provenance.table.table_csv import CompactValues, read_compact
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0

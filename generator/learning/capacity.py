@@ -5,7 +5,7 @@ from __future__ import annotations
 from generator.marginals.code_limits import category_codes, quantile_bins
 from provenance.exact.codebook import Codebook
 from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 _MOST_BINS = 64
 _ROWS_A_BIN = 100

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from generator.marginals.classes import nearest_to_total
 from generator.marginals.code_limits import category_codes, quantile_bins
 from generator.marginals.errors import MarginalError
-from generator.marginals.one_way import (
+from generator.marginals.univariate import (
     BaseGrid,
     BinRelease,
     ColumnGrid,
@@ -30,8 +30,8 @@ from generator.marginals.one_way import (
     sum_bins,
 )
 from provenance.exact.codebook import Codebook, Codes
-from provenance.schema import Schema
-from provenance.table_csv import CompactValues
+from provenance.table.schema import Schema
+from provenance.table.table_csv import CompactValues
 
 __all__ = [
     "BaseGrid",

@@ -20,8 +20,8 @@ import httpx
 from generator.market.errors import MarketAnswerInvalid, MarketStopped, MarketUnreachable, refused
 from generator.market.messages import CollectionInfo, Job, NetworkInfo, Progress, TaskLease, TaskStatus
 from generator.market.wire import Fields, JsonObject
-from provenance.request_auth import sign_request
-from provenance.signing import Signer
+from provenance.crypto.request_auth import sign_request
+from provenance.crypto.signing import Signer
 from provenance.values import Address, Cid, Digest
 
 REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})

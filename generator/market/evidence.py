@@ -21,9 +21,9 @@ from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts
 from generator.marginals.workload import Workload, choose_workload, pair_workload
-from provenance.contribution import ShardEvidence
 from provenance.exact.codebook import Codebook
-from provenance.schema import Schema
+from provenance.record.contribution import ShardEvidence
+from provenance.table.schema import Schema
 from provenance.values import Address
 
 Counts = NDArray[np.int64]

@@ -14,11 +14,11 @@ from generator.federation.plan import TrainingPlan
 from generator.market.errors import JobRefused
 from generator.market.messages import Job
 from generator.market.order_settings import order_settings
-from provenance.collection import Collection, Request
-from provenance.conditions import Conditions
+from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
-from provenance.ledger.ports import LedgerReader, OrderState
-from provenance.terms import OrderTerms, Participant
+from provenance.record.collection import Collection, Request
+from provenance.record.terms import OrderTerms, Participant
+from provenance.table.conditions import Conditions
 from provenance.values import Digest
 
 
@@ -51,8 +51,8 @@ class OrderJob:
         )
 
 
-def read_job(job: Job, ledger: LedgerReader) -> OrderJob:
-    """The job's plan, held against digests and chain.  Raises JobRefused, LedgerUnavailableError."""
+def read_job(job: Job, ledger: ChainReads) -> OrderJob:
+    """The job's plan, held against digests and chain.  Raises JobRefused, ChainUnavailableError."""
     try:
         terms = OrderTerms.parse(job.plan.object("terms").values)
         collection = Collection.parse(job.plan.object("collection").values)

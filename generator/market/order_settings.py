@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from generator.errors import PlanError
 from generator.families.settings import Names, SettingsReader, names_setting
 from generator.federation.plan import Setting
-from provenance.collection import Collection
-from provenance.conditions import Conditions
+from provenance.record.collection import Collection
+from provenance.table.conditions import Conditions
 
 CONDITIONABLE = "conditionable"
 

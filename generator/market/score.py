@@ -16,7 +16,7 @@ import numpy as np
 from generator.errors import TaskFormatError
 from generator.evaluation.contribution import Score
 from generator.families.codebook_message import codebook_of
-from generator.families.pooled import is_pooled
+from generator.families.secure_aggregation import is_pooled
 from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task
@@ -26,15 +26,15 @@ from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_
 from generator.market.jobs import OrderJob
 from generator.market.wire import JsonObject
 from provenance import canonical
+from provenance.chain.ports import CommitmentOnChain
+from provenance.crypto.merkle import dataset_root
+from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
+from provenance.crypto.signing import require_signer
+from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
-from provenance.ledger.ports import CommitmentOnChain
-from provenance.manifest import ScoreContent
-from provenance.merkle import dataset_root
-from provenance.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
-from provenance.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
-from provenance.signing import require_signer
+from provenance.record.manifest import ScoreContent
+from provenance.record.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
 from provenance.store.cid import cid_of
-from provenance.typed_data import Domain
 from provenance.values import Cid, Digest, Signature, sha256
 
 _SEPARATE = (

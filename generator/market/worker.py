@@ -32,8 +32,8 @@ from generator.market.messages import Job, Progress
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.market.wire import JsonObject
+from provenance.chain.ports import ChainReads
 from provenance.errors import ProvenanceError, UnavailableError
-from provenance.ledger.ports import LedgerReader
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class CoordinationWorker:
     """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
 
     def __init__(
-        self, client: MarketClient, ledger: LedgerReader, stop: threading.Event, *, lease_seconds: int = 10
+        self, client: MarketClient, ledger: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
     ) -> None:
         self._client = client
         self._ledger = ledger

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 
 from generator.errors import BudgetExceeded, TaskRefused
 from generator.families.family import family_of
-from generator.families.pooled import DISTRIBUTED, SETTING
-from generator.federation.ledger import Part, Release
+from generator.families.secure_aggregation import DISTRIBUTED, SETTING
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
@@ -25,17 +24,18 @@ from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from generator.privacy.ledger import Part, Release
 from generator.privacy.secure_sum import honest_parts
 from provenance import canonical
-from provenance.bindings import bindings
-from provenance.collection import Collection, Request
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.crypto.seal import new_content_key, wrap_key
+from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError, SealError
-from provenance.ledger.errors import UnknownDatasetError
-from provenance.ledger.ports import DatasetStatus, OrderState
-from provenance.receipts import Acceptance
-from provenance.seal import new_content_key, wrap_key
-from provenance.signing import require_signer
-from provenance.terms import OrderTerms
+from provenance.record.bindings import bindings
+from provenance.record.collection import Collection, Request
+from provenance.record.receipts import Acceptance
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature
 
 FORMAT = "tessera-accept/1"

@@ -26,7 +26,7 @@ from generator.node.accept import accept_order
 from generator.node.context import Node
 from generator.node.errors import AwaitingApproval, Leaving, NotYet
 from generator.node.evaluate import evaluate_dataset
-from generator.node.receipts import Receipts
+from generator.node.outbox_log import Receipts
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from provenance.errors import ProvenanceError, UnavailableError

@@ -14,11 +14,11 @@ from generator.node.errors import NotYet
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
 from generator.node.settings import NodeSettings
-from provenance.collection import Collection
-from provenance.ledger.ports import LedgerReader, OrderState
-from provenance.signing import Signer
-from provenance.terms import Participant, participants_digest
-from provenance.typed_data import Domain
+from provenance.chain.ports import ChainReads, OrderState
+from provenance.crypto.signing import Signer
+from provenance.crypto.typed_data import Domain
+from provenance.record.collection import Collection
+from provenance.record.terms import Participant, participants_digest
 from provenance.values import Address, Cid, Digest
 
 ORDERS, APPROVALS = "orders", "approvals"
@@ -42,7 +42,7 @@ class Node:
     signer: Signer
     collection: Collection
     state: ContributorState
-    ledger: LedgerReader
+    ledger: ChainReads
     upload: Callable[[bytes], Cid]
     progress: Callable[[Progress], None] = _silent
 

@@ -19,21 +19,21 @@ from generator.errors import GeneratorError
 from generator.node.context import Node, shard_of
 from generator.node.errors import NotYet
 from generator.node.orders import Accepted
-from generator.node.receipts import Receipts
+from generator.node.outbox_log import Receipts
 from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
-from provenance.directed_proof import directed_proof
+from provenance.chain.disputes import DemandKind, DemandOnChain, DirectedProof
+from provenance.chain.errors import RevertError
+from provenance.chain.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
+from provenance.chain.ports import OrderState, TxReceipt
+from provenance.crypto.directed_proof import directed_proof
+from provenance.crypto.merkle import chunk_of_row, rows_per_chunk, shard_leaves
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import model_digest
 from provenance.exact.rows import encode_rows
 from provenance.exact.versions import sampler_for
-from provenance.ledger.disputes import DemandKind, DemandOnChain, DirectedProof
-from provenance.ledger.errors import RevertError
-from provenance.ledger.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
-from provenance.ledger.ports import OrderState, TxReceipt
-from provenance.merkle import chunk_of_row, rows_per_chunk, shard_leaves
-from provenance.receipts import ShardReceipt
-from provenance.terms import Participant, participants_digest
+from provenance.record.receipts import ShardReceipt
+from provenance.record.terms import Participant, participants_digest
 from provenance.values import Address, Digest, Signature
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from generator.evaluation.errors import EvaluationError
 from generator.evaluation.holdout import holdout_score
 from generator.families.released import own_reference
 from generator.federation.coordinator import text_of
-from generator.federation.ledger import Release
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Json, Result, Task, answer
 from generator.marginals.bins import encode_codes
@@ -23,10 +22,11 @@ from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence,
 from generator.node.context import Node, shard_of
 from generator.node.sample import SAMPLE, require_name
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
+from generator.privacy.ledger import Release
+from provenance.crypto.merkle import dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
-from provenance.merkle import dataset_root
-from provenance.receipts import Evaluation, ShardReceipt, shares_digest
+from provenance.record.receipts import Evaluation, ShardReceipt, shares_digest
 from provenance.values import Digest
 
 SCORE = "score"

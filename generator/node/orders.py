@@ -21,12 +21,12 @@ from generator.errors import StateError, TaskRefused
 from generator.federation.files import make_folder, sweep, write_whole
 from provenance import canonical
 from provenance.canonical import JsonValue
-from provenance.collection import Request
+from provenance.crypto.key_files import read_secret
+from provenance.crypto.seal import new_content_key
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
-from provenance.key_files import read_secret
-from provenance.seal import new_content_key
-from provenance.terms import OrderTerms
+from provenance.record.collection import Request
+from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
 
 FORMAT = "tessera-accepted/1"

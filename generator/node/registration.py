@@ -9,8 +9,8 @@ import logging
 
 from generator.node.errors import NodeError
 from provenance import canonical
-from provenance.ledger.ledger import Ledger
-from provenance.ledger.writer import LedgerWriter
+from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
 from provenance.values import Address, Digest, sha256
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def metadata_digest(collection: Digest) -> Digest:
     return sha256(canonical.encode({"format": "tessera-contributor/1", "collection": str(collection)}))
 
 
-def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, stake_wei: int) -> None:
+def ensure_registered(ledger: ChainReader, writer: ChainWriter, collection: Digest, stake_wei: int) -> None:
     """Registers and brings the whole stake (free and reserved) up to `stake_wei`.
 
     NodeError says what a node lacks that never registered. One that did goes on with the stake that it has:
@@ -54,7 +54,7 @@ def ensure_registered(ledger: Ledger, writer: LedgerWriter, collection: Digest, 
         log.info("deposited %d wei of stake (transaction %s)", missing, receipt.hash)
 
 
-def _lack(ledger: Ledger, me: Address, missing: int) -> str:
+def _lack(ledger: ChainReader, me: Address, missing: int) -> str:
     """What the account needs before it can register or deposit, and where to get it; empty when nothing."""
     if not ledger.ether_balance(me):
         return (
@@ -69,7 +69,7 @@ def _lack(ledger: Ledger, me: Address, missing: int) -> str:
     return ""
 
 
-def claim_rewards(ledger: Ledger, writer: LedgerWriter) -> int:
+def claim_rewards(ledger: ChainReader, writer: ChainWriter) -> int:
     """Fetches the rewards; returns the token wei that came, 0 when there were none."""
     amount = ledger.claimable(writer.address)
     if amount:
@@ -77,7 +77,7 @@ def claim_rewards(ledger: Ledger, writer: LedgerWriter) -> int:
     return amount
 
 
-def unbond(ledger: Ledger, writer: LedgerWriter, amount_wei: int | None) -> int:
+def unbond(ledger: ChainReader, writer: ChainWriter, amount_wei: int | None) -> int:
     """Starts the withdrawal of free stake (all of it for None); returns the amount. Reserved stake stays."""
     free = ledger.stake_of(writer.address).free
     amount = free if amount_wei is None else amount_wei
@@ -89,7 +89,7 @@ def unbond(ledger: Ledger, writer: LedgerWriter, amount_wei: int | None) -> int:
     return amount
 
 
-def fetch_unbonded(ledger: Ledger, writer: LedgerWriter) -> int:
+def fetch_unbonded(ledger: ChainReader, writer: ChainWriter) -> int:
     """Fetches stake whose unbonding time is over; NodeError says how long it still takes in chain time."""
     stake = ledger.stake_of(writer.address)
     if not stake.unbonding:

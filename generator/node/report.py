@@ -11,20 +11,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 from generator.errors import TaskRefused
-from generator.families.pooled import DISTRIBUTED, SETTING
-from generator.federation.ledger import event_document
+from generator.families.secure_aggregation import DISTRIBUTED, SETTING
 from generator.market.client import MarketClient
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
 from generator.node.context import Node
+from generator.node.outbox_log import Receipts
 from generator.node.policy import Decision
-from generator.node.receipts import Receipts
 from generator.node.setup import Opened
+from generator.privacy.ledger import event_document
 from provenance import canonical
-from provenance.collection import Request
+from provenance.chain.ports import OrderState
 from provenance.errors import UnavailableError
-from provenance.ledger.ports import OrderState
-from provenance.terms import OrderTerms
+from provenance.record.collection import Request
+from provenance.record.terms import OrderTerms
 
 
 def status_lines(opened: Opened) -> Iterator[str]:

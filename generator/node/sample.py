@@ -25,19 +25,19 @@ from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
 from generator.node.errors import NotYet
 from generator.node.orders import Accepted
-from provenance.conditions import RowConditions
-from provenance.contribution import evidence_rows
+from provenance.chain.ports import CommitmentOnChain
+from provenance.crypto.merkle import shard_root
+from provenance.crypto.seal import FileKind, file_label, seal_file, wrap_key
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
 from provenance.exact.versions import sampler_for
-from provenance.ledger.ports import CommitmentOnChain
-from provenance.merkle import shard_root
-from provenance.receipts import ContentFile, ShardContent, ShardReceipt
-from provenance.seal import FileKind, file_label, seal_file, wrap_key
+from provenance.record.contribution import evidence_rows
+from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
+from provenance.record.terms import Participant
 from provenance.store.cid import cid_of
-from provenance.terms import Participant
+from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 
 SAMPLE = "sample"

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.federation.files import write_whole
-from generator.federation.ledger import PrivacyCap
 from generator.federation.state import ContributorState
 from generator.market.client import MarketClient, RetryPolicy
 from generator.market.messages import NetworkInfo
@@ -26,16 +25,17 @@ from generator.node.approvals import Approvals
 from generator.node.context import APPROVALS, ORDERS, Node
 from generator.node.errors import NetworkMismatch, SettingsError
 from generator.node.orders import Orders
-from generator.node.receipts import Receipts
+from generator.node.outbox_log import Receipts
 from generator.node.settings import NodeSettings, secure_folder
+from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
-from provenance.collection import Collection
+from provenance.chain.deployment import FORMAT, Deployment
+from provenance.chain.reader import ChainReader
+from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import ProvenanceError
-from provenance.ledger.deployment import FORMAT, Deployment
-from provenance.ledger.ledger import Ledger
-from provenance.schema import Schema
-from provenance.signing import Signer, create_key, load_key
-from provenance.table_csv import read_compact
+from provenance.record.collection import Collection
+from provenance.table.schema import Schema
+from provenance.table.table_csv import read_compact
 
 START_SECONDS = 20.0
 STATE = "table"
@@ -85,7 +85,7 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     finally:
         client.close()
     deployment = Deployment.load(setup.deployment) if setup.deployment else deployment_of(network)
-    with Ledger(setup.rpc, deployment) as ledger:
+    with ChainReader(setup.rpc, deployment) as ledger:
         ledger.check()
     require_same_market(network, deployment)
     values = read_compact(setup.table, collection.schema)
@@ -141,7 +141,7 @@ class Opened:
     settings: NodeSettings
     signer: Signer
     collection: Collection
-    ledger: Ledger
+    ledger: ChainReader
     state: ContributorState
     receipts: Receipts
     folder: Path
@@ -191,7 +191,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         chosen,
         load_key(chosen.key_path(folder)),
         collection,
-        Ledger(chosen.rpc, deployment),
+        ChainReader(chosen.rpc, deployment),
         ContributorState.open(folder / STATE),
         Receipts(folder),
         folder,

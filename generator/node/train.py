@@ -16,12 +16,12 @@ from generator.market.messages import Progress
 from generator.market.order_settings import order_settings
 from generator.node.accept import require_partners
 from generator.node.context import Node
-from generator.node.foreseen import check_conditions
+from generator.node.feasibility import check_conditions
 from generator.node.orders import Accepted
+from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError
 from provenance.exact.size_class import keeps_promise, size_class
-from provenance.receipts import AggregationKey, ModelCommitment
-from provenance.signing import require_signer
+from provenance.record.receipts import AggregationKey, ModelCommitment
 from provenance.values import Address, Digest, Signature
 
 

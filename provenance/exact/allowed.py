@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.conditions import Ranges
 from provenance.exact.codebook import Codebook
 from provenance.exact.philox import Words
+from provenance.table.conditions import Ranges
 
 _SHIFT_32 = np.uint64(32)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import ModelError
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 # so that a column's weights, at most 2^20 each, add up below 2^32
 MAX_CODES_A_COLUMN = 4_095

@@ -16,14 +16,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.conditions import RowConditions
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact.allowed import AllowedCodes
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.columns import low_halves
-from provenance.exact.leading import LeadingSteps, leading_steps
 from provenance.exact.model import AutoregressiveModel, Model
 from provenance.exact.philox import Words, scattered_blocks
+from provenance.exact.prefix_steps import LeadingSteps, leading_steps
+from provenance.table.conditions import RowConditions
 
 ATTEMPTS = 64
 

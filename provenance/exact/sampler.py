@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.conditions import RowConditions
 from provenance.errors import RowRangeError
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.conditional import ConditionalRows, Forward, Tally
@@ -21,6 +20,7 @@ from provenance.exact.mlp import MlpForward
 from provenance.exact.model import MlpModel, Model, decode_model, model_digest
 from provenance.exact.philox import WORDS_PER_BLOCK, BlockStream, Words, scattered_blocks
 from provenance.exact.rows import write_rows
+from provenance.table.conditions import RowConditions
 
 Values = NDArray[np.int64]
 

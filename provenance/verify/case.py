@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from provenance.conditions import Conditions
+from provenance.chain.deployment import Deployment
+from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain
+from provenance.crypto.seal import DeliveryKey
+from provenance.crypto.signing import recover
+from provenance.crypto.typed_data import TypedMessage
 from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
-from provenance.ledger.deployment import Deployment
-from provenance.ledger.ports import CommitmentOnChain, DatasetOnChain, LedgerReader, OrderOnChain
-from provenance.manifest import Manifest, ManifestShard
-from provenance.seal import DeliveryKey
-from provenance.shard_files import content_key, fetch, unseal
-from provenance.signing import recover
+from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.cid import cid_of_digest
 from provenance.store.ports import ContentStore
-from provenance.typed_data import TypedMessage
+from provenance.table.conditions import Conditions
 from provenance.values import Address, sha256
+from provenance.verify.shard_files import content_key, fetch, unseal
 
 Progress = Callable[[int, int], None]
 """Called with (rows recomputed so far, rows in all)."""
@@ -42,7 +42,7 @@ def require(condition: bool, message: str) -> None:
 class Case:
     """One data set under verification. Attributes are fetched when a check first asks."""
 
-    ledger: LedgerReader
+    ledger: ChainReads
     store: ContentStore
     record: DatasetOnChain
     delivery_key: DeliveryKey | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from provenance.errors import ContentMissingError, IntegrityError
-from provenance.receipts import shares_digest
-from provenance.shard_files import fetch, open_score
+from provenance.record.receipts import shares_digest
 from provenance.verify.case import Case, NotCheckedError, require
 from provenance.verify.score import check_score
+from provenance.verify.shard_files import fetch, open_score
 
 WHOLE_BPS = 10_000
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from provenance.chain.errors import ChainError
+from provenance.chain.ports import ChainReads
+from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, ProvenanceError, UnavailableError
-from provenance.ledger.errors import LedgerError
-from provenance.ledger.ports import LedgerReader
-from provenance.seal import DeliveryKey
 from provenance.store.ports import ContentStore
 from provenance.verify import claim_checks, file_checks, record_checks
 from provenance.verify.case import Case, NotCheckedError, Progress
@@ -69,7 +69,7 @@ NEVER_PROVEN: Final = (
 
 
 def verify_dataset(
-    ledger: LedgerReader,
+    ledger: ChainReads,
     store: ContentStore,
     dataset_id: int,
     delivery_key: DeliveryKey | None = None,
@@ -81,7 +81,7 @@ def verify_dataset(
 
     Without `delivery_key` a private order's public part is checked and the rest is listed as not checked.
     `progress` is called with (rows recomputed, rows in all). Tampered bytes never raise: they fail a check.
-    Raises LedgerError (node down, unknown data set) and StoreUnavailableError (store down), which say nothing
+    Raises ChainError (node down, unknown data set) and StoreUnavailableError (store down), which say nothing
     about the data.
     """
     case = Case(ledger, store, ledger.dataset(dataset_id), delivery_key, threads, progress)
@@ -104,7 +104,7 @@ def _run(number: int, rule: Rule, case: Case) -> Check:
     except ContentMissingError as error:
         # Bytes that are nowhere to be had cannot be what was promised to be published.
         status, detail = Status.FAILED, str(error)
-    except (LedgerError, UnavailableError):
+    except (ChainError, UnavailableError):
         raise
     except ProvenanceError as error:
         status, detail = Status.FAILED, str(error)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from provenance.crypto.merkle import dataset_root, shard_root
+from provenance.crypto.seal import sealed_size
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model, prove_bound
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
 from provenance.exact.size_class import keeps_promise, size_class
 from provenance.exact.versions import sampler_for
-from provenance.manifest import Manifest, ManifestShard
-from provenance.merkle import dataset_root, shard_root
-from provenance.seal import sealed_size
-from provenance.shard_files import fetch
+from provenance.record.manifest import Manifest, ManifestShard
 from provenance.values import sha256
 from provenance.verify.case import Case, require
+from provenance.verify.shard_files import fetch
 
 BATCH_ROWS = 4096
 _SHOWN_SEGMENTS = 4

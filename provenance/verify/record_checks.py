@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from provenance.bindings import bindings
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.errors import ProvenanceError
 from provenance.exact.versions import sampler_for
-from provenance.ledger.errors import UnknownDatasetError
-from provenance.ledger.ports import DatasetStatus, OrderState
-from provenance.manifest import CONTRACT_ROLES, Generation
-from provenance.terms import participants_digest
+from provenance.record.bindings import bindings
+from provenance.record.manifest import CONTRACT_ROLES, Generation
+from provenance.record.terms import participants_digest
 from provenance.values import keccak256, sha256
 from provenance.verify.case import Case, CheckFailedError, require
 from provenance.verify.record_digest import record_digest

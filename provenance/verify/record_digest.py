@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.ledger.ports import DatasetOnChain
-from provenance.receipts import ShardReceipt
+from provenance.chain.ports import DatasetOnChain
+from provenance.record.receipts import ShardReceipt
 from provenance.values import Digest, keccak256
 
 

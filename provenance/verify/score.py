@@ -14,14 +14,14 @@ from typing import Final
 import numpy as np
 
 from provenance.canonical import JsonValue, decode
-from provenance.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
 from provenance.document import Reader
 from provenance.errors import DocumentError
 from provenance.exact.codebook import Codebook
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
 from provenance.exact.versions import sampler_for
-from provenance.manifest import ManifestShard
+from provenance.record.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
+from provenance.record.manifest import ManifestShard
 from provenance.verify.case import Case, require
 
 FORMAT: Final = "tessera-score/1"

@@ -21,18 +21,18 @@ from backend.database.engine import Database
 from backend.database.migrate import migrate
 from backend.ports import Ports
 from backend.settings import Settings
-from provenance.collection import Collection
-from provenance.ledger.deploy import MarketParameters, deploy_all
-from provenance.ledger.errors import LedgerUnavailableError
-from provenance.ledger.ledger import Ledger
-from provenance.ledger.rpc import Rpc
-from provenance.ledger.writer import LedgerWriter
-from provenance.permit import sign_permit
-from provenance.request_auth import sign_request
-from provenance.schema import Schema
-from provenance.signing import Signer
+from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.errors import ChainUnavailableError
+from provenance.chain.reader import ChainReader
+from provenance.chain.rpc import Rpc
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.permit import sign_permit
+from provenance.crypto.request_auth import sign_request
+from provenance.crypto.signing import Signer
+from provenance.record.collection import Collection
+from provenance.record.terms import OrderTerms
 from provenance.store.folder import FolderStore
-from provenance.terms import OrderTerms
+from provenance.table.schema import Schema
 from provenance.values import sha256
 
 ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
@@ -48,8 +48,8 @@ class Chain:
     """A deployed market, and accounts with gas money and tokens."""
 
     url: str
-    ledger: Ledger
-    bank: LedgerWriter
+    ledger: ChainReader
+    bank: ChainWriter
     used: int = 1000
 
     def account(self) -> Signer:
@@ -63,7 +63,7 @@ class Chain:
     def staked_node(self, stake: int = 10 * TOKEN) -> Signer:
         """A new registered contributor."""
         node = self.account()
-        writer = LedgerWriter(self.ledger, node)
+        writer = ChainWriter(self.ledger, node)
         writer.register(sha256(b"node"))
         writer.approve(self.ledger.deployment.registry, stake)
         writer.deposit(stake)
@@ -90,8 +90,8 @@ def chain() -> Iterator[Chain]:
     try:
         _wait_until_up(url)
         deployment = deploy_all(url, Signer(DEVELOPMENT_KEY), MarketParameters(unbonding_seconds=60))
-        with Ledger(url, deployment) as ledger:
-            yield Chain(url, ledger, LedgerWriter(ledger, Signer(DEVELOPMENT_KEY)))
+        with ChainReader(url, deployment) as ledger:
+            yield Chain(url, ledger, ChainWriter(ledger, Signer(DEVELOPMENT_KEY)))
     finally:
         process.terminate()
         process.wait(10)
@@ -104,7 +104,7 @@ def _wait_until_up(url: str) -> None:
         try:
             rpc.request("eth_chainId")
             break
-        except LedgerUnavailableError:
+        except ChainUnavailableError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
@@ -164,7 +164,7 @@ def ports(
         settings=settings,
         database=database,
         ledger=chain.ledger,
-        writer=LedgerWriter(chain.ledger, broker),
+        writer=ChainWriter(chain.ledger, broker),
         store=FolderStore(tmp_path / "store"),
         runner=Started(),
         clock=Clock(),

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from backend.orders.states import OrderState
-from backend.workflow.journal import Journal
+from backend.workflow.order_log import Journal
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from backend.indexer.apply import rebuild
 from backend.indexer.follower import Followed, Follower, Reorganised
 from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow, CheckpointRow
 from backend.orders.repository import OrderRepository
-from provenance.ledger.dispute_events import (
+from provenance.chain.dispute_events import (
     ChunkAnswered,
     DemandedReceipt,
     DemandExpired,
@@ -23,8 +23,8 @@ from provenance.ledger.dispute_events import (
     ModelAnswered,
     ReceiptAnswered,
 )
-from provenance.ledger.disputes import DemandKind
-from provenance.ledger.events import (
+from provenance.chain.disputes import DemandKind
+from provenance.chain.events import (
     DatasetFlagged,
     DatasetPublished,
     DatasetRevoked,
@@ -299,7 +299,7 @@ def test_a_real_chain_that_reorganises_is_followed(api, ports, chain, buyer):
     while not follower.step().is_head:
         pass
     placed_order = api.order(buyer, collection)
-    from backend.workflow.agreeing import Agreeing
+    from backend.workflow.match import Agreeing
 
     Agreeing(ports, placed_order).place()
     while not follower.step().is_head:

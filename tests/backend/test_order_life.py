@@ -13,16 +13,16 @@ from sqlalchemy import select
 from backend.contributors.repository import ContributorRepository
 from backend.indexer.follower import Follower
 from backend.orders.models import OrderEventRow
-from backend.workflow.agreeing import Agreeing
-from backend.workflow.delivering import Delivering
-from backend.workflow.life import live
-from backend.workflow.producing import Producing
+from backend.workflow.generate import Producing
+from backend.workflow.match import Agreeing
+from backend.workflow.order_workflow import live
+from backend.workflow.settle import Delivering
 from provenance.canonical import decode
-from provenance.ledger.ports import OrderState
-from provenance.ledger.writer import LedgerWriter
-from provenance.manifest import Manifest
-from provenance.merkle import dataset_root
-from provenance.receipts import (
+from provenance.chain.ports import OrderState
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.merkle import dataset_root
+from provenance.record.manifest import Manifest
+from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
@@ -31,7 +31,7 @@ from provenance.receipts import (
     ShardReceipt,
     shares_digest,
 )
-from provenance.terms import OrderTerms
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Cid, Digest, sha256
 
 SHARES = [7000, 3000]
@@ -252,7 +252,7 @@ def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain, wait):
     with world.living(order):
         wait(lambda: chain_state(api, order) is OrderState.OPEN)
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-        LedgerWriter(chain.ledger, buyer).cancel(terms)
+        ChainWriter(chain.ledger, buyer).cancel(terms)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
 
 
@@ -348,7 +348,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
         Producing(ports, order),
         Delivering(ports, order),
     )
-    nonce = LedgerNonce(chain, ports.broker)
+    nonce = ChainNonce(chain, ports.broker)
     agreeing.place()
     assert nonce.used_by(agreeing.place) == 0
     with _beside(world.bring_to_match):
@@ -401,7 +401,7 @@ def _demand_a_model(api, buyer, chain, order):
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
     participants = ledger.participants(identifier)
-    writer = LedgerWriter(ledger, buyer)
+    writer = ChainWriter(ledger, buyer)
     writer.approve(ledger.deployment.demands, terms.price)
     models = ledger.commitment(identifier).models
     writer.demand_model(terms, participants, ledger.dataset_of_order(identifier), 0, models)
@@ -413,7 +413,7 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
     delivering = _publish(world, api, chain, order)
     before = chain.ledger.balance(buyer.address)
     terms, participants, writer = _demand_a_model(api, buyer, chain, order)
-    sent = LedgerNonce(chain, api.ports.broker).now()
+    sent = ChainNonce(chain, api.ports.broker).now()
     with _beside(delivering.settle):
         chain.skip(60)  # the window is over, the demand is open
         threading.Event().wait(1.0)
@@ -421,7 +421,7 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
         assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
         chain.skip(24 * 3600)
         writer.expire(terms, participants, 0)
-    assert LedgerNonce(chain, api.ports.broker).now() == sent, "no settlement was tried"
+    assert ChainNonce(chain, api.ports.broker).now() == sent, "no settlement was tried"
     assert chain_state(api, order) is OrderState.REVOKED
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "revoked"
@@ -460,7 +460,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
 
 
 @dataclass
-class LedgerNonce:
+class ChainNonce:
     """Counts transactions of one account."""
 
     chain: object

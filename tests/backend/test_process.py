@@ -19,13 +19,13 @@ from pydantic import ValidationError
 from backend.errors import StartupError
 from backend.main import run
 from backend.settings import Settings
+from provenance.chain.reader import ChainReader
+from provenance.crypto.permit import sign_permit
+from provenance.crypto.request_auth import sign_request
+from provenance.crypto.signing import create_key
 from provenance.errors import ProvenanceError
-from provenance.ledger.ledger import Ledger
-from provenance.permit import sign_permit
-from provenance.receipts import Acceptance
-from provenance.request_auth import sign_request
-from provenance.signing import create_key
-from provenance.terms import OrderTerms
+from provenance.record.receipts import Acceptance
+from provenance.record.terms import OrderTerms
 from provenance.values import Digest
 
 ROOT = Path(__file__).parents[2]
@@ -178,8 +178,8 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
 
 
 def _collection():
-    from provenance.collection import Collection
-    from provenance.schema import Schema
+    from provenance.record.collection import Collection
+    from provenance.table.schema import Schema
 
     column = {
         "name": "age",
@@ -198,7 +198,7 @@ def _order(client, chain, buyer, collection):
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 10}
     quote = call(client, "POST", "/v1/quotes", body).json()
     terms = OrderTerms.parse(quote["terms"])
-    ledger: Ledger = chain.ledger
+    ledger: ChainReader = chain.ledger
     message = ledger.permit_message(buyer.address, terms.price, terms.match_by)
     body = {
         "terms": quote["terms"],

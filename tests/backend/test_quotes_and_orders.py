@@ -9,10 +9,10 @@ import pytest
 
 from backend.errors import TermsRefusedError
 from backend.orders.parents import require_parents
-from provenance.ledger.memory import MemoryLedger
-from provenance.ledger.ports import DatasetStatus, OrderOnChain, OrderState
-from provenance.schema import Schema
-from provenance.terms import OrderTerms
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import DatasetStatus, OrderOnChain, OrderState
+from provenance.record.terms import OrderTerms
+from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests.backend.conftest import DELIVERY_KEY, make_collection
 
@@ -168,7 +168,7 @@ def ledger_with_parent(api, status, state):
     """A chain that knows data set 4 only."""
     order = sha256(b"order of the parent")
     record = SimpleNamespace(id=4, order=order, status=status)
-    return MemoryLedger(
+    return MemoryChain(
         api.ports.ledger.deployment,
         orders={order: OrderOnChain(order, state, 0, order, order, 0)},
         datasets={4: record},

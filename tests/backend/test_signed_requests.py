@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from provenance.request_auth import sign_request
-from provenance.signing import Signer
+from provenance.crypto.request_auth import sign_request
+from provenance.crypto.signing import Signer
 
 STRANGER = Signer((77).to_bytes(32, "big"))
 ORDER = "0x" + "11" * 32

@@ -13,7 +13,7 @@ from generator.errors import FitError
 from generator.fitted import FitOptions, FittedGenerator
 from generator.fitting.fit import FitProgress, FitSettings
 from provenance.errors import ConditionError, DocumentError, IntegrityError, TableError
-from provenance.table_csv import read_csv
+from provenance.table.table_csv import read_csv
 
 
 def toy_table(rows: int = 400) -> dict[str, list[object]]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pluggy
 import pytest
 
-from provenance.collection import Collection
-from provenance.seal import new_delivery_key
-from scripts.buyer.session import open_buyer
-from scripts.supervisor.children import Supervisor
-from scripts.supervisor.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
+from provenance.crypto.seal import new_delivery_key
+from provenance.record.collection import Collection
+from tessera.client.session import open_buyer
+from tessera.devnet.children import Supervisor
+from tessera.devnet.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import BUYER_TOKENS, COLLECTION, TABLE_ROWS, Market, write_table
 
 BACKEND = {"TESSERA_ACCEPT_SECONDS": "10", "TESSERA_POLL_SECONDS": "0.2", "TESSERA_RECEIPT_SECONDS": "15"}

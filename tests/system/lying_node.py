@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.node import sample
-from scripts.contributor_node import main
+from tessera.cli.node import main
 
 FALSE_ROW = 1_234
 TRUE_ROWS = sample.encode_rows

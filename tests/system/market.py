@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from provenance.collection import Collection
-from provenance.ledger.ledger import Ledger
-from provenance.ledger.ports import OrderState
-from provenance.schema import Schema
+from provenance.chain.ports import OrderState
+from provenance.chain.reader import ChainReader
+from provenance.record.collection import Collection
+from provenance.table.schema import Schema
 from provenance.values import Digest
-from scripts.buyer.api import Event
-from scripts.buyer.order_file import OrderFile
-from scripts.buyer.purchase import Buyer
-from scripts.buyer.wish import Wish
-from scripts.supervisor.children import Child
-from scripts.supervisor.network import TOKEN, LocalNetwork, python_path
+from tessera.client.api import Event
+from tessera.client.order_file import OrderFile
+from tessera.client.order_request import Wish
+from tessera.client.purchase import Buyer
+from tessera.devnet.children import Child
+from tessera.devnet.network import TOKEN, LocalNetwork, python_path
 
 CHALLENGE_SECONDS = 6
 PATIENCE_SECONDS = 150.0
@@ -73,7 +73,7 @@ class Market:
     folder: Path
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ChainReader:
         return self.buyer.ledger
 
     def process(self, name: str) -> Child:
@@ -144,7 +144,7 @@ class Market:
             assert time.monotonic() < deadline, f"the escrow says {self.ledger.order(order_id).state.name}"
             time.sleep(0.3)
 
-    def run(self, *words: str, module: str = "scripts.tessera") -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, module: str = "tessera.cli.app") -> subprocess.CompletedProcess[str]:
         """A command line of ours in a process of its own."""
         return subprocess.run(
             [sys.executable, "-m", module, *words],

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from provenance.key_files import read_secret
-from provenance.ledger.errors import RevertError
-from provenance.ledger.model_parts import store_model
-from provenance.ledger.ports import DatasetStatus, OrderState
-from provenance.ledger.writer import LedgerWriter
-from provenance.refutation import Fault, Finding
-from provenance.refutation_evidence import Claim, Evidence, build_evidence
-from provenance.signing import Signer
+from provenance.chain.errors import RevertError
+from provenance.chain.model_parts import store_model
+from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.key_files import read_secret
+from provenance.crypto.signing import Signer
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import verify_dataset
-from scripts.buyer.delivery import MarketStore
-from scripts.buyer.money_moves import BURN, Parties, holdings
-from scripts.buyer.order_file import OrderFile
-from scripts.buyer.searching import Suspect
+from provenance.verify.refutation import Fault, Finding
+from provenance.verify.refutation_evidence import Claim, Evidence, build_evidence
+from tessera.client.delivery import MarketStore
+from tessera.client.money_moves import BURN, Parties, holdings
+from tessera.client.order_file import OrderFile
+from tessera.client.searching import Suspect
 from tests.system.lying_node import FALSE_ROW
 from tests.system.market import PATIENCE_SECONDS, Market
 
@@ -40,7 +40,7 @@ def lying(market: Market, name: str) -> Iterator[None]:
     """The node is another program for as long as the block lasts; its folder, key and stake are its own."""
     node = market.process(name)
     honest = node.command
-    argv = ["tests.system.lying_node" if word == "scripts.contributor_node" else word for word in honest.argv]
+    argv = ["tests.system.lying_node" if word == "tessera.cli.node" else word for word in honest.argv]
     node.command = replace(honest, argv=argv)
     node.restart()
     try:
@@ -61,8 +61,8 @@ class Published:
     auditor: Signer
 
     @property
-    def writer(self) -> LedgerWriter:
-        return LedgerWriter(self.market.ledger, self.auditor)
+    def writer(self) -> ChainWriter:
+        return ChainWriter(self.market.ledger, self.auditor)
 
     def challenge(self, claim: Claim, evidence: Evidence, salt: Digest) -> None:
         suspect = self.suspect

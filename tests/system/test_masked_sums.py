@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generator.families.pooled import DISTRIBUTED, SETTING, VECTOR
+from generator.families.secure_aggregation import DISTRIBUTED, SETTING, VECTOR
 from generator.federation.task import Result
-from provenance.ledger.ports import OrderState
-from scripts.buyer import delivery
+from provenance.chain.ports import OrderState
+from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market
 

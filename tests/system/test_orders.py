@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from provenance.codec import encode_table
+from provenance.chain.ports import OrderState
+from provenance.crypto.seal import DeliveryKey, file_label, open_file
 from provenance.errors import SealError
-from provenance.ledger.ports import OrderState
-from provenance.seal import DeliveryKey, file_label, open_file
-from scripts.buyer import delivery
-from scripts.buyer.order_file import OrderFile, order_path
+from provenance.table.codec import encode_table
+from tessera.client import delivery
+from tessera.client.order_file import OrderFile, order_path
 from tests.system.market import Market
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -185,11 +185,11 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     name = market.ledger.deployment.dataset_name(found.dataset_id)
     where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
     key = ("--key", str(market.network.key_file("delivery")))
-    whole = market.run(*where, *key, "--json", module="scripts.verify_provenance")
+    whole = market.run(*where, *key, "--json", module="tessera.cli.verify")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert json.loads(whole.stdout)["notChecked"] == []
 
-    public = market.run(*where, "--json", module="scripts.verify_provenance")
+    public = market.run(*where, "--json", module="tessera.cli.verify")
     assert public.returncode == 0, public.stdout + public.stderr
     assert "rows" in json.loads(public.stdout)["notChecked"]
 
@@ -198,7 +198,7 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     true = file.read_bytes()
     file.write_bytes(true[:-1] + bytes([true[-1] ^ 1]))
     try:
-        forged = market.run(*where, *key, "--json", module="scripts.verify_provenance")
+        forged = market.run(*where, *key, "--json", module="tessera.cli.verify")
     finally:
         file.write_bytes(true)
     assert forged.returncode == 1

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from provenance.ledger.dispute_events import DemandOpened, ReceiptAnswered
-from provenance.ledger.disputes import DemandKind
-from provenance.ledger.ports import OrderState
+from provenance.chain.dispute_events import DemandOpened, ReceiptAnswered
+from provenance.chain.disputes import DemandKind
+from provenance.chain.ports import OrderState
 from tests.system.market import PATIENCE_SECONDS, Market
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]

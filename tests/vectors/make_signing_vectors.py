@@ -1,6 +1,6 @@
 """Writes terms.json, receipts.json and sealing.json. Run from the repository root after a deliberate change:
 
-    python tests/vectors/make_signing_vectors.py
+    python -m tests.vectors.make_signing_vectors
 
 The digests of typed messages come from eth_account, not from provenance, so that the vectors are a second opinion.
 """
@@ -8,7 +8,6 @@ The digests of typed messages come from eth_account, not from provenance, so tha
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,14 +16,12 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])
-
-from provenance.payout import Payout  # noqa: E402
-from provenance.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest  # noqa: E402
-from provenance.seal import DeliveryKey, file_label, wrap_key  # noqa: E402
-from provenance.terms import OrderTerms  # noqa: E402
-from provenance.typed_data import Domain, TypedMessage  # noqa: E402
-from provenance.values import Address, Digest, sha256  # noqa: E402
+from provenance.crypto.seal import DeliveryKey, file_label, wrap_key
+from provenance.crypto.typed_data import Domain, TypedMessage
+from provenance.record.payout import Payout
+from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
+from provenance.record.terms import OrderTerms
+from provenance.values import Address, Digest, sha256
 
 FOLDER = Path(__file__).parent
 DOMAIN = Domain(31337, Address.parse("0xe7f1725e7734ce288f8367e1bb143e90bb3f0512"))

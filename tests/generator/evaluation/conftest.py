@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 MIXED = Schema.parse(
     {

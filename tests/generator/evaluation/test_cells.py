@@ -4,7 +4,7 @@ import pytest
 
 from generator.evaluation.cells import check_cells, plain_schema
 from generator.evaluation.errors import EvaluationError
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 SCHEMA = Schema.parse(
     {

@@ -12,7 +12,7 @@ from generator.evaluation.errors import EvaluationError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload, choose_workload
 from provenance import canonical
-from provenance.contribution import EVIDENCE_ROWS, Contribution, ShardEvidence, evidence_rows
+from provenance.record.contribution import EVIDENCE_ROWS, Contribution, ShardEvidence, evidence_rows
 
 PAIRS = choose_workload((8, 8, 8, 8, 8), None)
 Codes = NDArray[np.int64]

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.quality.tables import TABLES
 from generator.fitting.fit import FitSettings, fit
-from provenance.schema import Schema
-from provenance.table_csv import read_csv
+from provenance.table.schema import Schema
+from provenance.table.table_csv import read_csv
 
-DATA = Path(__file__).parents[3] / "scripts" / "data"
 ROWS = 3000
 
 
-def table(name: str, schema: str, without: tuple[str, ...]) -> tuple[Schema, np.ndarray]:
-    document: Any = dict(Schema.load(DATA / f"{schema}.schema.json").document())
+def table(name: str, without: tuple[str, ...]) -> tuple[Schema, np.ndarray]:
+    document: Any = dict(TABLES[name].schema.document())
     document["columns"] = [c for c in document["columns"] if c["name"] not in without]
     parsed = Schema.parse(document)
-    return parsed, read_csv(DATA / f"{name}.csv.gz", parsed)
+    return parsed, read_csv(TABLES[name].folder / TABLES[name].train_file, parsed)
 
 
 def share_of_copies(rows: np.ndarray, training: np.ndarray) -> float:
@@ -30,17 +29,17 @@ def share_of_copies(rows: np.ndarray, training: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "schema", "without", "usual"),
+    ("name", "without", "usual"),
     [
-        ("adult_train", "adult", ("fnlwgt", "capital-gain", "capital-loss"), True),
-        ("adult_train", "adult", (), False),
-        ("telescope", "telescope", (), False),
+        ("adult", ("fnlwgt", "capital-gain", "capital-loss"), True),
+        ("adult", (), False),
+        ("telescope", (), False),
     ],
 )
 def test_samples_copy_training_rows_no_more_than_a_hold_out_does(
-    name: str, schema: str, without: tuple[str, ...], usual: bool
+    name: str, without: tuple[str, ...], usual: bool
 ) -> None:
-    parsed, values = table(name, schema, without)
+    parsed, values = table(name, without)
     order = np.random.default_rng(0).permutation(len(values))
     training, held_out = values[order[:ROWS]], values[order[ROWS : 3 * ROWS]]
     settings = FitSettings(family="autoregressive", seed=1, settings={"decayPercent": 100})

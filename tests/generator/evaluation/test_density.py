@@ -11,9 +11,9 @@ import pytest
 from generator.evaluation.density import log_density, mixture_log_density
 from generator.evaluation.errors import EvaluationError
 from generator.fitting.fit import FitSettings, fit
-from provenance.container import Container
 from provenance.errors import ModelError
-from provenance.schema import Schema
+from provenance.exact.container import Container
+from provenance.table.schema import Schema
 
 SETTINGS: dict[str, dict[str, int]] = {
     "marginal": {"steps": 60, "batch": 64, "latentBytes": 8, "hiddenWidth": 16, "hiddenLayers": 1},

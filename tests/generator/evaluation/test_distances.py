@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from generator.evaluation import distances
 from generator.evaluation.distances import table_distances, variation
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 KINDS = Schema.parse(
     {

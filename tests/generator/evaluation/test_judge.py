@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.judge import distances, judge, utility_auc
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 SCHEMA = Schema.parse(
     {

@@ -21,7 +21,7 @@ from generator.evaluation.membership import (
 from generator.families.family import FAMILIES
 from generator.fitting.fit import FitSettings, fit
 from generator.privacy.accountant import gdp_delta, gdp_mu
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 ROWS, COLUMNS, DELTA = 800, 10, 1e-5
 SETTINGS: dict[str, dict[str, int]] = {

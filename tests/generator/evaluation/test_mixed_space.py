@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from generator.evaluation.mixed_space import MixedSpace, nearest
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 MakeRows = Callable[[int, int], NDArray[np.int64]]
 

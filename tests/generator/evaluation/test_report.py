@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from generator.evaluation.cells import CheckedTable
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.report import NOT_PRIVATE, evaluate
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 MakeRows = Callable[[int, int], NDArray[np.int64]]
 

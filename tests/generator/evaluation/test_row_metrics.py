@@ -10,7 +10,7 @@ from generator.evaluation.copies import copy_rate
 from generator.evaluation.density_coverage import density_coverage
 from generator.evaluation.errors import EvaluationError
 from generator.evaluation.sample_attack import sample_attack
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 MakeRows = Callable[[int, int], NDArray[np.int64]]
 

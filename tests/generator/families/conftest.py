@@ -12,13 +12,13 @@ import pytest
 
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
-from generator.federation.ledger import PrivacyCap
 from generator.federation.node import handle_bytes
 from generator.federation.plan import Participant, Settings, TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
 from generator.federation.transport import InProcessTransport
-from provenance.schema import Schema
+from generator.privacy.ledger import PrivacyCap
+from provenance.table.schema import Schema
 from provenance.values import Address, sha256
 
 ROWS = 500

@@ -11,11 +11,10 @@ import pytest
 
 from generator.errors import NodeRefused
 from generator.families import autoregressive, autoregressive_node
-from generator.families.autoregressive_course import ROUNDS, WEIGHTS
+from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS
 from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
 from generator.federation.compress import STEPS
-from generator.federation.ledger import PrivacyCap
 from generator.federation.plan import Participant
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
@@ -25,6 +24,7 @@ from generator.marginals.target import one_way_marginals, target_from_counts
 from generator.marginals.workload import choose_workload
 from generator.privacy import noise
 from generator.privacy.accountant import SubsampledGaussianEvent
+from generator.privacy.ledger import PrivacyCap
 from provenance.exact.sampler import Sampler
 from provenance.values import Address
 

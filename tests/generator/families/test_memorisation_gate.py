@@ -16,7 +16,7 @@ from generator.federation.task import Result
 from generator.fitting.fit import FitSettings, fit
 from generator.learning import recipes
 from generator.learning.memorisation import memorisation, passes_gate
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 from provenance.values import Address, Digest
 
 MakeMarket = Callable[..., Any]

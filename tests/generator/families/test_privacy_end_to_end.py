@@ -14,14 +14,14 @@ from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
 from generator.families.family import FAMILIES, family_of
-from generator.federation.ledger import Release
 from generator.federation.plan import Participant, TrainingPlan
 from generator.marginals.bins import base_grid
 from generator.marginals.workload import choose_workload
 from generator.privacy import noise
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
+from generator.privacy.ledger import Release
 from generator.privacy.statement import Mechanism
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 from provenance.values import Address, sha256
 
 MakeMarket = Callable[..., Any]

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from generator.errors import PlanError
-from generator.families.autoregressive_course import AutoregressiveSettings
+from generator.families.autoregressive_schedule import AutoregressiveSettings
 from generator.families.family import FAMILIES, family_of
 from generator.families.fedgan import initial_state
 from generator.families.fedgan_settings import FedGanSettings
 from generator.families.marginal_settings import MarginalSettings
-from provenance.collection import FAMILIES as OFFERED
+from provenance.record.collection import FAMILIES as OFFERED
 from provenance.values import sha256
 
 MakeMarket = Callable[..., Any]

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from benchmarks.quality.tables import TABLES
 from generator.families.size import expected_sizes
 from generator.fitting.fit import FitSettings, fit
 from provenance.exact.model import decode_model
 from provenance.exact.size_class import size_class
-from provenance.schema import Schema
-
-DATA = Path(__file__).parents[3] / "scripts" / "data"
+from provenance.table.schema import Schema
 
 
 def wide(columns: int) -> Schema:
@@ -25,7 +22,7 @@ def test_tables_too_wide_for_a_transaction_are_called_recomputed() -> None:
 
 @pytest.mark.parametrize("name", ["adult", "german_credit", "telescope"])
 def test_bundled_tables_are_called_provable(name: str) -> None:
-    sizes = expected_sizes(Schema.load(DATA / f"{name}.schema.json"))
+    sizes = expected_sizes(TABLES[name].schema)
     assert {size.size_class for size in sizes} == {"fraud-provable"}
 
 

@@ -13,9 +13,9 @@ from generator.errors import NodeRefused, UpdatesRejected
 from generator.families import fedgan_node
 from generator.families.family import FAMILIES
 from generator.federation.coordinator import Progress
-from generator.federation.ledger import composed_epsilon
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
+from generator.privacy.ledger import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.versions import sampler_for
 from provenance.values import Address

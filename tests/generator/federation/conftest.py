@@ -11,14 +11,14 @@ import pytest
 
 import generator.federation.node as node_module
 from generator.federation.coordinator import Program, ProgramEnd, Round
-from generator.federation.ledger import PrivacyCap, Release
 from generator.federation.plan import Participant, TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step
 from generator.federation.task import Result, answer
 from generator.privacy.accountant import GaussianEvent
+from generator.privacy.ledger import PrivacyCap, Release
 from generator.privacy.noise import gaussian
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
 
 ORDER = sha256(b"an order")

@@ -14,7 +14,7 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
 from generator.federation.task import Task
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 from provenance.values import Address, sha256
 
 ME = Address(b"\x01" * 20)

@@ -12,12 +12,12 @@ import pytest
 
 from generator.errors import FitError, PlanError
 from generator.fitting.fit import FitProgress, FitSettings, check_settings, default_family, fit, fit_csv
-from provenance.conditions_text import conditions_on_all
-from provenance.container import Container, Part
-from provenance.container_sampler import ContainerSampler
 from provenance.errors import ProvenanceError
+from provenance.exact.container import Container, Part
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.exact.model import AutoregressiveModel, decode_model
-from provenance.schema import Schema
+from provenance.table.conditions_text import conditions_on_all
+from provenance.table.schema import Schema
 
 SMALL: dict[str, dict[str, int]] = {
     "marginal": {"steps": 120, "batch": 64, "latentBytes": 16, "hiddenWidth": 32, "hiddenLayers": 1},

@@ -13,7 +13,7 @@ from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.marginals.bins import base_grid, build_codebook, quantile_bins, release_bins
 from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 
 def schema_of(numbers: int, categories: int = 1) -> Schema:

@@ -17,7 +17,7 @@ from generator.marginals.bins import (
     sum_bins,
 )
 from generator.marginals.errors import MarginalError
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 DOCUMENT: dict[str, Any] = {
     "format": "tessera-schema/1",

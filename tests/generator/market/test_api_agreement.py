@@ -16,7 +16,7 @@ from backend.app import create_app
 from generator.market.client import MarketClient
 from generator.market.errors import MarketError
 from generator.market.messages import Progress
-from provenance.signing import Signer
+from provenance.crypto.signing import Signer
 from provenance.values import Cid, Digest
 
 SIGNER = Signer(bytes([7]) * 32)

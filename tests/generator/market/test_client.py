@@ -24,8 +24,8 @@ from generator.market.errors import (
     MarketUnreachable,
 )
 from generator.market.messages import Progress
-from provenance.request_auth import verify_request
-from provenance.signing import Signer
+from provenance.crypto.request_auth import verify_request
+from provenance.crypto.signing import Signer
 from provenance.values import Digest
 
 SIGNER = Signer(bytes([7]) * 32)

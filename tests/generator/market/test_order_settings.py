@@ -6,8 +6,8 @@ import pytest
 
 from generator.errors import PlanError
 from generator.market.order_settings import order_settings
-from provenance.collection import Collection
-from provenance.conditions import Conditions, Segment
+from provenance.record.collection import Collection
+from provenance.table.conditions import Conditions, Segment
 from tests.provenance.verify.publication import SCHEMA
 
 OFFER = Collection("toy", "Toy", SCHEMA, "autoregressive", "private", 2, 10, 0, {"rounds": 3})

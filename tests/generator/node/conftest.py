@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from generator.errors import TaskRefused
-from generator.federation.ledger import PrivacyCap
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.task import Task
@@ -25,24 +24,31 @@ from generator.node.agent import HANDLERS
 from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
-from provenance.collection import Collection, Request
-from provenance.conditions_bytes import conditions_digest
-from provenance.errors import MalformedError
-from provenance.ledger.deployment import CONTRACTS, Deployment
-from provenance.ledger.errors import UnknownDatasetError
-from provenance.ledger.ports import (
+from generator.privacy.ledger import PrivacyCap
+from provenance.chain.deployment import CONTRACTS, Deployment
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import (
     CommitmentOnChain,
     DatasetStatus,
     OrderOnChain,
     OrderState,
     StakeOnChain,
 )
-from provenance.receipts import Acceptance
-from provenance.schema import Schema
-from provenance.seal import DeliveryKey
-from provenance.signing import Signer
+from provenance.crypto.seal import DeliveryKey
+from provenance.crypto.signing import Signer
+from provenance.errors import MalformedError
+from provenance.record.collection import Collection, Request
+from provenance.record.receipts import Acceptance
+from provenance.record.terms import (
+    OPEN_DELIVERY_KEY,
+    OrderTerms,
+    Participant,
+    parents_digest,
+    participants_digest,
+)
 from provenance.store.cid import cid_of
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, Participant, parents_digest, participants_digest
+from provenance.table.conditions_bytes import conditions_digest
+from provenance.table.schema import Schema
 from provenance.values import Address, Cid, Digest, keccak256
 
 ADDRESSES = {role: Address(bytes([k]) * 20) for k, role in enumerate(CONTRACTS, 1)}
@@ -62,7 +68,7 @@ SCHEMA = {
 
 
 @dataclass
-class MemoryLedger:
+class MemoryChain:
     """The part of a chain that a node reads."""
 
     deployment: Deployment = DEPLOYMENT
@@ -148,7 +154,7 @@ class World:
     """Everything around one order. Participants: the first two nodes, 300 and 200 rows of the data set."""
 
     folder: Path
-    ledger: MemoryLedger
+    ledger: MemoryChain
     market: MemoryMarket
     collection: Collection
     request: Request
@@ -158,7 +164,7 @@ class World:
         """The same world over copied folders; what is done in one is not seen in the other."""
         shutil.copytree(self.folder, folder)
         old = self.ledger
-        ledger = MemoryLedger(
+        ledger = MemoryChain(
             old.deployment,
             old.now,
             dict(old.states),
@@ -323,7 +329,7 @@ def new_world(folder: Path) -> World:
         "toy", "Toy", Schema.parse(SCHEMA), "marginal", "private", 2, 10**15, 3_000_000, settings
     )
     delivery = DeliveryKey(bytes([77]) * 32)
-    return World(folder, MemoryLedger(), MemoryMarket(), collection, Request("research"), delivery)
+    return World(folder, MemoryChain(), MemoryMarket(), collection, Request("research"), delivery)
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import pytest
 
 from generator.errors import TaskRefused
 from generator.families.family import family_of
-from generator.federation.ledger import Release
 from generator.node.accept import accept_order
 from generator.node.errors import AwaitingApproval, NotYet
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
-from provenance.collection import Request
-from provenance.ledger.ports import DatasetStatus, OrderState, StakeOnChain
-from provenance.receipts import Acceptance
-from provenance.signing import Signer, require_signer
-from provenance.terms import NO_CONDITIONS, parents_digest
+from generator.privacy.ledger import Release
+from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain
+from provenance.crypto.signing import Signer, require_signer
+from provenance.record.collection import Request
+from provenance.record.receipts import Acceptance
+from provenance.record.terms import NO_CONDITIONS, parents_digest
 from provenance.values import Digest, Signature
 
 World = Any

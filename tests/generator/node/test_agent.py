@@ -17,7 +17,7 @@ from generator.market.messages import Progress, TaskLease
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
 from generator.node.errors import AwaitingApproval, Leaving, NotYet
-from generator.node.receipts import Receipts
+from generator.node.outbox_log import Receipts
 
 World = Any
 

@@ -12,15 +12,15 @@ import pytest
 
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator
-from generator.federation.ledger import PrivacyCap
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.node.policy import DEFAULT_TEXT
-from provenance.codec import decode_values
+from generator.privacy.ledger import PrivacyCap
 from provenance.exact.sampler import Sampler
-from provenance.receipts import ShardContent
+from provenance.record.receipts import ShardContent
+from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tests.canaries import SCHEMA, found_in, found_in_model, found_in_rows, values
 

@@ -15,9 +15,9 @@ from generator.market.jobs import read_job
 from generator.market.messages import Job, Progress
 from generator.market.wire import Fields, JsonObject
 from generator.market.worker import CoordinationWorker
-from provenance.collection import Request
-from provenance.ledger.errors import LedgerUnavailableError
-from provenance.ledger.ports import OrderState
+from provenance.chain.errors import ChainUnavailableError
+from provenance.chain.ports import OrderState
+from provenance.record.collection import Request
 from provenance.values import Digest
 
 World = Any
@@ -135,7 +135,7 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
     assert "delivery was due by 3000" in client.failed[0]
 
 
-@pytest.mark.parametrize("error", [LedgerUnavailableError("down"), MarketUnreachable("down")])
+@pytest.mark.parametrize("error", [ChainUnavailableError("down"), MarketUnreachable("down")])
 def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, error: Exception) -> None:
     client = Client(matched)
 

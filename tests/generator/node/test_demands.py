@@ -13,16 +13,16 @@ import pytest
 from generator.federation.task import Result
 from generator.node import demands
 from generator.node.demands import DemandWatch, watching
-from generator.node.receipts import Receipts
+from generator.node.outbox_log import Receipts
 from generator.node.sample import sample_shard
+from provenance.chain import model_parts
+from provenance.chain.disputes import DemandKind, DemandOnChain
+from provenance.chain.errors import ChainUnavailableError, RevertError
+from provenance.chain.ports import OrderState, TxReceipt
+from provenance.crypto.merkle import rows_per_chunk, shard_root, verify_inclusion
+from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
-from provenance.ledger import model_parts
-from provenance.ledger.disputes import DemandKind, DemandOnChain
-from provenance.ledger.errors import LedgerUnavailableError, RevertError
-from provenance.ledger.ports import OrderState, TxReceipt
-from provenance.merkle import rows_per_chunk, shard_root, verify_inclusion
-from provenance.receipts import ShardReceipt
-from provenance.signing import recover
+from provenance.record.receipts import ShardReceipt
 from provenance.values import Address, Digest, Signature, sha256
 from tests.generator.node.test_whole_order import SEED, Trained, train
 
@@ -42,7 +42,7 @@ class Chain:
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         if self.down:
-            raise LedgerUnavailableError("no answer")
+            raise ChainUnavailableError("no answer")
         none = DemandOnChain(order, shard, DemandKind.NONE, DEMANDER, 0, 0, 0)
         return self.open.get((order, shard), none)
 

@@ -16,13 +16,13 @@ from generator.node.console import Seldom, line_of
 from generator.node.errors import NetworkMismatch, NodeError, SettingsError
 from generator.node.health import FILE, HealthPage
 from generator.node.lock import running_once
+from generator.node.outbox_log import Receipts
 from generator.node.policy import Proposal
-from generator.node.receipts import Receipts
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
-from provenance.ledger.deployment import Deployment
+from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
-from scripts.contributor_node import main
+from tessera.cli.node import main
 
 World = Any
 ORDER = Digest(bytes([1]) * 32)

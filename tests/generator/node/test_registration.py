@@ -9,8 +9,8 @@ import pytest
 
 from generator.node.errors import NodeError
 from generator.node.registration import ensure_registered
-from provenance.ledger.deployment import Deployment
-from provenance.ledger.ports import StakeOnChain
+from provenance.chain.deployment import Deployment
+from provenance.chain.ports import StakeOnChain
 from provenance.values import Address, Digest
 from tests.generator.node.conftest import DEPLOYMENT
 

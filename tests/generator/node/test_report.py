@@ -12,13 +12,13 @@ import pytest
 from generator.market.wire import Fields
 from generator.node.accept import accept_order
 from generator.node.errors import AwaitingApproval
+from generator.node.outbox_log import Receipts
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.receipts import Receipts
 from generator.node.report import budget_lines, dry_run_lines, receipt_lines, status_lines
 from generator.node.setup import Opened
 from generator.node.train import train_step
-from provenance.ledger.errors import LedgerUnavailableError
-from provenance.ledger.ports import StakeOnChain
+from provenance.chain.errors import ChainUnavailableError
+from provenance.chain.ports import StakeOnChain
 
 World = Any
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
@@ -127,7 +127,7 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
 
 def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
     def down(_address: object) -> StakeOnChain:
-        raise LedgerUnavailableError("no usable answer")
+        raise ChainUnavailableError("no usable answer")
 
     node = world.node()
     world.accept(node)

@@ -16,12 +16,12 @@ from generator.federation.task import Result
 from generator.node.errors import NotYet
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import check_size, sign_commitment, train_step
+from provenance.chain.ports import OrderState
+from provenance.crypto.signing import recover
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
-from provenance.ledger.ports import OrderState
-from provenance.receipts import ModelCommitment
-from provenance.signing import recover
-from provenance.terms import Participant as Matched
+from provenance.record.receipts import ModelCommitment
+from provenance.record.terms import Participant as Matched
 from provenance.values import Digest, Signature
 
 World = Any

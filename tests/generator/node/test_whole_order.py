@@ -27,18 +27,18 @@ from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
 from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
-from generator.node.foreseen import check_conditions
+from generator.node.feasibility import check_conditions
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
-from provenance.collection import Request
-from provenance.conditions import Conditions, RowConditions, Segment
-from provenance.contribution import EVIDENCE_ROWS
+from provenance.crypto.merkle import shard_root
+from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
+from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
-from provenance.manifest import ScoreContent
-from provenance.merkle import shard_root
-from provenance.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
-from provenance.seal import SCORE_SHARD, FileKind, file_label, open_file
-from provenance.signing import recover
+from provenance.record.collection import Request
+from provenance.record.contribution import EVIDENCE_ROWS
+from provenance.record.manifest import ScoreContent
+from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
+from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
 
 World = Any
@@ -165,7 +165,7 @@ def test_refuses_to_commit_to_a_model_that_would_probably_leave_rows_unmade(
     node, order = trained.nodes[0], trained.order
     model = node.state.order(order).model()
     check_conditions(node, node.accepted(order), model)
-    monkeypatch.setattr("generator.node.foreseen.ATTEMPTS", attempts)
+    monkeypatch.setattr("generator.node.feasibility.ATTEMPTS", attempts)
     if attempts == 1:
         monkeypatch.setattr("provenance.exact.conditional.ATTEMPTS", 1)
     with pytest.raises(TaskRefused, match=reason) as refusal:

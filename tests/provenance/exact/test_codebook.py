@@ -5,7 +5,7 @@ import pytest
 
 from provenance.errors import ModelError
 from provenance.exact.codebook import Codebook
-from provenance.schema import Schema
+from provenance.table.schema import Schema
 
 SCHEMA = Schema.parse(
     {

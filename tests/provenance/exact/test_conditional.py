@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.conditions import Conditions, Ranges, RowConditions, Segment, merged
 from provenance.errors import ConditionError, ConditionUnmetError, RowRangeError
-from provenance.exact import leading
+from provenance.exact import prefix_steps as leading
 from provenance.exact.allowed import AllowedCodes
 from provenance.exact.codebook import Codebook
 from provenance.exact.conditional import SegmentForward
@@ -29,7 +28,8 @@ from provenance.exact.model import (
 from provenance.exact.reference import row_words
 from provenance.exact.reference_conditions import conditioned_row
 from provenance.exact.sampler import Sampler, forward_of
-from provenance.schema import Schema
+from provenance.table.conditions import Conditions, Ranges, RowConditions, Segment, merged
+from provenance.table.schema import Schema
 
 SEED = bytes(range(32))
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "conditions.json").read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def test_any_conditions_give_the_reference_s_rows(
 ) -> None:
     _, model, conditions = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("provenance.exact.leading.MAX_STATES", states)
+        patch.setattr("provenance.exact.prefix_steps.MAX_STATES", states)
         patch.setattr("provenance.exact.reference_conditions.MAX_STATES", states)
         places = conditions.segment_of(np.arange(conditions.rows, dtype=np.uint64))
         expected, attempts = [], 0
@@ -250,7 +250,7 @@ def test_a_condition_that_lets_everything_through_changes_no_row(table: tuple[Sc
     for states in (1, 256):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(leading, "MAX_STATES", states)
-            patch.setattr("provenance.conditions._check_ranges", lambda *_: None)
+            patch.setattr("provenance.table.conditions._check_ranges", lambda *_: None)
             assert (sampler_of(table, {1: ((0, 29),)}).values(0, 3000) == free.values(0, 3000)).all()
 
 

@@ -14,17 +14,9 @@ import numpy as np
 from generator.evaluation.contribution import score_shards
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
-from provenance.collection import Collection, Request
-from provenance.conditions import Conditions, RowConditions
-from provenance.conditions_bytes import conditions_digest
-from provenance.contribution import ShardEvidence, evidence_rows
-from provenance.exact.codebook import Codebook
-from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
-from provenance.exact.rows import decode_rows
-from provenance.exact.sampler import Sampler
-from provenance.ledger.deployment import Deployment
-from provenance.ledger.memory import MemoryLedger
-from provenance.ledger.ports import (
+from provenance.chain.deployment import Deployment
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import (
     CommitmentOnChain,
     DatasetOnChain,
     DatasetStatus,
@@ -33,7 +25,16 @@ from provenance.ledger.ports import (
     OrderState,
     ShardOnChain,
 )
-from provenance.manifest import (
+from provenance.crypto.merkle import dataset_root, shard_root
+from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, file_label, new_content_key, seal_file, wrap_key
+from provenance.crypto.signing import Signer
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
+from provenance.exact.rows import decode_rows
+from provenance.exact.sampler import Sampler
+from provenance.record.collection import Collection, Request
+from provenance.record.contribution import ShardEvidence, evidence_rows
+from provenance.record.manifest import (
     CONTRACT_ROLES,
     Generation,
     Manifest,
@@ -43,8 +44,7 @@ from provenance.manifest import (
     ScoreContent,
     SeedDraw,
 )
-from provenance.merkle import dataset_root, shard_root
-from provenance.receipts import (
+from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
@@ -52,12 +52,12 @@ from provenance.receipts import (
     ShardContent,
     shares_digest,
 )
-from provenance.schema import Schema
-from provenance.seal import SCORE_SHARD, DeliveryKey, file_label, new_content_key, seal_file, wrap_key
-from provenance.signing import Signer
+from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
 from provenance.store.cid import cid_of
 from provenance.store.memory import MemoryStore
-from provenance.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
+from provenance.table.conditions import Conditions, RowConditions
+from provenance.table.conditions_bytes import conditions_digest
+from provenance.table.schema import Schema
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.record_digest import record_digest
 
@@ -128,7 +128,7 @@ class ShardDraft:
 class Publication:
     """A published data set: the ledger, the store and the manifest behind it."""
 
-    ledger: MemoryLedger
+    ledger: MemoryChain
     store: MemoryStore
     manifest: Manifest
     key: DeliveryKey | None
@@ -346,7 +346,7 @@ class Builder:
         sealed_bytes = seal_file(key, document, file_label(order, SCORE_SHARD, "score"))
         return ScoreContent(self._put(document, sealed_bytes), wrap_key(key, KEY.public, order, SCORE_SHARD))
 
-    def _ledger(self, manifest: Manifest, models_digest: Digest) -> MemoryLedger:
+    def _ledger(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
         order = manifest.order
         shards = tuple(
             ShardOnChain(
@@ -392,7 +392,7 @@ class Builder:
         )
         digests = tuple(shard.model_digest for shard in manifest.shards)
         commitment = CommitmentOnChain(order, models_digest, 40, 42, 1, manifest.seed.seed, digests, ())
-        return MemoryLedger(
+        return MemoryChain(
             self.deployment,
             block=60,
             orders={order: escrow},

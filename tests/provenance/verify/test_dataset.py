@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.collection import Request
-from provenance.conditions import Conditions, RowConditions, Segment
+from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.crypto.seal import DeliveryKey
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
-from provenance.ledger.errors import LedgerUnavailableError, UnknownDatasetError
-from provenance.ledger.memory import MemoryLedger
-from provenance.ledger.ports import DatasetStatus, OrderState
-from provenance.manifest import SeedDraw
-from provenance.receipts import Evaluation
-from provenance.seal import DeliveryKey
+from provenance.record.collection import Request
+from provenance.record.manifest import SeedDraw
+from provenance.record.receipts import Evaluation
 from provenance.store.memory import MemoryStore
+from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Signature, sha256
 from provenance.verify.certificate import Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, verify_dataset
@@ -474,16 +474,16 @@ def test_manifest_with_fewer_shards_than_recorded_fails_without_raising(honest):
 
 
 def test_node_that_goes_silent_at_a_parent_decides_nothing(honest):
-    class Silent(MemoryLedger):
+    class Silent(MemoryChain):
         def dataset(self, dataset_id):
             if dataset_id == 5:
-                raise LedgerUnavailableError("no answer")
+                raise ChainUnavailableError("no answer")
             return super().dataset(dataset_id)
 
     parent = replace(honest.ledger.datasets[DATASET], id=5)
     changed = Builder(parents=(parent,), collection_changes={"parents": (5,)}).build()
     fields = {name: getattr(changed.ledger, name) for name in changed.ledger.__dataclass_fields__}
-    with pytest.raises(LedgerUnavailableError):
+    with pytest.raises(ChainUnavailableError):
         verify(replace(changed, ledger=Silent(**fields)))
 
 

@@ -1,0 +1,171 @@
+"""The middle steps: training, commitment, seed, sampling and scoring. The worker computes, the
+chain draws.
+"""
+
+from __future__ import annotations
+
+from backend.collections.service import CollectionService
+from backend.coordination.models import JobRow
+from backend.coordination.repository import JobRepository
+from backend.coordination.schemas import TrainResult
+from backend.coordination.service import JobService
+from backend.errors import OrderFailedError
+from backend.orders.documents import StoredOrder
+from backend.orders.states import OrderState
+from backend.ports import Ports
+from backend.tasks.states import WorkState
+from backend.workflow.demands import Demanding
+from backend.workflow.order_log import Journal
+from backend.workflow.retry import Patience
+from provenance.canonical import JsonValue, decode
+from provenance.chain.errors import RevertError
+from provenance.chain.ports import CommitmentOnChain
+from provenance.chain.ports import OrderState as ChainState
+from provenance.record.manifest import SeedDraw
+from provenance.values import Digest, Signature
+
+PLAN_FORMAT = "tessera-job/1"
+LOOKBACK_BLOCKS = 256
+"""How many blocks back the chain knows hashes: a later draw is missed."""
+
+
+class Producing:
+    """Steps `train`, `commit`, `draw` and `score`."""
+
+    def __init__(self, ports: Ports, order: str) -> None:
+        self._ports = ports
+        self._order = order
+        self._id = Digest.parse(order)
+        self._journal = Journal(ports, order)
+        self._patience = Patience(ports)
+        self._demanding = Demanding(ports, order)
+
+    def train(self) -> None:
+        """Has the coordinator worker train with the matched nodes."""
+        self._run_job("train", self.plan(None, None))
+        self._journal.enter(OrderState.TRAINED)
+
+    def commit(self) -> None:
+        """Fixes the models on chain, by the contributors' signatures."""
+        stored = self._journal.load()
+        models = self.train_result().models
+        self._patience.transact(
+            "commit",
+            lambda: self._commitment().commit_block != 0,
+            lambda: self._ports.writer.commit(
+                self._id,
+                stored.participants(),
+                [Digest.parse(model.model_digest) for model in models],
+                [Signature.parse(model.commit_signature) for model in models],
+            ),
+            lambda receipt: self._journal.sent("commit", receipt),
+        )
+        self._journal.enter(OrderState.COMMITTED)
+
+    def draw(self) -> None:
+        """Draws the seed as soon as the target block has a successor; a missed draw gets a new block."""
+        deliver_by = self._journal.load().terms.deliver_by
+
+        def look() -> bool | None:
+            commitment = self._ports.ledger.commitment(self._id)
+            if commitment.seed is not None:
+                return True
+            if self._ports.ledger.chain_time() > deliver_by:
+                raise OrderFailedError("the deadline passed before the seed was drawn")
+            self._try_draw(commitment)
+            return None
+
+        self._patience.until(look)
+        self._journal.enter(OrderState.SEEDED)
+
+    def score(self) -> None:
+        """Has the worker collect the sampled shards and the nodes' evaluations."""
+        self._run_job("score", self.plan(self.train_result(), self.seed_draw()))
+        self._journal.enter(OrderState.SCORED)
+
+    def seed_draw(self) -> SeedDraw:
+        """The drawn seed with the block it came from."""
+        commitment = self._commitment()
+        block_hash = self._patience.ask(lambda: self._ports.ledger.block_hash(commitment.target_block))
+        if commitment.seed is None or block_hash is None:
+            raise OrderFailedError(
+                f"the chain does not know the seed or block {commitment.target_block} any more"
+            )
+        return SeedDraw(commitment.seed, commitment.target_block, commitment.draws, block_hash)
+
+    def train_result(self) -> TrainResult:
+        """The stored result of phase `train`."""
+        return TrainResult.model_validate(self.result("train"))
+
+    def result(self, phase: str) -> dict[str, JsonValue]:
+        """The stored result of a finished phase."""
+        with self._ports.database.read() as session:
+            job = JobRepository(session).get(self._order, phase, result=True)
+        if job is None or job.result is None:
+            raise OrderFailedError(f"phase {phase} has no stored result")
+        document = decode(job.result)
+        assert isinstance(document, dict)
+        return document
+
+    def plan(self, train: TrainResult | None, seed: SeedDraw | None) -> dict[str, JsonValue]:
+        """What the worker needs to run a phase; models and seed are there for `score` only."""
+        stored = self._journal.load()
+        with self._ports.database.read() as session:
+            collection = CollectionService(session).require(str(stored.terms.collection))
+        models = None if train is None else train.model_dump(by_alias=True)["models"]
+        return {
+            "format": PLAN_FORMAT,
+            "chainId": self._ports.domain.chain_id,
+            "escrow": str(self._ports.domain.verifying_contract),
+            "terms": dict(stored.terms.document()),
+            "termsSignature": str(stored.signature),
+            "collection": collection.document(),
+            "request": stored.request.document(),
+            "participants": [each.document() for each in stored.matched],
+            "models": models,
+            "seed": None if seed is None else seed.document(),
+        }
+
+    def _run_job(self, phase: str, plan: dict[str, JsonValue]) -> None:
+        stored = self._journal.load()
+        with self._ports.database.write() as session:
+            JobService(session).ensure(self._order, phase, plan, int(self._ports.clock()))
+        self._patience.until(lambda: self._finished(phase, stored))
+
+    def _finished(self, phase: str, stored: StoredOrder) -> bool | None:
+        with self._ports.database.read() as session:
+            job = JobRepository(session).get(self._order, phase)
+        assert job is not None
+        if job.state == WorkState.DONE:
+            return True
+        if not (phase == "score" and self._demanding.look() and job.state == WorkState.REFUSED):
+            _require_possible(job, phase)
+        if self._ports.ledger.chain_time() > stored.terms.deliver_by:
+            raise OrderFailedError(f"the deadline passed in phase {phase}")
+        if self._ports.ledger.order(self._id).state is not ChainState.MATCHED:
+            raise OrderFailedError(f"the order was ended on chain in phase {phase}")
+        return None
+
+    def _try_draw(self, commitment: CommitmentOnChain) -> None:
+        block = self._ports.ledger.block_number()
+        if block <= commitment.target_block:
+            return
+        try:
+            if block - commitment.target_block >= LOOKBACK_BLOCKS:
+                self._journal.sent("redraw", self._ports.writer.redraw(self._id))
+            else:
+                self._journal.sent("draw", self._ports.writer.draw_seed(self._id))
+        except RevertError as error:
+            # Somebody else drew, or the block went out of reach this moment: the next look decides.
+            self._journal.say(f"the seed draw was refused ({error.name or error}); looking again")
+            self._patience.pause(1.0)
+
+    def _commitment(self) -> CommitmentOnChain:
+        return self._patience.ask(lambda: self._ports.ledger.commitment(self._id))
+
+
+def _require_possible(job: JobRow, phase: str) -> None:
+    if job.state == WorkState.REFUSED:
+        raise OrderFailedError(f"phase {phase} failed: {job.failure}")
+    if job.state == WorkState.CANCELLED:
+        raise OrderFailedError(f"phase {phase} was cancelled")

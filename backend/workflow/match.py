@@ -1,0 +1,180 @@
+"""The first steps of an order: the price into escrow, the contributors' signatures, the match."""
+
+from __future__ import annotations
+
+import json
+
+from backend.collections.service import CollectionService
+from backend.contributors.repository import ContributorRepository
+from backend.errors import OrderFailedError
+from backend.orders.documents import MatchedContributor, StoredOrder
+from backend.orders.states import OrderState
+from backend.ports import Ports
+from backend.tasks.models import TaskRow
+from backend.tasks.repository import TaskRepository
+from backend.tasks.service import TaskService
+from backend.tasks.states import WAITING, WorkState
+from backend.workflow.allocation import Offer, allocate, choose
+from backend.workflow.order_log import Journal
+from backend.workflow.retry import Patience
+from provenance.canonical import check_depth, encode
+from provenance.chain.ports import OrderState as ChainState
+from provenance.crypto.signing import require_signer
+from provenance.document import Reader
+from provenance.errors import ProvenanceError
+from provenance.record.receipts import Acceptance
+from provenance.values import Address, Digest
+
+ACCEPT = "accept"
+ACCEPT_FORMAT = "tessera-accept/1"
+MATCH_MARGIN_SECONDS = 3
+"""Chain seconds before matchBy at which the wait for nodes ends: the transaction has to be mined in time."""
+
+
+class Agreeing:
+    """Steps `place` and `match`."""
+
+    def __init__(self, ports: Ports, order: str) -> None:
+        self._ports = ports
+        self._order = order
+        self._id = Digest.parse(order)
+        self._journal = Journal(ports, order)
+        self._patience = Patience(ports)
+
+    def place(self) -> None:
+        """Brings the order into escrow with the buyer's permit. OrderFailedError: no money has moved."""
+        stored = self._journal.load()
+        self._patience.transact(
+            "place",
+            lambda: self._chain_state() is not ChainState.NONE,
+            lambda: self._ports.writer.place(stored.terms, stored.signature, stored.permit),
+            lambda receipt: self._journal.sent("place", receipt),
+        )
+        self._journal.enter(OrderState.OPEN)
+
+    def match(self) -> None:
+        """Asks the nodes, chooses among the answers, and matches."""
+        stored = self._journal.load()
+        opened = self._patience.ask(self._ports.ledger.chain_time)
+        if self._chain_state() is ChainState.OPEN:
+            matched = self._patience.until(lambda: self._agreed(stored, opened))
+            self._allow_bond(stored)
+            self._journal.intend_match(matched)
+            stored = self._journal.load()
+        self._patience.transact(
+            "match",
+            lambda: self._chain_state() is not ChainState.OPEN,
+            lambda: self._ports.writer.match_order(
+                stored.terms,
+                stored.participants(),
+                [each.acceptance for each in stored.matched],
+                [each.max_rows for each in stored.matched],
+            ),
+            lambda receipt: self._journal.sent("match", receipt),
+        )
+        if self._chain_state() is ChainState.CANCELLED:
+            raise OrderFailedError("the buyer cancelled the order")
+        with self._ports.database.write() as session:
+            TaskRepository(session).cancel_waiting(self._order)
+        self._journal.enter(OrderState.MATCHED)
+
+    def _agreed(self, stored: StoredOrder, opened: int) -> tuple[MatchedContributor, ...] | None:
+        """The match, once enough nodes accepted and the others answered or had their time; None = wait on."""
+        if self._chain_state() is not ChainState.OPEN:
+            raise OrderFailedError("the order was taken back before the match")
+        terms = stored.terms
+        offers, waiting = self._offers(stored)
+        now = self._ports.ledger.chain_time()
+        latest = terms.match_by - MATCH_MARGIN_SECONDS
+        if waiting and now < min(opened + self._ports.settings.accept_seconds, latest):
+            return None
+        chosen = choose(offers, terms.rows, terms.min_contributors, terms.max_contributors)
+        if chosen is None:
+            if now < latest:
+                return None
+            raise OrderFailedError(
+                f"{len(offers)} contributors accepted, for {sum(each.max_rows for each in offers)} rows; "
+                f"the order needs {terms.min_contributors} and {terms.rows} rows"
+            )
+        rows = allocate(terms.rows, chosen)
+        return tuple(
+            MatchedContributor(offer.contributor, part, offer.max_rows, offer.declared_rows, offer.acceptance)
+            for offer, part in zip(chosen, rows, strict=True)
+        )
+
+    def _offers(self, stored: StoredOrder) -> tuple[list[Offer], int]:
+        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not
+        answered.
+        """
+        collection = str(stored.terms.collection)
+        with self._ports.database.read() as session:
+            declared = {
+                Address.parse(row.address): row.declared_rows
+                for row in ContributorRepository(session).list(collection)
+            }
+        staked = [node for node in declared if self._has_stake(node, stored.terms.stake)]
+        self._ask_nodes(stored, staked)
+        with self._ports.database.read() as session:
+            tasks = TaskRepository(session).of_order(self._order, ACCEPT, results=True)
+        by_node = {Address.parse(task.node): task for task in tasks}
+        offers = []
+        for node in staked:
+            offer = self._offer(by_node[node], node, declared[node])
+            if offer is not None:
+                offers.append(offer)
+        return offers, sum(by_node[node].state in WAITING for node in staked)
+
+    def _offer(self, task: TaskRow, node: Address, declared_rows: int) -> Offer | None:
+        if task.state != WorkState.DONE or task.result is None:
+            return None
+        try:
+            check_depth(task.result)
+            reader = Reader(json.loads(task.result), "acceptance", ("maxRows", "signature"))
+            max_rows, signature = reader.integer("maxRows", 1), reader.signature("signature")
+            require_signer(self._ports.domain, Acceptance(self._id, node, max_rows), signature, node)
+        except (ProvenanceError, ValueError):
+            # An answer that the contract would refuse counts as a refusal; it must not cost the others the
+            # match.
+            return None
+        return Offer(node, declared_rows, max_rows, signature)
+
+    def _ask_nodes(self, stored: StoredOrder, nodes: list[Address]) -> None:
+        with self._ports.database.read() as session:
+            asked = {task.node for task in TaskRepository(session).of_order(self._order, ACCEPT)}
+        new = [node for node in nodes if str(node) not in asked]
+        if not new:
+            return
+        now = int(self._ports.clock())
+        with self._ports.database.write() as session:
+            collection = CollectionService(session).require(str(stored.terms.collection))
+            payload = encode(
+                {
+                    "format": ACCEPT_FORMAT,
+                    "orderId": self._order,
+                    "terms": stored.terms.document(),
+                    "signature": str(stored.signature),
+                    "collection": collection.document(),
+                    "request": stored.request.document(),
+                    "chainId": self._ports.domain.chain_id,
+                    "escrow": str(self._ports.domain.verifying_contract),
+                }
+            )
+            for node in new:
+                TaskService(session).create(self._order, str(node), ACCEPT, ACCEPT, payload, now)
+
+    def _has_stake(self, node: Address, needed: int) -> bool:
+        stake = self._ports.ledger.stake_of(node)
+        return stake.registered and stake.free >= needed
+
+    def _allow_bond(self, stored: StoredOrder) -> None:
+        """The escrow takes the bond from the broker at the match. Several orders may match at once."""
+        ports, escrow = self._ports, self._ports.ledger.deployment.escrow
+        self._patience.transact(
+            "approve",
+            lambda: ports.ledger.allowance(ports.broker, escrow) >= max(stored.terms.bond, 2**255),
+            lambda: ports.writer.approve(escrow, 2**256 - 1),
+            lambda receipt: self._journal.sent("approve", receipt),
+        )
+
+    def _chain_state(self) -> ChainState:
+        return self._patience.ask(lambda: self._ports.ledger.order(self._id)).state

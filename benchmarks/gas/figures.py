@@ -1,0 +1,141 @@
+"""Gas figures, their limits, and the page they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from provenance.chain.sender import TRANSACTION_GAS_CAP
+from tessera.errors import ScriptError
+
+CODE_LIMIT = 24_576
+OCEAN_PUBLISH, EAS_ATTESTATION = 1_160_000, 300_000
+
+
+class GasLimitError(ScriptError):
+    """A transaction or contract is beyond what the chain takes, or beyond what the product promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Gas of one transaction, or of the call in it that the step names; `limit` is what the product promises, if it
+    promises anything. With several `transactions` it is their sum, and only each of them has a cap."""
+
+    step: str
+    case: str
+    gas: int
+    limit: int | None = None
+    chapter: str = "An order"
+    transactions: int = 1
+    argued: str = ""
+    """Why a promise that is not kept stands as it is; empty for one that is kept."""
+
+    @property
+    def allowed(self) -> int | None:
+        """What it may be: as promised, else what a transaction may take."""
+        return TRANSACTION_GAS_CAP if self.limit is None and self.transactions == 1 else self.limit
+
+    @property
+    def holds(self) -> bool:
+        return self.allowed is None or self.gas <= self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A deployed contract: bytes of code, and what its deployment cost."""
+
+    name: str
+    size: int
+    gas: int
+
+
+def check(figures: Sequence[Figure], contracts: Sequence[Contract]) -> None:
+    """Raises GasLimitError with everything that is beyond a limit."""
+    problems = []
+    for each in [*figures, *(Figure("deployment", one.name, one.gas) for one in contracts)]:
+        case = f" ({each.case})" if each.case else ""
+        where = f"{each.step}{case}: {each.gas:,} gas"
+        if each.gas > TRANSACTION_GAS_CAP and each.transactions == 1:
+            problems.append(f"{where}, the chain takes at most {TRANSACTION_GAS_CAP:,}")
+        elif not each.holds and not each.argued:
+            problems.append(f"{where}, promised are at most {each.allowed:,}")
+        elif each.holds and each.argued:
+            problems.append(f"{where} hold; take away why they do not")
+    problems += [
+        f"{one.name}: {one.size:,} bytes of code, the chain takes at most {CODE_LIMIT:,}"
+        for one in contracts
+        if one.size > CODE_LIMIT
+    ]
+    if problems:
+        raise GasLimitError("\n".join(["beyond the limits; find what grew and make it cheaper:", *problems]))
+
+
+def page(figures: Sequence[Figure], contracts: Sequence[Contract], setting: Mapping[str, str]) -> str:
+    """docs/gas.md."""
+    lines = [
+        "# Gas",
+        "Made by `python -m benchmarks.run_gas --write`: every figure is the receipt of a transaction on a chain",
+        'of its own, calldata and first touches of storage included; a line "of it ..." is a call alone, from the',
+        "trace of its transaction. The limit is what is promised, else what a transaction may take. A transaction",
+        "with a model in calldata costs the floor of EIP-7623, 40 gas a byte (10 a zero byte), where that is more",
+        "than all it does. Generators are fitted anew each time, and privacy noise changes the size of the demo's.",
+        "",
+        *(f"- {name}: {value}" for name, value in setting.items()),
+        f"- cap of a transaction {TRANSACTION_GAS_CAP:,} gas, of a contract {CODE_LIMIT:,} bytes (EIP-7825, EIP-170)",
+        "",
+        *(
+            line
+            for chapter in dict.fromkeys(each.chapter for each in figures)
+            for line in _table(chapter, figures)
+        ),
+        "## Beside others",
+        *_others(figures),
+        "",
+        "## Contracts",
+        "| contract | bytes of code | limit | holds | deployment |",
+        "|---|--:|--:|---|--:|",
+        *(
+            f"| {one.name} | {one.size:,} | {CODE_LIMIT:,} | {_word(one.size <= CODE_LIMIT)} | {one.gas:,} |"
+            for one in contracts
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(chapter: str, figures: Sequence[Figure]) -> list[str]:
+    lines = [f"## {chapter}", "| step | case | gas | limit | holds |", "|---|---|--:|--:|---|"]
+    for each in figures:
+        if each.chapter == chapter:
+            limit, word = ("", "") if each.allowed is None else (f"{each.allowed:,}", _word(each.holds))
+            lines.append(f"| {each.step} | {each.case} | {each.gas:,} | {limit} | {word} |")
+    argued = [
+        f"{each.step}, {each.case}: {each.argued}"
+        for each in figures
+        if each.chapter == chapter and each.argued
+    ]
+    return [*lines, "", *(line for one in argued for line in (one, ""))]
+
+
+def _word(holds: bool) -> str:
+    return "yes" if holds else "**no**"
+
+
+def _others(figures: Sequence[Figure]) -> list[str]:
+    lines = [
+        "| transaction | gas | of Ocean's publish | of an EAS attestation |",
+        "|---|--:|--:|--:|",
+        f"| Ocean, full publish of a data set | {OCEAN_PUBLISH:,} | 1.00 | {OCEAN_PUBLISH / EAS_ATTESTATION:.2f} |",
+        f"| EAS, attestation with 160 bytes | {EAS_ATTESTATION:,} | {EAS_ATTESTATION / OCEAN_PUBLISH:.2f} | 1.00 |",
+    ]
+    for each in figures:
+        if each.step == "publish":
+            lines.append(
+                f"| Tessera, publish, {each.case} | {each.gas:,} | {each.gas / OCEAN_PUBLISH:.2f} "
+                f"| {each.gas / EAS_ATTESTATION:.2f} |"
+            )
+    lines += [
+        "",
+        "Ocean's and EAS's figures are rounded; they were measured on anvil with those projects' own contracts.",
+    ]
+    return lines

@@ -1,0 +1,138 @@
+"""A market on a fresh anvil, and accounts with gas money and tokens."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.gas.figures import Contract
+from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deployment import CONTRACTS
+from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.signing import Signer
+from provenance.values import Digest
+from tessera.devnet import chain
+from tessera.devnet.ports import LOOPBACK, free_port
+from tessera.errors import ServiceDownError
+
+ETHER = 10**18
+ANSWER_SECONDS = 60
+CHECKOUT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 20.0
+# Cheap to guess, and of no use: the chain ends with this process.
+_DEPLOYER = Signer((1).to_bytes(32, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A key that signs and a writer that sends."""
+
+    signer: Signer
+    writer: ChainWriter
+
+
+class Market:
+    """One deployed market on a chain that nobody else uses."""
+
+    def __init__(self, url: str) -> None:
+        chain.give_gas(url, str(_DEPLOYER.address))
+        deployment = deploy_all(
+            url, _DEPLOYER, MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
+        )
+        self.url = url
+        self.ledger = ChainReader(url, deployment)
+        self._bank = ChainWriter(self.ledger, _DEPLOYER)
+        self._next = 1000
+
+    def account(self, tokens: int = 10_000 * ETHER) -> Account:
+        """A new account with gas money and tokens."""
+        self._next += 1
+        signer = Signer(self._next.to_bytes(32, "big"))
+        self._bank.send_ether(signer.address, ETHER)
+        self._bank.mint(signer.address, tokens)
+        return Account(signer, ChainWriter(self.ledger, signer))
+
+    def mine(self, blocks: int) -> None:
+        """Mines empty blocks."""
+        chain.rpc(self.url, "anvil_mine", hex(blocks))
+
+    def skip(self, seconds: int) -> None:
+        """Moves chain time on and mines a block."""
+        chain.rpc(self.url, "evm_increaseTime", seconds)
+        self.mine(1)
+
+    def gas_within(self, transaction: Digest, role: str) -> int:
+        """Gas that the contract of `role` took in a transaction that called it once: its call alone, without the
+        transaction's base and calldata."""
+        trace = chain.rpc(self.url, "debug_traceTransaction", str(transaction), {"tracer": "callTracer"})
+        address = str(self.ledger.deployment.address(role)).lower()
+        found = [call for call in _calls(trace) if str(call.get("to")).lower() == address]
+        if len(found) != 1:
+            raise ServiceDownError(
+                f"transaction {transaction} called {role} {len(found)} times, expected once"
+            )
+        return int(str(found[0]["gasUsed"]), 16)
+
+    def contracts(self) -> list[Contract]:
+        """Size and deployment gas of every contract, in the order of deployment."""
+        found = []
+        for number in range(len(CONTRACTS)):
+            receipt = self._creation(number)
+            code = str(chain.rpc(self.url, "eth_getCode", receipt["contractAddress"], "latest"))
+            gas = int(str(receipt["gasUsed"]), 16)
+            found.append(Contract(list(CONTRACTS.values())[number], len(code) // 2 - 1, gas))
+        return found
+
+    def _creation(self, number: int) -> dict[str, object]:
+        block = chain.rpc(self.url, "eth_getBlockByNumber", hex(self.ledger.deployment.block + number), True)
+        if not isinstance(block, dict) or len(block["transactions"]) != 1:
+            raise ServiceDownError(f"deployment {number} is not alone in its block; is the chain shared?")
+        receipt = chain.rpc(self.url, "eth_getTransactionReceipt", block["transactions"][0]["hash"])
+        if not isinstance(receipt, dict) or not receipt.get("contractAddress"):
+            raise ServiceDownError(f"transaction {number} of the deployment created no contract")
+        return receipt
+
+
+def _calls(call: object) -> Iterator[dict[str, object]]:
+    """A traced call and all that it called."""
+    if not isinstance(call, dict):
+        raise ServiceDownError(
+            f"the trace holds {type(call).__name__}, expected a call; is the chain an anvil?"
+        )
+    yield call
+    for inner in call.get("calls", ()):
+        yield from _calls(inner)
+
+
+@contextmanager
+def market() -> Iterator[Market]:
+    """A chain and a market on it, both gone afterwards."""
+    port = free_port()
+    words = [chain.find_anvil(CHECKOUT), "--host", LOOPBACK, "--port", str(port), "--silent"]
+    process = subprocess.Popen(
+        [str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://{LOOPBACK}:{port}"
+    try:
+        _wait(url, process)
+        made = Market(url)
+        try:
+            yield made
+        finally:
+            made.ledger.close()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not chain.answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ServiceDownError(f"anvil did not start at {url} within {_START_SECONDS:.0f} s")
+        time.sleep(0.05)

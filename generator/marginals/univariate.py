@@ -1,0 +1,287 @@
+"""One-way counts, from which bins are found: they leave the node once, noisy when privacy is asked for.
+
+The cells that are counted depend on the schema alone, never on the table: none of columns so short that every
+value gets a code (`code_limits.py`), one a category, at most 256 cells a numeric column, and, where a cell is
+wider than one grid step, finer levels down to the grid itself. Finer levels are
+*thresholded*: only cells whose noisy count exceeds a threshold leave the node, which is post-processing of a
+Gaussian release of the whole level. The cells that hold no row and pass by noise alone are drawn from their
+exact distribution, so a level of 2^32 cells costs nothing. Each row adds one to one cell of each level of
+each column: sensitivity sqrt(levels).
+
+Everything after the noise is deterministic post-processing (`bins.py`): equal sums give equal codebooks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.marginals.code_limits import needs_bins
+from generator.marginals.errors import MarginalError
+from generator.privacy import noise
+from provenance.table.schema import Column, Schema
+from provenance.table.table_csv import CompactValues
+
+BASE_CELLS = 256
+_DIRECT_REFINEMENT = 1024
+_FALSE_CELLS_A_LEVEL = 0.05
+_ATOM_SHARE = 0.002
+_FEWEST_ROWS = 5.0
+
+Counts = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnGrid:
+    """Cells of one column. Cell k of level l covers grid indices [k * widths[l], (k + 1) * widths[l]).
+
+    No widths: the column is not counted.
+    """
+
+    grid_size: int
+    nullable: bool
+    widths: tuple[int, ...]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the column is in the release."""
+        return bool(self.widths)
+
+    @property
+    def base_cells(self) -> int:
+        """Cells of the base level; the missing value, if there is one, is the last."""
+        if not self.is_counted:
+            return 0
+        return -(-self.grid_size // self.widths[0]) + self.nullable
+
+
+@dataclass(frozen=True, slots=True)
+class BaseGrid:
+    """The public cells of a schema: what may be counted before any row is read."""
+
+    columns: tuple[ColumnGrid, ...]
+
+    @property
+    def offsets(self) -> Indices:
+        """Start of each column in the flat base counts, and their length at the end: int64[C + 1]."""
+        return np.cumsum([0, *(column.base_cells for column in self.columns)])
+
+    @property
+    def histograms(self) -> int:
+        """Histograms that one row appears in."""
+        return sum(len(column.widths) for column in self.columns)
+
+    def totals(self, base: Counts) -> Counts:
+        """Sum of the base counts of each column that is counted."""
+        pairs = pairwise(self.offsets.tolist())
+        return np.array([base[start:end].sum() for start, end in pairs if end > start])
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 sensitivity of one release, add/remove one row."""
+        return math.sqrt(self.histograms)
+
+
+@dataclass(frozen=True, slots=True)
+class BinRelease:
+    """Base counts of all columns, and the cells of finer levels that passed the threshold.
+
+    base: float64[cells]; column, level, cell: int64[M]; count: float64[M]. `noise_std` is the standard
+    deviation of the noise on every count (of the sum, once releases are summed), 0 without privacy.
+    """
+
+    base: Counts
+    column: Indices
+    level: Indices
+    cell: Indices
+    count: Counts
+    noise_std: float
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The release as named arrays; `from_arrays` is the inverse."""
+        return {
+            "base": self.base,
+            "column": self.column,
+            "level": self.level,
+            "cell": self.cell,
+            "count": self.count,
+            "noise_std": np.array([self.noise_std], dtype=np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], grid: BaseGrid) -> BinRelease:
+        """Parse a stranger's arrays; raises MarginalError for anything that is not a release over `grid`."""
+        missing = {"base", "column", "level", "cell", "count", "noise_std"} - set(arrays)
+        if missing:
+            raise MarginalError(f"bin release lacks the arrays {sorted(missing)}; refuse its sender's result")
+        column, level, cell = (
+            np.asarray(arrays[name], dtype=np.int64) for name in ("column", "level", "cell")
+        )
+        base, count, std = (
+            np.asarray(arrays[name], dtype=np.float64) for name in ("base", "count", "noise_std")
+        )
+        if std.shape != (1,):
+            raise MarginalError(f"bin release has noise_std of shape {std.shape}; expected (1,)")
+        release = cls(base, column, level, cell, count, float(std[0]))
+        _check_release(release, grid)
+        return release
+
+
+def base_grid(schema: Schema) -> BaseGrid:
+    """The cells that the schema alone determines."""
+    columns = len(schema.columns)
+    return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns))
+
+
+def one_way_counts(values: CompactValues, grid: BaseGrid) -> Counts:
+    """Exact base counts float64[cells] of grid indices [n, C]. Private: add noise before they leave."""
+    _check_values(values, grid)
+    parts = [np.empty(0)]
+    for c, column in enumerate(grid.columns):
+        if not column.is_counted:
+            continue
+        cells = _cells(values[:, c].astype(np.int64), column, 0)
+        parts.append(np.bincount(cells, minlength=column.base_cells).astype(np.float64))
+    return np.concatenate(parts)
+
+
+def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
+    """One release of all one-way counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
+
+    Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows and 5 of them: a value
+    that one row alone has must not become an edge of a bin, which models carry.
+    """
+    std = noise_multiplier * grid.sensitivity
+    base = one_way_counts(values, grid)
+    base += noise.gaussian(base.shape[0], std)
+    found: list[tuple[int, int, Indices, Counts]] = []
+    for c, column in enumerate(grid.columns):
+        for level in range(1, len(column.widths)):
+            present = values[values[:, c] < column.grid_size, c].astype(np.int64)
+            cells, counts = np.unique(present // column.widths[level], return_counts=True)
+            floor = max(_ATOM_SHARE * len(values), _FEWEST_ROWS)
+            kept = _threshold(cells, counts.astype(np.float64), column, level, std, floor)
+            found.append((c, level, *kept))
+    return BinRelease(base, *_flatten(found), noise_std=std)
+
+
+def sum_bins(releases: Sequence[BinRelease]) -> BinRelease:
+    """The sum of several nodes' releases over one grid; a cell that a node withheld counts as 0 there."""
+    if not releases:
+        raise MarginalError("no bin releases to sum; at least one contributor must release its counts")
+    keys = np.concatenate([np.stack([r.column, r.level, r.cell], axis=1) for r in releases])
+    unique, inverse = np.unique(keys, axis=0, return_inverse=True)
+    count = np.zeros(len(unique))
+    np.add.at(count, inverse.ravel(), np.concatenate([r.count for r in releases]))
+    std = math.sqrt(math.fsum(r.noise_std**2 for r in releases))
+    base = np.sum([r.base for r in releases], axis=0)
+    return BinRelease(base, unique[:, 0], unique[:, 1], unique[:, 2], count, std)
+
+
+def _column_grid(column: Column, columns: int) -> ColumnGrid:
+    if not needs_bins(column, columns):
+        return ColumnGrid(column.grid_size, column.nullable, ())
+    if not column.is_numeric:
+        return ColumnGrid(column.grid_size, column.nullable, (1,))
+    width = -(-column.grid_size // BASE_CELLS)
+    widths = [width]
+    while width > 1:
+        width = 1 if width <= _DIRECT_REFINEMENT else -(-width // BASE_CELLS)
+        widths.append(width)
+    return ColumnGrid(column.grid_size, column.nullable, tuple(_nested(widths)))
+
+
+def _nested(widths: list[int]) -> list[int]:
+    """Round each width up to a multiple of the next finer one, so that every fine cell lies in one coarse
+    cell.
+    """
+    for i in range(len(widths) - 2, -1, -1):
+        widths[i] = -(-widths[i] // widths[i + 1]) * widths[i + 1]
+    return widths
+
+
+def _cells(values: Indices, column: ColumnGrid, level: int) -> Indices:
+    cells = values // column.widths[level]
+    if column.nullable and level == 0:
+        cells = np.where(values == column.grid_size, column.base_cells - 1, cells)
+    return cells
+
+
+def _threshold(
+    cells: Indices, counts: Counts, column: ColumnGrid, level: int, std: float, floor: float
+) -> tuple[Indices, Counts]:
+    if std == 0:
+        keep = counts >= floor
+        return cells[keep], counts[keep]
+    total = -(-column.grid_size // column.widths[level])
+    threshold = _noise_threshold(total, std)
+    noisy = counts + noise.gaussian(len(counts), std)
+    keep = noisy > threshold
+    empty = noise.binomial(total - len(cells), noise.normal_tail(threshold, std))
+    lucky = _draw_empty_cells(cells, total, empty)
+    kept_cells = np.concatenate([cells[keep], lucky])
+    kept_counts = np.concatenate([noisy[keep], noise.gaussian_tail(len(lucky), std, threshold)])
+    order = np.argsort(kept_cells)
+    return kept_cells[order], kept_counts[order]
+
+
+def _noise_threshold(total_cells: int, std: float) -> float:
+    """The level that noise alone passes in 0.05 cells of a whole level, on average."""
+    low, high = 0.0, 40.0 * std
+    for _ in range(60):
+        middle = (low + high) / 2
+        too_low = noise.normal_tail(middle, std) * total_cells > _FALSE_CELLS_A_LEVEL
+        low, high = (middle, high) if too_low else (low, middle)
+    return high
+
+
+def _draw_empty_cells(occupied: Indices, total: int, count: int) -> Indices:
+    taken = set(occupied.tolist())
+    drawn: set[int] = set()
+    while len(drawn) < count:
+        cell = int(noise.uniform(1)[0] * total)
+        if cell not in taken:
+            drawn.add(cell)
+    return np.array(sorted(drawn), dtype=np.int64)
+
+
+def _flatten(found: list[tuple[int, int, Indices, Counts]]) -> tuple[Indices, Indices, Indices, Counts]:
+    sizes = [len(cells) for _, _, cells, _ in found]
+    column = np.repeat(np.array([c for c, _, _, _ in found], dtype=np.int64), sizes)
+    level = np.repeat(np.array([lv for _, lv, _, _ in found], dtype=np.int64), sizes)
+    cell = np.concatenate([np.empty(0, dtype=np.int64), *(cells for _, _, cells, _ in found)])
+    count = np.concatenate([np.empty(0), *(counts for _, _, _, counts in found)])
+    return column, level, cell, count
+
+
+def _check_values(values: CompactValues, grid: BaseGrid) -> None:
+    if values.ndim != 2 or values.shape[1] != len(grid.columns):
+        raise MarginalError(f"values have shape {values.shape}; expected [rows, {len(grid.columns)}]")
+    for c, column in enumerate(grid.columns):
+        limit = column.grid_size + column.nullable
+        if len(values) and not (values[:, c].min() >= 0 and values[:, c].max() < limit):
+            raise MarginalError(f"column {c} holds a value outside 0..{limit - 1}; encode the table again")
+
+
+def _check_release(release: BinRelease, grid: BaseGrid) -> None:
+    cells = int(grid.offsets[-1])
+    if release.base.shape != (cells,):
+        raise MarginalError(f"bin release has {release.base.shape} base counts; the schema has {cells} cells")
+    length = len(release.count)
+    if not all(a.shape == (length,) for a in (release.column, release.level, release.cell, release.count)):
+        raise MarginalError("bin release's fine cells have unequal lengths; refuse its sender's result")
+    finite = np.isfinite(release.base).all() and np.isfinite(release.count).all()
+    if not finite or not (math.isfinite(release.noise_std) and release.noise_std >= 0):
+        raise MarginalError("bin release holds a count that is not finite; refuse its sender's result")
+    for column, level, cell in zip(release.column, release.level, release.cell, strict=True):
+        known = 0 <= column < len(grid.columns) and 1 <= level < len(grid.columns[column].widths)
+        if not known or not 0 <= cell * grid.columns[column].widths[level] < grid.columns[column].grid_size:
+            raise MarginalError(
+                f"bin release names cell {cell} of column {column}, level {level}: no such cell"
+            )

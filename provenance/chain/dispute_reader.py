@@ -1,0 +1,67 @@
+"""Reading around challenges, demands and royalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provenance.chain.answers import AnswerReader
+from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
+from provenance.values import Address, Digest
+
+
+class DisputeReader(AnswerReader):
+    """What the judge of rows says, which demands are open, where model bytes are kept, who is paid."""
+
+    def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
+        """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
+        return Verdict(self._only("verifier", "judge", model, conditions, _query(query), chunk))
+
+    def row_of(self, model: bytes, conditions: bytes, query: RowQuestion) -> bytes:
+        """The row's bytes as the chain computes them."""
+        return bytes(self._only("verifier", "rowOf", model, conditions, _query(query)))
+
+    def is_sound(self, model: bytes) -> bool:
+        """Whether the chain takes the bytes for a model."""
+        return bool(self._only("verifier", "isSound", model))
+
+    def model_part(self, part: bytes) -> Address:
+        """Where ModelStore keeps (or would keep) these bytes."""
+        found: Address = self._only("modelStore", "addressOf", part)
+        return found
+
+    def challenge_committed_at(self, commitment: Digest) -> int:
+        """Block of a commitment to a claim; 0 when there is none."""
+        return int(self._only("challenges", "committedAt", commitment))
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        """The open demand about a shard; kind NONE when there is none."""
+        found = self._view("demands", "demandOf", order, shard)
+        return DemandOnChain(
+            order=order,
+            shard=shard,
+            kind=DemandKind(found["kind"]),
+            demander=found["demander"],
+            answer_by=found["answerBy"],
+            deposit=found["deposit"],
+            row=found["row"],
+        )
+
+    def payout_of(self, account: Address) -> Address:
+        """Where rewards of the account go; itself until it chose another."""
+        found: Address = self._only("rewards", "payoutOf", account)
+        return found
+
+    def payout_nonce(self, account: Address) -> int:
+        """Number of the next Payout message of the account."""
+        return int(self._only("rewards", "nonces", account))
+
+    def dataset_balance(self, dataset_id: int) -> int:
+        """Token wei that a data set earned by royalties and that nobody divided yet."""
+        return int(self._only("rewards", "datasetBalance", dataset_id))
+
+
+def _query(query: RowQuestion) -> tuple[Any, ...]:
+    return (
+        *(query.model_digest, query.seed, query.shard, query.shard_rows),
+        *(query.request_row, query.chunk, query.row),
+    )

@@ -1,0 +1,170 @@
+"""Writing around challenges and demands: one method a contract function. docs/spec/refutation.md says what each
+discloses and costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from provenance.chain.disputes import DirectedProof, FalseRowClaim, FalseRowEvidence
+from provenance.chain.ports import TxReceipt
+from provenance.chain.transactions import MarketTransactions, pairs
+from provenance.record.receipts import ShardReceipt
+from provenance.record.terms import OrderTerms, Participant
+from provenance.values import Address, Digest
+
+
+class DisputeWriter(MarketTransactions):
+    """Challenges, demands and their answers, sent by one account."""
+
+    # --- challenges
+
+    def challenge_commit(self, commitment: Digest) -> TxReceipt:
+        """Binds this account to a claim that nobody can read yet; the claim follows in a later block."""
+        return self._send("challenges", "commit", commitment)
+
+    def challenge(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        claim: FalseRowClaim,
+        evidence: FalseRowEvidence,
+        salt: Digest,
+        descendants: Sequence[int] = (),
+    ) -> TxReceipt:
+        """Proves a row false: revokes the data set, slashes, refunds. `descendants` are flagged, in order.
+
+        The bytes of `evidence` are public from then on.
+        """
+        place = (claim.dataset, claim.shard, claim.chunk, claim.row)
+        return self._send(
+            "challenges", "challenge", terms.values(), pairs(participants), place, _evidence(evidence), salt,
+            list(descendants),
+        )  # fmt: skip
+
+    def challenge_model(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        dataset: int,
+        shard: int,
+        model_digests: Sequence[Digest],
+        model: bytes,
+        model_parts: Sequence[Address],
+        salt: Digest,
+        descendants: Sequence[int] = (),
+    ) -> TxReceipt:
+        """Proves that the committed bytes of a shard's model are no model. `model` empty: taken from its parts."""
+        return self._send(
+            "challenges", "challengeModel", terms.values(), pairs(participants), dataset, shard,
+            list(model_digests), model, list(model_parts), salt, list(descendants),
+        )  # fmt: skip
+
+    def flag(self, dataset: int) -> TxReceipt:
+        """Flags a data set one of whose parents was revoked or flagged; anyone."""
+        return self._send("datasets", "flag", dataset)
+
+    def store_model_part(self, part: bytes) -> TxReceipt:
+        """Keeps bytes as contract code, at the address that ChainReader.model_part gives. Twice is once."""
+        return self._send("modelStore", "store", part)
+
+    # --- demands; a deposit goes with each, the demands contract must be approved for it
+
+    def demand_receipt(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shard: int,
+        model_digests: Sequence[Digest],
+    ) -> TxReceipt:
+        """Asks a contributor for its receipt after the seed was drawn; broker only. `model_digests` as committed."""
+        return self._send(
+            "demands", "demandReceipt", terms.values(), pairs(participants), shard, list(model_digests)
+        )
+
+    def demand_model(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        dataset: int,
+        shard: int,
+        model_digests: Sequence[Digest],
+    ) -> TxReceipt:
+        """Asks for a shard's model in clear, inside the window; of a private order its buyer only."""
+        return self._send(
+            "demands", "demandModel", terms.values(), pairs(participants), dataset, shard, list(model_digests)
+        )
+
+    def demand_chunk(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        dataset: int,
+        shard: int,
+        shard_root: Digest,
+        shard_proof: Sequence[Digest],
+        row: int,
+    ) -> TxReceipt:
+        """Asks for the chunk that holds row `row` of a shard, inside the window."""
+        return self._send(
+            "demands", "demandChunk", terms.values(), pairs(participants), dataset, shard, shard_root,
+            list(shard_proof), row,
+        )  # fmt: skip
+
+    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
+        """Puts a demanded receipt, signed by its contributor, on chain; anyone."""
+        fields = (receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest)
+        return self._send("demands", "answerReceipt", receipt.order, receipt.shard, fields, signature)
+
+    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
+        """Puts a demanded model on chain, in clear; anyone."""
+        return self._send("demands", "answerModel", order, shard, model)
+
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt:
+        """Answers with a model that was stored in parts before; anyone."""
+        return self._send("demands", "answerModelFromParts", order, shard, list(parts))
+
+    def answer_chunk(
+        self,
+        order: Digest,
+        shard: int,
+        row_width: int,
+        chunk_index: int,
+        chunk: bytes,
+        proof: DirectedProof,
+    ) -> TxReceipt:
+        """Puts a demanded chunk of rows on chain, in clear; anyone."""
+        return self._send(
+            "demands",
+            "answerChunk",
+            order,
+            shard,
+            row_width,
+            chunk_index,
+            chunk,
+            list(proof.siblings),
+            proof.path,
+        )
+
+    def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt:
+        """Ends a demand that nobody answered in time, to the contributor's cost; anyone."""
+        return self._send("demands", "expire", terms.values(), pairs(participants), shard)
+
+    def collect_deposit(self, account: Address) -> TxReceipt:
+        """Sends what could not be sent to `account` when a demand ended; anyone."""
+        return self._send("demands", "collect", account)
+
+
+def _evidence(evidence: FalseRowEvidence) -> tuple[Any, ...]:
+    return (
+        list(evidence.model_digests),
+        evidence.shard_root,
+        list(evidence.shard_proof),
+        evidence.chunk,
+        list(evidence.chunk_proof.siblings),
+        evidence.chunk_proof.path,
+        evidence.model,
+        list(evidence.model_parts),
+        evidence.conditions,
+    )

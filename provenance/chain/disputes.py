@@ -1,0 +1,137 @@
+"""What challenges, demands and the judge of rows take and give: values and Protocols. Imports nothing heavy.
+
+What they mean: docs/spec/refutation.md. The real reader and writer are ChainReader and ChainWriter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from provenance.values import Address, Digest
+
+MODEL_CLAIM_CHUNK = 2**64 - 1
+"""The chunk number in the commitment of a claim about a model's bytes; its row is 0."""
+
+
+class Verdict(IntEnum):
+    """What RowVerifier says of a published row, in the contract's order."""
+
+    AGREES = 0
+    DIFFERS = 1
+    MALFORMED = 2
+
+
+class DemandKind(IntEnum):
+    """What a demand asks for, in the contract's order."""
+
+    NONE = 0
+    RECEIPT = 1
+    MODEL = 2
+    CHUNK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DemandOnChain:
+    """An open demand about one shard of an order; kind NONE when there is none. Times in chain seconds, the
+    deposit in token wei; `row` is the row whose chunk is asked for."""
+
+    order: Digest
+    shard: int
+    kind: DemandKind
+    demander: Address
+    answer_by: int
+    deposit: int
+    row: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.kind is not DemandKind.NONE
+
+
+class FalseRowClaim(Protocol):
+    """Row `row` of chunk `chunk` of shard `shard` of data set `dataset` is false."""
+
+    @property
+    def dataset(self) -> int: ...
+    @property
+    def shard(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+    @property
+    def row(self) -> int: ...
+
+
+class DirectedProof(Protocol):
+    """Siblings from a leaf up; bit k of `path` is 1 when sibling k stands left."""
+
+    @property
+    def siblings(self) -> Sequence[Digest]: ...
+    @property
+    def path(self) -> int: ...
+
+
+class FalseRowEvidence(Protocol):
+    """The bytes behind a claim, with their proofs up to the data-set root. `model` is empty when it is stored
+    in `model_parts`; `conditions` are in bytes, empty for whole tables."""
+
+    @property
+    def model_digests(self) -> Sequence[Digest]: ...
+    @property
+    def shard_root(self) -> Digest: ...
+    @property
+    def shard_proof(self) -> Sequence[Digest]: ...
+    @property
+    def chunk(self) -> bytes: ...
+    @property
+    def chunk_proof(self) -> DirectedProof: ...
+    @property
+    def model(self) -> bytes: ...
+    @property
+    def model_parts(self) -> Sequence[Address]: ...
+    @property
+    def conditions(self) -> bytes: ...
+
+
+class RowQuestion(Protocol):
+    """One row as RowVerifier is asked about it. `row` counts in its chunk; `request_row` is the row of the
+    order that the shard begins at."""
+
+    @property
+    def model_digest(self) -> Digest: ...
+    @property
+    def seed(self) -> Digest: ...
+    @property
+    def shard(self) -> int: ...
+    @property
+    def shard_rows(self) -> int: ...
+    @property
+    def request_row(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+    @property
+    def row(self) -> int: ...
+
+
+class DisputeReading(Protocol):
+    """Reads around challenges and demands."""
+
+    def challenge_committed_at(self, commitment: Digest) -> int:
+        """Block of a commitment to a claim; 0 when there is none."""
+        ...
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
+
+    def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
+        """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
+        ...
+
+    def is_sound(self, model: bytes) -> bool:
+        """Whether the chain takes the bytes for a model."""
+        ...
+
+    def model_part(self, part: bytes) -> Address:
+        """Where ModelStore keeps (or would keep) these bytes."""
+        ...

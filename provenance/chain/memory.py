@@ -1,0 +1,89 @@
+"""A market in memory: the twin of ChainReader for tests and for checking records already at hand.
+
+It answers what it was given and enforces nothing; only the contracts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from provenance.chain.deployment import Deployment
+from provenance.chain.disputes import DemandKind, DemandOnChain
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.events import ChainEvent
+from provenance.chain.ports import (
+    CommitmentOnChain,
+    DatasetOnChain,
+    OrderOnChain,
+    OrderState,
+    StakeOnChain,
+)
+from provenance.record.terms import Participant
+from provenance.values import Address, Digest
+
+_NO_DIGEST = Digest(bytes(32))
+
+
+@dataclass
+class MemoryChain:
+    """Keeps the promises of ChainReads over plain dictionaries."""
+
+    deployment: Deployment
+    block: int = 1
+    time_seconds: int = 0
+    orders: dict[Digest, OrderOnChain] = field(default_factory=dict)
+    commitments: dict[Digest, CommitmentOnChain] = field(default_factory=dict)
+    datasets: dict[int, DatasetOnChain] = field(default_factory=dict)
+    matched: dict[Digest, tuple[Participant, ...]] = field(default_factory=dict)
+    block_hashes: dict[int, Digest] = field(default_factory=dict)
+    contracts: set[Address] = field(default_factory=set)
+    stakes: dict[Address, StakeOnChain] = field(default_factory=dict)
+    balances: dict[Address, int] = field(default_factory=dict)
+    rewards: dict[Address, int] = field(default_factory=dict)
+    demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
+    log: list[ChainEvent] = field(default_factory=list)
+
+    def block_number(self) -> int:
+        return self.block
+
+    def chain_time(self) -> int:
+        return self.time_seconds
+
+    def block_hash(self, number: int) -> Digest | None:
+        return self.block_hashes.get(number)
+
+    def order(self, order_id: Digest) -> OrderOnChain:
+        unknown = OrderOnChain(order_id, OrderState.NONE, 0, _NO_DIGEST, _NO_DIGEST, 0)
+        return self.orders.get(order_id, unknown)
+
+    def commitment(self, order_id: Digest) -> CommitmentOnChain:
+        unknown = CommitmentOnChain(order_id, _NO_DIGEST, 0, 0, 0, None, (), ())
+        return self.commitments.get(order_id, unknown)
+
+    def dataset(self, dataset_id: int) -> DatasetOnChain:
+        if dataset_id not in self.datasets:
+            raise UnknownDatasetError(f"no data set {dataset_id} is recorded; check the number")
+        return self.datasets[dataset_id]
+
+    def participants(self, order_id: Digest) -> tuple[Participant, ...]:
+        return self.matched.get(order_id, ())
+
+    def is_contract(self, account: Address) -> bool:
+        return account in self.contracts
+
+    def stake_of(self, contributor: Address) -> StakeOnChain:
+        return self.stakes.get(contributor, StakeOnChain(0, 0, 0, 0, False))
+
+    def balance(self, account: Address) -> int:
+        return self.balances.get(account, 0)
+
+    def claimable(self, account: Address) -> int:
+        return self.rewards.get(account, 0)
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        nobody = Address(bytes(20))
+        return self.demands.get((order, shard), DemandOnChain(order, shard, DemandKind.NONE, nobody, 0, 0, 0))
+
+    def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]:
+        return [event for event in self.log if from_block <= event.at.block <= to_block]

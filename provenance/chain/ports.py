@@ -1,0 +1,274 @@
+"""What the rest of Tessera needs from a chain: values and Protocols. Imports nothing heavy.
+
+The real reader is ledger.ChainReader, the real writer writer.ChainWriter; tests may bring memory twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from provenance.chain.deployment import Deployment
+from provenance.chain.events import ChainEvent
+from provenance.crypto.permit import Permit
+from provenance.record.terms import OrderTerms, Participant
+from provenance.values import Address, Digest
+
+
+class OrderState(IntEnum):
+    """States of OrderEscrow, in the contract's order."""
+
+    NONE = 0
+    OPEN = 1
+    MATCHED = 2
+    PUBLISHED = 3
+    SETTLED = 4
+    CANCELLED = 5
+    REFUNDED = 6
+    REVOKED = 7
+
+
+class DatasetStatus(IntEnum):
+    """What a record is worth now, in the order of DatasetRegistry. Revoked: proven false; flagged: derived from
+    a data set that was."""
+
+    NONE = 0
+    VALID = 1
+    REVOKED = 2
+    FLAGGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOnChain:
+    """The escrow's record of an order; amounts in token wei, times in chain seconds."""
+
+    order: Digest
+    state: OrderState
+    published_at: int
+    participants_digest: Digest
+    shares_digest: Digest
+    bond_left: int
+    settle_not_before: int = 0
+    """Latest end of a window that an answered demand opened; 0 for none."""
+    open_demands: int = 0
+
+    def window_ends(self, challenge_seconds: int) -> int:
+        """Chain time from which the published order may be settled, if no demand is open."""
+        return max(self.published_at + challenge_seconds, self.settle_not_before)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentOnChain:
+    """Committed models and the seed draw. `seed` is None until drawn; `commit_block` 0 = not committed.
+
+    `models` and `signatures` come from the ModelsCommitted event, in shard order.
+    """
+
+    order: Digest
+    models_digest: Digest
+    commit_block: int
+    target_block: int
+    draws: int
+    seed: Digest | None
+    models: tuple[Digest, ...]
+    signatures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StakeOnChain:
+    """A contributor's stake in token wei; `unbonding` may be withdrawn from chain time `unbonding_at`."""
+
+    free: int
+    reserved: int
+    unbonding: int
+    unbonding_at: int
+    registered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOnChain:
+    """One ShardRecorded event."""
+
+    shard: int
+    contributor: Address
+    model_digest: Digest
+    shard_root: Digest
+    rows: int
+    epsilon_micro: int
+    delta_e12: int
+    content_digest: Digest
+    receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOnChain:
+    """One EvaluationRecorded event."""
+
+    contributor: Address
+    score_micro: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOnChain:
+    """A published data set: the registry's view joined with its events."""
+
+    id: int
+    order: Digest
+    manifest_digest: Digest
+    record_digest: Digest
+    dataset_root: Digest
+    seed: Digest
+    score_digest: Digest
+    rows: int
+    epsilon_micro: int
+    delta_e12: int
+    depth: int
+    spec_version: int
+    real_fraction_micro: int
+    royalty_bps: int
+    parents: tuple[int, ...]
+    shares_bps: tuple[int, ...]
+    published_at: int
+    status: int
+    """A DatasetStatus; a number that this release does not know means: not valid."""
+    owner: Address
+    block: int
+    transaction: Digest
+    shards: tuple[ShardOnChain, ...]
+    evaluations: tuple[EvaluationOnChain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TxReceipt:
+    """A mined transaction that did not revert."""
+
+    hash: Digest
+    block: int
+    gas_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """One shard of a publication, in participant order."""
+
+    model_digest: Digest
+    shard_root: Digest
+    epsilon_micro: int
+    delta_e12: int
+    content_digest: Digest
+    receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One signed score of a publication, in participant order."""
+
+    score_micro: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """What the broker publishes; checked on chain against order, commitment and signatures."""
+
+    manifest_digest: Digest
+    score_digest: Digest
+    spec_version: int
+    own_real_micro: int
+    parents: tuple[int, ...]
+    shares_bps: tuple[int, ...]
+    shards: tuple[ShardRecord, ...]
+    evaluations: tuple[EvaluationRecord, ...]
+
+
+class ChainReads(Protocol):
+    """Reads of one market on one chain. Raises ChainUnavailableError when the node does not answer."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def block_number(self) -> int: ...
+
+    def chain_time(self) -> int:
+        """Timestamp of the latest block, in seconds."""
+        ...
+
+    def block_hash(self, number: int) -> Digest | None:
+        """None when the node does not (or no longer) know the block."""
+        ...
+
+    def order(self, order_id: Digest) -> OrderOnChain: ...
+
+    def commitment(self, order_id: Digest) -> CommitmentOnChain: ...
+
+    def dataset(self, dataset_id: int) -> DatasetOnChain:
+        """Raises UnknownDatasetError."""
+        ...
+
+    def participants(self, order_id: Digest) -> tuple[Participant, ...]:
+        """From the OrderMatched event; empty before the match."""
+        ...
+
+    def is_contract(self, account: Address) -> bool:
+        """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
+        ...
+
+    def stake_of(self, contributor: Address) -> StakeOnChain: ...
+
+    def balance(self, account: Address) -> int: ...
+
+    def claimable(self, account: Address) -> int: ...
+
+    def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]: ...
+
+
+class ChainWriting(Protocol):
+    """Transactions of one account. Each waits until mined; reverts raise RevertError with name and
+    arguments.
+    """
+
+    @property
+    def address(self) -> Address: ...
+
+    def place(self, terms: OrderTerms, terms_signature: bytes, permit: Permit) -> TxReceipt: ...
+
+    def cancel(self, terms: OrderTerms) -> TxReceipt: ...
+
+    def match_order(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        acceptances: Sequence[bytes],
+        max_rows: Sequence[int],
+    ) -> TxReceipt: ...
+
+    def abandon(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt: ...
+
+    def refund(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt: ...
+
+    def commit(
+        self,
+        order: Digest,
+        participants: Sequence[Participant],
+        model_digests: Sequence[Digest],
+        signatures: Sequence[bytes],
+    ) -> TxReceipt: ...
+
+    def draw_seed(self, order: Digest) -> TxReceipt: ...
+
+    def redraw(self, order: Digest) -> TxReceipt: ...
+
+    def publish(
+        self, terms: OrderTerms, participants: Sequence[Participant], record: DatasetRecord
+    ) -> TxReceipt: ...
+
+    def settle(
+        self,
+        terms: OrderTerms,
+        participants: Sequence[Participant],
+        shares_bps: Sequence[int],
+        parents: Sequence[int] = (),
+    ) -> TxReceipt: ...

@@ -1,0 +1,225 @@
+"""Reading one market from one chain."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from provenance.chain.deployment import CONTRACTS, EVENT_ROLES
+from provenance.chain.dispute_reader import DisputeReader
+from provenance.chain.errors import DeploymentError, UnknownDatasetError
+from provenance.chain.events import (
+    ChainEvent,
+    DatasetPublished,
+    EvaluationRecorded,
+    ModelsCommitted,
+    OrderMatched,
+    ShardRecorded,
+)
+from provenance.chain.log_decoder import event_topic
+from provenance.chain.ports import (
+    CommitmentOnChain,
+    DatasetOnChain,
+    EvaluationOnChain,
+    OrderOnChain,
+    OrderState,
+    ShardOnChain,
+    StakeOnChain,
+)
+from provenance.crypto.permit import PermitMessage
+from provenance.crypto.typed_data import Domain
+from provenance.record.terms import OrderTerms, Participant
+from provenance.values import Address, Digest
+
+_NO_DIGEST = Digest(bytes(32))
+
+
+class ChainReader(DisputeReader):
+    """Typed reads. Safe to share between threads. Close it, or use it as a context manager."""
+
+    def check(self) -> None:
+        """Raises DeploymentError unless this chain has this market's contracts under this chain id."""
+        chain_id = self.rpc.integer("eth_chainId")
+        if chain_id != self._deployment.chain_id:
+            raise DeploymentError(
+                f"the node at {self.rpc.url} serves chain {chain_id}, the deployment is on chain "
+                f"{self._deployment.chain_id}; use the RPC URL or deployment file that belong together"
+            )
+        for role, address in self._deployment.contracts().items():
+            if self.rpc.request("eth_getCode", str(address), "latest") in ("0x", None):
+                raise DeploymentError(
+                    f"there is no contract at {address} ({CONTRACTS[role]}) on chain {chain_id}; "
+                    "the chain was started anew or the deployment file is of another market"
+                )
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return self.rpc.integer("eth_blockNumber")
+
+    def chain_time(self) -> int:
+        """Timestamp of the latest block, in seconds."""
+        return int(self.rpc.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def block_hash(self, number: int) -> Digest | None:
+        """Hash of block `number`; None when the node does not know it."""
+        block = self.rpc.request("eth_getBlockByNumber", hex(number), False)
+        return None if block is None else Digest.parse(block["hash"])
+
+    def order(self, order_id: Digest) -> OrderOnChain:
+        """The escrow's record; state NONE for an unknown order."""
+        found = self._view("escrow", "orderOf", order_id)
+        return OrderOnChain(
+            order=order_id,
+            state=OrderState(found["state"]),
+            published_at=found["publishedAt"],
+            participants_digest=Digest(found["participantsDigest"]),
+            shares_digest=Digest(found["sharesDigest"]),
+            bond_left=found["bondLeft"],
+            settle_not_before=found["settleNotBefore"],
+            open_demands=found["openDemands"],
+        )
+
+    def participants(self, order_id: Digest) -> tuple[Participant, ...]:
+        """As matched; empty before the match."""
+        matched = self._logs("escrow", OrderMatched, order_id)
+        return matched[-1].participants if matched else ()
+
+    def commitment(self, order_id: Digest) -> CommitmentOnChain:
+        """Committed models and seed; `commit_block` 0 when nothing is committed."""
+        found = self._view("commitment", "commitmentOf", order_id)
+        seed = Digest(found["seed"])
+        committed = (
+            self._logs("commitment", ModelsCommitted, order_id, block=found["commitBlock"])
+            if found["commitBlock"]
+            else []
+        )
+        return CommitmentOnChain(
+            order=order_id,
+            models_digest=Digest(found["modelsDigest"]),
+            commit_block=found["commitBlock"],
+            target_block=found["targetBlock"],
+            draws=found["draws"],
+            seed=None if seed == _NO_DIGEST else seed,
+            models=committed[-1].model_digests if committed else (),
+            signatures=committed[-1].signatures if committed else (),
+        )
+
+    def dataset(self, dataset_id: int) -> DatasetOnChain:
+        """The registry's view joined with its events. Raises UnknownDatasetError."""
+        published = self._logs("datasets", DatasetPublished, dataset_id)
+        if not published:
+            raise UnknownDatasetError(
+                f"no data set {dataset_id} is recorded at {self._deployment.datasets} on chain "
+                f"{self._deployment.chain_id}; check the number and the RPC URL"
+            )
+        event = published[-1]
+        view = self._view("datasets", "datasetOf", dataset_id)
+        block = event.at.block
+        shards = self._logs("datasets", ShardRecorded, dataset_id, block=block)
+        evaluations = self._logs("datasets", EvaluationRecorded, dataset_id, block=block)
+        return DatasetOnChain(
+            id=dataset_id,
+            order=Digest(view["order"]),
+            manifest_digest=Digest(view["manifestDigest"]),
+            record_digest=Digest(view["recordDigest"]),
+            dataset_root=Digest(view["datasetRoot"]),
+            seed=event.seed,
+            score_digest=event.score_digest,
+            rows=view["rows"],
+            epsilon_micro=event.epsilon_micro,
+            delta_e12=event.delta_e12,
+            depth=view["depth"],
+            spec_version=view["specVersion"],
+            real_fraction_micro=view["realFractionMicro"],
+            royalty_bps=view["royaltyBps"],
+            parents=event.parents,
+            shares_bps=event.shares_bps,
+            published_at=view["publishedAt"],
+            status=view["status"],
+            owner=self._owner(dataset_id),
+            block=block,
+            transaction=event.at.transaction,
+            shards=tuple(map(_shard, sorted(shards, key=lambda each: each.shard))),
+            evaluations=tuple(
+                EvaluationOnChain(each.contributor, each.score_micro, each.signature) for each in evaluations
+            ),
+        )
+
+    def dataset_of_order(self, order_id: Digest) -> int | None:
+        """The data set that delivered the order; None before publication."""
+        topics = [event_topic("DatasetPublished"), None, str(order_id)]
+        found = self._raw_logs([self._deployment.datasets], self._deployment.block, None, topics)
+        return cast(DatasetPublished, found[-1]).id if found else None
+
+    def dataset_count(self) -> int:
+        """Data sets published so far; the newest id."""
+        return int(self._view("datasets", "count")["0"])
+
+    def is_contract(self, account: Address) -> bool:
+        """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
+        code = self.rpc.request("eth_getCode", str(account), "latest")
+        # EIP-7702: a delegated key account still signs with its key.
+        return code not in ("0x", None) and not str(code).startswith("0xef0100")
+
+    def stake_of(self, contributor: Address) -> StakeOnChain:
+        """The contributor's stake and whether it is registered."""
+        found = self._view("registry", "stakeOf", contributor)
+        return StakeOnChain(
+            free=found["free"],
+            reserved=found["reserved"],
+            unbonding=found["unbonding"],
+            unbonding_at=found["unbondingAt"],
+            registered=found["registered"],
+        )
+
+    def balance(self, account: Address) -> int:
+        """Token wei of the account."""
+        return int(self._view("token", "balanceOf", account)["0"])
+
+    def ether_balance(self, account: Address) -> int:
+        """Wei of the chain's own coin, which pays for gas."""
+        return self.rpc.integer("eth_getBalance", str(account), "latest")
+
+    def allowance(self, owner: Address, spender: Address) -> int:
+        """Token wei that `spender` may take from `owner`."""
+        return int(self._view("token", "allowance", owner, spender)["0"])
+
+    def claimable(self, account: Address) -> int:
+        """Token wei that the account may claim."""
+        return int(self._view("rewards", "claimable", account)["0"])
+
+    def hash_terms(self, terms: OrderTerms) -> Digest:
+        """The order id as the contract computes it."""
+        return Digest(self._view("escrow", "hashTerms", terms.values())["0"])
+
+    def token_domain(self) -> Domain:
+        """The token's own EIP-712 domain (ERC-5267), under which permits are signed."""
+        found = self._view("token", "eip712Domain")
+        return Domain(found["chainId"], found["verifyingContract"], found["name"], found["version"])
+
+    def permit_message(self, owner: Address, value: int, deadline: int) -> PermitMessage:
+        """The permit that lets the escrow take `value` token wei from `owner` up to chain time `deadline`."""
+        nonce = int(self._view("token", "nonces", owner)["0"])
+        return PermitMessage(owner, self._deployment.escrow, value, nonce, deadline)
+
+    def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
+        """Every event of the market's contracts (the token's excepted) in chain order, both ends included."""
+        addresses = [self._deployment.address(role) for role in EVENT_ROLES]
+        return self._raw_logs(addresses, from_block, to_block, [])
+
+    def _owner(self, dataset_id: int) -> Address:
+        owner = self._view("datasets", "ownerOf", dataset_id)["0"]
+        return cast(Address, owner)
+
+
+def _shard(event: ShardRecorded) -> ShardOnChain:
+    return ShardOnChain(
+        shard=event.shard,
+        contributor=event.contributor,
+        model_digest=event.model_digest,
+        shard_root=event.shard_root,
+        rows=event.rows,
+        epsilon_micro=event.epsilon_micro,
+        delta_e12=event.delta_e12,
+        content_digest=event.content_digest,
+        receipt=event.receipt,
+    )

@@ -1,0 +1,1 @@
+"""Bytes and keys: signatures, typed data, sealing, Merkle trees."""

@@ -1,0 +1,1 @@
+"""What people sign and publish: terms, receipts, collections, manifests, contributions."""

@@ -1,0 +1,203 @@
+"""Collections (what a broker offers) and requests (what a buyer asks beyond the signed numbers).
+
+Both are canonical JSON documents whose SHA-256 stands in the order's terms. Normative text:
+docs/spec/terms.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from provenance.canonical import JsonValue, encode
+from provenance.document import Reader
+from provenance.errors import ConditionError, DocumentError
+from provenance.exact.size_class import SIZE_CLASSES, SizeClass
+from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS
+from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
+from provenance.table.conditions import Conditions
+from provenance.table.schema import Schema
+from provenance.values import Digest, sha256
+
+COLLECTION_FORMAT: Final = "tessera-collection/1"
+REQUEST_FORMAT: Final = "tessera-request/1"
+ALL_REAL_MICRO: Final = 1_000_000
+FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+
+Settings = Mapping[str, int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A schema on offer: which generator family, how private, at what price. `name` identifies it at the
+    broker. size_class: what every model of its orders must keep; nodes refuse to commit a larger one.
+    parents: ids of the data sets that its tables derive from, ascending. royalty_bps: what data sets derived from
+    its own, and their resales, owe its contributors. own_real_micro: part of its tables' rows that come from real
+    tables directly, declared; the rest comes from the parents.
+    """
+
+    name: str
+    title: str
+    schema: Schema
+    family: str
+    visibility: str
+    min_contributors: int
+    price_per_row_wei: int
+    epsilon_micro: int
+    settings: Settings = field(default_factory=dict)
+    size_class: SizeClass = "fraud-provable"
+    parents: tuple[int, ...] = ()
+    royalty_bps: int = 0
+    own_real_micro: int = ALL_REAL_MICRO
+
+    def __post_init__(self) -> None:
+        _check_parents(self.parents, self.own_real_micro, f"collection {self.name!r}")
+
+    def document(self) -> dict[str, JsonValue]:
+        """The canonical document; its SHA-256 is `OrderTerms.collection`."""
+        return {
+            "format": COLLECTION_FORMAT,
+            "name": self.name,
+            "title": self.title,
+            "schema": self.schema.document(),
+            "family": self.family,
+            "visibility": self.visibility,
+            "minContributors": self.min_contributors,
+            "pricePerRowWei": str(self.price_per_row_wei),
+            "epsilonMicro": self.epsilon_micro,
+            "settings": dict(self.settings),
+            "sizeClass": self.size_class,
+            "parents": [str(parent) for parent in self.parents],
+            "royaltyBps": self.royalty_bps,
+            "ownRealMicro": self.own_real_micro,
+        }
+
+    @property
+    def digest(self) -> Digest:
+        return sha256(encode(self.document()))
+
+    @property
+    def is_private(self) -> bool:
+        return self.visibility == "private"
+
+    @classmethod
+    def parse(cls, document: object, where: str = "collection") -> Collection:
+        """Reads `document()` back. Raises DocumentError or SchemaError."""
+        names = ("format", "name", "title", "schema", "family", "visibility", "minContributors")
+        more = ("pricePerRowWei", "epsilonMicro", "settings", "sizeClass")
+        reader = Reader(document, where, (*names, *more, "parents", "royaltyBps", "ownRealMicro"))
+        reader.constant("format", COLLECTION_FORMAT)
+        name = reader.text("name")
+        if not _NAME.match(name):
+            raise DocumentError(
+                f"{where}.name: found {name!r}, expected 1 to 64 lower-case letters, digits or hyphens"
+            )
+        return cls(
+            name,
+            reader.text("title"),
+            Schema.parse(reader.member("schema")),
+            reader.choice("family", FAMILIES),
+            reader.choice("visibility", ("private", "open")),
+            reader.integer("minContributors", 1, 255),
+            reader.decimal("pricePerRowWei"),
+            reader.integer("epsilonMicro"),
+            _settings(reader.mapping("settings"), f"{where}.settings"),
+            _size_class(reader),
+            _parents(reader),
+            reader.integer("royaltyBps", 0, MAX_ROYALTY_BPS),
+            reader.integer("ownRealMicro", 0, ALL_REAL_MICRO),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the buyer says beside the signed numbers. segments: those of a conditions document about the
+    collection's schema (docs/spec/conditions.md), as found; none for whole tables."""
+
+    purpose: str = ""
+    segments: tuple[Mapping[str, JsonValue], ...] = ()
+
+    def document(self) -> dict[str, JsonValue]:
+        """The canonical document; its SHA-256 is `OrderTerms.request`."""
+        segments: list[JsonValue] = [dict(segment) for segment in self.segments]
+        return {"format": REQUEST_FORMAT, "conditions": segments, "purpose": self.purpose}
+
+    @property
+    def digest(self) -> Digest:
+        return sha256(encode(self.document()))
+
+    @classmethod
+    def parse(cls, document: object, where: str = "request") -> Request:
+        """Reads `document()` back. Raises DocumentError. The segments are judged by `asked`."""
+        reader = Reader(document, where, ("format", "conditions", "purpose"))
+        reader.constant("format", REQUEST_FORMAT)
+        segments = []
+        for number, segment in enumerate(reader.array("conditions")):
+            if not isinstance(segment, dict):
+                raise DocumentError(
+                    f"{where}.conditions[{number}]: found {segment!r:.80}, expected a JSON object"
+                )
+            segments.append(segment)
+        return cls(reader.text("purpose"), tuple(segments))
+
+    @classmethod
+    def of(cls, purpose: str, conditions: Conditions | None) -> Request:
+        """The request for rows under `conditions`."""
+        if conditions is None or conditions.is_free:
+            return cls(purpose)
+        segments = conditions.document()["segments"]
+        return cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
+
+    def asked(self, schema: Schema, rows: int) -> Conditions | None:
+        """The conditions on an order of `rows` rows; None for whole tables. Raises ConditionError or
+        DocumentError."""
+        if not self.segments:
+            return None
+        segments: list[JsonValue] = [dict(segment) for segment in self.segments]
+        found = Conditions.parse(
+            {"format": CONDITIONS_FORMAT, "schema": str(schema.digest), "segments": segments}, schema
+        )
+        if found.rows != rows:
+            raise ConditionError(
+                f"conditions: their segments have {found.rows:,} rows, the order has {rows:,}; state them for all rows"
+            )
+        if found.is_free:
+            raise ConditionError("conditions: no segment restricts anything; leave them out")
+        return found
+
+
+def _size_class(reader: Reader) -> SizeClass:
+    found = reader.choice("sizeClass", SIZE_CLASSES)
+    return next(each for each in SIZE_CLASSES if each == found)
+
+
+def _parents(reader: Reader) -> tuple[int, ...]:
+    where = reader.where("parents")
+    items = enumerate(reader.array("parents"))
+    return tuple(Reader({"id": item}, f"{where}[{i}]", ("id",)).decimal("id") for i, item in items)
+
+
+def _check_parents(parents: tuple[int, ...], own_real_micro: int, where: str) -> None:
+    is_ascending = all(low < high for low, high in pairwise(parents))
+    if len(parents) > MAX_PARENTS or not is_ascending or min(parents, default=1) < 1:
+        raise DocumentError(
+            f"{where}: found parents {list(parents)}, expected at most {MAX_PARENTS} data-set ids from 1 on, ascending"
+        )
+    if not parents and own_real_micro != ALL_REAL_MICRO:
+        raise DocumentError(
+            f"{where}: found ownRealMicro {own_real_micro} and no parents, expected {ALL_REAL_MICRO}: "
+            "name the data sets that the other rows come from"
+        )
+
+
+def _settings(values: Mapping[str, JsonValue], where: str) -> Settings:
+    result: dict[str, int | str | bool] = {}
+    for name, value in values.items():
+        if not isinstance(value, int | str):
+            raise DocumentError(f"{where}.{name}: found {value!r}, expected an integer, string or boolean")
+        result[name] = value
+    return result

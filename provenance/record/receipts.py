@@ -1,0 +1,170 @@
+"""What contributors sign about an order: acceptance, key of secure sums, model commitment, shard receipt, evaluation.
+
+All are EIP-712 messages under the domain of the terms. `ShardContent` is the JSON document behind a receipt's
+`content_digest`. Normative text: docs/spec/terms.md (messages) and docs/spec/manifest.md (content document).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provenance.canonical import JsonValue, encode
+from provenance.crypto.typed_data import TypedMessage
+from provenance.document import Reader
+from provenance.errors import DocumentError
+from provenance.values import Address, Cid, Digest, keccak256, sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance(TypedMessage):
+    """A contributor agrees to deliver at most `max_rows` rows for the order."""
+
+    NAME: ClassVar[str] = "Acceptance"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "address", "uint64")
+
+    order: Digest
+    contributor: Address
+    max_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCommitment(TypedMessage):
+    """A contributor binds itself to one model before the seed exists."""
+
+    NAME: ClassVar[str] = "ModelCommitment"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "uint32", "bytes32")
+
+    order: Digest
+    shard: int
+    model_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationKey(TypedMessage):
+    """A contributor shows the X25519 key that its part of an order's secure sums is masked with."""
+
+    NAME: ClassVar[str] = "AggregationKey"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "bytes32")
+
+    order: Digest
+    public_key: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReceipt(TypedMessage):
+    """A contributor vouches for its shard: these rows came out of this model and this seed."""
+
+    NAME: ClassVar[str] = "ShardReceipt"
+    TYPES: ClassVar[tuple[str, ...]] = (
+        *("bytes32", "uint32", "bytes32", "bytes32", "uint64"),
+        *("bytes32", "uint64", "uint64", "bytes32"),
+    )
+
+    order: Digest
+    shard: int
+    model_digest: Digest
+    seed: Digest
+    rows: int
+    shard_root: Digest
+    epsilon_micro: int
+    delta_e12: int
+    content_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(TypedMessage):
+    """A contributor's differentially private score of the pooled data set on its own hold-out rows."""
+
+    NAME: ClassVar[str] = "Evaluation"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "bytes32", "uint32", "bytes32")
+
+    order: Digest
+    dataset_root: Digest
+    score_micro: int
+    shares_digest: Digest
+
+
+def shares_digest(shares_bps: Sequence[int]) -> Digest:
+    """keccak256(abi.encode(uint16[])) of the payout shares in basis points."""
+    words = [32, len(shares_bps), *shares_bps]
+    if any(not 0 <= share <= 0xFFFF for share in shares_bps):
+        raise DocumentError(f"shares {list(shares_bps)}: expected basis points from 0 to 65535")
+    return keccak256(b"".join(word.to_bytes(32, "big") for word in words))
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """One published file. `sha256` and `size` are of the bytes under the CID, `plain_*` of the opened
+    bytes.
+    """
+
+    cid: Cid
+    size: int
+    sha256: Digest
+    plain_sha256: Digest
+    plain_size: int
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "cid": str(self.cid),
+            "size": self.size,
+            "sha256": str(self.sha256),
+            "plainSha256": str(self.plain_sha256),
+            "plainSize": self.plain_size,
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str = "content file") -> ContentFile:
+        reader = Reader(document, where, ("cid", "size", "sha256", "plainSha256", "plainSize"))
+        return cls(
+            reader.cid("cid"),
+            reader.integer("size"),
+            reader.digest("sha256"),
+            reader.digest("plainSha256"),
+            reader.integer("plainSize"),
+        )
+
+    def matches(self, data: bytes) -> bool:
+        """True when `data` are the published (possibly sealed) bytes."""
+        return len(data) == self.size and sha256(data) == self.sha256
+
+    def matches_plain(self, data: bytes) -> bool:
+        """True when `data` are the opened bytes."""
+        return len(data) == self.plain_size and sha256(data) == self.plain_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class ShardContent:
+    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy
+    statement.
+    """
+
+    rows: ContentFile
+    model: ContentFile
+    wrapped_key: bytes | None
+    statement: Mapping[str, JsonValue]
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "rows": self.rows.document(),
+            "model": self.model.document(),
+            "wrappedKey": None if self.wrapped_key is None else "0x" + self.wrapped_key.hex(),
+            "statement": dict(self.statement),
+        }
+
+    @property
+    def digest(self) -> Digest:
+        """The receipt's `contentDigest`: SHA-256 of the canonical document."""
+        return sha256(encode(self.document()))
+
+    @classmethod
+    def parse(cls, document: object, where: str = "content") -> ShardContent:
+        reader = Reader(document, where, ("rows", "model", "wrappedKey", "statement"))
+        return cls(
+            ContentFile.parse(reader.member("rows"), f"{where}.rows"),
+            ContentFile.parse(reader.member("model"), f"{where}.model"),
+            reader.optional_hex("wrappedKey"),
+            reader.mapping("statement"),
+        )

@@ -1,0 +1,90 @@
+"""Order terms: the one struct a buyer signs. Its EIP-712 digest is the order id, held by the escrow contract.
+
+Units are in the names: `_micro` is 1e-6, `_e12` is 1e-12, `_bps` is 1e-4; price, stake and bond are token
+wei; `match_by` and `deliver_by` are chain time in seconds. Normative text: docs/spec/terms.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from provenance.crypto.typed_data import Domain, TypedMessage
+from provenance.values import Address, Digest, keccak256
+
+OPEN_DELIVERY_KEY = Digest(bytes(32))
+"""The delivery key of an open data set: nothing is sealed."""
+NO_CONDITIONS: Final = Digest(bytes(32))
+"""The member `conditions` of an order of whole tables."""
+NO_PARENTS: Final = Digest(bytes(32))
+"""The member `parents` of an order of data from real tables only."""
+MAX_PARENTS: Final = 8
+MAX_ROYALTY_BPS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerms(TypedMessage):
+    """What buyer and broker agree on. See docs/spec/terms.md for each field."""
+
+    NAME: ClassVar[str] = "OrderTerms"
+    TYPES: ClassVar[tuple[str, ...]] = (
+        *("address", "address", "bytes32", "bytes32", "bytes32"),
+        *("uint64", "uint64", "uint64", "uint32", "uint8", "uint8", "uint16"),
+        *("uint64", "uint64", "uint32", "uint256", "uint256", "uint256"),
+        *("uint16", "bytes32", "bytes32", "bytes32"),
+    )
+
+    buyer: Address
+    broker: Address
+    collection: Digest
+    request: Digest
+    delivery_key: Digest
+    rows: int
+    epsilon_micro: int
+    delta_e12: int
+    min_score_micro: int
+    min_contributors: int
+    max_contributors: int
+    broker_fee_bps: int
+    match_by: int
+    deliver_by: int
+    challenge_seconds: int
+    price: int
+    stake: int
+    bond: int
+    royalty_bps: int
+    conditions: Digest
+    parents: Digest
+    salt: Digest
+
+    def order_id(self, domain: Domain) -> Digest:
+        """The EIP-712 digest of these terms: the name of the order everywhere."""
+        return self.digest(domain)
+
+    @property
+    def is_open(self) -> bool:
+        """True when the data set is published in clear (no delivery key)."""
+        return self.delivery_key == OPEN_DELIVERY_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A matched contributor and the rows it delivers. Shard k belongs to participant k."""
+
+    contributor: Address
+    rows: int
+
+
+def participants_digest(participants: tuple[Participant, ...]) -> Digest:
+    """keccak256(abi.encode(Participant[])), as the escrow contract keeps it."""
+    words = b"".join(bytes(12) + each.contributor + each.rows.to_bytes(32, "big") for each in participants)
+    return keccak256((32).to_bytes(32, "big") + len(participants).to_bytes(32, "big") + words)
+
+
+def parents_digest(parents: Sequence[int]) -> Digest:
+    """The member `parents` of the terms: keccak256(abi.encode(uint256[])) of ascending ids; zero for none."""
+    if not parents:
+        return NO_PARENTS
+    words = b"".join(parent.to_bytes(32, "big") for parent in parents)
+    return keccak256((32).to_bytes(32, "big") + len(parents).to_bytes(32, "big") + words)

@@ -1,0 +1,1 @@
+"""Columns, cells and rows: schemas, codecs, conditions, CSV."""

@@ -1,0 +1,168 @@
+"""Columns of a schema: which values a column may take, and how it stands in the document.
+
+A column is discrete: a category, or a grid `minimum + k * multipleOf` of integers, decimals, dates, times or
+date-times. A value is its index 0 .. cardinality - 1; the missing value of a nullable column is the last
+index. Keys, whose cells are made and not stored, are `provenance.table.key_column`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provenance.canonical import JsonValue
+from provenance.errors import SchemaError
+from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, Grid, GridKind
+from provenance.table.schema_words import flag_member, no_extra
+
+INFERABLE = (
+    "type", "format", "separator", "minimum", "maximum", "multipleOf", "enum", "pattern", "nullable", "missing",
+)  # fmt: skip
+_NUMERIC_TYPES = {"integer": GridKind.INTEGER, "number": GridKind.NUMBER}
+_FORMATS = {kind.value: kind for kind in (GridKind.DATE, GridKind.TIME, GridKind.DATE_TIME)}
+_COMMON = {"name", "type", "nullable", "missing", "inferred"}
+_GRID_WORDS = {"minimum", "maximum", "multipleOf"}
+_TYPES = "integer, number, string or boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. Exactly one of `grid` (numbers and moments) and `categories` (string, boolean) is set."""
+
+    name: str
+    grid: Grid | None
+    categories: tuple[str, ...]
+    is_boolean: bool
+    nullable: bool
+    missing: str
+    inferred: tuple[str, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the values are points of a grid (numbers and moments), so that order means something."""
+        return self.grid is not None
+
+    @property
+    def kind(self) -> str:
+        """`integer`, `number`, `date`, `time`, `date-time`, `category` or `boolean`."""
+        if self.grid is not None:
+            return self.grid.kind.value
+        return "boolean" if self.is_boolean else "category"
+
+    @property
+    def grid_size(self) -> int:
+        """Number of values that are not the missing one."""
+        return self.grid.size if self.grid is not None else len(self.categories)
+
+    @property
+    def cardinality(self) -> int:
+        """Number of values, the missing one included; at most 2^32."""
+        return self.grid_size + self.nullable
+
+    @property
+    def missing_index(self) -> int | None:
+        """The last index if the column is nullable, else None."""
+        return self.grid_size if self.nullable else None
+
+    @property
+    def value_width(self) -> int:
+        """Bytes of one value in a row, 1 to 4: as few as hold cardinality - 1."""
+        return max(1, ((self.cardinality - 1).bit_length() + 7) // 8)
+
+    def plain_text(self, value: int) -> str:
+        """The text of a value that is not the missing one, as the schema's own bounds are written."""
+        if self.grid is None:
+            return self.categories[value]
+        return self.grid.text_of_scaled(self.grid.origin + value * self.grid.step)
+
+    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
+        """The column as it stands in the canonical document."""
+        result: dict[str, JsonValue] = {"name": self.name}
+        if self.grid is not None:
+            result |= self.grid.document()
+        elif self.is_boolean:
+            result["type"] = "boolean"
+        else:
+            result |= {"type": "string", "enum": list(self.categories)}
+        result |= {"nullable": self.nullable, "missing": self.missing}
+        if with_inferred and self.inferred:
+            result["inferred"] = list(self.inferred)
+        return result
+
+
+def parse_column(document: Mapping[str, object], name: str) -> Column:
+    """The column of a JSON object whose name was read already. Raises SchemaError."""
+    place = f"column {name!r}"
+    kind = document.get("type")
+    nullable = flag_member(document, "nullable", place)
+    missing = document.get("missing", "")
+    if not isinstance(missing, str) or missing != missing.strip() or any(ord(c) < 32 for c in missing):
+        raise SchemaError(f"{place}, field 'missing': found {missing!r}, expected text without outer spaces")
+    grid: Grid | None = None
+    categories: tuple[str, ...] = ()
+    if kind in _NUMERIC_TYPES or (kind == "string" and "format" in document):
+        grid = _parse_grid(document, str(kind), place)
+    elif kind == "string":
+        no_extra(document, _COMMON | {"enum"}, place)
+        categories = _parse_enum(document.get("enum"), missing if nullable else None, place)
+    elif kind == "boolean":
+        no_extra(document, _COMMON, place)
+        categories = ("false", "true")
+    else:
+        raise SchemaError(f"{place}, field 'type': found {kind!r}, expected {_TYPES}")
+    column = Column(
+        name, grid, categories, kind == "boolean", nullable, missing, parse_inferred(document, place)
+    )
+    if column.cardinality > GRID_LIMIT:
+        raise SchemaError(
+            f"{place}: found {column.cardinality:,} grid points, expected at most 2^32; "
+            "use a larger 'multipleOf' or narrower bounds"
+        )
+    return column
+
+
+def _parse_grid(document: Mapping[str, object], kind: str, place: str) -> Grid:
+    if kind == "string":
+        found = document.get("format")
+        moment = _FORMATS.get(found) if isinstance(found, str) else None
+        if moment is None:
+            raise SchemaError(
+                f"{place}, field 'format': found {found!r}, expected date, time, date-time, key or no format"
+            )
+        words = _GRID_WORDS | {"format"} | ({"separator"} if moment is GridKind.DATE_TIME else set())
+        no_extra(document, _COMMON | words, place)
+        return Grid.parse(moment, document, place)
+    no_extra(document, _COMMON | _GRID_WORDS, place)
+    return Grid.parse(_NUMERIC_TYPES[kind], document, place)
+
+
+def _parse_enum(value: object, missing: str | None, place: str) -> tuple[str, ...]:
+    place = f"{place}, field 'enum'"
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= CATEGORY_LIMIT:
+        raise SchemaError(
+            f"{place}: expected a list of 1 to {CATEGORY_LIMIT:,} different strings; list the categories"
+        )
+    seen: set[str] = set()
+    for item in value:
+        if not isinstance(item, str):
+            raise SchemaError(f"{place}: found {item!r}, expected a string; put it in quotes")
+        if item != item.strip() or any(ord(c) < 32 for c in item):
+            raise SchemaError(f"{place}: found {item!r}, expected no outer spaces and no control characters")
+        if item in seen:
+            raise SchemaError(f"{place}: {item!r} stands twice; remove one")
+        if item == missing:
+            raise SchemaError(
+                f"{place}: {item!r} is also the 'missing' text; remove it here or set another 'missing'"
+            )
+        seen.add(item)
+    return tuple(value)
+
+
+def parse_inferred(document: Mapping[str, object], place: str) -> tuple[str, ...]:
+    """The words of a column's `inferred` list, in a fixed order."""
+    value = document.get("inferred", [])
+    if not isinstance(value, list | tuple) or any(item not in INFERABLE for item in value):
+        raise SchemaError(
+            f"{place}, field 'inferred': found {value!r}, expected a list of {', '.join(INFERABLE)}"
+        )
+    return tuple(word for word in INFERABLE if word in value)

@@ -1,0 +1,250 @@
+"""Schema documents `tessera-schema/1`: what columns a table has and which values each may take.
+
+Two layers. *Cell columns* are the table's own: what a CSV holds and the document lists. *Stored columns* are
+what a row is made of, what is learnt, sampled, hashed and recomputed: `Schema.columns`, everywhere outside this
+package's reading and writing of cells. They are the same, except that a key is not stored, the columns of a
+combination are stored as one category, and a later column of an inequality is stored as a distance.
+
+A value is a stored column's index 0 .. cardinality - 1; the missing value of a nullable column is the last
+index. The digest leaves out the `inferred` marks: they say where a bound came from, not what it is. Normative
+text: docs/spec/schema.md. Reading and writing cells: `provenance.table.codec`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from provenance import canonical
+from provenance.canonical import JsonValue
+from provenance.errors import SchemaError, UnknownVersionError
+from provenance.table.column import INFERABLE, Column, parse_column
+from provenance.table.combination import Combination
+from provenance.table.constraints import Constraint, parse_constraints
+from provenance.table.grid import canonical_decimal
+from provenance.table.key_column import KeyColumn
+from provenance.table.schema_words import members, no_extra, text_member
+from provenance.values import Digest, sha256
+
+FORMAT = "tessera-schema/1"
+MAX_COLUMNS = 512
+CellColumn: TypeAlias = Column | KeyColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How some cell columns are stored: their positions, the positions of their stored columns, and the
+    constraint that leads from one to the other (None: one column stored as it is).
+    """
+
+    cells: tuple[int, ...]
+    places: tuple[int, ...]
+    constraint: Constraint | None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table in order, constraints between them, and optionally the column that learners
+    should predict. `columns` are the stored ones."""
+
+    name: str
+    cell_columns: tuple[CellColumn, ...]
+    target: str | None = None
+    constraints: tuple[Constraint, ...] = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Schema:
+        """The schema of a JSON object. Raises SchemaError (column, field, found, expected, what to do)."""
+        document = members(value, "schema")
+        found = document.get("format")
+        if found != FORMAT:
+            raise UnknownVersionError(
+                f'schema: found format {found!r}, expected "{FORMAT}"; convert the document'
+            )
+        no_extra(document, {"format", "name", "target", "columns", "constraints"}, "schema")
+        name = text_member(document, "name", "schema")
+        raw = document.get("columns")
+        if not isinstance(raw, list | tuple) or not 1 <= len(raw) <= MAX_COLUMNS:
+            raise SchemaError(f"schema, field 'columns': expected a list of 1 to {MAX_COLUMNS} columns")
+        columns = tuple(_parse_cell_column(item, i) for i, item in enumerate(raw))
+        names = [column.name for column in columns]
+        for each in names:
+            if names.count(each) > 1:
+                raise SchemaError(f"column {each!r}: the name stands twice; rename one of the columns")
+        constraints = parse_constraints(document.get("constraints", []), columns)
+        target = document.get("target")
+        if target is not None and target not in names:
+            raise SchemaError(
+                f"schema, field 'target': found {target!r}, expected null or one of {', '.join(names):.300}"
+            )
+        schema = cls(name, columns, None if target is None else str(target), constraints)
+        schema._check_stored()
+        return schema
+
+    @classmethod
+    def from_text(cls, text: str) -> Schema:
+        """The schema in JSON text as people edit it (white space and key order are free)."""
+        try:
+            return cls.parse(json.loads(text, parse_float=Decimal))
+        except json.JSONDecodeError as error:
+            raise SchemaError(
+                f"schema: not JSON at line {error.lineno}, column {error.colno}: {error.msg}; "
+                "look for a missing comma or quote just before that place"
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> Schema:
+        """The schema in the file at `path`; errors name the file."""
+        try:
+            return cls.from_text(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SchemaError(f"schema file {path}: cannot be read ({error}); check the path") from error
+        except UnknownVersionError as error:
+            raise UnknownVersionError(f"{path}: {error}") from error
+        except SchemaError as error:
+            raise SchemaError(f"{path}: {error}") from error
+
+    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
+        """The canonical document; `Schema.parse(schema.document()) == schema`."""
+        columns: list[JsonValue] = [c.document(with_inferred=with_inferred) for c in self.cell_columns]
+        constraints: list[JsonValue] = [each.document() for each in self.constraints]
+        head: dict[str, JsonValue] = {"format": FORMAT, "name": self.name, "target": self.target}
+        return head | {"columns": columns} | ({"constraints": constraints} if constraints else {})
+
+    def pretty(self) -> str:
+        """JSON text for people to edit: one column a line."""
+        head = (("format", FORMAT), ("name", self.name), ("target", self.target))
+        lines = [f"  {json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}," for key, item in head]
+        lists = [("columns", [c.document() for c in self.cell_columns])]
+        if self.constraints:
+            lists.append(("constraints", [each.document() for each in self.constraints]))
+        blocks = []
+        for key, items in lists:
+            rows = ",\n".join("    " + json.dumps(item, ensure_ascii=False) for item in items)
+            blocks.append(f'  "{key}": [\n{rows}\n  ]')
+        return "\n".join(["{", *lines, ",\n".join(blocks), "}", ""])
+
+    @cached_property
+    def digest(self) -> Digest:
+        """SHA-256 of the canonical document without the `inferred` marks."""
+        return sha256(canonical.encode(self.document(with_inferred=False)))
+
+    @property
+    def target_index(self) -> int | None:
+        """Position of the target among the stored columns, or None."""
+        return None if self.target is None else self.stored_place(self.target)
+
+    @cached_property
+    def storage(self) -> tuple[Storage, ...]:
+        """How cell columns become stored columns: every cell column but keys once, every stored column
+        once. A combination stands where its first column stands."""
+        position = {column.name: i for i, column in enumerate(self.cell_columns)}
+        owner = {name: each for each in self.constraints for name in each.names}
+        plan: dict[tuple[str, ...], tuple[list[int], Constraint | None]] = {}
+        place = 0
+        for column in self.cell_columns:
+            constraint = owner.get(column.name)
+            names = constraint.names if constraint is not None else (column.name,)
+            if isinstance(column, KeyColumn) or (isinstance(constraint, Combination) and names in plan):
+                continue
+            plan.setdefault(names, ([], constraint))[0].append(place)
+            place += 1
+        return tuple(_storage(names, places, each, position) for names, (places, each) in plan.items())
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The stored columns: what a row holds a value of."""
+        found: dict[int, Column] = {}
+        for each in self.storage:
+            found |= zip(each.places, self._stored_columns(each), strict=True)
+        return tuple(found[place] for place in sorted(found))
+
+    def stored_place(self, name: str) -> int | None:
+        """Where the cell column `name` is stored as it is; None if it is stored otherwise or not at all."""
+        index = self.cell_names.index(name)
+        for each in self.storage:
+            if each.cells[0] == index and not isinstance(each.constraint, Combination):
+                return each.places[0]
+        return None
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """Names of the cell columns in order: the header of a CSV."""
+        return tuple(column.name for column in self.cell_columns)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the stored columns in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def max_rows(self) -> int | None:
+        """Most rows that a data set of this schema can have, as many as its shortest key allows; None
+        without keys."""
+        counts = [column.count for column in self.cell_columns if isinstance(column, KeyColumn)]
+        return min(counts, default=None)
+
+    @property
+    def value_widths(self) -> tuple[int, ...]:
+        """Bytes of each column's value in a row."""
+        return tuple(column.value_width for column in self.columns)
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Number of values of each column."""
+        return tuple(column.cardinality for column in self.columns)
+
+    def inferred_fields(self) -> tuple[tuple[str, str], ...]:
+        """(column, field) pairs that were taken from data and not declared by a person."""
+        return tuple((column.name, field) for column in self.cell_columns for field in column.inferred)
+
+    def declared(self) -> Schema:
+        """The same schema with no field marked as inferred: the caller vouches that it is public."""
+        return Schema.parse(self.document(with_inferred=False))
+
+    def _stored_columns(self, storage: Storage) -> tuple[Column, ...]:
+        if storage.constraint is None:
+            column = self.cell_columns[storage.cells[0]]
+            return () if isinstance(column, KeyColumn) else (column,)
+        stored = storage.constraint.stored
+        return stored if isinstance(stored, tuple) else (stored,)
+
+    def _check_stored(self) -> None:
+        if not self.columns:
+            raise SchemaError(
+                "schema, field 'columns': found only keys, expected at least one column to learn; add one"
+            )
+        if self.target is not None and self.stored_place(self.target) is None:
+            raise SchemaError(
+                f"schema, field 'target': {self.target!r} is a key or stored through a constraint, expected a "
+                "column that is stored as it is; choose another target or take it out of the constraint"
+            )
+
+
+def _storage(
+    names: tuple[str, ...], places: list[int], constraint: Constraint | None, position: Mapping[str, int]
+) -> Storage:
+    """Places come in the order of the cell columns, members in the constraint's: put both in the latter."""
+    cells = tuple(position[name] for name in names)
+    if len(places) == len(cells):
+        rank = sorted(range(len(cells)), key=cells.__getitem__)
+        by_member = dict(zip(rank, places, strict=True))
+        places = [by_member[i] for i in range(len(cells))]
+    return Storage(cells, tuple(places), constraint)
+
+
+def _parse_cell_column(value: object, position: int) -> CellColumn:
+    place = f"column {position + 1}"
+    document = members(value, place)
+    name = text_member(document, "name", place)
+    if document.get("type") == "string" and document.get("format") == "key":
+        return KeyColumn.parse(document, name)
+    return parse_column(document, name)
+
+
+__all__ = ["FORMAT", "INFERABLE", "MAX_COLUMNS", "Column", "KeyColumn", "Schema", "canonical_decimal"]

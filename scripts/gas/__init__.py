@@ -1,1 +1,0 @@
-"""What every transaction of the product costs on a chain of its own: the parts of scripts/benchmark_gas.py."""

@@ -1,0 +1,1 @@
+"""Tessera: synthetic data whose every row can be recomputed."""

@@ -1,0 +1,113 @@
+"""`tessera schema`: infer a schema from a table, look at it, check a table against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tessera.terminal import out, remark, say
+
+schema_app = typer.Typer(
+    help="What the columns of a table may hold: infer it, show it, check a table against it.",
+    no_args_is_help=True,
+)
+
+TableFile = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz, or .parquet")
+]
+SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema document (JSON)")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(schema_app, name="schema")
+
+
+@schema_app.command("infer")
+def infer(
+    table: TableFile,
+    to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the schema goes")],
+    name: Annotated[
+        str | None, typer.Option(help="name of the schema; default: the table's file name")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="the column that a buyer would predict; default: the last one if it has few categories"
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="leave this column out; may be repeated")
+    ] = None,
+) -> None:
+    """Infer a schema from a table, marking as `inferred` what was taken from its rows.
+
+    Look at every inferred field: a range or a list of categories that was read off private rows tells
+    something about them. Put public knowledge in its place and delete the mark.
+    """
+    from provenance.table.key_column import KeyColumn
+    from provenance.table.schema_infer import infer_from_chunks
+    from tessera.local.table_file import table_chunks
+
+    schema = infer_from_chunks(table_chunks(table), name or table.name.split(".")[0], target, without or ())
+    to.write_text(schema.pretty(), encoding="utf-8")
+    fields = schema.inferred_fields()
+    say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
+    for column in schema.cell_columns:
+        if isinstance(column, KeyColumn):
+            remark(
+                f"{column.name!r}: every row has its own, so it is taken for a key of the pattern "
+                f"{column.pattern!r}: made up for synthetic rows, never learnt. If it is a quantity, declare it."
+            )
+    if fields:
+        remark(
+            f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public "
+            "knowledge before the schema leaves this machine or a model is fitted with privacy."
+        )
+
+
+@schema_app.command("show")
+def show(schema_file: SchemaFile) -> None:
+    """Show the columns of a schema, its digest, and how large models of it become."""
+    from rich.table import Table
+
+    from generator.families.size import expected_sizes
+    from provenance.table.key_column import KeyColumn
+    from provenance.table.schema import Schema
+
+    schema = Schema.load(schema_file)
+    grid = Table(title=f"{schema.name}  {schema.digest}", title_justify="left")
+    for heading in ("column", "type", "values", "missing", "inferred"):
+        grid.add_column(heading)
+    for column in schema.cell_columns:
+        words = column.document()
+        if isinstance(column, KeyColumn):
+            grid.add_row(column.name, column.kind, column.pattern, "", ", ".join(column.inferred))
+            continue
+        values = (
+            f"{words['minimum']} to {words['maximum']}"
+            if "minimum" in words
+            else f"{column.grid_size} categories"
+        )
+        missing = repr(column.missing) if column.nullable else ""
+        grid.add_row(column.name, column.kind, values, missing, ", ".join(column.inferred))
+    out.print(grid)
+    for constraint in schema.constraints:
+        say(constraint.describe())
+    for size in expected_sizes(schema):
+        say(
+            f"family {size.family}: about {size.multiplications:,} multiplications a row, {size.model_bytes:,} bytes, "
+            f"size class {size.size_class}"
+        )
+
+
+@schema_app.command("check")
+def check(schema_file: SchemaFile, table: TableFile) -> None:
+    """Check that every value of a table is one that the schema knows."""
+    from provenance.table.schema import Schema
+    from tessera.local.table_file import read_table
+
+    schema = Schema.load(schema_file)
+    values = read_table(table, schema)
+    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")

@@ -1,0 +1,120 @@
+"""From a published data set to rows in a file: fetch, verify, open, decode.
+
+Nothing is written before every check has passed: the rows that land in the file are recomputed from model
+and seed, and they have the root that the contributors signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.crypto.seal import DeliveryKey, file_label, open_file
+from provenance.errors import ContentMissingError, StoreUnavailableError
+from provenance.exact.versions import sampler_for
+from provenance.record.manifest import Manifest
+from provenance.store.cid import cid_of_digest
+from provenance.store.integrity import check_content
+from provenance.values import Cid
+from tessera.errors import ScriptError, ServiceRefusedError
+from tessera.local.row_file import write_rows
+
+if TYPE_CHECKING:
+    from provenance.chain.reader import ChainReader
+    from provenance.verify.certificate import Certificate
+    from tessera.client.api import BuyerApi
+
+BATCH_ROWS = 4096
+
+
+@dataclass(slots=True)
+class MarketStore:
+    """The market's content as a read-only store: every byte is checked against its CID, fetched once and
+    kept.
+    """
+
+    api: BuyerApi
+    _kept: dict[Cid, bytes] = field(default_factory=dict)
+
+    def get(self, cid: Cid) -> bytes:
+        if cid not in self._kept:
+            try:
+                self._kept[cid] = check_content(cid, self.api.content(cid))
+            except ServiceRefusedError as refusal:
+                raise ContentMissingError(f"{cid}: {refusal}") from refusal
+        return self._kept[cid]
+
+    def has(self, cid: Cid) -> bool:
+        try:
+            self.get(cid)
+        except ContentMissingError:
+            return False
+        return True
+
+    def size(self, cid: Cid) -> int:
+        return len(self.get(cid))
+
+    def put(self, data: bytes) -> Cid:
+        raise StoreUnavailableError(
+            f"a buyer's view of the market takes no content ({len(data)} bytes were offered)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A data set in the buyer's hands: what the chain names, the manifest, the way to the rows."""
+
+    dataset_id: int
+    manifest: Manifest
+    store: MarketStore
+    delivery_key: DeliveryKey | None
+
+    def shard_values(self, shard: int, batch_rows: int = BATCH_ROWS) -> Iterator[NDArray[np.int64]]:
+        """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
+        entry = self.manifest.shards[shard]
+        model = self.open(shard)
+        sampler = sampler_for(self.manifest.spec_version)(
+            model, self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
+        )
+        return sampler.batches(0, entry.rows, batch_rows)
+
+    def open(self, shard: int) -> bytes:
+        """The model of one shard in clear."""
+        content = self.manifest.shards[shard].content
+        stored = self.store.get(content.model.cid)
+        if content.wrapped_key is None:
+            return stored
+        if self.delivery_key is None:
+            raise ScriptError("this data set is sealed: name the delivery key of the order with --key")
+        key = self.delivery_key.unwrap(content.wrapped_key, self.manifest.order, shard)
+        return open_file(key, stored, file_label(self.manifest.order, shard, "model"))
+
+    def values(self) -> Iterator[NDArray[np.int64]]:
+        """All rows, shard after shard, a batch at a time."""
+        for entry in self.manifest.shards:
+            yield from self.shard_values(entry.shard)
+
+    def write(self, path: Path) -> int:
+        """All rows to a CSV or Parquet file; returns their number."""
+        return write_rows(path, self.manifest.collection.schema, self.values())
+
+
+def fetch(ledger: ChainReader, api: BuyerApi, dataset_id: int, delivery_key: DeliveryKey | None) -> Delivery:
+    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is
+    there.
+    """
+    store = MarketStore(api)
+    manifest = Manifest.parse(store.get(cid_of_digest(ledger.dataset(dataset_id).manifest_digest)))
+    return Delivery(dataset_id, manifest, store, delivery_key)
+
+
+def verify(ledger: ChainReader, delivery: Delivery) -> Certificate:
+    """Every check of the auditor's program, over the bytes that this buyer fetched."""
+    from provenance.verify.dataset import verify_dataset
+
+    return verify_dataset(ledger, delivery.store, delivery.dataset_id, delivery.delivery_key)

@@ -1,0 +1,69 @@
+"""What a buyer does without asking anybody: cancel, take the money back, pull a balance. Chain only.
+
+The terms of an order come from the buyer's own order file; by id they are asked of the broker and believed
+only if they hash to that id. Participants come from the chain's own events.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provenance.record.terms import OrderTerms
+from provenance.values import Digest
+from tessera.client.api import BuyerApi
+from tessera.client.order_file import OrderFile
+from tessera.client.order_request import tokens
+from tessera.client.session import ChainSession
+from tessera.errors import ScriptError, TermsDifferError
+from tessera.terminal import say
+
+
+def terms_of(session: ChainSession, order: str) -> OrderTerms:
+    """The terms of an order given as a file or as an id."""
+    if not order.startswith("0x"):
+        return OrderFile.read(Path(order)).terms
+    wanted = Digest.parse(order)
+    with BuyerApi(session.profile.api) as api:
+        terms = OrderTerms.parse(api.order(order).object("terms").values)
+    if terms.order_id(session.profile.deployment.domain) != wanted:
+        raise TermsDifferError(
+            f"the broker's terms for {order} hash to another order: use the order file that `tessera request` wrote"
+        )
+    return terms
+
+
+def cancel_order(session: ChainSession, order: str) -> None:
+    """Cancel before the match; the contract refuses anything later."""
+    terms = terms_of(session, order)
+    _require_buyer(session, terms)
+    receipt = session.writer.cancel(terms)
+    say(f"cancelled; {tokens(terms.price)} tokens are back at {terms.buyer} (transaction {receipt.hash})")
+
+
+def refund_order(session: ChainSession, order: str) -> None:
+    """Refund after the deadline; anybody may call it, the money goes to the buyer only."""
+    terms = terms_of(session, order)
+    order_id = terms.order_id(session.profile.deployment.domain)
+    before = session.ledger.balance(terms.buyer)
+    participants = session.ledger.participants(order_id)
+    receipt = session.writer.refund(terms, participants)
+    gained = session.ledger.balance(terms.buyer) - before
+    say(f"refunded; {tokens(gained)} tokens are back at {terms.buyer} (transaction {receipt.hash})")
+    owed = session.ledger.claimable(terms.buyer)
+    if owed:
+        say(f"{tokens(owed)} tokens more wait at the rewards contract: `tessera claim` pulls them")
+
+
+def claim_rewards(session: ChainSession) -> None:
+    """Pull the wallet's balance."""
+    owed = session.ledger.claimable(session.wallet.address)
+    if owed == 0:
+        say(f"nothing to claim for {session.wallet.address}")
+        return
+    receipt = session.writer.claim()
+    say(f"claimed {tokens(owed)} tokens for {session.wallet.address} (transaction {receipt.hash})")
+
+
+def _require_buyer(session: ChainSession, terms: OrderTerms) -> None:
+    if terms.buyer != session.wallet.address:
+        raise ScriptError(f"the order was signed by {terms.buyer}, this wallet is {session.wallet.address}")

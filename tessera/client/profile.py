@@ -1,0 +1,65 @@
+"""Where a market is: the addresses that a buyer pins once and compares everything with afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tessera.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenance.chain.deployment import Deployment
+    from provenance.values import Address
+
+FORMAT = "tessera-network/1"
+VARIABLE = "TESSERA_NETWORK"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkProfile:
+    """REST interface, chain and contracts. The contracts come from here, not from the broker's answers: a
+    signature over terms or a permit is only worth giving to contracts that the buyer knows."""
+
+    api: str
+    rpc: str
+    broker: Address
+    deployment: Deployment
+
+    def write(self, path: Path) -> None:
+        document = {
+            "format": FORMAT,
+            "api": self.api,
+            "rpc": self.rpc,
+            "broker": str(self.broker),
+            "deployment": self.deployment.document(),
+        }
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def load_profile(path: Path) -> NetworkProfile:
+    """The profile in `path`; `UsageError` says what is wrong with the file."""
+    from provenance.chain.deployment import Deployment
+    from provenance.values import Address
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: no such network file; name one with --network or {VARIABLE} (`tessera up` writes "
+            "DIR/network.json)"
+        ) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON ({error}): expected a {FORMAT} document") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError(f"{path}: expected a {FORMAT} document, as `tessera up` writes in DIR/network.json")
+    missing = [name for name in ("api", "rpc", "broker", "deployment") if name not in document]
+    if missing:
+        raise UsageError(f"{path}: {', '.join(missing)} missing in this {FORMAT} document")
+    return NetworkProfile(
+        api=str(document["api"]),
+        rpc=str(document["rpc"]),
+        broker=Address.parse(document["broker"]),
+        deployment=Deployment.parse(document["deployment"]),
+    )

@@ -1,0 +1,212 @@
+"""Child processes that cannot outlive their parent.
+
+Each child leads a process group of its own, so that Ctrl-C reaches the parent alone and the parent ends the
+children in order; on Linux the kernel also ends them if the parent dies without a chance to (SIGKILL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from tessera.errors import ServiceDownError
+
+TAIL_LINES = 15
+STOP_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start one child: a name for people, the argument list and what it needs beside our
+    environment.
+    """
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
+class Child:
+    """One running process with its log; may be killed and started again under the same command."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.command.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.command.log.open("ab") as log:
+            try:
+                return subprocess.Popen(
+                    list(self.command.argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **self.command.env},
+                    cwd=self.command.cwd,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent,
+                )
+            except OSError as error:
+                raise ServiceDownError(f"{self.command.name} cannot be started: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs; negative for a signal, as subprocess has it."""
+        return self._process.poll()
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send to the child and all that it started; silent when nothing is left."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, at once: what a power cut does."""
+        self.signal_group(signal.SIGKILL)
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start the same command again after `kill` or a crash."""
+        if self.exit_status is None:
+            self.stop()
+        self._process = self._start()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL after STOP_SECONDS; the rest of its group goes with it."""
+        if self.exit_status is None:
+            self.signal_group(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.signal_group(signal.SIGKILL)
+                self._process.wait()
+        self.signal_group(signal.SIGKILL)
+
+    def log_tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines that it wrote, for an error message."""
+        text = (
+            self.command.log.read_text(encoding="utf-8", errors="replace")
+            if self.command.log.exists()
+            else ""
+        )
+        return "\n".join(text.splitlines()[-lines:])
+
+    def death_notice(self) -> str:
+        return (
+            f"{self.command.name} ended by itself with status {self.exit_status}; the end of "
+            f"{self.command.log}:\n{self.log_tail()}"
+        )
+
+
+class Supervisor:
+    """Owns children; leaving its `with` block ends all of them."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+        self._held = contextlib.ExitStack()
+
+    def hold(self, resource: contextlib.AbstractContextManager[object]) -> None:
+        """Close `resource` after the last child has ended."""
+        self._held.enter_context(resource)
+
+    def start(self, command: Command) -> Child:
+        child = Child(command)
+        self._children.append(child)
+        return child
+
+    def wait_until(self, ready: Callable[[], bool], *, child: Child, seconds: float, what: str) -> None:
+        """Poll `ready`; a child that dies meanwhile, or the time running out, is a `ServiceDownError` with
+        its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if child.exit_status is not None:
+                raise ServiceDownError(child.death_notice())
+            if time.monotonic() > deadline:
+                raise ServiceDownError(
+                    f"{what} did not come within {seconds:.0f} s; the end of "
+                    f"{child.command.log}:\n{child.log_tail()}"
+                )
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """Raise `ServiceDownError` when any child has ended by itself."""
+        for child in self._children:
+            if child.exit_status is not None:
+                raise ServiceDownError(child.death_notice())
+
+    def stop_all(self) -> None:
+        """End every child, the first one (which the others talk to) last; one that resists does not keep the
+        others alive.
+        """
+        first, others = self._children[:1], self._children[1:]
+        for child in others:
+            child.signal_group(signal.SIGTERM)
+        for child in (*reversed(others), *first):
+            child.stop()
+        self._children.clear()
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _signals_held(), self._held:
+            self.stop_all()
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGHUP arrived: unwinds like KeyboardInterrupt, so that every `with` block closes."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `Stopped` inside the block."""
+
+    def raise_stopped(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    previous = {number: signal.signal(number, raise_stopped) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """A second Ctrl-C during the clean-up must not leave half of the children behind."""
+    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

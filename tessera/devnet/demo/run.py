@@ -1,0 +1,324 @@
+"""`tessera demo` (`make demo`): the whole life of an order on real parts, on one machine, and what an
+auditor makes of it.
+
+Nothing in it is prepared: each run deals the table anew to fresh keys on a fresh chain in a folder under
+./run, and ends with an error when anything that it shows does not hold. It measures, it does not tune:
+figures differ between runs because privacy noise and seeds do.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.seal import DeliveryKey
+from provenance.crypto.signing import load_key
+from provenance.record.collection import Collection
+from provenance.table.codec import decode_values
+from tessera.client import delivery
+from tessera.client.api import BuyerApi
+from tessera.client.display import OrderDisplay
+from tessera.client.order_file import OrderFile, order_path
+from tessera.client.order_request import Wish, tokens
+from tessera.client.session import open_buyer
+from tessera.client.watching import show_terms, watch
+from tessera.devnet.adult import PARTS, adult_collection
+from tessera.devnet.children import Supervisor, stop_on_signals
+from tessera.devnet.demo.audit import Auditor, forge
+from tessera.devnet.demo.money import Holders, Snapshot, money_table, require_same_total
+from tessera.devnet.demo.quality import QualityView, judge_rows
+from tessera.devnet.network import LocalNetwork, NetworkSettings
+from tessera.devnet.up import start_market
+from tessera.errors import ScriptError
+from tessera.terminal import exit_status, out, remark, say
+
+CHALLENGE_SECONDS = 15
+MATCH_SECONDS = 120
+DELIVER_SECONDS = 900
+SHOWN_ROWS = 6
+SHOWN_COLUMNS = 8
+SHOWN_LOG_LINES = 8
+
+
+def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
+    """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a failure it
+    stays.
+    """
+    runs = Path("run")
+    runs.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=runs))
+    started = time.monotonic()
+    say(f"everything of this run is in {folder}")
+    with stop_on_signals(), Supervisor() as supervisor:
+        try:
+            Demo(folder, supervisor, rows, Decimal(str(epsilon))).play()
+        except Exception:
+            remark(f"the run did not hold; its files and logs stay in {folder}")
+            raise
+    if not keep:
+        shutil.rmtree(folder)
+    say(f"\nEverything held. {time.monotonic() - started:.0f} s, nothing is left running.")
+    return 0
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run; `play` tells it in order."""
+
+    folder: Path
+    supervisor: Supervisor
+    rows: int
+    epsilon: Decimal
+    console: Console = out
+    collection: Collection = field(default_factory=adult_collection)
+    _started: float = field(default_factory=time.monotonic)
+
+    def play(self) -> None:
+        network = self._market()
+        holders = self._holders(network)
+        before = holders.snapshot()
+        with open_buyer(
+            network.folder / "network.json", network.key_file("buyer"), network.key_file("delivery")
+        ) as buyer:
+            self._chapter("The order")
+            quote = buyer.quote(self._wish())
+            show_terms(quote)
+            order = buyer.sign(quote)
+            buyer.send(order, order_path(self.folder / "rows.csv"))
+            say("terms and permit are signed; the broker relays them, the buyer pays no gas\n")
+            display = OrderDisplay(self.console, self._names(network))
+            watch(buyer, order.order_id, display)
+            delivered = self._deliver(network, buyer.api, buyer.delivery_key, order, display)
+            self._quality(network, delivered)
+            self._money(network, holders, before, buyer.api, order)
+            self._papers(network, buyer.api, order, delivered)
+        self._audit(network, delivered)
+
+    def _market(self) -> LocalNetwork:
+        self._chapter("A market on this machine")
+        settings = NetworkSettings(
+            backend={
+                "TESSERA_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
+                "TESSERA_ACCEPT_SECONDS": "8",
+                "TESSERA_DELIVER_SECONDS": str(DELIVER_SECONDS),
+            }
+        )
+        network = LocalNetwork(self.folder, self.supervisor, settings)
+        start_market(network)
+        say(f"chain {network.rpc_url} (31337), REST interface {network.api_url}, one coordinator")
+        for name, rows in PARTS.items():
+            say(
+                f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} private rows"
+            )
+        say(
+            "A local chain's operator makes its blocks and could choose among seeds; a public chain's cannot."
+        )
+        return network
+
+    def _wish(self) -> Wish:
+        return Wish(
+            collection=self.collection.name,
+            rows=self.rows,
+            epsilon=self.epsilon,
+            min_contributors=len(PARTS),
+            purpose="demonstration",
+            match_within_seconds=MATCH_SECONDS,
+            deliver_within_seconds=DELIVER_SECONDS,
+            challenge_seconds=CHALLENGE_SECONDS,
+        )
+
+    def _names(self, network: LocalNetwork) -> dict[str, str]:
+        return {str(network.account(name).address).lower(): name for name in PARTS}
+
+    def _holders(self, network: LocalNetwork) -> Holders:
+        people = {name: network.account(name).address for name in ("buyer", "broker", *PARTS)}
+        return Holders(network.ledger(), people)
+
+    def _deliver(
+        self,
+        network: LocalNetwork,
+        api: BuyerApi,
+        key: DeliveryKey | None,
+        order: OrderFile,
+        display: OrderDisplay,
+    ) -> delivery.Delivery:
+        self._chapter("The rows")
+        rounds = {number for _, number in display.rounds_seen if number}
+        if self.collection.family == "fedgan" and not rounds:
+            raise ScriptError(
+                "no round of averaged discriminators was seen in the order's events, expected several"
+            )
+        ledger = network.ledger()
+        dataset_id = ledger.dataset_of_order(order.order_id)
+        if dataset_id is None:
+            raise ScriptError(
+                f"order {order.order_id} says it is published, but the chain has no data set of it"
+            )
+        found = delivery.fetch(ledger, api, dataset_id, key)
+        certificate = delivery.verify(ledger, found)
+        if not certificate.passed:
+            raise ScriptError(
+                f"the delivered rows do not verify: {', '.join(c.name for c in certificate.failed)}"
+            )
+        path = self.folder / "rows.csv"
+        written = found.write(path)
+        if written != self.rows:
+            raise ScriptError(f"{written} rows came, {self.rows} were ordered")
+        say(
+            f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: {path}"
+        )
+        self.console.print(self._sample(found))
+        return found
+
+    def _sample(self, found: delivery.Delivery) -> Table:
+        schema = found.manifest.collection.schema
+        picks = [next(found.shard_values(entry.shard))[: SHOWN_ROWS // 3] for entry in found.manifest.shards]
+        cells = decode_values(schema, np.concatenate(picks))
+        names = [*schema.cell_names[: SHOWN_COLUMNS - 1], schema.cell_names[-1]]
+        table = Table(title="Synthetic rows, two of each contributor", title_justify="left")
+        for name in names:
+            table.add_column(name)
+        for i in range(len(cells[names[0]])):
+            table.add_row(*(cells[name][i] for name in names))
+        return table
+
+    def _quality(self, network: LocalNetwork, found: delivery.Delivery) -> None:
+        values = np.concatenate(list(found.values()))
+        report = judge_rows(values, found.manifest.collection.schema)
+        self.console.print(QualityView(found.manifest, report, self._names(network)).table())
+        table = Table(title="Privacy spent, per contributor's row", title_justify="left")
+        for heading in ("contributor", "epsilon", "ceiling", "delta", "synthetic rows"):
+            table.add_column(heading, justify="right" if heading != "contributor" else "left")
+        names, ceiling = self._names(network), found.manifest.terms.epsilon_micro
+        for shard in found.manifest.shards:
+            if shard.epsilon_micro > ceiling:
+                raise ScriptError(
+                    f"shard {shard.shard} spent {shard.epsilon_micro} millionths, ceiling {ceiling}"
+                )
+            table.add_row(
+                names[str(shard.contributor).lower()],
+                f"{shard.epsilon_micro / 1e6:.3f}",
+                f"{ceiling / 1e6:g}",
+                f"{shard.delta_e12 / 1e12:g}",
+                f"{shard.rows:,}",
+            )
+        self.console.print(table)
+
+    def _money(
+        self,
+        network: LocalNetwork,
+        holders: Holders,
+        before: Snapshot,
+        api: BuyerApi,
+        order: OrderFile,
+    ) -> None:
+        self._chapter("The money")
+        say(
+            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then escrow pays"
+        )
+        self._await_settled(api, order)
+        settled = holders.snapshot()
+        ledger = network.ledger()
+        for name in ("broker", *PARTS):
+            if settled.claimable[name]:
+                ChainWriter(ledger, load_key(network.key_file(name))).claim()
+        claimed = holders.snapshot()
+        self.console.print(money_table(before, settled, claimed))
+        require_same_total(before, settled, claimed)
+        paid = before.balances["buyer"] - claimed.balances["buyer"]
+        if paid != order.terms.price:
+            raise ScriptError(f"the buyer paid {tokens(paid)}, the price was {tokens(order.terms.price)}")
+        earned = sum(claimed.balances[name] - before.balances[name] for name in ("broker", *PARTS))
+        if earned != paid:
+            raise ScriptError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
+        say(
+            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds up to the "
+            "last wei"
+        )
+
+    def _await_settled(self, api: BuyerApi, order: OrderFile) -> None:
+        for event in api.events(str(order.order_id)):
+            if event.kind == "state" and event.data.text("state") == "settled":
+                return
+        state = api.order(str(order.order_id)).text("state")
+        if state != "settled":
+            raise ScriptError(f"the order ended {state}, expected settled")
+
+    def _papers(
+        self, network: LocalNetwork, api: BuyerApi, order: OrderFile, found: delivery.Delivery
+    ) -> None:
+        self._chapter("Where it is written")
+        view = api.order(str(order.order_id))
+        chain = Table(title="Transactions", title_justify="left")
+        for heading in ("step", "hash", "block", "gas"):
+            chain.add_column(heading, overflow="fold")
+        for entry in view.objects("transactions"):
+            gas = f"{entry.integer('gasUsed'):,}"
+            chain.add_row(entry.text("step"), entry.text("hash"), str(entry.integer("block")), gas)
+        self.console.print(chain)
+        contents = Table(title="Content (CIDs, profile unixfs-v1-2025)", title_justify="left")
+        for heading in ("what", "CID", "bytes"):
+            contents.add_column(heading, overflow="fold")
+        names = self._names(network)
+        contents.add_row("manifest", view.text("manifestCid"), f"{len(found.manifest.encode()):,}")
+        for shard in found.manifest.shards:
+            name = names[str(shard.contributor).lower()]
+            for kind, file in (("rows", shard.content.rows), ("model", shard.content.model)):
+                contents.add_row(f"{kind} of {name}, sealed", str(file.cid), f"{file.size:,}")
+        score = found.manifest.score.file
+        contents.add_row("score file, sealed", str(score.cid), f"{score.size:,}")
+        self.console.print(contents)
+        say(f"data set {network.deployment.dataset_name(found.dataset_id)}")
+
+    def _audit(self, network: LocalNetwork, found: delivery.Delivery) -> None:
+        self._chapter("The audit: chain and files only")
+        self._stop_all_but_the_chain(network)
+        say("backend, coordinator and nodes are stopped; tessera/cli/verify.py in a process of its own:\n")
+        auditor = Auditor(
+            network.deployment.dataset_name(found.dataset_id), network.rpc_url, network.key_file("delivery")
+        )
+        audit = auditor.run(network.store_folder)
+        self.console.print(audit.text, markup=False, soft_wrap=True)
+        if audit.status:
+            raise ScriptError(f"the verifier ended with {audit.status} over the true files, expected 0")
+        self._chapter("A forgery")
+        shard = found.manifest.shards[-1]
+        file, offset = shard.content.rows, shard.content.rows.size // 2
+        old, new = forge(network.store_folder, self.folder / "forged-store", file.cid, offset)
+        say(
+            f"in a copy of the store byte {offset:,} of {file.cid} is {new:#04x} instead of {old:#04x}. The "
+            "verifier says:"
+        )
+        failed = auditor.failed_checks(self.folder / "forged-store")
+        if not failed:
+            raise ScriptError("the verifier ended with 1 over the forged copy but named no failed check")
+        for line in failed:
+            self.console.print(f"  failed: {line}", markup=False, style="red", soft_wrap=True)
+
+    def _stop_all_but_the_chain(self, network: LocalNetwork) -> None:
+        for child in (*network.nodes.values(), network.coordinator, network.backend):
+            if child is not None:
+                child.stop()
+
+    def _chapter(self, title: str) -> None:
+        self.console.print()
+        self.console.print(Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left"))
+
+
+def main() -> None:
+    """`python tessera/devnet/demo/run.py`: the demo with its defaults."""
+    raise SystemExit(exit_status(lambda: run_demo(rows=10_000, epsilon=3.0, keep=False)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""One market on one machine, in one folder: chain, contracts, accounts, backend, coordinator, contributor
+nodes.
+
+    DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
+    DIR/keys/NAME.key                             secrets, mode 600
+    DIR/backend/                                  databases; DIR/content/ what was published
+    DIR/nodes/NAME/                               a contributor's own folder with its private table
+    DIR/logs/NAME.log                             what each process said
+
+Starting again in the same folder continues: nothing is deployed, funded or published twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import httpx
+
+from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deployment import Deployment
+from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.signing import Signer, create_key, load_key
+from provenance.record.collection import Collection
+from tessera.client.profile import NetworkProfile
+from tessera.devnet import chain
+from tessera.devnet.broker import publish_collection
+from tessera.devnet.children import Child, Command, Supervisor
+from tessera.devnet.ports import LOOPBACK, require_free
+from tessera.errors import ScriptError, ServiceDownError
+
+TOKEN = 10**18
+START_SECONDS = 60.0
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Ports (0: any free one) and what the backend is told through its environment."""
+
+    rpc_port: int = 0
+    api_port: int = 0
+    block_seconds: int = 1
+    stake_wei: int = TOKEN
+    answer_seconds: int = 120
+    """How long a contributor has to answer a demand on chain."""
+    backend: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows and
+    privacy cap.
+    """
+
+    name: str
+    table: Path
+    declared_rows: int
+    epsilon_cap: str = "10"
+    options: tuple[str, ...] = ()
+
+
+class LocalNetwork:
+    """Builds the market step by step; the supervisor that it was given ends it."""
+
+    def __init__(self, folder: Path, supervisor: Supervisor, settings: NetworkSettings) -> None:
+        self.folder = folder.resolve()
+        self._supervisor = supervisor
+        self._settings = settings
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "keys").mkdir(mode=0o700, exist_ok=True)
+        supervisor.hold(take_folder(self.folder))
+        # Both ports are asked for before anything starts: a taken one costs no half-started market.
+        self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
+        self._api_port = require_free(settings.api_port, service="REST interface", option="--api-port")
+        # Enough for several orders at the same time.
+        self._stake_wei = 100 * settings.stake_wei
+        self.rpc_url = f"http://{LOOPBACK}:{self._rpc_port}"
+        self.api_url = f"http://{LOOPBACK}:{self._api_port}"
+        self.nodes: dict[str, Child] = {}
+        self.chain: Child | None = None
+        self.backend: Child | None = None
+        self.coordinator: Child | None = None
+
+    # -- chain and accounts ------------------------------------------------------------------------------
+
+    def start_chain(self) -> None:
+        """anvil, then the contracts unless this folder's chain has them."""
+        command = chain.anvil_command(
+            chain.find_anvil(CHECKOUT),
+            folder=self.folder,
+            port=self._rpc_port,
+            block_seconds=self._settings.block_seconds,
+        )
+        self.chain = self._supervisor.start(command)
+        self._supervisor.wait_until(
+            lambda: chain.answers(self.rpc_url),
+            child=self.chain,
+            seconds=START_SECONDS,
+            what="the chain's RPC",
+        )
+        if self.deployment_file.exists():
+            escrow = str(self.deployment.escrow)
+            if not chain.has_code(self.rpc_url, escrow):
+                raise ServiceDownError(
+                    f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder has no code "
+                    "there: the state does not belong together. Choose a new folder with --state"
+                )
+            return
+        deployer = self.account("deployer")
+        parameters = MarketParameters(answer_seconds=self._settings.answer_seconds)
+        deploy_all(self.rpc_url, deployer, parameters).save(self.deployment_file)
+
+    @property
+    def deployment_file(self) -> Path:
+        return self.folder / "deployment.json"
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment.load(self.deployment_file)
+
+    def key_file(self, name: str) -> Path:
+        return self.folder / "keys" / f"{name}.key"
+
+    def account(self, name: str) -> Signer:
+        """The signer of that name: a key file (made once) with gas money."""
+        path = self.key_file(name)
+        signer = load_key(path) if path.exists() else create_key(path)
+        if chain.gas_balance(self.rpc_url, str(signer.address)) == 0:
+            chain.give_gas(self.rpc_url, str(signer.address))
+            self._await_gas(signer)
+        return signer
+
+    def _await_gas(self, signer: Signer) -> None:
+        assert self.chain is not None
+        self._supervisor.wait_until(
+            lambda: chain.gas_balance(self.rpc_url, str(signer.address)) > 0,
+            child=self.chain,
+            seconds=START_SECONDS,
+            what=f"gas for {signer.address}",
+        )
+
+    def fund(self, name: str, tokens_wei: int) -> Signer:
+        """The named account with at least `tokens_wei` of the test token."""
+        signer = self.account(name)
+        ledger = self.ledger()
+        held = ledger.balance(signer.address)
+        if held < tokens_wei:
+            ChainWriter(ledger, signer).mint(signer.address, tokens_wei - held)
+        return signer
+
+    def ledger(self) -> ChainReader:
+        return ChainReader(self.rpc_url, self.deployment)
+
+    # -- the broker --------------------------------------------------------------------------------------
+
+    @property
+    def store_folder(self) -> Path:
+        return self.folder / "content"
+
+    def start_backend(self) -> None:
+        """The REST interface over its own databases, with the broker's key funded for bonds."""
+        self.fund("broker", 10_000 * TOKEN)
+        environment = {
+            **SINGLE_THREAD,
+            "TESSERA_STATE_DIR": str(self.folder / "backend"),
+            "TESSERA_HOST": LOOPBACK,
+            "TESSERA_PORT": str(self._api_port),
+            "TESSERA_RPC_URL": self.rpc_url,
+            "TESSERA_DEPLOYMENT_FILE": str(self.deployment_file),
+            "TESSERA_KEY_FILE": str(self.key_file("broker")),
+            "TESSERA_STORE": str(self.store_folder),
+            "TESSERA_STAKE_WEI": str(self._settings.stake_wei),
+            **self._settings.backend,
+        }
+        # Beside the content, so that a verifier takes a bare number for a data set's name.
+        self.deployment.save(self.store_folder / "deployment.json")
+        self.backend = self._start_python("backend", "backend.main", env=environment)
+        self.await_backend()
+
+    def await_backend(self) -> None:
+        """Wait for /health, after a start or a restart."""
+        assert self.backend is not None
+        self._supervisor.wait_until(
+            self._backend_answers,
+            child=self.backend,
+            seconds=START_SECONDS,
+            what=f"the backend at {self.api_url}",
+        )
+
+    def _backend_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api_url}/health", timeout=2, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def publish(self, collection: Collection) -> None:
+        """Offer the collection at the backend, signed by the broker; repeating it is harmless."""
+        publish_collection(self.api_url, self.account("broker"), collection)
+
+    def start_coordinator(self) -> None:
+        arguments = ("--backend", self.api_url, "--rpc", self.rpc_url, "--key", str(self.key_file("broker")))
+        self.coordinator = self._start_python(
+            "coordinator", "tessera.cli.coordinator", *arguments, env=SINGLE_THREAD
+        )
+
+    # -- contributors ------------------------------------------------------------------------------------
+
+    def node_folder(self, name: str) -> Path:
+        return self.folder / "nodes" / name
+
+    def start_nodes(self, specs: Sequence[NodeSpec], collection: Collection) -> None:
+        """Contributor nodes beside their tables: set up once (all at the same time), then running."""
+        fresh = [spec for spec in specs if not (self.node_folder(spec.name) / "node.toml").exists()]
+        for spec in specs:
+            self.fund(spec.name, self._stake_wei)
+        with ThreadPoolExecutor(max(1, len(fresh))) as pool:
+            for _ in pool.map(lambda spec: self._initialise_node(spec, collection), fresh):
+                pass
+        for spec in specs:
+            self.nodes[spec.name] = self._start_python(
+                spec.name,
+                "tessera.cli.node",
+                *("run", "--folder", str(self.node_folder(spec.name))),
+                env=SINGLE_THREAD,
+            )
+
+    def _initialise_node(self, spec: NodeSpec, collection: Collection) -> None:
+        arguments = {
+            "--folder": self.node_folder(spec.name),
+            "--backend": self.api_url,
+            "--rpc": self.rpc_url,
+            "--table": spec.table,
+            "--collection": collection.digest,
+            "--declared-rows": spec.declared_rows,
+            "--epsilon-cap": spec.epsilon_cap,
+            "--key": self.key_file(spec.name),
+            "--deployment": self.deployment_file,
+            "--stake-wei": self._stake_wei,
+        }
+        words = [word for name, value in arguments.items() for word in (name, str(value))]
+        run_to_end(
+            [sys.executable, "-m", "tessera.cli.node", "init", *words, *spec.options],
+            what=f"setting up node {spec.name}",
+        )
+
+    def await_contributors(self, collection: Collection) -> None:
+        """Wait until every started node has announced itself at the backend."""
+        for name, child in self.nodes.items():
+            address = str(self.account(name).address)
+            self._supervisor.wait_until(
+                lambda address=address: address in self._announced(collection),  # type: ignore[misc]
+                child=child,
+                seconds=START_SECONDS,
+                what=f"the announcement of node {name}",
+            )
+
+    def _announced(self, collection: Collection) -> set[str]:
+        query = {"collection": str(collection.digest)}
+        answer = httpx.get(f"{self.api_url}/v1/contributors", params=query, timeout=10, trust_env=False)
+        return {entry["contributor"] for entry in answer.raise_for_status().json()["contributors"]}
+
+    def profile(self) -> NetworkProfile:
+        """What a buyer pins; also written to network.json."""
+        profile = NetworkProfile(
+            api=self.api_url,
+            rpc=self.rpc_url,
+            broker=self.account("broker").address,
+            deployment=self.deployment,
+        )
+        profile.write(self.folder / "network.json")
+        return profile
+
+    def _start_python(self, name: str, module: str, *arguments: str, env: dict[str, str]) -> Child:
+        return self._supervisor.start(
+            Command(
+                name=name,
+                argv=[sys.executable, "-u", "-m", module, *arguments],
+                log=self.folder / "logs" / f"{name}.log",
+                env={**python_path(), **env},
+                cwd=self.folder,
+            )
+        )
+
+
+def take_folder(folder: Path) -> TextIO:
+    """The folder's lock, held until this process ends; `ScriptError` when another market runs in there."""
+    lock = (folder / "lock").open("w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ScriptError(
+            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --state"
+        ) from error
+    return lock
+
+
+def python_path() -> dict[str, str]:
+    """Our environment with this checkout importable: a child need not be started inside it."""
+    path = os.pathsep.join(part for part in (str(CHECKOUT), os.environ.get("PYTHONPATH", "")) if part)
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def run_to_end(argv: Sequence[str], *, what: str) -> str:
+    """A short program; `ServiceDownError` with its words when it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=START_SECONDS, env=python_path())
+    if done.returncode:
+        raise ServiceDownError(f"{what} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout

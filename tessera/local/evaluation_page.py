@@ -1,0 +1,115 @@
+"""The saved report of `tessera evaluate`: one HTML file, no scripts, no links to anywhere, drawings inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tessera.local.charts import bars, paired_bars
+from tessera.local.evaluation_figures import figure_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from generator.evaluation.cells import CheckedTable
+    from generator.evaluation.report import EvaluationReport
+    from provenance.table.column import Column
+    from provenance.table.schema import Schema
+
+SHOWN_COLUMNS = 40
+SHOWN_PAIRS = 20
+_BINS = 16
+_STYLE = """body{font:15px/1.5 Helvetica,Arial,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
+td+td,th+th{text-align:right}.grid{display:flex;flex-wrap:wrap;gap:10px}.note{background:#fff6e0;padding:.6em 1em}
+svg{max-width:100%;height:auto}"""
+
+
+def evaluation_page(
+    report: EvaluationReport, real: CheckedTable, synthetic: CheckedTable, schema: Schema
+) -> str:
+    """The page. Columns are drawn in the report's order, the furthest first."""
+    from generator.evaluation.cells import plain_schema
+
+    plain = plain_schema(schema)
+    drawings = []
+    for figures in report.columns[:SHOWN_COLUMNS]:
+        place = plain.column_names.index(figures.name)
+        column = plain.columns[place]
+        sides = [table.values[:, place] for table in (real, synthetic)]
+        labels, shares = column_shares(column, sides[0], sides[1])
+        drawings.append(paired_bars(f"{figures.name}: {figures.distance:.3f}", labels, *shares))
+    pairs = [(f"{p.first} × {p.second}", p.distance) for p in report.pairs[:SHOWN_PAIRS]]
+    outside = [
+        (bad.column, f"{bad.cells:,}", bad.example, bad.expected.removeprefix("expected "))
+        for bad in report.outside
+    ] + [(", ".join(rule.columns), f"{rule.rows:,} rows", "", "the constraint") for rule in report.broken]
+    body = [
+        f"<h1>Synthetic rows of {escape(report.schema)}</h1>",
+        *(f"<p class='note'>{escape(note)}</p>" for note in report.notes),
+        _table(("", "synthetic", "real rows"), figure_rows(report)),
+        f"<p>Real rows: the {'training' if report.own_test else 'other'} rows against the same {report.rows_test:,} "
+        "test rows; what no generator can be expected to pass.</p>",
+        "<h2>Outside the schema</h2>",
+        _table(("column", "cells", "first", "expected"), outside) if outside else "<p>Nothing.</p>",
+        "<h2>Columns, the furthest first</h2>",
+        "<p>Filled: real rows. Outline: synthetic rows. The number is the distance (total variation) to the test "
+        "rows.</p>",
+        f"<div class='grid'>{''.join(drawings)}</div>",
+        _table(
+            ("column", "kind", "distance", "of real rows", "missing", "missing in real rows"),
+            [
+                (
+                    c.name, c.kind, f"{c.distance:.4f}", f"{c.floor:.4f}",
+                    f"{c.missing_synthetic:.2%}", f"{c.missing_real:.2%}",
+                )
+                for c in report.columns
+            ],
+        ),
+    ]  # fmt: skip
+    if pairs:
+        body += ["<h2>Pairs, the furthest first</h2>", bars("Distance of joint tables", pairs, "")]
+    title = f"Synthetic rows of {escape(report.schema)}"
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+        f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+    )
+
+
+def column_shares(
+    column: Column, real: NDArray[np.int64], synthetic: NDArray[np.int64]
+) -> tuple[list[str], tuple[list[float], list[float]]]:
+    """Labels and shares of at most about _BINS bars: equal steps over the values that occur, or the most
+    frequent categories; the last bar is the missing value where the column may miss.
+    """
+    if column.grid is None:
+        counts = np.bincount(real, minlength=column.cardinality)
+        kept = np.argsort(-counts[: column.grid_size], kind="stable")[:_BINS]
+        kept = np.append(kept, column.missing_index) if column.missing_index is not None else kept
+        labels = ["missing" if k == column.missing_index else column.categories[k] for k in kept.tolist()]
+        shares = [[float((side == k).mean()) for k in kept.tolist()] for side in (real, synthetic)]
+        return labels, (shares[0], shares[1])
+    present = np.concatenate([side[side < column.grid_size] for side in (real, synthetic)])
+    low, high = (int(present.min()), int(present.max())) if len(present) else (0, 0)
+    edges = np.unique(np.linspace(low, high + 1, _BINS + 1).astype(np.int64))
+    shares = [
+        [float(n) / len(side) for n in np.histogram(side[side < column.grid_size], edges)[0]]
+        for side in (real, synthetic)
+    ]
+    labels = [column.grid.text(int(edge)) for edge in edges[:-1]]
+    if labels:
+        labels[-1] = column.grid.text(high)
+    if column.missing_index is not None:
+        labels.append("missing")
+        for side, share in zip((real, synthetic), shares, strict=True):
+            share.append(float((side == column.missing_index).mean()))
+    return labels, (shares[0], shares[1])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

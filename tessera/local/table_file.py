@@ -1,0 +1,80 @@
+"""A table on disk as cells, a piece at a time: CSV, plain or .gz, or Parquet by the suffix .parquet.
+
+A Parquet value becomes the text that a CSV would hold: null is an empty cell, a float keeps its point, a moment
+is ISO. Nested and binary columns are refused when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from provenance.errors import TableError
+from provenance.table.table_csv import READ_ROWS, encode_chunks, read_chunks
+from tessera.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenance.table.schema import Schema
+    from provenance.table.table_csv import CompactValues
+
+Cells = Mapping[str, Sequence[str]]
+
+
+def read_table(path: Path, schema: Schema) -> CompactValues:
+    """Stored values [rows, columns] of the table at `path`; TableError names file, row and column."""
+    return encode_chunks(path, table_chunks(path), schema)
+
+
+def table_chunks(path: Path) -> Iterator[Cells]:
+    """The cells of the table at `path` by column name, some thousand rows at a time."""
+    return _parquet_chunks(path) if path.suffix == ".parquet" else read_chunks(path)
+
+
+def _parquet_chunks(path: Path) -> Iterator[Cells]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise UsageError(
+            "reading Parquet needs pyarrow: install tessera-market[parquet], or give a CSV"
+        ) from error
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.metadata.num_rows:
+                raise TableError(f"{path}: found no rows, expected at least one")
+            text_of = {field.name: _writer(pa, field, path) for field in file.schema_arrow}
+            for batch in file.iter_batches(READ_ROWS):
+                yield {
+                    name: _texts(pa, column, text_of[name])
+                    for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                }
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: cannot be read as Parquet ({error}); check the file") from error
+
+
+def _texts(pa: Any, column: Any, text_of: Callable[[Any], str]) -> list[str]:
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        # Python's moments end at microseconds
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return ["" if value is None else text_of(value) for value in column.to_pylist()]
+
+
+def _writer(pa: Any, field: Any, path: Path) -> Callable[[Any], str]:
+    kind, types = field.type, pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_float32(kind):
+        return lambda value: str(np.float32(value))
+    known = (
+        types.is_boolean, types.is_integer, types.is_floating, types.is_decimal, types.is_string,
+        types.is_large_string, types.is_date, types.is_time, types.is_timestamp, types.is_null,
+    )  # fmt: skip
+    if not any(matches(kind) for matches in known):
+        raise TableError(
+            f"{path}, column {field.name!r}: found the type {kind}, expected numbers, text, booleans, dates or "
+            "times; write it as one of those or drop it"
+        )
+    return str

@@ -1,0 +1,193 @@
+"""When the broker demands a receipt on chain, when it ends a demand, and when it does neither."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.tasks.states import WorkState
+from backend.workflow import demands as demanding
+from backend.workflow.demands import Demanding
+from provenance.chain.disputes import DemandKind, DemandOnChain
+from provenance.chain.errors import RevertError
+from provenance.chain.ports import OrderState, TxReceipt
+from provenance.record.terms import Participant
+from provenance.values import Address, Digest, sha256
+
+ORDER = Digest(bytes([7]) * 32)
+NODES = tuple(Address(bytes([k]) * 20) for k in (1, 2))
+MODELS = (sha256(b"a"), sha256(b"b"))
+PRICE = 1000
+
+
+@dataclass
+class World:
+    """Chain, database and journal of one order as the broker sees them."""
+
+    now: int = 1000
+    state: OrderState = OrderState.MATCHED
+    refuse: str = ""
+    open: dict[int, DemandOnChain] = field(default_factory=dict)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    tasks: list[SimpleNamespace] = field(default_factory=list)
+    allowed: int = 0
+
+    # --- the chain
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        return self.open.get(shard, DemandOnChain(order, shard, DemandKind.NONE, NODES[0], 0, 0, 0))
+
+    def chain_time(self) -> int:
+        return self.now
+
+    def order(self, order: Digest) -> Any:
+        return SimpleNamespace(state=self.state, open_demands=len(self.open))
+
+    def commitment(self, order: Digest) -> Any:
+        return SimpleNamespace(models=MODELS)
+
+    def allowance(self, owner: Address, spender: Address) -> int:
+        return self.allowed
+
+    def approve(self, spender: Address, amount: int) -> TxReceipt:
+        self.allowed = amount
+        return self._mined("approve", amount)
+
+    def demand_receipt(self, terms: Any, participants: Any, shard: int, models: Any) -> TxReceipt:
+        if self.refuse:
+            raise RevertError("refused", name=self.refuse)
+        assert models == MODELS
+        self.open[shard] = DemandOnChain(ORDER, shard, DemandKind.RECEIPT, NODES[0], self.now + 60, 10, 0)
+        return self._mined("demand", shard)
+
+    def expire(self, terms: Any, participants: Any, shard: int) -> TxReceipt:
+        if self.refuse:
+            raise RevertError("refused", name=self.refuse)
+        del self.open[shard]
+        return self._mined("expire", shard)
+
+    def _mined(self, *call: Any) -> TxReceipt:
+        self.calls.append(call)
+        return TxReceipt(sha256(repr(call).encode()), 1, 1)
+
+    # --- the broker's own side
+
+    @property
+    def deployment(self) -> Any:
+        return SimpleNamespace(demands=Address(bytes([9]) * 20))
+
+    @contextmanager
+    def read(self) -> Any:
+        yield self
+
+    def of_order(self, order: str, name: str) -> list[SimpleNamespace]:
+        assert (order, name) == (str(ORDER), "sample")
+        return self.tasks
+
+    def task(self, node: int, state: WorkState, age: int, code: str | None = None) -> None:
+        found = SimpleNamespace(node=str(NODES[node]), state=state, created_at=5000 - age, refusal_code=code)
+        self.tasks.append(found)
+
+    def load(self) -> Any:
+        members = tuple(Participant(node, 5) for node in NODES)
+        return SimpleNamespace(
+            terms=SimpleNamespace(price=PRICE), participants=lambda: members, matched=members
+        )
+
+    def sent(self, step: str, receipt: TxReceipt) -> None:
+        self.calls.append(("noted", step))
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> Demanding:
+    monkeypatch.setattr(demanding, "TaskRepository", lambda _session: world)
+    monkeypatch.setattr(demanding, "Journal", lambda _ports, _order: world)
+    settings = SimpleNamespace(receipt_seconds=300)
+    ports = SimpleNamespace(
+        ledger=world, writer=world, database=world, settings=settings, clock=lambda: 5000.0, broker=NODES[0]
+    )
+    return Demanding(ports, str(ORDER))  # type: ignore[arg-type]
+
+
+def test_nothing_is_demanded_while_nodes_work_or_have_delivered(world: World, broker: Demanding) -> None:
+    world.task(0, WorkState.DONE, age=4000)
+    world.task(1, WorkState.LEASED, age=299)
+    assert broker.look() is False
+    assert world.calls == []
+
+
+def test_a_contributor_whose_model_makes_no_such_rows_is_not_silent(world: World, broker: Demanding) -> None:
+    world.task(0, WorkState.REFUSED, age=400, code="conditions-unmet")
+    assert broker.look() is False
+    assert world.calls == []
+
+
+@pytest.mark.parametrize(
+    ("state", "age"), [(WorkState.LEASED, 301), (WorkState.QUEUED, 301), (WorkState.REFUSED, 1)]
+)
+def test_the_receipt_of_a_silent_node_is_demanded_once(
+    world: World, broker: Demanding, state: WorkState, age: int
+) -> None:
+    world.task(0, WorkState.DONE, age=1)
+    world.task(1, state, age=age)
+    assert broker.look() is True
+    assert broker.look() is True
+    assert world.calls == [("approve", PRICE // 100), ("demand", 1), ("noted", "demand")]
+    assert f"contributor {NODES[1]} is silent" in world.said[0]
+
+
+def test_an_unanswered_demand_is_ended_when_its_time_is_over(world: World, broker: Demanding) -> None:
+    world.task(1, WorkState.REFUSED, age=1)
+    broker.look()
+    world.now += 60
+    broker.look()
+    assert ("expire", 1) not in world.calls, "the last second counts"
+    world.now += 1
+    broker.look()
+    assert world.calls[-2:] == [("expire", 1), ("noted", "expire")]
+    assert "its contributor pays for it" in world.said[-1]
+
+
+def test_a_demand_that_the_chain_does_not_take_is_told_once_and_not_repeated(
+    world: World, broker: Demanding
+) -> None:
+    world.task(1, WorkState.REFUSED, age=1)
+    world.refuse = "Demands_AlreadyAnswered"
+    assert broker.look() is False
+    assert broker.look() is False
+    assert world.said == ["no receipt can be demanded of shard 1: Demands_AlreadyAnswered"]
+
+
+def test_somebody_elses_demand_is_ended_too_and_an_ended_order_is_left_alone(
+    world: World, broker: Demanding
+) -> None:
+    world.state = OrderState.PUBLISHED
+    world.open[0] = DemandOnChain(ORDER, 0, DemandKind.MODEL, NODES[1], 999, 10, 0)
+    broker.end_overdue()
+    assert world.calls == [("expire", 0), ("noted", "expire")]
+    world.open[1] = replace(DemandOnChain(ORDER, 1, DemandKind.CHUNK, NODES[1], 999, 10, 0))
+    world.state = OrderState.REVOKED
+    broker.end_overdue()
+    assert len(world.calls) == 2
+
+
+def test_a_demand_answered_in_the_last_moment_stops_nothing(world: World, broker: Demanding) -> None:
+    world.state = OrderState.PUBLISHED
+    world.open[0] = DemandOnChain(ORDER, 0, DemandKind.MODEL, NODES[1], 999, 10, 0)
+    world.refuse = "Demands_NotOpen"
+    broker.end_overdue()
+    assert world.calls == []
+    assert world.said == []

@@ -1,0 +1,47 @@
+"""Every transaction of the product on a real chain: within what is promised and what a chain takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.gas import disputes, order
+from benchmarks.gas.figures import check
+from benchmarks.gas.market import market
+from benchmarks.run_gas import QUICK
+from provenance.chain.deployment import CONTRACTS
+
+
+@pytest.fixture(scope="module")
+def measured():
+    with market() as place:
+        contracts = place.contracts()
+        return contracts, [figure for measure in QUICK for figure in measure(place)]
+
+
+def test_every_step_and_contract_is_within_its_limit(measured):
+    contracts, figures = measured
+    assert [each.name for each in contracts] == list(CONTRACTS.values())
+    assert {each.step for each in figures if each.limit is not None} >= {*order.LIMITS, "challenge"}
+    assert min(each.gas for each in figures) > 21_000
+    check(figures, contracts)
+
+
+def test_every_transaction_of_a_dispute_is_measured(measured):
+    steps = {each.step for each in measured[1]}
+    challenges = {"commit", "challenge", disputes.VERIFIER, "store the model", "challengeModel"}
+    answers = {"answerModel", "answerModelFromParts", "answerChunk", "answerReceipt"}
+    assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandReceipt", "expire"}
+
+
+def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured):
+    figures = measured[1]
+    rows = [each for each in figures if each.chapter.startswith("A false row")]
+    assert len({each.chapter for each in rows}) == 3
+    for chapter in {each.chapter for each in rows}:
+        mine = [each for each in rows if each.chapter == chapter]
+        for case in ("model in calldata", "model stored before"):
+            gas = {each.step: each.gas for each in mine if each.case == case}
+            assert 300_000 < gas[disputes.VERIFIER] < gas["challenge"] - 21_000
+        *parts, total = [each for each in mine if each.step == "store the model"]
+        assert len(parts) == total.transactions == (2 if "small" in chapter else 3)
+        assert sum(each.gas for each in parts) == total.gas

@@ -1,0 +1,214 @@
+"""Over a real chain: a data set with a parent, royalties, payout addresses, demands, and a model proven to be none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from provenance.chain.disputes import MODEL_CLAIM_CHUNK, DemandKind, Verdict
+from provenance.chain.errors import RevertError
+from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.crypto.signing import Signer
+from provenance.record.payout import Payout
+from provenance.record.terms import parents_digest
+from provenance.values import Digest, keccak256, sha256
+from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain
+from tests.provenance.chain.test_life_of_an_order import (
+    BROKER,
+    BUYER,
+    NODES,
+    SHARES,
+    commit_and_draw,
+    make_terms,
+    match,
+    place,
+    record_for,
+)
+
+MODELS = json.loads((Path(__file__).parents[2] / "vectors" / "model.json").read_text())["models"]
+ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "rows.json").read_text())["rows"]
+
+
+@dataclass
+class Published:
+    terms: object
+    participants: tuple
+    models: list
+    id: int
+    order: Digest
+
+
+def publish(market, salt: bytes, *, parents=(), own=1_000_000, **changes) -> Published:
+    terms = make_terms(market, salt, parents=parents_digest(parents), **changes)
+    place(market, terms)
+    order = terms.order_id(market.ledger.domain)
+    participants = match(market, terms)
+    models = commit_and_draw(market, order, participants)
+    record = record_for(market, order, participants, models)
+    _, broker = market.account(BROKER)
+    broker.publish(terms, participants, replace(record, parents=parents, own_real_micro=own))
+    return Published(terms, participants, models, market.ledger.dataset_of_order(order), order)
+
+
+def settle(market, published: Published, parents=()) -> None:
+    market.skip(published.terms.challenge_seconds + 1)
+    _, broker = market.account(BROKER)
+    broker.settle(published.terms, published.participants, SHARES, parents)
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    """On a chain of its own: stakes, balances and times here are nobody else's."""
+    with fresh_chain() as url, deployed(url) as market:
+        yield market
+
+
+@pytest.fixture(scope="module")
+def parent(market) -> Iterator[Published]:
+    found = publish(market, b"a parent")
+    settle(market, found)
+    return found
+
+
+def test_parents_other_than_the_terms_name_are_refused(market, parent):
+    terms = make_terms(market, b"orphan")
+    place(market, terms)
+    order = terms.order_id(market.ledger.domain)
+    participants = match(market, terms)
+    models = commit_and_draw(market, order, participants)
+    record = replace(record_for(market, order, participants, models), parents=(parent.id,))
+    _, broker = market.account(BROKER)
+    with pytest.raises(RevertError) as caught:
+        broker.publish(terms, participants, record)
+    assert caught.value.name == "DatasetRegistry_WrongParents"
+
+
+def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors(market, parent):
+    ledger = market.ledger
+    child = publish(market, b"a child", parents=(parent.id,), own=250_000)
+    record = ledger.dataset(child.id)
+    assert (record.parents, record.depth) == ((parent.id,), 1)
+    assert (record.real_fraction_micro, record.royalty_bps) == (250_000, 250)
+    pot = ledger.dataset_balance(parent.id)
+    settle(market, child, (parent.id,))
+    royalty = child.terms.price * 250 // 10_000
+    assert ledger.dataset_balance(parent.id) == pot + royalty
+    signers = [market.account(number)[0] for number in NODES]
+    owed = [ledger.claimable(each.address) for each in signers]
+    _, stranger = market.account(77)
+    stranger.distribute(parent.id, parent.participants, SHARES)
+    parts = [(pot + royalty) * share // 10_000 for share in SHARES]
+    assert [ledger.claimable(each.address) for each in signers] == [
+        a + b for a, b in zip(owed, parts, strict=True)
+    ]
+    assert ledger.dataset_balance(parent.id) == pot + royalty - sum(parts)
+
+
+def test_rewards_go_where_the_contributor_says_by_signature(market, parent):
+    ledger = market.ledger
+    signer, other = market.account(NODES[0])[0], Signer(b"\x5a" * 32)
+    assert ledger.payout_of(signer.address) == signer.address
+    message = Payout(
+        signer.address, other.address, ledger.payout_nonce(signer.address), ledger.chain_time() + 600
+    )
+    _, relayer = market.account(77)
+    forged = Signer(b"\x5b" * 32).sign_typed(ledger.domain, message)
+    with pytest.raises(RevertError) as caught:
+        relayer.set_payout(message.account, message.payout, message.deadline, forged)
+    assert caught.value.name == "Rewards_InvalidSignature"
+    signature = signer.sign_typed(ledger.domain, message)
+    relayer.set_payout(message.account, message.payout, message.deadline, signature)
+    assert ledger.payout_of(signer.address) == other.address
+    owed = ledger.claimable(signer.address)
+    assert owed > 0
+    relayer.claim_for(signer.address)
+    assert (ledger.claimable(signer.address), ledger.balance(other.address)) == (0, owed)
+
+
+def test_an_answered_demand_keeps_the_window_open(market):
+    ledger = market.ledger
+    found = publish(market, b"asked", challenge_seconds=100)
+    _, buyer = market.account(BUYER)
+    buyer.approve(ledger.deployment.demands, ETHER)
+    buyer.demand_model(found.terms, found.participants, found.id, 1, found.models)
+    demand = ledger.demand(found.order, 1)
+    assert (demand.kind, demand.demander, demand.is_open) == (DemandKind.MODEL, buyer.address, True)
+    assert demand.deposit == found.terms.price // 100
+    assert not ledger.demand(found.order, 0).is_open
+    _, node = market.account(NODES[1])
+    with pytest.raises(RevertError) as caught:
+        node.answer_model(found.order, 1, b"another")
+    assert caught.value.name == "Disputes_WrongModel"
+    before = ledger.balance(node.address)
+    market.skip(10)
+    node.answer_model(found.order, 1, bytes([1]))
+    assert ledger.balance(node.address) == before + demand.deposit
+    order = ledger.order(found.order)
+    assert order.open_demands == 0
+    assert order.settle_not_before == ledger.chain_time() + 100
+    assert order.window_ends(100) == order.settle_not_before > order.published_at + 100
+
+
+def test_bytes_that_are_no_model_revoke_the_data_set(market):
+    ledger = market.ledger
+    found = publish(market, b"no model")
+    _, challenger = market.account(78)
+    salt = sha256(b"salt of the challenge")
+    words = b"".join(word.to_bytes(32, "big") for word in (found.id, 2, MODEL_CLAIM_CHUNK, 0))
+    commitment = keccak256(bytes(12) + challenger.address + words + salt)
+    assert ledger.challenge_committed_at(commitment) == 0
+    challenger.challenge_commit(commitment)
+    assert ledger.challenge_committed_at(commitment) == ledger.block_number()
+    market.mine(1)
+    before = ledger.balance(challenger.address)
+    challenger.challenge_model(
+        found.terms, found.participants, found.id, 2, found.models, bytes([2]), (), salt
+    )
+    assert ledger.dataset(found.id).status == DatasetStatus.REVOKED
+    assert ledger.order(found.order).state is OrderState.REVOKED
+    assert ledger.balance(challenger.address) == before + found.terms.stake // 2
+    names = [event.name for event in ledger.events(ledger.block_number(), ledger.block_number())]
+    assert {"FalseModel", "DatasetRevoked", "OrderRevoked", "StakeSlashed"} <= set(names)
+
+
+@dataclass
+class Question:
+    """One row of the shared vectors, alone in its shard."""
+
+    model_digest: Digest
+    seed: Digest
+    shard: int
+    shard_rows: int
+    request_row: int
+    chunk: int
+    row: int
+
+
+def test_the_chain_judges_a_row_as_the_vectors_say(market):
+    ledger = market.ledger
+    case = next(each for each in ROWS if each["row"] == 0 and each["attempt"] == 0)
+    model = bytes.fromhex(next(each["bytes"] for each in MODELS if each["name"] == case["model"])[2:])
+    question = Question(sha256(model), Digest.parse(case["seed"]), case["shard"], 1, 0, 0, 0)
+    row = bytes.fromhex(case["rowBytes"][2:])
+    assert ledger.is_sound(model)
+    assert not ledger.is_sound(model[:-1])
+    assert ledger.row_of(model, b"", question) == row
+    assert ledger.verdict(model, b"", question, row) is Verdict.AGREES
+    assert ledger.verdict(model, b"", question, bytes([row[0] ^ 1]) + row[1:]) is Verdict.DIFFERS
+    with pytest.raises(RevertError) as caught:
+        ledger.verdict(model + b"\0", b"", question, row)
+    assert caught.value.name == "RowVerifier_WrongModel"
+
+
+def test_model_bytes_are_stored_once_at_an_address_known_before(market):
+    part = b"part of a model"
+    at = market.ledger.model_part(part)
+    assert not market.ledger.is_contract(at)
+    _, anyone = market.account(77)
+    anyone.store_model_part(part)
+    anyone.store_model_part(part)
+    assert market.ledger.rpc.request("eth_getCode", str(at), "latest") == "0x00" + part.hex()

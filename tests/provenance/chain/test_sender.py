@@ -1,0 +1,130 @@
+"""Sending under threads and under bad luck: nonces, transactions that revert once mined, nodes that do not mine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from provenance.chain.deployment import Deployment
+from provenance.chain.errors import ChainUnavailableError, DeploymentError, RevertError
+from provenance.chain.reader import ChainReader
+from provenance.chain.sender import TRANSACTION_GAS_CAP, gas_limit
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.signing import Signer
+from provenance.values import Address, sha256
+
+ACCOUNT = 41
+
+
+@pytest.mark.parametrize(
+    ("estimate", "limit"),
+    [
+        (40_000, 50_000),
+        (14_000_000, TRANSACTION_GAS_CAP),
+        (TRANSACTION_GAS_CAP + 1, TRANSACTION_GAS_CAP + 1),
+    ],
+)
+def test_room_above_the_estimate_ends_where_a_transaction_does(estimate: int, limit: int) -> None:
+    assert gas_limit(estimate) == limit
+
+
+@pytest.fixture
+def paused(market) -> Iterator[None]:
+    """A chain that mines only when told."""
+    market.account(ACCOUNT)
+    market.ledger.rpc.request("evm_setAutomine", False)
+    yield
+    market.ledger.rpc.request("evm_setAutomine", True)
+    market.mine(1)
+
+
+def mine_when_pending(market, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        status = market.ledger.rpc.request("txpool_status")
+        if int(status["pending"], 16) >= count:
+            market.mine(1)
+            return
+        time.sleep(0.02)
+    raise AssertionError("the transactions never became pending")
+
+
+def test_transaction_that_reverts_once_mined_is_decoded(market, paused):
+    """Both pass the estimate, the second finds the withdrawal gone."""
+    _, writer = market.account(ACCOUNT)
+    market.ledger.rpc.request("evm_setAutomine", True)
+    writer.register(sha256(b"m"))
+    writer.approve(market.ledger.deployment.registry, 100)
+    writer.deposit(10)
+    market.ledger.rpc.request("evm_setAutomine", False)
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(writer.request_withdrawal, 10) for _ in range(2)]
+        mine_when_pending(market, 2)
+        errors = [future.exception() for future in futures]
+    assert errors.count(None) == 1
+    failure = next(error for error in errors if error is not None)
+    assert isinstance(failure, RevertError)
+    assert failure.name == "ContributorRegistry_InsufficientStake"
+    assert failure.arguments["needed"] == 10
+
+
+def test_transaction_that_is_never_mined_is_unavailable_not_lost(market, paused):
+    _, _ = market.account(ACCOUNT)
+    writer = ChainWriter(market.ledger, Signer(ACCOUNT.to_bytes(32, "big")), wait_seconds=0.3)
+    with pytest.raises(ChainUnavailableError, match="look it up before sending again"):
+        writer.mint(writer.address, 1)
+
+
+def test_node_that_is_down_is_unavailable(market):
+    with (
+        ChainReader("http://127.0.0.1:9", market.ledger.deployment) as ledger,
+        pytest.raises(ChainUnavailableError, match="check the URL"),
+    ):
+        ledger.block_number()
+
+
+def test_deployment_of_another_chain_is_refused(market):
+    deployment = Deployment.parse(market.ledger.deployment.document() | {"chainId": 1})
+    with (
+        ChainReader(market.rpc_url, deployment) as ledger,
+        pytest.raises(DeploymentError, match="serves chain 31337"),
+    ):
+        ledger.check()
+
+
+def test_deployment_without_contracts_is_refused(market):
+    contracts = {
+        role: str(Address(bytes([n]) * 20)) for n, role in enumerate(market.ledger.deployment.contracts(), 1)
+    }
+    deployment = Deployment.parse(market.ledger.deployment.document() | {"contracts": contracts})
+    with ChainReader(market.rpc_url, deployment) as ledger:
+        with pytest.raises(DeploymentError, match="there is no contract"):
+            ledger.check()
+        with pytest.raises(DeploymentError, match="there is no contract"):
+            ledger.order(sha256(b"order"))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "tessera-deployment/2"}'])
+def test_file_that_is_no_deployment_is_refused(tmp_path, text):
+    (tmp_path / "deployment.json").write_text(text)
+    with pytest.raises(DeploymentError, match="not a deployment file"):
+        Deployment.load(tmp_path / "deployment.json")
+
+
+def test_two_writers_of_one_key_in_many_threads_lose_nothing(market):
+    signer, first = market.account(ACCOUNT)
+    second = ChainWriter(market.ledger, signer)
+    target = Address(sha256(b"fresh")[:20])
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(lambda n: (first, second)[n % 2].mint(target, 1), range(16)))
+    assert len({receipt.hash for receipt in receipts}) == 16
+    assert market.ledger.balance(target) == 16
+
+
+def test_deployment_file_loads_again(market, tmp_path):
+    market.ledger.deployment.save(tmp_path / "run" / "deployment.json")
+    assert Deployment.load(tmp_path / "run" / "deployment.json") == market.ledger.deployment
+    market.ledger.check()

@@ -1,0 +1,191 @@
+"""The auditor's program over a data set that really was published: contracts, content folder, no backend."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
+from provenance.crypto.permit import sign_permit
+from provenance.crypto.seal import new_delivery_key
+from provenance.record.manifest import SeedDraw
+from provenance.record.receipts import Acceptance, ModelCommitment
+from provenance.record.terms import Participant
+from provenance.store.folder import FolderStore
+from provenance.values import sha256
+from tessera.cli.verify import main
+from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder
+
+ETHER = 10**18
+
+
+@pytest.fixture(scope="module")
+def published(market, tmp_path_factory):
+    """(data set id, content folder, key file) of one private data set on the chain."""
+    folder = tmp_path_factory.mktemp("content")
+    now = market.ledger.chain_time()
+    builder = Builder(
+        deployment=market.ledger.deployment,
+        terms_changes={"match_by": now + 600, "deliver_by": now + 1200, "price": 9 * ETHER},
+    )
+    terms, domain = builder.terms(), market.ledger.domain
+    order = terms.order_id(domain)
+    buyer, broker, *nodes = (market.fund(signer) for signer in (BUYER, BROKER, *NODES))
+    message = market.ledger.permit_message(buyer.address, terms.price, terms.match_by)
+    permit = sign_permit(BUYER, market.ledger.token_domain(), message)
+    broker.place(terms, BUYER.sign_typed(domain, terms), permit)
+
+    for node in nodes:
+        node.register(sha256(b"metadata"))
+        node.approve(market.ledger.deployment.registry, ETHER)
+        node.deposit(ETHER)
+    broker.approve(market.ledger.deployment.escrow, ETHER)
+    participants = [Participant(node.address, rows) for node, rows in zip(nodes, ROWS, strict=True)]
+    acceptances = [node.sign_typed(domain, Acceptance(order, node.address, 20)) for node in NODES]
+    broker.match_order(terms, participants, acceptances, [20, 20])
+
+    digests = [sha256(model) for model in MODELS]
+    commitments = [
+        node.sign_typed(domain, ModelCommitment(order, k, digests[k])) for k, node in enumerate(NODES)
+    ]
+    broker.commit(order, participants, digests, commitments)
+    market.mine(3)
+    broker.draw_seed(order)
+    drawn = market.ledger.commitment(order)
+    block_hash = market.ledger.block_hash(drawn.target_block)
+    builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash)
+
+    publication = builder.build()
+    broker.publish(terms, participants, record_of(publication.manifest))
+    store = FolderStore(folder)
+    store.put(publication.manifest.encode())
+    for file in publication.files():
+        store.put(publication.store.get(file.cid))
+    market.ledger.deployment.save(folder / "deployment.json")
+    return market.ledger.dataset_of_order(order), folder, publication
+
+
+def record_of(manifest) -> DatasetRecord:
+    return DatasetRecord(
+        manifest_digest=manifest.digest,
+        score_digest=manifest.score.file.plain_sha256,
+        spec_version=1,
+        own_real_micro=1_000_000,
+        parents=(),
+        shares_bps=manifest.shares_bps,
+        shards=tuple(
+            ShardRecord(
+                s.model_digest,
+                s.shard_root,
+                s.epsilon_micro,
+                s.delta_e12,
+                s.content.digest,
+                s.receipt_signature,
+            )
+            for s in manifest.shards
+        ),
+        evaluations=tuple(EvaluationRecord(e.score_micro, e.signature) for e in manifest.evaluation),
+    )
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "delivery.key"
+    path.write_text("0x" + "31" * 32)
+    path.chmod(0o600)
+    return str(path)
+
+
+def arguments(market, published, *more: str) -> list[str]:
+    dataset_id, folder, _ = published
+    return ["--dataset", str(dataset_id), "--rpc", market.rpc_url, "--store", str(folder), *more]
+
+
+def test_node_that_is_down_decides_nothing(published, capsys):
+    dataset_id, folder, _ = published
+    command = ["--dataset", str(dataset_id), "--rpc", "http://127.0.0.1:9", "--store", str(folder)]
+    assert main(command) == 2
+    assert "no usable answer" in capsys.readouterr().err
+
+
+def test_unknown_data_set_decides_nothing(market, published, capsys):
+    _, folder, _ = published
+    assert main(["--dataset", "4711", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert "no data set 4711" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x", "-1", "eip155:1/erc721:0x12/3", "1.5"])
+def test_malformed_name_decides_nothing(market, published, name, capsys):
+    _, folder, _ = published
+    assert main([f"--dataset={name}", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert "expected a number or eip155" in capsys.readouterr().err
+
+
+def test_missing_folder_decides_nothing(market, capsys):
+    assert main(["--dataset", "1", "--rpc", market.rpc_url, "--store", "/nonexistent"]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_bare_number_without_a_deployment_says_what_is_needed(market, tmp_path, capsys):
+    assert main(["--dataset", "1", "--rpc", market.rpc_url, "--store", str(tmp_path)]) == 2
+    assert "needs --deployment FILE" in capsys.readouterr().err
+
+
+def test_name_of_another_market_decides_nothing(market, published, capsys):
+    _, folder, _ = published
+    name = f"eip155:31337/erc721:{market.ledger.deployment.token}/1"
+    assert main(["--dataset", name, "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert "DatasetRegistry.escrow" in capsys.readouterr().err
+
+
+def test_flipped_byte_in_the_folder_fails_and_the_check_is_named(
+    market, published, tmp_path, key_file, capsys
+):
+    dataset_id, folder, publication = published
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    cid = str(publication.manifest.shards[1].content.model.cid)
+    (file,) = copy.rglob(cid)
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(bytes(data))
+    command = ["--dataset", str(dataset_id), "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
+    assert main([*command, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["failed"] == ["files present", "files open"]
+
+
+def test_wrong_key_fails(market, published, tmp_path, capsys):
+    new_delivery_key(tmp_path / "other.key")
+    assert main(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 1
+    assert "files open" in capsys.readouterr().out
+
+
+def test_true_data_set_passes_with_and_without_the_key(market, published, key_file, capsys):
+    assert KEY.public == published[2].manifest.terms.delivery_key
+    assert main(arguments(market, published, "--key", key_file, "--threads", "2")) == 0
+    out = capsys.readouterr().out
+    assert "23 of 23 rows recomputed and equal" in out
+    assert "trained on real data" in out
+    assert main(arguments(market, published, "--json")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["notChecked"] == [
+        "files open",
+        "models",
+        "rows",
+        "shard roots",
+        "score file",
+        "conditions",
+    ]
+
+
+def test_full_name_needs_no_deployment_file(market, published, tmp_path, key_file, capsys):
+    dataset_id, folder, _ = published
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "deployment.json").unlink()
+    name = market.ledger.deployment.dataset_name(dataset_id)
+    command = ["--dataset", name, "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
+    assert main(command) == 0
+    assert "passed" in capsys.readouterr().out

@@ -1,0 +1,138 @@
+"""Sealed files and wrapped keys: every change is noticed; vectors made frame by frame."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provenance.crypto.seal import (
+    FRAME_BYTES,
+    WRAPPED_KEY_BYTES,
+    DeliveryKey,
+    file_label,
+    load_delivery_key,
+    new_content_key,
+    new_delivery_key,
+    open_file,
+    seal_file,
+    sealed_size,
+    wrap_key,
+)
+from provenance.errors import KeyFileError, SealError
+from provenance.values import Digest, sha256
+
+VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "sealing.json").read_text())
+ORDER = sha256(b"order")
+KEY = bytes(range(32))
+
+
+def unhex(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def test_every_flipped_byte_is_noticed():
+    sealed = seal_file(KEY, b"forty bytes of rows, more or less, here.", b"label")
+    for offset in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[offset] ^= 1
+        with pytest.raises(SealError):
+            open_file(KEY, bytes(changed), b"label")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s[:-1],
+        lambda s: s + b"\0",
+        lambda s: s[: 11 + FRAME_BYTES + 16],
+        lambda s: s[:11] + s[11 + FRAME_BYTES + 16 :],
+        lambda s: s[:11],
+        lambda s: b"",
+        lambda s: s[:11] + s[11 + FRAME_BYTES + 16 :] + s[11 : 11 + FRAME_BYTES + 16],
+    ],
+)
+def test_cut_extended_or_reordered_file_is_noticed(change):
+    sealed = seal_file(KEY, bytes(FRAME_BYTES + 5), b"label")
+    with pytest.raises(SealError):
+        open_file(KEY, change(sealed), b"label")
+
+
+@pytest.mark.parametrize(
+    "label",
+    [file_label(ORDER, 1, "model"), file_label(ORDER, 2, "rows"), file_label(sha256(b"other"), 1, "rows")],
+)
+def test_file_of_another_shard_kind_or_order_does_not_open(label):
+    sealed = seal_file(KEY, b"rows", file_label(ORDER, 1, "rows"))
+    with pytest.raises(SealError, match="frame 0 of 1"):
+        open_file(KEY, sealed, label)
+
+
+def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
+    buyer, stranger = DeliveryKey(b"\x01" * 32), DeliveryKey(b"\x02" * 32)
+    wrapped = wrap_key(KEY, buyer.public, ORDER, 1)
+    for key, order, shard in (
+        (stranger, ORDER, 1), (buyer, ORDER, 2), (buyer, sha256(b"other"), 1),
+    ):  # fmt: skip
+        with pytest.raises(SealError, match="was not wrapped to delivery key"):
+            key.unwrap(wrapped, order, shard)
+    with pytest.raises(SealError):
+        buyer.unwrap(wrapped[:-1], ORDER, 1)
+
+
+@pytest.mark.parametrize("point", [b"\x01" + bytes(31), bytes(32)])
+def test_nothing_is_wrapped_to_a_point_of_low_order(point):
+    with pytest.raises(SealError, match="not a usable key"):
+        wrap_key(KEY, point, ORDER, 1)
+
+
+def test_delivery_key_that_others_may_read_is_refused(tmp_path):
+    new_delivery_key(tmp_path / "key")
+    (tmp_path / "key").chmod(0o604)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        load_delivery_key(tmp_path / "key")
+
+
+def test_delivery_key_file_loads_again_and_does_not_show_its_secret(tmp_path):
+    key = new_delivery_key(tmp_path / "key")
+    again = load_delivery_key(tmp_path / "key")
+    assert again.public == key.public
+    assert (tmp_path / "key").read_text().strip()[2:] not in repr(again)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 3 * FRAME_BYTES))
+def test_any_size_opens_again_and_has_the_stated_size(size):
+    data = bytes(size)
+    sealed = seal_file(KEY, data, b"label")
+    assert len(sealed) == sealed_size(size)
+    assert open_file(KEY, sealed, b"label") == data
+
+
+def test_sealing_twice_never_gives_the_same_bytes():
+    assert seal_file(KEY, b"x", b"l") != seal_file(KEY, b"x", b"l")
+    assert new_content_key() != new_content_key()
+
+
+def test_vectors():
+    key = DeliveryKey(unhex(VECTOR["deliverySecret"]))
+    order, shard = Digest.parse(VECTOR["order"]), VECTOR["shard"]
+    assert str(key.public) == VECTOR["deliveryKey"]
+    assert len(unhex(VECTOR["wrappedKey"])) == WRAPPED_KEY_BYTES
+    assert key.unwrap(unhex(VECTOR["wrappedKey"]), order, shard) == unhex(VECTOR["contentKey"])
+    assert [unhex(file["label"]) for file in VECTOR["files"]] == [
+        file_label(order, shard, file["kind"]) for file in VECTOR["files"]
+    ]
+
+
+def test_sealed_vectors_are_reproduced_with_their_nonce_prefix(monkeypatch):
+    prefix = unhex(VECTOR["noncePrefix"])
+    monkeypatch.setattr("provenance.crypto.seal.secrets.token_bytes", lambda size: prefix[:size])
+    for file, plain in zip(VECTOR["files"], (bytes(FRAME_BYTES) + b"end", b"", b"{}"), strict=True):
+        sealed = seal_file(unhex(VECTOR["contentKey"]), plain, unhex(file["label"]))
+        assert str(sha256(sealed)) == file["sealedSha256"]
+        assert sealed[-32:] == unhex(file["sealedTail"])
+        assert open_file(unhex(VECTOR["contentKey"]), sealed, unhex(file["label"])) == plain

@@ -1,0 +1,206 @@
+"""Typed messages, keys and signatures, against vectors made with eth_account."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance.crypto.signing import Signer, create_key, load_key, recover, recover_digest, require_signer
+from provenance.crypto.typed_data import Domain
+from provenance.errors import DocumentError, KeyFileError, SignatureError
+from provenance.record.payout import Payout
+from provenance.record.receipts import (
+    Acceptance,
+    ContentFile,
+    Evaluation,
+    ModelCommitment,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
+from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, parents_digest, participants_digest
+from provenance.store.cid import cid_of
+from provenance.values import Address, Digest, keccak256, sha256
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+TERMS = json.loads((VECTORS / "terms.json").read_text())
+RECEIPTS = json.loads((VECTORS / "receipts.json").read_text())
+DOMAIN = Domain(TERMS["domain"]["chainId"], Address.parse(TERMS["domain"]["verifyingContract"]))
+MESSAGES = {each.NAME: each for each in (Acceptance, ModelCommitment, ShardReceipt, Evaluation, Payout)}
+
+
+def changed(**fields: str) -> dict[str, str]:
+    return TERMS["terms"] | fields
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {},
+        changed(extra="1"),
+        changed(rows="-1"),
+        changed(rows="01"),
+        changed(rows=10),
+        changed(rows=str(2**64)),
+        changed(brokerFeeBps="65536"),
+        changed(price="1" * 200),
+        changed(royaltyBps="65536"),
+        changed(conditions="0x12"),
+        changed(parents="[3]"),
+        changed(salt="0x12"),
+        changed(buyer="0xB1"),
+        changed(buyer="0xb1B1b1b1b1B1b1b1b1b1b1b1b1b1b1b1b1b1b1b2"),
+    ],
+)
+def test_malformed_terms_are_refused(document):
+    with pytest.raises(ValueError, match="expected"):
+        OrderTerms.parse(document)
+
+
+def test_terms_without_a_member_of_this_release_are_refused():
+    for name in ("royaltyBps", "conditions", "parents"):
+        document = {key: value for key, value in TERMS["terms"].items() if key != name}
+        with pytest.raises(DocumentError, match=f"missing or unknown fields .*{name}"):
+            OrderTerms.parse(document)
+
+
+def test_parents_have_the_digest_of_the_vector_and_none_is_zero():
+    ids = [int(each) for each in TERMS["parents"]["ids"]]
+    assert str(parents_digest(ids)) == TERMS["parents"]["digest"] == TERMS["terms"]["parents"]
+    assert parents_digest(()) == NO_PARENTS == Digest(bytes(32))
+
+
+def test_a_field_out_of_range_cannot_be_constructed():
+    with pytest.raises(DocumentError, match=r"Acceptance\.maxRows: found 18446744073709551616, expected"):
+        Acceptance(sha256(b""), Address(bytes(20)), 2**64)
+
+
+def test_signature_of_another_message_does_not_name_the_signer():
+    signer = Signer(b"\x01" * 32)
+    signature = signer.sign_typed(DOMAIN, Acceptance(sha256(b"a"), signer.address, 1))
+    with pytest.raises(SignatureError, match=f"expected {signer.address}"):
+        require_signer(DOMAIN, Acceptance(sha256(b"b"), signer.address, 1), signature, signer.address)
+
+
+def test_signature_for_another_market_does_not_name_the_signer():
+    signer = Signer(b"\x01" * 32)
+    message = Acceptance(sha256(b"a"), signer.address, 1)
+    assert (
+        recover(Domain(1, DOMAIN.verifying_contract), message, signer.sign_typed(DOMAIN, message))
+        != signer.address
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: s[:64], "64 bytes"),
+        (lambda s: s[:64] + b"\x00", "v=0"),
+        (lambda s: bytes(32) + s[32:], "does not recover"),
+        (lambda s: s[:32] + b"\xff" * 32 + s[64:], "high s"),
+    ],
+)
+def test_malformed_signature_is_refused(change, reason):
+    signature = bytes(Signer(b"\x01" * 32).sign_digest(sha256(b"x")))
+    with pytest.raises(SignatureError, match=reason):
+        recover_digest(sha256(b"x"), change(signature))
+
+
+def test_key_file_that_others_may_read_is_refused_with_advice(tmp_path):
+    path = tmp_path / "key"
+    create_key(path)
+    path.chmod(0o640)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        load_key(path)
+
+
+def test_key_file_is_never_overwritten(tmp_path):
+    create_key(tmp_path / "key")
+    before = (tmp_path / "key").read_bytes()
+    with pytest.raises(KeyFileError, match="already there"):
+        create_key(tmp_path / "key")
+    assert (tmp_path / "key").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "0x12", "g" * 64, "0x" + "00" * 32, "0x" + "ff" * 32])
+def test_file_without_a_key_is_refused_and_not_shown(tmp_path, text):
+    path = tmp_path / "key"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError) as caught:
+        load_key(path)
+    assert text == "" or text not in str(caught.value)
+
+
+def test_missing_key_file_says_so(tmp_path):
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        load_key(tmp_path / "none")
+
+
+def test_key_file_has_mode_600_and_loads_again(tmp_path):
+    signer = create_key(tmp_path / "deep" / "key")
+    assert os.stat(tmp_path / "deep" / "key").st_mode & 0o777 == 0o600
+    assert load_key(tmp_path / "deep" / "key").address == signer.address
+
+
+def test_a_signer_does_not_show_its_key():
+    assert "07" * 32 not in repr(Signer(b"\x07" * 32))
+
+
+def test_order_id_equals_the_vector():
+    terms = OrderTerms.parse(TERMS["terms"])
+    assert str(terms.order_id(DOMAIN)) == TERMS["orderId"]
+    assert terms.type_string() == TERMS["typeString"]
+    assert terms.document() == TERMS["terms"]
+    assert str(recover(DOMAIN, terms, bytes.fromhex(TERMS["signature"][2:]))) == TERMS["signer"]
+
+
+@pytest.mark.parametrize("vector", RECEIPTS["messages"], ids=lambda vector: vector["name"])
+def test_message_digests_equal_the_vectors(vector):
+    message = MESSAGES[vector["name"]].parse(vector["message"])
+    assert message.type_string() == vector["typeString"]
+    assert str(message.digest(DOMAIN)) == vector["digest"]
+    assert str(recover(DOMAIN, message, bytes.fromhex(vector["signature"][2:]))) == vector["signer"]
+
+
+def test_our_signature_equals_that_of_eth_account():
+    signer = Signer(bytes(range(1, 33)))
+    terms = OrderTerms.parse(TERMS["terms"])
+    assert str(signer.sign_typed(DOMAIN, terms)) == TERMS["signature"]
+
+
+def test_abi_digests_equal_the_vectors():
+    assert str(shares_digest(RECEIPTS["shares"]["bps"])) == RECEIPTS["shares"]["digest"]
+    people = tuple(
+        Participant(Address.parse(each["contributor"]), each["rows"])
+        for each in RECEIPTS["participants"]["list"]
+    )
+    assert str(participants_digest(people)) == RECEIPTS["participants"]["digest"]
+    seed = RECEIPTS["seed"]
+    models = keccak256(b"".join(Digest.parse(each) for each in seed["modelDigests"]))
+    assert str(models) == seed["modelsDigest"]
+    assert (
+        str(keccak256(Digest.parse(seed["order"]) + models + Digest.parse(seed["blockHash"]))) == seed["seed"]
+    )
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 2**64 - 1))
+def test_any_message_survives_its_document(order, rows):
+    message = Acceptance(Digest(order), Address(order[:20]), rows)
+    assert Acceptance.parse(message.document()) == message
+
+
+def test_content_document_survives_and_is_strict():
+    file = ContentFile(cid_of(b"x"), 1, sha256(b"x"), sha256(b"y"), 1)
+    content = ShardContent(file, file, b"\x01", {"epsilon": "3"})
+    assert ShardContent.parse(content.document()) == content
+    with pytest.raises(DocumentError, match=r"content\.rows: missing members \['size'\]"):
+        ShardContent.parse(
+            content.document() | {"rows": {k: v for k, v in file.document().items() if k != "size"}}
+        )

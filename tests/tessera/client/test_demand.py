@@ -1,0 +1,186 @@
+"""`tessera demand` against a chain in memory: who may, what it costs, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provenance.chain.disputes import DemandKind, DemandOnChain
+from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain, TxReceipt
+from provenance.crypto.merkle import leaf_hash, root_of_path
+from provenance.crypto.signing import Signer
+from provenance.values import Address, Digest, sha256
+from tessera.client import demanding
+from tessera.client.demanding import ANSWERED, ENDED, STANDING, Demander, Wanted, run_demand
+from tessera.errors import ScriptError, UsageError
+from tests.provenance.verify.publication import BUYER, DATASET, NODES, Builder, Publication
+
+PRICE, BOND, STAKE = 230, 6, 8
+DEPOSIT = PRICE // 100
+STRANGER = Signer(b"\x61" * 32)
+
+
+@dataclass
+class Chain:
+    """The demands contract in memory. `answer_at`: chain time at which somebody answers; None: nobody does."""
+
+    published: Publication
+    me: Signer = BUYER
+    answer_at: int | None = None
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    open: DemandOnChain | None = None
+    allowed: int = 0
+
+    def __post_init__(self) -> None:
+        ledger, manifest = self.published.ledger, self.published.manifest
+        ledger.matched[manifest.order] = manifest.participant_list()
+        ledger.time_seconds = 1505
+        ledger.balances |= {BUYER.address: 1000, STRANGER.address: 1000}
+        for node in NODES:
+            ledger.stakes[node.address] = StakeOnChain(0, STAKE, 0, 0, True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.published.ledger, name)
+
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        ledger = self.published.ledger
+        ledger.time_seconds += 1
+        if self.open is not None and self.answer_at is not None and ledger.time_seconds >= self.answer_at:
+            self.open = None
+        none = DemandOnChain(order, shard, DemandKind.NONE, BUYER.address, 0, 0, 0)
+        return self.open if self.open is not None and self.open.shard == shard else none
+
+    def allowance(self, owner: Address, spender: Address) -> int:
+        assert spender == self.published.ledger.deployment.demands
+        return self.allowed
+
+    def approve(self, spender: Address, amount: int) -> TxReceipt:
+        self.allowed = amount
+        return self._mined("approve", amount)
+
+    def demand_model(self, terms: Any, participants: Any, dataset: int, shard: int, models: Any) -> TxReceipt:
+        assert models == self.published.ledger.commitments[self.published.manifest.order].models
+        return self._opened(DemandKind.MODEL, shard, 0)
+
+    def demand_chunk(
+        self, terms: Any, participants: Any, dataset: int, shard: int, root: Digest, proof: Any, row: int
+    ) -> TxReceipt:
+        record = self.published.ledger.datasets[DATASET]
+        assert root_of_path(leaf_hash(shard, root), shard, len(participants), proof) == record.dataset_root
+        return self._opened(DemandKind.CHUNK, shard, row)
+
+    def expire(self, terms: Any, participants: Any, shard: int) -> TxReceipt:
+        ledger, order = self.published.ledger, self.published.manifest.order
+        assert self.open is not None
+        assert ledger.time_seconds > self.open.answer_by
+        self.open = None
+        ledger.datasets[DATASET] = replace(ledger.datasets[DATASET], status=DatasetStatus.REVOKED)
+        ledger.orders[order] = replace(ledger.orders[order], state=OrderState.REVOKED, bond_left=0)
+        signer = participants[shard].contributor
+        ledger.stakes[signer] = replace(ledger.stakes[signer], reserved=0)
+        ledger.balances[BUYER.address] += PRICE + BOND + STAKE
+        return self._mined("expire")
+
+    def _opened(self, kind: DemandKind, shard: int, row: int) -> TxReceipt:
+        assert self.allowed >= DEPOSIT
+        assert self.open is None
+        order = self.published.manifest.order
+        self.open = DemandOnChain(order, shard, kind, self.me.address, 1520, DEPOSIT, row)
+        return self._mined("demand", kind, shard, row)
+
+    def _mined(self, *call: Any) -> TxReceipt:
+        self.calls.append(call)
+        return TxReceipt(sha256(repr(call).encode()), 60, 21_000)
+
+
+Make = Callable[..., tuple[Chain, Demander]]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setattr(demanding, "_LOOK_SECONDS", 0)
+
+    def made(
+        *, me: Signer = BUYER, answer_at: int | None = None, is_open: bool = False
+    ) -> tuple[Chain, Demander]:
+        chain = Chain(Builder(state=OrderState.PUBLISHED, is_open=is_open).build(), me, answer_at)
+        session = SimpleNamespace(ledger=chain, writer=chain, wallet=me)
+        record = chain.published.ledger.datasets[DATASET]
+        return chain, Demander(session, record, chain.published.manifest.terms)  # type: ignore[arg-type]
+
+    return made
+
+
+def test_an_answered_demand_costs_its_deposit_and_leaves_the_data_set_valid(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain, demander = make(answer_at=1510)
+    assert run_demand(demander, Wanted(1, None, confirmed=True)) == ANSWERED
+    assert chain.calls == [("approve", DEPOSIT), ("demand", DemandKind.MODEL, 1, 0)]
+    out = capsys.readouterr().out
+    assert "for everybody and for ever, although the order is private" in out
+    assert "answered: the model of shard 1 is on chain" in out
+
+
+def test_a_row_is_demanded_with_its_shard_s_proof(make: Make) -> None:
+    chain, demander = make(answer_at=1510)
+    assert run_demand(demander, Wanted(1, 3, confirmed=True)) == ANSWERED
+    assert chain.calls[-1] == ("demand", DemandKind.CHUNK, 1, 3)
+
+
+def test_silence_ends_the_demand_and_the_order_and_adds_up(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain, demander = make()
+    assert run_demand(demander, Wanted(0, None, confirmed=True)) == ENDED
+    assert [call[0] for call in chain.calls] == ["approve", "demand", "expire"]
+    assert "adds up to the wei" in capsys.readouterr().out
+    assert run_demand(replace(demander, record=chain.dataset(DATASET)), Wanted(0, None)) == ENDED
+    assert len(chain.calls) == 3
+
+
+def test_a_demand_goes_on_after_a_kill_and_is_not_made_twice(make: Make) -> None:
+    chain, demander = make()
+    assert run_demand(demander, Wanted(0, None, confirmed=True, wait=False)) == STANDING
+    assert run_demand(demander, Wanted(0, None, confirmed=True, wait=False)) == STANDING
+    assert run_demand(demander, Wanted(0, None)) == ENDED
+    assert [call[0] for call in chain.calls] == ["approve", "demand", "expire"]
+
+
+def test_only_the_buyer_of_a_sealed_data_set_may_demand(make: Make) -> None:
+    chain, demander = make(me=STRANGER)
+    with pytest.raises(ScriptError, match="only that account may demand"):
+        run_demand(demander, Wanted(0, None, confirmed=True))
+    assert chain.calls == []
+    chain, demander = make(me=STRANGER, answer_at=1510, is_open=True)
+    assert run_demand(demander, Wanted(0, None, confirmed=True)) == ANSWERED
+
+
+def test_nothing_is_demanded_that_nobody_agreed_to(make: Make) -> None:
+    chain, demander = make()
+    with pytest.raises(UsageError, match="pass --yes"):
+        run_demand(demander, Wanted(0, None))
+    assert chain.calls == []
+
+
+def test_refuses_a_shard_that_is_not_there_and_an_order_that_ended(make: Make) -> None:
+    chain, demander = make()
+    with pytest.raises(UsageError, match="has shards 0 to 1"):
+        run_demand(demander, Wanted(2, None, confirmed=True))
+    order = chain.published.manifest.order
+    chain.published.ledger.orders[order] = replace(chain.order(order), state=OrderState.SETTLED)
+    with pytest.raises(ScriptError, match="its window is closed"):
+        run_demand(demander, Wanted(0, None, confirmed=True))
+    assert chain.calls == []
+
+
+def test_terms_of_another_order_are_refused(make: Make) -> None:
+    chain, demander = make()
+    with pytest.raises(UsageError, match="name its own order file"):
+        replace(demander, terms=replace(demander.terms, price=1))
+    assert chain.calls == []

@@ -1,0 +1,141 @@
+"""Child processes end with their parent, and their deaths are told with their last words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tessera.devnet import chain
+from tessera.devnet.children import Child, Command, Supervisor
+from tessera.devnet.network import CHECKOUT, LocalNetwork, NetworkSettings, python_path
+from tessera.devnet.ports import LOOPBACK, free_port, require_free
+from tessera.errors import PortInUseError, ScriptError, ServiceDownError
+
+SLEEP = "import time; time.sleep(600)"
+STUBBORN = (
+    f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); {SLEEP}"
+)
+
+
+def python(name: str, code: str, folder: Path) -> Command:
+    return Command(name=name, argv=[sys.executable, "-c", code], log=folder / f"{name}.log")
+
+
+def is_running(pid: int) -> bool:
+    """False for the dead, and for zombies that nobody has waited for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind((LOOPBACK, 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(PortInUseError, match=rf"port {port} .* REST interface .*--api-port"):
+            require_free(port, service="REST interface", option="--api-port")
+        with Supervisor() as supervisor, pytest.raises(PortInUseError, match=str(port)):
+            LocalNetwork(tmp_path / "state", supervisor, NetworkSettings(rpc_port=port))
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        network = LocalNetwork(tmp_path, supervisor, NetworkSettings())
+        with pytest.raises(ScriptError, match="in use"):
+            LocalNetwork(tmp_path, supervisor, NetworkSettings())
+        assert network.folder == tmp_path.resolve()
+
+
+def test_a_child_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.start(python("oracle", "raise SystemExit('the store is full')", tmp_path))
+        with pytest.raises(
+            ServiceDownError, match=r"oracle ended by itself with status 1(.|\n)*the store is full"
+        ):
+            supervisor.wait_until(lambda: False, child=child, seconds=20, what="an answer")
+
+
+def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    with Supervisor() as supervisor, pytest.raises(ServiceDownError, match="ghost cannot be started"):
+        supervisor.start(Command(name="ghost", argv=[str(tmp_path / "none")], log=tmp_path / "ghost.log"))
+
+
+def test_an_answer_that_does_not_come_is_reported(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.start(python("slow", SLEEP, tmp_path))
+        with pytest.raises(ServiceDownError, match="an answer did not come within"):
+            supervisor.wait_until(lambda: False, child=child, seconds=0.2, what="an answer")
+
+
+def test_every_child_ends_with_the_block_even_a_stubborn_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tessera.devnet.children.STOP_SECONDS", 0.5)
+    children: list[Child] = []
+
+    def interrupted() -> None:
+        with Supervisor() as supervisor:
+            children.append(supervisor.start(python("stubborn", STUBBORN, tmp_path)))
+            children.append(supervisor.start(python("plain", SLEEP, tmp_path)))
+            supervisor.wait_until(
+                lambda: "ready" in children[0].log_tail(), child=children[0], seconds=20, what="ready"
+            )
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not any(is_running(child.pid) for child in children)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_children_do_not_survive_their_parent(tmp_path: Path, number: signal.Signals) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+from tessera.devnet.children import Command, Supervisor, stop_on_signals
+with stop_on_signals(), Supervisor() as supervisor:
+    child = supervisor.start(Command('x', [sys.executable, '-c', {SLEEP!r}], Path({str(tmp_path / "x.log")!r})))
+    print(child.pid, flush=True)
+    time.sleep(600)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=python_path()
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        pid = int(parent.stdout.readline())
+    assert is_running(pid)
+    os.kill(parent.pid, number)
+    parent.wait(20)
+    deadline = time.monotonic() + 10
+    while is_running(pid):
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.05)
+
+
+def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
+    account = "0x" + "42" * 20
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    with Supervisor() as supervisor:
+        child = supervisor.start(chain.anvil_command(chain.find_anvil(CHECKOUT), folder=tmp_path, port=port))
+        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=20, what="the chain")
+        chain.give_gas(url, account, ether=3)
+        supervisor.wait_until(
+            lambda: chain.gas_balance(url, account) > 0, child=child, seconds=20, what="gas"
+        )
+        child.stop()
+        child.restart()
+        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=20, what="the chain")
+        assert chain.gas_balance(url, account) == 3 * chain.WEI_PER_ETHER
+    with pytest.raises(ServiceDownError, match="did not answer"):
+        chain.rpc(url, "eth_chainId")
