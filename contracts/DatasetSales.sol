@@ -9,7 +9,7 @@ import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDatasetSales} from "./interfaces/IDatasetSales.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
-import {Permit, PermitPayment} from "./types/Permit.sol";
+import {Permit, Permits} from "./types/Permit.sol";
 import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice Described in {IDatasetSales}.
@@ -149,17 +149,19 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
 
     /// @dev By way of the rewards contract.
     function _pay(uint256 dataset, address account, uint256 amount, uint256 royalty) private {
+        bytes32 order = datasets.datasetOf(dataset).order;
         address[] memory accounts = new address[](1);
         uint256[] memory amounts = new uint256[](1);
         (accounts[0], amounts[0]) = (account, amount);
         token.safeTransfer(address(rewards), amount + royalty);
-        rewards.credit(datasets.datasetOf(dataset).order, accounts, amounts);
+        rewards.credit(order, accounts, amounts);
         rewards.creditDataset(dataset, royalty);
     }
 
     function _take(uint256 price, Permit calldata permit) private {
+        Permits.use(token, msg.sender, price, permit);
         uint256 before = token.balanceOf(address(this));
-        PermitPayment.take(token, msg.sender, price, permit);
+        token.safeTransferFrom(msg.sender, address(this), price);
         uint256 received = token.balanceOf(address(this)) - before;
         if (received != price) revert DatasetSales_WrongPayment(received, price);
     }

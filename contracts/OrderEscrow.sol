@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
@@ -12,7 +12,7 @@ import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {OrderLists} from "./types/OrderLists.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
-import {Permit, PermitPayment} from "./types/Permit.sol";
+import {Permit, Permits} from "./types/Permit.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
 import {WHOLE_MICRO} from "./types/Units.sol";
@@ -71,7 +71,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.state = State.Open;
         emit OrderPlaced(order, terms.buyer, terms.broker, terms.price);
 
-        PermitPayment.take(token, terms.buyer, terms.price, permit);
+        Permits.use(token, terms.buyer, terms.price, permit);
+        token.safeTransferFrom(terms.buyer, address(this), terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
