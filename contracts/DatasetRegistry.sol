@@ -81,7 +81,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     }
 
     function _store(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
-        _datasets[id] = Dataset({
+        _datasets[id] = StoredDataset({
             order: derived.order,
             manifestDigest: record.manifestDigest,
             recordDigest: keccak256(

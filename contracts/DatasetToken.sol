@@ -14,11 +14,28 @@ import {WHOLE_BPS} from "./types/Units.sol";
 /// @notice What is kept of a data set, and what it is to wallets and marketplaces: the half of {IDatasetRegistry}
 /// that comes after the publication.
 abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
+    /// @dev A {Dataset}, and what else its metadata tells.
+    struct StoredDataset {
+        bytes32 order;
+        bytes32 manifestDigest;
+        bytes32 recordDigest;
+        bytes32 datasetRoot;
+        // The rest is one slot. 40 bits of seconds last for 34,000 years.
+        uint40 publishedAt;
+        uint64 rows;
+        uint64 epsilonMicro;
+        uint32 realFractionMicro;
+        uint16 royaltyBps;
+        uint16 depth;
+        uint16 specVersion;
+        Status status;
+    }
+
     address public immutable challenges;
     address public immutable demands;
     IRoyalties public immutable royalties;
 
-    mapping(uint256 id => Dataset dataset) internal _datasets;
+    mapping(uint256 id => StoredDataset dataset) internal _datasets;
     /// @dev Nothing is stored for a data set without parents.
     mapping(uint256 id => uint256[] parents) internal _parents;
 
@@ -55,7 +72,21 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
 
     /// @inheritdoc IDatasetRegistry
     function datasetOf(uint256 id) external view returns (Dataset memory) {
-        return _datasets[id];
+        StoredDataset storage stored = _datasets[id];
+        return
+            Dataset({
+                order: stored.order,
+                manifestDigest: stored.manifestDigest,
+                recordDigest: stored.recordDigest,
+                datasetRoot: stored.datasetRoot,
+                publishedAt: stored.publishedAt,
+                rows: stored.rows,
+                depth: stored.depth,
+                specVersion: stored.specVersion,
+                status: stored.status,
+                realFractionMicro: stored.realFractionMicro,
+                royaltyBps: stored.royaltyBps
+            });
     }
 
     /// @inheritdoc IDatasetRegistry
@@ -81,7 +112,7 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     /// @inheritdoc ERC721
     function tokenURI(uint256 id) public view override returns (string memory) {
         _requireOwned(id);
-        Dataset storage stored = _datasets[id];
+        StoredDataset storage stored = _datasets[id];
         return
             DatasetMetadata.uri(
                 DatasetMetadata.Facts({

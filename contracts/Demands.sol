@@ -21,13 +21,31 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using ShardReceipts for ShardReceipt;
 
+    /// @dev A {Demand}, and what its answer is checked against. The first three members share a slot, so do the next
+    /// three.
+    struct StoredDemand {
+        address demander;
+        uint64 answerBy;
+        Kind kind;
+        uint128 deposit;
+        uint64 rows;
+        uint64 row;
+        /// Model digest (Receipt, Model) or shard root (Chunk).
+        bytes32 subject;
+        uint256 dataset;
+        address contributor;
+        uint32 challengeSeconds;
+        uint64 epsilonMicro;
+        uint64 deltaE12;
+    }
+
     uint256 private constant _DEPOSITS_OF_A_PRICE = 100;
 
     IERC20 public immutable token;
     /// @notice Chain time between a demand and the last answer.
     uint32 public immutable answerSeconds;
 
-    mapping(bytes32 order => mapping(uint32 shard => Demand demand)) private _demands;
+    mapping(bytes32 order => mapping(uint32 shard => StoredDemand demand)) private _demands;
     mapping(bytes32 order => mapping(uint32 shard => mapping(Kind kind => bool))) private _answered;
     mapping(address account => uint256 amount) private _kept;
 
@@ -58,7 +76,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         uint256 answerBy = block.timestamp + answerSeconds;
         if (answerBy > terms.deliverBy) revert Demands_TooLateToDemand(order, answerBy, terms.deliverBy);
 
-        Demand memory demand;
+        StoredDemand memory demand;
         demand.kind = Kind.Receipt;
         demand.subject = modelDigest;
         demand.rows = participants[shard].rows;
@@ -81,7 +99,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         _requireNotTooLate(order, terms.challengeSeconds);
         (bytes32 modelDigest, ) = _requireModel(order, shard, modelDigests);
 
-        Demand memory demand;
+        StoredDemand memory demand;
         demand.kind = Kind.Model;
         demand.subject = modelDigest;
         demand.dataset = dataset;
@@ -106,7 +124,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         uint64 rows = participants[shard].rows;
         if (row >= rows) revert Demands_UnknownRow(row, rows);
 
-        Demand memory demand;
+        StoredDemand memory demand;
         demand.kind = Kind.Chunk;
         demand.subject = shardRoot;
         demand.dataset = dataset;
@@ -122,7 +140,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         Receipt calldata receipt,
         bytes calldata signature
     ) external nonReentrant {
-        Demand memory demand = _requireOpen(order, shard, Kind.Receipt);
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Receipt);
         ShardReceipt memory whole = _receiptOf(order, shard, demand, receipt);
         // As the registry asks it, so that an answer can be published.
         if (!whole.keepsPrivacy(demand.epsilonMicro, demand.deltaE12)) {
@@ -137,7 +155,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @inheritdoc IDemands
     function answerModel(bytes32 order, uint32 shard, bytes calldata model) external nonReentrant {
-        Demand memory demand = _requireOpen(order, shard, Kind.Model);
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Model);
         bytes32 found = sha256(model);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
         emit ModelAnswered(order, shard, msg.sender, model);
@@ -146,7 +164,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @inheritdoc IDemands
     function answerModelFromParts(bytes32 order, uint32 shard, address[] calldata parts) external nonReentrant {
-        Demand memory demand = _requireOpen(order, shard, Kind.Model);
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Model);
         bytes memory model = ModelParts.join(parts);
         bytes32 found = sha256(model);
         if (found != demand.subject) revert Disputes_WrongModel(found, demand.subject);
@@ -164,7 +182,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         bytes32[] calldata path,
         uint256 pathBits
     ) external nonReentrant {
-        Demand memory demand = _requireOpen(order, shard, Kind.Chunk);
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Chunk);
         (uint256 length, uint256 sides) = _checkChunk(demand, rowWidth, chunkIndex, chunk.length);
         bool isInShape = path.length == length && pathBits == sides;
         if (!isInShape || ShardTree.rootOf(chunkIndex, chunk, path, pathBits) != demand.subject) {
@@ -181,7 +199,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         uint32 shard
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
-        Demand memory demand = _demands[order][shard];
+        StoredDemand memory demand = _demands[order][shard];
         if (demand.kind == Kind.None) revert Demands_NotOpen(order, shard, Kind.None);
         if (block.timestamp <= demand.answerBy) revert Demands_TooEarly(order, shard, demand.answerBy);
         IOrderEscrow.State state = _requireParticipants(order, participants);
@@ -210,12 +228,20 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @inheritdoc IDemands
     function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory) {
-        return _demands[order][shard];
+        StoredDemand storage stored = _demands[order][shard];
+        return
+            Demand({
+                kind: stored.kind,
+                demander: stored.demander,
+                answerBy: stored.answerBy,
+                deposit: stored.deposit,
+                row: stored.row
+            });
     }
 
     /// @dev Stores a demand, counts it at the escrow and takes the deposit.
-    function _open(bytes32 order, uint32 shard, OrderTerms calldata terms, Demand memory demand) private {
-        Demand storage stored = _demands[order][shard];
+    function _open(bytes32 order, uint32 shard, OrderTerms calldata terms, StoredDemand memory demand) private {
+        StoredDemand storage stored = _demands[order][shard];
         Kind open = stored.kind;
         address formerDemander = stored.demander;
         uint256 formerDeposit = stored.deposit;
@@ -249,7 +275,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     }
 
     /// @dev Ends a demand with its answer. What was shown once is on chain; only other chunks may be asked for again.
-    function _close(bytes32 order, uint32 shard, Demand memory demand) private {
+    function _close(bytes32 order, uint32 shard, StoredDemand memory demand) private {
         delete _demands[order][shard];
         if (demand.kind != Kind.Chunk) _answered[order][shard][demand.kind] = true;
 
@@ -265,7 +291,11 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         emit PaymentKept(account, amount);
     }
 
-    function _requireOpen(bytes32 order, uint32 shard, Kind kind) private view returns (Demand memory demand) {
+    function _requireOpen(
+        bytes32 order,
+        uint32 shard,
+        Kind kind
+    ) private view returns (StoredDemand memory demand) {
         demand = _demands[order][shard];
         if (demand.kind != kind) revert Demands_NotOpen(order, shard, kind);
         if (block.timestamp > demand.answerBy) revert Demands_TooLate(order, shard, demand.answerBy);
@@ -286,7 +316,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     function _receiptOf(
         bytes32 order,
         uint32 shard,
-        Demand memory demand,
+        StoredDemand memory demand,
         Receipt calldata receipt
     ) private view returns (ShardReceipt memory) {
         return
@@ -308,7 +338,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     /// @return pathLength siblings that the chunk has in a tree of the shard's rows.
     /// @return sides where they stand. A tree of another shape could hold a second chunk for the same place.
     function _checkChunk(
-        Demand memory demand,
+        StoredDemand memory demand,
         uint256 rowWidth,
         uint256 index,
         uint256 length

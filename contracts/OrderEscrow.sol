@@ -21,10 +21,18 @@ import {WHOLE_MICRO} from "./types/Units.sol";
 contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @dev Repeats the terms for {cutBond}, whose caller does not hold them.
-    struct Bond {
+    /// @dev An {Order} in few slots: the first five members share one, so do the last two.
+    struct StoredOrder {
+        State state;
+        uint64 publishedAt;
+        uint64 settleNotBefore;
+        uint16 openDemands;
+        uint96 bondLeft;
+        bytes32 participantsDigest;
+        bytes32 sharesDigest;
+        // These repeat the terms for {cutBond}, whose caller does not hold them.
         address buyer;
-        uint96 amount;
+        uint96 bond;
     }
 
     uint256 public constant MAX_BROKER_FEE_BPS = 2_000;
@@ -42,8 +50,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     address public immutable challenges;
     address public immutable demands;
 
-    mapping(bytes32 order => Order stored) private _orders;
-    mapping(bytes32 order => Bond bond) private _bonds;
+    mapping(bytes32 order => StoredOrder stored) private _orders;
 
     constructor(
         Parties memory parties
@@ -64,7 +71,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         _checkTerms(terms);
         bytes32 structHash = OrderTermsHash.hash(terms);
         order = _digest(structHash);
-        Order storage stored = _requireState(order, State.None);
+        StoredOrder storage stored = _requireState(order, State.None);
         if (!_isSignedBy(terms.buyer, structHash, termsSignature))
             revert OrderEscrow_InvalidSignature(terms.buyer);
 
@@ -79,7 +86,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function cancel(OrderTerms calldata terms) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.buyer) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Open);
+        StoredOrder storage stored = _requireState(order, State.Open);
 
         stored.state = State.Cancelled;
         emit OrderCancelled(order);
@@ -96,15 +103,16 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Open);
+        StoredOrder storage stored = _requireState(order, State.Open);
         if (block.timestamp > terms.matchBy) revert OrderEscrow_TooLate(order, terms.matchBy);
         _checkMatch(order, terms, participants, acceptances, maxRows);
 
         stored.state = State.Matched;
         stored.participantsDigest = OrderLists.digest(participants);
+        stored.buyer = terms.buyer;
         // place refused bonds beyond 96 bits.
+        stored.bond = uint96(terms.bond);
         stored.bondLeft = uint96(terms.bond);
-        _bonds[order] = Bond(terms.buyer, uint96(terms.bond));
         emit OrderMatched(order, participants);
 
         for (uint256 i = 0; i < participants.length; ++i) {
@@ -117,7 +125,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireUndelivered(order, participants);
+        StoredOrder storage stored = _requireUndelivered(order, participants);
         // After the deadline the bond belongs to the buyer, see refund.
         if (stored.state == State.Matched && block.timestamp > terms.deliverBy) {
             revert OrderEscrow_TooLate(order, terms.deliverBy);
@@ -144,7 +152,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
         bytes32 order = _orderId(terms);
-        Order storage stored = _requireUndelivered(order, participants);
+        StoredOrder storage stored = _requireUndelivered(order, participants);
         uint256 deadline = stored.state == State.Open ? terms.matchBy : terms.deliverBy;
         if (block.timestamp <= deadline) revert OrderEscrow_TooEarly(order, deadline);
 
@@ -171,7 +179,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         uint256[] calldata parents
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
-        Order storage stored = _requireState(order, State.Published);
+        StoredOrder storage stored = _requireState(order, State.Published);
         _requireNoDemand(order, stored);
         _requireWindowOver(order, stored, terms.challengeSeconds);
         _requireParticipants(order, stored, participants);
@@ -196,7 +204,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != challenges && msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _orders[order];
+        StoredOrder storage stored = _orders[order];
         State state = stored.state;
         if (state != State.Matched && state != State.Published) revert OrderEscrow_WrongState(order, state);
         _requireParticipants(order, stored, participants);
@@ -216,7 +224,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function markPublished(bytes32 order, bytes32 sharesDigest) external {
         if (msg.sender != datasets) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Matched);
+        StoredOrder storage stored = _requireState(order, State.Matched);
 
         stored.state = State.Published;
         stored.publishedAt = uint64(block.timestamp);
@@ -227,14 +235,13 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function cutBond(bytes32 order) external nonReentrant {
         if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Matched);
+        StoredOrder storage stored = _requireState(order, State.Matched);
 
-        Bond memory bond = _bonds[order];
-        uint256 amount = _cutOf(bond.amount, stored.bondLeft);
+        uint256 amount = _cutOf(stored.bond, stored.bondLeft);
         stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
-        _creditOne(order, bond.buyer, amount);
+        _creditOne(order, stored.buyer, amount);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -247,19 +254,29 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function closeDemand(bytes32 order, uint64 settleNotBefore) external {
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _orders[order];
+        StoredOrder storage stored = _orders[order];
         --stored.openDemands;
         if (settleNotBefore > stored.settleNotBefore) stored.settleNotBefore = settleNotBefore;
     }
 
     /// @inheritdoc IOrderEscrow
     function orderOf(bytes32 order) external view returns (Order memory) {
-        return _orders[order];
+        StoredOrder storage stored = _orders[order];
+        return
+            Order({
+                state: stored.state,
+                publishedAt: stored.publishedAt,
+                participantsDigest: stored.participantsDigest,
+                sharesDigest: stored.sharesDigest,
+                bondLeft: stored.bondLeft,
+                settleNotBefore: stored.settleNotBefore,
+                openDemands: stored.openDemands
+            });
     }
 
     /// @inheritdoc IOrderEscrow
     function windowOf(OrderTerms calldata terms) external view returns (uint256 endsAt) {
-        Order storage stored = _orders[_orderId(terms)];
+        StoredOrder storage stored = _orders[_orderId(terms)];
         if (stored.publishedAt == 0) return 0;
         return stored.openDemands != 0 ? type(uint256).max : _windowEnd(stored, terms.challengeSeconds);
     }
@@ -294,7 +311,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         }
     }
 
-    function _requireState(bytes32 order, State needed) private view returns (Order storage stored) {
+    function _requireState(bytes32 order, State needed) private view returns (StoredOrder storage stored) {
         stored = _orders[order];
         if (stored.state != needed) revert OrderEscrow_WrongState(order, stored.state);
     }
@@ -303,7 +320,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function _requireUndelivered(
         bytes32 order,
         Participant[] calldata participants
-    ) private view returns (Order storage stored) {
+    ) private view returns (StoredOrder storage stored) {
         stored = _orders[order];
         if (stored.state == State.Open) {
             if (participants.length != 0) revert OrderEscrow_WrongParticipants(order);
@@ -317,7 +334,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
     function _requireParticipants(
         bytes32 order,
-        Order storage stored,
+        StoredOrder storage stored,
         Participant[] calldata participants
     ) private view {
         if (OrderLists.digest(participants) != stored.participantsDigest) {
@@ -326,16 +343,16 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     /// @dev An open demand ends by its answer or, when its time has passed, by {IDemands.expire}.
-    function _requireNoDemand(bytes32 order, Order storage stored) private view {
+    function _requireNoDemand(bytes32 order, StoredOrder storage stored) private view {
         if (stored.openDemands != 0) revert OrderEscrow_DemandsOpen(order, stored.openDemands);
     }
 
-    function _requireWindowOver(bytes32 order, Order storage stored, uint256 challengeSeconds) private view {
+    function _requireWindowOver(bytes32 order, StoredOrder storage stored, uint256 challengeSeconds) private view {
         uint256 windowEnd = _windowEnd(stored, challengeSeconds);
         if (block.timestamp <= windowEnd) revert OrderEscrow_TooEarly(order, windowEnd);
     }
 
-    function _windowEnd(Order storage stored, uint256 challengeSeconds) private view returns (uint256) {
+    function _windowEnd(StoredOrder storage stored, uint256 challengeSeconds) private view returns (uint256) {
         return Math.max(stored.publishedAt + challengeSeconds, stored.settleNotBefore);
     }
 

@@ -34,7 +34,7 @@ interface IDatasetRegistry {
         Flagged
     }
 
-    /// @notice What the chain keeps of a data set.
+    /// @notice What the chain knows of a data set beyond its events.
     struct Dataset {
         /// Id of the order that was delivered.
         bytes32 order;
@@ -46,23 +46,21 @@ interface IDatasetRegistry {
         bytes32 recordDigest;
         /// SHA-256 Merkle root over the shard roots.
         bytes32 datasetRoot;
-        /// Chain time in seconds; 40 bits of them last for 34,000 years. This and what follows is one slot.
+        /// Chain time in seconds.
         uint40 publishedAt;
         /// In all.
         uint64 rows;
-        /// Largest of the shards', in 1e-6; zero when any shard claims no privacy.
-        uint64 epsilonMicro;
-        /// Least part of real rows in any training of its lineage, computed from what was declared for it and for its
-        /// ancestors, in 1e-6.
-        uint32 realFractionMicro;
-        /// Part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
-        uint16 royaltyBps;
         /// 0 for real tables only, else one more than the deepest parent.
         uint16 depth;
         /// Version of the row specification.
         uint16 specVersion;
         /// None for an unknown id.
         Status status;
+        /// Least part of real rows in any training of its lineage, computed from what was declared for it and for its
+        /// ancestors, in 1e-6.
+        uint32 realFractionMicro;
+        /// Part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
+        uint16 royaltyBps;
     }
 
     /// @notice One contributor's shard; contributor and rows come from the order's participants.

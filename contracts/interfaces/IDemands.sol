@@ -33,31 +33,18 @@ interface IDemands is IDisputes {
         Chunk
     }
 
-    /// @notice One open demand, and what its answer is checked against.
-    /// @dev The first three members share a slot, so do the next three.
+    /// @notice One open demand about a shard.
     struct Demand {
+        /// None when no demand is open.
+        Kind kind;
         /// Who put up the deposit.
         address demander;
         /// Last chain time of an answer.
         uint64 answerBy;
-        /// None when no demand is open.
-        Kind kind;
         /// In token wei.
         uint128 deposit;
-        /// Of the shard; zero for models.
-        uint64 rows;
         /// Of the shard; zero but for chunks.
         uint64 row;
-        /// Model digest (Receipt, Model) or shard root (Chunk).
-        bytes32 subject;
-        /// Zero for receipts.
-        uint256 dataset;
-        /// Who must have signed; this and the ceilings of the terms below are zero but for receipts.
-        address contributor;
-        /// Of the terms.
-        uint32 challengeSeconds;
-        uint64 epsilonMicro;
-        uint64 deltaE12;
     }
 
     /// @notice What a receipt says beyond what the chain knows (order, shard, model digest, seed, rows).

@@ -70,22 +70,21 @@ interface IOrderEscrow {
         address demands;
     }
 
-    /// @notice What the chain keeps of an order: what its terms do not say.
-    /// @dev The first five members share a slot.
+    /// @notice What the chain knows of an order beyond its terms.
     struct Order {
         State state;
         /// Chain time in seconds; zero before.
         uint64 publishedAt;
-        /// Chain time up to which answered demands keep the window open; zero for none.
-        uint64 settleNotBefore;
-        /// Demands without answer yet.
-        uint16 openDemands;
-        /// Token wei of the broker's bond held here.
-        uint96 bondLeft;
         /// keccak256(abi.encode(Participant[])); zero before the match.
         bytes32 participantsDigest;
         /// keccak256(abi.encode(uint16[] sharesBps)); zero before publication.
         bytes32 sharesDigest;
+        /// Token wei of the broker's bond held here.
+        uint96 bondLeft;
+        /// Chain time up to which answered demands keep the window open; zero for none.
+        uint64 settleNotBefore;
+        /// Demands without answer yet.
+        uint16 openDemands;
     }
 
     event OrderPlaced(bytes32 indexed order, address indexed buyer, address indexed broker, uint256 price);

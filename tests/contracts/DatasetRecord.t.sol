@@ -55,7 +55,6 @@ contract DatasetRecordTest is Market {
         assertEq(found.datasetRoot, _root(record), "root");
         assertEq(found.publishedAt, START + 60, "publishedAt");
         assertEq(found.rows, 1_000, "rows");
-        assertEq(found.epsilonMicro, 2_000_002, "epsilon");
         assertEq(found.depth, 0, "depth");
         assertEq(found.specVersion, 1, "version");
         assertEq(uint256(found.status), uint256(IDatasetRegistry.Status.Valid), "status");

@@ -13,6 +13,16 @@ ARTIFACTS = Path(__file__).parents[2] / "artifacts/contracts"
 MOST_VALUES = 4
 STANDARD = {"TestToken.eip712Domain": "ERC-5267 fixes its seven values"}
 
+# Deployed markets stay as they are: a release that reads other words could not verify their data sets any more.
+WORDS = {
+    "ContributorRegistry.stakeOf": "free reserved unbonding unbondingAt registered",
+    "DatasetRegistry.datasetOf": "order manifestDigest recordDigest datasetRoot publishedAt rows depth specVersion "
+    "status realFractionMicro royaltyBps",
+    "Demands.demandOf": "kind demander answerBy deposit row",
+    "ModelCommitment.commitmentOf": "modelsDigest commitBlock targetBlock draws seed",
+    "OrderEscrow.orderOf": "state publishedAt participantsDigest sharesDigest bondLeft settleNotBefore openDemands",
+}
+
 Abi = Sequence[Mapping[str, Any]]
 
 
@@ -29,28 +39,32 @@ def built() -> dict[str, Abi]:
     return {file.stem: json.loads(file.read_text(encoding="utf-8"))["abi"] for file in files}
 
 
+def struct_of(getter: str) -> Abi:
+    """Members of the one struct that `Contract.function` returns."""
+    contract, _, function = getter.partition(".")
+    (entry,) = (each for each in built()[contract] if each.get("name") == function)
+    (output,) = entry["outputs"]
+    members: Abi = output["components"]
+    return members
+
+
 def test_no_function_returns_more_values_than_can_be_told_apart() -> None:
     contracts = built()
     wide = [name for contract, abi in contracts.items() for name in wide_functions(contract, abi)]
     assert wide == list(STANDARD), "return a struct instead, and read its members by name"
 
 
-@pytest.mark.parametrize(
-    ("contract", "getter"),
-    [
-        ("ContributorRegistry", "stakeOf"),
-        ("DatasetRegistry", "datasetOf"),
-        ("DatasetSales", "saleOf"),
-        ("Demands", "demandOf"),
-        ("ModelCommitment", "commitmentOf"),
-        ("OrderEscrow", "orderOf"),
-    ],
-)
-def test_a_getter_whose_struct_is_taken_apart_is_found(contract: str, getter: str) -> None:
+@pytest.mark.parametrize("getter", WORDS)
+def test_a_getter_answers_the_same_words_as_in_the_markets_before(getter: str) -> None:
+    assert [each["name"] for each in struct_of(getter)] == WORDS[getter].split()
+
+
+@pytest.mark.parametrize("getter", WORDS)
+def test_a_getter_whose_struct_is_taken_apart_is_found(getter: str) -> None:
+    contract, _, function = getter.partition(".")
     abi = built()[contract]
     planted = [
-        {**entry, "outputs": entry["outputs"][0]["components"]} if entry.get("name") == getter else entry
-        for entry in abi
+        {**entry, "outputs": struct_of(getter)} if entry.get("name") == function else entry for entry in abi
     ]
     assert wide_functions(contract, abi) == []
-    assert wide_functions(contract, planted) == [f"{contract}.{getter}"]
+    assert wide_functions(contract, planted) == [getter]
