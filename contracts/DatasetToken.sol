@@ -9,28 +9,11 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IRoyalties} from "./interfaces/IRoyalties.sol";
 import {DatasetMetadata} from "./metadata/DatasetMetadata.sol";
+import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice What is kept of a data set, and what it is to wallets and marketplaces: the half of {IDatasetRegistry}
 /// that comes after the publication.
 abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
-    struct Dataset {
-        bytes32 order;
-        bytes32 manifestDigest;
-        bytes32 recordDigest;
-        bytes32 datasetRoot;
-        // The rest is one slot. 40 bits of seconds last for 34,000 years.
-        uint40 publishedAt;
-        uint64 rows;
-        uint64 epsilonMicro;
-        uint32 realFractionMicro;
-        uint16 royaltyBps;
-        uint16 depth;
-        uint16 specVersion;
-        Status status;
-    }
-
-    uint256 internal constant _WHOLE_BPS = 10_000;
-
     address public immutable challenges;
     address public immutable demands;
     IRoyalties public immutable royalties;
@@ -39,11 +22,7 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     /// @dev Nothing is stored for a data set without parents.
     mapping(uint256 id => uint256[] parents) internal _parents;
 
-    constructor(
-        address challenges_,
-        address demands_,
-        IRoyalties royalties_
-    ) ERC721("Tessera Data Set", "TESS") {
+    constructor(address challenges_, address demands_, IRoyalties royalties_) ERC721("Tessera Data Set", "TESS") {
         challenges = challenges_;
         demands = demands_;
         royalties = royalties_;
@@ -75,39 +54,8 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     }
 
     /// @inheritdoc IDatasetRegistry
-    function datasetOf(
-        uint256 id
-    )
-        external
-        view
-        returns (
-            bytes32 order,
-            bytes32 manifestDigest,
-            bytes32 recordDigest,
-            bytes32 datasetRoot,
-            uint64 publishedAt,
-            uint64 rows,
-            uint16 depth,
-            uint16 specVersion,
-            Status status,
-            uint32 realFractionMicro,
-            uint16 royaltyBps
-        )
-    {
-        Dataset storage stored = _datasets[id];
-        return (
-            stored.order,
-            stored.manifestDigest,
-            stored.recordDigest,
-            stored.datasetRoot,
-            stored.publishedAt,
-            stored.rows,
-            stored.depth,
-            stored.specVersion,
-            stored.status,
-            stored.realFractionMicro,
-            stored.royaltyBps
-        );
+    function datasetOf(uint256 id) external view returns (Dataset memory) {
+        return _datasets[id];
     }
 
     /// @inheritdoc IDatasetRegistry
@@ -127,7 +75,7 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     ) external view returns (address receiver, uint256 royaltyAmount) {
         _requireOwned(id);
         receiver = royalties.receiverOf(id);
-        royaltyAmount = Math.mulDiv(salePrice, _datasets[id].royaltyBps, _WHOLE_BPS);
+        royaltyAmount = Math.mulDiv(salePrice, _datasets[id].royaltyBps, WHOLE_BPS);
     }
 
     /// @inheritdoc ERC721

@@ -33,6 +33,33 @@ interface IDemands is IDisputes {
         Chunk
     }
 
+    /// @notice One open demand, and what its answer is checked against.
+    /// @dev The first three members share a slot, so do the next three.
+    struct Demand {
+        /// Who put up the deposit.
+        address demander;
+        /// Last chain time of an answer.
+        uint64 answerBy;
+        /// None when no demand is open.
+        Kind kind;
+        /// In token wei.
+        uint128 deposit;
+        /// Of the shard; zero for models.
+        uint64 rows;
+        /// Of the shard; zero but for chunks.
+        uint64 row;
+        /// Model digest (Receipt, Model) or shard root (Chunk).
+        bytes32 subject;
+        /// Zero for receipts.
+        uint256 dataset;
+        /// Who must have signed; this and the ceilings of the terms below are zero but for receipts.
+        address contributor;
+        /// Of the terms.
+        uint32 challengeSeconds;
+        uint64 epsilonMicro;
+        uint64 deltaE12;
+    }
+
     /// @notice What a receipt says beyond what the chain knows (order, shard, model digest, seed, rows).
     struct Receipt {
         bytes32 shardRoot;
@@ -174,13 +201,6 @@ interface IDemands is IDisputes {
     /// @notice Sends what could not be sent before. Anyone, for any account.
     function collect(address account) external returns (uint256 amount);
 
-    /// @return kind None when no demand is open.
-    /// @return demander who put up the deposit.
-    /// @return answerBy last chain time of an answer.
-    /// @return deposit in token wei.
-    /// @return row of the shard, of a demand for a chunk.
-    function demandOf(
-        bytes32 order,
-        uint32 shard
-    ) external view returns (Kind kind, address demander, uint64 answerBy, uint256 deposit, uint64 row);
+    /// @return Zeros, with kind None, when no demand is open.
+    function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory);
 }

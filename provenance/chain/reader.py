@@ -66,7 +66,7 @@ class ChainReader(DisputeReader):
 
     def order(self, order_id: Digest) -> OrderOnChain:
         """The escrow's record; state NONE for an unknown order."""
-        found = self._view("escrow", "orderOf", order_id)
+        found = self._only("escrow", "orderOf", order_id)
         return OrderOnChain(
             order=order_id,
             state=OrderState(found["state"]),
@@ -85,7 +85,7 @@ class ChainReader(DisputeReader):
 
     def commitment(self, order_id: Digest) -> CommitmentOnChain:
         """Committed models and seed; `commit_block` 0 when nothing is committed."""
-        found = self._view("commitment", "commitmentOf", order_id)
+        found = self._only("commitment", "commitmentOf", order_id)
         seed = Digest(found["seed"])
         committed = (
             self._logs("commitment", ModelsCommitted, order_id, block=found["commitBlock"])
@@ -112,7 +112,7 @@ class ChainReader(DisputeReader):
                 f"{self._deployment.chain_id}; check the number and the RPC URL"
             )
         event = published[-1]
-        view = self._view("datasets", "datasetOf", dataset_id)
+        view = self._only("datasets", "datasetOf", dataset_id)
         block = event.at.block
         shards = self._logs("datasets", ShardRecorded, dataset_id, block=block)
         evaluations = self._logs("datasets", EvaluationRecorded, dataset_id, block=block)
@@ -162,7 +162,7 @@ class ChainReader(DisputeReader):
 
     def stake_of(self, contributor: Address) -> StakeOnChain:
         """The contributor's stake and whether it is registered."""
-        found = self._view("registry", "stakeOf", contributor)
+        found = self._only("registry", "stakeOf", contributor)
         return StakeOnChain(
             free=found["free"],
             reserved=found["reserved"],

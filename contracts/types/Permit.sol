@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+/// @notice ERC-2612 permit over exactly the price. Not looked at when the allowance suffices already.
+struct Permit {
+    uint256 deadline;
+    uint8 v;
+    bytes32 r;
+    bytes32 s;
+}
+
+/// @notice Taking a price that its owner approved before, or permits now.
+library PermitPayment {
+    using SafeERC20 for IERC20;
+
+    /// @dev Moves `amount` of `owner` to the calling contract. The caller has checked that `owner` wants this.
+    function take(IERC20 token, address owner, uint256 amount, Permit calldata permit) internal {
+        // Whoever saw the permit may have used it first; then the allowance is there and the permit is not needed.
+        if (token.allowance(owner, address(this)) < amount) {
+            IERC20Permit(address(token)).permit(
+                owner,
+                address(this),
+                amount,
+                permit.deadline,
+                permit.v,
+                permit.r,
+                permit.s
+            );
+        }
+        token.safeTransferFrom(owner, address(this), amount);
+    }
+}
