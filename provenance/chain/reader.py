@@ -25,6 +25,7 @@ from provenance.chain.ports import (
     ShardOnChain,
     StakeOnChain,
 )
+from provenance.chain.sales import SalesReader
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
 from provenance.record.terms import OrderTerms, Participant
@@ -33,7 +34,7 @@ from provenance.values import Address, Digest
 _NO_DIGEST = Digest(bytes(32))
 
 
-class ChainReader(DisputeReader):
+class ChainReader(DisputeReader, SalesReader):
     """Typed reads. Safe to share between threads. Close it, or use it as a context manager."""
 
     def check(self) -> None:
@@ -196,10 +197,12 @@ class ChainReader(DisputeReader):
         found = self._view("token", "eip712Domain")
         return Domain(found["chainId"], found["verifyingContract"], found["name"], found["version"])
 
-    def permit_message(self, owner: Address, value: int, deadline: int) -> PermitMessage:
-        """The permit that lets the escrow take `value` token wei from `owner` up to chain time `deadline`."""
+    def permit_message(
+        self, owner: Address, value: int, deadline: int, *, spender: Address | None = None
+    ) -> PermitMessage:
+        """The permit that lets `spender` (None: the escrow) take `value` token wei up to chain time `deadline`."""
         nonce = int(self._view("token", "nonces", owner)["0"])
-        return PermitMessage(owner, self._deployment.escrow, value, nonce, deadline)
+        return PermitMessage(owner, spender or self._deployment.escrow, value, nonce, deadline)
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """Every event of the market's contracts (the token's excepted) in chain order, both ends included."""
