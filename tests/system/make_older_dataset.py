@@ -17,12 +17,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from provenance.collection import Collection
-from provenance.ledger.ports import OrderState
-from scripts.buyer import delivery
-from scripts.buyer.wish import Wish
-from scripts.conditions import ConditionOptions
-from scripts.supervisor.network import NodeSpec
+from provenance.chain.ports import OrderState
+from provenance.record.collection import Collection
+from tessera.client import delivery
+from tessera.client.order_request import Wish
+from tessera.devnet.network import NodeSpec
+from tessera.local.conditions import ConditionOptions
 from tests.system.conftest import open_market
 from tests.system.market import CHALLENGE_SECONDS, COLLECTION, Market, write_table
 
