@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, open_file
 from provenance.errors import IntegrityError, SealError
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import ContentFile
+from provenance.record.receipts import ContentFile, ScoreContent
 from provenance.store.ports import ContentStore
 from provenance.values import Digest, sha256
 

@@ -18,8 +18,7 @@ from provenance.crypto.seal import DeliveryKey, file_label, open_file
 from provenance.errors import ContentMissingError, StoreUnavailableError
 from provenance.exact.versions import sampler_for
 from provenance.record.manifest import Manifest
-from provenance.store.cid import cid_of_digest
-from provenance.store.integrity import check_content
+from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
 from tessera.errors import ScriptError, ServiceRefusedError
 from tessera.local.row_file import write_rows
