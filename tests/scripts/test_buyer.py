@@ -28,8 +28,9 @@ from scripts.buyer.order_file import OrderFile, order_path
 from scripts.buyer.wish import Quote, Wish, check_terms, parse_decimal, parse_tokens, tokens
 from scripts.conditions import ConditionOptions
 from scripts.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
-from scripts.supervisor.ports import LOOPBACK, free_port
+from scripts.supervisor.ports import LOOPBACK
 from tests.provenance.verify.publication import SCHEMA, Builder
+from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -210,8 +211,8 @@ def test_events_are_read_over_comments_and_several_data_lines() -> None:
     assert events[0].data.text("state") == "open"
 
 
-def test_a_backend_that_is_down_is_said_so_with_its_address() -> None:
-    url = f"http://{LOOPBACK}:{free_port()}"
+def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
+    url = f"http://{LOOPBACK}:{dead_port}"
     with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
         api.network()
 
@@ -279,7 +280,7 @@ def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
         else:
             send(handler, 200, body, "text/event-stream")
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         states = [event.data.text("state") for event in api.events("0x01")]
     assert states == ["open", "settled"]
     assert asked == ["0", "1"]
@@ -291,5 +292,5 @@ def test_a_backend_that_restarts_is_waited_for() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         send(handler, next(answers), b'{"chainId": 1}')
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         assert api.network().integer("chainId") == 1
