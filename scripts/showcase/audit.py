@@ -16,7 +16,7 @@ from provenance.values import Cid
 from scripts.errors import ScriptError
 from scripts.supervisor.network import CHECKOUT, python_path
 
-AUDIT_SECONDS = 120.0
+AUDIT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from provenance.request_auth import sign_request
 from provenance.signing import Signer
 from scripts.errors import ServiceDownError, ServiceRefusedError
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 120.0
 
 
 def publish_collection(api_url: str, broker: Signer, collection: Collection) -> None:

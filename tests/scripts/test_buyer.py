@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,15 @@ import pytest
 from provenance.collection import Collection, Request
 from provenance.conditions import Conditions, Segment
 from provenance.conditions_bytes import conditions_digest
+from provenance.ledger.errors import RevertError
+from provenance.ledger.memory import MemoryLedger
+from provenance.ledger.ports import OrderOnChain, OrderState
 from provenance.permit import Permit
 from provenance.signing import Signer
 from provenance.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms
 from provenance.typed_data import Domain
 from provenance.values import Address, Digest, Signature
+from scripts.buyer import onchain
 from scripts.buyer.api import BuyerApi, parse_events
 from scripts.buyer.delivery import Delivery
 from scripts.buyer.order_file import OrderFile, order_path
@@ -209,6 +214,30 @@ def test_events_are_read_over_comments_and_several_data_lines() -> None:
     events = list(parse_events(iter(lines), "order"))
     assert [(event.id, event.kind) for event in events] == [(4, "state"), (5, "message")]
     assert events[0].data.text("state") == "open"
+
+
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
+def test_money_that_the_broker_gave_back_first_is_said_to_be_back(
+    state: OrderState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
+
+    ledger = MemoryLedger(SimpleNamespace(domain=DOMAIN))  # type: ignore[arg-type]
+    order = TERMS.order_id(DOMAIN)
+    ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
+    session = SimpleNamespace(
+        ledger=ledger,
+        writer=SimpleNamespace(refund=refused),
+        profile=SimpleNamespace(deployment=ledger.deployment),
+    )
+    monkeypatch.setattr(onchain, "terms_of", lambda _session, _order: TERMS)
+    if state is OrderState.REFUNDED:
+        onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
+        assert f"5 tokens are back at {BUYER.address}" in " ".join(capsys.readouterr().out.split())
+    else:
+        with pytest.raises(RevertError):
+            onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
 
 
 def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
