@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from backend.settings import Settings
 from tests.docs.guide import ROOT, Reader, blocks
 
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
@@ -62,3 +64,10 @@ def test_a_command_that_fails_ends_the_reading(tmp_path: Path) -> None:
     page.write_text("```sh\nfalse\ntrue\n```\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="ended with 1"), Reader(tmp_path).follow(page):
         pass
+
+
+def test_the_operators_table_has_every_setting_and_its_default() -> None:
+    text = (ROOT / "docs" / "guides" / "operator.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(TESSERA_\w+)` \| (?:`([^`]*)`|\(empty\)) \|", text, re.MULTILINE))
+    defaults = {f"TESSERA_{name.upper()}": str(entry.default) for name, entry in Settings.model_fields.items()}
+    assert listed == defaults
