@@ -11,8 +11,8 @@ import logging
 
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
+from backend.tasks.leases import WorkState
 from backend.tasks.repository import TaskRepository
-from backend.tasks.states import WorkState
 from backend.workflow.order_log import Journal
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState as ChainState

@@ -4,16 +4,16 @@ chain draws.
 
 from __future__ import annotations
 
-from backend.collections.service import CollectionService
-from backend.coordination.models import JobRow
+from backend.collections import CollectionService
 from backend.coordination.repository import JobRepository
 from backend.coordination.schemas import TrainResult
 from backend.coordination.service import JobService
+from backend.database.models import JobRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.orders.states import OrderState
 from backend.ports import Ports
-from backend.tasks.states import WorkState
+from backend.tasks.leases import WorkState
 from backend.workflow.demands import Demanding
 from backend.workflow.order_log import Journal
 from backend.workflow.retry import Patience
@@ -100,7 +100,7 @@ class Producing:
     def result(self, phase: str) -> dict[str, JsonValue]:
         """The stored result of a finished phase."""
         with self._ports.database.read() as session:
-            job = JobRepository(session).get(self._order, phase, result=True)
+            job = JobRepository(session).locked(self._order, phase, result=True)
         if job is None or job.result is None:
             raise OrderFailedError(f"phase {phase} has no stored result")
         document = decode(job.result)
@@ -134,7 +134,7 @@ class Producing:
 
     def _finished(self, phase: str, stored: StoredOrder) -> bool | None:
         with self._ports.database.read() as session:
-            job = JobRepository(session).get(self._order, phase)
+            job = JobRepository(session).locked(self._order, phase)
         assert job is not None
         if job.state == WorkState.DONE:
             return True

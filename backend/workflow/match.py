@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 
-from backend.collections.service import CollectionService
-from backend.contributors.repository import ContributorRepository
+from backend.collections import CollectionService
+from backend.contributors import ContributorRepository
+from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import MatchedContributor, StoredOrder
 from backend.orders.states import OrderState
 from backend.ports import Ports
-from backend.tasks.models import TaskRow
+from backend.tasks.leases import WAITING, WorkState
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
-from backend.tasks.states import WAITING, WorkState
 from backend.workflow.allocation import Offer, allocate, choose
 from backend.workflow.order_log import Journal
 from backend.workflow.retry import Patience

@@ -7,10 +7,10 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.coordination.repository import JobRepository
+from backend.database.models import OrderRow, TransactionRow
 from backend.errors import NotFoundError
 from backend.orders.documents import MatchedContributor, StoredOrder, encode_matched
 from backend.orders.events import EventRepository
-from backend.orders.models import OrderRow, TransactionRow
 from backend.orders.repository import OrderRepository
 from backend.orders.states import FINAL_STATES, OrderState
 from backend.ports import Ports
@@ -47,7 +47,7 @@ class Journal:
             if reason is not None:
                 row.failure = row.failure or reason
                 data["reason"] = row.failure
-            transactions = OrderRepository(session).transactions(self._order)
+            transactions = OrderRepository(session).sent_transactions(self._order)
             if transactions:
                 data["transaction"] = transactions[-1].hash
             self._append(session, "state", data)

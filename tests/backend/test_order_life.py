@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from backend.contributors.repository import ContributorRepository
+from backend.contributors import ContributorRepository
+from backend.database.models import OrderEventRow
 from backend.indexer.follower import Follower
-from backend.orders.models import OrderEventRow
 from backend.workflow.generate import Producing
 from backend.workflow.match import Agreeing
 from backend.workflow.order_workflow import live

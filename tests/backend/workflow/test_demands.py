@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.tasks.states import WorkState
+from backend.tasks.leases import WorkState
 from backend.workflow import demands as demanding
 from backend.workflow.demands import Demanding
 from provenance.chain.disputes import DemandKind, DemandOnChain
