@@ -38,6 +38,11 @@ def copy(tmp_path: Path) -> Path:
         ("generator", "import sqlalchemy"),
         ("backend", "import web3"),
         ("provenance/exact", "import web3"),
+        ("generator/federation", "import generator.families.family"),
+        ("generator/privacy", "import generator.federation.task"),
+        ("generator/learning", "import generator.federation.plan"),
+        ("generator/families", "import generator.node.policy"),
+        ("generator/fitting", "import generator.node.policy"),
     ],
 )
 def test_planted_violation_is_caught(copy: Path, place: str, statement: str) -> None:
@@ -45,6 +50,15 @@ def test_planted_violation_is_caught(copy: Path, place: str, statement: str) -> 
     result = lint(copy)
     assert result.returncode == 1, result.stdout
     assert "planted" in result.stdout
+
+
+def test_planted_circle_is_caught(copy: Path) -> None:
+    folder = copy / "generator" / "privacy"
+    (folder / "planted_one.py").write_text("import generator.privacy.planted_two\n")
+    (folder / "planted_two.py").write_text("import generator.privacy.planted_one\n")
+    result = lint(copy)
+    assert result.returncode == 1, result.stdout
+    assert "planted_one" in result.stdout
 
 
 def test_imports_point_one_way() -> None:
