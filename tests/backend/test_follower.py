@@ -304,9 +304,9 @@ def test_a_real_chain_that_reorganises_is_followed(api, ports, chain, buyer):
     while not follower.step().is_head:
         pass
     placed_order = api.order(buyer, collection)
-    from backend.workflow.match import Agreeing
+    from backend.workflow.match import Matching
 
-    Agreeing(ports, placed_order).place()
+    Matching(ports, placed_order).place()
     while not follower.step().is_head:
         pass
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"
