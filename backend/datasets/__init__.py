@@ -19,7 +19,7 @@ from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.ports import Ports
 from provenance.canonical import decode
-from provenance.store.cid import cid_of_digest
+from provenance.store.unixfs import cid_of_digest
 from provenance.values import Cid, Digest
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])

@@ -15,8 +15,7 @@ from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
-from provenance.record.bindings import bindings
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.values import Address, Digest

@@ -13,8 +13,15 @@ from backend.ports import Ports
 from backend.workflow.generate import Generation
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.exact import SPEC_VERSION
-from provenance.record import manifest as record
-from provenance.record.receipts import ShardContent, shares_digest
+from provenance.record.collection import Generation as Derivation
+from provenance.record.manifest import (
+    CONTRACT_ROLES,
+    Manifest,
+    ManifestEvaluation,
+    ManifestParticipant,
+    ManifestShard,
+)
+from provenance.record.receipts import ScoreContent, ShardContent, shares_digest
 from provenance.values import Address, Cid, Digest, Signature
 
 
@@ -57,29 +64,29 @@ def assemble(ports: Ports, generation: Generation) -> Publication:
     return Publication(manifest.encode(), dataset, (*files, manifest.score.file.cid))
 
 
-def _manifest(ports: Ports, generation: Generation) -> record.Manifest:
+def _manifest(ports: Ports, generation: Generation) -> Manifest:
     stored, collection = generation.order()
     models = generation.train_result().models
     score = ScoreResult.model_validate(generation.result("score"))
     deployment = ports.ledger.deployment
     shares = shares_digest(score.shares_bps)
     parents = [ports.ledger.dataset(parent) for parent in collection.parents]
-    return record.Manifest(
+    return Manifest(
         spec_version=SPEC_VERSION,
         chain_id=deployment.chain_id,
-        contracts={role: deployment.address(role) for role in record.CONTRACT_ROLES},
+        contracts={role: deployment.address(role) for role in CONTRACT_ROLES},
         order=stored.id,
         terms=stored.terms,
         terms_signature=stored.signature,
         collection=collection,
         request=stored.request,
         participants=tuple(
-            record.ManifestParticipant(member.contributor, member.rows, member.max_rows, member.acceptance)
+            ManifestParticipant(member.contributor, member.rows, member.max_rows, member.acceptance)
             for member in stored.matched
         ),
         seed=generation.seed_draw(),
         shards=tuple(
-            record.ManifestShard(
+            ManifestShard(
                 shard=shard.shard,
                 contributor=Address.parse(shard.contributor),
                 rows=shard.rows,
@@ -95,7 +102,7 @@ def _manifest(ports: Ports, generation: Generation) -> record.Manifest:
         ),
         dataset_root=Digest.parse(score.dataset_root),
         evaluation=tuple(
-            record.ManifestEvaluation(
+            ManifestEvaluation(
                 Address.parse(evaluation.contributor),
                 evaluation.score_micro,
                 shares,
@@ -103,9 +110,9 @@ def _manifest(ports: Ports, generation: Generation) -> record.Manifest:
             )
             for evaluation in score.evaluations
         ),
-        score=record.ScoreContent.parse(score.score, "score"),
+        score=ScoreContent.parse(score.score, "score"),
         shares_bps=tuple(score.shares_bps),
         privacy=score.privacy,
         broker_saw=tuple(score.broker_saw),
-        generation=record.Generation.derived(collection.own_real_micro, parents),
+        generation=Derivation.derived(collection.own_real_micro, parents),
     )
