@@ -1,8 +1,9 @@
-"""Whole lives of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
+"""Whole workflows of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,13 +12,13 @@ from dataclasses import dataclass, replace
 import pytest
 from sqlalchemy import select
 
-from backend.contributors.repository import ContributorRepository
+from backend.contributors import ContributorRepository
+from backend.database.models import OrderEventRow
 from backend.indexer.follower import Follower
-from backend.orders.models import OrderEventRow
-from backend.workflow.generate import Producing
-from backend.workflow.match import Agreeing
-from backend.workflow.order_workflow import live
-from backend.workflow.settle import Delivering
+from backend.workflow.generate import Generation
+from backend.workflow.match import Matching
+from backend.workflow.order_workflow import run_order
+from backend.workflow.settle import Settlement
 from provenance.canonical import decode
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
@@ -49,10 +50,10 @@ class World:
     running: Future | None = None
 
     @contextmanager
-    def living(self, order):
-        """Runs the order's life in a thread and waits for its end."""
+    def in_work(self, order):
+        """Runs the order's workflow in a thread and waits for its end."""
         try:
-            with self.beside(lambda: live(self.api.ports, order)):
+            with self.beside(lambda: run_order(self.api.ports, order)):
                 yield
         finally:
             self.api.ports.stopping.set()
@@ -195,7 +196,7 @@ def chain_state(api, order):
 def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         target = f"/v1/coordination/{order}/train/failure"
@@ -211,7 +212,7 @@ def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
 def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         world.refuse(world.nodes[0])
         world.accept(world.nodes[1])
         chain.skip(600)
@@ -223,7 +224,7 @@ def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api,
 
 def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
+    with world.in_work(order):
         hostile = world.task(world.nodes[0])
         bomb = b"[" * 200_000
         answer = api.call("PUT", f"/v1/tasks/{hostile['id']}/result", bomb, by=world.nodes[0])
@@ -238,7 +239,7 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer,
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
     owed = [chain.ledger.claimable(node.address) for node in world.nodes]
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         world.job("train")
         chain.skip(4000)
@@ -258,7 +259,7 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
     body["permit"]["s"] = "0x" + "11" * 32
     order = api.call("POST", "/v1/orders", body).json()["orderId"]
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         pass
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "rejected"
@@ -268,7 +269,7 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
 
 def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
+    with world.in_work(order):
         _until_state(api, order, OrderState.OPEN)
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
         ChainWriter(chain.ledger, buyer).cancel(terms)
@@ -277,7 +278,7 @@ def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
 
 def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         good = world.train_result(job)
@@ -308,10 +309,10 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world,
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
-def test_an_order_lives_from_signature_to_settlement(world, api, buyer, chain):
+def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
     order = api.order(buyer, world.collection, challengeSeconds=5)
     paid = [chain.ledger.claimable(node.address) for node in world.nodes]
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         progress = {"round": 1, "rounds": 4, "loss": 0.25, "message": "averaged"}
@@ -362,56 +363,53 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     """What a kill between a transaction and its note leaves behind: the step runs again from its start."""
     order = api.order(buyer, world.collection, challengeSeconds=0)
     ports = api.ports
-    agreeing, producing, delivering = (
-        Agreeing(ports, order),
-        Producing(ports, order),
-        Delivering(ports, order),
-    )
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    settlement = Settlement(ports, order, generation)
     nonce = ChainNonce(chain, ports.broker)
-    agreeing.place()
-    assert nonce.used_by(agreeing.place) == 0
+    matching.place()
+    assert nonce.used_by(matching.place) == 0
     with world.beside(world.bring_to_match):
-        agreeing.match()
-    assert nonce.used_by(agreeing.match) == 0
+        matching.match()
+    assert nonce.used_by(matching.match) == 0
     with world.beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    assert nonce.used_by(producing.train) == 0
-    producing.commit()
-    assert nonce.used_by(producing.commit) == 0
+        generation.train()
+    assert nonce.used_by(generation.train) == 0
+    generation.commit()
+    assert nonce.used_by(generation.commit) == 0
     chain.mine(4)
-    producing.draw()
-    assert nonce.used_by(producing.draw) == 0
+    generation.draw()
+    assert nonce.used_by(generation.draw) == 0
     with world.beside(lambda: _work(world, "score", world.score_result)):
-        producing.score()
-    delivering.publish()
+        generation.score()
+    settlement.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
-    assert nonce.used_by(delivering.publish) == 0
+    assert nonce.used_by(settlement.publish) == 0
     assert api.call("GET", f"/v1/orders/{order}").json()["manifestCid"] == manifest
-    assert not delivering.give_back("a late failure must not take back what is published")
+    assert not settlement.give_back("a late failure must not take back what is published")
     chain.skip(3)
-    delivering.settle()
-    assert nonce.used_by(delivering.settle) == 0
-    assert nonce.used_by(lambda: live(ports, order)) == 0
+    settlement.settle()
+    assert nonce.used_by(settlement.settle) == 0
+    assert nonce.used_by(lambda: run_order(ports, order)) == 0
     assert chain_state(api, order) is OrderState.SETTLED
 
 
 def _publish(world, api, chain, order):
-    """Carries an order to its publication, step by step; the delivering steps."""
+    """Carries an order to its publication, step by step; the settlement."""
     ports = api.ports
-    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
-    agreeing.place()
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
     with world.beside(world.bring_to_match):
-        agreeing.match()
+        matching.match()
     with world.beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    producing.commit()
+        generation.train()
+    generation.commit()
     chain.mine(4)
-    producing.draw()
+    generation.draw()
     with world.beside(lambda: _work(world, "score", world.score_result)):
-        producing.score()
-    delivering = Delivering(ports, order)
-    delivering.publish()
-    return delivering
+        generation.score()
+    settlement = Settlement(ports, order, generation)
+    settlement.publish()
+    return settlement
 
 
 def _demand_a_model(api, buyer, chain, order):
@@ -435,8 +433,9 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
     terms, participants, writer = _demand_a_model(api, buyer, chain, order)
     sent = ChainNonce(chain, api.ports.broker).now()
     ledger, broker = Watched(api.ports.ledger), Watched(api.ports.writer)
-    delivering = Delivering(replace(api.ports, ledger=ledger, writer=broker), order)
-    with world.beside(delivering.settle):
+    watched = replace(api.ports, ledger=ledger, writer=broker)
+    settlement = Settlement(watched, order, Generation(watched, order))
+    with world.beside(settlement.settle):
         chain.skip(60)  # the window is over, the demand is open
         ledger.await_looks(5)
         found = chain.ledger.order(Digest.parse(order))
@@ -466,16 +465,41 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 
 
+def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
+    chain.mine(4)
+    generation.draw()
+    identifier = Digest.parse(order)
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    ports.writer.approve(chain.ledger.deployment.demands, terms.price)
+    models = chain.ledger.commitment(identifier).models
+    ports.writer.demand_receipt(terms, chain.ledger.participants(identifier), 0, models)
+    settlement = Settlement(ports, order, generation)
+    with world.beside(lambda: settlement.give_back("the worker is lost")):
+        threading.Event().wait(0.5)
+        assert chain_state(api, order) is OrderState.MATCHED, "nothing is returned while the demand is open"
+        chain.skip(24 * 3600)
+    assert chain_state(api, order) is OrderState.REFUNDED
+
+
 def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     ports = api.ports
-    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
-    agreeing.place()
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
     with world.beside(world.bring_to_match):
-        agreeing.match()
+        matching.match()
     with world.beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    producing.commit()
+        generation.train()
+    generation.commit()
     bond = ports.ledger.order(Digest.parse(order)).bond_left
     missed = ports.ledger.commitment(Digest.parse(order)).target_block
     chain.mine(300)
@@ -487,10 +511,10 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
         chain.mine(4)
 
     with world.beside(mine_for_the_new_draw):
-        producing.draw()
-    assert producing.seed_draw().draws == 2
+        generation.draw()
+    assert generation.seed_draw().draws == 2
     assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
-    assert Delivering(ports, order).give_back("the test is over")
+    assert Settlement(ports, order, generation).give_back("the test is over")
 
 
 @dataclass
