@@ -17,7 +17,7 @@ import tessera
 from provenance.verify.certificate import Certificate
 from tessera.cli.verify import print_certificate
 
-WIDTH = 118
+WIDTH = 130
 # A picture asks no server for fonts: the families that stand in the text fall back to the reader's own.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
