@@ -1,4 +1,4 @@
-"""tessera/client/private_file.py."""
+"""What a buyer keeps on disk: whole or not at all, and readable by its owner alone."""
 
 import json
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tessera.client.private_file import write_private
+from tessera.client.order_file import write_private
 
 
 def test_a_document_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:

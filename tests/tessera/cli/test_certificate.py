@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from provenance.verify.dataset import NEVER_PROVEN, verify_dataset
-from provenance.verify.report import print_certificate
-from tests.provenance.verify.publication import DATASET, KEY
+from tessera.cli.verify import print_certificate
+from tests.provenance.verify.publication import DATASET, KEY, Builder, Publication
+
+
+@pytest.fixture
+def honest() -> Publication:
+    return Builder().build()
 
 
 def printed(certificate) -> str:

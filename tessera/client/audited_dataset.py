@@ -1,4 +1,4 @@
-"""Looking for a lie in a published data set: every shard that opens, against what the chain fixed of it."""
+"""A published data set under audit: every shard that opens, against what the chain fixed of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Literal, Protocol
 
 from provenance.chain.ports import ChainReads, DatasetOnChain, ShownChunk
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
+from provenance.errors import (
+    ContentMissingError,
+    IntegrityError,
+    MalformedError,
+    ProvenanceError,
+    WrongKeyError,
+)
 from provenance.record.manifest import Manifest
 from provenance.record.terms import OrderTerms, Participant
 from provenance.store.ports import ContentStore
@@ -17,13 +23,13 @@ from provenance.values import Digest, sha256
 from provenance.verify.case import Case, NotCheckedError, Progress
 from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
 from provenance.verify.refutation import Finding, find_lie
-from tessera.errors import ScriptError, UsageError
+from tessera.errors import TesseraError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A shard that could not be looked into: why, and what may be demanded of its contributor on chain (None: it is
-    nothing that the chain judges)."""
+    """A shard that could not be looked into: why, and what may be demanded of its contributor on chain (None:
+    it is nothing that the chain judges)."""
 
     shard: int
     demand: Demandable | None
@@ -32,16 +38,23 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Refutation:
+    """What of a data set is false, with all that is needed to show it."""
+
+    shard: PublishedShard
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Searched:
-    """What a search found: `finding` in `shard`, or nothing in `rows` recomputed rows; `closed` stayed unseen."""
+    """What a search found, None for nothing in `rows` recomputed rows; `closed` stayed unseen."""
 
     rows: int
-    finding: Finding | None
-    shard: PublishedShard | None
+    refutation: Refutation | None
     closed: tuple[Closed, ...]
 
 
-class SuspectReading(ChainReads, Protocol):
+class AuditReads(ChainReads, Protocol):
     """The chain, and what contributors showed there when it was demanded."""
 
     def shown_model(self, order: Digest, shard: int) -> bytes | None: ...
@@ -49,31 +62,32 @@ class SuspectReading(ChainReads, Protocol):
     def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]: ...
 
 
-class Suspect:
-    """One data set under suspicion: the chain's word about it, and its files as far as the key opens them."""
+class AuditedDataset:
+    """What the chain says about one data set, and its files as far as the key opens them."""
 
-    def __init__(
-        self, ledger: SuspectReading, store: ContentStore, dataset: int, key: DeliveryKey | None
-    ) -> None:
-        """Raises UnknownDatasetError, or ScriptError when the recorded manifest is not to be had."""
-        self.record: DatasetOnChain = ledger.dataset(dataset)
-        self._case = Case(ledger, store, self.record, key)
-        self._ledger = ledger
+    def __init__(self, chain: AuditReads, store: ContentStore, dataset: int, key: DeliveryKey | None) -> None:
+        """Raises UnknownDatasetError, TesseraError when the recorded manifest is not to be had, UsageError
+        for a sealed data set without its key or with another's."""
+        self.record: DatasetOnChain = chain.dataset(dataset)
+        self._case = Case(chain, store, self.record, key)
+        self._chain = chain
         try:
             self.manifest: Manifest = self._case.manifest
         except (NotCheckedError, ContentMissingError) as error:
-            raise ScriptError(
+            raise TesseraError(
                 f"the manifest of data set {dataset} is not to be had ({error}): name another store with --store, or "
                 "demand a model or chunk with `tessera demand --order-file FILE`"
             ) from error
-        if self.terms.order_id(ledger.deployment.domain) != self.record.order:
-            raise ScriptError(
+        if self.terms.order_id(chain.deployment.domain) != self.record.order:
+            raise TesseraError(
                 f"the manifest of data set {dataset} names other terms than order {self.record.order}: take the terms "
                 "from your order file (`tessera demand --order-file FILE`)"
             )
 
         if key is None and not self.terms.is_open:
             raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key with --key")
+        if isinstance(self._case.keys, WrongKeyError):
+            raise UsageError(str(self._case.keys)) from self._case.keys
 
     @property
     def id(self) -> int:
@@ -86,12 +100,12 @@ class Suspect:
     @property
     def participants(self) -> tuple[Participant, ...]:
         """As matched on chain."""
-        return self._ledger.participants(self.record.order)
+        return self._chain.participants(self.record.order)
 
     @property
     def model_digests(self) -> tuple[Digest, ...]:
         """As committed before the seed."""
-        return self._ledger.commitment(self.record.order).models
+        return self._chain.commitment(self.record.order).models
 
     @property
     def shard_roots(self) -> tuple[Digest, ...]:
@@ -123,11 +137,11 @@ class Suspect:
 
     def _shown(self, shard: int, error: ProvenanceError) -> PublishedShard:
         """As far as the contributor showed it on chain; `error` is what kept the files closed."""
-        model = self._file(shard, "model") or self._ledger.shown_model(self.record.order, shard)
+        model = self._file(shard, "model") or self._chain.shown_model(self.record.order, shard)
         if model is None:
             raise NotProvableError(str(error), "model") from error
         published = self._published(shard, b"", model)
-        chunks = self._ledger.shown_chunks(self.record.order, shard)
+        chunks = self._chain.shown_chunks(self.record.order, shard)
         if chunks or isinstance(published.decoded, ProvenanceError):
             return replace(published, shown=chunks)
         rows = self._file(shard, "rows")
@@ -168,15 +182,16 @@ def shard_of_row(record: DatasetOnChain, row: int) -> tuple[int, int]:
     raise UsageError(f"--row {row}: data set {record.id} has rows 0 to {first - 1}")
 
 
-def search(suspect: Suspect, row: int | None = None, progress: Progress | None = None) -> Searched:
-    """The first lie that the chain can be shown; with `row` only that row of the data set is looked at."""
-    wanted = None if row is None else shard_of_row(suspect.record, row)
-    shards = [wanted[0]] if wanted else [shard.shard for shard in suspect.record.shards]
-    tally = _Tally(suspect.record.rows if wanted is None else 1, progress)
+def search(dataset: AuditedDataset, row: int | None = None, progress: Progress | None = None) -> Searched:
+    """The first false row or model that the chain can be shown; with `row` only that row of the data set
+    is looked at."""
+    wanted = None if row is None else shard_of_row(dataset.record, row)
+    shards = [wanted[0]] if wanted else [shard.shard for shard in dataset.record.shards]
+    tally = _Tally(dataset.record.rows if wanted is None else 1, progress)
     closed: list[Closed] = []
     for number in shards:
         try:
-            published = suspect.open(number)
+            published = dataset.open(number)
             finding = find_lie(published, wanted[1] if wanted else None, tally.add)
         except NotProvableError as error:
             closed.append(Closed(number, error.demand, error.row, str(error)))
@@ -184,8 +199,8 @@ def search(suspect: Suspect, row: int | None = None, progress: Progress | None =
             closed.append(Closed(number, None, 0, str(error)))
         else:
             if finding is not None:
-                return Searched(tally.rows, finding, published, tuple(closed))
-    return Searched(tally.rows, None, None, tuple(closed))
+                return Searched(tally.rows, Refutation(published, finding), tuple(closed))
+    return Searched(tally.rows, None, tuple(closed))
 
 
 class _Tally:
