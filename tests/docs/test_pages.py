@@ -24,9 +24,9 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*(?:\n[^\]\n]*)?\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
-TOP = tuple(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
 PACKAGES = ("backend", "benchmarks", "generator", "provenance", "scripts", "tessera", "tests")
 MODULE = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.[A-Za-z_]\w*)+(?<!\.sqlite)")
+TOP = (*PACKAGES, "contracts", "docs")
 BUILT = ("provenance/chain/abi/",)
 """What `make setup` builds may be named and absent."""
 
@@ -117,7 +117,9 @@ def test_every_make_target_and_extra_that_a_page_names_exists(page: Path) -> Non
     named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", text, re.MULTILINE))
     assert {first or second for first, second in named} - targets == set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {name for group in re.findall(r"(?:tessera-market|'\.)\[([\w,]+)\]", text) for name in group.split(",")}
+    extras = {
+        name for group in re.findall(r"(?:tessera-market|'\.)\[([\w,]+)\]", text) for name in group.split(",")
+    }
     assert extras - set(project["optional-dependencies"]) == set()
 
 

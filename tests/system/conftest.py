@@ -5,7 +5,7 @@ It is started once; every test places orders of its own and leaves all processes
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,8 +36,13 @@ BACKEND = {
 
 
 @contextmanager
-def open_market(folder: Path, collection: Collection, table_rows: Mapping[str, int]) -> Iterator[Market]:
-    """A market of its own in a folder: contributors by name with so many rows each."""
+def open_market(
+    folder: Path,
+    collection: Collection,
+    table_rows: Mapping[str, int],
+    write: Callable[[Path, int, int], None] = write_table,
+) -> Iterator[Market]:
+    """A market of its own in a folder: contributors by name with so many rows each, written by `write` with a seed."""
     with Supervisor() as supervisor:
         network = LocalNetwork(
             folder / "state", supervisor, NetworkSettings(answer_seconds=ANSWER_SECONDS, backend=BACKEND)
@@ -48,7 +53,7 @@ def open_market(folder: Path, collection: Collection, table_rows: Mapping[str, i
         network.start_coordinator()
         specs = []
         for seed, (name, rows) in enumerate(table_rows.items()):
-            write_table(folder / f"{name}.csv", rows, seed)
+            write(folder / f"{name}.csv", rows, seed)
             specs.append(NodeSpec(name, folder / f"{name}.csv", declared_rows=rows, epsilon_cap="100"))
         network.start_nodes(specs, collection)
         network.fund("buyer", BUYER_TOKENS * TOKEN)

@@ -46,6 +46,16 @@ SCHEMA = Schema.parse(
         ],
     }
 )  # fmt: skip
+SMALL_SETTINGS: dict[str, str | int | bool] = {
+    "rounds": 3,
+    "discriminatorSteps": 4,
+    "discriminatorBatch": 32,
+    "discriminatorWidth": 16,
+    "steps": 120,
+    "latentBytes": 16,
+    "hiddenWidth": 32,
+}
+"""A FedGAN that trains in seconds."""
 COLLECTION = Collection(
     name="visits",
     title="Visits, two contributors",
@@ -55,15 +65,7 @@ COLLECTION = Collection(
     min_contributors=2,
     price_per_row_wei=TOKEN // 100,
     epsilon_micro=5_000_000,
-    settings={
-        "rounds": 3,
-        "discriminatorSteps": 4,
-        "discriminatorBatch": 32,
-        "discriminatorWidth": 16,
-        "steps": 120,
-        "latentBytes": 16,
-        "hiddenWidth": 32,
-    },
+    settings=SMALL_SETTINGS,
 )
 
 
