@@ -1,6 +1,6 @@
 """The picture of the README: the certificate of a data set as `tessera verify` prints it, as SVG.
 
-python -m scripts.certificate_picture --dataset 1 --rpc URL --store DIR --key FILE --out FILE
+python -m scripts.certificate_picture --dataset 1 --rpc URL --store DIR --key FILE --out certificate.svg
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tessera
 from provenance.verify.certificate import Certificate
 from tessera.cli.verify import print_certificate
 
-WIDTH = 130
+WIDTH = 118
 # A picture asks no server for fonts: the families that stand in the text fall back to the reader's own.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 

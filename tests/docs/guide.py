@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tessera.devnet.network import python_path
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|sh keeps-running|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCK_SECONDS = 240.0
 
 Before = Mapping[str, Callable[[], Mapping[str, str]]]
 """What happens before the first block with such words in it, and the texts of the guide that stand for others then."""
@@ -79,7 +79,7 @@ class Reader:
         else:
             words = [sys.executable, "-c", text]
         done = subprocess.run(words, cwd=self.folder, env=environment(), capture_output=True, text=True,
-                              timeout=BLOCK_SECONDS)  # fmt: skip
+                              timeout=HANG_SECONDS)  # fmt: skip
         assert done.returncode == 0, f"{text}\nended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 

@@ -39,7 +39,7 @@ def spans(column: list[str], cell: str) -> bool:
     return min(numbers) <= int(cell) <= max(numbers)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_data_scientists_guide_runs_and_its_rows_are_as_asked(tmp_path: Path) -> None:
     write_tables(tmp_path)
     with Reader(tmp_path).follow(ROOT / "docs" / "guides" / "data-scientist.md") as said:

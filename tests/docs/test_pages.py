@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from html import unescape
 from itertools import product
 from pathlib import Path
 from urllib.parse import unquote
@@ -137,3 +138,16 @@ def test_the_checks_bite(tmp_path: Path) -> None:
     planted = tmp_path / "page.md"
     planted.write_text("[a](nowhere.md) [b](#none)\n\n```\n[c](in-a-fence.md)\n```\n", encoding="utf-8")
     assert len(list(broken_links(planted))) == 2
+
+
+def test_the_picture_shows_every_check_and_asks_no_server() -> None:
+    text = (ROOT / "docs" / "pictures" / "certificate.svg").read_text(encoding="utf-8")
+    shown = " ".join(
+        unescape(each).replace("\xa0", " ") for each in re.findall(r"<text[^>]*>(.*?)</text>", text)
+    )
+    page = (ROOT / "docs" / "spec" / "verification.md").read_text(encoding="utf-8")
+    checks = re.findall(r"^\| \d+ \| ([^|]+) \| (?:recomputed|signed) \|", page, re.MULTILINE)
+    assert len(checks) == 24
+    assert [name for name in checks if name not in shown] == []
+    assert "url(http" not in text
+    assert "@import" not in text

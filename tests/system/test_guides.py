@@ -22,7 +22,7 @@ from tessera.client.order_file import OrderFile
 from tessera.devnet import chain
 from tessera.devnet.adult import adult_collection, read_lines
 from tessera.devnet.network import TOKEN
-from tests.docs.guide import ROOT, Before, Reader
+from tests.docs.guide import ROOT, Reader
 from tests.system.conftest import open_market
 from tests.system.market import LONG_SECONDS, SMALL_SETTINGS, Market
 from tests.waiting import until
@@ -62,15 +62,23 @@ def reader(adult_market: Market, tmp_path: Path) -> Reader:
 
 def dataset_texts(number: int) -> dict[str, str]:
     """The pages speak of data set 1."""
-    words = ("--dataset", "resale offer", "resale show", "resale buy", "resale deliver", "resale open")
-    return {f"{word} 1": f"{word} {number}" for word in (*words, "resale accept", "verify(")} | {
+    resale = (f"resale {word}" for word in ("offer", "show", "buy", "deliver", "open", "accept"))
+    return {f"{words} 1": f"{words} {number}" for words in ("--dataset", *resale)} | {
         "verify(1": f"verify({number}"
     }
 
 
-def place(market: Market, **options: int) -> OrderFile:
+def place(market: Market, min_contributors: int = 2) -> OrderFile:
     """An order of the market's buyer that settles soon."""
-    quote = market.buyer.quote(COLLECTION.name, 300, epsilon=2, challenge_seconds=6, **options)
+    quote = market.buyer.quote(
+        COLLECTION.name,
+        300,
+        epsilon=2,
+        min_contributors=min_contributors,
+        match_within_seconds=LONG_SECONDS,
+        deliver_within_seconds=2 * LONG_SECONDS,
+        challenge_seconds=6,
+    )
     order = market.buyer.sign(quote)
     market.buyer.send(order, market.folder / f"{order.order_id}.json")
     return order
@@ -85,10 +93,9 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
         assert number is not None
         return dataset_texts(number)
 
-    def wait_for_escrow(name: str) -> OrderFile:
-        order = OrderFile.read(folder / name)
-        market.await_on_chain(order.order_id, OrderState.OPEN)
-        return order
+    def wait_for_escrow(name: str) -> dict[str, str]:
+        market.await_on_chain(OrderFile.read(folder / name).order_id, OrderState.OPEN)
+        return {}
 
     def let_it_be_late() -> dict[str, str]:
         """The deadline passes, and no broker is there."""
@@ -108,7 +115,7 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
 
     reader.before = {
         "tessera download": number_the_data_set,
-        "tessera cancel": lambda: dict.fromkeys((), "") if wait_for_escrow("big.csv.order.json") else {},
+        "tessera cancel": lambda: wait_for_escrow("big.csv.order.json"),
         "tessera refund": let_it_be_late,
         "tessera resale offer": settle_and_make_a_second_buyer,
     }
@@ -240,9 +247,6 @@ def answers(url: str) -> bool:
 
 def test_the_readme(adult_market: Market, reader: Reader) -> None:
     write_adult(reader.folder / "table.csv", 600, 3)
-    before: Before = {
-        "tessera request": lambda: dataset_texts(adult_market.ledger.dataset_count() + 1),
-    }
-    reader.before = before
+    reader.before = {"tessera request": lambda: dataset_texts(adult_market.ledger.dataset_count() + 1)}
     with reader.follow(ROOT / "README.md"):
         assert (reader.folder / "rows.csv").exists()
