@@ -34,6 +34,7 @@ COLLECTION = dataclasses.replace(
     adult_collection(), min_contributors=2, settings=SMALL_SETTINGS, epsilon_micro=5_000_000
 )
 VAULT = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+MATCH_SECONDS = 600
 UNBONDING_SECONDS = 8 * 24 * 3600
 
 
@@ -101,7 +102,7 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
         """The deadline passes, and no broker is there."""
         wait_for_escrow("late.csv.order.json")
         market.process("backend").kill()
-        market.skip(60)
+        market.skip(2 * MATCH_SECONDS)
         return {}
 
     def settle_and_make_a_second_buyer() -> dict[str, str]:
