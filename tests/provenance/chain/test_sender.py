@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import ChainUnavailableError, DeploymentError, RevertError
 from provenance.chain.reader import ChainReader
+from provenance.chain.rpc import Rpc
 from provenance.chain.sender import TRANSACTION_GAS_CAP, gas_limit
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.values import Address, sha256
-from tests.waiting import until
+from tests.waiting import HANG_SECONDS, until
 
 ACCOUNT = 41
 
@@ -49,7 +52,20 @@ def mine_when_pending(market, count: int) -> None:
     market.mine(1)
 
 
-def test_transaction_that_reverts_once_mined_is_decoded(market, paused):
+def estimates_before_either_is_sent(monkeypatch: pytest.MonkeyPatch, transactions: int) -> None:
+    """An estimate that sees the other transaction pending refuses: nobody sends before all have theirs."""
+    together, request = threading.Barrier(transactions), Rpc.request
+
+    def wait_for_the_others(rpc: Rpc, method: str, *params: Any, action: str = "") -> Any:
+        answer = request(rpc, method, *params, action=action)
+        if method == "eth_estimateGas":
+            together.wait(HANG_SECONDS)
+        return answer
+
+    monkeypatch.setattr(Rpc, "request", wait_for_the_others)
+
+
+def test_transaction_that_reverts_once_mined_is_decoded(market, paused, monkeypatch):
     """Both pass the estimate, the second finds the withdrawal gone."""
     _, writer = market.account(ACCOUNT)
     market.ledger.rpc.request("evm_setAutomine", True)
@@ -57,6 +73,7 @@ def test_transaction_that_reverts_once_mined_is_decoded(market, paused):
     writer.approve(market.ledger.deployment.registry, 100)
     writer.deposit(10)
     market.ledger.rpc.request("evm_setAutomine", False)
+    estimates_before_either_is_sent(monkeypatch, 2)
     with ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(writer.request_withdrawal, 10) for _ in range(2)]
         mine_when_pending(market, 2)
