@@ -32,13 +32,13 @@ from provenance.values import Signature
 LIST_LIMIT = 500
 
 
-def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -> QuoteOut:
+def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) -> QuoteOut:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
-    collection = CollectionService(session).require(wish.collection)
-    document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
+    collection = CollectionService(session).require(asked.collection)
+    document = {"format": "tessera-request/1", "conditions": list(asked.conditions), "purpose": asked.purpose}
     request = Request.parse(document)
     require_parents(ports.ledger, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
+    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteOut(
