@@ -9,6 +9,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backend", "benchmarks", "generator", "provenance", "scripts", "tessera")
 ONE_WAY = "imports point one way"
@@ -25,7 +27,7 @@ CIRCLES = "no room and no module is in a circle"
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     wide = {**os.environ, "COLUMNS": "200"}  # the names of contracts, each on one line
-    return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def broken(result: subprocess.CompletedProcess[str]) -> list[str]:
