@@ -1,6 +1,6 @@
-"""Judging what the coordinator worker brings, before it costs gas: the contracts check the same things again.
+"""Checks of the coordinator worker's results, made before they cost gas. The contracts check the same again.
 
-A result that fails is a 422 with the member's name; the job stays with the worker.
+A result that fails is answered with 422 and the member's name. The job stays with the worker.
 """
 
 from __future__ import annotations

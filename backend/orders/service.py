@@ -122,10 +122,10 @@ class OrderService:
         assert isinstance(request, dict)
         participants = [
             ParticipantOut(
-                contributor=str(each.contributor), rows=each.rows, max_rows=each.max_rows,
-                acceptance=str(each.acceptance),
+                contributor=str(member.contributor), rows=member.rows, max_rows=member.max_rows,
+                acceptance=str(member.acceptance),
             )
-            for each in matched_of(row)
+            for member in matched_of(row)
         ]  # fmt: skip
         return OrderOut(
             order_id=row.id, state=row.state, chain_state=self._rows.chain_state(row.id), reason=row.failure,
@@ -134,7 +134,7 @@ class OrderService:
             signature="0x" + row.signature.hex(), request=request, participants=participants,
             dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
             transactions=[*self._rows.transactions(row.id)],
-            demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
+            demands=[_demand(demand) for demand in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
 
 

@@ -78,9 +78,7 @@ class TermsPolicy:
         return terms
 
     def check(self, collection: Collection, request: Request, terms: OrderTerms) -> None:
-        """Raises BidBelowQuoteError, or TermsRefusedError with the member that breaks a rule, or ConditionError for
-        malformed conditions.
-        """
+        """Raises BidBelowQuoteError, TermsRefusedError with the member that breaks a rule, or ConditionError."""
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
