@@ -232,6 +232,10 @@ class ChainReads(Protocol):
 
     def claimable(self, account: Address) -> int: ...
 
+    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
+        """The wrapped keys that a seller delivered for `delivery_key`, the newest; None when there are none."""
+        ...
+
     def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]: ...
 
 

@@ -10,7 +10,13 @@ from typing import Final
 from provenance.chain.errors import ChainError
 from provenance.chain.ports import ChainReads
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import ContentMissingError, MalformedError, ProvenanceError, UnavailableError
+from provenance.errors import (
+    ContentMissingError,
+    MalformedError,
+    ProvenanceError,
+    UnavailableError,
+    WrongKeyError,
+)
 from provenance.store.ports import ContentStore
 from provenance.values import Address
 from provenance.verify import claim_checks, file_checks, record_checks
@@ -106,7 +112,9 @@ def verify_dataset(
     """Checks everything that can be checked with what is given.
 
     Without `delivery_key` a private order's public part is checked and the rest is listed as not checked.
-    `progress` is called with (rows recomputed, rows in all). Tampered bytes never raise: they fail a check.
+    A key of another order opens nothing: the same rows are not checked, and `Certificate.key_problem` says why. Who
+    bought the data set from somebody gives the key that it bought with. `progress` is called with (rows recomputed,
+    rows in all). Tampered bytes never raise: they fail a check.
     Raises ChainError (node down, unknown data set) and StoreUnavailableError (store down), which say nothing
     about the data.
     """
@@ -119,7 +127,16 @@ def verify_dataset(
         order=str(case.record.order),
         block=ledger.block_number(),
         checks=tuple(checks),
+        key_problem=_key_problem(case),
     )
+
+
+def _key_problem(case: Case) -> str:
+    try:
+        keys = case.keys
+    except NotCheckedError:
+        return ""
+    return str(keys) if isinstance(keys, WrongKeyError) else ""
 
 
 def _run(number: int, rule: Rule, case: Case) -> Check:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from generator.errors import EvaluationError
 from generator.evaluation.density import log_density, mixture_log_density
-from generator.evaluation.errors import EvaluationError
 from generator.fitting.fit import FitSettings, fit
 from provenance.errors import ModelError
 from provenance.exact.container import Container
