@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from provenance.verify.case import Progress
+    from provenance.verify.dataset import Progress
 
 
 @contextmanager

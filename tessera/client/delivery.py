@@ -22,8 +22,7 @@ from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
-from provenance.verify.shard_files import content_key, unseal
-from provenance.verify.shard_files import fetch as fetch_file
+from provenance.verify.evidence import fetch_opened
 from tessera.errors import ScriptError, ServiceRefusedError
 from tessera.local.row_file import write_rows
 
@@ -90,12 +89,9 @@ class Delivery:
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
-        content, order = self.manifest.shards[shard].content, self.manifest.order
-        if content.wrapped_key is not None and self.delivery_key is None:
+        if self.manifest.shards[shard].content.wrapped_key is not None and self.delivery_key is None:
             raise ScriptError("this data set is sealed: name the delivery key of the order with --key")
-        key = content_key(order, shard, content.wrapped_key, self.keys or self.delivery_key)
-        stored = fetch_file(self.store, content.model, f"model of shard {shard}")
-        return unseal(key, stored, content.model, order, shard, "model")
+        return fetch_opened(self.store, self.manifest, shard, "model", self.keys or self.delivery_key)
 
     def values(self) -> Iterator[NDArray[np.int64]]:
         """All rows, shard after shard, a batch at a time."""

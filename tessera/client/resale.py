@@ -23,7 +23,7 @@ from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
 from provenance.verify.dataset import verify_dataset
-from provenance.verify.shard_files import content_keys, wrapped_keys
+from provenance.verify.evidence import content_keys, wrapped_keys
 from tessera.client.delivery import Delivery
 from tessera.client.order_request import tokens
 from tessera.errors import ScriptError, UsageError

@@ -14,7 +14,8 @@ from provenance.record.terms import OrderTerms, Participant
 from provenance.store.ports import ContentStore
 from provenance.table.conditions_bytes import encode_conditions
 from provenance.values import Digest, sha256
-from provenance.verify.case import Case, NotCheckedError, Progress
+from provenance.verify.dataset import Progress
+from provenance.verify.evidence import content_keys, fetch_manifest, fetch_opened, parse_manifest
 from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
 from provenance.verify.refutation import Finding, find_lie
 from tessera.errors import ScriptError, UsageError
@@ -57,15 +58,15 @@ class Suspect:
     ) -> None:
         """Raises UnknownDatasetError, or ScriptError when the recorded manifest is not to be had."""
         self.record: DatasetOnChain = ledger.dataset(dataset)
-        self._case = Case(ledger, store, self.record, key)
         self._ledger = ledger
-        try:
-            self.manifest: Manifest = self._case.manifest
-        except (NotCheckedError, ContentMissingError) as error:
+        self._store = store
+        manifest = parse_manifest(self.record, fetch_manifest(store, self.record))
+        if not isinstance(manifest, Manifest):
             raise ScriptError(
-                f"the manifest of data set {dataset} is not to be had ({error}): name another store with --store, or "
-                "demand a model or chunk with `tessera demand --order-file FILE`"
-            ) from error
+                f"the manifest of data set {dataset} is not to be had ({manifest}): name another store with --store, "
+                "or demand a model or chunk with `tessera demand --order-file FILE`"
+            ) from manifest
+        self.manifest = manifest
         if self.terms.order_id(ledger.deployment.domain) != self.record.order:
             raise ScriptError(
                 f"the manifest of data set {dataset} names other terms than order {self.record.order}: take the terms "
@@ -74,6 +75,9 @@ class Suspect:
 
         if key is None and not self.terms.is_open:
             raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key with --key")
+        self._keys = None
+        if key is not None and not self.terms.is_open:
+            self._keys = content_keys(ledger, dataset, manifest, key)
 
     @property
     def id(self) -> int:
@@ -113,8 +117,7 @@ class Suspect:
         Raises NotProvableError, which says what may be demanded.
         """
         try:
-            rows, model = self._case.open_shard(self.manifest.shards[shard])
-            published = self._published(shard, rows, model)
+            published = self._published(shard, self._open(shard, "rows"), self._open(shard, "model"))
             if not isinstance(published.decoded, ProvenanceError):
                 published.require_committed_rows()
         except (NotProvableError, ContentMissingError, IntegrityError, MalformedError) as error:
@@ -135,10 +138,13 @@ class Suspect:
             raise NotProvableError(str(error), "chunk") from error
         return replace(published, row_bytes=rows)
 
+    def _open(self, shard: int, kind: Literal["rows", "model"]) -> bytes:
+        return fetch_opened(self._store, self.manifest, shard, kind, self._keys)
+
     def _file(self, shard: int, kind: Literal["rows", "model"]) -> bytes | None:
         """One file in clear; None when it is not there, does not open, or is not the committed model."""
         try:
-            data = self._case.open_file(self.manifest.shards[shard], kind)
+            data = self._open(shard, kind)
         except (ContentMissingError, IntegrityError, MalformedError):
             return None
         return data if kind == "rows" or sha256(data) == self.model_digests[shard] else None
