@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import select
@@ -33,6 +34,7 @@ from provenance.record.receipts import (
 )
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Cid, Digest, sha256
+from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
 
@@ -44,28 +46,48 @@ class World:
     api: object
     nodes: list
     collection: str
-    lives: list = field(default_factory=list)
+    running: Future | None = None
 
     @contextmanager
     def living(self, order):
         """Runs the order's life in a thread and waits for its end."""
-        thread = threading.Thread(target=live, args=(self.api.ports, order))
-        thread.start()
         try:
-            yield
-            thread.join(30)
-            assert not thread.is_alive()
+            with self.beside(lambda: live(self.api.ports, order)):
+                yield
         finally:
             self.api.ports.stopping.set()
-            thread.join(10)
+
+    @contextmanager
+    def beside(self, action):
+        """Runs the action in a thread and waits for its end; what it raises is raised here."""
+        with ThreadPoolExecutor(1) as pool:
+            self.running = pool.submit(action)
+            try:
+                yield
+                self.running.result(HANG_SECONDS)
+            except BaseException:
+                self.api.ports.stopping.set()  # or the thread would wait for a test that has failed
+                raise
+            finally:
+                self.running = None
 
     def signer(self, address):
         return next(node for node in self.nodes if str(node.address) == address)
 
+    def lease(self, target, by):
+        """Asks until there is work."""
+
+        def ask():
+            ended = self.api.ports.stopping.is_set() or (self.running is not None and self.running.done())
+            assert not ended, "nobody is left who would give out work"
+            answer = self.api.call("POST", target, {"waitSeconds": 20, "leaseSeconds": 30}, by=by)
+            assert answer.status_code in (200, 204), answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        return until(ask, f"work for {by.address}")
+
     def task(self, node):
-        answer = self.api.call("POST", "/v1/tasks/lease", {"waitSeconds": 20, "leaseSeconds": 30}, by=node)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["task"]
+        return self.lease("/v1/tasks/lease", node)["task"]
 
     def accept(self, node, max_rows=50):
         task = self.task(node)
@@ -83,10 +105,7 @@ class World:
         assert self.api.call("POST", f"/v1/tasks/{task['id']}/refuse", body, by=node).status_code == 200
 
     def job(self, phase):
-        body = {"waitSeconds": 20, "leaseSeconds": 30}
-        answer = self.api.call("POST", "/v1/coordination/lease", body, by=self.api.broker)
-        assert answer.status_code == 200, answer.text
-        job = answer.json()["job"]
+        job = self.lease("/v1/coordination/lease", self.api.broker)["job"]
         assert job["phase"] == phase
         return job
 
@@ -247,10 +266,10 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
     assert chain.ledger.balance(buyer.address) == before
 
 
-def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain, wait):
+def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     with world.living(order):
-        wait(lambda: chain_state(api, order) is OrderState.OPEN)
+        _until_state(api, order, OrderState.OPEN)
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
         ChainWriter(chain.ledger, buyer).cancel(terms)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
@@ -351,10 +370,10 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     nonce = ChainNonce(chain, ports.broker)
     agreeing.place()
     assert nonce.used_by(agreeing.place) == 0
-    with _beside(world.bring_to_match):
+    with world.beside(world.bring_to_match):
         agreeing.match()
     assert nonce.used_by(agreeing.match) == 0
-    with _beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: _work(world, "train", world.train_result)):
         producing.train()
     assert nonce.used_by(producing.train) == 0
     producing.commit()
@@ -362,7 +381,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     chain.mine(4)
     producing.draw()
     assert nonce.used_by(producing.draw) == 0
-    with _beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: _work(world, "score", world.score_result)):
         producing.score()
     delivering.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
@@ -381,14 +400,14 @@ def _publish(world, api, chain, order):
     ports = api.ports
     agreeing, producing = Agreeing(ports, order), Producing(ports, order)
     agreeing.place()
-    with _beside(world.bring_to_match):
+    with world.beside(world.bring_to_match):
         agreeing.match()
-    with _beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: _work(world, "train", world.train_result)):
         producing.train()
     producing.commit()
     chain.mine(4)
     producing.draw()
-    with _beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: _work(world, "score", world.score_result)):
         producing.score()
     delivering = Delivering(ports, order)
     delivering.publish()
@@ -408,20 +427,29 @@ def _demand_a_model(api, buyer, chain, order):
     return terms, participants, writer
 
 
-def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain):
+@pytest.mark.parametrize("ended_by", ["buyer", "broker"])
+def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain, ended_by):
     order = api.order(buyer, world.collection, challengeSeconds=30)
-    delivering = _publish(world, api, chain, order)
+    _publish(world, api, chain, order)
     before = chain.ledger.balance(buyer.address)
     terms, participants, writer = _demand_a_model(api, buyer, chain, order)
     sent = ChainNonce(chain, api.ports.broker).now()
-    with _beside(delivering.settle):
+    ledger, broker = Watched(api.ports.ledger), Watched(api.ports.writer)
+    delivering = Delivering(replace(api.ports, ledger=ledger, writer=broker), order)
+    with world.beside(delivering.settle):
         chain.skip(60)  # the window is over, the demand is open
-        threading.Event().wait(1.0)
+        ledger.await_looks(5)
         found = chain.ledger.order(Digest.parse(order))
         assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
-        chain.skip(24 * 3600)
-        writer.expire(terms, participants, 0)
-    assert ChainNonce(chain, api.ports.broker).now() == sent, "no settlement was tried"
+        if ended_by == "buyer":
+            # The time runs out in the very block that ends the demand: the broker cannot come first.
+            chain.skip_with_next_block(24 * 3600)
+            writer.expire(terms, participants, 0)
+        else:
+            chain.skip(24 * 3600)
+    transactions = Counter() if ended_by == "buyer" else Counter({"expire": 1})
+    assert broker.calls == transactions, "no settlement was tried"
+    assert ChainNonce(chain, api.ports.broker).now() == sent + transactions.total()
     assert chain_state(api, order) is OrderState.REVOKED
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "revoked"
@@ -443,17 +471,23 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
     ports = api.ports
     agreeing, producing = Agreeing(ports, order), Producing(ports, order)
     agreeing.place()
-    with _beside(world.bring_to_match):
+    with world.beside(world.bring_to_match):
         agreeing.match()
-    with _beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: _work(world, "train", world.train_result)):
         producing.train()
     producing.commit()
     bond = ports.ledger.order(Digest.parse(order)).bond_left
+    missed = ports.ledger.commitment(Digest.parse(order)).target_block
     chain.mine(300)
-    stop = threading.Event()
-    with _beside(lambda: _mine_until(chain, stop)):
+
+    def mine_for_the_new_draw():
+        until(
+            lambda: ports.ledger.commitment(Digest.parse(order)).target_block > missed, "another target block"
+        )
+        chain.mine(4)
+
+    with world.beside(mine_for_the_new_draw):
         producing.draw()
-        stop.set()
     assert producing.seed_draw().draws == 2
     assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
     assert Delivering(ports, order).give_back("the test is over")
@@ -475,13 +509,28 @@ class ChainNonce:
         return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
 
 
-@contextmanager
-def _beside(action):
-    thread = threading.Thread(target=action)
-    thread.start()
-    yield
-    thread.join(20)
-    assert not thread.is_alive()
+class Watched:
+    """A ledger or a writer, and how often each of its methods was called."""
+
+    def __init__(self, watched):
+        self._watched = watched
+        self.calls = Counter()
+
+    def __getattr__(self, name):
+        found = getattr(self._watched, name)
+        if not callable(found):
+            return found
+
+        def counted(*arguments, **options):
+            self.calls[name] += 1
+            return found(*arguments, **options)
+
+        return counted
+
+    def await_looks(self, looks):
+        """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
+        seen = self.calls["order"] + 2 * (looks + 1)
+        until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
 def _work(world, phase, result):
@@ -490,23 +539,10 @@ def _work(world, phase, result):
     assert answer.status_code == 201, answer.text
 
 
-def _mine_until(chain, stop):
-    while not stop.wait(0.05):
-        chain.mine(1)
-
-
 def _until_mined(api, chain, order):
-    for _ in range(400):
-        if api.ports.ledger.commitment(Digest.parse(order)).commit_block:
-            chain.mine(4)
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("the models were not committed")
+    until(lambda: api.ports.ledger.commitment(Digest.parse(order)).commit_block, "the models' commitment")
+    chain.mine(4)
 
 
 def _until_state(api, order, state):
-    for _ in range(400):
-        if chain_state(api, order) is state:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError(f"order {order} did not become {state.name}")
+    until(lambda: chain_state(api, order) is state, f"order {order} to become {state.name}")
