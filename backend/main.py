@@ -9,6 +9,7 @@ SIGTERM, and what was unfinished goes on at the next start.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -32,6 +33,7 @@ from backend.workflow.dbos_runner import DurableRunner
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
 from provenance.store.ports import ContentStore
@@ -74,7 +76,7 @@ def run(settings: Settings) -> None:
 def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner]:
     """The real adapters, closed by `stack`."""
     _make_folder(settings.state_dir)
-    signer = load_key(settings.key_file)
+    signer = load_key(settings.key_file, password_source(os.environ))
     ledger = ChainReader(settings.rpc_url, Deployment.load(settings.deployment_file))
     stack.callback(ledger.close)
     ledger.check()

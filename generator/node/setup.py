@@ -11,6 +11,7 @@ may name a deployment file of his own instead.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
 from provenance.chain.deployment import FORMAT, Deployment
 from provenance.chain.reader import ChainReader
+from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import ProvenanceError
 from provenance.record.collection import Collection
@@ -77,7 +79,8 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
         )
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
-    signer = load_key(key_path) if key_path.exists() else create_key(key_path)
+    passwords = password_source(os.environ)
+    signer = load_key(key_path, passwords) if key_path.exists() else create_key(key_path)
     client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=START_SECONDS))
     try:
         network = client.network()
@@ -189,7 +192,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         ) from error
     return Opened(
         chosen,
-        load_key(chosen.key_path(folder)),
+        load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
         ChainReader(chosen.rpc, deployment),
         ContributorState.open(folder / STATE),

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from provenance.crypto.key_files import read_secret, write_secret
+from provenance.crypto.key_files import KeyKind, read_secret, write_secret
 from provenance.errors import SealError
 from provenance.values import Digest
 
@@ -61,16 +61,16 @@ class DeliveryKey:
         return key
 
 
-def new_delivery_key(path: Path) -> DeliveryKey:
-    """Writes a new random delivery key (mode 600)."""
+def new_delivery_key(path: Path | str) -> DeliveryKey:
+    """Writes a new random delivery key (mode 600). Raises KeyFileError; a file that is there already stays."""
     secret = secrets.token_bytes(32)
-    write_secret(path, secret)
+    write_secret(Path(path), secret, KeyKind.DELIVERY)
     return DeliveryKey(secret)
 
 
-def load_delivery_key(path: Path) -> DeliveryKey:
-    """Reads a delivery key file. Raises KeyFileError when others may read it."""
-    return DeliveryKey(read_secret(path))
+def load_delivery_key(path: Path | str) -> DeliveryKey:
+    """Reads a delivery key file. Raises KeyFileError, also for a wallet key and when others may read the file."""
+    return DeliveryKey(read_secret(Path(path), KeyKind.DELIVERY))
 
 
 def new_content_key() -> bytes:

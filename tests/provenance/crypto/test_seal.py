@@ -14,15 +14,13 @@ from provenance.crypto.seal import (
     WRAPPED_KEY_BYTES,
     DeliveryKey,
     file_label,
-    load_delivery_key,
     new_content_key,
-    new_delivery_key,
     open_file,
     seal_file,
     sealed_size,
     wrap_key,
 )
-from provenance.errors import KeyFileError, SealError
+from provenance.errors import SealError
 from provenance.values import Digest, sha256
 
 VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "sealing.json").read_text())
@@ -87,20 +85,6 @@ def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
 def test_nothing_is_wrapped_to_a_point_of_low_order(point):
     with pytest.raises(SealError, match="not a usable key"):
         wrap_key(KEY, point, ORDER, 1)
-
-
-def test_delivery_key_that_others_may_read_is_refused(tmp_path):
-    new_delivery_key(tmp_path / "key")
-    (tmp_path / "key").chmod(0o604)
-    with pytest.raises(KeyFileError, match="chmod 600"):
-        load_delivery_key(tmp_path / "key")
-
-
-def test_delivery_key_file_loads_again_and_does_not_show_its_secret(tmp_path):
-    key = new_delivery_key(tmp_path / "key")
-    again = load_delivery_key(tmp_path / "key")
-    assert again.public == key.public
-    assert (tmp_path / "key").read_text().strip()[2:] not in repr(again)
 
 
 @settings(max_examples=20)
