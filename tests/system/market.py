@@ -17,9 +17,8 @@ from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.values import Digest
 from tessera.client.api import Event
+from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
-from tessera.client.order_request import Wish
-from tessera.client.purchase import Buyer
 from tessera.devnet.children import Child
 from tessera.devnet.network import TOKEN, LocalNetwork, python_path
 from tests.waiting import HANG_SECONDS, until
@@ -73,12 +72,12 @@ class Market:
     """The running processes, and a buyer with both keys."""
 
     network: LocalNetwork
-    buyer: Buyer
+    buyer: Client
     folder: Path
 
     @property
     def ledger(self) -> ChainReader:
-        return self.buyer.ledger
+        return self.buyer.chain
 
     def process(self, name: str) -> Child:
         """The child called `backend`, `coordinator` or as a contributor is."""
@@ -99,15 +98,15 @@ class Market:
         collection: Collection = COLLECTION,
     ) -> OrderFile:
         """Ask, check, sign, send."""
-        wish = Wish(
-            collection=collection.name,
-            rows=rows,
+        quote = self.buyer.quote(
+            collection.name,
+            rows,
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,
             match_within_seconds=deliver_within_seconds - 1,
             challenge_seconds=challenge_seconds,
         )
-        order = self.buyer.sign(self.buyer.quote(wish))
+        order = self.buyer.sign(quote)
         self.buyer.send(order, self.folder / f"{order.order_id}.json")
         return order
 
@@ -145,10 +144,10 @@ class Market:
         self.ledger.rpc.request("evm_increaseTime", seconds)
         self.ledger.rpc.request("anvil_mine", hex(1))
 
-    def run(self, *words: str, module: str = "tessera.cli.app") -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command line of ours in a process of its own."""
         return subprocess.run(
-            [sys.executable, "-m", module, *words],
+            [sys.executable, "-m", "tessera", *words],
             capture_output=True,
             text=True,
             timeout=HANG_SECONDS,

@@ -114,7 +114,7 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
     node.restart()
     market.await_state(order, "published")
     found = _fetch(market, order)
-    assert delivery.verify(market.ledger, found).passed
+    assert found.verify(market.ledger).passed
     spent = next(shard.epsilon_micro for shard in found.manifest.shards if str(shard.contributor) == address)
     assert spent <= order.terms.epsilon_micro
     names = _releases_of(market, "maple", order)
@@ -141,7 +141,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
 
 def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(market: Market) -> None:
     found = _last_delivery(market)
-    assert delivery.verify(market.ledger, found).passed
+    assert found.verify(market.ledger).passed
     market.process("backend").kill()
     try:
         _assert_backend_cannot_open(market, found)
@@ -192,11 +192,14 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     name = market.ledger.deployment.dataset_name(found.dataset_id)
     where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
     key = ("--key", str(market.network.key_file("delivery")))
-    whole = market.run(*where, *key, "--json", module="tessera.cli.verify")
+    whole = market.run("verify", *where, *key, "--json")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert json.loads(whole.stdout)["notChecked"] == []
 
-    public = market.run(*where, "--json", module="tessera.cli.verify")
+    unseen = market.run("verify", *where, "--json")
+    assert unseen.returncode == 2, unseen.stdout + unseen.stderr
+    assert "no row was looked at" in unseen.stderr
+    public = market.run("verify", *where, "--json", "--public")
     assert public.returncode == 0, public.stdout + public.stderr
     assert "rows" in json.loads(public.stdout)["notChecked"]
 
@@ -205,7 +208,7 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     true = file.read_bytes()
     file.write_bytes(true[:-1] + bytes([true[-1] ^ 1]))
     try:
-        forged = market.run(*where, *key, "--json", module="tessera.cli.verify")
+        forged = market.run("verify", *where, *key, "--json")
     finally:
         file.write_bytes(true)
     assert forged.returncode == 1
@@ -244,13 +247,13 @@ def _last_delivery(market: Market) -> delivery.Delivery:
     if market.ledger.dataset_count() == 0:
         market.await_on_chain(market.place(rows=300).order_id, OrderState.SETTLED)
     newest = market.ledger.dataset_count()
-    return delivery.fetch(market.ledger, market.buyer.api, newest, market.buyer.delivery_key)
+    return delivery.fetch(market.ledger, market.buyer.content, newest, market.buyer.delivery_key)
 
 
 def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
     dataset_id = market.ledger.dataset_of_order(order.order_id)
     assert dataset_id is not None
-    return delivery.fetch(market.ledger, market.buyer.api, dataset_id, market.buyer.delivery_key)
+    return delivery.fetch(market.ledger, market.buyer.content, dataset_id, market.buyer.delivery_key)
 
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:
