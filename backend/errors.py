@@ -1,8 +1,7 @@
 """What the backend refuses, and why. The HTTP status lives on the class; one handler writes problem+json.
 
-`StartupError` ends the process with one line; `ApiError` answers one request; `Stopping` unwinds a workflow
-thread
-when the process leaves, so that the workflow engine keeps the step as not done.
+`StartupError` ends the process with one line. `ApiError` answers one request. `Stopping` unwinds a workflow thread when
+the process leaves, so that the workflow engine keeps the step as not done.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""The composition root: one backend process. `python -m backend.main`, settings from the environment
-(TESSERA_…).
+"""The composition root: one backend process. `python -m backend.main`, settings from the environment (TESSERA_…).
 
-Start-up failures are one line on standard error and exit code 2; anything that listens is closed on SIGINT
-and
-SIGTERM, and what was unfinished goes on at the next start.
+Start-up failures are one line on standard error and exit code 2. SIGINT and SIGTERM close whatever listens; unfinished
+work continues at the next start.
 """
 
 from __future__ import annotations
@@ -15,12 +13,12 @@ import socket
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from pydantic import ValidationError
 
 from backend.app import create_app
 from backend.database.engine import Database
@@ -47,11 +45,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        run(Settings())
-    except ValidationError as error:
-        wrong = "; ".join(f"TESSERA_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
-        print(f"backend: settings: {wrong}", file=sys.stderr)
-        return STARTUP_FAILED
+        run(Settings.from_environment())
     except (StartupError, ProvenanceError) as error:
         print(f"backend: {' '.join(str(error).split())}", file=sys.stderr)
         return STARTUP_FAILED
@@ -76,10 +70,14 @@ def run(settings: Settings) -> None:
 def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
     """The real adapters, closed by `stack`."""
     _make_folder(settings.state_dir)
-    signer = load_key(settings.key_file, password_source(os.environ))
-    ledger = ChainReader(settings.rpc_url, Deployment.load(settings.deployment_file))
+    with _named("TESSERA_KEY_FILE"):
+        signer = load_key(settings.key_file, password_source(os.environ))
+    with _named("TESSERA_DEPLOYMENT_FILE"):
+        deployment = Deployment.load(settings.deployment_file)
+    ledger = ChainReader(settings.rpc_url, deployment)
     stack.callback(ledger.close)
-    ledger.check()
+    with _named("TESSERA_RPC_URL"):
+        ledger.check()
     store = _store(settings)
     database = Database(settings.database)
     stack.callback(database.close)
@@ -96,6 +94,15 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         stopping=threading.Event(),
     )
     return ports, runner
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """Says which setting an error comes from."""
+    try:
+        yield
+    except ProvenanceError as error:
+        raise StartupError(f"{setting}: {error}") from error
 
 
 def _store(settings: Settings) -> ContentStore:
@@ -160,12 +167,12 @@ def _serve(ports: Ports, listener: socket.socket) -> None:
     # the follower and the workflow engine are closed. Off the main thread signals are not ours to handle.
     in_main = threading.current_thread() is threading.main_thread()
     signals = (signal.SIGINT, signal.SIGTERM) if in_main else ()
-    before = {each: signal.signal(each, _already_handled) for each in signals}
+    handlers = {number: signal.signal(number, _already_handled) for number in signals}
     try:
         _Server(config, ports.stopping).run(sockets=[listener])
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _already_handled(_signal: int, _frame: FrameType | None) -> None:

@@ -1,20 +1,33 @@
 """Settings of one backend process, from arguments or environment variables with the prefix TESSERA_.
 
-Units stand in the names. Nothing else in the package reads the environment.
+Units stand in the names. Nothing else in the package reads the environment. A variable with the prefix that is no
+setting is refused: a misspelt one would leave its setting at the default without a word.
 """
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.errors import StartupError
+
+PREFIX: Final = "TESSERA_"
+FOR_OTHERS: Final = frozenset(
+    {*("TESSERA_NETWORK", "TESSERA_WALLET", "TESSERA_KEY"), *("TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE")}
+)
+"""Variables of the command line and of key files."""
+FOR_NODES: Final = "TESSERA_NODE_"
 
 
 class Settings(BaseSettings):
     """Everything that may differ from one deployment to the next."""
 
-    model_config = SettingsConfigDict(env_prefix="TESSERA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     state_dir: Path = Path("tessera-state")
     """Folder of databases and, by default, of the content store. Made when missing."""
@@ -24,9 +37,7 @@ class Settings(BaseSettings):
     deployment_file: Path = Path("tessera-state/deployment.json")
     key_file: Path = Path("tessera-state/broker.key")
     store: str = ""
-    """A folder, or the multiaddr of an IPFS node (`/ip4/127.0.0.1/tcp/5001`). Empty: `store` in
-    `state_dir`.
-    """
+    """A folder, or the multiaddr of an IPFS node (`/ip4/127.0.0.1/tcp/5001`). Empty: `store` in `state_dir`."""
     store_timeout_seconds: float = Field(default=30, gt=0)
     database_url: str = ""
     """SQLAlchemy URL. Empty: SQLite in `state_dir`. PostgreSQL: `postgresql+psycopg://…`."""
@@ -55,6 +66,25 @@ class Settings(BaseSettings):
     """How far back the follower looks for the common ancestor of a reorganised chain."""
     max_json_bytes: int = Field(default=4 * 2**20, ge=1024)
     max_content_bytes: int = Field(default=256 * 2**20, ge=1024)
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Raises StartupError, on one line, for unknown variables and for values out of range."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        given = {name for name in map(str.upper, os.environ) if name.startswith(PREFIX)}
+        for name in sorted(given - known - FOR_OTHERS):
+            if name.startswith(FOR_NODES):
+                continue
+            nearest = get_close_matches(name.removeprefix(PREFIX), map(str.upper, cls.model_fields), 1)
+            question = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "."
+            raise StartupError(
+                f"{name} is not a setting{question} The settings are {', '.join(sorted(known))}"
+            )
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            raise StartupError("; ".join(wrong)) from error
 
     @property
     def database(self) -> str:

@@ -17,6 +17,7 @@ from backend.http.context import Caller, PortsHere, ReadSession
 from backend.http.wire import DigestText
 from backend.ports import Ports
 from provenance.canonical import decode, encode
+from provenance.units import tokens
 from provenance.values import Address
 
 router = APIRouter(prefix="/v1/contributors", tags=["contributors"])
@@ -46,8 +47,9 @@ def require_stake(ports: Ports, node: Address) -> None:
     needed = ports.settings.stake_wei
     if not stake.registered or stake.free + stake.reserved < needed:
         raise NodeWithoutStakeError(
-            f"{node}: registered {stake.registered}, free stake {stake.free}, reserved {stake.reserved} wei; "
-            f"register and deposit at least {needed} wei in the contributor registry, then announce again"
+            f"{node}: {'registered' if stake.registered else 'not registered'}, free stake {tokens(stake.free)}, "
+            f"reserved {tokens(stake.reserved)}; register and deposit at least {tokens(needed)} in the contributor "
+            "registry, then announce again"
         )
 
 

@@ -1,6 +1,6 @@
-"""Judging what the coordinator worker brings, before it costs gas: the contracts check the same things again.
+"""Checks of the coordinator worker's results, made before they cost gas. The contracts check the same again.
 
-A result that fails is a 422 with the member's name; the job stays with the worker.
+A result that fails is answered with 422 and the member's name. The job stays with the worker.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.record.terms import OrderTerms
+from provenance.units import E12, MICRO, format_fixed
 from provenance.values import Address, Digest, Signature
 
 WHOLE_BPS = 10_000
@@ -124,11 +125,10 @@ def _participants(plan: dict[str, JsonValue]) -> list[tuple[Address, int]]:
 
 def _check_privacy(terms: OrderTerms, epsilon_micro: int, delta_e12: int, where: str) -> None:
     if terms.epsilon_micro:
-        ceiling = (
-            f"found epsilon {epsilon_micro} and delta {delta_e12}, expected 1 to {terms.epsilon_micro} and "
-        )
         holds = 0 < epsilon_micro <= terms.epsilon_micro and delta_e12 <= terms.delta_e12
-        _require(holds, f"{where}.epsilonMicro", f"{ceiling}at most {terms.delta_e12}")
+        found = f"epsilon {format_fixed(epsilon_micro, MICRO)} and delta {format_fixed(delta_e12, E12)}"
+        most = f"epsilon {format_fixed(terms.epsilon_micro, MICRO)} and delta {format_fixed(terms.delta_e12, E12)}"
+        _require(holds, f"{where}.epsilonMicro", f"found {found}, expected more than 0 and at most {most}")
 
 
 def _check_shares(shares: Sequence[int], count: int) -> None:

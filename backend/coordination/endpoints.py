@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/coordination", tags=["coordination"])
 
 
 @router.post("/lease", response_model=JobLease, responses={204: {"description": "nothing to do"}})
-async def lease(_broker: Broker, wish: LeaseRequest, ports: PortsHere) -> JobLease | Response:
+async def lease(_broker: Broker, asked: LeaseRequest, ports: PortsHere) -> JobLease | Response:
     """Waits for a job and leases it."""
 
     def ask() -> JobLease | None:
@@ -33,10 +33,10 @@ async def lease(_broker: Broker, wish: LeaseRequest, ports: PortsHere) -> JobLea
             if not JobRepository(session).has_leasable(ports.clock()):
                 return None
         with ports.database.write() as session:
-            job = JobService(session).lease(wish.lease_seconds, ports.clock())
+            job = JobService(session).lease(asked.lease_seconds, ports.clock())
         return None if job is None else JobLease(job=job)
 
-    return await wait_for(ports, ask, wish.wait_seconds) or Response(status_code=204)
+    return await wait_for(ports, ask, asked.wait_seconds) or Response(status_code=204)
 
 
 @router.post("/{order}/{phase}/progress")

@@ -1,6 +1,4 @@
-"""Rules of coordination jobs: one worker at a time, a checked result stored once, a failure ends
-the order.
-"""
+"""Rules of coordination jobs: one worker at a time, a checked result stored once, a failure ends the order."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ class JobService:
         return LeasedJob(order=row.order, phase=row.phase, attempt=row.attempt, plan=plan_of(row))
 
     def progress(self, order: str, phase: str, progress: JobProgress, now: float) -> float:
-        """Renews the lease and stores what is worth telling the buyer."""
+        """Renews the lease; progress becomes an event of the order."""
         row = self._require(order, phase)
         if row.state != WorkState.LEASED:
             raise LeaseLostError(f"job {phase} of {order} is {row.state}; stop working on it")
@@ -65,7 +63,7 @@ class JobService:
                 raise ConflictError(f"job {phase} of {order} has another result, {row.result_digest}")
             return digest, False
         if row.state not in (WorkState.QUEUED, WorkState.LEASED):
-            raise LeaseLostError(f"job {phase} of {order} is {row.state}; its result is not wanted any more")
+            raise LeaseLostError(f"job {phase} of {order} is {row.state}; its result is no longer wanted")
         row.state, row.result, row.result_digest = WorkState.DONE, data, digest
         return digest, True
 
@@ -75,7 +73,7 @@ class JobService:
         if row.state == WorkState.REFUSED:
             return
         if row.state not in (WorkState.QUEUED, WorkState.LEASED):
-            raise ConflictError(f"job {phase} of {order} is {row.state}; it cannot fail any more")
+            raise ConflictError(f"job {phase} of {order} is {row.state}; it can no longer fail")
         row.state, row.failure = WorkState.REFUSED, reason
 
     def _require(self, order: str, phase: str) -> JobRow:

@@ -1,5 +1,5 @@
-"""Engine and transactions. A reading transaction sees one state; a writing one holds SQLite's write lock from
-its start (BEGIN IMMEDIATE), so that read-then-write is atomic and never fails half way for a busy lock.
+"""Engine and transactions. A reading transaction sees one state. A writing one holds SQLite's write lock from its
+start (BEGIN IMMEDIATE), so a read followed by a write is atomic and never meets a busy lock half way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BUSY_TIMEOUT_MILLISECONDS = 15_000
 
 
 class Database:
-    """One pool of connections. `read()` and `write()` each are one transaction."""
+    """One pool of connections. `read()` and `write()` are one transaction."""
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
@@ -29,7 +29,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent look; whatever was changed is thrown away."""
+        """One consistent view. Changes are not stored."""
         # Closing rolls back and leaves what was loaded usable; an explicit rollback would expire it.
         with Session(self._readers, expire_on_commit=False) as session:
             yield session
@@ -67,7 +67,7 @@ def make_engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # pysqlite opens transactions by itself and late; with isolation_level None, `_begin_sqlite` opens them.
+    # pysqlite opens transactions late by itself; with isolation_level None, `_begin_sqlite` opens them.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")

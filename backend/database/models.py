@@ -159,7 +159,7 @@ class TaskRow(Base):
 
 
 class JobRow(Base):
-    """One phase of one order for the coordinator worker. States: queued, leased, done, failed, cancelled."""
+    """One phase of one order for the coordinator worker. States as of a task; refused: the worker gave up."""
 
     __tablename__ = "jobs"
 

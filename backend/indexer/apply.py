@@ -1,7 +1,6 @@
 """From stored events to the derived tables: the chain's view of orders, and the catalogue of data sets.
 
-Nothing but the event rows is read, so that dropping the derived tables and applying all rows again gives
-the same.
+Only the event rows are read: dropping the derived tables and applying all rows again gives the same tables.
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def _dataset(session: Session, row: ChainEventRow, payload: Payload) -> None:
 
 
 def _status(session: Session, payload: Payload, status: str) -> None:
-    """What the data set is worth from now on; one that is revoked stays so."""
+    """Sets the data set's status; a revoked data set stays revoked."""
     dataset = session.get_one(DatasetRow, _number(payload, "id"))
     if dataset.status != "revoked":
         dataset.status = status

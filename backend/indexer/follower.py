@@ -1,10 +1,8 @@
-"""The chain follower: fetch, store raw, apply - three things, the last two in one transaction with the
-checkpoint.
+"""The chain follower: fetch, then store raw and apply, these two in one transaction with the checkpoint.
 
 A checkpoint is a block number with its hash. When the chain no longer has that hash, it was reorganised: the
-follower goes back to the newest checkpoint that the chain still has, forgets what came after, and follows
-again.
-Nothing that moves money depends on these tables: the order steps read the chain itself.
+follower returns to the newest checkpoint that the chain still has, deletes what came after, and follows again.
+Nothing that moves money depends on these tables: the order's steps read the chain itself.
 """
 
 from __future__ import annotations
@@ -45,9 +43,7 @@ class Followed:
 
 
 class Follower:
-    """Follows one chain into the database of `ports`. `step` is one look; `run` looks until the process
-    leaves.
-    """
+    """Follows one chain into the database of `ports`. `step` looks once, `run` until the process leaves."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -92,7 +88,7 @@ class Follower:
             event for event in ledger.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
         ]
         if before is None or ledger.block_hash(last) != before:
-            # Replaced while it was read; the next look fetches what stands there now.
+            # Replaced while it was read: the next look fetches the new blocks.
             return Followed(done, is_head=False)
         self._store([event_row(event) for event in events], last, str(before))
         return Followed(last, is_head=last == head)
@@ -111,7 +107,7 @@ class Follower:
         return None
 
     def _roll_back(self, ancestor: int | None) -> None:
-        """Forgets everything after the ancestor; what is derived is built again from the rows that stay."""
+        """Deletes everything after the ancestor and rebuilds the derived tables from the rows that stay."""
         last = -1 if ancestor is None else ancestor
         with self._ports.database.write() as session:
             session.execute(delete(ChainEventRow).where(ChainEventRow.block > last))

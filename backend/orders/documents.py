@@ -71,7 +71,7 @@ class StoredOrder:
 
     def participants(self) -> tuple[Participant, ...]:
         """As the escrow contract hashes them."""
-        return tuple(Participant(each.contributor, each.rows) for each in self.matched)
+        return tuple(Participant(member.contributor, member.rows) for member in self.matched)
 
 
 def matched_of(row: OrderRow) -> tuple[MatchedContributor, ...]:
@@ -85,4 +85,4 @@ def matched_of(row: OrderRow) -> tuple[MatchedContributor, ...]:
 
 def encode_matched(matched: tuple[MatchedContributor, ...]) -> bytes:
     """What `matched_of` reads."""
-    return encode([each.document() for each in matched])
+    return encode([member.document() for member in matched])

@@ -21,11 +21,11 @@ Position = Annotated[int | None, Query(ge=0, le=2**62)]
 
 
 @router.post("/quotes")
-def quote(wish: QuoteRequest, ports: PortsHere) -> QuoteOut:
+def quote(body: QuoteRequest, ports: PortsHere) -> QuoteOut:
     """What an order would cost, as terms to sign. Nothing is stored."""
     chain_time = ports.ledger.chain_time()
     with ports.database.read() as session:
-        return service.quote(ports, session, wish, chain_time)
+        return service.quote(ports, session, body, chain_time)
 
 
 @router.post("/orders", status_code=202)

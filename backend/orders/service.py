@@ -32,13 +32,13 @@ from provenance.values import Signature
 LIST_LIMIT = 500
 
 
-def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -> QuoteOut:
+def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) -> QuoteOut:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
-    collection = CollectionService(session).require(wish.collection)
-    document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
+    collection = CollectionService(session).require(asked.collection)
+    document = {"format": "tessera-request/1", "conditions": list(asked.conditions), "purpose": asked.purpose}
     request = Request.parse(document)
     require_parents(ports.ledger, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
+    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteOut(
@@ -122,10 +122,10 @@ class OrderService:
         assert isinstance(request, dict)
         participants = [
             ParticipantOut(
-                contributor=str(each.contributor), rows=each.rows, max_rows=each.max_rows,
-                acceptance=str(each.acceptance),
+                contributor=str(member.contributor), rows=member.rows, max_rows=member.max_rows,
+                acceptance=str(member.acceptance),
             )
-            for each in matched_of(row)
+            for member in matched_of(row)
         ]  # fmt: skip
         return OrderOut(
             order_id=row.id, state=row.state, chain_state=self._rows.chain_state(row.id), reason=row.failure,
@@ -134,7 +134,7 @@ class OrderService:
             signature="0x" + row.signature.hex(), request=request, participants=participants,
             dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
             transactions=[*self._rows.transactions(row.id)],
-            demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
+            demands=[_demand(demand) for demand in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
 
 

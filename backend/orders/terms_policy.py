@@ -1,23 +1,23 @@
-"""What the broker asks and accepts: pure rules over a collection, a wish and signed terms.
+"""What the broker asks and accepts: pure rules over a collection, what a buyer asks for, and signed terms.
 
-Price = the collection's price per row x rows. A quote is not stored: signed terms are judged by the same
-rules.
+Price = the collection's price per row x rows. A quote is not stored: signed terms are judged by the same rules.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
 
 from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
+from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, parse_fixed, percent, tokens, utc_time
 from provenance.values import Address, Digest
 
 MINIMUM_MATCH_SECONDS = 2
@@ -33,34 +33,35 @@ class TermsPolicy:
     broker: Address
     chain_time: int
 
-    def quote(self, collection: Collection, wish: QuoteRequest, request: Request) -> OrderTerms:
-        """Terms for the buyer to sign. Raises TermsRefusedError when the wish cannot be met."""
+    def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
+        """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
         settings = self.settings
-        price = collection.price_per_row_wei * wish.rows
-        if wish.max_price_wei is not None and price > int(wish.max_price_wei):
+        price = collection.price_per_row_wei * asked.rows
+        if asked.max_price_wei is not None and price > int(asked.max_price_wei):
             raise TermsRefusedError(
-                f"price: {wish.rows} rows cost {price} wei, more than maxPriceWei {wish.max_price_wei}"
+                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(int(asked.max_price_wei))} "
+                "of maxPriceWei; ask for fewer rows or offer more"
             )
-        epsilon_micro = (
-            collection.epsilon_micro if wish.epsilon is None else _scaled(wish.epsilon, 10**6, "epsilon")
-        )
-        delta = DEFAULT_DELTA_E12 if wish.delta is None else _scaled(wish.delta, 10**12, "delta")
-        minimum = wish.min_contributors or collection.min_contributors
-        match_by = self.chain_time + (wish.match_within_seconds or settings.match_seconds)
-        deliver_by = self.chain_time + (wish.deliver_within_seconds or settings.deliver_seconds)
-        challenge = wish.challenge_seconds
+        epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
+        delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
+        minimum = asked.min_contributors or collection.min_contributors
+        match_by = self.chain_time + (asked.match_within_seconds or settings.match_seconds)
+        deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
+        challenge = asked.challenge_seconds
         terms = OrderTerms(
-            buyer=Address.parse(wish.buyer),
+            buyer=Address.parse(asked.buyer),
             broker=self.broker,
             collection=collection.digest,
             request=request.digest,
-            delivery_key=OPEN_DELIVERY_KEY if wish.delivery_key is None else Digest.parse(wish.delivery_key),
-            rows=wish.rows,
-            epsilon_micro=epsilon_micro,
-            delta_e12=0 if epsilon_micro == 0 else delta,
-            min_score_micro=0 if wish.min_score is None else _scaled(wish.min_score, 10**6, "minScore"),
+            delivery_key=OPEN_DELIVERY_KEY
+            if asked.delivery_key is None
+            else Digest.parse(asked.delivery_key),
+            rows=asked.rows,
+            epsilon_micro=epsilon,
+            delta_e12=0 if epsilon == 0 else delta,
+            min_score_micro=_fixed(asked.min_score, MICRO, "minScore", 0),
             min_contributors=minimum,
-            max_contributors=wish.max_contributors or max(minimum, settings.max_contributors),
+            max_contributors=asked.max_contributors or max(minimum, settings.max_contributors),
             broker_fee_bps=settings.broker_fee_bps,
             match_by=min(match_by, deliver_by - 1),
             deliver_by=deliver_by,
@@ -69,7 +70,7 @@ class TermsPolicy:
             stake=settings.stake_wei,
             bond=price * settings.bond_bps // 10_000,
             royalty_bps=collection.royalty_bps,
-            conditions=conditions_digest(request.asked(collection.schema, wish.rows)),
+            conditions=conditions_digest(request.asked(collection.schema, asked.rows)),
             parents=parents_digest(collection.parents),
             salt=Digest(secrets.token_bytes(32)),
         )
@@ -77,21 +78,21 @@ class TermsPolicy:
         return terms
 
     def check(self, collection: Collection, request: Request, terms: OrderTerms) -> None:
-        """Raises BidBelowQuoteError or TermsRefusedError naming the member that does not fit; ConditionError for
-        conditions that are none."""
+        """Raises BidBelowQuoteError, TermsRefusedError with the member that breaks a rule, or ConditionError."""
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
-                f"price: found {terms.price} wei for {terms.rows} rows, the quote is {price} wei; ask for it"
+                f"price: found {tokens(terms.price)} for {terms.rows} rows, the quote is {tokens(price)}; ask for it"
             )
         bound = [
-            _Rule(each.member, each.found, each.holds, str(each.expected))
-            for each in bindings(terms, collection, request)
+            _Rule(binding.member, binding.member, binding.holds, str(binding.found), str(binding.expected))
+            for binding in bindings(terms, collection, request)
         ]
         for rule in (*bound, *self._rules(collection, terms)):
             if not rule.holds:
+                words = f"found {rule.found}, expected {rule.expected}"
                 raise TermsRefusedError(
-                    f"{rule.member}: found {rule.found}, expected {rule.expected}; ask for a new quote"
+                    f"{rule.words}: {words}; ask for a new quote", ((rule.member, words),)
                 )
 
     def _rules(self, collection: Collection, terms: OrderTerms) -> tuple[_Rule, ...]:
@@ -99,46 +100,68 @@ class TermsPolicy:
         ceiling, low, high = collection.epsilon_micro, collection.min_contributors, settings.max_contributors
         is_sealed = t.delivery_key != OPEN_DELIVERY_KEY
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
-        epsilon_ok = 0 < t.epsilon_micro <= ceiling or ceiling == 0
-        delta_ok = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**12
-        fewest_ok = low <= t.min_contributors <= high
-        count_ok = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
+        epsilon_holds = 0 < t.epsilon_micro <= ceiling or ceiling == 0
+        epsilon_rule = f"more than 0 and at most {format_fixed(ceiling, MICRO)}, the collection's ceiling"
+        delta_holds = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**12
+        minimum_holds = low <= t.min_contributors <= high
+        maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // 10_000
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         first = now + MINIMUM_MATCH_SECONDS
+        match_rule = f"{utc_time(first)} or later, the chain's time is {utc_time(now)}"
         return (
-            _Rule("broker", t.broker, t.broker == self.broker, str(self.broker)),
-            _Rule("deliveryKey", t.delivery_key, is_sealed == collection.is_private, key_rule),
-            _Rule("rows", t.rows, 1 <= t.rows <= most_rows, f"1 to {most_rows}"),
-            _Rule("epsilonMicro", t.epsilon_micro, epsilon_ok, f"1 to the collection's ceiling {ceiling}"),
-            _Rule("deltaE12", t.delta_e12, delta_ok, "0 without epsilon, otherwise between 0 and 1"),
-            _Rule("minScoreMicro", t.min_score_micro, t.min_score_micro <= 10**6, "0 to 1000000"),
-            _Rule("minContributors", t.min_contributors, fewest_ok, f"{low} to {high}"),
-            _Rule("maxContributors", t.max_contributors, count_ok, f"minContributors to {high}, a row each"),
+            _Rule("broker", "broker", t.broker == self.broker, str(t.broker), str(self.broker)),
             _Rule(
-                "brokerFeeBps", t.broker_fee_bps, t.broker_fee_bps == settings.broker_fee_bps,
-                str(settings.broker_fee_bps),
+                "deliveryKey", "delivery key", is_sealed == collection.is_private,
+                str(t.delivery_key) if is_sealed else "none", key_rule,
             ),
-            _Rule("stake", t.stake, t.stake == settings.stake_wei, str(settings.stake_wei)),
-            _Rule("bond", t.bond, t.bond <= bond, f"at most {bond}"),
-            _Rule("matchBy", t.match_by, t.match_by >= first, f"at least {first}, the chain's time is {now}"),
-            _Rule("deliverBy", t.deliver_by, t.deliver_by > t.match_by, f"later than matchBy {t.match_by}"),
+            _Rule("rows", "rows", 1 <= t.rows <= most_rows, str(t.rows), f"1 to {most_rows}"),
+            _Rule("epsilonMicro", "epsilon", epsilon_holds, format_fixed(t.epsilon_micro, MICRO), epsilon_rule),
+            _Rule(
+                "deltaE12", "delta", delta_holds, format_fixed(t.delta_e12, E12),
+                "0 without epsilon, otherwise between 0 and 1",
+            ),
+            _Rule(
+                "minScoreMicro", "minimum score", t.min_score_micro <= 10**6,
+                format_fixed(t.min_score_micro, MICRO), "0 to 1",
+            ),
+            _Rule(
+                "minContributors", "minimum of contributors", minimum_holds, str(t.min_contributors),
+                f"{low} to {high}",
+            ),
+            _Rule(
+                "maxContributors", "maximum of contributors", maximum_holds, str(t.max_contributors),
+                f"at least the minimum {t.min_contributors}, which the {t.rows} rows must allow, at most {high}",
+            ),
+            _Rule(
+                "brokerFeeBps", "broker's fee", t.broker_fee_bps == settings.broker_fee_bps,
+                percent(t.broker_fee_bps, BASIS_POINTS), percent(settings.broker_fee_bps, BASIS_POINTS),
+            ),
+            _Rule("stake", "stake", t.stake == settings.stake_wei, tokens(t.stake), tokens(settings.stake_wei)),
+            _Rule("bond", "bond", t.bond <= bond, tokens(t.bond), f"at most {tokens(bond)}"),
+            _Rule("matchBy", "match deadline", t.match_by >= first, utc_time(t.match_by), match_rule),
+            _Rule(
+                "deliverBy", "delivery deadline", t.deliver_by > t.match_by, utc_time(t.deliver_by),
+                f"later than the match deadline {utc_time(t.match_by)}",
+            ),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One member of the terms: what was found, whether it holds, what was expected."""
+    """One member of the terms: its name in JSON and in words, whether it holds, what is there, what is expected."""
 
     member: str
-    found: object
+    words: str
     holds: bool
+    found: str
     expected: str
 
 
 def require_parents(ledger: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
-    """The parents' records. Raises TermsRefusedError unless each is valid and its order settled: the registry takes
-    no child of another."""
+    """The parents' records, read from the chain before anybody signs. Raises TermsRefusedError unless each is valid
+    and its order settled: the registry takes no child of another.
+    """
     return tuple(_parent(ledger, parent) for parent in collection.parents)
 
 
@@ -149,7 +172,7 @@ def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
         raise TermsRefusedError(f"parents: data set {parent} is not recorded: {error}") from error
     state = ledger.order(record.order).state
     if record.status != DatasetStatus.VALID or state is not OrderState.SETTLED:
-        status = next((each.name for each in DatasetStatus if each == record.status), str(record.status))
+        status = next((known.name for known in DatasetStatus if known == record.status), str(record.status))
         raise TermsRefusedError(
             f"parents: data set {parent} is {status} and its order {state.name}, expected VALID and SETTLED; "
             "order of a collection without it"
@@ -157,9 +180,14 @@ def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
     return record
 
 
-def _scaled(text: str, scale: int, name: str) -> int:
-    """A decimal as an integer number of 1/scale, rounded up: a ceiling never becomes stricter than asked."""
-    value = int((Decimal(text) * scale).to_integral_value(ROUND_CEILING))
-    if not 0 <= value < 2**53:
-        raise TermsRefusedError(f"{name}: found {text}, expected a smaller figure")
-    return value
+def _fixed(text: str | None, places: int, name: str, default: int) -> int:
+    """A decimal of the request in its unit. Raises TermsRefusedError for one that cannot be signed exactly."""
+    if text is None:
+        return default
+    try:
+        amount = parse_fixed(text, places)
+    except ValueFormatError as error:
+        raise TermsRefusedError(f"{name}: {error}", ((name, str(error)),)) from error
+    if amount >= 2**53:
+        raise TermsRefusedError(f"{name}: found {text}, expected a smaller number", ((name, "is too large"),))
+    return amount

@@ -37,7 +37,7 @@ def index(_broker: Broker, session: ReadSession, order: DigestText, name: TaskNa
 
 
 @router.post("/lease", response_model=TaskLease, responses={204: {"description": "nothing to do"}})
-async def lease(caller: Caller, wish: LeaseRequest, ports: PortsHere) -> TaskLease | Response:
+async def lease(caller: Caller, asked: LeaseRequest, ports: PortsHere) -> TaskLease | Response:
     """Waits for a task of the calling node and leases it."""
     node = str(caller)
 
@@ -46,10 +46,10 @@ async def lease(caller: Caller, wish: LeaseRequest, ports: PortsHere) -> TaskLea
             if not TaskRepository(session).has_leasable(node, ports.clock()):
                 return None
         with ports.database.write() as session:
-            task = TaskService(session).lease(node, wish.lease_seconds, ports.clock())
+            task = TaskService(session).lease(node, asked.lease_seconds, ports.clock())
         return None if task is None else TaskLease(task=task)
 
-    return await wait_for(ports, ask, wish.wait_seconds) or Response(status_code=204)
+    return await wait_for(ports, ask, asked.wait_seconds) or Response(status_code=204)
 
 
 @router.get("/{task_id}/payload", response_class=Response)

@@ -52,7 +52,7 @@ class TaskService:
         return LeasedTask(id=str(row.id), order=row.order, name=row.name, kind=row.kind, attempt=row.attempt)
 
     def heartbeat(self, task_id: int, node: str, beat: Heartbeat, now: float) -> float:
-        """Renews the lease, also one that ran out and was not given away. Raises LeaseLostError."""
+        """Renews the lease, also an expired one that no other node got. Raises LeaseLostError."""
         row = self._of_node(task_id, node)
         if row.state != WorkState.LEASED:
             raise LeaseLostError(f"task {task_id} is {row.state}; stop working on it")
@@ -74,7 +74,7 @@ class TaskService:
                 )
             return digest, False
         if row.state in (WorkState.REFUSED, WorkState.CANCELLED):
-            raise LeaseLostError(f"task {task_id} is {row.state}; its result is not wanted any more")
+            raise LeaseLostError(f"task {task_id} is {row.state}; its result is no longer wanted")
         row.state, row.result, row.result_digest = WorkState.DONE, result, digest
         return digest, True
 
@@ -84,7 +84,7 @@ class TaskService:
         if row.state == WorkState.REFUSED:
             return
         if row.state in (WorkState.DONE, WorkState.CANCELLED):
-            raise ConflictError(f"task {task_id} is {row.state}; it cannot be refused any more")
+            raise ConflictError(f"task {task_id} is {row.state}; it can no longer be refused")
         row.state, row.refusal_code, row.refusal_reason = WorkState.REFUSED, refusal.code, refusal.reason
 
     def payload(self, task_id: int, node: str | None) -> bytes:
@@ -107,7 +107,7 @@ class TaskService:
     def _of_node(self, task_id: int, node: str) -> TaskRow:
         row = self._rows.locked(task_id)
         if row is None or row.node != node:
-            # The tasks of others are not even admitted to exist.
+            # Whether another node's task exists is not told.
             raise _no_task(task_id)
         return row
 

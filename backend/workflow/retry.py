@@ -58,8 +58,7 @@ class Retry:
     ) -> None:
         """Sends a transaction unless the chain already shows its effect, so a repeated step sends nothing twice.
 
-        `note` stores the receipt. Raises OrderFailedError when the chain refuses and the effect is not there by
-        other means.
+        `note` stores the receipt. Raises OrderFailedError when the chain refuses and does not show the effect.
         """
         while not self.call(is_done):
             try:

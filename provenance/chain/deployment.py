@@ -82,7 +82,7 @@ class Deployment:
         found: Address | None = getattr(self, _attribute(role))
         if found is None:
             raise DeploymentError(
-                f"the address of {CONTRACTS[role]} is not known; give the market's deployment file (--deployment)"
+                f"the address of {CONTRACTS[role]} is not known; give the market's deployment file"
             )
         return found
 
@@ -128,7 +128,7 @@ class Deployment:
             return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
         except OSError as error:
             raise DeploymentError(
-                f"{path}: cannot be read ({error.strerror}); name the deployment file with --deployment"
+                f"{path}: cannot be read ({error.strerror}); expected the deployment file of the market"
             ) from error
         except (MalformedError, ValueError) as error:
             raise DeploymentError(f"{path}: not a deployment file: {error}") from error

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import ValidationError
 
 from backend.errors import StartupError
 from backend.main import run
@@ -25,7 +24,6 @@ from provenance.crypto.key_files import read_secret
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import create_key
-from provenance.errors import ProvenanceError
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest
@@ -108,10 +106,17 @@ def leased(client, target, by):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"TESSERA_DEPLOYMENT_FILE": "missing.json"}, "missing.json"),
-        ({"TESSERA_KEY_FILE": "missing.key"}, "missing.key"),
-        ({"TESSERA_RPC_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
-        ({"TESSERA_PORT": "many"}, "port"),
+        ({"TESSERA_DEPLOYMENT_FILE": "missing.json"}, "TESSERA_DEPLOYMENT_FILE: missing.json"),
+        ({"TESSERA_KEY_FILE": "missing.key"}, "TESSERA_KEY_FILE: missing.key"),
+        ({"TESSERA_RPC_URL": "http://127.0.0.1:1"}, "TESSERA_RPC_URL: http://127.0.0.1:1"),
+        ({"TESSERA_PORT": "many"}, "TESSERA_PORT: Input should be a valid integer"),
+        ({"TESSERA_STAKE_WEI": "-1", "TESSERA_PORT": "70000"}, "TESSERA_STAKE_WEI: Input should be greater"),
+        (
+            {"TESSERA_CHALENGE_SECONDS": "60"},
+            "did you mean TESSERA_CHALLENGE_SECONDS? The settings are TESSERA_",
+        ),
+        ({"tessera_prot": "1"}, "TESSERA_PROT is not a setting; did you mean TESSERA_PORT?"),
+        ({"TESSERA_X": ""}, "TESSERA_X is not a setting. The settings are TESSERA_ACCEPT_SECONDS, "),
         ({"TESSERA_DATABASE_URL": "nonsense"}, "database URL"),
         ({"TESSERA_STATE_DIR": "/dev/null/state"}, "/dev/null/state"),
     ],
@@ -119,9 +124,17 @@ def leased(client, target, by):
 def test_a_process_that_cannot_start_says_why(environment, monkeypatch, change, words):
     for name, value in (environment[1] | change).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises((StartupError, ProvenanceError, ValidationError)) as refused:
-        run(Settings())
+    with pytest.raises(StartupError) as refused:
+        run(Settings.from_environment())
     assert words in str(refused.value)
+    assert "--" not in str(refused.value), "the backend has no options"
+
+
+def test_variables_of_other_programs_are_left_alone(environment, monkeypatch):
+    others = ("NETWORK", "WALLET", "KEY", "PASSWORD", "PASSWORD_FILE", "NODE_NAME")
+    for name, value in (environment[1] | {f"TESSERA_{name}": "x" for name in others}).items():
+        monkeypatch.setenv(name, value)
+    assert Settings.from_environment().port == int(environment[1]["TESSERA_PORT"])
 
 
 def test_a_port_in_use_ends_the_process_with_one_line_before_anything_is_touched(environment, tmp_path):

@@ -16,6 +16,12 @@ from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests.backend.conftest import DELIVERY_KEY, make_collection
 
+WORDS = {
+    "deliveryKey": "delivery key", "epsilonMicro": "epsilon", "deltaE12": "delta",
+    "minContributors": "minimum of contributors", "maxContributors": "maximum of contributors",
+    "brokerFeeBps": "broker's fee", "matchBy": "match deadline", "deliverBy": "delivery deadline",
+}  # fmt: skip
+
 
 def test_refuses_an_unknown_member_and_names_it(api, buyer):
     body = {"collection": api.collection(), "buyer": str(buyer.address), "rows": 10, "bid": "1"}
@@ -66,7 +72,39 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member
     answer = api.call("POST", "/v1/orders", api.signed_order(buyer, quote))
     assert answer.status_code == 422
     assert answer.json()["code"] == "terms-refused"
-    assert answer.json()["detail"].startswith(member)
+    assert answer.json()["errors"][0]["field"] == member
+    assert WORDS.get(member, member) + ": found " in answer.json()["detail"]
+
+
+def test_a_refusal_speaks_in_decimals_tokens_and_dates(api, buyer):
+    quote = api.quote(buyer, api.collection())
+    for member, value, words in (
+        (
+            "epsilonMicro",
+            "30000000",
+            "epsilon: found 30, expected more than 0 and at most 3, the collection's ceiling",
+        ),
+        ("stake", "2500000000000000000", "stake: found 2.5 tokens, expected 1 token"),
+        ("brokerFeeBps", "125", "broker's fee: found 1.25 %, expected 5 %"),
+        ("matchBy", "1700000000", "match deadline: found 2023-11-14 22:13:20 UTC, expected "),
+        ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970"),
+    ):
+        changed = quote | {"terms": quote["terms"] | {member: value}}
+        detail = api.call("POST", "/v1/orders", api.signed_order(buyer, changed)).json()["detail"]
+        assert words in detail, detail
+
+
+def test_a_decimal_finer_than_the_terms_can_say_is_refused(api, buyer):
+    body = {
+        "collection": api.collection(),
+        "buyer": str(buyer.address),
+        "rows": 60,
+        "deliveryKey": DELIVERY_KEY,
+    }
+    answer = api.call("POST", "/v1/quotes", body | {"epsilon": "0.0000005"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "epsilon: found '0.0000005', expected at most 6 decimal places"
+    assert answer.json()["errors"][0]["field"] == "epsilon"
 
 
 def test_refuses_more_rows_than_the_schema_has_keys(api, buyer):

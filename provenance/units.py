@@ -1,0 +1,68 @@
+"""Fixed-point units: signed terms count small units in whole numbers, people write decimals.
+
+One rule for everybody who reads or writes them: reading is exact. A decimal finer than its unit is refused, for a
+rounded figure is not the one that was asked for and signed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from provenance.errors import ValueFormatError
+
+MICRO: Final = 6
+"""Decimal places of epsilon, scores and fractions: members called `…Micro`."""
+E12: Final = 12
+"""Decimal places of delta: members called `…E12`."""
+BASIS_POINTS: Final = 4
+"""Decimal places of shares and fees: members called `…Bps`."""
+TOKEN: Final = 18
+"""Decimal places of token amounts: wei."""
+_MOST_DIGITS = 78  # 2**256 has so many
+
+
+def parse_fixed(text: str, places: int) -> int:
+    """The decimal `text` in units of 10**-places. Raises ValueFormatError unless it is a non-negative multiple."""
+    try:
+        value = Decimal(text) if text.isascii() else Decimal("nan")
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or value < 0 or value.adjusted() > _MOST_DIGITS:
+        raise ValueFormatError(f"found {text!r:.80}, expected a decimal of at least 0 such as 12.5")
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # only infinities and NaN have a letter there
+    shift: int = exponent + places
+    up: int = 10 ** max(shift, 0)
+    down: int = 10 ** min(max(-shift, 0), len(digits))
+    amount, rest = divmod(int("".join(map(str, digits))) * up, down)
+    if rest:
+        raise ValueFormatError(f"found {text!r:.80}, expected at most {places} decimal places")
+    return amount
+
+
+def format_fixed(amount: int, places: int) -> str:
+    """What `parse_fixed` reads, without trailing zeros: (2_500_000, MICRO) is "2.5"."""
+    whole, part = divmod(abs(amount), 10**places)
+    text = f"{whole}.{part:0{places}d}".rstrip("0").rstrip(".") if places else str(whole)
+    return f"-{text}" if amount < 0 else text
+
+
+def tokens(wei: int) -> str:
+    """An amount for people: "1,234.5 tokens"."""
+    whole, point, part = format_fixed(wei, TOKEN).partition(".")
+    return f"{int(whole):,}{point}{part} {'token' if wei == 10**TOKEN else 'tokens'}"
+
+
+def percent(amount: int, places: int) -> str:
+    """A fraction in units of 10**-places as "7.5 %"."""
+    return f"{format_fixed(amount, places - 2)} %"
+
+
+def utc_time(seconds: int) -> str:
+    """Unix seconds as "2026-11-29 07:30:00 UTC"; a number that no calendar holds stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} seconds after 1970"

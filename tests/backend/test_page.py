@@ -1,0 +1,29 @@
+"""The catalogue page shows what others wrote as text, never as HTML."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.page.catalogue import TEMPLATES
+
+
+@pytest.mark.parametrize(
+    "title", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & </td></table>"]
+)
+def test_a_hostile_collection_title_is_text(api, title):
+    api.collection(title=title)
+    answer = api.call("GET", "/")
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    (cell,) = [part for part in answer.text.split("<td>") if part.endswith("(people)</td>")]
+    escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&#34;")
+    assert cell == f"{escaped} (people)</td>"
+    assert "<script" not in answer.text
+    assert "<img" not in answer.text
+
+
+def test_templates_escape_without_being_asked():
+    assert TEMPLATES.from_string("{{ text }}").render(text="<b>") == "&lt;b&gt;"
+    sources = [TEMPLATES.loader.get_source(TEMPLATES, name)[0] for name in TEMPLATES.list_templates(["html"])]
+    assert sources
+    assert not any("|safe" in source.replace(" ", "") or "autoescape" in source for source in sources)

@@ -1,0 +1,71 @@
+"""Fixed-point units are read exactly or refused, and written as people read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance.errors import ValueFormatError
+from provenance.units import (
+    BASIS_POINTS,
+    E12,
+    MICRO,
+    TOKEN,
+    format_fixed,
+    parse_fixed,
+    percent,
+    tokens,
+    utc_time,
+)
+
+PLACES = st.sampled_from([0, BASIS_POINTS, MICRO, E12, TOKEN])
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "amount"),
+    [
+        ("3", MICRO, 3_000_000),
+        ("1e-5", E12, 10_000_000),
+        ("0.000001", MICRO, 1),
+        ("12.50", TOKEN, 12_500_000_000_000_000_000),
+        ("0.30000000", BASIS_POINTS, 3000),
+        ("0e-400", MICRO, 0),
+        ("1" + "0" * 59, TOKEN, 10**77),
+        (
+            "123456789012345678901234567890.123456789012345678",
+            TOKEN,
+            123456789012345678901234567890123456789012345678,
+        ),
+    ],
+)
+def test_a_decimal_is_read_exactly(text: str, places: int, amount: int) -> None:
+    assert parse_fixed(text, places) == amount
+
+
+@pytest.mark.parametrize("text", ["0.0000001", "1e-7", "1.0000005", "1e-400", "3.14159265"])
+def test_a_decimal_finer_than_its_unit_is_refused_not_rounded(text: str) -> None:
+    with pytest.raises(ValueFormatError, match="at most 6 decimal places"):
+        parse_fixed(text, MICRO)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e99", "1e999999999", "²", "٣", "1,5", "one"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueFormatError, match="expected a decimal of at least 0"):
+        parse_fixed(text, MICRO)
+
+
+@given(st.integers(0, 2**256 - 1), PLACES)
+def test_what_is_written_reads_back(amount: int, places: int) -> None:
+    assert parse_fixed(format_fixed(amount, places), places) == amount
+
+
+def test_words_for_people() -> None:
+    assert tokens(10**18) == "1 token"
+    assert tokens(1_234_500_000_000_000_000_000) == "1,234.5 tokens"
+    assert tokens(1) == "0.000000000000000001 tokens"
+    assert percent(750, BASIS_POINTS) == "7.5 %"
+    assert percent(1_000_000, MICRO) == "100 %"
+    assert format_fixed(-2_500_000, MICRO) == "-2.5"
+    assert utc_time(1_795_919_439) == "2026-11-29 02:30:39 UTC"
+    assert utc_time(2**64 - 1) == "18446744073709551615 seconds after 1970"
