@@ -19,8 +19,9 @@ from typing import TypedDict, Unpack
 
 from generator.errors import FitError
 from generator.federation.plan import Settings
-from generator.fitting.fit import FitProgressCallback, FitSettings
+from generator.fitting.fit import FitProgressCallback
 from generator.fitting.fit import fit as fit_values
+from generator.fitting.settings import FitSettings
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler

@@ -26,19 +26,18 @@ from generator.errors import PlanError, PrivacyError, TaskFormatError, UpdatesRe
 from generator.families.autoregressive_schedule import (
     ROUNDS,
     WEIGHTS,
-    AutoregressiveSettings,
     TrainingSchedule,
     first_columns,
     is_gated,
-    round_name,
     schedule_of,
 )
 from generator.families.codebook_message import codebook_arrays
-from generator.families.finish import FINISH
+from generator.families.marginal_release import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
-from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.families.secure_aggregation import distributed_noise, unmasked, uses_secure_aggregation
+from generator.families.settings import AutoregressiveSettings
+from generator.families.steps import FINISH, round_name
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round

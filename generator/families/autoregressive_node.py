@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, TrainingSchedule, round_name
+from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, TrainingSchedule
 from generator.families.codebook_message import read_codebook
-from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
+from generator.families.marginal_release import keep_reference, read_target, spent_meta
 from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
-from generator.families.released import keep_reference, read_target, spent_meta
-from generator.families.released_noise import Noise
+from generator.families.release_noise import Noise
 from generator.families.secure_aggregation import masked, uses_secure_aggregation
+from generator.families.steps import answer_finish, loss_texts, report, round_name
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer

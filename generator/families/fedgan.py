@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import PlanError
-from generator.families.fedgan_settings import FedGanSettings, round_name
-from generator.families.finish import FINISH
-from generator.families.released import answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.settings import FedGanSettings
+from generator.families.steps import FINISH, round_name
 from generator.federation.aggregate import Flagged, Vector, combine
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan

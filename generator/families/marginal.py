@@ -10,10 +10,10 @@ of sampled marginals.
 from __future__ import annotations
 
 from generator.errors import PlanError
-from generator.families.finish import FINISH
-from generator.families.marginal_settings import MarginalSettings
-from generator.families.released import answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of
+from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of
+from generator.families.settings import MarginalSettings
+from generator.families.steps import FINISH
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step

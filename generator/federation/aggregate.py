@@ -19,7 +19,6 @@ from generator.errors import UpdatesRejected
 from provenance.values import Address
 
 Vector = NDArray[np.float64]
-METHODS = ("mean", "trimmed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
-from generator.families.released_noise import reference_std, workload_of
+from generator.families.release_noise import reference_std, workload_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes

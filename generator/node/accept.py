@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING
+from generator.families.secure_aggregation import has_distributed_noise
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
@@ -128,7 +128,7 @@ def require_partners(node: Node, others: Several[Address] | None, contributors: 
     """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None before the
     match.
     """
-    if node.collection.settings.get(SETTING) != DISTRIBUTED:
+    if not has_distributed_noise(node.collection.settings):
         return
     verdict = node.policy().judge_partners(others, honest_contributors(contributors))
     if verdict is not None:

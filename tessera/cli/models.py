@@ -79,7 +79,7 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a generator to a table and write it as exact integers, ready to be committed and recomputed."""
-    from generator.fitting.fit import FitSettings
+    from generator.fitting.settings import FitSettings
     from tessera.local.fitting import run_fit
 
     settings = FitSettings(

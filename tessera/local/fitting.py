@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from generator.fitting.fit import FitProgress, FitSettings, check_settings, fit
+from generator.fitting.fit import FitProgress, check_settings, fit
+from generator.fitting.settings import FitSettings
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.size_class import size_class

@@ -11,7 +11,8 @@ import pytest
 import generator
 from generator.errors import FitError
 from generator.fitted import FitOptions, FittedGenerator
-from generator.fitting.fit import FitProgress, FitSettings
+from generator.fitting.fit import FitProgress
+from generator.fitting.settings import FitSettings
 from provenance.errors import ConditionError, DocumentError, IntegrityError, TableError
 from provenance.table.table_csv import read_csv
 

@@ -14,7 +14,7 @@ from dp_accounting.pld import PLDAccountant
 from generator.errors import MarginalError, TaskRefused
 from generator.families.codebook_message import codebook_arrays, codebook_of
 from generator.families.marginal import MarginalFamily
-from generator.families.released_noise import workload_of
+from generator.families.release_noise import workload_of
 from generator.federation.node import handle
 from generator.federation.step import Worker
 from generator.federation.task import Array, Task
@@ -55,7 +55,7 @@ def test_pairs_with_the_target_are_released_where_noise_would_drown_the_triples(
 def test_a_drowning_order_is_trained_and_its_references_give_every_pair(
     make_market: MakeMarket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.families.released_noise._DROWNING", 1e-6)
+    monkeypatch.setattr("generator.families.release_noise._DROWNING", 1e-6)
     market = make_market("marginal", nodes=2, epsilon=3.0)
     outcome = market.run()
     codebook = codebook_of(outcome.shared, market.plan.schema)

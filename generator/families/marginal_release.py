@@ -1,7 +1,7 @@
 """The releases that every family begins with: univariate counts for the bins, then the tables of counts.
 
 Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
-How much noise, and over which tables: `released_noise`. The tables are each node's own, or seen in their sum alone
+How much noise, and over which tables: `release_noise`. The tables are each node's own, or seen in their sum alone
 (`pooled`); the bins are released by each node alone in both cases, because what is sparse cannot be masked.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from generator.errors import MarginalError, UpdatesRejected
 from generator.families.codebook_message import codebook_arrays, read_codebook
-from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
+from generator.families.release_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.families.secure_aggregation import (
     COUNTS_RING,
     key_meta,
