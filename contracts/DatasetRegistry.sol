@@ -9,13 +9,16 @@ import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRoyalties} from "./interfaces/IRoyalties.sol";
 import {DatasetTree} from "./types/DatasetTree.sol";
-import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
+import {OrderLists} from "./types/OrderLists.sol";
+import {OrderTerms, Participant} from "./types/OrderTerms.sol";
+import {ShardReceipt, ShardReceipts} from "./types/ShardReceipt.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
+import {WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 
 /// @notice Described in {IDatasetRegistry}.
 contract DatasetRegistry is DatasetToken, TesseraDomain {
-    using OrderTermsHash for OrderTerms;
+    using ShardReceipts for ShardReceipt;
 
     /// @dev What publication derives from a record, carried between its steps.
     struct Derived {
@@ -33,7 +36,6 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     }
 
     uint256 public constant MAX_PARENTS = 8;
-    uint256 private constant _WHOLE_MICRO = 1_000_000;
 
     IOrderEscrow public immutable escrow;
     IModelCommitment public immutable commitment;
@@ -59,13 +61,13 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         DatasetRecord calldata record
     ) external returns (uint256 id) {
         Derived memory derived;
-        derived.order = _digest(terms.hash());
+        derived.order = _orderId(terms);
         (derived.rows, derived.royaltyBps) = (terms.rows, terms.royaltyBps);
         _checkOrder(derived.order, terms, participants);
         _checkShape(participants.length, record);
         derived.seed = _checkModels(derived.order, record.shards);
         _checkShards(derived, terms, participants, record.shards);
-        derived.sharesDigest = keccak256(abi.encode(record.sharesBps));
+        derived.sharesDigest = OrderLists.digest(record.sharesBps);
         _checkEvaluations(derived, terms.minScoreMicro, participants, record.evaluations);
         _checkLineage(derived, terms.parents, record.ownRealMicro, record.parents);
 
@@ -79,7 +81,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     }
 
     function _store(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
-        _datasets[id] = Dataset({
+        _datasets[id] = StoredDataset({
             order: derived.order,
             manifestDigest: record.manifestDigest,
             recordDigest: keccak256(
@@ -158,23 +160,23 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     ) private view {
         if (msg.sender != terms.broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
         if (block.timestamp > terms.deliverBy) revert DatasetRegistry_TooLate(order, terms.deliverBy);
-        (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
-        if (state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
-        if (keccak256(abi.encode(participants)) != participantsDigest) {
+        IOrderEscrow.Order memory found = escrow.orderOf(order);
+        if (found.state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
+        if (OrderLists.digest(participants) != found.participantsDigest) {
             revert DatasetRegistry_WrongParticipants(order);
         }
     }
 
     function _checkModels(bytes32 order, ShardRecord[] calldata shards) private view returns (bytes32 seed) {
-        bytes32 modelsDigest;
-        (modelsDigest, , , , seed) = commitment.commitmentOf(order);
+        IModelCommitment.Commitment memory committed = commitment.commitmentOf(order);
+        seed = committed.seed;
         if (seed == 0) revert DatasetRegistry_SeedNotDrawn(order);
 
         bytes32[] memory modelDigests = new bytes32[](shards.length);
         for (uint256 i = 0; i < shards.length; ++i) {
             modelDigests[i] = shards[i].modelDigest;
         }
-        if (keccak256(abi.encodePacked(modelDigests)) != modelsDigest) revert DatasetRegistry_WrongModels(order);
+        if (OrderLists.digest(modelDigests) != committed.modelsDigest) revert DatasetRegistry_WrongModels(order);
     }
 
     /// @dev Receipts and privacy of every shard; fills the root, the digests and the epsilon of the data set.
@@ -191,8 +193,11 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         for (uint256 i = 0; i < length; ++i) {
             ShardRecord calldata shard = shards[i];
             address contributor = participants[i].contributor;
-            _checkPrivacy(terms, i, shard);
-            bytes32 structHash = _hashReceipt(derived, i, participants[i].rows, shard);
+            ShardReceipt memory receipt = _receiptOf(derived, i, participants[i].rows, shard);
+            if (!receipt.keepsPrivacy(terms.epsilonMicro, terms.deltaE12)) {
+                revert DatasetRegistry_PrivacyOutsideTerms(i, shard.epsilonMicro, shard.deltaE12);
+            }
+            bytes32 structHash = receipt.hash();
             if (!_isSignedBy(contributor, structHash, shard.receipt)) {
                 revert DatasetRegistry_InvalidReceipt(i, contributor);
             }
@@ -240,11 +245,11 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         uint256[] calldata parents
     ) private view {
         uint256 length = parents.length;
-        bytes32 found = length == 0 ? bytes32(0) : keccak256(abi.encode(parents));
+        bytes32 found = OrderLists.digest(parents);
         if (found != parentsDigest) revert DatasetRegistry_WrongParents(derived.order, found, parentsDigest);
         if (length > MAX_PARENTS) revert DatasetRegistry_TooManyParents(length, MAX_PARENTS);
-        if (length == 0 && ownRealMicro != _WHOLE_MICRO) {
-            revert DatasetRegistry_NothingButReal(ownRealMicro, _WHOLE_MICRO);
+        if (length == 0 && ownRealMicro != WHOLE_MICRO) {
+            revert DatasetRegistry_NothingButReal(ownRealMicro, WHOLE_MICRO);
         }
 
         uint256 least = ownRealMicro;
@@ -266,7 +271,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     function _checkParent(uint256 parent) private view {
         Status status = _datasets[parent].status;
         if (status != Status.Valid) revert DatasetRegistry_ParentNotValid(parent, status);
-        (IOrderEscrow.State state, , , , , , ) = escrow.orderOf(_datasets[parent].order);
+        IOrderEscrow.State state = escrow.orderOf(_datasets[parent].order).state;
         if (state != IOrderEscrow.State.Settled) revert DatasetRegistry_ParentNotSettled(parent, state);
     }
 
@@ -287,42 +292,30 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         for (uint256 i = 0; i < participants; ++i) {
             sum += record.sharesBps[i];
         }
-        if (sum != _WHOLE_BPS) revert DatasetRegistry_SharesMismatch(sum, _WHOLE_BPS);
+        if (sum != WHOLE_BPS) revert DatasetRegistry_SharesMismatch(sum, WHOLE_BPS);
         if (record.specVersion == 0) revert DatasetRegistry_UnknownVersion(record.specVersion);
-        if (record.ownRealMicro > _WHOLE_MICRO) {
-            revert DatasetRegistry_FractionOutOfRange(record.ownRealMicro, _WHOLE_MICRO);
+        if (record.ownRealMicro > WHOLE_MICRO) {
+            revert DatasetRegistry_FractionOutOfRange(record.ownRealMicro, WHOLE_MICRO);
         }
     }
 
-    function _checkPrivacy(OrderTerms calldata terms, uint256 index, ShardRecord calldata shard) private pure {
-        if (terms.epsilonMicro == 0) return;
-        if (
-            shard.epsilonMicro == 0 || shard.epsilonMicro > terms.epsilonMicro || shard.deltaE12 > terms.deltaE12
-        ) {
-            revert DatasetRegistry_PrivacyOutsideTerms(index, shard.epsilonMicro, shard.deltaE12);
-        }
-    }
-
-    function _hashReceipt(
+    function _receiptOf(
         Derived memory derived,
         uint256 index,
         uint64 rows,
         ShardRecord calldata shard
-    ) private pure returns (bytes32) {
+    ) private pure returns (ShardReceipt memory) {
         return
-            keccak256(
-                abi.encode(
-                    SignedMessages.SHARD_RECEIPT_TYPEHASH,
-                    derived.order,
-                    uint32(index),
-                    shard.modelDigest,
-                    derived.seed,
-                    rows,
-                    shard.shardRoot,
-                    shard.epsilonMicro,
-                    shard.deltaE12,
-                    shard.contentDigest
-                )
-            );
+            ShardReceipt({
+                order: derived.order,
+                shard: uint32(index),
+                modelDigest: shard.modelDigest,
+                seed: derived.seed,
+                rows: rows,
+                shardRoot: shard.shardRoot,
+                epsilonMicro: shard.epsilonMicro,
+                deltaE12: shard.deltaE12,
+                contentDigest: shard.contentDigest
+            });
     }
 }

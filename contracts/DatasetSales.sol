@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -10,22 +9,15 @@ import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDatasetSales} from "./interfaces/IDatasetSales.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
+import {Permit, Permits} from "./types/Permit.sol";
+import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice Described in {IDatasetSales}.
 contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    struct Sale {
-        address seller;
-        uint96 price;
-        address buyer;
-        uint40 deadline;
-        State state;
-    }
-
     uint256 public constant DELIVER_SECONDS = 3 days;
     uint256 public constant ACCEPT_SECONDS = 3 days;
-    uint256 private constant _WHOLE_BPS = 10_000;
 
     IERC20 public immutable token;
     IDatasetRegistry public immutable datasets;
@@ -67,7 +59,7 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
         uint256 dataset,
         uint256 price,
         bytes32 deliveryKey,
-        IOrderEscrow.Permit calldata permit
+        Permit calldata permit
     ) external nonReentrant {
         Sale storage sale = _requireState(dataset, State.Listed);
         if (price != sale.price) revert DatasetSales_WrongPrice(dataset, sale.price, price);
@@ -104,7 +96,7 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
         delete _sales[dataset];
         ++_records[sale.seller].sold;
         ++_records[sale.buyer].bought;
-        uint256 royalty = (uint256(sale.price) * datasets.royaltyBpsOf(dataset)) / _WHOLE_BPS;
+        uint256 royalty = (uint256(sale.price) * datasets.royaltyBpsOf(dataset)) / WHOLE_BPS;
         uint256 proceeds = sale.price - royalty;
         emit SaleAccepted(dataset, sale.seller, sale.buyer, royalty, proceeds);
 
@@ -138,11 +130,8 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function saleOf(
-        uint256 dataset
-    ) external view returns (State state, address seller, uint256 price, address buyer, uint256 deadline) {
-        Sale storage sale = _sales[dataset];
-        return (sale.state, sale.seller, sale.price, sale.buyer, sale.deadline);
+    function saleOf(uint256 dataset) external view returns (Sale memory) {
+        return _sales[dataset];
     }
 
     /// @inheritdoc IDatasetSales
@@ -160,7 +149,7 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
 
     /// @dev By way of the rewards contract.
     function _pay(uint256 dataset, address account, uint256 amount, uint256 royalty) private {
-        (bytes32 order, , , , , , , , , , ) = datasets.datasetOf(dataset);
+        bytes32 order = datasets.datasetOf(dataset).order;
         address[] memory accounts = new address[](1);
         uint256[] memory amounts = new uint256[](1);
         (accounts[0], amounts[0]) = (account, amount);
@@ -169,19 +158,8 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
         rewards.creditDataset(dataset, royalty);
     }
 
-    function _take(uint256 price, IOrderEscrow.Permit calldata permit) private {
-        // Whoever saw the permit may have used it first; then the allowance is there and the permit is not needed.
-        if (token.allowance(msg.sender, address(this)) < price) {
-            IERC20Permit(address(token)).permit(
-                msg.sender,
-                address(this),
-                price,
-                permit.deadline,
-                permit.v,
-                permit.r,
-                permit.s
-            );
-        }
+    function _take(uint256 price, Permit calldata permit) private {
+        Permits.use(token, msg.sender, price, permit);
         uint256 before = token.balanceOf(address(this));
         token.safeTransferFrom(msg.sender, address(this), price);
         uint256 received = token.balanceOf(address(this)) - before;
@@ -189,21 +167,19 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
     }
 
     function _checkSaleable(uint256 dataset) private view {
-        (IOrderEscrow.State state, , , , , , ) = datasets.escrow().orderOf(_orderOf(dataset));
+        IOrderEscrow.State state = datasets.escrow().orderOf(_orderOf(dataset)).state;
         if (state != IOrderEscrow.State.Settled) revert DatasetSales_NotSettled(dataset, state);
         IERC721 titles = _titles();
-        if (
-            titles.getApproved(dataset) != address(this) && !titles.isApprovedForAll(msg.sender, address(this))
-        ) {
+        if (titles.getApproved(dataset) != address(this) && !titles.isApprovedForAll(msg.sender, address(this))) {
             revert DatasetSales_NotApproved(dataset);
         }
     }
 
     /// @dev The order behind a data set that is not revoked.
-    function _orderOf(uint256 dataset) private view returns (bytes32 order) {
-        IDatasetRegistry.Status status;
-        (order, , , , , , , , status, , ) = datasets.datasetOf(dataset);
-        if (status == IDatasetRegistry.Status.Revoked) revert DatasetSales_Revoked(dataset);
+    function _orderOf(uint256 dataset) private view returns (bytes32) {
+        IDatasetRegistry.Dataset memory found = datasets.datasetOf(dataset);
+        if (found.status == IDatasetRegistry.Status.Revoked) revert DatasetSales_Revoked(dataset);
+        return found.order;
     }
 
     function _requireState(uint256 dataset, State needed) private view returns (Sale storage sale) {

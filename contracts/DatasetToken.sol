@@ -9,11 +9,13 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IRoyalties} from "./interfaces/IRoyalties.sol";
 import {DatasetMetadata} from "./metadata/DatasetMetadata.sol";
+import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice What is kept of a data set, and what it is to wallets and marketplaces: the half of {IDatasetRegistry}
 /// that comes after the publication.
 abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
-    struct Dataset {
+    /// @dev A {Dataset}, and what else its metadata tells.
+    struct StoredDataset {
         bytes32 order;
         bytes32 manifestDigest;
         bytes32 recordDigest;
@@ -29,21 +31,15 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
         Status status;
     }
 
-    uint256 internal constant _WHOLE_BPS = 10_000;
-
     address public immutable challenges;
     address public immutable demands;
     IRoyalties public immutable royalties;
 
-    mapping(uint256 id => Dataset dataset) internal _datasets;
+    mapping(uint256 id => StoredDataset dataset) internal _datasets;
     /// @dev Nothing is stored for a data set without parents.
     mapping(uint256 id => uint256[] parents) internal _parents;
 
-    constructor(
-        address challenges_,
-        address demands_,
-        IRoyalties royalties_
-    ) ERC721("Tessera Data Set", "TESS") {
+    constructor(address challenges_, address demands_, IRoyalties royalties_) ERC721("Tessera Data Set", "TESS") {
         challenges = challenges_;
         demands = demands_;
         royalties = royalties_;
@@ -75,39 +71,22 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     }
 
     /// @inheritdoc IDatasetRegistry
-    function datasetOf(
-        uint256 id
-    )
-        external
-        view
-        returns (
-            bytes32 order,
-            bytes32 manifestDigest,
-            bytes32 recordDigest,
-            bytes32 datasetRoot,
-            uint64 publishedAt,
-            uint64 rows,
-            uint16 depth,
-            uint16 specVersion,
-            Status status,
-            uint32 realFractionMicro,
-            uint16 royaltyBps
-        )
-    {
-        Dataset storage stored = _datasets[id];
-        return (
-            stored.order,
-            stored.manifestDigest,
-            stored.recordDigest,
-            stored.datasetRoot,
-            stored.publishedAt,
-            stored.rows,
-            stored.depth,
-            stored.specVersion,
-            stored.status,
-            stored.realFractionMicro,
-            stored.royaltyBps
-        );
+    function datasetOf(uint256 id) external view returns (Dataset memory) {
+        StoredDataset storage stored = _datasets[id];
+        return
+            Dataset({
+                order: stored.order,
+                manifestDigest: stored.manifestDigest,
+                recordDigest: stored.recordDigest,
+                datasetRoot: stored.datasetRoot,
+                publishedAt: stored.publishedAt,
+                rows: stored.rows,
+                depth: stored.depth,
+                specVersion: stored.specVersion,
+                status: stored.status,
+                realFractionMicro: stored.realFractionMicro,
+                royaltyBps: stored.royaltyBps
+            });
     }
 
     /// @inheritdoc IDatasetRegistry
@@ -127,13 +106,13 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     ) external view returns (address receiver, uint256 royaltyAmount) {
         _requireOwned(id);
         receiver = royalties.receiverOf(id);
-        royaltyAmount = Math.mulDiv(salePrice, _datasets[id].royaltyBps, _WHOLE_BPS);
+        royaltyAmount = Math.mulDiv(salePrice, _datasets[id].royaltyBps, WHOLE_BPS);
     }
 
     /// @inheritdoc ERC721
     function tokenURI(uint256 id) public view override returns (string memory) {
         _requireOwned(id);
-        Dataset storage stored = _datasets[id];
+        StoredDataset storage stored = _datasets[id];
         return
             DatasetMetadata.uri(
                 DatasetMetadata.Facts({

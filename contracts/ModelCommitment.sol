@@ -3,20 +3,13 @@ pragma solidity 0.8.37;
 
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {OrderLists} from "./types/OrderLists.sol";
 import {Participant} from "./types/OrderTerms.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
 
 /// @notice Described in {IModelCommitment}.
 contract ModelCommitment is IModelCommitment, TesseraDomain {
-    struct Commitment {
-        bytes32 modelsDigest;
-        uint64 commitBlock;
-        uint64 targetBlock;
-        uint32 draws;
-        bytes32 seed;
-    }
-
     /// @dev The chain answers for the hashes of this many blocks before the current one.
     uint256 private constant _BLOCKHASH_WINDOW = 256;
 
@@ -47,7 +40,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         _checkSignatures(order, participants, modelDigests, signatures);
 
         uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
-        stored.modelsDigest = keccak256(abi.encodePacked(modelDigests));
+        stored.modelsDigest = OrderLists.digest(modelDigests);
         stored.commitBlock = uint64(block.number);
         stored.targetBlock = targetBlock;
         stored.draws = 1;
@@ -80,15 +73,8 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     }
 
     /// @inheritdoc IModelCommitment
-    function commitmentOf(
-        bytes32 order
-    )
-        external
-        view
-        returns (bytes32 modelsDigest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed)
-    {
-        Commitment storage stored = _commitments[order];
-        return (stored.modelsDigest, stored.commitBlock, stored.targetBlock, stored.draws, stored.seed);
+    function commitmentOf(bytes32 order) external view returns (Commitment memory) {
+        return _commitments[order];
     }
 
     /// @inheritdoc IModelCommitment
@@ -98,9 +84,9 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     }
 
     function _checkOrder(bytes32 order, Participant[] calldata participants) private view {
-        (IOrderEscrow.State state, , bytes32 participantsDigest, , , , ) = escrow.orderOf(order);
-        if (state != IOrderEscrow.State.Matched) revert ModelCommitment_NotMatched(order);
-        if (keccak256(abi.encode(participants)) != participantsDigest) {
+        IOrderEscrow.Order memory found = escrow.orderOf(order);
+        if (found.state != IOrderEscrow.State.Matched) revert ModelCommitment_NotMatched(order);
+        if (OrderLists.digest(participants) != found.participantsDigest) {
             revert ModelCommitment_WrongParticipants(order);
         }
     }

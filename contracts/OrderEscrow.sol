@@ -2,24 +2,46 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {OrderBook} from "./escrow/OrderBook.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {OrderLists} from "./types/OrderLists.sol";
 import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
+import {Permit, Permits} from "./types/Permit.sol";
+import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
+import {WHOLE_MICRO} from "./types/Units.sol";
 
-/// @notice Described in {IOrderEscrow}.
-contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
+/// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderPayments} divides the money.
+contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-    using OrderTermsHash for OrderTerms;
 
+    /// @dev An {Order} in few slots: the first five members share one, so do the last two.
+    struct StoredOrder {
+        State state;
+        uint64 publishedAt;
+        uint64 settleNotBefore;
+        uint16 openDemands;
+        uint96 bondLeft;
+        bytes32 participantsDigest;
+        bytes32 sharesDigest;
+        // These repeat the terms for {cutBond}, whose caller does not hold them.
+        address buyer;
+        uint96 bond;
+    }
+
+    uint256 public constant MAX_BROKER_FEE_BPS = 2_000;
+    /// @notice With at most eight parents, royalties and the fee are at most the price.
+    uint256 public constant MAX_ROYALTY_BPS = 1_000;
+    uint256 public constant MAX_SCORE_MICRO = WHOLE_MICRO;
+    /// @notice Bounds below keep every order's exit within sight.
+    uint256 public constant MAX_DELIVERY_SECONDS = 365 days;
+    uint256 public constant MAX_CHALLENGE_SECONDS = 90 days;
     uint256 private constant _CUTS_OF_A_BOND = 10;
 
     IContributorRegistry public immutable registry;
@@ -28,9 +50,11 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     address public immutable challenges;
     address public immutable demands;
 
+    mapping(bytes32 order => StoredOrder stored) private _orders;
+
     constructor(
         Parties memory parties
-    ) TesseraDomain(address(this)) OrderPayments(parties.token, parties.rewards) {
+    ) OrderPayments(parties.token, parties.rewards) TesseraDomain(address(this)) {
         registry = parties.registry;
         commitment = parties.commitment;
         datasets = parties.datasets;
@@ -45,35 +69,24 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         Permit calldata permit
     ) external nonReentrant returns (bytes32 order) {
         _checkTerms(terms);
-        bytes32 structHash = terms.hash();
+        bytes32 structHash = OrderTermsHash.hash(terms);
         order = _digest(structHash);
-        Order storage stored = _requireState(order, State.None);
+        StoredOrder storage stored = _requireState(order, State.None);
         if (!_isSignedBy(terms.buyer, structHash, termsSignature))
             revert OrderEscrow_InvalidSignature(terms.buyer);
 
         stored.state = State.Open;
         emit OrderPlaced(order, terms.buyer, terms.broker, terms.price);
 
-        // Whoever saw the permit may have used it first; then the allowance is there and the permit is not needed.
-        if (token.allowance(terms.buyer, address(this)) < terms.price) {
-            IERC20Permit(address(token)).permit(
-                terms.buyer,
-                address(this),
-                terms.price,
-                permit.deadline,
-                permit.v,
-                permit.r,
-                permit.s
-            );
-        }
+        Permits.use(token, terms.buyer, terms.price, permit);
         token.safeTransferFrom(terms.buyer, address(this), terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
     function cancel(OrderTerms calldata terms) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
+        bytes32 order = _orderId(terms);
         if (msg.sender != terms.buyer) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Open);
+        StoredOrder storage stored = _requireState(order, State.Open);
 
         stored.state = State.Cancelled;
         emit OrderCancelled(order);
@@ -88,14 +101,14 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         bytes[] calldata acceptances,
         uint64[] calldata maxRows
     ) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
+        bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Open);
+        StoredOrder storage stored = _requireState(order, State.Open);
         if (block.timestamp > terms.matchBy) revert OrderEscrow_TooLate(order, terms.matchBy);
         _checkMatch(order, terms, participants, acceptances, maxRows);
 
         stored.state = State.Matched;
-        stored.participantsDigest = keccak256(abi.encode(participants));
+        stored.participantsDigest = OrderLists.digest(participants);
         stored.buyer = terms.buyer;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);
@@ -110,9 +123,9 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
 
     /// @inheritdoc IOrderEscrow
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
+        bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireUndelivered(order, participants);
+        StoredOrder storage stored = _requireUndelivered(order, participants);
         // After the deadline the bond belongs to the buyer, see refund.
         if (stored.state == State.Matched && block.timestamp > terms.deliverBy) {
             revert OrderEscrow_TooLate(order, terms.deliverBy);
@@ -128,8 +141,7 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         if (wasMatched) {
             // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
             // nothing.
-            uint256 owed =
-                commitment.couldSeedBeKnown(order) ? bondLeft : Math.min(stored.bond / _CUTS_OF_A_BOND, bondLeft);
+            uint256 owed = commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(terms.bond, bondLeft);
             uint256 credited = _creditEqually(order, participants, owed);
             emit BondDivided(order, 0, credited);
             _pay(order, terms.broker, bondLeft - credited);
@@ -139,8 +151,8 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
 
     /// @inheritdoc IOrderEscrow
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
-        Order storage stored = _requireUndelivered(order, participants);
+        bytes32 order = _orderId(terms);
+        StoredOrder storage stored = _requireUndelivered(order, participants);
         uint256 deadline = stored.state == State.Open ? terms.matchBy : terms.deliverBy;
         if (block.timestamp <= deadline) revert OrderEscrow_TooEarly(order, deadline);
 
@@ -166,13 +178,13 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         uint16[] calldata sharesBps,
         uint256[] calldata parents
     ) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
-        Order storage stored = _requireState(order, State.Published);
+        bytes32 order = _orderId(terms);
+        StoredOrder storage stored = _requireState(order, State.Published);
         _requireNoDemand(order, stored);
         _requireWindowOver(order, stored, terms.challengeSeconds);
         _requireParticipants(order, stored, participants);
-        if (keccak256(abi.encode(sharesBps)) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
-        _requireParents(order, terms.parents, parents);
+        if (OrderLists.digest(sharesBps) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
+        if (OrderLists.digest(parents) != terms.parents) revert OrderEscrow_WrongParents(order);
 
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Settled;
@@ -190,9 +202,9 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         uint32 shard,
         address rewarded
     ) external nonReentrant {
-        bytes32 order = _digest(terms.hash());
+        bytes32 order = _orderId(terms);
         if (msg.sender != challenges && msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _orders[order];
+        StoredOrder storage stored = _orders[order];
         State state = stored.state;
         if (state != State.Matched && state != State.Published) revert OrderEscrow_WrongState(order, state);
         _requireParticipants(order, stored, participants);
@@ -212,7 +224,7 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     /// @inheritdoc IOrderEscrow
     function markPublished(bytes32 order, bytes32 sharesDigest) external {
         if (msg.sender != datasets) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Matched);
+        StoredOrder storage stored = _requireState(order, State.Matched);
 
         stored.state = State.Published;
         stored.publishedAt = uint64(block.timestamp);
@@ -223,9 +235,9 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     /// @inheritdoc IOrderEscrow
     function cutBond(bytes32 order) external nonReentrant {
         if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _requireState(order, State.Matched);
+        StoredOrder storage stored = _requireState(order, State.Matched);
 
-        uint256 amount = Math.min(stored.bond / _CUTS_OF_A_BOND, stored.bondLeft);
+        uint256 amount = _cutOf(stored.bond, stored.bondLeft);
         stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
@@ -242,9 +254,42 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
     /// @inheritdoc IOrderEscrow
     function closeDemand(bytes32 order, uint64 settleNotBefore) external {
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        Order storage stored = _orders[order];
+        StoredOrder storage stored = _orders[order];
         --stored.openDemands;
         if (settleNotBefore > stored.settleNotBefore) stored.settleNotBefore = settleNotBefore;
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function orderOf(bytes32 order) external view returns (Order memory) {
+        StoredOrder storage stored = _orders[order];
+        return
+            Order({
+                state: stored.state,
+                publishedAt: stored.publishedAt,
+                participantsDigest: stored.participantsDigest,
+                sharesDigest: stored.sharesDigest,
+                bondLeft: stored.bondLeft,
+                settleNotBefore: stored.settleNotBefore,
+                openDemands: stored.openDemands
+            });
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function windowOf(OrderTerms calldata terms) external view returns (uint256 endsAt) {
+        StoredOrder storage stored = _orders[_orderId(terms)];
+        if (stored.publishedAt == 0) return 0;
+        return stored.openDemands != 0 ? type(uint256).max : _windowEnd(stored, terms.challengeSeconds);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function hashTerms(OrderTerms calldata terms) external view returns (bytes32) {
+        return _orderId(terms);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    // solhint-disable-next-line func-name-mixedcase
+    function DOMAIN_SEPARATOR() external view returns (bytes32) {
+        return _domainSeparator();
     }
 
     /// @dev Takes the stake of one shard's contributor and frees the others'.
@@ -264,5 +309,114 @@ contract OrderEscrow is OrderBook, OrderPayments, ReentrancyGuardTransient {
         for (uint256 i = 0; i < participants.length; ++i) {
             registry.release(order, participants[i].contributor);
         }
+    }
+
+    function _requireState(bytes32 order, State needed) private view returns (StoredOrder storage stored) {
+        stored = _orders[order];
+        if (stored.state != needed) revert OrderEscrow_WrongState(order, stored.state);
+    }
+
+    /// @dev Open or matched, with the right participants: none, or those of the match.
+    function _requireUndelivered(
+        bytes32 order,
+        Participant[] calldata participants
+    ) private view returns (StoredOrder storage stored) {
+        stored = _orders[order];
+        if (stored.state == State.Open) {
+            if (participants.length != 0) revert OrderEscrow_WrongParticipants(order);
+        } else if (stored.state == State.Matched) {
+            _requireParticipants(order, stored, participants);
+            _requireNoDemand(order, stored);
+        } else {
+            revert OrderEscrow_WrongState(order, stored.state);
+        }
+    }
+
+    function _requireParticipants(
+        bytes32 order,
+        StoredOrder storage stored,
+        Participant[] calldata participants
+    ) private view {
+        if (OrderLists.digest(participants) != stored.participantsDigest) {
+            revert OrderEscrow_WrongParticipants(order);
+        }
+    }
+
+    /// @dev An open demand ends by its answer or, when its time has passed, by {IDemands.expire}.
+    function _requireNoDemand(bytes32 order, StoredOrder storage stored) private view {
+        if (stored.openDemands != 0) revert OrderEscrow_DemandsOpen(order, stored.openDemands);
+    }
+
+    function _requireWindowOver(bytes32 order, StoredOrder storage stored, uint256 challengeSeconds) private view {
+        uint256 windowEnd = _windowEnd(stored, challengeSeconds);
+        if (block.timestamp <= windowEnd) revert OrderEscrow_TooEarly(order, windowEnd);
+    }
+
+    function _windowEnd(StoredOrder storage stored, uint256 challengeSeconds) private view returns (uint256) {
+        return Math.max(stored.publishedAt + challengeSeconds, stored.settleNotBefore);
+    }
+
+    function _checkTerms(OrderTerms calldata terms) private view {
+        if (terms.rows == 0) revert OrderEscrow_NoRows();
+        if (terms.price > type(uint128).max) revert OrderEscrow_AmountTooLarge(terms.price, type(uint128).max);
+        if (terms.bond > type(uint96).max) revert OrderEscrow_AmountTooLarge(terms.bond, type(uint96).max);
+        if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
+            revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
+        }
+        if (terms.royaltyBps > MAX_ROYALTY_BPS) {
+            revert OrderEscrow_RoyaltyTooHigh(terms.royaltyBps, MAX_ROYALTY_BPS);
+        }
+        if (terms.minScoreMicro > MAX_SCORE_MICRO) {
+            revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, MAX_SCORE_MICRO);
+        }
+        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
+            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
+        }
+        uint256 latest = block.timestamp + MAX_DELIVERY_SECONDS;
+        if (block.timestamp > terms.matchBy || terms.matchBy >= terms.deliverBy || terms.deliverBy > latest) {
+            revert OrderEscrow_Deadlines(terms.matchBy, terms.deliverBy, latest);
+        }
+        if (terms.challengeSeconds > MAX_CHALLENGE_SECONDS) {
+            revert OrderEscrow_ChallengeTooLong(terms.challengeSeconds, MAX_CHALLENGE_SECONDS);
+        }
+    }
+
+    function _checkMatch(
+        bytes32 order,
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        bytes[] calldata acceptances,
+        uint64[] calldata maxRows
+    ) private view {
+        uint256 count = participants.length;
+        if (count < terms.minContributors || count > terms.maxContributors) {
+            revert OrderEscrow_ParticipantCount(count, terms.minContributors, terms.maxContributors);
+        }
+        if (acceptances.length != count || maxRows.length != count) {
+            revert OrderEscrow_LengthMismatch(count, acceptances.length, maxRows.length);
+        }
+        uint256 rows = 0;
+        for (uint256 i = 0; i < count; ++i) {
+            Participant calldata participant = participants[i];
+            address contributor = participant.contributor;
+            for (uint256 j = 0; j < i; ++j) {
+                if (participants[j].contributor == contributor)
+                    revert OrderEscrow_DuplicateParticipant(contributor);
+            }
+            if (participant.rows == 0 || participant.rows > maxRows[i]) {
+                revert OrderEscrow_RowsOutsideOffer(contributor, participant.rows, maxRows[i]);
+            }
+            bytes32 structHash = SignedMessages.acceptance(order, contributor, maxRows[i]);
+            if (!_isSignedBy(contributor, structHash, acceptances[i])) {
+                revert OrderEscrow_InvalidSignature(contributor);
+            }
+            rows += participant.rows;
+        }
+        if (rows != terms.rows) revert OrderEscrow_RowsMismatch(rows, terms.rows);
+    }
+
+    /// @dev A tenth of the bond that was posted, or what is left of it.
+    function _cutOf(uint256 bond, uint256 bondLeft) private pure returns (uint256) {
+        return Math.min(bond / _CUTS_OF_A_BOND, bondLeft);
     }
 }

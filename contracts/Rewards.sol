@@ -8,17 +8,18 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
+import {OrderLists} from "./types/OrderLists.sol";
 import {Participant} from "./types/OrderTerms.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
+import {NOBODY, WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice Described in {IRewards}.
 contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @notice Where the pots of revoked data sets go.
-    address public constant BURN = 0x000000000000000000000000000000000000dEaD;
-    uint256 private constant _WHOLE_BPS = 10_000;
+    address public constant BURN = NOBODY;
 
     IERC20 public immutable token;
     IOrderEscrow public immutable escrow;
@@ -74,15 +75,15 @@ contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
         Participant[] calldata participants,
         uint16[] calldata sharesBps
     ) external nonReentrant returns (uint256 amount) {
-        (bytes32 order, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(dataset);
-        if (status == IDatasetRegistry.Status.Revoked) return _burn(dataset);
-        _checkDivision(dataset, order, participants, sharesBps);
+        IDatasetRegistry.Dataset memory found = datasets.datasetOf(dataset);
+        if (found.status == IDatasetRegistry.Status.Revoked) return _burn(dataset);
+        _checkDivision(dataset, found.order, participants, sharesBps);
 
         uint256 pot = _pots[dataset];
         for (uint256 i = 0; i < participants.length; ++i) {
-            uint256 part = (pot * sharesBps[i]) / _WHOLE_BPS;
+            uint256 part = (pot * sharesBps[i]) / WHOLE_BPS;
             amount += part;
-            _credit(order, participants[i].contributor, part);
+            _credit(found.order, participants[i].contributor, part);
         }
         if (amount == 0) revert Rewards_NothingToDistribute(dataset, pot);
         // The shares sum to the whole, so their rounded parts sum to no more than the pot.
@@ -166,10 +167,10 @@ contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
         Participant[] calldata participants,
         uint16[] calldata sharesBps
     ) private view {
-        (IOrderEscrow.State state, , bytes32 participantsDigest, bytes32 sharesDigest, , , ) = escrow.orderOf(order);
-        if (state != IOrderEscrow.State.Settled) revert Rewards_NotSettled(dataset);
-        if (keccak256(abi.encode(participants)) != participantsDigest) revert Rewards_WrongParticipants(dataset);
-        if (keccak256(abi.encode(sharesBps)) != sharesDigest) revert Rewards_WrongShares(dataset);
+        IOrderEscrow.Order memory found = escrow.orderOf(order);
+        if (found.state != IOrderEscrow.State.Settled) revert Rewards_NotSettled(dataset);
+        if (OrderLists.digest(participants) != found.participantsDigest) revert Rewards_WrongParticipants(dataset);
+        if (OrderLists.digest(sharesBps) != found.sharesDigest) revert Rewards_WrongShares(dataset);
     }
 
     function _owed(address account) private view returns (uint256) {

@@ -27,7 +27,7 @@ contract Royalties is IRoyalties, ReentrancyGuardTransient {
 
     /// @inheritdoc IRoyalties
     function collect(uint256 dataset) external nonReentrant returns (uint256 amount) {
-        (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(dataset);
+        IDatasetRegistry.Status status = datasets.datasetOf(dataset).status;
         if (status == IDatasetRegistry.Status.None) revert Royalties_UnknownDataset(dataset);
         address receiver = receiverOf(dataset);
         if (token.balanceOf(receiver) == 0) revert Royalties_NothingToCollect(dataset);

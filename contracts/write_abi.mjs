@@ -20,7 +20,7 @@ const CONTRACTS = [
 ];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const target = path.join(root, "provenance", "ledger", "abi");
+const target = path.join(root, "provenance", "chain", "abi");
 
 process.chdir(root);
 const { default: hre } = await import("hardhat");

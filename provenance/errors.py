@@ -97,3 +97,7 @@ class SignatureError(IntegrityError):
 
 class SealError(IntegrityError):
     """A sealed file or wrapped key does not open: it changed, or the key is another's."""
+
+
+class WrongKeyError(ProvenanceError):
+    """The delivery key in hand is not one that this data set was sealed for: nothing is learnt about the data."""

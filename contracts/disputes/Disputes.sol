@@ -6,13 +6,12 @@ import {IDisputes} from "../interfaces/IDisputes.sol";
 import {IModelCommitment} from "../interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "../interfaces/IOrderEscrow.sol";
 import {DatasetTree} from "../types/DatasetTree.sol";
-import {OrderTerms, OrderTermsHash, Participant} from "../types/OrderTerms.sol";
+import {OrderLists} from "../types/OrderLists.sol";
+import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 import {TesseraDomain} from "../types/TesseraDomain.sol";
 
 /// @notice The checks that stand before every challenge and demand: which order, in time, whose shard, which model.
 abstract contract Disputes is IDisputes, TesseraDomain {
-    using OrderTermsHash for OrderTerms;
-
     IOrderEscrow public immutable escrow;
     IModelCommitment public immutable commitment;
     IDatasetRegistry public immutable datasets;
@@ -33,10 +32,10 @@ abstract contract Disputes is IDisputes, TesseraDomain {
         Participant[] calldata participants,
         uint256 dataset
     ) internal view returns (bytes32 order, bytes32 datasetRoot) {
-        order = _digest(terms.hash());
-        bytes32 delivered;
-        (delivered, , , datasetRoot, , , , , , , ) = datasets.datasetOf(dataset);
-        if (delivered != order) revert Disputes_OtherOrder(dataset, delivered, order);
+        order = _orderId(terms);
+        IDatasetRegistry.Dataset memory found = datasets.datasetOf(dataset);
+        if (found.order != order) revert Disputes_OtherOrder(dataset, found.order, order);
+        datasetRoot = found.datasetRoot;
         IOrderEscrow.State state = _requireParticipants(order, participants);
         if (state != IOrderEscrow.State.Published) revert Disputes_NotPublished(order, state);
         uint256 endsAt = escrow.windowOf(terms);
@@ -46,10 +45,10 @@ abstract contract Disputes is IDisputes, TesseraDomain {
     function _requireParticipants(
         bytes32 order,
         Participant[] calldata participants
-    ) internal view returns (IOrderEscrow.State state) {
-        bytes32 participantsDigest;
-        (state, , participantsDigest, , , , ) = escrow.orderOf(order);
-        if (keccak256(abi.encode(participants)) != participantsDigest) revert Disputes_WrongParticipants(order);
+    ) internal view returns (IOrderEscrow.State) {
+        IOrderEscrow.Order memory found = escrow.orderOf(order);
+        if (OrderLists.digest(participants) != found.participantsDigest) revert Disputes_WrongParticipants(order);
+        return found.state;
     }
 
     /// @return modelDigest of one shard.
@@ -59,11 +58,10 @@ abstract contract Disputes is IDisputes, TesseraDomain {
         uint32 shard,
         bytes32[] calldata modelDigests
     ) internal view returns (bytes32 modelDigest, bytes32 seed) {
-        bytes32 modelsDigest;
-        (modelsDigest, , , , seed) = commitment.commitmentOf(order);
-        if (keccak256(abi.encodePacked(modelDigests)) != modelsDigest) revert Disputes_WrongModels(order);
+        IModelCommitment.Commitment memory committed = commitment.commitmentOf(order);
+        if (OrderLists.digest(modelDigests) != committed.modelsDigest) revert Disputes_WrongModels(order);
         if (shard >= modelDigests.length) revert Disputes_UnknownShard(order, shard);
-        modelDigest = modelDigests[shard];
+        return (modelDigests[shard], committed.seed);
     }
 
     function _requireShard(

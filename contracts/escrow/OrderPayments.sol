@@ -8,14 +8,14 @@ import {IDatasetRegistry} from "../interfaces/IDatasetRegistry.sol";
 import {IOrderEscrow} from "../interfaces/IOrderEscrow.sol";
 import {IRewards} from "../interfaces/IRewards.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
+import {NOBODY, WHOLE_BPS} from "../types/Units.sol";
 
 /// @notice How the escrow divides money and sends it. Keeps no books: the caller has changed the state before.
 abstract contract OrderPayments {
     using SafeERC20 for IERC20;
 
     /// @notice Where slashed money goes that nobody shall gain.
-    address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
-    uint256 internal constant _WHOLE_BPS = 10_000;
+    address public constant BURN_ADDRESS = NOBODY;
 
     /// @dev Parts of a slashed stake: half rewards whoever showed the fraud, a quarter bounds what the bond adds.
     uint256 private constant _REWARD_PART = 2;
@@ -72,7 +72,7 @@ abstract contract OrderPayments {
         uint256 royalties,
         uint256 bondLeft
     ) internal {
-        uint256 fee = (terms.price * terms.brokerFeeBps) / _WHOLE_BPS;
+        uint256 fee = (terms.price * terms.brokerFeeBps) / WHOLE_BPS;
         uint256[] memory amounts = _divide(terms.price - fee - royalties, sharesBps);
         emit IOrderEscrow.OrderSettled(order, amounts, fee, bondLeft);
 
@@ -97,9 +97,9 @@ abstract contract OrderPayments {
     ) internal returns (uint256 sum) {
         for (uint256 i = 0; i < parents.length; ++i) {
             uint256 parent = parents[i];
-            (, , , , , , , , IDatasetRegistry.Status status, , uint16 royaltyBps) = datasets.datasetOf(parent);
-            uint256 amount = (price * royaltyBps) / _WHOLE_BPS;
-            if (amount == 0 || status == IDatasetRegistry.Status.Revoked) continue;
+            IDatasetRegistry.Dataset memory found = datasets.datasetOf(parent);
+            uint256 amount = (price * found.royaltyBps) / WHOLE_BPS;
+            if (amount == 0 || found.status == IDatasetRegistry.Status.Revoked) continue;
             sum += amount;
             rewards.creditDataset(parent, amount);
         }
@@ -146,7 +146,7 @@ abstract contract OrderPayments {
         uint256 left = amount;
         parts = new uint256[](last + 1);
         for (uint256 i = 0; i < last; ++i) {
-            parts[i] = (amount * sharesBps[i]) / _WHOLE_BPS;
+            parts[i] = (amount * sharesBps[i]) / WHOLE_BPS;
             left -= parts[i];
         }
         parts[last] = left;

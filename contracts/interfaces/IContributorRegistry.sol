@@ -9,6 +9,18 @@ pragma solidity 0.8.37;
 ///   divide it ({IOrderEscrow.punish}: a proven fraud, or silence after a demand). It cannot touch free stake.
 /// There is no owner. Reserved stake cannot be withdrawn, so it stays as long as its order's window is open.
 interface IContributorRegistry {
+    /// @notice One contributor's stake, in token wei.
+    struct Stake {
+        uint128 free;
+        /// Over all open orders.
+        uint128 reserved;
+        uint128 unbonding;
+        /// Chain time from which `unbonding` can be withdrawn.
+        uint64 unbondingAt;
+        /// Whether the address ever registered.
+        bool registered;
+    }
+
     /// @notice `contributor` registered, or replaced its metadata.
     event ContributorRegistered(address indexed contributor, bytes32 metadataDigest);
     event StakeDeposited(address indexed contributor, uint256 amount);
@@ -55,17 +67,8 @@ interface IContributorRegistry {
     /// @return amount in token wei.
     function slash(bytes32 order, address contributor) external returns (uint256 amount);
 
-    /// @return free in token wei.
-    /// @return reserved in token wei, over all open orders.
-    /// @return unbonding in token wei.
-    /// @return unbondingAt chain time from which `unbonding` can be withdrawn.
-    /// @return registered whether the address ever registered.
-    function stakeOf(
-        address contributor
-    )
-        external
-        view
-        returns (uint256 free, uint256 reserved, uint256 unbonding, uint64 unbondingAt, bool registered);
+    /// @return Zeros for an address that never registered.
+    function stakeOf(address contributor) external view returns (Stake memory);
 
     /// @return Token wei reserved for one order.
     function reservedFor(bytes32 order, address contributor) external view returns (uint256);

@@ -34,6 +34,35 @@ interface IDatasetRegistry {
         Flagged
     }
 
+    /// @notice What the chain knows of a data set beyond its events.
+    struct Dataset {
+        /// Id of the order that was delivered.
+        bytes32 order;
+        /// SHA-256 of the canonical manifest.
+        bytes32 manifestDigest;
+        /// keccak256(abi.encode(order, seed, datasetRoot, manifestDigest, scoreDigest, specVersion, realFractionMicro
+        /// (computed), parents, sharesBps, bytes32[] shards)), where shard k stands as
+        /// keccak256(abi.encode(contributor, EIP-712 struct hash of its ShardReceipt)).
+        bytes32 recordDigest;
+        /// SHA-256 Merkle root over the shard roots.
+        bytes32 datasetRoot;
+        /// Chain time in seconds.
+        uint40 publishedAt;
+        /// In all.
+        uint64 rows;
+        /// 0 for real tables only, else one more than the deepest parent.
+        uint16 depth;
+        /// Version of the row specification.
+        uint16 specVersion;
+        /// None for an unknown id.
+        Status status;
+        /// Least part of real rows in any training of its lineage, computed from what was declared for it and for its
+        /// ancestors, in 1e-6.
+        uint32 realFractionMicro;
+        /// Part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
+        uint16 royaltyBps;
+    }
+
     /// @notice One contributor's shard; contributor and rows come from the order's participants.
     struct ShardRecord {
         /// SHA-256 of the model bytes, as committed.
@@ -172,38 +201,8 @@ interface IDatasetRegistry {
     /// is flagged or revoked already.
     function flag(uint256 id) external;
 
-    /// @return order id of the order that was delivered.
-    /// @return manifestDigest SHA-256 of the canonical manifest.
-    /// @return recordDigest keccak256(abi.encode(order, seed, datasetRoot, manifestDigest, scoreDigest, specVersion,
-    /// realFractionMicro (computed), parents, sharesBps, bytes32[] shards)), where shard k stands as
-    /// keccak256(abi.encode(contributor, EIP-712 struct hash of its ShardReceipt)).
-    /// @return datasetRoot SHA-256 Merkle root over the shard roots.
-    /// @return publishedAt chain time in seconds.
-    /// @return rows in all.
-    /// @return depth 0 for real tables only.
-    /// @return specVersion version of the row specification.
-    /// @return status None for an unknown id.
-    /// @return realFractionMicro least part of real rows in any training of its lineage, computed from what was
-    /// declared for it and for its ancestors.
-    /// @return royaltyBps part (1e-4) of the prices of derived data sets and resales that its contributors are owed.
-    function datasetOf(
-        uint256 id
-    )
-        external
-        view
-        returns (
-            bytes32 order,
-            bytes32 manifestDigest,
-            bytes32 recordDigest,
-            bytes32 datasetRoot,
-            uint64 publishedAt,
-            uint64 rows,
-            uint16 depth,
-            uint16 specVersion,
-            Status status,
-            uint32 realFractionMicro,
-            uint16 royaltyBps
-        );
+    /// @return Zeros, with status None, for an unknown id.
+    function datasetOf(uint256 id) external view returns (Dataset memory);
 
     /// @return Data sets it was derived from, ascending.
     function parentsOf(uint256 id) external view returns (uint256[] memory);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IOrderEscrow} from "./IOrderEscrow.sol";
+import {Permit} from "../types/Permit.sol";
 
 /// @title Resale of published data sets at a list price
 /// @notice The holder of a data set's token offers it; a buyer pays and names the key for which the seller wraps the
@@ -35,6 +36,20 @@ interface IDatasetSales {
         Listed,
         Sold,
         Delivered
+    }
+
+    /// @notice The sale of one data set's token.
+    struct Sale {
+        /// Zero in None.
+        address seller;
+        /// In token wei.
+        uint96 price;
+        /// Zero before the purchase.
+        address buyer;
+        /// Last chain time (seconds) of a delivery in Sold, of a rejection in Delivered; else zero.
+        uint40 deadline;
+        /// None when the token is not offered, and after a sale has ended.
+        State state;
     }
 
     /// @notice How the sales of one address ended.
@@ -115,12 +130,7 @@ interface IDatasetSales {
     /// @param price that the caller agrees to; must be the list price.
     /// @param deliveryKey X25519 key of the caller; zero for an open data set.
     /// @param permit pays without a former approval; zeros when this contract is approved.
-    function buy(
-        uint256 dataset,
-        uint256 price,
-        bytes32 deliveryKey,
-        IOrderEscrow.Permit calldata permit
-    ) external;
+    function buy(uint256 dataset, uint256 price, bytes32 deliveryKey, Permit calldata permit) external;
 
     /// @notice Hands the keys over, wrapped for the buyer. Seller only, in time.
     function deliver(uint256 dataset, bytes calldata wrappedKeys) external;
@@ -136,14 +146,8 @@ interface IDatasetSales {
     /// Anyone.
     function expire(uint256 dataset) external;
 
-    /// @return state of the sale of a data set's token; None when it is not offered, and after a sale has ended.
-    /// @return seller zero in None.
-    /// @return price in token wei.
-    /// @return buyer zero before the purchase.
-    /// @return deadline last chain time (seconds) of a delivery in Sold, of a rejection in Delivered; else zero.
-    function saleOf(
-        uint256 dataset
-    ) external view returns (State state, address seller, uint256 price, address buyer, uint256 deadline);
+    /// @return Zeros, with state None, when the data set's token is not offered.
+    function saleOf(uint256 dataset) external view returns (Sale memory);
 
     /// @return How the sales of `account` ended so far.
     function recordOf(address account) external view returns (Record memory);

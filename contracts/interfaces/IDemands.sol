@@ -33,6 +33,20 @@ interface IDemands is IDisputes {
         Chunk
     }
 
+    /// @notice One open demand about a shard.
+    struct Demand {
+        /// None when no demand is open.
+        Kind kind;
+        /// Who put up the deposit.
+        address demander;
+        /// Last chain time of an answer.
+        uint64 answerBy;
+        /// In token wei.
+        uint128 deposit;
+        /// Of the shard; zero but for chunks.
+        uint64 row;
+    }
+
     /// @notice What a receipt says beyond what the chain knows (order, shard, model digest, seed, rows).
     struct Receipt {
         bytes32 shardRoot;
@@ -174,13 +188,6 @@ interface IDemands is IDisputes {
     /// @notice Sends what could not be sent before. Anyone, for any account.
     function collect(address account) external returns (uint256 amount);
 
-    /// @return kind None when no demand is open.
-    /// @return demander who put up the deposit.
-    /// @return answerBy last chain time of an answer.
-    /// @return deposit in token wei.
-    /// @return row of the shard, of a demand for a chunk.
-    function demandOf(
-        bytes32 order,
-        uint32 shard
-    ) external view returns (Kind kind, address demander, uint64 answerBy, uint256 deposit, uint64 row);
+    /// @return Zeros, with kind None, when no demand is open.
+    function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory);
 }

@@ -9,6 +9,20 @@ import {Participant} from "../types/OrderTerms.sol";
 /// costs the broker part of its bond and is counted for everybody to see.
 /// @dev Privileges: none. Signatures decide what is committed; anyone may relay, draw and redraw.
 interface IModelCommitment {
+    /// @notice The models of one order, and its seed.
+    struct Commitment {
+        /// keccak256(abi.encodePacked(bytes32[] modelDigests)); zero before the commit.
+        bytes32 modelsDigest;
+        /// Block of the commit.
+        uint64 commitBlock;
+        /// Block whose hash decides the seed.
+        uint64 targetBlock;
+        /// Number of appointed blocks so far: 1 when no draw was missed.
+        uint32 draws;
+        /// Zero before the draw.
+        bytes32 seed;
+    }
+
     /// @notice The models of a matched order are fixed; the seed comes from the hash of block `targetBlock`.
     event ModelsCommitted(bytes32 indexed order, bytes32[] modelDigests, bytes[] signatures, uint64 targetBlock);
     /// @notice The order has its seed, from the `draws`-th block that was appointed.
@@ -48,17 +62,8 @@ interface IModelCommitment {
     /// @notice Appoints a new block after a missed draw.
     function redraw(bytes32 order) external;
 
-    /// @return modelsDigest keccak256(abi.encodePacked(bytes32[] modelDigests)); zero before the commit.
-    /// @return commitBlock block of the commit.
-    /// @return targetBlock block whose hash decides the seed.
-    /// @return draws number of appointed blocks so far: 1 when no draw was missed.
-    /// @return seed zero before the draw.
-    function commitmentOf(
-        bytes32 order
-    )
-        external
-        view
-        returns (bytes32 modelsDigest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed);
+    /// @return Zeros before the commit.
+    function commitmentOf(bytes32 order) external view returns (Commitment memory);
 
     /// @return Whether anyone could know a seed of the order, drawn or not: an appointed block exists already. From
     /// then on giving the order up would be a choice among seeds.

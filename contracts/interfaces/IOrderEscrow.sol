@@ -6,6 +6,7 @@ import {IContributorRegistry} from "./IContributorRegistry.sol";
 import {IModelCommitment} from "./IModelCommitment.sol";
 import {IRewards} from "./IRewards.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
+import {Permit} from "../types/Permit.sol";
 
 /// @title Buyers' money, from the order to the settlement
 /// @notice An order is known by the EIP-712 digest of its terms; callers bring the terms, the chain keeps only what
@@ -69,12 +70,21 @@ interface IOrderEscrow {
         address demands;
     }
 
-    /// @notice ERC-2612 permit over exactly the price. Not looked at when the allowance suffices already.
-    struct Permit {
-        uint256 deadline;
-        uint8 v;
-        bytes32 r;
-        bytes32 s;
+    /// @notice What the chain knows of an order beyond its terms.
+    struct Order {
+        State state;
+        /// Chain time in seconds; zero before.
+        uint64 publishedAt;
+        /// keccak256(abi.encode(Participant[])); zero before the match.
+        bytes32 participantsDigest;
+        /// keccak256(abi.encode(uint16[] sharesBps)); zero before publication.
+        bytes32 sharesDigest;
+        /// Token wei of the broker's bond held here.
+        uint96 bondLeft;
+        /// Chain time up to which answered demands keep the window open; zero for none.
+        uint64 settleNotBefore;
+        /// Demands without answer yet.
+        uint16 openDemands;
     }
 
     event OrderPlaced(bytes32 indexed order, address indexed buyer, address indexed broker, uint256 price);
@@ -219,27 +229,8 @@ interface IOrderEscrow {
     /// only.
     function cutBond(bytes32 order) external;
 
-    /// @return state of the order.
-    /// @return publishedAt chain time in seconds; zero before.
-    /// @return participantsDigest keccak256(abi.encode(Participant[])); zero before the match.
-    /// @return sharesDigest keccak256(abi.encode(uint16[])); zero before publication.
-    /// @return bondLeft token wei of the broker's bond held here.
-    /// @return settleNotBefore chain time up to which answered demands keep the window open; zero for none.
-    /// @return openDemands demands without answer yet.
-    function orderOf(
-        bytes32 order
-    )
-        external
-        view
-        returns (
-            State state,
-            uint64 publishedAt,
-            bytes32 participantsDigest,
-            bytes32 sharesDigest,
-            uint128 bondLeft,
-            uint64 settleNotBefore,
-            uint16 openDemands
-        );
+    /// @return Zeros, with state None, for an unknown order.
+    function orderOf(bytes32 order) external view returns (Order memory);
 
     /// @return endsAt last chain time of the challenge window; zero before publication, the largest number while a
     /// demand is open.

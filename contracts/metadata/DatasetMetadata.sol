@@ -7,6 +7,7 @@ pragma solidity 0.8.37;
 import {Base64} from "@openzeppelin/contracts/utils/Base64.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {IDatasetRegistry} from "../interfaces/IDatasetRegistry.sol";
+import {WHOLE_MICRO} from "../types/Units.sol";
 import {Cid} from "./Cid.sol";
 
 /// @notice ERC-721 metadata of a data set, written by the chain from what it stores (docs/spec/market.md).
@@ -22,8 +23,6 @@ library DatasetMetadata {
         uint16 specVersion;
         IDatasetRegistry.Status status;
     }
-
-    uint256 private constant _WHOLE_MICRO = 1_000_000;
 
     /// @return `data:application/json;base64,..`
     function uri(Facts memory facts) internal pure returns (string memory) {
@@ -68,9 +67,9 @@ library DatasetMetadata {
     /// @dev Millionths as a decimal number of six places.
     function _micro(uint256 value) private pure returns (string memory) {
         // One in front keeps the leading zeros of the part behind the point; it is overwritten by that point.
-        bytes memory places = bytes(Strings.toString(_WHOLE_MICRO + (value % _WHOLE_MICRO)));
+        bytes memory places = bytes(Strings.toString(WHOLE_MICRO + (value % WHOLE_MICRO)));
         places[0] = ".";
-        return string.concat(Strings.toString(value / _WHOLE_MICRO), string(places));
+        return string.concat(Strings.toString(value / WHOLE_MICRO), string(places));
     }
 
     function _word(IDatasetRegistry.Status status) private pure returns (string memory) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @notice EIP-712 struct hashes of what contributors and recipients sign. All share the domain of {TesseraDomain}.
+/// @notice EIP-712 struct hashes of what contributors and recipients sign; the receipt's is in {ShardReceipts}. All
+/// share the domain of {TesseraDomain}.
 library SignedMessages {
     bytes32 internal constant ACCEPTANCE_TYPEHASH = keccak256(
         "Acceptance(bytes32 order,address contributor,uint64 maxRows)"
@@ -9,11 +10,6 @@ library SignedMessages {
 
     bytes32 internal constant MODEL_COMMITMENT_TYPEHASH = keccak256(
         "ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest)"
-    );
-
-    bytes32 internal constant SHARD_RECEIPT_TYPEHASH = keccak256(
-        "ShardReceipt(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 seed,uint64 rows,"
-        "bytes32 shardRoot,uint64 epsilonMicro,uint64 deltaE12,bytes32 contentDigest)"
     );
 
     bytes32 internal constant EVALUATION_TYPEHASH = keccak256(

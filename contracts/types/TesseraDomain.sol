@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {OrderTerms, OrderTermsHash} from "./OrderTerms.sol";
 
 /// @notice The one EIP-712 domain of Tessera: name "Tessera", version "1", verified by the order escrow.
 /// @dev OpenZeppelin's EIP712 binds a contract to its own address; here three contracts check signatures made for
@@ -30,6 +31,11 @@ abstract contract TesseraDomain {
     /// @return EIP-712 digest of a struct hash under the domain.
     function _digest(bytes32 structHash) internal view returns (bytes32) {
         return MessageHashUtils.toTypedDataHash(_domainSeparator(), structHash);
+    }
+
+    /// @return The order's id: EIP-712 digest of its terms.
+    function _orderId(OrderTerms calldata terms) internal view returns (bytes32) {
+        return _digest(OrderTermsHash.hash(terms));
     }
 
     /// @return Whether `signer`, a key or an ERC-1271 contract, signed the message.

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from generator.errors import EvaluationError
 from provenance.errors import TableError
-from provenance.table.cell_codec import category_index, cell_value
-from provenance.table.column import Column
+from provenance.table.column import Column, category_index, cell_value
 from provenance.table.key_column import KeyColumn
 from provenance.table.schema import Schema
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from generator.errors import MarginalError
 from generator.marginals.code_limits import needs_bins
 from generator.privacy import noise
-from provenance.table.schema import Column, Schema
+from provenance.table.column import Column
+from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 
 BASE_CELLS = 256

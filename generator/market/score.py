@@ -32,9 +32,15 @@ from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, sea
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
-from provenance.store.cid import cid_of
+from provenance.record.receipts import (
+    ContentFile,
+    Evaluation,
+    ScoreContent,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
+from provenance.store.unixfs import cid_of
 from provenance.values import Cid, Digest, Signature, sha256
 
 _SEPARATE = (

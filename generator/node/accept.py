@@ -31,8 +31,7 @@ from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.seal import new_content_key, wrap_key
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError, SealError
-from provenance.record.bindings import bindings
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature

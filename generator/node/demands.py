@@ -24,8 +24,7 @@ from provenance.chain.disputes import DemandKind, DemandOnChain, DirectedProof
 from provenance.chain.errors import RevertError
 from provenance.chain.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
 from provenance.chain.ports import OrderState, TxReceipt
-from provenance.crypto.directed_proof import directed_proof
-from provenance.crypto.merkle import chunk_of_row, rows_per_chunk, shard_leaves
+from provenance.crypto.merkle import chunk_of_row, directed_proof, rows_per_chunk, shard_leaves
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import model_digest

@@ -35,7 +35,7 @@ from provenance.exact.versions import sampler_for
 from provenance.record.contribution import evidence_rows
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.record.terms import Participant
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 

@@ -35,7 +35,7 @@ class DisputeReader(AnswerReader):
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         """The open demand about a shard; kind NONE when there is none."""
-        found = self._view("demands", "demandOf", order, shard)
+        found = self._only("demands", "demandOf", order, shard)
         return DemandOnChain(
             order=order,
             shard=shard,

@@ -54,6 +54,16 @@ from provenance.chain.events import (
     WithdrawalRequested,
 )
 from provenance.chain.rpc import unhex
+from provenance.chain.sale_events import (
+    DatasetListed,
+    DatasetSold,
+    DatasetUnlisted,
+    KeysDelivered,
+    RoyaltiesCollected,
+    SaleAccepted,
+    SaleExpired,
+    SaleRejected,
+)
 from provenance.record.terms import Participant
 from provenance.values import Address, Digest, Signature
 
@@ -65,6 +75,8 @@ EVENTS: tuple[type[ChainEvent], ...] = (
     *(StakeReserved, StakeReleased, StakeSlashed, RewardCredited, RewardClaimed),
     *(DatasetCredited, DatasetDistributed, PayoutSet, FalseRow, FalseModel),
     *(DemandOpened, ReceiptAnswered, ModelAnswered, ChunkAnswered, DemandExpired),
+    *(DatasetListed, DatasetUnlisted, DatasetSold, KeysDelivered),
+    *(SaleAccepted, SaleRejected, SaleExpired, RoyaltiesCollected),
 )
 """Every event that is interpreted."""
 _STRUCTS: Mapping[tuple[str, ...], Callable[..., object]] = {

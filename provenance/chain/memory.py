@@ -42,6 +42,7 @@ class MemoryChain:
     balances: dict[Address, int] = field(default_factory=dict)
     rewards: dict[Address, int] = field(default_factory=dict)
     demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
+    resold: dict[tuple[int, Digest], bytes] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
     def block_number(self) -> int:
@@ -80,6 +81,9 @@ class MemoryChain:
 
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
+
+    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
+        return self.resold.get((dataset, delivery_key))
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         nobody = Address(bytes(20))

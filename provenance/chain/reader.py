@@ -25,6 +25,7 @@ from provenance.chain.ports import (
     ShardOnChain,
     StakeOnChain,
 )
+from provenance.chain.sales import SalesReader
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
 from provenance.record.terms import OrderTerms, Participant
@@ -33,7 +34,7 @@ from provenance.values import Address, Digest
 _NO_DIGEST = Digest(bytes(32))
 
 
-class ChainReader(DisputeReader):
+class ChainReader(DisputeReader, SalesReader):
     """Typed reads. Safe to share between threads. Close it, or use it as a context manager."""
 
     def check(self) -> None:
@@ -66,7 +67,7 @@ class ChainReader(DisputeReader):
 
     def order(self, order_id: Digest) -> OrderOnChain:
         """The escrow's record; state NONE for an unknown order."""
-        found = self._view("escrow", "orderOf", order_id)
+        found = self._only("escrow", "orderOf", order_id)
         return OrderOnChain(
             order=order_id,
             state=OrderState(found["state"]),
@@ -85,7 +86,7 @@ class ChainReader(DisputeReader):
 
     def commitment(self, order_id: Digest) -> CommitmentOnChain:
         """Committed models and seed; `commit_block` 0 when nothing is committed."""
-        found = self._view("commitment", "commitmentOf", order_id)
+        found = self._only("commitment", "commitmentOf", order_id)
         seed = Digest(found["seed"])
         committed = (
             self._logs("commitment", ModelsCommitted, order_id, block=found["commitBlock"])
@@ -112,7 +113,7 @@ class ChainReader(DisputeReader):
                 f"{self._deployment.chain_id}; check the number and the RPC URL"
             )
         event = published[-1]
-        view = self._view("datasets", "datasetOf", dataset_id)
+        view = self._only("datasets", "datasetOf", dataset_id)
         block = event.at.block
         shards = self._logs("datasets", ShardRecorded, dataset_id, block=block)
         evaluations = self._logs("datasets", EvaluationRecorded, dataset_id, block=block)
@@ -162,7 +163,7 @@ class ChainReader(DisputeReader):
 
     def stake_of(self, contributor: Address) -> StakeOnChain:
         """The contributor's stake and whether it is registered."""
-        found = self._view("registry", "stakeOf", contributor)
+        found = self._only("registry", "stakeOf", contributor)
         return StakeOnChain(
             free=found["free"],
             reserved=found["reserved"],
@@ -196,10 +197,12 @@ class ChainReader(DisputeReader):
         found = self._view("token", "eip712Domain")
         return Domain(found["chainId"], found["verifyingContract"], found["name"], found["version"])
 
-    def permit_message(self, owner: Address, value: int, deadline: int) -> PermitMessage:
-        """The permit that lets the escrow take `value` token wei from `owner` up to chain time `deadline`."""
+    def permit_message(
+        self, owner: Address, value: int, deadline: int, *, spender: Address | None = None
+    ) -> PermitMessage:
+        """The permit that lets `spender` (None: the escrow) take `value` token wei up to chain time `deadline`."""
         nonce = int(self._view("token", "nonces", owner)["0"])
-        return PermitMessage(owner, self._deployment.escrow, value, nonce, deadline)
+        return PermitMessage(owner, spender or self._deployment.escrow, value, nonce, deadline)
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """Every event of the market's contracts (the token's excepted) in chain order, both ends included."""

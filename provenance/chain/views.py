@@ -58,7 +58,7 @@ class MarketViews:
         return contract.decode_result(function, answer)
 
     def _only(self, role: str, function: str, *arguments: Any) -> Any:
-        """The one value that a function returns, whatever its name."""
+        """The one value that a function returns, whatever its name; a struct as a dict by its members' names."""
         (value,) = self._view(role, function, *arguments).values()
         return value
 

@@ -129,6 +129,45 @@ class ChainWriter(DisputeWriter):
         """Fetches unbonded stake."""
         return self._send("registry", "withdraw")
 
+    # --- resale and royalties
+
+    def approve_sale(self, dataset: int) -> TxReceipt:
+        """Lets the sales contract move the data set's token; its holder only."""
+        return self._send("datasets", "approve", self.ledger.deployment.sales, dataset)
+
+    def list_for_sale(self, dataset: int, price: int) -> TxReceipt:
+        """Offers a data set at `price` token wei, or changes its price; holder only, after `approve_sale`."""
+        return self._send("sales", "list", dataset, price)
+
+    def unlist(self, dataset: int) -> TxReceipt:
+        """Takes an offer back."""
+        return self._send("sales", "unlist", dataset)
+
+    def buy(self, dataset: int, price: int, delivery_key: Digest, permit: Permit) -> TxReceipt:
+        """Pays the list price; `delivery_key` zero for an open data set."""
+        signed = (permit.deadline, permit.v, permit.r, permit.s)
+        return self._send("sales", "buy", dataset, price, delivery_key, signed)
+
+    def deliver_keys(self, dataset: int, wrapped_keys: bytes) -> TxReceipt:
+        """Hands the keys over, wrapped for the buyer; seller only, in time."""
+        return self._send("sales", "deliver", dataset, wrapped_keys)
+
+    def accept_sale(self, dataset: int) -> TxReceipt:
+        """Ends a delivered sale; its buyer, or anyone after the time to reject."""
+        return self._send("sales", "accept", dataset)
+
+    def reject_sale(self, dataset: int) -> TxReceipt:
+        """Undoes a delivered sale; its buyer, in time."""
+        return self._send("sales", "reject", dataset)
+
+    def expire_sale(self, dataset: int) -> TxReceipt:
+        """Undoes a sale whose keys were not delivered in time; anyone."""
+        return self._send("sales", "expire", dataset)
+
+    def collect_royalties(self, dataset: int) -> TxReceipt:
+        """Moves what marketplaces paid for a data set to its pot; anyone."""
+        return self._send("royalties", "collect", dataset)
+
     # --- money
 
     def approve(self, spender: Address, amount_wei: int) -> TxReceipt:

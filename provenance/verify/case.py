@@ -9,16 +9,24 @@ from typing import Literal
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain
+from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.crypto.signing import recover
 from provenance.crypto.typed_data import TypedMessage
-from provenance.errors import ContentMissingError, IntegrityError, MalformedError, ProvenanceError
+from provenance.errors import (
+    ContentMissingError,
+    IntegrityError,
+    MalformedError,
+    ProvenanceError,
+    SealError,
+    WrongKeyError,
+)
 from provenance.record.manifest import Manifest, ManifestShard
-from provenance.store.cid import cid_of_digest
 from provenance.store.ports import ContentStore
+from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
 from provenance.values import Address, sha256
-from provenance.verify.shard_files import content_key, fetch, unseal
+from provenance.verify.shard_files import content_key, content_keys, fetch, unseal
 
 Progress = Callable[[int, int], None]
 """Called with (rows recomputed so far, rows in all)."""
@@ -98,6 +106,36 @@ class Case:
         return self.manifest.conditions()
 
     @cached_property
+    def keys(self) -> ContentKeys | WrongKeyError | SealError | None:
+        """What opens the files; None without a key and for an open data set. A wrong key is no word about the data,
+        a SealError is: a seller delivered keys that are none.
+        """
+        if self.delivery_key is None or self.manifest.terms.is_open:
+            return None
+        try:
+            return content_keys(self.ledger, self.record.id, self.manifest, self.delivery_key)
+        except (WrongKeyError, SealError) as error:
+            return error
+
+    @property
+    def right_keys(self) -> ContentKeys | None:
+        """`keys`; raises what is wrong with them."""
+        if isinstance(self.keys, WrongKeyError | SealError):
+            raise self.keys
+        return self.keys
+
+    def require_key(self) -> None:
+        """Raises NotCheckedError when the files are sealed and the right key is not in hand."""
+        if self.manifest.terms.is_open:
+            return
+        if self.keys is None:
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+        if isinstance(self.keys, WrongKeyError):
+            raise NotCheckedError("needs the right delivery key: the one given is another's") from self.keys
+        if isinstance(self.keys, SealError):
+            raise NotCheckedError("the keys that the seller delivered open nothing") from self.keys
+
+    @cached_property
     def opening(self) -> dict[int, tuple[bytes, bytes]] | ProvenanceError:
         """(row bytes, model bytes) by shard, or what kept one of them closed."""
         try:
@@ -108,8 +146,7 @@ class Case:
     @property
     def opened(self) -> dict[int, tuple[bytes, bytes]]:
         """(row bytes, model bytes) by shard; NotCheckedError without the key or the files."""
-        if not self.manifest.terms.is_open and self.delivery_key is None:
-            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+        self.require_key()
         opening = self.opening
         if isinstance(opening, ProvenanceError):
             raise NotCheckedError(f"the files could not be opened: {opening}") from opening
@@ -122,7 +159,7 @@ class Case:
     def open_file(self, shard: ManifestShard, kind: Literal["rows", "model"]) -> bytes:
         """Fetches and opens one file of a shard; raises what is wrong with it."""
         order, number, content = self.record.order, shard.shard, shard.content
-        key = content_key(order, number, content.wrapped_key, self.delivery_key)
+        key = content_key(order, number, content.wrapped_key, self.right_keys)
         file = content.rows if kind == "rows" else content.model
         data = fetch(self.store, file, f"{kind} of shard {number}")
         return unseal(key, data, file, order, number, kind)

@@ -50,12 +50,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The verdict over one data set at one block. Valid for exactly these bytes and this chain."""
+    """The verdict over one data set at one block. Valid for exactly these bytes and this chain.
+
+    `key_problem`: why the delivery key in hand opens nothing; empty when it opens, or when none was given.
+    """
 
     dataset: str
     order: str
     block: int
     checks: tuple[Check, ...]
+    key_problem: str = ""
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -83,8 +87,10 @@ class Certificate:
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 1 failed."""
-        return 0 if self.passed else 1
+        """0 passed, 1 failed, 2 nothing failed, but the key given is not the data set's."""
+        if not self.passed:
+            return 1
+        return 2 if self.key_problem else 0
 
     def check(self, name: str) -> Check:
         """The check called `name`. Raises KeyError."""
@@ -101,6 +107,7 @@ class Certificate:
             "order": self.order,
             "block": self.block,
             "verdict": "passed" if self.passed else "failed",
+            "keyProblem": self.key_problem or None,
             "checks": [check.document() for check in self.checks],
             "failed": [check.name for check in self.failed],
             "notChecked": [check.name for check in self.unchecked],

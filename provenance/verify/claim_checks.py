@@ -12,9 +12,7 @@ WHOLE_BPS = 10_000
 
 
 def evaluations(case: Case) -> str:
-    """Every contributor signed its score over the data-set root and the shares; the median reaches the
-    terms.
-    """
+    """Every contributor signed its score over the data-set root and the shares; the median reaches the terms."""
     manifest, record = case.manifest, case.record
     require(
         len(manifest.evaluation) == len(record.evaluations) == len(manifest.participants),
@@ -56,14 +54,13 @@ def shares(case: Case) -> str:
 def score(case: Case) -> str:
     """The shares follow from the score file, and its shard counts from the rows."""
     manifest = case.manifest
-    if not manifest.terms.is_open and case.delivery_key is None:
-        raise NotCheckedError("the score file is sealed to the buyer; needs the delivery key (--key)")
+    case.require_key()
     try:
         fetch(case.store, manifest.score.file, "score file")
     except (ContentMissingError, IntegrityError) as error:
         # "files present" says so; what is inside is another question.
         raise NotCheckedError(f"the score file could not be read: {error}") from error
-    return check_score(open_score(case.store, manifest.order, manifest.score, case.delivery_key), case)
+    return check_score(open_score(case.store, manifest.order, manifest.score, case.right_keys), case)
 
 
 def privacy(case: Case) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from provenance.crypto.merkle import dataset_root, shard_root
 from provenance.crypto.seal import sealed_size
-from provenance.errors import ProvenanceError
+from provenance.errors import ProvenanceError, SealError, WrongKeyError
 from provenance.exact.model import decode_model, prove_bound
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
@@ -14,7 +14,7 @@ from provenance.exact.size_class import keeps_promise, size_class
 from provenance.exact.versions import sampler_for
 from provenance.record.manifest import Manifest, ManifestShard
 from provenance.values import sha256
-from provenance.verify.case import Case, require
+from provenance.verify.case import Case, NotCheckedError, require
 from provenance.verify.shard_files import fetch
 
 BATCH_ROWS = 4096
@@ -57,13 +57,13 @@ def sealing(case: Case) -> str:
 
 def files_open(case: Case) -> str:
     """The delivery key opens every file, and what is inside has the signed digests."""
-    manifest = case.manifest
-    if manifest.terms.is_open or case.delivery_key is not None:
-        if case.delivery_key is not None and not manifest.terms.is_open:
-            found, expected = case.delivery_key.public, manifest.terms.delivery_key
-            require(found == expected, f"the key given is {found}, the order was placed with {expected}")
-        if isinstance(case.opening, ProvenanceError):
-            raise case.opening
+    if isinstance(case.keys, WrongKeyError):
+        raise NotCheckedError(str(case.keys))
+    if isinstance(case.keys, SealError):
+        raise case.keys
+    case.require_key()
+    if isinstance(case.opening, ProvenanceError):
+        raise case.opening
     opened = case.opened
     return f"{len(opened)} shards opened, digests as signed"
 

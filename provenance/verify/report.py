@@ -45,6 +45,8 @@ def _print_verdict(certificate: Certificate, console: Console) -> None:
         console.print(f"[bold red]FAILED[/]: {escape(names)}", soft_wrap=True)
     else:
         console.print(f"[bold green]passed[/]: {done} checks")
+    if certificate.key_problem:
+        console.print(f"[bold yellow]wrong key[/]: {escape(certificate.key_problem)}", soft_wrap=True)
     if certificate.unchecked:
         names = ", ".join(check.name for check in certificate.unchecked)
         console.print(f"[yellow]not checked[/]: {escape(names)}", soft_wrap=True)

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 
 import typer
 
-from tessera.cli import audits, challenge, evaluations, keys, market, models, running, schemas
+from tessera.cli import (
+    audits,
+    challenge,
+    evaluations,
+    keys,
+    market,
+    models,
+    resale,
+    rewards,
+    running,
+    schemas,
+)
 from tessera.terminal import exit_status
 
 app = typer.Typer(
@@ -26,6 +37,8 @@ running.add_to(app)
 keys.add_to(app)
 market.add_to(app)
 challenge.add_to(app)
+resale.add_to(app)
+rewards.add_to(app)
 models.add_to(app)
 schemas.add_to(app)
 evaluations.add_to(app)

@@ -1,6 +1,4 @@
-"""`tessera request | orders | cancel | refund | download | claim`: the buyer's side, and what anybody may
-pull.
-"""
+"""`tessera request | orders | cancel | refund | download`: the buyer's side."""
 
 from __future__ import annotations
 
@@ -55,7 +53,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("cancel")(cancel)
     app.command("refund")(refund)
     app.command("download")(download)
-    app.command("claim")(claim)
 
 
 def request(
@@ -173,11 +170,3 @@ def download(
 
     with open_buyer(network, wallet, key) as buyer:
         run_download(buyer, order, to, send_challenge=send_challenge)
-
-
-def claim(wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Pull what the rewards contract holds for a wallet: pay, fees, compensations."""
-    from tessera.client.onchain import claim_rewards
-    from tessera.client.session import open_chain
-
-    claim_rewards(open_chain(network, wallet))

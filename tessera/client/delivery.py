@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.crypto.seal import DeliveryKey, file_label, open_file
+from provenance.crypto.resold_keys import ContentKeys
+from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError
 from provenance.exact.versions import sampler_for
 from provenance.record.manifest import Manifest
-from provenance.store.cid import cid_of_digest
-from provenance.store.integrity import check_content
+from provenance.store.ports import ContentStore
+from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
+from provenance.verify.shard_files import content_key, unseal
+from provenance.verify.shard_files import fetch as fetch_file
 from tessera.errors import ScriptError, ServiceRefusedError
 from tessera.local.row_file import write_rows
 
@@ -71,8 +74,10 @@ class Delivery:
 
     dataset_id: int
     manifest: Manifest
-    store: MarketStore
+    store: ContentStore
     delivery_key: DeliveryKey | None
+    keys: ContentKeys | None = None
+    """What a seller delivered for the key, where the data set was resold."""
 
     def shard_values(self, shard: int, batch_rows: int = BATCH_ROWS) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
@@ -85,14 +90,12 @@ class Delivery:
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
-        content = self.manifest.shards[shard].content
-        stored = self.store.get(content.model.cid)
-        if content.wrapped_key is None:
-            return stored
-        if self.delivery_key is None:
+        content, order = self.manifest.shards[shard].content, self.manifest.order
+        if content.wrapped_key is not None and self.delivery_key is None:
             raise ScriptError("this data set is sealed: name the delivery key of the order with --key")
-        key = self.delivery_key.unwrap(content.wrapped_key, self.manifest.order, shard)
-        return open_file(key, stored, file_label(self.manifest.order, shard, "model"))
+        key = content_key(order, shard, content.wrapped_key, self.keys or self.delivery_key)
+        stored = fetch_file(self.store, content.model, f"model of shard {shard}")
+        return unseal(key, stored, content.model, order, shard, "model")
 
     def values(self) -> Iterator[NDArray[np.int64]]:
         """All rows, shard after shard, a batch at a time."""

@@ -1,4 +1,4 @@
-"""What a buyer does without asking anybody: cancel, take the money back, pull a balance. Chain only.
+"""What a buyer does without asking anybody: cancel, take the money back. Chain only.
 
 The terms of an order come from the buyer's own order file; by id they are asked of the broker and believed
 only if they hash to that id. Participants come from the chain's own events.
@@ -52,16 +52,6 @@ def refund_order(session: ChainSession, order: str) -> None:
     owed = session.ledger.claimable(terms.buyer)
     if owed:
         say(f"{tokens(owed)} tokens more wait at the rewards contract: `tessera claim` pulls them")
-
-
-def claim_rewards(session: ChainSession) -> None:
-    """Pull the wallet's balance."""
-    owed = session.ledger.claimable(session.wallet.address)
-    if owed == 0:
-        say(f"nothing to claim for {session.wallet.address}")
-        return
-    receipt = session.writer.claim()
-    say(f"claimed {tokens(owed)} tokens for {session.wallet.address} (transaction {receipt.hash})")
 
 
 def _require_buyer(session: ChainSession, terms: OrderTerms) -> None:

@@ -16,7 +16,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,9 +253,10 @@ class LocalNetwork:
             what=f"setting up node {spec.name}",
         )
 
-    def await_contributors(self, collection: Collection) -> None:
-        """Wait until every started node has announced itself at the backend."""
-        for name, child in self.nodes.items():
+    def await_contributors(self, collection: Collection, names: Iterable[str] | None = None) -> None:
+        """Wait until the nodes called `names` (None: all) have announced themselves at the backend."""
+        for name in self.nodes if names is None else names:
+            child = self.nodes[name]
             address = str(self.account(name).address)
             self._supervisor.wait_until(
                 lambda address=address: address in self._announced(collection),  # type: ignore[misc]

@@ -295,7 +295,7 @@ contract ChallengesTest is RowMarket {
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
 
         evidence.conditions = "conditions";
-        (, , , , bytes32 seed) = commitment.commitmentOf(order);
+        bytes32 seed = commitment.commitmentOf(order).seed;
         // Shard 2 has 200 rows, and 800 of the request stand before it; row 130 is the third of chunk 1.
         verifier.expect(IRowVerifier.RowQuery(_models()[2], seed, 2, 200, 800, 1, 2), "conditions");
         vm.prank(stranger);
@@ -319,7 +319,7 @@ contract ChallengesTest is RowMarket {
         emit IOrderEscrow.OrderRevoked(_order, 1, _node(1), STAKE, 25 ether, PRICE + 12.5 ether, 112.5 ether);
         _revealWith(stranger, _false, evidence, "");
 
-        (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(_id);
+        IDatasetRegistry.Status status = datasets.datasetOf(_id).status;
         assertEq(uint256(status), uint256(IDatasetRegistry.Status.Revoked), "status");
         assertState(_order, IOrderEscrow.State.Revoked);
         assertEq(token.balanceOf(buyer) - buyerBefore, PRICE + 12.5 ether, "buyer");
@@ -349,7 +349,7 @@ contract ChallengesTest is RowMarket {
         uint256 before = token.balanceOf(_node(1)) + DEPOSIT;
         _commitTo(_false, _node(1));
         _reveal(_node(1), _false, "");
-        (uint256 free, , , , ) = registry.stakeOf(_node(1));
+        uint256 free = registry.stakeOf(_node(1)).free;
         assertEq(before - token.balanceOf(_node(1)) - free, STAKE / 2, "lost");
     }
 
@@ -378,7 +378,7 @@ contract ChallengesTest is RowMarket {
         IChallenges.Evidence memory evidence = _evidence(claim);
         vm.prank(signer);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
-        (uint256 free, , , , ) = registry.stakeOf(signer);
+        uint256 free = registry.stakeOf(signer).free;
         // The other order of setUp still binds one stake of the same signer.
         assertEq(wealth - token.balanceOf(signer) - free, STAKE / 4, "lost");
     }

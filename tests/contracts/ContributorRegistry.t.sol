@@ -130,14 +130,12 @@ contract ContributorRegistryTest is Market {
     }
 
     function test_RegistersAndReplacesMetadata() public {
-        (, , , , bool before) = registry.stakeOf(stranger);
-        assertTrue(!before, "not registered yet");
+        assertTrue(!registry.stakeOf(stranger).registered, "not registered yet");
         vm.expectEmit();
         emit IContributorRegistry.ContributorRegistered(stranger, keccak256("new"));
         vm.prank(stranger);
         registry.register(keccak256("new"));
-        (, , , , bool afterwards) = registry.stakeOf(stranger);
-        assertTrue(afterwards, "registered");
+        assertTrue(registry.stakeOf(stranger).registered, "registered");
         assertEq(registry.metadataOf(stranger), keccak256("new"), "metadata");
     }
 
@@ -149,10 +147,10 @@ contract ContributorRegistryTest is Market {
         emit IContributorRegistry.WithdrawalRequested(_node(0), 3 ether, uint64(START + 100 + UNBONDING));
         vm.prank(_node(0));
         registry.requestWithdrawal(2 ether);
-        (uint256 free, , uint256 unbonding, uint64 unbondingAt, ) = registry.stakeOf(_node(0));
-        assertEq(free, DEPOSIT - 3 ether, "free");
-        assertEq(unbonding, 3 ether, "unbonding");
-        assertEq(unbondingAt, START + 100 + UNBONDING, "unbondingAt");
+        IContributorRegistry.Stake memory found = registry.stakeOf(_node(0));
+        assertEq(found.free, DEPOSIT - 3 ether, "free");
+        assertEq(found.unbonding, 3 ether, "unbonding");
+        assertEq(found.unbondingAt, START + 100 + UNBONDING, "unbondingAt");
     }
 
     function testFuzz_StakeComesBackWhole(uint256 amount, uint256 reserved) public {

@@ -163,9 +163,9 @@ contract DatasetLineageTest is GoodsMarket {
     }
 
     function assertLineage(uint256 id, uint256 expectedDepth, uint256 expectedMicro) private view {
-        (, , , , , , uint16 depth, , , uint32 realFractionMicro, ) = datasets.datasetOf(id);
-        assertEq(depth, expectedDepth, "depth");
-        assertEq(realFractionMicro, expectedMicro, "real fraction");
+        IDatasetRegistry.Dataset memory found = datasets.datasetOf(id);
+        assertEq(found.depth, expectedDepth, "depth");
+        assertEq(found.realFractionMicro, expectedMicro, "real fraction");
     }
 
     // -- revoke and flag ----------------------------------------------------------------------------------------

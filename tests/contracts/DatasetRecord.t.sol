@@ -41,36 +41,24 @@ contract DatasetRecordTest is Market {
         bytes receipt;
     }
 
-    function _seed(bytes32 order) private view returns (bytes32 seed) {
-        (, , , , seed) = commitment.commitmentOf(order);
+    function _seed(bytes32 order) private view returns (bytes32) {
+        return commitment.commitmentOf(order).seed;
     }
 
     function test_StoresTheRecordsDigests() public {
         vm.warp(START + 60);
         (bytes32 order, uint256 id) = _publish(_terms());
         IDatasetRegistry.DatasetRecord memory record = _record(order);
-        (
-            bytes32 storedOrder,
-            bytes32 manifestDigest,
-            bytes32 recordDigest,
-            bytes32 datasetRoot,
-            uint64 publishedAt,
-            uint64 rows,
-            uint16 depth,
-            uint16 specVersion,
-            IDatasetRegistry.Status status,
-            ,
-
-        ) = datasets.datasetOf(id);
-        assertEq(storedOrder, order, "order");
-        assertEq(manifestDigest, record.manifestDigest, "manifest");
-        assertEq(datasetRoot, _root(record), "root");
-        assertEq(publishedAt, START + 60, "publishedAt");
-        assertEq(rows, 1_000, "rows");
-        assertEq(depth, 0, "depth");
-        assertEq(specVersion, 1, "version");
-        assertEq(uint256(status), uint256(IDatasetRegistry.Status.Valid), "status");
-        assertEq(recordDigest, _recordDigest(order, record), "record");
+        IDatasetRegistry.Dataset memory found = datasets.datasetOf(id);
+        assertEq(found.order, order, "order");
+        assertEq(found.manifestDigest, record.manifestDigest, "manifest");
+        assertEq(found.datasetRoot, _root(record), "root");
+        assertEq(found.publishedAt, START + 60, "publishedAt");
+        assertEq(found.rows, 1_000, "rows");
+        assertEq(found.depth, 0, "depth");
+        assertEq(found.specVersion, 1, "version");
+        assertEq(uint256(found.status), uint256(IDatasetRegistry.Status.Valid), "status");
+        assertEq(found.recordDigest, _recordDigest(order, record), "record");
     }
 
     /// @dev As the interface describes it, so that a later fraud proof can be checked against calldata. Without

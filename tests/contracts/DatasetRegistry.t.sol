@@ -237,7 +237,7 @@ contract DatasetRegistryTest is Market {
     }
 
     function test_UnknownDataSetIsNone() public view {
-        (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(1);
+        IDatasetRegistry.Status status = datasets.datasetOf(1).status;
         assertEq(uint256(status), uint256(IDatasetRegistry.Status.None), "status");
     }
 
@@ -252,10 +252,10 @@ contract DatasetRegistryTest is Market {
         assertEq(id, 1, "id");
         assertEq(datasets.count(), 1, "count");
         assertEq(datasets.ownerOf(id), buyer, "owner");
-        (IOrderEscrow.State state, uint64 publishedAt, , bytes32 sharesDigest, , , ) = escrow.orderOf(order);
-        assertEq(uint256(state), uint256(IOrderEscrow.State.Published), "state");
-        assertEq(publishedAt, START + 60, "publishedAt");
-        assertEq(sharesDigest, keccak256(abi.encode(_shares())), "shares");
+        IOrderEscrow.Order memory found = escrow.orderOf(order);
+        assertEq(uint256(found.state), uint256(IOrderEscrow.State.Published), "state");
+        assertEq(found.publishedAt, START + 60, "publishedAt");
+        assertEq(found.sharesDigest, keccak256(abi.encode(_shares())), "shares");
     }
 
     function test_MintsToContractBuyerWithoutHook() public {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IDatasetSales} from "../../contracts/interfaces/IDatasetSales.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
+import {Permit} from "../../contracts/types/Permit.sol";
 import {SalesMarket} from "./support/SalesMarket.sol";
 
 /// list
@@ -196,7 +197,7 @@ contract DatasetSalesTest is SalesMarket {
         _list();
         vm.prank(customer);
         token.approve(address(sales), LIST_PRICE - 1);
-        IOrderEscrow.Permit memory permit = _permitOf(LIST_PRICE);
+        Permit memory permit = _permitOf(LIST_PRICE);
         vm.warp(permit.deadline + 1);
         vm.expectRevert(abi.encodeWithSignature("ERC2612ExpiredSignature(uint256)", permit.deadline));
         vm.prank(customer);
@@ -220,7 +221,7 @@ contract DatasetSalesTest is SalesMarket {
         _list();
         vm.prank(customer);
         token.approve(address(sales), 0);
-        IOrderEscrow.Permit memory permit = _permitOf(LIST_PRICE);
+        Permit memory permit = _permitOf(LIST_PRICE);
         vm.prank(customer);
         sales.buy(id, LIST_PRICE, KEY, permit);
         assertBalance(address(sales), LIST_PRICE);
@@ -230,7 +231,7 @@ contract DatasetSalesTest is SalesMarket {
         _list();
         vm.prank(customer);
         token.approve(address(sales), 0);
-        IOrderEscrow.Permit memory permit = _permitOf(LIST_PRICE);
+        Permit memory permit = _permitOf(LIST_PRICE);
         token.permit(customer, address(sales), LIST_PRICE, permit.deadline, permit.v, permit.r, permit.s);
         vm.prank(customer);
         sales.buy(id, LIST_PRICE, KEY, permit);

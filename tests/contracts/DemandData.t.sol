@@ -75,11 +75,11 @@ contract DemandDataTest is RowMarket {
         vm.warp(START);
         (_order, _id) = _publishRows(_openTerms());
         _demandChunkUnder(_openTerms(), stranger, 0, "");
-        (IDemands.Kind kind, address demander, , uint256 deposit, uint64 row) = demands.demandOf(_order, 1);
-        assertTrue(kind == IDemands.Kind.Chunk, "kind");
-        assertEq(demander, stranger, "demander");
-        assertEq(deposit, PAWN, "deposit");
-        assertEq(row, 0, "row");
+        IDemands.Demand memory found = demands.demandOf(_order, 1);
+        assertTrue(found.kind == IDemands.Kind.Chunk, "kind");
+        assertEq(found.demander, stranger, "demander");
+        assertEq(found.deposit, PAWN, "deposit");
+        assertEq(found.row, 0, "row");
     }
 
     function test_RejectsDemandAfterTheWindow() public {
@@ -177,7 +177,7 @@ contract DemandDataTest is RowMarket {
 
     function test_RejectsModelAfterItsTime() public {
         _demandModel(buyer, "");
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(uint256(answerBy) + 1);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooLate.selector, _order, 1, answerBy));
         demands.answerModel(_order, 1, "model 1");
@@ -187,7 +187,7 @@ contract DemandDataTest is RowMarket {
         uint256 before = _allMoney();
         _demandModel(buyer, "");
         assertBalance(address(demands), PAWN);
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(answerBy);
         vm.expectEmit();
         emit IDemands.ModelAnswered(_order, 1, _node(1), "model 1");
@@ -283,7 +283,7 @@ contract DemandDataTest is RowMarket {
 
     function test_RejectsExpiryBeforeItsTime() public {
         _demandModel(buyer, "");
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(answerBy);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooEarly.selector, _order, 1, answerBy));
         demands.expire(_terms(), _participants(), 1);
@@ -348,10 +348,8 @@ contract DemandDataTest is RowMarket {
         vm.prank(buyer);
         demands.demandModel(terms, _participants(), id, 1, _models());
         assertEq(token.balanceOf(broker) - brokerBefore, PAWN, "the broker's deposit");
-        (, , , , , , uint16 open) = escrow.orderOf(order);
-        assertEq(open, 1, "open demands");
-        (, address demander, , , ) = demands.demandOf(order, 1);
-        assertEq(demander, buyer, "demander");
+        assertEq(escrow.orderOf(order).openDemands, 1, "open demands");
+        assertEq(demands.demandOf(order, 1).demander, buyer, "demander");
         assertBalance(address(demands), PAWN);
     }
 }

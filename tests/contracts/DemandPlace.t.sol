@@ -50,7 +50,7 @@ contract DemandPlaceTest is RowMarket {
     }
 
     function test_TheBuyerDoesNotSpareTheSilent() public {
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(uint256(answerBy) + 1);
         _demand(buyer, 150, _alreadyOpen());
     }
@@ -58,7 +58,7 @@ contract DemandPlaceTest is RowMarket {
     function test_TheBuyerTakesAStrangersPlaceAndKeepsIt() public {
         uint256 before = _allMoney();
         uint256 strangerBefore = token.balanceOf(stranger);
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(answerBy);
         vm.expectEmit();
         emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Chunk, false);
@@ -75,12 +75,11 @@ contract DemandPlaceTest is RowMarket {
         );
         _demand(buyer, 150, "");
         assertEq(token.balanceOf(stranger) - strangerBefore, PAWN, "deposit back");
-        (, , , , , , uint16 open) = escrow.orderOf(_order);
-        assertEq(open, 1, "open demands");
-        (, address demander, , uint256 deposit, uint64 row) = demands.demandOf(_order, 1);
-        assertEq(demander, buyer, "demander");
-        assertEq(row, 150, "row");
-        assertBalance(address(demands), deposit);
+        assertEq(escrow.orderOf(_order).openDemands, 1, "open demands");
+        IDemands.Demand memory found = demands.demandOf(_order, 1);
+        assertEq(found.demander, buyer, "demander");
+        assertEq(found.row, 150, "row");
+        assertBalance(address(demands), found.deposit);
         assertEq(_allMoney(), before, "all money");
         _demand(stranger, 0, _alreadyOpen());
         _demand(buyer, 0, _alreadyOpen());

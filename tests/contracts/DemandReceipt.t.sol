@@ -117,7 +117,7 @@ contract DemandReceiptTest is RowMarket {
 
     function test_RejectsAnswerAfterItsTime() public {
         _demand("");
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
         vm.warp(uint256(answerBy) + 1);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooLate.selector, _order, 1, answerBy));
@@ -174,8 +174,7 @@ contract DemandReceiptTest is RowMarket {
             record.shards[1].contentDigest
         );
         demands.answerReceipt(_order, 1, receipt, signature);
-        (IDemands.Kind kind, , , , ) = demands.demandOf(_order, 1);
-        assertTrue(kind == IDemands.Kind.None, "answered");
+        assertTrue(demands.demandOf(_order, 1).kind == IDemands.Kind.None, "answered");
     }
 
     function test_TheAnswerPaysWhoAnswersAndLetsTheBrokerPublish() public {
@@ -208,7 +207,7 @@ contract DemandReceiptTest is RowMarket {
 
     function test_RejectsExpiryBeforeItsTime() public {
         _demand("");
-        (, , uint64 answerBy, , ) = demands.demandOf(_order, 1);
+        uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(answerBy);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooEarly.selector, _order, 1, answerBy));
         demands.expire(_terms(), _participants(), 1);

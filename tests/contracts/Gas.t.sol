@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
-import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
+import {Permit} from "../../contracts/types/Permit.sol";
 import {Market} from "./support/Market.sol";
 
 /// @notice What an order costs, each step as a transaction of its own (calldata and first-touch costs included).
@@ -39,7 +39,7 @@ contract GasTest is Market {
     function test_PlacingCostsAtMost120k() public {
         OrderTerms memory terms = _terms();
         bytes memory signature = _signTerms(BUYER_KEY, terms);
-        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        Permit memory permit = _permit(terms.price);
         vm.prank(stranger);
         escrow.place(terms, signature, permit);
         _assertGas(120_000, "place");

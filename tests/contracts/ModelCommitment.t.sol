@@ -96,13 +96,12 @@ contract ModelCommitmentTest is Market {
         vm.prank(stranger);
         commitment.commit(order, _participants(), _models(), signatures);
 
-        (bytes32 digest, uint64 commitBlock, uint64 targetBlock, uint32 draws, bytes32 seed) = commitment
-            .commitmentOf(order);
-        assertEq(digest, keccak256(abi.encodePacked(_models())), "models");
-        assertEq(commitBlock, 1_000, "commit block");
-        assertEq(targetBlock, 1_000 + DELAY, "target block");
-        assertEq(draws, 1, "draws");
-        assertEq(seed, bytes32(0), "seed");
+        IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
+        assertEq(found.modelsDigest, keccak256(abi.encodePacked(_models())), "models");
+        assertEq(found.commitBlock, 1_000, "commit block");
+        assertEq(found.targetBlock, 1_000 + DELAY, "target block");
+        assertEq(found.draws, 1, "draws");
+        assertEq(found.seed, bytes32(0), "seed");
     }
 
     // -- draw ---------------------------------------------------------------------------------------------------
@@ -146,8 +145,7 @@ contract ModelCommitmentTest is Market {
         emit IModelCommitment.SeedDrawn(order, seed, 1_000 + DELAY, 1);
         vm.prank(stranger);
         assertEq(commitment.drawSeed(order), seed, "returned seed");
-        (, , , , bytes32 stored) = commitment.commitmentOf(order);
-        assertEq(stored, seed, "stored seed");
+        assertEq(commitment.commitmentOf(order).seed, seed, "stored seed");
     }
 
     // -- redraw -------------------------------------------------------------------------------------------------
@@ -195,9 +193,9 @@ contract ModelCommitmentTest is Market {
         vm.prank(stranger);
         commitment.redraw(order);
 
-        (, , uint64 targetBlock, uint32 draws, ) = commitment.commitmentOf(order);
-        assertEq(targetBlock, 1_000 + 2 * DELAY + 257, "new block");
-        assertEq(draws, 2, "draws");
+        IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
+        assertEq(found.targetBlock, 1_000 + 2 * DELAY + 257, "new block");
+        assertEq(found.draws, 2, "draws");
         assertEq(rewards.claimable(buyer), BOND / 10, "buyer");
         assertBalance(address(escrow), PRICE + BOND - BOND / 10);
         vm.roll(vm.getBlockNumber() + DELAY + 1);
@@ -224,7 +222,7 @@ contract ModelCommitmentTest is Market {
         bytes32 order = _match(_terms());
         assertTrue(!commitment.couldSeedBeKnown(order), "nothing committed");
         commitment.commit(order, _participants(), _models(), _modelSignatures(order));
-        (, , uint64 targetBlock, , ) = commitment.commitmentOf(order);
+        uint64 targetBlock = commitment.commitmentOf(order).targetBlock;
         vm.roll(targetBlock);
         assertTrue(!commitment.couldSeedBeKnown(order), "the target block has no hash yet");
         vm.roll(uint256(targetBlock) + 1);

@@ -172,20 +172,14 @@ contract OrderEscrowMatchTest is Market {
         vm.prank(broker);
         escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
 
-        (
-            IOrderEscrow.State state,
-            uint64 publishedAt,
-            bytes32 digest,
-            bytes32 shares,
-            uint128 bondLeft,
-            ,
-
-        ) = escrow.orderOf(_order);
-        assertEq(uint256(state), uint256(IOrderEscrow.State.Matched), "state");
-        assertEq(publishedAt, 0, "publishedAt");
-        assertEq(digest, keccak256(abi.encode(_participants())), "participants");
-        assertEq(shares, bytes32(0), "shares");
-        assertEq(bondLeft, BOND, "bond");
+        IOrderEscrow.Order memory found = escrow.orderOf(_order);
+        assertEq(uint256(found.state), uint256(IOrderEscrow.State.Matched), "state");
+        assertEq(found.publishedAt, 0, "publishedAt");
+        assertEq(found.participantsDigest, keccak256(abi.encode(_participants())), "participants");
+        assertEq(found.sharesDigest, bytes32(0), "shares");
+        assertEq(found.bondLeft, BOND, "bond");
+        assertEq(found.settleNotBefore, 0, "settleNotBefore");
+        assertEq(found.openDemands, 0, "open demands");
         assertBalance(address(escrow), PRICE + BOND);
         for (uint256 k = 0; k < 3; ++k) {
             assertStake(_node(k), DEPOSIT - STAKE, STAKE);

@@ -5,13 +5,14 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
+import {Permit} from "../../contracts/types/Permit.sol";
 import {Market} from "./support/Market.sol";
 import {Wallet} from "./support/Wallet.sol";
 
 contract OrderEscrowPlaceTest is Market {
     function _expectPlaceRevert(OrderTerms memory terms, bytes memory reason) private {
         bytes memory signature = _signTerms(BUYER_KEY, terms);
-        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        Permit memory permit = _permit(terms.price);
         vm.expectRevert(reason);
         escrow.place(terms, signature, permit);
     }
@@ -121,7 +122,7 @@ contract OrderEscrowPlaceTest is Market {
     function test_RejectsForeignSignature() public {
         OrderTerms memory terms = _terms();
         bytes memory signature = _signTerms(STRANGER_KEY, terms);
-        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        Permit memory permit = _permit(terms.price);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_InvalidSignature.selector, buyer));
         escrow.place(terms, signature, permit);
     }
@@ -191,7 +192,7 @@ contract OrderEscrowPlaceTest is Market {
         OrderTerms memory terms = _terms();
         bytes32 expected = escrow.hashTerms(terms);
         bytes memory signature = _signTerms(BUYER_KEY, terms);
-        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        Permit memory permit = _permit(terms.price);
         vm.expectEmit();
         emit IOrderEscrow.OrderPlaced(expected, buyer, broker, PRICE);
         vm.prank(stranger);
@@ -213,7 +214,7 @@ contract OrderEscrowPlaceTest is Market {
 
     function test_AcceptsPermitThatSomebodyUsedFirst() public {
         OrderTerms memory terms = _terms();
-        IOrderEscrow.Permit memory permit = _permit(PRICE);
+        Permit memory permit = _permit(PRICE);
         vm.prank(stranger);
         token.permit(buyer, address(escrow), PRICE, permit.deadline, permit.v, permit.r, permit.s);
         escrow.place(terms, _signTerms(BUYER_KEY, terms), permit);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {DatasetTree} from "../../contracts/types/DatasetTree.sol";
 import {OrderTerms, OrderTermsHash} from "../../contracts/types/OrderTerms.sol";
+import {ShardReceipt, ShardReceipts} from "../../contracts/types/ShardReceipt.sol";
 import {SignedMessages} from "../../contracts/types/SignedMessages.sol";
 import {TesseraDomain} from "../../contracts/types/TesseraDomain.sol";
 import {TestBase} from "./support/TestBase.sol";
@@ -137,22 +138,19 @@ contract VectorsTest is TestBase {
                     _word(json, message, ".sharesDigest")
                 );
         }
-        assertEq(typehash, SignedMessages.SHARD_RECEIPT_TYPEHASH, "type string");
-        return
-            keccak256(
-                abi.encode(
-                    SignedMessages.SHARD_RECEIPT_TYPEHASH,
-                    order,
-                    _number(json, message, ".shard"),
-                    _word(json, message, ".modelDigest"),
-                    _word(json, message, ".seed"),
-                    _number(json, message, ".rows"),
-                    _word(json, message, ".shardRoot"),
-                    _number(json, message, ".epsilonMicro"),
-                    _number(json, message, ".deltaE12"),
-                    _word(json, message, ".contentDigest")
-                )
-            );
+        assertEq(typehash, ShardReceipts.TYPEHASH, "type string");
+        ShardReceipt memory receipt = ShardReceipt({
+            order: order,
+            shard: uint32(_number(json, message, ".shard")),
+            modelDigest: _word(json, message, ".modelDigest"),
+            seed: _word(json, message, ".seed"),
+            rows: uint64(_number(json, message, ".rows")),
+            shardRoot: _word(json, message, ".shardRoot"),
+            epsilonMicro: uint64(_number(json, message, ".epsilonMicro")),
+            deltaE12: uint64(_number(json, message, ".deltaE12")),
+            contentDigest: _word(json, message, ".contentDigest")
+        });
+        return ShardReceipts.hash(receipt);
     }
 
     function _word(string memory json, string memory item, string memory field) private pure returns (bytes32) {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "../../../contracts/interfaces/IChallenges.sol";
+import {IContributorRegistry} from "../../../contracts/interfaces/IContributorRegistry.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {OrderWalk} from "./OrderWalk.sol";
@@ -88,28 +89,26 @@ contract DisputeWalk is OrderWalk {
     /// @notice A contributor tries to withdraw everything it has.
     function runAway(uint256 choice) external {
         address node = _node(choice % 3);
-        (uint256 free, uint256 reserved, uint256 unbonding, uint64 unbondingAt, ) = registry.stakeOf(node);
+        IContributorRegistry.Stake memory before = registry.stakeOf(node);
         vm.prank(node);
-        try registry.requestWithdrawal(free + 1) {
+        try registry.requestWithdrawal(uint256(before.free) + 1) {
             ++exposedStakeThatLeft;
         } catch {}
-        if (unbonding != 0 && vm.getBlockTimestamp() >= unbondingAt) {
+        if (before.unbonding != 0 && vm.getBlockTimestamp() >= before.unbondingAt) {
             vm.prank(node);
             registry.withdraw();
-        } else if (free > 2 * STAKE) {
+        } else if (before.free > 2 * STAKE) {
             vm.prank(node);
             registry.requestWithdrawal(1 ether);
         }
-        (, uint256 reservedAfter, , , ) = registry.stakeOf(node);
-        if (reservedAfter != reserved) ++exposedStakeThatLeft;
+        if (registry.stakeOf(node).reserved != before.reserved) ++exposedStakeThatLeft;
     }
 
     /// @notice Data sets that stand revoked though their order was not ended by a conviction or a silence.
     function wronglyRevoked() external view returns (uint256 wrong) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].dataset == 0 || _books[i].stage == Stage.Over) continue;
-            (, , , , , , , , IDatasetRegistry.Status status, , ) = datasets.datasetOf(_books[i].dataset);
-            if (status != IDatasetRegistry.Status.Valid) ++wrong;
+            if (datasets.datasetOf(_books[i].dataset).status != IDatasetRegistry.Status.Valid) ++wrong;
         }
     }
 
@@ -134,7 +133,7 @@ contract DisputeWalk is OrderWalk {
 
     function _demandData(uint256 i, uint256 choice) private {
         if (_books[i].demand > IDemands.Kind.Receipt) return;
-        (, uint64 publishedAt, , , , , ) = escrow.orderOf(_books[i].id);
+        uint64 publishedAt = escrow.orderOf(_books[i].id).publishedAt;
         uint256 now_ = vm.getBlockTimestamp();
         bool isTooLate = now_ > uint256(publishedAt) + 2 * _orders[i].challengeSeconds + ANSWER;
         if (isTooLate || now_ > escrow.windowOf(_orders[i])) return;

@@ -60,12 +60,12 @@ abstract contract GoodsMarket is Market {
         return datasets.publish(terms, _participants(), record);
     }
 
-    function _orderOf(uint256 id) internal view returns (bytes32 order) {
-        (order, , , , , , , , , , ) = datasets.datasetOf(id);
+    function _orderOf(uint256 id) internal view returns (bytes32) {
+        return datasets.datasetOf(id).order;
     }
 
-    function _statusOf(uint256 id) internal view returns (IDatasetRegistry.Status status) {
-        (, , , , , , , , status, , ) = datasets.datasetOf(id);
+    function _statusOf(uint256 id) internal view returns (IDatasetRegistry.Status) {
+        return datasets.datasetOf(id).status;
     }
 
     function _revoke(uint256 id) internal {

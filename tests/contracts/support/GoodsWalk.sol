@@ -97,23 +97,23 @@ contract GoodsWalk is GoodsMarket {
 
     function buy(uint256 choice, uint256 who) external {
         uint256 id = _pick(choice);
-        (IDatasetSales.State state, , uint256 price, , ) = sales.saleOf(id);
-        if (state != IDatasetSales.State.Listed || token.balanceOf(_person(who)) < price) return;
+        IDatasetSales.Sale memory sale = sales.saleOf(id);
+        if (sale.state != IDatasetSales.State.Listed || token.balanceOf(_person(who)) < sale.price) return;
         vm.prank(_person(who));
-        sales.buy(id, price, bytes32(who), _noPermit());
-        (_held[id], _running[id]) = (price, true);
+        sales.buy(id, sale.price, bytes32(who), _noPermit());
+        (_held[id], _running[id]) = (sale.price, true);
     }
 
     /// @notice The next step of a sale that runs: delivery, then acceptance by whoever may.
     function advance(uint256 choice) external {
         uint256 id = _pick(choice);
-        (IDatasetSales.State state, address seller, , address customer, uint256 deadline) = sales.saleOf(id);
-        bool late = vm.getBlockTimestamp() > deadline;
-        if (state == IDatasetSales.State.Sold && !late) {
-            vm.prank(seller);
+        IDatasetSales.Sale memory sale = sales.saleOf(id);
+        bool late = vm.getBlockTimestamp() > sale.deadline;
+        if (sale.state == IDatasetSales.State.Sold && !late) {
+            vm.prank(sale.seller);
             sales.deliver(id, "keys");
-        } else if (state == IDatasetSales.State.Delivered) {
-            vm.prank(late ? stranger : customer);
+        } else if (sale.state == IDatasetSales.State.Delivered) {
+            vm.prank(late ? stranger : sale.buyer);
             sales.accept(id);
             _close(id);
             ++accepted;
@@ -123,17 +123,17 @@ contract GoodsWalk is GoodsMarket {
     /// @notice The way out of a sale that fits its state and the time.
     function quit(uint256 choice) external {
         uint256 id = _pick(choice);
-        (IDatasetSales.State state, address seller, , address customer, uint256 deadline) = sales.saleOf(id);
-        bool late = vm.getBlockTimestamp() > deadline;
-        if (state == IDatasetSales.State.Listed && datasets.ownerOf(id) == seller) {
-            vm.prank(seller);
+        IDatasetSales.Sale memory sale = sales.saleOf(id);
+        bool late = vm.getBlockTimestamp() > sale.deadline;
+        if (sale.state == IDatasetSales.State.Listed && datasets.ownerOf(id) == sale.seller) {
+            vm.prank(sale.seller);
             sales.unlist(id);
-        } else if (state == IDatasetSales.State.Sold && late) {
+        } else if (sale.state == IDatasetSales.State.Sold && late) {
             sales.expire(id);
             _close(id);
             ++expired;
-        } else if (state == IDatasetSales.State.Delivered && !late) {
-            vm.prank(customer);
+        } else if (sale.state == IDatasetSales.State.Delivered && !late) {
+            vm.prank(sale.buyer);
             sales.reject(id);
             _close(id);
             ++rejected;
@@ -162,7 +162,12 @@ contract GoodsWalk is GoodsMarket {
     }
 
     function claim(uint256 choice) external {
-        address account = choice % 7 < 3 ? _node(choice % 7) : choice % 7 == 3 ? broker : _person(choice);
+        address account =
+            choice % 7 < 3
+                ? _node(choice % 7)
+                : choice % 7 == 3
+                    ? broker
+                    : _person(choice);
         if (rewards.claimable(account) != 0) paidOut += rewards.claimFor(account);
     }
 

@@ -10,11 +10,13 @@ import {OrderEscrow} from "../../../contracts/OrderEscrow.sol";
 import {Rewards} from "../../../contracts/Rewards.sol";
 import {TestToken} from "../../../contracts/TestToken.sol";
 import {IChallenges} from "../../../contracts/interfaces/IChallenges.sol";
+import {IContributorRegistry} from "../../../contracts/interfaces/IContributorRegistry.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
 import {DatasetTree} from "../../../contracts/types/DatasetTree.sol";
 import {OrderTerms, Participant} from "../../../contracts/types/OrderTerms.sol";
+import {Permit} from "../../../contracts/types/Permit.sol";
 import {RowVerifierDouble} from "./RowVerifierDouble.sol";
 import {TestBase} from "./TestBase.sol";
 
@@ -155,7 +157,7 @@ abstract contract Market is TestBase {
 
     function _place(OrderTerms memory terms) internal returns (bytes32 order) {
         bytes memory signature = _signTerms(BUYER_KEY, terms);
-        IOrderEscrow.Permit memory permit = _permit(terms.price);
+        Permit memory permit = _permit(terms.price);
         vm.prank(stranger);
         return escrow.place(terms, signature, permit);
     }
@@ -308,7 +310,7 @@ abstract contract Market is TestBase {
             "ShardReceipt(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 seed,uint64 rows,bytes32 shardRoot,"
             "uint64 epsilonMicro,uint64 deltaE12,bytes32 contentDigest)"
         );
-        (, , , , bytes32 seed) = commitment.commitmentOf(order);
+        bytes32 seed = commitment.commitmentOf(order).seed;
         bytes memory head = abi.encode(typehash, order, k, shard.modelDigest, seed, _participants()[k].rows);
         bytes memory tail = abi.encode(shard.shardRoot, shard.epsilonMicro, shard.deltaE12, shard.contentDigest);
         return keccak256(bytes.concat(head, tail));
@@ -337,7 +339,7 @@ abstract contract Market is TestBase {
         return _signStruct(key, keccak256(abi.encode(typehash, order, datasetRoot, scoreMicro, sharesDigest)));
     }
 
-    function _permit(uint256 amount) internal view returns (IOrderEscrow.Permit memory permit) {
+    function _permit(uint256 amount) internal view returns (Permit memory permit) {
         bytes32 typehash = keccak256(
             "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
         );
@@ -351,7 +353,7 @@ abstract contract Market is TestBase {
         );
     }
 
-    function _noPermit() internal pure returns (IOrderEscrow.Permit memory permit) {
+    function _noPermit() internal pure returns (Permit memory permit) {
         return permit;
     }
 
@@ -366,8 +368,8 @@ abstract contract Market is TestBase {
 
     // -- what the tests look at ---------------------------------------------------------------------------------
 
-    function _state(bytes32 order) internal view returns (IOrderEscrow.State state) {
-        (state, , , , , , ) = escrow.orderOf(order);
+    function _state(bytes32 order) internal view returns (IOrderEscrow.State) {
+        return escrow.orderOf(order).state;
     }
 
     function assertState(bytes32 order, IOrderEscrow.State expected) internal view {
@@ -375,9 +377,9 @@ abstract contract Market is TestBase {
     }
 
     function assertStake(address node, uint256 expectedFree, uint256 expectedReserved) internal view {
-        (uint256 free, uint256 reserved, , , ) = registry.stakeOf(node);
-        assertEq(free, expectedFree, "free stake");
-        assertEq(reserved, expectedReserved, "reserved stake");
+        IContributorRegistry.Stake memory found = registry.stakeOf(node);
+        assertEq(found.free, expectedFree, "free stake");
+        assertEq(found.reserved, expectedReserved, "reserved stake");
     }
 
     /// @dev Everything there is, wherever an order's money can go: must never change.

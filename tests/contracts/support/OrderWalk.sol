@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IContributorRegistry} from "../../../contracts/interfaces/IContributorRegistry.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
@@ -112,10 +113,8 @@ abstract contract OrderWalk is RowMarket {
     }
 
     function stake(uint256 k) external view returns (uint256 all, uint256 reserved) {
-        uint256 free;
-        uint256 unbonding;
-        (free, reserved, unbonding, , ) = registry.stakeOf(_node(k));
-        all = free + reserved + unbonding;
+        IContributorRegistry.Stake memory found = registry.stakeOf(_node(k));
+        return (found.free + found.reserved + found.unbonding, found.reserved);
     }
 
     // -- steps --------------------------------------------------------------------------------------------------
@@ -189,8 +188,7 @@ abstract contract OrderWalk is RowMarket {
 
     function _matchOne(uint256 i) private {
         for (uint256 k = 0; k < 3; ++k) {
-            (uint256 free, , , , ) = registry.stakeOf(_node(k));
-            if (free < STAKE) return;
+            if (registry.stakeOf(_node(k)).free < STAKE) return;
         }
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_books[i].id, _participants());
         vm.prank(broker);
@@ -205,7 +203,7 @@ abstract contract OrderWalk is RowMarket {
     }
 
     function _drawOne(uint256 i) private {
-        (, , uint64 targetBlock, , ) = commitment.commitmentOf(_books[i].id);
+        uint64 targetBlock = commitment.commitmentOf(_books[i].id).targetBlock;
         uint256 number = vm.getBlockNumber();
         if (number <= targetBlock) return;
         if (number <= targetBlock + 256) {

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IDatasetSales} from "../../../contracts/interfaces/IDatasetSales.sol";
-import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
+import {Permit} from "../../../contracts/types/Permit.sol";
 import {GoodsMarket} from "./GoodsMarket.sol";
 
 /// @notice A settled data set whose buyer may resell it, a customer with money, and the steps of a sale.
@@ -39,18 +39,18 @@ abstract contract SalesMarket is GoodsMarket {
         _list();
         vm.prank(customer);
         sales.buy(id, LIST_PRICE, KEY, _noPermit());
-        (, , , , deadline) = sales.saleOf(id);
+        return sales.saleOf(id).deadline;
     }
 
     function _deliver() internal returns (uint256 deadline) {
         _buy();
         vm.prank(buyer);
         sales.deliver(id, "keys");
-        (, , , , deadline) = sales.saleOf(id);
+        return sales.saleOf(id).deadline;
     }
 
     /// @dev The customer's, good for an hour.
-    function _permitOf(uint256 amount) internal view returns (IOrderEscrow.Permit memory permit) {
+    function _permitOf(uint256 amount) internal view returns (Permit memory permit) {
         permit.deadline = vm.getBlockTimestamp() + 1 hours;
         bytes32 typehash = keccak256(
             "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
@@ -69,17 +69,11 @@ abstract contract SalesMarket is GoodsMarket {
         address customer_,
         uint256 deadline
     ) internal view {
-        (
-            IDatasetSales.State foundState,
-            address foundSeller,
-            uint256 foundPrice,
-            address foundBuyer,
-            uint256 foundDeadline
-        ) = sales.saleOf(id);
-        assertEq(uint256(foundState), uint256(state), "state");
-        assertEq(foundSeller, seller, "seller");
-        assertEq(foundPrice, price, "price");
-        assertEq(foundBuyer, customer_, "buyer");
-        assertEq(foundDeadline, deadline, "deadline");
+        IDatasetSales.Sale memory found = sales.saleOf(id);
+        assertEq(uint256(found.state), uint256(state), "state");
+        assertEq(found.seller, seller, "seller");
+        assertEq(found.price, price, "price");
+        assertEq(found.buyer, customer_, "buyer");
+        assertEq(found.deadline, deadline, "deadline");
     }
 }

@@ -20,7 +20,8 @@ from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain
 from provenance.crypto.signing import Signer, require_signer
 from provenance.record.collection import Request
 from provenance.record.receipts import Acceptance
-from provenance.record.terms import NO_CONDITIONS, parents_digest
+from provenance.record.terms import parents_digest
+from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, Signature
 
 World = Any

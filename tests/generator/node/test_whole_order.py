@@ -35,8 +35,7 @@ from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import EVIDENCE_ROWS
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
+from provenance.record.receipts import ContentFile, ModelCommitment, ScoreContent, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
 

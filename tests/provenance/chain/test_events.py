@@ -1,4 +1,4 @@
-"""Every interpreted event has the fields of its Solidity event, in their order."""
+"""Events have the fields of their Solidity events, in order; structs are read by their members' names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from eth_abi.abi import encode
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS, EVENT_ROLES
@@ -27,3 +28,11 @@ def test_event_has_the_fields_of_its_contract(event: type) -> None:
     names = [field.name for field in fields(event)][1:]
     others = {"Transfer": ["from", "to", "token_id"]}
     assert others.get(event.__name__, names) in declared(event.__name__)
+
+
+def test_a_struct_is_read_by_the_names_of_its_members() -> None:
+    models, seed = b"m" * 32, b"s" * 32
+    answer = encode(["(bytes32,uint64,uint64,uint32,bytes32)"], [(models, 7, 9, 2, seed)])
+    (found,) = interface("ModelCommitment").decode_result("commitmentOf", answer).values()
+    expected = {"modelsDigest": models, "commitBlock": 7, "targetBlock": 9, "draws": 2, "seed": seed}
+    assert found == expected

@@ -156,10 +156,14 @@ def test_flipped_byte_in_the_folder_fails_and_the_check_is_named(
     assert json.loads(capsys.readouterr().out)["failed"] == ["files present", "files open"]
 
 
-def test_wrong_key_fails(market, published, tmp_path, capsys):
+def test_a_wrong_key_is_no_failure_of_the_data_set_but_ends_with_status_2(
+    market, published, tmp_path, capsys
+):
     new_delivery_key(tmp_path / "other.key")
-    assert main(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 1
-    assert "files open" in capsys.readouterr().out
+    assert main(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 2
+    out = capsys.readouterr().out
+    assert "wrong key: " in out
+    assert "FAILED" not in out
 
 
 def test_true_data_set_passes_with_and_without_the_key(market, published, key_file, capsys):

@@ -9,6 +9,7 @@ import pytest
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
 from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.crypto.resold_keys import bundle_keys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
@@ -20,6 +21,7 @@ from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Signature, sha256
 from provenance.verify.certificate import Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, verify_dataset
+from provenance.verify.shard_files import wrapped_keys
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,
@@ -236,10 +238,40 @@ def test_key_wrapped_to_another_buyer_fails():
     assert "was not wrapped to delivery key" in certificate.failed[0].detail
 
 
-def test_wrong_delivery_key_fails_and_says_which_is_right(honest):
+def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_right(honest):
     certificate = verify(honest, DeliveryKey(b"\x78" * 32))
-    assert [check.name for check in certificate.failed] == ["files open", "score file"]
-    assert str(KEY.public) in certificate.failed[0].detail
+    assert not certificate.failed
+    assert [check.name for check in certificate.unchecked] == NEEDS_KEY
+    assert str(KEY.public) in certificate.key_problem
+    assert certificate.exit_code == 2
+
+
+def resold(publication, buyer: DeliveryKey, change=lambda bundle: bundle):
+    """The same data set after its holder delivered the keys for `buyer`."""
+    manifest = publication.manifest
+    bundle = bundle_keys(KEY, wrapped_keys(manifest), manifest.order, buyer.public)
+    ledger = replace(publication.ledger, resold={(DATASET, buyer.public): change(bundle)})
+    return replace(publication, ledger=ledger)
+
+
+def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(honest):
+    buyer = DeliveryKey(b"\x79" * 32)
+    certificate = verify(resold(honest, buyer), buyer)
+    assert certificate.exit_code == 0
+    assert not certificate.unchecked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bundle: bundle[:-1],
+        lambda bundle: b"",
+        lambda bundle: bundle[80:160] + bundle[:80] + bundle[160:],
+    ],
+)
+def test_delivered_keys_that_open_nothing_fail(honest, change):
+    buyer = DeliveryKey(b"\x79" * 32)
+    assert "files open" in failed(resold(honest, buyer, change), buyer)
 
 
 def test_model_that_was_not_committed_fails():

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @dev The whole, in basis points: parts of money are counted in 1e-4.
+uint256 constant WHOLE_BPS = 10_000;
+/// @dev The whole, in millionths: scores and parts of rows are counted in 1e-6.
+uint256 constant WHOLE_MICRO = 1_000_000;
+/// @dev Nobody has its key: what is sent there is destroyed.
+address constant NOBODY = 0x000000000000000000000000000000000000dEaD;

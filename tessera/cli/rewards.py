@@ -1,0 +1,191 @@
+"""`tessera claim | payout | royalties`: what the market owes, and where it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tessera.cli.market import DEFAULT_NETWORK, NetworkFile, WalletFile
+from tessera.terminal import say
+
+if TYPE_CHECKING:
+    from provenance.values import Address
+    from tessera.client.rewards import Rewards
+
+payout_app = typer.Typer(no_args_is_help=True, help="Where the rewards of an account go.")
+royalties_app = typer.Typer(
+    no_args_is_help=True, help="What a data set earned by derived data sets and resale."
+)
+DEFAULT_VALID_SECONDS = 86_400
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="address (0x…)")]
+Dataset = Annotated[int, typer.Argument(metavar="DATASET", min=1, help="number of the data set")]
+NewAddress = Annotated[str, typer.Option("--to", metavar="ADDRESS", help="where rewards go from then on")]
+OldAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account", metavar="ADDRESS", help="whose rewards; left out: those of the wallet's own address"
+    ),
+]
+
+
+def add_to(tessera: typer.Typer) -> None:
+    tessera.command("claim")(claim)
+    tessera.add_typer(payout_app, name="payout")
+    tessera.add_typer(royalties_app, name="royalties")
+
+
+def claim(
+    wallet: WalletFile,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="ADDRESS", help="relay: whose money is sent; your wallet pays the gas only"
+        ),
+    ] = None,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Have what the market owes sent to its payout address: pay, fees, compensations, and deposits that wait.
+
+    Examples: tessera claim --wallet me.key; tessera claim --wallet relayer.key --for 0x…
+    """
+    from provenance.values import Address
+    from tessera.client.order_request import tokens
+
+    rewards = _rewards(network, wallet)
+    claimed = rewards.claim(None if account is None else Address.parse(account))
+    if not claimed.receipts:
+        say(f"nothing to claim for {claimed.account}")
+        return
+    hashes = ", ".join(str(receipt.hash) for receipt in claimed.receipts)
+    if claimed.rewards_wei:
+        say(f"claimed {tokens(claimed.rewards_wei)} tokens of {claimed.account}, sent to {claimed.payout}")
+    if claimed.deposit_wei:
+        say(f"{tokens(claimed.deposit_wei)} tokens of a demand's deposit are back at {claimed.account}")
+    say(f"transaction {hashes}")
+
+
+@payout_app.command()
+def show(account: Account, network: NetworkFile = DEFAULT_NETWORK) -> None:
+    """Say where the rewards of an account go, and how much waits.
+
+    Example: tessera payout show 0x…
+    """
+    from provenance.chain.reader import ChainReader
+    from provenance.values import Address
+    from tessera.client.order_request import tokens
+    from tessera.client.profile import load_profile
+
+    profile = load_profile(network)
+    address = Address.parse(account)
+    with ChainReader(profile.rpc, profile.deployment) as chain:
+        say(
+            f"rewards of {address} go to {chain.payout_of(address)}; {tokens(chain.claimable(address))} tokens wait"
+        )
+
+
+@payout_app.command("set")
+def set_payout(
+    to: NewAddress, wallet: WalletFile, account: OldAccount = None, network: NetworkFile = DEFAULT_NETWORK
+) -> None:
+    """Name another address for rewards, those earned before included. The wallet is the present payout address.
+
+    Example: tessera payout set --to 0x… --wallet old.key
+    """
+    rewards = _rewards(network, wallet)
+    signed = rewards.sign_payout(_address(account, rewards), _parse(to), DEFAULT_VALID_SECONDS)
+    receipt = rewards.send_payout(signed)
+    say(f"rewards of {signed.message.account} go to {signed.message.payout} now (transaction {receipt.hash})")
+
+
+@payout_app.command()
+def sign(
+    to: NewAddress,
+    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="what to hand to whoever sends it")],
+    wallet: WalletFile,
+    account: OldAccount = None,
+    valid: Annotated[
+        int, typer.Option(min=60, metavar="SECONDS", help="how long it counts")
+    ] = DEFAULT_VALID_SECONDS,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Sign a rotation without sending it: a wallet without coin for gas hands the file to a relayer.
+
+    Example: tessera payout sign --to 0x… --wallet old.key --out rotation.json
+    """
+    rewards = _rewards(network, wallet)
+    rewards.sign_payout(_address(account, rewards), _parse(to), valid).write(file)
+    say(f"{file}: anybody may send it with `tessera payout send {file}`")
+
+
+@payout_app.command()
+def send(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a rotation that `tessera payout sign` wrote")],
+    wallet: WalletFile,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Bring a signed rotation to the chain; your wallet pays the gas and nothing else.
+
+    Example: tessera payout send rotation.json --wallet relayer.key
+    """
+    from tessera.client.rewards import SignedPayout
+
+    signed = SignedPayout.read(file)
+    receipt = _rewards(network, wallet).send_payout(signed)
+    say(f"rewards of {signed.message.account} go to {signed.message.payout} now (transaction {receipt.hash})")
+
+
+@royalties_app.command("show")
+def show_royalties(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
+    """Say what waits in a data set's pot and at its royalty address (ERC-2981).
+
+    Example: tessera royalties show 3
+    """
+    from provenance.chain.reader import ChainReader
+    from tessera.client.order_request import tokens
+    from tessera.client.profile import load_profile
+
+    profile = load_profile(network)
+    with ChainReader(profile.rpc, profile.deployment) as chain:
+        record, receiver = chain.dataset(dataset), chain.royalty_receiver(dataset)
+        say(f"royalty        {record.royalty_bps / 100:g} % of a derived order or of a resale")
+        say(f"in the pot     {tokens(chain.dataset_balance(dataset))} tokens")
+        say(f"at {receiver}  {tokens(chain.balance(receiver))} tokens")
+
+
+@royalties_app.command()
+def divide(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
+    """Collect what marketplaces paid, and credit the whole pot to the contributors in the shares that they signed.
+
+    Anybody may. The contributors fetch it with `tessera claim`. Example: tessera royalties divide 3 --wallet me.key
+    """
+    from tessera.client.order_request import tokens
+
+    rewards = _rewards(network, wallet)
+    rewards.collect_royalties(dataset)
+    before = rewards.chain.dataset_balance(dataset)
+    receipt = rewards.divide_royalties(dataset)
+    left = rewards.chain.dataset_balance(dataset)
+    say(
+        f"{tokens(before - left)} tokens of data set {dataset} are credited to its contributors (transaction "
+        f"{receipt.hash})"
+    )
+
+
+def _rewards(network: Path, wallet: Path) -> Rewards:
+    from tessera.client.rewards import Rewards
+    from tessera.client.session import open_chain
+
+    session = open_chain(network, wallet)
+    return Rewards(session.ledger, session.writer, session.wallet)
+
+
+def _address(account: str | None, rewards: Rewards) -> Address:
+    return rewards.signer.address if account is None else _parse(account)
+
+
+def _parse(text: str) -> Address:
+    from provenance.values import Address
+
+    return Address.parse(text)

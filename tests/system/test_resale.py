@@ -1,0 +1,192 @@
+"""A data set changes hands and its contributors get their part: resale, royalties and payouts, by command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenance.chain.ports import OrderState
+from provenance.chain.sales import SaleState
+from provenance.crypto.seal import new_delivery_key
+from provenance.record.collection import Collection
+from tessera.devnet.network import TOKEN, NodeSpec
+from tests.system.conftest import open_market
+from tests.system.market import COLLECTION, PATIENCE_SECONDS, SCHEMA, TABLE_ROWS, Market, write_table
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+ORIGINAL = dataclasses.replace(COLLECTION, royalty_bps=500)
+
+
+@pytest.fixture(scope="module")
+def resale_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    with open_market(tmp_path_factory.mktemp("resale"), ORIGINAL, TABLE_ROWS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sold(resale_market: Market) -> int:
+    """A settled data set in the hands of the buyer."""
+    order = resale_market.place(rows=300, collection=ORIGINAL)
+    resale_market.await_state(order, "settled")
+    resale_market.await_on_chain(order.order_id, OrderState.SETTLED)
+    dataset = resale_market.ledger.dataset_of_order(order.order_id)
+    assert dataset is not None
+    return dataset
+
+
+def run(market: Market, *words: object, status: int = 0, wallet: str = "buyer") -> str:
+    network = ("--network", str(market.network.folder / "network.json"))
+    signing = () if wallet == "" else ("--wallet", str(market.network.key_file(wallet)))
+    done = market.run(*map(str, words), *signing, *network)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: int) -> None:
+    market, ledger = resale_market, resale_market.ledger
+    market.network.fund("second", 100 * TOKEN)
+    new_delivery_key(market.network.key_file("second-delivery"))
+    new_delivery_key(market.network.key_file("stranger"))
+    first, second = (("--key", market.network.key_file(name)) for name in ("delivery", "second-delivery"))
+    to = market.folder / "resold.csv"
+
+    assert "belongs to" in run(market, "resale", "offer", sold, "--price", "40", status=1, wallet="second")
+    assert "is not offered" not in run(market, "resale", "offer", sold, "--price", "40")
+    assert "price   40 tokens" in run(market, "resale", "show", sold, wallet="")
+    too_dear = run(market, "resale", "buy", sold, "--max-price", "39", *second, status=1, wallet="second")
+    assert "offered at 40 tokens, you agreed to 39" in too_dear
+    run(market, "resale", "buy", sold, "--max-price", "40", *second, wallet="second")
+
+    # Nothing opens before the delivery, and who cannot open the files cannot deliver.
+    wrong_key = run(market, "resale", "open", sold, "--out", to, *second, status=2, wallet="")
+    assert "no seller delivered keys for yours" in wrong_key
+    stranger = ("--key", market.network.key_file("stranger"))
+    assert "is not the one of data set" in run(market, "resale", "deliver", sold, *stranger, status=1)
+    run(market, "resale", "deliver", sold, *first)
+    assert ledger.sale(sold).state is SaleState.DELIVERED
+
+    assert "every check passed" in run(market, "resale", "open", sold, "--out", to, *second, wallet="")
+    bought = to.read_text(encoding="utf-8")
+    assert len(bought.splitlines()) == 301
+    order = str(ledger.dataset(sold).order)
+    run(market, "download", order, "--out", market.folder / "original.csv", *first)
+    assert bought == (market.folder / "original.csv").read_text(encoding="utf-8")
+
+    seller, pot = market.network.account("buyer").address, ledger.dataset_balance(sold)
+    owed = ledger.claimable(seller)
+    run(market, "resale", "accept", sold, wallet="second")
+    assert ledger.dataset(sold).owner == market.network.account("second").address
+    assert ledger.dataset_balance(sold) - pot == 2 * TOKEN, "5 % of the price to the contributors"
+    assert ledger.claimable(seller) - owed == 38 * TOKEN
+
+    # The new owner verifies with its own key as the first buyer does with its.
+    words = ("verify", "--dataset", str(sold), "--rpc", market.network.rpc_url)
+    store = ("--store", str(market.network.store_folder))
+    verified = market.run(*words, *store, *map(str, second))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "300 of 300 rows recomputed" in verified.stdout
+    other = market.run(*words, *store, *map(str, stranger))
+    assert other.returncode == 2, other.stdout + other.stderr
+    assert "wrong key" in other.stdout
+
+
+def test_a_rejected_sale_gives_price_and_data_set_back(resale_market: Market, sold: int) -> None:
+    market, ledger = resale_market, resale_market.ledger
+    market.network.fund("third", 100 * TOKEN)
+    new_delivery_key(market.network.key_file("third-delivery"))
+    third = ("--key", market.network.key_file("third-delivery"))
+    holder = "second"
+    assert ledger.dataset(sold).owner == market.network.account(holder).address
+    run(market, "resale", "offer", sold, "--price", "10", wallet=holder)
+    run(market, "resale", "buy", sold, "--max-price", "10", *third, wallet="third")
+    run(market, "resale", "deliver", sold, "--key", market.network.key_file("second-delivery"), wallet=holder)
+    assert "was bought by" in run(market, "resale", "reject", sold, status=1, wallet=holder)
+    run(market, "resale", "reject", sold, wallet="third")
+    assert ledger.dataset(sold).owner == market.network.account(holder).address
+    buyer = market.network.account("third").address
+    assert ledger.claimable(buyer) == 10 * TOKEN
+    assert "claimed 10 tokens" in run(market, "claim", wallet="third")
+    assert ledger.balance(buyer) == 100 * TOKEN
+    assert "1 rejected" in _offered_again(market, sold, holder)
+
+
+def _offered_again(market: Market, sold: int, holder: str) -> str:
+    run(market, "resale", "offer", sold, "--price", "10", wallet=holder)
+    shown = run(market, "resale", "show", sold, wallet="")
+    run(market, "resale", "withdraw", sold, wallet=holder)
+    return shown
+
+
+def test_the_parents_contributors_collect_their_royalty_of_a_derived_order(
+    resale_market: Market, sold: int
+) -> None:
+    market, ledger = resale_market, resale_market.ledger
+    derived = dataclasses.replace(
+        ORIGINAL, name="visits-derived", title="Derived visits", parents=(sold,), own_real_micro=500_000,
+        royalty_bps=0,
+    )  # fmt: skip
+    _serve(market, derived, {"oak": 300, "elm": 240})
+    pot = ledger.dataset_balance(sold)
+    order = market.place(rows=200, collection=derived)
+    market.await_state(order, "settled")
+    market.await_on_chain(order.order_id, OrderState.SETTLED)
+    royalty = order.terms.price * 500 // 10_000
+    assert ledger.dataset_balance(sold) - pot == royalty > 0
+    dataset = ledger.dataset_of_order(order.order_id)
+    assert dataset is not None
+    assert ledger.dataset(dataset).parents == (sold,)
+
+    assert "in the pot" in run(market, "royalties", "show", sold, wallet="")
+    contributors = [market.network.account(name).address for name in TABLE_ROWS]
+    before = sum(ledger.claimable(address) for address in contributors)
+    run(market, "royalties", "divide", sold, wallet="third")
+    gained = sum(ledger.claimable(address) for address in contributors) - before
+    assert gained == pot + royalty - ledger.dataset_balance(sold)
+    assert ledger.dataset_balance(sold) < len(contributors), "only what rounding leaves"
+    assert "is empty" in run(market, "royalties", "divide", dataset, status=1, wallet="third")
+
+
+def _serve(market: Market, collection: Collection, table_rows: dict[str, int]) -> None:
+    """Nodes of their own for a second collection."""
+    network = market.network
+    network.publish(collection)
+    specs = []
+    for seed, (name, rows) in enumerate(table_rows.items(), 7):
+        write_table(market.folder / f"{name}.csv", rows, seed)
+        specs.append(NodeSpec(name, market.folder / f"{name}.csv", declared_rows=rows, epsilon_cap="100"))
+    network.start_nodes(specs, collection)
+    network.await_contributors(collection, [spec.name for spec in specs])
+    assert SCHEMA.digest == collection.schema.digest
+
+
+def test_a_payout_address_is_rotated_by_signature_and_claimed_by_a_relayer(
+    resale_market: Market, sold: int, tmp_path: Path
+) -> None:
+    market, ledger = resale_market, resale_market.ledger
+    name = max(TABLE_ROWS, key=lambda name: ledger.claimable(market.network.account(name).address))
+    node = market.network.account(name).address
+    vault = market.network.account("vault").address
+    owed = ledger.claimable(node)
+    assert owed > 0, f"data set {sold} was paid for"
+    rotation = tmp_path / "rotation.json"
+    sign = ("payout", "sign", "--to", vault, "--out", rotation)
+    denied = run(market, *sign, "--account", node, status=1, wallet="third")
+    assert "only that address can name another" in denied
+    run(market, *sign, wallet=name)
+    run(market, "payout", "send", rotation, wallet="third")
+    assert ledger.payout_of(node) == vault
+    assert "it was sent already" in run(market, "payout", "send", rotation, status=1, wallet="third")
+    before = ledger.balance(vault)
+    assert "sent to" in run(market, "claim", "--for", node, wallet="third")
+    assert ledger.balance(vault) - before == owed
+    assert ledger.claimable(node) == 0
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    run(market, "payout", "set", "--to", node, "--account", node, wallet="vault")
+    while ledger.payout_of(node) != node:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
