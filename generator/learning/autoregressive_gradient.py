@@ -30,6 +30,7 @@ from generator.learning.autoregressive import (
     Flat,
     NetShape,
 )
+from generator.learning.dp_sgd import clip_factor
 from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20
@@ -107,6 +108,11 @@ class AutoregressiveGradient:
                 loss -= float(forward.log_likelihood.sum())
                 self._add(part, forward, clip, total)
         return total, loss / max(codes.shape[1], 1)
+
+    def clipped_sum(self, codes: Tensor, max_grad_norm: float) -> Flat:
+        """As `summed`, every row's gradient clipped, without the loss."""
+        total, _ = self.summed(codes, max_grad_norm)
+        return total
 
     @torch.no_grad()
     def norms(self, codes: Tensor) -> NDArray[np.float32]:
@@ -201,7 +207,7 @@ class AutoregressiveGradient:
             _add_later_columns(by_running)
         else:
             norms = self._norms_and_running(forward, backward)
-            factor = (clip / norms.clamp_min(1e-12)).clamp_max(1.0)
+            factor = clip_factor(norms, clip)
             by_logits *= factor
             by_neurons *= factor.unsqueeze(1)
             by_running *= factor.unsqueeze(1)
