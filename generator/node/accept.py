@@ -167,7 +167,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         )
     _check_parents(node)
     check_budget(node, order, terms)
-    max_rows = min(terms.rows, node.policy().limits.maximum_rows)
+    max_rows = min(terms.rows, node.policy().maximum_rows)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
     return Accepted(terms, signature, request, max_rows, acceptance)
 

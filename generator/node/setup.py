@@ -96,14 +96,17 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
         write_whole(folder / policy.FILE, policy.DEFAULT_TEXT.encode())
-    made = NodeSettings(
-        backend=setup.backend,
-        rpc=setup.rpc,
-        collection=str(collection.digest),
-        declared_rows=setup.declared_rows,
-        stake_wei=network.stake_wei if setup.stake_wei is None else setup.stake_wei,
-        key=str(setup.key.absolute()) if setup.key else "node.key",
-        threads=setup.threads,
+    made = NodeSettings.of(
+        {
+            "backend": setup.backend,
+            "rpc": setup.rpc,
+            "collection": str(collection.digest),
+            "declared_rows": setup.declared_rows,
+            "stake_wei": network.stake_wei if setup.stake_wei is None else setup.stake_wei,
+            "key": str(setup.key.absolute()) if setup.key else "node.key",
+            "threads": setup.threads,
+        },
+        "command line",
     )
     made.write(folder)
     return made, signer, len(values)
