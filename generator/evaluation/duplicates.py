@@ -3,7 +3,7 @@
 Two independent samples of one population differ by sampling error plus noise; samples of different
 populations by more; copies by noise alone. The estimate is the weighted mean of (difference^2 - noise
 variance) over the sampling variance: 1 for independent samples, 0 for copies, about 1 - overlap between.
-Weights s / (s + v)^2 (sampling variance s, noise variance v) favour the cells that noise does not drown.
+Weights s / (s + v)^2 (sampling variance s, noise variance v) favour the cells above the noise.
 Where noise would hide the answer, nobody is accused.
 
 Sums are exactly rounded (math.fsum), so that every machine gets the same verdict.

@@ -9,7 +9,7 @@ averaged weights: shards then differ by noise alone, and shares of the pay follo
 finds nothing else to tell contributors apart by). A single contributor trains inside its "finish".
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
-alone, or its part of it where sums are masked (`pooled`; a number is then four bytes). Every number that decides
+alone, or its share of it under secure aggregation (a number is then four bytes). Every number that decides
 what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone contributor
 its training where it was last kept. Under epsilon the last weights are set to the released univariate marginals, which
 costs nothing.

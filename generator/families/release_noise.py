@@ -34,7 +34,7 @@ from generator.privacy.secure_sum import summed_std
 from provenance.exact.codebook import Codebook
 
 BINS, TABLES = "bins", "tables"
-_DROWNING = 0.6
+_MOST_ERROR = 0.6
 _PAIRS_SHARE = 0.3
 
 
@@ -83,8 +83,8 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
         return pair_workload(workload)
     rows = plan.training_rows
     std = summed_noise(plan, table_noise * workload.sensitivity, len(plan.participants))
-    drowning = expected_error(workload, std, rows) > _DROWNING
-    return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
+    is_noise = expected_error(workload, std, rows) > _MOST_ERROR
+    return with_target_pairs(workload, _PAIRS_SHARE if is_noise else 0.0)
 
 
 def reference_std(plan: TrainingPlan, std: float) -> float:

@@ -4,7 +4,7 @@ Inputs are one array a contributor, all of one shape. Sums run in the order give
 updates give the same bytes. An update that is left out is named: who, in which step, and why.
 
 FedAvg: McMahan et al. 2017 (arXiv:1602.05629). Trimmed mean: Yin et al. 2018 (arXiv:1803.01498). The norm
-bound keeps one contributor from drowning the others, it does not detect a careful attacker.
+bound keeps one contributor from outweighing the others, it does not detect a careful attacker.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
 Gaussian mechanism: one row adds one to one cell of each table. Pairs with the target, and every two-way table,
-follow from the three-way ones by summing, which is why they are not released - unless the noise drowns most
-three-way tables. Then the pairs with the target are released beside them, by a share of the budget that follows
+follow from the three-way ones by summing, which is why they are not released - unless most three-way tables
+are smaller than their noise. Then the pairs with the target are released beside them, by a share of the budget that follows
 from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
 
 Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
@@ -132,7 +132,7 @@ def with_target_pairs(workload: Workload, share: float) -> Workload:
 
 def expected_error(workload: Workload, noise_std: float, rows: float) -> float:
     """Mean total variation distance that noise of `noise_std` a cell alone puts between a released table and
-    the table of so many rows: what tells, before any row is read, how far the tables will drown."""
+    the table of so many rows: what tells, before any row is read, how much of the tables will be noise."""
     return math.sqrt(2 / math.pi) * noise_std * workload.cells / (2 * rows * len(workload.tables))
 
 
