@@ -1,10 +1,9 @@
 """Family "marginal": noisy tables of counts, released once, fitted by a small net at each node.
 
 Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables, so a small
-or noisy table's generator takes from others what it cannot know (`marginals.target.shrink_towards`); where only the sum of the tables
-was seen, each node fits that. All privacy is spent in the
-two releases; the fit is post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead
-of sampled marginals.
+or noisy table's generator takes from others what it cannot know (`marginals.target.shrink_towards`); where only the
+sum of the tables was seen, each node fits that. All privacy is spent in the two releases; the fit is
+post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead of sampled marginals.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ numpy nor torch, so that a command can show its help at once.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, TypeVar
@@ -134,6 +135,15 @@ FIT_OPTIONS: Final[Mapping[str, FitOption]] = {
     )
     for member in fields(FitSettings)
 }
+
+
+def option_lines(indent: str = "    ") -> str:
+    """The options as lines of a docstring: name and help text, wrapped."""
+    lines = (f"{option.name}: {option.help}." for option in FIT_OPTIONS.values())
+    wrapped = (
+        textwrap.fill(line, 108, initial_indent=indent, subsequent_indent=2 * indent) for line in lines
+    )
+    return "\n".join(wrapped)
 
 
 def default_family(settings: FitSettings, rows: int) -> str:

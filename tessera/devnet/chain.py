@@ -1,7 +1,7 @@
 """A local chain: where `anvil` is found, how it is started, and gas money for fresh keys.
 
-The operator of a local chain produces its blocks and could choose among seeds; only a public chain takes
-that away.
+The operator of a local chain produces its blocks and could choose among seeds; only a public chain
+takes that away.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from pathlib import Path
 
 import httpx
 
-from tessera.devnet.children import Command
-from tessera.devnet.ports import LOOPBACK
+from tessera.devnet.children import LOOPBACK, Command
 from tessera.errors import ServiceDownError
 
 CHAIN_ID = 31337
 WEI_PER_ETHER = 10**18
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 
 
 def find_anvil(checkout: Path) -> Path:

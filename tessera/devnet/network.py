@@ -1,5 +1,5 @@
-"""One market on one machine, in one folder: chain, contracts, accounts, backend, coordinator, contributor
-nodes.
+"""One market on one machine, in one folder: chain, contracts, accounts, backend,
+coordinator, contributor nodes.
 
     DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
     DIR/keys/NAME.key                             secrets, mode 600
@@ -13,12 +13,15 @@ Starting again in the same folder continues: nothing is deployed, funded or publ
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
@@ -28,17 +31,17 @@ from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.record.collection import Collection
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
-from tessera.devnet.broker import publish_collection
-from tessera.devnet.children import Child, Command, Supervisor
-from tessera.devnet.ports import LOOPBACK, require_free
-from tessera.errors import ScriptError, ServiceDownError
+from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
+from tessera.errors import ServiceDownError, ServiceRefusedError, TesseraError
 
 TOKEN = 10**18
-START_SECONDS = 60.0
+START_SECONDS = 600.0
+"""Ends a hang only: a child that dies is told at once, and three nodes that start on a busy machine take minutes."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -58,9 +61,8 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows and
-    privacy cap.
-    """
+    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows
+    and privacy cap."""
 
     name: str
     table: Path
@@ -113,7 +115,7 @@ class LocalNetwork:
             if not chain.has_code(self.rpc_url, escrow):
                 raise ServiceDownError(
                     f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder has no code "
-                    "there: the state does not belong together. Choose a new folder with --state"
+                    "there: the state does not belong together. Choose a new folder with --folder"
                 )
             return
         deployer = self.account("deployer")
@@ -199,18 +201,41 @@ class LocalNetwork:
 
     def _backend_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=2, trust_env=False).is_success
+            return httpx.get(f"{self.api_url}/health", timeout=30, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
     def publish(self, collection: Collection) -> None:
-        """Offer the collection at the backend, signed by the broker; repeating it is harmless."""
-        publish_collection(self.api_url, self.account("broker"), collection)
+        """POST /v1/collections, signed by the broker; the same document again changes nothing."""
+        target = "/v1/collections"
+        body = json.dumps(collection.document()).encode()
+        signature = sign_request(self.account("broker"), "POST", target, body, int(time.time()))
+        headers = {"Content-Type": "application/json", "Authorization": signature}
+        try:
+            answer = httpx.post(
+                self.api_url + target, content=body, headers=headers, timeout=START_SECONDS, trust_env=False
+            )
+        except httpx.TransportError as error:
+            raise ServiceDownError(
+                f"the backend at {self.api_url} did not take the collection: {error}"
+            ) from error
+        if answer.is_error:
+            raise ServiceRefusedError(
+                f"collection {collection.name}: refused with {answer.status_code}: {answer.text}",
+                status=answer.status_code,
+            )
 
     def start_coordinator(self) -> None:
-        arguments = ("--backend", self.api_url, "--rpc", self.rpc_url, "--key", str(self.key_file("broker")))
+        arguments = (
+            "--backend",
+            self.api_url,
+            "--rpc",
+            self.rpc_url,
+            "--broker-key",
+            str(self.key_file("broker")),
+        )
         self.coordinator = self._start_python(
-            "coordinator", "tessera.cli.coordinator", *arguments, env=SINGLE_THREAD
+            "coordinator", "tessera", "coordinator", *arguments, env=SINGLE_THREAD
         )
 
     # -- contributors ------------------------------------------------------------------------------------
@@ -229,8 +254,8 @@ class LocalNetwork:
         for spec in specs:
             self.nodes[spec.name] = self._start_python(
                 spec.name,
-                "tessera.cli.node",
-                *("run", "--folder", str(self.node_folder(spec.name))),
+                "tessera",
+                *("node", "run", "--folder", str(self.node_folder(spec.name))),
                 env=SINGLE_THREAD,
             )
 
@@ -243,13 +268,13 @@ class LocalNetwork:
             "--collection": collection.digest,
             "--declared-rows": spec.declared_rows,
             "--epsilon-cap": spec.epsilon_cap,
-            "--key": self.key_file(spec.name),
+            "--node-key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
-            "--stake-wei": self._stake_wei,
+            "--stake": f"{Decimal(self._stake_wei).scaleb(-18):f}",
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(
-            [sys.executable, "-m", "tessera.cli.node", "init", *words, *spec.options],
+            [sys.executable, "-m", "tessera", "node", "init", *words, *spec.options],
             what=f"setting up node {spec.name}",
         )
 
@@ -266,9 +291,24 @@ class LocalNetwork:
             )
 
     def _announced(self, collection: Collection) -> set[str]:
-        query = {"collection": str(collection.digest)}
-        answer = httpx.get(f"{self.api_url}/v1/contributors", params=query, timeout=10, trust_env=False)
+        query, url = {"collection": str(collection.digest)}, f"{self.api_url}/v1/contributors"
+        try:
+            answer = httpx.get(url, params=query, timeout=30, trust_env=False)
+        except httpx.TransportError:
+            return set()  # busy: asked again
         return {entry["contributor"] for entry in answer.raise_for_status().json()["contributors"]}
+
+    def replaceable(self) -> dict[str, Child]:
+        """Every process that goes on where it was when it is started again: all but the chain."""
+        named = (self.backend, self.coordinator, *self.nodes.values())
+        return {child.command.name: child for child in named if child is not None}
+
+    def check_chain(self) -> None:
+        """Raises ServiceDownError when the chain has ended by itself."""
+        if self.chain is not None and self.chain.exit_status is not None:
+            raise ServiceDownError(
+                f"{self.chain.death_notice()}\nthe same command goes on from what it had written"
+            )
 
     def profile(self) -> NetworkProfile:
         """What a buyer pins; also written to network.json."""
@@ -294,14 +334,14 @@ class LocalNetwork:
 
 
 def take_folder(folder: Path) -> TextIO:
-    """The folder's lock, held until this process ends; `ScriptError` when another market runs in there."""
+    """The folder's lock, held until this process ends; `TesseraError` when another market runs in there."""
     lock = (folder / "lock").open("w", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise ScriptError(
-            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --state"
+        raise TesseraError(
+            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --folder"
         ) from error
     return lock
 
@@ -314,7 +354,10 @@ def python_path() -> dict[str, str]:
 
 def run_to_end(argv: Sequence[str], *, what: str) -> str:
     """A short program; `ServiceDownError` with its words when it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=START_SECONDS, env=python_path())
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=START_SECONDS, env=python_path())
+    except subprocess.TimeoutExpired as error:
+        raise ServiceDownError(f"{what} did not end within {START_SECONDS:.0f} s") from error
     if done.returncode:
         raise ServiceDownError(f"{what} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

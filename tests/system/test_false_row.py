@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,18 +18,17 @@ from provenance.crypto.signing import Signer
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import verify_dataset
 from provenance.verify.refutation import ChallengeEvidence, Claim, Fault, Finding, build_evidence
-from tessera.client.delivery import MarketStore
-from tessera.client.money_moves import BURN, Parties, holdings
+from tessera.client.accounts import BURN, Parties, holdings
+from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.order_file import OrderFile
-from tessera.client.searching import Suspect
 from tests.system.lying_node import FALSE_ROW
-from tests.system.market import PATIENCE_SECONDS, Market
+from tests.system.market import LONG_SECONDS, Market
+from tests.waiting import until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 ROWS = 10_000
 LIAR = "maple"
-WINDOW_SECONDS = 600
 CHANGE = re.compile(r"[+-]\d+")
 
 
@@ -39,7 +37,7 @@ def lying(market: Market, name: str) -> Iterator[None]:
     """The node is another program for as long as the block lasts; its folder, key and stake are its own."""
     node = market.process(name)
     honest = node.command
-    argv = ["tests.system.lying_node" if word == "tessera.cli.node" else word for word in honest.argv]
+    argv = ["tests.system.lying_node" if word == "tessera" else word for word in honest.argv]
     node.command = replace(honest, argv=argv)
     node.restart()
     try:
@@ -55,7 +53,7 @@ class Published:
 
     market: Market
     order: OrderFile
-    suspect: Suspect
+    suspect: AuditedDataset
     shard: int
     auditor: Signer
 
@@ -70,8 +68,7 @@ class Published:
     def commit(self, claim: Claim, salt: Digest) -> None:
         """Announces a claim and waits for the block after."""
         block = self.writer.challenge_commit(claim.commitment(self.auditor.address, salt)).block
-        while self.market.ledger.block_number() <= block:
-            time.sleep(0.2)
+        until(lambda: self.market.ledger.block_number() > block, "the next block")
 
     def evidence(self, row: int) -> tuple[Claim, ChallengeEvidence]:
         """Of any row of the liar's shard, true or not."""
@@ -100,12 +97,12 @@ class Published:
 def published(market: Market) -> Published:
     """10,000 rows, one of them false."""
     with lying(market, LIAR):
-        order = market.place(rows=ROWS, challenge_seconds=WINDOW_SECONDS)
+        order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS)
         market.await_state(order, "published")
     dataset = market.ledger.dataset_of_order(order.order_id)
     assert dataset is not None
     liar = market.network.account(LIAR).address
-    suspect = Suspect(market.ledger, MarketStore(market.buyer.api), dataset, market.buyer.delivery_key)
+    suspect = AuditedDataset(market.ledger, market.buyer.content, dataset, market.buyer.delivery_key)
     shard = next(each.shard for each in suspect.record.shards if each.contributor == liar)
     return Published(market, order, suspect, shard, market.network.account("auditor"))
 
@@ -227,7 +224,7 @@ def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check
     again = market.run(*published.command("--all", "--yes"))
     assert again.returncode == 3, again.stdout + again.stderr
     assert "nothing left to refute" in again.stdout
-    store = MarketStore(market.buyer.api)
+    store = market.buyer.content
     certificate = verify_dataset(market.ledger, store, published.suspect.id, market.buyer.delivery_key)
     check = certificate.check("record on chain")
     assert check in certificate.failed
@@ -242,11 +239,12 @@ def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Pu
     node = market.process(LIAR)
     said = len(node.command.log.read_text())
     node.restart()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while "announced" not in node.command.log.read_text()[said:]:
+
+    def announced() -> bool:
         assert node.exit_status is None, node.death_notice()
-        assert time.monotonic() < deadline, node.log_tail()
-        time.sleep(0.2)
+        return "announced" in node.command.log.read_text()[said:]
+
+    until(announced, "the node's announcement")
     assert f"Going on with {left.free} wei of free stake" in node.command.log.read_text()[said:]
 
 

@@ -23,7 +23,7 @@ from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
-from tessera.cli.node import main
+from tests.waiting import HANG_SECONDS
 
 World = Any
 ORDER = Digest(bytes([1]) * 32)
@@ -230,7 +230,7 @@ def test_receipt_line_cut_off_by_a_power_failure_is_left_out_and_other_damage_is
 def test_health_page_answers_on_loopback_and_its_port_is_in_the_folder(tmp_path: Path) -> None:
     with HealthPage(0, lambda: {"status": "ok"}, tmp_path) as page:
         assert json.loads((tmp_path / FILE).read_text()) == {"port": page.port}
-        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=HANG_SECONDS) as answer:
             assert json.loads(answer.read()) == {"status": "ok"}
         with pytest.raises(SettingsError, match="health port"):
             HealthPage(page.port, dict, tmp_path)
@@ -246,7 +246,7 @@ def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
 
 def test_like_messages_are_said_seldom() -> None:
     said: list[str] = []
-    limited = RateLimitedLog(said.append, pause_seconds=60)
+    limited = RateLimitedLog(said.append, pause_seconds=HANG_SECONDS)
     for number in range(5):
         limited.say(f"down {number}")
     assert said == ["down 0"]
@@ -255,31 +255,3 @@ def test_like_messages_are_said_seldom() -> None:
 def test_progress_line_says_round_loss_and_epsilon() -> None:
     text = line_of("round/0003", Progress("training", 3, 6, 0.51234, 1.5))
     assert text == "round/0003: training   round 3 of 6   loss 0.5123   epsilon 1.5"
-
-
-@pytest.mark.parametrize(
-    "command", [["run"], ["status"], ["budget"], ["receipts"], ["approve", "0x1"], ["withdraw"]]
-)
-def test_command_in_a_folder_without_a_node_says_so_and_fails(
-    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*command, "--folder", str(tmp_path)]) == 1
-    assert "run `tessera node init` first" in capsys.readouterr().err
-
-
-def test_init_against_a_market_that_is_down_leaves_no_node_behind(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("generator.node.setup.START_SECONDS", 0.3)
-    arguments = ["--backend", "http://127.0.0.1:9", "--rpc", "http://127.0.0.1:9", "--collection", "toy"]
-    arguments += ["--table", str(tmp_path / "t.csv"), "--declared-rows", "10", "--epsilon-cap", "1"]
-    assert main(["init", "--folder", str(tmp_path / "node"), *arguments]) == 1
-    assert "no usable answer" in capsys.readouterr().err
-    assert not (tmp_path / "node" / "node.toml").exists()
-
-
-@pytest.mark.parametrize("cap", ["0", "-1", "5000", "much"])
-def test_cap_that_is_none_is_a_usage_error(cap: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["init", "--epsilon-cap", cap])
-    assert caught.value.code == 2

@@ -10,10 +10,15 @@ from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from provenance.chain.errors import RevertError
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import OrderOnChain, OrderState
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -23,13 +28,16 @@ from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
 from tessera.client.api import BuyerApi, parse_events
+from tessera.client.client import Client
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import Quote, Wish, check_terms, parse_decimal, parse_tokens, tokens
-from tessera.devnet.ports import LOOPBACK, free_port
-from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
+from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
+from tessera.devnet.children import LOOPBACK
+from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, TesseraError, UsageError
 from tessera.local.conditions import ConditionOptions
+from tessera.words import parse_tokens, tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
+from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -37,7 +45,7 @@ DOMAIN = Domain(31337, Address(b"\x07" * 20))
 NOW = 1_800_000_000
 COLLECTION = Collection("toy", "Toy", SCHEMA, "marginal", "private", 2, 10**16, 3_000_000)
 REQUEST = Request("a study")
-WISH = Wish(
+ASKED = OrderRequest(
     collection="toy",
     rows=500,
     epsilon=Decimal("2.5"),
@@ -73,36 +81,39 @@ TERMS = OrderTerms(
 
 
 def check(
-    terms: OrderTerms, *, wish: Wish = WISH, request: Request = REQUEST, order_id: Digest | None = None
+    terms: OrderTerms,
+    *,
+    asked: OrderRequest = ASKED,
+    request: Request = REQUEST,
+    order_id: Digest | None = None,
 ) -> None:
-    quote = Quote(order_id or terms.order_id(DOMAIN), terms, request, COLLECTION)
+    quote = Quote(order_id or terms.order_id(DOMAIN), terms, request, COLLECTION, NOW)
     check_terms(
-        wish,
+        asked,
         quote,
         buyer=BUYER.address,
         broker=BROKER.address,
         delivery_key=DELIVERY_KEY,
         domain=DOMAIN,
-        chain_time=NOW,
     )
 
 
 @pytest.mark.parametrize("quoted", [(), ("kind=b",), ("kind=a", "age>=10")])
 def test_conditions_that_were_not_asked_for_are_named_and_not_signed(quoted: tuple[str, ...]) -> None:
-    wish = replace(WISH, asked=ConditionOptions(where=("kind=a",)))
-    asked = wish.request(COLLECTION)
-    in_bytes = conditions_digest(asked.asked(SCHEMA, 500))
-    terms = replace(TERMS, request=asked.digest, conditions=in_bytes)
-    check(terms, wish=wish, request=asked)
-    other = replace(WISH, asked=ConditionOptions(where=quoted)).request(COLLECTION)
+    asked = replace(ASKED, asked=ConditionOptions(where=("kind=a",)))
+    request = asked.request(COLLECTION)
+    in_bytes = conditions_digest(request.asked(SCHEMA, 500))
+    terms = replace(TERMS, request=request.digest, conditions=in_bytes)
+    check(terms, asked=asked, request=request)
+    other = replace(ASKED, asked=ConditionOptions(where=quoted)).request(COLLECTION)
     with pytest.raises(TermsDifferError, match="conditions: quoted"):
-        check(replace(terms, request=other.digest), wish=wish, request=other)
+        check(replace(terms, request=other.digest), asked=asked, request=other)
 
 
 def test_the_rows_written_are_those_of_the_order_s_conditions() -> None:
     asked = Conditions(SCHEMA, (Segment(10, {1: ((1, 1), (3, 3))}), Segment(13, {0: ((100, 299),)})))
     found = Builder(conditions=asked, is_open=True).build()
-    delivery = Delivery(7, found.manifest, found.store, None)  # type: ignore[arg-type]
+    delivery = Delivery(7, found.manifest, found.store, None, None)
     values = np.concatenate(list(delivery.values()))
     places = asked.segment_of(np.arange(23, dtype=np.uint64))
     assert np.isin(values[places == 0, 1], (1, 3)).all()
@@ -156,7 +167,7 @@ def test_a_changed_purpose_is_refused() -> None:
 
 def test_terms_as_asked_pass() -> None:
     check(TERMS)
-    check(TERMS, wish=replace(WISH, collection=str(COLLECTION.digest)))
+    check(TERMS, asked=replace(ASKED, collection=str(COLLECTION.digest)))
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "nan", "inf", "0.0000000000000000001"])
@@ -175,7 +186,7 @@ def test_amounts_are_exact() -> None:
 
 def test_epsilon_finer_than_terms_can_say_is_refused() -> None:
     with pytest.raises(UsageError, match="epsilon"):
-        check(TERMS, wish=replace(WISH, epsilon=Decimal("2.5000001")))
+        check(TERMS, asked=replace(ASKED, epsilon=Decimal("2.5000001")))
 
 
 def an_order() -> OrderFile:
@@ -210,8 +221,26 @@ def test_events_are_read_over_comments_and_several_data_lines() -> None:
     assert events[0].data.text("state") == "open"
 
 
-def test_a_backend_that_is_down_is_said_so_with_its_address() -> None:
-    url = f"http://{LOOPBACK}:{free_port()}"
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
+def test_money_that_the_broker_gave_back_first_is_said_to_be_back(state: OrderState) -> None:
+    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN), time_seconds=TERMS.deliver_by + 1)  # type: ignore[arg-type]
+    order = TERMS.order_id(DOMAIN)
+    ledger.orders[order] = OrderOnChain(order, OrderState.MATCHED, 0, order, order, 0)
+
+    def refused(*_arguments: object) -> None:
+        ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
+        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
+
+    client: Any = Client.__new__(Client)
+    client.chain, client.profile = ledger, SimpleNamespace(deployment=ledger.deployment)
+    client.__dict__["writer"] = SimpleNamespace(refund=refused)
+    expected = TesseraError if state is OrderState.REFUNDED else RevertError
+    with pytest.raises(expected, match="nothing to take back" if expected is TesseraError else "refused"):
+        client.refund(an_order())
+
+
+def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
+    url = f"http://{LOOPBACK}:{dead_port}"
     with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
         api.network()
 
@@ -279,7 +308,7 @@ def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
         else:
             send(handler, 200, body, "text/event-stream")
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         states = [event.data.text("state") for event in api.events("0x01")]
     assert states == ["open", "settled"]
     assert asked == ["0", "1"]
@@ -291,5 +320,5 @@ def test_a_backend_that_restarts_is_waited_for() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         send(handler, next(answers), b'{"chainId": 1}')
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         assert api.network().integer("chainId") == 1

@@ -1,0 +1,572 @@
+"""Whole workflows of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+from sqlalchemy import select
+
+from backend.contributors import ContributorRepository
+from backend.database.models import OrderEventRow
+from backend.indexer.follower import Follower
+from backend.workflow.generate import Generation
+from backend.workflow.match import Matching
+from backend.workflow.order_workflow import run_order
+from backend.workflow.settle import Settlement
+from provenance.canonical import decode
+from provenance.chain.ports import OrderState
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.merkle import dataset_root
+from provenance.record.manifest import Manifest
+from provenance.record.receipts import (
+    Acceptance,
+    ContentFile,
+    Evaluation,
+    ModelCommitment,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
+from provenance.record.terms import OrderTerms
+from provenance.values import Address, Cid, Digest, sha256
+from tests.waiting import HANG_SECONDS, until
+
+SHARES = [7000, 3000]
+
+
+@dataclass
+class World:
+    """Two staked nodes with announced tables, and everything they and the worker would do."""
+
+    api: object
+    nodes: list
+    collection: str
+    running: Future | None = None
+
+    @contextmanager
+    def in_work(self, order):
+        """Runs the order's workflow in a thread and waits for its end."""
+        try:
+            with self.beside(lambda: run_order(self.api.ports, order)):
+                yield
+        finally:
+            self.api.ports.stopping.set()
+
+    @contextmanager
+    def beside(self, action):
+        """Runs the action in a thread and waits for its end; what it raises is raised here."""
+        with ThreadPoolExecutor(1) as pool:
+            self.running = pool.submit(action)
+            try:
+                yield
+                self.running.result(HANG_SECONDS)
+            except BaseException:
+                self.api.ports.stopping.set()  # or the thread would wait for a test that has failed
+                raise
+            finally:
+                self.running = None
+
+    def signer(self, address):
+        return next(node for node in self.nodes if str(node.address) == address)
+
+    def lease(self, target, by):
+        """Asks until there is work."""
+
+        def ask():
+            ended = self.api.ports.stopping.is_set() or (self.running is not None and self.running.done())
+            assert not ended, "nobody is left who would give out work"
+            answer = self.api.call("POST", target, {"waitSeconds": 20, "leaseSeconds": 30}, by=by)
+            assert answer.status_code in (200, 204), answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        return until(ask, f"work for {by.address}")
+
+    def task(self, node):
+        return self.lease("/v1/tasks/lease", node)["task"]
+
+    def accept(self, node, max_rows=50):
+        task = self.task(node)
+        assert (task["name"], task["kind"]) == ("accept", "accept")
+        offer = self.api.call("GET", f"/v1/tasks/{task['id']}/payload", by=node).json()
+        assert offer["format"] == "tessera-accept/1"
+        message = Acceptance(Digest.parse(offer["orderId"]), node.address, max_rows)
+        signature = node.sign_typed(self.api.ports.domain, message)
+        result = json.dumps({"maxRows": max_rows, "signature": str(signature)}).encode()
+        assert self.api.call("PUT", f"/v1/tasks/{task['id']}/result", result, by=node).status_code == 201
+
+    def refuse(self, node):
+        task = self.task(node)
+        body = {"code": "policy", "reason": "not for this price"}
+        assert self.api.call("POST", f"/v1/tasks/{task['id']}/refuse", body, by=node).status_code == 200
+
+    def job(self, phase):
+        job = self.lease("/v1/coordination/lease", self.api.broker)["job"]
+        assert job["phase"] == phase
+        return job
+
+    def finish(self, job, result):
+        target = f"/v1/coordination/{job['order']}/{job['phase']}/result"
+        return self.api.call("PUT", target, result, by=self.api.broker)
+
+    def train_result(self, job):
+        models = []
+        for shard, entry in enumerate(job["plan"]["participants"]):
+            digest = sha256(f"model {shard} of {job['order']}".encode())
+            message = ModelCommitment(Digest.parse(job["order"]), shard, digest)
+            signature = self.signer(entry["contributor"]).sign_typed(self.api.ports.domain, message)
+            models.append(
+                {"contributor": entry["contributor"], "shard": shard, "modelDigest": str(digest),
+                 "commitSignature": str(signature), "epsilonMicro": 2_900_000, "deltaE12": 10_000_000}
+            )  # fmt: skip
+        return {"models": models}
+
+    def upload(self, data, by):
+        answer = self.api.call("POST", "/v1/content", data, by=by)
+        assert answer.status_code in (200, 201), answer.text
+        return ContentFile(Cid(answer.json()["cid"]), len(data), sha256(data), sha256(b"plain"), 5)
+
+    def score_result(self, job, score_micro=900_000):
+        plan, order = job["plan"], Digest.parse(job["order"])
+        domain, seed = self.api.ports.domain, Digest.parse(plan["seed"]["seed"])
+        shards, roots = [], []
+        for shard, entry in enumerate(plan["participants"]):
+            node = self.signer(entry["contributor"])
+            content = ShardContent(
+                self.upload(f"sealed rows {shard} {order}".encode(), node),
+                self.upload(f"sealed model {shard} {order}".encode(), node),
+                b"wrapped key",
+                {"mechanism": "gaussian"},
+            )
+            roots.append(sha256(f"root {shard}".encode()))
+            model = Digest.parse(plan["models"][shard]["modelDigest"])
+            receipt = ShardReceipt(
+                order, shard, model, seed, entry["rows"], roots[-1], 2_900_000, 10_000_000, content.digest
+            )
+            shards.append(
+                {"shard": shard, "contributor": entry["contributor"], "rows": entry["rows"],
+                 "modelDigest": str(model), "shardRoot": str(roots[-1]), "epsilonMicro": 2_900_000,
+                 "deltaE12": 10_000_000, "content": content.document(),
+                 "receiptSignature": str(node.sign_typed(domain, receipt))}
+            )  # fmt: skip
+        root = dataset_root(roots)
+        evaluations = []
+        for entry in plan["participants"]:
+            message = Evaluation(order, root, score_micro, shares_digest(SHARES))
+            signature = self.signer(entry["contributor"]).sign_typed(domain, message)
+            evaluations.append(
+                {"contributor": entry["contributor"], "scoreMicro": score_micro, "signature": str(signature)}
+            )
+        score = self.upload(f"sealed score {order}".encode(), self.api.broker)
+        return {
+            "datasetRoot": str(root), "shards": shards, "sharesBps": SHARES,
+            "score": {"file": score.document(), "wrappedKey": "0x00"}, "evaluations": evaluations,
+            "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"],
+        }  # fmt: skip
+
+    def bring_to_match(self):
+        for node in self.nodes:
+            self.accept(node)
+
+
+@pytest.fixture
+def world(api, chain, two_nodes):
+    collection = api.collection()
+    for node, rows in zip(two_nodes, (2000, 1000), strict=True):
+        answer = api.announce(node, collection, rows)
+        assert answer.status_code == 201, answer.text
+    return World(api, two_nodes, collection)
+
+
+def states(api, order):
+    with api.ports.database.read() as session:
+        rows = session.scalars(select(OrderEventRow).where(OrderEventRow.order == order)).all()
+        return [decode(row.data)["state"] for row in rows if row.kind == "state"]
+
+
+def chain_state(api, order):
+    return api.ports.ledger.order(Digest.parse(order)).state
+
+
+def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    with world.in_work(order):
+        world.bring_to_match()
+        job = world.job("train")
+        target = f"/v1/coordination/{order}/train/failure"
+        assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
+    assert job["plan"]["participants"][0]["declaredRows"] == 2000
+    assert chain_state(api, order) is OrderState.REFUNDED
+    assert chain.ledger.balance(buyer.address) == before
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert (shown["state"], shown["reason"]) == ("refunded", "phase train failed: a node is lost")
+    assert states(api, order) == ["accepted", "open", "matched", "refunded"]
+
+
+def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    with world.in_work(order):
+        world.refuse(world.nodes[0])
+        world.accept(world.nodes[1])
+        chain.skip(600)
+    assert chain.ledger.balance(buyer.address) == before
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "refunded"
+    assert shown["reason"].startswith("1 contributors accepted")
+
+
+def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    with world.in_work(order):
+        hostile = world.task(world.nodes[0])
+        bomb = b"[" * 200_000
+        answer = api.call("PUT", f"/v1/tasks/{hostile['id']}/result", bomb, by=world.nodes[0])
+        assert answer.status_code == 201
+        world.accept(world.nodes[1])
+        chain.skip(600)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["reason"].startswith("1 contributors accepted"), "the other node's answer still counts"
+
+
+def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    before = chain.ledger.balance(buyer.address)
+    owed = [chain.ledger.claimable(node.address) for node in world.nodes]
+    with world.in_work(order):
+        world.bring_to_match()
+        world.job("train")
+        chain.skip(4000)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    terms = OrderTerms.parse(shown["terms"])
+    assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
+    part = terms.bond // 2 // len(world.nodes)
+    assert [chain.ledger.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
+    assert chain.ledger.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
+    with api.ports.database.read() as session:
+        nodes = ContributorRepository(session).list(world.collection)
+    assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
+
+
+def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, api, buyer, chain):
+    body = api.signed_order(buyer, api.quote(buyer, world.collection))
+    body["permit"]["s"] = "0x" + "11" * 32
+    order = api.call("POST", "/v1/orders", body).json()["orderId"]
+    before = chain.ledger.balance(buyer.address)
+    with world.in_work(order):
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "rejected"
+    assert shown["reason"].startswith("place: ")
+    assert chain.ledger.balance(buyer.address) == before
+
+
+def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    with world.in_work(order):
+        _until_state(api, order, OrderState.OPEN)
+        terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+        ChainWriter(chain.ledger, buyer).cancel(terms)
+    assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
+
+
+def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    with world.in_work(order):
+        world.bring_to_match()
+        job = world.job("train")
+        good = world.train_result(job)
+        swapped = {
+            "models": [
+                good["models"][0] | {"modelDigest": good["models"][1]["modelDigest"]},
+                good["models"][1],
+            ]
+        }
+        answer = world.finish(job, swapped)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "models[0].commitSignature")
+        greedy = {"models": [good["models"][0] | {"epsilonMicro": 3_000_001}, good["models"][1]]}
+        assert world.finish(job, greedy).json()["errors"][0]["field"] == "models[0].epsilonMicro"
+        assert world.finish(job, good).status_code == 201
+        assert world.finish(job, good).status_code == 200
+        chain.mine(4)
+        job = world.job("score")
+        good = world.score_result(job)
+        for member, value in (("sharesBps", [5000, 4000]), ("datasetRoot", "0x" + "11" * 32)):
+            answer = world.finish(job, good | {member: value})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, member)
+        assert world.finish(job, good | {"sharesBps": [3000, 7000]}).status_code == 422
+        body = {"reason": "enough"}
+        assert (
+            api.call("POST", f"/v1/coordination/{order}/score/failure", body, by=api.broker).status_code
+            == 200
+        )
+    assert chain_state(api, order) is OrderState.REFUNDED
+
+
+def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
+    order = api.order(buyer, world.collection, challengeSeconds=5)
+    paid = [chain.ledger.claimable(node.address) for node in world.nodes]
+    with world.in_work(order):
+        world.bring_to_match()
+        job = world.job("train")
+        progress = {"round": 1, "rounds": 4, "loss": 0.25, "message": "averaged"}
+        target = f"/v1/coordination/{order}/train/progress"
+        assert api.call("POST", target, progress, by=api.broker).status_code == 200
+        assert world.finish(job, world.train_result(job)).status_code == 201
+        _until_mined(api, chain, order)
+        job = world.job("score")
+        answer = world.finish(job, world.score_result(job))
+        assert answer.status_code == 201, answer.text
+        _until_state(api, order, OrderState.PUBLISHED)
+        chain.skip(10)
+    assert states(api, order) == [
+        *("accepted", "open", "matched", "trained", "committed", "seeded", "scored", "published", "settled")
+    ]
+    follower = Follower(api.ports)
+    while not follower.step().is_head:
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    steps = [each["step"] for each in shown["transactions"]]
+    assert [step for step in steps if step != "approve"] == [
+        "place",
+        "match",
+        "commit",
+        "draw",
+        "publish",
+        "settle",
+    ]
+    assert shown["chainState"] == "settled"
+    assert [each["rows"] for each in shown["participants"]] == [40, 20]
+    dataset = api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()
+    assert (dataset["rows"], dataset["depth"], dataset["collection"]) == (60, 0, world.collection)
+    assert [each["scoreMicro"] for each in dataset["evaluations"]] == [900_000, 900_000]
+    manifest = Manifest.parse(api.call("GET", f"/v1/datasets/{dataset['id']}/manifest").content)
+    assert str(manifest.digest) == dataset["manifestDigest"]
+    assert manifest.document()["order"] == order
+    assert dataset["manifestCid"] == shown["manifestCid"]
+    earned = [chain.ledger.claimable(node.address) - old for node, old in zip(world.nodes, paid, strict=True)]
+    whole = 60 * 10**12 * 95 // 100
+    assert earned == [whole * 7 // 10, whole * 3 // 10]
+    page = api.call("GET", "/").text
+    assert dataset["identifier"] in page
+    assert "People &amp; &lt;work&gt;" in page
+    assert "<work>" not in page
+
+
+def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, chain):
+    """What a kill between a transaction and its note leaves behind: the step runs again from its start."""
+    order = api.order(buyer, world.collection, challengeSeconds=0)
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    settlement = Settlement(ports, order, generation)
+    nonce = ChainNonce(chain, ports.broker)
+    matching.place()
+    assert nonce.used_by(matching.place) == 0
+    with world.beside(world.bring_to_match):
+        matching.match()
+    assert nonce.used_by(matching.match) == 0
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    assert nonce.used_by(generation.train) == 0
+    generation.commit()
+    assert nonce.used_by(generation.commit) == 0
+    chain.mine(4)
+    generation.draw()
+    assert nonce.used_by(generation.draw) == 0
+    with world.beside(lambda: _work(world, "score", world.score_result)):
+        generation.score()
+    settlement.publish()
+    manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
+    assert nonce.used_by(settlement.publish) == 0
+    assert api.call("GET", f"/v1/orders/{order}").json()["manifestCid"] == manifest
+    assert not settlement.give_back("a late failure must not take back what is published")
+    chain.skip(3)
+    settlement.settle()
+    assert nonce.used_by(settlement.settle) == 0
+    assert nonce.used_by(lambda: run_order(ports, order)) == 0
+    assert chain_state(api, order) is OrderState.SETTLED
+
+
+def _publish(world, api, chain, order):
+    """Carries an order to its publication, step by step; the settlement."""
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
+    chain.mine(4)
+    generation.draw()
+    with world.beside(lambda: _work(world, "score", world.score_result)):
+        generation.score()
+    settlement = Settlement(ports, order, generation)
+    settlement.publish()
+    return settlement
+
+
+def _demand_a_model(api, buyer, chain, order):
+    """The buyer's demand for the model of shard 0."""
+    ledger, identifier = chain.ledger, Digest.parse(order)
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    terms = OrderTerms.parse(shown["terms"])
+    participants = ledger.participants(identifier)
+    writer = ChainWriter(ledger, buyer)
+    writer.approve(ledger.deployment.demands, terms.price)
+    models = ledger.commitment(identifier).models
+    writer.demand_model(terms, participants, ledger.dataset_of_order(identifier), 0, models)
+    return terms, participants, writer
+
+
+@pytest.mark.parametrize("ended_by", ["buyer", "broker"])
+def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain, ended_by):
+    order = api.order(buyer, world.collection, challengeSeconds=30)
+    _publish(world, api, chain, order)
+    before = chain.ledger.balance(buyer.address)
+    terms, participants, writer = _demand_a_model(api, buyer, chain, order)
+    sent = ChainNonce(chain, api.ports.broker).now()
+    ledger, broker = Watched(api.ports.ledger), Watched(api.ports.writer)
+    watched = replace(api.ports, ledger=ledger, writer=broker)
+    settlement = Settlement(watched, order, Generation(watched, order))
+    with world.beside(settlement.settle):
+        chain.skip(60)  # the window is over, the demand is open
+        ledger.await_looks(5)
+        found = chain.ledger.order(Digest.parse(order))
+        assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
+        if ended_by == "buyer":
+            # The time runs out in the very block that ends the demand: the broker cannot come first.
+            chain.skip_with_next_block(24 * 3600)
+            writer.expire(terms, participants, 0)
+        else:
+            chain.skip(24 * 3600)
+    transactions = Counter() if ended_by == "buyer" else Counter({"expire": 1})
+    assert broker.calls == transactions, "no settlement was tried"
+    assert ChainNonce(chain, api.ports.broker).now() == sent + transactions.total()
+    assert chain_state(api, order) is OrderState.REVOKED
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert shown["state"] == "revoked"
+    assert shown["reason"].startswith("a shard was shown on chain to be false, or withheld")
+    damages = min(terms.bond, terms.stake // 4)
+    # price and damages as the buyer, half the stake as the demander
+    assert chain.ledger.balance(buyer.address) == before + terms.price + damages + terms.stake // 2
+    follower = Follower(api.ports)
+    while not follower.step().is_head:
+        pass
+    shown = api.call("GET", f"/v1/orders/{order}").json()
+    assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
+    assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
+    assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
+
+
+def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
+    chain.mine(4)
+    generation.draw()
+    identifier = Digest.parse(order)
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    ports.writer.approve(chain.ledger.deployment.demands, terms.price)
+    models = chain.ledger.commitment(identifier).models
+    ports.writer.demand_receipt(terms, chain.ledger.participants(identifier), 0, models)
+    settlement = Settlement(ports, order, generation)
+    with world.beside(lambda: settlement.give_back("the worker is lost")):
+        threading.Event().wait(0.5)
+        assert chain_state(api, order) is OrderState.MATCHED, "nothing is returned while the demand is open"
+        chain.skip(24 * 3600)
+    assert chain_state(api, order) is OrderState.REFUNDED
+
+
+def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
+    bond = ports.ledger.order(Digest.parse(order)).bond_left
+    missed = ports.ledger.commitment(Digest.parse(order)).target_block
+    chain.mine(300)
+
+    def mine_for_the_new_draw():
+        until(
+            lambda: ports.ledger.commitment(Digest.parse(order)).target_block > missed, "another target block"
+        )
+        chain.mine(4)
+
+    with world.beside(mine_for_the_new_draw):
+        generation.draw()
+    assert generation.seed_draw().draws == 2
+    assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
+    assert Settlement(ports, order, generation).give_back("the test is over")
+
+
+@dataclass
+class ChainNonce:
+    """Counts transactions of one account."""
+
+    chain: object
+    address: object
+
+    def used_by(self, action):
+        before = self.now()
+        action()
+        return self.now() - before
+
+    def now(self):
+        return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
+
+
+class Watched:
+    """A ledger or a writer, and how often each of its methods was called."""
+
+    def __init__(self, watched):
+        self._watched = watched
+        self.calls = Counter()
+
+    def __getattr__(self, name):
+        found = getattr(self._watched, name)
+        if not callable(found):
+            return found
+
+        def counted(*arguments, **options):
+            self.calls[name] += 1
+            return found(*arguments, **options)
+
+        return counted
+
+    def await_looks(self, looks):
+        """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
+        seen = self.calls["order"] + 2 * (looks + 1)
+        until(lambda: self.calls["order"] >= seen, "another look at the order")
+
+
+def _work(world, phase, result):
+    job = world.job(phase)
+    answer = world.finish(job, result(job))
+    assert answer.status_code == 201, answer.text
+
+
+def _until_mined(api, chain, order):
+    until(lambda: api.ports.ledger.commitment(Digest.parse(order)).commit_block, "the models' commitment")
+    chain.mine(4)
+
+
+def _until_state(api, order, state):
+    until(lambda: chain_state(api, order) is state, f"order {order} to become {state.name}")
