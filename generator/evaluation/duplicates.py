@@ -27,9 +27,7 @@ Floats = NDArray[np.float64]
 
 
 def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tuple[int, int], int]:
-    """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent
-    samples.
-    """
+    """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent samples."""
     found: dict[tuple[int, int], int] = {}
     for a in range(len(evidence)):
         for b in range(a + 1, len(evidence)):
@@ -40,9 +38,7 @@ def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tupl
 
 
 def duplicate_groups(alike: Mapping[tuple[int, int], int], shards: int) -> list[list[int]]:
-    """Shards grouped by (chains of) likeness; most groups are single shards. In order of their first
-    shard.
-    """
+    """Shards grouped by (chains of) likeness; most groups are single shards. In order of their first shard."""
     group = list(range(shards))
     for (a, b), difference in sorted(alike.items()):
         if difference < DUPLICATE_BELOW_MICRO:

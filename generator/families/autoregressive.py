@@ -10,9 +10,9 @@ finds nothing else to tell contributors apart by). A single contributor trains i
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
 alone, or its share of it under secure aggregation (a number is then four bytes). Every number that decides
-what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone contributor
-its training where it was last kept. Under epsilon the last weights are set to the released univariate marginals, which
-costs nothing.
+what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone
+contributor its training where it was last kept. Under epsilon the last weights are set to the released
+univariate marginals, which costs nothing.
 """
 
 from __future__ import annotations

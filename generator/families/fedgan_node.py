@@ -41,9 +41,7 @@ _STEPS_AT_ONCE = 20
 
 
 def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int) -> Result:
-    """Generator learns, then the discriminator under DP-SGD; the answer is the discriminator's noisy
-    weights.
-    """
+    """Generator learns, then the discriminator under DP-SGD; the answer is the discriminator's noisy weights."""
     torch.set_num_threads(step.worker.threads)
     codebook, fitter = _generator(step, noise, settings, number - 1)
     losses: dict[str, float] = {}

@@ -214,8 +214,8 @@ def answer_tables(step: Step, noise: Noise) -> Result:
 
 
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
-    """Codebook and target of a later step, from its arrays and, blended in, the node's own stored release if it made
-    one.
+    """Codebook and target of a later step, from its arrays and, blended in, the node's own stored release if
+    it made one.
     """
     codebook = read_codebook(step)
     workload = workload_of(step.plan, codebook, noise.tables)
@@ -236,8 +236,8 @@ def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
 
 
 def keep_reference(step: Step) -> None:
-    """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has done its
-    work.
+    """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has
+    done its work.
     """
     if uses_secure_aggregation(step.plan):
         step.order.save_arrays(_EVERYBODY, {_EVERYBODY: step.array("everybody")})

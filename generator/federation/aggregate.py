@@ -103,8 +103,7 @@ def combine(
     factor: float = 4.0,
     trim: int = 1,
 ) -> tuple[Vector, tuple[Flagged, ...]]:
-    """One round of averaging: start plus the combined changes (update - start), poisoned ones left out and
-    named.
+    """One round of averaging: start plus the combined changes (update - start), poisoned ones left out and named.
 
     method "mean": FedAvg of the changes, each bounded to `factor` times the median length. method "trimmed":
     coordinate-wise trimmed mean. With two contributors no majority exists, so only the bound protects.

@@ -28,9 +28,7 @@ Settings: TypeAlias = Mapping[str, SettingValue]
 
 @dataclass(frozen=True, slots=True)
 class PlanParticipant:
-    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its
-    table).
-    """
+    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its table)."""
 
     contributor: Address
     declared_rows: int

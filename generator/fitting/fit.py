@@ -53,9 +53,7 @@ _FITTING_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class FitProgress:
-    """stage: the step's name. fraction: of all work, 0 to 1, a rough guide. epsilon: spent so far, None
-    without.
-    """
+    """stage: the step's name. fraction: of all work, 0 to 1, a rough guide. epsilon: spent so far, None without."""
 
     stage: str
     fraction: float
@@ -87,9 +85,8 @@ def fit(
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
     may depend on that row alone, and how many each owns is public.
 
-    Returns the container: one part a contributor, weights by declared rows, the largest part's privacy
-    statement. Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of
-    range.
+    Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
+    Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
@@ -287,9 +284,7 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
 
 
 class _Watch:
-    """Turns rounds and local steps into one fraction: each round counts alike, the last one as much as all
-    others.
-    """
+    """Turns rounds and local steps into one fraction: each round counts alike, the last one as much as all others."""
 
     def __init__(self, callback: FitProgressCallback | None, rounds: int, contributors: int) -> None:
         self._callback = callback

@@ -78,8 +78,8 @@ class AutoregressiveGradient:
         self._rows_at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, fitting))
 
     def tensor(self, codes: Codes) -> Tensor:
-        """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where that
-        holds them.
+        """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where
+        that holds them.
         """
         if codes.ndim != 2 or codes.shape[1] != self.shape.columns:
             raise LearningError(f"codes have shape {codes.shape}; expected [rows, {self.shape.columns}]")

@@ -5,8 +5,8 @@ rows in ten, until the loss on the tenth no longer falls or the net has learnt r
 whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
 makes possible (`memorisation`). The chosen decay then trains on every row. Large tables take one fixed recipe.
 
-With privacy nothing is chosen by looking at rows: the recipe follows from the plan, and every step is one of
-`dp_sgd`.
+With privacy nothing is chosen by looking at rows: the recipe follows from the plan, and every step is
+one of `dp_sgd`.
 """
 
 from __future__ import annotations

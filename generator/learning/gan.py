@@ -156,9 +156,7 @@ def one_hot(codes: Codes, code_counts: Iterable[int]) -> Tensor:
 
 
 def sample_rows(net: MarginalNet, logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax
-    (straight-through).
-    """
+    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax (straight-through)."""
     uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-9, 1 - 1e-7)
     soft = net.probabilities(logits - torch.log(-torch.log(uniform)))
     parts = torch.split(soft.detach(), list(net.code_counts), dim=1)
@@ -177,8 +175,7 @@ def train_discriminator(
 ) -> DiscriminatorRound:
     """One local round of `steps` from `state` on private codes [n, C] against rows of `net`.
 
-    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger
-    beforehand.
+    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger beforehand.
     """
     if steps < 1 or codes.ndim != 2 or codes.shape[1] != len(net.code_counts):
         raise LearningError(
@@ -231,8 +228,7 @@ def generator_steps(
     fitter: MarginalFitter, state: FlatState, settings: DiscriminatorSettings, *, steps: int,
     adversarial: float, marginal: float, first_fraction: float, last_fraction: float,
 ) -> float:  # fmt: skip
-    """`steps` generator steps on marginal * marginal loss + adversarial * loss of the (global) discriminator
-    `state`.
+    """`steps` generator steps on marginal * marginal loss + adversarial * loss of the (global) discriminator `state`.
 
     The learning rate follows the schedule of the whole fit from `first_fraction` to `last_fraction`. Returns
     the last marginal loss. Reads no private row.

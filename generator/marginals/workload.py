@@ -1,5 +1,4 @@
-"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no
-target.
+"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
 Gaussian mechanism: one row adds one to one cell of each table. Pairs with the target, and every two-way table,
@@ -77,8 +76,7 @@ class Workload:
     def target(self) -> int | None:
         """The third column of the three-way tables; None where all are two-way.
 
-        Raises MarginalError if tables mix targets, or hold a two-way table without the target beside
-        three-way ones.
+        Raises MarginalError if tables mix targets, or hold a two-way table without the target beside three-way ones.
         """
         thirds = {table[2] for table in self.tables if len(table) == 3}
         if len(thirds) > 1 or (thirds and any(table[-1] not in thirds for table in self.tables)):

@@ -105,9 +105,7 @@ def stacked(arrays: Sequence[Array]) -> Counts:
 def references_of(
     plan: TrainingPlan, codebook: Codebook, references: Mapping[Address, Mapping[str, Array]]
 ) -> Counts:
-    """The references of a training outcome, in participant order; all zero for a node whose release was
-    useless.
-    """
+    """The references of a training outcome, in participant order; all zero for a node whose release was useless."""
     nothing = np.zeros(released_tables(codebook, plan).cells)
     found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
     return stacked([reference_counts(counts, codebook, plan) for counts in found])

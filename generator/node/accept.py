@@ -1,5 +1,4 @@
-"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules
-first.
+"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules first.
 
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
@@ -124,8 +123,8 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
 
 
 def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
-    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None before the
-    match.
+    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None
+    before the match.
     """
     if not has_distributed_noise(node.collection.settings):
         return

@@ -47,8 +47,7 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's
-    figure.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's figure.
     """
 
     folder: Path
@@ -67,8 +66,8 @@ class Setup:
 
 
 def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
-    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it all
-    is there.
+    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it
+    all is there.
     """
     folder = setup.folder
     if (folder / settings.FILE).exists():
@@ -178,9 +177,7 @@ class Opened:
 
 
 def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None) -> Opened:
-    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the
-    file.
-    """
+    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the file."""
     chosen = NodeSettings.read(folder, overrides)
     policy.Policy.read(folder)
     deployment = Deployment.load(folder / DEPLOYMENT)

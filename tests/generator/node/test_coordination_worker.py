@@ -1,6 +1,4 @@
-"""The coordinator worker: jobs that contradict the chain fail, what may succeed later waits, a repeat is a
-replay.
-"""
+"""The coordinator worker: jobs that contradict the chain fail, what may succeed later waits, a repeat is a replay."""
 
 from __future__ import annotations
 
