@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.random_models import RandomModels
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.model import decode_model
 from tessera.devnet.adult import PARTS, adult_collection, deal_tables
 from tessera.local.table_file import read_table

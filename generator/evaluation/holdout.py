@@ -36,9 +36,7 @@ def holdout_score(
     declared_rows: int,
     noise_multiplier: float,
 ) -> HoldoutScore:
-    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 =
-    exact.
-    """
+    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact."""
     if declared_rows < 1:
         raise EvaluationError(f"declared hold-out size is {declared_rows}; declare at least one row")
     if pool_counts.shape != (pairs.cells,) or (len(pool_counts) and pool_counts.min() < 0):

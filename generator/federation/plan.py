@@ -22,15 +22,13 @@ FORMAT = "tessera-plan/1"
 HOLDOUT_DIVISOR = 10
 """One row in ten never trains: it scores the pooled data set."""
 
-Setting: TypeAlias = str | int
-Settings: TypeAlias = Mapping[str, Setting]
+SettingValue: TypeAlias = str | int
+Settings: TypeAlias = Mapping[str, SettingValue]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanParticipant:
-    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its
-    table).
-    """
+    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its table)."""
 
     contributor: Address
     declared_rows: int
@@ -179,10 +177,10 @@ def _participants(value: Json) -> tuple[PlanParticipant, ...]:
     return tuple(parts)
 
 
-def _settings(value: Json) -> dict[str, Setting]:
+def _settings(value: Json) -> dict[str, SettingValue]:
     if not isinstance(value, dict):
         raise PlanError("plan entry settings must be an object")
-    settings: dict[str, Setting] = {}
+    settings: dict[str, SettingValue] = {}
     for key, entry in value.items():
         if isinstance(entry, bool) or not isinstance(entry, (str, int)):
             raise PlanError(f"setting {key} is {entry!r}, expected an integer or text")

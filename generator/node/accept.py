@@ -1,5 +1,4 @@
-"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules
-first.
+"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules first.
 
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 
 from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING
+from generator.families.secure_aggregation import has_distributed_noise
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
@@ -124,10 +123,10 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
 
 
 def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
-    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None before the
-    match.
+    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None
+    before the match.
     """
-    if node.collection.settings.get(SETTING) != DISTRIBUTED:
+    if not has_distributed_noise(node.collection.settings):
         return
     verdict = node.policy().judge_partners(others, honest_contributors(contributors))
     if verdict is not None:
@@ -167,7 +166,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         )
     _check_parents(node)
     check_budget(node, order, terms)
-    max_rows = min(terms.rows, node.policy().limits.maximum_rows)
+    max_rows = min(terms.rows, node.policy().maximum_rows)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
     return Accepted(terms, signature, request, max_rows, acceptance)
 

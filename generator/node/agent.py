@@ -52,9 +52,7 @@ _REFUSAL_CHARACTERS = 1800
 
 
 def warm_up(family: str) -> None:
-    """Imports the family's training code before the node offers itself: torch takes seconds on a small
-    machine.
-    """
+    """Imports the family's training code before the node offers itself: torch takes seconds on a small machine."""
     importlib.import_module(f"generator.families.{family}_node")
 
 
@@ -90,8 +88,7 @@ class Agent:
                 log.warning("%s", error)
                 self._stop.wait(_RETRY_SECONDS)
             except MarketError as error:
-                # Not final for the node: a market that lost its tables may know it again after an
-                # announcement.
+                # Not final for the node: a market that lost its tables may know it again after an announcement.
                 log.error("%s", error)
                 self._stop.wait(5.0)
         log.info("left; whatever was begun continues at the next start")

@@ -1,6 +1,4 @@
-"""A health page on loopback: what the node does now, for supervisors and people.  Nothing of the table is in
-it.
-"""
+"""A health page on loopback: what the node does now, for supervisors and people.  Nothing of the table is in it."""
 
 from __future__ import annotations
 

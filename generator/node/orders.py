@@ -1,5 +1,4 @@
-"""What a node keeps of each order beside its training state: the accepted terms, its answers, its content
-key.
+"""What a node keeps of each order beside its training state: the accepted terms, its answers, its content key.
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use

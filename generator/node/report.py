@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.errors import TaskRefused
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING
+from generator.families.secure_aggregation import has_distributed_noise
 from generator.market.client import MarketClient
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -172,16 +172,18 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
 
 def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     yield f"acceptance  a signature under at most {terms.rows} rows"
-    pooled = node.collection.settings.get(SETTING) == DISTRIBUTED
+    is_summed = has_distributed_noise(node.collection.settings)
     noise = (
-        "with a part of the noise, masked: only all nodes' sum is seen" if pooled else "with Gaussian noise"
+        "with a share of the noise, masked: only all nodes' sum is seen"
+        if is_summed
+        else "with Gaussian noise"
     )
     yield "train       univariate counts with Gaussian noise"
     yield f"            pair or triple counts {noise}"
     if node.collection.family == "fedgan":
         yield "            updates of the averaged discriminator under DP-SGD, one a round"
     if node.collection.family == "autoregressive":
-        yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if pooled else ''}"
+        yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if is_summed else ''}"
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"

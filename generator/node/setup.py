@@ -49,8 +49,7 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's
-    figure.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's figure.
     """
 
     folder: Path
@@ -69,8 +68,8 @@ class Setup:
 
 
 def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
-    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it all
-    is there.
+    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it
+    all is there.
     """
     folder = setup.folder
     if (folder / settings.FILE).exists():
@@ -99,14 +98,17 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
         write_whole(folder / policy.FILE, policy.DEFAULT_TEXT.encode())
-    made = NodeSettings(
-        backend=setup.backend,
-        rpc=setup.rpc,
-        collection=str(collection.digest),
-        declared_rows=setup.declared_rows,
-        stake_wei=network.stake_wei if setup.stake_wei is None else setup.stake_wei,
-        key=str(setup.key.absolute()) if setup.key else "node.key",
-        threads=setup.threads,
+    made = NodeSettings.of(
+        {
+            "backend": setup.backend,
+            "rpc": setup.rpc,
+            "collection": str(collection.digest),
+            "declared_rows": setup.declared_rows,
+            "stake_wei": network.stake_wei if setup.stake_wei is None else setup.stake_wei,
+            "key": str(setup.key.absolute()) if setup.key else "node.key",
+            "threads": setup.threads,
+        },
+        "command line",
     )
     made.write(folder)
     return made, signer, len(values)
@@ -178,9 +180,7 @@ class Opened:
 
 
 def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None) -> Opened:
-    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the
-    file.
-    """
+    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the file."""
     chosen = NodeSettings.read(folder, overrides)
     policy.Policy.read(folder)
     deployment = Deployment.load(folder / DEPLOYMENT)

@@ -48,9 +48,7 @@ class Mechanism:
 
 
 def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
-    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no
-    mechanisms).
-    """
+    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms)."""
     if delta is None:
         if mechanisms:
             raise PrivacyError(

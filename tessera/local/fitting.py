@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.fitting.fit import FitProgressCallback, FitSettings, check_settings, fit
+from generator.fitting.fit import FitProgressCallback, check_settings, fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.container import Container
 from provenance.table.schema import Schema
 from tessera.errors import UsageError

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.fitting.settings import option_lines
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
@@ -130,24 +131,16 @@ def fit(
 
     schema: a document or its file; None infers it from the table.
 
-    family: "autoregressive", "marginal" or "fedgan"; None for what measures best.
-    epsilon: differential privacy of each row, None for none; delta: beside it.
-    schema_is_public: vouches that what the schema took from the rows is public; epsilon refuses it otherwise.
-    declared_rows: a public figure for the number of rows; None makes the exact number public.
-    conditionable: columns that rows will be asked for by (`where` of `Model.sample`), drawn early.
-    contributors: how many random parts the table is dealt into and fitted as, together.
-    seconds: wall time at most, a guide; None for the family's full number of steps.
-    threads: threads of the arithmetic.
-    seed: fixes initialisation only; noise and batches under privacy are never repeatable.
-    settings: the family's own settings by name.
+    OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
 
     Raises SchemaError, TableError, FitError or PlanError, each with what was found and what to do; TypeError
     for an option that there is not.
     """
     with needing("generator", "tessera.fit"):
-        from generator.fitting.fit import FitSettings, check_settings
+        from generator.fitting.fit import check_settings
         from generator.fitting.fit import fit as fit_values
+        from generator.fitting.settings import FitSettings
 
     if isinstance(schema, Path | str):
         schema = Schema.load(schema)
@@ -168,6 +161,9 @@ def fit(
     )
     check_settings(schema, options)
     return Model(fit_values(read_table(table, schema), schema, options, progress))
+
+
+fit.__doc__ = (fit.__doc__ or "").replace("    OPTIONS", option_lines())
 
 
 def seed_bytes(seed: int | bytes | None) -> bytes:

@@ -1,5 +1,4 @@
-"""Two nodes and the coordinator through a whole order in one process: what each side refuses, and what comes
-out.
+"""Two nodes and the coordinator through a whole order in one process: what each side refuses, and what comes out.
 
 The chain and the queue are in memory; tables, nets, noise, sealing and signatures are real.
 """
