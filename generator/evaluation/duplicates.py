@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.record.contribution import ShardEvidence, Tables
+from provenance.units import MICRO, nearest
 
 DUPLICATE_BELOW_MICRO = 500_000
 _MAX_STD = 0.15
-_MICRO = 1_000_000
 
 Floats = NDArray[np.float64]
 
@@ -64,4 +64,4 @@ def _difference(first: ShardEvidence, second: ShardEvidence, tables: Tables) -> 
     if spread > _MAX_STD:
         return None
     estimate = math.fsum(weight * (d * d - v)) / expected
-    return round(min(max(estimate, 0.0), 1000.0) * _MICRO)
+    return nearest(min(max(estimate, 0.0), 1000.0), MICRO)

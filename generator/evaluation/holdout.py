@@ -16,8 +16,7 @@ from generator.errors import EvaluationError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload
 from generator.privacy import noise
-
-MICRO = 1_000_000
+from provenance.units import MICRO, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def holdout_score(
     exact = _exact_score(pool_counts.astype(np.float64), holdout_codes, pairs, declared_rows)
     std = noise_multiplier * sensitivity(declared_rows)
     released = exact + float(noise.gaussian(1, std)[0])
-    return HoldoutScore(round(min(max(released, 0.0), 1.0) * MICRO), std)
+    return HoldoutScore(nearest(min(max(released, 0.0), 1.0), MICRO), std)
 
 
 def sensitivity(declared_rows: int) -> float:

@@ -45,6 +45,7 @@ from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues, read_compact
+from provenance.units import E12, MICRO, round_down
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
@@ -235,8 +236,8 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
         order=Digest(secrets.token_bytes(32)),
         family=settings.family or default_family(settings, sum(declared)),
         schema=schema,
-        epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
-        delta_e12=round(settings.delta * 10**12),
+        epsilon_micro=None if epsilon is None else round_down(epsilon, MICRO),
+        delta_e12=round_down(settings.delta, E12),
         participants=participants,
         settings=_family_settings(settings),
     )

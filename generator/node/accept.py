@@ -33,6 +33,7 @@ from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest, Signature
 
 FORMAT = "tessera-accept/1"
@@ -144,7 +145,7 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
     total = node.state.ledger.spent([*promised, *_whole(order, terms)])
     if total > cap.epsilon:
         raise BudgetExceeded(
-            f"with this order (epsilon {terms.epsilon_micro / 1e6:g}) the table would reach epsilon "
+            f"with this order (epsilon {format_fixed(terms.epsilon_micro, MICRO)}) the table would reach epsilon "
             f"{total:.4g} at "
             f"delta {cap.delta:g}, its owner's cap is {cap.epsilon:g} ({node.state.ledger.spent():.4g} "
             "spent, "
@@ -240,5 +241,7 @@ def _whole(order: Digest, terms: OrderTerms) -> list[Release]:
     """Releases that spend exactly the terms' epsilon and delta, on the training and on the held-out part."""
     event = None
     if terms.epsilon_micro:
-        event = GaussianEvent(noise_multiplier_for(terms.epsilon_micro / 1e6, terms.delta_e12 / 1e12))
+        event = GaussianEvent(
+            noise_multiplier_for(to_float(terms.epsilon_micro, MICRO), to_float(terms.delta_e12, E12))
+        )
     return [Release(f"promised/{order.hex()}/{split}", event, split) for split in _SPLITS]

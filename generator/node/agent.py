@@ -37,6 +37,7 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.units import MICRO, format_fixed
 
 log = logging.getLogger(__name__)
 
@@ -199,4 +200,4 @@ def _epsilon_of(answer: bytes) -> str:
         epsilon = Result.decode(answer).meta.get("epsilonMicro")
     except TaskFormatError:
         return ""
-    return f"{epsilon / 1e6:g}" if isinstance(epsilon, int) and epsilon else ""
+    return format_fixed(epsilon, MICRO) if isinstance(epsilon, int) and epsilon else ""

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,7 +28,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
-from provenance.errors import ProvenanceError
+from provenance.errors import ProvenanceError, ValueFormatError
+from provenance.units import E12, MICRO, format_fixed, parse_fixed
 from provenance.values import Address, Digest
 
 FILE = "policy.toml"
@@ -102,16 +102,16 @@ def _count(value: object) -> object:
     return int(text)
 
 
-def _scaled(scale: int) -> Callable[[object], object]:
+def _fixed(places: int) -> Callable[[object], object]:
     def parse(value: object) -> int:
-        """A decimal number, as text or number, in units of 1 / scale."""
+        """A decimal number, as text or number, in units of 10**-places: exactly, or refused."""
         try:
-            number = Decimal(str(value))
-        except InvalidOperation as error:
-            raise ValueError("a number") from error
-        if not 0 <= number < 10**6:
+            amount = parse_fixed(str(value), places)
+        except ValueFormatError as error:
+            raise ValueError(f"a number from 0 to a million with at most {places} decimal places") from error
+        if amount >= 10 ** (6 + places):
             raise ValueError("a number from 0 to a million")
-        return int(number * scale)
+        return amount
 
     return parse
 
@@ -143,10 +143,10 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     minimum_contributors: Count = 2
-    maximum_epsilon_micro: Annotated[int, BeforeValidator(_scaled(10**6))] = Field(
+    maximum_epsilon_micro: Annotated[int, BeforeValidator(_fixed(MICRO))] = Field(
         default=10_000_000, alias="maximum_epsilon"
     )
-    maximum_delta_e12: Annotated[int, BeforeValidator(_scaled(10**12))] = Field(
+    maximum_delta_e12: Annotated[int, BeforeValidator(_fixed(E12))] = Field(
         default=10_000_000, alias="maximum_delta"
     )
     allow_without_privacy: bool = False
@@ -161,15 +161,15 @@ class Limits(BaseModel):
                 "policy-privacy", "the order asks for no privacy; this node takes private orders only"
             )
         if order.epsilon_micro > self.maximum_epsilon_micro:
-            found, limit = order.epsilon_micro / 1e6, self.maximum_epsilon_micro / 1e6
+            found, limit = (
+                format_fixed(each, MICRO) for each in (order.epsilon_micro, self.maximum_epsilon_micro)
+            )
             return _deny(
-                "policy-epsilon", f"the order asks for epsilon {found:g}, this node gives at most {limit:g}"
+                "policy-epsilon", f"the order asks for epsilon {found}, this node gives at most {limit}"
             )
         if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
-            found, limit = order.delta_e12 / 1e12, self.maximum_delta_e12 / 1e12
-            return _deny(
-                "policy-delta", f"the order asks for delta {found:g}, this node gives at most {limit:g}"
-            )
+            found, limit = (format_fixed(each, E12) for each in (order.delta_e12, self.maximum_delta_e12))
+            return _deny("policy-delta", f"the order asks for delta {found}, this node gives at most {limit}")
         if order.min_contributors < self.minimum_contributors:
             found_n, limit_n = order.min_contributors, self.minimum_contributors
             return _deny(

@@ -27,6 +27,7 @@ from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest
 
 
@@ -76,7 +77,7 @@ def status(opened: Opened) -> Status:
                 opened.orders.folder(order).stored("sample") is not None,
                 accepted.terms.rows,
                 next((each.rows for each in matched if each.contributor == me), None),
-                accepted.terms.epsilon_micro / 1e6 or None,
+                to_float(accepted.terms.epsilon_micro, MICRO) or None,
             )
         )
     return Status(
@@ -166,7 +167,7 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         return
     if verdict.decision is Decision.ASK:
         yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
-    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {terms.delta_e12 / 1e12:g}:"
+    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
     yield from (f"    {line}" for line in _what_leaves(node, terms))
 
 
@@ -208,4 +209,4 @@ def _running(opened: Opened) -> tuple[str | None, int]:
 
 
 def _epsilon(terms: OrderTerms) -> str:
-    return f"{terms.epsilon_micro / 1e6:g}" if terms.epsilon_micro else "none"
+    return format_fixed(terms.epsilon_micro, MICRO) if terms.epsilon_micro else "none"

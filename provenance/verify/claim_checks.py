@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from provenance.record.receipts import shares_digest
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, to_float
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence
 from provenance.verify.record_checks import require_signed
 
-WHOLE_BPS = 10_000
+WHOLE_BPS = 10**BASIS_POINTS
 
 
 def evaluations(evidence: Evidence) -> str:
@@ -37,7 +38,7 @@ def evaluations(evidence: Evidence) -> str:
     scores = sorted(each.score_micro for each in manifest.evaluation)
     median, least = scores[(len(scores) - 1) // 2], manifest.terms.min_score_micro
     require(median >= least, f"the median score is {median} millionths, the terms ask for {least}")
-    return f"median {median / 1e6:.4f}, asked for {least / 1e6:.4f}"
+    return f"median {to_float(median, MICRO):.4f}, asked for {to_float(least, MICRO):.4f}"
 
 
 def shares(evidence: Evidence) -> str:
@@ -59,9 +60,10 @@ def privacy(evidence: Evidence) -> str:
     for shard in manifest.shards:
         require(
             0 < shard.epsilon_micro <= terms.epsilon_micro and shard.delta_e12 <= terms.delta_e12,
-            f"shard {shard.shard}: spent epsilon {shard.epsilon_micro / 1e6:g}, "
-            f"delta {shard.delta_e12 / 1e12:g}; "
-            f"allowed {terms.epsilon_micro / 1e6:g} and {terms.delta_e12 / 1e12:g}",
+            f"shard {shard.shard}: spent epsilon {format_fixed(shard.epsilon_micro, MICRO)}, "
+            f"delta {format_fixed(shard.delta_e12, E12)}; "
+            f"allowed {format_fixed(terms.epsilon_micro, MICRO)} and {format_fixed(terms.delta_e12, E12)}",
         )
     spent = max(shard.epsilon_micro for shard in manifest.shards)
-    return f"largest epsilon {spent / 1e6:g} of {terms.epsilon_micro / 1e6:g}, as signed in the receipts"
+    most = format_fixed(terms.epsilon_micro, MICRO)
+    return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts"

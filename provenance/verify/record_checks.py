@@ -13,6 +13,7 @@ from provenance.record.collection import Generation, bindings
 from provenance.record.manifest import CONTRACT_ROLES
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import participants_digest
+from provenance.units import MICRO, percent
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.certificate import CheckFailedError, require
 from provenance.verify.evidence import Absent, Evidence
@@ -243,8 +244,8 @@ def generation(evidence: Evidence) -> str:
     )
     for name, found, right in pairs:
         require(found == right, f"the record says {name} {found}, own part and parents give {right}")
-    own = f"{collection.own_real_micro / 1e4:g} % of the rows declared real"
-    return f"depth {expected.depth}, real fraction {expected.real_fraction_micro / 1e4:g} % given {own}"
+    own = f"{percent(collection.own_real_micro, MICRO)} of the rows declared real"
+    return f"depth {expected.depth}, real fraction {percent(expected.real_fraction_micro, MICRO)} given {own}"
 
 
 def require_signed(

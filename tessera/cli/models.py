@@ -10,6 +10,7 @@ import typer
 
 from generator.families.settings import FAMILIES, settings_from_texts, settings_of
 from generator.fitting.settings import FIT_OPTIONS, FitSettings
+from provenance.units import MICRO, to_float
 from tessera.cli.options import (
     BalanceOption,
     ConditionsFile,
@@ -149,7 +150,7 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
     spent = container.privacy.get("epsilonMicro")
     privacy = "none"
     if isinstance(spent, int) and delta is not None:
-        privacy = f"epsilon {spent / 1e6:.4g}, delta {delta:g}"
+        privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {delta:g}"
     provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
     notes = container.fit.get("notes")
     for name, value in (

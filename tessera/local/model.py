@@ -20,6 +20,7 @@ from provenance.exact.size_class import SizeClass, size_class
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.python_cells import Cell, TableLike, python_values
 from provenance.table.schema import Schema
+from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 from tessera.errors import UsageError
 from tessera.extras import needing
@@ -41,7 +42,7 @@ class Model:
 
     def __repr__(self) -> str:
         spent = self.privacy.get("epsilonMicro")
-        epsilon = f"{spent / 1e6:g}" if isinstance(spent, int) and spent else "none"
+        epsilon = format_fixed(spent, MICRO) if isinstance(spent, int) and spent else "none"
         return (
             f"Model({self.schema.name!r}, {len(self.schema.cell_columns)} columns, family {self.family}, "
             f"epsilon {epsilon}, {self.container.model_bytes:,} bytes)"
