@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 from generator.errors import StateError, TaskRefused
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.task import Array, Result, Task
-from generator.files import make_folder, sweep, write_whole
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from provenance import canonical
 from provenance.errors import ProvenanceError
+from provenance.files import make_folder, sweep, write_whole
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 from provenance.values import Digest, sha256

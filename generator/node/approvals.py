@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import NodeError
-from generator.files import make_folder, write_whole
 from generator.node.policy import Proposal
+from provenance.files import make_folder, write_whole
 from provenance.units import MICRO, format_fixed, tokens
 from provenance.values import Digest
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from generator.errors import SettingsError
-from generator.files import write_whole
+from provenance.files import write_whole
 
 FILE = "health.json"
 Report = dict[str, str | int | bool]

@@ -25,8 +25,8 @@ from pydantic_settings import (
 )
 
 from generator.errors import SettingsError, unknown_name
-from generator.files import make_folder, write_whole
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
+from provenance.files import make_folder, write_whole
 
 FILE = "node.toml"
 ENVIRONMENT = "TESSERA_NODE_"

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from generator.errors import NetworkMismatch, SettingsError
 from generator.federation.state import ContributorState
-from generator.files import write_whole
 from generator.market.client import MarketClient, RetryPolicy
 from generator.market.messages import NetworkInfo
 from generator.node import policy, settings
@@ -35,6 +34,7 @@ from provenance.chain.reader import ChainReader
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import ProvenanceError
+from provenance.files import write_whole
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_compact

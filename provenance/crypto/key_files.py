@@ -16,7 +16,6 @@ password comes from the caller: see `password_source`.
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from provenance.errors import KeyFileError
+from provenance.files import write_new
 
 PASSWORD_VARIABLE: Final = "TESSERA_PASSWORD"  # noqa: S105 - a name, not a password
 PASSWORD_FILE_VARIABLE: Final = "TESSERA_PASSWORD_FILE"  # noqa: S105
@@ -150,16 +150,12 @@ def _read_private(path: Path, what: str) -> str:
 
 
 def _write_new(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_new(path, text.encode("ascii"))
     except FileExistsError as error:
         raise KeyFileError(f"{path}: a file is already there; choose another path or move it away") from error
     except OSError as error:
         raise KeyFileError(
             f"{path}: cannot be written ({error.strerror}); choose a writable folder"
         ) from error
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

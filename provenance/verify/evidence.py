@@ -271,11 +271,15 @@ def opened(
     elif keys is None:
         raise SealError("the files are sealed to the buyer; give the delivery key file of the order")
     else:
-        plain = open_file(keys.unwrap(wrapped_key, order, shard), published, file_label(order, shard, kind))
+        key, label = keys.unwrap(wrapped_key, order, shard), file_label(order, shard, kind)
+        try:
+            plain = open_file(key, published, label, file.plain_sha256)
+        except SealError as error:
+            raise SealError(f"the {kind} file of shard {shard}: {error}") from error
     if not file.matches_plain(plain):
         raise IntegrityError(
-            f"the opened {kind} file of shard {shard} has SHA-256 {sha256(plain)}, the receipt says "
-            f"{file.plain_sha256}; its contributor signed other bytes than it sealed"
+            f"the opened {kind} file of shard {shard} has {len(plain)} bytes with SHA-256 {sha256(plain)}, the receipt "
+            f"says {file.plain_size} bytes with {file.plain_sha256}; its contributor signed other bytes than it sealed"
         )
     return plain
 

@@ -17,6 +17,7 @@ from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
 from provenance.exact.size_class import SizeClass, size_class
+from provenance.files import READABLE, write_whole
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.python_cells import Cell, TableLike, python_values
 from provenance.table.schema import Schema
@@ -50,9 +51,7 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Writes the `.tsm` file, whole or not at all."""
-        part = Path(f"{path}.part")
-        part.write_bytes(self.container.encode())
-        part.replace(path)
+        write_whole(Path(path), self.container.encode(), mode=READABLE)
 
     @known_options
     def sample(
