@@ -49,8 +49,8 @@ def write_secret(path: Path, secret: bytes, kind: KeyKind) -> None:
 
 
 def write_keystore(path: Path, secret: bytes, password: str) -> None:
-    """Writes a new keystore (scrypt, about a second), never over an existing file. Raises KeyFileError for an empty
-    password.
+    """Writes a new keystore (scrypt, about a second), never over an existing file. Raises KeyFileError for
+    an empty password.
     """
     if not password:
         raise KeyFileError(f"{path}: the password is empty; choose one, or write a raw key file without any")
@@ -74,15 +74,20 @@ def read_secret(path: Path, kind: KeyKind | None = None, ask: AskPassword | None
                 f"{path}: is an Ethereum keystore, so a wallet key; expected a delivery key: name that key file"
             )
         return _open_keystore(path, text, ask)
-    match = _RAW.match(text)
-    if match is None:
-        # the text itself stays out of the message: it may be a damaged secret
-        raise KeyFileError(
-            f"{path}: does not hold a key, expected 32 bytes in hexadecimal or an Ethereum keystore"
-        )
-    if kind is not None and match[1] is not None and match[1] != kind:
-        raise KeyFileError(f"{path}: holds a {match[1]} key, expected a {kind} key; name that key file")
-    return bytes.fromhex(match[2])
+    found, secret = _kind_and_secret(path, text)
+    if kind is not None and found is not None and found is not kind:
+        raise KeyFileError(f"{path}: holds a {found} key, expected a {kind} key; name that key file")
+    return secret
+
+
+def key_kind(path: Path) -> KeyKind | None:
+    """What the key in a file is for; None for a raw file of an earlier release, which does not say it. Raises
+    KeyFileError for a file that holds no key or that others may read.
+    """
+    text = _read_private(path, "key file")
+    if text.lstrip().startswith("{"):
+        return KeyKind.WALLET
+    return _kind_and_secret(path, text)[0]
 
 
 def password_source(environment: Mapping[str, str], ask: AskPassword | None = None) -> AskPassword:
@@ -103,6 +108,16 @@ def password_source(environment: Mapping[str, str], ask: AskPassword | None = No
         )
 
     return password
+
+
+def _kind_and_secret(path: Path, text: str) -> tuple[KeyKind | None, bytes]:
+    match = _RAW.match(text)
+    if match is None:
+        # the text itself stays out of the message: it may be a damaged secret
+        raise KeyFileError(
+            f"{path}: does not hold a key, expected 32 bytes in hexadecimal or an Ethereum keystore"
+        )
+    return None if match[1] is None else KeyKind(match[1]), bytes.fromhex(match[2])
 
 
 def _open_keystore(path: Path, text: str, ask: AskPassword | None) -> bytes:

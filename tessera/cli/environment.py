@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from tessera.errors import UsageError
 
 PREFIX = "TESSERA_"
-OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_WALLET")
+OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE", "TESSERA_WALLET")
 
 
 def check_environment(environment: Mapping[str, str] = os.environ) -> None:

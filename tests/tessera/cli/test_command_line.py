@@ -351,3 +351,24 @@ def test_contributors_get_unequal_parts_that_share_no_row(tmp_path: Path) -> Non
     _, rows = read_lines("adult_train.csv.gz")
     dealt = Counter(row for part in parts for row in part)
     assert dealt <= Counter(rows), "a row was dealt twice"
+
+
+def test_a_key_file_says_its_kind_and_an_encrypted_wallet_takes_its_password_from_the_environment(
+    tessera: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, wallet = tmp_path / "delivery.key", tmp_path / "wallet.json"
+    assert tessera("key", "new", "--out", delivery).status == 0
+    assert "delivery key, public part" in tessera("key", "show", delivery).out
+    monkeypatch.setenv("TESSERA_PASSWORD", "open sesame")
+    made = tessera("key", "new", "--wallet", "--encrypt", "--out", wallet)
+    assert made.status == 0
+    assert "open sesame" not in made.out + made.err + wallet.read_text()
+    address = made.out.split("address:")[1].split()[0]
+    assert f"wallet key, address {address}" in tessera("key", "show", wallet).out
+    monkeypatch.delenv("TESSERA_PASSWORD")
+    closed = tessera("key", "show", wallet)
+    assert closed.status == 2
+    assert "TESSERA_PASSWORD" in closed.err
+    refused = tessera("key", "new", "--encrypt", "--out", tmp_path / "another.key")
+    assert refused.status == 2
+    assert "no password" in refused.err
