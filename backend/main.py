@@ -7,6 +7,7 @@ work continues at the next start.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ from backend.workflow.dbos_runner import DbosRunner
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
 from provenance.store.ports import ContentStore
@@ -69,7 +71,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
     """The real adapters, closed by `stack`."""
     _make_folder(settings.state_dir)
     with _named("TESSERA_KEY_FILE"):
-        signer = load_key(settings.key_file)
+        signer = load_key(settings.key_file, password_source(os.environ))
     with _named("TESSERA_DEPLOYMENT_FILE"):
         deployment = Deployment.load(settings.deployment_file)
     ledger = ChainReader(settings.rpc_url, deployment)

@@ -187,7 +187,8 @@ def _model_bytes(path: Path | None) -> bytes:
     if path is not None:
         container = Container.parse(path.read_bytes())
     else:
-        from generator.fitting.fit import FitSettings, fit_csv
+        from generator.fitting.fit import fit_csv
+        from generator.fitting.settings import FitSettings
         from provenance.table.schema import Schema
 
         print(f"fitting Adult for at most {FIT_SECONDS:.0f} s", file=sys.stderr)

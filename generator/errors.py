@@ -11,6 +11,9 @@ Every message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class GeneratorError(Exception):
     """Base of everything this package raises on purpose."""
@@ -117,3 +120,11 @@ class NotYet(NodeError):  # noqa: N818
 
 class StopRequested(NodeError):  # noqa: N818
     """The process was asked to stop; whatever was begun is continued at the next start."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is not among the known ones: the nearest of them, then all."""
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    hint = f"; did you mean {near[0]!r}? Known" if near else "; known"
+    return f"{what} {name!r} is unknown{hint}: {', '.join(names)}"

@@ -1,11 +1,19 @@
 """Fixed-point units: signed terms count small units in whole numbers, people write decimals.
 
-One rule for everybody who reads or writes them: reading is exact. A decimal finer than its unit is refused, for a
-rounded figure is not the one that was asked for and signed.
+One rule for everybody:
+
+- What somebody writes is read exactly (`parse_fixed`). A decimal finer than its unit is refused, for a rounded figure
+  is not the one that was asked for and signed.
+- What was spent and is computed in floating point is rounded up (`round_up`): nobody claims less than it spent.
+- What is permitted and given as a floating-point number is rounded down (`round_down`): nobody allows more than was
+  meant.
+- What was measured, such as a score, goes to the nearest unit (`nearest`): it is an estimate, no limit.
+- What is paid or divided in whole units is rounded down, in the payer's favour.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -21,6 +29,7 @@ BASIS_POINTS: Final = 4
 TOKEN: Final = 18
 """Decimal places of token amounts: wei."""
 _MOST_DIGITS = 78  # 2**256 has so many
+_HAIR = 1e-3  # part of a unit that floating-point error may make up: 2.0000000000000004 is 2, not 2.000001
 
 
 def parse_fixed(text: str, places: int) -> int:
@@ -49,10 +58,35 @@ def format_fixed(amount: int, places: int) -> str:
     return f"-{text}" if amount < 0 else text
 
 
+def grouped(amount: int, places: int) -> str:
+    """As `format_fixed`, the thousands apart: "1,234.5"."""
+    whole, point, part = format_fixed(amount, places).partition(".")
+    return f"{int(whole):,}{point}{part}" if whole != "-0" else f"-0{point}{part}"
+
+
 def tokens(wei: int) -> str:
     """An amount for people: "1,234.5 tokens"."""
-    whole, point, part = format_fixed(wei, TOKEN).partition(".")
-    return f"{int(whole):,}{point}{part} {'token' if wei == 10**TOKEN else 'tokens'}"
+    return f"{grouped(wei, TOKEN)} {'token' if wei == 10**TOKEN else 'tokens'}"
+
+
+def to_float(amount: int, places: int) -> float:
+    """The number that an amount stands for, for calculations: (2_500_000, MICRO) is 2.5."""
+    return amount / _unit(places)
+
+
+def round_up(value: float, places: int) -> int:
+    """What was spent, in units of 10**-places; an error of the last digits is not rounded up."""
+    return math.ceil(value * _unit(places) - _HAIR)
+
+
+def round_down(value: float, places: int) -> int:
+    """What is permitted, in units of 10**-places; an error of the last digits is not rounded down."""
+    return math.floor(value * _unit(places) + _HAIR)
+
+
+def nearest(value: float, places: int) -> int:
+    """What was measured, in units of 10**-places."""
+    return round(value * _unit(places))
 
 
 def percent(amount: int, places: int) -> str:
@@ -66,3 +100,8 @@ def utc_time(seconds: int) -> str:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
         return f"{seconds} seconds after 1970"
+
+
+def _unit(places: int) -> int:
+    factor: int = 10**places
+    return factor

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from provenance.chain.deployment import Deployment
     from provenance.crypto.seal import DeliveryKey
     from provenance.store.ports import ContentStore
-    from provenance.verify.case import Progress
     from provenance.verify.certificate import Certificate
+    from provenance.verify.dataset import Progress
 
 DEPLOYMENT_FILE = "deployment.json"
 IPFS_TIMEOUT_SECONDS = 60.0

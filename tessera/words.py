@@ -5,33 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from provenance.errors import ValueFormatError
+from provenance.units import TOKEN, grouped, parse_fixed
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
     from provenance.chain.errors import RevertError
 
-TOKEN_DECIMALS = 18
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def tokens(wei: int) -> str:
     """Token wei as people read it: grouped, without trailing zeros."""
-    text = f"{Decimal(wei).scaleb(-TOKEN_DECIMALS):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return grouped(wei, TOKEN)
 
 
 def parse_tokens(text: str) -> int:
     """Tokens as people write them ("12.5") to wei. Raises UsageError."""
     try:
-        wei = Decimal(text).scaleb(TOKEN_DECIMALS)
-    except InvalidOperation as error:
-        raise UsageError(f"found {text!r}, expected a number of tokens such as 12.5") from error
-    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
-        raise UsageError(f"found {text!r}, expected a non-negative number of tokens with at most 18 decimals")
-    return int(wei)
+        return parse_fixed(text, TOKEN)
+    except ValueFormatError as error:
+        raise UsageError(f"an amount of tokens: {error}") from error
 
 
 def duration(seconds: float) -> str:

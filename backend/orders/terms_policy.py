@@ -68,7 +68,7 @@ class TermsPolicy:
             challenge_seconds=settings.challenge_seconds if challenge is None else challenge,
             price=price,
             stake=settings.stake_wei,
-            bond=price * settings.bond_bps // 10_000,
+            bond=price * settings.bond_bps // 10**BASIS_POINTS,
             royalty_bps=collection.royalty_bps,
             conditions=conditions_digest(request.asked(collection.schema, asked.rows)),
             parents=parents_digest(collection.parents),
@@ -102,10 +102,10 @@ class TermsPolicy:
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
         epsilon_holds = 0 < t.epsilon_micro <= ceiling or ceiling == 0
         epsilon_rule = f"more than 0 and at most {format_fixed(ceiling, MICRO)}, the collection's ceiling"
-        delta_holds = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**12
+        delta_holds = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**E12
         minimum_holds = low <= t.min_contributors <= high
         maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
-        bond = t.price * settings.bond_bps // 10_000
+        bond = t.price * settings.bond_bps // 10**BASIS_POINTS
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         first = now + MINIMUM_MATCH_SECONDS
         match_rule = f"{utc_time(first)} or later, the chain's time is {utc_time(now)}"
@@ -122,7 +122,7 @@ class TermsPolicy:
                 "0 without epsilon, otherwise between 0 and 1",
             ),
             _Rule(
-                "minScoreMicro", "minimum score", t.min_score_micro <= 10**6,
+                "minScoreMicro", "minimum score", t.min_score_micro <= 10**MICRO,
                 format_fixed(t.min_score_micro, MICRO), "0 to 1",
             ),
             _Rule(

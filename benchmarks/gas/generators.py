@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.random_models import RandomModels
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.model import decode_model
+from provenance.units import MICRO, to_float
 from tessera.devnet.adult import PARTS, adult_collection, deal_tables
 from tessera.local.table_file import read_table
 
@@ -47,7 +49,7 @@ def fitted() -> list[Generator]:
     owners = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     demo = FitSettings(
         family=collection.family,
-        epsilon=collection.epsilon_micro / 1e6,
+        epsilon=to_float(collection.epsilon_micro, MICRO),
         contributors=len(PARTS),
         settings=collection.settings,
     )

@@ -12,6 +12,7 @@ from provenance.crypto.permit import sign_permit
 from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant
 from provenance.table.conditions_bytes import NO_CONDITIONS
+from provenance.units import BASIS_POINTS, MICRO
 from provenance.values import Digest, sha256
 from tessera.errors import ServiceDownError
 
@@ -59,8 +60,8 @@ class Walk:
             Participant(node.signer.address, each) for node, each in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
-        self.shares = [10_000 // count] * count
-        self.shares[-1] += 10_000 - sum(self.shares)
+        self.shares = [10**BASIS_POINTS // count] * count
+        self.shares[-1] += 10**BASIS_POINTS - sum(self.shares)
 
     def place(self) -> int:
         """The broker relays; the buyer signs terms and permit."""
@@ -141,7 +142,7 @@ class Walk:
             manifest_digest=sha256(b"manifest"),
             score_digest=sha256(b"score"),
             spec_version=1,
-            own_real_micro=1_000_000,
+            own_real_micro=10**MICRO,
             parents=(),
             shares_bps=tuple(self.shares),
             shards=shards,

@@ -27,7 +27,8 @@ from generator.errors import FitError
 from generator.families import autoregressive_node, fedgan_node, marginal_node
 from generator.federation.node import handle_bytes
 from generator.fitting import fit as fitting
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from generator.learning.autoregressive import Flat, NetShape, sample_codes
 from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive

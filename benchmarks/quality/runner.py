@@ -27,7 +27,8 @@ from benchmarks.quality.our_subjects import OURS
 from benchmarks.quality.peer_fit import PeerFits
 from benchmarks.quality.results import Result, append
 from benchmarks.quality.tables import TABLES, Split
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.container import Container
 
 OUR_LIMIT_CPU_SECONDS = 900.0

@@ -1,11 +1,11 @@
 """Density and coverage (Naeem et al. 2020, arXiv:2002.09797): are synthetic rows where real rows are, and are
 real rows reached?
 
-Around each real row lies a ball that just holds its k nearest real rows. density: how many balls a synthetic row lies
-in, over k (1 for fresh rows of the same distribution; above 1 where rows crowd at the modes). coverage: share of
-the balls that hold a synthetic row. A ball holds its edge, because tables repeat rows; ties then raise the density
-of real rows above 1, so compare with that of training rows. At most `ROWS` rows of each side are drawn, equally
-many.
+Around each real row lies a ball that just holds its k nearest real rows. density: how many balls a synthetic
+row lies in, over k (1 for fresh rows of the same distribution; above 1 where rows crowd at the modes).
+coverage: share of the balls that hold a synthetic row. A ball holds its edge, because tables repeat rows;
+ties then raise the density of real rows above 1, so compare with that of training rows. At most `ROWS` rows
+of each side are drawn, equally many.
 """
 
 from __future__ import annotations

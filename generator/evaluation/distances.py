@@ -26,8 +26,7 @@ Values = NDArray[np.int64]
 class Distances:
     """columns: float64[C]. pairs: (first, second) column positions; pair_distances: float64, one a pair.
 
-    Tables of one column have no pairs. all_pairs: False where the table is so wide that MAX_PAIRS of them were
-    drawn.
+    Tables of one column have no pairs. all_pairs: False where the table is so wide that MAX_PAIRS of them were drawn.
     """
 
     columns: NDArray[np.float64]

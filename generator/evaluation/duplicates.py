@@ -3,7 +3,7 @@
 Two independent samples of one population differ by sampling error plus noise; samples of different
 populations by more; copies by noise alone. The estimate is the weighted mean of (difference^2 - noise
 variance) over the sampling variance: 1 for independent samples, 0 for copies, about 1 - overlap between.
-Weights s / (s + v)^2 (sampling variance s, noise variance v) favour the cells that noise does not drown.
+Weights s / (s + v)^2 (sampling variance s, noise variance v) favour the cells above the noise.
 Where noise would hide the answer, nobody is accused.
 
 Sums are exactly rounded (math.fsum), so that every machine gets the same verdict.
@@ -18,18 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.record.contribution import ShardEvidence, Tables
+from provenance.units import MICRO, nearest
 
 DUPLICATE_BELOW_MICRO = 500_000
 _MAX_STD = 0.15
-_MICRO = 1_000_000
 
 Floats = NDArray[np.float64]
 
 
 def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tuple[int, int], int]:
-    """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent
-    samples.
-    """
+    """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent samples."""
     found: dict[tuple[int, int], int] = {}
     for a in range(len(evidence)):
         for b in range(a + 1, len(evidence)):
@@ -40,9 +38,7 @@ def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tupl
 
 
 def duplicate_groups(alike: Mapping[tuple[int, int], int], shards: int) -> list[list[int]]:
-    """Shards grouped by (chains of) likeness; most groups are single shards. In order of their first
-    shard.
-    """
+    """Shards grouped by (chains of) likeness; most groups are single shards. In order of their first shard."""
     group = list(range(shards))
     for (a, b), difference in sorted(alike.items()):
         if difference < DUPLICATE_BELOW_MICRO:
@@ -68,4 +64,4 @@ def _difference(first: ShardEvidence, second: ShardEvidence, tables: Tables) -> 
     if spread > _MAX_STD:
         return None
     estimate = math.fsum(weight * (d * d - v)) / expected
-    return round(min(max(estimate, 0.0), 1000.0) * _MICRO)
+    return nearest(min(max(estimate, 0.0), 1000.0), MICRO)

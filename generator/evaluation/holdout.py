@@ -16,8 +16,7 @@ from generator.errors import EvaluationError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload
 from generator.privacy import noise
-
-MICRO = 1_000_000
+from provenance.units import MICRO, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,7 @@ def holdout_score(
     declared_rows: int,
     noise_multiplier: float,
 ) -> HoldoutScore:
-    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 =
-    exact.
-    """
+    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact."""
     if declared_rows < 1:
         raise EvaluationError(f"declared hold-out size is {declared_rows}; declare at least one row")
     if pool_counts.shape != (pairs.cells,) or (len(pool_counts) and pool_counts.min() < 0):
@@ -48,7 +45,7 @@ def holdout_score(
     exact = _exact_score(pool_counts.astype(np.float64), holdout_codes, pairs, declared_rows)
     std = noise_multiplier * sensitivity(declared_rows)
     released = exact + float(noise.gaussian(1, std)[0])
-    return HoldoutScore(round(min(max(released, 0.0), 1.0) * MICRO), std)
+    return HoldoutScore(nearest(min(max(released, 0.0), 1.0), MICRO), std)
 
 
 def sensitivity(declared_rows: int) -> float:

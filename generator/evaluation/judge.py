@@ -26,9 +26,7 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """`auc` is None when the schema has no target with classes; the distances are in [0, 1], less is
-    better.
-    """
+    """`auc` is None when the schema has no target with classes; the distances are in [0, 1], less is better."""
 
     auc: float | None
     tvd1: float

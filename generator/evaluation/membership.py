@@ -78,9 +78,8 @@ def epsilon_shown(members: Floats, others: Floats, *, delta: float, confidence: 
 
 
 def exposures(canaries: Floats, candidates: Floats) -> Floats:
-    """Exposure in bits of each planted row, log2(N + 1) - log2(rank), from log densities of the planted rows
-    and of N candidates drawn as they were (Carlini et al. 2019, arXiv:1802.08232). Chance gives 1.44 on
-    average.
+    """Exposure in bits of each planted row, log2(N + 1) - log2(rank), from log densities of the planted rows and of N
+    candidates drawn as they were (Carlini et al. 2019, arXiv:1802.08232). Chance gives 1.44 on average.
     """
     first, second = _scores(canaries), np.sort(_scores(candidates))
     # of equally likely candidates half stand before the canary

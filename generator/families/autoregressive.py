@@ -9,10 +9,10 @@ averaged weights: shards then differ by noise alone, and shares of the pay follo
 finds nothing else to tell contributors apart by). A single contributor trains inside its "finish".
 
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
-alone, or its part of it where sums are masked (`pooled`; a number is then four bytes). Every number that decides
-what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone contributor
-its training where it was last kept. Under epsilon the last weights are set to the released univariate marginals, which
-costs nothing.
+alone, or its share of it under secure aggregation (a number is then four bytes). Every number that decides
+what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone
+contributor its training where it was last kept. Under epsilon the last weights are set to the released
+univariate marginals, which costs nothing.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from generator.errors import PlanError, PrivacyError, TaskFormatError, UpdatesRe
 from generator.families.autoregressive_schedule import (
     ROUNDS,
     WEIGHTS,
-    AutoregressiveSettings,
     TrainingSchedule,
     first_columns,
     is_gated,
-    round_name,
     schedule_of,
 )
 from generator.families.codebook_message import codebook_arrays
-from generator.families.finish import FINISH
+from generator.families.marginal_release import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
-from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.families.secure_aggregation import distributed_noise, unmasked, uses_secure_aggregation
+from generator.families.settings import AutoregressiveSettings
+from generator.families.steps import FINISH, round_name
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,25 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, TrainingSchedule, round_name
+from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, TrainingSchedule
 from generator.families.codebook_message import read_codebook
-from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
+from generator.families.marginal_release import keep_reference, read_target, spent_meta
 from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
-from generator.families.released import keep_reference, read_target, spent_meta
-from generator.families.released_noise import Noise
+from generator.families.release_noise import Noise
 from generator.families.secure_aggregation import masked, uses_secure_aggregation
+from generator.families.steps import answer_finish, loss_texts, report, round_name
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_univariate
+from generator.learning.dp_sgd import DPSGD
 from generator.learning.fit_autoregressive import (
     Checkpoint,
     LikelihoodProgress,
-    PrivateSampling,
     choose_decay,
-    noisy_sum,
     train,
     train_privately,
 )
@@ -64,20 +64,21 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     codebook = read_codebook(step)
     shape = schedule.shape(codebook)
     net = AutoregressiveGradient(shape, _sent_weights(step, shape))
-    sampling = _record(step, schedule)
+    dp = _record(step, schedule)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), schedule.sample_rate)
     codes = net.tensor(_drawn_codes(rows[picked], codebook, schedule))
     if uses_secure_aggregation(step.plan):
-        arrays = _masked_sum(step, schedule, net, codes, sampling)
+        arrays = _masked_sum(step, schedule, net, codes, dp)
         report(step, number, schedule.recipe.steps, {})
         return answer(step.task, spent_meta(step), arrays)
     residual = _residual(step, shape, number - 1)
-    if sampling is None:
+    losses: dict[str, float] = {}
+    if dp is None:
         total, loss = net.summed(codes)
-        losses = {"likelihood": loss} if len(picked) else {}
+        losses |= {"likelihood": loss} if len(picked) else {}
     else:
-        total, losses = noisy_sum(net, codes, sampling), {}
+        total = dp.release(partial(net.clipped_sum, codes))
     arrays, left = compressed(total + residual)
     step.order.save_arrays(step.task.name, {_RESIDUAL: left})
     if number > 2:
@@ -91,14 +92,16 @@ def _masked_sum(
     schedule: TrainingSchedule,
     net: AutoregressiveGradient,
     codes: torch.Tensor,
-    sampling: PrivateSampling | None,
+    dp: DPSGD | None,
 ) -> dict[str, Array]:
-    """As `noisy_sum`, with a part of the noise alone, in the ring and masked."""
+    """A step's sum with this contributor's share of the noise alone, in the ring and masked."""
     ring, size = schedule.ring(net.shape.columns), net.shape.size
-    total, _ = net.summed(codes, None if sampling is None else sampling.clip)
-    std = 0.0 if sampling is None else sampling.noise_multiplier * sampling.clip
-    part = ring.encode(total) + noise_share(np.full(size, std), len(step.plan.participants), ring)
-    return masked(step, part.astype(ring.dtype), ring)
+    if dp is None:
+        total, std = net.summed(codes)[0], 0.0
+    else:
+        total, std = dp.clip_and_accumulate(partial(net.clipped_sum, codes)), dp.noise_std
+    share = ring.encode(total) + noise_share(np.full(size, std), len(step.plan.participants), ring)
+    return masked(step, share.astype(ring.dtype), ring)
 
 
 def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
@@ -146,11 +149,11 @@ def _train_alone(
     univariate = univariate_marginals(target)[schedule.order(codebook).codes(codebook)]
     random = np.random.default_rng(seed)
     start = initial_weights(shape, univariate, random)
-    sampling = _record(step, schedule)
+    dp = _record(step, schedule)
     codes = _drawn_codes(step.state.training, codebook, schedule)
-    if sampling is not None:
+    if dp is not None:
         weights = train_privately(
-            codes, shape, start, schedule.recipe, sampling,
+            codes, shape, start, schedule.recipe, dp,
             progress=lambda done: report(step, done, schedule.recipe.steps, {}),
             checkpoint=_checkpoint(step, schedule.recipe),
         )  # fmt: skip
@@ -189,12 +192,13 @@ def _drawn_codes(rows: CompactValues, codebook: Codebook, schedule: TrainingSche
     return encode_codes(rows, codebook)[:, schedule.order(codebook).columns]
 
 
-def _record(step: Step, schedule: TrainingSchedule) -> PrivateSampling | None:
+def _record(step: Step, schedule: TrainingSchedule) -> DPSGD | None:
     """The training's one release in the ledger, before any noise; None without privacy."""
     event = step.record(ROUNDS).event
     if not isinstance(event, SubsampledGaussianEvent) or schedule.clip is None:
         return None
-    return PrivateSampling(event.sample_rate, event.noise_multiplier, schedule.clip, step.plan.training_rows)
+    expected = event.sample_rate * step.plan.training_rows
+    return DPSGD(event.sample_rate, event.noise_multiplier, schedule.clip, expected)
 
 
 def _sent_weights(step: Step, shape: NetShape, name: str = WEIGHTS) -> Flat:

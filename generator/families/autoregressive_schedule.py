@@ -1,4 +1,4 @@
-"""How the net of family "autoregressive" trains: its settings, and the schedule that a plan sets from them.
+"""How the net of family "autoregressive" trains: the training schedule that a plan sets.
 
 Everything follows from the plan, so that coordinator and nodes agree without a word. numpy only.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
 
 from generator.errors import PlanError
-from generator.families.secure_aggregation import NOISE, SETTING, uses_secure_aggregation
-from generator.families.settings import Names, Rule, SettingsReader, Whole
-from generator.federation.plan import Settings, TrainingPlan
+from generator.families.secure_aggregation import uses_secure_aggregation
+from generator.families.settings import AutoregressiveSettings
+from generator.federation.plan import TrainingPlan
 from generator.learning.autoregressive import NetShape
 from generator.learning.capacity import number_bins, ordered_codes
 from generator.learning.draw_order import DrawOrder
@@ -27,69 +26,11 @@ from generator.privacy.secure_sum import Ring
 from provenance.exact.codebook import Codebook
 from provenance.table.schema import Schema
 
-KNOWN: Final[dict[str, Rule]] = {
-    "rounds": Whole(160, 1, 2000),
-    "roundRows": Whole(3072, 16, 65_536),
-    "privateSteps": Whole(200, 1, 2000),
-    "privateRows": Whole(4096, 16, 65_536),
-    "decayPercent": Whole(0, 0, 10_000),
-    "clipPercent": Whole(200, 1, 100_000),
-    "binsPercent": Whole(5, 1, 90),
-    "tablesPercent": Whole(30, 1, 90),
-    "width": Whole(0, 0, 512),
-    "neurons": Whole(0, 0, 512),
-    "conditionable": Names(),
-    SETTING: NOISE,
-}
 ROUNDS = "rounds"
 """The release of all steps together."""
 WEIGHTS = "weights"
 WIDTH, _PRIVATE_WIDTH = 64, 32
 _ROW_NORM_A_COLUMN = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class AutoregressiveSettings:
-    """rounds, round_rows: at most so many rounds of so many expected rows over all contributors, without
-    privacy (small tables get fewer). decay: of the weights, without privacy; None: by the number of rows, and
-    for a small table that trains alone by held-out rows.
-
-    private_steps, private_rows, clip: DP-SGD's steps, expected rows over all contributors and clip norm, with
-    epsilon. bins_percent, tables_percent: shares of the squared GDP parameter; the steps get what is left.
-    conditionable: columns that conditions shall cost nothing on: drawn first, beside the target. "noise": see `pooled`.
-    width, neurons: shape of the net; 0: 64 and 32 without epsilon, 32 and 16 with it (noise grows with size).
-    """
-
-    rounds: int
-    round_rows: int
-    decay: float | None
-    private_steps: int
-    private_rows: int
-    clip: float
-    bins_percent: int
-    tables_percent: int
-    width: int
-    neurons: int
-    conditionable: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, settings: Settings) -> AutoregressiveSettings:
-        """Read a collection's settings; PlanError says what is wrong."""
-        read = SettingsReader("autoregressive", KNOWN, settings)
-        bins, tables = read.counted_shares(left_for="steps")
-        return cls(
-            rounds=read.whole("rounds"),
-            round_rows=read.whole("roundRows"),
-            decay=read.whole("decayPercent") / 100 or None,
-            private_steps=read.whole("privateSteps"),
-            private_rows=read.whole("privateRows"),
-            clip=read.whole("clipPercent") / 100,
-            bins_percent=bins,
-            tables_percent=tables,
-            width=read.whole("width"),
-            neurons=read.whole("neurons"),
-            conditionable=read.names("conditionable"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +128,3 @@ def _stored_column(schema: Schema, name: str) -> int:
         f"setting conditionable names {name!r}, expected columns that are stored: "
         f"{', '.join(schema.cell_names):.300}"
     )
-
-
-def round_name(number: int) -> str:
-    """Step name of round 1, 2, ..."""
-    return f"round/{number:04}"

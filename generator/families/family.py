@@ -5,7 +5,7 @@ make, its rounds, the coordinator's program, and the node's handler for each ste
 step "finish", in which the node quantises its generator into the exact format, stores it and answers with
 its digest; from there on sampling, commitment and verification know no families.
 
-To add one: write `families/<name>.py` with such an object, numpy only
+To add one: define its settings in `families/settings.py`; write `families/<name>.py` with such an object, numpy only
 at import; keep what needs torch in `families/<name>_node.py`, imported inside `handle`; register it in
 `family_of` below; extend tests/generator/families. A step's noise may only come from the releases its
 `releases` lists: the node's ledger refuses anything else.
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from generator.errors import PlanError
+from generator.errors import PlanError, unknown_name
+from generator.families.settings import FAMILIES
 from generator.federation.coordinator import Program
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
@@ -58,9 +59,6 @@ class Family(Protocol):
         ...
 
 
-FAMILIES = ("marginal", "fedgan", "autoregressive")
-
-
 def family_of(name: str) -> Family:
     """The family of this name; PlanError names the known ones."""
     if name == "marginal":
@@ -75,4 +73,4 @@ def family_of(name: str) -> Family:
         from generator.families.autoregressive import AutoregressiveFamily
 
         return AutoregressiveFamily()
-    raise PlanError(f"family {name!r} is unknown, known are {', '.join(FAMILIES)}")
+    raise PlanError(unknown_name("family", name, FAMILIES))

@@ -1,5 +1,4 @@
-"""Family "fedgan": local GANs whose discriminators are averaged under DP-SGD; the average teaches all
-generators.
+"""Family "fedgan": local GANs whose discriminators are averaged under DP-SGD; the average teaches all generators.
 
 Rounds: bins, tables (as in family "marginal"), then round/0001 .. round/R, then finish. In round r each node
 lets its generator learn from the averaged discriminator of round r - 1 beside its marginal loss (in round 1
@@ -8,9 +7,8 @@ generator, and sends the weights. The coordinator averages the changes (FedAvg, 
 implausible ones out by name. In "finish" the generator learns from the last average and is quantised.
 Generators never leave their nodes before that.
 
-After FedGAN (Rasouli et al. 2020, arXiv:2006.07228) with many discriminator steps per round (Bie et al.
-2023). Every step's noise follows from the plan before the first one is made; batches and noise come from the
-operating system.
+After FedGAN (Rasouli et al. 2020, arXiv:2006.07228) with many discriminator steps per round (Bie et al. 2023). Every
+step's noise follows from the plan before the first one is made; batches and noise come from the operating system.
 """
 
 from __future__ import annotations
@@ -22,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import PlanError
-from generator.families.fedgan_settings import FedGanSettings, round_name
-from generator.families.finish import FINISH
-from generator.families.released import answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
+from generator.families.settings import FedGanSettings
+from generator.families.steps import FINISH, round_name
 from generator.federation.aggregate import Flagged, Vector, combine
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
@@ -50,9 +48,7 @@ class FedGanFamily:
         return FedGanSettings.parse(plan.settings).rounds + 3
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:
-        """Two Gaussian releases, then one DP-SGD release a round whose noise suits this node's sampling
-        rate.
-        """
+        """Two Gaussian releases, then one DP-SGD release a round whose noise suits this node's sampling rate."""
         settings = FedGanSettings.parse(plan.settings)
         first = _noise(plan, settings).releases(plan)
         event: PrivacyEvent | None = None

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from generator.errors import TaskRefused
-from generator.families.fedgan_settings import FedGanSettings, round_name
-from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
-from generator.families.released import read_target, spent_meta
-from generator.families.released_noise import Noise
+from generator.families.marginal_release import read_target, spent_meta
+from generator.families.release_noise import Noise
+from generator.families.settings import FedGanSettings
+from generator.families.steps import answer_finish, loss_texts, report, round_name
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer
 from generator.learning.fit_marginals import MarginalFitSettings, MarginalFitter, new_net
@@ -41,9 +41,7 @@ _STEPS_AT_ONCE = 20
 
 
 def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int) -> Result:
-    """Generator learns, then the discriminator under DP-SGD; the answer is the discriminator's noisy
-    weights.
-    """
+    """Generator learns, then the discriminator under DP-SGD; the answer is the discriminator's noisy weights."""
     torch.set_num_threads(step.worker.threads)
     codebook, fitter = _generator(step, noise, settings, number - 1)
     losses: dict[str, float] = {}

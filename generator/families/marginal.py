@@ -1,19 +1,18 @@
 """Family "marginal": noisy tables of counts, released once, fitted by a small net at each node.
 
 Rounds: bins, tables, finish. Each node fits lambda * own + (1 - lambda) * everybody's released tables, so a small
-or noisy table's generator borrows what it cannot know (`marginals.target.blend`); where only the sum of the tables
-was seen, each node fits that. All privacy is spent in the
-two releases; the fit is post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead
-of sampled marginals.
+or noisy table's generator takes from others what it cannot know (`marginals.target.shrink_towards`); where only the
+sum of the tables was seen, each node fits that. All privacy is spent in the two releases; the fit is
+post-processing. Method: GEM (Liu et al. 2021, arXiv:2106.07153) on expected instead of sampled marginals.
 """
 
 from __future__ import annotations
 
 from generator.errors import PlanError
-from generator.families.finish import FINISH
-from generator.families.marginal_settings import MarginalSettings
-from generator.families.released import answer_bins, answer_tables, release_marginals
-from generator.families.released_noise import BINS, TABLES, Noise, noise_of
+from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
+from generator.families.release_noise import BINS, TABLES, Noise, noise_of
+from generator.families.settings import MarginalSettings
+from generator.families.steps import FINISH
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
@@ -50,7 +49,7 @@ class MarginalFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
-        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.lent(plan)})
+        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.shrinkage_target(plan)})
         return ProgramEnd(marginals.arrays(), marginals.references(plan), marginals.flagged)
 
     def handle(self, step: Step) -> Result:

@@ -7,10 +7,10 @@ import time
 
 import torch
 
-from generator.families.finish import answer_finish, report
-from generator.families.marginal_settings import MarginalSettings
-from generator.families.released import keep_reference, read_target
-from generator.families.released_noise import Noise
+from generator.families.marginal_release import keep_reference, read_target
+from generator.families.release_noise import Noise
+from generator.families.settings import MarginalSettings
+from generator.families.steps import answer_finish, report
 from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.learning.fit_marginals import MarginalFitProgress, MarginalFitSettings, fit_marginals

@@ -1,10 +1,10 @@
 """The gate on what small tables' shared net has learnt by heart, where several contributors train without privacy.
 
-A federation cannot try one decay after another as a lone contributor does, and a decay that suits one table lets
-another be learnt by heart. So before the last step every node says how well the net's likelihood tells its training
-rows from those that it held out, for nets on the straight line from the untrained net (independent columns) to the
-trained one. The furthest of them that passes is kept. Beside the coordinator's side here, the node's is
-`autoregressive_node.answer_gate`.
+A federation cannot try one decay after another as a lone contributor does, and a decay that suits one table
+lets another be learnt by heart. So before the last step every node says how well the net's likelihood tells
+its training rows from those that it held out, for nets on the straight line from the untrained net
+(independent columns) to the trained one. The furthest of them that passes is kept. Beside the coordinator's
+side here, the node's is `autoregressive_node.answer_gate`.
 """
 
 from __future__ import annotations

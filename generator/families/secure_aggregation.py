@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import PrivacyError, TaskFormatError, TaskRefused, UpdatesRejected
-from generator.families.settings import Word
+from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.coordinator import text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
@@ -28,18 +28,20 @@ from generator.privacy.secure_sum import Integers, Ring, add, honest_contributor
 from provenance.errors import ProvenanceError
 from provenance.values import Address, Digest
 
-SETTING: Final = "noise"
-LOCAL, DISTRIBUTED = "local", "distributed"
-NOISE: Final = Word((LOCAL, DISTRIBUTED))
 VECTOR: Final = "masked"
 COUNTS_RING: Final = Ring(64, 24)
 _KEY, _SIGNATURE, _KEYS = "sumKey", "sumKeySignature", "sumKeys"
 _NOBODY = Address(bytes(20))
 
 
+def has_distributed_noise(settings: Mapping[str, object]) -> bool:
+    """Whether a collection's or a plan's settings have several contributors each add a share of the noise."""
+    return settings.get(MarginalSettings.noise.name) == DISTRIBUTED
+
+
 def uses_secure_aggregation(plan: TrainingPlan) -> bool:
     """Whether vectors of counts and gradients are seen in their sum alone; of one contributor that is its own."""
-    return plan.settings.get(SETTING) == DISTRIBUTED and len(plan.participants) > 1
+    return has_distributed_noise(plan.settings) and len(plan.participants) > 1
 
 
 def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:

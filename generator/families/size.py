@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generator.families.autoregressive_schedule import WIDTH
-from generator.families.marginal_settings import MarginalSettings
+from generator.families.settings import MarginalSettings
 from generator.learning.capacity import number_bins
 from generator.marginals.code_limits import category_codes, quantile_bins
 from provenance.exact.codebook import Codebook

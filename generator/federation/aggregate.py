@@ -4,7 +4,7 @@ Inputs are one array a contributor, all of one shape. Sums run in the order give
 updates give the same bytes. An update that is left out is named: who, in which step, and why.
 
 FedAvg: McMahan et al. 2017 (arXiv:1602.05629). Trimmed mean: Yin et al. 2018 (arXiv:1803.01498). The norm
-bound keeps one contributor from drowning the others, it does not detect a careful attacker.
+bound keeps one contributor from outweighing the others, it does not detect a careful attacker.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from generator.errors import UpdatesRejected
 from provenance.values import Address
 
 Vector = NDArray[np.float64]
-METHODS = ("mean", "trimmed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +103,7 @@ def combine(
     factor: float = 4.0,
     trim: int = 1,
 ) -> tuple[Vector, tuple[Flagged, ...]]:
-    """One round of averaging: start plus the combined changes (update - start), poisoned ones left out and
-    named.
+    """One round of averaging: start plus the combined changes (update - start), poisoned ones left out and named.
 
     method "mean": FedAvg of the changes, each bounded to `factor` times the median length. method "trimmed":
     coordinate-wise trimmed mean. With two contributors no majority exists, so only the bound protects.

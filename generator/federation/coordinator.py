@@ -21,6 +21,7 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task
 from generator.federation.transport import Transport
 from provenance.errors import ProvenanceError
+from provenance.units import MICRO, to_float
 from provenance.values import Address, Digest
 
 
@@ -220,4 +221,4 @@ def _mean_losses(results: Sequence[Result]) -> dict[str, float]:
 
 def _largest_epsilon(results: Sequence[Result]) -> float | None:
     spent = [value for r in results if isinstance(value := r.meta.get("epsilonMicro"), int) and value > 0]
-    return max(spent) / 1e6 if spent else None
+    return to_float(max(spent), MICRO) if spent else None

@@ -16,21 +16,20 @@ from generator.federation.task import Json
 from provenance import canonical
 from provenance.errors import ProvenanceError
 from provenance.table.schema import Schema
+from provenance.units import E12, MICRO, to_float
 from provenance.values import Address, Digest, sha256
 
 FORMAT = "tessera-plan/1"
 HOLDOUT_DIVISOR = 10
 """One row in ten never trains: it scores the pooled data set."""
 
-Setting: TypeAlias = str | int
-Settings: TypeAlias = Mapping[str, Setting]
+SettingValue: TypeAlias = str | int
+Settings: TypeAlias = Mapping[str, SettingValue]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanParticipant:
-    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its
-    table).
-    """
+    """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its table)."""
 
     contributor: Address
     declared_rows: int
@@ -69,7 +68,7 @@ class TrainingPlan:
             )
         if any(p.declared_rows < 1 for p in self.participants):
             raise PlanError("every participant must declare at least one row")
-        if self.epsilon_micro is not None and not (self.epsilon_micro > 0 and 0 < self.delta_e12 < 10**12):
+        if self.epsilon_micro is not None and not (self.epsilon_micro > 0 and 0 < self.delta_e12 < 10**E12):
             raise PlanError(
                 f"epsilon {self.epsilon_micro} (millionths) with delta {self.delta_e12} (1e-12): both must "
                 "be positive and delta below 1; use no epsilon for no privacy"
@@ -78,12 +77,12 @@ class TrainingPlan:
     @property
     def epsilon(self) -> float | None:
         """The ceiling as a number, None for no privacy."""
-        return None if self.epsilon_micro is None else self.epsilon_micro / 1e6
+        return None if self.epsilon_micro is None else to_float(self.epsilon_micro, MICRO)
 
     @property
     def delta(self) -> float:
         """Delta as a number."""
-        return self.delta_e12 / 1e12
+        return to_float(self.delta_e12, E12)
 
     @property
     def training_rows(self) -> int:
@@ -179,10 +178,10 @@ def _participants(value: Json) -> tuple[PlanParticipant, ...]:
     return tuple(parts)
 
 
-def _settings(value: Json) -> dict[str, Setting]:
+def _settings(value: Json) -> dict[str, SettingValue]:
     if not isinstance(value, dict):
         raise PlanError("plan entry settings must be an object")
-    settings: dict[str, Setting] = {}
+    settings: dict[str, SettingValue] = {}
     for key, entry in value.items():
         if isinstance(entry, bool) or not isinstance(entry, (str, int)):
             raise PlanError(f"setting {key} is {entry!r}, expected an integer or text")

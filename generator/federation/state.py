@@ -1,5 +1,4 @@
-"""A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an
-order.
+"""A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an order.
 
     table.safetensors   stored values [rows, columns]          schema.json   the table's schema
     secret.key          decides which rows are held out        ledger.jsonl  every release ever made
@@ -32,11 +31,11 @@ from numpy.typing import NDArray
 from generator.errors import StateError, TaskRefused
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.task import Array, Result, Task
-from generator.files import make_folder, sweep, write_whole
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from provenance import canonical
 from provenance.errors import ProvenanceError
+from provenance.files import make_folder, sweep, write_whole
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 from provenance.values import Digest, sha256
@@ -148,8 +147,8 @@ class ContributorState:
     def create(
         cls, folder: Path, schema: Schema, values: CompactValues, cap: PrivacyCap, *, hold_out: bool = True
     ) -> ContributorState:
-        """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if it
-        holds one.
+        """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if
+        it holds one.
 
         hold_out: False lets every row train, for fits that are not scored on the table itself.
         """
@@ -192,9 +191,7 @@ class ContributorState:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the folder's lock; StateError if another process works in it. Freed by the system at a
-        kill.
-        """
+        """Hold the folder's lock; StateError if another process works in it. Freed by the system at a kill."""
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -167,9 +167,7 @@ def _require_finite(name: str, array: Array) -> None:
 
 
 def _read_head(data: bytes) -> dict[str, Json]:
-    """The canonical metadata. safetensors itself does not return it for bytes, so the header is parsed
-    here.
-    """
+    """The canonical metadata. safetensors itself does not return it for bytes, so the header is parsed here."""
     size = int.from_bytes(data[:8], "little") if len(data) >= 8 else -1
     if not 0 < size <= min(MAX_META_BYTES, len(data) - 8):
         raise TaskFormatError(f"not a safetensors message: header length {size} in {len(data)} bytes")

@@ -19,9 +19,7 @@ class Transport(Protocol):
     """Delivers tasks and waits for all their results."""
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
-        """Results in the order of `tasks`; raises NodeRefused if a node declines, TransportError to try
-        later.
-        """
+        """Results in the order of `tasks`; raises NodeRefused if a node declines, TransportError to try later."""
         ...
 
 

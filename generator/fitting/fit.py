@@ -21,7 +21,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -29,9 +29,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import FitError, NodeRefused, PlanError
+from generator.errors import FitError, NodeRefused
 from generator.families.family import family_of
-from generator.families.settings import names_setting
+from generator.families.settings import AutoregressiveSettings
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.federation.node import handle_bytes
 from generator.federation.plan import PlanParticipant, Settings, TrainingPlan
@@ -39,52 +39,22 @@ from generator.federation.state import ContributorState
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
-from generator.fitting.deal import Deal, drawn_deal, given_deal
+from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.ledger import PrivacyCap
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues, read_compact
+from provenance.units import E12, MICRO, round_down
 from provenance.values import Address, Digest
 
 _RESERVE_SECONDS = 2.0
 _FITTING_SHARE = 0.9
-_LIKELIHOOD_ROWS = 50_000
-"""Rows times epsilon from which one table's likelihood net bears the noise of its steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """What may be asked of a fit.
-
-    family: None for what measures best (`default_family`). epsilon: privacy of each row, None for none; delta
-    beside it. contributors: how many random parts the table is dealt into. seconds: wall time at most (a
-    guide for very wide tables, and for rounds of gradients between contributors: privacy steps and rounds are
-    never cut short), None for the family's full number of steps. seed: initialisation only, None for the
-    system's entropy. declared_rows: a public figure for the number of rows, right within a factor of two or so;
-    what depends on the number takes this one. None: the exact number is public. settings: the family's own.
-    conditionable: columns that rows will be asked for by, drawn first so that conditions on them need no attempts
-    (family autoregressive).
-    """
-
-    family: str | None = None
-    epsilon: float | None = None
-    delta: float = 1e-5
-    contributors: int = 1
-    seconds: float | None = None
-    threads: int = 1
-    seed: int | None = None
-    schema_is_public: bool = False
-    declared_rows: int | None = None
-    settings: Settings = field(default_factory=dict)
-    conditionable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FitProgress:
-    """stage: the step's name. fraction: of all work, 0 to 1, a rough guide. epsilon: spent so far, None
-    without.
-    """
+    """stage: the step's name. fraction: of all work, 0 to 1, a rough guide. epsilon: spent so far, None without."""
 
     stage: str
     fraction: float
@@ -116,21 +86,22 @@ def fit(
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
     may depend on that row alone, and how many each owns is public.
 
-    Returns the container: one part a contributor, weights by declared rows, the largest part's privacy
-    statement. Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of
-    range.
+    Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
+    Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
     if owners is None:
-        deal = drawn_deal(len(values), settings.contributors, settings.declared_rows)
+        partition = random_partition(len(values), settings.contributors, settings.declared_rows)
     else:
-        deal = given_deal(owners, len(values), settings.contributors, settings.declared_rows)
+        partition = given_partition(owners, len(values), settings.contributors, settings.declared_rows)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
-        outcome, models = _train(_Table(values, schema, deal), settings, progress, Path(folder), deadline)
+        outcome, models = _train(
+            _Table(values, schema, partition), settings, progress, Path(folder), deadline
+        )
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
-    weights = part_weights([each.declared_rows for each in outcome.plan.participants])
+    weights = part_weights([participant.declared_rows for participant in outcome.plan.participants])
     return Container(
         schema=schema,
         family=outcome.plan.family,
@@ -143,21 +114,16 @@ def fit(
 
 def check_settings(schema: Schema, settings: FitSettings) -> None:
     """Everything that can be refused before the table is read; FitError or PlanError."""
+    settings.check()
     inferred = schema.inferred_fields()
     if settings.epsilon is not None and inferred and not settings.schema_is_public:
         names = ", ".join(f"{column}.{name}" for column, name in inferred[:6])
         more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
         raise FitError(
             f"the schema took {names}{more} from the data, which epsilon {settings.epsilon:g} does not "
-            "cover: edit them and remove their 'inferred' marks, or vouch for them with --schema-is-public"
+            "cover: edit them and remove their 'inferred' marks, or vouch for them with schema_is_public "
+            "(--schema-is-public)"
         )
-    if settings.contributors < 1 or settings.threads < 1:
-        raise FitError(
-            f"{settings.contributors} contributors on {settings.threads} threads: at least one of each "
-            "is needed"
-        )
-    if settings.seconds is not None and not settings.seconds > 0:
-        raise FitError(f"{settings.seconds} seconds leave no time to fit: give a positive number")
     if settings.conditionable and settings.family not in (None, "autoregressive"):
         raise FitError(
             f"family {settings.family} draws all columns at once, so none can be made conditionable: leave it out "
@@ -174,22 +140,55 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
     family_of(plan.family).check(plan)
 
 
-def default_family(settings: FitSettings, rows: int) -> str:
-    """The family that measured best for so many declared rows (docs/decisions/0006-default-family.md).
-
-    Columns to be conditioned on ask for the one that can draw them first.
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Which contributor gets which rows. owners int64[rows]: the contributor of each row. declared: the rows that
+    each contributor states in public.
     """
-    if settings.epsilon is None or settings.conditionable:
-        return "autoregressive"
-    enough = settings.contributors == 1 and rows * settings.epsilon >= _LIKELIHOOD_ROWS
-    return "autoregressive" if enough else "marginal"
+
+    owners: NDArray[np.int64]
+    declared: tuple[int, ...]
+
+
+def random_partition(rows: int, contributors: int, declared_rows: int | None) -> Partition:
+    """Independent draws of the system's entropy, every contributor at least one row, all declaring equal parts.
+
+    A permutation cut into equal pieces would move other rows when one is added, which the accounting of each
+    part alone would not cover.
+    """
+    if rows < contributors:
+        raise FitError(f"{rows} rows cannot be split between {contributors} contributors")
+    random = np.random.default_rng(secrets.randbits(128))
+    owners = random.integers(0, contributors, rows)
+    while len(np.unique(owners)) < contributors:
+        owners = random.integers(0, contributors, rows)
+    declared = max(1, (rows if declared_rows is None else declared_rows) // contributors)
+    return Partition(owners.astype(np.int64), (declared,) * contributors)
+
+
+def given_partition(
+    owners: NDArray[np.int64], rows: int, contributors: int, declared_rows: int | None
+) -> Partition:
+    """The caller's partition, each contributor declaring the rows that it got."""
+    if declared_rows is not None:
+        raise FitError(
+            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
+        )
+    fits = owners.shape == (rows,) and owners.dtype.kind == "i"
+    counts = np.bincount(owners) if fits and owners.min(initial=0) >= 0 else np.zeros(0, dtype=np.int64)
+    if len(counts) != contributors or not counts.all():
+        raise FitError(
+            f"owners {owners.dtype}{list(owners.shape)} do not name each of {contributors} contributors for some "
+            f"of {rows} rows: give an integer from 0 for every row"
+        )
+    return Partition(owners, tuple(counts.tolist()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
     values: CompactValues
     schema: Schema
-    deal: Deal
+    partition: Partition
 
 
 def _train(
@@ -199,7 +198,7 @@ def _train(
     folder: Path,
     deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
-    plan = _plan(table.schema, settings, table.deal.declared)
+    plan = _plan(table.schema, settings, table.partition.declared)
     family = family_of(plan.family)
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
@@ -210,7 +209,7 @@ def _train(
         state = ContributorState.create(
             folder / str(index),
             table.schema,
-            _part(table.values, table.deal.owners, index),
+            _part(table.values, table.partition.owners, index),
             PrivacyCap(None),
             hold_out=family.needs_holdout(plan),
         )
@@ -232,15 +231,13 @@ def _train(
 
 def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> TrainingPlan:
     epsilon = settings.epsilon
-    if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
-        raise PlanError(f"epsilon is {epsilon}, expected a positive number; leave it out for no privacy")
     participants = tuple(PlanParticipant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
         family=settings.family or default_family(settings, sum(declared)),
         schema=schema,
-        epsilon_micro=None if epsilon is None else math.floor(epsilon * 1_000_000 + 1e-6),
-        delta_e12=round(settings.delta * 10**12),
+        epsilon_micro=None if epsilon is None else round_down(epsilon, MICRO),
+        delta_e12=round_down(settings.delta, E12),
         participants=participants,
         settings=_family_settings(settings),
     )
@@ -249,7 +246,12 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
 def _family_settings(settings: FitSettings) -> Settings:
     if not settings.conditionable:
         return settings.settings
-    return {**settings.settings, "conditionable": names_setting(settings.conditionable)}
+    return {
+        **settings.settings,
+        AutoregressiveSettings.conditionable.name: AutoregressiveSettings.conditionable.encode(
+            settings.conditionable
+        ),
+    }
 
 
 def _address(index: int) -> Address:
@@ -283,9 +285,7 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
 
 
 class _Watch:
-    """Turns rounds and local steps into one fraction: each round counts alike, the last one as much as all
-    others.
-    """
+    """Turns rounds and local steps into one fraction: each round counts alike, the last one as much as all others."""
 
     def __init__(self, callback: FitProgressCallback | None, rounds: int, contributors: int) -> None:
         self._callback = callback

@@ -30,6 +30,7 @@ from generator.learning.autoregressive import (
     Flat,
     NetShape,
 )
+from generator.learning.dp_sgd import clip_factor
 from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20
@@ -77,8 +78,8 @@ class AutoregressiveGradient:
         self._rows_at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, fitting))
 
     def tensor(self, codes: Codes) -> Tensor:
-        """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where that
-        holds them.
+        """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where
+        that holds them.
         """
         if codes.ndim != 2 or codes.shape[1] != self.shape.columns:
             raise LearningError(f"codes have shape {codes.shape}; expected [rows, {self.shape.columns}]")
@@ -107,6 +108,11 @@ class AutoregressiveGradient:
                 loss -= float(forward.log_likelihood.sum())
                 self._add(part, forward, clip, total)
         return total, loss / max(codes.shape[1], 1)
+
+    def clipped_sum(self, codes: Tensor, max_grad_norm: float) -> Flat:
+        """As `summed`, every row's gradient clipped, without the loss."""
+        total, _ = self.summed(codes, max_grad_norm)
+        return total
 
     @torch.no_grad()
     def norms(self, codes: Tensor) -> NDArray[np.float32]:
@@ -201,7 +207,7 @@ class AutoregressiveGradient:
             _add_later_columns(by_running)
         else:
             norms = self._norms_and_running(forward, backward)
-            factor = (clip / norms.clamp_min(1e-12)).clamp_max(1.0)
+            factor = clip_factor(norms, clip)
             by_logits *= factor
             by_neurons *= factor.unsqueeze(1)
             by_running *= factor.unsqueeze(1)

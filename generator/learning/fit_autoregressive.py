@@ -5,8 +5,8 @@ rows in ten, until the loss on the tenth no longer falls or the net has learnt r
 whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
 makes possible (`memorisation`). The chosen decay then trains on every row. Large tables take one fixed recipe.
 
-With privacy nothing is chosen by looking at rows: the recipe follows from the plan, batches and noise come
-from the operating system's entropy (DP-SGD, Abadi et al. 2016, arXiv:1607.00133).
+With privacy nothing is chosen by looking at rows: the recipe follows from the plan, and every step is
+one of `dp_sgd`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,9 +26,9 @@ from generator.errors import LearningError
 from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
+from generator.learning.dp_sgd import DPSGD
 from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
-from generator.privacy import noise
 from provenance.exact.codebook import Codes
 
 _NEAR_BEST = 0.005
@@ -45,17 +46,6 @@ class LikelihoodProgress:
 
 
 ProgressCallback = Callable[[LikelihoodProgress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateSampling:
-    """DP-SGD: Poisson batches at `sample_rate` of `declared_rows`, each row's gradient clipped to norm `clip`,
-    noise of standard deviation noise_multiplier * clip on the sum. One SubsampledGaussianEvent a fit."""
-
-    sample_rate: float
-    noise_multiplier: float
-    clip: float
-    declared_rows: int
 
 
 KeepState = Callable[[Mapping[str, NDArray[np.generic]]], None]
@@ -107,31 +97,22 @@ def train(
 
 
 def train_privately(
-    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, sampling: PrivateSampling,
+    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, dp: DPSGD,
     *, progress: Callable[[int], None] | None = None, checkpoint: Checkpoint | None = None,
 ) -> Flat:  # fmt: skip
     """Weights after DP-SGD; every step of the recipe is made, whatever it takes.
 
-    The caller has recipe.steps steps at `sampling` in its privacy ledger beforehand. progress: steps done; no
-    loss, which would be computed on private rows.
+    The caller has recipe.steps steps of `dp` in its privacy ledger beforehand. progress: steps done; no loss, which
+    would be computed on private rows.
     """
     run = _Run(shape, start, recipe, checkpoint)
     rows = run.net.tensor(codes)
     while (done := run.descent.steps) < recipe.steps:
-        picked = torch.from_numpy(noise.poisson_sample(len(codes), sampling.sample_rate))
-        gradient = noisy_sum(run.net, rows.index_select(1, picked), sampling)
-        gradient *= np.float32(1 / (sampling.sample_rate * sampling.declared_rows))
-        run.step(gradient, done / recipe.steps)
+        batch = rows.index_select(1, torch.from_numpy(dp.poisson_sample(len(codes))))
+        run.step(dp.step(partial(run.net.clipped_sum, batch)), done / recipe.steps)
         if progress is not None and (done % _REPORT_EVERY == 0 or done + 1 == recipe.steps):
             progress(done + 1)
     return run.descent.average
-
-
-def noisy_sum(net: AutoregressiveGradient, batch: Tensor, sampling: PrivateSampling) -> Flat:
-    """One DP-SGD step's release: the noisy sum of clipped gradients over a Poisson batch [C, n]."""
-    total, _ = net.summed(batch, sampling.clip)
-    drawn = noise.gaussian(net.shape.size, sampling.noise_multiplier * sampling.clip)
-    return (total + drawn).astype(np.float32)
 
 
 def choose_decay(

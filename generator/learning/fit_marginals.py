@@ -1,9 +1,8 @@
 """Fitting a generator to released tables. Post-processing: it reads no private row and spends no privacy.
 
-Adam with a cosine learning rate on the unbiased marginal loss; the result is the running average of the
-weights. `seed` fixes initialisation and latent batches. The number of steps is fixed before the first one; a
-deadline can only cut it short, and then the learning rate follows the time that is left, so that a short fit
-still anneals.
+Adam with a cosine learning rate on the unbiased marginal loss; the result is the running average of the weights.
+`seed` fixes initialisation and latent batches. The number of steps is fixed before the first one; a deadline can only
+cut it short, and then the learning rate follows the time that is left, so that a short fit still anneals.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ from provenance.exact.codebook import Codebook
 
 @dataclass(frozen=True, slots=True)
 class MarginalFitSettings:
-    """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight
-    average.
-    """
+    """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight average."""
 
     net: NetSettings = field(default_factory=NetSettings)
     steps: int = 800

@@ -1,13 +1,10 @@
-"""The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a
-generator.
+"""The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a generator.
 
 Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that
-the discriminator cannot tell them by their softness. DP-SGD (Abadi et al. 2016): Poisson-sampled real rows
-beside generated ones, every row's gradient clipped, Gaussian noise on the sum. The number of generated rows is
-public and fixed, so one real row moves the sum by at most the clip norm; a round of `steps` is one
-SubsampledGaussianEvent(noise_multiplier, sample_rate, steps). Batches and noise come from the operating
-system's entropy. The optimiser starts anew each round: a round's only state is the flat weights. The
-generator's step reads no private row.
+the discriminator cannot tell them by their softness. Its step is `dp_sgd`: Poisson-sampled real rows beside
+generated ones. The number of generated rows is public and fixed, so one real row moves the sum by at most
+max_grad_norm. The optimiser starts anew each round: a round's only state is the flat weights. The generator's
+step reads no private row.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +24,7 @@ from torch.nn import functional
 
 from generator.errors import LearningError
 from generator.learning.adam import Adam
+from generator.learning.dp_sgd import DPSGD, clip_factor
 from generator.learning.fit_marginals import MarginalFitter
 from generator.learning.nets import MarginalNet
 from generator.privacy import noise
@@ -46,15 +45,22 @@ class DiscriminatorSettings:
     sample_rate: float
     generated: int = 256
     noise_multiplier: float = 0.0
-    clip_norm: float = 1.0
+    max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
     hidden: int = 64
 
     def __post_init__(self) -> None:
         if not 0 < self.sample_rate <= 1 or self.generated < 2 or self.hidden < 1:
             raise LearningError(f"{self}: expected a sample rate in (0, 1], generated >= 2 and hidden >= 1")
-        if not (self.noise_multiplier >= 0 and self.clip_norm > 0 and self.learning_rate > 0):
-            raise LearningError(f"{self}: expected noise >= 0 and a positive clip norm and learning rate")
+        if not (self.noise_multiplier >= 0 and self.max_grad_norm > 0 and self.learning_rate > 0):
+            raise LearningError(f"{self}: expected noise >= 0 and a positive norm and learning rate")
+
+    @property
+    def dp(self) -> DPSGD | None:
+        """The privacy of a step; None without. The sum is not scaled: Adam does not see a scale."""
+        if not self.noise_multiplier:
+            return None
+        return DPSGD(self.sample_rate, self.noise_multiplier, self.max_grad_norm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def clipped_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip
             squares = sum(
                 (back.square().sum(1) * (x.square().sum(1) + 1) for back, x in pairs), torch.zeros(())
             )
-            factor = (clip / squares.sqrt().clamp_min(1e-12)).clamp_max(1.0)
+            factor = clip_factor(squares.sqrt(), clip)
             # Whoever sends the weights can choose them so that single rows overflow; were they left in, the sum
             # would tell, without noise, whether such a row is in the table.
             usable = torch.isfinite(factor) & torch.isfinite(squares)
@@ -116,13 +122,9 @@ def clipped_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip
         return torch.cat([part.ravel() for pair in parts for part in pair])
 
 
-def private_sum(
-    discriminator: Discriminator, rows: Tensor, labels: Tensor, settings: DiscriminatorSettings
-) -> Tensor:
-    """One step's release: the sum of clipped gradients with noise of noise_multiplier * clip_norm on each."""
-    total = clipped_sum(discriminator, rows, labels, settings.clip_norm)
-    drawn = noise.gaussian(len(total), settings.noise_multiplier * settings.clip_norm)
-    return total + torch.from_numpy(drawn).to(total.dtype)
+def _flat_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip: float | None) -> FlatState:
+    """`clipped_sum` as the optimiser takes it."""
+    return clipped_sum(discriminator, rows, labels, clip).numpy()
 
 
 def flat_state(module: nn.Module) -> FlatState:
@@ -154,9 +156,7 @@ def one_hot(codes: Codes, code_counts: Iterable[int]) -> Tensor:
 
 
 def sample_rows(net: MarginalNet, logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax
-    (straight-through).
-    """
+    """One-hot rows of logits [B, D], one code a column; gradients pass through the softmax (straight-through)."""
     uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-9, 1 - 1e-7)
     soft = net.probabilities(logits - torch.log(-torch.log(uniform)))
     parts = torch.split(soft.detach(), list(net.code_counts), dim=1)
@@ -175,8 +175,7 @@ def train_discriminator(
 ) -> DiscriminatorRound:
     """One local round of `steps` from `state` on private codes [n, C] against rows of `net`.
 
-    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger
-    beforehand.
+    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger beforehand.
     """
     if steps < 1 or codes.ndim != 2 or codes.shape[1] != len(net.code_counts):
         raise LearningError(
@@ -206,12 +205,10 @@ def _discriminator_step(
         logits = net(net.draw_latent(settings.generated, random))
         rows = torch.cat([real, sample_rows(net, logits, random)])
         labels = torch.cat([torch.ones(len(real)), torch.zeros(settings.generated)])
-        if settings.noise_multiplier > 0:
-            gradient = private_sum(discriminator, rows, labels, settings)
-        else:
-            gradient = clipped_sum(discriminator, rows, labels, None)
+        summed = partial(_flat_sum, discriminator, rows, labels)
+        gradient = summed(None) if settings.dp is None else settings.dp.step(summed)
         loss = functional.binary_cross_entropy_with_logits(discriminator(rows), labels)
-    return gradient.numpy(), float(loss)
+    return gradient, float(loss)
 
 
 def adversarial_loss(
@@ -231,8 +228,7 @@ def generator_steps(
     fitter: MarginalFitter, state: FlatState, settings: DiscriminatorSettings, *, steps: int,
     adversarial: float, marginal: float, first_fraction: float, last_fraction: float,
 ) -> float:  # fmt: skip
-    """`steps` generator steps on marginal * marginal loss + adversarial * loss of the (global) discriminator
-    `state`.
+    """`steps` generator steps on marginal * marginal loss + adversarial * loss of the (global) discriminator `state`.
 
     The learning rate follows the schedule of the whole fit from `first_fraction` to `last_fraction`. Returns
     the last marginal loss. Reads no private row.

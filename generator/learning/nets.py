@@ -5,9 +5,8 @@ that training sees the distribution that sampling will use. Columns are independ
 how they depend on each other is in how the latent vector moves all softmaxes at once.
 
 Hidden layers are batch-normalised while they train (it lets the learning rate be three times higher) with the
-statistics of the batch alone. The generator that is kept has none of it: `folded_layers` folds the
-statistics of one large fixed latent batch into plain weights and biases. No private row enters these
-statistics.
+statistics of the batch alone. The generator that is kept has none of it: `folded_layers` folds the statistics
+of one large fixed latent batch into plain weights and biases. No private row enters these statistics.
 """
 
 from __future__ import annotations
@@ -80,9 +79,7 @@ class MarginalNet(nn.Module):
         return output
 
     def folded_layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """(weight [out, in], bias [out]) of plain layers, ReLU between them: what is quantised.
-        Deterministic.
-        """
+        """(weight [out, in], bias [out]) of plain layers, ReLU between them: what is quantised. Deterministic."""
         folded = []
         values = self.draw_latent(_FOLDING_ROWS, torch.Generator().manual_seed(0)).numpy().astype(np.float64)
         layers = self.linears

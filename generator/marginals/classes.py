@@ -76,9 +76,7 @@ def class_marginals(probabilities: Floats, std: float, workload: Workload) -> Cl
 
 
 def nearest_to_total(counts: Floats, total: float) -> Floats:
-    """The non-negative counts of this total that are nearest: noise in empty cells cancels instead of adding
-    up.
-    """
+    """The non-negative counts of this total that are nearest: noise in empty cells cancels instead of adding up."""
     if total <= 0:
         return np.zeros_like(counts)
     ordered = np.sort(counts)[::-1]

@@ -3,9 +3,9 @@
 A cell of a table deviates from that independence by some fraction of it. How large the fraction is on average, over
 all cells of all tables, shows in the release itself: what its deviations have beyond the noise. Each cell keeps the
 part of its deviation that the noise does not explain (the Wiener filter; an empirical Bayes estimate, Efron and
-Morris 1973, with one prior for all tables). Large cells keep nearly all of it, cells that the noise drowns next to
+Morris 1973, with one prior for all tables). Large cells keep nearly all of it, cells below the noise next to
 nothing, exact tables are left as they are. The net that is fitted pools the evidence of many cells, so a cell counts
-as drowned only by a hundredth of its noise: who shrinks cell by cell loses what the net would have found (by the
+as noise only by a hundredth of its noise: who shrinks cell by cell loses what the net would have found (by the
 whole noise the telescope's narrow joint bins go from TVD2 .205 to .251). Post-processing: free of privacy cost.
 """
 

@@ -1,4 +1,4 @@
-"""What a generator is fitted to: cell probabilities with their uncertainty, own and global ones blended."""
+"""What a generator is fitted to: cell probabilities with their uncertainty, a node's own shrunk towards everybody's."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from generator.errors import MarginalError
 from generator.marginals.classes import class_marginals
 from generator.marginals.workload import Workload
 
-BLENDING_ROWS = 1500
+SHRINKAGE_ROWS = 1500
 _DECLARED_WITHIN = 0.5
-_LENT_STDS = 3.0
+_SNR_CUT = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ def target_from_counts(
     and from the `declared` number, which is public and taken to be right within half of itself: by the release
     alone, a few rows under much noise could seem fewer still, and every count a large share of them.
 
-    Raises MarginalError where the noise on the number is larger than the declared number, or none is left: the
-    noise drowns the table.
+    Raises MarginalError where the noise on the number is larger than the declared number, or none is left.
     """
     if counts.shape != (workload.cells,):
         raise MarginalError(f"counts have shape {counts.shape}; the workload has {workload.cells} cells")
@@ -63,49 +62,49 @@ def target_from_counts(
     if not (rows >= 1 and math.isfinite(rows) and noise <= declared):
         raise MarginalError(
             f"the released counts sum to {rows:.1f} rows a table, noise on it has standard deviation {noise:.1f}, "
-            f"{declared:.0f} are declared; the noise drowns so small a table: raise epsilon or add rows"
+            f"{declared:.0f} are declared; the noise is larger than so small a table: raise epsilon or add rows"
         )
     return MarginalTarget(workload, counts / rows, noise_std / rows, rows)
 
 
-def own_share(own: MarginalTarget) -> float:
-    """Lambda of `blend`, a figure of the own release alone."""
+def own_weight(own: MarginalTarget) -> float:
+    """Lambda of `shrink_towards`, a figure of the own release alone."""
     mean_cell = len(own.workload.tables) / own.workload.cells
     noise = own.std**2 * own.rows / mean_cell
-    return own.rows / (own.rows + BLENDING_ROWS * (1 + noise))
+    return own.rows / (own.rows + SHRINKAGE_ROWS * (1 + noise))
 
 
-def lends(own: MarginalTarget, declared: float) -> bool:
-    """Whether own tables of `declared` rows are lent to others: where noise on the number of rows is below a third.
+def passes_snr_cut(own: MarginalTarget, declared: float) -> bool:
+    """Whether own tables of `declared` rows count for others: where noise on the number of rows is below a third of it.
 
     Every node adds the same noise, so what a few rows add to the others' tables is noise. Four skewed contributors of
     German credit (700 rows, one or two of fewer than 45) at epsilon 1, four seeds: TVD2 .293 with all, .266 with this.
     """
     workload = own.workload
     precision = math.fsum(w**2 / size for w, size in zip(workload.weights, workload.sizes, strict=True))
-    return _LENT_STDS * own.std * own.rows <= declared * math.sqrt(precision)
+    return _SNR_CUT * own.std * own.rows <= declared * math.sqrt(precision)
 
 
-def left_to_others(owns: Sequence[tuple[int, MarginalTarget]]) -> MarginalTarget:
-    """What to blend into every node's own tables, of (rows delivered, own tables) of all nodes.
+def shrinkage_target(owns: Sequence[tuple[int, MarginalTarget]]) -> MarginalTarget:
+    """What every node's own tables are shrunk towards, of (rows delivered, own tables) of all nodes.
 
-    The own tables weighted by rows * (1 - lambda): then the shards' blends, weighted by rows, add up to the own
-    tables weighted by rows, the pooled table, however large nodes lean on their own. Under skew the plain sum
-    of all would give the large nodes' rows twice.
+    The own tables weighted by rows * (1 - lambda): then the shrunk tables, weighted by rows, add up to the own
+    tables weighted by rows, the table of all rows, however large nodes lean on their own. Under skew the plain
+    sum of all would give the large nodes' rows twice.
     """
-    parts = [(rows * (1 - own_share(own)), own) for rows, own in owns]
+    parts = [(rows * (1 - own_weight(own)), own) for rows, own in owns]
     total = math.fsum(part for part, _ in parts)
     probabilities = np.sum([part / total * own.probabilities for part, own in parts], axis=0)
     std = math.sqrt(math.fsum((part / total * own.std) ** 2 for part, own in parts))
     return MarginalTarget(owns[0][1].workload, probabilities, std, math.fsum(own.rows for _, own in owns))
 
 
-def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
+def shrink_towards(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
     """lambda * own + (1 - lambda) * everybody with lambda = n / (n + 1500 + noise), n the own rows.
 
-    A large node keeps its own distribution, a tiny one borrows the others'; under privacy a node borrows more,
+    A large node keeps its own distribution, a tiny one takes the others'; under privacy a node is shrunk more,
     because its own tables are the noisier ones: `noise` is 1500 times the variance of the noise over the
-    sampling variance of the cells of a mean table. Both arguments are releases, so blending costs no privacy.
+    sampling variance of the cells of a mean table. Both arguments are releases, so shrinking costs no privacy.
     Their noise is treated as independent although everybody's counts contain the own ones: `std` sets weights
     of the fit, nothing else.
     """
@@ -113,7 +112,7 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
         raise MarginalError(
             "own and global targets are over different workloads; build both from one codebook"
         )
-    share = own_share(own)
+    share = own_weight(own)
     return MarginalTarget(
         own.workload,
         share * own.probabilities + (1 - share) * everybody.probabilities,

@@ -199,9 +199,7 @@ def _column_grid(column: Column, columns: int) -> ColumnGrid:
 
 
 def _nested(widths: list[int]) -> list[int]:
-    """Round each width up to a multiple of the next finer one, so that every fine cell lies in one coarse
-    cell.
-    """
+    """Round each width up to a multiple of the next finer one, so that every fine cell lies in one coarse cell."""
     for i in range(len(widths) - 2, -1, -1):
         widths[i] = -(-widths[i] // widths[i + 1]) * widths[i + 1]
     return widths

@@ -1,11 +1,10 @@
-"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no
-target.
+"""Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
 Gaussian mechanism: one row adds one to one cell of each table. Pairs with the target, and every two-way table,
-follow from the three-way ones by summing, which is why they are not released - unless the noise drowns most
-three-way tables. Then the pairs with the target are released beside them, by a share of the budget that follows
-from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
+follow from the three-way ones by summing, which is why they are not released - unless most three-way tables
+are smaller than their noise. Then the pairs with the target are released beside them, by a share of the budget
+that follows from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
 
 Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
 (around the end) in that order until the next table would exceed the limit; so 300 columns still work, with
@@ -77,8 +76,7 @@ class Workload:
     def target(self) -> int | None:
         """The third column of the three-way tables; None where all are two-way.
 
-        Raises MarginalError if tables mix targets, or hold a two-way table without the target beside
-        three-way ones.
+        Raises MarginalError if tables mix targets, or hold a two-way table without the target beside three-way ones.
         """
         thirds = {table[2] for table in self.tables if len(table) == 3}
         if len(thirds) > 1 or (thirds and any(table[-1] not in thirds for table in self.tables)):
@@ -132,7 +130,7 @@ def with_target_pairs(workload: Workload, share: float) -> Workload:
 
 def expected_error(workload: Workload, noise_std: float, rows: float) -> float:
     """Mean total variation distance that noise of `noise_std` a cell alone puts between a released table and
-    the table of so many rows: what tells, before any row is read, how far the tables will drown."""
+    the table of so many rows: what tells, before any row is read, how much of the tables will be noise."""
     return math.sqrt(2 / math.pi) * noise_std * workload.cells / (2 * rows * len(workload.tables))
 
 

@@ -53,8 +53,7 @@ class MarketClient:
     ) -> None:
         """stop: ends waiting between attempts. note: told of each failed attempt.
 
-        leaving: called with method, target and body before the bytes are sent; an exception of it keeps them
-        here.
+        leaving: called with method, target and body before the bytes are sent; an exception of it keeps them here.
         """
         self._base = base_url.rstrip("/")
         self._signer = signer
@@ -142,9 +141,7 @@ class MarketClient:
     # -- the broker --------------------------------------------------------------------------------------
 
     def post_task(self, order: Digest, name: str, node: Address, kind: str, body: bytes) -> None:
-        """Idempotent: the same bytes under the same (order, node, name) are accepted again, others
-        refused.
-        """
+        """Idempotent: the same bytes under the same (order, node, name) are accepted again, others refused."""
         query = {"order": str(order), "node": str(node), "name": name, "kind": kind}
         self._call("POST", "/v1/tasks", body, query=query, kind=OCTETS, timeout=120.0)
 

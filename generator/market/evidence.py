@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
-from generator.families.released_noise import reference_std, workload_of
+from generator.families.release_noise import reference_std, workload_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -105,9 +105,7 @@ def stacked(arrays: Sequence[Array]) -> Counts:
 def references_of(
     plan: TrainingPlan, codebook: Codebook, references: Mapping[Address, Mapping[str, Array]]
 ) -> Counts:
-    """The references of a training outcome, in participant order; all zero for a node whose release was
-    useless.
-    """
+    """The references of a training outcome, in participant order; all zero for a node whose release was useless."""
     nothing = np.zeros(released_tables(codebook, plan).cells)
     found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
     return stacked([reference_counts(counts, codebook, plan) for counts in found])

@@ -1,6 +1,4 @@
-"""What the market says, as values.  Documents that a digest binds (terms, collection, request) stay as
-received.
-"""
+"""What the market says, as values.  Documents that a digest binds (terms, collection, request) stay as received."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ from provenance.values import Address, Digest
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """Where the market lives: the chain, the contracts it names (to be verified), its broker, its usual
-    stake.
-    """
+    """Where the market lives: the chain, the contracts it names (to be verified), its broker, its usual stake."""
 
     chain_id: int
     deployment: JsonObject

@@ -1,5 +1,4 @@
-"""The score phase: samples and evaluations gathered from the nodes, every signature and digest checked here
-first.
+"""The score phase: samples and evaluations gathered from the nodes, every signature and digest checked here first.
 
 Each node samples its shard and signs for it; the shares follow from everybody's evidence; each node
 recomputes them, scores the pool on its hold-out and signs.  The score file - evidence and utilities, which
@@ -84,9 +83,7 @@ class ScorePhase:
     say: Callable[[str], None]
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> JsonObject:
-        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError,
-        MarketError.
-        """
+        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError."""
         models = tuple(model.model_digest for model in outcome.models)
         if committed.seed is None or committed.models != models:
             raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")

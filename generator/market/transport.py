@@ -47,9 +47,7 @@ class QueueTransport:
         self._poll_seconds = poll_seconds
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
-        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable,
-        MarketStopped.
-        """
+        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable, MarketStopped."""
         for task in tasks:
             self._client.post_task(task.order, task.name, task.node, kind_of(task.name), task.encode())
         results: dict[tuple[Digest, Address, str], Result] = {}

@@ -90,8 +90,7 @@ class CoordinationWorker:
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
         except Exception as error:
-            # The edge of a long-running thread: the buyer gets the money back instead of waiting for the
-            # deadline.
+            # The edge of a long-running thread: the buyer gets the money back instead of waiting for the deadline.
             log.exception("phase %s of order %s broke", job.phase, job.order)
             self._fail(
                 job, f"the coordinator's software failed ({type(error).__name__}); its log has the cause"

@@ -1,5 +1,4 @@
-"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules
-first.
+"""Whether to put this node's name to an order: everything is checked against chain, documents and own rules first.
 
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 
 from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING
+from generator.families.secure_aggregation import has_distributed_noise
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
@@ -34,6 +33,7 @@ from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest, Signature
 
 FORMAT = "tessera-accept/1"
@@ -124,10 +124,10 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
 
 
 def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
-    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None before the
-    match.
+    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None
+    before the match.
     """
-    if node.collection.settings.get(SETTING) != DISTRIBUTED:
+    if not has_distributed_noise(node.collection.settings):
         return
     verdict = node.policy().judge_partners(others, honest_contributors(contributors))
     if verdict is not None:
@@ -145,7 +145,7 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
     total = node.state.ledger.spent([*promised, *_whole(order, terms)])
     if total > cap.epsilon:
         raise BudgetExceeded(
-            f"with this order (epsilon {terms.epsilon_micro / 1e6:g}) the table would reach epsilon "
+            f"with this order (epsilon {format_fixed(terms.epsilon_micro, MICRO)}) the table would reach epsilon "
             f"{total:.4g} at "
             f"delta {cap.delta:g}, its owner's cap is {cap.epsilon:g} ({node.state.ledger.spent():.4g} "
             "spent, "
@@ -167,7 +167,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         )
     _check_parents(node)
     check_budget(node, order, terms)
-    max_rows = min(terms.rows, node.policy().limits.maximum_rows)
+    max_rows = min(terms.rows, node.policy().maximum_rows)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
     return Accepted(terms, signature, request, max_rows, acceptance)
 
@@ -241,5 +241,7 @@ def _whole(order: Digest, terms: OrderTerms) -> list[Release]:
     """Releases that spend exactly the terms' epsilon and delta, on the training and on the held-out part."""
     event = None
     if terms.epsilon_micro:
-        event = GaussianEvent(noise_multiplier_for(terms.epsilon_micro / 1e6, terms.delta_e12 / 1e12))
+        event = GaussianEvent(
+            noise_multiplier_for(to_float(terms.epsilon_micro, MICRO), to_float(terms.delta_e12, E12))
+        )
     return [Release(f"promised/{order.hex()}/{split}", event, split) for split in _SPLITS]

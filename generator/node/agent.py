@@ -37,6 +37,7 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.units import MICRO, format_fixed
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,7 @@ _REFUSAL_CHARACTERS = 1800
 
 
 def warm_up(family: str) -> None:
-    """Imports the family's training code before the node offers itself: torch takes seconds on a small
-    machine.
-    """
+    """Imports the family's training code before the node offers itself: torch takes seconds on a small machine."""
     importlib.import_module(f"generator.families.{family}_node")
 
 
@@ -90,8 +89,7 @@ class Agent:
                 log.warning("%s", error)
                 self._stop.wait(_RETRY_SECONDS)
             except MarketError as error:
-                # Not final for the node: a market that lost its tables may know it again after an
-                # announcement.
+                # Not final for the node: a market that lost its tables may know it again after an announcement.
                 log.error("%s", error)
                 self._stop.wait(5.0)
         log.info("left; whatever was begun continues at the next start")
@@ -202,4 +200,4 @@ def _epsilon_of(answer: bytes) -> str:
         epsilon = Result.decode(answer).meta.get("epsilonMicro")
     except TaskFormatError:
         return ""
-    return f"{epsilon / 1e6:g}" if isinstance(epsilon, int) and epsilon else ""
+    return format_fixed(epsilon, MICRO) if isinstance(epsilon, int) and epsilon else ""

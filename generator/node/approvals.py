@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import NodeError
-from generator.files import make_folder, write_whole
 from generator.node.policy import Proposal
+from provenance.files import make_folder, write_whole
+from provenance.units import MICRO, format_fixed, tokens
 from provenance.values import Digest
 
 ASKED, APPROVED, DENIED = "asked", "approved", "denied"
@@ -42,11 +43,11 @@ class Approvals:
     def ask(self, order: Digest, proposal: Proposal) -> None:
         """Puts a question; a second time changes nothing."""
         if not self._path(order).exists():
-            epsilon = f"{proposal.epsilon_micro / 1e6:g}" if proposal.epsilon_micro else "none"
+            epsilon = format_fixed(proposal.epsilon_micro, MICRO) if proposal.epsilon_micro else "none"
             summary = (
                 f"{proposal.rows} rows of {proposal.collection_name} for {proposal.buyer}, epsilon "
                 f"{epsilon}, "
-                f"price {proposal.price_wei} wei, purpose {proposal.purpose or 'not said'}"
+                f"price {tokens(proposal.price_wei)}, purpose {proposal.purpose or 'not said'}"
             )
             self._write(Approval(order, ASKED, int(time.time()), summary))
 

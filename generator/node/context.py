@@ -31,9 +31,8 @@ def _silent(_progress: Progress) -> None:
 class Node:
     """One contributor's node.
 
-    collection: the document this node joined; orders must name its digest. state: table, ledger, training.
-    upload: stores bytes at the market and returns the CID that it claims. progress: towards the market and a
-    terminal.
+    collection: the document this node joined; orders must name its digest. state: table, ledger, training. upload:
+    stores bytes at the market and returns the CID that it claims. progress: towards the market and a terminal.
     """
 
     folder: Path

@@ -12,7 +12,7 @@ import numpy as np
 
 from generator.errors import EvaluationError, TaskRefused
 from generator.evaluation.holdout import holdout_score
-from generator.families.released import own_reference
+from generator.families.marginal_release import own_reference
 from generator.federation.coordinator import text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Json, Result, Task, answer

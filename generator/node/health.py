@@ -1,6 +1,4 @@
-"""A health page on loopback: what the node does now, for supervisors and people.  Nothing of the table is in
-it.
-"""
+"""A health page on loopback: what the node does now, for supervisors and people.  Nothing of the table is in it."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from generator.errors import SettingsError
-from generator.files import write_whole
+from provenance.files import write_whole
 
 FILE = "health.json"
 Report = dict[str, str | int | bool]

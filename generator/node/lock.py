@@ -1,6 +1,4 @@
-"""One running node a folder: two would answer the same task twice.  The system frees the lock at any kind of
-end.
-"""
+"""One running node a folder: two would answer the same task twice.  The system frees the lock at any kind of end."""
 
 from __future__ import annotations
 

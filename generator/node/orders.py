@@ -1,5 +1,4 @@
-"""What a node keeps of each order beside its training state: the accepted terms, its answers, its content
-key.
+"""What a node keeps of each order beside its training state: the accepted terms, its answers, its content key.
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
@@ -18,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import StateError, TaskRefused
-from generator.files import make_folder, sweep, write_whole
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.crypto.key_files import read_secret
 from provenance.crypto.seal import new_content_key
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
+from provenance.files import make_folder, sweep, write_whole
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256

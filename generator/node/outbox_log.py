@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import NodeError
-from generator.files import LineFile
+from provenance.files import LineFile
 from provenance.values import sha256
 
 FILE = "receipts.jsonl"

@@ -2,12 +2,13 @@
 
 The first rule whose conditions all hold decides between auto, ask and deny; no rule: `default`.  The limits
 hold for every order that is not denied anyway, so an `auto` rule cannot lift them - except for limits that
-the rule itself sets. A refusal names the limit and both figures.  policy.toml:
+the rule itself sets. A refusal names the limit and both figures. No environment variable and no option changes
+a policy: what protects the table stands in one file.  policy.toml:
 
     default = "ask"
     minimum_contributors = 2
     maximum_epsilon = "3"
-    trusted_partners = ["0x..."]  # contributors that keep their part of a shared noise to themselves
+    trusted_partners = ["0x..."]  # contributors that keep their share of distributed noise to themselves
     [[rule]]
     decision = "auto"
     collection = "adult"          # name in the collection document, or its 0x-digest
@@ -17,16 +18,18 @@ the rule itself sets. A refusal names the limit and both figures.  policy.toml:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated, Self
 
-from generator.errors import SettingsError
-from generator.node.settings import read_toml
-from provenance.errors import ProvenanceError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from generator.node.config_file import ConfigFile, Location, checked, entry_names
+from provenance.errors import ProvenanceError, ValueFormatError
+from provenance.units import E12, MICRO, format_fixed, parse_fixed
 from provenance.values import Address, Digest
 
 FILE = "policy.toml"
@@ -45,7 +48,7 @@ maximum_rows = 1000000            # synthetic rows of one order
 # Reserved for one order, lost if this node is proven to have lied:
 maximum_stake_wei = "1000000000000000000000"
 
-# Accounts of contributors that you trust to keep their part of the noise to themselves. Only collections whose
+# Accounts of contributors that you trust to keep their share of the noise to themselves. Only collections whose
 # noise is "distributed" ask for it: they need a majority of honest contributors, this node among them.
 trusted_partners = []
 
@@ -91,17 +94,65 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+def _count(value: object) -> object:
+    """Numbers may be written as texts: TOML's integers have 64 bits."""
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()):
+        raise ValueError("a whole number of at least 0")
+    return int(text)
+
+
+def _fixed(places: int) -> Callable[[object], object]:
+    def parse(value: object) -> int:
+        """A decimal number, as text or number, in units of 10**-places: exactly, or refused."""
+        try:
+            amount = parse_fixed(str(value), places)
+        except ValueFormatError as error:
+            raise ValueError(f"a number from 0 to a million with at most {places} decimal places") from error
+        if amount >= 10 ** (6 + places):
+            raise ValueError("a number from 0 to a million")
+        return amount
+
+    return parse
+
+
+def _decision(value: object) -> Decision:
+    try:
+        return Decision(str(value))
+    except ValueError as error:
+        raise ValueError("auto, ask or deny") from error
+
+
+def _account(value: object) -> Address:
+    try:
+        return Address.parse(str(value))
+    except ProvenanceError as error:
+        raise ValueError(f"an account: {error}") from error
+
+
+def _accounts(value: object) -> frozenset[Address]:
+    return frozenset(map(_account, value if isinstance(value, list) else [value]))
+
+
+Count = Annotated[int, BeforeValidator(_count)]
+
+
+class Limits(BaseModel):
     """Figures that an order must keep to."""
 
-    minimum_contributors: int = 2
-    maximum_epsilon_micro: int = 10_000_000
-    maximum_delta_e12: int = 10_000_000
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+    minimum_contributors: Count = 2
+    maximum_epsilon_micro: Annotated[int, BeforeValidator(_fixed(MICRO))] = Field(
+        default=10_000_000, alias="maximum_epsilon"
+    )
+    maximum_delta_e12: Annotated[int, BeforeValidator(_fixed(E12))] = Field(
+        default=10_000_000, alias="maximum_delta"
+    )
     allow_without_privacy: bool = False
-    minimum_price_per_row_wei: int = 0
-    maximum_rows: int = 1_000_000
-    maximum_stake_wei: int = 10**21
+    minimum_price_per_row_wei: Count = 0
+    maximum_rows: Count = 1_000_000
+    maximum_stake_wei: Count = 10**21
 
     def refusal(self, order: Proposal) -> Verdict | None:
         """The first limit that the order breaks, None if it keeps all."""
@@ -110,15 +161,15 @@ class Limits:
                 "policy-privacy", "the order asks for no privacy; this node takes private orders only"
             )
         if order.epsilon_micro > self.maximum_epsilon_micro:
-            found, limit = order.epsilon_micro / 1e6, self.maximum_epsilon_micro / 1e6
+            found, limit = (
+                format_fixed(each, MICRO) for each in (order.epsilon_micro, self.maximum_epsilon_micro)
+            )
             return _deny(
-                "policy-epsilon", f"the order asks for epsilon {found:g}, this node gives at most {limit:g}"
+                "policy-epsilon", f"the order asks for epsilon {found}, this node gives at most {limit}"
             )
         if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
-            found, limit = order.delta_e12 / 1e12, self.maximum_delta_e12 / 1e12
-            return _deny(
-                "policy-delta", f"the order asks for delta {found:g}, this node gives at most {limit:g}"
-            )
+            found, limit = (format_fixed(each, E12) for each in (order.delta_e12, self.maximum_delta_e12))
+            return _deny("policy-delta", f"the order asks for delta {found}, this node gives at most {limit}")
         if order.min_contributors < self.minimum_contributors:
             found_n, limit_n = order.min_contributors, self.minimum_contributors
             return _deny(
@@ -140,14 +191,12 @@ class Limits:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One [[rule]]: None matches everything; `limits` are the policy's with this rule's own on top."""
+class PolicyRule(Limits):
+    """One [[rule]]: None matches everything; the limits that it sets go before the policy's."""
 
-    decision: Decision
-    limits: Limits
+    decision: Annotated[Decision, BeforeValidator(_decision)]
     collection: str | None = None
-    buyer: Address | None = None
+    buyer: Annotated[Address, BeforeValidator(_account)] | None = None
     purpose: str | None = None
 
     def fits(self, order: Proposal) -> bool:
@@ -157,15 +206,18 @@ class Rule:
             and (self.purpose is None or fnmatchcase(order.purpose.lower(), self.purpose.lower()))
         )
 
+    def on_top_of(self, limits: Limits) -> Limits:
+        """The limits, changed by those that this rule sets."""
+        own = self.model_fields_set & Limits.model_fields.keys()
+        return limits.model_copy(update={name: getattr(self, name) for name in own})
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """All rules of a node, in order."""
 
-    default: Decision = Decision.AUTO
-    limits: Limits = Limits()
-    rules: tuple[Rule, ...] = ()
-    trusted_partners: frozenset[Address] = frozenset()
+class Policy(Limits):
+    """All rules of a node, in order, and the limits for every order."""
+
+    default: Annotated[Decision, BeforeValidator(_decision)] = Decision.AUTO
+    trusted_partners: Annotated[frozenset[Address], BeforeValidator(_accounts)] = frozenset()
+    rules: tuple[PolicyRule, ...] = Field(default=(), alias="rule", strict=False)
 
     def judge(self, order: Proposal) -> Verdict:
         """What happens with this order; pure."""
@@ -174,97 +226,32 @@ class Policy:
         if decision is Decision.DENY:
             why = f"rule {self.rules.index(rule) + 1}" if rule else "the default"
             return _deny("policy-denied", f"{why} of this node's policy refuses such orders")
-        limits = rule.limits if rule else self.limits
+        limits = self if rule is None else rule.on_top_of(self)
         return limits.refusal(order) or Verdict(decision)
 
     def judge_partners(self, others: Collection[Address] | None, honest: int) -> Verdict | None:
-        """A refusal if noise in parts would not be whole: with the trusted among the other contributors (None: not yet
-        known, any may come) and this node, at least `honest` must keep their part to themselves.
+        """A refusal if distributed noise would not be whole: with the trusted among the other contributors (None: not
+        yet known, any may come) and this node, at least `honest` must keep their share to themselves.
         """
         trusted = len(self.trusted_partners if others is None else self.trusted_partners & set(others)) + 1
         if trusted >= honest:
             return None
         return _deny(
             "policy-partners",
-            f"the noise is drawn in parts of which {honest} must be kept secret; this node and trusted_partners of "
+            f"the noise is drawn in shares of which {honest} must be kept secret; this node and trusted_partners of "
             f"{FILE} keep {trusted}: name those whom you trust, or take collections with local noise",
         )
 
     @classmethod
-    def read(cls, folder: Path) -> Policy:
-        """policy.toml of the node's folder; SettingsError names what cannot be used."""
-        path = folder / FILE
-        values = read_toml(path, "write one, or run `init` again in a new folder")
-        raw_rules = values.pop("rule", [])
-        default = _decision(values.pop("default", "auto"), path)
-        partners = _accounts(values.pop("trusted_partners", []), path)
-        limits = _limits(Limits(), values, path)
-        if not isinstance(raw_rules, list):
-            raise SettingsError(f"{path}: rules are written as [[rule]]")
-        return cls(default, limits, tuple(_rule(rule, limits, path) for rule in raw_rules), partners)
+    def read(cls, folder: Path) -> Self:
+        """policy.toml of the node's folder; SettingsError names file, line and entry that cannot be used."""
+        file = ConfigFile.read(folder / FILE, "write one, or run `tessera node init` again in a new folder")
+        return checked(lambda: cls.model_validate(file.values), file.place, _known)
+
+
+def _known(location: Location) -> tuple[str, ...]:
+    return entry_names(PolicyRule if location[0] == "rule" else Policy)
 
 
 def _deny(code: str, reason: str) -> Verdict:
     return Verdict(Decision.DENY, code, reason)
-
-
-def _decision(value: object, path: Path) -> Decision:
-    try:
-        return Decision(str(value))
-    except ValueError as error:
-        raise SettingsError(f"{path}: decision {value!r}, expected auto, ask or deny") from error
-
-
-def _accounts(value: object, path: Path) -> frozenset[Address]:
-    try:
-        return frozenset(Address.parse(str(each)) for each in (value if isinstance(value, list) else [value]))
-    except ProvenanceError as error:
-        raise SettingsError(f"{path}: trusted_partners: {error}") from error
-
-
-def _rule(value: object, limits: Limits, path: Path) -> Rule:
-    if not isinstance(value, dict) or "decision" not in value:
-        raise SettingsError(f"{path}: every [[rule]] needs a decision")
-    entries = dict(value)
-    decision = _decision(entries.pop("decision"), path)
-    texts = {name: entries.pop(name) for name in ("collection", "buyer", "purpose") if name in entries}
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise SettingsError(f"{path}: collection, buyer and purpose of a rule must be text")
-    try:
-        buyer = Address.parse(texts["buyer"]) if "buyer" in texts else None
-    except ProvenanceError as error:
-        raise SettingsError(f"{path}: buyer of a rule: {error}") from error
-    return Rule(
-        decision, _limits(limits, entries, path), texts.get("collection"), buyer, texts.get("purpose")
-    )
-
-
-def _limits(base: Limits, values: Mapping[str, object], path: Path) -> Limits:
-    changes: dict[str, int | bool] = {}
-    for name, value in values.items():
-        if name == "maximum_epsilon":
-            changes["maximum_epsilon_micro"] = _scaled(value, 10**6, name, path)
-        elif name == "maximum_delta":
-            changes["maximum_delta_e12"] = _scaled(value, 10**12, name, path)
-        elif name == "allow_without_privacy" and isinstance(value, bool):
-            changes[name] = value
-        elif name in _NUMBERS and str(value).isascii() and str(value).isdecimal():
-            changes[name] = int(str(value))
-        else:
-            raise SettingsError(f"{path}: entry {name} = {value!r} is unknown or of the wrong type")
-    return replace(base, **changes)  # type: ignore[arg-type]
-
-
-_NUMBERS = frozenset(
-    {"minimum_contributors", "minimum_price_per_row_wei", "maximum_rows", "maximum_stake_wei"}
-)
-
-
-def _scaled(value: object, scale: int, name: str, path: Path) -> int:
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation as error:
-        raise SettingsError(f"{path}: {name} {value!r} is not a number") from error
-    if not 0 <= number < 10**6:
-        raise SettingsError(f"{path}: {name} {value} must be from 0 to a million")
-    return int(number * scale)

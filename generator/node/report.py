@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.errors import TaskRefused
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING
+from generator.families.secure_aggregation import has_distributed_noise
 from generator.market.client import MarketClient
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -27,6 +27,7 @@ from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest
 
 
@@ -76,7 +77,7 @@ def status(opened: Opened) -> Status:
                 opened.orders.folder(order).stored("sample") is not None,
                 accepted.terms.rows,
                 next((each.rows for each in matched if each.contributor == me), None),
-                accepted.terms.epsilon_micro / 1e6 or None,
+                to_float(accepted.terms.epsilon_micro, MICRO) or None,
             )
         )
     return Status(
@@ -166,22 +167,24 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         return
     if verdict.decision is Decision.ASK:
         yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
-    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {terms.delta_e12 / 1e12:g}:"
+    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
     yield from (f"    {line}" for line in _what_leaves(node, terms))
 
 
 def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     yield f"acceptance  a signature under at most {terms.rows} rows"
-    pooled = node.collection.settings.get(SETTING) == DISTRIBUTED
+    is_summed = has_distributed_noise(node.collection.settings)
     noise = (
-        "with a part of the noise, masked: only all nodes' sum is seen" if pooled else "with Gaussian noise"
+        "with a share of the noise, masked: only all nodes' sum is seen"
+        if is_summed
+        else "with Gaussian noise"
     )
     yield "train       univariate counts with Gaussian noise"
     yield f"            pair or triple counts {noise}"
     if node.collection.family == "fedgan":
         yield "            updates of the averaged discriminator under DP-SGD, one a round"
     if node.collection.family == "autoregressive":
-        yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if pooled else ''}"
+        yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if is_summed else ''}"
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
@@ -206,4 +209,4 @@ def _running(opened: Opened) -> tuple[str | None, int]:
 
 
 def _epsilon(terms: OrderTerms) -> str:
-    return f"{terms.epsilon_micro / 1e6:g}" if terms.epsilon_micro else "none"
+    return format_fixed(terms.epsilon_micro, MICRO) if terms.epsilon_micro else "none"

@@ -1,12 +1,10 @@
-"""The shard: rows recomputable from the committed model and the chain's seed, sealed to the buyer, signed
-for.
+"""The shard: rows recomputable from the committed model and the chain's seed, sealed to the buyer, signed for.
 
 Seed, committed models and participants are read from the chain; what the task says about them must agree.
 Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
-still the shard's stream without conditions, since it measures generators, not wishes.
-The rows and the model are sealed under this node's own random key, on disk before its first use, and the key
-is wrapped to the delivery key of the terms that this node accepted - nobody else ever can open the shard, the
-broker included.
+still the shard's stream without conditions, since it measures generators, not wishes. The rows and the model
+are sealed under this node's own random key, on disk before its first use, and the key is wrapped to the
+delivery key of the terms that this node accepted - nobody else ever can open the shard, the broker included.
 """
 
 from __future__ import annotations
@@ -159,9 +157,7 @@ def finished_training(node: Node, order: Digest) -> Result:
 
 
 def check_commitment(node: Node, task: Task, shard: int, rows: int, model: bytes) -> Digest:
-    """The seed, once the chain holds this node's own model for the shard and the task agrees with the
-    chain.
-    """
+    """The seed, once the chain holds this node's own model for the shard and the task agrees with the chain."""
     committed = node.ledger.commitment(task.order)
     check_own_model(committed, shard, model_digest(model))
     if committed.seed is None:

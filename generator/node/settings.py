@@ -1,5 +1,9 @@
 """A node's settings: one frozen value, written once by `init` as node.toml, read by every other command.
 
+Where a value comes from, the first that has it: an option of the command line; an environment variable
+TESSERA_NODE_NAME, such as TESSERA_NODE_RPC, for what differs from machine to machine; node.toml; the default.
+A variable TESSERA_NODE_... that is no setting is refused.
+
 No secrets in here: the key is a file of its own (mode 600), named by path.
 """
 
@@ -7,112 +11,143 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from generator.errors import SettingsError
-from generator.files import make_folder, write_whole
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from generator.errors import SettingsError, unknown_name
+from generator.node.config_file import ConfigFile, Location, checked, entry_names
+from provenance.files import make_folder, write_whole
 
 FILE = "node.toml"
+ENVIRONMENT = "TESSERA_NODE_"
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """Where a node works and what it declares.
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an http or https URL")
+    return text
 
-    backend, rpc: URLs of the market and of an Ethereum JSON-RPC endpoint. collection: the market's id of the
-    collection. declared_rows: rows publicly declared. key: file with the node's key, relative to the folder.
-    stake_wei: deposited at registration. lease_seconds: how long a task is lost to others after a kill.
-    health_port: loopback port of the health page, 0 = any free one, -1 = none. threads: for torch and
-    sampling.
-    """
 
-    backend: str
-    rpc: str
+def _whole_number(value: object) -> object:
+    """Amounts of 256 bits are texts in TOML, whose integers have 64."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Wei = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=2**256 - 1)]
+
+
+class NodeSettings(BaseModel):
+    """Where a node works and what it declares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    backend: Url
+    """The market's HTTP API."""
+    rpc: Url
+    """An Ethereum JSON-RPC endpoint that the operator trusts."""
     collection: str
-    declared_rows: int
-    stake_wei: int
+    """The market's id of the collection."""
+    declared_rows: int = Field(ge=1, le=2**53)
+    """Rows publicly declared."""
+    stake_wei: Wei
+    """Stake that is deposited at registration."""
     key: str = "node.key"
-    lease_seconds: int = 10
-    poll_seconds: int = 10
-    health_port: int = 0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        for name, value in (("backend", self.backend), ("rpc", self.rpc)):
-            parts = urlsplit(value)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise SettingsError(f"{name} is {value!r}, expected an http or https URL")
-        limits = (
-            ("declared_rows", self.declared_rows, 1, 2**53),
-            ("stake_wei", self.stake_wei, 0, 2**256 - 1),
-            ("lease_seconds", self.lease_seconds, 5, 600),
-            ("poll_seconds", self.poll_seconds, 0, 25),
-            ("health_port", self.health_port, -1, 65535),
-            ("threads", self.threads, 1, 1024),
-        )
-        for name, number, least, most in limits:
-            if not least <= number <= most:
-                raise SettingsError(f"{name} is {number}, expected {least} to {most}")
+    """File with the node's key, relative to the folder."""
+    lease_seconds: int = Field(default=10, ge=5, le=600)
+    """How long a task is lost to others after a kill."""
+    poll_seconds: int = Field(default=10, ge=0, le=25)
+    """How long one question for work waits at the market."""
+    health_port: int = Field(default=0, ge=-1, le=65_535)
+    """Loopback port of the health page: 0 any free one, -1 none."""
+    threads: int = Field(default=1, ge=1, le=1024)
+    """Threads of training and sampling."""
 
     def key_path(self, folder: Path) -> Path:
         """The key file; a relative path stands in the node's folder."""
         return folder / Path(self.key).expanduser()
 
     def write(self, folder: Path) -> None:
-        """Stores node.toml; amounts of 256 bits are strings there because TOML integers have 64."""
-        lines = ["# Written by `tessera node init`. No secrets in here."]
-        for name, value in asdict(self).items():
+        """Store node.toml."""
+        lines = [
+            "# Written by `tessera node init`. No secrets in here. Environment variables go before these:",
+            f"# {ENVIRONMENT}RPC before rpc, and so on.",
+        ]
+        for name, value in self.model_dump().items():
             text = json.dumps(str(value) if name == "stake_wei" else value, ensure_ascii=False)
             lines.append(f"{name} = {text}")
         make_folder(folder)
         write_whole(folder / FILE, ("\n".join(lines) + "\n").encode())
 
     @classmethod
+    def of(cls, values: Mapping[str, object], source: str = "settings") -> NodeSettings:
+        """Settings of these values alone; SettingsError says what cannot be used, and that it stands in `source`."""
+        return checked(lambda: cls.model_validate(dict(values)), lambda _: source, _known)
+
+    @classmethod
     def read(cls, folder: Path, overrides: Mapping[str, str | int | None] | None = None) -> NodeSettings:
-        """node.toml with the command line's overrides (None = not given)."""
-        values = read_toml(folder / FILE, "run `tessera node init` first, or name the folder with --folder")
-        values |= {name: value for name, value in (overrides or {}).items() if value is not None}
-        return _build(values, folder / FILE)
+        """node.toml under the environment and the command line's overrides (None = not given)."""
+        advice = "run `tessera node init` first, or name the folder with --folder"
+        file = ConfigFile.read(folder / FILE, advice)
+        given = {name: value for name, value in (overrides or {}).items() if value is not None}
+        _refuse_unknown_variables()
+
+        def place(location: Location) -> str:
+            name = str(location[0])
+            if name in given:
+                return "command line"
+            variable = ENVIRONMENT + name.upper()
+            return f"environment, {variable}" if variable in os.environ else file.place(location)
+
+        sources = _sources(file.values)
+        return checked(lambda: cls.model_validate(sources(**given).model_dump()), place, _known)
 
 
-_TEXTS = ("backend", "rpc", "collection", "key")
+def _known(_: Location) -> tuple[str, ...]:
+    return entry_names(NodeSettings)
 
 
-def _build(values: dict[str, object], path: Path) -> NodeSettings:
-    known = {field.name: field.default for field in fields(NodeSettings)}
-    missing = [name for name, default in known.items() if default is MISSING and name not in values]
-    if odd := sorted(values.keys() - known.keys()) + missing:
-        raise SettingsError(
-            f"{path}: unknown or missing entries {', '.join(odd)}; expected {', '.join(known)}"
-        )
-    texts: dict[str, str] = {}
-    numbers: dict[str, int] = {}
-    for name, value in values.items():
-        if name in _TEXTS and isinstance(value, str):
-            texts[name] = value
-        elif name == "stake_wei" and isinstance(value, str) and value.isascii() and value.isdecimal():
-            numbers[name] = int(value)
-        elif name not in _TEXTS and isinstance(value, int) and not isinstance(value, bool):
-            numbers[name] = value
-        else:
-            raise SettingsError(
-                f"{path}: {name} is {value!r}, expected {'text' if name in _TEXTS else 'an integer'}"
-            )
-    return NodeSettings(**texts, **numbers)  # type: ignore[arg-type]
+def environment_names() -> tuple[str, ...]:
+    """The environment variables that a node reads."""
+    return tuple(ENVIRONMENT + name.upper() for name in NodeSettings.model_fields)
 
 
-def read_toml(path: Path, advice: str) -> dict[str, object]:
-    """A TOML file, or a SettingsError with `advice` on what to do."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(f"{path} is missing: {advice}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+def _sources(values: dict[str, object]) -> Callable[..., NodeSettings]:
+    """Settings that take what they are not given from the environment, then from a file's values."""
+
+    class Sources(NodeSettings, BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, extra="forbid", strict=True)
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+
+    return Sources
+
+
+def _refuse_unknown_variables() -> None:
+    known = environment_names()
+    for name in sorted(os.environ):
+        if name.startswith(ENVIRONMENT) and name not in known:
+            raise SettingsError(unknown_name("environment variable", name, known))
 
 
 def secure_folder(folder: Path) -> None:

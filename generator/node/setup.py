@@ -11,6 +11,7 @@ may name a deployment file of his own instead.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from pathlib import Path
 
 from generator.errors import NetworkMismatch, SettingsError
 from generator.federation.state import ContributorState
-from generator.files import write_whole
 from generator.market.client import MarketClient, RetryPolicy
 from generator.market.messages import NetworkInfo
 from generator.node import policy, settings
@@ -31,8 +31,10 @@ from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
 from provenance.chain.deployment import FORMAT, Deployment
 from provenance.chain.reader import ChainReader
+from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import ProvenanceError
+from provenance.files import write_whole
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_compact
@@ -47,8 +49,7 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's
-    figure.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's figure.
     """
 
     folder: Path
@@ -67,8 +68,8 @@ class Setup:
 
 
 def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
-    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it all
-    is there.
+    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it
+    all is there.
     """
     folder = setup.folder
     if (folder / settings.FILE).exists():
@@ -77,7 +78,8 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
         )
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
-    signer = load_key(key_path) if key_path.exists() else create_key(key_path)
+    passwords = password_source(os.environ)
+    signer = load_key(key_path, passwords) if key_path.exists() else create_key(key_path)
     client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=START_SECONDS))
     try:
         network = client.network()
@@ -96,14 +98,17 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
         write_whole(folder / policy.FILE, policy.DEFAULT_TEXT.encode())
-    made = NodeSettings(
-        backend=setup.backend,
-        rpc=setup.rpc,
-        collection=str(collection.digest),
-        declared_rows=setup.declared_rows,
-        stake_wei=network.stake_wei if setup.stake_wei is None else setup.stake_wei,
-        key=str(setup.key.absolute()) if setup.key else "node.key",
-        threads=setup.threads,
+    made = NodeSettings.of(
+        {
+            "backend": setup.backend,
+            "rpc": setup.rpc,
+            "collection": str(collection.digest),
+            "declared_rows": setup.declared_rows,
+            "stake_wei": network.stake_wei if setup.stake_wei is None else setup.stake_wei,
+            "key": str(setup.key.absolute()) if setup.key else "node.key",
+            "threads": setup.threads,
+        },
+        "command line",
     )
     made.write(folder)
     return made, signer, len(values)
@@ -175,9 +180,7 @@ class Opened:
 
 
 def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None) -> Opened:
-    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the
-    file.
-    """
+    """Opens what `initialise` made.  Raises SettingsError, StateError or a ProvenanceError that names the file."""
     chosen = NodeSettings.read(folder, overrides)
     policy.Policy.read(folder)
     deployment = Deployment.load(folder / DEPLOYMENT)
@@ -189,7 +192,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         ) from error
     return Opened(
         chosen,
-        load_key(chosen.key_path(folder)),
+        load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
         ChainReader(chosen.rpc, deployment),
         ContributorState.open(folder / STATE),

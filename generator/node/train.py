@@ -1,6 +1,5 @@
-"""Training steps: answered only for an order that the chain holds as Matched with this node among its
-participants, and only for the plan that follows from the terms this node accepted.  The training itself is
-the federation's.
+"""Training steps: answered only for an order that the chain holds as Matched with this node among its participants,
+and only for the plan that follows from the terms this node accepted.  The training itself is the federation's.
 """
 
 from __future__ import annotations
@@ -76,9 +75,7 @@ class Vouching:
 
 
 def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str:
-    """Binds this node to its finished model, as 0x-hex; deterministic, so signing again gives the same
-    bytes.
-    """
+    """Binds this node to its finished model, as 0x-hex; deterministic, so signing again gives the same bytes."""
     return str(node.signer.sign_typed(node.domain, ModelCommitment(order, shard, model)))
 
 

@@ -1,3 +1,1 @@
-"""Differential privacy: accounting, noise and the privacy statement. Knows nothing of training or of
-federation.
-"""
+"""Differential privacy: accounting, noise and the privacy statement. Knows nothing of training or of federation."""

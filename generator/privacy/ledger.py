@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import BudgetExceeded, PrivacyError, StateError, TaskRefused
-from generator.files import LineFile
 from generator.privacy.release import LedgerEntry, Release, composed_epsilon, decimal
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.errors import ProvenanceError
+from provenance.files import LineFile
 from provenance.values import Digest
 
 

@@ -40,9 +40,7 @@ def gaussian(shape: int | tuple[int, ...], std: float) -> NDArray[np.float64]:
 
 
 def poisson_sample(rows: int, rate: float) -> NDArray[np.int64]:
-    """Row indices of a Poisson sample: each of `rows` rows is in it with probability `rate`,
-    independently.
-    """
+    """Row indices of a Poisson sample: each of `rows` rows is in it with probability `rate`, independently."""
     if not 0 < rate <= 1:
         raise PrivacyError(f"sample rate is {rate}; expected a rate in (0, 1]")
     return np.flatnonzero(uniform(rows) < rate).astype(np.int64)
@@ -60,9 +58,7 @@ def normal_tail(threshold: float, std: float) -> float:
 
 
 def binomial(trials: int, probability: float) -> int:
-    """A Binomial(trials, probability) draw by inversion; meant for small means (cost grows with the
-    outcome).
-    """
+    """A Binomial(trials, probability) draw by inversion; meant for small means (cost grows with the outcome)."""
     u = float(uniform(1)[0])
     if not 0 <= probability < 1:
         raise PrivacyError(f"probability is {probability}; expected a number in [0, 1)")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from generator.errors import PrivacyError
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, epsilon_of
+from provenance.units import E12, MICRO, round_up
 
 FORMAT = "tessera-privacy/1"
 NOT_COVERED = (
@@ -33,7 +34,7 @@ class Mechanism:
     event: PrivacyEvent
 
     def document(self) -> dict[str, object]:
-        noise = math.floor(self.event.noise_multiplier * 1_000_000)
+        noise = math.floor(self.event.noise_multiplier * 10**MICRO)
         document: dict[str, object] = {"name": self.name, "noiseMultiplierMicro": noise}
         if isinstance(self.event, GaussianEvent):
             document["mechanism"] = "gaussian"
@@ -48,9 +49,7 @@ class Mechanism:
 
 
 def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
-    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no
-    mechanisms).
-    """
+    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms)."""
     if delta is None:
         if mechanisms:
             raise PrivacyError(
@@ -83,10 +82,10 @@ def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:
 
 
 def epsilon_micro(epsilon: float) -> int:
-    """Epsilon in millionths, rounded up (a hair of floating-point error below 1e-9 is not rounded up)."""
-    return math.ceil(epsilon * 1_000_000 - 1e-3)
+    """Spent epsilon in millionths."""
+    return round_up(epsilon, MICRO)
 
 
 def delta_e12(delta: float) -> int:
-    """Delta in units of 1e-12, rounded up."""
-    return math.ceil(delta * 1_000_000_000_000 - 1e-3)
+    """Spent delta in units of 1e-12."""
+    return round_up(delta, E12)

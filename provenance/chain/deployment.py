@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from provenance.chain.errors import DeploymentError
 from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
 from provenance.errors import MalformedError
+from provenance.files import READABLE, write_whole
 from provenance.values import Address
 
 FORMAT: Final = "tessera-deployment/1"
@@ -117,9 +117,7 @@ class Deployment:
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, (json.dumps(self.document(), indent=2) + "\n").encode(), mode=READABLE)
 
     @classmethod
     def load(cls, path: Path) -> Deployment:

@@ -1,9 +1,9 @@
 """Sealed files: AES-256-GCM in 64 KiB frames (STREAM), content key wrapped to the buyer by HPKE.
 
-One random content key seals both files of a shard; each file has a fresh random nonce prefix and its own
-label as associated data, so files cannot be swapped, cut or extended unnoticed. AEADs are not key-
-committing: whoever opens a file also compares the opened bytes with the digest in the shard's receipt.
-Normative text: docs/spec/sealing.md.
+One random content key seals both files of a shard; each file has a fresh random nonce prefix and its own label as
+associated data, so files cannot be swapped, cut or extended unnoticed. AEADs are not key-committing: `open_file`, the
+one way in, always compares what it opened with the digest in the shard's receipt. Normative text:
+docs/spec/sealing.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from provenance.crypto.key_files import read_secret, write_secret
+from provenance.crypto.key_files import KeyKind, read_secret, write_secret
 from provenance.errors import SealError
-from provenance.values import Digest
+from provenance.values import Digest, sha256
 
 MAGIC: Final = b"TSE1"
 FRAME_BYTES: Final = 64 * 1024
@@ -61,16 +61,16 @@ class DeliveryKey:
         return key
 
 
-def new_delivery_key(path: Path) -> DeliveryKey:
-    """Writes a new random delivery key (mode 600)."""
+def new_delivery_key(path: Path | str) -> DeliveryKey:
+    """Writes a new random delivery key (mode 600). Raises KeyFileError; a file that is there already stays."""
     secret = secrets.token_bytes(32)
-    write_secret(path, secret)
+    write_secret(Path(path), secret, KeyKind.DELIVERY)
     return DeliveryKey(secret)
 
 
-def load_delivery_key(path: Path) -> DeliveryKey:
-    """Reads a delivery key file. Raises KeyFileError when others may read it."""
-    return DeliveryKey(read_secret(path))
+def load_delivery_key(path: Path | str) -> DeliveryKey:
+    """Reads a delivery key file. Raises KeyFileError, also for a wallet key and when others may read the file."""
+    return DeliveryKey(read_secret(Path(path), KeyKind.DELIVERY))
 
 
 def new_content_key() -> bytes:
@@ -112,8 +112,11 @@ def seal_file(key: bytes, data: bytes, label: bytes) -> bytes:
     return b"".join(parts)
 
 
-def open_file(key: bytes, sealed: bytes, label: bytes) -> bytes:
-    """Opens a sealed file. Raises SealError on any change: flipped, cut, extended, reordered, wrong key or label."""
+def open_file(key: bytes, sealed: bytes, label: bytes, plain_sha256: Digest) -> bytes:
+    """The bytes inside a sealed file. The one way in: what comes out has the digest that was signed.
+
+    Raises SealError on any change: flipped, cut, extended, reordered, wrong key or label, other bytes than were signed.
+    """
     head = len(MAGIC) + PREFIX_BYTES
     if sealed[: len(MAGIC)] != MAGIC or len(sealed) < head + TAG_BYTES:
         raise SealError("these bytes are not a Tessera sealed file of version 1")
@@ -129,7 +132,14 @@ def open_file(key: bytes, sealed: bytes, label: bytes) -> bytes:
             raise SealError(
                 f"frame {frame} of {frames} does not open: the bytes changed or the key is another's"
             ) from error
-    return b"".join(parts)
+    plain = b"".join(parts)
+    found = sha256(plain)
+    if found != plain_sha256:
+        raise SealError(
+            f"what is inside has SHA-256 {found}, the receipt says {plain_sha256}; "
+            "its contributor signed other bytes than it sealed"
+        )
+    return plain
 
 
 def _nonce(prefix: bytes, frame: int, last: bool) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import provenance.crypto.recursion_limit  # noqa: F401
-from provenance.crypto.key_files import read_secret, write_secret
+from provenance.crypto.key_files import AskPassword, KeyKind, read_secret, write_keystore, write_secret
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.errors import KeyFileError, SignatureError
 from provenance.values import Address, Digest, Signature, keccak256
@@ -101,13 +101,21 @@ def require_signer(domain: Domain, message: TypedMessage, signature: bytes, expe
         raise SignatureError(f"{message.NAME}: signed by {found}, expected {expected}")
 
 
-def create_key(path: Path) -> Signer:
-    """Makes a new random key file (mode 600) and returns its signer."""
+def create_key(path: Path | str, *, password: str | None = None) -> Signer:
+    """Makes a new random wallet key (mode 600) and returns its signer: a raw file, or with a password an Ethereum
+    keystore. Raises KeyFileError; a file that is there already stays.
+    """
     secret = (1 + secrets.randbelow(_CURVE_ORDER - 1)).to_bytes(32, "big")
-    write_secret(path, secret)
+    if password is None:
+        write_secret(Path(path), secret, KeyKind.WALLET)
+    else:
+        write_keystore(Path(path), secret, password)
     return Signer(secret)
 
 
-def load_key(path: Path) -> Signer:
-    """Reads a key file made by `create_key`. Raises KeyFileError when others may read it."""
-    return Signer(read_secret(path))
+def load_key(path: Path | str, ask: AskPassword | None = None) -> Signer:
+    """The wallet key in a raw file or in an Ethereum keystore, whose password `ask` gives.
+
+    Raises KeyFileError, also for a delivery key and when others may read the file.
+    """
+    return Signer(read_secret(Path(path), KeyKind.WALLET, ask))

@@ -22,11 +22,12 @@ from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
+from provenance.units import MICRO
 from provenance.values import Digest, sha256
 
 COLLECTION_FORMAT: Final = "tessera-collection/1"
 REQUEST_FORMAT: Final = "tessera-request/1"
-ALL_REAL_MICRO: Final = 1_000_000
+ALL_REAL_MICRO: Final = 10**MICRO
 FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
@@ -243,7 +244,7 @@ class Generation:
         return cls(
             reader.integer("depth", 0, 65535),
             reader.items("parents", _parent_id),
-            reader.integer("realFractionMicro", 0, 1_000_000),
+            reader.integer("realFractionMicro", 0, 10**MICRO),
         )
 
 

@@ -36,9 +36,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.units import BASIS_POINTS, MICRO
+
 ONE = 1_000_000_000
-MICRO = 1_000_000
-BASIS_POINTS = 10_000
+WHOLE_MICRO = 10**MICRO
+WHOLE_BPS = 10**BASIS_POINTS
 EXACT_PLAYERS = 10
 SAMPLED_ORDERS = 400
 _CLAIM_CAP = 3
@@ -171,9 +173,9 @@ class Contribution:
         paid = [max(value, 0) for value in values]
         if sum(paid) == 0:
             paid = [item.rows for item in self.evidence]
-        shares = [BASIS_POINTS * value // sum(paid) for value in paid]
-        order = sorted(range(len(paid)), key=lambda k: (-(BASIS_POINTS * paid[k] % sum(paid)), k))
-        for k in order[: BASIS_POINTS - sum(shares)]:
+        shares = [WHOLE_BPS * value // sum(paid) for value in paid]
+        order = sorted(range(len(paid)), key=lambda k: (-(WHOLE_BPS * paid[k] % sum(paid)), k))
+        for k in order[: WHOLE_BPS - sum(shares)]:
             shares[k] += 1
         return tuple(shares)
 
@@ -214,7 +216,7 @@ class Contribution:
             reference = self._references[against]
             mixed = self._mixture(coalition) if coalition else self.tables.independent(reference)
             distance = int(np.abs(mixed - reference).sum())
-            self._cache[key] = MICRO - distance * MICRO // (2 * ONE * len(self.tables.pairs))
+            self._cache[key] = WHOLE_MICRO - distance * WHOLE_MICRO // (2 * ONE * len(self.tables.pairs))
         return self._cache[key]
 
     def _mixture(self, coalition: int) -> Integers:

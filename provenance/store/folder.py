@@ -7,12 +7,11 @@ moment leaves either the whole content or none. Every read is verified. Several 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.errors import ContentMissingError, StoreUnavailableError, ValueFormatError
+from provenance.files import READABLE, write_whole
 from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
 
@@ -32,7 +31,7 @@ class FolderStore:
             if target.is_file() and target.read_bytes() == data:
                 return cid
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(target, data)
+            write_whole(target, data, mode=READABLE)
         except OSError as error:
             raise StoreUnavailableError(
                 f"content folder {self.path}: cannot be written ({error}); check free space and permissions"
@@ -82,24 +81,3 @@ class FolderStore:
         return StoreUnavailableError(
             f"content folder {self.path}: cannot be read ({error}); check its permissions"
         )
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".put-", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    # the rename itself must be on disk before anyone is told that the content is kept
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

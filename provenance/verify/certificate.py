@@ -7,8 +7,23 @@ from enum import StrEnum
 from typing import Final
 
 from provenance.canonical import JsonValue
+from provenance.errors import ProvenanceError
 
 FORMAT: Final = "tessera-certificate/1"
+
+
+class CheckFailedError(ProvenanceError):
+    """The claim is false; the message says how."""
+
+
+class NotCheckedError(ProvenanceError):
+    """The claim could not be looked at; the message says why."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises CheckFailedError unless `condition`."""
+    if not condition:
+        raise CheckFailedError(message)
 
 
 class Label(StrEnum):

@@ -1,19 +1,19 @@
-"""Checks of what people vouch for: scores, shares, privacy."""
+"""Checks of what people vouch for: scores, shares, privacy. Pure; the score file is `provenance.verify.score`."""
 
 from __future__ import annotations
 
-from provenance.errors import ContentMissingError, IntegrityError
 from provenance.record.receipts import shares_digest
-from provenance.verify.case import Case, NotCheckedError, require
-from provenance.verify.score import check_score
-from provenance.verify.shard_files import fetch, open_score
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, to_float
+from provenance.verify.certificate import require
+from provenance.verify.evidence import Evidence
+from provenance.verify.record_checks import require_signed
 
-WHOLE_BPS = 10_000
+WHOLE_BPS = 10**BASIS_POINTS
 
 
-def evaluations(case: Case) -> str:
+def evaluations(evidence: Evidence) -> str:
     """Every contributor signed its score over the data-set root and the shares; the median reaches the terms."""
-    manifest, record = case.manifest, case.record
+    manifest, record = evidence.manifest, evidence.record
     require(
         len(manifest.evaluation) == len(record.evaluations) == len(manifest.participants),
         f"{len(manifest.evaluation)} evaluations in the manifest, {len(record.evaluations)} on chain, "
@@ -30,51 +30,40 @@ def evaluations(case: Case) -> str:
         )
         for name, seen, expected in pairs:
             require(seen == expected, f"{member.contributor}: its {name} is {seen}, expected {expected}")
-        if not case.ledger.is_contract(member.contributor):
+        if member.contributor not in evidence.contract_accounts:
             message = found.message(manifest.order, record.dataset_root)
             for signature in (found.signature, chain.signature):
-                case.require_signed(message, signature, member.contributor, "an evaluation")
+                require_signed(evidence, message, signature, member.contributor, "an evaluation")
     # The lower middle one of an even number, as DatasetRegistry decides.
     scores = sorted(each.score_micro for each in manifest.evaluation)
     median, least = scores[(len(scores) - 1) // 2], manifest.terms.min_score_micro
     require(median >= least, f"the median score is {median} millionths, the terms ask for {least}")
-    return f"median {median / 1e6:.4f}, asked for {least / 1e6:.4f}"
+    return f"median {to_float(median, MICRO):.4f}, asked for {to_float(least, MICRO):.4f}"
 
 
-def shares(case: Case) -> str:
+def shares(evidence: Evidence) -> str:
     """The shares sum to the whole and are those that the escrow pays by."""
-    found = shares_digest(case.record.shares_bps)
-    expected = case.order.shares_digest
+    found = shares_digest(evidence.record.shares_bps)
+    expected = evidence.order.shares_digest
     require(found == expected, f"the record's shares have digest {found}, the escrow pays by {expected}")
-    total = sum(case.record.shares_bps)
+    total = sum(evidence.record.shares_bps)
     require(total == WHOLE_BPS, f"the shares sum to {total} basis points, expected {WHOLE_BPS}")
-    return " / ".join(f"{share / 100:.2f} %" for share in case.record.shares_bps)
+    return " / ".join(f"{share / 100:.2f} %" for share in evidence.record.shares_bps)
 
 
-def score(case: Case) -> str:
-    """The shares follow from the score file, and its shard counts from the rows."""
-    manifest = case.manifest
-    case.require_key()
-    try:
-        fetch(case.store, manifest.score.file, "score file")
-    except (ContentMissingError, IntegrityError) as error:
-        # "files present" says so; what is inside is another question.
-        raise NotCheckedError(f"the score file could not be read: {error}") from error
-    return check_score(open_score(case.store, manifest.order, manifest.score, case.right_keys), case)
-
-
-def privacy(case: Case) -> str:
+def privacy(evidence: Evidence) -> str:
     """What the contributors claim to have spent is within the buyer's ceiling."""
-    manifest = case.manifest
+    manifest = evidence.manifest
     terms = manifest.terms
     if terms.epsilon_micro == 0:
         return "the terms ask for no privacy"
     for shard in manifest.shards:
         require(
             0 < shard.epsilon_micro <= terms.epsilon_micro and shard.delta_e12 <= terms.delta_e12,
-            f"shard {shard.shard}: spent epsilon {shard.epsilon_micro / 1e6:g}, "
-            f"delta {shard.delta_e12 / 1e12:g}; "
-            f"allowed {terms.epsilon_micro / 1e6:g} and {terms.delta_e12 / 1e12:g}",
+            f"shard {shard.shard}: spent epsilon {format_fixed(shard.epsilon_micro, MICRO)}, "
+            f"delta {format_fixed(shard.delta_e12, E12)}; "
+            f"allowed {format_fixed(terms.epsilon_micro, MICRO)} and {format_fixed(terms.delta_e12, E12)}",
         )
     spent = max(shard.epsilon_micro for shard in manifest.shards)
-    return f"largest epsilon {spent / 1e6:g} of {terms.epsilon_micro / 1e6:g}, as signed in the receipts"
+    most = format_fixed(terms.epsilon_micro, MICRO)
+    return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts"

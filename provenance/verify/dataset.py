@@ -1,28 +1,39 @@
-"""Verifying one data set: every check in order, each ending in passed, failed or not checked."""
+"""Verifying one data set: evidence is fetched, then judged, every check in order.
+
+`verify_dataset` does both. By hand, with a `chain` as in `provenance.chain.ports`, a `store` as in
+`provenance.store.ports` and the buyer's delivery `key`:
+
+    >>> evidence = fetch_evidence(chain, store, 7, key)             # asks chain and store
+    >>> certificate = judge(evidence, fetch_shards(evidence, store))  # asks nobody
+    >>> certificate.passed, certificate.unchecked
+    (True, ())
+    >>> certificate.check("rows").detail
+    '23 of 23 rows recomputed and equal'
+
+Each check ends in passed, failed or not checked. Normative text: docs/spec/verification.md.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from provenance.chain.errors import ChainError
 from provenance.chain.ports import ChainReads
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import (
-    ContentMissingError,
-    MalformedError,
-    ProvenanceError,
-    UnavailableError,
-    WrongKeyError,
-)
+from provenance.errors import MalformedError, ProvenanceError, WrongKeyError
 from provenance.store.ports import ContentStore
 from provenance.values import Address
 from provenance.verify import claim_checks, file_checks, record_checks
-from provenance.verify.case import Case, NotCheckedError, Progress
-from provenance.verify.certificate import Certificate, Check, Label, Status
+from provenance.verify.certificate import Certificate, Check, Label, NotCheckedError, Status
+from provenance.verify.evidence import Evidence, ShardFiles, fetch_evidence, fetch_shards
+from provenance.verify.file_checks import Effort, ShardCheck
+from provenance.verify.score import ScoreFile
 
+Progress = Callable[[int, int], None]
+"""Called with (rows recomputed so far, rows in all)."""
 _CAIP_19 = re.compile(r"eip155:([0-9]{1,15})/erc721:(0x[0-9a-fA-F]{40})/([0-9]{1,15})\Z", re.ASCII)
 
 
@@ -54,10 +65,19 @@ class Rule:
 
     name: str
     label: Label
-    look: Callable[[Case], str]
+    look: Callable[[Evidence], str]
 
 
-RULES: Final = (
+@dataclass(frozen=True, slots=True)
+class ShardRule:
+    """A named check over the files of the shards, one after another."""
+
+    name: str
+    label: Label
+    start: Callable[[Evidence, Effort], ShardCheck]
+
+
+RULES: Final[tuple[Rule | ShardRule, ...]] = (
     Rule("record on chain", Label.RECOMPUTED, record_checks.record_on_chain),
     Rule("manifest digest", Label.RECOMPUTED, record_checks.manifest_digest),
     Rule("manifest form", Label.RECOMPUTED, record_checks.manifest_form),
@@ -70,18 +90,18 @@ RULES: Final = (
     Rule("shard records", Label.RECOMPUTED, record_checks.shard_records),
     Rule("shard receipts", Label.SIGNED, record_checks.receipts),
     Rule("data-set root", Label.RECOMPUTED, file_checks.whole_root),
-    Rule("files present", Label.RECOMPUTED, file_checks.files_present),
+    ShardRule("files present", Label.RECOMPUTED, file_checks.FilesPresent),
     Rule("sealing", Label.RECOMPUTED, file_checks.sealing),
-    Rule("files open", Label.RECOMPUTED, file_checks.files_open),
-    Rule("models", Label.RECOMPUTED, file_checks.models),
-    Rule("rows", Label.RECOMPUTED, file_checks.rows),
-    Rule("shard roots", Label.RECOMPUTED, file_checks.shard_roots),
+    ShardRule("files open", Label.RECOMPUTED, file_checks.FilesOpen),
+    ShardRule("models", Label.RECOMPUTED, file_checks.Models),
+    ShardRule("rows", Label.RECOMPUTED, file_checks.Rows),
+    ShardRule("shard roots", Label.RECOMPUTED, file_checks.ShardRoots),
     Rule("evaluations", Label.SIGNED, claim_checks.evaluations),
     Rule("shares", Label.RECOMPUTED, claim_checks.shares),
-    Rule("score file", Label.RECOMPUTED, claim_checks.score),
+    ShardRule("score file", Label.RECOMPUTED, ScoreFile),
     Rule("privacy within terms", Label.SIGNED, claim_checks.privacy),
     Rule("generation", Label.RECOMPUTED, record_checks.generation),
-    Rule("conditions", Label.RECOMPUTED, file_checks.conditions),
+    ShardRule("conditions", Label.RECOMPUTED, file_checks.RowsMeetConditions),
 )
 """The checks, in the order of their numbers (from 1). docs/spec/verification.md says what each compares."""
 
@@ -101,7 +121,7 @@ NEVER_PROVEN: Final = (
 
 
 def verify_dataset(
-    ledger: ChainReads,
+    chain: ChainReads,
     store: ContentStore,
     dataset_id: int,
     delivery_key: DeliveryKey | None = None,
@@ -111,44 +131,100 @@ def verify_dataset(
 ) -> Certificate:
     """Checks everything that can be checked with what is given.
 
-    Without `delivery_key` a private order's public part is checked and the rest is listed as not checked.
-    A key of another order opens nothing: the same rows are not checked, and `Certificate.key_problem` says why. Who
-    bought the data set from somebody gives the key that it bought with. `progress` is called with (rows recomputed,
-    rows in all). Tampered bytes never raise: they fail a check.
-    Raises ChainError (node down, unknown data set) and StoreUnavailableError (store down), which say nothing
-    about the data.
+    Without `delivery_key` a private order's public part is checked and the rest is listed as not checked. A key of
+    another order opens nothing: the same checks are not made, and `Certificate.key_problem` says why. Who bought the
+    data set from somebody gives the key that it bought with. `progress` is called with (rows recomputed, rows in all).
+
+    Tampered bytes never raise: they fail a check. Raises ChainError (node down, unknown data set) and
+    StoreUnavailableError (store down), which say nothing about the data.
     """
-    case = Case(ledger, store, ledger.dataset(dataset_id), delivery_key, threads, progress)
-    checks = [_run(number, rule, case) for number, rule in enumerate(RULES, 1)]
+    evidence = fetch_evidence(chain, store, dataset_id, delivery_key)
+    return judge(evidence, fetch_shards(evidence, store), progress, threads=threads)
+
+
+def judge(
+    evidence: Evidence, shards: Iterable[ShardFiles], progress: Progress | None = None, *, threads: int = 1
+) -> Certificate:
+    """The verdict over evidence in hand. Pure: it asks nobody. `shards` are the files of every shard in order; each is
+    let go before the next is taken.
+    """
+    effort = Effort(threads, _Tally(evidence.record.rows, progress).add)
+    running = {
+        number: _Running(rule, evidence, effort)
+        for number, rule in enumerate(RULES, 1)
+        if isinstance(rule, ShardRule)
+    }
+    for shard in shards:
+        for each in running.values():
+            each.look(shard)
+        del shard
+    checks = []
+    for number, rule in enumerate(RULES, 1):
+        if isinstance(rule, Rule):
+            status, detail = _outcome(partial(rule.look, evidence))
+        else:
+            status, detail = running[number].end()
+        checks.append(Check(number, rule.name, rule.label, status, detail))
     for name, reason in NEVER_PROVEN:
         checks.append(Check(len(checks) + 1, name, Label.NOT_PROVEN, Status.NOT_CHECKED, reason))
     return Certificate(
-        dataset=ledger.deployment.dataset_name(dataset_id),
-        order=str(case.record.order),
-        block=ledger.block_number(),
+        dataset=evidence.deployment.dataset_name(evidence.record.id),
+        order=str(evidence.record.order),
+        block=evidence.block,
         checks=tuple(checks),
-        key_problem=_key_problem(case),
+        key_problem=str(evidence.keys) if isinstance(evidence.keys, WrongKeyError) else "",
     )
 
 
-def _key_problem(case: Case) -> str:
-    try:
-        keys = case.keys
-    except NotCheckedError:
-        return ""
-    return str(keys) if isinstance(keys, WrongKeyError) else ""
+class _Running:
+    """One check over shards under way. A failure stands, whatever comes later; "not checked" unless a failure comes."""
+
+    def __init__(self, rule: ShardRule, evidence: Evidence, effort: Effort) -> None:
+        self._check: ShardCheck | None = None
+        self._found: tuple[Status, str] | None = None
+        try:
+            self._check = rule.start(evidence, effort)
+        except ProvenanceError as error:
+            self._found = _verdict(error)
+
+    def look(self, shard: ShardFiles) -> None:
+        if self._check is None or (self._found is not None and self._found[0] is Status.FAILED):
+            return
+        try:
+            self._check.look(shard)
+        except ProvenanceError as error:
+            found = _verdict(error)
+            if self._found is None or found[0] is Status.FAILED:
+                self._found = found
+
+    def end(self) -> tuple[Status, str]:
+        if self._found is not None:
+            return self._found
+        assert self._check is not None, "a check that did not start has found why"
+        return _outcome(self._check.detail)
 
 
-def _run(number: int, rule: Rule, case: Case) -> Check:
+def _outcome(say: Callable[[], str]) -> tuple[Status, str]:
     try:
-        status, detail = Status.PASSED, rule.look(case)
-    except NotCheckedError as error:
-        status, detail = Status.NOT_CHECKED, str(error)
-    except ContentMissingError as error:
-        # Bytes that are nowhere to be had cannot be what was promised to be published.
-        status, detail = Status.FAILED, str(error)
-    except (ChainError, UnavailableError):
-        raise
+        return Status.PASSED, say()
     except ProvenanceError as error:
-        status, detail = Status.FAILED, str(error)
-    return Check(number, rule.name, rule.label, status, detail)
+        return _verdict(error)
+
+
+def _verdict(error: ProvenanceError) -> tuple[Status, str]:
+    """What an error says of a check. Evidence is in hand, so there is nothing left that could be out of reach."""
+    return (Status.NOT_CHECKED if isinstance(error, NotCheckedError) else Status.FAILED), str(error)
+
+
+class _Tally:
+    """Counts recomputed rows and tells them."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done = 0
+        self._total = total
+        self._progress = progress
+
+    def add(self, rows: int) -> None:
+        self._done += rows
+        if self._progress is not None:
+            self._progress(self._done, self._total)

@@ -1,6 +1,14 @@
-"""Checks of files: present, opening, committed models, every row recomputed, roots. The core of Tessera."""
+"""Checks of files: present, opening, committed models, every row recomputed, roots. The core of Tessera.
+
+Pure: bytes in, verdicts out. A `ShardCheck` looks at the files of one shard after another, so that one shard is in
+memory at a time, and says at the end what it saw.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,29 +20,38 @@ from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
 from provenance.exact.size_class import keeps_promise, size_class
 from provenance.exact.versions import sampler_for
-from provenance.record.manifest import Manifest, ManifestShard
 from provenance.values import sha256
-from provenance.verify.case import Case, NotCheckedError, require
-from provenance.verify.shard_files import fetch
+from provenance.verify.certificate import CheckFailedError, NotCheckedError, require
+from provenance.verify.evidence import Absent, Evidence, ShardFiles
 
 BATCH_ROWS = 4096
 _SHOWN_SEGMENTS = 4
 
 
-def files_present(case: Case) -> str:
-    """Every file is in the store under its CID, with the size and SHA-256 that its contributor signed."""
-    manifest = case.manifest
-    files = [(f"score file of order {manifest.order}", manifest.score.file)]
-    for shard in manifest.shards:
-        files += [(f"rows of shard {shard.shard}", shard.content.rows)]
-        files += [(f"model of shard {shard.shard}", shard.content.model)]
-    total = sum(len(fetch(case.store, file, what)) for what, file in files)
-    return f"{len(files)} files, {total:,} bytes"
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How rows are recomputed: on how many threads, and who is told how many more are done."""
+
+    threads: int = 1
+    rows_done: Callable[[int], None] = lambda _rows: None
 
 
-def sealing(case: Case) -> str:
+class ShardCheck(Protocol):
+    """A check over the files of all shards. Made with (Evidence, Effort); may raise like its methods."""
+
+    def look(self, shard: ShardFiles) -> None:
+        """Takes in one shard. Raises CheckFailedError or another ProvenanceError when the claim is false,
+        NotCheckedError when it could not be looked at."""
+        ...
+
+    def detail(self) -> str:
+        """What was compared, once every shard was looked at without an error; raises as `look` does."""
+        ...
+
+
+def sealing(evidence: Evidence) -> str:
     """Public part of the sealing: open orders in clear, private ones sealed, sizes as they must be."""
-    manifest = case.manifest
+    manifest = evidence.manifest
     is_open = manifest.terms.is_open
     wrapped = [manifest.score.wrapped_key, *(shard.content.wrapped_key for shard in manifest.shards)]
     require(
@@ -55,131 +72,194 @@ def sealing(case: Case) -> str:
     return "every file has its key wrapped and the size of a sealed one; what opens is the next check"
 
 
-def files_open(case: Case) -> str:
+def whole_root(evidence: Evidence) -> str:
+    """The data-set root follows from the shard roots."""
+    found = dataset_root([shard.shard_root for shard in evidence.record.shards])
+    expected = evidence.record.dataset_root
+    require(found == expected, f"the shard roots give {found}, the chain says {expected}")
+    return f"root {found}"
+
+
+class FilesPresent:
+    """Every file is in the store under its CID, with the size and SHA-256 that its contributor signed."""
+
+    def __init__(self, evidence: Evidence, _effort: Effort) -> None:
+        self._files = 0
+        self._bytes = 0
+        _ = evidence.manifest  # which names the files; raises NotCheckedError
+        self._count(evidence.score_file)
+
+    def look(self, shard: ShardFiles) -> None:
+        self._count(shard.rows_file)
+        self._count(shard.model_file)
+
+    def detail(self) -> str:
+        return f"{self._files} files, {self._bytes:,} bytes"
+
+    def _count(self, found: bytes | Absent) -> None:
+        if isinstance(found, Absent):
+            raise CheckFailedError(found.words)
+        self._files += 1
+        self._bytes += len(found)
+
+
+class FilesOpen:
     """The delivery key opens every file, and what is inside has the signed digests."""
-    if isinstance(case.keys, WrongKeyError):
-        raise NotCheckedError(str(case.keys))
-    if isinstance(case.keys, SealError):
-        raise case.keys
-    case.require_key()
-    if isinstance(case.opening, ProvenanceError):
-        raise case.opening
-    opened = case.opened
-    return f"{len(opened)} shards opened, digests as signed"
+
+    def __init__(self, evidence: Evidence, _effort: Effort) -> None:
+        self._shards = 0
+        if isinstance(evidence.keys, WrongKeyError):
+            raise NotCheckedError(str(evidence.keys))
+        if isinstance(evidence.keys, SealError):
+            raise evidence.keys
+        evidence.require_key()
+
+    def look(self, shard: ShardFiles) -> None:
+        if isinstance(shard.opening, ProvenanceError):
+            raise shard.opening
+        self._shards += 1
+
+    def detail(self) -> str:
+        return f"{self._shards} shards opened, digests as signed"
 
 
-def models(case: Case) -> str:
-    """The opened models are the committed ones, within the exact bound, made for the collection's schema and
-    of the size class that it promises."""
-    manifest, opened = case.manifest, case.opened
-    worst = 0
-    for shard in manifest.shards:
-        data = opened[shard.shard][1]
+class Models:
+    """The opened models are the committed ones, within the exact bound, made for the collection's schema and of the
+    size class that it promises."""
+
+    def __init__(self, evidence: Evidence, _effort: Effort) -> None:
+        evidence.require_key()
+        self._collection = evidence.manifest.collection
+        self._count = 0
+        self._largest_sum = 0
+        self._sizes: set[str] = set()
+
+    def look(self, shard: ShardFiles) -> None:
+        _, data = shard.opened
+        number, committed, schema = shard.shard.shard, shard.shard.model_digest, self._collection.schema
         found = sha256(data)
         require(
-            found == shard.model_digest,
-            f"shard {shard.shard}: the model has digest {found}, committed was {shard.model_digest}",
+            found == committed, f"shard {number}: the model has digest {found}, committed was {committed}"
         )
         model = decode_model(data)
-        worst = max(worst, prove_bound(model))
-        schema = manifest.collection.schema
+        self._largest_sum = max(self._largest_sum, prove_bound(model))
         require(
             model.schema_digest == schema.digest,
-            f"shard {shard.shard}: made for schema {model.schema_digest}, not for {schema.digest}",
+            f"shard {number}: made for schema {model.schema_digest}, not for {schema.digest}",
         )
         model.codebook.check_schema(schema)
-        size, promised = size_class(data), manifest.collection.size_class
+        size, promised = size_class(data), self._collection.size_class
         require(
             keeps_promise(size, promised),
-            f"shard {shard.shard}: a model of size class {size}, the collection promises {promised}",
+            f"shard {number}: a model of size class {size}, the collection promises {promised}",
         )
-    sizes = sorted({size_class(data) for _, data in opened.values()})
-    return f"{len(opened)} models, largest partial sum {worst:,} < 2^24, size class {' and '.join(sizes)}"
+        self._count += 1
+        self._sizes.add(size)
+
+    def detail(self) -> str:
+        sizes = " and ".join(sorted(self._sizes))
+        return f"{self._count} models, largest partial sum {self._largest_sum:,} < 2^24, size class {sizes}"
 
 
-def rows(case: Case) -> str:
+class Rows:
     """Every row of every shard equals the row that model, seed and row number give."""
-    manifest, opened = case.manifest, case.opened
-    for shard in manifest.shards:
-        published, model = opened[shard.shard]
-        _compare_rows(case, manifest, shard, published, model)
-    return f"{manifest.terms.rows:,} of {manifest.terms.rows:,} rows recomputed and equal"
+
+    def __init__(self, evidence: Evidence, effort: Effort) -> None:
+        evidence.require_key()
+        self._manifest = evidence.manifest
+        self._effort = effort
+        self._equal = 0
+
+    def look(self, shard: ShardFiles) -> None:
+        published, model = shard.opened
+        entry, manifest, threads = shard.shard, self._manifest, self._effort.threads
+        sampler: Sampler = sampler_for(manifest.spec_version)(
+            model, manifest.seed.seed, entry.shard, conditions=manifest.row_conditions(entry.shard)
+        )
+        width = sampler.row_width
+        require(
+            len(published) == entry.rows * width,
+            f"shard {entry.shard}: found {len(published)} bytes, expected {entry.rows} rows of {width}",
+        )
+        step = BATCH_ROWS * threads
+        for first in range(0, entry.rows, step):
+            count = min(step, entry.rows - first)
+            expected = sampler.row_bytes(first, count, BATCH_ROWS, threads=threads)
+            found = published[first * width : (first + count) * width]
+            if found != expected:
+                row = first + _first_difference(found, expected, width)
+                raise CheckFailedError(
+                    f"shard {entry.shard}, row {row}: not the row of the committed model and seed"
+                )
+            self._effort.rows_done(count)
+        self._equal += entry.rows
+
+    def detail(self) -> str:
+        ordered = self._manifest.terms.rows
+        require(self._equal == ordered, f"only {self._equal:,} of {ordered:,} rows are published")
+        return f"{self._equal:,} of {ordered:,} rows recomputed and equal"
 
 
-def conditions(case: Case) -> str:
+class ShardRoots:
+    """The roots on chain are the roots over the published rows."""
+
+    def __init__(self, evidence: Evidence, _effort: Effort) -> None:
+        evidence.require_key()
+        self._roots = 0
+
+    def look(self, shard: ShardFiles) -> None:
+        data, model = shard.opened
+        number, recorded = shard.shard.shard, shard.shard.shard_root
+        width = decode_model(model).codebook.row_width
+        require(len(data) > 0 and len(data) % width == 0, f"shard {number} does not hold whole rows")
+        found = shard_root(data, width)
+        require(found == recorded, f"shard {number}: its rows have root {found}, the record says {recorded}")
+        self._roots += 1
+
+    def detail(self) -> str:
+        return f"{self._roots} roots"
+
+
+class RowsMeetConditions:
     """The published rows have the values that the request asks for, each row those of its segment."""
-    asked, opened = case.conditions, case.opened
-    if asked is None:
-        return "none asked"
-    for shard in case.manifest.shards:
-        row_conditions = case.manifest.row_conditions(shard.shard)
-        assert row_conditions is not None, "the order has conditions"
-        values = decode_rows(opened[shard.shard][0], asked.schema.value_widths)
-        segments = row_conditions.segment_of(np.arange(len(values), dtype=np.uint64))
-        for number, segment in enumerate(asked.segments):
-            mine = np.flatnonzero(segments == number)
+
+    def __init__(self, evidence: Evidence, _effort: Effort) -> None:
+        evidence.require_key()
+        self._manifest = evidence.manifest
+        self._asked = evidence.conditions
+
+    def look(self, shard: ShardFiles) -> None:
+        data, _ = shard.opened
+        number = shard.shard.shard
+        conditions = self._manifest.row_conditions(number)
+        if conditions is None:
+            return
+        asked = conditions.conditions
+        values = decode_rows(data, asked.schema.value_widths)
+        segments = conditions.segment_of(np.arange(len(values), dtype=np.uint64))
+        for place, segment in enumerate(asked.segments):
+            mine = np.flatnonzero(segments == place)
             for column, ranges in segment.allowed.items():
                 edges = np.add(ranges, (0, 1)).ravel()
                 outside = np.searchsorted(edges, values[mine, column], side="right") % 2 == 0
                 require(
                     not outside.any(),
-                    f"shard {shard.shard}, row {mine[outside.argmax()]}: not one with {asked.describe(number)}",
+                    f"shard {number}, row {mine[outside.argmax()]}: not one with {asked.describe(place)}",
                 )
-    shown = "; ".join(
-        f"{segment.rows:,} with {asked.describe(i)}"
-        for i, segment in enumerate(asked.segments[:_SHOWN_SEGMENTS])
-    )
-    more = len(asked.segments) - _SHOWN_SEGMENTS
-    return shown + (f"; {more} more kinds" if more > 0 else "")
 
-
-def shard_roots(case: Case) -> str:
-    """The roots on chain are the roots over the published rows."""
-    manifest, opened = case.manifest, case.opened
-    for shard in manifest.shards:
-        width = decode_model(opened[shard.shard][1]).codebook.row_width
-        data = opened[shard.shard][0]
-        require(len(data) > 0 and len(data) % width == 0, f"shard {shard.shard} does not hold whole rows")
-        found = shard_root(data, width)
-        require(
-            found == shard.shard_root,
-            f"shard {shard.shard}: its rows have root {found}, the record says {shard.shard_root}",
+    def detail(self) -> str:
+        asked = self._asked
+        if asked is None:
+            return "none asked"
+        shown = "; ".join(
+            f"{segment.rows:,} with {asked.describe(i)}"
+            for i, segment in enumerate(asked.segments[:_SHOWN_SEGMENTS])
         )
-    return f"{len(manifest.shards)} roots"
+        more = len(asked.segments) - _SHOWN_SEGMENTS
+        return shown + (f"; {more} more kinds" if more > 0 else "")
 
 
-def whole_root(case: Case) -> str:
-    """The data-set root follows from the shard roots."""
-    found = dataset_root([shard.shard_root for shard in case.record.shards])
-    expected = case.record.dataset_root
-    require(found == expected, f"the shard roots give {found}, the chain says {expected}")
-    return f"root {found}"
-
-
-def _compare_rows(
-    case: Case, manifest: Manifest, shard: ManifestShard, published: bytes, model: bytes
-) -> None:
-    asked = manifest.row_conditions(shard.shard)
-    sampler: Sampler = sampler_for(manifest.spec_version)(
-        model, manifest.seed.seed, shard.shard, conditions=asked
-    )
-    width = sampler.row_width
-    require(
-        len(published) == shard.rows * width,
-        f"shard {shard.shard}: found {len(published)} bytes, expected {shard.rows} rows of {width}",
-    )
-    step = BATCH_ROWS * case.threads
-    for first in range(0, shard.rows, step):
-        count = min(step, shard.rows - first)
-        expected = sampler.row_bytes(first, count, BATCH_ROWS, threads=case.threads)
-        found = published[first * width : (first + count) * width]
-        if found != expected:
-            row = next(
-                i
-                for i in range(count)
-                if found[i * width : (i + 1) * width] != expected[i * width : (i + 1) * width]
-            )
-            require(
-                False, f"shard {shard.shard}, row {first + row}: not the row of the committed model and seed"
-            )
-        case.rows_recomputed(count)
+def _first_difference(found: bytes, expected: bytes, width: int) -> int:
+    """The first row of `width` bytes in which two pieces of one length differ."""
+    mine, right = np.frombuffer(found, np.uint8), np.frombuffer(expected, np.uint8)
+    return int(np.flatnonzero(mine != right)[0]) // width

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
+from provenance.crypto.signing import recover
+from provenance.crypto.typed_data import TypedMessage
 from provenance.errors import ProvenanceError
 from provenance.exact.versions import sampler_for
 from provenance.record.collection import Generation, bindings
 from provenance.record.manifest import CONTRACT_ROLES
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import participants_digest
-from provenance.values import Digest, keccak256, sha256
-from provenance.verify.case import Case, CheckFailedError, require
+from provenance.units import MICRO, percent
+from provenance.values import Address, Digest, keccak256, sha256
+from provenance.verify.certificate import CheckFailedError, require
+from provenance.verify.evidence import Absent, Evidence
 
 _FALLEN = {
     int(DatasetStatus.REVOKED): "it was revoked, as false or because its bytes were withheld",
@@ -21,9 +24,9 @@ _FALLEN = {
 }
 
 
-def record_on_chain(case: Case) -> str:
+def record_on_chain(evidence: Evidence) -> str:
     """The events join to the digest that the registry stores, and nobody refuted the record."""
-    record = case.record
+    record = evidence.record
     require(
         record.status == DatasetStatus.VALID,
         f"the registry gives it status {record.status}, expected {int(DatasetStatus.VALID)}: "
@@ -35,26 +38,28 @@ def record_on_chain(case: Case) -> str:
         f"the events give record digest {found}, the registry stores {record.record_digest}",
     )
     require(
-        case.order.state in (OrderState.PUBLISHED, OrderState.SETTLED),
-        f"the order is {case.order.state.name}, expected PUBLISHED or SETTLED",
+        evidence.order.state in (OrderState.PUBLISHED, OrderState.SETTLED),
+        f"the order is {evidence.order.state.name}, expected PUBLISHED or SETTLED",
     )
-    return f"recorded in block {record.block}, order {case.order.state.name.lower()}, not revoked"
+    return f"recorded in block {record.block}, order {evidence.order.state.name.lower()}, not revoked"
 
 
-def manifest_digest(case: Case) -> str:
+def manifest_digest(evidence: Evidence) -> str:
     """The manifest in the store has the digest on chain."""
-    found = sha256(case.manifest_bytes)
-    expected = case.record.manifest_digest
+    if isinstance(evidence.manifest_file, Absent):
+        raise CheckFailedError(evidence.manifest_file.words)
+    found = sha256(evidence.manifest_file)
+    expected = evidence.record.manifest_digest
     require(found == expected, f"its SHA-256 is {found}, the chain says {expected}")
-    return f"{len(case.manifest_bytes):,} bytes, SHA-256 {found}"
+    return f"{len(evidence.manifest_file):,} bytes, SHA-256 {found}"
 
 
-def manifest_form(case: Case) -> str:
+def manifest_form(evidence: Evidence) -> str:
     """Canonical, of a version this release knows, about this market and this order."""
-    if isinstance(case.parsed_manifest, ProvenanceError):
-        raise case.parsed_manifest
-    manifest = case.parsed_manifest
-    record, deployment = case.record, case.deployment
+    if isinstance(evidence.parsed_manifest, ProvenanceError):
+        raise evidence.parsed_manifest
+    manifest = evidence.parsed_manifest
+    record, deployment = evidence.record, evidence.deployment
     sampler_for(manifest.spec_version)
     pairs = (
         ("specification version", manifest.spec_version, record.spec_version),
@@ -73,39 +78,43 @@ def manifest_form(case: Case) -> str:
     return f"canonical, specification version {manifest.spec_version}"
 
 
-def order_terms(case: Case) -> str:
+def order_terms(evidence: Evidence) -> str:
     """The terms in the manifest are the ones that the escrow holds money for."""
-    terms = case.manifest.terms
-    found = terms.order_id(case.deployment.domain)
-    require(found == case.record.order, f"their digest is {found}, the order on chain is {case.record.order}")
+    terms = evidence.manifest.terms
+    found = terms.order_id(evidence.deployment.domain)
     require(
-        terms.rows == case.record.rows, f"they order {terms.rows} rows, the record has {case.record.rows}"
+        found == evidence.record.order,
+        f"their digest is {found}, the order on chain is {evidence.record.order}",
+    )
+    require(
+        terms.rows == evidence.record.rows,
+        f"they order {terms.rows} rows, the record has {evidence.record.rows}",
     )
     return f"EIP-712 digest {found}"
 
 
-def terms_signature(case: Case) -> str:
+def terms_signature(evidence: Evidence) -> str:
     """The buyer signed the terms."""
-    manifest = case.manifest
+    manifest = evidence.manifest
     buyer = manifest.terms.buyer
-    if case.ledger.is_contract(buyer):
+    if buyer in evidence.contract_accounts:
         return f"{buyer} is a contract; the chain asked it (ERC-1271) when the order was placed"
-    case.require_signed(manifest.terms, manifest.terms_signature, buyer, "the order")
+    require_signed(evidence, manifest.terms, manifest.terms_signature, buyer, "the order")
     return f"signed by {buyer}"
 
 
-def collection_and_request(case: Case) -> str:
+def collection_and_request(evidence: Evidence) -> str:
     """The documents in the manifest are the ones whose digests the buyer signed."""
-    manifest = case.manifest
+    manifest = evidence.manifest
     for each in bindings(manifest.terms, manifest.collection, manifest.request):
         require(each.holds, f"the documents give {each.member} {each.expected}, the terms say {each.found}")
-    asked = "no conditions" if case.conditions is None else f"conditions {case.conditions.digest}"
+    asked = "no conditions" if evidence.conditions is None else f"conditions {evidence.conditions.digest}"
     return f"collection {manifest.collection.name!r}, family {manifest.collection.family}, {asked}"
 
 
-def participants(case: Case) -> str:
+def participants(evidence: Evidence) -> str:
     """The participants are the matched ones, each within its own signed acceptance."""
-    manifest, expected = case.manifest, case.order.participants_digest
+    manifest, expected = evidence.manifest, evidence.order.participants_digest
     found = participants_digest(manifest.participant_list())
     require(found == expected, f"their digest is {found}, the escrow says {expected}")
     total = sum(each.rows for each in manifest.participants)
@@ -114,15 +123,15 @@ def participants(case: Case) -> str:
         require(
             each.rows <= each.max_rows, f"{each.contributor} has {each.rows} rows, accepted {each.max_rows}"
         )
-        if not case.ledger.is_contract(each.contributor):
+        if each.contributor not in evidence.contract_accounts:
             message = each.message(manifest.order)
-            case.require_signed(message, each.acceptance, each.contributor, "an acceptance")
+            require_signed(evidence, message, each.acceptance, each.contributor, "an acceptance")
     return f"{len(manifest.participants)} contributors, each signed"
 
 
-def models_committed(case: Case) -> str:
+def models_committed(evidence: Evidence) -> str:
     """The models are the ones that were fixed on chain before the seed existed."""
-    manifest, commitment = case.manifest, case.commitment
+    manifest, commitment = evidence.manifest, evidence.commitment
     models = tuple(shard.model_digest for shard in manifest.shards)
     found = keccak256(b"".join(models))
     require(
@@ -134,21 +143,25 @@ def models_committed(case: Case) -> str:
         f"committed in block {commitment.commit_block}, after the seed's block {commitment.target_block}",
     )
     for shard in manifest.shards:
-        if not case.ledger.is_contract(shard.contributor):
+        if shard.contributor not in evidence.contract_accounts:
             message = shard.commitment(manifest.order)
-            case.require_signed(
-                message, shard.commit_signature, shard.contributor, f"the model of shard {shard.shard}"
+            require_signed(
+                evidence,
+                message,
+                shard.commit_signature,
+                shard.contributor,
+                f"the model of shard {shard.shard}",
             )
     return f"{len(models)} models in block {commitment.commit_block}, each signed"
 
 
-def seed(case: Case) -> str:
+def seed(evidence: Evidence) -> str:
     """seed = keccak256(abi.encode(order, modelsDigest, block hash)), drawn for the order."""
-    manifest, commitment = case.manifest, case.commitment
+    manifest, commitment = evidence.manifest, evidence.commitment
     draw = manifest.seed
     pairs = (
         ("seed", draw.seed, commitment.seed),
-        ("recorded seed", case.record.seed, commitment.seed),
+        ("recorded seed", evidence.record.seed, commitment.seed),
         ("target block", draw.target_block, commitment.target_block),
         ("number of draws", draw.draws, commitment.draws),
     )
@@ -156,7 +169,7 @@ def seed(case: Case) -> str:
         require(found == expected, f"the {name} is {found}, the chain says {expected}")
     computed = keccak256(manifest.order + commitment.models_digest + draw.block_hash)
     require(computed == draw.seed, f"order, models and block hash give {computed}, the seed is {draw.seed}")
-    on_chain = case.ledger.block_hash(draw.target_block)
+    on_chain = evidence.block_hash
     if on_chain is not None:
         require(
             on_chain == draw.block_hash,
@@ -166,9 +179,9 @@ def seed(case: Case) -> str:
     return f"hash of block {draw.target_block} {source}; {draw.draws} draw(s)"
 
 
-def shard_records(case: Case) -> str:
+def shard_records(evidence: Evidence) -> str:
     """Manifest and chain say the same of every shard."""
-    manifest, record = case.manifest, case.record
+    manifest, record = evidence.manifest, evidence.record
     require(
         len(manifest.shards) == len(manifest.participants) == len(record.shards),
         f"{len(manifest.shards)} shards and {len(manifest.participants)} participants in the manifest, "
@@ -194,35 +207,36 @@ def shard_records(case: Case) -> str:
     return f"{len(manifest.shards)} shards, {total:,} rows"
 
 
-def receipts(case: Case) -> str:
+def receipts(evidence: Evidence) -> str:
     """Every contributor signed for its shard: model, seed, rows, root, privacy, files."""
-    manifest = case.manifest
+    manifest = evidence.manifest
     require(
-        len(manifest.shards) == len(case.record.shards),
-        f"{len(manifest.shards)} shards in the manifest, {len(case.record.shards)} on chain",
+        len(manifest.shards) == len(evidence.record.shards),
+        f"{len(manifest.shards)} shards in the manifest, {len(evidence.record.shards)} on chain",
     )
-    for shard, chain in zip(manifest.shards, case.record.shards, strict=True):
-        message = shard.receipt(manifest.order, case.record.seed)
-        if case.ledger.is_contract(shard.contributor):
+    for shard, chain in zip(manifest.shards, evidence.record.shards, strict=True):
+        message = shard.receipt(manifest.order, evidence.record.seed)
+        if shard.contributor in evidence.contract_accounts:
             continue
         for signature in (shard.receipt_signature, chain.receipt):
-            case.require_signed(message, signature, shard.contributor, f"the receipt of shard {shard.shard}")
+            require_signed(
+                evidence, message, signature, shard.contributor, f"the receipt of shard {shard.shard}"
+            )
     return f"{len(manifest.shards)} receipts"
 
 
-def generation(case: Case) -> str:
+def generation(evidence: Evidence) -> str:
     """Parents are those of the signed collection; depth and real fraction follow from their records."""
-    record, collection = case.record, case.manifest.collection
+    record, collection = evidence.record, evidence.manifest.collection
     require(
         record.parents == collection.parents,
         f"the record's parents are {list(record.parents)}, the collection names {list(collection.parents)}",
     )
     parents = []
-    for parent in record.parents:
-        try:
-            parents.append(case.ledger.dataset(parent))
-        except UnknownDatasetError as error:
-            raise CheckFailedError(f"parent {parent} is not recorded: {error}") from error
+    for parent in evidence.parents:
+        if isinstance(parent, Absent):
+            raise CheckFailedError(parent.words)
+        parents.append(parent)
     expected = Generation.derived(collection.own_real_micro, parents)
     pairs = (
         ("depth", record.depth, expected.depth),
@@ -230,8 +244,16 @@ def generation(case: Case) -> str:
     )
     for name, found, right in pairs:
         require(found == right, f"the record says {name} {found}, own part and parents give {right}")
-    own = f"{collection.own_real_micro / 1e4:g} % of the rows declared real"
-    return f"depth {expected.depth}, real fraction {expected.real_fraction_micro / 1e4:g} % given {own}"
+    own = f"{percent(collection.own_real_micro, MICRO)} of the rows declared real"
+    return f"depth {expected.depth}, real fraction {percent(expected.real_fraction_micro, MICRO)} given {own}"
+
+
+def require_signed(
+    evidence: Evidence, message: TypedMessage, signature: bytes, signer: Address, what: str
+) -> None:
+    """Raises CheckFailedError unless `signer`, a key, signed. Contract accounts were checked on chain."""
+    found = recover(evidence.deployment.domain, message, signature)
+    require(found == signer, f"{what} is signed by {found}, expected {signer}")
 
 
 def record_digest(record: DatasetOnChain) -> Digest:

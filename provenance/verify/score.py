@@ -21,8 +21,9 @@ from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
 from provenance.exact.versions import sampler_for
 from provenance.record.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
-from provenance.record.manifest import ManifestShard
-from provenance.verify.case import Case, require
+from provenance.verify.certificate import require
+from provenance.verify.evidence import Evidence, ShardFiles
+from provenance.verify.file_checks import Effort
 
 FORMAT: Final = "tessera-score/1"
 _MEMBERS: Final = (
@@ -34,37 +35,81 @@ _MAX_CELLS: Final = 16_000_000
 _MAX_COUNT: Final = 2**32
 
 
-def check_score(document: bytes, case: Case) -> str:
-    """Raises CheckFailedError or MalformedError unless file, rows and recorded shares agree."""
-    reader = Reader(decode(document), "score file", _MEMBERS)
-    reader.constant("format", FORMAT)
-    tables = _tables(reader)
-    shards = reader.array("shards")
-    require(
-        len(shards) == len(case.manifest.shards),
-        f"it scores {len(shards)} shards, the data set has {len(case.manifest.shards)}",
-    )
-    evidence = [_evidence(item, tables, f"score file.shards[{k}]") for k, item in enumerate(shards)]
-    pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
-    _check_counts(case, tables, evidence, pool)
+class ScoreFile:
+    """The shares follow from the score file, and its shard counts from the rows."""
 
-    contribution = Contribution(tables, evidence, _players(reader, len(evidence)))
-    values = contribution.values()
-    pairs: tuple[tuple[str, JsonValue, object], ...] = (
-        ("referenceWeights", reader.member("referenceWeights"), contribution.reference_weights),
-        ("utilities", reader.member("utilities"), contribution.utilities()),
-        ("valuesMicro", reader.member("valuesMicro"), values),
-        ("sharesBps", reader.member("sharesBps"), list(contribution.shares_bps(values))),
-    )
-    for name, found, expected in pairs:
-        require(found == expected, f"its {name} do not follow from its counts")
-    require(
-        reader.member("sharesBps") == list(case.record.shares_bps),
-        f"it gives shares {reader.member('sharesBps')}, the record pays {list(case.record.shares_bps)}",
-    )
-    copies = len(evidence) - len(contribution.players)
-    noted = f", {copies} shard(s) judged copies" if copies else ""
-    return f"counts recomputed from {case.record.rows:,} rows, shares recomputed{noted}"
+    def __init__(self, evidence: Evidence, effort: Effort) -> None:
+        document = evidence.opened_score()
+        self._evidence = evidence
+        self._effort = effort
+        reader = Reader(decode(document), "score file", _MEMBERS)
+        reader.constant("format", FORMAT)
+        self._reader = reader
+        self._tables = _tables(reader)
+        shards, expected = reader.array("shards"), len(evidence.manifest.shards)
+        require(len(shards) == expected, f"it scores {len(shards)} shards, the data set has {expected}")
+        self._shards = [
+            _evidence(item, self._tables, f"score file.shards[{k}]") for k, item in enumerate(shards)
+        ]
+        self._players = _players(reader, len(shards))
+        self._pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
+        self._seen = 0
+        self._delivered = np.zeros(self._tables.cells, dtype=np.int64)
+
+    def look(self, shard: ShardFiles) -> None:
+        """Counts the delivered rows, and the evidence rows: these are the delivered ones - that they are the stream's
+        is the check "rows" - and the next ones, sampled here."""
+        entry, item = shard.shard, self._shards[self._seen]
+        self._seen += 1
+        rows, model = shard.opened
+        manifest, threads = self._evidence.manifest, self._effort.threads
+        sampler: Sampler = sampler_for(manifest.spec_version)(model, manifest.seed.seed, entry.shard)
+        book = sampler.model.codebook
+        require(
+            book.code_counts == self._tables.code_counts,
+            f"shard {entry.shard}: its model has other code counts than the score file",
+        )
+        values = decode_rows(rows, book.value_widths)
+        require(
+            len(values) == item.rows == entry.rows,
+            f"shard {entry.shard}: it counts {item.rows} rows, {len(values)} are published, "
+            f"{entry.rows} were signed for",
+        )
+        if self._evidence.conditions is not None:
+            # rows under conditions say what was asked for; counted are those of the stream beside them
+            values = sampler.values(0, item.rows, threads=threads)
+        delivered = self._tables.counts(_codes(values, book))
+        following = sampler.values(item.rows, evidence_rows(item.rows) - item.rows, threads=threads)
+        stream = delivered + self._tables.counts(_codes(following, book))
+        require(
+            bool(np.array_equal(stream, item.evidence_counts)),
+            f"shard {entry.shard}: the evidence counts are not those of its stream's rows",
+        )
+        self._delivered += delivered
+
+    def detail(self) -> str:
+        reader, record = self._reader, self._evidence.record
+        require(
+            bool(np.array_equal(self._delivered, self._pool)),
+            "its pool counts are not those of the delivered rows",
+        )
+        contribution = Contribution(self._tables, self._shards, self._players)
+        values = contribution.values()
+        pairs: tuple[tuple[str, JsonValue, object], ...] = (
+            ("referenceWeights", reader.member("referenceWeights"), contribution.reference_weights),
+            ("utilities", reader.member("utilities"), contribution.utilities()),
+            ("valuesMicro", reader.member("valuesMicro"), values),
+            ("sharesBps", reader.member("sharesBps"), list(contribution.shares_bps(values))),
+        )
+        for name, found, expected in pairs:
+            require(found == expected, f"its {name} do not follow from its counts")
+        require(
+            reader.member("sharesBps") == list(record.shares_bps),
+            f"it gives shares {reader.member('sharesBps')}, the record pays {list(record.shares_bps)}",
+        )
+        copies = len(self._shards) - len(contribution.players)
+        noted = f", {copies} shard(s) judged copies" if copies else ""
+        return f"counts recomputed from {record.rows:,} rows, shares recomputed{noted}"
 
 
 def _tables(reader: Reader) -> Tables:
@@ -108,45 +153,6 @@ def _players(reader: Reader, shards: int) -> list[list[int]]:
     if sorted(k for player in players for k in player) != list(range(shards)) or not all(players):
         raise DocumentError(f"score file.players: found {players}, expected every shard once")
     return players
-
-
-def _check_counts(case: Case, tables: Tables, evidence: list[ShardEvidence], pool: Integers) -> None:
-    found = np.zeros(tables.cells, dtype=np.int64)
-    for shard, item in zip(case.manifest.shards, evidence, strict=True):
-        delivered, stream = _shard_counts(case, tables, shard, item)
-        require(
-            bool(np.array_equal(stream, item.evidence_counts)),
-            f"shard {shard.shard}: the evidence counts are not those of its stream's rows",
-        )
-        found += delivered
-    require(bool(np.array_equal(found, pool)), "its pool counts are not those of the delivered rows")
-
-
-def _shard_counts(
-    case: Case, tables: Tables, shard: ManifestShard, item: ShardEvidence
-) -> tuple[Integers, Integers]:
-    """Counts of the delivered rows, and of the evidence rows: these are the delivered ones - that they are
-    the stream's is the check "rows" - and the next ones, sampled here."""
-    rows, model = case.opened[shard.shard]
-    sampler: Sampler = sampler_for(case.manifest.spec_version)(model, case.manifest.seed.seed, shard.shard)
-    book = sampler.model.codebook
-    require(
-        book.code_counts == tables.code_counts,
-        f"shard {shard.shard}: its model has other code counts than the score file",
-    )
-    values = decode_rows(rows, book.value_widths)
-    require(
-        len(values) == item.rows == shard.rows,
-        f"shard {shard.shard}: it counts {item.rows} rows, {len(values)} are published, "
-        f"{shard.rows} were signed for",
-    )
-    if case.conditions is not None:
-        # rows under conditions say what was wished for; counted are those of the stream beside them
-        values = sampler.values(0, item.rows, threads=case.threads)
-    delivered = tables.counts(_codes(values, book))
-    more = evidence_rows(item.rows) - item.rows
-    following = sampler.values(item.rows, more, threads=case.threads)
-    return delivered, delivered + tables.counts(_codes(following, book))
 
 
 def _codes(values: Integers, book: Codebook) -> Integers:

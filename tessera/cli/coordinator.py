@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli.options import BackendUrl, DeploymentFile, RpcUrl, VerboseOption, examples
+from tessera.cli.options import BackendUrl, DeploymentFile, RpcUrl, VerboseOption, examples, passwords
 from tessera.errors import TesseraError
 from tessera.extras import require
 
@@ -48,7 +48,7 @@ def coordinator(
     stop = threading.Event()
     client = MarketClient(
         backend,
-        load_key(broker_key),
+        load_key(broker_key, passwords()),
         retry=RetryPolicy(give_up_seconds=float("inf")),
         stop=stop,
         note=RateLimitedLog(stopping.log.warning).say,

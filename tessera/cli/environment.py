@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from tessera.errors import UsageError
 
 PREFIX = "TESSERA_"
-OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_WALLET")
+OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE", "TESSERA_WALLET")
 
 
 def check_environment(environment: Mapping[str, str] = os.environ) -> None:
@@ -17,7 +17,7 @@ def check_environment(environment: Mapping[str, str] = os.environ) -> None:
     unknown = [name for name in sorted(environment) if name.startswith(PREFIX) and name not in OWN]
     if not unknown:
         return
-    known = (*OWN, *_backend_names())
+    known = (*OWN, *_backend_names(), *_node_names())
     for name in unknown:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -33,3 +33,12 @@ def _backend_names() -> tuple[str, ...]:
     except ModuleNotFoundError:
         return ()
     return tuple(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+
+
+def _node_names() -> tuple[str, ...]:
+    """What a contributor's node reads; nothing where it is not installed."""
+    try:
+        from generator.node.settings import environment_names
+    except ModuleNotFoundError:
+        return ()
+    return environment_names()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli.options import HELP_NAMES, examples
+from tessera.cli.options import HELP_NAMES, examples, passwords
 from tessera.errors import UsageError
 from tessera.terminal import say
 
@@ -23,6 +23,13 @@ def new(
             "--wallet", help="make a wallet key (secp256k1, pays and signs) instead of a delivery key"
         ),
     ] = False,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt",
+            help="with --wallet: an Ethereum keystore that opens with a password, as other wallets use",
+        ),
+    ] = False,
 ) -> None:
     """Make a delivery key (X25519), to which contributors seal the rows that you order.
 
@@ -31,13 +38,15 @@ def new(
     """
     if to.exists():
         raise UsageError(f"{to} exists already: a key is never overwritten; choose another name with --out")
-    to.parent.mkdir(parents=True, exist_ok=True)
+    if encrypt and not wallet:
+        raise UsageError("--encrypt: a delivery key has no password; make a wallet key with --wallet")
     if wallet:
         from provenance.crypto.signing import create_key
 
-        signer = create_key(to)
+        signer = create_key(to, password=passwords(new=True)(to) if encrypt else None)
         say(f"wallet key: {to} (mode 600)\naddress:    {signer.address}")
-        say("Whoever reads this file can spend what the address holds. Keep a copy where only you reach it.")
+        who = "Whoever reads this file and knows its password" if encrypt else "Whoever reads this file"
+        say(f"{who} can spend what the address holds. Keep a copy where only you reach it.")
         return
     from provenance.crypto.seal import new_delivery_key
 
@@ -52,9 +61,16 @@ def new(
 @key_app.command("show", epilog=examples("key show delivery.key", "key show wallet.key"))
 def show(file: Annotated[Path, typer.Argument(metavar="FILE", help="a key file")]) -> None:
     """Say which kind of key a file holds, and its public part."""
+    from provenance.crypto.key_files import KeyKind, key_kind
     from provenance.crypto.seal import load_delivery_key
     from provenance.crypto.signing import load_key
 
-    say(f"{file} does not say its kind:")
-    say(f"as a wallet key    address {load_key(file).address}")
-    say(f"as a delivery key  public part {load_delivery_key(file).public}")
+    kind = key_kind(file)
+    if kind is KeyKind.WALLET:
+        say(f"wallet key, address {load_key(file, passwords()).address}")
+    elif kind is KeyKind.DELIVERY:
+        say(f"delivery key, public part {load_delivery_key(file).public}")
+    else:
+        say(f"{file} is of an earlier release and does not say its kind:")
+        say(f"as a wallet key    address {load_key(file).address}")
+        say(f"as a delivery key  public part {load_delivery_key(file).public}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from generator.families.settings import FAMILIES, settings_from_texts, settings_of
+from generator.fitting.settings import FIT_OPTIONS, FitSettings
+from provenance.units import MICRO, to_float
 from tessera.cli.options import (
     BalanceOption,
     ConditionsFile,
@@ -15,7 +18,6 @@ from tessera.cli.options import (
     JsonOption,
     SchemaFile,
     TableFile,
-    ThreadsOption,
     WhereOption,
     examples,
 )
@@ -46,9 +48,31 @@ EVALUATE_EXAMPLES = examples(
 class FamilyName(StrEnum):
     """The families of generators that can be asked for by name."""
 
-    FEDGAN = "fedgan"
     MARGINAL = "marginal"
+    FEDGAN = "fedgan"
     AUTOREGRESSIVE = "autoregressive"
+
+
+def _option(name: str, *declarations: str, metavar: str | None = None) -> Any:
+    """An option of `tessera fit`, with the bounds and the help text of a fit's."""
+    option = FIT_OPTIONS[name]
+    return typer.Option(
+        *declarations, min=option.minimum, max=option.maximum, metavar=metavar, help=option.help
+    )
+
+
+def _list_settings(is_asked: bool) -> None:
+    """What `--set` takes, family by family."""
+    if not is_asked:
+        return
+    from rich.table import Table
+
+    for family in FAMILIES:
+        table = Table("name", "takes", "default", "meaning", title=f"family {family}", title_justify="left")
+        for setting in settings_of(family):
+            table.add_row(setting.name, setting.expected, str(setting.default or ""), setting.help)
+        out.print(table)
+    raise typer.Exit
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,58 +85,34 @@ def fit(
     table: TableFile,
     schema: SchemaFile,
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the model goes (.tsm)")],
-    seconds: Annotated[float, typer.Option(min=1, help="wall time at most")] = 60.0,
-    threads: ThreadsOption = 1,
-    epsilon: Annotated[
-        float | None, typer.Option(min=1e-6, help="privacy of each contributor's rows; left out: none")
-    ] = None,
-    delta: Annotated[float, typer.Option(min=1e-12, max=0.5, help="delta beside epsilon")] = 1e-5,
-    contributors: Annotated[
-        int,
-        typer.Option(min=1, help="deal the table into this many equal random parts and fit them together"),
-    ] = 1,
-    family: Annotated[
-        FamilyName | None,
-        typer.Option(
-            help="family of the generator; default: autoregressive; with epsilon marginal, unless one table has "
-            "rows x epsilon >= 50,000"
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="fixes initialisation only: noise and batches under privacy are never repeatable"
-        ),
-    ] = None,
-    conditionable: Annotated[
+    seconds: Annotated[float, _option("seconds")] = 60.0,
+    threads: Annotated[int, _option("threads")] = 1,
+    epsilon: Annotated[float | None, _option("epsilon")] = None,
+    delta: Annotated[float, _option("delta")] = 1e-5,
+    contributors: Annotated[int, _option("contributors")] = 1,
+    family: Annotated[FamilyName | None, _option("family")] = None,
+    seed: Annotated[int | None, _option("seed")] = None,
+    conditionable: Annotated[list[str] | None, _option("conditionable", metavar="COLUMN")] = None,
+    declared_rows: Annotated[int | None, _option("declared_rows", metavar="N")] = None,
+    schema_is_public: Annotated[bool, _option("schema_is_public", "--schema-is-public")] = False,
+    settings: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN",
-            help="a column that rows will be asked for by (`tessera sample --where`): drawn early, so that such "
-            "rows cost nothing more; repeatable; the target is drawn early anyway",
+            "--set", metavar="NAME=VALUE", help="a setting of the family, such as steps=500; repeatable"
         ),
     ] = None,
-    declared_rows: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="public figure for the number of rows under --epsilon; left out: the exact number is public",
-        ),
-    ] = None,
-    schema_is_public: Annotated[
+    _: Annotated[
         bool,
         typer.Option(
-            "--schema-is-public", help="vouch that inferred fields of the schema are public knowledge"
+            "--list-settings", is_eager=True, callback=_list_settings, help="show every family's settings"
         ),
     ] = False,
 ) -> None:
     """Fit a generator to a table and write it as exact integers."""
     require("generator", "`tessera fit`")
-    from generator.fitting.fit import FitSettings
     from tessera.local.fitting import fit_file
 
-    settings = FitSettings(
+    asked = FitSettings(
         family=None if family is None else family.value,
         epsilon=epsilon,
         delta=delta,
@@ -123,6 +123,7 @@ def fit(
         schema_is_public=schema_is_public,
         conditionable=tuple(conditionable or ()),
         declared_rows=declared_rows,
+        settings=settings_from_texts(settings or (), family),
     )
     with progress_bar() as bar:
 
@@ -132,8 +133,8 @@ def fit(
             bar(seen.stage, seen.fraction, "  ".join(figures))
 
         bar("reading", 0.0)
-        result = fit_file(table, schema, to, settings, show)
-    out.print(_fit_table(result, to, settings.delta if epsilon is not None else None))
+        result = fit_file(table, schema, to, asked, show)
+    out.print(_fit_table(result, to, asked.delta if epsilon is not None else None))
 
 
 def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
@@ -149,7 +150,7 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
     spent = container.privacy.get("epsilonMicro")
     privacy = "none"
     if isinstance(spent, int) and delta is not None:
-        privacy = f"epsilon {spent / 1e6:.4g}, delta {delta:g}"
+        privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {delta:g}"
     provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
     notes = container.fit.get("notes")
     for name, value in (

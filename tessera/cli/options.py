@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 from tessera.extras import require
 
 if TYPE_CHECKING:
+    from provenance.crypto.key_files import AskPassword
     from tessera.client.client import Client
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -162,9 +165,20 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", help="more log lines")
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="threads of the arithmetic")]
 
 
+def passwords(*, new: bool = False) -> AskPassword:
+    """Where the password of an encrypted wallet comes from: the environment, else whoever is at the terminal, who
+    types a new one twice."""
+    from provenance.crypto.key_files import password_source
+
+    def ask(file: Path) -> str:
+        return str(typer.prompt(f"password of {file}", hide_input=True, err=True, confirmation_prompt=new))
+
+    return password_source(os.environ, ask if sys.stdin.isatty() else None)
+
+
 def open_client(network: Path, wallet: Path | None = None, key: Path | None = None) -> Client:
     """The client of a command; MissingExtraError without the extra."""
     require("client", "a command that talks to a market")
     from tessera.client.client import Client
 
-    return Client(network, wallet=wallet, key=key)
+    return Client(network, wallet=wallet, key=key, ask=passwords())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, percent
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     BalanceOption,
@@ -362,9 +363,9 @@ def show_terms(quoted: Quote) -> None:
     table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
-    privacy = (
-        f"{terms.epsilon_micro / 1e6:g} (delta {terms.delta_e12 / 1e12:g})" if terms.epsilon_micro else "none"
-    )
+    privacy = "none"
+    if terms.epsilon_micro:
+        privacy = f"{format_fixed(terms.epsilon_micro, MICRO)} (delta {format_fixed(terms.delta_e12, E12)})"
     for name, value in (
         ("order", str(quoted.order_id)),
         ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
@@ -372,8 +373,11 @@ def show_terms(quoted: Quote) -> None:
         ("size class", SIZES[quoted.collection.size_class]),
         ("epsilon at most", privacy),
         ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
-        ("score at least", f"{terms.min_score_micro / 1e6:g}"),
-        ("price", f"{tokens(terms.price)} tokens, of it {terms.broker_fee_bps / 100:g} % to the broker"),
+        ("score at least", format_fixed(terms.min_score_micro, MICRO)),
+        (
+            "price",
+            f"{tokens(terms.price)} tokens, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
+        ),
         ("matched by", moment(terms.match_by, now)),
         ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
         ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import BASIS_POINTS, percent
 from tessera.cli.options import DEFAULT_NETWORK, HELP_NAMES, NetworkFile, WalletFile, examples, open_client
 from tessera.terminal import say
 from tessera.words import tokens
@@ -125,7 +126,7 @@ def show_royalties(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> 
     with open_client(network) as client:
         chain = client.chain
         record, receiver = chain.dataset(dataset), chain.royalty_receiver(dataset)
-        say(f"royalty        {record.royalty_bps / 100:g} % of a derived order or of a resale")
+        say(f"royalty        {percent(record.royalty_bps, BASIS_POINTS)} of a derived order or of a resale")
         say(f"in the pot     {tokens(chain.dataset_balance(dataset))} tokens")
         say(f"at {receiver}  {tokens(chain.balance(receiver))} tokens")
 

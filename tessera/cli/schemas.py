@@ -47,11 +47,12 @@ def infer(
     Look at every inferred field: a range or a list of categories that was read off private rows tells
     something about them. Put public knowledge in its place and delete the mark.
     """
+    from provenance.files import READABLE, write_whole
     from provenance.table.key_column import KeyColumn
     from tessera.local.table_file import inferred
 
     schema = inferred(table, name, target, without or ())
-    to.write_text(schema.pretty(), encoding="utf-8")
+    write_whole(to, schema.pretty().encode(), mode=READABLE)
     fields = schema.inferred_fields()
     say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
     for column in schema.cell_columns:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from provenance.chain.ports import ChainReads, DatasetOnChain, ShownChunk
+from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import (
     ContentMissingError,
@@ -20,7 +21,8 @@ from provenance.record.terms import OrderTerms, Participant
 from provenance.store.ports import ContentStore
 from provenance.table.conditions_bytes import encode_conditions
 from provenance.values import Digest, sha256
-from provenance.verify.case import Case, NotCheckedError, Progress
+from provenance.verify.dataset import Progress
+from provenance.verify.evidence import content_keys, fetch_manifest, fetch_opened, parse_manifest
 from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
 from provenance.verify.refutation import Finding, find_lie
 from tessera.errors import TesseraError, UsageError
@@ -69,15 +71,15 @@ class AuditedDataset:
         """Raises UnknownDatasetError, TesseraError when the recorded manifest is not to be had, UsageError
         for a sealed data set without its key or with another's."""
         self.record: DatasetOnChain = chain.dataset(dataset)
-        self._case = Case(chain, store, self.record, key)
         self._chain = chain
-        try:
-            self.manifest: Manifest = self._case.manifest
-        except (NotCheckedError, ContentMissingError) as error:
+        self._store = store
+        manifest = parse_manifest(self.record, fetch_manifest(store, self.record))
+        if not isinstance(manifest, Manifest):
             raise TesseraError(
-                f"the manifest of data set {dataset} is not to be had ({error}): name another store with --store, or "
-                "demand a model or chunk with `tessera demand --order-file FILE`"
-            ) from error
+                f"the manifest of data set {dataset} is not to be had ({manifest}): name another store with --store, "
+                "or demand a model or chunk with `tessera demand --order-file FILE`"
+            ) from manifest
+        self.manifest = manifest
         if self.terms.order_id(chain.deployment.domain) != self.record.order:
             raise TesseraError(
                 f"the manifest of data set {dataset} names other terms than order {self.record.order}: take the terms "
@@ -86,8 +88,12 @@ class AuditedDataset:
 
         if key is None and not self.terms.is_open:
             raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key with --key")
-        if isinstance(self._case.keys, WrongKeyError):
-            raise UsageError(str(self._case.keys)) from self._case.keys
+        self._keys: ContentKeys | None = None
+        if key is not None and not self.terms.is_open:
+            try:
+                self._keys = content_keys(chain, dataset, manifest, key)
+            except WrongKeyError as error:
+                raise UsageError(str(error)) from error
 
     @property
     def id(self) -> int:
@@ -127,8 +133,7 @@ class AuditedDataset:
         Raises NotProvableError, which says what may be demanded.
         """
         try:
-            rows, model = self._case.open_shard(self.manifest.shards[shard])
-            published = self._published(shard, rows, model)
+            published = self._published(shard, self._open(shard, "rows"), self._open(shard, "model"))
             if not isinstance(published.decoded, ProvenanceError):
                 published.require_committed_rows()
         except (NotProvableError, ContentMissingError, IntegrityError, MalformedError) as error:
@@ -149,10 +154,13 @@ class AuditedDataset:
             raise NotProvableError(str(error), "chunk") from error
         return replace(published, row_bytes=rows)
 
+    def _open(self, shard: int, kind: Literal["rows", "model"]) -> bytes:
+        return fetch_opened(self._store, self.manifest, shard, kind, self._keys)
+
     def _file(self, shard: int, kind: Literal["rows", "model"]) -> bytes | None:
         """One file in clear; None when it is not there, does not open, or is not the committed model."""
         try:
-            data = self._case.open_file(self.manifest.shards[shard], kind)
+            data = self._open(shard, kind)
         except (ContentMissingError, IntegrityError, MalformedError):
             return None
         return data if kind == "rows" or sha256(data) == self.model_digests[shard] else None

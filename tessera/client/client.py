@@ -7,6 +7,7 @@ is signed once and written down before it is sent, so sending it again is the sa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.key_files import AskPassword, password_source
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
@@ -40,7 +42,7 @@ from tessera.words import ORDER_STATES, moment, tokens
 if TYPE_CHECKING:
     from provenance.chain.ports import TxReceipt
     from provenance.store.ports import ContentStore
-    from provenance.verify.case import Progress
+    from provenance.verify.dataset import Progress
 
 PATIENCE_SECONDS = 60.0
 LEAST_PREFIX = 6
@@ -56,8 +58,9 @@ class Client:
 
     network: what a buyer pins about the market (`tessera up` writes DIR/network.json), or its file. wallet:
     the key that pays and signs, or its file; None for a client that only reads. key: the delivery key that
-    opens the rows, or its file. Nothing is sent before a method needs it. Raises UsageError or KeyFileError
-    for files that cannot be used.
+    opens the rows, or its file. ask: gives the password of a wallet that is an Ethereum keystore; left out, it
+    comes from TESSERA_PASSWORD or TESSERA_PASSWORD_FILE. Nothing is sent before a method needs it. Raises
+    UsageError or KeyFileError for files that cannot be used.
     """
 
     def __init__(
@@ -66,12 +69,17 @@ class Client:
         *,
         wallet: Signer | Path | str | None = None,
         key: DeliveryKey | Path | str | None = None,
+        ask: AskPassword | None = None,
     ) -> None:
         self.profile = network if isinstance(network, NetworkProfile) else load_profile(Path(network))
         if isinstance(wallet, Path | str) and isinstance(key, Path | str):
             _require_two_keys(Path(wallet), Path(key))
-        self._signer = load_key(Path(wallet)) if isinstance(wallet, Path | str) else wallet
-        self.delivery_key = load_delivery_key(Path(key)) if isinstance(key, Path | str) else key
+        self._signer = (
+            wallet
+            if not isinstance(wallet, Path | str)
+            else load_key(wallet, ask or password_source(os.environ))
+        )
+        self.delivery_key = load_delivery_key(key) if isinstance(key, Path | str) else key
         self.chain = ChainReader(self.profile.rpc, self.profile.deployment)
 
     def __enter__(self) -> Client:

@@ -22,15 +22,14 @@ from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
-from provenance.verify.shard_files import content_key, content_keys, unseal
-from provenance.verify.shard_files import fetch as fetch_file
+from provenance.verify.evidence import content_keys, fetch_opened
 from tessera.errors import FalseDatasetError, ServiceRefusedError, UsageError
 from tessera.local.row_file import write_rows
 
 if TYPE_CHECKING:
     from provenance.chain.reader import ChainReader
-    from provenance.verify.case import Progress
     from provenance.verify.certificate import Certificate
+    from provenance.verify.dataset import Progress
     from tessera.client.api import BuyerApi
 
 BATCH_ROWS = 4096
@@ -89,14 +88,11 @@ class Delivery:
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
-        content, order = self.manifest.shards[shard].content, self.manifest.order
-        if content.wrapped_key is not None and self.keys is None:
+        if self.manifest.shards[shard].content.wrapped_key is not None and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
             )
-        key = content_key(order, shard, content.wrapped_key, self.keys)
-        stored = fetch_file(self.store, content.model, f"model of shard {shard}")
-        return unseal(key, stored, content.model, order, shard, "model")
+        return fetch_opened(self.store, self.manifest, shard, "model", self.keys)
 
     def values(self) -> Iterator[NDArray[np.int64]]:
         """All rows, shard after shard, a batch at a time."""

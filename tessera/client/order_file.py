@@ -8,13 +8,13 @@ placed: mode 600.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.crypto.permit import Permit
 from provenance.errors import MalformedError
+from provenance.files import write_whole
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature
@@ -80,10 +80,4 @@ def order_path(out: Path) -> Path:
 def write_private(path: Path, document: Mapping[str, object]) -> None:
     """JSON, mode 600, atomically: a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, json.dumps(document, indent=2).encode())

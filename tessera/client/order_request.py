@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from provenance.crypto.typed_data import Domain
+from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, parse_fixed, percent
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tessera.words import moment, parse_tokens, tokens
 
-MICRO = 10**6
-E12 = 10**12
 CLOCK_SLACK_SECONDS = 120
 
 Number = str | int | float | Decimal
@@ -155,7 +155,7 @@ def check_terms(
     own = asked.request(collection)
     conditions = conditions_digest(own.asked(collection.schema, asked.rows))
     parents = parents_digest(collection.parents)
-    ceiling = collection.epsilon_micro if asked.epsilon is None else _scaled(asked.epsilon, MICRO, "epsilon")
+    ceiling = collection.epsilon_micro if asked.epsilon is None else _fixed(asked.epsilon, MICRO, "epsilon")
     least = collection.min_contributors if asked.min_contributors is None else asked.min_contributors
     deliver_within = asked.deliver_within_seconds
     latest = None if deliver_within is None else chain_time + deliver_within + CLOCK_SLACK_SECONDS
@@ -170,20 +170,22 @@ def check_terms(
         ("purpose", quote.request.purpose, asked.purpose, quote.request.purpose == asked.purpose),
         ("conditions", quote.request.digest, own.digest, quote.request.segments == own.segments),
         ("conditions in bytes", terms.conditions, conditions, terms.conditions == conditions),
-        ("royalty (1e-4)", terms.royalty_bps, collection.royalty_bps, terms.royalty_bps == collection.royalty_bps),
+        ("royalty", percent(terms.royalty_bps, BASIS_POINTS), percent(collection.royalty_bps, BASIS_POINTS),
+         terms.royalty_bps == collection.royalty_bps),
         ("parents", terms.parents, parents, terms.parents == parents),
         ("delivery key", terms.delivery_key, delivery_key or OPEN_DELIVERY_KEY,
          terms.delivery_key == (delivery_key or OPEN_DELIVERY_KEY)),
         ("rows", terms.rows, asked.rows, terms.rows == asked.rows),
-        ("epsilon", f"{terms.epsilon_micro / MICRO:g}", f"{ceiling / MICRO:g}", terms.epsilon_micro == ceiling),
-        ("delta", f"{terms.delta_e12 / E12:g}", asked.delta,
-         terms.epsilon_micro == 0 or terms.delta_e12 == _scaled(asked.delta, E12, "delta")),
-        ("min score", f"{terms.min_score_micro / MICRO:g}", asked.min_score or 0,
-         terms.min_score_micro == _scaled(asked.min_score or Decimal(0), MICRO, "min score")),
+        ("epsilon", format_fixed(terms.epsilon_micro, MICRO), format_fixed(ceiling, MICRO),
+         terms.epsilon_micro == ceiling),
+        ("delta", format_fixed(terms.delta_e12, E12), asked.delta,
+         terms.epsilon_micro == 0 or terms.delta_e12 == _fixed(asked.delta, E12, "delta")),
+        ("min score", format_fixed(terms.min_score_micro, MICRO), asked.min_score or 0,
+         terms.min_score_micro == _fixed(asked.min_score or Decimal(0), MICRO, "min score")),
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
         ("price", f"{tokens(terms.price)} tokens", f"at most {tokens(asked.max_price_wei or 0)}",
          asked.max_price_wei is None or terms.price <= asked.max_price_wei),
-        ("broker fee (1e-4)", terms.broker_fee_bps, "<= 2000", terms.broker_fee_bps <= 2_000),
+        ("broker fee", percent(terms.broker_fee_bps, BASIS_POINTS), "at most 20 %", terms.broker_fee_bps <= 2_000),
         ("match by", moment(terms.match_by, chain_time), "in the future, and not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
         ("deliver by", moment(terms.deliver_by, chain_time), f"{moment(latest or 0, chain_time)} at the latest",
@@ -219,10 +221,8 @@ def _plain(value: Decimal) -> str:
     return f"{value:f}"
 
 
-def _scaled(value: Decimal, scale: int, name: str) -> int:
-    scaled = value * scale
-    if scaled != scaled.to_integral_value():
-        raise UsageError(
-            f"{name}: found {value}, expected a multiple of {1 / scale:g}: finer terms cannot be signed"
-        )
-    return int(scaled)
+def _fixed(value: Decimal, places: int, name: str) -> int:
+    try:
+        return parse_fixed(str(value), places)
+    except ValueFormatError as error:
+        raise UsageError(f"{name}: {error}: finer terms cannot be signed") from error

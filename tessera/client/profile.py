@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.files import READABLE, write_whole
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class NetworkProfile:
             "broker": str(self.broker),
             "deployment": self.deployment.document(),
         }
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(document, indent=2) + "\n").encode(), mode=READABLE)
 
 
 def load_profile(path: Path) -> NetworkProfile:

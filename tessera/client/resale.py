@@ -22,7 +22,7 @@ from provenance.record.terms import OPEN_DELIVERY_KEY
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
-from provenance.verify.shard_files import content_keys, wrapped_keys
+from provenance.verify.evidence import content_keys, wrapped_keys
 from tessera.client.delivery import deliver
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
 from tessera.words import tokens

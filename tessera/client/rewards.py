@@ -11,6 +11,7 @@ from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.document import Reader
+from provenance.files import READABLE, write_new
 from provenance.record.receipts import Payout
 from provenance.values import Address, Signature
 from tessera.errors import TesseraError, UsageError
@@ -46,9 +47,12 @@ class SignedPayout:
             "deadline": self.message.deadline,
             "signature": str(self.signature),
         }
-        if path.exists():
-            raise UsageError(f"{path} exists already and would be overwritten: choose another name")
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        try:
+            write_new(path, (json.dumps(document, indent=2) + "\n").encode(), mode=READABLE)
+        except FileExistsError as error:
+            raise UsageError(
+                f"{path} exists already and would be overwritten: choose another name"
+            ) from error
 
     @classmethod
     def read(cls, path: Path) -> SignedPayout:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
-from tessera.devnet.network import TOKEN, NodeSpec
+from tessera.devnet.network import ONE_TOKEN, NodeSpec
 
 PARTS = {"alder": 19_000, "birch": 9_500, "cedar": 4_000}
 """Rows of each contributor. Unequal on purpose: small tables must neither vanish nor be overpaid."""
@@ -67,4 +67,4 @@ def adult_collection(family: str = "fedgan") -> Collection:
     )
 
 
-BUYER_TOKENS_WEI = 1_000 * TOKEN
+BUYER_TOKENS_WEI = 1_000 * ONE_TOKEN

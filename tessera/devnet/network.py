@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
@@ -34,12 +33,13 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.record.collection import Collection
+from provenance.units import TOKEN, format_fixed
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
 from tessera.errors import ServiceDownError, ServiceRefusedError, TesseraError
 
-TOKEN = 10**18
+ONE_TOKEN = 10**TOKEN
 START_SECONDS = 600.0
 """Ends a hang only: a child that dies is told at once, and three nodes that start on a busy machine take minutes."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -53,7 +53,7 @@ class NetworkSettings:
     rpc_port: int = 0
     api_port: int = 0
     block_seconds: int = 1
-    stake_wei: int = TOKEN
+    stake_wei: int = ONE_TOKEN
     answer_seconds: int = 120
     """How long a contributor has to answer a demand on chain."""
     backend: dict[str, str] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class LocalNetwork:
 
     def start_backend(self) -> None:
         """The REST interface over its own databases, with the broker's key funded for bonds."""
-        self.fund("broker", 10_000 * TOKEN)
+        self.fund("broker", 10_000 * ONE_TOKEN)
         environment = {
             **SINGLE_THREAD,
             "TESSERA_STATE_DIR": str(self.folder / "backend"),
@@ -270,7 +270,7 @@ class LocalNetwork:
             "--epsilon-cap": spec.epsilon_cap,
             "--node-key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
-            "--stake": f"{Decimal(self._stake_wei).scaleb(-18):f}",
+            "--stake": format_fixed(self._stake_wei, TOKEN),
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(

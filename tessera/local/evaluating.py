@@ -10,6 +10,7 @@ from pathlib import Path
 from generator.evaluation.cells import CheckedTable, check_cells
 from generator.evaluation.report import EvaluationReport, Tell
 from generator.evaluation.report import evaluate as judge_tables
+from provenance.files import READABLE, write_whole
 from provenance.table.python_cells import TableLike, cell_texts
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
@@ -43,9 +44,7 @@ class Evaluation:
             from tessera.local.evaluation_page import evaluation_page
 
             text = evaluation_page(self.report, self.real, self.synthetic, self.schema)
-        part = to.with_name(to.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(to)
+        write_whole(to, text.encode(), mode=READABLE)
 
 
 def evaluate(

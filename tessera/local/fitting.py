@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.fitting.fit import FitProgressCallback, FitSettings, check_settings, fit
+from generator.fitting.fit import FitProgressCallback, check_settings, fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.container import Container
+from provenance.files import READABLE, write_whole
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
 from tessera.local.table_file import read_table
@@ -38,9 +40,7 @@ def fit_file(
     started, cpu = time.monotonic(), time.process_time()
     check_settings(schema, settings)
     container = fit(read_table(table, schema), schema, settings, progress)
-    part = to.with_name(to.name + ".part")
-    part.write_bytes(container.encode())
-    part.replace(to)
+    write_whole(to, container.encode(), mode=READABLE)
     return FitResult(container, time.monotonic() - started, time.process_time() - cpu, peak_bytes())
 
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.fitting.settings import option_lines
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
 from provenance.exact.size_class import SizeClass, size_class
+from provenance.files import READABLE, write_whole
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.python_cells import Cell, TableLike, python_values
 from provenance.table.schema import Schema
+from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 from tessera.errors import UsageError
 from tessera.extras import needing
@@ -40,7 +43,7 @@ class Model:
 
     def __repr__(self) -> str:
         spent = self.privacy.get("epsilonMicro")
-        epsilon = f"{spent / 1e6:g}" if isinstance(spent, int) and spent else "none"
+        epsilon = format_fixed(spent, MICRO) if isinstance(spent, int) and spent else "none"
         return (
             f"Model({self.schema.name!r}, {len(self.schema.cell_columns)} columns, family {self.family}, "
             f"epsilon {epsilon}, {self.container.model_bytes:,} bytes)"
@@ -48,9 +51,7 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Writes the `.tsm` file, whole or not at all."""
-        part = Path(f"{path}.part")
-        part.write_bytes(self.container.encode())
-        part.replace(path)
+        write_whole(Path(path), self.container.encode(), mode=READABLE)
 
     @known_options
     def sample(
@@ -130,24 +131,16 @@ def fit(
 
     schema: a document or its file; None infers it from the table.
 
-    family: "autoregressive", "marginal" or "fedgan"; None for what measures best.
-    epsilon: differential privacy of each row, None for none; delta: beside it.
-    schema_is_public: vouches that what the schema took from the rows is public; epsilon refuses it otherwise.
-    declared_rows: a public figure for the number of rows; None makes the exact number public.
-    conditionable: columns that rows will be asked for by (`where` of `Model.sample`), drawn early.
-    contributors: how many random parts the table is dealt into and fitted as, together.
-    seconds: wall time at most, a guide; None for the family's full number of steps.
-    threads: threads of the arithmetic.
-    seed: fixes initialisation only; noise and batches under privacy are never repeatable.
-    settings: the family's own settings by name.
+    OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
 
     Raises SchemaError, TableError, FitError or PlanError, each with what was found and what to do; TypeError
     for an option that there is not.
     """
     with needing("generator", "tessera.fit"):
-        from generator.fitting.fit import FitSettings, check_settings
+        from generator.fitting.fit import check_settings
         from generator.fitting.fit import fit as fit_values
+        from generator.fitting.settings import FitSettings
 
     if isinstance(schema, Path | str):
         schema = Schema.load(schema)
@@ -168,6 +161,9 @@ def fit(
     )
     check_settings(schema, options)
     return Model(fit_values(read_table(table, schema), schema, options, progress))
+
+
+fit.__doc__ = (fit.__doc__ or "").replace("    OPTIONS", option_lines())
 
 
 def seed_bytes(seed: int | bytes | None) -> bytes:

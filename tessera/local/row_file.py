@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from provenance.files import publish
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def open_rows(path: Path, schema: Schema, first_row: int = 0) -> Iterator[RowWri
     try:
         with _writer(path.suffix)(part, schema, first_row) as writer:
             yield writer
-        part.replace(path)
+        publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 

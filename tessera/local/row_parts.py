@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.files import READABLE, write_whole
 from tessera.errors import UsageError
 
 _INTENT = "intent.json"
@@ -70,7 +70,7 @@ class PartFolder:
 
     def store(self, part: int, rows: bytes) -> None:
         """Keeps a finished part."""
-        _write_whole(self._file(part), rows)
+        write_whole(self._file(part), rows, mode=READABLE)
 
     def read(self, part: int) -> bytes:
         """Row bytes of a finished part."""
@@ -109,7 +109,7 @@ def open_parts(
 def _check_intent(folder: Path, intent: Mapping[str, str | int]) -> None:
     path = folder / _INTENT
     if not path.exists():
-        _write_whole(path, json.dumps(dict(intent), indent=1).encode())
+        write_whole(path, json.dumps(dict(intent), indent=1).encode(), mode=READABLE)
         return
     try:
         begun = json.loads(path.read_bytes())
@@ -121,12 +121,3 @@ def _check_intent(folder: Path, intent: Mapping[str, str | int]) -> None:
             f"{folder} was begun with another {', '.join(other)}: give the command that began it to go on, or "
             "delete the folder to begin anew"
         )
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.files import READABLE, write_whole
 from tessera.errors import UsageError
 from tessera.local.conditions import ConditionOptions, segment_lines
 from tessera.local.model import seed_bytes
@@ -115,7 +116,7 @@ def sample_file(
     if conditions is None:
         return SampleResult(first_row, rows, None)
     if conditions_out is not None:
-        conditions_out.write_bytes(conditions.encode())
+        write_whole(conditions_out, conditions.encode(), mode=READABLE)
     return SampleResult(first_row, rows, _met(source, conditions, first_row, rows))
 
 

@@ -20,6 +20,7 @@ from backend.errors import StartupError
 from backend.main import run
 from backend.settings import Settings
 from provenance.chain.reader import ChainReader
+from provenance.crypto.key_files import read_secret
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import create_key
@@ -184,7 +185,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     half = OrderTerms.parse(shown["terms"]).bond // 2
     assert chain.ledger.balance(buyer.address) == before + half, "the other half is the contributors'"
     log_text = "".join(log.read_text() for log in logs)
-    secret = (tmp_path / "broker.key").read_text().strip().removeprefix("0x")
+    secret = read_secret(tmp_path / "broker.key").hex()
     assert secret not in log_text
     assert "Tessera 0x" not in log_text
     assert "Traceback" not in log_text

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +17,13 @@ from provenance.units import (
     MICRO,
     TOKEN,
     format_fixed,
+    grouped,
+    nearest,
     parse_fixed,
     percent,
+    round_down,
+    round_up,
+    to_float,
     tokens,
     utc_time,
 )
@@ -69,3 +78,59 @@ def test_words_for_people() -> None:
     assert format_fixed(-2_500_000, MICRO) == "-2.5"
     assert utc_time(1_795_919_439) == "2026-11-29 02:30:39 UTC"
     assert utc_time(2**64 - 1) == "18446744073709551615 seconds after 1970"
+
+
+@pytest.mark.parametrize(
+    ("value", "up", "down", "middle"),
+    [
+        (2.0000005, 2_000_001, 2_000_000, 2_000_000),
+        (2.0000009, 2_000_001, 2_000_000, 2_000_001),
+        (1e-7, 1, 0, 0),
+        (0.0, 0, 0, 0),
+    ],
+)
+def test_the_spent_is_rounded_up_the_permitted_down_the_measured_to_the_nearest(
+    value: float, up: int, down: int, middle: int
+) -> None:
+    assert (round_up(value, MICRO), round_down(value, MICRO), nearest(value, MICRO)) == (up, down, middle)
+
+
+@given(st.integers(0, 2**40), st.sampled_from([MICRO, E12]))
+def test_floating_point_error_moves_no_amount(amount: int, places: int) -> None:
+    value = to_float(amount, places)
+    for near in (math.nextafter(value, 0), value, math.nextafter(value, math.inf)):
+        assert round_up(near, places) == round_down(near, places) == nearest(near, places) == amount
+
+
+@given(st.floats(0, 1e4))
+def test_no_direction_is_off_by_a_unit(value: float) -> None:
+    assert -1.001 < round_down(value, MICRO) - value * 1e6 < 0.002
+    assert -0.002 < round_up(value, MICRO) - value * 1e6 < 1.001
+
+
+def test_thousands_stand_apart() -> None:
+    assert grouped(1_234_567_890_000, MICRO) == "1,234,567.89"
+    assert grouped(-500_000, MICRO) == "-0.5"
+
+
+def test_nobody_scales_by_hand() -> None:
+    """Where terms, policies and records are read, written or told, units.py alone knows the factors."""
+    root = Path(__file__).resolve().parents[2]
+    rooms = (
+        "backend",
+        "tessera",
+        "provenance/record",
+        "provenance/verify",
+        "generator/node",
+        "generator/market",
+    )
+    more = ("generator/federation", "generator/fitting", "generator/privacy", "generator/evaluation")
+    by_hand = re.compile(r"[/*] ?(?:1e4|1e6|1e12|1e18|10_000|1_000_000|10 ?\*\* ?-?(?:6|12|18))\b|\.scaleb\(")
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for room in (*rooms, *more)
+        for path in sorted((root / room).rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if by_hand.search(line) and " MB" not in line
+    ]
+    assert found == []

@@ -20,7 +20,7 @@ from tessera.client.api import Event
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
-from tessera.devnet.network import TOKEN, LocalNetwork, python_path
+from tessera.devnet.network import ONE_TOKEN, LocalNetwork, python_path
 from tests.waiting import HANG_SECONDS, until
 
 CHALLENGE_SECONDS = 6
@@ -63,7 +63,7 @@ COLLECTION = Collection(
     family="fedgan",
     visibility="private",
     min_contributors=2,
-    price_per_row_wei=TOKEN // 100,
+    price_per_row_wei=ONE_TOKEN // 100,
     epsilon_micro=5_000_000,
     settings=SMALL_SETTINGS,
 )

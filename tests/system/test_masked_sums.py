@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generator.families.secure_aggregation import DISTRIBUTED, SETTING, VECTOR
+from generator.families.secure_aggregation import VECTOR
+from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.task import Result
 from provenance.chain.ports import OrderState
 from tessera.client import delivery
@@ -26,7 +27,7 @@ MASKED = replace(
     family="marginal",
     visibility="open",
     min_contributors=3,
-    settings={SETTING: DISTRIBUTED, "steps": 120, "latentBytes": 16, "hiddenWidth": 32},
+    settings={MarginalSettings.noise.name: DISTRIBUTED, "steps": 120, "latentBytes": 16, "hiddenWidth": 32},
 )
 
 

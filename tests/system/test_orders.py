@@ -169,11 +169,12 @@ def _assert_backend_cannot_open(market: Market, found: delivery.Delivery) -> Non
         assert model[100:164] not in kept
         sealed = found.store.get(entry.content.rows.cid)
         label = file_label(found.manifest.order, entry.shard, "rows")
-        rows = open_file(content_key, sealed, label)
+        signed = entry.content.rows.plain_sha256
+        rows = open_file(content_key, sealed, label, signed)
         assert rows[:64] not in kept
         for secret in candidates:
             with pytest.raises(SealError):
-                open_file(secret, sealed, label)
+                open_file(secret, sealed, label, signed)
             with pytest.raises(SealError):
                 DeliveryKey(secret).unwrap(wrapped, found.manifest.order, entry.shard)
 

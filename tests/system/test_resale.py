@@ -12,7 +12,7 @@ from provenance.chain.ports import OrderState
 from provenance.chain.sales import SaleState
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
-from tessera.devnet.network import TOKEN, NodeSpec
+from tessera.devnet.network import ONE_TOKEN, NodeSpec
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, SCHEMA, TABLE_ROWS, Market, write_table
 
@@ -48,7 +48,7 @@ def run(market: Market, *words: object, status: int = 0, wallet: str = "buyer") 
 
 def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: int) -> None:
     market, ledger = resale_market, resale_market.ledger
-    market.network.fund("second", 100 * TOKEN)
+    market.network.fund("second", 100 * ONE_TOKEN)
     new_delivery_key(market.network.key_file("second-delivery"))
     new_delivery_key(market.network.key_file("stranger"))
     first, second = (("--key", market.network.key_file(name)) for name in ("delivery", "second-delivery"))
@@ -80,8 +80,8 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     owed = ledger.claimable(seller)
     run(market, "resale", "accept", sold, wallet="second")
     assert ledger.dataset(sold).owner == market.network.account("second").address
-    assert ledger.dataset_balance(sold) - pot == 2 * TOKEN, "5 % of the price to the contributors"
-    assert ledger.claimable(seller) - owed == 38 * TOKEN
+    assert ledger.dataset_balance(sold) - pot == 2 * ONE_TOKEN, "5 % of the price to the contributors"
+    assert ledger.claimable(seller) - owed == 38 * ONE_TOKEN
 
     # The new owner verifies with its own key as the first buyer does with its.
     words = ("verify", "--dataset", str(sold), "--rpc", market.network.rpc_url)
@@ -96,7 +96,7 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
 
 def test_a_rejected_sale_gives_price_and_data_set_back(resale_market: Market, sold: int) -> None:
     market, ledger = resale_market, resale_market.ledger
-    market.network.fund("third", 100 * TOKEN)
+    market.network.fund("third", 100 * ONE_TOKEN)
     new_delivery_key(market.network.key_file("third-delivery"))
     third = ("--key", market.network.key_file("third-delivery"))
     holder = "second"
@@ -108,9 +108,9 @@ def test_a_rejected_sale_gives_price_and_data_set_back(resale_market: Market, so
     run(market, "resale", "reject", sold, wallet="third")
     assert ledger.dataset(sold).owner == market.network.account(holder).address
     buyer = market.network.account("third").address
-    assert ledger.claimable(buyer) == 10 * TOKEN
+    assert ledger.claimable(buyer) == 10 * ONE_TOKEN
     assert "claimed 10 tokens" in run(market, "claim", wallet="third")
-    assert ledger.balance(buyer) == 100 * TOKEN
+    assert ledger.balance(buyer) == 100 * ONE_TOKEN
     assert "1 rejected" in _offered_again(market, sold, holder)
 
 

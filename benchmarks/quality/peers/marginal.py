@@ -3,8 +3,8 @@
 
 Both expect a table of codes. They get the codes of our own private bins, and the share of epsilon (as zero-
 concentrated DP) that those bins left over: setting `rho_percent`. So bins, and what a code decodes to, are
-the same as ours, and what is compared is the choice of tables and the fit. All other settings are arguments of
-the synthesizer.
+the same as ours, and what is compared is the choice of tables and the fit. All other settings are arguments
+of the synthesizer.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from generator.evaluation.judge import JudgeReport, judge
 from provenance.record.manifest import Manifest
 from provenance.table.codec import encode_table
 from provenance.table.schema import Schema
+from provenance.units import MICRO, to_float
 from tessera.devnet.adult import read_lines
 
 
@@ -45,7 +46,7 @@ class QualityView:
         for entry in self.manifest.evaluation:
             name = self.names.get(str(entry.contributor).lower(), str(entry.contributor))
             how = "1 - mean pair TVD of the pool to its own hold-out, with noise, signed"
-            table.add_row(name, f"{entry.score_micro / 1e6:.4f}", how)
+            table.add_row(name, f"{to_float(entry.score_micro, MICRO):.4f}", how)
         if self.report.auc is not None:
             how = "gradient boosting trained on these rows, tested on 16,281 real ones"
             table.add_row("held-out test split", f"AUC {self.report.auc:.4f}", how)

@@ -24,6 +24,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
+from provenance.units import E12, MICRO, format_fixed, to_float
 from tessera.cli.order_display import OrderDisplay
 from tessera.cli.orders import show_terms
 from tessera.client.client import Client
@@ -196,9 +197,9 @@ class Demo:
                 )
             table.add_row(
                 names[str(shard.contributor).lower()],
-                f"{shard.epsilon_micro / 1e6:.3f}",
-                f"{ceiling / 1e6:g}",
-                f"{shard.delta_e12 / 1e12:g}",
+                f"{to_float(shard.epsilon_micro, MICRO):.3f}",
+                format_fixed(ceiling, MICRO),
+                format_fixed(shard.delta_e12, E12),
                 f"{shard.rows:,}",
             )
         self.console.print(table)

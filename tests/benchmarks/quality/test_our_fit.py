@@ -19,13 +19,13 @@ SCHEMA = Schema.parse(
 CASE = Case("adult", "marginal", 1.0, ALONE, 0, settings={"steps": 5, "hiddenWidth": 4})
 
 
-def test_contributors_drowned_by_their_noise_are_left_out_of_the_pool_and_counted() -> None:
+def test_contributors_below_their_noise_are_left_out_of_the_pool_and_counted() -> None:
     rows = np.random.default_rng(0).integers(0, 2, (3_000, 2))
     whole = our_fit.fit
 
     def refusing(values: np.ndarray, *others: object) -> object:  # type: ignore[type-arg]
         if len(values) < 100:
-            raise FitError("the noise drowns so small a table")
+            raise FitError("the noise is larger than so small a table")
         return whole(values, *others)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -34,5 +34,5 @@ def test_contributors_drowned_by_their_noise_are_left_out_of_the_pool_and_counte
         assert fitted.refused == 1
         assert len(fitted.containers) == 2
         assert abs(len(fitted.draw(300)) - 300) <= 1
-        with pytest.raises(FitError, match="drowns"):
+        with pytest.raises(FitError, match="noise is larger"):
             our_fit._alone(CASE, [rows[:50]], SCHEMA)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.tables import TABLES
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_csv

@@ -10,7 +10,8 @@ import pytest
 
 from generator.errors import EvaluationError
 from generator.evaluation.density import log_density, mixture_log_density
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from provenance.errors import ModelError
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler

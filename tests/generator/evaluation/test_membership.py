@@ -19,7 +19,8 @@ from generator.evaluation.membership import (
     gdp_auc_bound,
 )
 from generator.families.family import FAMILIES
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from generator.privacy.accountant import gdp_delta, gdp_mu
 from provenance.table.schema import Schema
 

@@ -19,6 +19,7 @@ from generator.federation.plan import PlanParticipant
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
 from generator.learning.descent import Descent
+from generator.learning.dp_sgd import DPSGD
 from generator.marginals.bins import encode_codes
 from generator.marginals.target import target_from_counts, univariate_marginals
 from generator.marginals.workload import choose_workload
@@ -96,13 +97,13 @@ def test_all_noise_is_one_release_that_the_ledger_holds_before_the_first_round(
     address = next(iter(market.states))
     ledger = market.states[address].ledger
     held: list[list[str]] = []
-    real = autoregressive_node.noisy_sum
+    real = DPSGD.add_noise
 
     def spy(*args: Any) -> Any:
         held.append([entry.release.name for entry in ledger.entries()])
         return real(*args)
 
-    monkeypatch.setattr(autoregressive_node, "noisy_sum", spy)
+    monkeypatch.setattr(DPSGD, "add_noise", spy)
     market.run()
     assert held[0] == ["bins", "tables", ROUNDS]
     event = ledger.entries()[-1].release.event

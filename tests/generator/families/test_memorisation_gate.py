@@ -13,7 +13,8 @@ from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSE
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.task import Result
-from generator.fitting.fit import FitSettings, fit
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
 from generator.learning import recipes
 from generator.learning.memorisation import memorisation, passes_gate
 from provenance.table.schema import Schema

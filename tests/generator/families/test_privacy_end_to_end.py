@@ -13,7 +13,8 @@ import pytest
 from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
-from generator.families.family import FAMILIES, family_of
+from generator.families.family import family_of
+from generator.families.settings import FAMILIES
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.marginals.bins import base_grid
 from generator.marginals.workload import choose_workload

@@ -14,9 +14,10 @@ from dp_accounting.pld import PLDAccountant
 from generator.errors import NodeRefused, PlanError, TaskRefused, UpdatesRejected
 from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
-from generator.families.released import own_reference
-from generator.families.released_noise import TABLES, workload_of
-from generator.families.secure_aggregation import COUNTS_RING, DISTRIBUTED, SETTING, VECTOR
+from generator.families.marginal_release import own_reference
+from generator.families.release_noise import TABLES, workload_of
+from generator.families.secure_aggregation import COUNTS_RING, VECTOR
+from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.node import handle_bytes
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
@@ -33,7 +34,7 @@ from provenance.record.receipts import AggregationKey
 from provenance.values import Address, Digest, Signature
 
 MakeMarket = Callable[..., Any]
-POOLED = {SETTING: DISTRIBUTED}
+POOLED = {MarginalSettings.noise.name: DISTRIBUTED}
 FAMILIES = ("marginal", "autoregressive")
 DOMAIN = Domain(31337, Address(bytes([9]) * 20))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,17 @@ import numpy as np
 import pytest
 
 from generator.errors import PlanError
-from generator.families.autoregressive_schedule import AutoregressiveSettings
-from generator.families.family import FAMILIES, family_of
+from generator.families.family import family_of
 from generator.families.fedgan import initial_state
-from generator.families.fedgan_settings import FedGanSettings
-from generator.families.marginal_settings import MarginalSettings
+from generator.families.setting_kinds import EnumSetting, IntSetting
+from generator.families.settings import (
+    FAMILIES,
+    AutoregressiveSettings,
+    FedGanSettings,
+    MarginalSettings,
+    settings_from_texts,
+    settings_of,
+)
 from provenance.record.collection import FAMILIES as OFFERED
 from provenance.values import sha256
 
@@ -25,7 +32,7 @@ MakeMarket = Callable[..., Any]
 
 
 def test_refuses_an_unknown_family() -> None:
-    with pytest.raises(PlanError, match="known are marginal, fedgan, autoregressive"):
+    with pytest.raises(PlanError, match="'oracle' is unknown; known: autoregressive, fedgan, marginal"):
         family_of("oracle")
 
 
@@ -39,6 +46,60 @@ def test_refuses_unknown_settings_and_values_out_of_bounds(
     plan = make_market(family, settings=settings).plan
     with pytest.raises(PlanError, match=next(iter(settings))):
         family_of(family).check(plan)
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(
+        PlanError, match=r"family marginal 'step' is unknown; did you mean 'steps'\? Known: b"
+    ):
+        MarginalSettings.parse({"step": 5})
+
+
+def test_a_value_out_of_bounds_is_answered_with_what_was_expected() -> None:
+    with pytest.raises(PlanError, match="steps of family fedgan is 0, expected an integer from 1 to 100,000"):
+        FedGanSettings.parse({"steps": 0})
+
+
+def test_settings_are_read_from_texts_of_a_command_line() -> None:
+    typed = ["steps=500", "noise=distributed", "conditionable=age,sex"]
+    assert settings_from_texts(typed) == {
+        "steps": 500,
+        "noise": "distributed",
+        "conditionable": '["age","sex"]',
+    }
+    assert AutoregressiveSettings.parse({"conditionable": '["age","sex"]'}).conditionable == ("age", "sex")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps", "NAME=VALUE"),
+        ("steps=many", "steps is 'many', expected an integer from 1"),
+        ("steps=0", "steps is '0', expected an integer from 1"),
+        ("noise=none", "expected one of local, distributed"),
+        ("stepz=5", "did you mean 'steps'"),
+        ("conditionable=age,age", "JSON list of different names"),
+    ],
+)
+def test_texts_that_are_no_settings_are_refused(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=re.escape(message)):
+        settings_from_texts([text])
+
+
+def test_a_text_for_another_family_s_setting_is_refused() -> None:
+    with pytest.raises(PlanError, match="setting of family marginal 'width' is unknown"):
+        settings_from_texts(["width=5"], "marginal")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_setting_has_one_line_of_help_and_takes_its_own_default(family: str) -> None:
+    for setting in settings_of(family):
+        assert setting.help
+        assert "\n" not in setting.help
+        if isinstance(setting, IntSetting | EnumSetting):
+            assert setting.parse(setting.default) == setting.default
+        else:
+            assert setting.parse(setting.encode(setting.default)) == setting.default
 
 
 def test_refuses_fedgan_shares_that_leave_the_rounds_nothing() -> None:
@@ -91,7 +152,8 @@ def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() ->
 def test_the_coordinator_s_side_of_all_families_needs_no_torch() -> None:
     program = (
         "import sys; import generator.federation.coordinator\n"
-        "from generator.families.family import FAMILIES, family_of\n"
+        "from generator.families.family import family_of\n"
+        "from generator.families.settings import FAMILIES\n"
         "assert all(family_of(name) for name in FAMILIES)\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )

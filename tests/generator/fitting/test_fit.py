@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError, PlanError
-from generator.fitting.fit import FitProgress, FitSettings, check_settings, default_family, fit, fit_csv
+from generator.fitting.fit import FitProgress, check_settings, fit, fit_csv
+from generator.fitting.settings import FitSettings, default_family
 from generator.learning.fit_marginals import MarginalFitter
 from provenance.errors import ProvenanceError
 from provenance.exact.container import Container, Part
@@ -60,26 +61,33 @@ def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("name", "value"),
     [
-        FitSettings(contributors=0),
-        FitSettings(threads=0),
-        FitSettings(seconds=0),
-        FitSettings(contributors=801),
+        ("contributors", 0),
+        ("threads", 0),
+        ("seconds", 0),
+        ("seed", -1),
+        ("declared_rows", 0),
+        ("epsilon", -1.0),
+        ("epsilon", float("nan")),
+        ("epsilon", float("inf")),
+        ("delta", 0.0),
     ],
 )
-def test_refuses_arguments_that_cannot_be_served(settings: FitSettings) -> None:
-    with pytest.raises(FitError):
-        fit(table(), SCHEMA, settings)
+def test_refuses_options_out_of_their_bounds_and_names_them(name: str, value: float) -> None:
+    with pytest.raises(FitError, match=f"{name} is .*, expected (a number|an integer) from"):
+        fit(table(), SCHEMA, replace(FitSettings(), **{name: value}))  # type: ignore[arg-type]
+
+
+def test_refuses_more_contributors_than_rows() -> None:
+    with pytest.raises(FitError, match="800 rows cannot be split between 801"):
+        fit(table(), SCHEMA, FitSettings(contributors=801))
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         FitSettings(family="oracle"),
-        FitSettings(epsilon=-1.0),
-        FitSettings(epsilon=float("nan")),
-        FitSettings(epsilon=1.0, delta=0.0),
         FitSettings(settings={"surplus": 1}),
     ],
 )

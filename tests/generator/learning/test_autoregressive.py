@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -25,11 +26,10 @@ from generator.learning.autoregressive import (
     sample_codes,
 )
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
+from generator.learning.dp_sgd import DPSGD
 from generator.learning.draw_order import DrawOrder
 from generator.learning.fit_autoregressive import (
-    PrivateSampling,
     choose_decay,
-    noisy_sum,
     train,
     train_privately,
 )
@@ -147,32 +147,32 @@ def test_the_release_has_exactly_the_noise_that_it_claims() -> None:
     shape = NetShape((20, 30, 10), width=16, neurons=16)
     net = AutoregressiveGradient(shape, weights_of(shape))
     batch = net.tensor(codes_of(shape, 30))
-    sampling = PrivateSampling(0.1, noise_multiplier=2.5, clip=0.4, declared_rows=300)
+    dp = DPSGD(0.1, noise_multiplier=2.5, max_grad_norm=0.4)
+    summed = partial(net.clipped_sum, batch)
     exact = net.summed(batch, 0.4)[0]
-    noise = np.concatenate([noisy_sum(net, batch, sampling) - exact for _ in range(20)])
+    noise = np.concatenate([dp.release(summed) - exact for _ in range(20)])
     error = 1 / math.sqrt(2 * len(noise))
     assert noise.std() == pytest.approx(1.0, rel=5 * error)
     assert abs(noise.mean()) < 5 / math.sqrt(len(noise))
-    assert noisy_sum(net, batch, sampling)[0] != noisy_sum(net, batch, sampling)[0]
+    assert dp.release(summed)[0] != dp.release(summed)[0]
 
 
 def test_private_training_samples_rows_clips_them_and_divides_by_declared_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batches: list[int] = []
-    real = fit_autoregressive.noisy_sum
+    real = AutoregressiveGradient.clipped_sum
 
-    def spy(net: AutoregressiveGradient, batch: torch.Tensor, sampling: PrivateSampling) -> np.ndarray:
+    def spy(net: AutoregressiveGradient, batch: torch.Tensor, max_grad_norm: float) -> np.ndarray:
         batches.append(batch.shape[1])
-        return real(net, batch, sampling)
+        assert max_grad_norm == 1.0
+        return real(net, batch, max_grad_norm)
 
-    monkeypatch.setattr(fit_autoregressive, "noisy_sum", spy)
-    sampling = PrivateSampling(0.2, noise_multiplier=1.0, clip=1.0, declared_rows=400)
+    monkeypatch.setattr(AutoregressiveGradient, "clipped_sum", spy)
+    dp = DPSGD(0.2, noise_multiplier=1.0, max_grad_norm=1.0, expected_batch_size=80)
     start = weights_of(SHAPE)
     done: list[int] = []
-    after = train_privately(
-        codes_of(SHAPE, 400), SHAPE, start, Recipe(30, 80), sampling, progress=done.append
-    )
+    after = train_privately(codes_of(SHAPE, 400), SHAPE, start, Recipe(30, 80), dp, progress=done.append)
     assert len(batches) == 30
     assert np.mean(batches) == pytest.approx(80, abs=5 * 8 / math.sqrt(30))
     assert len(set(batches)) > 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from generator.learning.autoregressive import NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
-from generator.learning.fit_autoregressive import PrivateSampling, noisy_sum
+from generator.learning.dp_sgd import DPSGD
 from generator.privacy import noise
 
 SHAPE = NetShape((3, 4, 2), 12, 6)
@@ -35,9 +36,9 @@ def test_noise_three_per_cent_off_to_either_side_is_noticed(
     monkeypatch.setattr(noise, "gaussian", lambda shape, std: factor * gaussian(shape, std))
     learner = net()
     batch = learner.tensor(rows(20))
-    sampling = PrivateSampling(0.1, noise_multiplier=3.0, clip=0.5, declared_rows=200)
-    exact, _ = learner.summed(batch, sampling.clip)
-    drawn = np.concatenate([noisy_sum(learner, batch, sampling) - exact for _ in range(120)])
+    dp = DPSGD(0.1, noise_multiplier=3.0, max_grad_norm=0.5)
+    exact, _ = learner.summed(batch, 0.5)
+    drawn = np.concatenate([dp.release(partial(learner.clipped_sum, batch)) - exact for _ in range(120)])
     assert len(drawn) > 25_000
     close = drawn.std() == pytest.approx(1.5, rel=4 / math.sqrt(2 * len(drawn)))
     assert bool(close) is right

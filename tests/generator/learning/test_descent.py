@@ -19,7 +19,8 @@ from generator.learning.autoregressive import (
 )
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent, neighbourhood
-from generator.learning.fit_autoregressive import Checkpoint, PrivateSampling, train, train_privately
+from generator.learning.dp_sgd import DPSGD
+from generator.learning.fit_autoregressive import Checkpoint, train, train_privately
 from generator.learning.recipes import Recipe
 
 SHAPE = NetShape((12, 5, 2), width=8, neurons=6, ordered=(11, 0, 0))
@@ -156,8 +157,8 @@ def test_a_killed_training_makes_each_kept_step_once(private: bool) -> None:
 
     def run(checkpoint: Checkpoint) -> None:
         if private:
-            sampling = PrivateSampling(0.2, noise_multiplier=1.0, clip=1.0, declared_rows=300)
-            train_privately(codes, SHAPE, start, RECIPE, sampling, checkpoint=checkpoint)
+            dp = DPSGD(0.2, noise_multiplier=1.0, max_grad_norm=1.0, expected_batch_size=60)
+            train_privately(codes, SHAPE, start, RECIPE, dp, checkpoint=checkpoint)
         else:
             train(codes, SHAPE, start, RECIPE, seed=0, checkpoint=checkpoint)
 

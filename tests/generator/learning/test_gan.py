@@ -1,5 +1,6 @@
 """DP-SGD of the local discriminator: clipping, noise and sampling against slow loops and formulas."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from generator.learning.gan import (
     generator_steps,
     load_flat_state,
     one_hot,
-    private_sum,
     sample_rows,
     train_discriminator,
 )
@@ -74,7 +74,7 @@ def slow_gradients(
         {"sample_rate": 1.5},
         {"generated": 1},
         {"noise_multiplier": -1.0},
-        {"clip_norm": 0.0},
+        {"max_grad_norm": 0.0},
     ],
 )
 def test_refuses_settings_without_a_guarantee(change: dict[str, float]) -> None:
@@ -90,7 +90,7 @@ def test_refuses_a_state_that_is_damaged(damage: str) -> None:
         load_flat_state(new_discriminator(9, 8, 0), state)
 
 
-def test_each_row_is_clipped_by_itself_to_exactly_the_clip_norm() -> None:
+def test_each_row_is_clipped_by_itself_to_exactly_the_max_grad_norm() -> None:
     rows, labels = one_hot(codes(12), COUNTS), torch.arange(12) % 2.0
     critic = new_discriminator(9, 8, 1)
     slow = slow_gradients(critic, rows, labels)
@@ -105,16 +105,18 @@ def test_each_row_is_clipped_by_itself_to_exactly_the_clip_norm() -> None:
 
 
 @pytest.mark.parametrize(("factor", "right"), [(0.97, False), (1.0, True), (1.03, False)])
-def test_noise_on_the_sum_has_multiplier_times_clip_norm_no_less_and_no_more(
+def test_noise_on_the_sum_has_multiplier_times_max_grad_norm_no_less_and_no_more(
     factor: float, right: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check itself is checked: three per cent to either side are noticed."""
     gaussian = noise.gaussian
     monkeypatch.setattr(noise, "gaussian", lambda shape, std: factor * gaussian(shape, std))
     rows, labels, critic = one_hot(codes(4), COUNTS), torch.ones(4), new_discriminator(9, 16, 1)
-    settings = DiscriminatorSettings(0.1, noise_multiplier=6.0, clip_norm=0.5)
+    settings = DiscriminatorSettings(0.1, noise_multiplier=6.0, max_grad_norm=0.5)
     exact = clipped_sum(critic, rows, labels, 0.5)
-    drawn = torch.cat([private_sum(critic, rows, labels, settings) - exact for _ in range(100)]).numpy()
+    assert settings.dp is not None
+    summed = partial(gan._flat_sum, critic, rows, labels)
+    drawn = np.concatenate([settings.dp.release(summed) - exact.numpy() for _ in range(100)])
     assert len(drawn) > 40_000
     found = drawn.std() == pytest.approx(3.0, rel=5 / np.sqrt(2 * len(drawn)))
     assert bool(found) is right
@@ -133,7 +135,7 @@ def test_a_round_clips_and_noises_only_under_privacy(
 
     monkeypatch.setattr(gan, "clipped_sum", spy)
     settings = DiscriminatorSettings(
-        0.1, generated=16, noise_multiplier=noise_multiplier, clip_norm=0.7, hidden=8
+        0.1, generated=16, noise_multiplier=noise_multiplier, max_grad_norm=0.7, hidden=8
     )
     train_discriminator(codes(), net(), flat_state(new_discriminator(9, 8, 0)), settings, steps=3, seed=1)
     assert clips == [0.7 if noise_multiplier else None] * 3

@@ -8,11 +8,11 @@ import pytest
 from generator.errors import MarginalError
 from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
 from generator.marginals.target import (
-    BLENDING_ROWS,
-    blend,
-    left_to_others,
-    lends,
-    own_share,
+    SHRINKAGE_ROWS,
+    own_weight,
+    passes_snr_cut,
+    shrink_towards,
+    shrinkage_target,
     target_from_counts,
     univariate_marginals,
 )
@@ -49,13 +49,13 @@ def test_refuses_codes_whose_first_table_alone_would_fill_the_memory() -> None:
         choose_workload([4095, 4095, 30], 2)
 
 
-def test_refuses_a_release_that_noise_drowns() -> None:
+def test_refuses_a_release_with_more_noise_than_rows() -> None:
     workload = choose_workload(COUNTS, None)
-    with pytest.raises(MarginalError, match="drowns"):
+    with pytest.raises(MarginalError, match="noise is larger"):
         target_from_counts(np.full(workload.cells, -1.0), workload, 0.0, 10)
     error = 100.0 / np.sqrt((1 / np.array(workload.sizes)).sum())
     whole = np.full(workload.cells, 1000.0)
-    with pytest.raises(MarginalError, match="drowns"):
+    with pytest.raises(MarginalError, match="noise is larger"):
         target_from_counts(whole, workload, 100.0, 0.99 * error)
     assert target_from_counts(whole, workload, 100.0, 1.01 * error).rows > 1
 
@@ -65,12 +65,12 @@ def test_a_node_lends_what_noise_leaves_of_its_rows() -> None:
     error = 30.0 / np.sqrt((np.square(workload.weights) / workload.sizes).sum())
     for rows, lent in ((2.9 * error, False), (3.1 * error, True)):
         counts = np.repeat(rows / np.array(workload.sizes), workload.sizes)
-        assert lends(target_from_counts(counts, workload, 30.0, rows), rows) == lent
+        assert passes_snr_cut(target_from_counts(counts, workload, 30.0, rows), rows) == lent
     exact = target_from_counts(np.ones(workload.cells), workload, 0.0, 1)
-    assert lends(exact, 1)
+    assert passes_snr_cut(exact, 1)
 
 
-def test_the_declared_number_stands_in_for_a_number_that_noise_drowns() -> None:
+def test_the_declared_number_stands_in_for_a_number_below_the_noise() -> None:
     workload = choose_workload(COUNTS, None)
     precision = float((1 / np.array(workload.sizes)).sum())
     counts = np.repeat(3 / np.array(workload.sizes), workload.sizes)  # by the release alone, three rows
@@ -193,8 +193,8 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
     workload = choose_workload(COUNTS, None)
     own = target_from_counts(table_counts(codes(1500), workload), workload, 2.0, 1500)
     everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 3.0, 6000)
-    blended = blend(own, everybody)
-    assert own.rows == pytest.approx(BLENDING_ROWS)
+    blended = shrink_towards(own, everybody)
+    assert own.rows == pytest.approx(SHRINKAGE_ROWS)
     mean_cell = 6 / workload.cells
     share = 1 / (2 + (2.0 / 1500) ** 2 * 1500 / mean_cell)
     assert 0.4 < share < 0.5
@@ -202,11 +202,11 @@ def test_blending_leans_on_own_rows_by_their_number() -> None:
     assert np.allclose(blended.probabilities, expected)
 
 
-def test_blending_leans_on_the_others_where_noise_drowns_the_own_tables() -> None:
+def test_noisy_own_tables_are_shrunk_further_towards_the_others() -> None:
     workload = choose_workload(COUNTS, None)
     counts = table_counts(codes(1500), workload)
     everybody = target_from_counts(table_counts(codes(6000)[::-1], workload), workload, 200.0, 6000)
-    blended = blend(target_from_counts(counts, workload, 200.0, 1500), everybody)
+    blended = shrink_towards(target_from_counts(counts, workload, 200.0, 1500), everybody)
     assert np.abs(blended.probabilities - everybody.probabilities).max() < 1e-3
 
 
@@ -219,12 +219,12 @@ def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None
         (len(rows), target_from_counts(table_counts(rows, workload), workload, std, len(rows)))
         for rows in (large, small)
     ]
-    lent = left_to_others(owns)
-    made = sum(rows * blend(own, lent).probabilities for rows, own in owns)
+    lent = shrinkage_target(owns)
+    made = sum(rows * shrink_towards(own, lent).probabilities for rows, own in owns)
     pooled = table_counts(np.concatenate([large, small]), workload)
     assert np.allclose(made, pooled)
     assert lent.rows == pytest.approx(len(large) + 700)
-    assert own_share(owns[0][1]) > 2 * own_share(owns[1][1])
+    assert own_weight(owns[0][1]) > 2 * own_weight(owns[1][1])
 
 
 def test_unequal_workloads_are_not_blended() -> None:
@@ -233,7 +233,7 @@ def test_unequal_workloads_are_not_blended() -> None:
         for workload in (choose_workload(COUNTS, None), choose_workload(COUNTS, 2))
     ]
     with pytest.raises(MarginalError, match="different workloads"):
-        blend(*targets)
+        shrink_towards(*targets)
 
 
 def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:

@@ -19,9 +19,7 @@ NODES = [Address(bytes([k]) * 20) for k in (1, 2, 3)]
 
 
 class Queue:
-    """Tasks by (order, node, name): first bytes stay, one result for ever. `work` answers, or leaves it
-    open.
-    """
+    """Tasks by (order, node, name): first bytes stay, one result for ever. `work` answers, or leaves it open."""
 
     def __init__(self) -> None:
         self.posted: dict[tuple[Digest, Address, str], bytes] = {}

@@ -1,6 +1,4 @@
-"""A small world: three tables of one collection, a chain and a market in memory, and nodes over real
-folders.
-"""
+"""A small world: three tables of one collection, a chain and a market in memory, and nodes over real folders."""
 
 from __future__ import annotations
 

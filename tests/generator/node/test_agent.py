@@ -1,6 +1,4 @@
-"""The loop: what is refused travels with its code, what is stored is resent, what may succeed later stays
-leased.
-"""
+"""The loop: what is refused travels with its code, what is stored is resent, what may succeed later stays leased."""
 
 from __future__ import annotations
 

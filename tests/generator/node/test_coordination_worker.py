@@ -1,6 +1,4 @@
-"""The coordinator worker: jobs that contradict the chain fail, what may succeed later waits, a repeat is a
-replay.
-"""
+"""The coordinator worker: jobs that contradict the chain fail, what may succeed later waits, a repeat is a replay."""
 
 from __future__ import annotations
 
@@ -117,7 +115,9 @@ def test_job_that_cannot_be_read_fails_or_is_named(matched: World, change: dict[
 def test_refusing_node_fails_the_order_by_name(matched: World) -> None:
     address = matched.participants[1].contributor
     node = matched.market.nodes[address]
-    matched.market.nodes[address] = replace(node, settings=replace(node.settings, declared_rows=7))
+    matched.market.nodes[address] = replace(
+        node, settings=node.settings.model_copy(update={"declared_rows": 7})
+    )
     client = Client(matched)
     worker(matched, client).step()
     assert str(address) in client.failed[0]

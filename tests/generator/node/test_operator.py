@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,13 @@ from tests.waiting import HANG_SECONDS
 
 World = Any
 ORDER = Digest(bytes([1]) * 32)
-SETTINGS = NodeSettings("https://market.example", "http://127.0.0.1:8545", "0x" + "11" * 32, 1200, 10**21)
+SETTINGS = NodeSettings(
+    backend="https://market.example",
+    rpc="http://127.0.0.1:8545",
+    collection="0x" + "11" * 32,
+    declared_rows=1200,
+    stake_wei=10**21,
+)
 PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17, 0)
 
 
@@ -44,7 +51,7 @@ PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 
 )
 def test_settings_outside_their_limits_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=next(iter(change)) + " is"):
-        replace(SETTINGS, **change)
+        NodeSettings.of({**SETTINGS.model_dump(), **change})
 
 
 @pytest.mark.parametrize("line", ["surprise = 1", 'threads = "two"', "threads = true", "backend = 3", "= ="])
@@ -57,6 +64,77 @@ def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -
         NodeSettings.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("thread = 2", "line 13: entry 'thread' is unknown; did you mean 'threads'?"),
+        ('lease_seconds = "10"', "line 13: lease_seconds is '10', expected an integer"),
+        ("lease_seconds = 4", "line 13: lease_seconds is 4, expected at least 5"),
+        ("health_port = 70000", "line 13: health_port is 70000, expected at most 65535"),
+        ('rpc = "ftp://x"', "line 13: rpc is 'ftp://x', expected an http or https URL"),
+        ('stake_wei = "-1"', "line 13: stake_wei is '-1', expected an integer"),
+    ],
+)
+def test_mistake_in_the_settings_file_is_answered_with_line_and_remedy(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    SETTINGS.write(tmp_path)
+    path = tmp_path / "node.toml"
+    name = line.split(" ")[0]
+    kept = ["" if text.startswith(f"{name} =") else text for text in path.read_text().splitlines()]
+    path.write_text("\n".join([*kept, line]))
+    with pytest.raises(SettingsError) as caught:
+        NodeSettings.read(tmp_path)
+    assert f"node.toml, {message}" in str(caught.value)
+
+
+def test_environment_goes_before_the_file_and_the_command_line_before_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SETTINGS.write(tmp_path)
+    monkeypatch.setenv("TESSERA_NODE_THREADS", "3")
+    monkeypatch.setenv("TESSERA_NODE_RPC", "https://node.example")
+    monkeypatch.setenv("TESSERA_NODE_STAKE_WEI", str(2**256 - 1))
+    read = NodeSettings.read(tmp_path, {"threads": 2})
+    assert (read.threads, read.rpc, read.stake_wei) == (2, "https://node.example", 2**256 - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("TESSERA_NODE_THREADS", "many", "environment, TESSERA_NODE_THREADS: threads is 'many'"),
+        (
+            "TESSERA_NODE_THREAD",
+            "2",
+            "'TESSERA_NODE_THREAD' is unknown; did you mean 'TESSERA_NODE_THREADS'?",
+        ),
+    ],
+)
+def test_mistake_in_the_environment_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    SETTINGS.write(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        NodeSettings.read(tmp_path)
+
+
+def test_settings_file_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    lines = [
+        "# Written by `contributor_node.py init`. No secrets in here.",
+        'backend = "https://market.example"',
+    ]
+    lines += [
+        'rpc = "http://127.0.0.1:8545"',
+        f'collection = "{SETTINGS.collection}"',
+        "declared_rows = 1200",
+    ]
+    lines += ['stake_wei = "1000000000000000000000"', 'key = "node.key"', "lease_seconds = 10"]
+    lines += ["poll_seconds = 10", "health_port = 0", "threads = 1"]
+    (tmp_path / "node.toml").write_text("\n".join(lines) + "\n")
+    assert NodeSettings.read(tmp_path) == SETTINGS
+
+
 def test_missing_settings_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"run `tessera node init` first"):
         NodeSettings.read(tmp_path)
@@ -65,7 +143,8 @@ def test_missing_settings_say_what_to_do(tmp_path: Path) -> None:
 def test_settings_come_back_as_written_and_the_command_line_wins(tmp_path: Path) -> None:
     SETTINGS.write(tmp_path)
     assert NodeSettings.read(tmp_path) == SETTINGS
-    assert NodeSettings.read(tmp_path, {"threads": 2, "rpc": None}) == replace(SETTINGS, threads=2)
+    changed = SETTINGS.model_copy(update={"threads": 2})
+    assert NodeSettings.read(tmp_path, {"threads": 2, "rpc": None}) == changed
 
 
 def test_folder_is_closed_to_others(tmp_path: Path) -> None:

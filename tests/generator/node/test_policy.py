@@ -98,6 +98,9 @@ def test_limits_hold_before_the_operator_is_asked(tmp_path: Path) -> None:
         'default = "maybe"',
         "surprise = 1",
         'maximum_epsilon = "much"',
+        'maximum_epsilon = "0.0000001"',
+        "maximum_epsilon = 2.0000005",
+        'maximum_delta = "1e-13"',
         'maximum_epsilon = "-1"',
         "allow_without_privacy = 1",
         "[[rule]]\npurpose = 'x'",
@@ -110,6 +113,26 @@ def test_limits_hold_before_the_operator_is_asked(tmp_path: Path) -> None:
 def test_unusable_policy_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"policy\.toml"):
         policy(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("maximum_row = 5", "line 1: entry 'maximum_row' is unknown; did you mean 'maximum_rows'?"),
+        ('default = "no"', "line 1: default is 'no', expected auto, ask or deny"),
+        (
+            '[[rule]]\ndecision = "auto"\n\n[[rule]]\ndecision = "deny"\npurpos = "x"',
+            "line 6: entry 'purpos' is unknown; did you mean 'purpose'?",
+        ),
+        ('[[rule]]\ndecision = "deny"\npurpose = 3', "line 3: rule 1, purpose is 3, expected text"),
+        ("[[rule]]\npurpose = 'x'", "policy.toml: rule 1, decision is missing"),
+        ("maximum_epsilon = true", "line 1: maximum_epsilon is True, expected a number"),
+    ],
+)
+def test_mistake_is_answered_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        policy(tmp_path, text)
+    assert message in str(caught.value)
 
 
 def test_missing_policy_file_says_what_to_do(tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-"""Status, budget, receipts and the dry run: what an operator reads, and that reading sends and spends
-nothing.
-"""
+"""Status, budget, receipts and the dry run: what an operator reads, and that reading sends and spends nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Training is refused unless chain, accepted terms and plan agree - before a row is read or privacy is
-spent.
-"""
+"""Training is refused unless chain, accepted terms and plan agree - before a row is read or privacy is spent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Two nodes and the coordinator through a whole order in one process: what each side refuses, and what comes
-out.
+"""Two nodes and the coordinator through a whole order in one process: what each side refuses, and what comes out.
 
 The chain and the queue are in memory; tables, nets, noise, sealing and signatures are real.
 """
@@ -296,7 +295,9 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
     kinds: tuple[tuple[FileKind, ContentFile], ...] = (("rows", content.rows), ("model", content.model))
     opened = {
-        kind: open_file(key, trained.world.market.fetch(file.cid), file_label(trained.order, 1, kind))
+        kind: open_file(
+            key, trained.world.market.fetch(file.cid), file_label(trained.order, 1, kind), file.plain_sha256
+        )
         for kind, file in kinds
     }
     sampler = Sampler(opened["model"], SEED, 1)
@@ -366,7 +367,7 @@ def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained
     content = ScoreContent.parse(result["score"], "score")
     sealed = trained.world.market.fetch(content.file.cid)
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
-    plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"))
+    plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"), content.file.plain_sha256)
     document = json.loads(plain)
     assert document["sharesBps"] == result["sharesBps"]
     sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]

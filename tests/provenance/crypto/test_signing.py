@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.crypto.signing import Signer, create_key, load_key, recover, recover_digest, require_signer
+from provenance.crypto.signing import Signer, recover, recover_digest, require_signer
 from provenance.crypto.typed_data import Domain
-from provenance.errors import DocumentError, KeyFileError, SignatureError
+from provenance.errors import DocumentError, SignatureError
 from provenance.record.receipts import (
     Acceptance,
     ContentFile,
@@ -110,43 +109,6 @@ def test_malformed_signature_is_refused(change, reason):
     signature = bytes(Signer(b"\x01" * 32).sign_digest(sha256(b"x")))
     with pytest.raises(SignatureError, match=reason):
         recover_digest(sha256(b"x"), change(signature))
-
-
-def test_key_file_that_others_may_read_is_refused_with_advice(tmp_path):
-    path = tmp_path / "key"
-    create_key(path)
-    path.chmod(0o640)
-    with pytest.raises(KeyFileError, match="chmod 600"):
-        load_key(path)
-
-
-def test_key_file_is_never_overwritten(tmp_path):
-    create_key(tmp_path / "key")
-    before = (tmp_path / "key").read_bytes()
-    with pytest.raises(KeyFileError, match="already there"):
-        create_key(tmp_path / "key")
-    assert (tmp_path / "key").read_bytes() == before
-
-
-@pytest.mark.parametrize("text", ["", "0x12", "g" * 64, "0x" + "00" * 32, "0x" + "ff" * 32])
-def test_file_without_a_key_is_refused_and_not_shown(tmp_path, text):
-    path = tmp_path / "key"
-    path.write_text(text)
-    path.chmod(0o600)
-    with pytest.raises(KeyFileError) as caught:
-        load_key(path)
-    assert text == "" or text not in str(caught.value)
-
-
-def test_missing_key_file_says_so(tmp_path):
-    with pytest.raises(KeyFileError, match="cannot be read"):
-        load_key(tmp_path / "none")
-
-
-def test_key_file_has_mode_600_and_loads_again(tmp_path):
-    signer = create_key(tmp_path / "deep" / "key")
-    assert os.stat(tmp_path / "deep" / "key").st_mode & 0o777 == 0o600
-    assert load_key(tmp_path / "deep" / "key").address == signer.address
 
 
 def test_a_signer_does_not_show_its_key():

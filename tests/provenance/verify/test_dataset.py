@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -19,9 +21,10 @@ from provenance.record.receipts import Evaluation
 from provenance.store.memory import MemoryStore
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Signature, sha256
+from provenance.verify import dataset
 from provenance.verify.certificate import Label, Status
-from provenance.verify.dataset import NEVER_PROVEN, RULES, verify_dataset
-from provenance.verify.shard_files import wrapped_keys
+from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
+from provenance.verify.evidence import fetch_evidence, fetch_shards, wrapped_keys
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,
@@ -370,6 +373,64 @@ def test_more_rows_in_the_receipt_than_matched_fails():
         drafts[0].row_count += 1
 
     assert "shard records" in failed(Builder(edit_drafts=claim).build())
+
+
+def test_a_false_row_fails_even_when_the_files_of_another_shard_are_closed():
+    def change_a_row(drafts):
+        drafts[0].rows = bytes([drafts[0].rows[0] ^ 1]) + drafts[0].rows[1:]
+
+    publication = Builder(edit_drafts=change_a_row).build()
+    store = MemoryStore()
+    for file in publication.files():
+        if file.cid != publication.manifest.shards[1].content.rows.cid:
+            store.put(publication.store.get(file.cid))
+    store.put(publication.manifest.encode())
+    certificate = verify(replace(publication, store=store))
+    assert [check.name for check in certificate.failed] == ["files present", "files open", "rows"]
+    assert "shard 0, row 0:" in certificate.check("rows").detail
+    assert certificate.check("shard roots").status is Status.NOT_CHECKED
+
+
+def test_rows_that_no_shard_publishes_are_not_called_recomputed(honest):
+    changed = honest.republish(replace(honest.manifest, shards=honest.manifest.shards[:1]))
+    assert verify(changed).check("rows").detail == "only 9 of 23 rows are published"
+
+
+# --- fetching and judging
+
+
+def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest):
+    evidence = fetch_evidence(honest.ledger, honest.store, DATASET, KEY)
+    seen = []
+
+    def one_at_a_time():
+        for shard in fetch_shards(evidence, honest.store):
+            assert all(earlier() is None for earlier in seen)
+            seen.append(weakref.ref(shard))
+            yield shard
+            del shard
+
+    certificate = judge(evidence, one_at_a_time())
+    assert len(seen) == 2
+    kept = list(fetch_shards(evidence, honest.store))
+    assert judge(evidence, kept) == certificate == verify(honest)
+
+
+def test_what_cannot_be_had_is_recorded_and_not_raised(honest):
+    evidence = fetch_evidence(honest.ledger, MemoryStore(), DATASET, KEY)
+    assert "not in this store" in evidence.manifest_file.words
+    assert list(fetch_shards(evidence, MemoryStore())) == []
+    store = MemoryStore()
+    store.put(honest.manifest.encode())
+    evidence = fetch_evidence(honest.ledger, store, DATASET, KEY)
+    assert all("not in this store" in shard.rows_file.words for shard in fetch_shards(evidence, store))
+
+
+def test_the_example_in_the_documentation_runs(honest):
+    names = {"chain": honest.ledger, "store": honest.store, "key": KEY}
+    result = doctest.testmod(dataset, extraglobs=names)
+    assert result.attempted == 4
+    assert result.failed == 0
 
 
 # --- what people vouch for

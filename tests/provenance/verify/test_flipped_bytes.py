@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.errors import ProvenanceError
 from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
-from provenance.verify.case import Case
+from provenance.verify.certificate import CheckFailedError
 from provenance.verify.dataset import verify_dataset
-from provenance.verify.file_checks import files_present
+from provenance.verify.evidence import Evidence, fetch_evidence, fetch_shards
+from provenance.verify.file_checks import Effort, FilesPresent
 from provenance.verify.record_checks import manifest_digest
 from tests.provenance.verify.publication import CODEBOOK, DATASET, KEY, ROWS, Builder, Publication
 
@@ -41,16 +41,22 @@ def failed_names(publication: Publication, store: MemoryStore) -> list[str]:
     return [check.name for check in certificate.failed]
 
 
-def new_case(publication: Publication, store: MemoryStore) -> Case:
-    return Case(publication.ledger, store, publication.ledger.datasets[DATASET], KEY)
+def evidence_of(publication: Publication, store: MemoryStore) -> Evidence:
+    return fetch_evidence(publication.ledger, store, DATASET, KEY)
+
+
+def look_at_every_file(evidence: Evidence, store: MemoryStore) -> None:
+    check = FilesPresent(evidence, Effort())
+    for shard in fetch_shards(evidence, store):
+        check.look(shard)
 
 
 def test_every_byte_of_the_manifest_counts(honest):
     data = honest.manifest.encode()
     store = FlippedStore(honest.store, cid_of(data))
     for store.offset in range(len(data)):
-        with pytest.raises(ProvenanceError, match="the chain says"):
-            manifest_digest(new_case(honest, store))
+        with pytest.raises(CheckFailedError, match="the chain says"):
+            manifest_digest(evidence_of(honest, store))
         if store.offset % 40 == 0:
             assert "manifest digest" in failed_names(honest, store), f"offset {store.offset}"
 
@@ -59,10 +65,9 @@ def test_every_byte_of_the_manifest_counts(honest):
 def test_every_byte_of_every_file_counts(honest, place):
     file = honest.files()[place]
     store = FlippedStore(honest.store, file.cid)
-    case = new_case(honest, store)
     for store.offset in range(file.size):
-        with pytest.raises(ProvenanceError, match=r"signed were"):
-            files_present(case)
+        with pytest.raises(CheckFailedError, match=r"signed were"):
+            look_at_every_file(evidence_of(honest, store), store)
         if store.offset % 20 == 0:
             assert "files present" in failed_names(honest, store), f"offset {store.offset}"
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import typer
 
+from generator.families.settings import FAMILIES, settings_of
 from provenance.crypto.seal import load_delivery_key
 from provenance.crypto.signing import load_key
 from tessera.cli.app import app
+from tessera.cli.models import FamilyName
 from tessera.devnet.adult import PARTS, adult_collection, adult_schema, deal_tables, read_lines
 from tessera.devnet.network import python_path
 from tessera.local.model import load
@@ -160,6 +162,25 @@ def test_epsilon_refuses_a_schema_that_was_read_off_the_rows(tessera: Run, tmp_p
     assert found.status != 0
     assert "--schema-is-public" in found.err
     assert not (tmp_path / "m.tsm").exists()
+
+
+def test_a_fit_takes_the_family_s_settings_and_says_which_there_are(tessera: Run, tmp_path: Path) -> None:
+    table = write_toy(tmp_path / "t.csv", "age,kind", *(f"{i % 50},{'ab'[i % 2]}" for i in range(200)))
+    schema, model = tmp_path / "s.json", tmp_path / "m.tsm"
+    assert tessera("schema", "infer", table, "--out", schema).status == 0
+    command = ("fit", table, "--schema", schema, "--out", model, "--family", "marginal")
+    found = tessera(*command, "--set", "step=5")
+    assert found.status != 0
+    assert "did you mean 'steps'" in " ".join(found.err.split())
+    assert tessera(*command, "--set", "steps=5", "--set", "hiddenWidth=4").status == 0
+    assert load(model).container.fit["settings"] == {"steps": 5, "hiddenWidth": 4}
+    listed = tessera("fit", "--list-settings")
+    assert listed.status == 0
+    assert all(setting.name in listed.out for family in FAMILIES for setting in settings_of(family))
+
+
+def test_every_family_can_be_asked_for() -> None:
+    assert tuple(FamilyName) == FAMILIES
 
 
 def test_a_request_without_a_network_file_says_where_one_comes_from(tessera: Run, tmp_path: Path) -> None:
@@ -330,3 +351,24 @@ def test_contributors_get_unequal_parts_that_share_no_row(tmp_path: Path) -> Non
     _, rows = read_lines("adult_train.csv.gz")
     dealt = Counter(row for part in parts for row in part)
     assert dealt <= Counter(rows), "a row was dealt twice"
+
+
+def test_a_key_file_says_its_kind_and_an_encrypted_wallet_takes_its_password_from_the_environment(
+    tessera: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, wallet = tmp_path / "delivery.key", tmp_path / "wallet.json"
+    assert tessera("key", "new", "--out", delivery).status == 0
+    assert "delivery key, public part" in tessera("key", "show", delivery).out
+    monkeypatch.setenv("TESSERA_PASSWORD", "open sesame")
+    made = tessera("key", "new", "--wallet", "--encrypt", "--out", wallet)
+    assert made.status == 0
+    assert "open sesame" not in made.out + made.err + wallet.read_text()
+    address = made.out.split("address:")[1].split()[0]
+    assert f"wallet key, address {address}" in tessera("key", "show", wallet).out
+    monkeypatch.delenv("TESSERA_PASSWORD")
+    closed = tessera("key", "show", wallet)
+    assert closed.status == 2
+    assert "TESSERA_PASSWORD" in closed.err
+    refused = tessera("key", "new", "--encrypt", "--out", tmp_path / "another.key")
+    assert refused.status == 2
+    assert "no password" in refused.err

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.fitting.fit import FitSettings, fit_csv
+from generator.fitting.fit import fit_csv
+from generator.fitting.settings import FitSettings
 from provenance.errors import TableError
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler

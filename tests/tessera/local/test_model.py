@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError
-from generator.fitting.fit import FitProgress, FitSettings
+from generator.fitting.fit import FitProgress
+from generator.fitting.settings import FIT_OPTIONS, FitSettings
 from provenance.errors import ConditionError, DocumentError, IntegrityError, TableError
 from provenance.table.table_csv import read_csv
 from tessera.errors import UsageError
@@ -105,6 +106,12 @@ def test_options_are_the_settings_of_a_fit_with_the_same_defaults() -> None:
     known = {field.name: field.default for field in dataclasses.fields(FitSettings)}
     assert known.pop("settings") is dataclasses.MISSING
     assert options == known
+
+
+def test_help_shows_what_every_option_means() -> None:
+    shown = " ".join((fit.__doc__ or "").split())
+    for option in FIT_OPTIONS.values():
+        assert f"{option.name}: {option.help}." in shown
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones(model: Model) -> None:

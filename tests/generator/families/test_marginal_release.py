@@ -14,7 +14,7 @@ from dp_accounting.pld import PLDAccountant
 from generator.errors import MarginalError, TaskRefused
 from generator.families.codebook_message import codebook_arrays, codebook_of
 from generator.families.marginal import MarginalFamily
-from generator.families.released_noise import workload_of
+from generator.families.release_noise import workload_of
 from generator.federation.node import handle
 from generator.federation.step import Worker
 from generator.federation.task import Array, Task
@@ -38,7 +38,7 @@ def test_the_releases_spend_the_plan_s_epsilon_and_no_more_by_another_accountant
     assert accountant.get_epsilon(plan.delta) == pytest.approx(epsilon, rel=5e-3, abs=2e-4)
 
 
-def test_pairs_with_the_target_are_released_where_noise_would_drown_the_triples(
+def test_pairs_with_the_target_are_released_where_noise_exceeds_the_triples(
     make_market: MakeMarket,
 ) -> None:
     found = {}
@@ -52,10 +52,10 @@ def test_pairs_with_the_target_are_released_where_noise_would_drown_the_triples(
     assert found[30.0] == found[None] == ((0, 1, 2),)
 
 
-def test_a_drowning_order_is_trained_and_its_references_give_every_pair(
+def test_a_noisy_order_is_trained_and_its_references_give_every_pair(
     make_market: MakeMarket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.families.released_noise._DROWNING", 1e-6)
+    monkeypatch.setattr("generator.families.release_noise._MOST_ERROR", 1e-6)
     market = make_market("marginal", nodes=2, epsilon=3.0)
     outcome = market.run()
     codebook = codebook_of(outcome.shared, market.plan.schema)

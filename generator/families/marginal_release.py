@@ -1,8 +1,8 @@
 """The releases that every family begins with: univariate counts for the bins, then the tables of counts.
 
 Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
-How much noise, and over which tables: `released_noise`. The tables are each node's own, or seen in their sum alone
-(`pooled`); the bins are released by each node alone in both cases, because what is sparse cannot be masked.
+How much noise, and over which tables: `release_noise`. The tables are each node's own, or seen in their sum alone
+(secure aggregation); the bins are released by each node alone in both cases, because what is sparse cannot be masked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from generator.errors import MarginalError, UpdatesRejected
 from generator.families.codebook_message import codebook_arrays, read_codebook
-from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
+from generator.families.release_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.families.secure_aggregation import (
     COUNTS_RING,
     key_meta,
@@ -41,7 +41,13 @@ from generator.marginals.bins import (
     sum_bins,
 )
 from generator.marginals.measure import release_tables, release_tables_share
-from generator.marginals.target import MarginalTarget, blend, left_to_others, lends, target_from_counts
+from generator.marginals.target import (
+    MarginalTarget,
+    passes_snr_cut,
+    shrink_towards,
+    shrinkage_target,
+    target_from_counts,
+)
 from generator.marginals.workload import Workload
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
@@ -80,24 +86,25 @@ class Marginals:
             "everybody_std": np.array([self.std]),
         }
 
-    def lent(self, plan: TrainingPlan) -> dict[str, Array]:
-        """What fills up the nodes' own tables where each fits a blend: in place of `everybody` in `arrays`."""
+    def shrinkage_target(self, plan: TrainingPlan) -> dict[str, Array]:
+        """What the nodes' own tables are shrunk towards, in place of `everybody` in `arrays`; nothing where no node's
+        tables pass the SNR cut."""
         left_out = {flag.contributor for flag in self.flagged if flag.step == TABLES}
         owns = []
         for node, counts in self.counts.items():
             declared = plan.participant(node).training_rows
             try:
                 own = target_from_counts(counts, self.workload, self.own_std, declared)
-            except MarginalError:  # drowned in its noise: it has nothing to lend
+            except MarginalError:  # more noise than rows: nothing for the others
                 continue
-            if node not in left_out and lends(own, declared):
+            if node not in left_out and passes_snr_cut(own, declared):
                 owns.append((declared, own))
         if not owns:
             return {}
-        lent = left_to_others(owns)
+        common = shrinkage_target(owns)
         return {
-            "everybody": lent.probabilities * lent.rows,
-            "everybody_std": np.array([lent.std * lent.rows]),
+            "everybody": common.probabilities * common.rows,
+            "everybody_std": np.array([common.std * common.rows]),
         }
 
     def references(self, plan: TrainingPlan) -> dict[Address, dict[str, Array]]:
@@ -207,8 +214,8 @@ def answer_tables(step: Step, noise: Noise) -> Result:
 
 
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
-    """Codebook and target of a later step, from its arrays and, blended in, the node's own stored release if it made
-    one.
+    """Codebook and target of a later step, from its arrays and, blended in, the node's own stored release if
+    it made one.
     """
     codebook = read_codebook(step)
     workload = workload_of(step.plan, codebook, noise.tables)
@@ -223,14 +230,14 @@ def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
         declared = step.plan.participant(step.worker.contributor).training_rows
         std = noise.tables * workload.sensitivity
         own = target_from_counts(stored.arrays["counts"], workload, std, declared)
-    except MarginalError:  # the node's own counts drown in their noise: it learns from everybody's alone
+    except MarginalError:  # more noise than own rows: the node learns from everybody's alone
         return codebook, everybody
-    return codebook, blend(own, everybody)
+    return codebook, shrink_towards(own, everybody)
 
 
 def keep_reference(step: Step) -> None:
-    """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has done its
-    work.
+    """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has
+    done its work.
     """
     if uses_secure_aggregation(step.plan):
         step.order.save_arrays(_EVERYBODY, {_EVERYBODY: step.array("everybody")})

@@ -1,4 +1,4 @@
-"""The last step of every family: store the quantised model, answer with its digest and privacy statement."""
+"""What the families' steps share: names, progress, and the last step, which stores the quantised model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 
 FINISH = "finish"
+
+
+def round_name(number: int) -> str:
+    """Step name of round 1, 2, ... of families that train in rounds."""
+    return f"round/{number:04}"
 
 
 def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Result:

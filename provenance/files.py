@@ -1,8 +1,8 @@
-"""Files that survive whatever kills the process.
+"""Files that survive whatever kills the process. Everything that the product writes is written here.
 
-`write_whole`: a file is whole or absent. The bytes go to a temporary file in the same folder, are flushed to the
-disk, and take their name in one rename; the folder entry is flushed too. Temporary files of a killed writer are
-ignored and swept at the next start.
+`write_whole`, `write_new`, `publish`: a file is whole or absent, and on the disk when they return. The bytes go to a
+temporary file in the same folder, are flushed to the disk, and take their name in one step; the folder entry is
+flushed too. Temporary files of a killed writer are ignored and swept at the next start.
 
 `LineFile`: a file that only grows, line by line. A line counts once its line end is on the disk; what a killed
 writer left without one was never acknowledged and is cut off by the next append.
@@ -10,24 +10,56 @@ writer left without one was never acknowledged and is cut off by the next append
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY = ".tmp-"
+READABLE = 0o666
+"""The mode of a file that is no secret: what the user's umask leaves of it."""
 _BLOCK_BYTES = 1 << 16
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write `data` to `path` so that a reader sees all of it or the file as it was before."""
+    with _temporary(path, data, mode) as temporary:
+        os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """As `write_whole`, but raises FileExistsError when there is a file already, which stays as it is."""
+    with _temporary(path, data, mode) as temporary:
+        os.link(temporary, path)
+    sync_folder(path.parent)
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give a finished file, written piece by piece beside `path`, its name."""
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(part, path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """A file with `data`, on the disk, in the folder of `path`; it is gone afterwards unless it got a name."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class LineFile:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from generator.errors import PlanError, PrivacyError
 from generator.families.secure_aggregation import distributed_noise, uses_secure_aggregation
+from generator.families.settings import PAIR_TABLES, MarginalSettings
 from generator.federation.plan import TrainingPlan
 from generator.marginals.workload import (
     Workload,
@@ -34,9 +34,7 @@ from generator.privacy.secure_sum import summed_std
 from provenance.exact.codebook import Codebook
 
 BINS, TABLES = "bins", "tables"
-TABLE_KINDS: Final = ("target", "pairs")
-"""Setting "tables": three-way tables with the target, or the two-way tables that follow from them."""
-_DROWNING = 0.6
+_MOST_ERROR = 0.6
 _PAIRS_SHARE = 0.3
 
 
@@ -81,12 +79,12 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     truth, three tenths of the budget go to the pairs with the target. The declared rows stand for the true ones.
     """
     workload = choose_workload(codebook.code_counts, plan.schema.target_index)
-    if plan.settings.get("tables") == "pairs":
+    if plan.settings.get(MarginalSettings.tables.name) == PAIR_TABLES:
         return pair_workload(workload)
     rows = plan.training_rows
     std = summed_noise(plan, table_noise * workload.sensitivity, len(plan.participants))
-    drowning = expected_error(workload, std, rows) > _DROWNING
-    return with_target_pairs(workload, _PAIRS_SHARE if drowning else 0.0)
+    is_noise = expected_error(workload, std, rows) > _MOST_ERROR
+    return with_target_pairs(workload, _PAIRS_SHARE if is_noise else 0.0)
 
 
 def reference_std(plan: TrainingPlan, std: float) -> float:

@@ -1,0 +1,84 @@
+"""One step of DP-SGD in named stages, the same for both nets that train on private rows.
+
+    poisson_sample        every row is in the batch with probability `sample_rate`, independently of the others
+    clip_and_accumulate   every row's gradient scaled to Euclidean norm `max_grad_norm` if it is longer; their sum
+    add_noise             N(0, (noise_multiplier * max_grad_norm)^2) on each number of the sum: the release
+    scale_grad            the sum over the expected batch; post-processing
+
+After Abadi et al. 2016 (arXiv:1607.00133); stages and names as in Opacus (`optimizers/optimizer.py`). Batches and
+noise come from the operating system's entropy. `n` steps are one SubsampledGaussianEvent(noise_multiplier,
+sample_rate, n), which the caller has in its privacy ledger beforehand. Where noise is distributed, a contributor
+adds its share in place of `add_noise` (`privacy.secure_sum`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generator.errors import LearningError
+from generator.privacy import noise
+
+Flat: TypeAlias = NDArray[np.float32]
+ClippedSum: TypeAlias = Callable[[float], Flat]
+"""A batch's sum of gradients float32[P], every row's first scaled to the given norm if it is longer."""
+_LEAST_NORM = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class DPSGD:
+    """sample_rate: Poisson rate of every row, a public figure. noise_multiplier: the noise's standard deviation over
+    max_grad_norm. expected_batch_size: what `scale_grad` divides by, of DECLARED rows; None leaves the sum, for
+    optimisers that do not see a scale.
+    """
+
+    sample_rate: float
+    noise_multiplier: float
+    max_grad_norm: float
+    expected_batch_size: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 < self.sample_rate <= 1 and self.noise_multiplier > 0 and self.max_grad_norm > 0):
+            raise LearningError(
+                f"{self}: expected a sample rate in (0, 1], and a noise multiplier and a norm above 0"
+            )
+
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of the noise on each number of a sum."""
+        return self.noise_multiplier * self.max_grad_norm
+
+    def poisson_sample(self, rows: int) -> NDArray[np.int64]:
+        """Indices of a step's rows."""
+        return noise.poisson_sample(rows, self.sample_rate)
+
+    def clip_and_accumulate(self, clipped_sum: ClippedSum) -> Flat:
+        """The batch's sum of clipped gradients. Private: add noise before it leaves."""
+        return clipped_sum(self.max_grad_norm)
+
+    def add_noise(self, summed_grad: Flat) -> Flat:
+        """A step's release."""
+        return (summed_grad + noise.gaussian(len(summed_grad), self.noise_std)).astype(np.float32)
+
+    def scale_grad(self, grad: Flat) -> Flat:
+        """The mean gradient of the expected batch."""
+        return grad if self.expected_batch_size is None else grad * np.float32(1 / self.expected_batch_size)
+
+    def release(self, clipped_sum: ClippedSum) -> Flat:
+        """The noisy sum of clipped gradients."""
+        return self.add_noise(self.clip_and_accumulate(clipped_sum))
+
+    def step(self, clipped_sum: ClippedSum) -> Flat:
+        """The gradient that the optimiser takes."""
+        return self.scale_grad(self.release(clipped_sum))
+
+
+def clip_factor(norms: Tensor, max_grad_norm: float) -> Tensor:
+    """What scales gradients of these norms [n] to at most `max_grad_norm`, [n]."""
+    return torch.clamp(max_grad_norm / norms.clamp_min(_LEAST_NORM), max=1.0)

@@ -1,0 +1,340 @@
+"""Evidence about one data set: what chain and store hold of it, fetched once and frozen. Nothing in it is judged.
+
+`fetch_evidence` asks the chain and fetches manifest and score file; `fetch_shards` yields the files of one shard after
+another, so that one shard is in memory at a time. What cannot be had is recorded as `Absent`, with the reason. A node
+or store that does not answer raises: then nothing is known about the data. `provenance.verify.dataset` judges.
+
+A private order's files are sealed under one fresh content key a shard, wrapped to the buyer's delivery key;
+an open order's files are published as they are. Opened bytes are always compared with the digests that were
+signed. Normative text: docs/spec/sealing.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+from provenance.chain.deployment import Deployment
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain
+from provenance.crypto.resold_keys import ContentKeys, resold_keys
+from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, open_file
+from provenance.errors import (
+    ContentMissingError,
+    IntegrityError,
+    MalformedError,
+    ProvenanceError,
+    SealError,
+    WrongKeyError,
+)
+from provenance.record.manifest import Manifest, ManifestShard
+from provenance.record.receipts import ContentFile
+from provenance.store.ports import ContentStore
+from provenance.store.unixfs import cid_of_digest
+from provenance.table.conditions import Conditions
+from provenance.values import Address, Digest, sha256
+from provenance.verify.certificate import CheckFailedError, NotCheckedError
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Something that could not be had, or not as it was promised, and why."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
+    knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
+    published bytes; `keys` is what opens them, or why the delivery key in hand does not.
+    """
+
+    deployment: Deployment
+    block: int
+    record: DatasetOnChain
+    order: OrderOnChain
+    commitment: CommitmentOnChain
+    block_hash: Digest | None
+    parents: tuple[DatasetOnChain | Absent, ...]
+    contract_accounts: frozenset[Address]
+    manifest_file: bytes | Absent
+    score_file: bytes | Absent
+    keys: ContentKeys | WrongKeyError | SealError | None
+
+    @cached_property
+    def parsed_manifest(self) -> Manifest | ProvenanceError:
+        """The manifest, or what is wrong with it. Only the recorded bytes are ever parsed."""
+        return parse_manifest(self.record, self.manifest_file)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest; NotCheckedError unless it is the recorded one and well formed."""
+        if isinstance(self.parsed_manifest, Manifest):
+            return self.parsed_manifest
+        if isinstance(self.parsed_manifest, NotCheckedError):
+            raise self.parsed_manifest
+        raise NotCheckedError("the manifest is malformed") from self.parsed_manifest
+
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """What the request asks of the rows; None for whole tables."""
+        return self.manifest.conditions()
+
+    @property
+    def right_keys(self) -> ContentKeys | None:
+        """`keys`; raises what is wrong with them."""
+        if isinstance(self.keys, WrongKeyError | SealError):
+            raise self.keys
+        return self.keys
+
+    def require_key(self) -> None:
+        """Raises NotCheckedError when the files are sealed and the right key is not in hand."""
+        if self.manifest.terms.is_open:
+            return
+        if self.keys is None:
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+        if isinstance(self.keys, WrongKeyError):
+            raise NotCheckedError("needs the right delivery key: the one given is another's") from self.keys
+        if isinstance(self.keys, SealError):
+            raise NotCheckedError("the keys that the seller delivered open nothing") from self.keys
+
+    def opened_score(self) -> bytes:
+        """The score document in clear. Raises IntegrityError; NotCheckedError without key or file."""
+        self.require_key()
+        if isinstance(self.score_file, Absent):
+            # "files present" says so; what is inside is another question
+            raise NotCheckedError(f"the score file could not be read: {self.score_file.words}")
+        score = self.manifest.score
+        return opened(
+            score.file,
+            self.score_file,
+            score.wrapped_key,
+            self.right_keys,
+            (self.manifest.order, SCORE_SHARD, "score"),
+        )
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """The two files of one shard as the store has them, opened when a check first asks."""
+
+    evidence: Evidence
+    shard: ManifestShard
+    rows_file: bytes | Absent
+    model_file: bytes | Absent
+
+    @cached_property
+    def opening(self) -> tuple[bytes, bytes] | ProvenanceError:
+        """(row bytes, model bytes) in clear, or what kept one of them closed."""
+        try:
+            return self._open("rows", self.rows_file), self._open("model", self.model_file)
+        except (CheckFailedError, IntegrityError, MalformedError) as error:
+            return error
+
+    @property
+    def opened(self) -> tuple[bytes, bytes]:
+        """(row bytes, model bytes) in clear; NotCheckedError when one of the files is closed."""
+        if isinstance(self.opening, ProvenanceError):
+            raise NotCheckedError(f"the files could not be opened: {self.opening}") from self.opening
+        return self.opening
+
+    def _open(self, kind: Literal["rows", "model"], found: bytes | Absent) -> bytes:
+        if isinstance(found, Absent):
+            raise CheckFailedError(found.words)
+        content, order = self.shard.content, self.evidence.record.order
+        file = content.rows if kind == "rows" else content.model
+        place = (order, self.shard.shard, kind)
+        return opened(file, found, content.wrapped_key, self.evidence.right_keys, place)
+
+
+class SalesReads(Protocol):
+    """The part of the chain that knows of resale."""
+
+    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
+        """The wrapped keys that a seller delivered for `delivery_key`; None when there are none."""
+        ...
+
+
+def fetch_evidence(
+    chain: ChainReads, store: ContentStore, dataset_id: int, delivery_key: DeliveryKey | None = None
+) -> Evidence:
+    """Everything about a data set but the files of its shards.
+
+    Raises ChainError (node down, unknown data set) and StoreUnavailableError (store down).
+    """
+    block = chain.block_number()
+    record = chain.dataset(dataset_id)
+    commitment = chain.commitment(record.order)
+    manifest_file = fetch_manifest(store, record)
+    manifest = parse_manifest(record, manifest_file)
+    accounts: frozenset[Address] = frozenset()
+    score_file: bytes | Absent = Absent("the manifest, which names the score file, could not be read")
+    if isinstance(manifest, Manifest):
+        accounts = frozenset(account for account in _signers(manifest) if chain.is_contract(account))
+        score_file = _found(store, manifest.score.file, f"score file of order {manifest.order}")
+    return Evidence(
+        deployment=chain.deployment,
+        block=block,
+        record=record,
+        order=chain.order(record.order),
+        commitment=commitment,
+        block_hash=chain.block_hash(commitment.target_block),
+        parents=tuple(_parent(chain, parent) for parent in record.parents),
+        contract_accounts=accounts,
+        manifest_file=manifest_file,
+        score_file=score_file,
+        keys=_keys(chain, record, manifest, delivery_key),
+    )
+
+
+def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles]:
+    """The files of one shard after another; nothing when the manifest could not be read. A shard is let go when the
+    next one is asked for. Raises StoreUnavailableError.
+    """
+    if not isinstance(evidence.parsed_manifest, Manifest):
+        return
+    for shard in evidence.parsed_manifest.shards:
+        yield ShardFiles(
+            evidence,
+            shard,
+            _found(store, shard.content.rows, f"rows of shard {shard.shard}"),
+            _found(store, shard.content.model, f"model of shard {shard.shard}"),
+        )
+
+
+def fetch_manifest(store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
+    """The bytes in the store under the recorded digest, as found. Raises StoreUnavailableError."""
+    try:
+        return store.get(cid_of_digest(record.manifest_digest))
+    except (ContentMissingError, IntegrityError) as error:
+        return Absent(str(error))
+
+
+def parse_manifest(record: DatasetOnChain, found: bytes | Absent) -> Manifest | ProvenanceError:
+    """The recorded manifest, or what is wrong with it: NotCheckedError when it is not in hand, else MalformedError."""
+    if isinstance(found, Absent):
+        return NotCheckedError("the store does not have the recorded manifest")
+    if sha256(found) != record.manifest_digest:
+        return NotCheckedError("the manifest in the store is not the recorded one")
+    try:
+        return Manifest.parse(found)
+    except MalformedError as error:
+        return error
+
+
+def fetch_file(store: ContentStore, file: ContentFile, what: str) -> bytes:
+    """The published bytes of a file; `what` names it in errors. Raises ContentMissingError, StoreUnavailableError, or
+    IntegrityError when they are not those that were signed.
+    """
+    data = store.get(file.cid)
+    if not file.matches(data):
+        raise IntegrityError(
+            f"{what}: found {len(data)} bytes with SHA-256 {sha256(data)}, signed were {file.size} "
+            f"bytes with {file.sha256}; fetch it from another store"
+        )
+    return data
+
+
+def fetch_opened(
+    store: ContentStore,
+    manifest: Manifest,
+    shard: int,
+    kind: Literal["rows", "model"],
+    keys: ContentKeys | None,
+) -> bytes:
+    """One file of a shard, fetched and in clear, with the digest that its contributor signed. Raises as `fetch_file`
+    and `opened` do.
+    """
+    content = manifest.shards[shard].content
+    file = content.rows if kind == "rows" else content.model
+    published = fetch_file(store, file, f"{kind} of shard {shard}")
+    return opened(file, published, content.wrapped_key, keys, (manifest.order, shard, kind))
+
+
+def opened(
+    file: ContentFile,
+    published: bytes,
+    wrapped_key: bytes | None,
+    keys: ContentKeys | None,
+    place: tuple[Digest, int, FileKind],
+) -> bytes:
+    """The bytes of a published file in clear; `place` is (order, shard, kind), which the sealing binds.
+
+    Raises SealError when it does not open, IntegrityError unless what is inside has the signed digest.
+    """
+    order, shard, kind = place
+    if wrapped_key is None:
+        plain = published
+    elif keys is None:
+        raise SealError("the files are sealed to the buyer; give the delivery key file of the order")
+    else:
+        key, label = keys.unwrap(wrapped_key, order, shard), file_label(order, shard, kind)
+        try:
+            plain = open_file(key, published, label, file.plain_sha256)
+        except SealError as error:
+            raise SealError(f"the {kind} file of shard {shard}: {error}") from error
+    if not file.matches_plain(plain):
+        raise IntegrityError(
+            f"the opened {kind} file of shard {shard} has {len(plain)} bytes with SHA-256 {sha256(plain)}, the receipt "
+            f"says {file.plain_size} bytes with {file.plain_sha256}; its contributor signed other bytes than it sealed"
+        )
+    return plain
+
+
+def wrapped_keys(manifest: Manifest) -> list[tuple[int, bytes]]:
+    """(shard, wrapped key) of all that is sealed, shards first, the score last; empty for an open data set."""
+    found = [(shard.shard, shard.content.wrapped_key) for shard in manifest.shards]
+    found.append((SCORE_SHARD, manifest.score.wrapped_key))
+    return [(shard, key) for shard, key in found if key is not None]
+
+
+def content_keys(chain: SalesReads, dataset: int, manifest: Manifest, own: DeliveryKey) -> ContentKeys:
+    """What opens a data set for the holder of `own`: the key itself, or what a seller delivered for it.
+
+    Raises WrongKeyError when the data set was neither ordered with this key nor bought with it, SealError when a
+    seller delivered keys that are none.
+    """
+    sealed_for = manifest.terms.delivery_key
+    if own.public == sealed_for:
+        return own
+    bundle = chain.resold_keys(dataset, own.public)
+    if bundle is None:
+        raise WrongKeyError(
+            f"delivery key {own.public} is not the one of data set {dataset}: it was ordered with {sealed_for}, and no "
+            "seller delivered keys for yours; name the key file that you ordered or bought it with"
+        )
+    return resold_keys(own, sealed_for, bundle, [shard for shard, _ in wrapped_keys(manifest)])
+
+
+def _keys(
+    chain: SalesReads, record: DatasetOnChain, manifest: Manifest | ProvenanceError, own: DeliveryKey | None
+) -> ContentKeys | WrongKeyError | SealError | None:
+    if own is None or not isinstance(manifest, Manifest) or manifest.terms.is_open:
+        return None
+    try:
+        return content_keys(chain, record.id, manifest, own)
+    except (WrongKeyError, SealError) as error:
+        return error
+
+
+def _found(store: ContentStore, file: ContentFile, what: str) -> bytes | Absent:
+    try:
+        return fetch_file(store, file, what)
+    except (ContentMissingError, IntegrityError) as error:
+        return Absent(str(error))
+
+
+def _parent(chain: ChainReads, dataset_id: int) -> DatasetOnChain | Absent:
+    try:
+        return chain.dataset(dataset_id)
+    except UnknownDatasetError as error:
+        return Absent(f"parent {dataset_id} is not recorded: {error}")
+
+
+def _signers(manifest: Manifest) -> set[Address]:
+    """Every account whose signature the manifest shows."""
+    members = {member.contributor for member in manifest.participants}
+    return {manifest.terms.buyer, *members, *(shard.contributor for shard in manifest.shards)}
