@@ -130,11 +130,11 @@ def compare(verifier: Verifier, comparisons: int, seed: int) -> Iterator[Count]:
                 conditioned += 1
             asked = {column: tuple(ranges) for column, ranges in allowed.items()}
             conditions = encode_segments([Segment(_LARGEST_SEGMENT, asked)]) if asked else b""
-            found = verifier.row(data, conditions, noise, shard, first + i, width)
+            answered = verifier.row(data, conditions, noise, shard, first + i, width)
             without_row += expected is None
-            if found != expected:
+            if answered != expected:
                 different += 1
-                _tell(data, noise, shard, first + i, allowed, found, expected)
+                _tell(data, noise, shard, first + i, allowed, answered, expected)
             rows += 1
         models += 1
         yield Count(models, rows, conditioned, without_row, different)
@@ -146,12 +146,12 @@ def _tell(
     shard: int,
     row: int,
     allowed: Allowed,
-    found: bytes | None,
+    answered: bytes | None,
     expected: bytes | None,
 ) -> None:
     print(
         f"row {row} of shard {shard}, seed {seed.hex()}, conditions {allowed}: found "
-        f"{'no row' if found is None else found.hex()}, expected "
+        f"{'no row' if answered is None else answered.hex()}, expected "
         f"{'no row' if expected is None else expected.hex()}; model {data.hex()}",
         file=sys.stderr,
     )

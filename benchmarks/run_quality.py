@@ -143,13 +143,13 @@ def _run_cases(runner: Runner, cases: Sequence[Case], bar: Progress) -> None:
         result = runner.run(case)
         bar.advance(task)
         figures = result.figures
-        found = (
+        outcome = (
             f"failed: {result.failure}"
             if figures is None
             else f"AUC {figures.auc:.4f} TVD2 {figures.tvd2:.4f}"
         )
         cpu = "" if result.report is None else f" {result.report.fit_cpu_seconds:.1f} CPU-s"
-        remark(f"{number}/{len(cases)} {name}: {found}{cpu}")
+        remark(f"{number}/{len(cases)} {name}: {outcome}{cpu}")
 
 
 if __name__ == "__main__":

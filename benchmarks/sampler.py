@@ -120,10 +120,10 @@ def main() -> None:
         ctgan = CtganProcess(arguments.ctgan_python, DATA / "adult_train.csv.gz", min(arguments.rows, 50_000))
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
-        found = {"words": _words_a_second(), "multiplications": _multiplications_a_second()}
-        found |= {name: _rows_a_second(sampler, arguments.rows) for name, sampler in samplers.items()}
-        found |= {} if ctgan is None else ctgan.measure()
-        best |= {name: max(rate, best.get(name, 0.0)) for name, rate in found.items()}
+        rates = {"words": _words_a_second(), "multiplications": _multiplications_a_second()}
+        rates |= {name: _rows_a_second(sampler, arguments.rows) for name, sampler in samplers.items()}
+        rates |= {} if ctgan is None else ctgan.measure()
+        best |= {name: max(rate, best.get(name, 0.0)) for name, rate in rates.items()}
     if ctgan is not None:
         ctgan.end()
     _print(samplers, best)

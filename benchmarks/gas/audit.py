@@ -53,10 +53,10 @@ class Suspicion(Walk):
 
     def finding(self) -> Finding:
         """The lie, found as `tessera challenge --row` finds it."""
-        found = find_lie(self.shards[FALSE_SHARD], FALSE_ROW)
-        if found is None:
+        lie = find_lie(self.shards[FALSE_SHARD], FALSE_ROW)
+        if lie is None:
             raise ServiceDownError(f"row {FALSE_ROW} was published false, but nothing false was found in it")
-        return found
+        return lie
 
     def commit_claim(self, claim: Claim) -> TxReceipt:
         """The buyer's, who is the challenger; a block later it can be shown."""
@@ -111,12 +111,12 @@ def broken_at_start(model: bytes) -> bytes:
 
 def broken_at_end(model: bytes) -> bytes:
     """The bound of 2^24 does not hold for the last code: nothing but the last bias is wrong."""
-    found = decode_model(model)
-    if isinstance(found, MlpModel):
-        bias = found.output.bias.copy()
+    decoded = decode_model(model)
+    if isinstance(decoded, MlpModel):
+        bias = decoded.output.bias.copy()
         bias[-1] = 2**24
-        return replace(found, output=replace(found.output, bias=bias)).encode()
-    step = found.steps[-1]
+        return replace(decoded, output=replace(decoded.output, bias=bias)).encode()
+    step = decoded.steps[-1]
     bias = step.output_bias.copy()
     bias[-1] = 2**24
-    return replace(found, steps=(*found.steps[:-1], replace(step, output_bias=bias))).encode()
+    return replace(decoded, steps=(*decoded.steps[:-1], replace(step, output_bias=bias))).encode()

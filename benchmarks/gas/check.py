@@ -27,25 +27,29 @@ class GasError(ToolFailedError):
     """A figure moved beyond the tolerance, or came, or went."""
 
 
-def changes(found: Mapping[str, int], expected: Mapping[str, int], tolerance: float) -> list[str]:
+def changes(measured: Mapping[str, int], expected: Mapping[str, int], tolerance: float) -> list[str]:
     """One sentence a figure that is new, gone, or further than `tolerance` percent from the one expected."""
-    lines = [f"{name}: {found[name]:,}, not written down yet" for name in sorted(set(found) - set(expected))]
-    lines += [
-        f"{name}: not measured, {expected[name]:,} expected" for name in sorted(set(expected) - set(found))
+    lines = [
+        f"{name}: {measured[name]:,}, not written down yet" for name in sorted(set(measured) - set(expected))
     ]
-    for name in sorted(set(found) & set(expected)):
-        percent = 100.0 * (found[name] - expected[name]) / expected[name]
+    lines += [
+        f"{name}: not measured, {expected[name]:,} expected" for name in sorted(set(expected) - set(measured))
+    ]
+    for name in sorted(set(measured) & set(expected)):
+        percent = 100.0 * (measured[name] - expected[name]) / expected[name]
         if abs(percent) > tolerance:
-            lines.append(f"{name}: {found[name]:,} found, {expected[name]:,} expected ({percent:+.1f} %)")
+            lines.append(
+                f"{name}: {measured[name]:,} found, {expected[name]:,} expected ({percent:+.1f} %)"
+            )
     return lines
 
 
-def check(found: Figures, expected: Figures, tolerance: float = TOLERANCE_PERCENT) -> None:
+def check(measured: Figures, expected: Figures, tolerance: float = TOLERANCE_PERCENT) -> None:
     """Raises GasError with every figure that moved."""
     lines = [
         f"{group} of {line}"
         for group in GROUPS
-        for line in changes(found.get(group, {}), expected.get(group, {}), tolerance)
+        for line in changes(measured.get(group, {}), expected.get(group, {}), tolerance)
     ]
     if lines:
         raise GasError(
@@ -80,13 +84,13 @@ def main() -> None:
         "--renew", action="store_true", help="write the figures down instead of comparing them"
     )
     renew = parser.parse_args().renew
-    found = measure()
+    measured = measure()
     if renew:
-        SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        say(f"wrote {sum(map(len, found.values()))} figures to {SNAPSHOT.relative_to(ROOT)}")
+        SNAPSHOT.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+        say(f"wrote {sum(map(len, measured.values()))} figures to {SNAPSHOT.relative_to(ROOT)}")
         return
-    check(found, json.loads(SNAPSHOT.read_text(encoding="utf-8")))
-    say(f"gas and sizes: {sum(map(len, found.values()))} figures, all within {TOLERANCE_PERCENT:g} %")
+    check(measured, json.loads(SNAPSHOT.read_text(encoding="utf-8")))
+    say(f"gas and sizes: {sum(map(len, measured.values()))} figures, all within {TOLERANCE_PERCENT:g} %")
 
 
 if __name__ == "__main__":

@@ -92,14 +92,14 @@ class Disputes:
     def _store(self, model: bytes) -> tuple[list[Address], list[Figure]]:
         stored = list(store_model(self._market.ledger, self._parties.buyer.writer, model))
         figures = [
-            self._figure("store the model", f"part {each.number} of {each.count}", each.gas)
-            for each in stored
+            self._figure("store the model", f"part {part.number} of {part.count}", part.gas)
+            for part in stored
         ]
-        total = sum(each.gas for each in stored)
+        total = sum(part.gas for part in stored)
         whole = Figure(
             "store the model", f"{len(stored)} transactions", total, None, self._chapter, len(stored)
         )
-        return [each.address for each in stored], [*figures, whole]
+        return [part.address for part in stored], [*figures, whole]
 
     def _stored(self, parts: Sequence[Address]) -> list[Figure]:
         walk = self._suspicion("stored")
@@ -127,7 +127,7 @@ class Disputes:
         ]
         case = "fault in the last bias, stored before"
         writer = self._parties.buyer.writer
-        parts = [each.address for each in store_model(self._market.ledger, writer, last)]
+        parts = [part.address for part in store_model(self._market.ledger, writer, last)]
         return [*figures, self._figure("challengeModel", case, self._refute_model(case, last, parts))]
 
     def _refute_model(self, case: str, broken: bytes, parts: Sequence[Address] = ()) -> int:
@@ -162,7 +162,7 @@ class Disputes:
         walk, buyer = self._suspicion("parts"), self._parties.buyer.writer
         dataset = walk.until_published()
         stored = store_model(self._market.ledger, buyer, walk.model_bytes[FALSE_SHARD])
-        parts = [each.address for each in stored]
+        parts = [part.address for part in stored]
         buyer.demand_model(walk.terms, walk.participants, dataset, FALSE_SHARD, walk.models)
         return buyer.answer_model_from_parts(walk.order, FALSE_SHARD, parts).gas_used
 

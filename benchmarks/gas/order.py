@@ -56,7 +56,7 @@ class Walk:
         parts = [rows // count] * count
         parts[-1] += rows - sum(parts)
         self.participants = tuple(
-            Participant(node.signer.address, each) for node, each in zip(parties.nodes, parts, strict=True)
+            Participant(node.signer.address, rows) for node, rows in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
         self.shares = [10_000 // count] * count
@@ -104,8 +104,8 @@ class Walk:
     def claim(self) -> int:
         """The first contributor's; the others and the broker claim too, so that every pot is empty again."""
         gas = self.parties.nodes[0].writer.claim().gas_used
-        for each in (*self.parties.nodes[1:], self.parties.broker):
-            each.writer.claim()
+        for payee in (*self.parties.nodes[1:], self.parties.broker):
+            payee.writer.claim()
         return gas
 
     @property

@@ -82,10 +82,12 @@ def density_attack(
     random = np.random.default_rng(seed)
     members = split.train[random.choice(len(split.train), min(SUSPECTS, len(split.train)), replace=False)]
     both = np.concatenate([members, suspects])
-    own = np.logaddexp.reduce([mixture_log_density(each, both, latents=LATENTS) for each in released])
+    own = np.logaddexp.reduce(
+        [mixture_log_density(container, both, latents=LATENTS) for container in released]
+    )
     score = own - log_density(reference.parts[0].model_bytes, both)
-    found = attack(score[: len(members)], score[len(members) :])
-    return found.auc, found.error
+    report = attack(score[: len(members)], score[len(members) :])
+    return report.auc, report.error
 
 
 def population_of(split: Split, seed: int) -> Values:

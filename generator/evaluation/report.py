@@ -187,14 +187,14 @@ def _utility(
 def _columns(
     rows: Values, real: Values, schema: Schema, ours: Distances, floor: Distances
 ) -> tuple[ColumnFigures, ...]:
-    found = [
+    figures = [
         ColumnFigures(
             column.name, column.kind, float(ours.columns[c]), float(floor.columns[c]),
             *(_missing(values[:, c], column.missing_index) for values in (rows, real)),
         )
         for c, column in enumerate(schema.columns)
     ]  # fmt: skip
-    return tuple(sorted(found, key=lambda each: -each.distance))
+    return tuple(sorted(figures, key=lambda column: -column.distance))
 
 
 def _missing(values: Values, index: int | None) -> float:
@@ -203,8 +203,8 @@ def _missing(values: Values, index: int | None) -> float:
 
 def _pairs(schema: Schema, ours: Distances, floor: Distances) -> tuple[PairFigures, ...]:
     names = schema.column_names
-    found = [
+    figures = [
         PairFigures(names[i], names[j], float(distance), float(real))
         for (i, j), distance, real in zip(ours.pairs, ours.pair_distances, floor.pair_distances, strict=True)
     ]
-    return tuple(sorted(found, key=lambda each: -each.distance))
+    return tuple(sorted(figures, key=lambda pair: -pair.distance))

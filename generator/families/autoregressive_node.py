@@ -112,14 +112,14 @@ def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
     shape = schedule.shape(codebook)
     untrained, trained = (_sent_weights(step, shape, name) for name in (UNTRAINED, WEIGHTS))
     parts = [_drawn_codes(rows, codebook, schedule) for rows in (step.state.training, step.state.holdout)]
-    found = np.full(len(SHARES), 0.5)
+    areas = np.full(len(SHARES), 0.5)
     if all(map(len, parts)):
         for place, share in enumerate(SHARES):
             net = AutoregressiveGradient(shape, between(untrained, trained, share))
-            found[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
+            areas[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
     counts: dict[str, Json] = dict(zip((SEEN, UNSEEN), map(len, parts), strict=True))
-    meta = {**spent_meta(step), **counts, "losses": loss_texts({FOUND: float(found[0])})}
-    return answer(step.task, meta, {FOUND: found})
+    meta = {**spent_meta(step), **counts, "losses": loss_texts({FOUND: float(areas[0])})}
+    return answer(step.task, meta, {FOUND: areas})
 
 
 def finish(step: Step, noise: Noise, schedule: TrainingSchedule) -> Result:

@@ -113,7 +113,7 @@ class Marginals:
         """
         if uses_secure_aggregation(plan):
             part = self.everybody / len(plan.participants)
-            return {each.contributor: {"counts": part} for each in plan.participants}
+            return {participant.contributor: {"counts": part} for participant in plan.participants}
         return {node: {"counts": counts} for node, counts in self.counts.items()}
 
 
@@ -171,14 +171,14 @@ def _separate_counts(
     counts: dict[Address, NDArray[np.float64]] = {}
     kept: list[NDArray[np.float64]] = []
     for result in results:
-        found = np.asarray(result.arrays.get("counts", np.empty(0)), dtype=np.float64)
-        if found.shape != (workload.cells,):
-            flagged.append(Flagged(result.node, TABLES, f"{found.shape} counts, expected {workload.cells}"))
+        noisy = np.asarray(result.arrays.get("counts", np.empty(0)), dtype=np.float64)
+        if noisy.shape != (workload.cells,):
+            flagged.append(Flagged(result.node, TABLES, f"{noisy.shape} counts, expected {workload.cells}"))
             continue
-        counts[result.node] = found
-        totals = np.add.reduceat(found, workload.offsets[:-1])
+        counts[result.node] = noisy
+        totals = np.add.reduceat(noisy, workload.offsets[:-1])
         if _keep_plausible(plan.participant(result.node), TABLES, totals, workload.cells, std, flagged):
-            kept.append(found)
+            kept.append(noisy)
     return counts, kept
 
 
@@ -188,9 +188,9 @@ def _require_plausible_sum(
     """Masks that do not cancel, or a vector that no table gives, end the order: who sent it cannot be told."""
     totals = np.add.reduceat(everybody, workload.offsets[:-1])
     declared = plan.training_rows
-    found = _implausible(totals, declared, workload.cells, std)
-    if found:
-        raise UpdatesRejected(f"the contributors' tables together {found}; whose they are was not seen")
+    problem = _implausible(totals, declared, workload.cells, std)
+    if problem:
+        raise UpdatesRejected(f"the contributors' tables together {problem}; whose they are was not seen")
 
 
 def answer_bins(step: Step, noise: Noise) -> Result:

@@ -42,15 +42,15 @@ def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flag
     pairs, total = np.zeros(len(SHARES)), 0.0
     seen = unseen = 0
     for result in results:
-        found = np.asarray(result.arrays.get(FOUND, np.empty(0)), dtype=np.float64)
+        areas = np.asarray(result.arrays.get(FOUND, np.empty(0)), dtype=np.float64)
         most = _ROWS_FACTOR * plan.participant(result.node).declared_rows
         counts = [_count(result.meta.get(name), most) for name in (SEEN, UNSEEN)]
-        if None in counts or found.shape != pairs.shape or not ((found >= 0) & (found <= 1)).all():
+        if None in counts or areas.shape != pairs.shape or not ((areas >= 0) & (areas <= 1)).all():
             flagged.append(Flagged(result.node, GATE, f"no areas under a curve, or no counts up to {most}"))
             continue
         own_seen, own_unseen = (count or 0 for count in counts)
         if own_seen and own_unseen:
-            pairs += own_seen * own_unseen * found
+            pairs += own_seen * own_unseen * areas
             total += own_seen * own_unseen
             seen, unseen = seen + own_seen, unseen + own_unseen
     if not total:

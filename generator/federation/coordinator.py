@@ -205,17 +205,17 @@ def integer_of(message: Result | Task, key: str) -> int:
 
 def _mean_losses(results: Sequence[Result]) -> dict[str, float]:
     """Losses travel as decimal text: canonical JSON has no floats."""
-    found: dict[str, list[float]] = {}
+    by_name: dict[str, list[float]] = {}
     for result in results:
         losses = result.meta.get("losses")
         for name, value in (losses if isinstance(losses, dict) else {}).items():
             try:
-                found.setdefault(name, []).append(float(str(value)))
+                by_name.setdefault(name, []).append(float(str(value)))
             except ValueError as error:
                 raise TaskFormatError(
                     f"{result.node} reports loss {name} as {value!r}, expected a number"
                 ) from error
-    return {name: sum(values) / len(values) for name, values in found.items()}
+    return {name: sum(values) / len(values) for name, values in by_name.items()}
 
 
 def _largest_epsilon(results: Sequence[Result]) -> float | None:

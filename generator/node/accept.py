@@ -98,11 +98,11 @@ def _check_documents(terms: OrderTerms, collection: Collection, request: Request
         bound = bindings(terms, collection, request)
     except ProvenanceError as error:
         raise TaskRefused("bad-conditions", str(error)) from error
-    for each in bound:
-        if not each.holds:
+    for binding in bound:
+        if not binding.holds:
             raise TaskRefused(
-                _DIFFERS[each.member],
-                f"the terms bind {each.member} {each.found}, collection and request give {each.expected}",
+                _DIFFERS[binding.member],
+                f"the terms bind {binding.member} {binding.found}, collection and request give {binding.expected}",
             )
 
 
@@ -139,7 +139,7 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
     if cap.epsilon is None:
         return
     promised = [
-        release for each, held in _living(node) if each != order for release in _promise(node, each, held)
+        release for other, held in _living(node) if other != order for release in _promise(node, other, held)
     ]
     total = node.state.ledger.spent([*promised, *_whole(order, terms)])
     if total > cap.epsilon:
@@ -233,7 +233,7 @@ def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
         return _whole(order, accepted.terms)
     made = {entry.release.name for entry in node.state.ledger.entries() if entry.order == order}
     planned = (*family_of(plan.family).releases(plan, node.address), score_release(plan))
-    return [each for each in planned if each.name not in made]
+    return [release for release in planned if release.name not in made]
 
 
 def _whole(order: Digest, terms: OrderTerms) -> list[Release]:

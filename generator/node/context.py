@@ -87,7 +87,7 @@ class Node:
         participants = self.ledger.participants(order)
         if participants_digest(participants) != record.participants_digest:
             raise NotYet(f"the chain's event does not yet give the participants of order {order}")
-        if self.address not in {each.contributor for each in participants}:
+        if self.address not in {participant.contributor for participant in participants}:
             raise TaskRefused(
                 "not-named", f"the chain does not name {self.address} among the order's participants"
             )
@@ -96,4 +96,4 @@ class Node:
 
 def shard_of(participants: tuple[Participant, ...], contributor: Address) -> int:
     """Shard k belongs to participant k."""
-    return next(k for k, each in enumerate(participants) if each.contributor == contributor)
+    return next(k for k, participant in enumerate(participants) if participant.contributor == contributor)

@@ -94,7 +94,7 @@ class DemandWatch:
         participants = self.node.ledger.participants(order)
         if participants_digest(participants) != record.participants_digest:
             return False  # the node of the chain is between two answers: looked at again
-        if self.node.address not in {each.contributor for each in participants}:
+        if self.node.address not in {participant.contributor for participant in participants}:
             self._over.add(order)
             return False
         demand = self.chain.demand(order, shard_of(participants, self.node.address))

@@ -50,7 +50,9 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     plan = order.plan()
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
-    evidence = read_evidence(task, plan, tuple(each.rows for each in participants), order.model())
+    evidence = read_evidence(
+        task, plan, tuple(participant.rows for participant in participants), order.model()
+    )
     root = check_roots(task, own_receipt(node, task.order), shard)
     check_own_rows(node, task.order, evidence, shard)
     shares = check_shares(task, evidence)

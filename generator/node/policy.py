@@ -161,14 +161,14 @@ class Limits(BaseModel):
                 "policy-privacy", "the order asks for no privacy; this node takes private orders only"
             )
         if order.epsilon_micro > self.maximum_epsilon_micro:
-            found, limit = order.epsilon_micro / 1e6, self.maximum_epsilon_micro / 1e6
+            asked, limit = order.epsilon_micro / 1e6, self.maximum_epsilon_micro / 1e6
             return _deny(
-                "policy-epsilon", f"the order asks for epsilon {found:g}, this node gives at most {limit:g}"
+                "policy-epsilon", f"the order asks for epsilon {asked:g}, this node gives at most {limit:g}"
             )
         if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
-            found, limit = order.delta_e12 / 1e12, self.maximum_delta_e12 / 1e12
+            asked, limit = order.delta_e12 / 1e12, self.maximum_delta_e12 / 1e12
             return _deny(
-                "policy-delta", f"the order asks for delta {found:g}, this node gives at most {limit:g}"
+                "policy-delta", f"the order asks for delta {asked:g}, this node gives at most {limit:g}"
             )
         if order.min_contributors < self.minimum_contributors:
             found_n, limit_n = order.min_contributors, self.minimum_contributors

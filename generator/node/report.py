@@ -75,7 +75,7 @@ def status(opened: Opened) -> Status:
                 order,
                 opened.orders.folder(order).stored("sample") is not None,
                 accepted.terms.rows,
-                next((each.rows for each in matched if each.contributor == me), None),
+                next((participant.rows for participant in matched if participant.contributor == me), None),
                 accepted.terms.epsilon_micro / 1e6 or None,
             )
         )
@@ -90,7 +90,7 @@ def status(opened: Opened) -> Status:
         claimable,
         problem,
         tuple(held),
-        tuple(each for each in opened.approvals.all() if each.state == ASKED),
+        tuple(approval for approval in opened.approvals.all() if approval.state == ASKED),
     )
 
 
@@ -111,21 +111,21 @@ def budget_lines(opened: Opened) -> Iterator[str]:
 
 def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:
     """Every message that left, or its kinds with counts and bytes."""
-    wanted = [each for each in outbox.entries() if each.order.startswith(order)]
+    wanted = [entry for entry in outbox.entries() if entry.order.startswith(order)]
     if summary:
         count: Counter[str] = Counter()
         size: Counter[str] = Counter()
-        for each in wanted:
-            count[each.kind] += 1
-            size[each.kind] += each.size
+        for entry in wanted:
+            count[entry.kind] += 1
+            size[entry.kind] += entry.size
         for kind, number in count.most_common():
             yield f"{kind:<14} {number:>7} messages {size[kind]:>12} bytes"
         return
-    for each in wanted:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.time))
-        epsilon = f" epsilon {each.epsilon}" if each.epsilon else ""
-        about = f" {each.order[:12]} {each.task}" if each.order else ""
-        yield f"{when} {each.kind:<12} {each.size:>9} bytes sha256 {each.sha256[2:18]}{about}{epsilon}"
+    for entry in wanted:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+        epsilon = f" epsilon {entry.epsilon}" if entry.epsilon else ""
+        about = f" {entry.order[:12]} {entry.task}" if entry.order else ""
+        yield f"{when} {entry.kind:<12} {entry.size:>9} bytes sha256 {entry.sha256[2:18]}{about}{epsilon}"
 
 
 def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
@@ -141,13 +141,13 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     body = canonical.encode({**announcement, "metadata": {"software": "tessera-market"}})
     yield f"would send  announcement, {len(body)} bytes: {json.dumps(announcement)}"
     node = opened.node(client)
-    found = False
+    is_any = False
     for view in client.orders("open"):
         terms = OrderTerms.parse(view.object("terms").values)
         if terms.collection == opened.collection.digest:
-            found = True
+            is_any = True
             yield from _would_answer(node, terms, Request.parse(view.object("request").values))
-    if not found:
+    if not is_any:
         yield "no open order of this collection; nothing else would leave"
 
 

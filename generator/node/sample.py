@@ -103,7 +103,9 @@ def shard_conditions(
 ) -> RowConditions | None:
     """The order's conditions from the shard's first row on; None for whole tables."""
     asked = accepted.request.asked(node.collection.schema, accepted.terms.rows)
-    return None if asked is None else RowConditions(asked, sum(each.rows for each in participants[:shard]))
+    if asked is None:
+        return None
+    return RowConditions(asked, sum(participant.rows for participant in participants[:shard]))
 
 
 def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -> dict[str, Json]:
@@ -182,9 +184,9 @@ def check_own_model(committed: CommitmentOnChain, shard: int, own: Digest) -> No
     if not committed.commit_block:
         raise NotYet("no models are committed on chain yet")
     if shard >= len(committed.models) or committed.models[shard] != own:
-        found = committed.models[shard] if shard < len(committed.models) else "none"
+        committed_model = committed.models[shard] if shard < len(committed.models) else "none"
         raise TaskRefused(
-            "wrong-model", f"the chain holds model {found} for shard {shard}, this node's is {own}"
+            "wrong-model", f"the chain holds model {committed_model} for shard {shard}, this node's is {own}"
         )
 
 

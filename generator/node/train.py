@@ -81,12 +81,12 @@ def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str
 
 def check_size(node: Node, model: bytes) -> None:
     """TaskRefused for a model that breaks the size class that the collection promises."""
-    found, promised = size_class(model), node.collection.size_class
-    if not keeps_promise(found, promised):
+    size, promised = size_class(model), node.collection.size_class
+    if not keeps_promise(size, promised):
         raise TaskRefused(
             "too-large",
-            f"the model is of size class {found}, the collection promises {promised}: offer a collection of "
-            f"sizeClass {found}, or with settings for a smaller net",
+            f"the model is of size class {size}, the collection promises {promised}: offer a collection of "
+            f"sizeClass {size}, or with settings for a smaller net",
         )
 
 
@@ -99,8 +99,8 @@ def check_plan(node: Node, task: Task) -> None:
     except PlanError as error:
         raise TaskRefused("bad-plan", str(error)) from error
     _compare(node, plan, accepted)
-    planned = tuple(each.contributor for each in plan.participants)
-    if planned != tuple(each.contributor for each in participants):
+    planned = tuple(participant.contributor for participant in plan.participants)
+    if planned != tuple(participant.contributor for participant in participants):
         raise TaskRefused(
             "participants-differ", "the plan's participants are not those that the chain names, in order"
         )
@@ -124,8 +124,8 @@ def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
         ("privacy", plan.epsilon_micro or 0, terms.epsilon_micro),
         ("delta", plan.delta_e12 if plan.epsilon_micro else terms.delta_e12, terms.delta_e12),
     )
-    for name, found, expected in agreed:
-        if found != expected:
+    for name, planned_value, expected in agreed:
+        if planned_value != expected:
             raise TaskRefused(
-                "plan-differs", f"the plan's {name} is {found}, the accepted terms say {expected}"
+                "plan-differs", f"the plan's {name} is {planned_value}, the accepted terms say {expected}"
             )

@@ -74,9 +74,9 @@ def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:
     """What the guarantee rests on where no contributor adds the whole noise alone."""
     parts = {mechanism.event.distributed for mechanism in mechanisms} - {None}
     return [
-        f"the noise of sums is drawn in parts by {each.contributors} contributors and is whole while at least "
-        f"{each.honest} of them keep their part to themselves; fewer leave less noise"
-        for each in sorted(filter(None, parts), key=lambda each: (each.contributors, each.honest))
+        f"the noise of sums is drawn in parts by {noise.contributors} contributors and is whole while at least "
+        f"{noise.honest} of them keep their part to themselves; fewer leave less noise"
+        for noise in sorted(filter(None, parts), key=lambda noise: (noise.contributors, noise.honest))
     ]
 
 
