@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.command_line import program_parser
 from benchmarks.quality.case import Case
 from benchmarks.quality.cases import (
     OUR_KINDS,
@@ -47,9 +48,7 @@ KINDS = ("controls", *OUR_KINDS, "validation", "peers")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 for a command line that cannot be used; a fit that fails is a result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program_parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--short", action="store_true", help="small fits on a small table, not written to the page"

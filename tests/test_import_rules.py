@@ -48,6 +48,8 @@ def copy(tmp_path: Path) -> Path:
     ("place", "statement", "contract"),
     [
         ("generator", "import backend", ONE_WAY),
+        ("generator", "import benchmarks", ONE_WAY),
+        ("tessera", "import benchmarks", ONE_WAY),
         ("backend", "import generator", ONE_WAY),
         ("provenance/crypto", "import generator", ONE_WAY),
         ("provenance/crypto", "import backend", ONE_WAY),

@@ -36,7 +36,7 @@ class Account:
     writer: ChainWriter
 
 
-class Market:
+class GasMarket:
     """One deployed market on a chain that nobody else uses."""
 
     def __init__(self, url: str) -> None:
@@ -112,7 +112,7 @@ def _calls(call: object) -> Iterator[dict[str, object]]:
 
 
 @contextmanager
-def market() -> Iterator[Market]:
+def market() -> Iterator[GasMarket]:
     """A chain and a market on it, both gone afterwards."""
     port = free_port()
     words = [chain.find_anvil(CHECKOUT), "--host", LOOPBACK, "--port", str(port), "--silent"]
@@ -122,7 +122,7 @@ def market() -> Iterator[Market]:
     url = f"http://{LOOPBACK}:{port}"
     try:
         _wait(url, process)
-        made = Market(url)
+        made = GasMarket(url)
         try:
             yield made
         finally:

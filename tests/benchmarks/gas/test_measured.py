@@ -7,7 +7,7 @@ import pytest
 from benchmarks.gas import disputes, order
 from benchmarks.gas.figures import check
 from benchmarks.gas.market import market
-from benchmarks.run_gas import QUICK
+from benchmarks.run_gas import SHORT
 from provenance.chain.deployment import CONTRACTS
 
 
@@ -15,7 +15,7 @@ from provenance.chain.deployment import CONTRACTS
 def measured():
     with market() as place:
         contracts = place.contracts()
-        return contracts, [figure for measure in QUICK for figure in measure(place)]
+        return contracts, [figure for measure in SHORT for figure in measure(place)]
 
 
 def test_every_step_and_contract_is_within_its_limit(measured):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.gas.market import Market
-from benchmarks.gas.order import Parties, Walk
+from benchmarks.gas.market import GasMarket
+from benchmarks.gas.order import OrderParties, Walk
 from provenance.chain.ports import TxReceipt
 from provenance.crypto.merkle import shard_root
 from provenance.exact import SPEC_VERSION
@@ -24,10 +24,12 @@ _SALT = sha256(b"salt")
 _BATCH_ROWS = 3840
 
 
-class Suspicion(Walk):
+class AuditedOrder(Walk):
     """An order of which row FALSE_ROW of shard FALSE_SHARD is not the model's."""
 
-    def __init__(self, market: Market, parties: Parties, salt: bytes, models: Sequence[bytes]) -> None:
+    def __init__(
+        self, market: GasMarket, parties: OrderParties, salt: bytes, models: Sequence[bytes]
+    ) -> None:
         super().__init__(market, parties, salt, ROWS)
         self.model_bytes = models
         self.models = [sha256(model) for model in models]
@@ -92,11 +94,11 @@ class Suspicion(Walk):
         return PublishedShard(i, count, self.models[i], root, seed, SPEC_VERSION, model, bytes(rows))
 
 
-class Malformed(Suspicion):
+class OrderWithBrokenModel(AuditedOrder):
     """An order of which the model of FALSE_SHARD is none; what its rows are does not matter then."""
 
     def __init__(
-        self, market: Market, parties: Parties, salt: bytes, models: Sequence[bytes], broken: bytes
+        self, market: GasMarket, parties: OrderParties, salt: bytes, models: Sequence[bytes], broken: bytes
     ) -> None:
         super().__init__(market, parties, salt, [*models[:FALSE_SHARD], broken, *models[FALSE_SHARD + 1 :]])
 

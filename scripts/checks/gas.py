@@ -38,9 +38,7 @@ def changes(measured: Mapping[str, int], expected: Mapping[str, int], tolerance:
     for name in sorted(set(measured) & set(expected)):
         percent = 100.0 * (measured[name] - expected[name]) / expected[name]
         if abs(percent) > tolerance:
-            lines.append(
-                f"{name}: {measured[name]:,} found, {expected[name]:,} expected ({percent:+.1f} %)"
-            )
+            lines.append(f"{name}: {measured[name]:,} found, {expected[name]:,} expected ({percent:+.1f} %)")
     return lines
 
 

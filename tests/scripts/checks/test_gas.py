@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.gas.check import SNAPSHOT, GasError, changes, check
+from scripts.checks.gas import SNAPSHOT, GasError, changes, check
 
 EXPECTED = {"gas": {"place": 100_000}, "size": {"OrderEscrow": 20_000}}
 
