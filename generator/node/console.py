@@ -42,6 +42,7 @@ class RateLimitedLog:
         self._said = -pause_seconds
 
     def say(self, text: str) -> None:
+        """Says `text`, or nothing if one like it was said a short while ago."""
         if time.monotonic() - self._said >= self._pause_seconds:
             self._said = time.monotonic()
             self._tell(text)

@@ -46,18 +46,22 @@ class Node:
 
     @property
     def address(self) -> Address:
+        """The node's account."""
         return self.signer.address
 
     @property
     def domain(self) -> Domain:
+        """The market's EIP-712 domain, which every signature is for."""
         return self.ledger.deployment.domain
 
     @property
     def orders(self) -> Orders:
+        """What this node keeps of its orders."""
         return Orders(self.folder / ORDERS)
 
     @property
     def approvals(self) -> Approvals:
+        """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
 
     def policy(self) -> Policy:

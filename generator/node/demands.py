@@ -43,21 +43,31 @@ _OPEN = (OrderState.MATCHED, OrderState.PUBLISHED)
 class DemandReading(PartReading, Protocol):
     """What is read of the chain beside orders and commitments."""
 
-    def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        """The open or last demand about a shard; UnavailableError when the chain is down."""
+        ...
 
 
 class DemandAnswering(PartWriting, Protocol):
     """Answers, each a transaction of this node's account."""
 
-    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt: ...
+    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
+        """Shows the signed receipt."""
+        ...
 
-    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt: ...
+    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
+        """Shows the model in calldata."""
+        ...
 
-    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt: ...
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt:
+        """Shows the model from the contracts that hold its parts."""
+        ...
 
     def answer_chunk(
         self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: DirectedProof
-    ) -> TxReceipt: ...
+    ) -> TxReceipt:
+        """Shows one chunk of rows with its proof under the shard's root."""
+        ...
 
 
 @dataclass

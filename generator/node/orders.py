@@ -44,6 +44,7 @@ class Accepted:
     acceptance: Signature
 
     def document(self) -> dict[str, JsonValue]:
+        """The canonical document; `parse` reads it back."""
         return {
             "format": FORMAT,
             "terms": dict(self.terms.document()),
@@ -55,6 +56,7 @@ class Accepted:
 
     @classmethod
     def parse(cls, document: object, where: str) -> Accepted:
+        """Reads a document; a ProvenanceError names the member of `where` that is wrong."""
         reader = Reader(document, where, _MEMBERS)
         reader.constant("format", FORMAT)
         return cls(
@@ -84,6 +86,7 @@ class OrderFolder:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
 
     def accept(self, accepted: Accepted) -> None:
+        """Stores the acceptance: only what is stored may be sent."""
         self._write("accepted.json", canonical.encode(accepted.document()))
 
     def answer(self, name: str, task: bytes) -> bytes | None:
@@ -156,6 +159,7 @@ class Orders:
         self._folder = folder
 
     def folder(self, order: Digest) -> OrderFolder:
+        """The folder of one order; nothing is made before its first write."""
         return OrderFolder(self._folder, order)
 
     def accepted(self) -> Iterator[tuple[Digest, Accepted]]:

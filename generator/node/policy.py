@@ -62,6 +62,8 @@ trusted_partners = []
 
 
 class Decision(StrEnum):
+    """What a rule says about an order that it fits."""
+
     AUTO = "auto"
     ASK = "ask"
     DENY = "deny"
@@ -200,6 +202,7 @@ class PolicyRule(Limits):
     purpose: str | None = None
 
     def fits(self, order: Proposal) -> bool:
+        """Whether every condition that the rule sets holds for the order."""
         return (
             (self.collection is None or self.collection in (order.collection_name, str(order.collection)))
             and (self.buyer is None or self.buyer == order.buyer)

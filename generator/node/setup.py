@@ -150,10 +150,12 @@ class Opened:
 
     @property
     def orders(self) -> Orders:
+        """What the node keeps of its orders."""
         return Orders(self.folder / ORDERS)
 
     @property
     def approvals(self) -> Approvals:
+        """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
 
     def client(
@@ -171,6 +173,7 @@ class Opened:
         )
 
     def node(self, client: MarketClient) -> Node:
+        """Everything the handlers need; contents are uploaded by `client`."""
         return Node(
             self.folder, self.settings, self.signer, self.collection, self.state, self.ledger, client.upload
         )

@@ -33,6 +33,7 @@ class Mechanism:
     event: PrivacyEvent
 
     def document(self) -> dict[str, object]:
+        """Its entry in a privacy statement: figures as integers, rounded against the contributor."""
         noise = math.floor(self.event.noise_multiplier * 1_000_000)
         document: dict[str, object] = {"name": self.name, "noiseMultiplierMicro": noise}
         if isinstance(self.event, GaussianEvent):
