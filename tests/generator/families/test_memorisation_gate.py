@@ -37,9 +37,9 @@ PLAN = TrainingPlan(
 )
 
 
-def answer(node: Address, found: object, seen: object = 900, unseen: object = 100) -> Result:
+def answer(node: Address, areas: object, seen: object = 900, unseen: object = 100) -> Result:
     meta: Any = {SEEN: seen, UNSEEN: unseen}
-    return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(found)})
+    return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(areas)})
 
 
 def table(rows: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -56,8 +56,8 @@ def plan_of(world: World) -> JsonObject:
         "collection": world.collection.document(),
         "request": world.request.document(),
         "participants": [
-            {"contributor": str(each.contributor), "rows": each.rows, "declaredRows": 1200}
-            for each in world.participants
+            {"contributor": str(participant.contributor), "rows": participant.rows, "declaredRows": 1200}
+            for participant in world.participants
         ],
     }
 

@@ -58,7 +58,7 @@ def test_settings_outside_their_limits_are_refused(change: dict[str, Any]) -> No
 def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -> None:
     SETTINGS.write(tmp_path)
     path = tmp_path / "node.toml"
-    kept = [each for each in path.read_text().splitlines() if not each.startswith(line.split(" ")[0])]
+    kept = [text for text in path.read_text().splitlines() if not text.startswith(line.split(" ")[0])]
     path.write_text("\n".join([*kept, line]))
     with pytest.raises(SettingsError, match=r"node\.toml"):
         NodeSettings.read(tmp_path)

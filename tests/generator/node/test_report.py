@@ -49,7 +49,7 @@ def opened(world: World, node: Any) -> Opened:
 
 
 def dry_run(world: World, node: Any, *terms: Any) -> str:
-    orders = [{"terms": each.document(), "request": world.request.document()} for each in terms]
+    orders = [{"terms": own.document(), "request": world.request.document()} for own in terms]
     text = "\n".join(dry_run_lines(opened(world, node), Market(*orders)))  # type: ignore[arg-type]
     assert OutboxLog(node.folder).entries() == []
     assert node.state.ledger.entries() == ()
@@ -116,15 +116,15 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
     world.open(other)
     with pytest.raises(AwaitingApproval):
         accept_order(asking, world.offer(other))
-    found = status(opened(world, asking))
-    assert [(held.order, held.is_delivered, held.rows) for held in found.orders] == [
+    shown = status(opened(world, asking))
+    assert [(held.order, held.is_delivered, held.rows) for held in shown.orders] == [
         (world.order(), False, 500)
     ]
-    (question,) = found.questions
+    (question,) = shown.questions
     assert question.order == world.order(other)
     assert question.summary.startswith("400 rows of toy")
-    assert found.claimable_wei == 7
-    assert found.doing is None
+    assert shown.claimable_wei == 7
+    assert shown.doing is None
 
 
 def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
@@ -134,10 +134,10 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
     node = world.node()
     world.accept(node)
     world.ledger.stake_of = down
-    found = status(opened(world, node))
-    assert (found.stake, found.claimable_wei) == (None, None)
-    assert found.chain_problem == "no usable answer"
-    assert [held.order for held in found.orders] == [world.order()]
+    shown = status(opened(world, node))
+    assert (shown.stake, shown.claimable_wei) == (None, None)
+    assert shown.chain_problem == "no usable answer"
+    assert [held.order for held in shown.orders] == [world.order()]
 
 
 def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
@@ -148,4 +148,4 @@ def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
     (line,) = outbox_lines(outbox, order=str(world.order())[:8])
     assert "result" in line
     assert "epsilon 0.5" in line
-    assert [each.split()[0] for each in outbox_lines(outbox, summary=True)] == ["result", "announcement"]
+    assert [line.split()[0] for line in outbox_lines(outbox, summary=True)] == ["result", "announcement"]

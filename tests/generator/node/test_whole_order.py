@@ -252,8 +252,8 @@ def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_kn
     assert sum(result["sharesBps"]) == 10_000
     assert len(result["evaluations"]) == 2
     assert any("no contributor's own" in line for line in result["brokerSaw"])
-    for each in pooled_once.nodes:
-        tables = each.state.order(pooled_once.order).result("tables")
+    for node in pooled_once.nodes:
+        tables = node.state.order(pooled_once.order).result("tables")
         assert set(tables.arrays) == {"masked"}
 
 
@@ -369,9 +369,9 @@ def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained
     document = json.loads(plain)
     assert document["sharesBps"] == result["sharesBps"]
     sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]
-    assert document["poolCounts"] == sum(each.arrays[DELIVERED] for each in sent).tolist()
+    assert document["poolCounts"] == sum(result.arrays[DELIVERED] for result in sent).tolist()
     assert [shard["evidenceCounts"] for shard in document["shards"]] == [
-        each.arrays[EVIDENCE].tolist() for each in sent
+        result.arrays[EVIDENCE].tolist() for result in sent
     ]
     json.dumps(result)  # what goes to the backend is JSON
 
