@@ -37,7 +37,7 @@ def coordinator(
     from generator.errors import StopRequested
     from generator.market.client import MarketClient, RetryPolicy
     from generator.market.worker import CoordinationWorker
-    from generator.node import stopping
+    from generator.node import process
     from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
     from provenance.chain.deployment import Deployment
@@ -51,9 +51,9 @@ def coordinator(
         load_key(broker_key),
         retry=RetryPolicy(give_up_seconds=float("inf")),
         stop=stop,
-        note=RateLimitedLog(stopping.log.warning).say,
+        note=RateLimitedLog(process.log.warning).say,
     )
-    stopping.leave_on_signals(stop, lambda: True)
+    process.stop_on_signals(stop, lambda: True)
     try:
         network = client.network()
         contracts = Deployment.load(deployment) if deployment else deployment_of(network)

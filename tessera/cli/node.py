@@ -150,7 +150,7 @@ def run(
     """Work: register if needed, announce, take tasks, train, sample, sign; until SIGTERM or Ctrl-C."""
     require("node", "`tessera node`")
     from generator.errors import StopRequested
-    from generator.node import stopping
+    from generator.node import process
     from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import open_node
 
@@ -158,7 +158,7 @@ def run(
     overrides = {"backend": backend, "rpc": rpc, "threads": threads, "health_port": health_port}
     opened = open_node(folder, overrides)
     stop = threading.Event()
-    note = RateLimitedLog(stopping.log.warning).say
+    note = RateLimitedLog(process.log.warning).say
     # A market that is not there at all is an error, not a wait.
     first = opened.client(stop, note, START_SECONDS)
     if dry_run:
@@ -172,7 +172,7 @@ def run(
     from generator.node.console import progress_line
     from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
-    from generator.node.lock import running_once
+    from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
     from provenance.chain.writer import ChainWriter
@@ -183,7 +183,7 @@ def run(
             warm_up(opened.collection.family)
             node = opened.node(client)
             agent = Agent(node, client, opened.outbox, stop, progress.show)
-            stopping.leave_on_signals(stop, lambda: agent.idle)
+            process.stop_on_signals(stop, lambda: agent.idle)
             opened.ledger.check()
             require_same_market(first.network(), opened.ledger.deployment)
             writer = ChainWriter(opened.ledger, opened.signer)

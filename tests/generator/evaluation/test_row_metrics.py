@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from generator.errors import EvaluationError
-from generator.evaluation.copies import copy_rate
-from generator.evaluation.density_coverage import density_coverage
+from generator.evaluation.row_metrics import copy_rate, density_coverage
 from generator.evaluation.sample_attack import sample_attack
 from provenance.table.schema import Schema
 

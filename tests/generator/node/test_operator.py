@@ -16,9 +16,9 @@ from generator.market.messages import NetworkInfo, Progress
 from generator.node.approvals import Approvals
 from generator.node.console import RateLimitedLog, line_of
 from generator.node.health import FILE, HealthPage
-from generator.node.lock import running_once
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Proposal
+from generator.node.process import running_once
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.chain.deployment import Deployment

@@ -1,11 +1,14 @@
-"""Density and coverage (Naeem et al. 2020, arXiv:2002.09797): are synthetic rows where real rows are, and are
-real rows reached?
+"""What is said of rows one by one: where they lie among real ones, and whether they repeat a training row.
 
-Around each real row lies a ball that just holds its k nearest real rows. density: how many balls a synthetic
+Density and coverage (Naeem et al. 2020, arXiv:2002.09797): are synthetic rows where real rows are, and are real rows
+reached? Around each real row lies a ball that just holds its k nearest real rows. density: how many balls a synthetic
 row lies in, over k (1 for fresh rows of the same distribution; above 1 where rows crowd at the modes).
 coverage: share of the balls that hold a synthetic row. A ball holds its edge, because tables repeat rows;
 ties then raise the density of real rows above 1, so compare with that of training rows. At most `ROWS` rows
 of each side are drawn, equally many.
+
+Copies: real tables repeat themselves, so the rate alone says little. It is read against the rate of rows
+that never trained.
 """
 
 from __future__ import annotations
@@ -47,3 +50,14 @@ def density_coverage(synthetic: Values, real: Values, schema: Schema, *, seed: i
     limits = (radii**2 + EQUAL**2)[None, :]
     inside = squared_distances(ours, theirs) <= limits
     return DensityCoverage(float(inside.sum() / (NEIGHBOURS * count)), float(inside.any(axis=0).mean()))
+
+
+def copy_rate(rows: Values, training: Values) -> float:
+    """Share of rows int64[n, C] that are equal in every column to some training row int64[m, C]; 0 for no rows."""
+    return float(np.isin(_keys(rows), _keys(training)).mean()) if len(rows) else 0.0
+
+
+def _keys(rows: Values) -> NDArray[np.void]:
+    """One comparable value a row: its bytes."""
+    tight = np.ascontiguousarray(rows, dtype=">i8")
+    return tight.view(np.dtype((np.void, 8 * rows.shape[1]))).ravel()
