@@ -38,6 +38,8 @@ def copy(tmp_path: Path) -> Path:
         ("generator", "import sqlalchemy"),
         ("backend", "import web3"),
         ("provenance/exact", "import web3"),
+        ("provenance/api", "import provenance.chain.ports"),
+        ("provenance/api", "import provenance.store.cid"),
     ],
 )
 def test_planted_violation_is_caught(copy: Path, place: str, statement: str) -> None:
