@@ -34,7 +34,6 @@ from generator.families.autoregressive_schedule import (
     round_name,
 )
 from generator.families.codebook_message import codebook_arrays
-from generator.families.finish import FINISH
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
@@ -53,6 +52,7 @@ from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from generator.privacy.errors import PrivacyError
 from generator.privacy.ledger import Release
 from generator.privacy.secure_sum import require_fine, summed_std
+from provenance.api.tasks import FINISH
 from provenance.values import Address
 
 _ROWS_FACTOR = 3.0
@@ -117,7 +117,7 @@ class AutoregressiveFamily:
             weights = yield from self._federated(plan, settings, marginals, flagged, notes)
             needed = marginals.arrays() if is_pooled(plan) else codebook_arrays(marginals.codebook)
             last = {**needed, WEIGHTS: weights}
-        yield Round(FINISH, {}, last)
+        yield Round(FINISH, last)
         return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged), tuple(notes))
 
     def handle(self, step: Step) -> Result:
@@ -165,7 +165,8 @@ class AutoregressiveFamily:
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
             weights = _halves(descent.weights)
-            results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: weights})
+            arrays = {**codebook, WEIGHTS: weights}
+            results = yield Round(round_name(number), arrays, marginals.sum_keys)
             if is_pooled(plan):
                 total, rows = _unmasked(plan, course, shape, results, std)
             else:
@@ -178,7 +179,7 @@ class AutoregressiveFamily:
         if not course.is_gated:
             return trained
         sent = {UNTRAINED: _halves(untrained), WEIGHTS: _halves(trained)}
-        results = yield Round(GATE, marginals.meta, {**codebook, **sent})
+        results = yield Round(GATE, {**codebook, **sent}, marginals.sum_keys)
         share = kept_share(plan, results, flagged)
         notes.extend(notes_of(share))
         return between(untrained, trained, share)

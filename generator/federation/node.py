@@ -13,8 +13,9 @@ from generator.families.family import family_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step, Worker
-from generator.federation.task import Result, Task
+from generator.federation.task import Result, Task, meta_of
 from generator.marginals.errors import MarginalError
+from provenance.api.tasks import TrainTask
 
 
 def handle_bytes(data: bytes, state: ContributorState, worker: Worker, *, request: str = "") -> bytes:
@@ -52,10 +53,10 @@ def handle(task: Task, state: ContributorState, worker: Worker, *, request: str 
 def plan_of(task: Task, state: ContributorState, worker: Worker) -> TrainingPlan:
     """The task's plan, if it is one this node can serve; TaskRefused otherwise. Reads no row."""
     try:
-        plan = TrainingPlan.parse(task.meta.get("plan"))
+        plan = TrainingPlan.of(meta_of(TrainTask, task).plan)
         plan.participant(worker.contributor)
         family_of(plan.family).check(plan)
-    except PlanError as error:
+    except (PlanError, TaskFormatError) as error:
         raise TaskRefused("bad-plan", str(error)) from error
     if plan.order != task.order:
         raise TaskRefused("bad-plan", f"the task belongs to order {task.order}, its plan to {plan.order}")

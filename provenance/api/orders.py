@@ -21,6 +21,7 @@ from provenance.api.message import (
     WireSignature,
     WireTerms,
     WireUint256,
+    optional,
 )
 from provenance.api.queue import Progress
 from provenance.canonical import MAX_INTEGER
@@ -67,18 +68,18 @@ class QuoteRequest(Message):
     collection: WireDigest
     buyer: WireAddress
     rows: int = Field(ge=1, le=MAX_INTEGER)
-    epsilon: DecimalText | None = None
-    delta: DecimalText | None = None
-    delivery_key: WireDigest | None = None
-    min_contributors: Contributors | None = None
-    max_contributors: Contributors | None = None
-    min_score: DecimalText | None = None
+    epsilon: DecimalText | None = optional()
+    delta: DecimalText | None = optional()
+    delivery_key: WireDigest | None = optional()
+    min_contributors: Contributors | None = optional()
+    max_contributors: Contributors | None = optional()
+    min_score: DecimalText | None = optional()
     conditions: Annotated[Several[JsonObject], Field(max_length=4096)] = ()
     purpose: str = Field(default="", max_length=1000)
-    match_within_seconds: Seconds | None = None
-    deliver_within_seconds: Seconds | None = None
-    challenge_seconds: Seconds | None = None
-    max_price_wei: WireUint256 | None = None
+    match_within_seconds: Seconds | None = optional()
+    deliver_within_seconds: Seconds | None = optional()
+    challenge_seconds: Seconds | None = optional()
+    max_price_wei: WireUint256 | None = optional()
 
 
 class PermitToSign(Message):
@@ -183,14 +184,14 @@ class StateEvent(Message):
     """The order moved. transaction: the newest one of the order."""
 
     state: WireOrderState
-    transaction: WireDigest | None = None
-    reason: str | None = None
+    transaction: WireDigest | None = optional()
+    reason: str | None = optional()
 
 
 class ProgressEvent(Progress):
     """Training goes on. node: who says so, None for the coordinator."""
 
-    node: WireAddress | None = None
+    node: WireAddress | None = optional()
 
 
 class MessageEvent(Message):

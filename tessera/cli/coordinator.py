@@ -34,11 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Works with as many jobs at once as asked, until SIGTERM."""
-    from generator.market.client import MarketClient, RetryPolicy
     from generator.market.worker import CoordinationWorker
     from generator.node import stopping
     from generator.node.console import Seldom, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
+    from provenance.api.client import RetryPolicy
+    from provenance.api.market import MarketClient
     from provenance.chain.deployment import Deployment
     from provenance.chain.reader import ChainReader
     from provenance.crypto.signing import load_key
@@ -46,9 +47,10 @@ def run(options: argparse.Namespace) -> int:
     set_up_logging(verbose=options.verbose)
     stop = threading.Event()
     note = Seldom(stopping.log.warning).say
+    signer = load_key(options.key)
     client = MarketClient(
         options.backend,
-        load_key(options.key),
+        signer=signer,
         retry=RetryPolicy(give_up_seconds=float("inf")),
         stop=stop,
         note=note,
@@ -57,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     network = client.network()
     deployment = Deployment.load(options.deployment) if options.deployment else deployment_of(network)
     require_same_market(network, deployment)
-    if client.address != network.broker:
+    if signer.address != network.broker:
         print(
-            f"coordinator: the key is {client.address}'s, the market's broker is {network.broker}",
+            f"coordinator: the key is {signer.address}'s, the market's broker is {network.broker}",
             file=sys.stderr,
         )
         return 1

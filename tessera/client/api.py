@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
-
 from generator.market.wire import Fields
+
 from tessera.errors import ServiceDownError, ServiceRefusedError
 
 REPEATED = frozenset({429, 500, 502, 503, 504})

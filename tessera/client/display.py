@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from generator.market.wire import Fields
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from generator.market.wire import Fields
 from tessera.client.api import FAILED_STATES, FINAL_STATES, Event
 
 STATES = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.market.wire import Fields
+
 from provenance.crypto.permit import sign_permit
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OrderTerms
