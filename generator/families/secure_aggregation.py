@@ -1,7 +1,7 @@
 """Setting "noise": who adds it, and so who may see what.
 
 "local": each contributor adds the whole noise alone; nobody has to be trusted, and its noisy counts are seen.
-"distributed": each adds a part and masks its vector, so that only the sum of all is ever seen, with less noise in it
+"distributed": each adds a share and masks its vector, so that only the sum of all is ever seen, with less noise in it
 (`privacy.secure_sum`). Keys travel with the answers to "bins", each signed by its contributor's account; the mask is
 bound to the whole task that all contributors got, so a coordinator that tells them different things gets noise.
 
@@ -17,14 +17,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import TaskFormatError, TaskRefused, UpdatesRejected
+from generator.errors import PrivacyError, TaskFormatError, TaskRefused, UpdatesRejected
 from generator.families.settings import Word
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, meta_of
-from generator.privacy.accountant import NoiseParts
-from generator.privacy.errors import PrivacyError
-from generator.privacy.secure_sum import Integers, Ring, add, honest_parts, mask, public_of
+from generator.privacy.accountant import DistributedNoise
+from generator.privacy.secure_sum import Integers, Ring, add, honest_contributors, mask, public_of
 from provenance.api.tasks import StepResult, SumKey, TrainTask
 from provenance.values import Address, Digest
 
@@ -36,20 +35,24 @@ COUNTS_RING: Final = Ring(64, 24)
 _NOBODY = Address(bytes(20))
 
 
-def is_pooled(plan: TrainingPlan) -> bool:
+def uses_secure_aggregation(plan: TrainingPlan) -> bool:
     """Whether vectors of counts and gradients are seen in their sum alone; of one contributor that is its own."""
     return plan.settings.get(SETTING) == DISTRIBUTED and len(plan.participants) > 1
 
 
-def parts_of(plan: TrainingPlan) -> NoiseParts | None:
-    """Whose parts make up the noise of a release; None where each contributor's own is whole."""
+def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:
+    """Whose shares make up the noise of a release; None where each contributor's own is whole."""
     contributors = len(plan.participants)
-    return NoiseParts(contributors, honest_parts(contributors)) if is_pooled(plan) else None
+    return (
+        DistributedNoise(contributors, honest_contributors(contributors))
+        if uses_secure_aggregation(plan)
+        else None
+    )
 
 
 def own_sum_key(step: Step) -> SumKey | None:
     """The node's public key for the order's sums, signed; None where noise is local."""
-    if not is_pooled(step.plan):
+    if not uses_secure_aggregation(step.plan):
         return None
     public = Digest(public_of(step.order.sum_secret()))
     vouching = step.worker.vouching
@@ -59,7 +62,7 @@ def own_sum_key(step: Step) -> SumKey | None:
 
 def shown_sum_keys(plan: TrainingPlan, results: Sequence[Result]) -> tuple[SumKey, ...] | None:
     """All contributors' keys, in the order of the plan, as later rounds carry them; None where noise is local."""
-    if not is_pooled(plan):
+    if not uses_secure_aggregation(plan):
         return None
     keys = []
     for result in results:

@@ -55,7 +55,7 @@ Program: TypeAlias = Generator[Round, list[Result], ProgramEnd]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RoundProgress:
     """Sent after each round. losses: mean over contributors by name; epsilon: largest spent so far, None
     without DP; sent_bytes: arrays of all answers so far, of the contributor that sent most.
     """
@@ -68,7 +68,7 @@ class Progress:
     sent_bytes: int
 
 
-ProgressCallback: TypeAlias = Callable[[Progress], None]
+RoundCallback: TypeAlias = Callable[[RoundProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Coordinator:
         self._transport = transport
         self._family = family
 
-    def run(self, progress: ProgressCallback | None = None) -> TrainingOutcome:
+    def run(self, progress: RoundCallback | None = None) -> TrainingOutcome:
         """Train to the committed models.
 
         Raises NodeRefused, TransportError (run again later), UpdatesRejected, TaskFormatError (a node
@@ -145,7 +145,7 @@ class Coordinator:
             told = _read(step.name, results)
             if progress is not None:
                 losses, epsilon = _mean_losses(told), _largest_epsilon(told)
-                progress(Progress(number, rounds, step.name, losses, epsilon, max(sent.values())))
+                progress(RoundProgress(number, rounds, step.name, losses, epsilon, max(sent.values())))
             try:
                 step = program.send(results)
             except StopIteration as stop:

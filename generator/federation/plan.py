@@ -26,7 +26,7 @@ Settings: TypeAlias = Mapping[str, Setting]
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
+class PlanParticipant:
     """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its
     table).
     """
@@ -58,7 +58,7 @@ class TrainingPlan:
     schema: Schema
     epsilon_micro: int | None
     delta_e12: int
-    participants: tuple[Participant, ...]
+    participants: tuple[PlanParticipant, ...]
     settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class TrainingPlan:
         """SHA-256 of the canonical document."""
         return sha256(self.message().encode())
 
-    def participant(self, contributor: Address) -> Participant:
+    def participant(self, contributor: Address) -> PlanParticipant:
         """The entry of one contributor; PlanError if it is not named."""
         for participant in self.participants:
             if participant.contributor == contributor:
@@ -136,7 +136,7 @@ class TrainingPlan:
             epsilon_micro=message.epsilon_micro,
             delta_e12=message.delta_e12,
             participants=tuple(
-                Participant(each.contributor, each.declared_rows) for each in message.participants
+                PlanParticipant(each.contributor, each.declared_rows) for each in message.participants
             ),
             settings=message.settings,
         )

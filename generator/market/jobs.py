@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generator.federation.plan import Participant as PlanParticipant
-from generator.federation.plan import TrainingPlan
-from generator.market.errors import JobRefused
+from generator.errors import JobRefused
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.market.order_settings import order_settings
 from provenance.api.coordination import JobPlan, LeasedJob, Phase
 from provenance.chain.ports import ChainReads, OrderState

@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from generator.errors import NodeRefused, TaskFormatError
+from generator.errors import NodeExpired, NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task
-from generator.market.errors import NodeExpired
 from provenance.api.errors import MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import TaskView, WorkState

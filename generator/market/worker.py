@@ -16,8 +16,7 @@ from collections.abc import Callable
 
 from generator.errors import GeneratorError
 from generator.families.family import family_of
-from generator.federation.coordinator import Coordinator, TrainingOutcome
-from generator.federation.coordinator import Progress as RoundProgress
+from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.market.heartbeat import Heartbeat
 from generator.market.jobs import OrderJob, read_job
 from generator.market.score import ScorePhase

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from generator.node.errors import NodeError
+from generator.errors import NodeError
 from generator.node.settings import NodeSettings
 from provenance import canonical
 from provenance.api.catalogue import Announcement

@@ -18,11 +18,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import TaskFormatError, TaskRefused
+from generator.errors import NotYet, TaskFormatError, TaskRefused
 from generator.federation.task import Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.node.context import Node, shard_of
-from generator.node.errors import NotYet
 from generator.node.orders import Accepted
 from provenance.api.message import Message
 from provenance.api.queue import Progress
@@ -38,7 +37,7 @@ from provenance.exact.versions import sampler_for
 from provenance.record.contribution import evidence_rows
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.record.terms import Participant
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 

@@ -110,7 +110,7 @@ def demand(
 
 def _number(dataset: str, session: ChainSession, network: Path) -> int:
     """The data set's number; UsageError for one of another market."""
-    from provenance.verify.dataset_name import DatasetName
+    from provenance.verify.dataset import DatasetName
 
     name, deployment = DatasetName.parse(dataset), session.ledger.deployment
     asked = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)

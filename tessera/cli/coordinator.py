@@ -19,13 +19,12 @@ from pathlib import Path
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; expected errors become one sentence on standard error."""
     options = _parser().parse_args(arguments)
-    from generator.errors import GeneratorError
-    from generator.node.errors import Leaving
+    from generator.errors import GeneratorError, StopRequested
     from provenance.errors import ProvenanceError
 
     try:
         return run(options)
-    except (Leaving, KeyboardInterrupt):
+    except (StopRequested, KeyboardInterrupt):
         return 0
     except (GeneratorError, ProvenanceError) as error:
         print(f"coordinator: {error}", file=sys.stderr)
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Works with as many jobs at once as asked, until SIGTERM."""
     from generator.market.worker import CoordinationWorker
     from generator.node import stopping
-    from generator.node.console import Seldom, set_up_logging
+    from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
     from provenance.api.client import RetryPolicy
     from provenance.api.market import MarketClient
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     set_up_logging(verbose=options.verbose)
     stop = threading.Event()
-    note = Seldom(stopping.log.warning).say
+    note = RateLimitedLog(stopping.log.warning).say
     signer = load_key(options.key)
     client = MarketClient(
         options.backend,

@@ -23,14 +23,13 @@ DEFAULT_FOLDER = Path("tessera-node")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; expected errors become one sentence on standard error."""
     options = _parser().parse_args(arguments)
-    from generator.errors import GeneratorError
-    from generator.node.errors import Leaving
+    from generator.errors import GeneratorError, StopRequested
     from provenance.errors import ProvenanceError
 
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (Leaving, KeyboardInterrupt):
+    except (StopRequested, KeyboardInterrupt):
         return 0
     except (GeneratorError, ProvenanceError) as error:
         print(f"contributor_node: {error}", file=sys.stderr)
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     """`run`: register if needed, announce, then work until SIGTERM; or print what would leave."""
     from generator.node import stopping
     from generator.node.agent import Agent, warm_up
-    from generator.node.console import Seldom, progress_line, set_up_logging
+    from generator.node.console import RateLimitedLog, progress_line, set_up_logging
     from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
     from generator.node.lock import running_once
@@ -83,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     overrides = {name: getattr(options, name) for name in ("backend", "rpc", "threads", "health_port")}
     opened = open_node(options.folder, overrides)
     stop = threading.Event()
-    note = Seldom(stopping.log.warning).say
+    note = RateLimitedLog(stopping.log.warning).say
     first = opened.client(
         stop, note, START_SECONDS
     )  # a market that is not there at all is an error, not a wait
@@ -95,13 +94,13 @@ def run(options: argparse.Namespace) -> int:
         client = opened.client(stop, note)
         warm_up(opened.collection.family)
         node = opened.node(client)
-        agent = Agent(node, client, opened.receipts, stop, line.show)
+        agent = Agent(node, client, opened.outbox, stop, line.show)
         stopping.leave_on_signals(stop, lambda: agent.idle)
         opened.ledger.check()
         require_same_market(first.network(), opened.ledger.deployment)
         writer = ChainWriter(opened.ledger, opened.signer)
         ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-        with watching(DemandWatch(node, opened.ledger, writer, opened.receipts), stop):
+        with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
             if opened.settings.health_port < 0:
                 agent.run()
             else:
@@ -138,10 +137,10 @@ def budget(options: argparse.Namespace) -> int:
 
 def receipts(options: argparse.Namespace) -> int:
     """`receipts`: everything that ever left."""
-    from generator.node.report import receipt_lines
+    from generator.node.report import outbox_lines
     from generator.node.setup import open_node
 
-    lines = receipt_lines(open_node(options.folder).receipts, order=options.order, summary=options.summary)
+    lines = outbox_lines(open_node(options.folder).outbox, order=options.order, summary=options.summary)
     return _print(lines)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from provenance.chain.deployment import Deployment
     from provenance.store.ports import ContentStore
     from provenance.verify.certificate import Certificate
-    from provenance.verify.dataset_name import DatasetName
+    from provenance.verify.dataset import DatasetName
 
 UNDECIDED = 2
 DEPLOYMENT_FILE = "deployment.json"
@@ -101,8 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 def _verify(options: argparse.Namespace, terminal: Console) -> Certificate:
     from provenance.chain.reader import ChainReader
     from provenance.crypto.seal import load_delivery_key
-    from provenance.verify.dataset import verify_dataset
-    from provenance.verify.dataset_name import DatasetName
+    from provenance.verify.dataset import DatasetName, verify_dataset
     from tessera.row_progress import recomputing
 
     if options.threads < 1:

@@ -18,8 +18,7 @@ from provenance.chain.model_parts import CALLDATA_BYTES, store_model
 from provenance.chain.ports import DatasetStatus, OrderState, TxReceipt
 from provenance.values import Address, Digest
 from provenance.verify.published_shard import PublishedShard
-from provenance.verify.refutation import Fault, Finding
-from provenance.verify.refutation_evidence import Claim, build_evidence
+from provenance.verify.refutation import Claim, Fault, Finding, build_evidence
 from tessera.client.challenge_file import Intent, Market, intent_of
 from tessera.client.disclosure import confirm_disclosure
 from tessera.client.money_moves import Parties, holdings, in_words, table_of

@@ -15,7 +15,7 @@ import typer
 from provenance.chain.disputes import DemandOnChain
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
 from provenance.record.terms import OrderTerms
-from provenance.verify.refutation_evidence import shard_proof
+from provenance.verify.refutation import shard_proof
 from tessera.client.money_moves import Parties, holdings, in_words, table_of
 from tessera.client.order_request import tokens
 from tessera.client.session import ChainSession

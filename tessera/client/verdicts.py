@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from provenance.chain.disputes import DisputeReading, Verdict
 from provenance.verify.published_shard import PublishedShard
-from provenance.verify.refutation import Fault, Finding
-from provenance.verify.refutation_evidence import query_of
+from provenance.verify.refutation import Fault, Finding, query_of
 from tessera.client.searching import Suspect
 from tessera.errors import ScriptError
 

@@ -7,9 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, TaskFormatError
+from generator.errors import NodeExpired, NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task, answer
-from generator.market.errors import NodeExpired
 from generator.market.transport import QueueTransport
 from provenance.api.errors import MarketStopped
 from provenance.api.message import Uint256

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from generator.market.errors import JobRefused
+from generator.errors import JobRefused
 from generator.market.jobs import read_job
 from generator.market.worker import CoordinationWorker
 from provenance.api.coordination import LeasedJob, ScoreResult, TrainResult

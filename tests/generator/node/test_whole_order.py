@@ -14,18 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, TaskFormatError, TaskRefused
+from generator.errors import JobRefused, NodeRefused, NotYet, TaskFormatError, TaskRefused
 from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
-from generator.market.errors import JobRefused
 from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_counts
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
-from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
 from generator.node.feasibility import check_conditions
 from generator.node.sample import sample_shard
@@ -388,7 +386,7 @@ def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
 def test_score_is_one_release_on_held_out_rows_within_the_orders_epsilon(trained: Trained) -> None:
     trained.score()
     entries = trained.nodes[0].state.ledger.entries()
-    assert [(entry.release.name, entry.release.part) for entry in entries] == [
+    assert [(entry.release.name, entry.release.split) for entry in entries] == [
         ("bins", "training"), ("tables", "training"), ("score", "holdout"),
     ]  # fmt: skip
     assert trained.nodes[0].state.ledger.spent() <= 3.0 + 1e-6
