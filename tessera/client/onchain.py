@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from provenance.chain.errors import RevertError
+from provenance.chain.ports import OrderState
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest
 from tessera.client.api import BuyerApi
@@ -46,7 +48,14 @@ def refund_order(session: ChainSession, order: str) -> None:
     order_id = terms.order_id(session.profile.deployment.domain)
     before = session.ledger.balance(terms.buyer)
     participants = session.ledger.participants(order_id)
-    receipt = session.writer.refund(terms, participants)
+    try:
+        receipt = session.writer.refund(terms, participants)
+    except RevertError:
+        # The broker gives the money back by itself, and may have come first.
+        if session.ledger.order(order_id).state is not OrderState.REFUNDED:
+            raise
+        say(f"refunded before, by somebody else: {tokens(terms.price)} tokens are back at {terms.buyer}")
+        return
     gained = session.ledger.balance(terms.buyer) - before
     say(f"refunded; {tokens(gained)} tokens are back at {terms.buyer} (transaction {receipt.hash})")
     owed = session.ledger.claimable(terms.buyer)

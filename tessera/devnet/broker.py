@@ -12,7 +12,7 @@ from provenance.crypto.signing import Signer
 from provenance.record.collection import Collection
 from tessera.errors import ServiceDownError, ServiceRefusedError
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 120.0
 
 
 def publish_collection(api_url: str, broker: Signer, collection: Collection) -> None:

@@ -21,7 +21,8 @@ from types import FrameType, TracebackType
 from tessera.errors import ServiceDownError
 
 TAIL_LINES = 15
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
+"""Until a child that resists is killed. Long: a chain that is killed while it writes its state loses blocks."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 

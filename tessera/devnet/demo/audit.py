@@ -16,7 +16,7 @@ from provenance.values import Cid
 from tessera.devnet.network import CHECKOUT, python_path
 from tessera.errors import ScriptError
 
-AUDIT_SECONDS = 120.0
+AUDIT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

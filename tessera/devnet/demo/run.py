@@ -43,8 +43,8 @@ from tessera.errors import ScriptError
 from tessera.terminal import exit_status, out, remark, say
 
 CHALLENGE_SECONDS = 15
-MATCH_SECONDS = 120
-DELIVER_SECONDS = 900
+MATCH_SECONDS = 600
+DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
 SHOWN_COLUMNS = 8
 SHOWN_LOG_LINES = 8

@@ -25,6 +25,7 @@ from provenance.api.queue import Progress
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
 from tessera.cli.node import main
+from tests.waiting import HANG_SECONDS
 
 World = Any
 ORDER = Digest(bytes([1]) * 32)
@@ -154,7 +155,7 @@ def test_receipt_line_cut_off_by_a_power_failure_is_left_out_and_other_damage_is
 def test_health_page_answers_on_loopback_and_its_port_is_in_the_folder(tmp_path: Path) -> None:
     with HealthPage(0, lambda: {"status": "ok"}, tmp_path) as page:
         assert json.loads((tmp_path / FILE).read_text()) == {"port": page.port}
-        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=HANG_SECONDS) as answer:
             assert json.loads(answer.read()) == {"status": "ok"}
         with pytest.raises(SettingsError, match="health port"):
             HealthPage(page.port, dict, tmp_path)
@@ -170,7 +171,7 @@ def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
 
 def test_like_messages_are_said_seldom() -> None:
     said: list[str] = []
-    limited = RateLimitedLog(said.append, pause_seconds=60)
+    limited = RateLimitedLog(said.append, pause_seconds=HANG_SECONDS)
     for number in range(5):
         limited.say(f"down {number}")
     assert said == ["down 0"]
@@ -192,10 +193,11 @@ def test_command_in_a_folder_without_a_node_says_so_and_fails(
 
 
 def test_init_against_a_market_that_is_down_leaves_no_node_behind(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, dead_port: int
 ) -> None:
     monkeypatch.setattr("generator.node.setup.START_SECONDS", 0.3)
-    arguments = ["--backend", "http://127.0.0.1:9", "--rpc", "http://127.0.0.1:9", "--collection", "toy"]
+    down = f"http://127.0.0.1:{dead_port}"
+    arguments = ["--backend", down, "--rpc", down, "--collection", "toy"]
     arguments += ["--table", str(tmp_path / "t.csv"), "--declared-rows", "10", "--epsilon-cap", "1"]
     assert main(["init", "--folder", str(tmp_path / "node"), *arguments]) == 1
     assert "no usable answer" in capsys.readouterr().err

@@ -17,7 +17,8 @@ from provenance.values import keccak256
 from tessera.client.resale import Resale
 from tessera.client.rewards import Rewards, SignedPayout
 from tessera.errors import ScriptError, UsageError
-from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain
+from tests.anvil import running_anvil
+from tests.provenance.chain.conftest import ETHER, Market, deployed
 from tests.provenance.chain.test_derived_order import Published, publish, settle
 from tests.provenance.chain.test_life_of_an_order import BUYER, NODES
 
@@ -30,7 +31,7 @@ KEPT_SLOT = 2
 @pytest.fixture(scope="module")
 def market() -> Iterator[Market]:
     """On a chain of its own: hours are skipped here."""
-    with fresh_chain() as url, deployed(url) as market:
+    with running_anvil() as url, deployed(url) as market:
         yield market
 
 

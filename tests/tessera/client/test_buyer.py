@@ -10,10 +10,14 @@ from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from provenance.chain.errors import RevertError
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import OrderOnChain, OrderState
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -22,14 +26,16 @@ from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
+from tessera.client import onchain
 from tessera.client.api import BuyerApi, parse_events
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import Quote, Wish, check_terms, parse_decimal, parse_tokens, tokens
-from tessera.devnet.ports import LOOPBACK, free_port
+from tessera.devnet.ports import LOOPBACK
 from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tests.provenance.verify.publication import SCHEMA, Builder
+from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -210,8 +216,32 @@ def test_events_are_read_over_comments_and_several_data_lines() -> None:
     assert events[0].data.text("state") == "open"
 
 
-def test_a_backend_that_is_down_is_said_so_with_its_address() -> None:
-    url = f"http://{LOOPBACK}:{free_port()}"
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
+def test_money_that_the_broker_gave_back_first_is_said_to_be_back(
+    state: OrderState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
+
+    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN))  # type: ignore[arg-type]
+    order = TERMS.order_id(DOMAIN)
+    ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
+    session = SimpleNamespace(
+        ledger=ledger,
+        writer=SimpleNamespace(refund=refused),
+        profile=SimpleNamespace(deployment=ledger.deployment),
+    )
+    monkeypatch.setattr(onchain, "terms_of", lambda _session, _order: TERMS)
+    if state is OrderState.REFUNDED:
+        onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
+        assert f"5 tokens are back at {BUYER.address}" in " ".join(capsys.readouterr().out.split())
+    else:
+        with pytest.raises(RevertError):
+            onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
+
+
+def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
+    url = f"http://{LOOPBACK}:{dead_port}"
     with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
         api.network()
 
@@ -279,7 +309,7 @@ def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
         else:
             send(handler, 200, body, "text/event-stream")
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         states = [event.data.text("state") for event in api.events("0x01")]
     assert states == ["open", "settled"]
     assert asked == ["0", "1"]
@@ -291,5 +321,5 @@ def test_a_backend_that_restarts_is_waited_for() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         send(handler, next(answers), b'{"chainId": 1}')
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         assert api.network().integer("chainId") == 1
