@@ -27,7 +27,6 @@ from provenance.errors import DocumentError
 REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 JSON = "application/json"
-OCTETS = "application/octet-stream"
 MOST_JSON_BYTES = 64 << 20
 MOST_CONTENT_BYTES = 1 << 30
 SILENCE_SECONDS = 30.0

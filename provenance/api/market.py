@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
+from provenance import canonical
 from provenance.api.catalogue import (
     Announcement,
     CollectionList,
@@ -15,7 +16,7 @@ from provenance.api.catalogue import (
     DatasetView,
     NetworkView,
 )
-from provenance.api.client import MOST_CONTENT_BYTES, OCTETS, Call, HttpClient, StreamEvent
+from provenance.api.client import MOST_CONTENT_BYTES, Call, HttpClient, StreamEvent
 from provenance.api.coordination import (
     JobFailure,
     JobLease,
@@ -26,7 +27,7 @@ from provenance.api.coordination import (
     TrainResult,
 )
 from provenance.api.errors import MarketAnswerInvalid, MarketNotFound
-from provenance.api.message import Message
+from provenance.api.message import OCTETS, Message
 from provenance.api.orders import (
     EVENTS,
     FINAL_STATES,
@@ -52,6 +53,7 @@ from provenance.api.queue import (
     TaskView,
 )
 from provenance.errors import DocumentError
+from provenance.record.collection import Collection
 from provenance.values import Address, Cid, Digest
 
 M = TypeVar("M", bound=Message)
@@ -160,6 +162,11 @@ class MarketClient(HttpClient):
         return _parsed(ContentStored, self._put_bytes("POST", "/v1/content", data), "POST /v1/content").cid
 
     # -- the broker ------------------------------------------------------------------------------------------
+
+    def offer(self, collection: Collection) -> CollectionView:
+        """Offers a collection; the same document again changes nothing."""
+        call = Call("POST", "/v1/collections", canonical.encode(collection.document()))
+        return self._read(CollectionView, call)
 
     def post_task(self, order: Digest, name: str, node: Address, kind: TaskKind, body: bytes) -> None:
         """Idempotent: the same bytes under the same (order, node, name) are accepted again, others refused."""

@@ -41,6 +41,8 @@ from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import Address, Cid, Digest, Signature
 
+OCTETS = "application/octet-stream"
+
 
 class Message(BaseModel):
     """One JSON object of the protocol: camelCase outside, snake_case inside, frozen, nothing unknown."""

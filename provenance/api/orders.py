@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
 from provenance.api.message import (
     Count,
@@ -14,6 +14,7 @@ from provenance.api.message import (
     JsonObject,
     Message,
     Several,
+    Uint256,
     WireAddress,
     WireCid,
     WireDigest,
@@ -26,6 +27,7 @@ from provenance.api.message import (
 from provenance.api.queue import Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.crypto.permit import Permit
+from provenance.values import Address
 
 Seconds = Annotated[int, Field(ge=0, le=2**31)]
 Contributors = Annotated[int, Field(ge=1, le=255)]
@@ -105,17 +107,22 @@ class QuoteView(Message):
     permit: PermitToSign
 
 
+def _number_too(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return Uint256(str(value)) if is_number else value
+
+
 class SignedPermit(Message):
     """All zero when the buyer approved the escrow before."""
 
-    deadline: WireUint256 | Annotated[int, Field(ge=0, le=2**63)]
+    deadline: Annotated[WireUint256, BeforeValidator(_number_too)]
     v: int = Field(ge=0, le=255)
     r: WireDigest
     s: WireDigest
 
     def permit(self) -> Permit:
         """As the escrow contract takes it."""
-        return Permit(int(self.deadline), self.v, self.r, self.s)
+        return Permit(self.deadline, self.v, self.r, self.s)
 
 
 class OrderRequest(Message):
@@ -192,6 +199,12 @@ class ProgressEvent(Progress):
     """Training goes on. node: who says so, None for the coordinator."""
 
     node: WireAddress | None = optional()
+
+    @classmethod
+    def of_progress(cls, progress: Progress, node: Address | None) -> ProgressEvent | None:
+        """What is worth telling of a heartbeat; None when nothing was measured and nothing said."""
+        told = {name: getattr(progress, name) for name in Progress.model_fields}
+        return cls(node=node, **told) if any(value is not None for value in told.values()) else None
 
 
 class MessageEvent(Message):

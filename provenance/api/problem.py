@@ -32,6 +32,4 @@ class Problem(Message):
         cls, status: int, code: str, title: str, detail: str, errors: Several[FieldProblem] | None = None
     ) -> Problem:
         """The document of a code of docs/spec/http.md."""
-        return cls(
-            type=_URN + code, title=title, status=status, detail=detail, code=code, errors=errors or None
-        )
+        return cls(type=_URN + code, title=title, status=status, detail=detail, code=code, errors=errors)
