@@ -21,7 +21,7 @@ help: ## show this list
 setup: $(VENV)/.installed node_modules/.installed $(ABI) ## build .venv and node_modules, compile the contracts (cached)
 
 demo: setup ## run the main job: three contributors, one order, one certificate
-	$(PY) tessera/devnet/demo/run.py
+	$(PY) scripts/demo.py
 
 up: setup ## start chain, backend, coordinator and nodes, and keep them running
 	$(VENV)/bin/tessera up

@@ -32,8 +32,8 @@ from provenance.table.conditions import Segment
 from provenance.table.conditions_bytes import encode_segments
 from provenance.values import Address, sha256
 from tessera.devnet import chain
-from tessera.devnet.ports import LOOPBACK, free_port
-from tessera.errors import ScriptError
+from tessera.devnet.children import LOOPBACK, free_port
+from tessera.errors import TesseraError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 VERIFIER = Address(bytes([0x7E] * 20))
@@ -86,7 +86,7 @@ class Verifier:
         reason = str(answer["error"].get("data", ""))
         if reason.startswith("0x" + self._no_such_row.hex()):
             return None
-        raise ScriptError(f"rowOf reverted with {answer['error']}, expected a row or RowVerifier_NoSuchRow")
+        raise TesseraError(f"rowOf reverted with {answer['error']}, expected a row or RowVerifier_NoSuchRow")
 
     def _answer(self, method: str, *params: object) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -168,7 +168,7 @@ def running_anvil() -> Iterator[str]:
     try:
         while not chain.answers(url):
             if process.poll() is not None:
-                raise ScriptError(f"{anvil} ended with {process.returncode}; is port {port} in use?")
+                raise TesseraError(f"{anvil} ended with {process.returncode}; is port {port} in use?")
             time.sleep(0.05)
         yield url
     finally:

@@ -29,7 +29,7 @@ from provenance.store.folder import FolderStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Cid
 from provenance.verify.dataset import verify_dataset
-from tessera.errors import ScriptError
+from tessera.errors import TesseraError
 from tessera.terminal import err, exit_status, out
 
 Flip = tuple[str, Cid, int]
@@ -93,7 +93,9 @@ def _run(chosen: argparse.Namespace) -> None:
     with ChainReader(chosen.rpc, deployment) as ledger, tempfile.TemporaryDirectory() as folder:
         before = verify_dataset(ledger, store, chosen.dataset, key)
         if before.exit_code:
-            raise ScriptError(f"data set {chosen.dataset} fails before any flip; run verify_provenance first")
+            raise TesseraError(
+                f"data set {chosen.dataset} fails before any flip; run verify_provenance first"
+            )
         files = files_of(ledger, store, chosen.dataset)
         sizes = {name: (cid, store.size(cid)) for name, cid in files.items()}
         copy = FolderStore(Path(folder))
@@ -105,7 +107,7 @@ def _run(chosen: argparse.Namespace) -> None:
     out.print(_table(sizes, results))
     unnoticed = sum(check is None for _, check in results)
     if unnoticed:
-        raise ScriptError(f"{unnoticed} of {len(results)} flips went unnoticed; expected none")
+        raise TesseraError(f"{unnoticed} of {len(results)} flips went unnoticed; expected none")
 
 
 def _table(sizes: dict[str, tuple[Cid, int]], results: list[tuple[str, str | None]]) -> Table:

@@ -1,6 +1,8 @@
 """A contributor's node beside a private table: the same program as `tessera node`."""
 
-from tessera.cli.node import main
+import sys
+
+from tessera.cli.app import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(["node", *sys.argv[1:]])

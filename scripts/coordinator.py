@@ -1,6 +1,8 @@
 """The broker's coordination worker: the same program as `tessera coordinator`."""
 
-from tessera.cli.coordinator import main
+import sys
+
+from tessera.cli.app import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(["coordinator", *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """Verifies a data set from chain and files alone: the same program as `tessera verify`."""
 
-from tessera.cli.verify import main
+import sys
+
+from tessera.cli.app import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(["verify", *sys.argv[1:]])

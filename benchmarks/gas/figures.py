@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from provenance.chain.sender import TRANSACTION_GAS_CAP
-from tessera.errors import ScriptError
+from tessera.errors import TesseraError
 
 CODE_LIMIT = 24_576
 OCEAN_PUBLISH, EAS_ATTESTATION = 1_160_000, 300_000
 
 
-class GasLimitError(ScriptError):
+class GasLimitError(TesseraError):
     """A transaction or contract is beyond what the chain takes, or beyond what the product promises."""
 
 

@@ -17,7 +17,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.values import Digest
 from tessera.devnet import chain
-from tessera.devnet.ports import LOOPBACK, free_port
+from tessera.devnet.children import LOOPBACK, free_port
 from tessera.errors import ServiceDownError
 
 ETHER = 10**18

@@ -210,7 +210,7 @@ def _ask_policy(node: Node, order: Digest, proposal: Proposal) -> None:
             raise TaskRefused("operator-denied", "the node's operator declined this order")
         if answer != APPROVED:
             node.approvals.ask(order, proposal)
-            raise AwaitingApproval(f"order {order} waits for `contributor_node.py approve {str(order)[:12]}`")
+            raise AwaitingApproval(f"order {order} waits for `tessera node approve {str(order)[:12]}`")
 
 
 def _living(node: Node) -> list[tuple[Digest, Accepted]]:

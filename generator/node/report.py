@@ -1,4 +1,4 @@
-"""What the operator asks: status, budget, outbox log, and what would leave - as plain lines of text."""
+"""What the operator asks: status as a value; budget, outbox log and what would leave as plain lines of text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from generator.errors import TaskRefused
 from generator.families.secure_aggregation import DISTRIBUTED, SETTING
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
+from generator.node.approvals import ASKED, Approval
 from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
@@ -22,32 +24,75 @@ from generator.node.setup import Opened
 from generator.privacy.release import event_document
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
-from provenance.chain.ports import OrderState
+from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
+from provenance.values import Address, Digest
 
 
-def status_lines(opened: Opened) -> Iterator[str]:
-    """The node as it stands: who, whether it runs, money, orders, questions."""
-    yield f"node        {opened.signer.address}"
-    yield f"collection  {opened.collection.name} ({opened.settings.collection})"
-    yield f"market      {opened.settings.backend}"
-    yield f"running     {_running(opened)}"
+@dataclass(frozen=True, slots=True)
+class HeldOrder:
+    """An order that this node accepted. own_rows: those it makes; None before the match, or without a chain."""
+
+    order: Digest
+    is_delivered: bool
+    rows: int
+    own_rows: int | None
+    epsilon: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A node as it stands. stake, claimable_wei: None while the chain does not answer, which `chain_problem` says."""
+
+    node: Address
+    collection: str
+    collection_id: str
+    backend: str
+    doing: str | None
+    tasks_done: int
+    stake: StakeOnChain | None
+    claimable_wei: int | None
+    chain_problem: str
+    orders: tuple[HeldOrder, ...]
+    questions: tuple[Approval, ...]
+
+
+def status(opened: Opened) -> Status:
+    """The node as it stands: who, whether it runs, money, orders, questions. `doing` is None when it does not run."""
+    me, ledger = opened.signer.address, opened.ledger
+    doing, done = _running(opened)
+    stake, claimable, problem = None, None, ""
     try:
-        stake = opened.ledger.stake_of(opened.signer.address)
-        claimable = opened.ledger.claimable(opened.signer.address)
-        registered = "yes" if stake.registered else "no"
-        yield f"registered  {registered}; stake {stake.free} wei free, {stake.reserved} reserved"
-        yield f"rewards     {claimable} wei to be claimed (`withdraw rewards`)"
+        stake, claimable = ledger.stake_of(me), ledger.claimable(me)
     except UnavailableError as error:
-        yield f"chain       {error}"
+        problem = str(error)
+    held = []
     for order, accepted in opened.orders.accepted():
-        done = "delivered" if opened.orders.folder(order).stored("sample") else "accepted"
-        yield f"order       {order} {done}, {accepted.terms.rows} rows, epsilon {_epsilon(accepted.terms)}"
-    for question in opened.approvals.all():
-        if question.state == "asked":
-            yield f"QUESTION    {question.order}: {question.summary}"
+        matched = () if problem else ledger.participants(order)
+        held.append(
+            HeldOrder(
+                order,
+                opened.orders.folder(order).stored("sample") is not None,
+                accepted.terms.rows,
+                next((each.rows for each in matched if each.contributor == me), None),
+                accepted.terms.epsilon_micro / 1e6 or None,
+            )
+        )
+    return Status(
+        me,
+        opened.collection.name,
+        opened.settings.collection,
+        opened.settings.backend,
+        doing,
+        done,
+        stake,
+        claimable,
+        problem,
+        tuple(held),
+        tuple(each for each in opened.approvals.all() if each.state == ASKED),
+    )
 
 
 def budget_lines(opened: Opened) -> Iterator[str]:
@@ -145,17 +190,18 @@ def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     yield "evaluate    one hold-out score with Gaussian noise and a signature"
 
 
-def _running(opened: Opened) -> str:
+def _running(opened: Opened) -> tuple[str | None, int]:
+    """What the node's process does now and how many tasks it has done; (None, 0) when there is none."""
     path = opened.folder / health.FILE
     if not path.exists():
-        return "no"
+        return None, 0
     try:
         port = int(json.loads(path.read_bytes())["port"])
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
             report = json.loads(answer.read())
-        return f"yes, {report['doing']}, {report['done']} tasks done since its start"
+        return str(report["doing"]), int(report["done"])
     except (OSError, ValueError, KeyError, urllib.error.URLError):
-        return "no (a health file is left from a killed process)"
+        return None, 0  # the file is left from a killed process
 
 
 def _epsilon(terms: OrderTerms) -> str:

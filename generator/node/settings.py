@@ -64,7 +64,7 @@ class NodeSettings:
 
     def write(self, folder: Path) -> None:
         """Stores node.toml; amounts of 256 bits are strings there because TOML integers have 64."""
-        lines = ["# Written by `contributor_node.py init`. No secrets in here."]
+        lines = ["# Written by `tessera node init`. No secrets in here."]
         for name, value in asdict(self).items():
             text = json.dumps(str(value) if name == "stake_wei" else value, ensure_ascii=False)
             lines.append(f"{name} = {text}")
@@ -74,9 +74,7 @@ class NodeSettings:
     @classmethod
     def read(cls, folder: Path, overrides: Mapping[str, str | int | None] | None = None) -> NodeSettings:
         """node.toml with the command line's overrides (None = not given)."""
-        values = read_toml(
-            folder / FILE, "run `contributor_node.py init` first, or name the folder with --folder"
-        )
+        values = read_toml(folder / FILE, "run `tessera node init` first, or name the folder with --folder")
         values |= {name: value for name, value in (overrides or {}).items() if value is not None}
         return _build(values, folder / FILE)
 

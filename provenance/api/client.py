@@ -262,7 +262,10 @@ def _problem(response: httpx.Response, content: bytes) -> tuple[str, str]:
     except DocumentError:
         text = content[:300].decode("utf-8", "replace").strip()
         return "http", text or response.reason_phrase or "no words"
-    return problem.code, problem.detail
+    named = [f"{each.field}: {each.message}" for each in problem.errors or ()]
+    return problem.code, "; ".join(
+        [problem.detail, *(words for words in named if words not in problem.detail)]
+    )
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -13,7 +13,10 @@ from provenance.api.catalogue import (
     CollectionList,
     CollectionView,
     ContentStored,
+    ContributorList,
+    ContributorView,
     DatasetView,
+    Health,
     NetworkView,
 )
 from provenance.api.client import MOST_CONTENT_BYTES, Call, HttpClient, StreamEvent
@@ -67,6 +70,11 @@ class Event:
     id: int
     data: OrderEvent
 
+    @property
+    def state(self) -> OrderState | None:
+        """The state that the order entered; None for another kind of event."""
+        return self.data.state if isinstance(self.data, StateEvent) else None
+
 
 class MarketClient(HttpClient):
     """One market. What a node or the broker does needs a signer; reading and ordering do not."""
@@ -78,6 +86,10 @@ class MarketClient(HttpClient):
         self.close()
 
     # -- what anybody may read -------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Answers as long as the market and its database do."""
+        return self._read(Health, Call("GET", "/health"))
 
     def network(self) -> NetworkView:
         return self._read(NetworkView, Call("GET", "/v1/network"))
@@ -97,6 +109,11 @@ class MarketClient(HttpClient):
         detail = f"no collection is called {name_or_id!r}; the market has: {names}"
         raise MarketNotFound("GET /v1/collections", 404, "not-found", detail)
 
+    def contributors(self, collection: Digest) -> tuple[ContributorView, ...]:
+        """Who announced a table for a collection."""
+        call = Call("GET", "/v1/contributors", query={"collection": str(collection)})
+        return self._read(ContributorList, call).contributors
+
     def order(self, order: Digest) -> OrderView:
         return self._read(OrderView, Call("GET", f"/v1/orders/{order}"))
 
@@ -114,7 +131,7 @@ class MarketClient(HttpClient):
         for sent in self.stream(path, after, lambda: self.order(order).state in FINAL_STATES):
             event = Event(sent.id, _event(sent, path))
             yield event
-            if isinstance(event.data, StateEvent) and event.data.state in FINAL_STATES:
+            if event.state in FINAL_STATES:
                 return
 
     def dataset(self, dataset_id: int) -> DatasetView:

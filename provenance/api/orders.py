@@ -27,6 +27,7 @@ from provenance.api.message import (
 from provenance.api.queue import Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.crypto.permit import Permit
+from provenance.record.terms import OrderTerms
 from provenance.values import Address
 
 Seconds = Annotated[int, Field(ge=0, le=2**31)]
@@ -120,6 +121,11 @@ class SignedPermit(Message):
     r: WireDigest
     s: WireDigest
 
+    @classmethod
+    def of_permit(cls, permit: Permit) -> SignedPermit:
+        """As it is sent."""
+        return cls(deadline=Uint256(permit.deadline), v=permit.v, r=permit.r, s=permit.s)
+
     def permit(self) -> Permit:
         """As the escrow contract takes it."""
         return Permit(self.deadline, self.v, self.r, self.s)
@@ -181,6 +187,10 @@ class OrderView(Message):
     transactions: Several[TransactionView]
     demands: Several[DemandView]
     created_at: Count
+
+    def order_terms(self) -> OrderTerms:
+        """The terms as values. Raises DocumentError."""
+        return OrderTerms.parse(self.terms)
 
 
 class OrderList(Message):

@@ -12,12 +12,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tessera.errors import ScriptError
+from tessera.errors import TesseraError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ToolFailedError(ScriptError):
+class ToolFailedError(TesseraError):
     """A tool that an assurance command runs ended with an error."""
 
 

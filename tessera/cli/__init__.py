@@ -1,3 +1,2 @@
-"""The subcommands of `tessera`, one file a group. Heavy imports happen inside the functions: `--help`
-stays quick.
-"""
+"""The subcommands of `tessera`, one file a group. Heavy imports happen inside the functions:
+`--help` stays quick."""

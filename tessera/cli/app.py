@@ -1,48 +1,63 @@
 """The `tessera` command.
 
-Exit status: 0 done, 1 refused or failed, 2 the command line or a file that it names cannot be used, 3 a data set
-is false and the chain has judged it, 4 it is false and stands, 130 interrupted. Expected errors are one message
-(what was found, what was expected, what to do); a traceback is a bug of ours.
+Exit status: 0 done, 1 refused or failed, 2 the command line, a file that it names or the installation cannot
+be used, 3 a data set is false and the chain has judged it, 4 it is false and stands, 130 interrupted.
+Expected errors are one message (what was found, what was expected, what to do); a traceback is a bug of ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from tessera.cli import (
-    audits,
-    challenge,
-    evaluations,
-    keys,
-    market,
-    models,
-    resale,
-    rewards,
-    running,
-    schemas,
-)
-from tessera.terminal import exit_status
+from tessera.cli import coordinator, devnet, disputes, keys, models, orders, resale, rewards, schemas, verify
+from tessera.cli.environment import check_environment
+from tessera.cli.node import node_app
+from tessera.cli.options import HELP_NAMES, examples
+from tessera.terminal import exit_status, say
 
 app = typer.Typer(
     name="tessera",
     help="A marketplace for synthetic data whose every row can be recomputed and, if false, refuted.",
+    epilog=examples(
+        "fit table.csv --schema schema.json --out model.tsm",
+        "request --collection adult --rows 5000 --wallet wallet.key --key delivery.key --out rows.csv",
+        "verify --dataset 1 --rpc URL --store DIR --key delivery.key",
+    ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_NAMES,
 )
-running.add_to(app)
-keys.add_to(app)
-market.add_to(app)
-challenge.add_to(app)
+models.add_to(app)
+app.add_typer(schemas.schema_app, name="schema", rich_help_panel="Your own data")
+app.add_typer(keys.key_app, name="key", rich_help_panel="Buying")
+orders.add_to(app)
+disputes.add_to(app)
 resale.add_to(app)
 rewards.add_to(app)
-models.add_to(app)
-schemas.add_to(app)
-evaluations.add_to(app)
-audits.add_to(app)
+verify.add_to(app)
+app.add_typer(node_app, name="node", rich_help_panel="Running")
+coordinator.add_to(app)
+devnet.add_to(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tessera.extras import version
+
+        say(f"tessera {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[  # noqa: ARG001 - the callback does it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    check_environment()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
+from tessera.cli.options import HELP_NAMES, examples
 from tessera.errors import UsageError
 from tessera.terminal import say
 
-key_app = typer.Typer(help="Make and show keys.", no_args_is_help=True)
+key_app = typer.Typer(help="Make and show keys.", no_args_is_help=True, context_settings=HELP_NAMES)
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(key_app, name="key")
-
-
-@key_app.command("new")
+@key_app.command("new", epilog=examples("key new --out delivery.key", "key new --wallet --out wallet.key"))
 def new(
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the key goes (mode 600)")],
     wallet: Annotated[
@@ -52,9 +49,12 @@ def new(
     )
 
 
-@key_app.command("show")
-def show(file: Annotated[Path, typer.Argument(help="a wallet key")]) -> None:
-    """Print the address of a wallet key."""
+@key_app.command("show", epilog=examples("key show delivery.key", "key show wallet.key"))
+def show(file: Annotated[Path, typer.Argument(metavar="FILE", help="a key file")]) -> None:
+    """Say which kind of key a file holds, and its public part."""
+    from provenance.crypto.seal import load_delivery_key
     from provenance.crypto.signing import load_key
 
-    say(str(load_key(file).address))
+    say(f"{file} does not say its kind:")
+    say(f"as a wallet key    address {load_key(file).address}")
+    say(f"as a delivery key  public part {load_delivery_key(file).public}")

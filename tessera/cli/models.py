@@ -1,14 +1,46 @@
-"""`tessera fit` and `tessera sample`: one machine, no market."""
+"""`tessera fit`, `tessera sample` and `tessera evaluate`: one machine, no market."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tessera.cli.condition_help import BALANCE_HELP, COUNT_HELP, WHERE_HELP
+from tessera.cli.options import (
+    BalanceOption,
+    ConditionsFile,
+    CountOption,
+    JsonOption,
+    SchemaFile,
+    TableFile,
+    ThreadsOption,
+    WhereOption,
+    examples,
+)
+from tessera.extras import require
+from tessera.terminal import out, progress_bar, say, say_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from generator.evaluation.report import EvaluationReport
+    from generator.fitting.fit import FitProgress
+    from tessera.local.fitting import FitResult
+
+WORST_SHOWN = 8
+FIT_EXAMPLES = examples(
+    "fit table.csv --schema schema.json --out model.tsm",
+    "fit table.csv --schema schema.json --out model.tsm --epsilon 1 --schema-is-public",
+)
+SAMPLE_EXAMPLES = examples(
+    "sample model.tsm --rows 10000 --seed 42 --out synthetic.csv",
+    "sample model.tsm --seed 42 --count 'income=>50K:500' --out rich.parquet",
+)
+EVALUATE_EXAMPLES = examples(
+    "evaluate table.csv synthetic.csv --schema schema.json --test held_out.csv --out report.html"
+)
 
 
 class FamilyName(StrEnum):
@@ -20,20 +52,17 @@ class FamilyName(StrEnum):
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("fit")(fit)
-    app.command("sample")(sample)
+    app.command("fit", rich_help_panel="Your own data", epilog=FIT_EXAMPLES)(fit)
+    app.command("sample", rich_help_panel="Your own data", epilog=SAMPLE_EXAMPLES)(sample)
+    app.command("evaluate", rich_help_panel="Your own data", epilog=EVALUATE_EXAMPLES)(evaluate)
 
 
 def fit(
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz, or .parquet")
-    ],
-    schema: Annotated[
-        Path, typer.Option(metavar="FILE", help="schema of the table (`tessera schema infer`)")
-    ],
+    table: TableFile,
+    schema: SchemaFile,
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the model goes (.tsm)")],
     seconds: Annotated[float, typer.Option(min=1, help="wall time at most")] = 60.0,
-    threads: Annotated[int, typer.Option(min=1, help="threads of the arithmetic")] = 1,
+    threads: ThreadsOption = 1,
     epsilon: Annotated[
         float | None, typer.Option(min=1e-6, help="privacy of each contributor's rows; left out: none")
     ] = None,
@@ -78,9 +107,10 @@ def fit(
         ),
     ] = False,
 ) -> None:
-    """Fit a generator to a table and write it as exact integers, ready to be committed and recomputed."""
+    """Fit a generator to a table and write it as exact integers."""
+    require("generator", "`tessera fit`")
     from generator.fitting.fit import FitSettings
-    from tessera.local.fitting import run_fit
+    from tessera.local.fitting import fit_file
 
     settings = FitSettings(
         family=None if family is None else family.value,
@@ -94,17 +124,54 @@ def fit(
         conditionable=tuple(conditionable or ()),
         declared_rows=declared_rows,
     )
-    run_fit(table, schema, to, settings)
+    with progress_bar() as bar:
+
+        def show(seen: FitProgress) -> None:
+            figures = [f"{name} {value:.3g}" for name, value in seen.losses.items()]
+            figures += [] if seen.epsilon is None else [f"epsilon {seen.epsilon:.3g}"]
+            bar(seen.stage, seen.fraction, "  ".join(figures))
+
+        bar("reading", 0.0)
+        result = fit_file(table, schema, to, settings, show)
+    out.print(_fit_table(result, to, settings.delta if epsilon is not None else None))
+
+
+def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
+    """What was fitted and what it took; delta: None without privacy."""
+    from rich.table import Table
+
+    from provenance.exact.size_class import size_class
+
+    container = result.container
+    table = Table(title=str(to), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    spent = container.privacy.get("epsilonMicro")
+    privacy = "none"
+    if isinstance(spent, int) and delta is not None:
+        privacy = f"epsilon {spent / 1e6:.4g}, delta {delta:g}"
+    provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
+    notes = container.fit.get("notes")
+    for name, value in (
+        ("family", container.family),
+        ("parts", f"{len(container.parts)}, {container.model_bytes:,} bytes of models"),
+        ("a row on chain", "small enough to be recomputed in one transaction" if provable
+         else "too large for one transaction; rows are recomputed off chain only"),
+        ("privacy of each row", privacy),
+        ("seconds", f"{result.seconds:.1f}"),
+        ("CPU-seconds", f"{result.cpu_seconds / len(container.parts):.1f} a contributor, reading included"),
+        ("memory", "not measured here" if result.peak_bytes is None else f"{result.peak_bytes / 1e6:.0f} MB at most"),
+        ("SHA-256", str(container.digest)),
+        *(("note", str(note)) for note in (notes if isinstance(notes, list) else ())),
+    ):  # fmt: skip
+        table.add_row(name, value)
+    return table
 
 
 def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="a model that `tessera fit` wrote")],
     seed: Annotated[
-        str,
-        typer.Option(
-            metavar="HEX",
-            help="up to 64 hex digits (32 bytes), zeros filled in on the left",
-        ),
+        str, typer.Option(metavar="NUMBER", help="decimal, or hexadecimal after 0x, up to 32 bytes")
     ],
     to: Annotated[
         Path,
@@ -116,12 +183,10 @@ def sample(
         int | None,
         typer.Option(min=1, help="how many rows; with --count or --conditions, theirs if left out"),
     ] = None,
-    where: Annotated[list[str] | None, typer.Option(metavar="CONDITION", help=WHERE_HELP)] = None,
-    balance: Annotated[str | None, typer.Option(metavar="COLUMN", help=BALANCE_HELP)] = None,
-    count: Annotated[list[str] | None, typer.Option(metavar="CONDITION:N", help=COUNT_HELP)] = None,
-    conditions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="a conditions document instead of these three")
-    ] = None,
+    where: WhereOption = None,
+    balance: BalanceOption = None,
+    count: CountOption = None,
+    conditions: ConditionsFile = None,
     conditions_out: Annotated[
         Path | None,
         typer.Option(
@@ -147,13 +212,13 @@ def sample(
         ),
     ] = None,
 ) -> None:
-    """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes on every machine.
+    """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes.
 
-    A long table is made in parts, in a folder beside FILE: if the command is stopped, however hard, the same
-    command goes on and the file is the same. Memory stays flat however many rows are asked for.
+    On every machine. A long table is made in parts, in a folder beside FILE: if the command is stopped,
+    however hard, the same command goes on and the file is the same. Memory stays flat however many rows are asked for.
     """
     from tessera.local.conditions import ConditionOptions
-    from tessera.local.sampling import SampleRequest, parse_seed, run_sample
+    from tessera.local.sampling import SampleRequest, parse_seed, sample_file
 
     request = SampleRequest(
         model=model,
@@ -166,4 +231,88 @@ def sample(
         processes=processes,
         device=device,
     )
-    run_sample(request, to, conditions_out)
+    with progress_bar() as bar:
+        made = sample_file(request, to, conditions_out, lambda done, parts: bar("sampling", done / parts))
+    say(f"{to}: {made.rows:,} rows ({made.first_row} to {made.first_row + made.rows - 1}) of {model}")
+    if made.met is not None:
+        for line in made.met.segments:
+            say(f"  {line}")
+        of_first = "" if made.met.counted == made.rows else f" (of the first {made.met.counted:,})"
+        say(f"  {made.met.attempts:.3g} attempts a row{of_first}; conditions {made.met.conditions.digest}")
+
+
+def evaluate(
+    real: Annotated[
+        Path,
+        typer.Argument(metavar="REAL", help="the real rows that the generator was fitted to, CSV or Parquet"),
+    ],
+    synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="the rows to judge, CSV or Parquet")],
+    schema: SchemaFile,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="real rows that did not train; without it figures flatter"),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="save a page (.html) or all figures (.json)"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the rows that are drawn for comparison")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge synthetic rows against real ones: use for prediction, distances, copies, a membership attack.
+
+    The figures are read off real rows without noise: they are not private.
+    """
+    require("evaluate", "`tessera evaluate`")
+    from tessera.local import evaluating
+
+    if to is not None:
+        evaluating.checked_target(to)
+    with progress_bar() as bar:
+        bar("reading", 0.0)
+        found = evaluating.evaluate(real, synthetic, schema, test=test, seed=seed, progress=bar)
+    if to is not None:
+        found.save(to)
+    if as_json:
+        say_json(found.document())
+        return
+    for table in _evaluation_tables(found.report):
+        out.print(table)
+    for note in found.report.notes:
+        say(note)
+    if to is not None:
+        say(f"{to} written")
+
+
+def _evaluation_tables(report: EvaluationReport) -> list[Table]:
+    """The figures, what is outside the schema, the worst columns and pairs."""
+    from tessera.local.evaluation_page import figure_rows
+
+    figures = _table(f"Synthetic rows of {report.schema}", "figure", "synthetic", "real")
+    for row in figure_rows(report):
+        figures.add_row(*row)
+    outside = _table("Outside the schema", "column", "cells or rows", "first", "expected")
+    for bad in report.outside:
+        expected = bad.expected.removeprefix("expected ")
+        outside.add_row(bad.column, f"{bad.cells:,}", repr(bad.example)[:40], expected)
+    for rule in report.broken:
+        expected = "the constraint between these columns"
+        outside.add_row(", ".join(rule.columns), f"{rule.rows:,} rows", "", expected)
+    columns = _table("Columns, the furthest first", "column", "kind", "TVD", "real", "missing", "real")
+    for each in report.columns[:WORST_SHOWN]:
+        missing = (f"{each.missing_synthetic:.1%}", f"{each.missing_real:.1%}")
+        columns.add_row(each.name, each.kind, f"{each.distance:.4f}", f"{each.floor:.4f}", *missing)
+    pairs = _table("Pairs, the furthest first", "columns", "", "TVD", "real")
+    for pair in report.pairs[:WORST_SHOWN]:
+        pairs.add_row(pair.first, pair.second, f"{pair.distance:.4f}", f"{pair.floor:.4f}")
+    return [figures, *(table for table in (outside, columns, pairs) if table.row_count)]
+
+
+def _table(title: str, *names: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        number = name in ("TVD", "real", "missing", "synthetic", "cells or rows")
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table

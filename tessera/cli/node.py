@@ -1,266 +1,372 @@
-"""A contributor's node: beside a private table, with its own key, rules and privacy ledger; it only calls
-out.
-
-    tessera node init --folder node --backend URL --rpc URL --collection NAME \\
-        --table table.csv --declared-rows 12000 --epsilon-cap 10
-    tessera node run --folder node
-
-Exit status: 0 done or left on SIGTERM, 1 refused or failed, 2 the command line cannot be used.
-"""
+"""`tessera node`: a contributor's node beside a private table, with its own key, rules and privacy ledger; it
+only calls out."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tessera.cli.options import (
+    HELP_NAMES,
+    BackendUrl,
+    DeploymentFile,
+    JsonOption,
+    RpcUrl,
+    ThreadsOption,
+    VerboseOption,
+    examples,
+)
+from tessera.extras import require
+from tessera.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from generator.node.report import Status
+    from generator.node.setup import Opened
 
 START_SECONDS = 20.0
 DEFAULT_FOLDER = Path("tessera-node")
 
+node_app = typer.Typer(
+    help="Run a contributor's node beside a private table: own key, own rules, own privacy ledger. It calls out over "
+    "HTTP(S) only and runs no code but its own.",
+    no_args_is_help=True,
+    context_settings=HELP_NAMES,
+)
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; expected errors become one sentence on standard error."""
-    options = _parser().parse_args(arguments)
-    from generator.errors import GeneratorError, StopRequested
-    from provenance.errors import ProvenanceError
+NodeFolder = Annotated[Path, typer.Option("--folder", metavar="DIR", help="the node's own folder")]
+OtherRpc = Annotated[
+    str | None, typer.Option("--rpc", metavar="URL", help="JSON-RPC instead of the one in node.toml")
+]
 
-    command: Callable[[argparse.Namespace], int] = options.command
+
+def _cap(text: str) -> str:
+    """The privacy cap as it is typed: a number, or `none`."""
     try:
-        return command(options)
-    except (StopRequested, KeyboardInterrupt):
-        return 0
-    except (GeneratorError, ProvenanceError) as error:
-        print(f"contributor_node: {error}", file=sys.stderr)
-        return 1
+        valid = text == "none" or 0 < float(text) < 1000
+    except ValueError:
+        valid = False
+    if not valid:
+        raise typer.BadParameter(f"found {text!r}, expected a number above 0 and below 1000, or `none`")
+    return text
 
 
-def initialise(options: argparse.Namespace) -> int:
-    """`init`: key, settings, policy, table and ledger in one folder that only its owner can read."""
+@node_app.command(
+    "init",
+    epilog=examples(
+        "node init --folder node --backend URL --rpc URL --collection adult --table table.csv "
+        "--declared-rows 12000 --epsilon-cap 10"
+    ),
+)
+def init(
+    backend: BackendUrl,
+    rpc: RpcUrl,
+    collection: Annotated[str, typer.Option(metavar="ID", help="digest or name of the collection to serve")],
+    table: Annotated[
+        Path, typer.Option(metavar="CSV", help="the private table (plain or .gz); it is copied")
+    ],
+    declared_rows: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="rows to declare in public; a bound you state, not a count: round it"
+        ),
+    ],
+    epsilon_cap: Annotated[
+        str,
+        typer.Option(
+            metavar="E",
+            callback=_cap,
+            help="most epsilon that all orders together may spend on this table, or `none` (no protection)",
+        ),
+    ],
+    folder: NodeFolder = DEFAULT_FOLDER,
+    delta_cap: Annotated[float, typer.Option(metavar="D", help="delta of the cap")] = 1e-5,
+    node_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="the node's own key (mode 600); made there if absent; default: in the folder"
+        ),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="your own schema file; must have the collection's digest"),
+    ] = None,
+    deployment: DeploymentFile = None,
+    stake: Annotated[
+        str | None,
+        typer.Option(metavar="TOKENS", help="stake to deposit; default: what the market asks"),
+    ] = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Set a node up: key, settings, policy, table and ledger in one folder that only its owner can read."""
+    require("node", "`tessera node`")
     from generator.node.setup import Setup, initialise
+    from tessera.words import parse_tokens, tokens
 
-    cap = None if options.epsilon_cap == "none" else float(options.epsilon_cap)
     made, signer, rows = initialise(
         Setup(
-            folder=options.folder,
-            backend=options.backend,
-            rpc=options.rpc,
-            table=options.table,
-            collection=options.collection,
-            declared_rows=options.declared_rows,
-            epsilon_cap=cap,
-            delta_cap=options.delta_cap,
-            key=options.key,
-            schema=options.schema,
-            deployment=options.deployment,
-            stake_wei=options.stake_wei,
-            threads=options.threads,
+            folder=folder,
+            backend=backend,
+            rpc=rpc,
+            table=table,
+            collection=collection,
+            declared_rows=declared_rows,
+            epsilon_cap=None if epsilon_cap == "none" else float(epsilon_cap),
+            delta_cap=delta_cap,
+            key=node_key,
+            schema=schema,
+            deployment=deployment,
+            stake_wei=None if stake is None else parse_tokens(stake),
+            threads=threads,
         )
     )
-    print(f"node {signer.address} is set up in {options.folder}")
-    print(f"  table       {rows} rows read and copied; {made.declared_rows} will be declared in public")
-    print(f"  privacy     cap epsilon {options.epsilon_cap} at delta {options.delta_cap:g}, over all orders")
-    print(f"  stake       {made.stake_wei} wei will be deposited when it first runs")
-    print(f"  rules       {options.folder / 'policy.toml'} - read it before `run`")
-    return 0
+    say(f"node {signer.address} is set up in {folder}")
+    say(f"  table       {rows:,} rows read and copied; {made.declared_rows:,} will be declared in public")
+    say(f"  privacy     cap epsilon {epsilon_cap} at delta {delta_cap:g}, over all orders")
+    say(f"  stake       {tokens(made.stake_wei)} tokens will be deposited when it first runs")
+    say(f"  rules       {folder / 'policy.toml'} - read it before `tessera node run --folder {folder}`")
 
 
-def run(options: argparse.Namespace) -> int:
-    """`run`: register if needed, announce, then work until SIGTERM; or print what would leave."""
+@node_app.command("run", epilog=examples("node run --folder node", "node run --folder node --dry-run"))
+def run(
+    folder: NodeFolder = DEFAULT_FOLDER,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print what would leave; sign and send nothing")
+    ] = False,
+    backend: Annotated[
+        str | None, typer.Option(metavar="URL", help="market instead of the one in node.toml")
+    ] = None,
+    rpc: OtherRpc = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="threads for training and sampling")] = None,
+    health_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="health page on loopback: 0 any free port, -1 none")
+    ] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Work: register if needed, announce, take tasks, train, sample, sign; until SIGTERM or Ctrl-C."""
+    require("node", "`tessera node`")
+    from generator.errors import StopRequested
     from generator.node import stopping
+    from generator.node.console import RateLimitedLog, set_up_logging
+    from generator.node.setup import open_node
+
+    console = set_up_logging(verbose=verbose)
+    overrides = {"backend": backend, "rpc": rpc, "threads": threads, "health_port": health_port}
+    opened = open_node(folder, overrides)
+    stop = threading.Event()
+    note = RateLimitedLog(stopping.log.warning).say
+    # A market that is not there at all is an error, not a wait.
+    first = opened.client(stop, note, START_SECONDS)
+    if dry_run:
+        from generator.node.report import dry_run_lines
+
+        for line in dry_run_lines(opened, first):
+            say(line)
+        return
+
     from generator.node.agent import Agent, warm_up
-    from generator.node.console import RateLimitedLog, progress_line, set_up_logging
+    from generator.node.console import progress_line
     from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
     from generator.node.lock import running_once
     from generator.node.registration import ensure_registered
-    from generator.node.setup import open_node, require_same_market
+    from generator.node.setup import require_same_market
     from provenance.chain.writer import ChainWriter
 
-    console = set_up_logging(verbose=options.verbose)
-    overrides = {name: getattr(options, name) for name in ("backend", "rpc", "threads", "health_port")}
-    opened = open_node(options.folder, overrides)
-    stop = threading.Event()
-    note = RateLimitedLog(stopping.log.warning).say
-    first = opened.client(
-        stop, note, START_SECONDS
-    )  # a market that is not there at all is an error, not a wait
-    if options.dry_run:
-        from generator.node.report import dry_run_lines
-
-        return _print(dry_run_lines(opened, first))
-    with running_once(options.folder), progress_line(console) as line:
-        client = opened.client(stop, note)
-        warm_up(opened.collection.family)
-        node = opened.node(client)
-        agent = Agent(node, client, opened.outbox, stop, line.show)
-        stopping.leave_on_signals(stop, lambda: agent.idle)
-        opened.ledger.check()
-        require_same_market(first.network(), opened.ledger.deployment)
-        writer = ChainWriter(opened.ledger, opened.signer)
-        ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-        with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
-            if opened.settings.health_port < 0:
-                agent.run()
-            else:
-                with HealthPage(opened.settings.health_port, agent.report, options.folder):
+    try:
+        with running_once(folder), progress_line(console) as progress:
+            client = opened.client(stop, note)
+            warm_up(opened.collection.family)
+            node = opened.node(client)
+            agent = Agent(node, client, opened.outbox, stop, progress.show)
+            stopping.leave_on_signals(stop, lambda: agent.idle)
+            opened.ledger.check()
+            require_same_market(first.network(), opened.ledger.deployment)
+            writer = ChainWriter(opened.ledger, opened.signer)
+            ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
+            with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
+                if opened.settings.health_port < 0:
                     agent.run()
-    return 0
+                else:
+                    with HealthPage(opened.settings.health_port, agent.report, folder):
+                        agent.run()
+    except (StopRequested, KeyboardInterrupt):
+        return
 
 
-def status(options: argparse.Namespace) -> int:
-    """`status`: who the node is, whether it runs, its money, orders and open questions."""
-    from generator.node.report import status_lines
-    from generator.node.setup import open_node
+@node_app.command("status", epilog=examples("node status --folder node", "node status --folder node --json"))
+def status(folder: NodeFolder = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
+    """Show who the node is, whether it runs, its money, orders and open questions."""
+    opened = _opened(folder)
+    from generator.node import report
 
-    return _print(status_lines(open_node(options.folder)))
-
-
-def approve(options: argparse.Namespace) -> int:
-    """`approve` and `deny`: the operator's answer to a question."""
-    from generator.node.setup import open_node
-
-    approvals = open_node(options.folder).approvals
-    answered = approvals.decide(approvals.find(options.order), approve=options.approve)
-    print(f"{answered.state}: {answered.summary}")
-    return 0
+    found = report.status(opened)
+    if as_json:
+        say_json(_status_document(found))
+    else:
+        _say_status(found)
 
 
-def budget(options: argparse.Namespace) -> int:
-    """`budget`: the privacy ledger."""
+def _say_status(found: Status) -> None:
+    from tessera.words import tokens
+
+    say(f"node        {found.node}")
+    say(f"collection  {found.collection} ({found.collection_id})")
+    say(f"market      {found.backend}")
+    running = (
+        "no" if found.doing is None else f"yes, {found.doing}, {found.tasks_done} tasks done since its start"
+    )
+    say(f"running     {running}")
+    if found.stake is None or found.claimable_wei is None:
+        say(f"chain       {found.chain_problem}")
+    else:
+        stake = found.stake
+        unbonding = f", {tokens(stake.unbonding)} unbonding" if stake.unbonding else ""
+        say(
+            f"registered  {'yes' if stake.registered else 'no'}; stake {tokens(stake.free)} tokens free, "
+            f"{tokens(stake.reserved)} reserved{unbonding}"
+        )
+        say(
+            f"rewards     {tokens(found.claimable_wei)} tokens to be claimed (`tessera node withdraw rewards`)"
+        )
+    for held in found.orders:
+        own = "" if held.own_rows is None else f", {held.own_rows:,} of them by this node"
+        epsilon = "none" if held.epsilon is None else f"{held.epsilon:g}"
+        state = "delivered" if held.is_delivered else "accepted"
+        say(f"order       {held.order} {state}, {held.rows:,} rows{own}, epsilon {epsilon}")
+    for question in found.questions:
+        say(f"QUESTION    {question.order}: {question.summary}")
+
+
+def _status_document(found: Status) -> dict[str, object]:
+    """For programs: amounts are token wei in decimal strings."""
+    stake = found.stake
+    return {
+        "node": str(found.node),
+        "collection": found.collection,
+        "collectionId": found.collection_id,
+        "backend": found.backend,
+        "doing": found.doing,
+        "tasksDone": found.tasks_done,
+        "registered": None if stake is None else stake.registered,
+        "stakeWei": None
+        if stake is None
+        else {name: str(getattr(stake, name)) for name in ("free", "reserved", "unbonding")},
+        "claimableWei": None if found.claimable_wei is None else str(found.claimable_wei),
+        "chainProblem": found.chain_problem or None,
+        "orders": [
+            {
+                "order": str(held.order),
+                "delivered": held.is_delivered,
+                "rows": held.rows,
+                "ownRows": held.own_rows,
+                "epsilon": held.epsilon,
+            }
+            for held in found.orders
+        ],
+        "questions": [{**asdict(each), "order": str(each.order)} for each in found.questions],
+    }
+
+
+OrderPrefix = Annotated[
+    str, typer.Argument(metavar="ORDER", help="the order's id, or its first digits (`tessera node status`)")
+]
+
+
+@node_app.command("approve", epilog=examples("node approve 0x12ab --folder node"))
+def approve(order: OrderPrefix, folder: NodeFolder = DEFAULT_FOLDER) -> None:
+    """Approve an order that the policy asks about."""
+    _answer(folder, order, approve=True)
+
+
+@node_app.command("deny", epilog=examples("node deny 0x12ab --folder node"))
+def deny(order: OrderPrefix, folder: NodeFolder = DEFAULT_FOLDER) -> None:
+    """Deny an order that the policy asks about."""
+    _answer(folder, order, approve=False)
+
+
+def _answer(folder: Path, order: str, *, approve: bool) -> None:
+    approvals = _opened(folder).approvals
+    answered = approvals.decide(approvals.find(order), approve=approve)
+    say(f"{answered.state}: {answered.summary}")
+
+
+@node_app.command("budget", epilog=examples("node budget --folder node"))
+def budget(folder: NodeFolder = DEFAULT_FOLDER) -> None:
+    """Show the privacy ledger: cap, spent, every release."""
+    opened = _opened(folder)
     from generator.node.report import budget_lines
-    from generator.node.setup import open_node
 
-    return _print(budget_lines(open_node(options.folder)))
+    for line in budget_lines(opened):
+        say(line)
 
 
-def receipts(options: argparse.Namespace) -> int:
-    """`receipts`: everything that ever left."""
+@node_app.command(
+    "receipts", epilog=examples("node receipts --folder node --summary", "node receipts --order 0x12ab")
+)
+def receipts(
+    folder: NodeFolder = DEFAULT_FOLDER,
+    order: Annotated[str, typer.Option(help="only those of one order: its id or first digits")] = "",
+    summary: Annotated[bool, typer.Option("--summary", help="kinds with counts and bytes")] = False,
+) -> None:
+    """List every message that left: kind, size, hash, order, epsilon."""
+    opened = _opened(folder)
     from generator.node.report import outbox_lines
-    from generator.node.setup import open_node
 
-    lines = outbox_lines(open_node(options.folder).outbox, order=options.order, summary=options.summary)
-    return _print(lines)
+    for line in outbox_lines(opened.outbox, order=order, summary=summary):
+        say(line)
 
 
-def withdraw(options: argparse.Namespace) -> int:
-    """`withdraw`: rewards, or stake in two steps."""
+class Withdrawable(StrEnum):
+    """What a node can take out."""
+
+    REWARDS = "rewards"
+    STAKE = "stake"
+    UNBONDED = "unbonded"
+
+
+@node_app.command(
+    "withdraw",
+    epilog=examples("node withdraw rewards", "node withdraw stake --amount 12.5", "node withdraw unbonded"),
+)
+def withdraw(
+    what: Annotated[
+        Withdrawable, typer.Argument(help="rewards; stake: begin unbonding; unbonded: fetch it")
+    ] = Withdrawable.REWARDS,
+    folder: NodeFolder = DEFAULT_FOLDER,
+    amount: Annotated[
+        str | None, typer.Option(metavar="TOKENS", help="stake to unbond; default: all that is free")
+    ] = None,
+    rpc: OtherRpc = None,
+) -> None:
+    """Claim rewards, or take stake back in two steps."""
+    opened = _opened(folder, rpc)
     from generator.node.registration import claim_rewards, fetch_unbonded, unbond
-    from generator.node.setup import open_node
     from provenance.chain.writer import ChainWriter
+    from tessera.words import moment, parse_tokens, tokens
 
-    opened = open_node(options.folder, {"rpc": options.rpc})
-    opened.ledger.check()
-    writer = ChainWriter(opened.ledger, opened.signer)
-    if options.what == "rewards":
-        print(f"{claim_rewards(opened.ledger, writer)} wei of rewards claimed")
-    elif options.what == "stake":
-        print(
-            f"{unbond(opened.ledger, writer, options.amount)} wei are unbonding; later: `withdraw unbonded`"
+    ledger = opened.ledger
+    ledger.check()
+    writer = ChainWriter(ledger, opened.signer)
+    if what is Withdrawable.REWARDS:
+        say(f"{tokens(claim_rewards(ledger, writer))} tokens of rewards claimed")
+    elif what is Withdrawable.STAKE:
+        gone = unbond(ledger, writer, None if amount is None else parse_tokens(amount))
+        at = ledger.stake_of(opened.signer.address).unbonding_at
+        say(
+            f"{tokens(gone)} tokens of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
+            f"{moment(at, ledger.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
-        print(f"{fetch_unbonded(opened.ledger, writer)} wei of stake are back")
-    return 0
+        say(f"{tokens(fetch_unbonded(ledger, writer))} tokens of stake are back")
 
 
-def _print(lines: Iterable[str]) -> int:
-    for line in lines:
-        print(line)
-    return 0
+def _opened(folder: Path, rpc: str | None = None) -> Opened:
+    require("node", "`tessera node`")
+    from generator.node.setup import open_node
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="contributor_node",
-        description="A contributor's node beside a private table: own key, own rules, own privacy ledger. "
-        "It calls out over HTTP(S) only and runs no code but its own.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _add_init(_command(commands, "init", initialise, "set a node up in a folder of its own"))
-    _add_run(_command(commands, "run", run, "work: take tasks, train, sample, sign; until SIGTERM"))
-    _command(commands, "status", status, "who the node is, its money, orders and open questions")
-    for name, yes in (("approve", True), ("deny", False)):
-        answer = _command(commands, name, approve, f"{name} an order that the policy asks about")
-        answer.add_argument("order", help="the order's digest, or its first digits")
-        answer.set_defaults(approve=yes)
-    _command(commands, "budget", budget, "the privacy ledger: cap, spent, every release")
-    listing = _command(
-        commands, "receipts", receipts, "every message that left: kind, size, hash, order, epsilon"
-    )
-    listing.add_argument("--order", default="", help="only those of one order (0x-digest or its beginning)")
-    listing.add_argument("--summary", action="store_true", help="kinds with counts and bytes")
-    money = _command(commands, "withdraw", withdraw, "claim rewards, or take stake back in two steps")
-    money.add_argument("what", nargs="?", choices=("rewards", "stake", "unbonded"), default="rewards",
-                       help="rewards (default); stake: begin unbonding; unbonded: fetch it")  # fmt: skip
-    money.add_argument("--amount", type=int, help="wei of stake to unbond (default: all that is free)")
-    money.add_argument("--rpc", help="JSON-RPC endpoint instead of the one in node.toml")
-    return parser
-
-
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    function: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.add_argument(
-        "--folder", type=Path, default=DEFAULT_FOLDER, help="the node's folder (default %(default)s)"
-    )
-    parser.set_defaults(command=function)
-    return parser
-
-
-def _add_init(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--backend", required=True, metavar="URL", help="the market's HTTP API")
-    add("--rpc", required=True, metavar="URL", help="an Ethereum JSON-RPC endpoint that you trust")
-    add("--collection", required=True, metavar="ID", help="digest or name of the collection to serve")
-    add(
-        "--table",
-        required=True,
-        type=Path,
-        metavar="CSV",
-        help="the private table (plain or .gz); it is copied",
-    )
-    rows_help = "rows to declare in public; a bound you state, not a count of the table: round it"
-    add("--declared-rows", required=True, type=int, metavar="N", help=rows_help)
-    cap_help = "most epsilon that all orders together may spend on this table, or `none` (no protection)"
-    add("--epsilon-cap", required=True, type=_cap, metavar="E", help=cap_help)
-    add("--delta-cap", type=float, default=1e-5, metavar="D", help="delta of the cap (default %(default)s)")
-    add(
-        "--key",
-        type=Path,
-        metavar="FILE",
-        help="key file (mode 600); made there if absent (default: in the folder)",
-    )
-    add("--schema", type=Path, metavar="FILE", help="your own schema file; must have the collection's digest")
-    add(
-        "--deployment",
-        type=Path,
-        metavar="FILE",
-        help="deployment file to trust instead of the market's word",
-    )
-    add("--stake-wei", type=int, metavar="WEI", help="stake to deposit (default: what the market asks)")
-    add("--threads", type=int, default=1, help="threads for training and sampling (default %(default)s)")
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--dry-run", action="store_true", help="print what would leave; sign and send nothing")
-    add("--backend", metavar="URL", help="market instead of the one in node.toml")
-    add("--rpc", metavar="URL", help="JSON-RPC endpoint instead of the one in node.toml")
-    add("--threads", type=int, help="threads for training and sampling")
-    add("--health-port", type=int, metavar="PORT", help="health page on loopback: 0 any free port, -1 none")
-    add("--verbose", action="store_true", help="more log lines")
-
-
-def _cap(text: str) -> str:
-    if text != "none" and not 0 < float(text) < 1000:
-        raise argparse.ArgumentTypeError("expected a number above 0 and below 1000, or `none`")
-    return text
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return open_node(folder, {"rpc": rpc})

@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tessera.cli.market import DEFAULT_NETWORK, NetworkFile, WalletFile
+from tessera.cli.options import DEFAULT_NETWORK, HELP_NAMES, NetworkFile, WalletFile, examples, open_client
 from tessera.terminal import say
+from tessera.words import tokens
 
 if TYPE_CHECKING:
     from provenance.values import Address
     from tessera.client.rewards import Rewards
 
-payout_app = typer.Typer(no_args_is_help=True, help="Where the rewards of an account go.")
+payout_app = typer.Typer(
+    no_args_is_help=True, help="Where the rewards of an account go.", context_settings=HELP_NAMES
+)
 royalties_app = typer.Typer(
-    no_args_is_help=True, help="What a data set earned by derived data sets and resale."
+    no_args_is_help=True,
+    help="What a data set earned by derived data sets and resale.",
+    context_settings=HELP_NAMES,
 )
 DEFAULT_VALID_SECONDS = 86_400
+CLAIM_EXAMPLES = examples("claim --wallet me.key", "claim --wallet relayer.key --for 0x...")
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="address (0x…)")]
 Dataset = Annotated[int, typer.Argument(metavar="DATASET", min=1, help="number of the data set")]
 NewAddress = Annotated[str, typer.Option("--to", metavar="ADDRESS", help="where rewards go from then on")]
@@ -31,9 +37,9 @@ OldAccount = Annotated[
 
 
 def add_to(tessera: typer.Typer) -> None:
-    tessera.command("claim")(claim)
-    tessera.add_typer(payout_app, name="payout")
-    tessera.add_typer(royalties_app, name="royalties")
+    tessera.command("claim", rich_help_panel="Owed and resold", epilog=CLAIM_EXAMPLES)(claim)
+    tessera.add_typer(payout_app, name="payout", rich_help_panel="Owed and resold")
+    tessera.add_typer(royalties_app, name="royalties", rich_help_panel="Owed and resold")
 
 
 def claim(
@@ -46,15 +52,8 @@ def claim(
     ] = None,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Have what the market owes sent to its payout address: pay, fees, compensations, and deposits that wait.
-
-    Examples: tessera claim --wallet me.key; tessera claim --wallet relayer.key --for 0x…
-    """
-    from provenance.values import Address
-    from tessera.client.order_request import tokens
-
-    rewards = _rewards(network, wallet)
-    claimed = rewards.claim(None if account is None else Address.parse(account))
+    """Have what the market owes sent to its payout address: pay, fees, compensations, and deposits that wait."""
+    claimed = _rewards(network, wallet).claim(None if account is None else _parse(account))
     if not claimed.receipts:
         say(f"nothing to claim for {claimed.account}")
         return
@@ -66,40 +65,30 @@ def claim(
     say(f"transaction {hashes}")
 
 
-@payout_app.command()
+@payout_app.command(epilog=examples("payout show 0x..."))
 def show(account: Account, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Say where the rewards of an account go, and how much waits.
-
-    Example: tessera payout show 0x…
-    """
-    from provenance.chain.reader import ChainReader
-    from provenance.values import Address
-    from tessera.client.order_request import tokens
-    from tessera.client.profile import load_profile
-
-    profile = load_profile(network)
-    address = Address.parse(account)
-    with ChainReader(profile.rpc, profile.deployment) as chain:
+    """Say where the rewards of an account go, and how much waits."""
+    address = _parse(account)
+    with open_client(network) as client:
+        chain = client.chain
         say(
             f"rewards of {address} go to {chain.payout_of(address)}; {tokens(chain.claimable(address))} tokens wait"
         )
 
 
-@payout_app.command("set")
+@payout_app.command("set", epilog=examples("payout set --to 0x... --wallet old.key"))
 def set_payout(
     to: NewAddress, wallet: WalletFile, account: OldAccount = None, network: NetworkFile = DEFAULT_NETWORK
 ) -> None:
-    """Name another address for rewards, those earned before included. The wallet is the present payout address.
-
-    Example: tessera payout set --to 0x… --wallet old.key
-    """
+    """Name another address for rewards, those earned before included. The wallet is the
+    present payout address."""
     rewards = _rewards(network, wallet)
     signed = rewards.sign_payout(_address(account, rewards), _parse(to), DEFAULT_VALID_SECONDS)
     receipt = rewards.send_payout(signed)
     say(f"rewards of {signed.message.account} go to {signed.message.payout} now (transaction {receipt.hash})")
 
 
-@payout_app.command()
+@payout_app.command(epilog=examples("payout sign --to 0x... --wallet old.key --out rotation.json"))
 def sign(
     to: NewAddress,
     file: Annotated[Path, typer.Option("--out", metavar="FILE", help="what to hand to whoever sends it")],
@@ -110,25 +99,19 @@ def sign(
     ] = DEFAULT_VALID_SECONDS,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Sign a rotation without sending it: a wallet without coin for gas hands the file to a relayer.
-
-    Example: tessera payout sign --to 0x… --wallet old.key --out rotation.json
-    """
+    """Sign a rotation without sending it: a wallet without coin for gas hands the file to a relayer."""
     rewards = _rewards(network, wallet)
     rewards.sign_payout(_address(account, rewards), _parse(to), valid).write(file)
     say(f"{file}: anybody may send it with `tessera payout send {file}`")
 
 
-@payout_app.command()
+@payout_app.command(epilog=examples("payout send rotation.json --wallet relayer.key"))
 def send(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a rotation that `tessera payout sign` wrote")],
     wallet: WalletFile,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Bring a signed rotation to the chain; your wallet pays the gas and nothing else.
-
-    Example: tessera payout send rotation.json --wallet relayer.key
-    """
+    """Bring a signed rotation to the chain; your wallet pays the gas and nothing else."""
     from tessera.client.rewards import SignedPayout
 
     signed = SignedPayout.read(file)
@@ -136,31 +119,24 @@ def send(
     say(f"rewards of {signed.message.account} go to {signed.message.payout} now (transaction {receipt.hash})")
 
 
-@royalties_app.command("show")
+@royalties_app.command("show", epilog=examples("royalties show 3"))
 def show_royalties(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Say what waits in a data set's pot and at its royalty address (ERC-2981).
-
-    Example: tessera royalties show 3
-    """
-    from provenance.chain.reader import ChainReader
-    from tessera.client.order_request import tokens
-    from tessera.client.profile import load_profile
-
-    profile = load_profile(network)
-    with ChainReader(profile.rpc, profile.deployment) as chain:
+    """Say what waits in a data set's pot and at its royalty address (ERC-2981)."""
+    with open_client(network) as client:
+        chain = client.chain
         record, receiver = chain.dataset(dataset), chain.royalty_receiver(dataset)
         say(f"royalty        {record.royalty_bps / 100:g} % of a derived order or of a resale")
         say(f"in the pot     {tokens(chain.dataset_balance(dataset))} tokens")
         say(f"at {receiver}  {tokens(chain.balance(receiver))} tokens")
 
 
-@royalties_app.command()
+@royalties_app.command(epilog=examples("royalties divide 3 --wallet me.key"))
 def divide(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Collect what marketplaces paid, and credit the whole pot to the contributors in the shares that they signed.
+    """Collect what marketplaces paid, and credit the whole pot to the contributors in the shares
+    that they signed.
 
-    Anybody may. The contributors fetch it with `tessera claim`. Example: tessera royalties divide 3 --wallet me.key
+    Anybody may. The contributors fetch it with `tessera claim`.
     """
-    from tessera.client.order_request import tokens
 
     rewards = _rewards(network, wallet)
     rewards.collect_royalties(dataset)
@@ -174,11 +150,7 @@ def divide(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_
 
 
 def _rewards(network: Path, wallet: Path) -> Rewards:
-    from tessera.client.rewards import Rewards
-    from tessera.client.session import open_chain
-
-    session = open_chain(network, wallet)
-    return Rewards(session.ledger, session.writer, session.wallet)
+    return open_client(network, wallet).rewards
 
 
 def _address(account: str | None, rewards: Rewards) -> Address:

@@ -7,24 +7,25 @@ from typing import Annotated
 
 import typer
 
+from tessera.cli.options import HELP_NAMES, TableFile, examples
 from tessera.terminal import out, remark, say
 
 schema_app = typer.Typer(
     help="What the columns of a table may hold: infer it, show it, check a table against it.",
     no_args_is_help=True,
+    context_settings=HELP_NAMES,
 )
 
-TableFile = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="CSV with a header line, plain or .gz, or .parquet")
-]
-SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema document (JSON)")]
+SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema document (JSON)")]
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(schema_app, name="schema")
-
-
-@schema_app.command("infer")
+@schema_app.command(
+    "infer",
+    epilog=examples(
+        "schema infer table.csv --out schema.json",
+        "schema infer table.parquet --out schema.json --target late --without note",
+    ),
+)
 def infer(
     table: TableFile,
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the schema goes")],
@@ -47,10 +48,9 @@ def infer(
     something about them. Put public knowledge in its place and delete the mark.
     """
     from provenance.table.key_column import KeyColumn
-    from provenance.table.schema_infer import infer_from_chunks
-    from tessera.local.table_file import table_chunks
+    from tessera.local.table_file import inferred
 
-    schema = infer_from_chunks(table_chunks(table), name or table.name.split(".")[0], target, without or ())
+    schema = inferred(table, name, target, without or ())
     to.write_text(schema.pretty(), encoding="utf-8")
     fields = schema.inferred_fields()
     say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
@@ -67,14 +67,17 @@ def infer(
         )
 
 
-@schema_app.command("show")
-def show(schema_file: SchemaFile) -> None:
+@schema_app.command("show", epilog=examples("schema show schema.json"))
+def show(schema_file: SchemaArgument) -> None:
     """Show the columns of a schema, its digest, and how large models of it become."""
     from rich.table import Table
 
-    from generator.families.size import expected_sizes
     from provenance.table.key_column import KeyColumn
     from provenance.table.schema import Schema
+    from tessera.extras import needing
+
+    with needing("generator", "`tessera schema show`"):
+        from generator.families.size import expected_sizes
 
     schema = Schema.load(schema_file)
     grid = Table(title=f"{schema.name}  {schema.digest}", title_justify="left")
@@ -102,8 +105,8 @@ def show(schema_file: SchemaFile) -> None:
         )
 
 
-@schema_app.command("check")
-def check(schema_file: SchemaFile, table: TableFile) -> None:
+@schema_app.command("check", epilog=examples("schema check schema.json table.csv"))
+def check(schema_file: SchemaArgument, table: TableFile) -> None:
     """Check that every value of a table is one that the schema knows."""
     from provenance.table.schema import Schema
     from tessera.local.table_file import read_table

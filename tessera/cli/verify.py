@@ -1,159 +1,137 @@
-"""Verify a data set from chain and files alone; no backend is needed and none is trusted.
-
-    tessera verify --dataset ID --rpc URL --store DIR [--key FILE]
-
-Exit status: 0 every check that could be made passed, 1 a check failed, 2 nothing was decided (node or
-store down, unknown data set, wrong arguments). What a certificate does not prove is printed with it.
-"""
+"""`tessera verify`: the auditor's program."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tessera.cli.options import (
+    DatasetOption,
+    DeliveryKeyFile,
+    DeploymentFile,
+    JsonOption,
+    RpcUrl,
+    StoreOption,
+    examples,
+)
+from tessera.terminal import err, out, progress_bar, say_error, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from provenance.chain.deployment import Deployment
-    from provenance.store.ports import ContentStore
     from provenance.verify.certificate import Certificate
-    from provenance.verify.dataset import DatasetName
 
 UNDECIDED = 2
-DEPLOYMENT_FILE = "deployment.json"
-IPFS_TIMEOUT_SECONDS = 60.0
-PIPE_COLUMNS = 150
+VERIFY_EXAMPLES = examples(
+    "verify --dataset 1 --rpc http://127.0.0.1:8545 --store run/up/content --key delivery.key",
+    "verify --dataset eip155:1/erc721:0x.../7 --rpc URL --store /ip4/127.0.0.1/tcp/5001 --json",
+)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    from rich.console import Console
+def add_to(app: typer.Typer) -> None:
+    app.command("verify", rich_help_panel="Checking", epilog=VERIFY_EXAMPLES)(verify)
 
+
+def verify(
+    dataset: DatasetOption,
+    rpc: RpcUrl,
+    store: StoreOption,
+    key: DeliveryKeyFile = None,
+    deployment: DeploymentFile = None,
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="of a private order check the public part only: no row is looked at"),
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="threads that recompute rows")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a data set from chain and files alone; no backend is needed and none is trusted.
+
+    Exit status: 0 every check passed that could be made, 1 a check failed, 2 nothing was decided (node or
+    store down, unknown data set, wrong arguments or key, or rows that could not be looked at without
+    --public). What no certificate proves is printed with it.
+    """
     from provenance.errors import ProvenanceError
-    from provenance.verify.report import print_certificate
+    from tessera import audit
+    from tessera.errors import TesseraError
 
-    # A pipe has no width of its own; the widest detail is a digest.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    terminal = Console(stderr=True, highlight=False)
     try:
-        certificate = _verify(options, terminal)
-    except ProvenanceError as error:
+        with progress_bar() as bar:
+            certificate = audit.verify(
+                dataset,
+                rpc=rpc,
+                store=store,
+                key=key,
+                deployment=deployment,
+                threads=threads,
+                progress=lambda done, rows: bar("recomputing rows", done / rows, f"{done:,} of {rows:,}"),
+            )
+    except (ProvenanceError, TesseraError) as error:
         # Nothing was learnt about the data: the question could not be asked.
-        terminal.print(f"verify_provenance: {error}", markup=False, soft_wrap=True)
-        return UNDECIDED
-    except Exception:  # noqa: BLE001 - the process edge: 1 means "a check failed", and a bug decides nothing
-        terminal.print_exception()
-        return UNDECIDED
-    if options.json:
-        print(json.dumps(certificate.document(), indent=2, ensure_ascii=False))
+        say_error(error)
+        raise typer.Exit(UNDECIDED) from error
+    except Exception as error:
+        # The process edge: 1 means "a check failed", and a bug decides nothing.
+        err.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+        raise typer.Exit(UNDECIDED) from error
+    if as_json:
+        say_json(certificate.document())
     else:
-        print_certificate(certificate, console)
-    return certificate.exit_code
-
-
-def _parser() -> argparse.ArgumentParser:
-    description, _, epilog = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="verify_provenance",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="ID",
-        help="a number, or eip155:<chain>/erc721:<registry>/<number>",
-    )
-    parser.add_argument("--rpc", required=True, metavar="URL", help="JSON-RPC of an Ethereum node you trust")
-    parser.add_argument(
-        "--store",
-        required=True,
-        metavar="DIR",
-        help="content folder, or multiaddr of an IPFS node (/ip4/...)",
-    )
-    parser.add_argument(
-        "--key",
-        type=Path,
-        metavar="FILE",
-        help="delivery key of a private order; without it, the public part",
-    )
-    parser.add_argument(
-        "--deployment",
-        type=Path,
-        metavar="FILE",
-        help=f"where the contracts are (default: {DEPLOYMENT_FILE} in the content folder; "
-        "not needed with an eip155: name)",
-    )
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads that recompute rows (default 1)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the certificate as JSON")
-    return parser
-
-
-def _verify(options: argparse.Namespace, terminal: Console) -> Certificate:
-    from provenance.chain.reader import ChainReader
-    from provenance.crypto.seal import load_delivery_key
-    from provenance.verify.dataset import DatasetName, verify_dataset
-    from tessera.row_progress import recomputing
-
-    if options.threads < 1:
-        raise _usage(f"--threads {options.threads}: expected at least 1")
-    name = DatasetName.parse(options.dataset)
-    key = load_delivery_key(options.key) if options.key is not None else None
-    store = open_store(options.store)
-    with ChainReader(options.rpc, _deployment(options, name)) as ledger, recomputing(terminal) as progress:
-        ledger.check()
-        return verify_dataset(ledger, store, name.id, key, progress, threads=options.threads)
-
-
-def open_store(text: str) -> ContentStore:
-    """A content folder, or an IPFS node by its multiaddr. Raises MalformedError for neither."""
-    if text.startswith(("/ip4/", "/ip6/", "/dns", "/unix/")) and not Path(text).exists():
-        from provenance.store.ipfs import IpfsStore
-
-        return IpfsStore(text, IPFS_TIMEOUT_SECONDS)
-    from provenance.store.folder import FolderStore
-
-    if not Path(text).is_dir():
-        raise _usage(
-            f"--store {text}: no such folder; name a content folder or the multiaddr of an IPFS node"
+        print_certificate(certificate, out)
+    if certificate.exit_code == 0 and not public and _rows_unseen(certificate):
+        say_error(
+            TesseraError(
+                "no row was looked at, so this certificate says nothing about the rows: name the delivery key of the "
+                "order with --key, or say --public to check the public part only"
+            )
         )
-    return FolderStore(text)
+        raise typer.Exit(UNDECIDED)
+    raise typer.Exit(certificate.exit_code)
 
 
-def _deployment(options: argparse.Namespace, name: DatasetName) -> Deployment:
-    from provenance.chain.deployment import Deployment
-    from provenance.chain.discover import discover_deployment
+def _rows_unseen(certificate: Certificate) -> bool:
+    return any(check.name == "rows" for check in certificate.unchecked)
 
-    beside = Path(options.store) / DEPLOYMENT_FILE
-    if options.deployment is None and name.datasets is not None:
-        deployment = discover_deployment(options.rpc, name.datasets)
-    elif options.deployment is None and not beside.is_file():
-        raise _usage(
-            f"--dataset {name.id}: a bare number needs --deployment FILE or {beside}; "
-            "or name the data set as eip155:<chain>/erc721:<registry>/<number>"
-        )
+
+def print_certificate(certificate: Certificate, console: Console) -> None:
+    """Every check with its label, then the verdict and the claims that nothing proves."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from provenance.verify.certificate import Label, Status
+
+    signs = {
+        Status.PASSED: "[green]passed[/]",
+        Status.FAILED: "[bold red]FAILED[/]",
+        Status.NOT_CHECKED: "[yellow]-[/]",
+    }
+    console.print(
+        f"[bold]Certificate[/] of {escape(certificate.dataset)} at block {certificate.block}", soft_wrap=True
+    )
+    console.print(f"order {certificate.order}", soft_wrap=True)
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("#", justify="right", no_wrap=True)
+    for name in ("check", "label", "result"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("detail", overflow="fold")
+    for check in certificate.checks:
+        if check.label is not Label.NOT_PROVEN:
+            sign = signs[check.status]
+            table.add_row(str(check.number), check.name, check.label.value, sign, escape(check.detail))
+    console.print(table)
+    if certificate.failed:
+        names = ", ".join(check.name for check in certificate.failed)
+        console.print(f"[bold red]FAILED[/]: {escape(names)}", soft_wrap=True)
     else:
-        deployment = Deployment.load(options.deployment or beside)
-    expected = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)
-    if (deployment.chain_id, deployment.datasets) != expected:
-        raise _usage(f"--dataset {options.dataset} is not of the deployment at {deployment.datasets}")
-    return deployment
-
-
-def _usage(message: str) -> Exception:
-    from provenance.errors import MalformedError
-
-    return MalformedError(message)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        done = sum(check.status is Status.PASSED for check in certificate.checks)
+        console.print(f"[bold green]passed[/]: {done} checks")
+    if certificate.key_problem:
+        console.print(f"[bold yellow]wrong key[/]: {escape(certificate.key_problem)}", soft_wrap=True)
+    if certificate.unchecked:
+        names = ", ".join(check.name for check in certificate.unchecked)
+        console.print(f"[yellow]not checked[/]: {escape(names)}", soft_wrap=True)
+    console.print("[bold]Not proven[/] by this or any certificate:")
+    for check in certificate.not_proven:
+        console.print(f"  {check.number}. {check.name}: {escape(check.detail)}", soft_wrap=True)

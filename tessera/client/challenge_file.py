@@ -1,7 +1,8 @@
-"""What a challenger keeps between commit and reveal: the claim and its salt, so that a killed process goes on.
+"""What a challenger keeps between commit and reveal: the claim and its salt, so that a killed
+process goes on.
 
-Written before the commitment is sent, mode 600: whoever reads the salt before the reveal knows what is claimed. It
-holds no model, no row and no key.
+Written before the commitment is sent, mode 600: whoever reads the salt before the reveal knows what is
+claimed. It holds no model, no row and no key.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from provenance.document import Reader
 from provenance.errors import MalformedError
 from provenance.values import Address, Digest
 from provenance.verify.refutation import Claim, Fault
-from tessera.client.private_file import write_private
+from tessera.client.order_file import write_private
 from tessera.errors import UsageError
 
 FORMAT: Final = "tessera-challenge/1"

@@ -14,41 +14,42 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.api.errors import MarketRefused
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import ContentMissingError, StoreUnavailableError
+from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
 from provenance.exact.versions import sampler_for
 from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
-from provenance.verify.shard_files import content_key, unseal
+from provenance.verify.shard_files import content_key, content_keys, unseal
 from provenance.verify.shard_files import fetch as fetch_file
-from tessera.errors import ScriptError, ServiceRefusedError
+from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
 if TYPE_CHECKING:
+    from provenance.api.market import MarketClient
     from provenance.chain.reader import ChainReader
+    from provenance.verify.case import Progress
     from provenance.verify.certificate import Certificate
-    from tessera.client.api import BuyerApi
 
 BATCH_ROWS = 4096
 
 
 @dataclass(slots=True)
 class MarketStore:
-    """The market's content as a read-only store: every byte is checked against its CID, fetched once and
-    kept.
-    """
+    """The market's content as a read-only store: every byte is checked against its CID, fetched
+    once and kept."""
 
-    api: BuyerApi
+    api: MarketClient
     _kept: dict[Cid, bytes] = field(default_factory=dict)
 
     def get(self, cid: Cid) -> bytes:
         if cid not in self._kept:
             try:
                 self._kept[cid] = check_content(cid, self.api.content(cid))
-            except ServiceRefusedError as refusal:
+            except MarketRefused as refusal:
                 raise ContentMissingError(f"{cid}: {refusal}") from refusal
         return self._kept[cid]
 
@@ -70,30 +71,31 @@ class MarketStore:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A data set in the buyer's hands: what the chain names, the manifest, the way to the rows."""
+    """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what
+    opens it, the delivery key or what a seller delivered for it; None for an open data set, or without a key."""
 
     dataset_id: int
     manifest: Manifest
     store: ContentStore
     delivery_key: DeliveryKey | None
-    keys: ContentKeys | None = None
-    """What a seller delivered for the key, where the data set was resold."""
+    keys: ContentKeys | None
 
     def shard_values(self, shard: int, batch_rows: int = BATCH_ROWS) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
         entry = self.manifest.shards[shard]
-        model = self.open(shard)
         sampler = sampler_for(self.manifest.spec_version)(
-            model, self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
+            self.open(shard), self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
         )
         return sampler.batches(0, entry.rows, batch_rows)
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
         content, order = self.manifest.shards[shard].content, self.manifest.order
-        if content.wrapped_key is not None and self.delivery_key is None:
-            raise ScriptError("this data set is sealed: name the delivery key of the order with --key")
-        key = content_key(order, shard, content.wrapped_key, self.keys or self.delivery_key)
+        if content.wrapped_key is not None and self.keys is None:
+            raise UsageError(
+                f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
+            )
+        key = content_key(order, shard, content.wrapped_key, self.keys)
         stored = fetch_file(self.store, content.model, f"model of shard {shard}")
         return unseal(key, stored, content.model, order, shard, "model")
 
@@ -102,22 +104,58 @@ class Delivery:
         for entry in self.manifest.shards:
             yield from self.shard_values(entry.shard)
 
+    def verify(self, chain: ChainReader, progress: Progress | None = None) -> Certificate:
+        """Every check of the auditor's program, over the bytes that were fetched."""
+        from provenance.verify.dataset import verify_dataset
+
+        return verify_dataset(chain, self.store, self.dataset_id, self.delivery_key, progress)
+
     def write(self, path: Path) -> int:
         """All rows to a CSV or Parquet file; returns their number."""
         return write_rows(path, self.manifest.collection.schema, self.values())
 
 
-def fetch(ledger: ChainReader, api: BuyerApi, dataset_id: int, delivery_key: DeliveryKey | None) -> Delivery:
-    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is
-    there.
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Rows that passed every check and stand in a file."""
+
+    path: Path
+    dataset: str
+    rows: int
+    certificate: Certificate
+
+
+def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
+    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there.
+
+    Raises UsageError for a key that this data set was neither ordered nor bought with.
     """
-    store = MarketStore(api)
-    manifest = Manifest.parse(store.get(cid_of_digest(ledger.dataset(dataset_id).manifest_digest)))
-    return Delivery(dataset_id, manifest, store, delivery_key)
+    manifest = Manifest.parse(store.get(cid_of_digest(chain.dataset(dataset_id).manifest_digest)))
+    keys = None
+    if key is not None and not manifest.terms.is_open:
+        try:
+            keys = content_keys(chain, dataset_id, manifest, key)
+        except WrongKeyError as error:
+            raise UsageError(str(error)) from error
+    return Delivery(dataset_id, manifest, store, key, keys)
 
 
-def verify(ledger: ChainReader, delivery: Delivery) -> Certificate:
-    """Every check of the auditor's program, over the bytes that this buyer fetched."""
-    from provenance.verify.dataset import verify_dataset
+def deliver(
+    chain: ChainReader,
+    store: ContentStore,
+    dataset_id: int,
+    key: DeliveryKey | None,
+    to: Path,
+    progress: Progress | None = None,
+) -> Delivered:
+    """Fetch, verify, write. Nothing is written of a data set that fails a check.
 
-    return verify_dataset(ledger, delivery.store, delivery.dataset_id, delivery.delivery_key)
+    Raises UsageError without the right key, FalseDatasetError when a check fails.
+    """
+    found = fetch(chain, store, dataset_id, key)
+    if found.keys is None and not found.manifest.terms.is_open:
+        raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order with --key")
+    certificate = found.verify(chain, progress)
+    if certificate.failed:
+        raise FalseDatasetError(dataset_id, certificate)
+    return Delivered(to, certificate.dataset, found.write(to), certificate)

@@ -1,5 +1,5 @@
-"""What a buyer keeps about an order: enough to go on after a kill, to cancel, and to take the money back
-without us.
+"""What a buyer keeps about an order: enough to go on after a kill, to cancel, and to take the money
+back without us.
 
 It is written before the order is sent. It holds no key, but a permit for the price until the order is
 placed: mode 600.
@@ -8,15 +8,17 @@ placed: mode 600.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.api.orders import OrderRequest, SignedPermit
 from provenance.crypto.permit import Permit
 from provenance.errors import MalformedError
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature
-from tessera.client.private_file import write_private
 from tessera.errors import UsageError
 
 FORMAT = "tessera-order/1"
@@ -33,14 +35,14 @@ class OrderFile:
     collection: Collection
     permit: Permit
 
-    def placement(self) -> dict[str, object]:
-        """The body of POST /v1/orders."""
-        return {
-            "terms": self.terms.document(),
-            "signature": str(self.signature),
-            "permit": self.permit.document(),
-            "request": self.request.document(),
-        }
+    def placement(self) -> OrderRequest:
+        """What is sent to the broker."""
+        return OrderRequest(
+            terms=self.terms,
+            signature=self.signature,
+            permit=SignedPermit.of_permit(self.permit),
+            request=self.request,
+        )
 
     def write(self, path: Path) -> None:
         """Atomically: a kill leaves the old file or the new one."""
@@ -48,7 +50,10 @@ class OrderFile:
             "format": FORMAT,
             "orderId": str(self.order_id),
             "collection": self.collection.document(),
-            **self.placement(),
+            "terms": self.terms.document(),
+            "signature": str(self.signature),
+            "permit": self.permit.document(),
+            "request": self.request.document(),
         }
         write_private(path, document)
 
@@ -74,3 +79,15 @@ class OrderFile:
 def order_path(out: Path) -> Path:
     """Where the order of an output file is kept: beside it."""
     return out.with_name(out.name + ".order.json")
+
+
+def write_private(path: Path, document: Mapping[str, object]) -> None:
+    """JSON, mode 600, atomically: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

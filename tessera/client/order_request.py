@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TypedDict, Unpack
 
+from provenance.api.message import Uint256
+from provenance.api.orders import QuoteRequest
 from provenance.crypto.typed_data import Domain
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
@@ -12,17 +17,44 @@ from provenance.table.conditions_bytes import conditions_digest
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
+from tessera.words import moment, parse_tokens, tokens
 
 MICRO = 10**6
 E12 = 10**12
 CLOCK_SLACK_SECONDS = 120
-TOKEN_DECIMALS = 18
+
+Number = str | int | float | Decimal
+
+
+class OrderOptions(TypedDict, total=False):
+    """What may be said about an order beside collection and rows; what is left out is the collection's.
+
+    epsilon: privacy ceiling; delta: beside it. where: one condition such as "age=30..40", or several that all
+    must hold. balance: a column whose values get as many rows each. count: "CONDITION:N", exactly N rows
+    each. conditions: a document instead of these three. max_price: tokens for the whole order.
+    min_contributors: fewer, and the money comes back. min_score: the median score, 0 to 1, below which
+    nothing is paid. purpose: what the rows are for. *_seconds: until matched, until published, between
+    publication and payment.
+    """
+
+    epsilon: Number | None
+    delta: Number
+    where: Sequence[str] | str
+    balance: str | None
+    count: Sequence[str] | str
+    conditions: Path | None
+    max_price: Number | None
+    min_contributors: int | None
+    min_score: Number | None
+    purpose: str
+    match_within_seconds: int | None
+    deliver_within_seconds: int | None
+    challenge_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """An order as its buyer means it. epsilon None: as the collection has it; epsilon 0 is not a wish but
-    `none`.
+class OrderRequest:
+    """An order as its buyer means it. epsilon None: as the collection has it; privacy cannot be asked away.
 
     `delta` and `epsilon` are exact decimals; times are seconds; the price is token wei for the whole order.
     """
@@ -40,97 +72,127 @@ class Wish:
     max_price_wei: int | None = None
     asked: ConditionOptions = field(default_factory=ConditionOptions)
 
+    @classmethod
+    def of(cls, collection: str, rows: int, **options: Unpack[OrderOptions]) -> OrderRequest:
+        """As a person states it: decimals as text or numbers, the price in tokens. Raises UsageError, and
+        TypeError for an option that there is not."""
+        known = OrderOptions.__annotations__
+        for name in sorted(options.keys() - known.keys()):
+            raise TypeError(f"an order has no option {name!r}; it has {', '.join(known)}")
+        epsilon, least = options.get("epsilon"), options.get("min_score")
+        price = options.get("max_price")
+        return cls(
+            collection=collection,
+            rows=rows,
+            epsilon=None if epsilon is None else parse_decimal(epsilon, "epsilon"),
+            delta=parse_decimal(options.get("delta", "1e-5"), "delta"),
+            min_contributors=options.get("min_contributors"),
+            min_score=None if least is None else parse_decimal(least, "min-score"),
+            purpose=options.get("purpose", ""),
+            match_within_seconds=options.get("match_within_seconds"),
+            deliver_within_seconds=options.get("deliver_within_seconds"),
+            challenge_seconds=options.get("challenge_seconds"),
+            max_price_wei=None if price is None else parse_tokens(str(price)),
+            asked=ConditionOptions(
+                _several(options.get("where", ())),
+                options.get("balance"),
+                _several(options.get("count", ())),
+                options.get("conditions"),
+            ),
+        )
+
     def request(self, collection: Collection) -> Request:
         """What the buyer says beside the signed numbers. Raises UsageError or ConditionError."""
         return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows))
 
-    def quote_body(
-        self, collection_id: str, buyer: Address, delivery_key: Digest | None, request: Request
-    ) -> dict[str, object]:
-        """The body of POST /v1/quotes; what was not asked is left to the collection."""
-        body: dict[str, object | None] = {
-            "collection": collection_id,
-            "buyer": str(buyer),
-            "rows": self.rows,
-            "epsilon": None if self.epsilon is None else _plain(self.epsilon),
-            "delta": _plain(self.delta),
-            "deliveryKey": None if delivery_key is None else str(delivery_key),
-            "minContributors": self.min_contributors,
-            "minScore": None if self.min_score is None else _plain(self.min_score),
-            "conditions": [dict(segment) for segment in request.segments] or None,
-            "purpose": self.purpose or None,
-            "matchWithinSeconds": self.match_within_seconds,
-            "deliverWithinSeconds": self.deliver_within_seconds,
-            "challengeSeconds": self.challenge_seconds,
-            "maxPriceWei": None if self.max_price_wei is None else str(self.max_price_wei),
-        }
-        return {name: value for name, value in body.items() if value is not None}
+    def quote_request(
+        self, collection: Digest, buyer: Address, delivery_key: Digest | None, request: Request
+    ) -> QuoteRequest:
+        """What is asked of the broker; what was not asked is left to the collection."""
+        return QuoteRequest(
+            collection=collection,
+            buyer=buyer,
+            rows=self.rows,
+            epsilon=None if self.epsilon is None else _plain(self.epsilon),
+            delta=_plain(self.delta),
+            delivery_key=delivery_key,
+            min_contributors=self.min_contributors,
+            min_score=None if self.min_score is None else _plain(self.min_score),
+            conditions=tuple(dict(segment) for segment in request.segments),
+            purpose=self.purpose,
+            match_within_seconds=self.match_within_seconds,
+            deliver_within_seconds=self.deliver_within_seconds,
+            challenge_seconds=self.challenge_seconds,
+            max_price_wei=None if self.max_price_wei is None else Uint256(self.max_price_wei),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The broker's answer, parsed; nothing in it is believed before `check_terms`."""
+    """The broker's answer, parsed; nothing in it is believed before `check_terms`. chain_time: of the buyer's
+    own chain when it asked."""
 
     order_id: Digest
     terms: OrderTerms
     request: Request
     collection: Collection
+    chain_time: int
 
 
 def check_terms(
-    wish: Wish,
+    asked: OrderRequest,
     quote: Quote,
     *,
     buyer: Address,
     broker: Address,
     delivery_key: Digest | None,
     domain: Domain,
-    chain_time: int,
 ) -> None:
     """Raise `TermsDifferError` naming every member of the terms that does not say what was asked.
 
-    `domain` and `chain_time` come from the buyer's own profile and chain, not from the quote.
+    `domain` comes from the buyer's own profile, not from the broker.
     """
-    terms, collection = quote.terms, quote.collection
-    own = wish.request(collection)
-    conditions = conditions_digest(own.asked(collection.schema, wish.rows))
+    terms, collection, chain_time = quote.terms, quote.collection, quote.chain_time
+    own = asked.request(collection)
+    conditions = conditions_digest(own.asked(collection.schema, asked.rows))
     parents = parents_digest(collection.parents)
-    ceiling = collection.epsilon_micro if wish.epsilon is None else _scaled(wish.epsilon, MICRO, "epsilon")
-    least = collection.min_contributors if wish.min_contributors is None else wish.min_contributors
-    deliver_within = wish.deliver_within_seconds
+    ceiling = collection.epsilon_micro if asked.epsilon is None else _scaled(asked.epsilon, MICRO, "epsilon")
+    least = collection.min_contributors if asked.min_contributors is None else asked.min_contributors
+    deliver_within = asked.deliver_within_seconds
     latest = None if deliver_within is None else chain_time + deliver_within + CLOCK_SLACK_SECONDS
     checks: list[tuple[str, object, object, bool]] = [
         ("order id", quote.order_id, terms.order_id(domain), quote.order_id == terms.order_id(domain)),
         ("buyer", terms.buyer, buyer, terms.buyer == buyer),
         ("broker", terms.broker, broker, terms.broker == broker),
         ("collection", terms.collection, collection.digest, terms.collection == collection.digest),
-        ("collection name", collection.name, wish.collection,
-         wish.collection in (collection.name, str(terms.collection))),
+        ("collection name", collection.name, asked.collection,
+         asked.collection in (collection.name, str(terms.collection))),
         ("request", terms.request, quote.request.digest, terms.request == quote.request.digest),
-        ("purpose", quote.request.purpose, wish.purpose, quote.request.purpose == wish.purpose),
+        ("purpose", quote.request.purpose, asked.purpose, quote.request.purpose == asked.purpose),
         ("conditions", quote.request.digest, own.digest, quote.request.segments == own.segments),
         ("conditions in bytes", terms.conditions, conditions, terms.conditions == conditions),
         ("royalty (1e-4)", terms.royalty_bps, collection.royalty_bps, terms.royalty_bps == collection.royalty_bps),
         ("parents", terms.parents, parents, terms.parents == parents),
         ("delivery key", terms.delivery_key, delivery_key or OPEN_DELIVERY_KEY,
          terms.delivery_key == (delivery_key or OPEN_DELIVERY_KEY)),
-        ("rows", terms.rows, wish.rows, terms.rows == wish.rows),
-        ("epsilon (1e-6)", terms.epsilon_micro, ceiling, terms.epsilon_micro == ceiling),
-        ("delta (1e-12)", terms.delta_e12, _scaled(wish.delta, E12, "delta"),
-         terms.epsilon_micro == 0 or terms.delta_e12 == _scaled(wish.delta, E12, "delta")),
-        ("min score (1e-6)", terms.min_score_micro, _scaled(wish.min_score or Decimal(0), MICRO, "min score"),
-         terms.min_score_micro == _scaled(wish.min_score or Decimal(0), MICRO, "min score")),
+        ("rows", terms.rows, asked.rows, terms.rows == asked.rows),
+        ("epsilon", f"{terms.epsilon_micro / MICRO:g}", f"{ceiling / MICRO:g}", terms.epsilon_micro == ceiling),
+        ("delta", f"{terms.delta_e12 / E12:g}", asked.delta,
+         terms.epsilon_micro == 0 or terms.delta_e12 == _scaled(asked.delta, E12, "delta")),
+        ("min score", f"{terms.min_score_micro / MICRO:g}", asked.min_score or 0,
+         terms.min_score_micro == _scaled(asked.min_score or Decimal(0), MICRO, "min score")),
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
-        ("price", terms.price, f"<= {wish.max_price_wei}",
-         wish.max_price_wei is None or terms.price <= wish.max_price_wei),
+        ("price", f"{tokens(terms.price)} tokens", f"at most {tokens(asked.max_price_wei or 0)}",
+         asked.max_price_wei is None or terms.price <= asked.max_price_wei),
         ("broker fee (1e-4)", terms.broker_fee_bps, "<= 2000", terms.broker_fee_bps <= 2_000),
-        ("match by", terms.match_by, f"after {chain_time}, not after delivery",
+        ("match by", moment(terms.match_by, chain_time), "in the future, and not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
-        ("deliver by", terms.deliver_by, f"<= {latest}", latest is None or terms.deliver_by <= latest),
-        ("challenge seconds", terms.challenge_seconds, wish.challenge_seconds,
-         wish.challenge_seconds is None or terms.challenge_seconds == wish.challenge_seconds),
+        ("deliver by", moment(terms.deliver_by, chain_time), f"{moment(latest or 0, chain_time)} at the latest",
+         latest is None or terms.deliver_by <= latest),
+        ("challenge seconds", terms.challenge_seconds, asked.challenge_seconds,
+         asked.challenge_seconds is None or terms.challenge_seconds == asked.challenge_seconds),
     ]  # fmt: skip
-    wrong = [f"{name}: quoted {found}, asked {asked}" for name, found, asked, holds in checks if not holds]
+    wrong = [f"{name}: quoted {found}, asked {meant}" for name, found, meant, holds in checks if not holds]
     if wrong:
         raise TermsDifferError(
             "the quoted terms do not say what was asked, nothing was signed. "
@@ -139,32 +201,19 @@ def check_terms(
         )
 
 
-def parse_tokens(text: str) -> int:
-    """Whole tokens as people write them ("12.5") to wei."""
+def parse_decimal(value: Number, option: str) -> Decimal:
+    """An exact decimal, as it was typed."""
     try:
-        wei = Decimal(text).scaleb(TOKEN_DECIMALS)
+        number = Decimal(str(value))
     except InvalidOperation as error:
-        raise UsageError(f"found {text!r}, expected a number of tokens such as 12.5") from error
-    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
-        raise UsageError(f"found {text!r}, expected a non-negative number of tokens with at most 18 decimals")
-    return int(wei)
+        raise UsageError(f"{option}: found {value!r}, expected a number such as 3 or 0.5 or 1e-5") from error
+    if not number.is_finite() or number < 0:
+        raise UsageError(f"{option}: found {value!r}, expected a number that is not negative")
+    return number
 
 
-def parse_decimal(text: str, option: str) -> Decimal:
-    """An exact decimal from the command line."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"{option}: found {text!r}, expected a number such as 3 or 0.5 or 1e-5") from error
-    if not value.is_finite() or value < 0:
-        raise UsageError(f"{option}: found {text!r}, expected a number that is not negative")
-    return value
-
-
-def tokens(wei: int) -> str:
-    """Token wei as people read it: grouped, without trailing zeros."""
-    text = f"{Decimal(wei).scaleb(-TOKEN_DECIMALS):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _several(words: Sequence[str] | str) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _plain(value: Decimal) -> str:

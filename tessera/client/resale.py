@@ -1,7 +1,7 @@
 """Data sets that change hands: offer, buy, deliver the keys, look, accept or reject (docs/spec/market.md).
 
-The rules are the contract's; what is decided here is what a transaction would only refuse later, or what no contract
-can see: whether the keys that a seller delivered open the files.
+The rules are the contract's; what is decided here is what a transaction would only refuse later, or what no
+contract can see: whether the keys that a seller delivered open the files.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from provenance.record.terms import OPEN_DELIVERY_KEY
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
-from provenance.verify.dataset import verify_dataset
 from provenance.verify.shard_files import content_keys, wrapped_keys
-from tessera.client.delivery import Delivery
-from tessera.client.order_request import tokens
-from tessera.errors import ScriptError, UsageError
+from tessera.client.delivery import deliver
+from tessera.errors import FalseDatasetError, TesseraError, UsageError
+from tessera.words import tokens
 
 STATES = {
     SaleState.NONE: "not offered",
@@ -47,21 +46,15 @@ def write_rows(
 ) -> int:
     """Every check of the auditor over a data set, then all its rows to `to`; returns their number.
 
-    Raises UsageError for a wrong key, ScriptError when a check fails: nothing is written then.
+    Raises UsageError for a wrong key, TesseraError when a check fails: nothing is written then.
     """
-    certificate = verify_dataset(chain, store, dataset, key)
-    if certificate.failed:
-        words = "; ".join(
-            f"check {check.number} {check.name}: {check.detail}" for check in certificate.failed
-        )
-        raise ScriptError(
-            f"data set {dataset} did not pass, nothing was written ({words}): reject the sale in time"
-        )
-    if certificate.key_problem:
-        raise UsageError(certificate.key_problem)
-    manifest = read_manifest(chain, store, dataset)
-    keys = None if key is None or manifest.terms.is_open else content_keys(chain, dataset, manifest, key)
-    return Delivery(dataset, manifest, store, key, keys).write(to)
+    try:
+        return deliver(chain, store, dataset, key, to).rows
+    except FalseDatasetError as error:
+        names = ", ".join(f"check {each.number} {each.name}" for each in error.certificate.failed)
+        raise TesseraError(
+            f"data set {dataset} did not pass, nothing was written ({names}): reject the sale in time"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +66,17 @@ class Resale:
     signer: Signer
 
     def offer(self, dataset: int, price_wei: int) -> TxReceipt:
-        """Offer a data set that this wallet holds, or change its price. Sends the approval first where it lacks."""
+        """Offer a data set that this wallet holds, or change its price. Sends the approval first
+        where it lacks."""
         record = self.chain.dataset(dataset)
         me = self.signer.address
         if record.owner != me:
-            raise ScriptError(f"data set {dataset} belongs to {record.owner}, this wallet is {me}")
+            raise TesseraError(f"data set {dataset} belongs to {record.owner}, this wallet is {me}")
         if record.status == DatasetStatus.REVOKED:
-            raise ScriptError(f"data set {dataset} was revoked: a row of it is false. It cannot be sold")
+            raise TesseraError(f"data set {dataset} was revoked: a row of it is false. It cannot be sold")
         state = self.chain.order(record.order).state
         if state is not OrderState.SETTLED:
-            raise ScriptError(
+            raise TesseraError(
                 f"the order of data set {dataset} is {state.name.lower()}: a data set can be sold once its challenge "
                 "window is over and its contributors are paid"
             )
@@ -101,7 +95,7 @@ class Resale:
         """Pay the list price, at most `most_wei`; the keys are to be wrapped for `delivery_key`."""
         sale = self._require(dataset, SaleState.LISTED)
         if sale.price > most_wei:
-            raise ScriptError(
+            raise TesseraError(
                 f"data set {dataset} is offered at {tokens(sale.price)} tokens, you agreed to {tokens(most_wei)}"
             )
         if not is_open and delivery_key is None:
@@ -111,7 +105,7 @@ class Resale:
         me = self.signer.address
         held = self.chain.balance(me)
         if held < sale.price:
-            raise ScriptError(f"{me} holds {tokens(held)} tokens, the data set costs {tokens(sale.price)}")
+            raise TesseraError(f"{me} holds {tokens(held)} tokens, the data set costs {tokens(sale.price)}")
         deadline = self.chain.chain_time() + PERMIT_SECONDS
         message = self.chain.permit_message(me, sale.price, deadline, spender=self.chain.deployment.sales)
         permit = sign_permit(self.signer, self.chain.token_domain(), message)
@@ -122,7 +116,7 @@ class Resale:
         """Hand the keys over, wrapped for the buyer. Raises SealError when `own` opens nothing."""
         sale = self._require(dataset, SaleState.SOLD)
         if sale.seller != self.signer.address:
-            raise ScriptError(
+            raise TesseraError(
                 f"data set {dataset} is sold by {sale.seller}, this wallet is {self.signer.address}"
             )
         wrapped = wrapped_keys(manifest)
@@ -135,7 +129,8 @@ class Resale:
         return self.writer.deliver_keys(dataset, bundle)
 
     def accept(self, dataset: int) -> TxReceipt:
-        """End a delivered sale: the seller is paid, the contributors get their royalty, the token is the buyer's."""
+        """End a delivered sale: the seller is paid, the contributors get their royalty, the token
+        is the buyer's."""
         self._require(dataset, SaleState.DELIVERED)
         return self.writer.accept_sale(dataset)
 
@@ -143,7 +138,7 @@ class Resale:
         """Undo a delivered sale, in time: the price comes back by `claim`, the token goes back to the seller."""
         sale = self._require(dataset, SaleState.DELIVERED)
         if sale.buyer != self.signer.address:
-            raise ScriptError(
+            raise TesseraError(
                 f"data set {dataset} was bought by {sale.buyer}, this wallet is {self.signer.address}"
             )
         return self.writer.reject_sale(dataset)
@@ -156,13 +151,13 @@ class Resale:
     def _require(self, dataset: int, state: SaleState) -> SaleOnChain:
         sale = self.chain.sale(dataset)
         if sale.state is not state:
-            raise ScriptError(f"data set {dataset} is {STATES[sale.state]}; expected: {STATES[state]}")
+            raise TesseraError(f"data set {dataset} is {STATES[sale.state]}; expected: {STATES[state]}")
         return sale
 
     def _buyer_key(self, dataset: int) -> Digest:
         sold = self.chain.sold_to(dataset)
         if sold is None or sold.delivery_key == OPEN_DELIVERY_KEY:
-            raise ScriptError(
+            raise TesseraError(
                 f"the buyer of data set {dataset} named no delivery key, so its keys cannot be wrapped: let the sale "
                 "expire"
             )

@@ -13,7 +13,7 @@ from provenance.crypto.signing import Signer
 from provenance.document import Reader
 from provenance.record.receipts import Payout
 from provenance.values import Address, Signature
-from tessera.errors import ScriptError, UsageError
+from tessera.errors import TesseraError, UsageError
 
 FORMAT = "tessera-payout/1"
 
@@ -79,7 +79,8 @@ class Rewards:
     signer: Signer
 
     def claim(self, account: Address | None = None) -> Claimed:
-        """Send what `account` (None: this wallet) earned to its payout address, and deposits that wait for it.
+        """Send what `account` (None: this wallet) earned to its payout address, and deposits that
+        wait for it.
 
         Anybody may send for anybody: the money has no other way to go.
         """
@@ -97,7 +98,7 @@ class Rewards:
         """Sign that rewards of `account` go to `payout`; this wallet must be the present payout address."""
         present = self.chain.payout_of(account)
         if present != self.signer.address:
-            raise ScriptError(
+            raise TesseraError(
                 f"rewards of {account} go to {present}: only that address can name another, this wallet is "
                 f"{self.signer.address}"
             )
@@ -110,7 +111,7 @@ class Rewards:
         message = signed.message
         nonce = self.chain.payout_nonce(message.account)
         if message.nonce != nonce:
-            raise ScriptError(
+            raise TesseraError(
                 f"this rotation is number {message.nonce} of {message.account}, the chain expects number {nonce}: it "
                 "was sent already, or another was. Sign anew"
             )
@@ -119,7 +120,8 @@ class Rewards:
         )
 
     def collect_royalties(self, dataset: int) -> TxReceipt | None:
-        """Move what marketplaces paid to the data set's royalty address into its pot; None when nothing is there."""
+        """Move what marketplaces paid to the data set's royalty address into its pot; None when
+        nothing is there."""
         if not self.chain.balance(self.chain.royalty_receiver(dataset)):
             return None
         return self.writer.collect_royalties(dataset)
@@ -128,7 +130,7 @@ class Rewards:
         """Credit the pot of a data set to its contributors, in the shares that they signed. Anybody may."""
         record = self.chain.dataset(dataset)
         if not self.chain.dataset_balance(dataset):
-            raise ScriptError(
+            raise TesseraError(
                 f"the pot of data set {dataset} is empty: nothing was paid, or it was divided already"
             )
         participants = self.chain.participants(record.order)

@@ -1,6 +1,5 @@
-"""The bundled table (tessera/devnet/data/SOURCES.md), dealt to three contributors, and the collection that they
-serve.
-"""
+"""The bundled table (tessera/devnet/data/SOURCES.md), dealt to three contributors, and the collection
+that they serve."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A local chain: where `anvil` is found, how it is started, and gas money for fresh keys.
 
-The operator of a local chain produces its blocks and could choose among seeds; only a public chain takes
-that away.
+The operator of a local chain produces its blocks and could choose among seeds; only a public chain
+takes that away.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tessera.devnet.children import Command
-from tessera.devnet.ports import LOOPBACK
+from tessera.devnet.children import LOOPBACK, Command
 from tessera.errors import ServiceDownError
 
 CHAIN_ID = 31337

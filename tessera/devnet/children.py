@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive their parent.
+"""Child processes that cannot outlive their parent, and the loopback ports that they listen on.
 
 Each child leads a process group of its own, so that Ctrl-C reaches the parent alone and the parent ends the
 children in order; on Linux the kernel also ends them if the parent dies without a chance to (SIGKILL).
@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,11 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from tessera.errors import ServiceDownError
+from tessera.errors import PortInUseError, ServiceDownError, Stopped
 
+LOOPBACK = "127.0.0.1"
 TAIL_LINES = 15
 STOP_SECONDS = 60.0
 """Until a child that resists is killed. Long: a chain that is killed while it writes its state loses blocks."""
+FIRST_PAUSE_SECONDS = 1.0
+LAST_PAUSE_SECONDS = 60.0
+STEADY_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -34,9 +39,7 @@ def _die_with_parent() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start one child: a name for people, the argument list and what it needs beside our
-    environment.
-    """
+    """How to start one child: a name for people, the argument list and what it needs beside our environment."""
 
     name: str
     argv: Sequence[str]
@@ -138,9 +141,8 @@ class Supervisor:
         return child
 
     def wait_until(self, ready: Callable[[], bool], *, child: Child, seconds: float, what: str) -> None:
-        """Poll `ready`; a child that dies meanwhile, or the time running out, is a `ServiceDownError` with
-        its log.
-        """
+        """Poll `ready`; a child that dies meanwhile, or the time running out, is a `ServiceDownError`
+        with its log."""
         deadline = time.monotonic() + seconds
         while not ready():
             if child.exit_status is not None:
@@ -159,9 +161,8 @@ class Supervisor:
                 raise ServiceDownError(child.death_notice())
 
     def stop_all(self) -> None:
-        """End every child, the first one (which the others talk to) last; one that resists does not keep the
-        others alive.
-        """
+        """End every child, the first one (which the others talk to) last; one that resists does not keep
+        the others alive."""
         first, others = self._children[:1], self._children[1:]
         for child in others:
             child.signal_group(signal.SIGTERM)
@@ -179,12 +180,37 @@ class Supervisor:
             self.stop_all()
 
 
-class Stopped(BaseException):
-    """SIGTERM or SIGHUP arrived: unwinds like KeyboardInterrupt, so that every `with` block closes."""
+@dataclass(slots=True)
+class Keeper:
+    """Starts children again that ended by themselves, a little later each time they do.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+    `tell` is told of each death and each new start. A child that ran for STEADY_SECONDS counts as well again.
+    """
+
+    children: Mapping[str, Child]
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _pauses: dict[str, float] = field(default_factory=dict)
+    _due: dict[str, float] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """One look at every child; to be called again and again."""
+        now = self.clock()
+        for name, child in self.children.items():
+            if child.exit_status is None:
+                if now - self._started.get(name, now) > STEADY_SECONDS:
+                    self._pauses.pop(name, None)
+            elif name not in self._due:
+                pause = self._pauses.get(name, FIRST_PAUSE_SECONDS)
+                self._pauses[name] = min(2 * pause, LAST_PAUSE_SECONDS)
+                self._due[name] = now + pause
+                self.tell(f"{child.death_notice()}\nit is started again in {pause:.0f} s")
+            elif now >= self._due[name]:
+                del self._due[name]
+                child.restart()
+                self._started[name] = now
+                self.tell(f"{child.command.name} runs again")
 
 
 @contextlib.contextmanager
@@ -211,3 +237,28 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def free_port() -> int:
+    """A loopback port that nobody held a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(port: int, *, service: str, option: str) -> int:
+    """`port` itself (0: any free one); `PortInUseError` names the port, the service and the option to change."""
+    if port == 0:
+        return free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the services themselves do: a port whose last connections are still winding down is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortInUseError(
+                f"port {port} on {LOOPBACK} cannot be used for the {service} ({error.strerror}): stop the process "
+                f"that listens there, or choose another port with {option} (0 takes any free one)"
+            ) from error
+    return port

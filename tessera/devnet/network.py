@@ -1,5 +1,5 @@
-"""One market on one machine, in one folder: chain, contracts, accounts, backend, coordinator, contributor
-nodes.
+"""One market on one machine, in one folder: chain, contracts, accounts, backend,
+coordinator, contributor nodes.
 
     DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
     DIR/keys/NAME.key                             secrets, mode 600
@@ -19,23 +19,25 @@ import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
-import httpx
-
+from provenance.api.client import RetryPolicy
+from provenance.api.errors import MarketUnreachable
+from provenance.api.market import MarketClient
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer, create_key, load_key
+from provenance.errors import MarketError
 from provenance.record.collection import Collection
+from provenance.values import Address
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
-from tessera.devnet.broker import publish_collection
-from tessera.devnet.children import Child, Command, Supervisor
-from tessera.devnet.ports import LOOPBACK, require_free
-from tessera.errors import ScriptError, ServiceDownError
+from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
+from tessera.errors import ServiceDownError, TesseraError
 
 TOKEN = 10**18
 START_SECONDS = 600.0
@@ -59,9 +61,8 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows and
-    privacy cap.
-    """
+    """A contributor: its table (any CSV of the collection's schema), its publicly declared rows
+    and privacy cap."""
 
     name: str
     table: Path
@@ -114,7 +115,7 @@ class LocalNetwork:
             if not chain.has_code(self.rpc_url, escrow):
                 raise ServiceDownError(
                     f"{self.deployment_file} names an escrow at {escrow}, but the chain in this folder has no code "
-                    "there: the state does not belong together. Choose a new folder with --state"
+                    "there: the state does not belong together. Choose a new folder with --folder"
                 )
             return
         deployer = self.account("deployer")
@@ -200,18 +201,32 @@ class LocalNetwork:
 
     def _backend_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=30, trust_env=False).is_success
-        except httpx.TransportError:
+            with self._market(None) as market:
+                market.health()
+        except MarketError:
             return False
+        return True
+
+    def _market(self, signer: Signer | None, patience_seconds: float = 0.0) -> MarketClient:
+        retry = RetryPolicy(give_up_seconds=patience_seconds)
+        return MarketClient(self.api_url, signer=signer, retry=retry)
 
     def publish(self, collection: Collection) -> None:
-        """Offer the collection at the backend, signed by the broker; repeating it is harmless."""
-        publish_collection(self.api_url, self.account("broker"), collection)
+        """Offer a collection, signed by the broker; the same document again changes nothing."""
+        with self._market(self.account("broker"), START_SECONDS) as market:
+            market.offer(collection)
 
     def start_coordinator(self) -> None:
-        arguments = ("--backend", self.api_url, "--rpc", self.rpc_url, "--key", str(self.key_file("broker")))
+        arguments = (
+            "--backend",
+            self.api_url,
+            "--rpc",
+            self.rpc_url,
+            "--broker-key",
+            str(self.key_file("broker")),
+        )
         self.coordinator = self._start_python(
-            "coordinator", "tessera.cli.coordinator", *arguments, env=SINGLE_THREAD
+            "coordinator", "tessera", "coordinator", *arguments, env=SINGLE_THREAD
         )
 
     # -- contributors ------------------------------------------------------------------------------------
@@ -230,8 +245,8 @@ class LocalNetwork:
         for spec in specs:
             self.nodes[spec.name] = self._start_python(
                 spec.name,
-                "tessera.cli.node",
-                *("run", "--folder", str(self.node_folder(spec.name))),
+                "tessera",
+                *("node", "run", "--folder", str(self.node_folder(spec.name))),
                 env=SINGLE_THREAD,
             )
 
@@ -244,13 +259,13 @@ class LocalNetwork:
             "--collection": collection.digest,
             "--declared-rows": spec.declared_rows,
             "--epsilon-cap": spec.epsilon_cap,
-            "--key": self.key_file(spec.name),
+            "--node-key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
-            "--stake-wei": self._stake_wei,
+            "--stake": f"{Decimal(self._stake_wei).scaleb(-18):f}",
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(
-            [sys.executable, "-m", "tessera.cli.node", "init", *words, *spec.options],
+            [sys.executable, "-m", "tessera", "node", "init", *words, *spec.options],
             what=f"setting up node {spec.name}",
         )
 
@@ -258,7 +273,7 @@ class LocalNetwork:
         """Wait until the nodes called `names` (None: all) have announced themselves at the backend."""
         for name in self.nodes if names is None else names:
             child = self.nodes[name]
-            address = str(self.account(name).address)
+            address = self.account(name).address
             self._supervisor.wait_until(
                 lambda address=address: address in self._announced(collection),  # type: ignore[misc]
                 child=child,
@@ -266,13 +281,24 @@ class LocalNetwork:
                 what=f"the announcement of node {name}",
             )
 
-    def _announced(self, collection: Collection) -> set[str]:
-        query, url = {"collection": str(collection.digest)}, f"{self.api_url}/v1/contributors"
+    def _announced(self, collection: Collection) -> set[Address]:
         try:
-            answer = httpx.get(url, params=query, timeout=30, trust_env=False)
-        except httpx.TransportError:
+            with self._market(None) as market:
+                return {entry.contributor for entry in market.contributors(collection.digest)}
+        except MarketUnreachable:
             return set()  # busy: asked again
-        return {entry["contributor"] for entry in answer.raise_for_status().json()["contributors"]}
+
+    def replaceable(self) -> dict[str, Child]:
+        """Every process that goes on where it was when it is started again: all but the chain."""
+        named = (self.backend, self.coordinator, *self.nodes.values())
+        return {child.command.name: child for child in named if child is not None}
+
+    def check_chain(self) -> None:
+        """Raises ServiceDownError when the chain has ended by itself."""
+        if self.chain is not None and self.chain.exit_status is not None:
+            raise ServiceDownError(
+                f"{self.chain.death_notice()}\nthe same command goes on from what it had written"
+            )
 
     def profile(self) -> NetworkProfile:
         """What a buyer pins; also written to network.json."""
@@ -298,14 +324,14 @@ class LocalNetwork:
 
 
 def take_folder(folder: Path) -> TextIO:
-    """The folder's lock, held until this process ends; `ScriptError` when another market runs in there."""
+    """The folder's lock, held until this process ends; `TesseraError` when another market runs in there."""
     lock = (folder / "lock").open("w", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise ScriptError(
-            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --state"
+        raise TesseraError(
+            f"{folder} is in use by another `tessera up`: stop that one first, or choose another folder with --folder"
         ) from error
     return lock
 

@@ -1,6 +1,6 @@
-"""Rows as Arrow arrays, straight from stored values: dictionaries for categories, arithmetic for numbers and
-moments; no text is made but that of keys. Needs pyarrow, which only this module and `tessera.local.row_file` import.
-"""
+"""Rows as Arrow arrays, straight from stored values: dictionaries for categories, arithmetic
+for numbers and moments; no text is made but that of keys. Needs pyarrow, which only this module
+and `tessera.local.row_file` import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provenance.table.column import Column
 from provenance.table.datetimes import DAY_SECONDS
 from provenance.table.key_column import KeyColumn
 from provenance.table.schema import CellColumn, Schema
-from tessera.errors import UsageError
+from tessera.extras import needing
 
 Values = NDArray[np.int64]
 
@@ -23,14 +23,9 @@ EPOCH_DAY = 719_163
 
 
 def require_pyarrow() -> Any:
-    """The module pyarrow; UsageError where it is not installed."""
-    try:
+    """The module pyarrow. Raises MissingExtraError where it is not installed."""
+    with needing("parquet", "writing Parquet or Arrow"):
         import pyarrow
-    except ImportError as error:
-        raise UsageError(
-            "writing Parquet or Arrow needs pyarrow: install tessera-market[parquet], or give --out a name "
-            "ending in .csv"
-        ) from error
     return pyarrow
 
 

@@ -1,4 +1,5 @@
-"""Small charts as SVG text: no library, no fonts, no scripts, so that they can stand in a page or a repository."""
+"""Small charts as SVG text: no library, no fonts, no scripts, so that they can stand in a page
+or a repository."""
 
 from __future__ import annotations
 

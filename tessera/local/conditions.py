@@ -1,4 +1,5 @@
-"""The conditions options of `tessera sample` and `tessera request`: to a conditions document, and back to words."""
+"""The conditions options of `tessera sample` and `tessera request`: to a conditions document, and
+back to words."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ class ConditionOptions:
         return bool(self.where or self.balance or self.counts or self.document)
 
     def conditions(self, schema: Schema, rows: int | None) -> Conditions | None:
-        """The document for a request of `rows` rows (None: as many as the counts or the document say); None if
-        nothing was asked. Raises UsageError or ConditionError."""
+        """The document for a request of `rows` rows (None: as many as the counts or the document say); None
+        if nothing was asked. Raises UsageError or ConditionError."""
         from provenance.table import conditions_text
 
         if (self.balance and self.counts) or (self.document and (self.where or self.balance or self.counts)):

@@ -1,134 +1,99 @@
-"""`tessera evaluate` on the terminal: read, check, judge, show, and save as HTML or JSON."""
+"""`tessera.evaluate`: how good synthetic rows are, for somebody who has the real table, and the saved report."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
+from generator.evaluation.cells import CheckedTable, check_cells
+from generator.evaluation.report import EvaluationReport, Tell
+from generator.evaluation.report import evaluate as judge_tables
+from provenance.table.python_cells import TableLike, cell_texts
+from provenance.table.schema import Schema
 from tessera.errors import UsageError
-from tessera.local.evaluation_figures import figure_rows
-from tessera.terminal import err, out, say
-
-if TYPE_CHECKING:
-    from generator.evaluation.cells import CheckedTable
-    from generator.evaluation.report import EvaluationReport, Tell
-    from provenance.table.schema import Schema
-
-WORST = 8
+from tessera.local.table_file import table_chunks
 
 
-def run_evaluation(
-    real: Path, synthetic: Path, schema_file: Path, *, test: Path | None, to: Path | None, seed: int
-) -> None:
-    """Judge the rows of `synthetic`; `to` gets a page (.html) or the figures (.json)."""
-    if to is not None and (to.suffix not in (".html", ".json") or to.is_dir() or not to.parent.is_dir()):
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation:
+    """The figures (`report`, or as plain values `document()`), and the checked rows that they were read off."""
+
+    report: EvaluationReport
+    schema: Schema
+    real: CheckedTable
+    synthetic: CheckedTable
+
+    def __repr__(self) -> str:
+        auc = "" if self.report.utility is None else f", AUC {self.report.utility.synthetic_auc:.4f}"
+        rows = f"{self.report.rows_synthetic:,} rows"
+        return f"Evaluation({self.report.schema!r}, {rows}, TVD2 {self.report.tvd2:.4f}{auc})"
+
+    def document(self) -> dict[str, object]:
+        """All figures as JSON has them."""
+        return asdict(self.report)
+
+    def save(self, path: Path | str) -> None:
+        """A page (.html) that stands alone, or all figures (.json). Raises UsageError for another name."""
+        to = checked_target(path)
+        if to.suffix == ".json":
+            text = json.dumps(self.document(), indent=1) + "\n"
+        else:
+            from tessera.local.evaluation_page import evaluation_page
+
+            text = evaluation_page(self.report, self.real, self.synthetic, self.schema)
+        part = to.with_name(to.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(to)
+
+
+def evaluate(
+    real: Path | str | TableLike,
+    synthetic: Path | str | TableLike,
+    schema: Schema | Path | str,
+    *,
+    test: Path | str | TableLike | None = None,
+    seed: int = 0,
+    progress: Tell | None = None,
+) -> Evaluation:
+    """Judge synthetic rows against the real rows that the generator was fitted to: use for
+    prediction, distances, copies, a membership attack. The figures are read off real rows without
+    noise: they are not private.
+
+    real, synthetic, test: a CSV or Parquet file, or columns by name (a dict of lists, a data frame).
+    schema: of all of them, or its file. test: real rows that did not train; without them figures flatter
+    and the attack is left out. seed: of the rows that are drawn for comparison. progress: called with
+    (step, share of all work). Raises SchemaError, TableError, or EvaluationError for another schema's
+    columns and too few rows.
+    """
+    known = schema if isinstance(schema, Schema) else Schema.load(schema)
+    tables = [_checked(table, known, what) for table, what in ((real, "real"), (synthetic, "synthetic"))]
+    held_out = None if test is None else _checked(test, known, "test")
+    tell = progress or (lambda _step, _share: None)
+    report = judge_tables(tables[0], tables[1], known, held_out, seed=seed, tell=tell)
+    return Evaluation(report, known, tables[0], tables[1])
+
+
+def checked_target(path: Path | str) -> Path:
+    """Where a report goes. Raises UsageError for a name that cannot be written."""
+    to = Path(path)
+    if to.suffix not in (".html", ".json") or to.is_dir() or not to.parent.is_dir():
         raise UsageError(
             f"{to} cannot be written: expected a name ending in .html or .json in a folder that exists"
         )
-    from generator.evaluation.report import evaluate
-    from provenance.table.schema import Schema
-
-    schema = Schema.load(schema_file)
-    with _shown() as tell:
-        tables = [None if path is None else _read(path, schema) for path in (real, synthetic, test)]
-        assert tables[0] is not None
-        assert tables[1] is not None
-        report = evaluate(tables[0], tables[1], schema, tables[2], seed=seed, tell=tell)
-    for table in closing_tables(report):
-        out.print(table)
-    for note in report.notes:
-        say(note)
-    if to is not None:
-        _save(to, report, tables[0], tables[1], schema)
-        say(f"{to} written")
+    return to
 
 
-def closing_tables(report: EvaluationReport) -> list[Table]:
-    """What the terminal shows: the figures, what is outside the schema, the worst columns and pairs."""
-    tables = [_figures(report)]
-    if report.outside or report.broken:
-        tables.append(_outside(report))
-    columns = _table("Columns, the furthest first", "column", "kind", "TVD", "real", "missing", "real")
-    for each in report.columns[:WORST]:
-        missing = (f"{each.missing_synthetic:.1%}", f"{each.missing_real:.1%}")
-        columns.add_row(each.name, each.kind, f"{each.distance:.4f}", f"{each.floor:.4f}", *missing)
-    tables.append(columns)
-    if report.pairs:
-        pairs = _table("Pairs, the furthest first", "columns", "", "TVD", "real")
-        for pair in report.pairs[:WORST]:
-            pairs.add_row(pair.first, pair.second, f"{pair.distance:.4f}", f"{pair.floor:.4f}")
-        tables.append(pairs)
-    return tables
-
-
-def _figures(report: EvaluationReport) -> Table:
-    table = _table(f"Synthetic rows of {report.schema}", "figure", "synthetic", "real")
-    for row in figure_rows(report):
-        table.add_row(*row)
-    return table
-
-
-def _outside(report: EvaluationReport) -> Table:
-    table = _table("Outside the schema", "column", "cells or rows", "first", "expected")
-    for bad in report.outside:
-        table.add_row(
-            bad.column, f"{bad.cells:,}", repr(bad.example)[:40], bad.expected.removeprefix("expected ")
-        )
-    for rule in report.broken:
-        table.add_row(
-            ", ".join(rule.columns), f"{rule.rows:,} rows", "", "the constraint between these columns"
-        )
-    return table
-
-
-def _table(title: str, *names: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in names:
-        number = name in ("TVD", "real", "missing", "synthetic", "cells or rows")
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    return table
-
-
-def _read(path: Path, schema: Schema) -> CheckedTable:
-    from generator.evaluation.cells import check_cells
-    from tessera.local.table_file import table_chunks
-
+def _checked(table: Path | str | TableLike, schema: Schema, what: str) -> CheckedTable:
+    if not isinstance(table, Path | str):
+        return check_cells(cell_texts(table), schema, f"the {what} rows")
     cells: dict[str, list[str]] = {}
-    for chunk in table_chunks(path):
-        for name, texts in chunk.items():
-            cells.setdefault(name, []).extend(texts)
-    return check_cells(cells, schema, str(path))
+    for chunk in table_chunks(table):
+        _extend(cells, chunk)
+    return check_cells(cells, schema, str(table))
 
 
-def _save(
-    to: Path, report: EvaluationReport, real: CheckedTable, synthetic: CheckedTable, schema: Schema
-) -> None:
-    if to.suffix == ".json":
-        text = json.dumps(asdict(report), indent=1) + "\n"
-    else:
-        from tessera.local.evaluation_page import evaluation_page
-
-        text = evaluation_page(report, real, synthetic, schema)
-    part = to.with_name(to.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(to)
-
-
-@contextmanager
-def _shown() -> Iterator[Tell]:
-    """A bar on a terminal; silence elsewhere."""
-    if not err.is_terminal:
-        yield lambda _what, _share: None
-        return
-    with Progress(
-        TextColumn("{task.description:22}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True
-    ) as bar:
-        task = bar.add_task("reading", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
+def _extend(cells: dict[str, list[str]], chunk: Mapping[str, Sequence[str]]) -> None:
+    for name, texts in chunk.items():
+        cells.setdefault(name, []).extend(texts)

@@ -1,4 +1,5 @@
-"""Who makes the parts of a long table: this process, or several worker processes.
+"""Where the rows of `tessera sample` come from, and who makes the parts of a long table: this
+process, or several.
 
 Each worker decodes the model once and stores whole parts itself; only part numbers travel. Workers end when
 their parent does, however it ends.
@@ -14,13 +15,45 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
+from provenance.canonical import decode
+from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
+from provenance.table.conditions import Conditions
 from tessera.errors import UsageError
+from tessera.extras import needing
 from tessera.local.row_parts import PartFolder
-from tessera.local.row_source import RowSource
 
 _AHEAD = 2
 """Parts that are asked for per worker: one in the making, one waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSource:
+    """Container, seed and conditions (a document, None for none) decide the rows; batch_rows, threads and
+    device the speed only. device: None for numpy, else torch's name of one."""
+
+    container: bytes
+    seed: bytes
+    batch_rows: int
+    threads: int
+    device: str | None = None
+    conditions: bytes | None = None
+
+    def sampler(self) -> ContainerSampler:
+        """Decodes the models. Raises UsageError if there is no such device, ConditionError if no row can
+        meet the conditions."""
+        container = Container.parse(self.container)
+        asked = None
+        if self.conditions is not None:
+            asked = Conditions.parse(decode(self.conditions), container.schema)
+        if self.device is None:
+            return ContainerSampler(container, self.seed, conditions=asked)
+        with needing("generator", f"--device {self.device}"):
+            from generator.sampling.torch_forward import forward_on
+
+        return ContainerSampler(container, self.seed, conditions=asked, forward=forward_on(self.device))
 
 
 class PartMaker:

@@ -1,8 +1,8 @@
 """A long table in the making: a folder beside it with what was asked for and the parts that are finished.
 
-A part is the exact row bytes (docs/spec/rows.md) of a range of rows. It appears under its name when it is whole
-and on the disk, so whoever is killed goes on where he was; a folder begun for other rows is refused. Parts do
-not depend on the file's format, nor on who makes them in which order.
+A part is the exact row bytes (docs/spec/rows.md) of a range of rows. It appears under its name when it is
+whole and on the disk, so whoever is killed goes on where he was; a folder begun for other rows is refused.
+Parts do not depend on the file's format, nor on who makes them in which order.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def open_parts(
 ) -> Iterator[PartFolder]:
     """The parts folder of `out_file`, held by this process alone; it stays until it is removed.
 
-    intent: all that decides the rows. Raises UsageError if the folder was begun with another intent or another
-    process holds it.
+    intent: all that decides the rows. Raises UsageError if the folder was begun with another intent or
+    another process holds it.
     """
     folder = out_file.with_name(out_file.name + ".parts")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,26 +1,22 @@
-"""`tessera sample`: rows of a model file, streamed; long tables in parts, so that the same command goes on after
-any kind of end.
-"""
+"""`tessera sample`: rows of a model file, streamed; long tables in parts, so that the same command goes on
+after any kind of end."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import string
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import track
-
 from tessera.errors import UsageError
 from tessera.local.conditions import ConditionOptions, segment_lines
+from tessera.local.model import seed_bytes
 from tessera.local.row_file import write_rows
-from tessera.local.row_makers import make_parts
+from tessera.local.row_makers import RowSource, make_parts
 from tessera.local.row_parts import PartFolder, PartPlan, open_parts
-from tessera.local.row_source import RowSource
-from tessera.terminal import err, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +28,8 @@ if TYPE_CHECKING:
 
 _SEED_TAG = b"tessera/sample-seed/1"
 _COUNTED_ROWS = 65_536
+Progress = Callable[[int, int], None]
+"""Called with (parts finished, parts in all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,47 @@ class SampleRequest:
     device: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How conditions were met: the rows of each segment in words, the mean attempts that the first
+    `counted` rows took."""
+
+    conditions: Conditions
+    segments: Sequence[str]
+    attempts: float
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """Rows first_row .. first_row + rows - 1 were written. met: None without conditions."""
+
+    first_row: int
+    rows: int
+    met: Met | None
+
+
 def parse_seed(text: str) -> bytes:
-    """The 32 bytes of a seed in hex, with or without 0x; fewer digits are a number, filled with zeros on the
-    left."""
-    digits = text.removeprefix("0x")
-    if not 1 <= len(digits) <= 64 or not set(digits) <= set(string.hexdigits):
-        raise UsageError(
-            f"--seed: found {text!r}, expected 1 to 64 hex digits; `openssl rand -hex 32` makes some"
-        )
-    return int(digits, 16).to_bytes(32, "big")
+    """The 32 bytes of a seed as it is typed: a decimal number, or hexadecimal after 0x. Raises UsageError."""
+    if re.fullmatch(r"[0-9]{1,78}", text):
+        return seed_bytes(int(text))
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,64}", text):
+        return seed_bytes(int(text, 16))
+    advice = (
+        f"write 0x{text} if it is hexadecimal" if re.fullmatch(r"[0-9a-fA-F]{1,64}", text) else "such as 42"
+    )
+    raise UsageError(
+        f"--seed: found {text!r:.80}, expected a number from 0 to 2^256 - 1, or 0x and up to 64 hexadecimal digits; "
+        f"{advice}"
+    )
 
 
-def run_sample(request: SampleRequest, out_file: Path, conditions_out: Path | None = None) -> None:
+def sample_file(
+    request: SampleRequest,
+    out_file: Path,
+    conditions_out: Path | None = None,
+    progress: Progress | None = None,
+) -> SampleResult:
     """Write the rows to `out_file`, and what was asked of them to `conditions_out`."""
     from provenance.exact.container import Container
 
@@ -84,17 +111,17 @@ def run_sample(request: SampleRequest, out_file: Path, conditions_out: Path | No
         values = source.sampler().values(first_row, rows, request.batch_rows, threads=request.threads)
         write_rows(out_file, container.schema, [values], first_row)
     else:
-        _write_in_parts(source, request.processes, container, plan, out_file)
-    say(f"{out_file}: {rows:,} rows ({first_row} to {first_row + rows - 1}) of {request.model}")
-    if conditions is not None:
-        if conditions_out is not None:
-            conditions_out.write_bytes(conditions.encode())
-        _say_conditions(source, conditions, first_row, rows)
+        _write_in_parts(source, request.processes, container, plan, out_file, progress)
+    if conditions is None:
+        return SampleResult(first_row, rows, None)
+    if conditions_out is not None:
+        conditions_out.write_bytes(conditions.encode())
+    return SampleResult(first_row, rows, _met(source, conditions, first_row, rows))
 
 
 def _asked(schema: Schema, request: SampleRequest) -> tuple[Conditions | None, int]:
-    """The conditions and how many rows. A wish for all rows may begin anywhere; several kinds of rows are a
-    request of a fixed length, of which a part is had by its document."""
+    """The conditions and how many rows. A request for all rows may begin anywhere; several kinds of rows are
+    a request of a fixed length, of which a part is had by its document."""
     rows, first_row, asked = request.rows, request.first_row, request.asked
     if first_row and (asked.balance or asked.counts):
         raise UsageError(
@@ -114,7 +141,7 @@ def _asked(schema: Schema, request: SampleRequest) -> tuple[Conditions | None, i
     return conditions, conditions.rows - first_row if rows is None else rows
 
 
-def _say_conditions(source: RowSource, conditions: Conditions, first_row: int, rows: int) -> None:
+def _met(source: RowSource, conditions: Conditions, first_row: int, rows: int) -> Met:
     """What was delivered, and the attempts that the first rows took."""
     import numpy as np
 
@@ -122,17 +149,19 @@ def _say_conditions(source: RowSource, conditions: Conditions, first_row: int, r
     for start in range(first_row, first_row + rows, _COUNTED_ROWS):
         numbers = np.arange(start, min(start + _COUNTED_ROWS, first_row + rows), dtype=np.uint64)
         counts += np.bincount(conditions.segment_of(numbers), minlength=len(counts))
-    for line in segment_lines(conditions, counts.tolist()):
-        say(f"  {line}")
     sampler, few = source.sampler(), min(rows, _COUNTED_ROWS)
     sampler.values(first_row, few)
     attempts = sampler.tally.attempts / sampler.tally.rows if sampler.tally.rows else 1.0
-    of_first = "" if few == rows else f" (of the first {few:,})"
-    say(f"  {attempts:.3g} attempts a row{of_first}; conditions {conditions.digest}")
+    return Met(conditions, segment_lines(conditions, counts.tolist()), attempts, few)
 
 
 def _write_in_parts(
-    source: RowSource, processes: int, container: Container, plan: PartPlan, out_file: Path
+    source: RowSource,
+    processes: int,
+    container: Container,
+    plan: PartPlan,
+    out_file: Path,
+    progress: Progress | None,
 ) -> None:
     # a BLAS with threads of its own would get into the other workers' way
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -146,19 +175,22 @@ def _write_in_parts(
         "rows": plan.rows,
     }
     with open_parts(out_file, intent, plan, sum(container.schema.value_widths)) as folder:
-        write_rows(out_file, container.schema, _values(source, processes, container, folder), plan.first_row)
+        write_rows(
+            out_file,
+            container.schema,
+            _values(source, processes, container, folder, progress),
+            plan.first_row,
+        )
         folder.remove()
 
 
 def _values(
-    source: RowSource, processes: int, container: Container, folder: PartFolder
+    source: RowSource, processes: int, container: Container, folder: PartFolder, progress: Progress | None
 ) -> Iterator[NDArray[np.int64]]:
     """The values of all parts in order."""
     from provenance.exact.rows import decode_rows
 
-    shown = track(
-        make_parts(source, folder, processes), "sampling", total=folder.plan.parts, console=err, transient=True,
-        disable=not err.is_terminal,
-    )  # fmt: skip
-    for part in shown:
+    for done, part in enumerate(make_parts(source, folder, processes), 1):
+        if progress is not None:
+            progress(done, folder.plan.parts)
         yield decode_rows(folder.read(part), container.schema.value_widths)

@@ -1,20 +1,22 @@
 """A table on disk as cells, a piece at a time: CSV, plain or .gz, or Parquet by the suffix .parquet.
 
-A Parquet value becomes the text that a CSV would hold: null is an empty cell, a float keeps its point, a moment
-is ISO. Nested and binary columns are refused when they are asked for.
+A Parquet value becomes the text that a CSV would hold: null is an empty cell, a float keeps its point, a
+moment is ISO. Nested and binary columns are refused when they are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from provenance.errors import TableError
+from provenance.table.codec import encode_table
+from provenance.table.python_cells import TableLike, cell_texts
 from provenance.table.table_csv import READ_ROWS, encode_chunks, read_chunks
-from tessera.errors import UsageError
+from tessera.extras import needing
 
 if TYPE_CHECKING:
     from provenance.table.schema import Schema
@@ -23,24 +25,36 @@ if TYPE_CHECKING:
 Cells = Mapping[str, Sequence[str]]
 
 
-def read_table(path: Path, schema: Schema) -> CompactValues:
-    """Stored values [rows, columns] of the table at `path`; TableError names file, row and column."""
-    return encode_chunks(path, table_chunks(path), schema)
+def read_table(table: Path | str | TableLike, schema: Schema) -> CompactValues:
+    """Stored values [rows, columns] of a file or of columns by name; TableError names (file,) row and column."""
+    if isinstance(table, Path | str):
+        return encode_chunks(table, table_chunks(table), schema)
+    return encode_table(schema, cell_texts(table))
 
 
-def table_chunks(path: Path) -> Iterator[Cells]:
+def inferred(
+    table: Path | str | TableLike,
+    name: str | None = None,
+    target: str | None = None,
+    without: Collection[str] = (),
+) -> Schema:
+    """The schema that a table fits. name: None for the file's, or "table"."""
+    from provenance.table.schema_infer import infer_from_chunks
+
+    if isinstance(table, Path | str):
+        return infer_from_chunks(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
+    return infer_from_chunks([cell_texts(table)], name or "table", target, without)
+
+
+def table_chunks(path: Path | str) -> Iterator[Cells]:
     """The cells of the table at `path` by column name, some thousand rows at a time."""
-    return _parquet_chunks(path) if path.suffix == ".parquet" else read_chunks(path)
+    return _parquet_chunks(Path(path)) if Path(path).suffix == ".parquet" else read_chunks(path)
 
 
 def _parquet_chunks(path: Path) -> Iterator[Cells]:
-    try:
+    with needing("parquet", f"reading {path.name}"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise UsageError(
-            "reading Parquet needs pyarrow: install tessera-market[parquet], or give a CSV"
-        ) from error
     try:
         with pq.ParquetFile(path) as file:
             if not file.metadata.num_rows:

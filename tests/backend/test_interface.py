@@ -128,7 +128,7 @@ def place(api, client, buyer):
     order = OrderRequest(
         terms=quote.terms,
         signature=buyer.sign_typed(ledger.domain, quote.terms),
-        permit=SignedPermit.of(permit.document(), "permit"),
+        permit=SignedPermit.of_permit(permit),
         request=quote.request,
     )
     accepted = client.place(order)

@@ -14,7 +14,7 @@ import pytest
 
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
-from tessera.client.session import open_buyer
+from tessera.client.client import Client
 from tessera.devnet.children import Supervisor
 from tessera.devnet.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import (
@@ -55,9 +55,8 @@ def open_market(folder: Path, collection: Collection, table_rows: Mapping[str, i
         new_delivery_key(network.key_file("delivery"))
         network.profile()
         network.await_contributors(collection)
-        with open_buyer(
-            network.folder / "network.json", network.key_file("buyer"), network.key_file("delivery")
-        ) as buyer:
+        wallet, key = network.key_file("buyer"), network.key_file("delivery")
+        with Client(network.folder / "network.json", wallet=wallet, key=key) as buyer:
             yield Market(network, buyer, folder)
 
 

@@ -1,6 +1,6 @@
 """A contributor node that lies about one row: the real program with a patched sampler. For tests only.
 
-    python -m tests.system.lying_node run --folder node
+    python -m tests.system.lying_node node run --folder node
 
 Row FALSE_ROW of its shard is changed before anything is hashed, so that file, root, receipt and evidence agree on
 the lie, and only who makes the row again can tell.
@@ -8,14 +8,13 @@ the lie, and only who makes the row again can tell.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generator.node import sample
-from tessera.cli.node import main
+from tessera.cli.app import main
 
 FALSE_ROW = 1_234
 TRUE_ROWS = sample.encode_rows
@@ -30,4 +29,4 @@ def one_false_row(values: NDArray[np.int64], value_widths: Sequence[int]) -> byt
 
 if __name__ == "__main__":
     sample.encode_rows = one_false_row
-    sys.exit(main())
+    main()

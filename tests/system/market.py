@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance.api.market import Event
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.values import Digest
-from tessera.client.api import Event
+from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
-from tessera.client.order_request import Wish
-from tessera.client.purchase import Buyer
 from tessera.devnet.children import Child
 from tessera.devnet.network import TOKEN, LocalNetwork, python_path
 from tests.waiting import HANG_SECONDS, until
@@ -73,12 +72,12 @@ class Market:
     """The running processes, and a buyer with both keys."""
 
     network: LocalNetwork
-    buyer: Buyer
+    buyer: Client
     folder: Path
 
     @property
     def ledger(self) -> ChainReader:
-        return self.buyer.ledger
+        return self.buyer.chain
 
     def process(self, name: str) -> Child:
         """The child called `backend`, `coordinator` or as a contributor is."""
@@ -99,27 +98,27 @@ class Market:
         collection: Collection = COLLECTION,
     ) -> OrderFile:
         """Ask, check, sign, send."""
-        wish = Wish(
-            collection=collection.name,
-            rows=rows,
+        quote = self.buyer.quote(
+            collection.name,
+            rows,
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,
             match_within_seconds=deliver_within_seconds - 1,
             challenge_seconds=challenge_seconds,
         )
-        order = self.buyer.sign(self.buyer.quote(wish))
+        order = self.buyer.sign(quote)
         self.buyer.send(order, self.folder / f"{order.order_id}.json")
         return order
 
     def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
         """The order's events up to the first wanted one; fails when it ends before."""
         seen: list[Event] = []
-        for event in self.buyer.api.events(str(order.order_id)):
+        for event in self.buyer.api.events(order.order_id):
             seen.append(event)
             if wanted(event):
                 return seen
-        view = self.buyer.api.order(str(order.order_id))
-        raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
+        view = self.buyer.api.order(order.order_id)
+        raise AssertionError(f"the order ended {view.state}: {view.reason}")
 
     def ledger_text(self, node: str) -> str:
         """The node's own privacy ledger, empty before its first release."""
@@ -132,9 +131,7 @@ class Market:
         until(lambda: str(order.order_id) in self.ledger_text(node), f"{node}'s first release")
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
-        return self.events_until(
-            order, lambda event: event.kind == "state" and event.data.text("state") == state
-        )
+        return self.events_until(order, lambda event: event.state == state)
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""
@@ -145,10 +142,10 @@ class Market:
         self.ledger.rpc.request("evm_increaseTime", seconds)
         self.ledger.rpc.request("anvil_mine", hex(1))
 
-    def run(self, *words: str, module: str = "tessera.cli.app") -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command line of ours in a process of its own."""
         return subprocess.run(
-            [sys.executable, "-m", module, *words],
+            [sys.executable, "-m", "tessera", *words],
             capture_output=True,
             text=True,
             timeout=HANG_SECONDS,

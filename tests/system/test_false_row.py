@@ -18,10 +18,9 @@ from provenance.crypto.signing import Signer
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import verify_dataset
 from provenance.verify.refutation import ChallengeEvidence, Claim, Fault, Finding, build_evidence
-from tessera.client.delivery import MarketStore
-from tessera.client.money_moves import BURN, Parties, holdings
+from tessera.client.accounts import BURN, Parties, holdings
+from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.order_file import OrderFile
-from tessera.client.searching import Suspect
 from tests.system.lying_node import FALSE_ROW
 from tests.system.market import LONG_SECONDS, Market
 from tests.waiting import until
@@ -38,7 +37,7 @@ def lying(market: Market, name: str) -> Iterator[None]:
     """The node is another program for as long as the block lasts; its folder, key and stake are its own."""
     node = market.process(name)
     honest = node.command
-    argv = ["tests.system.lying_node" if word == "tessera.cli.node" else word for word in honest.argv]
+    argv = ["tests.system.lying_node" if word == "tessera" else word for word in honest.argv]
     node.command = replace(honest, argv=argv)
     node.restart()
     try:
@@ -54,7 +53,7 @@ class Published:
 
     market: Market
     order: OrderFile
-    suspect: Suspect
+    suspect: AuditedDataset
     shard: int
     auditor: Signer
 
@@ -103,7 +102,7 @@ def published(market: Market) -> Published:
     dataset = market.ledger.dataset_of_order(order.order_id)
     assert dataset is not None
     liar = market.network.account(LIAR).address
-    suspect = Suspect(market.ledger, MarketStore(market.buyer.api), dataset, market.buyer.delivery_key)
+    suspect = AuditedDataset(market.ledger, market.buyer.content, dataset, market.buyer.delivery_key)
     shard = next(each.shard for each in suspect.record.shards if each.contributor == liar)
     return Published(market, order, suspect, shard, market.network.account("auditor"))
 
@@ -191,7 +190,7 @@ def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published)
 
     assert market.ledger.order(order.order_id).state is OrderState.REVOKED
     assert market.ledger.dataset(suspect.id).status == DatasetStatus.REVOKED
-    market.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == "revoked")
+    market.events_until(order, lambda event: event.state == "revoked")
 
 
 def _assert_paid(order: OrderFile, before: dict[str, int], after: dict[str, int], told: str) -> None:
@@ -225,7 +224,7 @@ def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check
     again = market.run(*published.command("--all", "--yes"))
     assert again.returncode == 3, again.stdout + again.stderr
     assert "nothing left to refute" in again.stdout
-    store = MarketStore(market.buyer.api)
+    store = market.buyer.content
     certificate = verify_dataset(market.ledger, store, published.suspect.id, market.buyer.delivery_key)
     check = certificate.check("record on chain")
     assert check in certificate.failed

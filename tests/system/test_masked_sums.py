@@ -54,8 +54,8 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
     dataset = market.ledger.dataset_of_order(order.order_id)
     assert dataset is not None
     # Nobody's key is needed: the data set is open, and so is its proof.
-    found = delivery.fetch(market.ledger, market.buyer.api, dataset, None)
-    certificate = delivery.verify(market.ledger, found)
+    found = delivery.fetch(market.ledger, market.buyer.content, dataset, None)
+    certificate = found.verify(market.ledger)
     assert certificate.passed, certificate.failed
     assert sum(len(values) for values in found.values()) == 300
     statements = [node["statement"] for node in found.manifest.privacy["nodes"]]

@@ -58,7 +58,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
     assert len(rows) == 600
     assert all(int(row["age"]) >= 20 and row["ward"] in ("north", "south", "east") for row in rows)
     encode_table(order.collection.schema, {name: [row[name] for row in rows] for name in rows[0]})
-    assert sum(1 for view in market.buyer.api.orders() if view.text("orderId") == str(order.order_id)) == 1
+    assert sum(1 for view in market.buyer.api.orders() if view.order_id == order.order_id) == 1
 
     market.await_on_chain(order.order_id, OrderState.SETTLED)
     _assert_paid(market, order, owed_before)
@@ -114,7 +114,7 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
     node.restart()
     market.await_state(order, "published")
     found = _fetch(market, order)
-    assert delivery.verify(market.ledger, found).passed
+    assert found.verify(market.ledger).passed
     spent = next(shard.epsilon_micro for shard in found.manifest.shards if str(shard.contributor) == address)
     assert spent <= order.terms.epsilon_micro
     names = _releases_of(market, "maple", order)
@@ -141,7 +141,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
 
 def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(market: Market) -> None:
     found = _last_delivery(market)
-    assert delivery.verify(market.ledger, found).passed
+    assert found.verify(market.ledger).passed
     market.process("backend").kill()
     try:
         _assert_backend_cannot_open(market, found)
@@ -192,11 +192,14 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     name = market.ledger.deployment.dataset_name(found.dataset_id)
     where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
     key = ("--key", str(market.network.key_file("delivery")))
-    whole = market.run(*where, *key, "--json", module="tessera.cli.verify")
+    whole = market.run("verify", *where, *key, "--json")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert json.loads(whole.stdout)["notChecked"] == []
 
-    public = market.run(*where, "--json", module="tessera.cli.verify")
+    unseen = market.run("verify", *where, "--json")
+    assert unseen.returncode == 2, unseen.stdout + unseen.stderr
+    assert "no row was looked at" in unseen.stderr
+    public = market.run("verify", *where, "--json", "--public")
     assert public.returncode == 0, public.stdout + public.stderr
     assert "rows" in json.loads(public.stdout)["notChecked"]
 
@@ -205,7 +208,7 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
     true = file.read_bytes()
     file.write_bytes(true[:-1] + bytes([true[-1] ^ 1]))
     try:
-        forged = market.run(*where, *key, "--json", module="tessera.cli.verify")
+        forged = market.run("verify", *where, *key, "--json")
     finally:
         file.write_bytes(true)
     assert forged.returncode == 1
@@ -236,7 +239,7 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
         market.process("backend").restart()
         market.process("coordinator").restart()
         market.network.await_backend()
-    market.events_until(order, lambda event: event.kind == "state" and event.data.text("state") == "refunded")
+    market.events_until(order, lambda event: event.state == "refunded")
 
 
 def _last_delivery(market: Market) -> delivery.Delivery:
@@ -244,13 +247,13 @@ def _last_delivery(market: Market) -> delivery.Delivery:
     if market.ledger.dataset_count() == 0:
         market.await_on_chain(market.place(rows=300).order_id, OrderState.SETTLED)
     newest = market.ledger.dataset_count()
-    return delivery.fetch(market.ledger, market.buyer.api, newest, market.buyer.delivery_key)
+    return delivery.fetch(market.ledger, market.buyer.content, newest, market.buyer.delivery_key)
 
 
 def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
     dataset_id = market.ledger.dataset_of_order(order.order_id)
     assert dataset_id is not None
-    return delivery.fetch(market.ledger, market.buyer.api, dataset_id, market.buyer.delivery_key)
+    return delivery.fetch(market.ledger, market.buyer.content, dataset_id, market.buyer.delivery_key)
 
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:

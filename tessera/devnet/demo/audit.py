@@ -1,6 +1,4 @@
-"""The auditor's part: `tessera/cli/verify.py` as a process of its own, over the true files and over
-forged ones.
-"""
+"""The auditor's part: `tessera verify` as a process of its own, over the true files and over forged ones."""
 
 from __future__ import annotations
 
@@ -11,10 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.store.folder import FolderStore
 from provenance.values import Cid
-from tessera.devnet.network import CHECKOUT, python_path
-from tessera.errors import ScriptError
+from tessera.devnet.network import python_path
+from tessera.errors import TesseraError
 
 AUDIT_SECONDS = 900.0
 
@@ -36,8 +33,7 @@ class Auditor:
     key: Path
 
     def command(self, store: Path, *options: str) -> list[str]:
-        program = str(CHECKOUT / "scripts" / "verify_provenance.py")
-        where = [
+        where = (
             "--dataset",
             self.dataset,
             "--rpc",
@@ -46,8 +42,8 @@ class Auditor:
             str(store),
             "--key",
             str(self.key),
-        ]
-        return [sys.executable, program, *where, *options]
+        )
+        return [sys.executable, "-m", "tessera", "verify", *where, *options]
 
     def run(self, store: Path, *options: str) -> Audit:
         """Run to the end; its standard output is the certificate."""
@@ -64,7 +60,7 @@ class Auditor:
         """Names of the failed checks over `store`, read from --json; the program must have ended with 1."""
         audit = self.run(store, "--json")
         if audit.status != 1:
-            raise ScriptError(
+            raise TesseraError(
                 f"the verifier ended with {audit.status} over forged bytes, expected 1:\n{audit.text}"
             )
         checks = json.loads(audit.text)["checks"]
@@ -76,9 +72,8 @@ class Auditor:
 
 
 def forge(store: Path, copy: Path, cid: Cid, offset: int) -> tuple[int, int]:
-    """Copy `store` and flip the lowest bit of one byte of `cid` in the copy; returns the byte before and
-    after.
-    """
+    """Copy `store` and flip the lowest bit of one byte of `cid` in the copy; returns the byte
+    before and after."""
     shutil.copytree(store, copy)
     (file,) = copy.rglob(str(cid))
     data = bytearray(file.read_bytes())
@@ -87,10 +82,3 @@ def forge(store: Path, copy: Path, cid: Cid, offset: int) -> tuple[int, int]:
     file.chmod(0o644)
     file.write_bytes(bytes(data))
     return before, data[offset]
-
-
-def sizes(store: Path) -> tuple[int, int]:
-    """(files, bytes) in a folder store."""
-    kept = FolderStore(store)
-    cids = list(kept.cids())
-    return len(cids), sum(kept.size(cid) for cid in cids)

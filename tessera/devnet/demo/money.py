@@ -8,8 +8,8 @@ from rich.table import Table
 
 from provenance.chain.reader import ChainReader
 from provenance.values import Address
-from tessera.client.order_request import tokens
-from tessera.errors import ScriptError
+from tessera.errors import TesseraError
+from tessera.words import tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,14 @@ def require_same_total(*moments: Snapshot) -> None:
     """Nothing was made and nothing was lost between the snapshots."""
     totals = [moment.total for moment in moments]
     if len(set(totals)) != 1:
-        raise ScriptError(
+        raise TesseraError(
             f"the balances do not add up: {', '.join(tokens(total) for total in totals)} tokens in all"
         )
 
 
 def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table:
-    """One line a holder: before the order, what it was owed at settlement, after everybody pulled, the
-    difference.
-    """
+    """One line a holder: before the order, what it was owed at settlement, after everybody
+    pulled, the difference."""
     table = Table(title="Where the money went (tokens)", title_justify="left", show_footer=True)
     change_total = claimed.total - before.total
     table.add_column("holder", footer="in all")

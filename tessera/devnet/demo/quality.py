@@ -1,6 +1,5 @@
-"""How good the rows are: what the contributors signed about their own hold-outs, and what a real test
-split says.
-"""
+"""How good the rows are: what the contributors signed about their own hold-outs, and what a real
+test split says."""
 
 from __future__ import annotations
 

@@ -20,18 +20,17 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
+from provenance.api.orders import OrderState
 from provenance.chain.writer import ChainWriter
-from provenance.crypto.seal import DeliveryKey
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from tessera.client import delivery
-from tessera.client.api import BuyerApi
-from tessera.client.display import OrderDisplay
+from tessera.cli.order_display import OrderDisplay
+from tessera.cli.orders import show_terms
+from tessera.client.client import Client
+from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import Wish, tokens
-from tessera.client.session import open_buyer
-from tessera.client.watching import show_terms, watch
+from tessera.client.order_request import Quote
 from tessera.devnet.adult import PARTS, adult_collection
 from tessera.devnet.children import Supervisor, stop_on_signals
 from tessera.devnet.demo.audit import Auditor, forge
@@ -39,8 +38,9 @@ from tessera.devnet.demo.money import Holders, Snapshot, money_table, require_sa
 from tessera.devnet.demo.quality import QualityView, judge_rows
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.devnet.up import start_market
-from tessera.errors import ScriptError
-from tessera.terminal import exit_status, out, remark, say
+from tessera.errors import TesseraError
+from tessera.terminal import out, remark, say
+from tessera.words import duration, tokens
 
 CHALLENGE_SECONDS = 15
 MATCH_SECONDS = 600
@@ -51,9 +51,8 @@ SHOWN_LOG_LINES = 8
 
 
 def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
-    """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a failure it
-    stays.
-    """
+    """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a
+    failure it stays."""
     runs = Path("run")
     runs.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=runs))
@@ -87,21 +86,20 @@ class Demo:
         network = self._market()
         holders = self._holders(network)
         before = holders.snapshot()
-        with open_buyer(
-            network.folder / "network.json", network.key_file("buyer"), network.key_file("delivery")
-        ) as buyer:
+        profile, keys = network.folder / "network.json", network.key_file
+        with Client(profile, wallet=keys("buyer"), key=keys("delivery")) as client:
             self._chapter("The order")
-            quote = buyer.quote(self._wish())
+            quote = self._quote(client)
             show_terms(quote)
-            order = buyer.sign(quote)
-            buyer.send(order, order_path(self.folder / "rows.csv"))
+            order = client.order(quote, order_path(self.folder / "rows.csv"))
             say("terms and permit are signed; the broker relays them, the buyer pays no gas\n")
             display = OrderDisplay(self.console, self._names(network))
-            watch(buyer, order.order_id, display)
-            delivered = self._deliver(network, buyer.api, buyer.delivery_key, order, display)
+            with display.shown():
+                client.watch(order, display.take)
+            delivered = self._deliver(client, order, display)
             self._quality(network, delivered)
-            self._money(network, holders, before, buyer.api, order)
-            self._papers(network, buyer.api, order, delivered)
+            self._money(network, holders, before, client, order)
+            self._papers(network, client, order, delivered)
         self._audit(network, delivered)
 
     def _market(self) -> LocalNetwork:
@@ -114,7 +112,7 @@ class Demo:
             }
         )
         network = LocalNetwork(self.folder, self.supervisor, settings)
-        start_market(network)
+        start_market(network, say)
         say(f"chain {network.rpc_url} (31337), REST interface {network.api_url}, one coordinator")
         for name, rows in PARTS.items():
             say(
@@ -125,10 +123,10 @@ class Demo:
         )
         return network
 
-    def _wish(self) -> Wish:
-        return Wish(
-            collection=self.collection.name,
-            rows=self.rows,
+    def _quote(self, client: Client) -> Quote:
+        return client.quote(
+            self.collection.name,
+            self.rows,
             epsilon=self.epsilon,
             min_contributors=len(PARTS),
             purpose="demonstration",
@@ -144,43 +142,35 @@ class Demo:
         people = {name: network.account(name).address for name in ("buyer", "broker", *PARTS)}
         return Holders(network.ledger(), people)
 
-    def _deliver(
-        self,
-        network: LocalNetwork,
-        api: BuyerApi,
-        key: DeliveryKey | None,
-        order: OrderFile,
-        display: OrderDisplay,
-    ) -> delivery.Delivery:
+    def _deliver(self, client: Client, order: OrderFile, display: OrderDisplay) -> Delivery:
         self._chapter("The rows")
         rounds = {number for _, number in display.rounds_seen if number}
         if self.collection.family == "fedgan" and not rounds:
-            raise ScriptError(
+            raise TesseraError(
                 "no round of averaged discriminators was seen in the order's events, expected several"
             )
-        ledger = network.ledger()
-        dataset_id = ledger.dataset_of_order(order.order_id)
+        dataset_id = client.chain.dataset_of_order(order.order_id)
         if dataset_id is None:
-            raise ScriptError(
+            raise TesseraError(
                 f"order {order.order_id} says it is published, but the chain has no data set of it"
             )
-        found = delivery.fetch(ledger, api, dataset_id, key)
-        certificate = delivery.verify(ledger, found)
+        found = fetch(client.chain, client.content, dataset_id, client.delivery_key)
+        certificate = found.verify(client.chain)
         if not certificate.passed:
-            raise ScriptError(
+            raise TesseraError(
                 f"the delivered rows do not verify: {', '.join(c.name for c in certificate.failed)}"
             )
         path = self.folder / "rows.csv"
         written = found.write(path)
         if written != self.rows:
-            raise ScriptError(f"{written} rows came, {self.rows} were ordered")
+            raise TesseraError(f"{written} rows came, {self.rows} were ordered")
         say(
             f"opened with the buyer's key, every one of {written:,} rows recomputed from model and seed: {path}"
         )
         self.console.print(self._sample(found))
         return found
 
-    def _sample(self, found: delivery.Delivery) -> Table:
+    def _sample(self, found: Delivery) -> Table:
         schema = found.manifest.collection.schema
         picks = [next(found.shard_values(entry.shard))[: SHOWN_ROWS // 3] for entry in found.manifest.shards]
         cells = decode_values(schema, np.concatenate(picks))
@@ -192,7 +182,7 @@ class Demo:
             table.add_row(*(cells[name][i] for name in names))
         return table
 
-    def _quality(self, network: LocalNetwork, found: delivery.Delivery) -> None:
+    def _quality(self, network: LocalNetwork, found: Delivery) -> None:
         values = np.concatenate(list(found.values()))
         report = judge_rows(values, found.manifest.collection.schema)
         self.console.print(QualityView(found.manifest, report, self._names(network)).table())
@@ -202,7 +192,7 @@ class Demo:
         names, ceiling = self._names(network), found.manifest.terms.epsilon_micro
         for shard in found.manifest.shards:
             if shard.epsilon_micro > ceiling:
-                raise ScriptError(
+                raise TesseraError(
                     f"shard {shard.shard} spent {shard.epsilon_micro} millionths, ceiling {ceiling}"
                 )
             table.add_row(
@@ -219,14 +209,12 @@ class Demo:
         network: LocalNetwork,
         holders: Holders,
         before: Snapshot,
-        api: BuyerApi,
+        client: Client,
         order: OrderFile,
     ) -> None:
         self._chapter("The money")
-        say(
-            f"the challenge window of {order.terms.challenge_seconds} s of chain time runs out, then escrow pays"
-        )
-        self._await_settled(api, order)
+        say(f"the challenge window of {duration(order.terms.challenge_seconds)} runs out, then escrow pays")
+        self._await_settled(client, order)
         settled = holders.snapshot()
         ledger = network.ledger()
         for name in ("broker", *PARTS):
@@ -237,40 +225,38 @@ class Demo:
         require_same_total(before, settled, claimed)
         paid = before.balances["buyer"] - claimed.balances["buyer"]
         if paid != order.terms.price:
-            raise ScriptError(f"the buyer paid {tokens(paid)}, the price was {tokens(order.terms.price)}")
+            raise TesseraError(f"the buyer paid {tokens(paid)}, the price was {tokens(order.terms.price)}")
         earned = sum(claimed.balances[name] - before.balances[name] for name in ("broker", *PARTS))
         if earned != paid:
-            raise ScriptError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
+            raise TesseraError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
         say(
             f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds up to the "
             "last wei"
         )
 
-    def _await_settled(self, api: BuyerApi, order: OrderFile) -> None:
-        for event in api.events(str(order.order_id)):
-            if event.kind == "state" and event.data.text("state") == "settled":
+    def _await_settled(self, client: Client, order: OrderFile) -> None:
+        for event in client.events(order):
+            if event.state is OrderState.SETTLED:
                 return
-        state = api.order(str(order.order_id)).text("state")
-        if state != "settled":
-            raise ScriptError(f"the order ended {state}, expected settled")
+        state = client.status(order).state
+        if state is not OrderState.SETTLED:
+            raise TesseraError(f"the order ended {state}, expected settled")
 
-    def _papers(
-        self, network: LocalNetwork, api: BuyerApi, order: OrderFile, found: delivery.Delivery
-    ) -> None:
+    def _papers(self, network: LocalNetwork, client: Client, order: OrderFile, found: Delivery) -> None:
         self._chapter("Where it is written")
-        view = api.order(str(order.order_id))
+        view = client.status(order)
         chain = Table(title="Transactions", title_justify="left")
         for heading in ("step", "hash", "block", "gas"):
             chain.add_column(heading, overflow="fold")
-        for entry in view.objects("transactions"):
-            gas = f"{entry.integer('gasUsed'):,}"
-            chain.add_row(entry.text("step"), entry.text("hash"), str(entry.integer("block")), gas)
+        for entry in view.transactions:
+            gas = "" if entry.gas_used is None else f"{entry.gas_used:,}"
+            chain.add_row(entry.step, str(entry.hash), str(entry.block), gas)
         self.console.print(chain)
         contents = Table(title="Content (CIDs, profile unixfs-v1-2025)", title_justify="left")
         for heading in ("what", "CID", "bytes"):
             contents.add_column(heading, overflow="fold")
         names = self._names(network)
-        contents.add_row("manifest", view.text("manifestCid"), f"{len(found.manifest.encode()):,}")
+        contents.add_row("manifest", str(view.manifest_cid), f"{len(found.manifest.encode()):,}")
         for shard in found.manifest.shards:
             name = names[str(shard.contributor).lower()]
             for kind, file in (("rows", shard.content.rows), ("model", shard.content.model)):
@@ -280,17 +266,17 @@ class Demo:
         self.console.print(contents)
         say(f"data set {network.deployment.dataset_name(found.dataset_id)}")
 
-    def _audit(self, network: LocalNetwork, found: delivery.Delivery) -> None:
+    def _audit(self, network: LocalNetwork, found: Delivery) -> None:
         self._chapter("The audit: chain and files only")
         self._stop_all_but_the_chain(network)
-        say("backend, coordinator and nodes are stopped; tessera/cli/verify.py in a process of its own:\n")
+        say("backend, coordinator and nodes are stopped; `tessera verify` in a process of its own:\n")
         auditor = Auditor(
             network.deployment.dataset_name(found.dataset_id), network.rpc_url, network.key_file("delivery")
         )
         audit = auditor.run(network.store_folder)
         self.console.print(audit.text, markup=False, soft_wrap=True)
         if audit.status:
-            raise ScriptError(f"the verifier ended with {audit.status} over the true files, expected 0")
+            raise TesseraError(f"the verifier ended with {audit.status} over the true files, expected 0")
         self._chapter("A forgery")
         shard = found.manifest.shards[-1]
         file, offset = shard.content.rows, shard.content.rows.size // 2
@@ -301,7 +287,7 @@ class Demo:
         )
         failed = auditor.failed_checks(self.folder / "forged-store")
         if not failed:
-            raise ScriptError("the verifier ended with 1 over the forged copy but named no failed check")
+            raise TesseraError("the verifier ended with 1 over the forged copy but named no failed check")
         for line in failed:
             self.console.print(f"  failed: {line}", markup=False, style="red", soft_wrap=True)
 
@@ -313,12 +299,3 @@ class Demo:
     def _chapter(self, title: str) -> None:
         self.console.print()
         self.console.print(Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left"))
-
-
-def main() -> None:
-    """`python tessera/devnet/demo/run.py`: the demo with its defaults."""
-    raise SystemExit(exit_status(lambda: run_demo(rows=10_000, epsilon=3.0, keep=False)))
-
-
-if __name__ == "__main__":
-    main()

@@ -24,7 +24,6 @@ from provenance.api.message import Uint256
 from provenance.api.queue import Progress
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
-from tessera.cli.node import main
 from tests.waiting import HANG_SECONDS
 
 World = Any
@@ -61,7 +60,7 @@ def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -
 
 
 def test_missing_settings_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"run `contributor_node\.py init` first"):
+    with pytest.raises(SettingsError, match=r"run `tessera node init` first"):
         NodeSettings.read(tmp_path)
 
 
@@ -180,32 +179,3 @@ def test_like_messages_are_said_seldom() -> None:
 def test_progress_line_says_round_loss_and_epsilon() -> None:
     text = line_of("round/0003", Progress(message="training", round=3, rounds=6, loss=0.51234, epsilon=1.5))
     assert text == "round/0003: training   round 3 of 6   loss 0.5123   epsilon 1.5"
-
-
-@pytest.mark.parametrize(
-    "command", [["run"], ["status"], ["budget"], ["receipts"], ["approve", "0x1"], ["withdraw"]]
-)
-def test_command_in_a_folder_without_a_node_says_so_and_fails(
-    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*command, "--folder", str(tmp_path)]) == 1
-    assert "run `contributor_node.py init` first" in capsys.readouterr().err
-
-
-def test_init_against_a_market_that_is_down_leaves_no_node_behind(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, dead_port: int
-) -> None:
-    monkeypatch.setattr("generator.node.setup.START_SECONDS", 0.3)
-    down = f"http://127.0.0.1:{dead_port}"
-    arguments = ["--backend", down, "--rpc", down, "--collection", "toy"]
-    arguments += ["--table", str(tmp_path / "t.csv"), "--declared-rows", "10", "--epsilon-cap", "1"]
-    assert main(["init", "--folder", str(tmp_path / "node"), *arguments]) == 1
-    assert "no usable answer" in capsys.readouterr().err
-    assert not (tmp_path / "node" / "node.toml").exists()
-
-
-@pytest.mark.parametrize("cap", ["0", "-1", "5000", "much"])
-def test_cap_that_is_none_is_a_usage_error(cap: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["init", "--epsilon-cap", cap])
-    assert caught.value.code == 2

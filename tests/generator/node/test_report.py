@@ -13,7 +13,7 @@ from generator.errors import AwaitingApproval
 from generator.node.accept import accept_order
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status_lines
+from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
 from provenance.api.orders import OrderState, OrderView
@@ -127,11 +127,15 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
     world.open(other)
     with pytest.raises(AwaitingApproval):
         accept_order(asking, world.offer(other))
-    text = "\n".join(status_lines(opened(world, asking)))
-    assert f"order       {world.order()} accepted, 500 rows" in text
-    assert f"QUESTION    {world.order(other)}: 400 rows of toy" in text
-    assert "7 wei to be claimed" in text
-    assert "running     no" in text
+    found = status(opened(world, asking))
+    assert [(held.order, held.is_delivered, held.rows) for held in found.orders] == [
+        (world.order(), False, 500)
+    ]
+    (question,) = found.questions
+    assert question.order == world.order(other)
+    assert question.summary.startswith("400 rows of toy")
+    assert found.claimable_wei == 7
+    assert found.doing is None
 
 
 def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
@@ -141,9 +145,10 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
     node = world.node()
     world.accept(node)
     world.ledger.stake_of = down
-    text = "\n".join(status_lines(opened(world, node)))
-    assert "chain       no usable answer" in text
-    assert str(world.order()) in text
+    found = status(opened(world, node))
+    assert (found.stake, found.claimable_wei) == (None, None)
+    assert found.chain_problem == "no usable answer"
+    assert [held.order for held in found.orders] == [world.order()]
 
 
 def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:

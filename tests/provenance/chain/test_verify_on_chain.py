@@ -15,10 +15,19 @@ from provenance.record.receipts import Acceptance, ModelCommitment
 from provenance.record.terms import Participant
 from provenance.store.folder import FolderStore
 from provenance.values import sha256
-from tessera.cli.verify import main
+from tessera.cli.app import app
+from tessera.terminal import exit_status
 from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder
 
 ETHER = 10**18
+
+
+def verify(words: list[str]) -> int:
+    """Exit status of `tessera verify`."""
+    try:
+        return exit_status(lambda: app(["verify", *words]))
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -106,37 +115,37 @@ def arguments(market, published, *more: str) -> list[str]:
 def test_node_that_is_down_decides_nothing(published, capsys):
     dataset_id, folder, _ = published
     command = ["--dataset", str(dataset_id), "--rpc", "http://127.0.0.1:9", "--store", str(folder)]
-    assert main(command) == 2
+    assert verify(command) == 2
     assert "no usable answer" in capsys.readouterr().err
 
 
 def test_unknown_data_set_decides_nothing(market, published, capsys):
     _, folder, _ = published
-    assert main(["--dataset", "4711", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert verify(["--dataset", "4711", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "no data set 4711" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["x", "-1", "eip155:1/erc721:0x12/3", "1.5"])
 def test_malformed_name_decides_nothing(market, published, name, capsys):
     _, folder, _ = published
-    assert main([f"--dataset={name}", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert verify([f"--dataset={name}", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "expected a number or eip155" in capsys.readouterr().err
 
 
 def test_missing_folder_decides_nothing(market, capsys):
-    assert main(["--dataset", "1", "--rpc", market.rpc_url, "--store", "/nonexistent"]) == 2
+    assert verify(["--dataset", "1", "--rpc", market.rpc_url, "--store", "/nonexistent"]) == 2
     assert "no such folder" in capsys.readouterr().err
 
 
 def test_bare_number_without_a_deployment_says_what_is_needed(market, tmp_path, capsys):
-    assert main(["--dataset", "1", "--rpc", market.rpc_url, "--store", str(tmp_path)]) == 2
+    assert verify(["--dataset", "1", "--rpc", market.rpc_url, "--store", str(tmp_path)]) == 2
     assert "needs --deployment FILE" in capsys.readouterr().err
 
 
 def test_name_of_another_market_decides_nothing(market, published, capsys):
     _, folder, _ = published
     name = f"eip155:31337/erc721:{market.ledger.deployment.token}/1"
-    assert main(["--dataset", name, "--rpc", market.rpc_url, "--store", str(folder)]) == 2
+    assert verify(["--dataset", name, "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "DatasetRegistry.escrow" in capsys.readouterr().err
 
 
@@ -152,7 +161,7 @@ def test_flipped_byte_in_the_folder_fails_and_the_check_is_named(
     data[100] ^= 1
     file.write_bytes(bytes(data))
     command = ["--dataset", str(dataset_id), "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
-    assert main([*command, "--json"]) == 1
+    assert verify([*command, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["failed"] == ["files present", "files open"]
 
 
@@ -160,7 +169,7 @@ def test_a_wrong_key_is_no_failure_of_the_data_set_but_ends_with_status_2(
     market, published, tmp_path, capsys
 ):
     new_delivery_key(tmp_path / "other.key")
-    assert main(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 2
+    assert verify(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 2
     out = capsys.readouterr().out
     assert "wrong key: " in out
     assert "FAILED" not in out
@@ -168,11 +177,11 @@ def test_a_wrong_key_is_no_failure_of_the_data_set_but_ends_with_status_2(
 
 def test_true_data_set_passes_with_and_without_the_key(market, published, key_file, capsys):
     assert KEY.public == published[2].manifest.terms.delivery_key
-    assert main(arguments(market, published, "--key", key_file, "--threads", "2")) == 0
+    assert verify(arguments(market, published, "--key", key_file, "--threads", "2")) == 0
     out = capsys.readouterr().out
     assert "23 of 23 rows recomputed and equal" in out
     assert "trained on real data" in out
-    assert main(arguments(market, published, "--json")) == 0
+    assert verify(arguments(market, published, "--public", "--json")) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["notChecked"] == [
         "files open",
@@ -191,5 +200,5 @@ def test_full_name_needs_no_deployment_file(market, published, tmp_path, key_fil
     (copy / "deployment.json").unlink()
     name = market.ledger.deployment.dataset_name(dataset_id)
     command = ["--dataset", name, "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
-    assert main(command) == 0
+    assert verify(command) == 0
     assert "passed" in capsys.readouterr().out

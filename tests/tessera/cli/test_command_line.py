@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from provenance.crypto.seal import load_delivery_key
 from provenance.crypto.signing import load_key
+from tessera.cli.app import app
 from tessera.devnet.adult import PARTS, adult_collection, adult_schema, deal_tables, read_lines
 from tessera.devnet.network import python_path
+from tessera.local.model import load
 from tests.provenance.verify.publication import SCHEMA
 from tests.tessera.conftest import Run
 
@@ -77,13 +83,36 @@ def test_a_file_that_is_no_model_is_refused(tessera: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "x.csv").exists()
 
 
-@pytest.mark.parametrize("seed", ["", "0x", "xyz", "1" * 65])
-def test_a_seed_that_is_no_hex_or_too_long_is_refused(
-    tessera: Run, model_file: Path, tmp_path: Path, seed: str
+@pytest.mark.parametrize(
+    ("seed", "words"),
+    [
+        ("", "such as 42"),
+        ("0x", "such as 42"),
+        ("xyz", "such as 42"),
+        ("2a", "write 0x2a if it is hexadecimal"),
+        (str(2**256), "expected a number from 0 to 2^256 - 1"),
+        ("0x" + "1" * 65, "up to 64 hexadecimal digits"),
+    ],
+)
+def test_a_seed_that_is_no_number_or_too_long_is_refused(
+    tessera: Run, model_file: Path, tmp_path: Path, seed: str, words: str
 ) -> None:
     found = tessera("sample", model_file, "--rows", 1, "--seed", seed, "--out", tmp_path / "x.csv")
     assert found.status == 2
-    assert "--seed" in found.err
+    assert "seed: found" in found.err
+    assert words in found.err
+
+
+def test_a_seed_means_the_same_rows_in_python_and_on_the_command_line(
+    tessera: Run, model_file: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("decimal.csv", "42"), ("hex.csv", "0x2a")):
+        words = ("--rows", 50, "--seed", seed, "--out", tmp_path / name)
+        assert tessera("sample", model_file, *words).status == 0
+    with (tmp_path / "decimal.csv").open(newline="", encoding="utf-8") as file:
+        ages = [int(row["age"]) for row in csv.DictReader(file)]
+    assert load(model_file).sample(50, seed=42)["age"] == ages
+    assert (tmp_path / "hex.csv").read_bytes() == (tmp_path / "decimal.csv").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -139,13 +168,57 @@ def test_a_request_without_a_network_file_says_where_one_comes_from(tessera: Run
     assert "tessera up" in found.err
 
 
-def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
-    heavy = "{'torch', 'web3', 'numpy', 'fastapi', 'sqlalchemy'}"
-    code = f"import sys, tessera.cli.app; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=python_path(), check=True
-    )
-    assert done.stdout.strip() == "[]"
+HEAVY = ("torch", "web3", "numpy", "scipy", "httpx", "fastapi", "sqlalchemy", "cryptography")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["node", "run", "--help"], ["verify", "--help"]]
+)
+def test_help_and_version_are_quick_because_nothing_heavy_is_imported(words: list[str]) -> None:
+    code = f"""
+import sys
+from tessera.cli.app import main
+try:
+    main({words!r})
+finally:
+    print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=python_path(), check=True)
+    assert done.stderr.strip() == "[]"
+    assert "tessera" in done.stdout
+
+
+def _commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+def test_every_command_has_an_example_that_it_understands() -> None:
+    group = typer.main.get_command(app)
+    found = dict(_commands(group))
+    assert len(found) > 35
+    for path, command in found.items():
+        examples = (command.epilog or "").split("\n\n")[1:]
+        assert examples, path
+        options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        for example in examples:
+            words = shlex.split(example)
+            assert tuple(words[1 : 1 + len(path)]) == path, example
+            assert {word for word in words if word.startswith("--")} <= options, example
+
+
+def test_an_unknown_variable_of_the_environment_is_refused_with_the_near_name(
+    tessera: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_RPC_URL", "http://127.0.0.1:8545")
+    monkeypatch.setenv("TESSERA_NETWROK", "x.json")
+    found = tessera("orders")
+    assert found.status == 2
+    assert "TESSERA_NETWROK, which nothing reads: did you mean TESSERA_NETWORK?" in found.err
 
 
 def test_infer_marks_what_it_read_off_the_rows(tessera: Run, tmp_path: Path) -> None:

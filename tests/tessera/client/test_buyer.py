@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,16 +22,14 @@ from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
-from tessera.client import onchain
-from tessera.client.api import BuyerApi, parse_events
+from tessera.client.client import Client
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import Quote, Wish, check_terms, parse_decimal, parse_tokens, tokens
-from tessera.devnet.ports import LOOPBACK
-from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
+from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
+from tessera.errors import TermsDifferError, TesseraError, UsageError
 from tessera.local.conditions import ConditionOptions
+from tessera.words import parse_tokens, tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
-from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -43,7 +37,7 @@ DOMAIN = Domain(31337, Address(b"\x07" * 20))
 NOW = 1_800_000_000
 COLLECTION = Collection("toy", "Toy", SCHEMA, "marginal", "private", 2, 10**16, 3_000_000)
 REQUEST = Request("a study")
-WISH = Wish(
+ASKED = OrderRequest(
     collection="toy",
     rows=500,
     epsilon=Decimal("2.5"),
@@ -79,36 +73,39 @@ TERMS = OrderTerms(
 
 
 def check(
-    terms: OrderTerms, *, wish: Wish = WISH, request: Request = REQUEST, order_id: Digest | None = None
+    terms: OrderTerms,
+    *,
+    asked: OrderRequest = ASKED,
+    request: Request = REQUEST,
+    order_id: Digest | None = None,
 ) -> None:
-    quote = Quote(order_id or terms.order_id(DOMAIN), terms, request, COLLECTION)
+    quote = Quote(order_id or terms.order_id(DOMAIN), terms, request, COLLECTION, NOW)
     check_terms(
-        wish,
+        asked,
         quote,
         buyer=BUYER.address,
         broker=BROKER.address,
         delivery_key=DELIVERY_KEY,
         domain=DOMAIN,
-        chain_time=NOW,
     )
 
 
 @pytest.mark.parametrize("quoted", [(), ("kind=b",), ("kind=a", "age>=10")])
 def test_conditions_that_were_not_asked_for_are_named_and_not_signed(quoted: tuple[str, ...]) -> None:
-    wish = replace(WISH, asked=ConditionOptions(where=("kind=a",)))
-    asked = wish.request(COLLECTION)
-    in_bytes = conditions_digest(asked.asked(SCHEMA, 500))
-    terms = replace(TERMS, request=asked.digest, conditions=in_bytes)
-    check(terms, wish=wish, request=asked)
-    other = replace(WISH, asked=ConditionOptions(where=quoted)).request(COLLECTION)
+    asked = replace(ASKED, asked=ConditionOptions(where=("kind=a",)))
+    request = asked.request(COLLECTION)
+    in_bytes = conditions_digest(request.asked(SCHEMA, 500))
+    terms = replace(TERMS, request=request.digest, conditions=in_bytes)
+    check(terms, asked=asked, request=request)
+    other = replace(ASKED, asked=ConditionOptions(where=quoted)).request(COLLECTION)
     with pytest.raises(TermsDifferError, match="conditions: quoted"):
-        check(replace(terms, request=other.digest), wish=wish, request=other)
+        check(replace(terms, request=other.digest), asked=asked, request=other)
 
 
 def test_the_rows_written_are_those_of_the_order_s_conditions() -> None:
     asked = Conditions(SCHEMA, (Segment(10, {1: ((1, 1), (3, 3))}), Segment(13, {0: ((100, 299),)})))
     found = Builder(conditions=asked, is_open=True).build()
-    delivery = Delivery(7, found.manifest, found.store, None)  # type: ignore[arg-type]
+    delivery = Delivery(7, found.manifest, found.store, None, None)
     values = np.concatenate(list(delivery.values()))
     places = asked.segment_of(np.arange(23, dtype=np.uint64))
     assert np.isin(values[places == 0, 1], (1, 3)).all()
@@ -162,7 +159,7 @@ def test_a_changed_purpose_is_refused() -> None:
 
 def test_terms_as_asked_pass() -> None:
     check(TERMS)
-    check(TERMS, wish=replace(WISH, collection=str(COLLECTION.digest)))
+    check(TERMS, asked=replace(ASKED, collection=str(COLLECTION.digest)))
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "nan", "inf", "0.0000000000000000001"])
@@ -181,7 +178,7 @@ def test_amounts_are_exact() -> None:
 
 def test_epsilon_finer_than_terms_can_say_is_refused() -> None:
     with pytest.raises(UsageError, match="epsilon"):
-        check(TERMS, wish=replace(WISH, epsilon=Decimal("2.5000001")))
+        check(TERMS, asked=replace(ASKED, epsilon=Decimal("2.5000001")))
 
 
 def an_order() -> OrderFile:
@@ -208,118 +205,19 @@ def test_another_file_is_no_order(tmp_path: Path, text: str) -> None:
         OrderFile.read(path)
 
 
-def test_events_are_read_over_comments_and_several_data_lines() -> None:
-    lines = [": keep-alive", "", "id: 4", "event: state", 'data: {"state":', 'data: "open"}', "", "id: 5",
-             "event: message", 'data: {"text": "hello"}', ""]  # fmt: skip
-    events = list(parse_events(iter(lines), "order"))
-    assert [(event.id, event.kind) for event in events] == [(4, "state"), (5, "message")]
-    assert events[0].data.text("state") == "open"
-
-
 @pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
-def test_money_that_the_broker_gave_back_first_is_said_to_be_back(
-    state: OrderState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_money_that_the_broker_gave_back_first_is_said_to_be_back(state: OrderState) -> None:
+    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN), time_seconds=TERMS.deliver_by + 1)  # type: ignore[arg-type]
+    order = TERMS.order_id(DOMAIN)
+    ledger.orders[order] = OrderOnChain(order, OrderState.MATCHED, 0, order, order, 0)
+
     def refused(*_arguments: object) -> None:
+        ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
         raise RevertError("refund: refused", name="OrderEscrow_WrongState")
 
-    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN))  # type: ignore[arg-type]
-    order = TERMS.order_id(DOMAIN)
-    ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
-    session = SimpleNamespace(
-        ledger=ledger,
-        writer=SimpleNamespace(refund=refused),
-        profile=SimpleNamespace(deployment=ledger.deployment),
-    )
-    monkeypatch.setattr(onchain, "terms_of", lambda _session, _order: TERMS)
-    if state is OrderState.REFUNDED:
-        onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
-        assert f"5 tokens are back at {BUYER.address}" in " ".join(capsys.readouterr().out.split())
-    else:
-        with pytest.raises(RevertError):
-            onchain.refund_order(session, "order.json")  # type: ignore[arg-type]
-
-
-def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
-    url = f"http://{LOOPBACK}:{dead_port}"
-    with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
-        api.network()
-
-
-@contextmanager
-def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """A tiny market: `answer` writes the whole response."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://{LOOPBACK}:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json") -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def test_a_refusal_keeps_the_market_s_words_and_names_the_field() -> None:
-    problem = {"title": "Malformed", "detail": "the body is malformed", "code": "invalid-request",
-               "errors": [{"field": "colour", "message": "unknown member"}]}  # fmt: skip
-    with (
-        serving(
-            lambda handler: send(handler, 422, json.dumps(problem).encode(), "application/problem+json")
-        ) as url,
-        BuyerApi(url) as api,
-        pytest.raises(
-            ServiceRefusedError, match=r"422 \(invalid-request\).*colour: unknown member"
-        ) as refused,
-    ):
-        api.network()
-    assert refused.value.status == 422
-
-
-def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
-    asked: list[str] = []
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        if not handler.path.endswith("/events"):
-            send(handler, 200, b'{"state": "settled"}')
-            return
-        after = handler.headers["Last-Event-ID"]
-        asked.append(after)
-        state = "open" if after == "0" else "settled"
-        body = f'id: {int(after) + 1}\nevent: state\ndata: {{"state": "{state}"}}\n\n'.encode()
-        if after == "0":  # cut off: fewer bytes than announced
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(body) + 10))
-            handler.end_headers()
-            handler.wfile.write(body)
-            handler.close_connection = True
-        else:
-            send(handler, 200, body, "text/event-stream")
-
-    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
-        states = [event.data.text("state") for event in api.events("0x01")]
-    assert states == ["open", "settled"]
-    assert asked == ["0", "1"]
-
-
-def test_a_backend_that_restarts_is_waited_for() -> None:
-    answers = iter([503, 503, 200])
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        send(handler, next(answers), b'{"chainId": 1}')
-
-    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
-        assert api.network().integer("chainId") == 1
+    client: Any = Client.__new__(Client)
+    client.chain, client.profile = ledger, SimpleNamespace(deployment=ledger.deployment)
+    client.__dict__["writer"] = SimpleNamespace(refund=refused)
+    expected = TesseraError if state is OrderState.REFUNDED else RevertError
+    with pytest.raises(expected, match="nothing to take back" if expected is TesseraError else "refused"):
+        client.refund(an_order())

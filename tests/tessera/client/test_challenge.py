@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,12 +22,13 @@ from provenance.exact.model import decode_model
 from provenance.exact.reference import reference_row_bytes
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.refutation import Claim
-from tessera.client import challenging
+from tessera.cli.disputes import DONE, PROVEN, STANDING, pursue
+from tessera.client import challenge as challenging
+from tessera.client.accounts import BURN
+from tessera.client.audited_dataset import AuditedDataset
+from tessera.client.challenge import Challenge
 from tessera.client.challenge_file import Intent
-from tessera.client.challenging import NOTHING_FALSE, REFUTED, STANDING, Options, run_challenge
-from tessera.client.money_moves import BURN
-from tessera.client.searching import Suspect
-from tessera.errors import ScriptError, UsageError
+from tessera.errors import TesseraError, UsageError
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,
@@ -195,11 +195,13 @@ class World:
     file: Path
     key: Any = KEY
 
-    def run(self, **options: Any) -> int:
-        session = SimpleNamespace(ledger=self.chain, writer=self.chain, wallet=CHALLENGER)
-        store = self.chain.published.store
-        suspect = Suspect(self.chain, store, DATASET, self.key)  # type: ignore[arg-type]
-        return run_challenge(session, suspect, Options(self.file, **({"confirmed": True} | options)))  # type: ignore[arg-type]
+    def challenge(self, *, stored: bool = False) -> Challenge:
+        chain: Any = self.chain
+        dataset = AuditedDataset(chain, self.chain.published.store, DATASET, self.key)
+        return Challenge(chain, chain, CHALLENGER.address, dataset, self.file, stored)
+
+    def run(self, *, row: int | None = None, stored: bool = False, confirmed: bool = True) -> int:
+        return pursue(self.challenge(stored=stored), row, confirmed=confirmed)
 
 
 def world(tmp_path: Path, edit: Callable[[list[ShardDraft]], None] = lie, **builder: Any) -> World:
@@ -211,7 +213,7 @@ def test_true_rows_are_counted_and_nothing_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     true = world(tmp_path, edit=lambda drafts: None)
-    assert true.run() == NOTHING_FALSE
+    assert true.run() == DONE
     assert f"no false row found in data set {DATASET}: {sum(ROWS)} rows recomputed" in capsys.readouterr().out
     assert true.chain.calls == []
     assert not true.file.exists()
@@ -231,7 +233,7 @@ def test_a_false_row_is_committed_proven_and_paid(
             kept.append(json.loads(false.file.read_text()))
 
     false.chain.fail = at_commit
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal"]
     claim = (kept[0]["dataset"], kept[0]["shard"], kept[0]["chunk"], kept[0]["row"])
     assert claim == (DATASET, 1, "0", 5)
@@ -246,11 +248,11 @@ def test_a_false_row_is_committed_proven_and_paid(
 
 def test_a_single_row_is_looked_at_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     false = world(tmp_path)
-    assert false.run(row=ROWS[0] + 4) == NOTHING_FALSE
+    assert false.run(row=ROWS[0] + 4) == DONE
     assert "1 rows recomputed" in capsys.readouterr().out
-    assert false.run(row=0) == NOTHING_FALSE
+    assert false.run(row=0) == DONE
     assert false.chain.calls == []
-    assert false.run(row=ROWS[0] + 5) == REFUTED
+    assert false.run(row=ROWS[0] + 5) == PROVEN
 
 
 def test_refuses_a_row_that_the_data_set_has_not(tmp_path: Path) -> None:
@@ -261,7 +263,7 @@ def test_refuses_a_row_that_the_data_set_has_not(tmp_path: Path) -> None:
 def test_nothing_is_spent_when_the_chain_would_not_convict(tmp_path: Path) -> None:
     false = world(tmp_path)
     false.chain.disagree = True
-    with pytest.raises(ScriptError, match="Nothing was sent"):
+    with pytest.raises(TesseraError, match="Nothing was sent"):
         false.run()
     assert false.chain.calls == []
     assert not false.file.exists()
@@ -283,7 +285,7 @@ def test_an_open_data_set_has_nothing_left_to_disclose(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     false = world(tmp_path, is_open=True)
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert "makes nothing public that is not public already" in capsys.readouterr().out
 
 
@@ -300,7 +302,7 @@ def test_a_killed_challenge_goes_on_with_the_same_salt(tmp_path: Path, killed_at
         false.run()
     kept = Intent.read(false.file)
     false.chain.fail = lambda _call: None
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal"]
     assert list(false.chain.commitments) == [kept.commitment]
 
@@ -317,7 +319,7 @@ def test_a_proof_that_was_mined_while_the_process_died_is_not_sent_again(tmp_pat
     with pytest.raises(ChainUnavailableError):
         false.run()
     assert false.file.exists()
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal"]
     assert not false.file.exists()
 
@@ -339,7 +341,7 @@ def test_a_stored_model_goes_on_chain_in_parts_once(
         false.run(stored=True)
     assert len(Intent.read(false.file).model_parts) == 2
     false.chain.fail = lambda _call: None
-    assert false.run(stored=True) == REFUTED
+    assert false.run(stored=True) == PROVEN
     assert false.chain.calls == ["commit", *["store"] * parts, "reveal"]
     assert b"".join(false.chain.stored.values()) == MODELS[1]
     assert f"part {parts} of {parts} of the model stored" in capsys.readouterr().out
@@ -348,7 +350,7 @@ def test_a_stored_model_goes_on_chain_in_parts_once(
 def test_parts_that_somebody_stored_are_used(tmp_path: Path) -> None:
     false = world(tmp_path)
     false.chain.stored[false.chain.model_part(MODELS[1])] = MODELS[1]
-    assert false.run(stored=True) == REFUTED
+    assert false.run(stored=True) == PROVEN
     assert false.chain.calls == ["commit", "reveal"]
 
 
@@ -357,9 +359,9 @@ def test_a_model_too_large_for_a_transaction_must_be_stored(
 ) -> None:
     monkeypatch.setattr(challenging, "CALLDATA_BYTES", 60)
     false = world(tmp_path)
-    with pytest.raises(ScriptError, match="give --stored"):
+    with pytest.raises(TesseraError, match="give --stored"):
         false.run()
-    assert false.run(stored=True) == REFUTED
+    assert false.run(stored=True) == PROVEN
 
 
 def test_bytes_that_are_no_model_are_challenged_as_such(tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def test_bytes_that_are_no_model_are_challenged_as_such(tmp_path: Path) -> None:
     ledger, order = false.chain.published.ledger, false.chain.published.manifest.order
     committed = (sha256(MODELS[0]), sha256(BROKEN))
     ledger.commitments[order] = replace(ledger.commitments[order], models=committed)
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal model"]
 
 
@@ -375,10 +377,10 @@ def test_bytes_that_are_no_model_are_challenged_as_such(tmp_path: Path) -> None:
     ("state", "time", "words"),
     [
         (OrderState.SETTLED, 1505, "the order is settled"),
-        (OrderState.PUBLISHED, 1511, "the challenge window ended at chain time 1510"),
+        (OrderState.PUBLISHED, 1511, "(1 second ago): nothing can be sent any more"),
     ],
 )
-def test_after_the_window_a_lie_stands_and_nothing_is_sent(
+def test_after_the_window_a_false_row_stands_and_nothing_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], state: OrderState, time: int, words: str
 ) -> None:
     false = world(tmp_path)
@@ -457,14 +459,14 @@ def test_what_was_shown_on_chain_stands_in_for_files_that_are_gone(
     tmp_path: Path, kinds: tuple[str, ...]
 ) -> None:
     false = world(tmp_path)
-    rows = Suspect(false.chain, false.chain.published.store, DATASET, KEY).open(1).row_bytes  # type: ignore[arg-type]
+    rows = AuditedDataset(false.chain, false.chain.published.store, DATASET, KEY).open(1).row_bytes  # type: ignore[arg-type]
     without_files(false, 1, *kinds)
     assert false.run() == STANDING, "nothing is shown yet"
     false.chain.model_shown = MODELS[1]
     if "rows" in kinds:
         leaves = shard_leaves(rows, WIDTH)
         false.chain.chunks_shown = (ShownChunk(0, rows, directed_proof(leaves, 0)),)
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal"]
 
 
@@ -493,7 +495,7 @@ def test_rows_that_are_not_the_committed_ones_are_demanded(
 
 def test_a_revoked_data_set_is_judged_already(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     false = world(tmp_path)
-    assert false.run() == REFUTED
-    assert false.run() == REFUTED
+    assert false.run() == PROVEN
+    assert false.run() == PROVEN
     assert "nothing left to refute" in capsys.readouterr().out
     assert false.chain.calls == ["commit", "reveal"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +15,10 @@ from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain, TxRe
 from provenance.crypto.merkle import leaf_hash, root_of_path
 from provenance.crypto.signing import Signer
 from provenance.values import Address, Digest, sha256
-from tessera.client import demanding
-from tessera.client.demanding import ANSWERED, ENDED, STANDING, Demander, Wanted, run_demand
-from tessera.errors import ScriptError, UsageError
+from tessera.cli.disputes import DONE, PROVEN, STANDING, follow
+from tessera.client import demand as demand_module
+from tessera.client.demand import Demand
+from tessera.errors import TesseraError, UsageError
 from tests.provenance.verify.publication import BUYER, DATASET, NODES, Builder, Publication
 
 PRICE, BOND, STAKE = 230, 6, 8
@@ -108,20 +108,23 @@ class Chain:
         return TxReceipt(sha256(repr(call).encode()), 60, 21_000)
 
 
-Make = Callable[..., tuple[Chain, Demander]]
+Make = Callable[..., tuple[Chain, Callable[..., Demand]]]
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    monkeypatch.setattr(demanding, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(demand_module, "_LOOK_SECONDS", 0)
 
     def made(
         *, me: Signer = BUYER, answer_at: int | None = None, is_open: bool = False
-    ) -> tuple[Chain, Demander]:
-        chain = Chain(Builder(state=OrderState.PUBLISHED, is_open=is_open).build(), me, answer_at)
-        session = SimpleNamespace(ledger=chain, writer=chain, wallet=me)
-        record = chain.published.ledger.datasets[DATASET]
-        return chain, Demander(session, record, chain.published.manifest.terms)  # type: ignore[arg-type]
+    ) -> tuple[Chain, Callable[..., Demand]]:
+        chain: Any = Chain(Builder(state=OrderState.PUBLISHED, is_open=is_open).build(), me, answer_at)
+        record, terms = chain.published.ledger.datasets[DATASET], chain.published.manifest.terms
+
+        def wanted(shard: int, row: int | None = None, *, terms: Any = terms) -> Demand:
+            return Demand(chain, chain, me.address, record, terms, shard, row)
+
+        return chain, wanted
 
     return made
 
@@ -129,8 +132,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 def test_an_answered_demand_costs_its_deposit_and_leaves_the_data_set_valid(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain, demander = make(answer_at=1510)
-    assert run_demand(demander, Wanted(1, None, confirmed=True)) == ANSWERED
+    chain, wanted = make(answer_at=1510)
+    assert follow(wanted(1), confirmed=True) == DONE
     assert chain.calls == [("approve", DEPOSIT), ("demand", DemandKind.MODEL, 1, 0)]
     out = capsys.readouterr().out
     assert "for everybody and for ever, although the order is private" in out
@@ -138,19 +141,19 @@ def test_an_answered_demand_costs_its_deposit_and_leaves_the_data_set_valid(
 
 
 def test_a_row_is_demanded_with_its_shard_s_proof(make: Make) -> None:
-    chain, demander = make(answer_at=1510)
-    assert run_demand(demander, Wanted(1, 3, confirmed=True)) == ANSWERED
+    chain, wanted = make(answer_at=1510)
+    assert follow(wanted(1, 3), confirmed=True) == DONE
     assert chain.calls[-1] == ("demand", DemandKind.CHUNK, 1, 3)
 
 
 def test_silence_ends_the_demand_and_the_order_and_adds_up(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain, demander = make()
-    assert run_demand(demander, Wanted(0, None, confirmed=True)) == ENDED
+    chain, wanted = make()
+    assert follow(wanted(0), confirmed=True) == PROVEN
     assert [call[0] for call in chain.calls] == ["approve", "demand", "expire"]
     assert "adds up to the wei" in capsys.readouterr().out
-    assert run_demand(replace(demander, record=chain.dataset(DATASET)), Wanted(0, None)) == ENDED
+    assert follow(wanted(0)) == PROVEN
     assert len(chain.calls) == 3
 
 
@@ -158,56 +161,56 @@ def test_a_demand_that_somebody_else_ended_first_is_ended_all_the_same(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The broker looks at overdue demands too, and more often."""
-    chain, demander = make()
+    chain, wanted = make()
     chain.outrun = True
-    assert run_demand(demander, Wanted(0, None, confirmed=True)) == ENDED
+    assert follow(wanted(0), confirmed=True) == PROVEN
     assert f"data set {DATASET} was revoked" in capsys.readouterr().out
 
 
 def test_an_expiry_that_the_contract_refuses_is_an_error(make: Make) -> None:
-    chain, demander = make()
+    chain, wanted = make()
     chain.refuse = True
     with pytest.raises(RevertError):
-        run_demand(demander, Wanted(0, None, confirmed=True))
+        follow(wanted(0), confirmed=True)
 
 
 def test_a_demand_goes_on_after_a_kill_and_is_not_made_twice(make: Make) -> None:
-    chain, demander = make()
-    assert run_demand(demander, Wanted(0, None, confirmed=True, wait=False)) == STANDING
-    assert run_demand(demander, Wanted(0, None, confirmed=True, wait=False)) == STANDING
-    assert run_demand(demander, Wanted(0, None)) == ENDED
+    chain, wanted = make()
+    assert follow(wanted(0), confirmed=True, wait=False) == STANDING
+    assert follow(wanted(0), confirmed=True, wait=False) == STANDING
+    assert follow(wanted(0)) == PROVEN
     assert [call[0] for call in chain.calls] == ["approve", "demand", "expire"]
 
 
 def test_only_the_buyer_of_a_sealed_data_set_may_demand(make: Make) -> None:
-    chain, demander = make(me=STRANGER)
-    with pytest.raises(ScriptError, match="only that account may demand"):
-        run_demand(demander, Wanted(0, None, confirmed=True))
+    chain, wanted = make(me=STRANGER)
+    with pytest.raises(TesseraError, match="only that account may demand"):
+        follow(wanted(0), confirmed=True)
     assert chain.calls == []
-    chain, demander = make(me=STRANGER, answer_at=1510, is_open=True)
-    assert run_demand(demander, Wanted(0, None, confirmed=True)) == ANSWERED
+    chain, wanted = make(me=STRANGER, answer_at=1510, is_open=True)
+    assert follow(wanted(0), confirmed=True) == DONE
 
 
 def test_nothing_is_demanded_that_nobody_agreed_to(make: Make) -> None:
-    chain, demander = make()
+    chain, wanted = make()
     with pytest.raises(UsageError, match="pass --yes"):
-        run_demand(demander, Wanted(0, None))
+        follow(wanted(0))
     assert chain.calls == []
 
 
 def test_refuses_a_shard_that_is_not_there_and_an_order_that_ended(make: Make) -> None:
-    chain, demander = make()
+    chain, wanted = make()
     with pytest.raises(UsageError, match="has shards 0 to 1"):
-        run_demand(demander, Wanted(2, None, confirmed=True))
+        follow(wanted(2), confirmed=True)
     order = chain.published.manifest.order
     chain.published.ledger.orders[order] = replace(chain.order(order), state=OrderState.SETTLED)
-    with pytest.raises(ScriptError, match="its window is closed"):
-        run_demand(demander, Wanted(0, None, confirmed=True))
+    with pytest.raises(TesseraError, match="its window is closed"):
+        follow(wanted(0), confirmed=True)
     assert chain.calls == []
 
 
 def test_terms_of_another_order_are_refused(make: Make) -> None:
-    chain, demander = make()
+    chain, wanted = make()
     with pytest.raises(UsageError, match="name its own order file"):
-        replace(demander, terms=replace(demander.terms, price=1))
+        wanted(0, terms=replace(chain.published.manifest.terms, price=1))
     assert chain.calls == []

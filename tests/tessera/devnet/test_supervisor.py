@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from tessera.devnet import chain
-from tessera.devnet.children import Child, Command, Supervisor
+from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, free_port, require_free
 from tessera.devnet.network import CHECKOUT, LocalNetwork, NetworkSettings, python_path
-from tessera.devnet.ports import LOOPBACK, free_port, require_free
-from tessera.errors import PortInUseError, ScriptError, ServiceDownError
+from tessera.errors import PortInUseError, ServiceDownError, TesseraError
 from tests.waiting import HANG_SECONDS, until
 
 SLEEP = "import time; time.sleep(600)"
@@ -50,7 +49,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with Supervisor() as supervisor:
         network = LocalNetwork(tmp_path, supervisor, NetworkSettings())
-        with pytest.raises(ScriptError, match="in use"):
+        with pytest.raises(TesseraError, match="in use"):
             LocalNetwork(tmp_path, supervisor, NetworkSettings())
         assert network.folder == tmp_path.resolve()
 

@@ -1,0 +1,181 @@
+"""`tessera.fit`, `tessera.load` and what they return: a generator of exact integers, in memory.
+
+The same engine as `tessera fit` and `tessera sample`: same model, seed and row number, same row. Rows of a
+model are made with the base installation alone; a fit needs the extra `generator`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provenance.canonical import JsonValue
+from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
+from provenance.exact.size_class import SizeClass, size_class
+from provenance.table.conditions_text import conditions_on_all
+from provenance.table.python_cells import Cell, TableLike, python_values
+from provenance.table.schema import Schema
+from provenance.values import Digest
+from tessera.errors import UsageError
+from tessera.extras import needing
+from tessera.keywords import known_options
+from tessera.local.table_file import inferred, read_table
+
+if TYPE_CHECKING:
+    from generator.federation.plan import Settings
+    from generator.fitting.fit import FitProgressCallback
+
+SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Model:
+    """A fitted generator. `container` is the `.tsm` file as a value."""
+
+    container: Container
+
+    def __repr__(self) -> str:
+        spent = self.privacy.get("epsilonMicro")
+        epsilon = f"{spent / 1e6:g}" if isinstance(spent, int) and spent else "none"
+        return (
+            f"Model({self.schema.name!r}, {len(self.schema.cell_columns)} columns, family {self.family}, "
+            f"epsilon {epsilon}, {self.container.model_bytes:,} bytes)"
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Writes the `.tsm` file, whole or not at all."""
+        part = Path(f"{path}.part")
+        part.write_bytes(self.container.encode())
+        part.replace(path)
+
+    @known_options
+    def sample(
+        self,
+        rows: int,
+        *,
+        seed: int | bytes | None = None,
+        first_row: int = 0,
+        threads: int = 1,
+        where: Sequence[str] | str = (),
+    ) -> dict[str, list[Cell]]:
+        """Rows first_row .. first_row + rows - 1 as columns of Python values, None where missing.
+
+        seed: a number from 0 (`--seed 42` of the command is 42 here) or 32 bytes; None draws one, so that the
+        rows cannot be made again. where: one condition like "age=30..40" or "income=>50K", or several, which
+        every row meets (docs/spec/conditions.md). Raises UsageError for another seed, RowRangeError for row
+        numbers below 0, ConditionError for conditions that cannot be met.
+        """
+        conditions = [where] if isinstance(where, str) else where
+        asked = conditions_on_all(self.schema, first_row + rows, conditions) if conditions else None
+        sampler = ContainerSampler(self.container, seed_bytes(seed), conditions=asked)
+        values = sampler.values(first_row, rows, threads=threads)
+        return python_values(self.schema, values, first_row=first_row)
+
+    @property
+    def schema(self) -> Schema:
+        """What the columns may hold."""
+        return self.container.schema
+
+    @property
+    def family(self) -> str:
+        """The family of the models."""
+        return self.container.family
+
+    @property
+    def privacy(self) -> Mapping[str, JsonValue]:
+        """The privacy statement: unit, neighbours, epsilon, delta, mechanisms, what is not covered."""
+        return self.container.privacy
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the file."""
+        return self.container.digest
+
+    @property
+    def size_class(self) -> SizeClass:
+        """Whether every model is small enough for one row to be refuted in one transaction."""
+        classes = {size_class(part.model_bytes) for part in self.container.parts}
+        return "fraud-provable" if classes == {"fraud-provable"} else "recomputed"
+
+
+def load(path: Path | str) -> Model:
+    """A model file. Raises DocumentError, ModelError or IntegrityError if it is none or was changed."""
+    return Model(Container.parse(Path(path).read_bytes()))
+
+
+@known_options
+def fit(
+    table: Path | str | TableLike,
+    schema: Schema | Path | str | None = None,
+    *,
+    family: str | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-5,
+    schema_is_public: bool = False,
+    declared_rows: int | None = None,
+    conditionable: Sequence[str] | str = (),
+    contributors: int = 1,
+    seconds: float | None = None,
+    threads: int = 1,
+    seed: int | None = None,
+    settings: Settings | None = None,
+    progress: FitProgressCallback | None = None,
+) -> Model:
+    """A generator of the rows of `table`: a CSV or Parquet file, or columns by name (a dict of lists,
+    a data frame).
+
+    schema: a document or its file; None infers it from the table.
+
+    family: "autoregressive", "marginal" or "fedgan"; None for what measures best.
+    epsilon: differential privacy of each row, None for none; delta: beside it.
+    schema_is_public: vouches that what the schema took from the rows is public; epsilon refuses it otherwise.
+    declared_rows: a public figure for the number of rows; None makes the exact number public.
+    conditionable: columns that rows will be asked for by (`where` of `Model.sample`), drawn early.
+    contributors: how many random parts the table is dealt into and fitted as, together.
+    seconds: wall time at most, a guide; None for the family's full number of steps.
+    threads: threads of the arithmetic.
+    seed: fixes initialisation only; noise and batches under privacy are never repeatable.
+    settings: the family's own settings by name.
+    progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
+
+    Raises SchemaError, TableError, FitError or PlanError, each with what was found and what to do; TypeError
+    for an option that there is not.
+    """
+    with needing("generator", "tessera.fit"):
+        from generator.fitting.fit import FitSettings, check_settings
+        from generator.fitting.fit import fit as fit_values
+
+    if isinstance(schema, Path | str):
+        schema = Schema.load(schema)
+    elif schema is None:
+        schema = inferred(table)
+    options = FitSettings(
+        family=family,
+        epsilon=epsilon,
+        delta=delta,
+        contributors=contributors,
+        seconds=seconds,
+        threads=threads,
+        seed=seed,
+        schema_is_public=schema_is_public,
+        declared_rows=declared_rows,
+        settings=settings or {},
+        conditionable=(conditionable,) if isinstance(conditionable, str) else tuple(conditionable),
+    )
+    check_settings(schema, options)
+    return Model(fit_values(read_table(table, schema), schema, options, progress))
+
+
+def seed_bytes(seed: int | bytes | None) -> bytes:
+    """The 32 bytes of a seed: of a number, big-endian; of None, drawn. Raises UsageError for anything else."""
+    if seed is None:
+        return secrets.token_bytes(SEED_BYTES)
+    if isinstance(seed, bytes) and len(seed) == SEED_BYTES:
+        return seed
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2 ** (8 * SEED_BYTES):
+        return seed.to_bytes(SEED_BYTES, "big")
+    raise UsageError(f"seed: found {seed!r:.40}, expected a number from 0 to 2^256 - 1 or {SEED_BYTES} bytes")
