@@ -50,24 +50,24 @@ class OrderJob:
         )
 
 
-def read_job(job: LeasedJob, ledger: ChainReads) -> OrderJob:
+def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     """The job's plan, held against digests and chain.  Raises JobRefused, ChainUnavailableError."""
     try:
         plan = JobPlan.of(job.plan, "plan")
     except MalformedError as error:
         raise JobRefused(f"the job's plan cannot be read: {error}") from error
     terms, collection, request = plan.terms, plan.collection, plan.request
-    if terms.order_id(ledger.deployment.domain) != job.order:
+    if terms.order_id(chain.deployment.domain) != job.order:
         raise JobRefused(
-            f"the job's terms are those of {terms.order_id(ledger.deployment.domain)}, not of {job.order}"
+            f"the job's terms are those of {terms.order_id(chain.deployment.domain)}, not of {job.order}"
         )
     if (collection.digest, request.digest) != (terms.collection, terms.request):
         raise JobRefused("the job's collection or request is not the one that the terms bind")
-    state = ledger.order(job.order).state
+    state = chain.order(job.order).state
     if state is not OrderState.MATCHED:
         raise JobRefused(f"order {job.order} is {state.name} on chain, expected MATCHED")
     participants = tuple(each.participant for each in plan.participants)
-    if ledger.participants(job.order) != participants:
+    if chain.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.declared_rows for each in plan.participants)
     try:

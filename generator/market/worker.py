@@ -40,10 +40,10 @@ class CoordinationWorker:
     """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
 
     def __init__(
-        self, client: MarketClient, ledger: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
+        self, client: MarketClient, chain: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
     ) -> None:
         self._client = client
-        self._ledger = ledger
+        self._chain = chain
         self._stop = stop
         self._lease_seconds = lease_seconds
 
@@ -79,7 +79,7 @@ class CoordinationWorker:
     def _attempt(self, job: LeasedJob, beat: Heartbeat) -> TrainResult | ScoreResult | None:
         """The phase's result; None when it failed for good or must wait for the next lease."""
         try:
-            return self._phase(read_job(job, self._ledger), beat)
+            return self._phase(read_job(job, self._chain), beat)
         except (MarketStopped, UnavailableError):
             raise
         except (GeneratorError, ProvenanceError) as error:
@@ -103,10 +103,10 @@ class CoordinationWorker:
             for note in outcome.notes:
                 log.warning("order %s: %s", job.order, note)
             return models_of(outcome)
-        committed = self._ledger.commitment(job.order)
+        committed = self._chain.commitment(job.order)
         outcome = coordinator.run()
         phase = ScorePhase(
-            self._ledger.deployment.domain,
+            self._chain.deployment.domain,
             transport,
             self._client.content,
             self._client.upload,
@@ -123,7 +123,7 @@ class CoordinationWorker:
             if time.monotonic() - asked > _CLOCK_SECONDS:
                 asked = time.monotonic()
                 try:
-                    now = self._ledger.chain_time()
+                    now = self._chain.chain_time()
                 except UnavailableError as error:
                     log.warning("%s", error)
                     return None

@@ -153,7 +153,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_delivery_key(order, terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
     require_partners(node, None, terms.min_contributors)
-    stake = node.ledger.stake_of(node.address)
+    stake = node.chain.stake_of(node.address)
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(
             "stake", f"{terms.stake} wei are to be reserved, {stake.free} are free: deposit more stake"
@@ -166,12 +166,12 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
 
 
 def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
-    state = node.ledger.order(order).state
+    state = node.chain.order(order).state
     if state is OrderState.NONE:
         raise NotYet(f"escrow does not hold order {order} yet")
     if state is not OrderState.OPEN:
         raise TaskRefused("not-open", f"order {order} is {state.name} on chain, only Open ones are accepted")
-    now = node.ledger.chain_time()
+    now = node.chain.chain_time()
     if now >= terms.match_by:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
 
@@ -180,7 +180,7 @@ def _check_parents(node: Node) -> None:
     """Training for a data set whose parent fell would spend privacy on an order that cannot be published."""
     for parent in node.collection.parents:
         try:
-            record = node.ledger.dataset(parent)
+            record = node.chain.dataset(parent)
         except UnknownDatasetError as error:
             raise TaskRefused("bad-parents", f"parent {parent} is not recorded: {error}") from error
         if record.status != DatasetStatus.VALID:
@@ -215,9 +215,7 @@ def _ask_policy(node: Node, order: Digest, proposal: Proposal) -> None:
 def _living(node: Node) -> list[tuple[Digest, Accepted]]:
     """Accepted orders that may still ask for releases."""
     alive = (OrderState.OPEN, OrderState.MATCHED)
-    return [
-        (order, held) for order, held in node.orders.accepted() if node.ledger.order(order).state in alive
-    ]
+    return [(order, held) for order, held in node.orders.accepted() if node.chain.order(order).state in alive]
 
 
 def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:

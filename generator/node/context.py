@@ -40,7 +40,7 @@ class Node:
     signer: Signer
     collection: Collection
     state: ContributorState
-    ledger: ChainReads
+    chain: ChainReads
     upload: Callable[[bytes], Cid]
     progress: Callable[[Progress], None] = _silent
 
@@ -52,7 +52,7 @@ class Node:
     @property
     def domain(self) -> Domain:
         """The market's EIP-712 domain, which every signature is for."""
-        return self.ledger.deployment.domain
+        return self.chain.deployment.domain
 
     @property
     def orders(self) -> Orders:
@@ -80,7 +80,7 @@ class Node:
 
         Raises NotYet before the match, TaskRefused when the order ended or this node is not named.
         """
-        record = self.ledger.order(order)
+        record = self.chain.order(order)
         state = record.state
         if state in (OrderState.NONE, OrderState.OPEN):
             raise NotYet(f"order {order} is {state.name} on chain, a match is needed first")
@@ -88,7 +88,7 @@ class Node:
             raise TaskRefused(
                 "order-ended", f"order {order} is {state.name} on chain, nothing more is done for it"
             )
-        participants = self.ledger.participants(order)
+        participants = self.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
             raise NotYet(f"the chain's event does not yet give the participants of order {order}")
         if self.address not in {participant.contributor for participant in participants}:

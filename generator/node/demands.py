@@ -96,12 +96,12 @@ class DemandWatch:
         return answered
 
     def _look_at(self, order: Digest, accepted: Accepted) -> bool:
-        record = self.node.ledger.order(order)
+        record = self.node.chain.order(order)
         if record.state not in _OPEN:
             if record.state not in (OrderState.NONE, OrderState.OPEN):
                 self._over.add(order)
             return False
-        participants = self.node.ledger.participants(order)
+        participants = self.node.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
             return False  # the node of the chain is between two answers: looked at again
         if self.node.address not in {participant.contributor for participant in participants}:
@@ -118,7 +118,7 @@ class DemandWatch:
             return False  # answered or ended in the meantime
 
     def _too_late(self, demand: DemandOnChain) -> bool:
-        late = self.node.ledger.chain_time() > demand.answer_by
+        late = self.node.chain.chain_time() > demand.answer_by
         if late and demand.order not in self._late:
             self._late.add(demand.order)
             log.error(
@@ -130,7 +130,7 @@ class DemandWatch:
         self, accepted: Accepted, participants: tuple[Participant, ...], demand: DemandOnChain
     ) -> bool:
         model = self.node.state.order(demand.order).model()
-        commitment = self.node.ledger.commitment(demand.order)
+        commitment = self.node.chain.commitment(demand.order)
         check_own_model(commitment, demand.shard, model_digest(model))
         if commitment.seed is None:
             raise NotYet(f"the seed of order {demand.order} is not drawn yet")

@@ -61,16 +61,16 @@ class Status:
 
 def status(opened: Opened) -> Status:
     """The node as it stands: who, whether it runs, money, orders, questions. `doing` is None when it does not run."""
-    me, ledger = opened.signer.address, opened.ledger
+    me, chain = opened.signer.address, opened.chain
     doing, done = _running(opened)
     stake, claimable, problem = None, None, ""
     try:
-        stake, claimable = ledger.stake_of(me), ledger.claimable(me)
+        stake, claimable = chain.stake_of(me), chain.claimable(me)
     except UnavailableError as error:
         problem = str(error)
     held = []
     for order, accepted in opened.orders.accepted():
-        matched = () if problem else ledger.participants(order)
+        matched = () if problem else chain.participants(order)
         held.append(
             HeldOrder(
                 order,
@@ -132,7 +132,7 @@ def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -
 def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     """What `run` would send now; nothing but reads goes out, nothing is signed, no privacy is spent."""
     me, settings = opened.signer.address, opened.settings
-    stake = opened.ledger.stake_of(me)
+    stake = opened.chain.stake_of(me)
     if not stake.registered:
         yield f"would send  transaction ContributorRegistry.register by {me}"
     missing = max(0, settings.stake_wei - stake.free - stake.reserved)
@@ -152,7 +152,7 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
 
 def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[str]:
     order = terms.order_id(node.domain)
-    if node.ledger.order(order).state is not OrderState.OPEN:
+    if node.chain.order(order).state is not OrderState.OPEN:
         yield f"order {order}: listed as open, but not by the escrow: would be refused"
         return
     verdict = node.policy().judge(proposal_of(node, terms, request))

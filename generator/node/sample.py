@@ -168,7 +168,7 @@ def check_commitment(
     node: Node, order: Digest, asked: SampleTask, shard: int, rows: int, model: bytes
 ) -> Digest:
     """The seed, once the chain holds this node's own model for the shard and the task agrees with chain and match."""
-    committed = node.ledger.commitment(order)
+    committed = node.chain.commitment(order)
     check_own_model(committed, shard, model_digest(model))
     if committed.seed is None:
         raise NotYet(f"the seed of order {order} is not drawn yet")

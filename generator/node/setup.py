@@ -82,8 +82,8 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
         network = client.network()
         collection = _collection(client, setup)
     deployment = Deployment.load(setup.deployment) if setup.deployment else deployment_of(network)
-    with ChainReader(setup.rpc, deployment) as ledger:
-        ledger.check()
+    with ChainReader(setup.rpc, deployment) as chain:
+        chain.check()
     require_same_market(network, deployment)
     values = read_compact(setup.table, collection.schema)
     if not (folder / STATE / "schema.json").exists():
@@ -131,7 +131,7 @@ class Opened:
     settings: NodeSettings
     signer: Signer
     collection: Collection
-    ledger: ChainReader
+    chain: ChainReader
     state: ContributorState
     outbox: OutboxLog
     folder: Path
@@ -163,7 +163,7 @@ class Opened:
     def node(self, client: MarketClient) -> Node:
         """Everything the handlers need; contents are uploaded by `client`."""
         return Node(
-            self.folder, self.settings, self.signer, self.collection, self.state, self.ledger, client.upload
+            self.folder, self.settings, self.signer, self.collection, self.state, self.chain, client.upload
         )
 
 

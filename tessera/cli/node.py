@@ -184,11 +184,11 @@ def run(
             node = opened.node(client)
             agent = Agent(node, client, opened.outbox, stop, progress.show)
             process.stop_on_signals(stop, lambda: agent.idle)
-            opened.ledger.check()
-            require_same_market(first.network(), opened.ledger.deployment)
-            writer = ChainWriter(opened.ledger, opened.signer)
-            ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-            with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
+            opened.chain.check()
+            require_same_market(first.network(), opened.chain.deployment)
+            writer = ChainWriter(opened.chain, opened.signer)
+            ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
+            with watching(DemandWatch(node, opened.chain, writer, opened.outbox), stop):
                 if opened.settings.health_port < 0:
                     agent.run()
                 else:
@@ -349,20 +349,20 @@ def withdraw(
     from provenance.chain.writer import ChainWriter
     from tessera.words import moment, parse_tokens, tokens
 
-    ledger = opened.ledger
-    ledger.check()
-    writer = ChainWriter(ledger, opened.signer)
+    chain = opened.chain
+    chain.check()
+    writer = ChainWriter(chain, opened.signer)
     if what is Withdrawable.REWARDS:
-        say(f"{tokens(claim_rewards(ledger, writer))} tokens of rewards claimed")
+        say(f"{tokens(claim_rewards(chain, writer))} tokens of rewards claimed")
     elif what is Withdrawable.STAKE:
-        gone = unbond(ledger, writer, None if amount is None else parse_tokens(amount))
-        at = ledger.stake_of(opened.signer.address).unbonding_at
+        gone = unbond(chain, writer, None if amount is None else parse_tokens(amount))
+        at = chain.stake_of(opened.signer.address).unbonding_at
         say(
             f"{tokens(gone)} tokens of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
-            f"{moment(at, ledger.chain_time())}. A running node accepts no order beyond the stake that is left"
+            f"{moment(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
-        say(f"{tokens(fetch_unbonded(ledger, writer))} tokens of stake are back")
+        say(f"{tokens(fetch_unbonded(chain, writer))} tokens of stake are back")
 
 
 def _opened(folder: Path, rpc: str | None = None) -> Opened:

@@ -168,7 +168,7 @@ class World:
     """Everything around one order. Participants: the first two nodes, 300 and 200 rows of the data set."""
 
     folder: Path
-    ledger: MemoryChain
+    chain: MemoryChain
     market: MemoryMarket
     collection: Collection
     request: Request
@@ -177,8 +177,8 @@ class World:
     def copy_to(self, folder: Path) -> World:
         """The same world over copied folders; what is done in one is not seen in the other."""
         shutil.copytree(self.folder, folder)
-        old = self.ledger
-        ledger = MemoryChain(
+        old = self.chain
+        chain = MemoryChain(
             old.deployment,
             old.now,
             dict(old.states),
@@ -194,7 +194,7 @@ class World:
             dict(self.market.results),
             self.market.calls,
         )
-        return replace(self, folder=folder, ledger=ledger, market=market)
+        return replace(self, folder=folder, chain=chain, market=market)
 
     def signer(self, number: int) -> Signer:
         return Signer(bytes([number + 1]) * 32)
@@ -227,7 +227,7 @@ class World:
             self.signer(number),
             self.collection,
             ContributorState.open(state),
-            self.ledger,  # type: ignore[arg-type]
+            self.chain,  # type: ignore[arg-type]
             upload or self.market.upload,
             progress,
         )
@@ -285,13 +285,13 @@ class World:
 
     def open(self, terms: OrderTerms | None = None) -> Digest:
         order = self.order(terms)
-        self.ledger.states[order] = OrderState.OPEN
+        self.chain.states[order] = OrderState.OPEN
         return order
 
     def match(self, terms: OrderTerms | None = None) -> Digest:
         order = self.order(terms)
-        self.ledger.states[order] = OrderState.MATCHED
-        self.ledger.matched[order] = self.participants
+        self.chain.states[order] = OrderState.MATCHED
+        self.chain.matched[order] = self.participants
         return order
 
     @property

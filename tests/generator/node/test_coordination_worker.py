@@ -53,7 +53,7 @@ class Client:
 
 
 def plan_of(world: World) -> dict[str, object]:
-    domain = world.ledger.deployment.domain
+    domain = world.chain.deployment.domain
     return {
         "format": "tessera-job/1",
         "chainId": domain.chain_id,
@@ -78,7 +78,7 @@ def plan_of(world: World) -> dict[str, object]:
 
 
 def worker(world: World, client: Client) -> CoordinationWorker:
-    return CoordinationWorker(client, world.ledger, threading.Event())  # type: ignore[arg-type]
+    return CoordinationWorker(client, world.chain, threading.Event())  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def matched(world: World) -> World:
 @pytest.mark.parametrize("state", [OrderState.OPEN, OrderState.CANCELLED, OrderState.PUBLISHED])
 def test_job_of_an_order_that_is_not_matched_fails(world: World, state: OrderState) -> None:
     client = Client(world)
-    world.ledger.states[world.order()] = state
+    world.chain.states[world.order()] = state
     worker(world, client).step()
     assert f"{state.name} on chain, expected MATCHED" in client.failed[0]
 
@@ -148,7 +148,7 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
 
     client = Nobody(matched)
     client.tasks = lambda _order, _name: []
-    matched.ledger.now = 3_000
+    matched.chain.now = 3_000
     worker(matched, client).step()
     assert "delivery was due by 3000" in client.failed[0]
 
@@ -201,8 +201,8 @@ def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matche
     assert matched.market.calls == calls
 
     order = matched.order()
-    matched.ledger.committed[order] = tuple(model.model_digest for model in trained.models)
-    matched.ledger.seeds[order] = Digest(bytes([9]) * 32)
+    matched.chain.committed[order] = tuple(model.model_digest for model in trained.models)
+    matched.chain.seeds[order] = Digest(bytes([9]) * 32)
     scoring = Client(matched, "score")
     worker(matched, scoring).step()
     assert scoring.failed == []
@@ -212,8 +212,8 @@ def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matche
 
 
 def test_job_is_read_as_values(matched: World) -> None:
-    job = read_job(Client(matched).job, matched.ledger)
+    job = read_job(Client(matched).job, matched.chain)
     assert job.participants == matched.participants
     assert job.training_plan() == matched.plan()
     with pytest.raises(JobRefused):
-        read_job(Client(matched, terms={}).job, matched.ledger)
+        read_job(Client(matched, terms={}).job, matched.chain)

@@ -157,7 +157,7 @@ def test_folder_is_closed_to_others(tmp_path: Path) -> None:
 
 
 def test_market_that_names_other_contracts_is_not_dealt_with(world: World) -> None:
-    deployment: Deployment = world.ledger.deployment
+    deployment: Deployment = world.chain.deployment
     contracts = {role: str(address) for role, address in deployment.contracts().items()}
     network = NetworkView(
         chain_id=31337, deployment=Contracts.of({**contracts, "block": 1}, "deployment"), broker=Address(bytes(20)),

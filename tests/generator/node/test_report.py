@@ -51,7 +51,7 @@ def opened(world: World, node: Any) -> Opened:
         node.settings,
         node.signer,
         node.collection,
-        node.ledger,
+        node.chain,
         node.state,
         OutboxLog(node.folder),
         node.folder,
@@ -89,7 +89,7 @@ def test_dry_run_says_that_only_the_sum_of_masked_counts_is_seen(world: World) -
 
 
 def test_dry_run_lists_money_announcement_and_what_an_order_would_take(world: World) -> None:
-    world.ledger.stake = StakeOnChain(0, 0, 0, 0, False)
+    world.chain.stake = StakeOnChain(0, 0, 0, 0, False)
     world.open()
     text = dry_run(world, world.node(), world.terms())
     for part in (
@@ -142,7 +142,7 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
 
     node = world.node()
     world.accept(node)
-    world.ledger.stake_of = down
+    world.chain.stake_of = down
     shown = status(opened(world, node))
     assert (shown.stake, shown.claimable_wei) == (None, None)
     assert shown.chain_problem == "no usable answer"

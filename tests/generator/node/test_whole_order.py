@@ -56,11 +56,11 @@ class Trained:
 
     def phase(self) -> ScorePhase:
         market = self.world.market
-        domain = self.world.ledger.deployment.domain
+        domain = self.world.chain.deployment.domain
         return ScorePhase(domain, self.transport(), market.fetch, market.upload, lambda _text: None)
 
     def score(self) -> dict[str, Any]:
-        committed = self.world.ledger.commitment(self.order)
+        committed = self.world.chain.commitment(self.order)
         return self.phase().run(self.world.job("score"), self.outcome, committed)
 
     def sample_task(self, number: int = 0, **changes: Any) -> bytes:
@@ -87,8 +87,8 @@ def train(world: World) -> Trained:
     outcome = Coordinator(
         plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
     ).run()
-    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.ledger.seeds[order] = SEED
+    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.chain.seeds[order] = SEED
     return Trained(world, order, outcome, nodes)
 
 
@@ -107,13 +107,13 @@ def refused(function: Any, node: Any, payload: bytes) -> str:
 
 
 def test_refuses_to_sample_when_the_chain_holds_another_model(trained: Trained) -> None:
-    models = trained.world.ledger.committed
+    models = trained.world.chain.committed
     models[trained.order] = (Digest(bytes([1]) * 32), models[trained.order][1])
     assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
 
 
 def test_refuses_to_sample_when_the_chain_holds_its_model_for_another_shard(trained: Trained) -> None:
-    models = trained.world.ledger.committed
+    models = trained.world.chain.committed
     models[trained.order] = tuple(reversed(models[trained.order]))
     assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
 
@@ -259,14 +259,14 @@ def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_kn
 
 @pytest.mark.parametrize("missing", ["seeds", "committed"])
 def test_waits_for_commitment_and_seed(trained: Trained, missing: str) -> None:
-    getattr(trained.world.ledger, missing).clear()
+    getattr(trained.world.chain, missing).clear()
     with pytest.raises(NotYet):
         sample_shard(trained.nodes[0], trained.sample_task())
 
 
 def test_stored_sample_is_sent_again_even_when_the_order_has_ended(trained: Trained) -> None:
     first = sample_shard(trained.nodes[0], trained.sample_task())
-    trained.world.ledger.states.clear()
+    trained.world.chain.states.clear()
     assert sample_shard(trained.world.node(0), trained.sample_task()) == first
     assert refused(sample_shard, trained.nodes[0], trained.sample_task(draws=2)) == "task-changed"
 
@@ -323,8 +323,8 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
     outcome = Coordinator(
         plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
     ).run()
-    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.ledger.seeds[order] = SEED
+    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.chain.seeds[order] = SEED
     meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
     result = Result.decode(sample_shard(nodes[0], Task(order, "sample", nodes[0].address, meta).encode()))
     content = ShardContent.parse(result.meta["content"])
@@ -340,7 +340,7 @@ def test_commit_signatures_of_the_train_result_are_the_nodes(trained: Trained) -
 
 
 def test_score_phase_refuses_models_that_the_chain_does_not_hold(trained: Trained) -> None:
-    trained.world.ledger.committed[trained.order] = (Digest(bytes(32)), Digest(bytes(32)))
+    trained.world.chain.committed[trained.order] = (Digest(bytes(32)), Digest(bytes(32)))
     with pytest.raises(JobRefused):
         trained.score()
 
@@ -349,9 +349,7 @@ def test_score_phase_names_a_node_whose_content_is_not_there(trained: Trained) -
     phase = trained.phase()
     broken = ScorePhase(phase.domain, phase.transport, lambda _cid: b"else", phase.upload, phase.say)
     with pytest.raises(TaskFormatError, match="rows file is not the signed one"):
-        broken.run(
-            trained.world.job("score"), trained.outcome, trained.world.ledger.commitment(trained.order)
-        )
+        broken.run(trained.world.job("score"), trained.outcome, trained.world.chain.commitment(trained.order))
 
 
 def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained: Trained) -> None:
@@ -438,8 +436,8 @@ def test_stored_score_is_sent_again_and_never_redrawn(trained: Trained) -> None:
 
 
 def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
-    trained.world.ledger.committed[trained.order] = tuple(
-        reversed(trained.world.ledger.committed[trained.order])
+    trained.world.chain.committed[trained.order] = tuple(
+        reversed(trained.world.chain.committed[trained.order])
     )
     outcome = trained.outcome
     swapped = TrainingOutcome(
@@ -447,7 +445,7 @@ def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
     )
     with pytest.raises(NodeRefused, match="wrong-model"):
         trained.phase().run(
-            trained.world.job("score"), swapped, trained.world.ledger.commitment(trained.order)
+            trained.world.job("score"), swapped, trained.world.chain.commitment(trained.order)
         )
 
 
