@@ -44,10 +44,10 @@ check: setup ## linters, types, import rules, formatting, gas within 2 % of what
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	npm run --silent lint
-	$(PY) -m benchmarks.gas.check
+	$(PY) -m scripts.checks.gas
 
 gas-snapshot: setup ## write down what each step costs and what each contract weighs, as `make check` compares it
-	$(PY) -m benchmarks.gas.check --renew
+	$(PY) -m scripts.checks.gas --renew
 
 coverage: setup ## line and statement coverage of the contracts, each at least 98 %
 	$(PY) -m scripts.checks.coverage

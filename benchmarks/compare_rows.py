@@ -1,6 +1,7 @@
 """Compares rows made by the contract RowVerifier with rows made here, on random models, seeds, rows and conditions.
 
-    python -m benchmarks.compare_rows --comparisons 10000
+    python -m benchmarks.compare_rows --short                 # 240 rows, some seconds
+    python -m benchmarks.compare_rows --comparisons 10000     # some minutes
 
 Without conditions the row comes from the sampler that makes data sets, under conditions from the plain-integer
 reference. Starts its own anvil; the contract is called, never deployed.
@@ -8,7 +9,6 @@ reference. Starts its own anvil; the contract is called, never deployed.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.command_line import program_parser
 from benchmarks.random_models import Allowed, RandomModels
 from provenance.chain.abi import interface
 from provenance.crypto.merkle import rows_per_chunk
@@ -40,6 +41,7 @@ VERIFIER = Address(bytes([0x7E] * 20))
 # far above a block's: a conditioned row may take 64 attempts, and it is only a call
 GAS_LIMIT = 4_000_000_000
 ROWS_A_MODEL = 12
+SHORT_COMPARISONS = 240
 _LARGEST_SEGMENT = 2**32 - 1
 
 
@@ -130,11 +132,11 @@ def compare(verifier: Verifier, comparisons: int, seed: int) -> Iterator[Count]:
                 conditioned += 1
             asked = {column: tuple(ranges) for column, ranges in allowed.items()}
             conditions = encode_segments([Segment(_LARGEST_SEGMENT, asked)]) if asked else b""
-            found = verifier.row(data, conditions, noise, shard, first + i, width)
+            answered = verifier.row(data, conditions, noise, shard, first + i, width)
             without_row += expected is None
-            if found != expected:
+            if answered != expected:
                 different += 1
-                _tell(data, noise, shard, first + i, allowed, found, expected)
+                _tell(data, noise, shard, first + i, allowed, answered, expected)
             rows += 1
         models += 1
         yield Count(models, rows, conditioned, without_row, different)
@@ -146,12 +148,12 @@ def _tell(
     shard: int,
     row: int,
     allowed: Allowed,
-    found: bytes | None,
+    answered: bytes | None,
     expected: bytes | None,
 ) -> None:
     print(
         f"row {row} of shard {shard}, seed {seed.hex()}, conditions {allowed}: found "
-        f"{'no row' if found is None else found.hex()}, expected "
+        f"{'no row' if answered is None else answered.hex()}, expected "
         f"{'no row' if expected is None else expected.hex()}; model {data.hex()}",
         file=sys.stderr,
     )
@@ -178,16 +180,17 @@ def running_anvil() -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if all rows agree."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--comparisons", type=int, default=10_000)
+    parser = program_parser(__doc__, f"{SHORT_COMPARISONS} rows")
+    parser.add_argument("--comparisons", type=int, default=10_000, help="rows (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the random models")
     options = parser.parse_args(arguments)
     if options.comparisons < 1:
         parser.error(f"found {options.comparisons} comparisons, expected at least 1")
+    comparisons = SHORT_COMPARISONS if options.short else options.comparisons
     with running_anvil() as url:
         verifier = Verifier(url)
         try:
-            *_, count = compare(verifier, options.comparisons, options.seed)
+            *_, count = compare(verifier, comparisons, options.seed)
         finally:
             verifier.close()
     print(

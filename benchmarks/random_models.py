@@ -144,11 +144,11 @@ class RandomModels:
         counts, sizes, lows, widths = [], [], [], []
         for _ in range(columns):
             count, size = self._pick((1, 2, 3, 4, 5, 8, 13, 27)), self.number(1, 5)
-            each = 256**size // count
-            width = self._pick((1, max(1, each // 3), min(each, 2**32 - 1)))
+            step = 256**size // count
+            width = self._pick((1, max(1, step // 3), min(step, 2**32 - 1)))
             counts.append(count)
             sizes.append(size)
-            lows += [code * each for code in range(count)]
+            lows += [code * step for code in range(count)]
             widths += [width] * count
         low, width_array = np.array(lows, dtype=np.int64), np.array(widths, dtype=np.int64)
         return Codebook(tuple(counts), tuple(sizes), low, width_array)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.command_line import program_parser
 from benchmarks.quality.case import Case
 from benchmarks.quality.cases import (
     OUR_KINDS,
@@ -47,9 +48,7 @@ KINDS = ("controls", *OUR_KINDS, "validation", "peers")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 for a command line that cannot be used; a fit that fails is a result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program_parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--short", action="store_true", help="small fits on a small table, not written to the page"
@@ -143,13 +142,13 @@ def _run_cases(runner: Runner, cases: Sequence[Case], bar: Progress) -> None:
         result = runner.run(case)
         bar.advance(task)
         figures = result.figures
-        found = (
+        outcome = (
             f"failed: {result.failure}"
             if figures is None
             else f"AUC {figures.auc:.4f} TVD2 {figures.tvd2:.4f}"
         )
         cpu = "" if result.report is None else f" {result.report.fit_cpu_seconds:.1f} CPU-s"
-        remark(f"{number}/{len(cases)} {name}: {found}{cpu}")
+        remark(f"{number}/{len(cases)} {name}: {outcome}{cpu}")
 
 
 if __name__ == "__main__":

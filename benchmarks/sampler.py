@@ -1,6 +1,8 @@
 """How fast the exact sampler is, against the machine and against CTGAN's sampler in the same run.
 
-    python -m benchmarks.sampler [--model FILE] [--ctgan-python PATH] [--rows N]
+    python -m benchmarks.sampler --short                                  # seconds: that everything runs
+    python -m benchmarks.sampler --model model.tsm                        # a model of `tessera fit`
+    python -m benchmarks.sampler --ctgan-python ~/peers/ctgan/bin/python  # beside CTGAN
 
 One thread, CPU seconds, integer codes in memory (int64, a row a line). Without --model a generator is fitted to
 the bundled Adult table for a few seconds. The limit is what the row cannot do without: its Philox words and its
@@ -11,7 +13,6 @@ turning its vectors into cells. Rounds alternate and the best of each counts, so
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -22,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.command_line import program_parser
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
     from provenance.exact.sampler import Sampler
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-DATA = Path(__file__).parent / "data"
+ADULT = Path(__file__).parents[1] / "tessera" / "devnet" / "data"
 SEED = bytes(32)
 FIT_SECONDS = 8.0
 ROUNDS = 5
+SHORT_FIT_SECONDS, SHORT_ROWS = 2.0, 4096
 _MLP_WIDTHS = (64, 128, 128)
 
 CTGAN = """
@@ -102,28 +106,29 @@ class CtganProcess:
 
 def main() -> None:
     """Runs the rounds and prints rates and ratios."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = program_parser(__doc__, "one round of few rows, and a fit of two seconds; the rates mean little")
     parser.add_argument("--model", type=Path, help="a .tsm file; default: fitted to Adult now")
     parser.add_argument("--ctgan-python", help="interpreter of an environment that has ctgan")
     parser.add_argument("--rows", type=int, default=76_800, help="rows of one measurement")
     arguments = parser.parse_args()
+    rounds, rows = (1, SHORT_ROWS) if arguments.short else (ROUNDS, arguments.rows)
     os.environ.update(ONE_THREAD)
 
     from provenance.exact.model import decode_model, encode_model
     from provenance.exact.sampler import Sampler
 
-    data = _model_bytes(arguments.model)
+    data = _model_bytes(arguments.model, SHORT_FIT_SECONDS if arguments.short else FIT_SECONDS)
     mlp = encode_model(_random_mlp(decode_model(data).codebook))
     samplers = {"autoregressive": Sampler(data, SEED, 0), "mlp": Sampler(mlp, SEED, 0)}
     ctgan = None
     if arguments.ctgan_python is not None:
-        ctgan = CtganProcess(arguments.ctgan_python, DATA / "adult_train.csv.gz", min(arguments.rows, 50_000))
+        ctgan = CtganProcess(arguments.ctgan_python, ADULT / "adult_train.csv.gz", min(rows, 50_000))
     best: dict[str, float] = {}
-    for _ in range(ROUNDS):
-        found = {"words": _words_a_second(), "multiplications": _multiplications_a_second()}
-        found |= {name: _rows_a_second(sampler, arguments.rows) for name, sampler in samplers.items()}
-        found |= {} if ctgan is None else ctgan.measure()
-        best |= {name: max(rate, best.get(name, 0.0)) for name, rate in found.items()}
+    for _ in range(rounds):
+        rates = {"words": _words_a_second(), "multiplications": _multiplications_a_second()}
+        rates |= {name: _rows_a_second(sampler, rows) for name, sampler in samplers.items()}
+        rates |= {} if ctgan is None else ctgan.measure()
+        best |= {name: max(rate, best.get(name, 0.0)) for name, rate in rates.items()}
     if ctgan is not None:
         ctgan.end()
     _print(samplers, best)
@@ -181,7 +186,7 @@ def _multiplications_a_second() -> float:
     return repeats * weights.size * x.shape[1] / _seconds(multiply)
 
 
-def _model_bytes(path: Path | None) -> bytes:
+def _model_bytes(path: Path | None, seconds: float) -> bytes:
     from provenance.exact.container import Container
 
     if path is not None:
@@ -191,9 +196,9 @@ def _model_bytes(path: Path | None) -> bytes:
         from generator.fitting.settings import FitSettings
         from provenance.table.schema import Schema
 
-        print(f"fitting Adult for at most {FIT_SECONDS:.0f} s", file=sys.stderr)
-        schema = Schema.load(DATA / "adult.schema.json")
-        container = fit_csv(DATA / "adult_train.csv.gz", schema, FitSettings(seconds=FIT_SECONDS), None)
+        print(f"fitting Adult for at most {seconds:.0f} s", file=sys.stderr)
+        schema = Schema.load(ADULT / "adult.schema.json")
+        container = fit_csv(ADULT / "adult_train.csv.gz", schema, FitSettings(seconds=seconds), None)
     return container.parts[0].model_bytes
 
 

@@ -1,7 +1,8 @@
 """Does verification notice every flipped byte? Flips bytes of a published data set's files, one at a time.
 
-    python benchmarks/tamper_study.py --dataset ID --rpc URL --store DIR --key FILE --offsets 500
-    python benchmarks/tamper_study.py ... --every        # each byte of every file: for small data sets
+    python -m benchmarks.tamper_study --dataset ID --rpc URL --store DIR --key FILE --short     # 20 flips
+    python -m benchmarks.tamper_study --dataset ID --rpc URL --store DIR --key FILE --offsets 500
+    python -m benchmarks.tamper_study ... --every        # each byte of every file: for small data sets
 
 The store is copied and only the copy is touched. Each flip must make the whole verification fail and name a check.
 Files are those the data set's manifest names: manifest, rows and model of every shard, score file. Offsets are drawn
@@ -21,6 +22,7 @@ from pathlib import Path
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.command_line import program_parser
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
@@ -33,6 +35,7 @@ from tessera.errors import TesseraError
 from tessera.terminal import err, exit_status, out
 
 Flip = tuple[str, Cid, int]
+SHORT_FLIPS = 20
 
 
 def files_of(ledger: ChainReader, store: FolderStore, dataset: int) -> dict[str, Cid]:
@@ -72,7 +75,7 @@ def study(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when every flip was noticed, 1 when one was not, 2 when the study could not be made."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = program_parser(__doc__, f"{SHORT_FLIPS} flips")
     parser.add_argument("--dataset", type=int, required=True, help="number of the data set")
     parser.add_argument("--rpc", required=True, metavar="URL")
     parser.add_argument("--store", type=Path, required=True, metavar="DIR")
@@ -93,15 +96,14 @@ def _run(chosen: argparse.Namespace) -> None:
     with ChainReader(chosen.rpc, deployment) as ledger, tempfile.TemporaryDirectory() as folder:
         before = verify_dataset(ledger, store, chosen.dataset, key)
         if before.exit_code:
-            raise TesseraError(
-                f"data set {chosen.dataset} fails before any flip; run verify_provenance first"
-            )
+            raise TesseraError(f"data set {chosen.dataset} fails before any flip; run `tessera verify` first")
         files = files_of(ledger, store, chosen.dataset)
         sizes = {name: (cid, store.size(cid)) for name, cid in files.items()}
         copy = FolderStore(Path(folder))
         for cid in files.values():
             copy.put(store.get(cid))
-        places = flips(sizes, None if chosen.every else chosen.offsets, chosen.seed)
+        offsets = SHORT_FLIPS if chosen.short else None if chosen.every else chosen.offsets
+        places = flips(sizes, offsets, chosen.seed)
         watched = track(places, description="flipping", console=err, transient=True)
         results = list(study(ledger, store, copy, chosen.dataset, key, watched))
     out.print(_table(sizes, results))

@@ -21,6 +21,7 @@ ROOMS = "rooms of provenance"
 GENERATOR = "the rooms of generator point one way"
 BACKEND = "the rooms of backend point one way"
 WORKFLOW = "the steps of an order's workflow point one way"
+HTTP = "one HTTP client of the market: provenance.api.client"
 CIRCLES = "no room and no module is in a circle"
 
 
@@ -48,6 +49,8 @@ def copy(tmp_path: Path) -> Path:
     ("place", "statement", "contract"),
     [
         ("generator", "import backend", ONE_WAY),
+        ("generator", "import benchmarks", ONE_WAY),
+        ("tessera", "import benchmarks", ONE_WAY),
         ("backend", "import generator", ONE_WAY),
         ("provenance/crypto", "import generator", ONE_WAY),
         ("provenance/crypto", "import backend", ONE_WAY),
@@ -70,6 +73,11 @@ def copy(tmp_path: Path) -> Path:
         ("generator/learning", "import generator.federation.plan", GENERATOR),
         ("generator/families", "import generator.node.policy", GENERATOR),
         ("generator/fitting", "import generator.node.policy", GENERATOR),
+        ("provenance/api", "import provenance.chain.ports", ROOMS),
+        ("generator/node", "import httpx", HTTP),
+        ("tessera/client", "import httpx", HTTP),
+        ("backend/http", "import tenacity", HTTP),
+        ("provenance/api", "import provenance.store.ports", ROOMS),
         ("backend/database", "import backend.orders.repository", BACKEND),
         ("backend/http", "import backend.collections", BACKEND),
         ("backend/orders", "import backend.tasks.repository", BACKEND),

@@ -9,8 +9,8 @@ import secrets
 from dataclasses import dataclass
 
 from backend.errors import BidBelowQuoteError, TermsRefusedError
-from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
+from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
 from provenance.errors import ValueFormatError
@@ -37,9 +37,9 @@ class TermsPolicy:
         """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
         settings = self.settings
         price = collection.price_per_row_wei * asked.rows
-        if asked.max_price_wei is not None and price > int(asked.max_price_wei):
+        if asked.max_price_wei is not None and price > asked.max_price_wei:
             raise TermsRefusedError(
-                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(int(asked.max_price_wei))} "
+                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(asked.max_price_wei)} "
                 "of maxPriceWei; ask for fewer rows or offer more"
             )
         epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
@@ -49,13 +49,11 @@ class TermsPolicy:
         deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
         challenge = asked.challenge_seconds
         terms = OrderTerms(
-            buyer=Address.parse(asked.buyer),
+            buyer=asked.buyer,
             broker=self.broker,
             collection=collection.digest,
             request=request.digest,
-            delivery_key=OPEN_DELIVERY_KEY
-            if asked.delivery_key is None
-            else Digest.parse(asked.delivery_key),
+            delivery_key=asked.delivery_key or OPEN_DELIVERY_KEY,
             rows=asked.rows,
             epsilon_micro=epsilon,
             delta_e12=0 if epsilon == 0 else delta,

@@ -9,12 +9,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from backend.collections import CollectionService
-from backend.collections.schemas import CollectionOut
 from backend.datasets import DatasetService
-from backend.datasets.schemas import DatasetOut
 from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
-from backend.orders.states import OrderState
+from provenance.api.catalogue import CollectionView, DatasetView
+from provenance.api.orders import OrderState
 from provenance.units import MICRO, TOKEN, format_fixed, percent
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +50,7 @@ def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
     return HTMLResponse(html, headers=_HEADERS)
 
 
-def _collection(collection: CollectionOut) -> Sequence[str]:
+def _collection(collection: CollectionView) -> Sequence[str]:
     document = collection.document
     return (
         f"{document['title']} ({document['name']})",
@@ -64,7 +63,7 @@ def _collection(collection: CollectionOut) -> Sequence[str]:
     )
 
 
-def _dataset(dataset: DatasetOut) -> Sequence[str]:
+def _dataset(dataset: DatasetView) -> Sequence[str]:
     scores = ", ".join(f"{evaluation.score_micro / 10**MICRO:.3f}" for evaluation in dataset.evaluations)
     return (
         dataset.identifier,
@@ -74,7 +73,7 @@ def _dataset(dataset: DatasetOut) -> Sequence[str]:
         percent(dataset.real_fraction_micro, MICRO),
         _epsilon(dataset.epsilon_micro),
         scores,
-        dataset.manifest_cid,
+        str(dataset.manifest_cid),
     )
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.gas.audit import (
+from benchmarks.gas.audited_order import (
     FALSE_ROW,
     FALSE_SHARD,
-    Malformed,
-    Suspicion,
+    AuditedOrder,
+    OrderWithBrokenModel,
     broken_at_end,
     broken_at_start,
 )
 from benchmarks.gas.figures import Figure
 from benchmarks.gas.generators import Generator, fitted, unfitted
-from benchmarks.gas.market import ANSWER_SECONDS, ETHER, Market
-from benchmarks.gas.order import Parties, enrol
+from benchmarks.gas.market import ANSWER_SECONDS, ETHER, GasMarket
+from benchmarks.gas.order import OrderParties, enrol
 from provenance.chain.model_parts import store_model
 from provenance.values import Address, sha256
 from provenance.verify.refutation import Claim, Finding, shard_proof
@@ -33,17 +33,17 @@ _WHY_NOT_SMALL = (
 )
 
 
-def measure(market: Market) -> list[Figure]:
+def measure(market: GasMarket) -> list[Figure]:
     """With fitted generators, the demo's first."""
     return _measure(market, fitted())
 
 
-def measure_quickly(market: Market) -> list[Figure]:
+def measure_quickly(market: GasMarket) -> list[Figure]:
     """With random generators of about the same shapes."""
     return _measure(market, unfitted())
 
 
-def _measure(market: Market, generators: Sequence[Generator]) -> list[Figure]:
+def _measure(market: GasMarket, generators: Sequence[Generator]) -> list[Figure]:
     parties = enrol(market, len(generators[0].models))
     parties.buyer.writer.approve(market.ledger.deployment.demands, 1_000 * ETHER)
     figures = []
@@ -57,7 +57,7 @@ def _measure(market: Market, generators: Sequence[Generator]) -> list[Figure]:
 class Disputes:
     """What can be disputed of one generator's rows; every order is a new one of the same parties."""
 
-    def __init__(self, market: Market, parties: Parties, generator: Generator, chapter: str) -> None:
+    def __init__(self, market: GasMarket, parties: OrderParties, generator: Generator, chapter: str) -> None:
         self._market, self._parties = market, parties
         self._generator, self._chapter = generator, chapter
 
@@ -74,12 +74,12 @@ class Disputes:
     def _figure(self, step: str, case: str, gas: int, limit: int | None = None) -> Figure:
         return Figure(step, case, gas, limit, self._chapter)
 
-    def _suspicion(self, case: str) -> Suspicion:
+    def _order(self, case: str) -> AuditedOrder:
         salt = f"{self._chapter} {case}".encode()
-        return Suspicion(self._market, self._parties, salt, self._generator.models)
+        return AuditedOrder(self._market, self._parties, salt, self._generator.models)
 
     def _calldata(self) -> list[Figure]:
-        walk = self._suspicion("calldata")
+        walk = self._order("calldata")
         claim, finding = _claim(walk)
         committed = walk.commit_claim(claim)
         receipt, case = walk.refute(claim, finding), "model in calldata"
@@ -92,17 +92,17 @@ class Disputes:
     def _store(self, model: bytes) -> tuple[list[Address], list[Figure]]:
         stored = list(store_model(self._market.ledger, self._parties.buyer.writer, model))
         figures = [
-            self._figure("store the model", f"part {each.number} of {each.count}", each.gas)
-            for each in stored
+            self._figure("store the model", f"part {part.number} of {part.count}", part.gas)
+            for part in stored
         ]
-        total = sum(each.gas for each in stored)
+        total = sum(part.gas for part in stored)
         whole = Figure(
             "store the model", f"{len(stored)} transactions", total, None, self._chapter, len(stored)
         )
-        return [each.address for each in stored], [*figures, whole]
+        return [part.address for part in stored], [*figures, whole]
 
     def _stored(self, parts: Sequence[Address]) -> list[Figure]:
-        walk = self._suspicion("stored")
+        walk = self._order("stored")
         claim, finding = _claim(walk)
         walk.commit_claim(claim)
         receipt, case = walk.refute(claim, finding, parts), "model stored before"
@@ -127,16 +127,16 @@ class Disputes:
         ]
         case = "fault in the last bias, stored before"
         writer = self._parties.buyer.writer
-        parts = [each.address for each in store_model(self._market.ledger, writer, last)]
+        parts = [part.address for part in store_model(self._market.ledger, writer, last)]
         return [*figures, self._figure("challengeModel", case, self._refute_model(case, last, parts))]
 
     def _refute_model(self, case: str, broken: bytes, parts: Sequence[Address] = ()) -> int:
         salt = f"{self._chapter} {case}".encode()
-        walk = Malformed(self._market, self._parties, salt, self._generator.models, broken)
+        walk = OrderWithBrokenModel(self._market, self._parties, salt, self._generator.models, broken)
         return walk.refute_model(walk.until_published(), parts).gas_used
 
     def _about_data(self) -> list[Figure]:
-        walk = self._suspicion("data")
+        walk = self._order("data")
         dataset, buyer = walk.until_published(), self._parties.buyer.writer
         shard, place = walk.shards[FALSE_SHARD], (walk.terms, walk.participants, dataset, FALSE_SHARD)
         proof, chunk = shard_proof(walk.roots, FALSE_SHARD), FALSE_ROW // shard.per_chunk
@@ -159,15 +159,15 @@ class Disputes:
         ]
 
     def _answer_from_parts(self) -> int:
-        walk, buyer = self._suspicion("parts"), self._parties.buyer.writer
+        walk, buyer = self._order("parts"), self._parties.buyer.writer
         dataset = walk.until_published()
         stored = store_model(self._market.ledger, buyer, walk.model_bytes[FALSE_SHARD])
-        parts = [each.address for each in stored]
+        parts = [part.address for part in stored]
         buyer.demand_model(walk.terms, walk.participants, dataset, FALSE_SHARD, walk.models)
         return buyer.answer_model_from_parts(walk.order, FALSE_SHARD, parts).gas_used
 
     def _about_receipts(self) -> list[Figure]:
-        walk, broker = self._suspicion("receipts"), self._parties.broker.writer
+        walk, broker = self._order("receipts"), self._parties.broker.writer
         broker.approve(self._market.ledger.deployment.demands, ETHER)
         walk.until_seed()
         asked = broker.demand_receipt(walk.terms, walk.participants, 0, walk.models)
@@ -182,6 +182,6 @@ class Disputes:
         ]
 
 
-def _claim(walk: Suspicion) -> tuple[Claim, Finding]:
+def _claim(walk: AuditedOrder) -> tuple[Claim, Finding]:
     dataset, finding = walk.until_published(), walk.finding()
     return Claim(dataset, finding.shard, finding.chunk, finding.row), finding

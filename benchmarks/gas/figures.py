@@ -52,14 +52,14 @@ class Contract:
 def check(figures: Sequence[Figure], contracts: Sequence[Contract]) -> None:
     """Raises GasLimitError with everything that is beyond a limit."""
     problems = []
-    for each in [*figures, *(Figure("deployment", one.name, one.gas) for one in contracts)]:
-        case = f" ({each.case})" if each.case else ""
-        where = f"{each.step}{case}: {each.gas:,} gas"
-        if each.gas > TRANSACTION_GAS_CAP and each.transactions == 1:
+    for figure in [*figures, *(Figure("deployment", one.name, one.gas) for one in contracts)]:
+        case = f" ({figure.case})" if figure.case else ""
+        where = f"{figure.step}{case}: {figure.gas:,} gas"
+        if figure.gas > TRANSACTION_GAS_CAP and figure.transactions == 1:
             problems.append(f"{where}, the chain takes at most {TRANSACTION_GAS_CAP:,}")
-        elif not each.holds and not each.argued:
-            problems.append(f"{where}, promised are at most {each.allowed:,}")
-        elif each.holds and each.argued:
+        elif not figure.holds and not figure.argued:
+            problems.append(f"{where}, promised are at most {figure.allowed:,}")
+        elif figure.holds and figure.argued:
             problems.append(f"{where} hold; take away why they do not")
     problems += [
         f"{one.name}: {one.size:,} bytes of code, the chain takes at most {CODE_LIMIT:,}"
@@ -85,7 +85,7 @@ def page(figures: Sequence[Figure], contracts: Sequence[Contract], setting: Mapp
         "",
         *(
             line
-            for chapter in dict.fromkeys(each.chapter for each in figures)
+            for chapter in dict.fromkeys(figure.chapter for figure in figures)
             for line in _table(chapter, figures)
         ),
         "## Beside others",
@@ -105,14 +105,14 @@ def page(figures: Sequence[Figure], contracts: Sequence[Contract], setting: Mapp
 
 def _table(chapter: str, figures: Sequence[Figure]) -> list[str]:
     lines = [f"## {chapter}", "| step | case | gas | limit | holds |", "|---|---|--:|--:|---|"]
-    for each in figures:
-        if each.chapter == chapter:
-            limit, word = ("", "") if each.allowed is None else (f"{each.allowed:,}", _word(each.holds))
-            lines.append(f"| {each.step} | {each.case} | {each.gas:,} | {limit} | {word} |")
+    for figure in figures:
+        if figure.chapter == chapter:
+            limit, word = ("", "") if figure.allowed is None else (f"{figure.allowed:,}", _word(figure.holds))
+            lines.append(f"| {figure.step} | {figure.case} | {figure.gas:,} | {limit} | {word} |")
     argued = [
-        f"{each.step}, {each.case}: {each.argued}"
-        for each in figures
-        if each.chapter == chapter and each.argued
+        f"{figure.step}, {figure.case}: {figure.argued}"
+        for figure in figures
+        if figure.chapter == chapter and figure.argued
     ]
     return [*lines, "", *(line for one in argued for line in (one, ""))]
 
@@ -128,11 +128,11 @@ def _others(figures: Sequence[Figure]) -> list[str]:
         f"| Ocean, full publish of a data set | {OCEAN_PUBLISH:,} | 1.00 | {OCEAN_PUBLISH / EAS_ATTESTATION:.2f} |",
         f"| EAS, attestation with 160 bytes | {EAS_ATTESTATION:,} | {EAS_ATTESTATION / OCEAN_PUBLISH:.2f} | 1.00 |",
     ]
-    for each in figures:
-        if each.step == "publish":
+    for figure in figures:
+        if figure.step == "publish":
             lines.append(
-                f"| Tessera, publish, {each.case} | {each.gas:,} | {each.gas / OCEAN_PUBLISH:.2f} "
-                f"| {each.gas / EAS_ATTESTATION:.2f} |"
+                f"| Tessera, publish, {figure.case} | {figure.gas:,} | {figure.gas / OCEAN_PUBLISH:.2f} "
+                f"| {figure.gas / EAS_ATTESTATION:.2f} |"
             )
     lines += [
         "",

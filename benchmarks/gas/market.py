@@ -36,7 +36,7 @@ class Account:
     writer: ChainWriter
 
 
-class Market:
+class GasMarket:
     """One deployed market on a chain that nobody else uses."""
 
     def __init__(self, url: str) -> None:
@@ -73,22 +73,22 @@ class Market:
         transaction's base and calldata."""
         trace = chain.rpc(self.url, "debug_traceTransaction", str(transaction), {"tracer": "callTracer"})
         address = str(self.ledger.deployment.address(role)).lower()
-        found = [call for call in _calls(trace) if str(call.get("to")).lower() == address]
-        if len(found) != 1:
+        calls = [call for call in _calls(trace) if str(call.get("to")).lower() == address]
+        if len(calls) != 1:
             raise ServiceDownError(
-                f"transaction {transaction} called {role} {len(found)} times, expected once"
+                f"transaction {transaction} called {role} {len(calls)} times, expected once"
             )
-        return int(str(found[0]["gasUsed"]), 16)
+        return int(str(calls[0]["gasUsed"]), 16)
 
     def contracts(self) -> list[Contract]:
         """Size and deployment gas of every contract, in the order of deployment."""
-        found = []
+        contracts = []
         for number in range(len(CONTRACTS)):
             receipt = self._creation(number)
             code = str(chain.rpc(self.url, "eth_getCode", receipt["contractAddress"], "latest"))
             gas = int(str(receipt["gasUsed"]), 16)
-            found.append(Contract(list(CONTRACTS.values())[number], len(code) // 2 - 1, gas))
-        return found
+            contracts.append(Contract(list(CONTRACTS.values())[number], len(code) // 2 - 1, gas))
+        return contracts
 
     def _creation(self, number: int) -> dict[str, object]:
         block = chain.rpc(self.url, "eth_getBlockByNumber", hex(self.ledger.deployment.block + number), True)
@@ -112,7 +112,7 @@ def _calls(call: object) -> Iterator[dict[str, object]]:
 
 
 @contextmanager
-def market() -> Iterator[Market]:
+def market() -> Iterator[GasMarket]:
     """A chain and a market on it, both gone afterwards."""
     port = free_port()
     words = [chain.find_anvil(CHECKOUT), "--host", LOOPBACK, "--port", str(port), "--silent"]
@@ -122,7 +122,7 @@ def market() -> Iterator[Market]:
     url = f"http://{LOOPBACK}:{port}"
     try:
         _wait(url, process)
-        made = Market(url)
+        made = GasMarket(url)
         try:
             yield made
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.gas.figures import Figure
-from benchmarks.gas.market import ETHER, Account, Market
+from benchmarks.gas.market import ETHER, Account, GasMarket
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import sign_permit
@@ -24,7 +24,7 @@ _WINDOW_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class OrderParties:
     """Who takes part in an order. The same parties again make a used market."""
 
     buyer: Account
@@ -32,7 +32,7 @@ class Parties:
     nodes: tuple[Account, ...]
 
 
-def enrol(market: Market, contributors: int) -> Parties:
+def enrol(market: GasMarket, contributors: int) -> OrderParties:
     """A buyer, a broker that approved the escrow, and contributors with stakes."""
     nodes = tuple(market.account() for _ in range(contributors))
     deployment = market.ledger.deployment
@@ -42,13 +42,13 @@ def enrol(market: Market, contributors: int) -> Parties:
         node.writer.deposit(1_000 * ETHER)
     broker = market.account()
     broker.writer.approve(deployment.escrow, 1_000 * ETHER)
-    return Parties(market.account(), broker, nodes)
+    return OrderParties(market.account(), broker, nodes)
 
 
 class Walk:
     """An order on its way; every step gives its gas."""
 
-    def __init__(self, market: Market, parties: Parties, salt: bytes, rows: int = _ROWS) -> None:
+    def __init__(self, market: GasMarket, parties: OrderParties, salt: bytes, rows: int = _ROWS) -> None:
         self.market, self.parties, self.rows = market, parties, rows
         self.domain = market.ledger.domain
         self.terms = self._terms(salt)
@@ -57,7 +57,7 @@ class Walk:
         parts = [rows // count] * count
         parts[-1] += rows - sum(parts)
         self.participants = tuple(
-            Participant(node.signer.address, each) for node, each in zip(parties.nodes, parts, strict=True)
+            Participant(node.signer.address, rows) for node, rows in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
         self.shares = [10**BASIS_POINTS // count] * count
@@ -105,8 +105,8 @@ class Walk:
     def claim(self) -> int:
         """The first contributor's; the others and the broker claim too, so that every pot is empty again."""
         gas = self.parties.nodes[0].writer.claim().gas_used
-        for each in (*self.parties.nodes[1:], self.parties.broker):
-            each.writer.claim()
+        for payee in (*self.parties.nodes[1:], self.parties.broker):
+            payee.writer.claim()
         return gas
 
     @property
@@ -183,7 +183,7 @@ class Walk:
         )
 
 
-def measure(market: Market) -> list[Figure]:
+def measure(market: GasMarket) -> list[Figure]:
     """A market's first order, the next one of the same parties, and one with a single shard."""
     three, one = enrol(market, 3), enrol(market, 1)
     figures = _walk(Walk(market, three, b"first"), "3 shards, first order", promised=False)

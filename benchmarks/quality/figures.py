@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.tables import Split
-from generator.evaluation.copies import copy_rate
 from generator.evaluation.density import log_density, mixture_log_density
-from generator.evaluation.density_coverage import density_coverage
 from generator.evaluation.distances import table_distances
 from generator.evaluation.judge import utility_auc
 from generator.evaluation.membership import attack
+from generator.evaluation.row_metrics import copy_rate, density_coverage
 from generator.evaluation.sample_attack import sample_attack
 from provenance.exact.container import Container
 from provenance.table.schema import Schema
@@ -82,10 +81,12 @@ def density_attack(
     random = np.random.default_rng(seed)
     members = split.train[random.choice(len(split.train), min(SUSPECTS, len(split.train)), replace=False)]
     both = np.concatenate([members, suspects])
-    own = np.logaddexp.reduce([mixture_log_density(each, both, latents=LATENTS) for each in released])
+    own = np.logaddexp.reduce(
+        [mixture_log_density(container, both, latents=LATENTS) for container in released]
+    )
     score = own - log_density(reference.parts[0].model_bytes, both)
-    found = attack(score[: len(members)], score[len(members) :])
-    return found.auc, found.error
+    report = attack(score[: len(members)], score[len(members) :])
+    return report.auc, report.error
 
 
 def population_of(split: Split, seed: int) -> Values:

@@ -81,13 +81,13 @@ def write_page(results: Sequence[Result], page: Path) -> None:
 
 def _grouped(results: Sequence[Result]) -> dict[Group, list[Result]]:
     """Finished results by what was fitted; one a seed, the latest, in the order of seeds."""
-    found: dict[Group, dict[int, Result]] = {}
+    by_group: dict[Group, dict[int, Result]] = {}
     for result in results:
         case = result.case
         if result.figures is not None and not case.validation:
             key = (case.table, case.subject, case.epsilon, case.setup)
-            found.setdefault(key, {})[case.seed] = result
-    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in found.items()}
+            by_group.setdefault(key, {})[case.seed] = result
+    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in by_group.items()}
 
 
 def _table_section(table: str, groups: dict[Group, list[Result]], folder: str) -> list[str]:
@@ -106,7 +106,7 @@ def _table_section(table: str, groups: dict[Group, list[Result]], folder: str) -
             budget = "No epsilon" if epsilon is None else f"Epsilon {epsilon:g}, delta {DELTA:g}"
             lines += [f"### {table}: {budget.lower() if epsilon is None else budget}, {title}", ""]
             for header, cells in ((_QUALITY, _quality), (_COST, _cost)):
-                table_rows = [[name, *cells(found)] for name, found in rows]
+                table_rows = [[name, *cells(results)] for name, results in rows]
                 lines += [*markdown_table(("", *header), table_rows), ""]
     return lines + _differences(table, groups)
 
@@ -133,8 +133,8 @@ def _name(subject: str, setup: str) -> str:
     return f"{name}: each {setup}" if setup else name
 
 
-def _quality(found: Sequence[Result]) -> list[str]:
-    figures = [r.figures for r in found if r.figures is not None]
+def _quality(results: Sequence[Result]) -> list[str]:
+    figures = [r.figures for r in results if r.figures is not None]
 
     def mean(figure: Callable[[Figures], float]) -> float:
         return sum(map(figure, figures)) / len(figures)
@@ -152,20 +152,20 @@ def _quality(found: Sequence[Result]) -> list[str]:
     ]
 
 
-def _cost(found: Sequence[Result]) -> list[str]:
+def _cost(results: Sequence[Result]) -> list[str]:
     def percent(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.2f} %"
 
     return [
-        percent(figure_mean(found, lambda f: f.copies)),
-        percent(figure_mean(found, lambda f: f.holdout_copies)),
-        number(figure_mean(found, lambda f: f.attack), 3),
-        number(figure_mean(found, lambda f: f.density_attack), 3),
-        number(report_mean(found, lambda r: r.fit_cpu_seconds), 1),
-        number(report_mean(found, _speed), 0),
-        number(report_mean(found, lambda r: _thousands(_thousands(r.fit_peak_rss_bytes))), 0),
-        number(report_mean(found, lambda r: _thousands(r.model_bytes)), 0),
-        number(report_mean(found, lambda r: _thousands(r.sent_bytes)), 0),
+        percent(figure_mean(results, lambda f: f.copies)),
+        percent(figure_mean(results, lambda f: f.holdout_copies)),
+        number(figure_mean(results, lambda f: f.attack), 3),
+        number(figure_mean(results, lambda f: f.density_attack), 3),
+        number(report_mean(results, lambda r: r.fit_cpu_seconds), 1),
+        number(report_mean(results, _speed), 0),
+        number(report_mean(results, lambda r: _thousands(_thousands(r.fit_peak_rss_bytes))), 0),
+        number(report_mean(results, lambda r: _thousands(r.model_bytes)), 0),
+        number(report_mean(results, lambda r: _thousands(r.sent_bytes)), 0),
     ]
 
 
@@ -225,12 +225,12 @@ def _plot(table: str, groups: dict[Group, list[Result]]) -> str:
     sections = []
     for epsilon in (None, 1.0, 3.0):
         rows = []
-        for (name, subject, budget, setup), found in groups.items():
+        for (name, subject, budget, setup), results in groups.items():
             control = subject in CONTROLS
             if name != table or not (control or budget == epsilon) or subject == IN_FLOAT:
                 continue
-            auc = figure_mean(found, lambda f: f.auc)
-            tvd = figure_mean(found, lambda f: f.tvd2)
+            auc = figure_mean(results, lambda f: f.auc)
+            tvd = figure_mean(results, lambda f: f.tvd2)
             if auc is None or tvd is None:
                 continue
             group = 5 if control else 1 if subject in NAMES else 0 if setup == CENTRAL else 2
@@ -251,12 +251,12 @@ def _speeds(groups: dict[Group, list[Result]]) -> list[tuple[str, float]]:
         for subjects, epsilon in ((_FAMILIES, None), (PEERS, None), (PRIVATE_PEERS, 1.0))
         for subject in subjects
     ]
-    found: list[tuple[str, float]] = []
+    speeds: list[tuple[str, float]] = []
     for subject, epsilon in wanted:
         speed = report_mean(groups.get(("adult", subject, epsilon, CENTRAL), ()), _speed)
         if speed is not None:
-            found.append((NAMES.get(subject, subject), speed))
-    return sorted(found, key=lambda item: -item[1])
+            speeds.append((NAMES.get(subject, subject), speed))
+    return sorted(speeds, key=lambda item: -item[1])
 
 
 def _failures(results: Sequence[Result]) -> list[str]:

@@ -46,9 +46,9 @@ TAIL: Final = """## Again
 
 ```
 pip install 'tessera-market[bench]'
-python benchmarks/run_quality.py --make-peers ~/tessera-peers
-python benchmarks/run_quality.py --long --peers ~/tessera-peers      # goes on where it was interrupted
-python benchmarks/run_quality.py --long --only ours --fresh          # ours again; also: parts, more
-python benchmarks/run_quality.py --write                             # this page alone
+python -m benchmarks.run_quality --make-peers ~/tessera-peers
+python -m benchmarks.run_quality --long --peers ~/tessera-peers      # goes on where it was interrupted
+python -m benchmarks.run_quality --long --only ours --fresh          # ours again; also: parts, more
+python -m benchmarks.run_quality --write                             # this page alone
 ```
 """

@@ -38,7 +38,7 @@ def append(path: Path, result: Result) -> None:
 
 def read(path: Path) -> dict[str, Result]:
     """Results by case key, in the order of their last lines; a file that does not exist is empty."""
-    found: dict[str, Result] = {}
+    latest: dict[str, Result] = {}
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         line = json.loads(text)
         figures, report = line["figures"], line["report"]
@@ -49,6 +49,6 @@ def read(path: Path) -> dict[str, Result]:
             None if report is None else FitReport(**report),
             line["failure"],
         )
-        found.pop(result.case.key, None)
-        found[result.case.key] = result
-    return found
+        latest.pop(result.case.key, None)
+        latest[result.case.key] = result
+    return latest

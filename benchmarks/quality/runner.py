@@ -84,15 +84,15 @@ class Runner:
 
     def _figures(self, case: Case, rows: Values, split: Split, folder: Path) -> Figures:
         schema = TABLES[case.table].schema
-        found = figures_of(rows, split, schema, case.seed)
+        figures = figures_of(rows, split, schema, case.seed)
         released = sorted(folder.glob("*.tsm"))
         if not released or OURS[case.subject].in_float:
-            return found
+            return figures
         population = population_of(split, case.seed)
         reference = self._reference(case, population)
         containers = [Container.parse(path.read_bytes()) for path in released]
         auc, error = density_attack(containers, reference, split, population, case.seed)
-        return replace(found, density_attack=auc, density_attack_error=error)
+        return replace(figures, density_attack=auc, density_attack_error=error)
 
     def _reference(self, case: Case, population: Values) -> Container:
         """The density attacker's own model of the population; one a table and seed."""

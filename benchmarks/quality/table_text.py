@@ -60,8 +60,8 @@ def report_mean(results: Sequence[Result], figure: Callable[[FitReport], float |
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return math.fsum(found) / len(found) if found else None
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def number(value: float | None, digits: int) -> str:

@@ -80,9 +80,9 @@ def check_cells(table: Mapping[str, Sequence[str]], schema: Schema, what: str) -
     usable = np.ones(rows, dtype=bool)
     outside: list[BadCells] = []
     for place, column in enumerate(plain.columns):
-        found, strict = _column(column, table[column.name])
-        values[:, place] = found
-        usable &= found >= 0
+        own, strict = _column(column, table[column.name])
+        values[:, place] = own
+        usable &= own >= 0
         if strict is not None:
             outside.append(strict)
     return CheckedTable(values[usable], rows, tuple(outside), _broken(values[usable], plain, schema))

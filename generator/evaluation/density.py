@@ -43,13 +43,13 @@ def log_density(model: bytes, values: NDArray[np.int64], *, latents: int = LATEN
     except MarginalError as error:
         raise EvaluationError(f"the rows are not of the model's schema: {error}") from error
     if isinstance(decoded, MlpModel):
-        found = _mlp(decoded, codes, latents)
+        density = _mlp(decoded, codes, latents)
     else:
         parts = [codes[at : at + _ROWS_AT_ONCE] for at in range(0, len(codes), _ROWS_AT_ONCE)]
-        found = np.concatenate([np.empty(0), *(_autoregressive(decoded, part) for part in parts)])
+        density = np.concatenate([np.empty(0), *(_autoregressive(decoded, part) for part in parts)])
     places = codes + np.array(book.offsets[:-1])
     spread: Floats = np.log(book.width.astype(np.float64))[places].sum(axis=1)
-    return found - spread
+    return density - spread
 
 
 def mixture_log_density(container: Container, values: NDArray[np.int64], *, latents: int = LATENTS) -> Floats:

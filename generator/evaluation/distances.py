@@ -62,14 +62,14 @@ def table_distances(
     if not every:
         drawn = np.random.default_rng(seed).choice(len(pairs), MAX_PAIRS, replace=False)
         pairs = [pairs[k] for k in sorted(drawn)]
-    found = np.empty(len(pairs))
+    joint = np.empty(len(pairs))
     for k, (i, j) in enumerate(pairs):
         (s1, r1, size1), (s2, r2, size2) = binned[i], binned[j]
-        found[k] = variation(s1 * size2 + s2, r1 * size2 + r2, size1 * size2)
+        joint[k] = variation(s1 * size2 + s2, r1 * size2 + r2, size1 * size2)
         if k % 64 == 0:
             tell(k / len(pairs))
     one = np.array([variation(s, r, size) for s, r, size in binned])
-    return Distances(one, tuple(pairs), found, every)
+    return Distances(one, tuple(pairs), joint, every)
 
 
 def variation(first: Values, second: Values, size: int) -> float:

@@ -28,13 +28,13 @@ Floats = NDArray[np.float64]
 
 def similarities(evidence: Sequence[ShardEvidence], tables: Tables) -> dict[tuple[int, int], int]:
     """Difference in millionths of each pair of nodes that can be told: 0 copies, 1,000,000 independent samples."""
-    found: dict[tuple[int, int], int] = {}
+    differences: dict[tuple[int, int], int] = {}
     for a in range(len(evidence)):
         for b in range(a + 1, len(evidence)):
             difference = _difference(evidence[a], evidence[b], tables)
             if difference is not None:
-                found[a, b] = difference
-    return found
+                differences[a, b] = difference
+    return differences
 
 
 def duplicate_groups(alike: Mapping[tuple[int, int], int], shards: int) -> list[list[int]]:

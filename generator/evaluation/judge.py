@@ -51,8 +51,8 @@ def judge(
 
 def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, float]:
     """(mean univariate, mean two-way) total variation distance; the second equals the first for one column."""
-    found = table_distances(synthetic, real, schema)
-    return found.tvd1, found.tvd2
+    distances = table_distances(synthetic, real, schema)
+    return distances.tvd1, distances.tvd2
 
 
 def utility_auc(synthetic: Values, test: Values, schema: Schema, *, seed: int = 0) -> float | None:

@@ -106,15 +106,15 @@ def _advantage(members: Floats, others: Floats) -> float:
 
 def _threshold(members: Floats, others: Floats, delta: float, confidence: float) -> float:
     candidates = np.unique(np.quantile(members, np.linspace(0.02, 0.98, 49)))
-    found = [_epsilon_at(float(t), members, others, delta, confidence) for t in candidates]
-    return float(candidates[int(np.argmax(found))])
+    bounds = [_epsilon_at(float(t), members, others, delta, confidence) for t in candidates]
+    return float(candidates[int(np.argmax(bounds))])
 
 
 def _epsilon_at(threshold: float, members: Floats, others: Floats, delta: float, confidence: float) -> float:
-    each = (1 - confidence) / 2
+    tail = (1 - confidence) / 2
     hits, alarms = int((members >= threshold).sum()), int((others >= threshold).sum())
-    true = float(beta.ppf(each, hits, len(members) - hits + 1)) if hits else 0.0
-    false = float(beta.ppf(1 - each, alarms + 1, len(others) - alarms)) if alarms < len(others) else 1.0
+    true = float(beta.ppf(tail, hits, len(members) - hits + 1)) if hits else 0.0
+    false = float(beta.ppf(1 - tail, alarms + 1, len(others) - alarms)) if alarms < len(others) else 1.0
     return max(0.0, math.log((true - delta) / false)) if true > delta else 0.0
 
 

@@ -88,7 +88,7 @@ def nearest(points: Points, others: Points, k: int, *, same: bool = False) -> Fl
     """Distance of each point to its k-th nearest among `others`, float32[n]. same: both are the same rows in
     the same order, and a row is not its own neighbour.
     """
-    found = np.empty(len(points), np.float32)
+    nearest = np.empty(len(points), np.float32)
     step = max(1, _BLOCK_CELLS // max(len(others), 1))
     for start in range(0, len(points), step):
         block = slice(start, start + step)
@@ -96,5 +96,5 @@ def nearest(points: Points, others: Points, k: int, *, same: bool = False) -> Fl
         if same:
             rows = np.arange(len(squares))
             squares[rows, start + rows] = np.inf
-        found[block] = np.partition(squares, k - 1, axis=1)[:, k - 1]
-    return np.sqrt(found)
+        nearest[block] = np.partition(squares, k - 1, axis=1)[:, k - 1]
+    return np.sqrt(nearest)

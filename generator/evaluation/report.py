@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from generator.errors import EvaluationError
 from generator.evaluation.cells import BadCells, BrokenRule, CheckedTable, plain_schema
-from generator.evaluation.copies import copy_rate
-from generator.evaluation.density_coverage import DensityCoverage, density_coverage
 from generator.evaluation.distances import Distances, table_distances
 from generator.evaluation.judge import utility_auc
 from generator.evaluation.membership import AttackReport
+from generator.evaluation.row_metrics import DensityCoverage, copy_rate, density_coverage
 from generator.evaluation.sample_attack import MIN_ROWS, sample_attack
 from provenance.table.schema import Schema
 
@@ -187,14 +186,14 @@ def _utility(
 def _columns(
     rows: Values, real: Values, schema: Schema, ours: Distances, floor: Distances
 ) -> tuple[ColumnFigures, ...]:
-    found = [
+    figures = [
         ColumnFigures(
             column.name, column.kind, float(ours.columns[c]), float(floor.columns[c]),
             *(_missing(values[:, c], column.missing_index) for values in (rows, real)),
         )
         for c, column in enumerate(schema.columns)
     ]  # fmt: skip
-    return tuple(sorted(found, key=lambda each: -each.distance))
+    return tuple(sorted(figures, key=lambda column: -column.distance))
 
 
 def _missing(values: Values, index: int | None) -> float:
@@ -203,8 +202,8 @@ def _missing(values: Values, index: int | None) -> float:
 
 def _pairs(schema: Schema, ours: Distances, floor: Distances) -> tuple[PairFigures, ...]:
     names = schema.column_names
-    found = [
+    figures = [
         PairFigures(names[i], names[j], float(distance), float(real))
         for (i, j), distance, real in zip(ours.pairs, ours.pair_distances, floor.pair_distances, strict=True)
     ]
-    return tuple(sorted(found, key=lambda each: -each.distance))
+    return tuple(sorted(figures, key=lambda pair: -pair.distance))

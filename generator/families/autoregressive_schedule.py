@@ -13,7 +13,6 @@ from generator.families.secure_aggregation import uses_secure_aggregation
 from generator.families.settings import AutoregressiveSettings
 from generator.federation.plan import TrainingPlan
 from generator.learning.autoregressive import NetShape
-from generator.learning.capacity import number_bins, ordered_codes
 from generator.learning.draw_order import DrawOrder
 from generator.learning.recipes import (
     CHOSEN_BELOW_ROWS,
@@ -22,6 +21,7 @@ from generator.learning.recipes import (
     local_recipe,
     private_recipe,
 )
+from generator.marginals.code_limits import number_bins, ordered_codes
 from generator.privacy.secure_sum import Ring
 from provenance.exact.codebook import Codebook
 from provenance.table.schema import Schema

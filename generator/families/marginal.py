@@ -12,12 +12,12 @@ from generator.errors import PlanError
 from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
 from generator.families.release_noise import BINS, TABLES, Noise, noise_of
 from generator.families.settings import MarginalSettings
-from generator.families.steps import FINISH
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.privacy.release import Release
+from provenance.api.tasks import FINISH
 from provenance.values import Address
 
 
@@ -49,7 +49,7 @@ class MarginalFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
-        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.shrinkage_target(plan)})
+        yield Round(FINISH, {**marginals.arrays(), **marginals.shrinkage_target(plan)})
         return ProgramEnd(marginals.arrays(), marginals.references(plan), marginals.flagged)
 
     def handle(self, step: Step) -> Result:

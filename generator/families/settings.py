@@ -91,6 +91,7 @@ class FedGanSettings(FamilySettings):
     hidden_layers = _HIDDEN_LAYERS
 
     def check(self) -> None:
+        """PlanError where nothing is left for the rounds, or nothing teaches the generator."""
         _require_rest(self.bins_percent, self.tables_percent_asked, "rounds")
         if not self.adversarial_percent and not self.marginal_percent:
             raise PlanError(
@@ -150,6 +151,7 @@ class AutoregressiveSettings(FamilySettings):
     noise = _NOISE
 
     def check(self) -> None:
+        """PlanError where nothing is left for the steps."""
         _require_rest(self.bins_percent, self.tables_percent, "steps")
 
     @property

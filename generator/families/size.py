@@ -12,8 +12,7 @@ import numpy as np
 
 from generator.families.autoregressive_schedule import WIDTH
 from generator.families.settings import MarginalSettings
-from generator.learning.capacity import number_bins
-from generator.marginals.code_limits import category_codes, quantile_bins
+from generator.marginals.code_limits import category_codes, number_bins, quantile_bins
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import (
     AutoregressiveModel,

@@ -50,9 +50,9 @@ class TrainingState:
         self.folder = folder
         self._results = folder / "results"
         self._state = folder / "state"
-        for each in (folder, self._results, self._state):
-            make_folder(each)
-            sweep(each)
+        for part in (folder, self._results, self._state):
+            make_folder(part)
+            sweep(part)
 
     def keep_plan(self, plan: TrainingPlan) -> None:
         """Store the order's plan at its first task; refuse a different one later."""

@@ -95,10 +95,10 @@ class Step:
 
     def array(self, name: str) -> Array:
         """An array of the task; TaskFormatError if the coordinator did not send it."""
-        found = self.task.arrays.get(name)
-        if found is None:
+        array = self.task.arrays.get(name)
+        if array is None:
             raise TaskFormatError(f"task {self.task.name} lacks the array {name!r}")
-        return found
+        return array
 
     def record(self, name: str) -> Release:
         """Write the planned release `name` into the ledger; must come before its noise is drawn."""

@@ -117,11 +117,11 @@ class AutoregressiveGradient:
     @torch.no_grad()
     def norms(self, codes: Tensor) -> NDArray[np.float32]:
         """Euclidean norm of each row's gradient, float32[n]."""
-        found = []
+        norms = []
         for part in self._split(codes):
             forward = self._forward(part)
-            found.append(self._norms_and_running(forward, self._backward(part, forward)))
-        return torch.cat(found).numpy()
+            norms.append(self._norms_and_running(forward, self._backward(part, forward)))
+        return torch.cat(norms).numpy()
 
     def _split(self, codes: Tensor) -> tuple[Tensor, ...]:
         return tuple(part.long().contiguous() for part in torch.split(codes, self._rows_at_once, dim=1))

@@ -33,8 +33,8 @@ def match_univariate(
         shift = np.zeros(len(wanted))
         for _ in range(_PASSES):
             weights = np.exp(logits + shift - (logits + shift).max(axis=1, keepdims=True))
-            found = (weights / weights.sum(axis=1, keepdims=True)).mean(axis=0)
-            shift += _STEP * np.log(wanted / np.maximum(found, _LEAST / 100))
+            mean = (weights / weights.sum(axis=1, keepdims=True)).mean(axis=0)
+            shift += _STEP * np.log(wanted / np.maximum(mean, _LEAST / 100))
         shape.view(matched, OUTPUT_BIAS)[own] += (shift - shift.mean()).astype(np.float32)
         draw_column(shape, matched, column, running, random)
     return matched

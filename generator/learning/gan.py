@@ -85,6 +85,7 @@ class Discriminator(nn.Module):
                     parameter.copy_((torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound)
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Logits float32[B] of rows float32[B, D]."""
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
             rows = layer(rows) if index == last else functional.leaky_relu(layer(rows), _SLOPE)

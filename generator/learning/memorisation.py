@@ -18,7 +18,7 @@ def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> floa
     return float(below.mean() / (2 * len(unseen)))
 
 
-def passes_gate(found: float, seen: int, unseen: int) -> bool:
-    """Whether an area that was found on so many rows may be within the gate."""
+def passes_gate(area: float, seen: int, unseen: int) -> bool:
+    """Whether an area under the curve, estimated on so many rows, may be within the gate."""
     error = math.sqrt((1 / seen + 1 / unseen) / 12)
-    return found <= MEMORISATION_GATE + 2 * error
+    return area <= MEMORISATION_GATE + 2 * error

@@ -112,8 +112,8 @@ def _output_layer(
     for column in range(codebook.columns):  # one at a time: a batch's logits of all columns may be large
         codes = codebook.column_codes(column)
         wanted = (weight[codes] @ state.exact + bias[codes, None]) * LOGIT_UNITS_A_NAT
-        found = np.floor(integers[codes] @ state.integer / factor[codes])
-        mean[codes] = (wanted - found).mean(axis=1)
+        actual = np.floor(integers[codes] @ state.integer / factor[codes])
+        mean[codes] = (wanted - actual).mean(axis=1)
         mean[codes] -= mean[codes].max()  # a softmax does not see a constant; a small bias is a safe one
     bias_integers = np.rint(np.clip(mean, -MAX_BIAS, 0))
     return OutputLayer(integers.astype(np.int8), shift.astype(np.uint8), bias_integers.astype(np.int32))

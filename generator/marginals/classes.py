@@ -53,9 +53,9 @@ def class_marginals(probabilities: Floats, std: float, workload: Workload) -> Cl
             block = block[..., None]
         for axis, column in enumerate(c for c in table if c != target):
             others = tuple(a for a in range(block.ndim - 1) if a != axis)
-            found = block.sum(axis=others).T
-            precision = workload.weights[index] ** 2 * found.size / block.size
-            sums[column] += precision * found
+            by_class = block.sum(axis=others).T
+            precision = workload.weights[index] ** 2 * by_class.size / block.size
+            sums[column] += precision * by_class
             precisions[column] += precision
     present = np.flatnonzero(precisions)
     if len(present) < columns - (target is not None):
@@ -89,9 +89,9 @@ _SMALLEST_CLASS = 1e-6
 
 
 def _classes(estimates: list[Floats], precisions: list[float]) -> Floats:
-    found = np.average(np.stack(estimates), axis=0, weights=precisions)
-    found = np.maximum(nearest_to_total(found, 1.0), _SMALLEST_CLASS)
-    return np.asarray(found / found.sum())
+    shares = np.average(np.stack(estimates), axis=0, weights=precisions)
+    shares = np.maximum(nearest_to_total(shares, 1.0), _SMALLEST_CLASS)
+    return np.asarray(shares / shares.sum())
 
 
 def _nearest_probabilities(noisy: Floats, shares: Floats) -> Floats:

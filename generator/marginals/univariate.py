@@ -161,15 +161,15 @@ def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float)
     std = noise_multiplier * grid.sensitivity
     base = univariate_counts(values, grid)
     base += noise.gaussian(base.shape[0], std)
-    found: list[tuple[int, int, Indices, Counts]] = []
+    passed: list[tuple[int, int, Indices, Counts]] = []
     for c, column in enumerate(grid.columns):
         for level in range(1, len(column.widths)):
             present = values[values[:, c] < column.grid_size, c].astype(np.int64)
             cells, counts = np.unique(present // column.widths[level], return_counts=True)
             floor = max(_ATOM_SHARE * len(values), _FEWEST_ROWS)
             kept = _threshold(cells, counts.astype(np.float64), column, level, std, floor)
-            found.append((c, level, *kept))
-    return BinRelease(base, *_flatten(found), noise_std=std)
+            passed.append((c, level, *kept))
+    return BinRelease(base, *_flatten(passed), noise_std=std)
 
 
 def sum_bins(releases: Sequence[BinRelease]) -> BinRelease:
@@ -250,12 +250,12 @@ def _draw_empty_cells(occupied: Indices, total: int, count: int) -> Indices:
     return np.array(sorted(drawn), dtype=np.int64)
 
 
-def _flatten(found: list[tuple[int, int, Indices, Counts]]) -> tuple[Indices, Indices, Indices, Counts]:
-    sizes = [len(cells) for _, _, cells, _ in found]
-    column = np.repeat(np.array([c for c, _, _, _ in found], dtype=np.int64), sizes)
-    level = np.repeat(np.array([lv for _, lv, _, _ in found], dtype=np.int64), sizes)
-    cell = np.concatenate([np.empty(0, dtype=np.int64), *(cells for _, _, cells, _ in found)])
-    count = np.concatenate([np.empty(0), *(counts for _, _, _, counts in found)])
+def _flatten(passed: list[tuple[int, int, Indices, Counts]]) -> tuple[Indices, Indices, Indices, Counts]:
+    sizes = [len(cells) for _, _, cells, _ in passed]
+    column = np.repeat(np.array([c for c, _, _, _ in passed], dtype=np.int64), sizes)
+    level = np.repeat(np.array([lv for _, lv, _, _ in passed], dtype=np.int64), sizes)
+    cell = np.concatenate([np.empty(0, dtype=np.int64), *(cells for _, _, cells, _ in passed)])
+    count = np.concatenate([np.empty(0), *(counts for _, _, _, counts in passed)])
     return column, level, cell, count
 
 

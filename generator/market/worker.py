@@ -17,22 +17,17 @@ from collections.abc import Callable
 from generator.errors import GeneratorError
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
-from generator.market.client import MarketClient
-from generator.market.errors import (
-    MarketConflict,
-    MarketError,
-    MarketRefused,
-    MarketStopped,
-    MarketUnreachable,
-)
 from generator.market.heartbeat import Heartbeat
 from generator.market.jobs import OrderJob, read_job
-from generator.market.messages import Job, Progress
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
-from generator.market.wire import JsonObject
+from provenance.api.coordination import LeasedJob, ModelResult, ScoreResult, TrainResult
+from provenance.api.errors import MarketConflict, MarketRefused, MarketStopped
+from provenance.api.market import MarketClient
+from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import MarketError, ProvenanceError, UnavailableError
+from provenance.values import Signature
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +40,10 @@ class CoordinationWorker:
     """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
 
     def __init__(
-        self, client: MarketClient, ledger: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
+        self, client: MarketClient, chain: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
     ) -> None:
         self._client = client
-        self._ledger = ledger
+        self._chain = chain
         self._stop = stop
         self._lease_seconds = lease_seconds
 
@@ -81,11 +76,11 @@ class CoordinationWorker:
             log.info("phase %s of order %s done in %.1f s", job.phase, job.order, time.monotonic() - began)
         return True
 
-    def _attempt(self, job: Job, beat: Heartbeat) -> JsonObject | None:
+    def _attempt(self, job: LeasedJob, beat: Heartbeat) -> TrainResult | ScoreResult | None:
         """The phase's result; None when it failed for good or must wait for the next lease."""
         try:
-            return self._phase(read_job(job, self._ledger), beat)
-        except (MarketStopped, MarketUnreachable, UnavailableError):
+            return self._phase(read_job(job, self._chain), beat)
+        except (MarketStopped, UnavailableError):
             raise
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
@@ -97,7 +92,7 @@ class CoordinationWorker:
             )
         return None
 
-    def _phase(self, job: OrderJob, beat: Heartbeat) -> JsonObject:
+    def _phase(self, job: OrderJob, beat: Heartbeat) -> TrainResult | ScoreResult:
         transport = QueueTransport(self._client, late=self._lateness(job), stop=self._stop)
         plan = job.training_plan()
         coordinator = Coordinator(plan, transport, family_of(plan.family))
@@ -108,14 +103,14 @@ class CoordinationWorker:
             for note in outcome.notes:
                 log.warning("order %s: %s", job.order, note)
             return models_of(outcome)
-        committed = self._ledger.commitment(job.order)
+        committed = self._chain.commitment(job.order)
         outcome = coordinator.run()
         phase = ScorePhase(
-            self._ledger.deployment.domain,
+            self._chain.deployment.domain,
             transport,
             self._client.content,
             self._client.upload,
-            lambda text: beat.report(Progress(text)),
+            lambda text: beat.report(Progress(message=text)),
         )
         return phase.run(job, outcome, committed)
 
@@ -128,7 +123,7 @@ class CoordinationWorker:
             if time.monotonic() - asked > _CLOCK_SECONDS:
                 asked = time.monotonic()
                 try:
-                    now = self._ledger.chain_time()
+                    now = self._chain.chain_time()
                 except UnavailableError as error:
                     log.warning("%s", error)
                     return None
@@ -138,7 +133,7 @@ class CoordinationWorker:
 
         return late
 
-    def _deliver(self, job: Job, result: JsonObject) -> None:
+    def _deliver(self, job: LeasedJob, result: TrainResult | ScoreResult) -> None:
         try:
             self._client.finish_job(job.order, job.phase, result)
         except MarketConflict as error:
@@ -148,7 +143,7 @@ class CoordinationWorker:
         except MarketRefused as error:
             self._fail(job, f"the backend refuses the result: {error.detail}")
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job: LeasedJob, reason: str) -> None:
         log.error("phase %s of order %s failed: %s", job.phase, job.order, reason)
         try:
             self._client.fail_job(job.order, job.phase, reason[:_REASON_CHARACTERS])
@@ -156,24 +151,24 @@ class CoordinationWorker:
             log.warning("the failure came too late: %s", error.detail)
 
 
-def models_of(outcome: TrainingOutcome) -> JsonObject:
-    """The train phase's result: digests and commit signatures in shard order."""
-    return {
-        "models": [
-            {
-                "contributor": str(model.contributor),
-                "shard": model.shard,
-                "modelDigest": str(model.model_digest),
-                "commitSignature": model.commit_signature,
-                "epsilonMicro": model.epsilon_micro,
-                "deltaE12": model.delta_e12,
-            }
+def models_of(outcome: TrainingOutcome) -> TrainResult:
+    """The train phase's result: digests and commit signatures in shard order. Raises ValueFormatError."""
+    return TrainResult(
+        models=tuple(
+            ModelResult(
+                contributor=model.contributor,
+                shard=model.shard,
+                model_digest=model.model_digest,
+                commit_signature=Signature.parse(model.commit_signature),
+                epsilon_micro=model.epsilon_micro,
+                delta_e12=model.delta_e12,
+            )
             for model in outcome.models
-        ]
-    }
+        )
+    )
 
 
 def _progress(now: RoundProgress) -> Progress:
     loss = now.losses.get("discriminator", next(iter(now.losses.values()), None))
     step = f"{now.name} done, {now.sent_bytes / 1e6:.1f} MB sent by a node"
-    return Progress(step, now.round, now.rounds, loss, now.epsilon)
+    return Progress.measured(step, round=now.round, rounds=now.rounds, loss=loss, epsilon=now.epsilon)

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.families.secure_aggregation import has_distributed_noise
-from generator.market.errors import MarketAnswerInvalid
-from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
 from generator.node.context import Node
 from generator.node.evaluate import score_release
@@ -24,7 +22,7 @@ from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release, Split
 from generator.privacy.secure_sum import honest_contributors
-from provenance import canonical
+from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.seal import new_content_key, wrap_key
@@ -36,7 +34,6 @@ from provenance.record.terms import OrderTerms
 from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest, Signature
 
-FORMAT = "tessera-accept/1"
 _DIFFERS: Mapping[str, str] = {
     "collection": "collection-differs",
     "request": "request-differs",
@@ -59,27 +56,24 @@ def accept_order(node: Node, payload: bytes) -> bytes:
     if accepted is None:
         accepted = _decide(node, order, terms, signature, request)
         folder.accept(accepted)
-    return canonical.encode({"maxRows": accepted.max_rows, "signature": str(accepted.acceptance)})
+    return AcceptAnswer(max_rows=accepted.max_rows, signature=accepted.acceptance).encode()
 
 
 def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Request]:
     """The offer's parts, each bound by digest or signature; TaskRefused names what does not hold."""
     try:
-        fields = Fields.parse(payload, "accept task")
-        terms = OrderTerms.parse(fields.object("terms").values)
-        signature = Signature(fields.hex_bytes("signature"))
-        collection = Collection.parse(fields.object("collection").values)
-        request = Request.parse(fields.object("request").values)
-        order, chain, escrow = fields.digest("orderId"), fields.integer("chainId"), fields.address("escrow")
-    except (MarketAnswerInvalid, ProvenanceError) as error:
+        offer = AcceptOffer.read(payload, "accept task")
+    except ProvenanceError as error:
         raise TaskRefused("bad-offer", str(error)) from error
-    if (chain, escrow) != (node.domain.chain_id, node.domain.verifying_contract):
+    terms, collection, request, signature = offer.terms, offer.collection, offer.request, offer.signature
+    if (offer.chain_id, offer.escrow) != (node.domain.chain_id, node.domain.verifying_contract):
         raise TaskRefused(
-            "other-market", f"the offer is for escrow {escrow} on chain {chain}, not this node's market"
+            "other-market",
+            f"the offer is for escrow {offer.escrow} on chain {offer.chain_id}, not this node's market",
         )
-    if terms.order_id(node.domain) != order:
+    if terms.order_id(node.domain) != offer.order_id:
         raise TaskRefused(
-            "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {order}"
+            "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {offer.order_id}"
         )
     if collection.digest != node.collection.digest:
         raise TaskRefused(
@@ -99,11 +93,11 @@ def _check_documents(terms: OrderTerms, collection: Collection, request: Request
         bound = bindings(terms, collection, request)
     except ProvenanceError as error:
         raise TaskRefused("bad-conditions", str(error)) from error
-    for each in bound:
-        if not each.holds:
+    for binding in bound:
+        if not binding.holds:
             raise TaskRefused(
-                _DIFFERS[each.member],
-                f"the terms bind {each.member} {each.found}, collection and request give {each.expected}",
+                _DIFFERS[binding.member],
+                f"the terms bind {binding.member} {binding.found}, collection and request give {binding.expected}",
             )
 
 
@@ -140,7 +134,7 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
     if cap.epsilon is None:
         return
     promised = [
-        release for each, held in _living(node) if each != order for release in _promise(node, each, held)
+        release for other, held in _living(node) if other != order for release in _promise(node, other, held)
     ]
     total = node.state.ledger.spent([*promised, *_whole(order, terms)])
     if total > cap.epsilon:
@@ -160,7 +154,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_delivery_key(order, terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
     require_partners(node, None, terms.min_contributors)
-    stake = node.ledger.stake_of(node.address)
+    stake = node.chain.stake_of(node.address)
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(
             "stake", f"{terms.stake} wei are to be reserved, {stake.free} are free: deposit more stake"
@@ -173,12 +167,12 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
 
 
 def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
-    state = node.ledger.order(order).state
+    state = node.chain.order(order).state
     if state is OrderState.NONE:
         raise NotYet(f"escrow does not hold order {order} yet")
     if state is not OrderState.OPEN:
         raise TaskRefused("not-open", f"order {order} is {state.name} on chain, only Open ones are accepted")
-    now = node.ledger.chain_time()
+    now = node.chain.chain_time()
     if now >= terms.match_by:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
 
@@ -187,7 +181,7 @@ def _check_parents(node: Node) -> None:
     """Training for a data set whose parent fell would spend privacy on an order that cannot be published."""
     for parent in node.collection.parents:
         try:
-            record = node.ledger.dataset(parent)
+            record = node.chain.dataset(parent)
         except UnknownDatasetError as error:
             raise TaskRefused("bad-parents", f"parent {parent} is not recorded: {error}") from error
         if record.status != DatasetStatus.VALID:
@@ -222,9 +216,7 @@ def _ask_policy(node: Node, order: Digest, proposal: Proposal) -> None:
 def _living(node: Node) -> list[tuple[Digest, Accepted]]:
     """Accepted orders that may still ask for releases."""
     alive = (OrderState.OPEN, OrderState.MATCHED)
-    return [
-        (order, held) for order, held in node.orders.accepted() if node.ledger.order(order).state in alive
-    ]
+    return [(order, held) for order, held in node.orders.accepted() if node.chain.order(order).state in alive]
 
 
 def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
@@ -234,7 +226,7 @@ def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
         return _whole(order, accepted.terms)
     made = {entry.release.name for entry in node.state.ledger.entries() if entry.order == order}
     planned = (*family_of(plan.family).releases(plan, node.address), score_release(plan))
-    return [each for each in planned if each.name not in made]
+    return [release for release in planned if release.name not in made]
 
 
 def _whole(order: Digest, terms: OrderTerms) -> list[Release]:

@@ -65,17 +65,19 @@ class Approvals:
         """Every question, oldest first."""
         if not self._folder.is_dir():
             return []
-        return sorted(map(self._read, self._folder.glob("*.json")), key=lambda each: each.asked_at)
+        return sorted(map(self._read, self._folder.glob("*.json")), key=lambda approval: approval.asked_at)
 
     def find(self, prefix: str) -> Digest:
         """The order whose digest begins so, with or without 0x; NodeError unless there is exactly one."""
         wanted = prefix.lower().removeprefix("0x")
-        found = [each.order for each in self.all() if wanted and each.order.hex().startswith(wanted)]
-        if len(found) != 1:
+        orders = [
+            approval.order for approval in self.all() if wanted and approval.order.hex().startswith(wanted)
+        ]
+        if len(orders) != 1:
             raise NodeError(
-                f"{len(found)} questions begin with {prefix!r}, expected one; `status` lists them"
+                f"{len(orders)} questions begin with {prefix!r}, expected one; `status` lists them"
             )
-        return found[0]
+        return orders[0]
 
     def _path(self, order: Digest) -> Path:
         return self._folder / f"{order.hex()}.json"

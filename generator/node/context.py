@@ -8,11 +8,11 @@ from pathlib import Path
 
 from generator.errors import NotYet, TaskRefused
 from generator.federation.state import ContributorState
-from generator.market.messages import Progress
 from generator.node.approvals import Approvals
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
 from generator.node.settings import NodeSettings
+from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -40,24 +40,28 @@ class Node:
     signer: Signer
     collection: Collection
     state: ContributorState
-    ledger: ChainReads
+    chain: ChainReads
     upload: Callable[[bytes], Cid]
     progress: Callable[[Progress], None] = _silent
 
     @property
     def address(self) -> Address:
+        """The node's account."""
         return self.signer.address
 
     @property
     def domain(self) -> Domain:
-        return self.ledger.deployment.domain
+        """The market's EIP-712 domain, which every signature is for."""
+        return self.chain.deployment.domain
 
     @property
     def orders(self) -> Orders:
+        """What this node keeps of its orders."""
         return Orders(self.folder / ORDERS)
 
     @property
     def approvals(self) -> Approvals:
+        """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
 
     def policy(self) -> Policy:
@@ -76,7 +80,7 @@ class Node:
 
         Raises NotYet before the match, TaskRefused when the order ended or this node is not named.
         """
-        record = self.ledger.order(order)
+        record = self.chain.order(order)
         state = record.state
         if state in (OrderState.NONE, OrderState.OPEN):
             raise NotYet(f"order {order} is {state.name} on chain, a match is needed first")
@@ -84,10 +88,10 @@ class Node:
             raise TaskRefused(
                 "order-ended", f"order {order} is {state.name} on chain, nothing more is done for it"
             )
-        participants = self.ledger.participants(order)
+        participants = self.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
             raise NotYet(f"the chain's event does not yet give the participants of order {order}")
-        if self.address not in {each.contributor for each in participants}:
+        if self.address not in {participant.contributor for participant in participants}:
             raise TaskRefused(
                 "not-named", f"the chain does not name {self.address} among the order's participants"
             )
@@ -96,4 +100,4 @@ class Node:
 
 def shard_of(participants: tuple[Participant, ...], contributor: Address) -> int:
     """Shard k belongs to participant k."""
-    return next(k for k, each in enumerate(participants) if each.contributor == contributor)
+    return next(k for k, participant in enumerate(participants) if participant.contributor == contributor)

@@ -32,7 +32,7 @@ from provenance.exact.rows import encode_rows
 from provenance.exact.versions import sampler_for
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import Participant, participants_digest
-from provenance.values import Address, Digest, Signature
+from provenance.values import Address, Digest
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +43,31 @@ _OPEN = (OrderState.MATCHED, OrderState.PUBLISHED)
 class DemandReading(PartReading, Protocol):
     """What is read of the chain beside orders and commitments."""
 
-    def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
+    def demand(self, order: Digest, shard: int) -> DemandOnChain:
+        """The open or last demand about a shard; UnavailableError when the chain is down."""
+        ...
 
 
 class DemandAnswering(PartWriting, Protocol):
     """Answers, each a transaction of this node's account."""
 
-    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt: ...
+    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
+        """Shows the signed receipt."""
+        ...
 
-    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt: ...
+    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
+        """Shows the model in calldata."""
+        ...
 
-    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt: ...
+    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt:
+        """Shows the model from the contracts that hold its parts."""
+        ...
 
     def answer_chunk(
         self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: DirectedProof
-    ) -> TxReceipt: ...
+    ) -> TxReceipt:
+        """Shows one chunk of rows with its proof under the shard's root."""
+        ...
 
 
 @dataclass
@@ -86,15 +96,15 @@ class DemandWatch:
         return answered
 
     def _look_at(self, order: Digest, accepted: Accepted) -> bool:
-        record = self.node.ledger.order(order)
+        record = self.node.chain.order(order)
         if record.state not in _OPEN:
             if record.state not in (OrderState.NONE, OrderState.OPEN):
                 self._over.add(order)
             return False
-        participants = self.node.ledger.participants(order)
+        participants = self.node.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
             return False  # the node of the chain is between two answers: looked at again
-        if self.node.address not in {each.contributor for each in participants}:
+        if self.node.address not in {participant.contributor for participant in participants}:
             self._over.add(order)
             return False
         demand = self.chain.demand(order, shard_of(participants, self.node.address))
@@ -108,7 +118,7 @@ class DemandWatch:
             return False  # answered or ended in the meantime
 
     def _too_late(self, demand: DemandOnChain) -> bool:
-        late = self.node.ledger.chain_time() > demand.answer_by
+        late = self.node.chain.chain_time() > demand.answer_by
         if late and demand.order not in self._late:
             self._late.add(demand.order)
             log.error(
@@ -120,7 +130,7 @@ class DemandWatch:
         self, accepted: Accepted, participants: tuple[Participant, ...], demand: DemandOnChain
     ) -> bool:
         model = self.node.state.order(demand.order).model()
-        commitment = self.node.ledger.commitment(demand.order)
+        commitment = self.node.chain.commitment(demand.order)
         check_own_model(commitment, demand.shard, model_digest(model))
         if commitment.seed is None:
             raise NotYet(f"the seed of order {demand.order} is not drawn yet")
@@ -150,10 +160,8 @@ class DemandWatch:
         self, accepted: Accepted, demand: DemandOnChain, draw: Draw, row_bytes: bytes
     ) -> TxReceipt:
         signed = signed_shard(self.node, accepted, draw, row_bytes)
-        receipt = ShardReceipt.parse(signed["receipt"])
-        signature = Signature.parse(str(signed["signature"]))
-        self._leaves(demand, signature)
-        return self.writer.answer_receipt(receipt, signature)
+        self._leaves(demand, signed.signature)
+        return self.writer.answer_receipt(signed.receipt, signed.signature)
 
     def _send_chunk(self, demand: DemandOnChain, draw: Draw, row_bytes: bytes) -> TxReceipt:
         width = len(row_bytes) // draw.rows

@@ -21,9 +21,9 @@ class HealthPage:
     def __init__(self, port: int, report: Callable[[], Report], folder: Path) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                found = self.path == "/health"
-                body = json.dumps(report() if found else {"error": "only /health is here"}).encode()
-                self.send_response(200 if found else 404)
+                is_health = self.path == "/health"
+                body = json.dumps(report() if is_health else {"error": "only /health is here"}).encode()
+                self.send_response(200 if is_health else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from generator.errors import StateError, TaskRefused
 from provenance import canonical
+from provenance.api.tasks import SampleResult
 from provenance.canonical import JsonValue
 from provenance.crypto.key_files import read_secret
 from provenance.crypto.seal import new_content_key
@@ -29,7 +30,6 @@ from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
 
 FORMAT = "tessera-accepted/1"
-RECEIPT_MEMBERS = ("receipt", "signature", "content")
 _MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
 
 
@@ -44,6 +44,7 @@ class Accepted:
     acceptance: Signature
 
     def document(self) -> dict[str, JsonValue]:
+        """The canonical document; `parse` reads it back."""
         return {
             "format": FORMAT,
             "terms": dict(self.terms.document()),
@@ -55,6 +56,7 @@ class Accepted:
 
     @classmethod
     def parse(cls, document: object, where: str) -> Accepted:
+        """Reads a document; a ProvenanceError names the member of `where` that is wrong."""
         reader = Reader(document, where, _MEMBERS)
         reader.constant("format", FORMAT)
         return cls(
@@ -84,6 +86,7 @@ class OrderFolder:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
 
     def accept(self, accepted: Accepted) -> None:
+        """Stores the acceptance: only what is stored may be sent."""
         self._write("accepted.json", canonical.encode(accepted.document()))
 
     def answer(self, name: str, task: bytes) -> bytes | None:
@@ -108,22 +111,21 @@ class OrderFolder:
         self._write(f"answers/{name}", sha256(task) + answer)
         return answer
 
-    def receipt(self) -> dict[str, JsonValue] | None:
+    def receipt(self) -> SampleResult | None:
         """The signed receipt as it was stored: a shard has one, whoever asks for it."""
         path = self._folder / "receipt.json"
         if not path.exists():
             return None
         try:
-            reader = Reader(canonical.decode(path.read_bytes()), path.name, RECEIPT_MEMBERS)
+            return SampleResult.read(path.read_bytes(), path.name)
         except ProvenanceError as error:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
-        return {name: reader.member(name) for name in RECEIPT_MEMBERS}
 
-    def store_receipt(self, document: Mapping[str, JsonValue], files: Mapping[str, bytes]) -> None:
+    def store_receipt(self, signed: SampleResult, files: Mapping[str, bytes]) -> None:
         """Stores a receipt and, before it, the files that it names as they will be published."""
         for name, data in files.items():
             self._write(f"files/{name}", data)
-        self._write("receipt.json", canonical.encode(dict(document)))
+        self._write("receipt.json", signed.encode())
 
     def files(self) -> dict[str, bytes]:
         """The receipt's files that are still to be published, by name."""
@@ -156,6 +158,7 @@ class Orders:
         self._folder = folder
 
     def folder(self, order: Digest) -> OrderFolder:
+        """The folder of one order; nothing is made before its first write."""
         return OrderFolder(self._folder, order)
 
     def accepted(self) -> Iterator[tuple[Digest, Accepted]]:

@@ -62,6 +62,8 @@ trusted_partners = []
 
 
 class Decision(StrEnum):
+    """What a rule says about an order that it fits."""
+
     AUTO = "auto"
     ASK = "ask"
     DENY = "deny"
@@ -161,15 +163,15 @@ class Limits(BaseModel):
                 "policy-privacy", "the order asks for no privacy; this node takes private orders only"
             )
         if order.epsilon_micro > self.maximum_epsilon_micro:
-            found, limit = (
+            asked, limit = (
                 format_fixed(each, MICRO) for each in (order.epsilon_micro, self.maximum_epsilon_micro)
             )
             return _deny(
-                "policy-epsilon", f"the order asks for epsilon {found}, this node gives at most {limit}"
+                "policy-epsilon", f"the order asks for epsilon {asked}, this node gives at most {limit}"
             )
         if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
-            found, limit = (format_fixed(each, E12) for each in (order.delta_e12, self.maximum_delta_e12))
-            return _deny("policy-delta", f"the order asks for delta {found}, this node gives at most {limit}")
+            asked, limit = (format_fixed(each, E12) for each in (order.delta_e12, self.maximum_delta_e12))
+            return _deny("policy-delta", f"the order asks for delta {asked}, this node gives at most {limit}")
         if order.min_contributors < self.minimum_contributors:
             found_n, limit_n = order.min_contributors, self.minimum_contributors
             return _deny(
@@ -200,6 +202,7 @@ class PolicyRule(Limits):
     purpose: str | None = None
 
     def fits(self, order: Proposal) -> bool:
+        """Whether every condition that the rule sets holds for the order."""
         return (
             (self.collection is None or self.collection in (order.collection_name, str(order.collection)))
             and (self.buyer is None or self.buyer == order.buyer)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 
 from generator.errors import NodeError
+from generator.node.settings import NodeSettings
 from provenance import canonical
+from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.values import Address, Digest, sha256
@@ -21,19 +23,28 @@ def metadata_digest(collection: Digest) -> Digest:
     return sha256(canonical.encode({"format": "tessera-contributor/1", "collection": str(collection)}))
 
 
-def ensure_registered(ledger: ChainReader, writer: ChainWriter, collection: Digest, stake_wei: int) -> None:
+def announcement(settings: NodeSettings) -> Announcement:
+    """What the node tells the market of itself, at every start."""
+    return Announcement(
+        collection=Digest.parse(settings.collection),
+        declared_rows=settings.declared_rows,
+        metadata={"software": "tessera-market"},
+    )
+
+
+def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Digest, stake_wei: int) -> None:
     """Registers and brings the whole stake (free and reserved) up to `stake_wei`.
 
     NodeError says what a node lacks that never registered. One that did goes on with the stake that it has:
     after a slash its other orders and the demands at it do not wait until somebody sends money.
     """
     me = writer.address
-    stake = ledger.stake_of(me)
+    stake = chain.stake_of(me)
     missing = max(0, stake_wei - stake.free - stake.reserved)
     if stake.registered and not missing:
         log.info("registered with %d wei of free stake, %d reserved", stake.free, stake.reserved)
         return
-    lack = _lack(ledger, me, missing)
+    lack = _lack(chain, me, missing)
     if lack and not stake.registered:
         raise NodeError(lack)
     if lack:
@@ -48,38 +59,36 @@ def ensure_registered(ledger: ChainReader, writer: ChainWriter, collection: Dige
         receipt = writer.register(metadata_digest(collection))
         log.info("registered as contributor %s (transaction %s)", me, receipt.hash)
     if missing:
-        if ledger.allowance(me, ledger.deployment.registry) < missing:
-            writer.approve(ledger.deployment.registry, missing)
+        if chain.allowance(me, chain.deployment.registry) < missing:
+            writer.approve(chain.deployment.registry, missing)
         receipt = writer.deposit(missing)
         log.info("deposited %d wei of stake (transaction %s)", missing, receipt.hash)
 
 
-def _lack(ledger: ChainReader, me: Address, missing: int) -> str:
+def _lack(chain: ChainReader, me: Address, missing: int) -> str:
     """What the account needs before it can register or deposit, and where to get it; empty when nothing."""
-    if not ledger.ether_balance(me):
+    if not chain.ether_balance(me):
+        return f"{me} has no coins for gas on chain {chain.deployment.chain_id}: send it some, then run again"
+    if chain.balance(me) < missing:
         return (
-            f"{me} has no coins for gas on chain {ledger.deployment.chain_id}: send it some, then run again"
-        )
-    if ledger.balance(me) < missing:
-        return (
-            f"{me} needs {missing} wei more stake and has {ledger.balance(me)} of token "
-            f"{ledger.deployment.token}: send it the difference, or lower stake_wei in node.toml (orders may "
+            f"{me} needs {missing} wei more stake and has {chain.balance(me)} of token "
+            f"{chain.deployment.token}: send it the difference, or lower stake_wei in node.toml (orders may "
             "then be beyond its stake)"
         )
     return ""
 
 
-def claim_rewards(ledger: ChainReader, writer: ChainWriter) -> int:
+def claim_rewards(chain: ChainReader, writer: ChainWriter) -> int:
     """Fetches the rewards; returns the token wei that came, 0 when there were none."""
-    amount = ledger.claimable(writer.address)
+    amount = chain.claimable(writer.address)
     if amount:
         writer.claim()
     return amount
 
 
-def unbond(ledger: ChainReader, writer: ChainWriter, amount_wei: int | None) -> int:
+def unbond(chain: ChainReader, writer: ChainWriter, amount_wei: int | None) -> int:
     """Starts the withdrawal of free stake (all of it for None); returns the amount. Reserved stake stays."""
-    free = ledger.stake_of(writer.address).free
+    free = chain.stake_of(writer.address).free
     amount = free if amount_wei is None else amount_wei
     if not 0 < amount <= free:
         raise NodeError(
@@ -89,12 +98,12 @@ def unbond(ledger: ChainReader, writer: ChainWriter, amount_wei: int | None) -> 
     return amount
 
 
-def fetch_unbonded(ledger: ChainReader, writer: ChainWriter) -> int:
+def fetch_unbonded(chain: ChainReader, writer: ChainWriter) -> int:
     """Fetches stake whose unbonding time is over; NodeError says how long it still takes in chain time."""
-    stake = ledger.stake_of(writer.address)
+    stake = chain.stake_of(writer.address)
     if not stake.unbonding:
         raise NodeError("no stake is being withdrawn; begin with `withdraw stake`")
-    now = ledger.chain_time()
+    now = chain.chain_time()
     if now < stake.unbonding_at:
         raise NodeError(f"{stake.unbonding} wei may be fetched in {stake.unbonding_at - now} s of chain time")
     writer.withdraw()

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 from generator.errors import TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
-from generator.market.client import MarketClient
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
 from generator.node.approvals import ASKED, Approval
 from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
+from generator.node.registration import announcement
 from generator.node.setup import Opened
 from generator.privacy.release import event_document
-from provenance import canonical
+from provenance.api.market import MarketClient
+from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
@@ -61,22 +62,22 @@ class Status:
 
 def status(opened: Opened) -> Status:
     """The node as it stands: who, whether it runs, money, orders, questions. `doing` is None when it does not run."""
-    me, ledger = opened.signer.address, opened.ledger
+    me, chain = opened.signer.address, opened.chain
     doing, done = _running(opened)
     stake, claimable, problem = None, None, ""
     try:
-        stake, claimable = ledger.stake_of(me), ledger.claimable(me)
+        stake, claimable = chain.stake_of(me), chain.claimable(me)
     except UnavailableError as error:
         problem = str(error)
     held = []
     for order, accepted in opened.orders.accepted():
-        matched = () if problem else ledger.participants(order)
+        matched = () if problem else chain.participants(order)
         held.append(
             HeldOrder(
                 order,
                 opened.orders.folder(order).stored("sample") is not None,
                 accepted.terms.rows,
-                next((each.rows for each in matched if each.contributor == me), None),
+                next((participant.rows for participant in matched if participant.contributor == me), None),
                 to_float(accepted.terms.epsilon_micro, MICRO) or None,
             )
         )
@@ -91,7 +92,7 @@ def status(opened: Opened) -> Status:
         claimable,
         problem,
         tuple(held),
-        tuple(each for each in opened.approvals.all() if each.state == ASKED),
+        tuple(approval for approval in opened.approvals.all() if approval.state == ASKED),
     )
 
 
@@ -112,49 +113,47 @@ def budget_lines(opened: Opened) -> Iterator[str]:
 
 def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:
     """Every message that left, or its kinds with counts and bytes."""
-    wanted = [each for each in outbox.entries() if each.order.startswith(order)]
+    wanted = [entry for entry in outbox.entries() if entry.order.startswith(order)]
     if summary:
         count: Counter[str] = Counter()
         size: Counter[str] = Counter()
-        for each in wanted:
-            count[each.kind] += 1
-            size[each.kind] += each.size
+        for entry in wanted:
+            count[entry.kind] += 1
+            size[entry.kind] += entry.size
         for kind, number in count.most_common():
             yield f"{kind:<14} {number:>7} messages {size[kind]:>12} bytes"
         return
-    for each in wanted:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.time))
-        epsilon = f" epsilon {each.epsilon}" if each.epsilon else ""
-        about = f" {each.order[:12]} {each.task}" if each.order else ""
-        yield f"{when} {each.kind:<12} {each.size:>9} bytes sha256 {each.sha256[2:18]}{about}{epsilon}"
+    for entry in wanted:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+        epsilon = f" epsilon {entry.epsilon}" if entry.epsilon else ""
+        about = f" {entry.order[:12]} {entry.task}" if entry.order else ""
+        yield f"{when} {entry.kind:<12} {entry.size:>9} bytes sha256 {entry.sha256[2:18]}{about}{epsilon}"
 
 
 def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     """What `run` would send now; nothing but reads goes out, nothing is signed, no privacy is spent."""
     me, settings = opened.signer.address, opened.settings
-    stake = opened.ledger.stake_of(me)
+    stake = opened.chain.stake_of(me)
     if not stake.registered:
         yield f"would send  transaction ContributorRegistry.register by {me}"
     missing = max(0, settings.stake_wei - stake.free - stake.reserved)
     if missing:
         yield f"would send  transactions approving and depositing {missing} wei of stake"
-    announcement = {"collection": settings.collection, "declaredRows": settings.declared_rows}
-    body = canonical.encode({**announcement, "metadata": {"software": "tessera-market"}})
-    yield f"would send  announcement, {len(body)} bytes: {json.dumps(announcement)}"
+    body = announcement(settings).to_json()
+    yield f"would send  announcement, {len(body)} bytes: {body.decode()}"
     node = opened.node(client)
-    found = False
-    for view in client.orders("open"):
-        terms = OrderTerms.parse(view.object("terms").values)
-        if terms.collection == opened.collection.digest:
-            found = True
-            yield from _would_answer(node, terms, Request.parse(view.object("request").values))
-    if not found:
+    is_any = False
+    for view in client.orders(state=BrokerState.OPEN):
+        if view.collection == opened.collection.digest:
+            is_any = True
+            yield from _would_answer(node, OrderTerms.parse(view.terms), Request.parse(view.request))
+    if not is_any:
         yield "no open order of this collection; nothing else would leave"
 
 
 def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[str]:
     order = terms.order_id(node.domain)
-    if node.ledger.order(order).state is not OrderState.OPEN:
+    if node.chain.order(order).state is not OrderState.OPEN:
         yield f"order {order}: listed as open, but not by the escrow: would be refused"
         return
     verdict = node.policy().judge(proposal_of(node, terms, request))

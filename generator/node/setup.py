@@ -19,8 +19,6 @@ from pathlib import Path
 
 from generator.errors import NetworkMismatch, SettingsError
 from generator.federation.state import ContributorState
-from generator.market.client import MarketClient, RetryPolicy
-from generator.market.messages import NetworkInfo
 from generator.node import policy, settings
 from generator.node.approvals import Approvals
 from generator.node.context import APPROVALS, ORDERS, Node
@@ -29,11 +27,13 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
 from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
-from provenance.chain.deployment import FORMAT, Deployment
+from provenance.api.catalogue import NetworkView
+from provenance.api.client import RetryPolicy
+from provenance.api.market import MarketClient
+from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
-from provenance.errors import ProvenanceError
 from provenance.files import write_whole
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
@@ -80,15 +80,13 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     passwords = password_source(os.environ)
     signer = load_key(key_path, passwords) if key_path.exists() else create_key(key_path)
-    client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=START_SECONDS))
-    try:
+    retry = RetryPolicy(give_up_seconds=START_SECONDS)
+    with MarketClient(setup.backend, signer=signer, retry=retry) as client:
         network = client.network()
         collection = _collection(client, setup)
-    finally:
-        client.close()
     deployment = Deployment.load(setup.deployment) if setup.deployment else deployment_of(network)
-    with ChainReader(setup.rpc, deployment) as ledger:
-        ledger.check()
+    with ChainReader(setup.rpc, deployment) as chain:
+        chain.check()
     require_same_market(network, deployment)
     values = read_compact(setup.table, collection.schema)
     if not (folder / STATE / "schema.json").exists():
@@ -114,22 +112,12 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     return made, signer, len(values)
 
 
-def deployment_of(network: NetworkInfo) -> Deployment:
-    """The market's deployment as a value; NetworkMismatch when it is not one."""
-    fields = dict(network.deployment)
-    document = {
-        "format": FORMAT,
-        "chainId": network.chain_id,
-        "block": fields.pop("block", 0),
-        "contracts": fields,
-    }
-    try:
-        return Deployment.parse(network.deployment if "contracts" in network.deployment else document)
-    except ProvenanceError as error:
-        raise NetworkMismatch(f"the market names no usable deployment: {error}") from error
+def deployment_of(network: NetworkView) -> Deployment:
+    """The contracts that the market names."""
+    return Deployment(chain_id=network.chain_id, **dict(network.deployment))
 
 
-def require_same_market(network: NetworkInfo, deployment: Deployment) -> None:
+def require_same_market(network: NetworkView, deployment: Deployment) -> None:
     """NetworkMismatch unless market and deployment file name the same contracts on the same chain."""
     told = deployment_of(network)
     if (told.chain_id, told.contracts()) != (deployment.chain_id, deployment.contracts()):
@@ -146,17 +134,19 @@ class Opened:
     settings: NodeSettings
     signer: Signer
     collection: Collection
-    ledger: ChainReader
+    chain: ChainReader
     state: ContributorState
     outbox: OutboxLog
     folder: Path
 
     @property
     def orders(self) -> Orders:
+        """What the node keeps of its orders."""
         return Orders(self.folder / ORDERS)
 
     @property
     def approvals(self) -> Approvals:
+        """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
 
     def client(
@@ -166,7 +156,7 @@ class Opened:
         retry = RetryPolicy(give_up_seconds=patience_seconds)
         return MarketClient(
             self.settings.backend,
-            self.signer,
+            signer=self.signer,
             retry=retry,
             stop=stop,
             note=note,
@@ -174,8 +164,9 @@ class Opened:
         )
 
     def node(self, client: MarketClient) -> Node:
+        """Everything the handlers need; contents are uploaded by `client`."""
         return Node(
-            self.folder, self.settings, self.signer, self.collection, self.state, self.ledger, client.upload
+            self.folder, self.settings, self.signer, self.collection, self.state, self.chain, client.upload
         )
 
 
@@ -202,11 +193,11 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
 
 
 def _collection(client: MarketClient, setup: Setup) -> Collection:
-    info = client.find_collection(setup.collection)
-    collection = Collection.parse(info.document)
-    if str(collection.digest) != info.id:
+    listed = client.collection(setup.collection)
+    collection = Collection.parse(listed.document)
+    if collection.digest != listed.id:
         raise NetworkMismatch(
-            f"the market calls {info.id} what has the digest {collection.digest}: do not join it"
+            f"the market calls {listed.id} what has the digest {collection.digest}: do not join it"
         )
     if setup.schema is not None:
         own = read_schema(setup.schema)

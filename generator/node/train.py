@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generator.errors import PlanError, TaskRefused
+from generator.errors import PlanError, TaskFormatError, TaskRefused
 from generator.families.family import family_of
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import StepProgress, Worker
-from generator.federation.task import Task
-from generator.market.messages import Progress
+from generator.federation.task import Task, meta_of
 from generator.market.order_settings import order_settings
 from generator.node.accept import require_partners
 from generator.node.context import Node
 from generator.node.feasibility import check_conditions
 from generator.node.orders import Accepted
+from provenance.api.queue import Progress
+from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError
 from provenance.exact.size_class import keeps_promise, size_class
@@ -33,7 +34,7 @@ def train_step(node: Node, payload: bytes) -> bytes:
 
     def report(local: StepProgress) -> None:
         loss = next(iter(local.losses.values()), None)
-        node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
+        node.progress(Progress.measured(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
     def commit(order: Digest, shard: int, model: Digest) -> str:
         finished = node.state.order(order).model()
@@ -81,12 +82,12 @@ def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str
 
 def check_size(node: Node, model: bytes) -> None:
     """TaskRefused for a model that breaks the size class that the collection promises."""
-    found, promised = size_class(model), node.collection.size_class
-    if not keeps_promise(found, promised):
+    size, promised = size_class(model), node.collection.size_class
+    if not keeps_promise(size, promised):
         raise TaskRefused(
             "too-large",
-            f"the model is of size class {found}, the collection promises {promised}: offer a collection of "
-            f"sizeClass {found}, or with settings for a smaller net",
+            f"the model is of size class {size}, the collection promises {promised}: offer a collection of "
+            f"sizeClass {size}, or with settings for a smaller net",
         )
 
 
@@ -95,12 +96,12 @@ def check_plan(node: Node, task: Task) -> None:
     accepted = node.accepted(task.order)
     participants = node.matched_participants(task.order)
     try:
-        plan = TrainingPlan.parse(task.meta.get("plan"))
-    except PlanError as error:
+        plan = TrainingPlan.of(meta_of(TrainTask, task).plan)
+    except (PlanError, TaskFormatError) as error:
         raise TaskRefused("bad-plan", str(error)) from error
     _compare(node, plan, accepted)
-    planned = tuple(each.contributor for each in plan.participants)
-    if planned != tuple(each.contributor for each in participants):
+    planned = tuple(participant.contributor for participant in plan.participants)
+    if planned != tuple(participant.contributor for participant in participants):
         raise TaskRefused(
             "participants-differ", "the plan's participants are not those that the chain names, in order"
         )
@@ -124,8 +125,8 @@ def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
         ("privacy", plan.epsilon_micro or 0, terms.epsilon_micro),
         ("delta", plan.delta_e12 if plan.epsilon_micro else terms.delta_e12, terms.delta_e12),
     )
-    for name, found, expected in agreed:
-        if found != expected:
+    for name, planned_value, expected in agreed:
+        if planned_value != expected:
             raise TaskRefused(
-                "plan-differs", f"the plan's {name} is {found}, the accepted terms say {expected}"
+                "plan-differs", f"the plan's {name} is {planned_value}, the accepted terms say {expected}"
             )

@@ -40,8 +40,8 @@ class Loss:
         # log((e^t - (1 - rate)) / rate)
         z = inside + np.log1p(-(1 - self.rate) * np.exp(-inside)) - math.log(self.rate)
         half = 1 / (2 * self.sigma)
-        found = self.rate * ndtr(self.sigma * z - half) + (1 - self.rate) * ndtr(self.sigma * z + half)
-        return np.where(above, found, 0.0)
+        probability = self.rate * ndtr(self.sigma * z - half) + (1 - self.rate) * ndtr(self.sigma * z + half)
+        return np.where(above, probability, 0.0)
 
     def renyi(self) -> Floats:
         """Renyi divergence of one step at each of _ORDERS (Mironov, Talwar and Zhang 2019, section 3.3)."""
@@ -112,5 +112,5 @@ def _half_width(losses: Sequence[Loss], count: int, delta_error: float) -> float
 def _tail(renyi: Floats, delta: float) -> float:
     """Epsilon at `delta` by Renyi divergences (Canonne, Kamath and Steinke 2020, proposition 12)."""
     orders = np.array(_ORDERS, dtype=np.float64)
-    found = renyi - (math.log(delta) + np.log(orders)) / (orders - 1) + np.log((orders - 1) / orders)
-    return float(found.min())
+    epsilons = renyi - (math.log(delta) + np.log(orders)) / (orders - 1) + np.log((orders - 1) / orders)
+    return float(epsilons.min())

@@ -34,6 +34,7 @@ class Mechanism:
     event: PrivacyEvent
 
     def document(self) -> dict[str, object]:
+        """Its entry in a privacy statement: figures as integers, rounded against the contributor."""
         noise = math.floor(self.event.noise_multiplier * 10**MICRO)
         document: dict[str, object] = {"name": self.name, "noiseMultiplierMicro": noise}
         if isinstance(self.event, GaussianEvent):
@@ -75,9 +76,9 @@ def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:
     """What the guarantee rests on where no contributor adds the whole noise alone."""
     parts = {mechanism.event.distributed for mechanism in mechanisms} - {None}
     return [
-        f"the noise of sums is drawn in parts by {each.contributors} contributors and is whole while at least "
-        f"{each.honest} of them keep their part to themselves; fewer leave less noise"
-        for each in sorted(filter(None, parts), key=lambda each: (each.contributors, each.honest))
+        f"the noise of sums is drawn in parts by {noise.contributors} contributors and is whole while at least "
+        f"{noise.honest} of them keep their part to themselves; fewer leave less noise"
+        for noise in sorted(filter(None, parts), key=lambda noise: (noise.contributors, noise.honest))
     ]
 
 

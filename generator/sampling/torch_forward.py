@@ -75,10 +75,10 @@ class TorchForward:
         else:
             codes = self._autoregressive_codes(self._model, noise)
         column_words = noise[:, self._model.latent_words :]
-        found = [
+        columns = [
             self._columns.values(column, drawn, column_words[:, column]) for column, drawn in enumerate(codes)
         ]
-        return np.asarray(torch.stack(found).cpu().numpy(), dtype=np.int64)
+        return np.asarray(torch.stack(columns).cpu().numpy(), dtype=np.int64)
 
     def _mlp_codes(self, model: MlpModel, noise: Tensor) -> list[Tensor]:
         latent = torch.arange(model.latent, device=self._device)

@@ -150,7 +150,7 @@ def run(
     """Work: register if needed, announce, take tasks, train, sample, sign; until SIGTERM or Ctrl-C."""
     require("node", "`tessera node`")
     from generator.errors import StopRequested
-    from generator.node import stopping
+    from generator.node import process
     from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import open_node
 
@@ -158,7 +158,7 @@ def run(
     overrides = {"backend": backend, "rpc": rpc, "threads": threads, "health_port": health_port}
     opened = open_node(folder, overrides)
     stop = threading.Event()
-    note = RateLimitedLog(stopping.log.warning).say
+    note = RateLimitedLog(process.log.warning).say
     # A market that is not there at all is an error, not a wait.
     first = opened.client(stop, note, START_SECONDS)
     if dry_run:
@@ -172,7 +172,7 @@ def run(
     from generator.node.console import progress_line
     from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
-    from generator.node.lock import running_once
+    from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
     from provenance.chain.writer import ChainWriter
@@ -183,12 +183,12 @@ def run(
             warm_up(opened.collection.family)
             node = opened.node(client)
             agent = Agent(node, client, opened.outbox, stop, progress.show)
-            stopping.leave_on_signals(stop, lambda: agent.idle)
-            opened.ledger.check()
-            require_same_market(first.network(), opened.ledger.deployment)
-            writer = ChainWriter(opened.ledger, opened.signer)
-            ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-            with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
+            process.stop_on_signals(stop, lambda: agent.idle)
+            opened.chain.check()
+            require_same_market(first.network(), opened.chain.deployment)
+            writer = ChainWriter(opened.chain, opened.signer)
+            ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
+            with watching(DemandWatch(node, opened.chain, writer, opened.outbox), stop):
                 if opened.settings.health_port < 0:
                     agent.run()
                 else:
@@ -349,20 +349,20 @@ def withdraw(
     from provenance.chain.writer import ChainWriter
     from tessera.words import moment, parse_tokens, tokens
 
-    ledger = opened.ledger
-    ledger.check()
-    writer = ChainWriter(ledger, opened.signer)
+    chain = opened.chain
+    chain.check()
+    writer = ChainWriter(chain, opened.signer)
     if what is Withdrawable.REWARDS:
-        say(f"{tokens(claim_rewards(ledger, writer))} tokens of rewards claimed")
+        say(f"{tokens(claim_rewards(chain, writer))} tokens of rewards claimed")
     elif what is Withdrawable.STAKE:
-        gone = unbond(ledger, writer, None if amount is None else parse_tokens(amount))
-        at = ledger.stake_of(opened.signer.address).unbonding_at
+        gone = unbond(chain, writer, None if amount is None else parse_tokens(amount))
+        at = chain.stake_of(opened.signer.address).unbonding_at
         say(
             f"{tokens(gone)} tokens of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
-            f"{moment(at, ledger.chain_time())}. A running node accepts no order beyond the stake that is left"
+            f"{moment(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
-        say(f"{tokens(fetch_unbonded(ledger, writer))} tokens of stake are back")
+        say(f"{tokens(fetch_unbonded(chain, writer))} tokens of stake are back")
 
 
 def _opened(folder: Path, rpc: str | None = None) -> Opened:

@@ -16,8 +16,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from generator.market.wire import Fields
-from tessera.client.api import FAILED_STATES, FINAL_STATES, Event
+from provenance.api.market import Event
+from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
 
 STATES = {
     "accepted": "the broker has the signed terms",
@@ -74,29 +74,27 @@ class OrderDisplay:
 
     def take(self, event: Event) -> None:
         """One event of the order's stream."""
-        data = event.data
-        if event.kind == "state":
-            self._take_state(data)
-        elif event.kind == "progress":
-            self._take_progress(data)
-        elif data.has("text"):
-            self._line(data.text("text"))
+        if isinstance(event.data, StateEvent):
+            self._take_state(event.data.state, event.data.reason or "")
+        elif isinstance(event.data, ProgressEvent):
+            self._take_progress(event.data)
+        else:
+            self._line(event.data.text)
 
-    def _take_state(self, data: Fields) -> None:
-        state, reason = data.text("state"), data.text_or("reason", "")
+    def _take_state(self, state: OrderState, reason: str) -> None:
         seconds = time.monotonic() - self._started
         self.states.append((state, seconds, reason))
         words = STATES.get(state, "")
         self._line(f"{seconds:6.1f} s  {state}: {words}{f' ({reason})' if reason else ''}")
 
-    def _take_progress(self, data: Fields) -> None:
-        node = data.text_or("node", "")
+    def _take_progress(self, told: ProgressEvent) -> None:
+        node = "" if told.node is None else str(told.node)
         seen = self.nodes.setdefault(node, NodeProgress())
-        seen.message = data.text_or("message", seen.message)
-        seen.round = data.integer_or("round", seen.round)
-        seen.rounds = data.integer_or("rounds", seen.rounds)
-        seen.loss = _number(data, "loss") or seen.loss
-        seen.epsilon = _number(data, "epsilon") or seen.epsilon
+        seen.message = seen.message if told.message is None else told.message
+        seen.round = seen.round if told.round is None else told.round
+        seen.rounds = seen.rounds if told.rounds is None else told.rounds
+        seen.loss = seen.loss if told.loss is None else f"{told.loss:.4g}"
+        seen.epsilon = seen.epsilon if told.epsilon is None else f"{told.epsilon:.4g}"
         new_round = (node, seen.round) not in self.rounds_seen
         self.rounds_seen.add((node, seen.round))
         if new_round or not seen.rounds:
@@ -130,14 +128,3 @@ class OrderDisplay:
             rounds = f"{seen.round}/{seen.rounds}" if seen.rounds else ""
             nodes.add_row(self.name(node), rounds, seen.loss, seen.epsilon, seen.message)
         return Group(states, nodes) if self.nodes else states
-
-
-def _number(data: Fields, name: str) -> str:
-    """A decimal string or a JSON number, shortened for people."""
-    value = data.values.get(name)
-    if value is None:
-        return ""
-    try:
-        return f"{float(str(value)):.4g}"
-    except ValueError:
-        return str(value)

@@ -42,10 +42,10 @@ from tessera.terminal import err, out, progress_bar, remark, say, say_json
 from tessera.words import duration, moment, tokens
 
 if TYPE_CHECKING:
+    from provenance.api.orders import OrderView
     from tessera.client.client import Client
     from tessera.client.order_file import OrderFile
     from tessera.client.order_request import OrderRequest, Quote
-    from tessera.client.order_view import OrderView
 
 SIZES = {
     "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
@@ -279,18 +279,18 @@ def orders(
         if order is None:
             found = client.orders(state=state)
             if as_json:
-                say_json([dict(each.document) for each in found])
+                say_json([each.to_document() for each in found])
             else:
                 _show_orders(found, client.profile.api)
             return
         view = client.status(order)
         if as_json:
-            say_json(dict(view.document))
+            say_json(view.to_document())
         else:
             _show_order(view, client.chain.chain_time())
 
 
-def _show_orders(found: list[OrderView], api: str) -> None:
+def _show_orders(found: tuple[OrderView, ...], api: str) -> None:
     from rich.table import Table
 
     table = Table(title=f"{len(found)} orders at {api}", title_justify="left")
@@ -298,7 +298,7 @@ def _show_orders(found: list[OrderView], api: str) -> None:
         table.add_column(heading, overflow="fold")
     for each in found:
         dataset = "" if each.dataset_id is None else str(each.dataset_id)
-        terms = each.terms
+        terms = each.order_terms()
         table.add_row(str(each.order_id), each.state, f"{terms.rows:,}", tokens(terms.price), dataset)
     out.print(table)
 
@@ -306,7 +306,7 @@ def _show_orders(found: list[OrderView], api: str) -> None:
 def _show_order(view: OrderView, now: int) -> None:
     from tessera.cli.order_display import STATES
 
-    terms = view.terms
+    terms = view.order_terms()
     say(f"order      {view.order_id}")
     say(f"state      {view.state}: {STATES.get(view.state, '')}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.api.orders import OrderRequest, SignedPermit
 from provenance.crypto.permit import Permit
 from provenance.errors import MalformedError
 from provenance.files import write_whole
@@ -34,14 +35,14 @@ class OrderFile:
     collection: Collection
     permit: Permit
 
-    def placement(self) -> dict[str, object]:
-        """The body of POST /v1/orders."""
-        return {
-            "terms": self.terms.document(),
-            "signature": str(self.signature),
-            "permit": self.permit.document(),
-            "request": self.request.document(),
-        }
+    def placement(self) -> OrderRequest:
+        """What is sent to the broker."""
+        return OrderRequest(
+            terms=self.terms,
+            signature=self.signature,
+            permit=SignedPermit.of_permit(self.permit),
+            request=self.request,
+        )
 
     def write(self, path: Path) -> None:
         """Atomically: a kill leaves the old file or the new one."""
@@ -49,7 +50,10 @@ class OrderFile:
             "format": FORMAT,
             "orderId": str(self.order_id),
             "collection": self.collection.document(),
-            **self.placement(),
+            "terms": self.terms.document(),
+            "signature": str(self.signature),
+            "permit": self.permit.document(),
+            "request": self.request.document(),
         }
         write_private(path, document)
 

@@ -13,31 +13,31 @@ Starting again in the same folder continues: nothing is deployed, funded or publ
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import httpx
-
+from provenance.api.client import RetryPolicy
+from provenance.api.errors import MarketUnreachable
+from provenance.api.market import MarketClient
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
-from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer, create_key, load_key
+from provenance.errors import MarketError
 from provenance.record.collection import Collection
 from provenance.units import TOKEN, format_fixed
+from provenance.values import Address
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
-from tessera.errors import ServiceDownError, ServiceRefusedError, TesseraError
+from tessera.errors import ServiceDownError, TesseraError
 
 ONE_TOKEN = 10**TOKEN
 START_SECONDS = 600.0
@@ -201,29 +201,20 @@ class LocalNetwork:
 
     def _backend_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=30, trust_env=False).is_success
-        except httpx.TransportError:
+            with self._market(None) as market:
+                market.health()
+        except MarketError:
             return False
+        return True
+
+    def _market(self, signer: Signer | None, patience_seconds: float = 0.0) -> MarketClient:
+        retry = RetryPolicy(give_up_seconds=patience_seconds)
+        return MarketClient(self.api_url, signer=signer, retry=retry)
 
     def publish(self, collection: Collection) -> None:
-        """POST /v1/collections, signed by the broker; the same document again changes nothing."""
-        target = "/v1/collections"
-        body = json.dumps(collection.document()).encode()
-        signature = sign_request(self.account("broker"), "POST", target, body, int(time.time()))
-        headers = {"Content-Type": "application/json", "Authorization": signature}
-        try:
-            answer = httpx.post(
-                self.api_url + target, content=body, headers=headers, timeout=START_SECONDS, trust_env=False
-            )
-        except httpx.TransportError as error:
-            raise ServiceDownError(
-                f"the backend at {self.api_url} did not take the collection: {error}"
-            ) from error
-        if answer.is_error:
-            raise ServiceRefusedError(
-                f"collection {collection.name}: refused with {answer.status_code}: {answer.text}",
-                status=answer.status_code,
-            )
+        """Offer a collection, signed by the broker; the same document again changes nothing."""
+        with self._market(self.account("broker"), START_SECONDS) as market:
+            market.offer(collection)
 
     def start_coordinator(self) -> None:
         arguments = (
@@ -282,7 +273,7 @@ class LocalNetwork:
         """Wait until the nodes called `names` (None: all) have announced themselves at the backend."""
         for name in self.nodes if names is None else names:
             child = self.nodes[name]
-            address = str(self.account(name).address)
+            address = self.account(name).address
             self._supervisor.wait_until(
                 lambda address=address: address in self._announced(collection),  # type: ignore[misc]
                 child=child,
@@ -290,13 +281,12 @@ class LocalNetwork:
                 what=f"the announcement of node {name}",
             )
 
-    def _announced(self, collection: Collection) -> set[str]:
-        query, url = {"collection": str(collection.digest)}, f"{self.api_url}/v1/contributors"
+    def _announced(self, collection: Collection) -> set[Address]:
         try:
-            answer = httpx.get(url, params=query, timeout=30, trust_env=False)
-        except httpx.TransportError:
+            with self._market(None) as market:
+                return {entry.contributor for entry in market.contributors(collection.digest)}
+        except MarketUnreachable:
             return set()  # busy: asked again
-        return {entry["contributor"] for entry in answer.raise_for_status().json()["contributors"]}
 
     def replaceable(self) -> dict[str, Child]:
         """Every process that goes on where it was when it is started again: all but the chain."""

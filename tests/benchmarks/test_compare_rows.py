@@ -14,9 +14,9 @@ from provenance.exact.model import AutoregressiveModel
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
     with running_anvil() as url:
-        found = Verifier(url)
-        yield found
-        found.close()
+        connected = Verifier(url)
+        yield connected
+        connected.close()
 
 
 def test_two_hundred_rows_agree(verifier: Verifier, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,10 +43,10 @@ def test_the_command_ends_with_success_where_all_rows_agree(capsys: pytest.Captu
 def test_random_models_have_both_architectures_and_wide_layers() -> None:
     random = RandomModels(1)
     models = [random.model()[0] for _ in range(40)]
-    deep = [each for each in models if not isinstance(each, AutoregressiveModel)]
+    deep = [model for model in models if not isinstance(model, AutoregressiveModel)]
     assert 5 < len(deep) < 35
-    assert any(len(layer.bias) > 128 for each in deep for layer in each.hidden)
-    assert any((layer.weights == -128).any() for each in deep for layer in each.hidden)
+    assert any(len(layer.bias) > 128 for model in deep for layer in model.hidden)
+    assert any((layer.weights == -128).any() for model in deep for layer in model.hidden)
 
 
 def test_conditions_that_allow_no_code_have_no_row() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance.api.market import Event
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.values import Digest
-from tessera.client.api import Event
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
@@ -115,12 +115,12 @@ class Market:
     def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
         """The order's events up to the first wanted one; fails when it ends before."""
         seen: list[Event] = []
-        for event in self.buyer.api.events(str(order.order_id)):
+        for event in self.buyer.api.events(order.order_id):
             seen.append(event)
             if wanted(event):
                 return seen
-        view = self.buyer.api.order(str(order.order_id))
-        raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
+        view = self.buyer.api.order(order.order_id)
+        raise AssertionError(f"the order ended {view.state}: {view.reason}")
 
     def ledger_text(self, node: str) -> str:
         """The node's own privacy ledger, empty before its first release."""
@@ -133,9 +133,7 @@ class Market:
         until(lambda: str(order.order_id) in self.ledger_text(node), f"{node}'s first release")
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
-        return self.events_until(
-            order, lambda event: event.kind == "state" and event.data.text("state") == state
-        )
+        return self.events_until(order, lambda event: event.state == state)
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.gas import disputes, order
 from benchmarks.gas.figures import check
 from benchmarks.gas.market import market
-from benchmarks.run_gas import QUICK
+from benchmarks.run_gas import SHORT
 from provenance.chain.deployment import CONTRACTS
 
 
@@ -15,19 +15,19 @@ from provenance.chain.deployment import CONTRACTS
 def measured():
     with market() as place:
         contracts = place.contracts()
-        return contracts, [figure for measure in QUICK for figure in measure(place)]
+        return contracts, [figure for measure in SHORT for figure in measure(place)]
 
 
 def test_every_step_and_contract_is_within_its_limit(measured):
     contracts, figures = measured
-    assert [each.name for each in contracts] == list(CONTRACTS.values())
-    assert {each.step for each in figures if each.limit is not None} >= {*order.LIMITS, "challenge"}
-    assert min(each.gas for each in figures) > 21_000
+    assert [contract.name for contract in contracts] == list(CONTRACTS.values())
+    assert {figure.step for figure in figures if figure.limit is not None} >= {*order.LIMITS, "challenge"}
+    assert min(figure.gas for figure in figures) > 21_000
     check(figures, contracts)
 
 
 def test_every_transaction_of_a_dispute_is_measured(measured):
-    steps = {each.step for each in measured[1]}
+    steps = {figure.step for figure in measured[1]}
     challenges = {"commit", "challenge", disputes.VERIFIER, "store the model", "challengeModel"}
     answers = {"answerModel", "answerModelFromParts", "answerChunk", "answerReceipt"}
     assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandReceipt", "expire"}
@@ -35,13 +35,13 @@ def test_every_transaction_of_a_dispute_is_measured(measured):
 
 def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured):
     figures = measured[1]
-    rows = [each for each in figures if each.chapter.startswith("A false row")]
-    assert len({each.chapter for each in rows}) == 3
-    for chapter in {each.chapter for each in rows}:
-        mine = [each for each in rows if each.chapter == chapter]
+    rows = [figure for figure in figures if figure.chapter.startswith("A false row")]
+    assert len({figure.chapter for figure in rows}) == 3
+    for chapter in {figure.chapter for figure in rows}:
+        mine = [figure for figure in rows if figure.chapter == chapter]
         for case in ("model in calldata", "model stored before"):
-            gas = {each.step: each.gas for each in mine if each.case == case}
+            gas = {figure.step: figure.gas for figure in mine if figure.case == case}
             assert 300_000 < gas[disputes.VERIFIER] < gas["challenge"] - 21_000
-        *parts, total = [each for each in mine if each.step == "store the model"]
+        *parts, total = [figure for figure in mine if figure.step == "store the model"]
         assert len(parts) == total.transactions == (2 if "small" in chapter else 3)
-        assert sum(each.gas for each in parts) == total.gas
+        assert sum(figure.gas for figure in parts) == total.gas

@@ -30,19 +30,19 @@ def several(subject: str, setup: str, aucs: list[float], epsilon: float | None =
 
 def test_an_interval_is_that_of_the_paired_t_test() -> None:
     first, second = [0.91, 0.93, 0.90], [0.90, 0.905, 0.893]
-    found = difference(several("a", CENTRAL, first), several("b", CENTRAL, second), lambda f: f.auc)
+    gap = difference(several("a", CENTRAL, first), several("b", CENTRAL, second), lambda f: f.auc)
     interval = ttest_rel(first, second).confidence_interval(0.95)
-    assert found is not None
-    assert found.half is not None
-    assert found.mean - found.half == pytest.approx(interval.low, rel=1e-3)
-    assert found.mean + found.half == pytest.approx(interval.high, rel=1e-3)
+    assert gap is not None
+    assert gap.half is not None
+    assert gap.mean - gap.half == pytest.approx(interval.low, rel=1e-3)
+    assert gap.mean + gap.half == pytest.approx(interval.high, rel=1e-3)
 
 
 def test_seeds_that_only_one_side_has_are_left_out() -> None:
-    found = difference(several("a", CENTRAL, [0.9, 0.8]), several("b", CENTRAL, [0.7]), lambda f: f.auc)
-    assert found is not None
-    assert (found.seeds, found.half) == (1, None)
-    assert found.mean == pytest.approx(0.2)
+    gap = difference(several("a", CENTRAL, [0.9, 0.8]), several("b", CENTRAL, [0.7]), lambda f: f.auc)
+    assert gap is not None
+    assert (gap.seeds, gap.half) == (1, None)
+    assert gap.mean == pytest.approx(0.2)
     assert difference(several("a", CENTRAL, [0.9]), [], lambda f: f.auc) is None
 
 
@@ -50,8 +50,8 @@ def test_results_are_read_back_and_the_last_line_of_a_case_counts(tmp_path: Path
     path = tmp_path / "deep" / "r.jsonl"
     case = Case("adult", "ctgan", None, CENTRAL, 0, settings={"epochs": 100})
     failed = Result(replace(case, seed=1), "m", failure="exit status 1")
-    for each in (result(case, 0.8), failed, result(case, 0.9)):
-        append(path, each)
+    for outcome in (result(case, 0.8), failed, result(case, 0.9)):
+        append(path, outcome)
     assert list(read(path).values()) == [failed, result(case, 0.9)]
     assert read(tmp_path / "none.jsonl") == {}
 

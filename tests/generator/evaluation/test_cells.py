@@ -39,23 +39,23 @@ def test_refuses_a_table_of_another_schema_and_names_what_is_missing() -> None:
 
 
 def test_counts_cells_outside_and_leaves_out_rows_that_have_no_value() -> None:
-    found = check_cells(table(age=["17", "x"], city=["Rome", "Paris"]), SCHEMA, "s.csv")
-    assert [(bad.column, bad.cells, bad.example) for bad in found.outside] == [
+    checked = check_cells(table(age=["17", "x"], city=["Rome", "Paris"]), SCHEMA, "s.csv")
+    assert [(bad.column, bad.cells, bad.example) for bad in checked.outside] == [
         ("age", 2, "17"),
         ("city", 1, "Paris"),
     ]
-    assert found.left_out == 1
-    assert found.values.tolist() == [[0, 0, 0, 1]]
+    assert checked.left_out == 1
+    assert checked.values.tolist() == [[0, 0, 0, 1]]
 
 
 def test_counts_rows_that_break_a_constraint() -> None:
-    found = check_cells(table(land=["Norway", "Norway"]), SCHEMA, "s.csv")
-    assert [(rule.columns, rule.rows) for rule in found.broken] == [(("city", "land"), 1)]
-    assert found.left_out == 0
+    checked = check_cells(table(land=["Norway", "Norway"]), SCHEMA, "s.csv")
+    assert [(rule.columns, rule.rows) for rule in checked.broken] == [(("city", "land"), 1)]
+    assert checked.left_out == 0
 
 
 def test_a_table_within_the_schema_is_read_as_people_see_it() -> None:
-    found = check_cells(table(), SCHEMA, "s.csv")
-    assert found.outside == found.broken == ()
-    assert found.values.tolist() == [[2, 0, 0, 1], [12, 1, 1, 2]]
+    checked = check_cells(table(), SCHEMA, "s.csv")
+    assert checked.outside == checked.broken == ()
+    assert checked.values.tolist() == [[2, 0, 0, 1], [12, 1, 1, 2]]
     assert plain_schema(SCHEMA).column_names == ("age", "city", "land", "paid")

@@ -63,12 +63,12 @@ def garbage(rows: int, seed: int, trained_on: int | None = None) -> Shard:
 
 
 def score(shards: list[Shard]) -> Score:
-    pool = np.sum([each.delivered for each in shards], axis=0)
-    return score_shards([each.evidence for each in shards], PAIRS, pool)
+    pool = np.sum([shard.delivered for shard in shards], axis=0)
+    return score_shards([shard.evidence for shard in shards], PAIRS, pool)
 
 
 def weights(shards: list[Shard]) -> list[int]:
-    evidence = [each.evidence for each in shards]
+    evidence = [shard.evidence for shard in shards]
     return Contribution(pair_tables_of(PAIRS), evidence, [[k] for k in range(len(shards))]).reference_weights
 
 

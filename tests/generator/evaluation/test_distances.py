@@ -29,26 +29,26 @@ def slow(first: list[object], second: list[object]) -> float:
 
 @given(SAMPLES, SAMPLES, st.sampled_from([6, 10_000]))
 def test_variation_equals_the_sum_over_counts(first: list[int], second: list[int], size: int) -> None:
-    found = variation(np.array(first), np.array(second), size)
-    assert found == pytest.approx(slow(list(first), list(second)), abs=1e-12)
+    distance = variation(np.array(first), np.array(second), size)
+    assert distance == pytest.approx(slow(list(first), list(second)), abs=1e-12)
 
 
 def test_every_pair_equals_the_slow_reference_and_the_means_follow() -> None:
     random = np.random.default_rng(0)
     synthetic, real = random.integers(0, 3, (50, 3)), random.integers(0, 3, (70, 3)) // 2
-    found = table_distances(synthetic, real, KINDS)
-    assert found.pairs == ((0, 1), (0, 2), (1, 2))
-    for (i, j), distance in zip(found.pairs, found.pair_distances, strict=True):
+    distances = table_distances(synthetic, real, KINDS)
+    assert distances.pairs == ((0, 1), (0, 2), (1, 2))
+    for (i, j), distance in zip(distances.pairs, distances.pair_distances, strict=True):
         a, b = ([(row[i], row[j]) for row in rows.tolist()] for rows in (synthetic, real))
         assert distance == pytest.approx(slow(list(a), list(b)))
-    assert found.tvd1 == pytest.approx(found.columns.mean())
-    assert found.tvd2 == pytest.approx(found.pair_distances.mean())
+    assert distances.tvd1 == pytest.approx(distances.columns.mean())
+    assert distances.tvd2 == pytest.approx(distances.pair_distances.mean())
 
 
 def test_a_wide_table_is_judged_on_drawn_pairs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distances, "MAX_PAIRS", 2)
     rows = np.random.default_rng(0).integers(0, 3, (30, 3))
-    found = table_distances(rows, rows, KINDS)
-    assert not found.all_pairs
-    assert len(found.pairs) == 2
-    assert found.tvd2 == 0
+    drawn = table_distances(rows, rows, KINDS)
+    assert not drawn.all_pairs
+    assert len(drawn.pairs) == 2
+    assert drawn.tvd2 == 0

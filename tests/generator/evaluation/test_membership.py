@@ -97,10 +97,10 @@ def test_the_area_is_the_share_of_pairs_in_order_and_its_error_is_its_spread() -
     members, others = random.integers(0, 6, 40) + 1.0, random.integers(0, 6, 50) * 1.0
     pairs = np.subtract.outer(members, others)
     assert attack(members, others).auc == pytest.approx((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
-    found = [attack(random.normal(0.5, 1, 60), random.normal(0, 1, 80)) for _ in range(400)]
-    assert np.mean([one.auc for one in found]) == pytest.approx(gdp_auc_bound(0.5), abs=0.01)
-    assert np.std([one.auc for one in found]) == pytest.approx(
-        np.mean([one.error for one in found]), rel=0.15
+    reports = [attack(random.normal(0.5, 1, 60), random.normal(0, 1, 80)) for _ in range(400)]
+    assert np.mean([one.auc for one in reports]) == pytest.approx(gdp_auc_bound(0.5), abs=0.01)
+    assert np.std([one.auc for one in reports]) == pytest.approx(
+        np.mean([one.error for one in reports]), rel=0.15
     )
 
 

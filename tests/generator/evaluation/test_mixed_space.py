@@ -31,14 +31,14 @@ def test_nearest_equals_a_slow_loop(schema: Schema, same: bool, mixed_rows: Make
     others = first if same else mixed_rows(30, 2)
     space = MixedSpace(schema, reference)
     for k in (1, 4):
-        found = nearest(space.points(first), space.points(others), k, same=same)
+        distances = nearest(space.points(first), space.points(others), k, same=same)
         for i, row in enumerate(first.tolist()):
             slow = sorted(
                 slow_squared(row, other, reference.tolist())
                 for j, other in enumerate(others.tolist())
                 if not (same and i == j)
             )
-            assert found[i] == pytest.approx(slow[k - 1] ** 0.5, abs=2e-3)
+            assert distances[i] == pytest.approx(slow[k - 1] ** 0.5, abs=2e-3)
 
 
 def test_blocks_do_not_change_the_answer(

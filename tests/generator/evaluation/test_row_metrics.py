@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from generator.errors import EvaluationError
-from generator.evaluation.copies import copy_rate
-from generator.evaluation.density_coverage import density_coverage
+from generator.evaluation.row_metrics import copy_rate, density_coverage
 from generator.evaluation.sample_attack import sample_attack
 from provenance.table.schema import Schema
 
@@ -46,9 +45,9 @@ def test_density_and_coverage_equal_the_definition_with_loops() -> None:
         gaps = sorted(float(np.hypot(*(position[i] - position[j]))) for j in range(60) if j != i)
         radii.append(gaps[4])
     inside = [[float(np.hypot(*(y - x))) <= r for x, r in zip(position, radii, strict=True)] for y in ours]
-    found = density_coverage(synthetic, real, NUMBERS)
-    assert found.density == pytest.approx(np.sum(inside) / (5 * 60), rel=0.03)
-    assert found.coverage == pytest.approx(np.any(inside, axis=0).mean(), abs=0.03)
+    figures = density_coverage(synthetic, real, NUMBERS)
+    assert figures.density == pytest.approx(np.sum(inside) / (5 * 60), rel=0.03)
+    assert figures.coverage == pytest.approx(np.any(inside, axis=0).mean(), abs=0.03)
 
 
 def test_fresh_rows_have_density_one_and_a_collapsed_generator_covers_little() -> None:

@@ -246,6 +246,6 @@ def test_epsilon_leaves_the_one_way_marginals_that_were_released(make_market: Ma
     model = market.states[next(iter(market.states))].order(market.plan.order).model()
     codes = encode_codes(Sampler(model, bytes(32), 0).values(0, 20_000), codebook)
     for column, count in enumerate(codebook.code_counts):
-        found = np.bincount(codes[:, column], minlength=count) / len(codes)
+        shares = np.bincount(codes[:, column], minlength=count) / len(codes)
         own = wanted[codebook.column_codes(column)]
-        assert 0.5 * np.abs(found - own).sum() < 0.03
+        assert 0.5 * np.abs(shares - own).sum() < 0.03

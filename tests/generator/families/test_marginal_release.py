@@ -41,15 +41,15 @@ def test_the_releases_spend_the_plan_s_epsilon_and_no_more_by_another_accountant
 def test_pairs_with_the_target_are_released_where_noise_exceeds_the_triples(
     make_market: MakeMarket,
 ) -> None:
-    found = {}
+    tables = {}
     for epsilon in (0.05, 30.0, None):
         market = make_market("marginal", nodes=2, epsilon=epsilon)
         codebook = codebook_of(honest(market), market.plan.schema)
         workload = workload_of(market.plan, codebook, MarginalFamily().table_noise(market.plan))
-        found[epsilon] = workload.tables
+        tables[epsilon] = workload.tables
         shutil.rmtree(market.folder)
-    assert found[0.05] == ((0, 2), (1, 2), (0, 1, 2))
-    assert found[30.0] == found[None] == ((0, 1, 2),)
+    assert tables[0.05] == ((0, 2), (1, 2), (0, 1, 2))
+    assert tables[30.0] == tables[None] == ((0, 1, 2),)
 
 
 def test_a_noisy_order_is_trained_and_its_references_give_every_pair(

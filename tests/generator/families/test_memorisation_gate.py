@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from generator.evaluation.density import log_density
-from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, kept_share
+from generator.families.memorisation_gate import FOUND, GATE, SHARES, kept_share
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.task import Result
@@ -37,9 +37,9 @@ PLAN = TrainingPlan(
 )
 
 
-def answer(node: Address, found: object, seen: object = 900, unseen: object = 100) -> Result:
-    meta: Any = {SEEN: seen, UNSEEN: unseen}
-    return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(found)})
+def answer(node: Address, areas: object, seen: object = 900, unseen: object = 100) -> Result:
+    meta: Any = {"epsilonMicro": 0, "seenRows": seen, "unseenRows": unseen}
+    return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(areas)})
 
 
 def table(rows: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

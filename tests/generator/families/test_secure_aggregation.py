@@ -57,7 +57,7 @@ def exact_sum(market: Any, outcome: Any) -> np.ndarray:
     noise = family_of(market.plan.family).table_noise(market.plan)
     workload = workload_of(market.plan, codebook, noise)
     rows = [ContributorState.open(state.folder).training for state in market.states.values()]
-    return np.sum([table_counts(encode_codes(each, codebook), workload) for each in rows], axis=0)
+    return np.sum([table_counts(encode_codes(own, codebook), workload) for own in rows], axis=0)
 
 
 def test_the_family_whose_critics_are_averaged_knows_no_such_setting(make_market: MakeMarket) -> None:
@@ -127,7 +127,7 @@ def test_a_coordinator_that_tells_one_node_something_else_gets_noise_and_no_data
     def altered(data: bytes) -> bytes:
         task = Task.decode(data)
         if task.name == TABLES:
-            task = replace(task, meta={**task.meta, "more": 1})
+            task = replace(task, arrays={**task.arrays, "more": np.zeros(1)})
         return node(task.encode())
 
     market.wrap[first] = altered
@@ -172,8 +172,8 @@ def test_a_key_that_its_contributor_did_not_sign_is_refused(make_market: MakeMar
     market = make_market("marginal", nodes=2, epsilon=3.0, settings=POOLED)
     signers = [Signer(bytes([number + 1]) * 32) for number in range(2)]
     participants = tuple(
-        replace(each, contributor=signer.address)
-        for each, signer in zip(market.plan.participants, signers, strict=True)
+        replace(participant, contributor=signer.address)
+        for participant, signer in zip(market.plan.participants, signers, strict=True)
     )
     market.plan = replace(market.plan, participants=participants)
     market.states = dict(zip((s.address for s in signers), market.states.values(), strict=True))
@@ -220,9 +220,9 @@ def test_only_the_sum_is_seen_and_without_epsilon_it_is_exact(
 def test_the_noise_in_the_sum_is_that_of_all_parts_together(make_market: MakeMarket, family: str) -> None:
     market = make_market(family, nodes=4, epsilon=3.0, settings=POOLED)
     outcome = market.run()
-    found = outcome.shared["everybody"] - exact_sum(market, outcome)
+    noise = outcome.shared["everybody"] - exact_sum(market, outcome)
     expected = float(outcome.shared["everybody_std"][0])
-    assert found.std() == pytest.approx(expected, rel=5 / np.sqrt(2 * len(found)))
+    assert noise.std() == pytest.approx(expected, rel=5 / np.sqrt(2 * len(noise)))
     noise = family_of(family).table_noise(market.plan)
     codebook = codebook_of(outcome.shared, market.plan.schema)
     sensitivity = workload_of(market.plan, codebook, noise).sensitivity
@@ -248,7 +248,7 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
     assert accountant.get_epsilon(market.plan.delta) <= 3.0 * 1.005
     for model in outcome.models:
         assert model.epsilon_micro <= 3_000_000
-        tables = next(each for each in model.statement["mechanisms"] if each["name"] == TABLES)
+        tables = next(mechanism for mechanism in model.statement["mechanisms"] if mechanism["name"] == TABLES)
         assert (tables["noiseFrom"], tables["noiseHonest"]) == (3, 2)
         assert "at least 2 of them keep their part" in model.statement["notCovered"][-1]
     for state in market.states.values():

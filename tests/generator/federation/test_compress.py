@@ -27,8 +27,8 @@ def test_messages_of_another_length_or_type_are_refused() -> None:
 @given(arrays(np.float32, st.integers(1, 80), elements=st.floats(-(2.0**60), 2.0**60, width=32)))
 def test_what_arrives_and_what_is_left_are_the_whole(vector: np.ndarray) -> None:
     message, left = compressed(vector)
-    found = expanded(message, len(vector))
-    assert found + left == pytest.approx(vector.astype(np.float64), rel=1e-6, abs=1e-25)
+    received = expanded(message, len(vector))
+    assert received + left == pytest.approx(vector.astype(np.float64), rel=1e-6, abs=1e-25)
     for start in range(0, len(vector), 32):
         block = slice(start, start + 32)
         assert np.abs(left[block]).max() <= np.abs(vector[block]).max() / 127 + 1e-25

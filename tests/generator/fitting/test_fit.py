@@ -239,7 +239,10 @@ def test_given_owners_hold_their_rows_and_weigh_by_them() -> None:
         Container(**{**vars(container), "parts": (Part(65_536, part.model_bytes),)})
         for part in container.parts
     ]
-    shares = [float(np.mean(ContainerSampler(each, b"\x01" * 32).values(0, 3000)[:, 1] == 0)) for each in own]
+    shares = [
+        float(np.mean(ContainerSampler(container, b"\x01" * 32).values(0, 3000)[:, 1] == 0))
+        for container in own
+    ]
     assert shares[0] < share - 0.05 < share + 0.05 < shares[1]
 
 

@@ -83,7 +83,7 @@ def slow_loss(shape: NetShape, flat: torch.Tensor, codes: np.ndarray) -> torch.T
 def slow_gradients(shape: NetShape, flat: np.ndarray, codes: np.ndarray) -> np.ndarray:
     weights = torch.from_numpy(flat).requires_grad_(True)
     losses = slow_loss(shape, weights, codes)
-    return np.stack([torch.autograd.grad(each, weights, retain_graph=True)[0].numpy() for each in losses])
+    return np.stack([torch.autograd.grad(loss, weights, retain_graph=True)[0].numpy() for loss in losses])
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ def test_integers_follow_the_floats_and_keep_the_bound(order: DrawOrder) -> None
     assert data == quantise_autoregressive(shape, weights, codebook_of(shape), order, Digest(bytes(32)))
     # rows are in the schema's order, the net in its own
     rows = Sampler(data, bytes(32), 0).values(0, 40_000)[:, order.columns]
-    found = np.bincount(rows @ np.array([9, 3, 1]), minlength=27) / len(rows)
+    shares = np.bincount(rows @ np.array([9, 3, 1]), minlength=27) / len(rows)
     net = AutoregressiveGradient(shape, weights)
     everything = np.array(list(product(range(3), repeat=3)))
     wanted = np.exp(net.log_likelihood(net.tensor(everything)))
-    assert 0.5 * np.abs(found - wanted).sum() < 0.02
+    assert 0.5 * np.abs(shares - wanted).sum() < 0.02
 
 
 def test_a_net_that_diverged_or_of_other_codes_is_not_quantised() -> None:

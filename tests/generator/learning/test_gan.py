@@ -57,14 +57,14 @@ def slow_gradients(
     discriminator: Discriminator, rows: torch.Tensor, labels: torch.Tensor
 ) -> NDArray[np.float32]:
     """Each row's gradient by autograd, float32[B, P]."""
-    found = []
+    gradients = []
     for row, label in zip(rows, labels, strict=True):
         discriminator.zero_grad()
         loss = functional.binary_cross_entropy_with_logits(discriminator(row[None]), label[None])
         loss.backward()  # type: ignore[no-untyped-call]
         parts = [p.grad.numpy().ravel().copy() for p in discriminator.parameters() if p.grad is not None]
-        found.append(np.concatenate(parts))
-    return np.stack(found)
+        gradients.append(np.concatenate(parts))
+    return np.stack(gradients)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_noise_on_the_sum_has_multiplier_times_max_grad_norm_no_less_and_no_more
     summed = partial(gan._flat_sum, critic, rows, labels)
     drawn = np.concatenate([settings.dp.release(summed) - exact.numpy() for _ in range(100)])
     assert len(drawn) > 40_000
-    found = drawn.std() == pytest.approx(3.0, rel=5 / np.sqrt(2 * len(drawn)))
-    assert bool(found) is right
+    is_close = drawn.std() == pytest.approx(3.0, rel=5 / np.sqrt(2 * len(drawn)))
+    assert bool(is_close) is right
     assert abs(drawn.mean()) < 5 * 3 / np.sqrt(len(drawn))
 
 

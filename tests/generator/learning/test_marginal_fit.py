@@ -202,7 +202,7 @@ def test_deadline_cuts_the_fit_and_progress_is_told(monkeypatch: pytest.MonkeyPa
     endless = MarginalFitSettings(net=SMALL.net, steps=10**6, batch=16)
     fit_marginals(BOOK, toy_target(), endless, seed=0, deadline=60, progress=seen.append)
     assert next(ticks) == 61, "nobody looks at the clock, and nothing is done, after the deadline"
-    assert [(each.step, each.steps) for each in seen] == [(1, 10**6), (26, 10**6), (51, 10**6)]
+    assert [(progress.step, progress.steps) for progress in seen] == [(1, 10**6), (26, 10**6), (51, 10**6)]
 
 
 def test_a_diverged_fit_is_an_error_not_a_model() -> None:

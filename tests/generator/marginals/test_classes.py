@@ -22,22 +22,23 @@ def codes(rows: int = 3000) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_exact_tables_give_exact_class_marginals(share: float) -> None:
     workload = with_target_pairs(choose_workload(COUNTS, 2), share)
-    found = class_marginals(table_counts(codes(), workload) / 3000, 0.0, workload)
+    marginals = class_marginals(table_counts(codes(), workload) / 3000, 0.0, workload)
     for c in range(4):
         slow = np.zeros((2, COUNTS[c]))
         np.add.at(slow, (codes()[:, 2], codes()[:, c]), 1 / 3000)
-        assert np.allclose(found.probabilities[:, START[c] : START[c + 1]], slow)
-    assert np.allclose(found.univariate[START[2] : START[3]], found.classes)
-    assert not found.variances.any()
+        assert np.allclose(marginals.probabilities[:, START[c] : START[c + 1]], slow)
+    assert np.allclose(marginals.univariate[START[2] : START[3]], marginals.classes)
+    assert not marginals.variances.any()
 
 
 def test_without_a_target_there_is_one_class() -> None:
     workload = choose_workload(COUNTS, None)
-    found = class_marginals(table_counts(codes(), workload) / 3000, 0.0, workload)
-    assert found.probabilities.shape == (1, 14)
-    assert np.allclose(found.univariate[:3], np.bincount(codes()[:, 0]) / 3000)
+    marginals = class_marginals(table_counts(codes(), workload) / 3000, 0.0, workload)
+    assert marginals.probabilities.shape == (1, 14)
+    assert np.allclose(marginals.univariate[:3], np.bincount(codes()[:, 0]) / 3000)
     assert np.allclose(
-        found.independent(slice(0, 3), slice(3, 7))[0], np.outer(found.univariate[:3], found.univariate[3:7])
+        marginals.independent(slice(0, 3), slice(3, 7))[0],
+        np.outer(marginals.univariate[:3], marginals.univariate[3:7]),
     )
 
 
@@ -51,17 +52,17 @@ def test_noise_of_the_average_has_the_stated_variance() -> None:
         for _ in range(1500)
     ]
     stated = class_marginals(exact, 1e-4, workload).variances[0]
-    found = float(np.var(first, axis=0).mean())
-    assert 0.6 * stated < found < 1.05 * stated  # moving to the class's total takes out up to a third
+    variance = float(np.var(first, axis=0).mean())
+    assert 0.6 * stated < variance < 1.05 * stated  # moving to the class's total takes out up to a third
 
 
 def test_probabilities_stay_probabilities_under_any_noise() -> None:
     workload = choose_workload(COUNTS, 2)
     noisy = np.random.default_rng(2).normal(0, 50.0, workload.cells)
-    found = class_marginals(noisy, 50.0, workload)
-    assert found.probabilities.min() >= 0
+    marginals = class_marginals(noisy, 50.0, workload)
+    assert marginals.probabilities.min() >= 0
     for c in range(4):
-        assert found.probabilities[:, START[c] : START[c + 1]].sum() == pytest.approx(1)
+        assert marginals.probabilities[:, START[c] : START[c + 1]].sum() == pytest.approx(1)
 
 
 def test_refuses_a_workload_that_leaves_a_column_out() -> None:

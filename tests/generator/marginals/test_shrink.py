@@ -37,16 +37,16 @@ def shrunk(exact: np.ndarray, std: float, workload: Workload, seed: int = 1) -> 
 @pytest.mark.parametrize("target", [2, None])
 def test_exact_tables_are_left_as_they_are(target: int | None) -> None:
     workload = choose_workload(COUNTS, target)
-    released, found = shrunk(table_counts(codes(0.8), workload) / ROWS, 0.0, workload)
-    assert np.array_equal(found, released)
+    released, shrunken = shrunk(table_counts(codes(0.8), workload) / ROWS, 0.0, workload)
+    assert np.array_equal(shrunken, released)
 
 
 @pytest.mark.parametrize("target", [2, None])
 def test_strong_dependence_outlives_weak_noise(target: int | None) -> None:
     workload = choose_workload(COUNTS, target)
     exact = table_counts(codes(0.8), workload) / ROWS
-    released, found = shrunk(exact, 1e-4, workload)
-    assert np.abs(found - released).max() < 3e-4
+    released, shrunken = shrunk(exact, 1e-4, workload)
+    assert np.abs(shrunken - released).max() < 3e-4
 
 
 @pytest.mark.parametrize("target", [2, None])
@@ -55,8 +55,8 @@ def test_where_nothing_but_noise_deviates_independence_given_the_class_is_left(t
     exact = table_counts(codes(0.0), workload) / ROWS
     errors = []
     for seed in range(20):
-        released, found = shrunk(exact, 0.05, workload, seed)
-        errors.append([np.abs(each - exact).sum() for each in (released, found)])
+        released, shrunken = shrunk(exact, 0.05, workload, seed)
+        errors.append([np.abs(tables - exact).sum() for tables in (released, shrunken)])
     raw, left = np.mean(errors, axis=0)
     assert left < 0.6 * raw
 
@@ -67,15 +67,15 @@ def test_what_is_left_is_nearer_to_the_truth_than_what_was_released() -> None:
     for std in (0.005, 0.02):
         errors = []
         for seed in range(20):
-            errors.append([np.square(each - exact).sum() for each in shrunk(exact, std, workload, seed)])
+            errors.append([np.square(tables - exact).sum() for tables in shrunk(exact, std, workload, seed)])
         raw, left = np.mean(errors, axis=0)
         assert left < raw
 
 
 def test_pairs_with_the_target_are_left_as_they_were_released() -> None:
     workload = with_target_pairs(choose_workload(COUNTS, 2), 0.3)
-    released, found = shrunk(table_counts(codes(0.2), workload) / ROWS, 0.05, workload)
+    released, shrunken = shrunk(table_counts(codes(0.2), workload) / ROWS, 0.05, workload)
     pairs = int(workload.offsets[3])
     assert [len(table) for table in workload.tables[:4]] == [2, 2, 2, 3]
-    assert np.array_equal(found[:pairs], released[:pairs])
-    assert not np.array_equal(found[pairs:], released[pairs:])
+    assert np.array_equal(shrunken[:pairs], released[:pairs])
+    assert not np.array_equal(shrunken[pairs:], released[pairs:])

@@ -92,7 +92,7 @@ def test_refuses_noise_in_parts_among_contributors_of_whom_it_trusts_too_few(wor
 
 def test_refuses_terms_that_another_key_signed(world: World) -> None:
     world.open()
-    forged = Signer(bytes([3]) * 32).sign_typed(world.ledger.deployment.domain, world.terms())
+    forged = Signer(bytes([3]) * 32).sign_typed(world.chain.deployment.domain, world.terms())
     assert refusal(world, offer=world.offer(signature=str(forged))) == "not-signed"
 
 
@@ -131,14 +131,14 @@ def test_refuses_a_collection_whose_parent_is_unknown_or_fell(
     world: World, status: DatasetStatus | None
 ) -> None:
     world.collection = replace(world.collection, parents=(3, 4), own_real_micro=0)
-    world.ledger.statuses = {3: DatasetStatus.VALID} | ({} if status is None else {4: status})
+    world.chain.statuses = {3: DatasetStatus.VALID} | ({} if status is None else {4: status})
     world.open()
     assert refusal(world) == "bad-parents"
 
 
 def test_accepts_a_collection_whose_parents_stand(world: World) -> None:
     world.collection = replace(world.collection, parents=(3, 4), own_real_micro=0)
-    world.ledger.statuses = {3: DatasetStatus.VALID, 4: DatasetStatus.VALID}
+    world.chain.statuses = {3: DatasetStatus.VALID, 4: DatasetStatus.VALID}
     world.open()
     assert world.accept(world.node()).order == world.order()
 
@@ -157,13 +157,13 @@ def test_refuses_a_collection_document_that_the_terms_do_not_bind(world: World) 
     ],
 )
 def test_refuses_an_order_that_is_not_open_on_chain(world: World, state: OrderState) -> None:
-    world.ledger.states[world.order()] = state
+    world.chain.states[world.order()] = state
     assert refusal(world) == "not-open"
 
 
 def test_refuses_after_the_matching_time_of_the_chain(world: World) -> None:
     world.open()
-    world.ledger.now = 2_000
+    world.chain.now = 2_000
     assert refusal(world) == "too-late"
 
 
@@ -188,7 +188,7 @@ def test_refuses_what_the_policy_denies(world: World) -> None:
 @pytest.mark.parametrize("stake", [StakeOnChain(10**16, 0, 0, 0, True), StakeOnChain(10**18, 0, 0, 0, False)])
 def test_refuses_without_the_stake_on_chain(world: World, stake: StakeOnChain) -> None:
     world.open()
-    world.ledger.stake = stake
+    world.chain.stake = stake
     assert refusal(world) == "stake"
 
 
@@ -233,7 +233,7 @@ def test_the_score_of_an_order_in_training_stays_promised(world: World) -> None:
 def test_promise_of_an_order_that_ended_is_free_again(world: World) -> None:
     node = world.node(cap=4.0)
     world.accept(node)
-    world.ledger.states[world.order()] = OrderState.CANCELLED
+    world.chain.states[world.order()] = OrderState.CANCELLED
     world.accept(node, world.terms(salt=Digest(bytes([1]) * 32)))
 
 
@@ -277,7 +277,7 @@ def test_answers_again_with_the_stored_bytes_even_after_the_match(world: World) 
     node = world.node()
     first = accept_order(node, world.offer())
     world.match()
-    world.ledger.now = 9_999
+    world.chain.now = 9_999
     assert accept_order(node, world.offer()) == first
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,13 +60,13 @@ def test_an_order_published_in_clear_holds_no_planted_value(
     order, plan = world.match(terms), world.plan(terms)
     transport = QueueTransport(world.market, poll_seconds=0.001)
     outcome = Coordinator(plan, transport, family_of(plan.family)).run()
-    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.ledger.seeds[order] = Digest(bytes([9]) * 32)
-    domain = world.ledger.deployment.domain
+    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.chain.seeds[order] = Digest(bytes([9]) * 32)
+    domain = world.chain.deployment.domain
     phase = ScorePhase(domain, transport, world.market.fetch, world.market.upload, lambda _text: None)
-    document = phase.run(world.job("score", terms), outcome, world.ledger.commitment(order))
+    result = phase.run(world.job("score", terms), outcome, world.chain.commitment(order))
 
-    assert found_in(json.dumps(document).encode()) == []
+    assert found_in(result.encode()) == []
     assert len(world.market.content) >= 4, "rows of two shards, their models, the score file"
     for data in (*world.market.content.values(), *_messages(world)):
         assert found_in(data) == []

@@ -157,7 +157,7 @@ def test_shows_a_receipt_that_is_the_one_the_task_gets_later(trained: Trained, c
     chain.ask(trained.order, DemandKind.RECEIPT)
     assert DemandWatch(down, chain, chain, OutboxLog(down.folder)).look() == 1
     ((receipt, signature),) = chain.answers
-    domain = trained.world.ledger.deployment.domain
+    domain = trained.world.chain.deployment.domain
     assert recover(domain, receipt, Signature(signature)) == down.address
     rows = Sampler(model_of(trained), SEED, 0).row_bytes(0, ROWS)
     assert receipt.shard_root == shard_root(rows, len(rows) // ROWS)
@@ -182,7 +182,7 @@ def test_a_receipt_given_to_the_market_is_the_one_shown(trained: Trained, chain:
 
 
 def test_refuses_to_show_a_model_that_the_chain_does_not_hold(trained: Trained, chain: Chain) -> None:
-    committed = trained.world.ledger.committed
+    committed = trained.world.chain.committed
     committed[trained.order] = (sha256(b"other"), committed[trained.order][1])
     chain.ask(trained.order, DemandKind.MODEL)
     assert watch(trained, chain).look() == 0
@@ -192,7 +192,7 @@ def test_refuses_to_show_a_model_that_the_chain_does_not_hold(trained: Trained, 
 def test_an_answer_that_came_too_late_is_not_paid_for(
     trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.ledger.now - 1)
+    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.now - 1)
     looking = watch(trained, chain)
     assert looking.look() == looking.look() == 0
     assert chain.answers == []
@@ -213,7 +213,7 @@ def test_a_refused_answer_is_tried_again_while_the_demand_is_open(
 
 def test_orders_that_ended_are_not_asked_about_again(trained: Trained, chain: Chain) -> None:
     looking = watch(trained, chain)
-    trained.world.ledger.states[trained.order] = OrderState.SETTLED
+    trained.world.chain.states[trained.order] = OrderState.SETTLED
     assert looking.look() == 0
     chain.down = True
     assert looking.look() == 0

@@ -70,10 +70,10 @@ def test_rule_decides_when_all_its_conditions_hold(
     tmp_path: Path, rule: str, fits: bool, decision: str
 ) -> None:
     default = "deny" if decision == "auto" else "auto"
-    found = policy(tmp_path, f'default = "{default}"\n[[rule]]\ndecision = "{decision}"\n{rule}\n').judge(
+    verdict = policy(tmp_path, f'default = "{default}"\n[[rule]]\ndecision = "{decision}"\n{rule}\n').judge(
         ORDER
     )
-    assert found.decision == (decision if fits else default)
+    assert verdict.decision == (decision if fits else default)
 
 
 def test_first_rule_that_fits_wins(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ ALDER, BIRCH, CEDAR = (Address(bytes([number]) * 20) for number in (1, 2, 3))
 def test_noise_in_parts_needs_enough_trusted_partners_beside_this_node(
     tmp_path: Path, trusted: list[Address], others: list[Address] | None, honest: int, passes: bool
 ) -> None:
-    names = ", ".join(f'"{each}"' for each in trusted)
+    names = ", ".join(f'"{account}"' for account in trusted)
     verdict = policy(tmp_path, f"trusted_partners = [{names}]\n").judge_partners(others, honest)
     assert (verdict is None) == passes
     if verdict is not None:

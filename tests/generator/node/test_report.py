@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from generator.errors import AwaitingApproval
-from generator.market.wire import Fields
 from generator.node.accept import accept_order
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
+from provenance.api.orders import OrderState, OrderView
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import StakeOnChain
+from provenance.record.terms import OrderTerms
+from provenance.values import Signature
 
 World = Any
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
@@ -25,12 +27,20 @@ ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 class Market:
     """Reads only: anything else a dry run tried would be an AttributeError."""
 
-    def __init__(self, *orders: dict[str, object]) -> None:
-        self._orders = orders
+    def __init__(self, world: World, *terms: OrderTerms) -> None:
+        self._world, self._terms = world, terms
 
-    def orders(self, state: str) -> list[Fields]:
-        assert state == "open"
-        return [Fields("order", order) for order in self._orders]
+    def orders(self, *, state: OrderState) -> tuple[OrderView, ...]:
+        assert state is OrderState.OPEN
+        return tuple(self._view(each) for each in self._terms)
+
+    def _view(self, terms: OrderTerms) -> OrderView:
+        return OrderView(
+            order_id=self._world.order(terms), state=OrderState.OPEN, chain_state="open", reason=None,
+            buyer=terms.buyer, collection=terms.collection, terms=terms.document(),
+            signature=Signature(bytes(65)), request=self._world.request.document(), participants=(),
+            dataset_id=None, manifest_cid=None, transactions=(), demands=(), created_at=1,
+        )  # fmt: skip
 
     def upload(self, data: bytes) -> str:
         raise AssertionError("a dry run uploads nothing")
@@ -41,7 +51,7 @@ def opened(world: World, node: Any) -> Opened:
         node.settings,
         node.signer,
         node.collection,
-        node.ledger,
+        node.chain,
         node.state,
         OutboxLog(node.folder),
         node.folder,
@@ -49,8 +59,7 @@ def opened(world: World, node: Any) -> Opened:
 
 
 def dry_run(world: World, node: Any, *terms: Any) -> str:
-    orders = [{"terms": each.document(), "request": world.request.document()} for each in terms]
-    text = "\n".join(dry_run_lines(opened(world, node), Market(*orders)))  # type: ignore[arg-type]
+    text = "\n".join(dry_run_lines(opened(world, node), Market(world, *terms)))  # type: ignore[arg-type]
     assert OutboxLog(node.folder).entries() == []
     assert node.state.ledger.entries() == ()
     assert list(node.orders.accepted()) == []
@@ -80,7 +89,7 @@ def test_dry_run_says_that_only_the_sum_of_masked_counts_is_seen(world: World) -
 
 
 def test_dry_run_lists_money_announcement_and_what_an_order_would_take(world: World) -> None:
-    world.ledger.stake = StakeOnChain(0, 0, 0, 0, False)
+    world.chain.stake = StakeOnChain(0, 0, 0, 0, False)
     world.open()
     text = dry_run(world, world.node(), world.terms())
     for part in (
@@ -116,15 +125,15 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
     world.open(other)
     with pytest.raises(AwaitingApproval):
         accept_order(asking, world.offer(other))
-    found = status(opened(world, asking))
-    assert [(held.order, held.is_delivered, held.rows) for held in found.orders] == [
+    shown = status(opened(world, asking))
+    assert [(held.order, held.is_delivered, held.rows) for held in shown.orders] == [
         (world.order(), False, 500)
     ]
-    (question,) = found.questions
+    (question,) = shown.questions
     assert question.order == world.order(other)
     assert question.summary.startswith("400 rows of toy")
-    assert found.claimable_wei == 7
-    assert found.doing is None
+    assert shown.claimable_wei == 7
+    assert shown.doing is None
 
 
 def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
@@ -133,11 +142,11 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
 
     node = world.node()
     world.accept(node)
-    world.ledger.stake_of = down
-    found = status(opened(world, node))
-    assert (found.stake, found.claimable_wei) == (None, None)
-    assert found.chain_problem == "no usable answer"
-    assert [held.order for held in found.orders] == [world.order()]
+    world.chain.stake_of = down
+    shown = status(opened(world, node))
+    assert (shown.stake, shown.claimable_wei) == (None, None)
+    assert shown.chain_problem == "no usable answer"
+    assert [held.order for held in shown.orders] == [world.order()]
 
 
 def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
@@ -148,4 +157,4 @@ def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
     (line,) = outbox_lines(outbox, order=str(world.order())[:8])
     assert "result" in line
     assert "epsilon 0.5" in line
-    assert [each.split()[0] for each in outbox_lines(outbox, summary=True)] == ["result", "announcement"]
+    assert [line.split()[0] for line in outbox_lines(outbox, summary=True)] == ["result", "announcement"]

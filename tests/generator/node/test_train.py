@@ -64,7 +64,7 @@ def test_refuses_when_the_chain_does_not_name_it(world: World) -> None:
 def test_refuses_an_order_that_ended(world: World, state: OrderState) -> None:
     node = world.node()
     world.accept(node)
-    world.ledger.states[world.match()] = state
+    world.chain.states[world.match()] = state
     assert refusal(world, node, world.training_task(node)) == "order-ended"
 
 
@@ -79,12 +79,12 @@ def test_waits_while_the_event_does_not_give_the_matched_participants(world: Wor
     node = world.node()
     world.accept(node)
     order = world.match()
-    honest = world.ledger.participants
-    world.ledger.participants = lambda _order: (Matched(node.address, 500),)
+    honest = world.chain.participants
+    world.chain.participants = lambda _order: (Matched(node.address, 500),)
     with pytest.raises(NotYet, match="participants"):
         train_step(node, world.training_task(node))
-    world.ledger.participants = honest
-    assert world.ledger.participants(order) == world.participants
+    world.chain.participants = honest
+    assert world.chain.participants(order) == world.participants
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_refuses_noise_in_parts_when_others_were_matched_than_it_trusts(world: W
     for third, code in ((others[1], "policy-partners"), (friend, "")):
         rows = (300, 100, 100)
         accounts = (node.address, others[0], third)
-        world.ledger.matched[order] = tuple(map(Matched, accounts, rows))
+        world.chain.matched[order] = tuple(map(Matched, accounts, rows))
         plan = replace(
             world.plan(terms), participants=tuple(PlanParticipant(account, 1200) for account in accounts)
         )

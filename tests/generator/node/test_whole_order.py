@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, NotYet, TaskFormatError, TaskRefused
+from generator.errors import JobRefused, NodeRefused, NotYet, TaskFormatError, TaskRefused
 from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
-from generator.market.errors import JobRefused
 from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_counts
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
@@ -28,13 +27,14 @@ from generator.node.evaluate import evaluate_dataset
 from generator.node.feasibility import check_conditions
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
+from provenance.api.coordination import ScoreResult
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
 from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import EVIDENCE_ROWS
-from provenance.record.receipts import ContentFile, ModelCommitment, ScoreContent, ShardContent, ShardReceipt
+from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
 
@@ -56,11 +56,11 @@ class Trained:
 
     def phase(self) -> ScorePhase:
         market = self.world.market
-        domain = self.world.ledger.deployment.domain
+        domain = self.world.chain.deployment.domain
         return ScorePhase(domain, self.transport(), market.fetch, market.upload, lambda _text: None)
 
     def score(self) -> dict[str, Any]:
-        committed = self.world.ledger.commitment(self.order)
+        committed = self.world.chain.commitment(self.order)
         return self.phase().run(self.world.job("score"), self.outcome, committed)
 
     def sample_task(self, number: int = 0, **changes: Any) -> bytes:
@@ -87,8 +87,8 @@ def train(world: World) -> Trained:
     outcome = Coordinator(
         plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
     ).run()
-    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.ledger.seeds[order] = SEED
+    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.chain.seeds[order] = SEED
     return Trained(world, order, outcome, nodes)
 
 
@@ -107,13 +107,13 @@ def refused(function: Any, node: Any, payload: bytes) -> str:
 
 
 def test_refuses_to_sample_when_the_chain_holds_another_model(trained: Trained) -> None:
-    models = trained.world.ledger.committed
+    models = trained.world.chain.committed
     models[trained.order] = (Digest(bytes([1]) * 32), models[trained.order][1])
     assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
 
 
 def test_refuses_to_sample_when_the_chain_holds_its_model_for_another_shard(trained: Trained) -> None:
-    models = trained.world.ledger.committed
+    models = trained.world.chain.committed
     models[trained.order] = tuple(reversed(models[trained.order]))
     assert refused(sample_shard, trained.nodes[0], trained.sample_task()) == "wrong-model"
 
@@ -249,24 +249,24 @@ def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_kn
     assert refused(evaluate_dataset, node, changed.encode()) == "counts-differ"
 
     result = pooled_once.score()
-    assert sum(result["sharesBps"]) == 10_000
-    assert len(result["evaluations"]) == 2
-    assert any("no contributor's own" in line for line in result["brokerSaw"])
-    for each in pooled_once.nodes:
-        tables = each.state.order(pooled_once.order).result("tables")
+    assert sum(result.shares_bps) == 10_000
+    assert len(result.evaluations) == 2
+    assert any("no contributor's own" in line for line in result.broker_saw)
+    for node in pooled_once.nodes:
+        tables = node.state.order(pooled_once.order).result("tables")
         assert set(tables.arrays) == {"masked"}
 
 
 @pytest.mark.parametrize("missing", ["seeds", "committed"])
 def test_waits_for_commitment_and_seed(trained: Trained, missing: str) -> None:
-    getattr(trained.world.ledger, missing).clear()
+    getattr(trained.world.chain, missing).clear()
     with pytest.raises(NotYet):
         sample_shard(trained.nodes[0], trained.sample_task())
 
 
 def test_stored_sample_is_sent_again_even_when_the_order_has_ended(trained: Trained) -> None:
     first = sample_shard(trained.nodes[0], trained.sample_task())
-    trained.world.ledger.states.clear()
+    trained.world.chain.states.clear()
     assert sample_shard(trained.world.node(0), trained.sample_task()) == first
     assert refused(sample_shard, trained.nodes[0], trained.sample_task(draws=2)) == "task-changed"
 
@@ -325,8 +325,8 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
     outcome = Coordinator(
         plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
     ).run()
-    world.ledger.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.ledger.seeds[order] = SEED
+    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
+    world.chain.seeds[order] = SEED
     meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
     result = Result.decode(sample_shard(nodes[0], Task(order, "sample", nodes[0].address, meta).encode()))
     content = ShardContent.parse(result.meta["content"])
@@ -335,15 +335,14 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
 
 
 def test_commit_signatures_of_the_train_result_are_the_nodes(trained: Trained) -> None:
-    models: Any = models_of(trained.outcome)["models"]
-    for model, node in zip(models, trained.nodes, strict=True):
-        message = ModelCommitment(trained.order, model["shard"], Digest.parse(model["modelDigest"]))
-        assert recover(node.domain, message, Signature.parse(model["commitSignature"])) == node.address
-        assert 0 < model["epsilonMicro"] <= 3_000_000
+    for model, node in zip(models_of(trained.outcome).models, trained.nodes, strict=True):
+        message = ModelCommitment(trained.order, model.shard, model.model_digest)
+        assert recover(node.domain, message, model.commit_signature) == node.address
+        assert 0 < model.epsilon_micro <= 3_000_000
 
 
 def test_score_phase_refuses_models_that_the_chain_does_not_hold(trained: Trained) -> None:
-    trained.world.ledger.committed[trained.order] = (Digest(bytes(32)), Digest(bytes(32)))
+    trained.world.chain.committed[trained.order] = (Digest(bytes(32)), Digest(bytes(32)))
     with pytest.raises(JobRefused):
         trained.score()
 
@@ -352,30 +351,26 @@ def test_score_phase_names_a_node_whose_content_is_not_there(trained: Trained) -
     phase = trained.phase()
     broken = ScorePhase(phase.domain, phase.transport, lambda _cid: b"else", phase.upload, phase.say)
     with pytest.raises(TaskFormatError, match="rows file is not the signed one"):
-        broken.run(
-            trained.world.job("score"), trained.outcome, trained.world.ledger.commitment(trained.order)
-        )
+        broken.run(trained.world.job("score"), trained.outcome, trained.world.chain.commitment(trained.order))
 
 
 def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained: Trained) -> None:
     result = trained.score()
-    assert sum(result["sharesBps"]) == 10_000
-    assert [entry["contributor"] for entry in result["evaluations"]] == [
-        str(n.address) for n in trained.nodes
-    ]
-    assert all(300_000 < entry["scoreMicro"] <= 1_000_000 for entry in result["evaluations"])
-    content = ScoreContent.parse(result["score"], "score")
+    assert sum(result.shares_bps) == 10_000
+    assert [entry.contributor for entry in result.evaluations] == [n.address for n in trained.nodes]
+    assert all(300_000 < entry.score_micro <= 1_000_000 for entry in result.evaluations)
+    content = result.score
     sealed = trained.world.market.fetch(content.file.cid)
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
     plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"), content.file.plain_sha256)
     document = json.loads(plain)
-    assert document["sharesBps"] == result["sharesBps"]
+    assert document["sharesBps"] == list(result.shares_bps)
     sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]
-    assert document["poolCounts"] == sum(each.arrays[DELIVERED] for each in sent).tolist()
+    assert document["poolCounts"] == sum(result.arrays[DELIVERED] for result in sent).tolist()
     assert [shard["evidenceCounts"] for shard in document["shards"]] == [
-        each.arrays[EVIDENCE].tolist() for each in sent
+        result.arrays[EVIDENCE].tolist() for result in sent
     ]
-    json.dumps(result)  # what goes to the backend is JSON
+    assert ScoreResult.read(result.encode(), "result") == result, "what goes to the backend comes back"
 
 
 def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
@@ -383,9 +378,8 @@ def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
     calls = trained.world.market.calls
     again = trained.score()
     assert trained.world.market.calls == calls
-    assert {k: v for k, v in first.items() if k != "score"} == {
-        k: v for k, v in again.items() if k != "score"
-    }
+    sealed_anew = {"score": first.score}
+    assert again.model_copy(update=sealed_anew) == first
 
 
 def test_score_is_one_release_on_held_out_rows_within_the_orders_epsilon(trained: Trained) -> None:
@@ -444,8 +438,8 @@ def test_stored_score_is_sent_again_and_never_redrawn(trained: Trained) -> None:
 
 
 def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
-    trained.world.ledger.committed[trained.order] = tuple(
-        reversed(trained.world.ledger.committed[trained.order])
+    trained.world.chain.committed[trained.order] = tuple(
+        reversed(trained.world.chain.committed[trained.order])
     )
     outcome = trained.outcome
     swapped = TrainingOutcome(
@@ -453,7 +447,7 @@ def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
     )
     with pytest.raises(NodeRefused, match="wrong-model"):
         trained.phase().run(
-            trained.world.job("score"), swapped, trained.world.ledger.commitment(trained.order)
+            trained.world.job("score"), swapped, trained.world.chain.commitment(trained.order)
         )
 
 

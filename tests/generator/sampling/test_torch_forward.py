@@ -40,17 +40,17 @@ def test_gives_numpy_s_rows(device: str, fixture: str, threads: int, request: py
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found = Sampler(data, SEED, 3, forward=forward_on(device)).values(17, 3000, 1000)
+        values = Sampler(data, SEED, 3, forward=forward_on(device)).values(17, 3000, 1000)
     finally:
         torch.set_num_threads(before)
-    assert (found == Sampler(data, SEED, 3).values(17, 3000)).all()
+    assert (values == Sampler(data, SEED, 3).values(17, 3000)).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_gives_the_rows_of_every_vector_model(device: str, vector_models: dict[str, bytes]) -> None:
     for data in vector_models.values():
-        found = Sampler(data, SEED, 1, forward=forward_on(device)).values(40, 3)
-        assert found.tolist() == [reference_row(data, SEED, 1, row) for row in range(40, 43)]
+        values = Sampler(data, SEED, 1, forward=forward_on(device)).values(40, 3)
+        assert values.tolist() == [reference_row(data, SEED, 1, row) for row in range(40, 43)]
 
 
 @settings(deadline=None)
@@ -58,8 +58,8 @@ def test_gives_the_rows_of_every_vector_model(device: str, vector_models: dict[s
 def test_any_model_gives_the_reference_s_rows(model: AutoregressiveModel, first: int) -> None:
     data = encode_model(model)
     for device in DEVICES:
-        found = Sampler(data, SEED, 1, forward=forward_on(device)).values(first, 4, 3)
-        assert found.tolist() == [reference_row(data, SEED, 1, row) for row in range(first, first + 4)]
+        values = Sampler(data, SEED, 1, forward=forward_on(device)).values(first, 4, 3)
+        assert values.tolist() == [reference_row(data, SEED, 1, row) for row in range(first, first + 4)]
 
 
 def test_threads_of_the_sampler_change_nothing(adult_sized_autoregressive: bytes) -> None:
