@@ -22,6 +22,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         *_NETWORK,
         *_EXACT,
         "fastapi",
+        "jinja2",
         "uvicorn",
         "sqlalchemy",
         "alembic",
