@@ -22,7 +22,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         *_NETWORK,
         *_EXACT,
         "fastapi",
-        "pydantic",
         "jinja2",
         "uvicorn",
         "sqlalchemy",

@@ -133,9 +133,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
     market.network.await_backend()
     market.await_state(order, "settled")
     market.await_on_chain(order.order_id, OrderState.SETTLED)
-    steps = [
-        entry.text("step") for entry in market.buyer.api.order(str(order.order_id)).objects("transactions")
-    ]
+    steps = [entry.step for entry in market.buyer.api.order(order.order_id).transactions]
     assert steps.count("publish") == steps.count("settle") == 1
 
 
