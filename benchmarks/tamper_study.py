@@ -25,8 +25,8 @@ from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.record.manifest import Manifest
-from provenance.store.cid import cid_of_digest
 from provenance.store.folder import FolderStore
+from provenance.store.unixfs import cid_of_digest
 from provenance.values import Cid
 from provenance.verify.dataset import verify_dataset
 from tessera.errors import TesseraError

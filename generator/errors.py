@@ -1,8 +1,12 @@
-"""What can go wrong in training, split by what the caller does next.
+"""What can go wrong in this package, split by what the caller does next.
 
-`TaskRefused` and its children travel back to whoever sent the task (a code and a reason); the others stop the
-process that raised them with a message a person can act on. Every message says what was found, what was
-expected and what to do.
+Fix the arguments: `FitError`, `PlanError`, `SettingsError`, and the errors of one calculation (`PrivacyError`,
+`MarginalError`, `LearningError`, `EvaluationError`, `DeviceError`).  Try again later: `TransportError`, `NotYet`,
+`AwaitingApproval`.  Distrust the other side: `TaskFormatError`, `NetworkMismatch`.  An operator must look:
+`StateError`.  An answer rather than a fault: `TaskRefused` travels back to whoever sent the task, `NodeRefused`
+is the same seen by the coordinator, `UpdatesRejected` ends the order.
+
+Every message says what was found, what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -12,16 +16,42 @@ class GeneratorError(Exception):
     """Base of everything this package raises on purpose."""
 
 
-class TaskFormatError(GeneratorError):
-    """Bytes from the other side are not a task or result of this version: distrust the sender."""
+# Calculations
+
+
+class PrivacyError(GeneratorError, ValueError):
+    """A privacy parameter lies outside the range for which a guarantee exists."""
+
+
+class MarginalError(GeneratorError, ValueError):
+    """A table, a release or a workload does not fit the schema or the codebook that it is used with."""
+
+
+class LearningError(GeneratorError):
+    """Training or quantisation cannot go on: settings, shapes or an optimiser in a state that is not safe."""
+
+
+class EvaluationError(GeneratorError):
+    """What was to be judged or scored is missing, has the wrong shape, or breaks the rules of the score."""
+
+
+class DeviceError(GeneratorError):
+    """The device that was asked for is not there."""
+
+
+# Training, alone and between contributors
+
+
+class FitError(GeneratorError):
+    """`tessera fit` cannot do what it was asked: fix the arguments or the schema."""
 
 
 class PlanError(GeneratorError):
     """A training plan or its settings cannot be carried out: fix the collection or the order."""
 
 
-class FitError(GeneratorError):
-    """`tessera fit` cannot do what it was asked: fix the arguments or the schema."""
+class TaskFormatError(GeneratorError):
+    """Bytes from the other side are not a task or result of this version: distrust the sender."""
 
 
 class StateError(GeneratorError):
@@ -37,9 +67,7 @@ class UpdatesRejected(GeneratorError):  # noqa: N818 - an answer, not a fault
 
 
 class TaskRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
-    """A node declines a task. `code` is for programs, `reason` for people; neither discloses table
-    contents.
-    """
+    """A node declines a task. `code` is for programs, `reason` for people; neither discloses table contents."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -64,5 +92,28 @@ class NodeRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
         self.reason = reason
 
 
-class DeviceError(GeneratorError):
-    """The device that was asked for is not there."""
+# The node process
+
+
+class NodeError(GeneratorError):
+    """Base of the errors that an operator of a node reads."""
+
+
+class SettingsError(NodeError):
+    """A settings or policy file, or an argument, cannot be used: correct it."""
+
+
+class NetworkMismatch(NodeError):  # noqa: N818 - named by the situation
+    """Market and chain do not say the same about contracts or chain: do not go on with this market."""
+
+
+class AwaitingApproval(NodeError):  # noqa: N818
+    """The operator must decide first; the task stays with the market until then."""
+
+
+class NotYet(NodeError):  # noqa: N818
+    """The chain has not reached the state that a task needs; it is tried again while the order lives."""
+
+
+class StopRequested(NodeError):  # noqa: N818
+    """The process was asked to stop; whatever was begun is continued at the next start."""

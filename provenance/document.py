@@ -5,13 +5,14 @@ that says where.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar, cast
 
 from provenance.canonical import JsonValue
 from provenance.errors import DocumentError
 from provenance.values import Address, Cid, Digest, Signature
 
+T = TypeVar("T")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 
 
@@ -103,6 +104,10 @@ class Reader:
         if not isinstance(value, list):
             raise self._wrong(name, "a JSON array")
         return cast(list[JsonValue], value)
+
+    def items(self, name: str, parse: Callable[[object, str], T]) -> tuple[T, ...]:
+        """Every item of an array member, parsed with its place for errors."""
+        return tuple(parse(item, f"{self.where(name)}[{i}]") for i, item in enumerate(self.array(name)))
 
     def _wrong(self, name: str, expected: str) -> DocumentError:
         return DocumentError(f"{self.where(name)}: found {self._object[name]!r}, expected {expected}")

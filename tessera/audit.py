@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provenance.verify.dataset_name import DatasetName
+from provenance.verify.dataset import DatasetName
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,19 +1,36 @@
 """The house rules on imports hold, and the guard bites: each planted violation is caught."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backend", "benchmarks", "generator", "provenance", "scripts", "tessera")
+ONE_WAY = "imports point one way"
+TORCH = "torch stays in generator"
+FASTAPI = "FastAPI and SQLAlchemy stay in backend"
+WEB3 = "web3 stays in provenance.chain"
+ROOMS = "rooms of provenance"
+GENERATOR = "the rooms of generator point one way"
+TESSERA = "the rooms of tessera point one way"
+TOLD = "below the command line nothing prints or prompts"
+CIRCLES = "no room and no module is in a circle"
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    wide = {**os.environ, "COLUMNS": "200"}  # the names of contracts, each on one line
+    return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=120)
+
+
+def broken(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """The contracts that the linter's summary calls broken."""
+    return [line.removesuffix(" BROKEN") for line in result.stdout.splitlines() if line.endswith(" BROKEN")]
 
 
 @pytest.fixture
@@ -26,30 +43,115 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "statement"),
+    ("place", "statement", "contract"),
     [
-        ("generator", "import backend"),
-        ("backend", "import generator"),
-        ("provenance", "import generator"),
-        ("provenance", "import backend"),
-        ("provenance", "import torch"),
-        ("backend", "import torch"),
-        ("generator", "import fastapi"),
-        ("generator", "import sqlalchemy"),
-        ("backend", "import web3"),
-        ("provenance/exact", "import web3"),
+        ("generator", "import backend", ONE_WAY),
+        ("backend", "import generator", ONE_WAY),
+        ("provenance/crypto", "import generator", ONE_WAY),
+        ("provenance/crypto", "import backend", ONE_WAY),
+        ("provenance/crypto", "import torch", TORCH),
+        ("backend", "import torch", TORCH),
+        ("generator", "import fastapi", FASTAPI),
+        ("generator", "import sqlalchemy", FASTAPI),
+        ("backend", "import web3", WEB3),
+        ("provenance/exact", "import web3", WEB3),
+        ("provenance/crypto", "import provenance.table.schema", ROOMS),
+        ("provenance/table", "import provenance.exact.model", ROOMS),
+        ("provenance/exact", "import provenance.record.terms", ROOMS),
+        ("provenance/record", "import provenance.chain.ports", ROOMS),
+        ("provenance/record", "import provenance.store.ports", ROOMS),
+        ("provenance/chain", "import provenance.store.ports", ROOMS),
+        ("provenance/store", "import provenance.chain.ports", ROOMS),
+        ("provenance/chain", "import provenance.verify.certificate", ROOMS),
+        ("generator/federation", "import generator.families.family", GENERATOR),
+        ("generator/privacy", "import generator.federation.task", GENERATOR),
+        ("generator/learning", "import generator.federation.plan", GENERATOR),
+        ("generator/families", "import generator.node.policy", GENERATOR),
+        ("generator/fitting", "import generator.node.policy", GENERATOR),
+        ("tessera/devnet", "import tessera.cli.app", TESSERA),
+        ("tessera/local", "import tessera.client.client", TESSERA),
+        ("tessera/client", "import rich", TOLD),
+        ("tessera/local", "import typer", TOLD),
+        ("tessera/client", "import tessera.terminal", TOLD),
     ],
 )
-def test_planted_violation_is_caught(copy: Path, place: str, statement: str) -> None:
+def test_planted_violation_is_caught(copy: Path, place: str, statement: str, contract: str) -> None:
     (copy / place / "planted.py").write_text(f'"""Planted."""\n\n{statement}\n')
     result = lint(copy)
     assert result.returncode == 1, result.stdout
+    assert any(name.startswith(contract) for name in broken(result)), result.stdout
     assert "planted" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        ("tessera/client", 1),
+        ("tessera/local", 1),
+        ("provenance/verify", 1),
+        ("generator/node", 1),
+        ("scripts", 0),
+    ],
+)
+def test_a_planted_print_is_caught_where_nothing_may_be_said(place: str, status: int) -> None:
+    command = [
+        str(Path(sys.executable).parent / "ruff"),
+        "check",
+        "--stdin-filename",
+        f"{place}/planted.py",
+        "-",
+    ]
+    code = '"""Planted."""\n\nprint("found")\n'
+    result = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, timeout=60)
+    assert result.returncode == status, result.stdout + result.stderr
+    assert ("T201" in result.stdout) == bool(status)
+
+
+def test_an_import_that_only_types_need_counts(copy: Path) -> None:
+    code = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import provenance.verify.certificate\n"
+    (copy / "provenance/crypto/planted.py").write_text(code)
+    names = broken(lint(copy))
+    assert len(names) == 2, names
+    assert names[0].startswith(ROOMS)
+    assert names[1] == CIRCLES  # verify stands on crypto
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("provenance.table.one", "provenance.table.two"),
+        ("scripts.one", "scripts.two"),
+        ("generator.privacy.one", "generator.privacy.two"),
+    ],
+)
+def test_planted_circle_is_caught(copy: Path, first: str, second: str) -> None:
+    for here, there in ((first, second), (second, first)):
+        (copy / here.replace(".", "/")).with_suffix(".py").write_text(f"import {there}\n")
+    assert broken(lint(copy)) == [CIRCLES]
+
+
+def test_planted_module_at_the_root_of_provenance_is_caught(copy: Path) -> None:
+    (copy / "provenance/planted.py").write_text('"""Planted."""\n')
+    result = lint(copy)
+    assert result.returncode == 1, result.stdout
+    assert "provenance.planted" in result.stdout
 
 
 def test_imports_point_one_way() -> None:
     result = lint(ROOT)
     assert result.returncode == 0, result.stdout
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """In every package, imports for types and imports inside functions included."""
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    circles = []
+    for module in sorted(graph.modules):
+        for imported in graph.find_modules_directly_imported_by(module):
+            chain = graph.find_shortest_chain(importer=imported, imported=module)
+            if chain is not None:
+                circles.append(" -> ".join((module, *chain)))
+    assert circles == []
 
 
 def test_importing_provenance_loads_nothing_heavy() -> None:

@@ -15,8 +15,14 @@ from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.document import Reader
 from provenance.errors import SignatureError
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import Evaluation, ModelCommitment, ShardContent, ShardReceipt, shares_digest
+from provenance.record.receipts import (
+    Evaluation,
+    ModelCommitment,
+    ScoreContent,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature
 

@@ -12,7 +12,7 @@ from backend.datasets.schemas import DatasetOut, EvaluationOut, ShardOut
 from backend.errors import NotFoundError
 from backend.ports import Ports
 from provenance.canonical import decode
-from provenance.store.cid import cid_of_digest
+from provenance.store.unixfs import cid_of_digest
 from provenance.values import Cid, Digest
 
 LIST_LIMIT = 500

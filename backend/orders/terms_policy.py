@@ -13,8 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
-from provenance.record.bindings import bindings
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.values import Address, Digest

@@ -13,17 +13,15 @@ from provenance.canonical import JsonValue
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.document import Reader
 from provenance.exact import SPEC_VERSION
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Generation, Request
 from provenance.record.manifest import (
     CONTRACT_ROLES,
-    Generation,
     Manifest,
     ManifestEvaluation,
     ManifestParticipant,
     ManifestShard,
-    ScoreContent,
 )
-from provenance.record.receipts import ShardContent, shares_digest
+from provenance.record.receipts import ScoreContent, ShardContent, shares_digest
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Cid, Digest, Signature
 

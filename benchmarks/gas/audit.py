@@ -14,8 +14,7 @@ from provenance.exact.model import MlpModel, decode_model
 from provenance.exact.sampler import Sampler
 from provenance.values import Address, Digest, sha256
 from provenance.verify.published_shard import PublishedShard
-from provenance.verify.refutation import MODEL_CHUNK, Finding, find_lie
-from provenance.verify.refutation_evidence import Claim, build_evidence
+from provenance.verify.refutation import MODEL_CHUNK, Claim, Finding, build_evidence, find_lie
 from tessera.errors import ServiceDownError
 
 ROWS = 10_000

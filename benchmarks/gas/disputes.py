@@ -18,8 +18,7 @@ from benchmarks.gas.market import ANSWER_SECONDS, ETHER, Market
 from benchmarks.gas.order import Parties, enrol
 from provenance.chain.model_parts import store_model
 from provenance.values import Address, sha256
-from provenance.verify.refutation import Finding
-from provenance.verify.refutation_evidence import Claim, shard_proof
+from provenance.verify.refutation import Claim, Finding, shard_proof
 
 COMPUTE, WHOLE, WHOLE_STORED = 1_000_000, 4_000_000, 900_000
 """Promised in gas for one row: the verifier's call alone, the transaction with the model in calldata, the transaction

@@ -10,7 +10,8 @@ from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import sign_permit
 from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
-from provenance.record.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms, Participant
+from provenance.record.terms import NO_PARENTS, OrderTerms, Participant
+from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, sha256
 from tessera.errors import ServiceDownError
 

@@ -33,6 +33,7 @@ from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from provenance.exact.codebook import Codebook
 from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 
@@ -164,7 +165,7 @@ def _whole_or_word(settings: Settings) -> dict[str, int | str]:
 
 
 def _sample(container: Container, case: Case, rows: int) -> Values:
-    return container.sample(sha256(b"benchmark/%d" % case.seed), 0, rows)
+    return ContainerSampler(container, sha256(b"benchmark/%d" % case.seed)).values(0, rows)
 
 
 if __name__ == "__main__":

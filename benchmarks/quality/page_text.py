@@ -14,7 +14,7 @@ the tables. Machine: {machines}, one thread a fit, other work beside it: CPU sec
   stratified by target, another split for every seed. As many rows are drawn as were trained on. Mean over seeds;
   the worst beside it.
 - **AUC**: gradient boosting trained on synthetic rows and tested on real test rows. **TVD1, TVD2**: mean total
-  variation distance of all one-way and two-way tables, numbers in 20 quantile bins of the real rows, to the test
+  variation distance of all univariate and two-way tables, numbers in 20 quantile bins of the real rows, to the test
   rows and (TVD2 to train) to the training rows. *Real rows* are the training rows themselves: the ceiling. *Real
   rows redrawn* are as many of them with replacement: what the training rows' own law scores, sampling error and
   nothing else. *Columns shuffled* has every column right and no dependence: the floor.

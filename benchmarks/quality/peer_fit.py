@@ -23,8 +23,9 @@ from benchmarks.quality.peer_codes import (
     private_codebook,
 )
 from benchmarks.quality.peer_environment import METHODS, python_of
+from provenance.table.column import Column
 from provenance.table.grid import GridKind
-from provenance.table.schema import Column, Schema
+from provenance.table.schema import Schema
 from provenance.table.table_csv import read_csv, write_csv
 
 CATEGORY_UP_TO: Final = 20

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from provenance.errors import TableError
-from provenance.table.cell_codec import category_index, cell_value
-from provenance.table.column import Column
+from provenance.table.column import Column, category_index, cell_value
 from provenance.table.key_column import KeyColumn
 from provenance.table.schema import Schema
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generator.errors import EvaluationError
 from generator.evaluation.duplicates import duplicate_groups, similarities
-from generator.evaluation.errors import EvaluationError
 from generator.marginals.workload import Workload
 from provenance.record.contribution import (
     EXACT_PLAYERS,

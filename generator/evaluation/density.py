@@ -14,9 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError, MarginalError
 from generator.marginals.bins import encode_codes
-from generator.marginals.errors import MarginalError
 from provenance.exact.codebook import Codebook, Codes
 from provenance.exact.container import Container
 from provenance.exact.mlp import MlpForward

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest, squared_distances
 from provenance.table.schema import Schema
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.table.schema import Column, Schema
+from provenance.table.column import Column
+from provenance.table.schema import Schema
 
 QUANTILE_BINS = 20
 MAX_PAIRS = 5_000

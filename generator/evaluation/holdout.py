@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload
 from generator.privacy import noise

@@ -2,7 +2,7 @@
 
 auc: area under the ROC curve of scikit-learn's HistGradientBoosting trained on the synthetic rows and tested
 on real test rows (the mean one-against-rest area for more than two classes). tvd1, tvd2: mean total
-variation distance of all one-way and two-way tables between synthetic and real rows (`distances`). This is not a
+variation distance of all univariate and two-way tables between synthetic and real rows (`distances`). This is not a
 privacy test, and it reads real rows: its figures are for benchmarks and the owner's eyes, not for
 publication under DP.
 """
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import EvaluationError
 from generator.evaluation.distances import table_distances
-from generator.evaluation.errors import EvaluationError
 from provenance.table.schema import Schema
 
 MAX_CLASSES = 20
@@ -52,7 +52,7 @@ def judge(
 
 
 def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, float]:
-    """(mean one-way, mean two-way) total variation distance; the second equals the first for one column."""
+    """(mean univariate, mean two-way) total variation distance; the second equals the first for one column."""
     found = table_distances(synthetic, real, schema)
     return found.tvd1, found.tvd2
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import beta, rankdata
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 
 Floats = NDArray[np.float64]
 

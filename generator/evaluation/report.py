@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import EvaluationError
 from generator.evaluation.cells import BadCells, BrokenRule, CheckedTable, plain_schema
 from generator.evaluation.copies import copy_rate
 from generator.evaluation.density_coverage import DensityCoverage, density_coverage
 from generator.evaluation.distances import Distances, table_distances
-from generator.evaluation.errors import EvaluationError
 from generator.evaluation.judge import utility_auc
 from generator.evaluation.membership import AttackReport
 from generator.evaluation.sample_attack import MIN_ROWS, sample_attack

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from generator.evaluation.membership import AttackReport, attack
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
 from provenance.table.schema import Schema

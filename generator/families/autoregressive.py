@@ -11,7 +11,7 @@ finds nothing else to tell contributors apart by). A single contributor trains i
 All noisy steps of a training are one release, recorded before the first; each node adds the whole noise
 alone, or its part of it where sums are masked (`pooled`; a number is then four bytes). Every number that decides
 what is spent follows from the plan. A killed node or coordinator takes up the round it was in, a lone contributor
-its training where it was last kept. Under epsilon the last weights are set to the released one-way marginals, which
+its training where it was last kept. Under epsilon the last weights are set to the released univariate marginals, which
 costs nothing.
 """
 
@@ -22,23 +22,23 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
-from generator.errors import PlanError, TaskFormatError, UpdatesRejected
+from generator.errors import PlanError, PrivacyError, TaskFormatError, UpdatesRejected
 from generator.families.autoregressive_schedule import (
     ROUNDS,
     WEIGHTS,
     AutoregressiveSettings,
-    Course,
-    course_of,
+    TrainingSchedule,
     first_columns,
     is_gated,
     round_name,
+    schedule_of,
 )
 from generator.families.codebook_message import codebook_arrays
 from generator.families.finish import FINISH
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
-from generator.families.secure_aggregation import is_pooled, parts_of, unmasked
+from generator.families.secure_aggregation import distributed_noise, unmasked, uses_secure_aggregation
 from generator.federation.aggregate import Flagged, Vector, summed
 from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round
@@ -46,12 +46,11 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
-from generator.learning.calibrate import match_one_way
+from generator.learning.calibrate import match_univariate
 from generator.learning.descent import Descent
-from generator.marginals.target import one_way_marginals, target_from_counts
+from generator.marginals.target import target_from_counts, univariate_marginals
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
-from generator.privacy.errors import PrivacyError
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from generator.privacy.secure_sum import require_fine, summed_std
 from provenance.values import Address
 
@@ -69,11 +68,11 @@ class AutoregressiveFamily:
         settings = AutoregressiveSettings.parse(plan.settings)
         _noise(plan, settings)
         first_columns(plan, settings)
-        if is_pooled(plan) and plan.epsilon is not None:
-            course = course_of(plan, settings)
-            std = self._step_noise(plan, course)
+        if uses_secure_aggregation(plan) and plan.epsilon is not None:
+            schedule = schedule_of(plan, settings)
+            std = self._step_noise(plan, schedule)
             try:
-                require_fine(std, len(plan.participants), course.ring(len(plan.schema.columns)))
+                require_fine(std, len(plan.participants), schedule.ring(len(plan.schema.columns)))
             except PrivacyError as error:
                 raise PlanError(str(error)) from error
 
@@ -81,8 +80,8 @@ class AutoregressiveFamily:
         """bins, tables, the rounds (several contributors), the gate (of small tables), finish."""
         if len(plan.participants) == 1:
             return 3
-        course = course_of(plan, AutoregressiveSettings.parse(plan.settings))
-        return course.recipe.steps + 3 + course.is_gated
+        schedule = schedule_of(plan, AutoregressiveSettings.parse(plan.settings))
+        return schedule.recipe.steps + 3 + schedule.is_gated
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
         """Two Gaussian releases, one of all steps and the gate's; the same noise for every contributor."""
@@ -90,11 +89,11 @@ class AutoregressiveFamily:
         first = _noise(plan, settings).releases(plan)
         event: PrivacyEvent | None = None
         if plan.epsilon is not None:
-            course = course_of(plan, settings)
+            schedule = schedule_of(plan, settings)
             others = tuple(release.event for release in first if release.event is not None)
-            steps = course.recipe.steps
-            noise = sgd_noise(plan.epsilon, plan.delta, course.sample_rate, steps, others)
-            event = SubsampledGaussianEvent(noise, course.sample_rate, steps, parts_of(plan))
+            steps = schedule.recipe.steps
+            noise = sgd_noise(plan.epsilon, plan.delta, schedule.sample_rate, steps, others)
+            event = SubsampledGaussianEvent(noise, schedule.sample_rate, steps, distributed_noise(plan))
         gate = (Release(GATE, None),) if is_gated(plan, settings) else ()
         return (*first, Release(ROUNDS, event), *gate)
 
@@ -109,13 +108,15 @@ class AutoregressiveFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         settings = AutoregressiveSettings.parse(plan.settings)
-        bins = course_of(plan, settings).number_bins
+        bins = schedule_of(plan, settings).number_bins
         marginals = yield from release_marginals(plan, _noise(plan, settings), bins)
         flagged = list(marginals.flagged)
         last, notes = marginals.arrays(), list[str]()
         if len(plan.participants) > 1:
             weights = yield from self._federated(plan, settings, marginals, flagged, notes)
-            needed = marginals.arrays() if is_pooled(plan) else codebook_arrays(marginals.codebook)
+            needed = (
+                marginals.arrays() if uses_secure_aggregation(plan) else codebook_arrays(marginals.codebook)
+            )
             last = {**needed, WEIGHTS: weights}
         yield Round(FINISH, {}, last)
         return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged), tuple(notes))
@@ -130,52 +131,54 @@ class AutoregressiveFamily:
             return answer_tables(step, noise)
         from generator.families import autoregressive_node
 
-        course = course_of(step.plan, settings)
+        schedule = schedule_of(step.plan, settings)
         if step.task.name == FINISH:
-            return autoregressive_node.finish(step, noise, course)
-        if step.task.name == GATE and course.is_gated:
-            return autoregressive_node.answer_gate(step, course)
+            return autoregressive_node.finish(step, noise, schedule)
+        if step.task.name == GATE and schedule.is_gated:
+            return autoregressive_node.answer_gate(step, schedule)
         if len(step.plan.participants) > 1:
-            for number in range(1, course.recipe.steps + 1):
+            for number in range(1, schedule.recipe.steps + 1):
                 if step.task.name == round_name(number):
-                    return autoregressive_node.answer_round(step, course, number)
+                    return autoregressive_node.answer_round(step, schedule, number)
         raise PlanError(f"family autoregressive has no step {step.task.name!r} in this plan")
 
-    def _step_noise(self, plan: TrainingPlan, course: Course) -> float:
+    def _step_noise(self, plan: TrainingPlan, schedule: TrainingSchedule) -> float:
         """Standard deviation of the noise on a step's sum of gradients; 0 without privacy."""
         event = next(
             r.event for r in self.releases(plan, plan.participants[0].contributor) if r.name == ROUNDS
         )
-        return 0.0 if event is None or course.clip is None else event.noise_multiplier * course.clip
+        return 0.0 if event is None or schedule.clip is None else event.noise_multiplier * schedule.clip
 
     def _federated(
         self, plan: TrainingPlan, settings: AutoregressiveSettings, marginals: Marginals,
         flagged: list[Flagged], notes: list[str],
     ) -> Generator[Round, list[Result], Flat]:  # fmt: skip
-        course = course_of(plan, settings)
-        shape, recipe = course.shape(marginals.codebook), course.recipe
+        schedule = schedule_of(plan, settings)
+        shape, recipe = schedule.shape(marginals.codebook), schedule.recipe
         target = target_from_counts(
             marginals.everybody, marginals.workload, marginals.std, plan.training_rows
         )
         random = np.random.Generator(np.random.Philox(key=int.from_bytes(plan.order[:16], "big")))
-        one_way = one_way_marginals(target)[course.order(marginals.codebook).codes(marginals.codebook)]
-        descent = Descent(shape, initial_weights(shape, one_way, random), recipe)
+        univariate = univariate_marginals(target)[
+            schedule.order(marginals.codebook).codes(marginals.codebook)
+        ]
+        descent = Descent(shape, initial_weights(shape, univariate, random), recipe)
         untrained = descent.weights.copy()
-        std = self._step_noise(plan, course)
+        std = self._step_noise(plan, schedule)
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
             weights = _halves(descent.weights)
             results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: weights})
-            if is_pooled(plan):
-                total, rows = _unmasked(plan, course, shape, results, std)
+            if uses_secure_aggregation(plan):
+                total, rows = _unmasked(plan, schedule, shape, results, std)
             else:
-                total, rows = _combined(plan, course, shape, results, std, flagged)
-            gradient = (total / (course.sample_rate * rows)).astype(np.float32)
+                total, rows = _combined(plan, schedule, shape, results, std, flagged)
+            gradient = (total / (schedule.sample_rate * rows)).astype(np.float32)
             descent.step(gradient, (number - 1) / recipe.steps)
-        if course.clip is not None:
-            return match_one_way(shape, descent.average, one_way, random)
+        if schedule.clip is not None:
+            return match_univariate(shape, descent.average, univariate, random)
         trained = descent.average
-        if not course.is_gated:
+        if not schedule.is_gated:
             return trained
         sent = {UNTRAINED: _halves(untrained), WEIGHTS: _halves(trained)}
         results = yield Round(GATE, marginals.meta, {**codebook, **sent})
@@ -190,7 +193,7 @@ def _halves(weights: Flat) -> Array:
 
 
 def _combined(
-    plan: TrainingPlan, course: Course, shape: NetShape, results: Sequence[Result], std: float,
+    plan: TrainingPlan, schedule: TrainingSchedule, shape: NetShape, results: Sequence[Result], std: float,
     flagged: list[Flagged],
 ) -> tuple[Vector, int]:  # fmt: skip
     """(sum of the plausible sums, declared rows behind it). Who was flagged once stays out.
@@ -204,7 +207,7 @@ def _combined(
         if result.node in left_out:
             continue
         declared = plan.participant(result.node).training_rows
-        limit = _longest(course, shape, declared, std)
+        limit = _longest(schedule, shape, declared, std)
         try:
             total = expanded(result.arrays, shape.size)
         except TaskFormatError as error:
@@ -224,12 +227,12 @@ def _combined(
 
 
 def _unmasked(
-    plan: TrainingPlan, course: Course, shape: NetShape, results: Sequence[Result], std: float
+    plan: TrainingPlan, schedule: TrainingSchedule, shape: NetShape, results: Sequence[Result], std: float
 ) -> tuple[Vector, int]:
     """(sum of all, declared rows behind it); UpdatesRejected for one that no rows give: whose it is was not seen."""
     rows = plan.training_rows
-    total = unmasked(results, course.ring(shape.columns), shape.size)
-    limit = _longest(course, shape, rows, summed_std(std, len(results)))
+    total = unmasked(results, schedule.ring(shape.columns), shape.size)
+    limit = _longest(schedule, shape, rows, summed_std(std, len(results)))
     length = float(np.linalg.norm(total))
     if length > limit:
         raise UpdatesRejected(
@@ -239,10 +242,10 @@ def _unmasked(
     return total, rows
 
 
-def _longest(course: Course, shape: NetShape, declared: int, std: float) -> float:
+def _longest(schedule: TrainingSchedule, shape: NetShape, declared: int, std: float) -> float:
     """The longest plausible sum of gradients of so many declared rows, noise of `std` a number included."""
-    expected = declared * course.sample_rate
-    longest = course.row_norm(shape.columns) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
+    expected = declared * schedule.sample_rate
+    longest = schedule.row_norm(shape.columns) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
     return longest + 2 * std * math.sqrt(shape.size)
 
 

@@ -18,20 +18,20 @@ import torch
 from numpy.typing import NDArray
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, Course, round_name
+from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, TrainingSchedule, round_name
 from generator.families.codebook_message import read_codebook
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
 from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
 from generator.families.released import keep_reference, read_target, spent_meta
 from generator.families.released_noise import Noise
-from generator.families.secure_aggregation import is_pooled, masked
+from generator.families.secure_aggregation import masked, uses_secure_aggregation
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
-from generator.learning.calibrate import match_one_way
+from generator.learning.calibrate import match_univariate
 from generator.learning.fit_autoregressive import (
     Checkpoint,
     LikelihoodProgress,
@@ -45,10 +45,10 @@ from generator.learning.memorisation import memorisation
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
-from generator.marginals.target import one_way_marginals
+from generator.marginals.target import univariate_marginals
 from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
-from generator.privacy.secure_sum import noise_part
+from generator.privacy.secure_sum import noise_share
 from provenance.exact.codebook import Codebook, Codes
 from provenance.table.table_csv import CompactValues
 
@@ -58,19 +58,19 @@ _KEPT, _DECAY = "training", "decay"
 _CHOOSING_SHARE = 0.6
 
 
-def answer_round(step: Step, course: Course, number: int) -> Result:
+def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     """The sum of gradients over a Poisson sample of this node's rows at the weights that came."""
     torch.set_num_threads(step.worker.threads)
     codebook = read_codebook(step)
-    shape = course.shape(codebook)
+    shape = schedule.shape(codebook)
     net = AutoregressiveGradient(shape, _sent_weights(step, shape))
-    sampling = _record(step, course)
+    sampling = _record(step, schedule)
     rows = step.state.training
-    picked = privacy_noise.poisson_sample(len(rows), course.sample_rate)
-    codes = net.tensor(_drawn_codes(rows[picked], codebook, course))
-    if is_pooled(step.plan):
-        arrays = _masked_sum(step, course, net, codes, sampling)
-        report(step, number, course.recipe.steps, {})
+    picked = privacy_noise.poisson_sample(len(rows), schedule.sample_rate)
+    codes = net.tensor(_drawn_codes(rows[picked], codebook, schedule))
+    if uses_secure_aggregation(step.plan):
+        arrays = _masked_sum(step, schedule, net, codes, sampling)
+        report(step, number, schedule.recipe.steps, {})
         return answer(step.task, spent_meta(step), arrays)
     residual = _residual(step, shape, number - 1)
     if sampling is None:
@@ -82,33 +82,33 @@ def answer_round(step: Step, course: Course, number: int) -> Result:
     step.order.save_arrays(step.task.name, {_RESIDUAL: left})
     if number > 2:
         step.order.drop_arrays(round_name(number - 2))
-    report(step, number, course.recipe.steps, losses)
+    report(step, number, schedule.recipe.steps, losses)
     return answer(step.task, {**spent_meta(step), "losses": loss_texts(losses)}, arrays)
 
 
 def _masked_sum(
     step: Step,
-    course: Course,
+    schedule: TrainingSchedule,
     net: AutoregressiveGradient,
     codes: torch.Tensor,
     sampling: PrivateSampling | None,
 ) -> dict[str, Array]:
     """As `noisy_sum`, with a part of the noise alone, in the ring and masked."""
-    ring, size = course.ring(net.shape.columns), net.shape.size
+    ring, size = schedule.ring(net.shape.columns), net.shape.size
     total, _ = net.summed(codes, None if sampling is None else sampling.clip)
     std = 0.0 if sampling is None else sampling.noise_multiplier * sampling.clip
-    part = ring.encode(total) + noise_part(np.full(size, std), len(step.plan.participants), ring)
+    part = ring.encode(total) + noise_share(np.full(size, std), len(step.plan.participants), ring)
     return masked(step, part.astype(ring.dtype), ring)
 
 
-def answer_gate(step: Step, course: Course) -> Result:
+def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
     """How well nets between the untrained and the trained one tell the rows that trained from those held out."""
     torch.set_num_threads(step.worker.threads)
     step.record(GATE)
     codebook = read_codebook(step)
-    shape = course.shape(codebook)
+    shape = schedule.shape(codebook)
     untrained, trained = (_sent_weights(step, shape, name) for name in (UNTRAINED, WEIGHTS))
-    parts = [_drawn_codes(rows, codebook, course) for rows in (step.state.training, step.state.holdout)]
+    parts = [_drawn_codes(rows, codebook, schedule) for rows in (step.state.training, step.state.holdout)]
     found = np.full(len(SHARES), 0.5)
     if all(map(len, parts)):
         for place, share in enumerate(SHARES):
@@ -119,7 +119,7 @@ def answer_gate(step: Step, course: Course) -> Result:
     return answer(step.task, meta, {FOUND: found})
 
 
-def finish(step: Step, noise: Noise, course: Course) -> Result:
+def finish(step: Step, noise: Noise, schedule: TrainingSchedule) -> Result:
     """Quantise the shared weights, or train alone first."""
     torch.set_num_threads(step.worker.threads)
     losses: dict[str, float] = {}
@@ -127,32 +127,34 @@ def finish(step: Step, noise: Noise, course: Course) -> Result:
         codebook = read_codebook(step)
         weights = step.array(WEIGHTS).astype(np.float32)
     else:
-        codebook, weights = _train_alone(step, noise, course, losses)
+        codebook, weights = _train_alone(step, noise, schedule, losses)
     keep_reference(step)
-    report(step, course.recipe.steps, course.recipe.steps, losses)
-    shape, order = course.shape(codebook), course.order(codebook)
+    report(step, schedule.recipe.steps, schedule.recipe.steps, losses)
+    shape, order = schedule.shape(codebook), schedule.order(codebook)
     model = quantise_autoregressive(shape, weights, codebook, order, step.plan.schema.digest)
     result = answer_finish(step, model, losses)
     step.order.drop_arrays(_KEPT)
     return result
 
 
-def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, float]) -> tuple[Codebook, Flat]:
+def _train_alone(
+    step: Step, noise: Noise, schedule: TrainingSchedule, losses: dict[str, float]
+) -> tuple[Codebook, Flat]:
     codebook, target = read_target(step, noise)
-    shape = course.shape(codebook)
+    shape = schedule.shape(codebook)
     seed = initial_seed(step)
-    one_way = one_way_marginals(target)[course.order(codebook).codes(codebook)]
+    univariate = univariate_marginals(target)[schedule.order(codebook).codes(codebook)]
     random = np.random.default_rng(seed)
-    start = initial_weights(shape, one_way, random)
-    sampling = _record(step, course)
-    codes = _drawn_codes(step.state.training, codebook, course)
+    start = initial_weights(shape, univariate, random)
+    sampling = _record(step, schedule)
+    codes = _drawn_codes(step.state.training, codebook, schedule)
     if sampling is not None:
         weights = train_privately(
-            codes, shape, start, course.recipe, sampling,
-            progress=lambda done: report(step, done, course.recipe.steps, {}),
-            checkpoint=_checkpoint(step, course.recipe),
+            codes, shape, start, schedule.recipe, sampling,
+            progress=lambda done: report(step, done, schedule.recipe.steps, {}),
+            checkpoint=_checkpoint(step, schedule.recipe),
         )  # fmt: skip
-        return codebook, match_one_way(shape, weights, one_way, random)
+        return codebook, match_univariate(shape, weights, univariate, random)
 
     def seen(progress: LikelihoodProgress) -> None:
         losses["likelihood"] = progress.loss
@@ -161,11 +163,11 @@ def _train_alone(step: Step, noise: Noise, course: Course, losses: dict[str, flo
     limit = step.worker.share_of_time(step.turns_left_in_round)
     now = time.monotonic()
     choosing, deadline = (None, None) if limit is None else (now + _CHOOSING_SHARE * limit, now + limit)
-    recipe = course.recipe
+    recipe = schedule.recipe
     kept = step.order.load_arrays(_KEPT)
     if kept is not None:
         recipe = replace(recipe, decay=float(kept[_DECAY][0]))
-    elif course.chooses_decay:
+    elif schedule.chooses_decay:
         recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
     return codebook, train(
         codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen,
@@ -182,17 +184,17 @@ def _checkpoint(step: Step, recipe: Recipe) -> Checkpoint:
     return Checkpoint(step.order.load_arrays(_KEPT), keep, _KEEP_SECONDS)
 
 
-def _drawn_codes(rows: CompactValues, codebook: Codebook, course: Course) -> Codes:
+def _drawn_codes(rows: CompactValues, codebook: Codebook, schedule: TrainingSchedule) -> Codes:
     """Codes [n, C] in draw order of rows [n, C] in the schema's."""
-    return encode_codes(rows, codebook)[:, course.order(codebook).columns]
+    return encode_codes(rows, codebook)[:, schedule.order(codebook).columns]
 
 
-def _record(step: Step, course: Course) -> PrivateSampling | None:
+def _record(step: Step, schedule: TrainingSchedule) -> PrivateSampling | None:
     """The training's one release in the ledger, before any noise; None without privacy."""
     event = step.record(ROUNDS).event
-    if not isinstance(event, SubsampledGaussianEvent) or course.clip is None:
+    if not isinstance(event, SubsampledGaussianEvent) or schedule.clip is None:
         return None
-    return PrivateSampling(event.sample_rate, event.noise_multiplier, course.clip, step.plan.training_rows)
+    return PrivateSampling(event.sample_rate, event.noise_multiplier, schedule.clip, step.plan.training_rows)
 
 
 def _sent_weights(step: Step, shape: NetShape, name: str = WEIGHTS) -> Flat:

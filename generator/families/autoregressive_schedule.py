@@ -1,4 +1,4 @@
-"""How the net of family "autoregressive" trains: its settings, and the course that a plan sets from them.
+"""How the net of family "autoregressive" trains: its settings, and the schedule that a plan sets from them.
 
 Everything follows from the plan, so that coordinator and nodes agree without a word. numpy only.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from generator.errors import PlanError
-from generator.families.secure_aggregation import NOISE, SETTING, is_pooled
+from generator.families.secure_aggregation import NOISE, SETTING, uses_secure_aggregation
 from generator.families.settings import Names, Rule, SettingsReader, Whole
 from generator.federation.plan import Settings, TrainingPlan
 from generator.learning.autoregressive import NetShape
@@ -93,7 +93,7 @@ class AutoregressiveSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingSchedule:
     """How a plan's net trains; decided by the plan alone, the same at the coordinator and every node.
 
     chooses_decay: whether a lone contributor may, without privacy. is_gated: whether what several have learnt passes
@@ -133,8 +133,8 @@ class Course:
         return Ring(32, 31 - math.ceil(math.log2(largest)))
 
 
-def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
-    """The course of a plan."""
+def schedule_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> TrainingSchedule:
+    """The schedule of a plan."""
     rows = plan.training_rows
     private = plan.epsilon is not None
     width = settings.width or (_PRIVATE_WIDTH if private else WIDTH)
@@ -149,7 +149,7 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
         recipe = replace(recipe, decay=settings.decay)
     neurons = settings.neurons or width // 2
     bins = None if private else number_bins(plan.schema, rows, width, neurons)
-    return Course(
+    return TrainingSchedule(
         recipe=recipe,
         chooses_decay=settings.decay is None,
         is_gated=is_gated(plan, settings),
@@ -165,7 +165,7 @@ def course_of(plan: TrainingPlan, settings: AutoregressiveSettings) -> Course:
 
 def is_gated(plan: TrainingPlan, settings: AutoregressiveSettings) -> bool:
     """Whether several contributors train small tables without privacy, sums are seen and no decay was asked for."""
-    chosen = settings.decay is None and plan.epsilon is None and not is_pooled(plan)
+    chosen = settings.decay is None and plan.epsilon is None and not uses_secure_aggregation(plan)
     return chosen and len(plan.participants) > 1 and plan.training_rows < CHOSEN_BELOW_ROWS
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from generator.errors import MarginalError
 from generator.federation.step import Step
 from generator.federation.task import Array
-from generator.marginals.errors import MarginalError
 from provenance.errors import ProvenanceError
 from provenance.exact.codebook import Codebook
 from provenance.table.schema import Schema

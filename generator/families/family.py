@@ -20,7 +20,7 @@ from generator.federation.coordinator import Program
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.values import Address
 
 

@@ -32,7 +32,7 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Result
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.values import Address, Digest
 
 

@@ -23,7 +23,7 @@ from generator.families.released import read_target, spent_meta
 from generator.families.released_noise import Noise
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer
-from generator.learning.fit_marginals import FitSettings, MarginalFitter, new_net
+from generator.learning.fit_marginals import MarginalFitSettings, MarginalFitter, new_net
 from generator.learning.gan import (
     DiscriminatorSettings,
     flat_state,
@@ -96,7 +96,7 @@ def _generator(
         if before is None:
             raise TaskRefused("round-missing", f"{step.task.name} was asked before {round_name(segment)}")
         load_flat_state(net, before["net"])
-    fit = FitSettings(net=net_settings, steps=settings.steps, batch=settings.batch)
+    fit = MarginalFitSettings(net=net_settings, steps=settings.steps, batch=settings.batch)
     return codebook, MarginalFitter(net, target, fit, initial_seed(step) + segment)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from generator.errors import GeneratorError
-from generator.federation.step import LocalProgress, Step
+from generator.federation.step import Step, StepProgress
 from generator.federation.task import Json, Result, answer
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 
@@ -53,4 +53,4 @@ def loss_texts(losses: Mapping[str, float]) -> dict[str, Json]:
 
 def report(step: Step, done: int, total: int, losses: Mapping[str, float]) -> None:
     """Tell whoever watches this node where the step is."""
-    step.worker.progress(LocalProgress(step.task.name, done, total, losses))
+    step.worker.progress(StepProgress(step.task.name, done, total, losses))

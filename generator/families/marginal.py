@@ -18,7 +18,7 @@ from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.values import Address
 
 

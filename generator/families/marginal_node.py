@@ -13,7 +13,7 @@ from generator.families.released import keep_reference, read_target
 from generator.families.released_noise import Noise
 from generator.federation.step import Step
 from generator.federation.task import Result
-from generator.learning.fit_marginals import FitProgress, FitSettings, fit_marginals
+from generator.learning.fit_marginals import MarginalFitProgress, MarginalFitSettings, fit_marginals
 from generator.learning.nets import NetSettings
 from generator.learning.quantise import quantise
 
@@ -27,7 +27,7 @@ def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
     torch.set_num_threads(step.worker.threads)
     losses: dict[str, float] = {}
 
-    def seen(progress: FitProgress) -> None:
+    def seen(progress: MarginalFitProgress) -> None:
         losses["marginal"] = progress.loss
         report(step, progress.step, progress.steps, losses)
 
@@ -35,7 +35,7 @@ def finish(step: Step, noise: Noise, settings: MarginalSettings) -> Result:
     net = fit_marginals(
         codebook,
         target,
-        FitSettings(
+        MarginalFitSettings(
             net=NetSettings(settings.latent_bytes, (settings.hidden_width,) * settings.hidden_layers),
             steps=settings.steps,
             batch=settings.batch,

@@ -1,4 +1,4 @@
-"""The releases that every family begins with: one-way counts for the bins, then the tables of counts.
+"""The releases that every family begins with: univariate counts for the bins, then the tables of counts.
 
 Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
 How much noise, and over which tables: `released_noise`. The tables are each node's own, or seen in their sum alone
@@ -15,21 +15,21 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import UpdatesRejected
+from generator.errors import MarginalError, UpdatesRejected
 from generator.families.codebook_message import codebook_arrays, read_codebook
 from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.families.secure_aggregation import (
     COUNTS_RING,
-    is_pooled,
     key_meta,
     keys_meta,
     masked,
     unmasked,
+    uses_secure_aggregation,
 )
 from generator.federation.aggregate import Flagged, summed
 from generator.federation.coordinator import Round
-from generator.federation.plan import Participant, TrainingPlan
-from generator.federation.state import OrderState
+from generator.federation.plan import PlanParticipant, TrainingPlan
+from generator.federation.state import TrainingState
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result, answer
 from generator.marginals.bins import (
@@ -40,11 +40,10 @@ from generator.marginals.bins import (
     release_bins,
     sum_bins,
 )
-from generator.marginals.errors import MarginalError
-from generator.marginals.measure import release_tables, release_tables_part
+from generator.marginals.measure import release_tables, release_tables_share
 from generator.marginals.target import MarginalTarget, blend, left_to_others, lends, target_from_counts
 from generator.marginals.workload import Workload
-from generator.privacy.ledger import composed_epsilon
+from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.codebook import Codebook
 from provenance.values import Address
@@ -105,15 +104,15 @@ class Marginals:
         """Per node its noisy counts, the reference for evaluation and contribution; an equal part of the sum where
         only that was seen.
         """
-        if is_pooled(plan):
+        if uses_secure_aggregation(plan):
             part = self.everybody / len(plan.participants)
             return {each.contributor: {"counts": part} for each in plan.participants}
         return {node: {"counts": counts} for node, counts in self.counts.items()}
 
 
-def own_reference(plan: TrainingPlan, order: OrderState) -> Array | None:
+def own_reference(plan: TrainingPlan, order: TrainingState) -> Array | None:
     """What a node knows to be its reference: its own release, or its part of the sum that it was given."""
-    if is_pooled(plan):
+    if uses_secure_aggregation(plan):
         kept = order.load_arrays(_EVERYBODY)
         return None if kept is None else kept[_EVERYBODY] / len(plan.participants)
     released = order.result(TABLES)
@@ -146,7 +145,7 @@ def release_marginals(
     workload = workload_of(plan, codebook, noise.tables)
     own_std = noise.tables * workload.sensitivity
     results = yield Round(TABLES, meta, codebook_arrays(codebook))
-    if is_pooled(plan):
+    if uses_secure_aggregation(plan):
         counts: dict[Address, NDArray[np.float64]] = {}
         everybody = unmasked(results, COUNTS_RING, workload.cells)
         std = summed_noise(plan, own_std, len(results))
@@ -188,7 +187,7 @@ def _require_plausible_sum(
 
 
 def answer_bins(step: Step, noise: Noise) -> Result:
-    """The node's one-way counts, recorded before they are drawn."""
+    """The node's univariate counts, recorded before they are drawn."""
     step.record(BINS)
     release = release_bins(step.state.training, base_grid(step.plan.schema), noise.bins)
     return answer(step.task, {**spent_meta(step), **key_meta(step)}, release.arrays())
@@ -200,9 +199,9 @@ def answer_tables(step: Step, noise: Noise) -> Result:
     workload = workload_of(step.plan, codebook, noise.tables)
     codes = encode_codes(step.state.training, codebook)
     step.record(TABLES)
-    if is_pooled(step.plan):
+    if uses_secure_aggregation(step.plan):
         contributors = len(step.plan.participants)
-        part = release_tables_part(codes, workload, noise.tables, contributors, COUNTS_RING)
+        part = release_tables_share(codes, workload, noise.tables, contributors, COUNTS_RING)
         return answer(step.task, spent_meta(step), masked(step, part, COUNTS_RING))
     return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
 
@@ -218,7 +217,7 @@ def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
     std, declared = float(step.array("everybody_std")[0]), step.plan.training_rows
     everybody = target_from_counts(step.array("everybody"), workload, std, declared)
-    if len(step.plan.participants) == 1 or is_pooled(step.plan):
+    if len(step.plan.participants) == 1 or uses_secure_aggregation(step.plan):
         return codebook, everybody
     try:
         declared = step.plan.participant(step.worker.contributor).training_rows
@@ -233,7 +232,7 @@ def keep_reference(step: Step) -> None:
     """What the evaluation will be compared with, from the last task's arrays; the secret of the sums has done its
     work.
     """
-    if is_pooled(step.plan):
+    if uses_secure_aggregation(step.plan):
         step.order.save_arrays(_EVERYBODY, {_EVERYBODY: step.array("everybody")})
         step.order.drop_sum_secret()
 
@@ -245,7 +244,7 @@ def spent_meta(step: Step) -> dict[str, Json]:
 
 
 def _keep_plausible(
-    participant: Participant,
+    participant: PlanParticipant,
     step: str,
     totals: NDArray[np.float64],
     cells: int,

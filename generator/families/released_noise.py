@@ -1,7 +1,7 @@
 """How much noise the first releases carry and which tables they are, decided by the plan alone.
 
 The noise is a share of the squared Gaussian-DP parameter mu; shares add up exactly (Dong, Roth and Su 2022). Each node
-adds the full noise alone, or its part of it if the plan says so (`pooled`). Without epsilon counts are exact and the
+adds the full noise alone, or its share of it under secure aggregation. Without epsilon counts are exact and the
 ledger notes unprotected releases.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from generator.errors import PlanError
-from generator.families.secure_aggregation import is_pooled, parts_of
+from generator.errors import PlanError, PrivacyError
+from generator.families.secure_aggregation import distributed_noise, uses_secure_aggregation
 from generator.federation.plan import TrainingPlan
 from generator.marginals.workload import (
     Workload,
@@ -23,14 +23,13 @@ from generator.marginals.workload import (
     with_target_pairs,
 )
 from generator.privacy.accountant import (
+    DistributedNoise,
     GaussianEvent,
-    NoiseParts,
     PrivacyEvent,
     gdp_mu,
     sgd_noise_multiplier_for,
 )
-from generator.privacy.errors import PrivacyError
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from generator.privacy.secure_sum import summed_std
 from provenance.exact.codebook import Codebook
 
@@ -50,7 +49,7 @@ class Noise:
 
     def releases(self, plan: TrainingPlan) -> tuple[Release, Release]:
         """The two releases for ledger and accountant."""
-        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables, parts_of(plan)))
+        return Release(BINS, _event(self.bins)), Release(TABLES, _event(self.tables, distributed_noise(plan)))
 
 
 def noise_of(plan: TrainingPlan, bins_percent: int, tables_percent: int) -> Noise:
@@ -93,13 +92,13 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
 def reference_std(plan: TrainingPlan, std: float) -> float:
     """Noise on a cell of a node's reference, of tables released with noise `std` (see `Marginals.references`)."""
     contributors = len(plan.participants)
-    return summed_noise(plan, std, contributors) / contributors if is_pooled(plan) else std
+    return summed_noise(plan, std, contributors) / contributors if uses_secure_aggregation(plan) else std
 
 
-def _event(noise_multiplier: float, parts: NoiseParts | None = None) -> GaussianEvent | None:
-    return GaussianEvent(noise_multiplier, parts) if noise_multiplier > 0 else None
+def _event(noise_multiplier: float, distributed: DistributedNoise | None = None) -> GaussianEvent | None:
+    return GaussianEvent(noise_multiplier, distributed) if noise_multiplier > 0 else None
 
 
 def summed_noise(plan: TrainingPlan, std: float, contributors: int) -> float:
     """Noise on a sum of tables that each have `std`, or whose honest ones have it together."""
-    return summed_std(std, contributors) if is_pooled(plan) else std * math.sqrt(contributors)
+    return summed_std(std, contributors) if uses_secure_aggregation(plan) else std * math.sqrt(contributors)

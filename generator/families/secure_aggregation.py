@@ -1,7 +1,7 @@
 """Setting "noise": who adds it, and so who may see what.
 
 "local": each contributor adds the whole noise alone; nobody has to be trusted, and its noisy counts are seen.
-"distributed": each adds a part and masks its vector, so that only the sum of all is ever seen, with less noise in it
+"distributed": each adds a share and masks its vector, so that only the sum of all is ever seen, with less noise in it
 (`privacy.secure_sum`). Keys travel with the answers to "bins", each signed by its contributor's account; the mask is
 bound to the whole task that all contributors got, so a coordinator that tells them different things gets noise.
 
@@ -17,15 +17,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import TaskFormatError, TaskRefused, UpdatesRejected
+from generator.errors import PrivacyError, TaskFormatError, TaskRefused, UpdatesRejected
 from generator.families.settings import Word
 from generator.federation.coordinator import text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Array, Json, Result
-from generator.privacy.accountant import NoiseParts
-from generator.privacy.errors import PrivacyError
-from generator.privacy.secure_sum import Integers, Ring, add, honest_parts, mask, public_of
+from generator.privacy.accountant import DistributedNoise
+from generator.privacy.secure_sum import Integers, Ring, add, honest_contributors, mask, public_of
 from provenance.errors import ProvenanceError
 from provenance.values import Address, Digest
 
@@ -38,20 +37,24 @@ _KEY, _SIGNATURE, _KEYS = "sumKey", "sumKeySignature", "sumKeys"
 _NOBODY = Address(bytes(20))
 
 
-def is_pooled(plan: TrainingPlan) -> bool:
+def uses_secure_aggregation(plan: TrainingPlan) -> bool:
     """Whether vectors of counts and gradients are seen in their sum alone; of one contributor that is its own."""
     return plan.settings.get(SETTING) == DISTRIBUTED and len(plan.participants) > 1
 
 
-def parts_of(plan: TrainingPlan) -> NoiseParts | None:
-    """Whose parts make up the noise of a release; None where each contributor's own is whole."""
+def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:
+    """Whose shares make up the noise of a release; None where each contributor's own is whole."""
     contributors = len(plan.participants)
-    return NoiseParts(contributors, honest_parts(contributors)) if is_pooled(plan) else None
+    return (
+        DistributedNoise(contributors, honest_contributors(contributors))
+        if uses_secure_aggregation(plan)
+        else None
+    )
 
 
 def key_meta(step: Step) -> dict[str, Json]:
     """The node's public key for the order's sums, signed; nothing where noise is local."""
-    if not is_pooled(step.plan):
+    if not uses_secure_aggregation(step.plan):
         return {}
     public = Digest(public_of(step.order.sum_secret()))
     vouching = step.worker.vouching
@@ -61,7 +64,7 @@ def key_meta(step: Step) -> dict[str, Json]:
 
 def keys_meta(plan: TrainingPlan, results: Sequence[Result]) -> dict[str, Json]:
     """All contributors' keys, in the order of the plan, as later rounds carry them."""
-    if not is_pooled(plan):
+    if not uses_secure_aggregation(plan):
         return {}
     keys: list[Json] = [
         {_KEY: text_of(result, _KEY), _SIGNATURE: text_of(result, _SIGNATURE)} for result in results

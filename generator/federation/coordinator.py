@@ -52,7 +52,7 @@ Program: TypeAlias = Generator[Round, list[Result], ProgramEnd]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RoundProgress:
     """Sent after each round. losses: mean over contributors by name; epsilon: largest spent so far, None
     without DP; sent_bytes: arrays of all answers so far, of the contributor that sent most.
     """
@@ -65,7 +65,7 @@ class Progress:
     sent_bytes: int
 
 
-ProgressCallback: TypeAlias = Callable[[Progress], None]
+RoundCallback: TypeAlias = Callable[[RoundProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Coordinator:
         self._transport = transport
         self._family = family
 
-    def run(self, progress: ProgressCallback | None = None) -> TrainingOutcome:
+    def run(self, progress: RoundCallback | None = None) -> TrainingOutcome:
         """Train to the committed models.
 
         Raises NodeRefused, TransportError (run again later), UpdatesRejected, TaskFormatError (a node
@@ -141,7 +141,7 @@ class Coordinator:
                 sent[result.node] += sum(array.nbytes for array in result.arrays.values())
             if progress is not None:
                 losses, epsilon = _mean_losses(results), _largest_epsilon(results)
-                progress(Progress(number, rounds, step.name, losses, epsilon, max(sent.values())))
+                progress(RoundProgress(number, rounds, step.name, losses, epsilon, max(sent.values())))
             try:
                 step = program.send(results)
             except StopIteration as stop:

@@ -3,58 +3,83 @@
 `handle` decides in this order: is the task for this node; was it answered before (then the stored bytes are
 sent again); is the plan the one the order began with; can the table afford the whole plan; only then does
 the family touch rows. Whether the order itself is acceptable (chain, policy, price) was decided before, by
-the node process.
+the node process, which also hands in the family that it trains with.
 """
 
 from __future__ import annotations
 
-from generator.errors import PlanError, TaskFormatError, TaskRefused
-from generator.families.family import family_of
+from typing import Protocol
+
+from generator.errors import MarginalError, PlanError, TaskFormatError, TaskRefused
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step, Worker
 from generator.federation.task import Result, Task
-from generator.marginals.errors import MarginalError
+from generator.privacy.release import Release
+from provenance.values import Address
 
 
-def handle_bytes(data: bytes, state: ContributorState, worker: Worker, *, request: str = "") -> bytes:
+class ContributorFamily(Protocol):
+    """The part of a family that a contributor needs."""
+
+    name: str
+
+    def check(self, plan: TrainingPlan) -> None:
+        """PlanError if the plan's settings or budget do not suit the family."""
+        ...
+
+    def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:
+        """Every release of this contributor's training, in order; decided by the plan alone."""
+        ...
+
+    def handle(self, step: Step) -> Result:
+        """The answer to one step."""
+        ...
+
+
+def handle_bytes(
+    data: bytes, state: ContributorState, worker: Worker, family: ContributorFamily, *, request: str = ""
+) -> bytes:
     """Answer an encoded task with the bytes of its result, stored before they are returned.
 
-    request: digest of the buyer's request, noted in the privacy ledger. Raises TaskRefused (send its code
-    and reason back), TaskFormatError, StateError.
+    family: the one this node trains with. request: digest of the buyer's request, noted in the privacy ledger.
+    Raises TaskRefused (send its code and reason back), TaskFormatError, StateError.
     """
     task = Task.decode(data)
     if task.node != worker.contributor:
         raise TaskRefused("wrong-node", f"the task is for {task.node}, this node is {worker.contributor}")
     with state.exclusive():
-        order = state.order(task.order)
-        stored = order.stored_result(task)
+        training = state.order(task.order)
+        stored = training.stored_result(task)
         if stored is not None:
             return stored
-        plan = plan_of(task, state, worker)
-        family = family_of(plan.family)
+        plan = _plan_of(task, state, worker, family)
         releases = family.releases(plan, worker.contributor)
         state.ledger.check(releases, plan.order)
-        order.keep_plan(plan)
-        step = Step(task, plan, state, order, worker, releases, request)
+        training.keep_plan(plan)
+        step = Step(task, plan, state, training, worker, releases, request)
         try:
             result = family.handle(step)
         except (TaskFormatError, MarginalError, PlanError) as error:
             raise TaskRefused("bad-task", str(error)) from error
-        return order.store_result(task, result)
+        return training.store_result(task, result)
 
 
-def handle(task: Task, state: ContributorState, worker: Worker, *, request: str = "") -> Result:
+def handle(
+    task: Task, state: ContributorState, worker: Worker, family: ContributorFamily, *, request: str = ""
+) -> Result:
     """As `handle_bytes`, for a task and a result as values."""
-    return Result.decode(handle_bytes(task.encode(), state, worker, request=request))
+    return Result.decode(handle_bytes(task.encode(), state, worker, family, request=request))
 
 
-def plan_of(task: Task, state: ContributorState, worker: Worker) -> TrainingPlan:
+def _plan_of(task: Task, state: ContributorState, worker: Worker, family: ContributorFamily) -> TrainingPlan:
     """The task's plan, if it is one this node can serve; TaskRefused otherwise. Reads no row."""
     try:
         plan = TrainingPlan.parse(task.meta.get("plan"))
         plan.participant(worker.contributor)
-        family_of(plan.family).check(plan)
+        if plan.family != family.name:
+            raise PlanError(f"the plan is for family {plan.family!r}, this node trains {family.name!r}")
+        family.check(plan)
     except PlanError as error:
         raise TaskRefused("bad-plan", str(error)) from error
     if plan.order != task.order:

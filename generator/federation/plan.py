@@ -27,7 +27,7 @@ Settings: TypeAlias = Mapping[str, Setting]
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
+class PlanParticipant:
     """A contributor and the rows it publicly declares to hold (a bound it states, not a count of its
     table).
     """
@@ -59,7 +59,7 @@ class TrainingPlan:
     schema: Schema
     epsilon_micro: int | None
     delta_e12: int
-    participants: tuple[Participant, ...]
+    participants: tuple[PlanParticipant, ...]
     settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class TrainingPlan:
         """SHA-256 of the canonical document."""
         return sha256(canonical.encode(self.document()))
 
-    def participant(self, contributor: Address) -> Participant:
+    def participant(self, contributor: Address) -> PlanParticipant:
         """The entry of one contributor; PlanError if it is not named."""
         for participant in self.participants:
             if participant.contributor == contributor:
@@ -166,14 +166,16 @@ def _integer(document: dict[str, Json], key: str) -> int:
     return value
 
 
-def _participants(value: Json) -> tuple[Participant, ...]:
+def _participants(value: Json) -> tuple[PlanParticipant, ...]:
     if not isinstance(value, list):
         raise PlanError("plan entry participants must be a list")
     parts = []
     for entry in value:
         if not isinstance(entry, dict) or entry.keys() != {"contributor", "declaredRows"}:
             raise PlanError(f"participant {entry!r} needs exactly contributor and declaredRows")
-        parts.append(Participant(Address.parse(_text(entry, "contributor")), _integer(entry, "declaredRows")))
+        parts.append(
+            PlanParticipant(Address.parse(_text(entry, "contributor")), _integer(entry, "declaredRows"))
+        )
     return tuple(parts)
 
 

@@ -30,9 +30,9 @@ import safetensors.numpy as tensors
 from numpy.typing import NDArray
 
 from generator.errors import StateError, TaskRefused
-from generator.federation.files import make_folder, sweep, write_whole
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.task import Array, Result, Task
+from generator.files import make_folder, sweep, write_whole
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from provenance import canonical
@@ -44,7 +44,7 @@ from provenance.values import Digest, sha256
 _ROWS_AT_ONCE = 16_384
 
 
-class OrderState:
+class TrainingState:
     """The part of the folder that belongs to one order."""
 
     def __init__(self, folder: Path) -> None:
@@ -204,9 +204,9 @@ class ContributorState:
                 ) from error
             yield
 
-    def order(self, order: Digest) -> OrderState:
+    def order(self, order: Digest) -> TrainingState:
         """The folder of one order, made at first use."""
-        return OrderState(self.folder / "orders" / order.hex())
+        return TrainingState(self.folder / "orders" / order.hex())
 
     @cached_property
     def values(self) -> CompactValues:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from generator.errors import TaskFormatError, TaskRefused
-from generator.federation.plan import Participant, TrainingPlan
-from generator.federation.state import ContributorState, OrderState
+from generator.federation.plan import PlanParticipant, TrainingPlan
+from generator.federation.state import ContributorState, TrainingState
 from generator.federation.task import Array, Task
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.values import Address, Digest
 
 
 @dataclass(frozen=True, slots=True)
-class LocalProgress:
+class StepProgress:
     """Where a node is inside a step, for heartbeats and progress bars."""
 
     step: str
@@ -25,7 +25,7 @@ class LocalProgress:
     losses: Mapping[str, float] = field(default_factory=dict)
 
 
-LocalProgressCallback: TypeAlias = Callable[[LocalProgress], None]
+StepCallback: TypeAlias = Callable[[StepProgress], None]
 SignModel: TypeAlias = Callable[[Digest, int, Digest], str]
 """(order, shard, model digest) -> signature as 0x-hex over the model commitment."""
 
@@ -42,7 +42,7 @@ class KeyVouching(Protocol):
         ...
 
 
-def silent(_: LocalProgress) -> None:
+def silent(_: StepProgress) -> None:
     """No progress wanted."""
 
 
@@ -62,7 +62,7 @@ class Worker:
     deadline: float | None = None
     sign_model: SignModel | None = None
     vouching: KeyVouching | None = None
-    progress: LocalProgressCallback = silent
+    progress: StepCallback = silent
 
     def share_of_time(self, turns_left: int) -> float | None:
         """Seconds for one of so many turns that are left until the deadline; None without one."""
@@ -78,13 +78,13 @@ class Step:
     task: Task
     plan: TrainingPlan
     state: ContributorState
-    order: OrderState
+    order: TrainingState
     worker: Worker
     releases: tuple[Release, ...]
     request: str = ""
 
     @property
-    def me(self) -> Participant:
+    def me(self) -> PlanParticipant:
         """This node's entry in the plan."""
         return self.plan.participant(self.worker.contributor)
 
@@ -114,5 +114,5 @@ class Step:
         """This order's training releases so far, from the ledger."""
         entries = self.state.ledger.entries()
         return tuple(
-            e.release for e in entries if e.order == self.plan.order and e.release.part == "training"
+            e.release for e in entries if e.order == self.plan.order and e.release.split == "training"
         )

@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from generator.errors import FitError, NodeRefused, PlanError
 from generator.families.family import family_of
 from generator.families.settings import names_setting
-from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
+from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.federation.node import handle_bytes
-from generator.federation.plan import Participant, Settings, TrainingPlan
+from generator.federation.plan import PlanParticipant, Settings, TrainingPlan
 from generator.federation.state import ContributorState
-from generator.federation.step import LocalProgress, Worker
+from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
 from generator.fitting.deal import Deal, drawn_deal, given_deal
@@ -222,7 +222,7 @@ def _train(
             progress=watch.local,
         )
         states[address] = state
-        nodes[address] = partial(handle_bytes, state=state, worker=worker)
+        nodes[address] = partial(handle_bytes, state=state, worker=worker, family=family)
     try:
         outcome = Coordinator(plan, InProcessTransport(nodes), family).run(watch.round)
     except NodeRefused as refusal:
@@ -234,7 +234,7 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
     epsilon = settings.epsilon
     if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
         raise PlanError(f"epsilon is {epsilon}, expected a positive number; leave it out for no privacy")
-    participants = tuple(Participant(_address(index), rows) for index, rows in enumerate(declared))
+    participants = tuple(PlanParticipant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
         family=settings.family or default_family(settings, sum(declared)),
@@ -296,13 +296,13 @@ class _Watch:
         self._nodes = 0
         self._epsilon: float | None = None
 
-    def round(self, progress: Progress) -> None:
+    def round(self, progress: RoundProgress) -> None:
         self._done, self._nodes = progress.round, 0
         self._epsilon = progress.epsilon
         fraction = 1.0 if progress.round == self._rounds else progress.round / self._total
         self._tell(FitProgress(progress.name, fraction, progress.losses, progress.epsilon))
 
-    def local(self, local: LocalProgress) -> None:
+    def local(self, local: StepProgress) -> None:
         weight = 0.5 if self._done == self._rounds - 1 else 1 / self._total
         inside = (self._nodes + local.done / max(local.total, 1)) / self._contributors
         if local.done == local.total:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 
 Flat = NDArray[np.float32]
 _FIRST, _SECOND, _TINY = 0.9, 0.99, 1e-8

@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 
 Flat = NDArray[np.float32]
 
@@ -113,14 +113,14 @@ class NetShape:
             raise LearningError(f"weights have shape {flat.shape}; expected {self.size} finite numbers")
 
 
-def initial_weights(shape: NetShape, one_way: NDArray[np.float64], random: np.random.Generator) -> Flat:
+def initial_weights(shape: NetShape, univariate: NDArray[np.float64], random: np.random.Generator) -> Flat:
     """Weights before the first step: random, output biases at the log marginals float64[D].
 
     So the net begins near independent columns and learns only how they depend. Equal generators give equal
     weights on every machine.
     """
-    if one_way.shape != (shape.codes,):
-        raise LearningError(f"one-way marginals have shape {one_way.shape}; expected ({shape.codes},)")
+    if univariate.shape != (shape.codes,):
+        raise LearningError(f"univariate marginals have shape {univariate.shape}; expected ({shape.codes},)")
     flat = np.zeros(shape.size, dtype=np.float32)
     scales = {
         EMBEDDING: 0.3,
@@ -137,7 +137,7 @@ def initial_weights(shape: NetShape, one_way: NDArray[np.float64], random: np.ra
     shape.view(flat, EMBEDDING)[shape.offsets[-2] :] = 0.0
     bias = shape.view(flat, OUTPUT_BIAS)
     for start, stop in zip(shape.offsets[:-1], shape.offsets[1:], strict=True):
-        part = np.log(np.clip(one_way[start:stop], _PROBABILITY_FLOOR, None))
+        part = np.log(np.clip(univariate[start:stop], _PROBABILITY_FLOOR, None))
         bias[start:stop] = part - part.mean()
     return flat
 

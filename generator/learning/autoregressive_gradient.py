@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generator.errors import LearningError
 from generator.learning.autoregressive import (
     EMBEDDING,
     HIDDEN_BIAS,
@@ -29,7 +30,6 @@ from generator.learning.autoregressive import (
     Flat,
     NetShape,
 )
-from generator.learning.errors import LearningError
 from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20

@@ -1,6 +1,6 @@
-"""Output biases at which the net's one-way marginals are the released ones. numpy only.
+"""Output biases at which the net's univariate marginals are the released ones. numpy only.
 
-DP-SGD leaves noise in the biases; the released tables know the one-way marginals better, and moving a bias to
+DP-SGD leaves noise in the biases; the released tables know the univariate marginals better, and moving a bias to
 them costs no privacy. Columns are set one after another, on rows drawn from the net as corrected so far.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import LearningError
 from generator.learning.autoregressive import OUTPUT_BIAS, Flat, NetShape, column_logits, draw_column
-from generator.learning.errors import LearningError
 
 _ROWS = 16_384
 _PASSES = 12
@@ -18,16 +18,16 @@ _STEP = 0.8
 _LEAST = 1e-5
 
 
-def match_one_way(
-    shape: NetShape, flat: Flat, one_way: NDArray[np.float64], random: np.random.Generator
+def match_univariate(
+    shape: NetShape, flat: Flat, univariate: NDArray[np.float64], random: np.random.Generator
 ) -> Flat:
     """Weights like `flat` whose columns have the probabilities float64[D]; equal generators, equal weights."""
-    if one_way.shape != (shape.codes,):
-        raise LearningError(f"one-way marginals have shape {one_way.shape}; expected ({shape.codes},)")
+    if univariate.shape != (shape.codes,):
+        raise LearningError(f"univariate marginals have shape {univariate.shape}; expected ({shape.codes},)")
     matched = flat.copy()
     running = np.zeros((_ROWS, shape.width), dtype=np.float32)
     for column, own in enumerate(shape.spans):
-        wanted = np.maximum(one_way[own], _LEAST)
+        wanted = np.maximum(univariate[own], _LEAST)
         wanted /= wanted.sum()
         logits = column_logits(shape, matched, column, running)
         shift = np.zeros(len(wanted))

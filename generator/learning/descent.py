@@ -18,9 +18,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import LearningError
 from generator.learning.adam import Adam
 from generator.learning.autoregressive import EMBEDDING, OUTPUT_WEIGHTS, Flat, NetShape, decay_mask
-from generator.learning.errors import LearningError
 from generator.learning.recipes import Recipe
 
 _ALONE = 0.1

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generator.errors import LearningError
 from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
-from generator.learning.errors import LearningError
 from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
 from generator.privacy import noise

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from generator.errors import LearningError
 from generator.learning.adam import Adam
-from generator.learning.errors import LearningError
 from generator.learning.marginal_loss import MarginalLoss
 from generator.learning.nets import MarginalNet, NetSettings
-from generator.marginals.target import MarginalTarget, one_way_marginals
+from generator.marginals.target import MarginalTarget, univariate_marginals
 from provenance.exact.codebook import Codebook
 
 
 @dataclass(frozen=True, slots=True)
-class FitSettings:
+class MarginalFitSettings:
     """Every knob of a marginal fit. `batch` latents a half batch; `average` the decay of the weight
     average.
     """
@@ -43,7 +43,7 @@ class FitSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class FitProgress:
+class MarginalFitProgress:
     """Where a fit is: steps done, steps in all, the (noisy, unbiased) loss."""
 
     step: int
@@ -54,7 +54,9 @@ class FitProgress:
 class MarginalFitter:
     """One generator, its optimiser and its running average; `step` is one update."""
 
-    def __init__(self, net: MarginalNet, target: MarginalTarget, settings: FitSettings, seed: int) -> None:
+    def __init__(
+        self, net: MarginalNet, target: MarginalTarget, settings: MarginalFitSettings, seed: int
+    ) -> None:
         self.net = net
         self.settings = settings
         self.loss = MarginalLoss(target)
@@ -105,22 +107,22 @@ def _as_one_vector(net: MarginalNet) -> NDArray[np.float32]:
 
 
 def new_net(codebook: Codebook, target: MarginalTarget, settings: NetSettings, seed: int) -> MarginalNet:
-    """A net for the codebook's codes whose one-way marginals start at the target's."""
+    """A net for the codebook's codes whose univariate marginals start at the target's."""
     if tuple(codebook.code_counts) != target.workload.code_counts:
         raise LearningError("target and codebook have different codes; build the workload from this codebook")
     net = MarginalNet(codebook.code_counts, settings, torch.Generator().manual_seed(seed))
-    net.set_output_bias(one_way_marginals(target))
+    net.set_output_bias(univariate_marginals(target))
     return net
 
 
 def fit_marginals(
     codebook: Codebook,
     target: MarginalTarget,
-    settings: FitSettings,
+    settings: MarginalFitSettings,
     *,
     seed: int,
     deadline: float | None = None,
-    progress: Callable[[FitProgress], None] | None = None,
+    progress: Callable[[MarginalFitProgress], None] | None = None,
 ) -> MarginalNet:
     """Fit a new net to `target`. `deadline` is a time.monotonic() value; at least one step is always made."""
     fitter = MarginalFitter(new_net(codebook, target, settings.net, seed), target, settings, seed + 1)
@@ -134,5 +136,5 @@ def fit_marginals(
             fraction = max(fraction, (now - started) / max(deadline - started, 1e-9))
         loss = fitter.step(fraction)
         if progress is not None and (step % 25 == 0 or step + 1 == settings.steps):
-            progress(FitProgress(step + 1, settings.steps, loss))
+            progress(MarginalFitProgress(step + 1, settings.steps, loss))
     return fitter.averaged()

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generator.errors import LearningError
 from generator.learning.adam import Adam
-from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import MarginalFitter
 from generator.learning.nets import MarginalNet
 from generator.privacy import noise

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 from generator.marginals.classes import class_marginals
 from generator.marginals.shrink import shrunk_tables
 from generator.marginals.target import MarginalTarget
@@ -74,7 +74,7 @@ class MarginalLoss:
     def _place_table(self, target: MarginalTarget, index: int) -> None:
         table = target.workload.tables[index]
         spans = [self._span(column) for column in table]
-        ones = [self._classes.one_way[span] for span in spans]
+        ones = [self._classes.univariate[span] for span in spans]
         block = self._probabilities[target.workload.offsets[index] : target.workload.offsets[index + 1]]
         cells = block.reshape([len(one) for one in ones])
         independent = np.multiply.outer(ones[0], ones[1])[..., None]
@@ -92,7 +92,7 @@ class MarginalLoss:
     def _place_classes(self, target: MarginalTarget) -> None:
         known = self._classes
         noise = np.repeat(known.variances, target.workload.code_counts) * target.rows
-        weight = CLASS_WEIGHT / (np.outer(known.classes, known.one_way) + WEIGHT_FLOOR + noise)
+        weight = CLASS_WEIGHT / (np.outer(known.classes, known.univariate) + WEIGHT_FLOOR + noise)
         if self.third is not None:
             weight[:, self._span(self.third)] = 0.0
         self._class_wanted = torch.from_numpy(known.probabilities.astype(np.float32))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 from provenance.exact.tables import load_tables
 
 LATENT_CENTRE = 64
@@ -106,10 +106,10 @@ class MarginalNet(nn.Module):
         parts = torch.split(logits, list(self.code_counts), dim=1)
         return torch.cat([part.softmax(dim=1) for part in parts], dim=1)
 
-    def set_output_bias(self, one_way: NDArray[np.float64]) -> None:
-        """Start from the one-way marginals float64[D]: the net then only has to learn dependence."""
+    def set_output_bias(self, univariate: NDArray[np.float64]) -> None:
+        """Start from the univariate marginals float64[D]: the net then only has to learn dependence."""
         with torch.no_grad():
-            floor = np.log(np.clip(one_way, 1e-4, None))
+            floor = np.log(np.clip(univariate, 1e-4, None))
             self.linears[-1].bias.copy_(torch.from_numpy(floor.astype(np.float32)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 from generator.learning.nets import LATENT_CENTRE, LATENT_SCALE, MarginalNet
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import EXACT_LIMIT, MAX_SHIFT, HiddenLayer, MlpModel, OutputLayer, encode_model

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import LearningError
 from generator.learning.autoregressive import (
     EMBEDDING,
     HIDDEN_BIAS,
@@ -29,7 +30,6 @@ from generator.learning.autoregressive import (
     sample_codes,
 )
 from generator.learning.draw_order import DrawOrder
-from generator.learning.errors import LearningError
 from generator.learning.quantise import LARGEST_QUANTILE, LOGIT_UNITS_A_NAT, MAX_BIAS, WEIGHT_MAX, shifts
 from provenance.exact.autoregressive import AutoregressiveModel, ColumnStep
 from provenance.exact.codebook import Codebook

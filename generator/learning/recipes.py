@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from generator.learning.errors import LearningError
+from generator.errors import LearningError
 
 CANDIDATE_DECAYS: Final = (24.0, 12.0, 6.0, 3.0, 1.0, 0.3)
 """Strongest first."""

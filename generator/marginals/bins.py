@@ -1,4 +1,4 @@
-"""From summed one-way counts to the codebook: which values share a code. Deterministic, and reads no table.
+"""From summed univariate counts to the codebook: which values share a code. Deterministic, and reads no table.
 
 A number of more values than that gets about 24 quantile bins (fewer in tables of more than 85 columns); a
 value or cell that alone holds a bin's share of the rows gets a code of its own, so that spikes stay spikes.
@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import MarginalError
 from generator.marginals.classes import nearest_to_total
 from generator.marginals.code_limits import category_codes, quantile_bins
-from generator.marginals.errors import MarginalError
 from generator.marginals.univariate import (
     BaseGrid,
     BinRelease,
     ColumnGrid,
     base_grid,
-    one_way_counts,
     release_bins,
     sum_bins,
+    univariate_counts,
 )
 from provenance.exact.codebook import Codebook, Codes
 from provenance.table.schema import Schema
@@ -39,9 +39,9 @@ __all__ = [
     "base_grid",
     "build_codebook",
     "encode_codes",
-    "one_way_counts",
     "release_bins",
     "sum_bins",
+    "univariate_counts",
 ]
 
 _SIGNIFICANT_STDS = 3.0
@@ -57,7 +57,7 @@ class _Piece:
 
 
 def build_codebook(schema: Schema, release: BinRelease, bins: int | None = None) -> Codebook:
-    """The codebook of (summed) one-way counts; equal arguments give equal codebooks on every machine.
+    """The codebook of (summed) univariate counts; equal arguments give equal codebooks on every machine.
 
     bins: quantile bins a number gets, None for `quantile_bins`.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.marginals.errors import MarginalError
+from generator.errors import MarginalError
 from generator.marginals.workload import Workload
 
 Floats = NDArray[np.float64]
@@ -29,8 +29,8 @@ class ClassMarginals:
     variances: Floats
 
     @property
-    def one_way(self) -> Floats:
-        """One-way probabilities float64[D]."""
+    def univariate(self) -> Floats:
+        """Univariate probabilities float64[D]."""
         return np.asarray(self.probabilities.sum(axis=0))
 
     def independent(self, first: slice, second: slice) -> Floats:

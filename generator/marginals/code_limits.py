@@ -6,7 +6,7 @@ release: what is not asked spends nothing, and the columns that are asked get it
 
 from __future__ import annotations
 
-from provenance.table.schema import Column
+from provenance.table.column import Column
 
 
 def quantile_bins(columns: int) -> int:

@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.marginals.errors import MarginalError
+from generator.errors import MarginalError
 from generator.marginals.workload import Workload, pair_workload
 from generator.privacy import noise
-from generator.privacy.secure_sum import Integers, Ring, noise_part
+from generator.privacy.secure_sum import Integers, Ring, noise_share
 from provenance.exact.codebook import Codes
 
 Counts = NDArray[np.float64]
@@ -41,14 +41,14 @@ def release_tables(codes: Codes, workload: Workload, noise_multiplier: float) ->
     return np.asarray(table_counts(codes, workload) + noise.gaussian(workload.cells, std) / weights)
 
 
-def release_tables_part(
+def release_tables_share(
     codes: Codes, workload: Workload, noise_multiplier: float, contributors: int, ring: Ring
 ) -> Integers:
     """One contributor's part of a release whose sum alone is seen, in the ring: its counts with a part of the
     noise. Private until it is masked. Raises PrivacyError where the ring is too coarse.
     """
     std = noise_multiplier * workload.sensitivity / np.repeat(workload.weights, workload.sizes)
-    part = ring.encode(table_counts(codes, workload)) + noise_part(std, contributors, ring)
+    part = ring.encode(table_counts(codes, workload)) + noise_share(std, contributors, ring)
     return np.asarray(part, dtype=ring.dtype)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import MarginalError
 from generator.marginals.classes import class_marginals
-from generator.marginals.errors import MarginalError
 from generator.marginals.workload import Workload
 
 BLENDING_ROWS = 1500
@@ -122,6 +122,6 @@ def blend(own: MarginalTarget, everybody: MarginalTarget) -> MarginalTarget:
     )
 
 
-def one_way_marginals(target: MarginalTarget) -> NDArray[np.float64]:
-    """One-way probabilities float64[D] that the tables imply (`classes.py`)."""
-    return class_marginals(target.probabilities, target.std, target.workload).one_way
+def univariate_marginals(target: MarginalTarget) -> NDArray[np.float64]:
+    """Univariate probabilities float64[D] that the tables imply (`classes.py`)."""
+    return class_marginals(target.probabilities, target.std, target.workload).univariate

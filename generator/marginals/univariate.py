@@ -1,4 +1,4 @@
-"""One-way counts, from which bins are found: they leave the node once, noisy when privacy is asked for.
+"""Univariate counts, from which bins are found: they leave the node once, noisy when privacy is asked for.
 
 The cells that are counted depend on the schema alone, never on the table: none of columns so short that every
 value gets a code (`code_limits.py`), one a category, at most 256 cells a numeric column, and, where a cell is
@@ -21,10 +21,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import MarginalError
 from generator.marginals.code_limits import needs_bins
-from generator.marginals.errors import MarginalError
 from generator.privacy import noise
-from provenance.table.schema import Column, Schema
+from provenance.table.column import Column
+from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 
 BASE_CELLS = 256
@@ -139,7 +140,7 @@ def base_grid(schema: Schema) -> BaseGrid:
     return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns))
 
 
-def one_way_counts(values: CompactValues, grid: BaseGrid) -> Counts:
+def univariate_counts(values: CompactValues, grid: BaseGrid) -> Counts:
     """Exact base counts float64[cells] of grid indices [n, C]. Private: add noise before they leave."""
     _check_values(values, grid)
     parts = [np.empty(0)]
@@ -152,13 +153,13 @@ def one_way_counts(values: CompactValues, grid: BaseGrid) -> Counts:
 
 
 def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
-    """One release of all one-way counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
+    """One release of all univariate counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
 
     Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows and 5 of them: a value
     that one row alone has must not become an edge of a bin, which models carry.
     """
     std = noise_multiplier * grid.sensitivity
-    base = one_way_counts(values, grid)
+    base = univariate_counts(values, grid)
     base += noise.gaussian(base.shape[0], std)
     found: list[tuple[int, int, Indices, Counts]] = []
     for c, column in enumerate(grid.columns):

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.marginals.errors import MarginalError
+from generator.errors import MarginalError
 
 MAX_TABLES = 600
 MAX_CELLS = 4_000_000

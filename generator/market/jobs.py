@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generator.federation.plan import Participant as PlanParticipant
-from generator.federation.plan import TrainingPlan
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.market.errors import JobRefused
 from generator.market.messages import Job
 from generator.market.order_settings import order_settings

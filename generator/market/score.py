@@ -16,7 +16,7 @@ import numpy as np
 from generator.errors import TaskFormatError
 from generator.evaluation.contribution import Score
 from generator.families.codebook_message import codebook_of
-from generator.families.secure_aggregation import is_pooled
+from generator.families.secure_aggregation import uses_secure_aggregation
 from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task
@@ -32,17 +32,23 @@ from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, sea
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
-from provenance.store.cid import cid_of
+from provenance.record.receipts import (
+    ContentFile,
+    Evaluation,
+    ScoreContent,
+    ShardContent,
+    ShardReceipt,
+    shares_digest,
+)
+from provenance.store.unixfs import cid_of
 from provenance.values import Cid, Digest, Signature, sha256
 
 _SEPARATE = (
-    "each contributor's noisy one-way, pair or triple counts of the order (private by epsilon, worth money)",
+    "each contributor's noisy univariate, pair or triple counts of the order (private by epsilon, worth money)",
     "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
 )
 _SUMMED = (
-    "each contributor's noisy one-way counts of the columns that need bins (private by epsilon)",
+    "each contributor's noisy univariate counts of the columns that need bins (private by epsilon)",
     "the noisy sums of all contributors' tables, and of their gradients where the family has them; no contributor's "
     "own (private by epsilon while the named number of contributors is honest)",
 )
@@ -55,7 +61,7 @@ _ALWAYS = (
 
 def broker_saw(plan: TrainingPlan) -> list[str]:
     """What passed the coordinator in the clear, for the manifest."""
-    return [*(_SUMMED if is_pooled(plan) else _SEPARATE), *_ALWAYS]
+    return [*(_SUMMED if uses_secure_aggregation(plan) else _SEPARATE), *_ALWAYS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from collections.abc import Callable
 
 from generator.errors import GeneratorError
 from generator.families.family import family_of
-from generator.federation.coordinator import Coordinator, TrainingOutcome
-from generator.federation.coordinator import Progress as RoundProgress
+from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.market.client import MarketClient
 from generator.market.errors import (
     MarketConflict,

@@ -12,28 +12,26 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Mapping
 
-from generator.errors import BudgetExceeded, TaskRefused
+from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.families.secure_aggregation import DISTRIBUTED, SETTING
 from generator.market.errors import MarketAnswerInvalid
 from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
 from generator.node.context import Node
-from generator.node.errors import AwaitingApproval, NotYet
 from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
-from generator.privacy.ledger import Part, Release
-from generator.privacy.secure_sum import honest_parts
+from generator.privacy.release import Release, Split
+from generator.privacy.secure_sum import honest_contributors
 from provenance import canonical
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.seal import new_content_key, wrap_key
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError, SealError
-from provenance.record.bindings import bindings
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature
@@ -46,7 +44,7 @@ _DIFFERS: Mapping[str, str] = {
     "conditions": "conditions-differ",
     "parents": "parents-differ",
 }
-_PARTS: tuple[Part, ...] = ("training", "holdout")
+_SPLITS: tuple[Split, ...] = ("training", "holdout")
 
 
 def accept_order(node: Node, payload: bytes) -> bytes:
@@ -126,12 +124,12 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
 
 
 def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
-    """TaskRefused where noise comes in parts and too few of the contributors are trusted. others: None before the
+    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None before the
     match.
     """
     if node.collection.settings.get(SETTING) != DISTRIBUTED:
         return
-    verdict = node.policy().judge_partners(others, honest_parts(contributors))
+    verdict = node.policy().judge_partners(others, honest_contributors(contributors))
     if verdict is not None:
         raise TaskRefused(verdict.code, verdict.reason)
 
@@ -244,4 +242,4 @@ def _whole(order: Digest, terms: OrderTerms) -> list[Release]:
     event = None
     if terms.epsilon_micro:
         event = GaussianEvent(noise_multiplier_for(terms.epsilon_micro / 1e6, terms.delta_e12 / 1e12))
-    return [Release(f"promised/{order.hex()}/{part}", event, part) for part in _PARTS]
+    return [Release(f"promised/{order.hex()}/{split}", event, split) for split in _SPLITS]

@@ -16,7 +16,15 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
-from generator.errors import GeneratorError, StateError, TaskFormatError, TaskRefused
+from generator.errors import (
+    AwaitingApproval,
+    GeneratorError,
+    NotYet,
+    StateError,
+    StopRequested,
+    TaskFormatError,
+    TaskRefused,
+)
 from generator.federation.task import Result
 from generator.market.client import MarketClient
 from generator.market.errors import MarketConflict, MarketError, MarketStopped, MarketUnreachable
@@ -24,9 +32,8 @@ from generator.market.heartbeat import Heartbeat
 from generator.market.messages import Progress, TaskLease
 from generator.node.accept import accept_order
 from generator.node.context import Node
-from generator.node.errors import AwaitingApproval, Leaving, NotYet
 from generator.node.evaluate import evaluate_dataset
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from provenance.errors import ProvenanceError, UnavailableError
@@ -58,13 +65,13 @@ class Agent:
         self,
         node: Node,
         client: MarketClient,
-        receipts: Receipts,
+        outbox: OutboxLog,
         stop: threading.Event,
         show: Callable[[str, Progress], None] = lambda _task, _progress: None,
     ) -> None:
         self._node = node
         self._client = client
-        self._receipts = receipts
+        self._outbox = outbox
         self._stop = stop
         self._show = show
         self.idle = False
@@ -77,7 +84,7 @@ class Agent:
         while not self._stop.is_set():
             try:
                 self.step()
-            except (MarketStopped, Leaving):
+            except (MarketStopped, StopRequested):
                 break
             except (MarketUnreachable, UnavailableError) as error:
                 log.warning("%s", error)
@@ -111,7 +118,7 @@ class Agent:
         if lease is None:
             return False
         self.doing = f"{lease.name} of order {str(lease.order)[:12]}"
-        with self._receipts.about(str(lease.order), lease.name):
+        with self._outbox.about(str(lease.order), lease.name):
             self._do(lease)
         return True
 
@@ -139,7 +146,7 @@ class Agent:
             self._refuse(lease, refusal.code, refusal.reason)
         except (AwaitingApproval, NotYet) as reason:
             log.info("not now: %s", reason)
-        except (StateError, Leaving, MarketStopped, UnavailableError, MarketUnreachable):
+        except (StateError, StopRequested, MarketStopped, UnavailableError, MarketUnreachable):
             raise
         except TaskFormatError as error:
             self._refuse(lease, "bad-task", str(error))
@@ -167,7 +174,7 @@ class Agent:
                     raise
 
     def _send(self, lease: TaskLease, answer: bytes) -> None:
-        with self._receipts.about(str(lease.order), lease.name, _epsilon_of(answer)):
+        with self._outbox.about(str(lease.order), lease.name, _epsilon_of(answer)):
             try:
                 self._client.send_result(lease.id, answer)
             except MarketConflict as error:
@@ -184,7 +191,7 @@ class Agent:
 
     def _progress(self, lease: TaskLease, beat: Heartbeat, progress: Progress) -> None:
         if self._stop.is_set():
-            raise Leaving("asked to stop inside a task; its state is on disk")
+            raise StopRequested("asked to stop inside a task; its state is on disk")
         beat.report(progress)
         self._show(lease.name, progress)
 

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.federation.files import make_folder, write_whole
-from generator.node.errors import NodeError
+from generator.errors import NodeError
+from generator.files import make_folder, write_whole
 from generator.node.policy import Proposal
 from provenance.values import Digest
 

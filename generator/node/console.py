@@ -33,7 +33,7 @@ def set_up_logging(*, verbose: bool) -> Console:
     return console
 
 
-class Seldom:
+class RateLimitedLog:
     """Says the first of a series of like messages, then one every `pause_seconds`."""
 
     def __init__(self, tell: Callable[[str], None], pause_seconds: float = 30.0) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.errors import TaskRefused
+from generator.errors import NotYet, TaskRefused
 from generator.federation.state import ContributorState
 from generator.market.messages import Progress
 from generator.node.approvals import Approvals
-from generator.node.errors import NotYet
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
 from generator.node.settings import NodeSettings

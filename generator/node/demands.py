@@ -1,8 +1,8 @@
 """Demands on chain about this node's shards, answered on chain with its own key.
 
 Whoever may demand pays a deposit and the contributor has a time to answer; silence costs it its stake. An answer
-is the signed receipt, a chunk of rows, or the model in clear: what leaves is put down in the receipts before it
-leaves. The chain says what is open, so a killed node goes on where it stood and answers nothing twice. This
+is the signed receipt, a chunk of rows, or the model in clear: what leaves is put down in the outbox log
+before it leaves. The chain says what is open, so a killed node goes on where it stood and answers nothing twice. This
 module decides nothing about what may be demanded; contracts do (docs/spec/refutation.md).
 """
 
@@ -15,18 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, NotYet
 from generator.node.context import Node, shard_of
-from generator.node.errors import NotYet
 from generator.node.orders import Accepted
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
 from provenance.chain.disputes import DemandKind, DemandOnChain, DirectedProof
 from provenance.chain.errors import RevertError
 from provenance.chain.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
 from provenance.chain.ports import OrderState, TxReceipt
-from provenance.crypto.directed_proof import directed_proof
-from provenance.crypto.merkle import chunk_of_row, rows_per_chunk, shard_leaves
+from provenance.crypto.merkle import chunk_of_row, directed_proof, rows_per_chunk, shard_leaves
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import model_digest
@@ -69,7 +67,7 @@ class DemandWatch:
     node: Node
     chain: DemandReading
     writer: DemandAnswering
-    receipts: Receipts
+    outbox: OutboxLog
     _over: set[Digest] = field(default_factory=set)
     _late: set[Digest] = field(default_factory=set)
 
@@ -177,7 +175,7 @@ class DemandWatch:
 
     def _leaves(self, demand: DemandOnChain, data: bytes) -> None:
         """What leaves is on record first."""
-        self.receipts.add(f"{demand.kind.name.lower()} demanded", "chain", data, str(demand.order))
+        self.outbox.add(f"{demand.kind.name.lower()} demanded", "chain", data, str(demand.order))
 
 
 @contextmanager

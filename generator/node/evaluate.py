@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from generator.errors import TaskRefused
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError, TaskRefused
 from generator.evaluation.holdout import holdout_score
 from generator.families.released import own_reference
 from generator.federation.coordinator import text_of
@@ -22,7 +21,7 @@ from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence,
 from generator.node.context import Node, shard_of
 from generator.node.sample import SAMPLE, require_name
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.crypto.merkle import dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model

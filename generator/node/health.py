@@ -10,8 +10,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from generator.federation.files import write_whole
-from generator.node.errors import SettingsError
+from generator.errors import SettingsError
+from generator.files import write_whole
 
 FILE = "health.json"
 Report = dict[str, str | int | bool]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from generator.node.errors import NodeError
+from generator.errors import NodeError
 
 
 @contextmanager

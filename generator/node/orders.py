@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import StateError, TaskRefused
-from generator.federation.files import make_folder, sweep, write_whole
+from generator.files import make_folder, sweep, write_whole
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.crypto.key_files import read_secret

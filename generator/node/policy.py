@@ -24,7 +24,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from generator.node.errors import SettingsError
+from generator.errors import SettingsError
 from generator.node.settings import read_toml
 from provenance.errors import ProvenanceError
 from provenance.values import Address, Digest

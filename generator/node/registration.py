@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from generator.node.errors import NodeError
+from generator.errors import NodeError
 from provenance import canonical
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter

@@ -1,4 +1,4 @@
-"""What the operator asks: status as a value; budget, receipts and what would leave as plain lines of text."""
+"""What the operator asks: status as a value; budget, outbox log and what would leave as plain lines of text."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from generator.node import health
 from generator.node.accept import check_budget, proposal_of
 from generator.node.approvals import ASKED, Approval
 from generator.node.context import Node
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.setup import Opened
-from generator.privacy.ledger import event_document
+from generator.privacy.release import event_document
 from provenance import canonical
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
@@ -104,14 +104,14 @@ def budget_lines(opened: Opened) -> Iterator[str]:
     for entry in ledger.entries():
         mechanism = event_document(entry.release.event)["mechanism"]
         yield (
-            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.part:<8} "
+            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.split:<8} "
             f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
         )
 
 
-def receipt_lines(receipts: Receipts, *, order: str = "", summary: bool = False) -> Iterator[str]:
+def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:
     """Every message that left, or its kinds with counts and bytes."""
-    wanted = [each for each in receipts.entries() if each.order.startswith(order)]
+    wanted = [each for each in outbox.entries() if each.order.startswith(order)]
     if summary:
         count: Counter[str] = Counter()
         size: Counter[str] = Counter()
@@ -176,7 +176,7 @@ def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     noise = (
         "with a part of the noise, masked: only all nodes' sum is seen" if pooled else "with Gaussian noise"
     )
-    yield "train       one-way counts with Gaussian noise"
+    yield "train       univariate counts with Gaussian noise"
     yield f"            pair or triple counts {noise}"
     if node.collection.family == "fedgan":
         yield "            updates of the averaged discriminator under DP-SGD, one a round"

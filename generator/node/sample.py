@@ -17,13 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import TaskRefused
+from generator.errors import NotYet, TaskRefused
 from generator.federation.coordinator import integer_of, text_of
 from generator.federation.task import Json, Result, Task, answer
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
-from generator.node.errors import NotYet
 from generator.node.orders import Accepted
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import shard_root
@@ -36,7 +35,7 @@ from provenance.exact.versions import sampler_for
 from provenance.record.contribution import evidence_rows
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.record.terms import Participant
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 

@@ -13,8 +13,8 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from generator.federation.files import make_folder, write_whole
-from generator.node.errors import SettingsError
+from generator.errors import SettingsError
+from generator.files import make_folder, write_whole
 
 FILE = "node.toml"
 

@@ -16,16 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.federation.files import write_whole
+from generator.errors import NetworkMismatch, SettingsError
 from generator.federation.state import ContributorState
+from generator.files import write_whole
 from generator.market.client import MarketClient, RetryPolicy
 from generator.market.messages import NetworkInfo
 from generator.node import policy, settings
 from generator.node.approvals import Approvals
 from generator.node.context import APPROVALS, ORDERS, Node
-from generator.node.errors import NetworkMismatch, SettingsError
 from generator.node.orders import Orders
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
 from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
@@ -143,7 +143,7 @@ class Opened:
     collection: Collection
     ledger: ChainReader
     state: ContributorState
-    receipts: Receipts
+    outbox: OutboxLog
     folder: Path
 
     @property
@@ -157,7 +157,7 @@ class Opened:
     def client(
         self, stop: threading.Event, note: Callable[[str], None], patience_seconds: float = float("inf")
     ) -> MarketClient:
-        """A client of the node's market whose every message is put down in the receipts before it leaves."""
+        """A client of the node's market whose every message is put down in the outbox log before it leaves."""
         retry = RetryPolicy(give_up_seconds=patience_seconds)
         return MarketClient(
             self.settings.backend,
@@ -165,7 +165,7 @@ class Opened:
             retry=retry,
             stop=stop,
             note=note,
-            leaving=self.receipts.record,
+            leaving=self.outbox.record,
         )
 
     def node(self, client: MarketClient) -> Node:
@@ -193,7 +193,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         collection,
         ChainReader(chosen.rpc, deployment),
         ContributorState.open(folder / STATE),
-        Receipts(folder),
+        OutboxLog(folder),
         folder,
     )
 

@@ -1,4 +1,4 @@
-"""Leaving on SIGTERM and SIGINT: at once when idle, between two progress reports when working.
+"""Stopping on SIGTERM and SIGINT: at once when idle, between two progress reports when working.
 
 State on disk is safe against a kill at any instant, so a step that does not come to its next report in time
 is simply left: the next start does it again from where it had begun.
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from generator.node.errors import Leaving
+from generator.errors import StopRequested
 
 log = logging.getLogger(__name__)
 GRACE_SECONDS = 8.0
@@ -30,7 +30,7 @@ def leave_on_signals(stop: threading.Event, idle: Callable[[], bool]) -> None:
             watchdog.daemon = True
             watchdog.start()
         if idle():
-            raise Leaving("asked to stop")
+            raise StopRequested("asked to stop")
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.errors import PlanError, TaskRefused
+from generator.families.family import family_of
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
-from generator.federation.step import LocalProgress, Worker
+from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Task
 from generator.market.messages import Progress
 from generator.market.order_settings import order_settings
@@ -31,7 +32,7 @@ def train_step(node: Node, payload: bytes) -> bytes:
     check_plan(node, task)
     accepted = node.accepted(task.order)
 
-    def report(local: LocalProgress) -> None:
+    def report(local: StepProgress) -> None:
         loss = next(iter(local.losses.values()), None)
         node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
@@ -48,7 +49,9 @@ def train_step(node: Node, payload: bytes) -> bytes:
         vouching=Vouching(node),
         progress=report,
     )
-    return handle_bytes(payload, node.state, worker, request=str(accepted.terms.request))
+    return handle_bytes(
+        payload, node.state, worker, family_of(node.collection.family), request=str(accepted.terms.request)
+    )
 
 
 @dataclass(frozen=True, slots=True)

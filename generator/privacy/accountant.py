@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from scipy.special import log_ndtr, ndtr
 
-from generator.privacy.errors import PrivacyError
+from generator.errors import PrivacyError
 from generator.privacy.loss_distribution import Loss, epsilon_bound
 
 _EPSILON_CEILING = 1e4
@@ -24,9 +24,11 @@ _SGD_NOISE_RELATIVE_STEP = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class NoiseParts:
-    """Noise drawn in parts by `contributors` and seen in their sum alone: whole while `honest` of them keep theirs
-    to themselves. The accountant counts the whole noise; the statement names the condition.
+class DistributedNoise:
+    """Distributed DP: noise drawn in shares by `contributors`, of which only the sum is seen.
+
+    It is whole while `honest` of them keep their share to themselves. The accountant counts the whole noise; the
+    statement names the condition.
     """
 
     contributors: int
@@ -39,12 +41,14 @@ class NoiseParts:
 
 @dataclass(frozen=True, slots=True)
 class GaussianEvent:
-    """One Gaussian release; `noise_multiplier` is the noise's standard deviation over the L2 sensitivity. parts:
-    where the noise is a sum, None where one contributor adds it all.
+    """One Gaussian release.
+
+    noise_multiplier: the noise's standard deviation over the L2 sensitivity. distributed: whose shares make up the
+    noise, None where one contributor adds it all.
     """
 
     noise_multiplier: float
-    parts: NoiseParts | None = None
+    distributed: DistributedNoise | None = None
 
     def __post_init__(self) -> None:
         _require_positive("noise multiplier", self.noise_multiplier)
@@ -52,14 +56,15 @@ class GaussianEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubsampledGaussianEvent:
-    """`steps` Gaussian releases, each over a Poisson sample of the rows at `sample_rate` (DP-SGD). parts: as
-    above.
+    """`steps` Gaussian releases, every one over a Poisson sample of the rows at `sample_rate` (DP-SGD).
+
+    distributed: as in `GaussianEvent`.
     """
 
     noise_multiplier: float
     sample_rate: float
     steps: int
-    parts: NoiseParts | None = None
+    distributed: DistributedNoise | None = None
 
     def __post_init__(self) -> None:
         _require_positive("noise multiplier", self.noise_multiplier)

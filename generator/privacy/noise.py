@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from generator.privacy.errors import PrivacyError
+from generator.errors import PrivacyError
 
 _BLOCK = 1 << 20
 

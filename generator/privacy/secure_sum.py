@@ -1,4 +1,4 @@
-"""Sums of integer vectors that nobody sees the terms of, and the share of the noise that each term carries.
+"""Secure aggregation: sums of integer vectors whose terms nobody sees, and the share of the noise in each term.
 
 Every pair of contributors agrees on a stream of random integers (X25519, HKDF-SHA256, AES-256-CTR); one adds it to
 its vector, the other subtracts it, so that the masks cancel in the sum of ALL vectors and in no other sum. Method:
@@ -6,9 +6,10 @@ Bonawitz et al. 2017 (Practical Secure Aggregation), without its recovery of dro
 its contributors anyway. A stream is bound to a context, so two contributors who were told different things never
 cancel each other.
 
-Noise: each contributor adds its part, rounded to the grid, so that `honest` parts together are as large as asked.
-On a grid this fine the sum of parts is a Gaussian but for its rounding (Kairouz, Liu and Steinke 2021, theorem 1,
-bounds the distance by exp(-pi^2 s^2), s the deviation of a part in grid steps); `_ROUNDING` covers that.
+Noise (distributed DP): each contributor adds its share, rounded to the grid, so that the shares of the honest ones
+together are as large as asked. On a grid this fine the sum of shares is a Gaussian but for its rounding (Kairouz,
+Liu and Steinke 2021, theorem 1, bounds the distance by exp(-pi^2 s^2), s the deviation of a share in grid steps);
+`_ROUNDING` covers that.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from generator.errors import PrivacyError
 from generator.privacy import noise
-from generator.privacy.errors import PrivacyError
 
 KEY_BYTES = 32
 _ROUNDING = 1.0001
@@ -64,42 +65,42 @@ class Ring:
         return np.asarray(signed.astype(np.float64) * 2.0**-self.fraction_bits)
 
 
-def honest_parts(contributors: int) -> int:
-    """How many contributors' parts make up the whole noise: a strict majority, and never all of several.
+def honest_contributors(contributors: int) -> int:
+    """How many contributors' shares make up the whole noise: a strict majority, and never all of several.
 
-    Each knows its own part, so against a curious contributor the noise must be whole without it.
+    Each knows its own share, so against a curious contributor the noise must be whole without it.
     """
     if contributors < 1:
         raise PrivacyError(f"{contributors} contributors: a sum needs at least one")
     return max(1, min(contributors // 2 + 1, contributors - 1))
 
 
-def noise_part(std: Floats, contributors: int, ring: Ring) -> Integers:
-    """One contributor's part [K], in the ring, of noise whose sum over the honest ones has deviations `std` [K].
+def noise_share(std: Floats, contributors: int, ring: Ring) -> Integers:
+    """One contributor's share [K], in the ring, of noise whose sum over the honest ones has deviations `std` [K].
 
     Raises PrivacyError where the grid is too coarse for that noise.
     """
     if not std.any():
         return np.zeros(std.shape, dtype=ring.dtype)
     require_fine(float(std.min()), contributors, ring)
-    parts = std * (_ROUNDING / math.sqrt(honest_parts(contributors)))
-    return ring.encode(noise.gaussian(len(parts), 1.0) * parts)
+    share = std * (_ROUNDING / math.sqrt(honest_contributors(contributors)))
+    return ring.encode(noise.gaussian(len(share), 1.0) * share)
 
 
 def require_fine(std: float, contributors: int, ring: Ring) -> None:
-    """PrivacyError unless a part of noise `std` has enough steps of the ring for its rounding not to matter."""
-    steps = std / math.sqrt(honest_parts(contributors)) * 2.0**ring.fraction_bits
+    """PrivacyError unless a share of noise `std` has enough steps of the ring for its rounding not to matter."""
+    steps = std / math.sqrt(honest_contributors(contributors)) * 2.0**ring.fraction_bits
     if steps < _FEWEST_STEPS:
         raise PrivacyError(
-            f"noise of {std:.3g} in the parts of {contributors} contributors has {steps:.3g} steps of the grid "
+            f"noise of {std:.3g} in the shares of {contributors} contributors has {steps:.3g} steps of the grid "
             f"2^-{ring.fraction_bits} each, at least {_FEWEST_STEPS:.0f} are needed: ask for a smaller epsilon or "
             "fewer rows a round"
         )
 
 
 def summed_std(std: float, contributors: int) -> float:
-    """Standard deviation of all parts together, when that of the honest ones is `std`."""
-    return std * _ROUNDING * math.sqrt(contributors / honest_parts(contributors))
+    """Standard deviation of all shares together, when that of the honest ones is `std`."""
+    return std * _ROUNDING * math.sqrt(contributors / honest_contributors(contributors))
 
 
 def new_secret() -> bytes:

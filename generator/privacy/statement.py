@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from generator.errors import PrivacyError
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, epsilon_of
-from generator.privacy.errors import PrivacyError
 
 FORMAT = "tessera-privacy/1"
 NOT_COVERED = (
@@ -41,9 +41,9 @@ class Mechanism:
             document["mechanism"] = "poisson-subsampled-gaussian"
             document["sampleRateE9"] = math.ceil(self.event.sample_rate * 1_000_000_000)
             document["steps"] = self.event.steps
-        if self.event.parts is not None:
-            document["noiseFrom"] = self.event.parts.contributors
-            document["noiseHonest"] = self.event.parts.honest
+        if self.event.distributed is not None:
+            document["noiseFrom"] = self.event.distributed.contributors
+            document["noiseHonest"] = self.event.distributed.honest
         return document
 
 
@@ -74,7 +74,7 @@ def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> d
 
 def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:
     """What the guarantee rests on where no contributor adds the whole noise alone."""
-    parts = {mechanism.event.parts for mechanism in mechanisms} - {None}
+    parts = {mechanism.event.distributed for mechanism in mechanisms} - {None}
     return [
         f"the noise of sums is drawn in parts by {each.contributors} contributors and is whole while at least "
         f"{each.honest} of them keep their part to themselves; fewer leave less noise"

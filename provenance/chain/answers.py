@@ -6,10 +6,10 @@ The demands contract has checked them against the recorded digests and roots.
 from __future__ import annotations
 
 from provenance.chain.dispute_events import ChunkAnswered, ModelAnswered
+from provenance.chain.ports import ShownChunk
 from provenance.chain.views import MarketViews
-from provenance.crypto.directed_proof import Proof
+from provenance.crypto.merkle import Proof
 from provenance.values import Digest
-from provenance.verify.published_shard import ShownChunk
 
 
 class AnswerReader(MarketViews):

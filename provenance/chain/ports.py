@@ -12,6 +12,7 @@ from typing import Protocol
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.events import ChainEvent
+from provenance.crypto.merkle import Proof
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
@@ -109,6 +110,15 @@ class EvaluationOnChain:
     contributor: Address
     score_micro: int
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChunk:
+    """A chunk that its contributor showed on chain, with its proof up to the shard's root."""
+
+    index: int
+    data: bytes
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
-"""Merkle trees in the shape of RFC 9162: over the chunks of a shard's rows, and over the shards of a data
-set.
- A chunk is the largest power of two of rows that fits 4,096 bytes (at least one row). Leaves are bound to
-their index and domain-separated from nodes; row count and row width fix the shape, so chunks can be neither
-missing nor double. Normative text: docs/spec/merkle.md.
+"""Merkle trees in the shape of RFC 9162: over the chunks of a shard's rows, and over the shards of a data set.
+
+A chunk is the largest power of two of rows that fits 4,096 bytes (at least one row). Leaves are bound to their
+index and domain-separated from nodes; row count and row width fix the shape, so chunks can be neither missing
+nor double. A `Proof` is for a reader that does not know the number of leaves, such as a contract: because a leaf
+binds its index, a proof along any path is sound. Normative text: docs/spec/merkle.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from provenance.errors import MerkleError
 from provenance.values import Digest
@@ -102,8 +104,7 @@ def proof_path(leaves: Sequence[bytes], index: int) -> tuple[Digest, ...]:
 
 
 def root_of_path(leaf: bytes, index: int, leaf_count: int, path: Sequence[bytes]) -> Digest:
-    """The root that `path` leads to. Raises MerkleError if the path has not exactly the length the tree
-    needs."""
+    """The root that `path` leads to. Raises MerkleError if the path has not exactly the length the tree needs."""
     if not 0 <= index < leaf_count:
         raise MerkleError(f"leaf index: found {index}, expected 0 to {leaf_count - 1}")
     node, last, used = bytes(leaf), leaf_count - 1, 0
@@ -121,8 +122,7 @@ def root_of_path(leaf: bytes, index: int, leaf_count: int, path: Sequence[bytes]
 
 
 def inclusion_proof(row_bytes: bytes, row_width: int, chunk_index: int) -> tuple[bytes, tuple[Digest, ...]]:
-    """(chunk bytes, path) that show chunk `chunk_index` of a shard to whoever knows its root and row
-    count."""
+    """(chunk bytes, path) that show chunk `chunk_index` of a shard to whoever knows its root and row count."""
     path = proof_path(shard_leaves(row_bytes, row_width), chunk_index)
     size = rows_per_chunk(row_width) * row_width
     return row_bytes[chunk_index * size : (chunk_index + 1) * size], path
@@ -143,3 +143,27 @@ def verify_inclusion(
         return root_of_path(leaf_hash(chunk_index, chunk), chunk_index, leaves, path) == root
     except MerkleError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Siblings from a leaf up; bit k of `path` is 1 when sibling k stands left."""
+
+    siblings: tuple[Digest, ...]
+    path: int
+
+
+def directed_proof(leaves: Sequence[Digest], index: int) -> Proof:
+    """The inclusion proof of leaf `index` for a reader that does not know the number of leaves."""
+    return Proof(proof_path(leaves, index), path_shape(index, len(leaves))[1])
+
+
+def path_shape(index: int, count: int) -> tuple[int, int]:
+    """How many siblings leaf `index` of `count` has, and on which sides they stand, as in a `Proof`."""
+    used = bits = 0
+    while count > 1:
+        if index ^ 1 < count:
+            bits |= (index & 1) << used
+            used += 1
+        index, count = index // 2, -(-count // 2)
+    return used, bits

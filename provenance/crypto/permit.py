@@ -1,6 +1,4 @@
-"""ERC-2612 permits: the buyer signs an allowance for exactly the price, so that paying needs no own
-transaction.
-"""
+"""ERC-2612 permits: the buyer signs an allowance for exactly the price, so that paying needs no own transaction."""
 
 from __future__ import annotations
 

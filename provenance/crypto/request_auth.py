@@ -26,9 +26,7 @@ class RequestAuthError(SignatureError):
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A verified header. The receiver must refuse a `nonce` it has seen from `address` within the
-    tolerance.
-    """
+    """A verified header. The receiver must refuse a `nonce` it has seen from `address` within the tolerance."""
 
     address: Address
     unix_seconds: int
@@ -36,9 +34,7 @@ class AuthenticatedRequest:
 
 
 def sign_request(signer: Signer, method: str, target: str, body: bytes, now: int) -> str:
-    """The Authorization header's value. `target` is path and query as sent, `now` Unix seconds (wall
-    clock).
-    """
+    """The Authorization header's value. `target` is path and query as sent, `now` Unix seconds (wall clock)."""
     nonce = secrets.token_hex(16)
     signature = signer.sign_text(_text(method, target, now, nonce, body))
     return f"{SCHEME} {signer.address}:{now}:{nonce}:0x{bytes(signature).hex()}"

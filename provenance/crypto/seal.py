@@ -36,9 +36,7 @@ _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM
 
 
 class DeliveryKey:
-    """The buyer's X25519 key. Whoever holds it opens the buyer's data sets; lost, they stay closed for
-    ever.
-    """
+    """The buyer's X25519 key. Whoever holds it opens the buyer's data sets; lost, they stay closed for ever."""
 
     __slots__ = ("__private", "public")
 
@@ -115,9 +113,7 @@ def seal_file(key: bytes, data: bytes, label: bytes) -> bytes:
 
 
 def open_file(key: bytes, sealed: bytes, label: bytes) -> bytes:
-    """Opens a sealed file. Raises SealError on any change: flipped, cut, extended, reordered, wrong key or
-    label.
-    """
+    """Opens a sealed file. Raises SealError on any change: flipped, cut, extended, reordered, wrong key or label."""
     head = len(MAGIC) + PREFIX_BYTES
     if sealed[: len(MAGIC)] != MAGIC or len(sealed) < head + TAG_BYTES:
         raise SealError("these bytes are not a Tessera sealed file of version 1")

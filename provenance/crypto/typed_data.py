@@ -24,9 +24,7 @@ _DECIMAL = re.compile(r"(0|[1-9][0-9]*)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """An EIP-712 domain. Every Tessera message has the default name and version and the OrderEscrow's
-    address.
-    """
+    """An EIP-712 domain. Every Tessera message has the default name and version and the OrderEscrow's address."""
 
     chain_id: int
     verifying_contract: Address

@@ -44,8 +44,7 @@ class _Step:
 
 
 class AutoregressiveForward:
-    """The steps of one model as matrices. `dtype` float32 is the fast one; float64 gives the same
-    integers."""
+    """The steps of one model as matrices. `dtype` float32 is the fast one; float64 gives the same integers."""
 
     def __init__(self, model: AutoregressiveModel, dtype: FloatType = np.float32) -> None:
         for step in model.steps:

@@ -1,5 +1,4 @@
-"""Codes: what a column's logits stand for. A code covers the values low .. low + width - 1, all equally
-likely."""
+"""Codes: what a column's logits stand for. A code covers the values low .. low + width - 1, all equally likely."""
 
 from __future__ import annotations
 
@@ -24,8 +23,7 @@ Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
-    """code_counts[C], value_widths[C] in bytes; low[D] and width[D] as int64, the columns' codes one after
-    another.
+    """code_counts[C], value_widths[C] in bytes; low[D] and width[D] as int64, the columns' codes one after another.
 
     Raises ModelError if a count, a byte width or a code's range is not allowed by docs/spec/model.md.
     """

@@ -62,8 +62,8 @@ class SegmentForward:
         self.tried = {column: each for column, each in allowed.items() if column not in weighted}
 
     def attempt(self, words: Words) -> tuple[Values, NDArray[np.bool_]]:
-        """int64[C, rows] of noise words uint64[rows, words] (may be overwritten), and which rows meet the
-        conditions."""
+        """int64[C, rows] of noise words uint64[rows, words] (may be overwritten), and which rows
+        meet the conditions."""
         values = self._values(words)
         met = np.ones(values.shape[1], dtype=np.bool_)
         for column, allowed in self.tried.items():

@@ -12,7 +12,7 @@ Normative text: docs/spec/container.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 from provenance.canonical import JsonValue, decode, encode
 from provenance.document import Reader
 from provenance.errors import DocumentError, IntegrityError, ModelError
-from provenance.exact.container_sampler import DEFAULT_BATCH_ROWS, ContainerSampler
 from provenance.exact.model import decode_model
 from provenance.exact.versions import sampler_for
-from provenance.table.conditions import Conditions
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 
@@ -35,8 +33,6 @@ WEIGHT_SUM: Final = 65_536
 _SPREAD: Final = 40_503  # odd, so r -> r * 40503 mod 65536 visits every residue once in 65,536 rows
 _LENGTH = struct.Struct(">I")
 _MAX_HEADER_BYTES: Final = 2**24
-
-Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,32 +140,6 @@ class Container:
         residues = (rows % np.uint64(WEIGHT_SUM)).astype(np.int64) * _SPREAD % WEIGHT_SUM
         return np.searchsorted(ends, residues, side="right").astype(np.int64)
 
-    def sample(
-        self,
-        seed: bytes,
-        first_row: int,
-        rows: int,
-        batch_rows: int = DEFAULT_BATCH_ROWS,
-        threads: int = 1,
-        conditions: Conditions | None = None,
-    ) -> Values:
-        """int64[rows, C] of rows first_row .. first_row + rows - 1; the same for every batch size and
-        threads. For many ranges make a `ContainerSampler` once.
-        """
-        sampler = ContainerSampler(self, seed, conditions=conditions)
-        return sampler.values(first_row, rows, batch_rows, threads=threads)
-
-    def batches(
-        self,
-        seed: bytes,
-        first_row: int,
-        rows: int,
-        batch_rows: int = DEFAULT_BATCH_ROWS,
-        conditions: Conditions | None = None,
-    ) -> Iterator[Values]:
-        """The same rows a batch at a time, for tables that do not fit memory."""
-        return ContainerSampler(self, seed, conditions=conditions).batches(first_row, rows, batch_rows)
-
     @cached_property
     def model_bytes(self) -> int:
         """Bytes of all models together."""
@@ -177,9 +147,7 @@ class Container:
 
 
 def part_weights(rows: Sequence[int]) -> tuple[int, ...]:
-    """65,536ths in proportion to `rows` (each at least 1), by largest remainder; ties go to the earlier
-    part.
-    """
+    """65,536ths in proportion to `rows` (each at least 1), by largest remainder; ties go to the earlier part."""
     if not rows or min(rows) < 1:
         raise DocumentError(f"weights for rows {list(rows)}: expected at least one part, each with rows")
     spare, total = WEIGHT_SUM - len(rows), sum(rows)

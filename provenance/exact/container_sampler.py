@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import RowRangeError
 from provenance.exact.conditional import Tally
+from provenance.exact.container import Container
 from provenance.exact.rows import encode_rows
 from provenance.exact.sampler import MakeForward
 from provenance.exact.versions import sampler_for
 from provenance.table.conditions import Conditions, RowConditions
-
-if TYPE_CHECKING:
-    from provenance.exact.container import Container
 
 Values = NDArray[np.int64]
 

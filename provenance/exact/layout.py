@@ -148,8 +148,7 @@ def check_layer(
     shift: NDArray[np.uint8],
     shape: tuple[int, int],
 ) -> None:
-    """Raises ModelError unless weights have `shape`, bias and shift one entry a neuron, and the right
-    types."""
+    """Raises ModelError unless weights have `shape`, bias and shift one entry a neuron, and the right types."""
     shapes = (weights.shape, bias.shape, shift.shape)
     if not 1 <= shape[0] <= LARGEST_U16 or shapes != (shape, shape[:1], shape[:1]):
         raise ModelError(f"{place}: found shapes {shapes}, expected {(shape, shape[:1], shape[:1])}")

@@ -22,8 +22,7 @@ from provenance.exact.tables import load_tables
 
 
 class MlpForward:
-    """The layers of one model as float matrices. `dtype` float32 is the fast one; float64 gives the same
-    integers."""
+    """The layers of one model as float matrices. `dtype` float32 is the fast one; float64 gives the same integers."""
 
     def __init__(self, model: MlpModel, dtype: FloatType = np.float32) -> None:
         output = model.output

@@ -28,8 +28,8 @@ MAX_HIDDEN_LAYERS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HiddenLayer:
-    """x -> clip((weights @ x + bias) >> shift, 0, a_max). weights int8[out, in], bias int32[out], shift
-    uint8[out]."""
+    """x -> clip((weights @ x + bias) >> shift, 0, a_max). weights int8[out, in], bias
+    int32[out], shift uint8[out]."""
 
     weights: NDArray[np.int8]
     bias: NDArray[np.int32]
@@ -38,8 +38,8 @@ class HiddenLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputLayer:
-    """x -> ((weights @ x) >> shift) + bias, logits in 1/64 nat. weights int8[D, in], shift uint8[D], bias
-    int32[D]."""
+    """x -> ((weights @ x) >> shift) + bias, logits in 1/64 nat. weights int8[D, in], shift
+    uint8[D], bias int32[D]."""
 
     weights: NDArray[np.int8]
     shift: NDArray[np.uint8]

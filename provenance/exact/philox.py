@@ -1,7 +1,6 @@
-"""Philox4x64-10 (Salmon, Moraes, Dror, Shaw 2011) by counter: contiguous blocks through numpy, scattered ones
-here.
- A block is four 64-bit words, the output for one 256-bit counter (block number, attempt, 0, 0) and 128-bit
-key.
+"""Philox4x64-10 (Salmon, Moraes, Dror, Shaw 2011) by counter: contiguous blocks through numpy, scattered ones here.
+
+A block is four 64-bit words, the output for one 256-bit counter (block number, attempt, 0, 0) and 128-bit key.
 """
 
 from __future__ import annotations

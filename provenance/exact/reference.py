@@ -1,6 +1,6 @@
-"""The row function in plain Python integers, a row at a time: short enough to be read beside
-docs/spec/rows.md.
- Slow (some hundred rows a second). It exists to be compared with: it shares model decoding and the tables
+"""The row function in plain Python integers, a row at a time: short enough to be read beside docs/spec/rows.md.
+
+Slow (some hundred rows a second). It exists to be compared with: it shares model decoding and the tables
 with the fast sampler, and no arithmetic.
 """
 

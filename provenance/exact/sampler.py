@@ -1,5 +1,6 @@
 """Samples rows of a model: a pure function of model bytes, seed, shard index and row number.
- Batch size, threads, BLAS and float width change the speed only. Normative text: docs/spec/rows.md; the same
+
+Batch size, threads, BLAS and float width change the speed only. Normative text: docs/spec/rows.md; the same
 rule in plain Python integers: `provenance.exact.reference`.
 """
 
@@ -70,9 +71,9 @@ class Sampler:
         dtype: type[np.floating[Any]] = np.float32,
         forward: MakeForward | None = None,
     ) -> None:
-        """Decodes and checks the model; `forward` computes in numpy's place, but not under conditions. Raises
-        ModelError, UnknownVersionError, RowRangeError or, for conditions that no row of the model can meet,
-        ConditionError."""
+        """Decodes and checks the model; `forward` computes in numpy's place, but not under conditions.
+        Raises ModelError, UnknownVersionError, RowRangeError or, for conditions that no row of the model
+        can meet, ConditionError."""
         self.model = decode_model(model_bytes)
         self.key = noise_key(model_bytes, seed, shard_index)
         self._words = words_per_row(self.model)
@@ -96,8 +97,7 @@ class Sampler:
     def values(
         self, first_row: int, rows: int, batch_rows: int = DEFAULT_BATCH_ROWS, *, threads: int = 1
     ) -> NDArray[np.int64]:
-        """int64[rows, C] of rows first_row .. first_row + rows - 1: schema indices, see
-        `codec.decode_values`."""
+        """int64[rows, C] of rows first_row .. first_row + rows - 1: schema indices, see `codec.decode_values`."""
         self._check_range(first_row, rows, batch_rows, threads)
         result = np.empty((rows, self.model.codebook.columns), dtype=np.int64)
 

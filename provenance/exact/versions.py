@@ -1,5 +1,4 @@
-"""Which code a record's specification version stands for. Old versions stay here for as long as records
-name them."""
+"""Which code a record's specification version stands for. Old versions stay here for as long as records name them."""
 
 from __future__ import annotations
 

@@ -1,24 +1,26 @@
 """Collections (what a broker offers) and requests (what a buyer asks beyond the signed numbers).
 
-Both are canonical JSON documents whose SHA-256 stands in the order's terms. Normative text:
-docs/spec/terms.md.
+Both are canonical JSON documents whose SHA-256 stands in the order's terms. `bindings` are the members of the
+terms that follow from them, `Generation` is what the record of a data set says of its origin. Normative text:
+docs/spec/terms.md, rules 8 to 13 for the bindings; docs/spec/manifest.md for the generation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
 from provenance.exact.size_class import SIZE_CLASSES, SizeClass
-from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS
+from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS, OrderTerms, parents_digest
 from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions
+from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 
@@ -107,7 +109,7 @@ class Collection:
             reader.integer("epsilonMicro"),
             _settings(reader.mapping("settings"), f"{where}.settings"),
             _size_class(reader),
-            _parents(reader),
+            reader.items("parents", _parent_id),
             reader.integer("royaltyBps", 0, MAX_ROYALTY_BPS),
             reader.integer("ownRealMicro", 0, ALL_REAL_MICRO),
         )
@@ -153,8 +155,8 @@ class Request:
         return cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
 
     def asked(self, schema: Schema, rows: int) -> Conditions | None:
-        """The conditions on an order of `rows` rows; None for whole tables. Raises ConditionError or
-        DocumentError."""
+        """The conditions on an order of `rows` rows; None for whole tables. Raises
+        ConditionError or DocumentError."""
         if not self.segments:
             return None
         segments: list[JsonValue] = [dict(segment) for segment in self.segments]
@@ -170,15 +172,88 @@ class Request:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One member of the terms: what they say, and what the document gives."""
+
+    member: str
+    found: Digest | int
+    expected: Digest | int
+
+    @property
+    def holds(self) -> bool:
+        return self.found == self.expected
+
+
+def bindings(terms: OrderTerms, collection: Collection, request: Request) -> tuple[Binding, ...]:
+    """The members of the terms that follow from collection and request, in the order of the struct. Buyer, broker,
+    nodes and verifiers compare with this one list. Raises ConditionError or DocumentError for conditions that do
+    not fit the collection's schema and the terms' rows."""
+    asked = request.asked(collection.schema, terms.rows)
+    return (
+        Binding("collection", terms.collection, collection.digest),
+        Binding("request", terms.request, request.digest),
+        Binding("royaltyBps", terms.royalty_bps, collection.royalty_bps),
+        Binding("conditions", terms.conditions, conditions_digest(asked)),
+        Binding("parents", terms.parents, parents_digest(collection.parents)),
+    )
+
+
+class Parent(Protocol):
+    """A recorded data set that another derives from."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def real_fraction_micro(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How far from real tables: depth 0 = trained on real tables only. Depth and fraction follow from the parents'
+    records and from the own part that the collection declares; that part is not proven.
+    """
+
+    depth: int
+    parents: tuple[int, ...]
+    real_fraction_micro: int
+
+    @classmethod
+    def derived(cls, own_real_micro: int, parents: Sequence[Parent]) -> Generation:
+        """As DatasetRegistry computes it: one deeper than the deepest parent, no more real than the least real of the
+        own part and the parents."""
+        if not parents:
+            return cls(0, (), own_real_micro)
+        fraction = min(own_real_micro, *(parent.real_fraction_micro for parent in parents))
+        depth = 1 + max(parent.depth for parent in parents)
+        return cls(depth, tuple(parent.id for parent in parents), fraction)
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "depth": self.depth,
+            "parents": [str(parent) for parent in self.parents],
+            "realFractionMicro": self.real_fraction_micro,
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> Generation:
+        reader = Reader(document, where, ("depth", "parents", "realFractionMicro"))
+        return cls(
+            reader.integer("depth", 0, 65535),
+            reader.items("parents", _parent_id),
+            reader.integer("realFractionMicro", 0, 1_000_000),
+        )
+
+
 def _size_class(reader: Reader) -> SizeClass:
     found = reader.choice("sizeClass", SIZE_CLASSES)
     return next(each for each in SIZE_CLASSES if each == found)
 
 
-def _parents(reader: Reader) -> tuple[int, ...]:
-    where = reader.where("parents")
-    items = enumerate(reader.array("parents"))
-    return tuple(Reader({"id": item}, f"{where}[{i}]", ("id",)).decimal("id") for i, item in items)
+def _parent_id(value: object, where: str) -> int:
+    return Reader({"id": value}, where, ("id",)).decimal("id")
 
 
 def _check_parents(parents: tuple[int, ...], own_real_micro: int, where: str) -> None:

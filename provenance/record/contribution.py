@@ -56,9 +56,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tables:
-    """The two-way tables that shards are compared on; cells are flat, table after table, last column
-    fastest.
-    """
+    """The two-way tables that shards are compared on; cells are flat, table after table, last column fastest."""
 
     code_counts: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
@@ -91,9 +89,7 @@ class Tables:
         return np.array([counts[span].sum() for span in self.spans], dtype=np.int64)
 
     def normalised(self, counts: Integers) -> Integers:
-        """Counts int64[cells] scaled so that each table sums to about ONE, floored; an empty table is
-        uniform.
-        """
+        """Counts int64[cells] scaled so that each table sums to about ONE, floored; an empty table is uniform."""
         result = np.empty_like(counts)
         for span in self.spans:
             total = int(counts[span].sum())
@@ -182,9 +178,7 @@ class Contribution:
         return tuple(shares)
 
     def utilities(self) -> list[list[int]]:
-        """[player left out of the reference, coalition as bits, millionths] of all coalitions that were
-        used.
-        """
+        """[player left out of the reference, coalition as bits, millionths] of all coalitions that were used."""
         return [[*key, value] for key, value in sorted(self._cache.items())]
 
     @cached_property

@@ -14,29 +14,18 @@ from provenance.canonical import JsonValue, decode, encode
 from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
 from provenance.errors import DocumentError
-from provenance.record.collection import Collection, Request
-from provenance.record.manifest_parts import (
-    Generation,
-    ManifestEvaluation,
-    ManifestParticipant,
-    ManifestShard,
+from provenance.record.collection import Collection, Generation, Request
+from provenance.record.receipts import (
+    Acceptance,
+    Evaluation,
+    ModelCommitment,
     ScoreContent,
-    SeedDraw,
-    each,
+    ShardContent,
+    ShardReceipt,
 )
 from provenance.record.terms import OrderTerms, Participant
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.values import Address, Digest, Signature, sha256
-
-__all__ = [
-    "Generation",
-    "Manifest",
-    "ManifestEvaluation",
-    "ManifestParticipant",
-    "ManifestShard",
-    "ScoreContent",
-    "SeedDraw",
-]
 
 FORMAT: Final = "tessera-manifest/1"
 CONTRACT_ROLES: Final = (
@@ -152,16 +141,173 @@ class Manifest:
             terms_signature=reader.signature("termsSignature"),
             collection=collection,
             request=request,
-            participants=each(reader, "participants", ManifestParticipant.parse),
+            participants=reader.items("participants", ManifestParticipant.parse),
             seed=SeedDraw.parse(reader.member("seed"), "manifest.seed"),
-            shards=each(reader, "shards", ManifestShard.parse),
+            shards=reader.items("shards", ManifestShard.parse),
             dataset_root=reader.digest("datasetRoot"),
-            evaluation=each(reader, "evaluation", ManifestEvaluation.parse),
+            evaluation=reader.items("evaluation", ManifestEvaluation.parse),
             score=ScoreContent.parse(reader.member("score"), "manifest.score"),
-            shares_bps=each(reader, "sharesBps", _share),
+            shares_bps=reader.items("sharesBps", _share),
             privacy=reader.mapping("privacy"),
-            broker_saw=each(reader, "brokerSaw", _line),
+            broker_saw=reader.items("brokerSaw", _line),
             generation=Generation.parse(reader.member("generation"), "manifest.generation"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeedDraw:
+    """How the chain drew the seed: keccak256(abi.encode(order, modelsDigest, block_hash of target_block))."""
+
+    seed: Digest
+    target_block: int
+    draws: int
+    block_hash: Digest
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "seed": str(self.seed),
+            "targetBlock": self.target_block,
+            "draws": self.draws,
+            "blockHash": str(self.block_hash),
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> SeedDraw:
+        reader = Reader(document, where, ("seed", "targetBlock", "draws", "blockHash"))
+        return cls(
+            reader.digest("seed"),
+            reader.integer("targetBlock"),
+            reader.integer("draws"),
+            reader.digest("blockHash"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestParticipant:
+    """One contributor with the acceptance it signed (for at most `max_rows` rows)."""
+
+    contributor: Address
+    rows: int
+    max_rows: int
+    acceptance: Signature
+
+    def message(self, order: Digest) -> Acceptance:
+        """The message behind `acceptance`."""
+        return Acceptance(order, self.contributor, self.max_rows)
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "contributor": str(self.contributor),
+            "rows": self.rows,
+            "maxRows": self.max_rows,
+            "acceptance": str(self.acceptance),
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> ManifestParticipant:
+        reader = Reader(document, where, ("contributor", "rows", "maxRows", "acceptance"))
+        return cls(
+            reader.address("contributor"),
+            reader.integer("rows", 1),
+            reader.integer("maxRows", 1),
+            reader.signature("acceptance"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestShard:
+    """One contributor's rows: model, root, files, and the two signatures that vouch for them."""
+
+    shard: int
+    contributor: Address
+    rows: int
+    model_digest: Digest
+    commit_signature: Signature
+    shard_root: Digest
+    epsilon_micro: int
+    delta_e12: int
+    content: ShardContent
+    receipt_signature: Signature
+
+    def commitment(self, order: Digest) -> ModelCommitment:
+        """The message behind `commit_signature`."""
+        return ModelCommitment(order, self.shard, self.model_digest)
+
+    def receipt(self, order: Digest, seed: Digest) -> ShardReceipt:
+        """The message behind `receipt_signature`."""
+        return ShardReceipt(
+            order,
+            self.shard,
+            self.model_digest,
+            seed,
+            self.rows,
+            self.shard_root,
+            self.epsilon_micro,
+            self.delta_e12,
+            self.content.digest,
+        )
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "shard": self.shard,
+            "contributor": str(self.contributor),
+            "rows": self.rows,
+            "modelDigest": str(self.model_digest),
+            "commitSignature": str(self.commit_signature),
+            "shardRoot": str(self.shard_root),
+            "epsilonMicro": self.epsilon_micro,
+            "deltaE12": self.delta_e12,
+            "content": self.content.document(),
+            "receiptSignature": str(self.receipt_signature),
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> ManifestShard:
+        names = ("shard", "contributor", "rows", "modelDigest", "commitSignature", "shardRoot")
+        reader = Reader(document, where, (*names, "epsilonMicro", "deltaE12", "content", "receiptSignature"))
+        return cls(
+            reader.integer("shard", 0, 2**32 - 2),
+            reader.address("contributor"),
+            reader.integer("rows", 1),
+            reader.digest("modelDigest"),
+            reader.signature("commitSignature"),
+            reader.digest("shardRoot"),
+            reader.integer("epsilonMicro"),
+            reader.integer("deltaE12"),
+            ShardContent.parse(reader.member("content"), reader.where("content")),
+            reader.signature("receiptSignature"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEvaluation:
+    """A contributor's signed score of the pooled data and its consent to the shares."""
+
+    contributor: Address
+    score_micro: int
+    shares_digest: Digest
+    signature: Signature
+
+    def message(self, order: Digest, dataset_root: Digest) -> Evaluation:
+        """The message behind `signature`."""
+        return Evaluation(order, dataset_root, self.score_micro, self.shares_digest)
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "contributor": str(self.contributor),
+            "scoreMicro": self.score_micro,
+            "sharesDigest": str(self.shares_digest),
+            "signature": str(self.signature),
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> ManifestEvaluation:
+        reader = Reader(document, where, ("contributor", "scoreMicro", "sharesDigest", "signature"))
+        return cls(
+            reader.address("contributor"),
+            reader.integer("scoreMicro", 0, 2**32 - 1),
+            reader.digest("sharesDigest"),
+            reader.signature("signature"),
         )
 
 

@@ -1,7 +1,8 @@
-"""What contributors sign about an order: acceptance, key of secure sums, model commitment, shard receipt, evaluation.
+"""What contributors sign: acceptance, key of secure sums, model commitment, shard receipt, evaluation, payout.
 
 All are EIP-712 messages under the domain of the terms. `ShardContent` is the JSON document behind a receipt's
-`content_digest`. Normative text: docs/spec/terms.md (messages) and docs/spec/manifest.md (content document).
+`content_digest`, `ScoreContent` the same for the score file. Normative text: docs/spec/terms.md (messages) and
+docs/spec/manifest.md (content documents).
 """
 
 from __future__ import annotations
@@ -86,6 +87,20 @@ class Evaluation(TypedMessage):
     shares_digest: Digest
 
 
+@dataclass(frozen=True, slots=True)
+class Payout(TypedMessage):
+    """Rewards of `account` go to `payout` from now on, signed by the address they are paid to until now. `nonce` is
+    the account's, from the rewards contract; the signature counts up to chain time `deadline`."""
+
+    NAME: ClassVar[str] = "Payout"
+    TYPES: ClassVar[tuple[str, ...]] = ("address", "address", "uint256", "uint256")
+
+    account: Address
+    payout: Address
+    nonce: int
+    deadline: int
+
+
 def shares_digest(shares_bps: Sequence[int]) -> Digest:
     """keccak256(abi.encode(uint16[])) of the payout shares in basis points."""
     words = [32, len(shares_bps), *shares_bps]
@@ -96,9 +111,7 @@ def shares_digest(shares_bps: Sequence[int]) -> Digest:
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """One published file. `sha256` and `size` are of the bytes under the CID, `plain_*` of the opened
-    bytes.
-    """
+    """One published file. `sha256` and `size` are of the bytes under the CID, `plain_*` of the opened bytes."""
 
     cid: Cid
     size: int
@@ -137,9 +150,7 @@ class ContentFile:
 
 @dataclass(frozen=True, slots=True)
 class ShardContent:
-    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy
-    statement.
-    """
+    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy statement."""
 
     rows: ContentFile
     model: ContentFile
@@ -168,3 +179,24 @@ class ShardContent:
             reader.optional_hex("wrappedKey"),
             reader.mapping("statement"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreContent:
+    """The score file ("tessera-score/1"); sealed to the buyer under shard index 2^32-1 in a private order.
+
+    `file.plain_sha256` is the `scoreDigest` of the record on chain.
+    """
+
+    file: ContentFile
+    wrapped_key: bytes | None
+
+    def document(self) -> dict[str, JsonValue]:
+        wrapped = None if self.wrapped_key is None else "0x" + self.wrapped_key.hex()
+        return {"file": self.file.document(), "wrappedKey": wrapped}
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> ScoreContent:
+        reader = Reader(document, where, ("file", "wrappedKey"))
+        file = ContentFile.parse(reader.member("file"), reader.where("file"))
+        return cls(file, reader.optional_hex("wrappedKey"))

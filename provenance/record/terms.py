@@ -15,8 +15,6 @@ from provenance.values import Address, Digest, keccak256
 
 OPEN_DELIVERY_KEY = Digest(bytes(32))
 """The delivery key of an open data set: nothing is sealed."""
-NO_CONDITIONS: Final = Digest(bytes(32))
-"""The member `conditions` of an order of whole tables."""
 NO_PARENTS: Final = Digest(bytes(32))
 """The member `parents` of an order of data from real tables only."""
 MAX_PARENTS: Final = 8

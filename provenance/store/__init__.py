@@ -1,2 +1,1 @@
-"""Content stores: bytes by CID. `ports` is the interface; folder, memory and IPFS adapters keep its
-promises."""
+"""Content stores: bytes by CID. `ports` is the interface; folder, memory and IPFS adapters keep its promises."""

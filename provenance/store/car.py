@@ -1,5 +1,6 @@
 """CARv1 archives: contents carried as a file between stores and IPFS nodes.
- Import trusts nothing: every block is hashed, every root is reassembled and must have its CID in our profile,
+
+Import trusts nothing: every block is hashed, every root is reassembled and must have its CID in our profile,
 and nothing is put into the store before the whole archive was checked. Normative text: docs/spec/content.md.
 """
 
@@ -9,10 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from provenance.errors import CarError, ContentMissingError, MalformedError
-from provenance.store.integrity import check_content
 from provenance.store.ports import ContentStore
-from provenance.store.unixfs import file_blocks, read_file, verified_block
-from provenance.store.varint import decode_varint, encode_varint
+from provenance.store.unixfs import (
+    check_content,
+    decode_varint,
+    encode_varint,
+    file_blocks,
+    read_file,
+    verified_block,
+)
 from provenance.values import Cid
 
 MAX_BLOCK_BYTES = 2**21

@@ -1,7 +1,7 @@
 """A content store in a folder: one file a CID, real IPFS CIDs, no daemon.
- A file appears under its name only when it is complete and on disk (temporary file, fsync, rename), so a kill
-at any moment leaves either the whole content or none. Every read is verified. Several processes may share a
-folder.
+
+A file appears under its name only when it is complete and on disk (temporary file, fsync, rename), so a kill at any
+moment leaves either the whole content or none. Every read is verified. Several processes may share a folder.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.errors import ContentMissingError, StoreUnavailableError, ValueFormatError
-from provenance.store.cid import cid_of
-from provenance.store.integrity import check_content
+from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
 
 

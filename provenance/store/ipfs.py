@@ -1,8 +1,8 @@
 """Any IPFS node over its RPC API, by multiaddr: the only file that knows ipfshttpclient.
- The node is not trusted: CIDs are computed here and compared with the node's, every read is verified. Reads
-are ranged, so that neither the node nor the client library buffers more than a piece. A node that is down
-raises StoreUnavailableError, a CID that nobody provides ContentMissingError after at most `timeout_seconds`
-of silence.
+
+The node is not trusted: CIDs are computed here and compared with the node's, every read is verified. Reads are
+ranged, so that neither the node nor the client library buffers more than a piece. A node that is down raises
+StoreUnavailableError, a CID that nobody provides ContentMissingError after at most `timeout_seconds` of silence.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from provenance.errors import (
     ValueFormatError,
 )
 from provenance.store.car import block_reader, read_car, write_car
-from provenance.store.cid import cid_of
-from provenance.store.integrity import check_content
-from provenance.store.unixfs import CHUNK_BYTES, file_blocks, read_file
+from provenance.store.unixfs import CHUNK_BYTES, check_content, cid_of, file_blocks, read_file
 from provenance.values import RAW_CODEC, Cid
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -97,8 +95,7 @@ class IpfsStore:
         return True
 
     def size(self, cid: Cid) -> int:
-        """Bytes of the content under `cid`. IPFS has no cheap verified way, so this reads and checks them
-        all."""
+        """Bytes of the content under `cid`. IPFS has no cheap verified way, so this reads and checks them all."""
         return len(self.get(cid))
 
     def import_car(self, car: bytes) -> list[Cid]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from provenance.errors import ContentMissingError
-from provenance.store.cid import cid_of
-from provenance.store.integrity import check_content
+from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
 
 

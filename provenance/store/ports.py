@@ -1,5 +1,6 @@
 """What every content store promises.
- `get` returns only bytes that hash to the CID asked for, whatever the store underneath does. `put` computes
+
+`get` returns only bytes that hash to the CID asked for, whatever the store underneath does. `put` computes
 the CID itself (profile unixfs-v1-2025, docs/spec/content.md) and is idempotent. A store is not trusted.
 """
 

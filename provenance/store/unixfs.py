@@ -1,9 +1,9 @@
-"""Files as UnixFS of the profile unixfs-v1-2025 (IPIP-499): CIDv1, raw leaves, SHA-256, 1 MiB chunks, 1,024
-links.
+"""Files as UnixFS of the profile unixfs-v1-2025 (IPIP-499): CIDv1, raw leaves, SHA-256, 1 MiB chunks, 1,024 links.
 
-A file of at most 1 MiB is one raw block (the empty file too). A larger one is a balanced tree of dag-pb nodes
-over raw leaves. `read_file` accepts such trees of any chunking and checks every size it is told; blocks are
-verified by whoever supplies them (`verified_block`). Normative text: docs/spec/content.md.
+A file of at most 1 MiB is one raw block (the empty file too), so its CID follows from its SHA-256 alone. A larger
+one is a balanced tree of dag-pb nodes over raw leaves. `read_file` accepts such trees of any chunking and checks
+every size it is told; blocks are verified by whoever supplies them (`verified_block`). Normative text:
+docs/spec/content.md.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from provenance.errors import ContentDamagedError, MalformedError, UnixFsError
-from provenance.store.varint import decode_varint, encode_varint
-from provenance.values import DAG_PB_CODEC, RAW_CODEC, Cid, sha256
+from provenance.values import DAG_PB_CODEC, RAW_CODEC, Cid, Digest, sha256
 
 PROFILE = "unixfs-v1-2025"
 CHUNK_BYTES = 2**20
@@ -21,12 +20,12 @@ MAX_LINKS = 1024
 MAX_DEPTH = 8
 _TYPE_FILE = 2
 _TYPE_RAW = 0
+_MAX_VARINT_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A child of a dag-pb node. file_bytes: content below it; dag_bytes: blocks below it, its own
-    included."""
+    """A child of a dag-pb node. file_bytes: content below it; dag_bytes: blocks below it, its own included."""
 
     cid: Cid
     file_bytes: int
@@ -64,6 +63,27 @@ def file_blocks(
 def file_cid(data: bytes) -> Cid:
     """The CID of a file with these bytes."""
     return [cid for cid, _ in file_blocks(data)][-1]
+
+
+def cid_of_digest(digest: bytes) -> Cid:
+    """The CID of the file of at most 1 MiB whose SHA-256 is `digest` (a manifest's, from the chain)."""
+    return Cid.of_digest(Digest(digest), RAW_CODEC)
+
+
+def cid_of(data: bytes) -> Cid:
+    """The CID of a file with these bytes, of any size."""
+    return cid_of_digest(sha256(data)) if len(data) <= CHUNK_BYTES else file_cid(data)
+
+
+def check_content(cid: Cid, data: bytes) -> bytes:
+    """`data` if a file with these bytes has the CID `cid` in our profile, else ContentDamagedError."""
+    found = cid_of(data)
+    if found != cid:
+        raise ContentDamagedError(
+            f"{cid}: found {len(data)} bytes whose CID is {found}; the content was changed or is of another "
+            "profile than unixfs-v1-2025; fetch it from another store"
+        )
+    return data
 
 
 def encode_node(children: Sequence[Link]) -> bytes:
@@ -160,8 +180,7 @@ def _number_field(number: int, value: int) -> bytes:
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes | int]]:
-    """(number, value) of each protobuf field; only numbers and byte strings occur in dag-pb and UnixFS
-    files."""
+    """(number, value) of each protobuf field; only numbers and byte strings occur in dag-pb and UnixFS files."""
     result: list[tuple[int, bytes | int]] = []
     position = 0
     while position < len(data):
@@ -177,3 +196,29 @@ def _fields(data: bytes) -> list[tuple[int, bytes | int]]:
                 f"a protobuf field of kind {key & 7} at byte {position} that does not belong here"
             )
     return result
+
+
+def encode_varint(value: int) -> bytes:
+    """The bytes of a number from 0 to 2^63 - 1: unsigned LEB128 as in protobuf and multiformats, seven bits a byte,
+    low bits first."""
+    result = bytearray()
+    while value > 0x7F:
+        result.append(value & 0x7F | 0x80)
+        value >>= 7
+    result.append(value)
+    return bytes(result)
+
+
+def decode_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
+    """(number, position after it). Raises MalformedError if it is cut off, too long or not the shortest form."""
+    value = 0
+    for i in range(_MAX_VARINT_BYTES):
+        if position + i >= len(data):
+            raise MalformedError(f"a number at byte {position} is cut off")
+        byte = data[position + i]
+        value |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            if byte == 0 and i > 0:
+                raise MalformedError(f"the number at byte {position} is not in its shortest form")
+            return value, position + i + 1
+    raise MalformedError(f"the number at byte {position} is longer than {_MAX_VARINT_BYTES} bytes")

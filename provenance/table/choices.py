@@ -12,8 +12,7 @@ import math
 import numpy as np
 
 from provenance.errors import ConditionError, TableError
-from provenance.table.cell_codec import cell_value
-from provenance.table.column import Column
+from provenance.table.column import Column, cell_value
 from provenance.table.combination import Combination
 from provenance.table.grid import Grid
 from provenance.table.key_column import KeyColumn

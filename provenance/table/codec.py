@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import TableError
-from provenance.table.cell_codec import MISSING_MARKS, Outside, category_index, cell_text, cell_value
-from provenance.table.column import Column
+from provenance.table.column import MISSING_MARKS, Column, Outside, category_index, cell_text, cell_value
 from provenance.table.combination import Combination
 from provenance.table.increasing import Increasing
 from provenance.table.key_column import KeyColumn

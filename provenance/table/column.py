@@ -1,23 +1,30 @@
-"""Columns of a schema: which values a column may take, and how it stands in the document.
+"""Columns of a schema: which values a column may take, how it stands in the document, and the text of a cell.
 
 A column is discrete: a category, or a grid `minimum + k * multipleOf` of integers, decimals, dates, times or
 date-times. A value is its index 0 .. cardinality - 1; the missing value of a nullable column is the last
 index. Keys, whose cells are made and not stored, are `provenance.table.key_column`.
+
+Cells are trimmed of outer spaces. A cell that equals a category is that category; otherwise, in a nullable
+column, it is missing if it equals the column's `missing` text or one of the usual marks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from provenance.canonical import JsonValue
-from provenance.errors import SchemaError
+from provenance.errors import SchemaError, TableError
 from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, Grid, GridKind
 from provenance.table.schema_words import flag_member, no_extra
 
 INFERABLE = (
     "type", "format", "separator", "minimum", "maximum", "multipleOf", "enum", "pattern", "nullable", "missing",
 )  # fmt: skip
+MISSING_MARKS = ("", "?", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null")
+Outside = Literal["refuse", "clip"]
+"""What to do with a cell outside of its column: refuse it, or take the nearest grid point or missing."""
 _NUMERIC_TYPES = {"integer": GridKind.INTEGER, "number": GridKind.NUMBER}
 _FORMATS = {kind.value: kind for kind in (GridKind.DATE, GridKind.TIME, GridKind.DATE_TIME)}
 _COMMON = {"name", "type", "nullable", "missing", "inferred"}
@@ -121,6 +128,59 @@ def parse_column(document: Mapping[str, object], name: str) -> Column:
     return column
 
 
+def parse_inferred(document: Mapping[str, object], place: str) -> tuple[str, ...]:
+    """The words of a column's `inferred` list, in a fixed order."""
+    value = document.get("inferred", [])
+    if not isinstance(value, list | tuple) or any(item not in INFERABLE for item in value):
+        raise SchemaError(
+            f"{place}, field 'inferred': found {value!r}, expected a list of {', '.join(INFERABLE)}"
+        )
+    return tuple(word for word in INFERABLE if word in value)
+
+
+def cell_text(column: Column, value: int) -> str:
+    """The text of one value of `column`."""
+    if value == column.missing_index:
+        return column.missing
+    if not 0 <= value < column.grid_size:
+        raise TableError(
+            f"column {column.name!r}: found the value {value}, expected 0 to {column.cardinality - 1}; "
+            "the values belong to another schema"
+        )
+    return column.grid.text(value) if column.grid is not None else column.categories[value]
+
+
+def cell_value(
+    column: Column, cell: str, outside: Outside = "refuse", index_of: Mapping[str, int] | None = None
+) -> int:
+    """The value of the text of one cell. index_of: the column's categories by text, to save building it.
+
+    outside="clip" moves numbers to the nearest grid point and unknown categories to missing where that
+    exists. Raises TableError that says what was expected.
+    """
+    cell = cell.strip()
+    if index_of is None:
+        index_of = category_index(column)
+    if cell in index_of:
+        return index_of[cell]
+    is_missing = cell == column.missing or cell in MISSING_MARKS
+    if is_missing and column.missing_index is not None:
+        return column.missing_index
+    if column.grid is not None:
+        return column.grid.clipped_index(cell) if outside == "clip" else column.grid.index(cell)
+    if column.is_boolean and cell.lower() in index_of:
+        return index_of[cell.lower()]
+    if outside == "clip" and column.missing_index is not None:
+        return column.missing_index
+    shown = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
+    raise TableError(f"expected one of {shown}")
+
+
+def category_index(column: Column) -> dict[str, int]:
+    """Position of each category."""
+    return {category: i for i, category in enumerate(column.categories)}
+
+
 def _parse_grid(document: Mapping[str, object], kind: str, place: str) -> Grid:
     if kind == "string":
         found = document.get("format")
@@ -156,13 +216,3 @@ def _parse_enum(value: object, missing: str | None, place: str) -> tuple[str, ..
             )
         seen.add(item)
     return tuple(value)
-
-
-def parse_inferred(document: Mapping[str, object], place: str) -> tuple[str, ...]:
-    """The words of a column's `inferred` list, in a fixed order."""
-    value = document.get("inferred", [])
-    if not isinstance(value, list | tuple) or any(item not in INFERABLE for item in value):
-        raise SchemaError(
-            f"{place}, field 'inferred': found {value!r}, expected a list of {', '.join(INFERABLE)}"
-        )
-    return tuple(word for word in INFERABLE if word in value)

@@ -1,9 +1,8 @@
 """What one pass over a column's cells keeps: enough to name the column's type, in bounded memory.
 
-Different cells are counted until there are too many for categories; after that only each type's own summary
-goes on (bounds, digits, common step), so a column of ten million numbers costs no more than one of a hundred
-thousand. Missing marks are counted apart. A column counts as "all different" if no cell came twice among those
-counted.
+Different cells are counted until there are too many for categories; after that only each type's own summary goes on
+(bounds, digits, common step), so a column of ten million numbers costs no more than one of a hundred thousand.
+Missing marks are counted apart. A column counts as "all different" if no cell came twice among those counted.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from provenance.table.cell_codec import MISSING_MARKS
+from provenance.table.column import MISSING_MARKS
 from provenance.table.datetimes import has_zone
 from provenance.table.grid import CATEGORY_LIMIT, decimal_places, parse_decimal
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError, TableError
-from provenance.table.cell_codec import category_index, cell_text, cell_value
-from provenance.table.column import Column
+from provenance.table.column import Column, category_index, cell_text, cell_value
 from provenance.table.grid import CATEGORY_LIMIT
 from provenance.table.schema_words import no_extra
 

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, RowRangeError
-from provenance.table.cell_codec import cell_text
-from provenance.table.column import Column
+from provenance.table.column import Column, cell_text
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from provenance.errors import ConditionError
-from provenance.record.terms import NO_CONDITIONS
 from provenance.table.conditions import Conditions, Ranges, Segment
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 
+NO_CONDITIONS: Final = Digest(bytes(32))
+"""What an order of whole tables carries for its conditions."""
 _MAX_U32: Final = 2**32 - 1
 
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from provenance.errors import ConditionError
-from provenance.table.cell_codec import cell_text
 from provenance.table.choices import stored_choices
-from provenance.table.column import Column
+from provenance.table.column import Column, cell_text
 from provenance.table.conditions import Conditions, Ranges, Segment, merged
 from provenance.table.schema import Schema
 

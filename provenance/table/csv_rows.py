@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.table.cell_codec import cell_text
 from provenance.table.codec import Values, cell_values
-from provenance.table.column import Column
+from provenance.table.column import Column, cell_text
 from provenance.table.grid import Grid, GridKind
 from provenance.table.key_column import KeyColumn
 from provenance.table.schema import Schema
@@ -44,9 +43,8 @@ class CsvRows:
         return (",".join(map(quoted, self._schema.cell_names)) + "\n").encode()
 
     def lines(self, values: Values, first_row: int = 0) -> Iterator[bytes]:
-        """The lines of int64[rows, columns] in blocks. first_row: the number in the data set of the first of
-        these rows, for keys. Raises TableError on a value beyond a column's cardinality or a row beyond the
-        last key."""
+        """The lines of int64[rows, columns] in blocks. first_row: the number in the data set of the first of these
+        rows, for keys. Raises TableError on a value beyond a column's cardinality or a row beyond the last key."""
         start, rows = 0, 1024
         while start < len(values):
             block = values[start : start + rows]

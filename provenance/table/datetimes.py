@@ -39,8 +39,8 @@ def parse_time(cell: str) -> int | None:
 
 
 def parse_date_time(cell: str) -> int | None:
-    """Seconds of a date, `T` or a space, and a time (86,400 a day of `parse_date`), or None. A date alone is
-    its midnight."""
+    """Seconds of a date, `T` or a space, and a time (86,400 a day of `parse_date`), or None. A date alone
+    is its midnight."""
     day = parse_date(cell[:10])
     if day is None or len(cell) == 10:
         return None if day is None else day * DAY_SECONDS

@@ -1,6 +1,7 @@
-"""Grids: value = minimum + k * multipleOf, in integers scaled by a power of ten so that nothing is ever
-rounded twice.
- One class serves integers (scale 0), decimals (scale = digits after the point), dates (days), times of day and
+"""Grids: value = minimum + k * multipleOf, in integers scaled by a power of ten so that nothing is
+ever rounded twice.
+
+One class serves integers (scale 0), decimals (scale = digits after the point), dates (days), times of day and
 date-times (seconds; `provenance.table.datetimes`).
 """
 

@@ -3,7 +3,8 @@
 Two layers. *Cell columns* are the table's own: what a CSV holds and the document lists. *Stored columns* are
 what a row is made of, what is learnt, sampled, hashed and recomputed: `Schema.columns`, everywhere outside this
 package's reading and writing of cells. They are the same, except that a key is not stored, the columns of a
-combination are stored as one category, and a later column of an inequality is stored as a distance.
+combination are stored as one category, and a later column of an inequality is stored as a distance. So the rules
+between columns, the `constraints`, hold in every row by the way rows are stored: nothing is ever drawn again.
 
 A value is a stored column's index 0 .. cardinality - 1; the missing value of a nullable column is the last
 index. The digest leaves out the `inferred` marks: they say where a bound came from, not what it is. Normative
@@ -13,7 +14,7 @@ text: docs/spec/schema.md. Reading and writing cells: `provenance.table.codec`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -23,10 +24,10 @@ from typing import TypeAlias
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError, UnknownVersionError
-from provenance.table.column import INFERABLE, Column, parse_column
+from provenance.table import combination, increasing
+from provenance.table.column import Column, parse_column
 from provenance.table.combination import Combination
-from provenance.table.constraints import Constraint, parse_constraints
-from provenance.table.grid import canonical_decimal
+from provenance.table.increasing import Increasing
 from provenance.table.key_column import KeyColumn
 from provenance.table.schema_words import members, no_extra, text_member
 from provenance.values import Digest, sha256
@@ -34,6 +35,11 @@ from provenance.values import Digest, sha256
 FORMAT = "tessera-schema/1"
 MAX_COLUMNS = 512
 CellColumn: TypeAlias = Column | KeyColumn
+Constraint: TypeAlias = Combination | Increasing
+_KINDS: Mapping[str, type[Combination] | type[Increasing]] = {
+    combination.KIND: Combination,
+    increasing.KIND: Increasing,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +190,8 @@ class Schema:
 
     @property
     def max_rows(self) -> int | None:
-        """Most rows that a data set of this schema can have, as many as its shortest key allows; None
-        without keys."""
+        """Most rows that a data set of this schema can have, as many as its shortest key allows;
+        None without keys."""
         counts = [column.count for column in self.cell_columns if isinstance(column, KeyColumn)]
         return min(counts, default=None)
 
@@ -247,4 +253,44 @@ def _parse_cell_column(value: object, position: int) -> CellColumn:
     return parse_column(document, name)
 
 
-__all__ = ["FORMAT", "INFERABLE", "MAX_COLUMNS", "Column", "KeyColumn", "Schema", "canonical_decimal"]
+def parse_constraints(value: object, columns: Sequence[Column | KeyColumn]) -> tuple[Constraint, ...]:
+    """The constraints of a JSON list over the table's columns. Raises SchemaError."""
+    if not isinstance(value, list | tuple):
+        raise SchemaError(f"schema, field 'constraints': found {type(value).__name__}, expected a list")
+    by_name = {column.name: column for column in columns}
+    owner: dict[str, int] = {}
+    result: list[Constraint] = []
+    for number, item in enumerate(value, start=1):
+        place = f"constraint {number}"
+        document = members(item, place)
+        kind = document.get("kind")
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise SchemaError(f"{place}, field 'kind': found {kind!r}, expected {' or '.join(_KINDS)}")
+        chosen = _chosen(document.get("columns"), by_name, place)
+        for column in chosen:
+            if column.name in owner:
+                raise SchemaError(
+                    f"{place}: column {column.name!r} stands in constraint {owner[column.name]} already, "
+                    "expected at most one for each column; join the two or drop one"
+                )
+            owner[column.name] = number
+        result.append(_KINDS[kind].parse(document, chosen, place))
+    return tuple(result)
+
+
+def _chosen(value: object, by_name: Mapping[str, Column | KeyColumn], place: str) -> tuple[Column, ...]:
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        raise SchemaError(
+            f"{place}, field 'columns': found {value!r:.80}, expected a list of at least two names"
+        )
+    result: list[Column] = []
+    for name in value:
+        column = by_name.get(name) if isinstance(name, str) else None
+        if column is None:
+            raise SchemaError(f"{place}, field 'columns': found {name!r:.80}, expected the name of a column")
+        if isinstance(column, KeyColumn):
+            raise SchemaError(f"{place}: column {name!r} is a key, which no constraint may hold; take it out")
+        if column in result:
+            raise SchemaError(f"{place}, field 'columns': {name!r} stands twice; remove one")
+        result.append(column)
+    return tuple(result)

@@ -54,8 +54,7 @@ Fields = dict[str, JsonValue]
 def infer_schema(
     path: Path | str, name: str, target: str | None = None, without: Collection[str] = ()
 ) -> Schema:
-    """The schema that the CSV at `path` fits; as `infer_from_chunks`, and TableError for an unreadable
-    file."""
+    """The schema that the CSV at `path` fits; as `infer_from_chunks`, and TableError for an unreadable file."""
     return infer_from_chunks(read_chunks(path), name, target, without)
 
 

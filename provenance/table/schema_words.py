@@ -1,5 +1,4 @@
-"""Reading the members of a schema document: every refusal names the place, what was found and what was
-expected."""
+"""Reading the members of a schema document: every refusal names the place, what was found and what was expected."""
 
 from __future__ import annotations
 

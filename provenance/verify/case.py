@@ -22,8 +22,8 @@ from provenance.errors import (
     WrongKeyError,
 )
 from provenance.record.manifest import Manifest, ManifestShard
-from provenance.store.cid import cid_of_digest
 from provenance.store.ports import ContentStore
+from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
 from provenance.values import Address, sha256
 from provenance.verify.shard_files import content_key, content_keys, fetch, unseal

@@ -12,9 +12,7 @@ WHOLE_BPS = 10_000
 
 
 def evaluations(case: Case) -> str:
-    """Every contributor signed its score over the data-set root and the shares; the median reaches the
-    terms.
-    """
+    """Every contributor signed its score over the data-set root and the shares; the median reaches the terms."""
     manifest, record = case.manifest, case.record
     require(
         len(manifest.evaluation) == len(record.evaluations) == len(manifest.participants),

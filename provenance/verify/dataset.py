@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -9,11 +10,42 @@ from typing import Final
 from provenance.chain.errors import ChainError
 from provenance.chain.ports import ChainReads
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import ContentMissingError, ProvenanceError, UnavailableError, WrongKeyError
+from provenance.errors import (
+    ContentMissingError,
+    MalformedError,
+    ProvenanceError,
+    UnavailableError,
+    WrongKeyError,
+)
 from provenance.store.ports import ContentStore
+from provenance.values import Address
 from provenance.verify import claim_checks, file_checks, record_checks
 from provenance.verify.case import Case, NotCheckedError, Progress
 from provenance.verify.certificate import Certificate, Check, Label, Status
+
+_CAIP_19 = re.compile(r"eip155:([0-9]{1,15})/erc721:(0x[0-9a-fA-F]{40})/([0-9]{1,15})\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetName:
+    """How people name a data set: a number, or a CAIP-19 identifier. `chain_id` and `datasets` are None for a bare
+    number, which needs a deployment file."""
+
+    id: int
+    chain_id: int | None
+    datasets: Address | None
+
+    @classmethod
+    def parse(cls, text: str) -> DatasetName:
+        """Raises MalformedError."""
+        if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+            return cls(int(text), None, None)
+        match = _CAIP_19.match(text)
+        if match is None:
+            raise MalformedError(
+                f"data set {text!r}: expected a number or eip155:<chain>/erc721:<registry address>/<number>"
+            )
+        return cls(int(match[3]), int(match[1]), Address.parse(match[2]))
 
 
 @dataclass(frozen=True, slots=True)

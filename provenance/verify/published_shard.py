@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from provenance.crypto.directed_proof import Proof, directed_proof, path_shape
-from provenance.crypto.merkle import leaf_hash, rows_per_chunk, tree_root
+from provenance.chain.ports import ShownChunk
+from provenance.crypto.merkle import Proof, directed_proof, leaf_hash, path_shape, rows_per_chunk, tree_root
 from provenance.errors import ModelError, ProvenanceError, UnknownVersionError
 from provenance.exact.model import Model, decode_model
 from provenance.table.conditions import RowConditions
@@ -27,15 +27,6 @@ class NotProvableError(ProvenanceError):
         super().__init__(message)
         self.demand: Demandable = demand
         self.row = row
-
-
-@dataclass(frozen=True, slots=True)
-class ShownChunk:
-    """A chunk that its contributor showed on chain, with its proof up to the shard's root."""
-
-    index: int
-    data: bytes
-    proof: Proof
 
 
 @dataclass(frozen=True)

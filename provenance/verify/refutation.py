@@ -1,30 +1,28 @@
 """Finds what a chain can be shown of a false shard: a row that is not the row of model, seed and conditions, a
 chunk of a length or at a place that the shape does not know, or model bytes that are no model.
 
-Pure: bytes and records in, a `Finding` out; `refutation_evidence` builds what is sent to the chain.
-Everything compared with is committed on chain: model digest, seed, row count, shard root. Bytes that are not the
-committed ones prove nothing about them: `NotProvableError` says what to demand instead. Normative text:
-docs/spec/refutation.md.
+Pure: bytes and records in, a `Finding` out; `build_evidence` makes of it what is sent to the chain, field for field
+what Challenges.sol takes. Everything compared with is committed on chain: model digest, seed, row count, shard root.
+Bytes that are not the committed ones prove nothing about them: `NotProvableError` says what to demand instead.
+Normative text: docs/spec/refutation.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
-from provenance.errors import (
-    ConditionError,
-    ConditionUnmetError,
-    ProvenanceError,
-)
+from provenance.crypto.merkle import Proof, leaf_hash, proof_path
+from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
 from provenance.exact.allowed import AllowedCodes
 from provenance.exact.sampler import Sampler
 from provenance.exact.versions import sampler_for
 from provenance.table.conditions import Conditions, RowConditions, Segment
+from provenance.values import Address, Digest, keccak256
 from provenance.verify.published_shard import NotProvableError, PublishedShard
 
 MODEL_CHUNK: Final = 2**64 - 1
@@ -254,3 +252,87 @@ def _possible(published: PublishedShard) -> tuple[RowConditions | None, frozense
         for number, segment in enumerate(asked.segments)
     )
     return RowConditions(Conditions(asked.schema, segments), conditions.first_row), impossible
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Row `row` of chunk `chunk` of shard `shard` of data set `dataset` is false."""
+
+    dataset: int
+    shard: int
+    chunk: int
+    row: int
+
+    def commitment(self, challenger: Address, salt: Digest) -> Digest:
+        """keccak256(abi.encode(challenger, dataset, shard, chunk, row, salt)): binds the claim to who makes it
+        before anybody sees it."""
+        words = (self.dataset, self.shard, self.chunk, self.row)
+        return keccak256(bytes(12) + challenger + b"".join(word.to_bytes(32, "big") for word in words) + salt)
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeEvidence:
+    """Everything that the chain needs to judge a claim. `model` is empty when it is stored in `model_parts`."""
+
+    model_digests: tuple[Digest, ...]
+    shard_root: Digest
+    shard_proof: tuple[Digest, ...]
+    chunk: bytes
+    chunk_proof: Proof
+    model: bytes
+    model_parts: tuple[Address, ...]
+    conditions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RowQuery:
+    """One row as RowVerifier is asked about it; `request_row` is the order's row that the shard begins at."""
+
+    model_digest: Digest
+    seed: Digest
+    shard: int
+    shard_rows: int
+    request_row: int
+    chunk: int
+    row: int
+
+
+def shard_proof(shard_roots: Sequence[Digest], shard: int) -> tuple[Digest, ...]:
+    """Siblings of a shard's root up to the data-set root."""
+    return proof_path([leaf_hash(i, root) for i, root in enumerate(shard_roots)], shard)
+
+
+def build_evidence(
+    published: PublishedShard,
+    finding: Finding,
+    model_digests: Sequence[Digest],
+    shard_roots: Sequence[Digest],
+    conditions: bytes,
+    model_parts: Sequence[Address] = (),
+) -> ChallengeEvidence:
+    """The evidence of a finding. `conditions` are the order's in bytes, empty for whole tables; with
+    `model_parts` the model is read from there."""
+    is_row = finding.fault is not Fault.MODEL
+    return ChallengeEvidence(
+        model_digests=tuple(model_digests),
+        shard_root=published.shard_root,
+        shard_proof=shard_proof(shard_roots, published.shard),
+        chunk=published.chunk(finding.chunk) if is_row else b"",
+        chunk_proof=published.proof(finding.chunk) if is_row else Proof((), 0),
+        model=b"" if model_parts else published.model,
+        model_parts=tuple(model_parts),
+        conditions=conditions,
+    )
+
+
+def query_of(published: PublishedShard, finding: Finding, request_row: int) -> RowQuery:
+    """The question that RowVerifier answers about the finding of a shard that begins at this row of the order."""
+    return RowQuery(
+        published.model_digest,
+        published.seed,
+        published.shard,
+        published.rows,
+        request_row,
+        finding.chunk,
+        finding.row,
+    )

@@ -13,8 +13,8 @@ from typing import Protocol
 from provenance.crypto.resold_keys import ContentKeys, resold_keys
 from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, open_file
 from provenance.errors import IntegrityError, SealError, WrongKeyError
-from provenance.record.manifest import Manifest, ScoreContent
-from provenance.record.receipts import ContentFile
+from provenance.record.manifest import Manifest
+from provenance.record.receipts import ContentFile, ScoreContent
 from provenance.store.ports import ContentStore
 from provenance.values import Digest, sha256
 

@@ -34,11 +34,11 @@ def coordinator(
     phase and gets the stored results back.
     """
     require("backend", "`tessera coordinator`")
+    from generator.errors import StopRequested
     from generator.market.client import MarketClient, RetryPolicy
     from generator.market.worker import CoordinationWorker
     from generator.node import stopping
-    from generator.node.console import Seldom, set_up_logging
-    from generator.node.errors import Leaving
+    from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
     from provenance.chain.deployment import Deployment
     from provenance.chain.reader import ChainReader
@@ -51,7 +51,7 @@ def coordinator(
         load_key(broker_key),
         retry=RetryPolicy(give_up_seconds=float("inf")),
         stop=stop,
-        note=Seldom(stopping.log.warning).say,
+        note=RateLimitedLog(stopping.log.warning).say,
     )
     stopping.leave_on_signals(stop, lambda: True)
     try:
@@ -67,5 +67,5 @@ def coordinator(
             threading.Thread(target=worker.run, daemon=True, name=f"job-{number}").start()
         logging.getLogger("generator").info("coordinating for %s with %d jobs at once", network.broker, jobs)
         stop.wait()
-    except (Leaving, KeyboardInterrupt):
+    except (StopRequested, KeyboardInterrupt):
         return

@@ -17,8 +17,8 @@ from tessera.cli.options import (
     WalletFile,
     YesOption,
     examples,
+    open_client,
 )
-from tessera.cli.orders import open_client
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say
 from tessera.words import moment, tokens

@@ -149,16 +149,16 @@ def run(
 ) -> None:
     """Work: register if needed, announce, take tasks, train, sample, sign; until SIGTERM or Ctrl-C."""
     require("node", "`tessera node`")
+    from generator.errors import StopRequested
     from generator.node import stopping
-    from generator.node.console import Seldom, set_up_logging
-    from generator.node.errors import Leaving
+    from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import open_node
 
     console = set_up_logging(verbose=verbose)
     overrides = {"backend": backend, "rpc": rpc, "threads": threads, "health_port": health_port}
     opened = open_node(folder, overrides)
     stop = threading.Event()
-    note = Seldom(stopping.log.warning).say
+    note = RateLimitedLog(stopping.log.warning).say
     # A market that is not there at all is an error, not a wait.
     first = opened.client(stop, note, START_SECONDS)
     if dry_run:
@@ -182,19 +182,19 @@ def run(
             client = opened.client(stop, note)
             warm_up(opened.collection.family)
             node = opened.node(client)
-            agent = Agent(node, client, opened.receipts, stop, progress.show)
+            agent = Agent(node, client, opened.outbox, stop, progress.show)
             stopping.leave_on_signals(stop, lambda: agent.idle)
             opened.ledger.check()
             require_same_market(first.network(), opened.ledger.deployment)
             writer = ChainWriter(opened.ledger, opened.signer)
             ensure_registered(opened.ledger, writer, opened.collection.digest, opened.settings.stake_wei)
-            with watching(DemandWatch(node, opened.ledger, writer, opened.receipts), stop):
+            with watching(DemandWatch(node, opened.ledger, writer, opened.outbox), stop):
                 if opened.settings.health_port < 0:
                     agent.run()
                 else:
                     with HealthPage(opened.settings.health_port, agent.report, folder):
                         agent.run()
-    except (Leaving, KeyboardInterrupt):
+    except (StopRequested, KeyboardInterrupt):
         return
 
 
@@ -315,9 +315,9 @@ def receipts(
 ) -> None:
     """List every message that left: kind, size, hash, order, epsilon."""
     opened = _opened(folder)
-    from generator.node.report import receipt_lines
+    from generator.node.report import outbox_lines
 
-    for line in receipt_lines(opened.receipts, order=order, summary=summary):
+    for line in outbox_lines(opened.outbox, order=order, summary=summary):
         say(line)
 
 

@@ -1,11 +1,16 @@
-"""The options and arguments that several commands share: one spelling, one meaning, one help text each."""
+"""What several commands share: options and arguments, each with one spelling and one meaning, and the client."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tessera.extras import require
+
+if TYPE_CHECKING:
+    from tessera.client.client import Client
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 DEFAULT_NETWORK = Path("run") / "up" / "network.json"
@@ -14,6 +19,14 @@ DEFAULT_NETWORK = Path("run") / "up" / "network.json"
 def examples(*commands: str) -> str:
     """The end of a help page: command lines to copy."""
     return "\n\n".join(["Examples:", *(f"  tessera {command}" for command in commands)])
+
+
+def open_client(network: Path, wallet: Path | None = None, key: Path | None = None) -> Client:
+    """The client of a command; MissingExtraError without the extra."""
+    require("client", "a command that talks to a market")
+    from tessera.client.client import Client
+
+    return Client(network, wallet=wallet, key=key)
 
 
 # Files and folders

@@ -34,22 +34,18 @@ from tessera.cli.options import (
     WhereOption,
     YesOption,
     examples,
+    open_client,
 )
 from tessera.errors import FalseDatasetError, UsageError
-from tessera.extras import require
 from tessera.terminal import err, out, progress_bar, remark, say, say_json
-from tessera.words import duration, moment, tokens
+from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
     from tessera.client.client import Client
     from tessera.client.order_file import OrderFile
-    from tessera.client.order_request import OrderRequest, Quote
+    from tessera.client.order_request import OrderRequest
     from tessera.client.order_view import OrderView
 
-SIZES = {
-    "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
-    "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
-}
 _ORDERING = "--collection adult --rows 5000 --wallet wallet.key --key delivery.key"
 QUOTE_EXAMPLES = examples(f"quote {_ORDERING} --epsilon 3", f"quote {_ORDERING} --json")
 REQUEST_EXAMPLES = examples(
@@ -71,14 +67,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("cancel", rich_help_panel="Buying", epilog=CANCEL_EXAMPLES)(cancel)
     app.command("refund", rich_help_panel="Buying", epilog=REFUND_EXAMPLES)(refund)
     app.command("download", rich_help_panel="Buying", epilog=DOWNLOAD_EXAMPLES)(download)
-
-
-def open_client(network: Path, wallet: Path | None = None, key: Path | None = None) -> Client:
-    """The client of a command; MissingExtraError without the extra."""
-    require("client", "a command that talks to a market")
-    from tessera.client.client import Client
-
-    return Client(network, wallet=wallet, key=key)
 
 
 def quote(
@@ -121,6 +109,8 @@ def quote(
             deliver_within_seconds=deliver_within,
             challenge_seconds=challenge,
         )
+    from tessera.order_display import show_terms
+
     if as_json:
         say_json(
             {
@@ -209,6 +199,8 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
         return order
     if to.exists():
         raise UsageError(f"{to} exists already and would be overwritten: choose another --out")
+    from tessera.order_display import show_terms
+
     quoted = client.ask(asked)
     show_terms(quoted)
     if not confirmed:
@@ -221,8 +213,8 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
 
 
 def _watch(client: Client, order: OrderFile, file: Path) -> None:
-    from tessera.cli.order_display import OrderDisplay
     from tessera.errors import OrderFailedError
+    from tessera.order_display import OrderDisplay
 
     display = OrderDisplay(err)
     try:
@@ -311,7 +303,7 @@ def _show_orders(found: list[OrderView], api: str) -> None:
 
 
 def _show_order(view: OrderView, now: int) -> None:
-    from tessera.cli.order_display import STATES
+    from tessera.order_display import STATES
 
     terms = view.terms
     say(f"order      {view.order_id}")
@@ -360,32 +352,3 @@ def download(
     """
     with open_client(network, wallet, key) as client:
         _deliver(client, order, to, send_challenge=send_challenge)
-
-
-def show_terms(quoted: Quote) -> None:
-    """The terms as a table, before anything is signed."""
-    from rich.table import Table
-
-    terms, now = quoted.terms, quoted.chain_time
-    table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    privacy = (
-        f"{terms.epsilon_micro / 1e6:g} (delta {terms.delta_e12 / 1e12:g})" if terms.epsilon_micro else "none"
-    )
-    for name, value in (
-        ("order", str(quoted.order_id)),
-        ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
-        ("rows", f"{terms.rows:,}"),
-        ("size class", SIZES[quoted.collection.size_class]),
-        ("epsilon at most", privacy),
-        ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
-        ("score at least", f"{terms.min_score_micro / 1e6:g}"),
-        ("price", f"{tokens(terms.price)} tokens, of it {terms.broker_fee_bps / 100:g} % to the broker"),
-        ("matched by", moment(terms.match_by, now)),
-        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
-        ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
-        ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
-    ):
-        table.add_row(name, value)
-    out.print(table)

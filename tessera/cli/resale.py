@@ -19,8 +19,8 @@ from tessera.cli.options import (
     OutFile,
     WalletFile,
     examples,
+    open_client,
 )
-from tessera.cli.orders import open_client
 from tessera.terminal import say
 from tessera.words import moment, parse_tokens, tokens
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tessera.cli.options import DEFAULT_NETWORK, HELP_NAMES, NetworkFile, WalletFile, examples
-from tessera.cli.orders import open_client
+from tessera.cli.options import DEFAULT_NETWORK, HELP_NAMES, NetworkFile, WalletFile, examples, open_client
 from tessera.terminal import say
 from tessera.words import tokens
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from provenance.chain.ports import ChainReads, DatasetOnChain
+from provenance.chain.ports import ChainReads, DatasetOnChain, ShownChunk
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import (
     ContentMissingError,
@@ -21,7 +21,7 @@ from provenance.store.ports import ContentStore
 from provenance.table.conditions_bytes import encode_conditions
 from provenance.values import Digest, sha256
 from provenance.verify.case import Case, NotCheckedError, Progress
-from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard, ShownChunk
+from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
 from provenance.verify.refutation import Finding, find_lie
 from tessera.errors import TesseraError, UsageError
 

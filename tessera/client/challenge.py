@@ -22,8 +22,7 @@ from provenance.chain.ports import DatasetStatus, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.values import Address, Digest
-from provenance.verify.refutation import Fault, Finding
-from provenance.verify.refutation_evidence import Claim, build_evidence, query_of
+from provenance.verify.refutation import Claim, Fault, Finding, build_evidence, query_of
 from tessera.client.accounts import Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset, Refutation, Searched
 from tessera.client.challenge_file import Intent, Market, intent_of

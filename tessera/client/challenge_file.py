@@ -16,8 +16,7 @@ from typing import Final, cast
 from provenance.document import Reader
 from provenance.errors import MalformedError
 from provenance.values import Address, Digest
-from provenance.verify.refutation import Fault
-from provenance.verify.refutation_evidence import Claim
+from provenance.verify.refutation import Claim, Fault
 from tessera.client.order_file import write_private
 from tessera.errors import UsageError
 

@@ -21,7 +21,7 @@ from provenance.crypto.signing import Signer, load_key
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest
-from provenance.verify.dataset_name import DatasetName
+from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
 from tessera.client.api import FAILED_STATES, BuyerApi, Event
 from tessera.client.audited_dataset import AuditedDataset, search, shard_of_row

@@ -19,9 +19,8 @@ from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
 from provenance.exact.versions import sampler_for
 from provenance.record.manifest import Manifest
-from provenance.store.cid import cid_of_digest
-from provenance.store.integrity import check_content
 from provenance.store.ports import ContentStore
+from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
 from provenance.verify.shard_files import content_key, content_keys, unseal
 from provenance.verify.shard_files import fetch as fetch_file

@@ -19,7 +19,7 @@ from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.record.terms import OrderTerms
 from provenance.values import Address
-from provenance.verify.refutation_evidence import shard_proof
+from provenance.verify.refutation import shard_proof
 from tessera.client.accounts import Parties, holdings
 from tessera.errors import TesseraError, UsageError
 

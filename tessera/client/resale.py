@@ -19,8 +19,8 @@ from provenance.crypto.seal import DeliveryKey
 from provenance.crypto.signing import Signer
 from provenance.record.manifest import Manifest
 from provenance.record.terms import OPEN_DELIVERY_KEY
-from provenance.store.cid import cid_of_digest
 from provenance.store.ports import ContentStore
+from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
 from provenance.verify.shard_files import content_keys, wrapped_keys
 from tessera.client.delivery import deliver

@@ -11,7 +11,7 @@ from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.document import Reader
-from provenance.record.payout import Payout
+from provenance.record.receipts import Payout
 from provenance.values import Address, Signature
 from tessera.errors import TesseraError, UsageError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.values import Cid
 
 

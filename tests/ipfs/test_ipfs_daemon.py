@@ -17,9 +17,9 @@ import pytest
 
 from provenance.errors import ContentDamagedError, ContentMissingError, StoreUnavailableError
 from provenance.store.car import export_car, import_car
-from provenance.store.cid import cid_of
 from provenance.store.ipfs import IpfsStore
 from provenance.store.memory import MemoryStore
+from provenance.store.unixfs import cid_of
 
 pytestmark = pytest.mark.ipfs
 

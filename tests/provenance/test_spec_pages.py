@@ -12,7 +12,7 @@ import pytest
 from provenance.crypto.merkle import chunk_count, inclusion_proof, rows_per_chunk
 from provenance.exact.reference import reference_row
 from provenance.exact.tables import TABLES_DIGEST
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.table.codec import decode_values, encode_table
 from provenance.table.conditions_bytes import decode_conditions, encode_conditions
 from provenance.table.schema import Schema

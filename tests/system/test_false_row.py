@@ -18,8 +18,7 @@ from provenance.crypto.key_files import read_secret
 from provenance.crypto.signing import Signer
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import verify_dataset
-from provenance.verify.refutation import Fault, Finding
-from provenance.verify.refutation_evidence import Claim, Evidence, build_evidence
+from provenance.verify.refutation import ChallengeEvidence, Claim, Fault, Finding, build_evidence
 from tessera.client.accounts import BURN, Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.order_file import OrderFile
@@ -63,7 +62,7 @@ class Published:
     def writer(self) -> ChainWriter:
         return ChainWriter(self.market.ledger, self.auditor)
 
-    def challenge(self, claim: Claim, evidence: Evidence, salt: Digest) -> None:
+    def challenge(self, claim: Claim, evidence: ChallengeEvidence, salt: Digest) -> None:
         suspect = self.suspect
         self.writer.challenge(suspect.terms, suspect.participants, claim, evidence, salt)
 
@@ -73,7 +72,7 @@ class Published:
         while self.market.ledger.block_number() <= block:
             time.sleep(0.2)
 
-    def evidence(self, row: int) -> tuple[Claim, Evidence]:
+    def evidence(self, row: int) -> tuple[Claim, ChallengeEvidence]:
         """Of any row of the liar's shard, true or not."""
         published = self.suspect.open(self.shard)
         chunk, place = divmod(row, published.per_chunk)
@@ -136,7 +135,7 @@ def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> No
     assert order.state is OrderState.PUBLISHED, "the window closed before the test was through"
 
 
-def refusal(published: Published, claim: Claim, evidence: Evidence, salt: Digest) -> str | None:
+def refusal(published: Published, claim: Claim, evidence: ChallengeEvidence, salt: Digest) -> str | None:
     with pytest.raises(RevertError) as caught:
         published.challenge(claim, evidence, salt)
     return caught.value.name

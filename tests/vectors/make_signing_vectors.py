@@ -18,8 +18,14 @@ from eth_utils.crypto import keccak
 
 from provenance.crypto.seal import DeliveryKey, file_label, wrap_key
 from provenance.crypto.typed_data import Domain, TypedMessage
-from provenance.record.payout import Payout
-from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
+from provenance.record.receipts import (
+    Acceptance,
+    Evaluation,
+    ModelCommitment,
+    Payout,
+    ShardReceipt,
+    shares_digest,
+)
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, sha256
 

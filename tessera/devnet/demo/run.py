@@ -24,8 +24,6 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from tessera.cli.order_display import OrderDisplay
-from tessera.cli.orders import show_terms
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
@@ -38,6 +36,7 @@ from tessera.devnet.demo.quality import QualityView, judge_rows
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.devnet.up import start_market
 from tessera.errors import TesseraError
+from tessera.order_display import OrderDisplay, show_terms
 from tessera.terminal import out, remark, say
 from tessera.words import duration, tokens
 

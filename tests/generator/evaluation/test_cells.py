@@ -2,8 +2,8 @@
 
 import pytest
 
+from generator.errors import EvaluationError
 from generator.evaluation.cells import check_cells, plain_schema
-from generator.evaluation.errors import EvaluationError
 from provenance.table.schema import Schema
 
 SCHEMA = Schema.parse(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from generator.errors import EvaluationError
 from generator.evaluation.contribution import Score, pair_tables_of, score_shards
-from generator.evaluation.errors import EvaluationError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload, choose_workload
 from provenance import canonical

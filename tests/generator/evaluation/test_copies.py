@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.quality.tables import TABLES
 from generator.fitting.fit import FitSettings, fit
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_csv
 
@@ -43,7 +44,7 @@ def test_samples_copy_training_rows_no_more_than_a_hold_out_does(
     order = np.random.default_rng(0).permutation(len(values))
     training, held_out = values[order[:ROWS]], values[order[ROWS : 3 * ROWS]]
     settings = FitSettings(family="autoregressive", seed=1, settings={"decayPercent": 100})
-    sampled = fit(training, parsed, settings).sample(b"\x03" * 32, 0, 2 * ROWS)
+    sampled = ContainerSampler(fit(training, parsed, settings), b"\x03" * 32).values(0, 2 * ROWS)
     natural, copied = share_of_copies(held_out, training), share_of_copies(sampled, training)
     assert (natural > 0.01) is usual, "the case with natural copies shows that they are counted"
     assert copied <= natural + 3 * math.sqrt(max(natural, 1 / ROWS) / (2 * ROWS))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from generator.errors import EvaluationError
 from generator.evaluation.density import log_density, mixture_log_density
-from generator.evaluation.errors import EvaluationError
 from generator.fitting.fit import FitSettings, fit
 from provenance.errors import ModelError
 from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 
 SETTINGS: dict[str, dict[str, int]] = {
@@ -59,7 +60,7 @@ def test_densities_of_all_rows_sum_to_one_and_are_the_sampler_s_frequencies(fami
     fitted = container(family)
     density = np.exp(log_density(fitted.parts[0].model_bytes, EVERY))
     assert density.sum() == pytest.approx(1.0, abs=1e-5)
-    sampled = fitted.sample(b"\x07" * 32, 0, 60_000) @ np.array([6, 2, 1])
+    sampled = ContainerSampler(fitted, b"\x07" * 32).values(0, 60_000) @ np.array([6, 2, 1])
     share = np.bincount(sampled, minlength=len(EVERY)) / 60_000
     deviation = np.abs(share - density) / np.sqrt(density / 60_000 + 1e-9)
     # beside sampling error, a product of softmaxes is averaged over finitely many latent vectors

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from generator.evaluation.holdout import holdout_score, sensitivity
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import choose_workload

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from generator.evaluation.errors import EvaluationError
+from generator.errors import EvaluationError
 from generator.evaluation.judge import distances, judge, utility_auc
 from provenance.table.schema import Schema
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from generator.errors import EvaluationError
 from generator.evaluation.density import log_density
-from generator.evaluation.errors import EvaluationError
 from generator.evaluation.membership import (
     attack,
     auc_bound,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from generator.errors import EvaluationError
 from generator.evaluation.cells import CheckedTable
-from generator.evaluation.errors import EvaluationError
 from generator.evaluation.report import NOT_PRIVATE, evaluate
 from provenance.table.schema import Schema
 

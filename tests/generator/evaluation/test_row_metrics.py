@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from generator.errors import EvaluationError
 from generator.evaluation.copies import copy_rate
 from generator.evaluation.density_coverage import density_coverage
-from generator.evaluation.errors import EvaluationError
 from generator.evaluation.sample_attack import sample_attack
 from provenance.table.schema import Schema
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from generator.families.family import family_of
-from generator.federation.coordinator import Coordinator, Progress, TrainingOutcome
+from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.federation.node import handle_bytes
-from generator.federation.plan import Participant, Settings, TrainingPlan
+from generator.federation.plan import PlanParticipant, Settings, TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
 from generator.federation.transport import InProcessTransport
@@ -79,9 +79,11 @@ class Market:
 
     def node(self, address: Address) -> Callable[[bytes], bytes]:
         state = ContributorState.open(self.states[address].folder)
-        return partial(handle_bytes, state=state, worker=Worker(address, seed=1))
+        return partial(
+            handle_bytes, state=state, worker=Worker(address, seed=1), family=family_of(self.plan.family)
+        )
 
-    def run(self, progress: Callable[[Progress], None] | None = None) -> TrainingOutcome:
+    def run(self, progress: Callable[[RoundProgress], None] | None = None) -> TrainingOutcome:
         nodes = {address: self.wrap.get(address, self.node(address)) for address in self.states}
         return Coordinator(self.plan, InProcessTransport(nodes), family_of(self.plan.family)).run(progress)
 
@@ -97,7 +99,7 @@ def make_market(tmp_path: Path) -> Callable[..., Market]:
             states[address] = ContributorState.create(
                 tmp_path / str(number), SCHEMA, toy_values(ROWS, number), PrivacyCap(None)
             )
-            participants.append(Participant(address, ROWS))
+            participants.append(PlanParticipant(address, ROWS))
         micro = None if epsilon is None else round(epsilon * 1e6)
         chosen = {**SMALL[family], **(settings or {})}
         plan = TrainingPlan(sha256(b"order"), family, SCHEMA, micro, 10_000_000, tuple(participants), chosen)

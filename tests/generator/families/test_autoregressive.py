@@ -15,12 +15,12 @@ from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS
 from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
 from generator.federation.compress import STEPS
-from generator.federation.plan import Participant
+from generator.federation.plan import PlanParticipant
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
 from generator.learning.descent import Descent
 from generator.marginals.bins import encode_codes
-from generator.marginals.target import one_way_marginals, target_from_counts
+from generator.marginals.target import target_from_counts, univariate_marginals
 from generator.marginals.workload import choose_workload
 from generator.privacy import noise
 from generator.privacy.accountant import SubsampledGaussianEvent
@@ -200,7 +200,7 @@ def test_all_nodes_commit_to_one_model(make_market: MakeMarket) -> None:
 def test_the_plan_alone_decides_how_many_rounds_there_are(make_market: MakeMarket) -> None:
     plan = make_market(FAMILY, nodes=2, epsilon=None, settings={"rounds": 256}).plan
     family = family_of(FAMILY)
-    tiny = tuple(Participant(Address(bytes([k]) * 20), 30) for k in (1, 2))
+    tiny = tuple(PlanParticipant(Address(bytes([k]) * 20), 30) for k in (1, 2))
     assert family.rounds(replace(plan, participants=tiny)) < family.rounds(plan) <= 259
     assert family.rounds(replace(plan, participants=tiny[:1])) == 3
 
@@ -241,7 +241,7 @@ def test_epsilon_leaves_the_one_way_marginals_that_were_released(make_market: Ma
     marginals = sent["finish"]
     codebook = codebook_of(marginals, market.plan.schema)
     workload = choose_workload(codebook.code_counts, market.plan.schema.target_index)
-    wanted = one_way_marginals(target_from_counts(outcome.shared["everybody"], workload, 0.0, 1))
+    wanted = univariate_marginals(target_from_counts(outcome.shared["everybody"], workload, 0.0, 1))
     model = market.states[next(iter(market.states))].order(market.plan.order).model()
     codes = encode_codes(Sampler(model, bytes(32), 0).values(0, 20_000), codebook)
     for column, count in enumerate(codebook.code_counts):

@@ -11,7 +11,7 @@ import pytest
 from generator.evaluation.density import log_density
 from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, kept_share
 from generator.federation.aggregate import Flagged
-from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.task import Result
 from generator.fitting.fit import FitSettings, fit
 from generator.learning import recipes
@@ -32,7 +32,7 @@ SCHEMA = Schema.parse(
 )
 NODES = tuple(Address(bytes([k]) * 20) for k in (1, 2))
 PLAN = TrainingPlan(
-    Digest(bytes(32)), "autoregressive", SCHEMA, None, 10**7, tuple(Participant(n, 1000) for n in NODES)
+    Digest(bytes(32)), "autoregressive", SCHEMA, None, 10**7, tuple(PlanParticipant(n, 1000) for n in NODES)
 )
 
 

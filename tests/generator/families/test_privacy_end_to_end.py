@@ -14,12 +14,12 @@ from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
 from generator.families.family import FAMILIES, family_of
-from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.marginals.bins import base_grid
 from generator.marginals.workload import choose_workload
 from generator.privacy import noise
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
@@ -56,7 +56,7 @@ def test_a_whole_plan_costs_what_it_may_and_an_independent_accountant_agrees(
     family: str, rows: int, contributors: int, epsilon: float
 ) -> None:
     parties = tuple(
-        Participant(Address(bytes([k + 1]) * 20), rows // contributors) for k in range(contributors)
+        PlanParticipant(Address(bytes([k + 1]) * 20), rows // contributors) for k in range(contributors)
     )
     plan = TrainingPlan(sha256(b"o"), family, SCHEMA, int(epsilon * 1e6), round(DELTA * 1e12), parties)
     for party in parties[:1]:

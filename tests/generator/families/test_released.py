@@ -11,7 +11,7 @@ import pytest
 from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
-from generator.errors import TaskRefused
+from generator.errors import MarginalError, TaskRefused
 from generator.families.codebook_message import codebook_arrays, codebook_of
 from generator.families.marginal import MarginalFamily
 from generator.families.released_noise import workload_of
@@ -19,7 +19,6 @@ from generator.federation.node import handle
 from generator.federation.step import Worker
 from generator.federation.task import Array, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
-from generator.marginals.errors import MarginalError
 from generator.market.evidence import references_of, released_tables, score_tables
 from generator.privacy.accountant import GaussianEvent
 
@@ -110,7 +109,7 @@ def test_a_probing_codebook_is_refused_whatever_the_table_holds(make_market: Mak
             state.values[state.values[:, 0] == 0, 0] = 1
         task = Task(market.plan.order, "tables", address, {"plan": market.plan.document()}, arrays)
         with pytest.raises(TaskRefused) as caught:
-            handle(task, state, Worker(address))
+            handle(task, state, Worker(address), MarginalFamily())
         reasons.append(str(caught.value))
         assert state.ledger.entries() == ()
     assert reasons[0] == reasons[1]

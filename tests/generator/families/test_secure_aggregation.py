@@ -24,7 +24,7 @@ from generator.federation.task import Result, Task
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import table_counts
 from generator.market.evidence import references_of
-from generator.privacy.accountant import NoiseParts
+from generator.privacy.accountant import DistributedNoise
 from generator.privacy.secure_sum import new_secret, public_of
 from provenance.crypto.signing import Signer, require_signer
 from provenance.crypto.typed_data import Domain
@@ -183,7 +183,7 @@ def test_a_key_that_its_contributor_did_not_sign_is_refused(make_market: MakeMar
 
         def work(data: bytes) -> bytes:
             worker = Worker(signer.address, seed=1, vouching=Keys(signer))
-            answer = handle_bytes(data, state=state, worker=worker)
+            answer = handle_bytes(data, state, worker, family_of("marginal"))
             result = Result.decode(answer)
             if not (forge and "sumKey" in result.meta):
                 return answer
@@ -243,7 +243,7 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
                 dp_event.PoissonSampledDpEvent(release.event.sample_rate, event), release.event.steps
             )
         accountant.compose(event)
-        assert release.event.parts == (None if release.name == "bins" else NoiseParts(3, 2))
+        assert release.event.distributed == (None if release.name == "bins" else DistributedNoise(3, 2))
     assert accountant.get_epsilon(market.plan.delta) <= 3.0 * 1.005
     for model in outcome.models:
         assert model.epsilon_micro <= 3_000_000
@@ -252,8 +252,8 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
         assert "at least 2 of them keep their part" in model.statement["notCovered"][-1]
     for state in market.states.values():
         entries = ContributorState.open(state.folder).ledger.entries()
-        parts = {e.release.name: e.release.event.parts for e in entries if e.release.event is not None}
-        assert parts[TABLES] == NoiseParts(3, 2)
+        parts = {e.release.name: e.release.event.distributed for e in entries if e.release.event is not None}
+        assert parts[TABLES] == DistributedNoise(3, 2)
         assert parts["bins"] is None
 
 
@@ -269,7 +269,7 @@ def test_a_node_killed_before_its_answer_was_stored_makes_the_same_mask_again(
         if Task.decode(data).name == TABLES and not killed:
             killed.append(True)
             with monkeypatch.context() as patched:
-                patched.setattr("generator.federation.state.OrderState.store_result", broken_disk)
+                patched.setattr("generator.federation.state.TrainingState.store_result", broken_disk)
                 with pytest.raises(OSError, match="disk"):
                     node(data)
         return node(data)

@@ -90,7 +90,7 @@ def test_the_first_discriminator_is_fixed_by_the_order_and_fits_the_network() ->
 
 def test_the_coordinator_s_side_of_all_families_needs_no_torch() -> None:
     program = (
-        "import sys; import generator.federation.coordinator, generator.federation.node\n"
+        "import sys; import generator.federation.coordinator\n"
         "from generator.families.family import FAMILIES, family_of\n"
         "assert all(family_of(name) for name in FAMILIES)\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"

@@ -12,10 +12,10 @@ import pytest
 from generator.errors import NodeRefused, UpdatesRejected
 from generator.families import fedgan_node
 from generator.families.family import FAMILIES
-from generator.federation.coordinator import Progress
+from generator.federation.coordinator import RoundProgress
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
-from generator.privacy.ledger import composed_epsilon
+from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.versions import sampler_for
 from provenance.values import Address
@@ -53,7 +53,7 @@ def test_the_ledger_s_epsilon_is_the_statement_s_and_keeps_the_ceiling(
     make_market: MakeMarket, family: str
 ) -> None:
     market = make_market(family, nodes=2, epsilon=3.0)
-    seen: list[Progress] = []
+    seen: list[RoundProgress] = []
     outcome = market.run(seen.append)
     for model in outcome.models:
         ledger = market.states[model.contributor].ledger

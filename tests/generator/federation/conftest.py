@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import generator.federation.node as node_module
 from generator.federation.coordinator import Program, ProgramEnd, Round
-from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step
 from generator.federation.task import Result, answer
 from generator.privacy.accountant import GaussianEvent
-from generator.privacy.ledger import PrivacyCap, Release
+from generator.privacy.ledger import PrivacyCap
 from generator.privacy.noise import gaussian
+from generator.privacy.release import Release
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
 
@@ -70,10 +70,8 @@ class CountingFamily:
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingFamily]:
-    family = CountingFamily()
-    monkeypatch.setattr(node_module, "family_of", lambda name: family)
-    return family
+def family() -> CountingFamily:
+    return CountingFamily()
 
 
 @pytest.fixture
@@ -101,7 +99,7 @@ def values(schema: Schema) -> np.ndarray:
 @pytest.fixture
 def make_plan(schema: Schema) -> Callable[..., TrainingPlan]:
     def make(nodes: int = 1, epsilon: float | None = 1.0, order: Digest = ORDER) -> TrainingPlan:
-        participants = tuple(Participant(address(i + 1), 400) for i in range(nodes))
+        participants = tuple(PlanParticipant(address(i + 1), 400) for i in range(nodes))
         micro = None if epsilon is None else round(epsilon * 1e6)
         return TrainingPlan(order, "marginal", schema, micro, 10_000_000, participants, {"tables": 3})
 

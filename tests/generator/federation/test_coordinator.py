@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from generator.errors import NodeRefused, TaskFormatError, TransportError
-from generator.federation.coordinator import Coordinator, Progress
+from generator.federation.coordinator import Coordinator, RoundProgress
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
@@ -27,7 +27,9 @@ def transport(family: Any, make_plan: MakePlan, make_state: MakeState) -> InProc
     nodes = {}
     for number, part in enumerate(make_plan(3).participants):
         state = make_state(f"node-{number}")
-        nodes[part.contributor] = partial(handle_bytes, state=state, worker=Worker(part.contributor))
+        nodes[part.contributor] = partial(
+            handle_bytes, state=state, worker=Worker(part.contributor), family=family
+        )
     return InProcessTransport(nodes)
 
 
@@ -52,7 +54,9 @@ def test_a_refusal_names_the_node_and_its_reason(
     plan = make_plan(1)
     node = plan.participants[0].contributor
     state = make_state(epsilon=0.001)
-    transport = InProcessTransport({node: partial(handle_bytes, state=state, worker=Worker(node))})
+    transport = InProcessTransport(
+        {node: partial(handle_bytes, state=state, worker=Worker(node), family=family)}
+    )
     with pytest.raises(NodeRefused, match="privacy-cap") as refusal:
         Coordinator(plan, transport, family).run()
     assert refusal.value.node == str(node)
@@ -102,7 +106,7 @@ def test_a_killed_coordinator_runs_again_to_the_same_outcome(
 def test_models_come_in_shard_order_and_progress_counts_rounds(
     family: Any, make_plan: MakePlan, transport: InProcessTransport
 ) -> None:
-    seen: list[Progress] = []
+    seen: list[RoundProgress] = []
     outcome = Coordinator(make_plan(3), transport, family).run(seen.append)
     assert [m.shard for m in outcome.models] == [0, 1, 2]
     assert [m.contributor for m in outcome.models] == [p.contributor for p in outcome.plan.participants]

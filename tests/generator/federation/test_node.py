@@ -41,7 +41,7 @@ def test_refuses_a_plan_over_the_cap_before_any_row_is_read(
     state = make_state(epsilon=0.01)
     unreadable(state)
     with pytest.raises(BudgetExceeded):
-        handle(asked(make_plan()), state, WORKER)
+        handle(asked(make_plan()), state, WORKER, family)
     assert family.asked == []
     assert state.ledger.entries() == ()
 
@@ -50,7 +50,7 @@ def test_refuses_an_order_without_privacy_when_the_owner_set_a_cap(
     family: Any, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     with pytest.raises(BudgetExceeded):
-        handle(asked(make_plan(epsilon=None)), make_state(epsilon=100.0), WORKER)
+        handle(asked(make_plan(epsilon=None)), make_state(epsilon=100.0), WORKER, family)
 
 
 def test_refuses_tasks_for_others_and_plans_that_do_not_name_it(
@@ -58,13 +58,27 @@ def test_refuses_tasks_for_others_and_plans_that_do_not_name_it(
 ) -> None:
     state, other = make_state(), Address(b"\x02" * 20)
     with pytest.raises(TaskRefused, match="wrong-node"):
-        handle(asked(make_plan(2), node=other), state, WORKER)
+        handle(asked(make_plan(2), node=other), state, WORKER, family)
     with pytest.raises(TaskRefused, match="bad-plan"):
-        handle(asked(make_plan(1), node=other), state, Worker(other))
+        handle(asked(make_plan(1), node=other), state, Worker(other), family)
     with pytest.raises(TaskRefused, match="bad-plan"):
-        handle(Task(sha256(b"another order"), "bins", ME, {"plan": make_plan().document()}), state, WORKER)
+        handle(
+            Task(sha256(b"another order"), "bins", ME, {"plan": make_plan().document()}),
+            state,
+            WORKER,
+            family,
+        )
     with pytest.raises(TaskRefused, match="bad-plan"):
-        handle(Task(make_plan().order, "bins", ME), state, WORKER)
+        handle(Task(make_plan().order, "bins", ME), state, WORKER, family)
+    assert family.asked == []
+
+
+def test_refuses_a_plan_of_another_family_than_this_node_trains(
+    family: Any, make_plan: MakePlan, make_state: MakeState
+) -> None:
+    family.name = "fedgan"
+    with pytest.raises(TaskRefused, match="for family 'marginal', this node trains 'fedgan'"):
+        handle(asked(make_plan()), make_state(), WORKER, family)
     assert family.asked == []
 
 
@@ -74,18 +88,18 @@ def test_refuses_a_plan_over_another_schema(
     plan = make_plan().document()
     plan["schema"] = {**schema.document(), "name": "another"}
     with pytest.raises(TaskRefused, match="schema-mismatch"):
-        handle(Task(make_plan().order, "bins", ME, {"plan": plan}), make_state(), WORKER)
+        handle(Task(make_plan().order, "bins", ME, {"plan": plan}), make_state(), WORKER, family)
 
 
 def test_refuses_another_plan_or_payload_later_in_an_order(
     family: Any, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     state = make_state()
-    handle(asked(make_plan()), state, WORKER)
+    handle(asked(make_plan()), state, WORKER, family)
     with pytest.raises(TaskRefused, match="plan-changed"):
-        handle(asked(make_plan(epsilon=2.0), "tables"), state, WORKER)
+        handle(asked(make_plan(epsilon=2.0), "tables"), state, WORKER, family)
     with pytest.raises(TaskRefused, match="task-changed"):
-        handle(asked(make_plan(), again=1), state, WORKER)
+        handle(asked(make_plan(), again=1), state, WORKER, family)
 
 
 def test_the_same_result_is_sent_again_and_not_drawn_again(
@@ -93,8 +107,8 @@ def test_the_same_result_is_sent_again_and_not_drawn_again(
 ) -> None:
     state = make_state()
     data = asked(make_plan()).encode()
-    first = handle_bytes(data, state, WORKER)
-    again = handle_bytes(data, ContributorState.open(state.folder), WORKER)
+    first = handle_bytes(data, state, WORKER, family)
+    again = handle_bytes(data, ContributorState.open(state.folder), WORKER, family)
     assert first == again
     assert family.asked == ["bins"]
     assert len(state.ledger.entries()) == 1
@@ -114,41 +128,41 @@ def test_a_kill_between_ledger_and_result_costs_nothing_twice_and_releases_once(
 
     family.die = die
     with pytest.raises(KilledError):
-        handle(task, state, WORKER)
+        handle(task, state, WORKER, family)
     family.die = lambda _: None
     again = ContributorState.open(state.folder)
-    result = handle(task, again, WORKER, request="0x01")
+    result = handle(task, again, WORKER, family, request="0x01")
     assert len(again.ledger.entries()) == 1
-    assert handle(task, again, WORKER).encode() == result.encode()
+    assert handle(task, again, WORKER, family).encode() == result.encode()
 
 
 def test_a_kill_after_the_result_is_stored_resends_it(
     family: Any, make_plan: MakePlan, make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from generator.federation.state import OrderState
+    from generator.federation.state import TrainingState
 
     state, kept = make_state(), []
-    real = OrderState.store_result
+    real = TrainingState.store_result
 
-    def store(self: OrderState, *args: Any) -> bytes:
+    def store(self: TrainingState, *args: Any) -> bytes:
         kept.append(real(self, *args))
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(OrderState, "store_result", store)
+        patched.setattr(TrainingState, "store_result", store)
         with pytest.raises(KilledError):
-            handle(asked(make_plan()), state, WORKER)
-    assert handle_bytes(asked(make_plan()).encode(), state, WORKER) == kept[0]
+            handle(asked(make_plan()), state, WORKER, family)
+    assert handle_bytes(asked(make_plan()).encode(), state, WORKER, family) == kept[0]
 
 
 def test_a_step_outside_the_plan_s_releases_is_refused(
     family: Any, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     with pytest.raises(TaskRefused, match="not-planned"):
-        handle(asked(make_plan(), "surprise"), make_state(), WORKER)
+        handle(asked(make_plan(), "surprise"), make_state(), WORKER, family)
 
 
 def test_noise_is_added_to_what_leaves(family: Any, make_plan: MakePlan, make_state: MakeState) -> None:
     state = make_state()
-    count = handle(asked(make_plan()), state, WORKER).arrays["count"]
+    count = handle(asked(make_plan()), state, WORKER, family).arrays["count"]
     assert not np.array_equal(count, [len(state.training)])

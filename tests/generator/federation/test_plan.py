@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from generator.errors import PlanError
-from generator.federation.plan import Participant, TrainingPlan
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from provenance.values import Address
 
 MakePlan = Callable[..., TrainingPlan]
@@ -58,13 +58,13 @@ def test_every_entry_is_in_the_digest(make_plan: MakePlan) -> None:
         replace(plan, epsilon_micro=None),
         replace(plan, delta_e12=1),
         replace(plan, settings={}),
-        replace(plan, participants=(Participant(plan.participants[0].contributor, 7),)),
+        replace(plan, participants=(PlanParticipant(plan.participants[0].contributor, 7),)),
     ]
     assert len({plan.digest, *(other.digest for other in others)}) == 6
 
 
 def test_declared_rows_split_into_training_and_holdout() -> None:
     for rows in (10, 11, 405, 32561):
-        part = Participant(Address(b"\x01" * 20), rows)
+        part = PlanParticipant(Address(b"\x01" * 20), rows)
         assert part.training_rows + part.holdout_rows == rows
-    assert Participant(Address(b"\x01" * 20), 1).holdout_rows == 1
+    assert PlanParticipant(Address(b"\x01" * 20), 1).holdout_rows == 1

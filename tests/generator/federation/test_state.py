@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from generator.errors import StateError, TaskRefused
-from generator.federation.files import TEMPORARY, write_whole
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState, held_out
 from generator.federation.task import Task, answer
+from generator.files import TEMPORARY, write_whole
 from generator.privacy.ledger import PrivacyCap
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256

@@ -144,7 +144,7 @@ def test_the_container_samples_rows_like_the_table_s(family: str, contributors: 
     container = fit(table(2400), SCHEMA, settings)
     assert len(container.parts) == contributors
     assert Container.parse(container.encode()) == container
-    rows = container.sample(b"\x01" * 32, 0, 6000)
+    rows = ContainerSampler(container, b"\x01" * 32).values(0, 6000)
     assert np.mean((rows[:, 0] > 25) == rows[:, 2]) > 0.75
 
 
@@ -229,7 +229,7 @@ def test_given_owners_hold_their_rows_and_weigh_by_them() -> None:
         Container(**{**vars(container), "parts": (Part(65_536, part.model_bytes),)})
         for part in container.parts
     ]
-    shares = [float(np.mean(each.sample(b"\x01" * 32, 0, 3000)[:, 1] == 0)) for each in own]
+    shares = [float(np.mean(ContainerSampler(each, b"\x01" * 32).values(0, 3000)[:, 1] == 0)) for each in own]
     assert shares[0] < share - 0.05 < share + 0.05 < shares[1]
 
 

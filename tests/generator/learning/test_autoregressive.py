@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from generator.errors import LearningError
 from generator.learning import fit_autoregressive
 from generator.learning.adam import Adam
 from generator.learning.autoregressive import (
@@ -25,7 +26,6 @@ from generator.learning.autoregressive import (
 )
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.draw_order import DrawOrder
-from generator.learning.errors import LearningError
 from generator.learning.fit_autoregressive import (
     PrivateSampling,
     choose_decay,
@@ -103,7 +103,7 @@ def test_weights_of_another_shape_or_not_finite_are_refused() -> None:
         AutoregressiveGradient(SHAPE, flat)
     with pytest.raises(LearningError, match="codes have shape"):
         AutoregressiveGradient(SHAPE, weights_of(SHAPE)).tensor(np.zeros((5, 2), dtype=np.int64))
-    with pytest.raises(LearningError, match="one-way"):
+    with pytest.raises(LearningError, match="univariate"):
         initial_weights(SHAPE, np.ones(3), np.random.default_rng(0))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from generator.errors import LearningError
 from generator.learning.adam import Adam
 from generator.learning.autoregressive import (
     EMBEDDING,
@@ -18,7 +19,6 @@ from generator.learning.autoregressive import (
 )
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent, neighbourhood
-from generator.learning.errors import LearningError
 from generator.learning.fit_autoregressive import Checkpoint, PrivateSampling, train, train_privately
 from generator.learning.recipes import Recipe
 

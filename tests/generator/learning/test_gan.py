@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from generator.errors import LearningError
 from generator.learning import gan
-from generator.learning.errors import LearningError
-from generator.learning.fit_marginals import FitSettings, MarginalFitter, new_net
+from generator.learning.fit_marginals import MarginalFitSettings, MarginalFitter, new_net
 from generator.learning.gan import (
     Discriminator,
     DiscriminatorSettings,
@@ -183,7 +183,7 @@ def test_generated_rows_are_one_hot_and_carry_gradients() -> None:
 
 def test_generator_steps_move_towards_rows_that_the_discriminator_calls_real() -> None:
     settings = DiscriminatorSettings(0.3, 64, learning_rate=1e-2, hidden=16)
-    fit = FitSettings(net=NET, batch=64)
+    fit = MarginalFitSettings(net=NET, batch=64)
     generator = new_net(BOOK, target(), NET, 0)
     trained = train_discriminator(
         codes(), generator, flat_state(new_discriminator(9, 16, 0)), settings, steps=60, seed=1

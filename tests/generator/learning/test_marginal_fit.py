@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from generator.errors import LearningError
 from generator.evaluation.contribution import pair_tables_of
-from generator.learning.errors import LearningError
 from generator.learning.fit_marginals import (
-    FitProgress,
-    FitSettings,
+    MarginalFitProgress,
+    MarginalFitSettings,
     MarginalFitter,
     fit_marginals,
     new_net,
@@ -34,7 +34,7 @@ from provenance.values import Digest
 
 COUNTS = (4, 3, 5, 2)
 BOOK = Codebook(COUNTS, (1,) * 4, np.concatenate([np.arange(c) for c in COUNTS]), np.ones(14, dtype=np.int64))
-SMALL = FitSettings(net=NetSettings(16, (32, 32)), steps=150, batch=64)
+SMALL = MarginalFitSettings(net=NetSettings(16, (32, 32)), steps=150, batch=64)
 
 
 def toy_codes(rows: int = 4000) -> NDArray[np.int64]:
@@ -57,7 +57,7 @@ def toy_target(target: int | None = 3, std: float = 0.0) -> MarginalTarget:
 )
 def test_refuses_settings_that_cannot_train(change: dict[str, float]) -> None:
     with pytest.raises(LearningError):
-        FitSettings(**change)  # type: ignore[arg-type]
+        MarginalFitSettings(**change)  # type: ignore[arg-type]
 
 
 def test_refuses_a_target_over_other_codes() -> None:
@@ -117,7 +117,7 @@ def _loss_written_out(wanted: MarginalTarget, halves: list[torch.Tensor]) -> tor
         )
         return (weight * (means[0] - goal) * (means[1] - goal)).sum()
 
-    one = [known.one_way[span] for span in spans]
+    one = [known.univariate[span] for span in spans]
     noise = wanted.std**2 * wanted.rows
     total = torch.zeros(())
     released = set()
@@ -188,15 +188,15 @@ def test_learning_beats_independent_columns_by_far_through_the_integer_sampler(f
 
 
 def test_same_seed_gives_the_same_net_and_another_seed_another() -> None:
-    short = FitSettings(net=SMALL.net, steps=5, batch=16)
+    short = MarginalFitSettings(net=SMALL.net, steps=5, batch=16)
     nets = [fit_marginals(BOOK, toy_target(), short, seed=seed) for seed in (1, 1, 2)]
     models = [quantise(net, BOOK, Digest(bytes(32))) for net in nets]
     assert models[0] == models[1] != models[2]
 
 
 def test_deadline_cuts_the_fit_and_progress_is_told() -> None:
-    seen: list[FitProgress] = []
-    endless = FitSettings(net=SMALL.net, steps=10**6, batch=16)
+    seen: list[MarginalFitProgress] = []
+    endless = MarginalFitSettings(net=SMALL.net, steps=10**6, batch=16)
     before = time.monotonic()
     fit_marginals(BOOK, toy_target(), endless, seed=0, deadline=before + 0.3, progress=seen.append)
     assert time.monotonic() - before < 5

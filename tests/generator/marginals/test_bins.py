@@ -1,4 +1,4 @@
-"""One-way releases and the codebooks made of them."""
+"""Univariate releases and the codebooks made of them."""
 
 import math
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from generator.errors import MarginalError
 from generator.marginals.bins import (
     BinRelease,
     base_grid,
     build_codebook,
     encode_codes,
-    one_way_counts,
     release_bins,
     sum_bins,
+    univariate_counts,
 )
-from generator.marginals.errors import MarginalError
 from provenance.table.schema import Schema
 
 DOCUMENT: dict[str, Any] = {
@@ -56,7 +56,7 @@ def test_refuses_values_outside_the_schema() -> None:
     values = table(10)
     values[3, 2] = 3
     with pytest.raises(MarginalError, match="column 2"):
-        one_way_counts(values, base_grid(SCHEMA))
+        univariate_counts(values, base_grid(SCHEMA))
 
 
 @pytest.mark.parametrize("change", ["missing", "shape", "nan", "cell", "level"])
@@ -80,7 +80,7 @@ def test_refuses_a_strangers_damaged_release(change: str) -> None:
 def test_a_row_moves_one_cell_of_each_histogram_by_one() -> None:
     grid = base_grid(SCHEMA)
     values = table(100)
-    change = one_way_counts(values, grid) - one_way_counts(values[1:], grid)
+    change = univariate_counts(values, grid) - univariate_counts(values[1:], grid)
     assert change.sum() == 2
     assert np.abs(change).max() == 1
     assert [len(column.widths) for column in grid.columns] == [1, 3, 0, 0]
@@ -116,7 +116,7 @@ def test_cells_are_public_nested_and_at_most_256() -> None:
 def test_noise_has_the_declared_standard_deviation() -> None:
     grid = base_grid(SCHEMA)
     values = table(50)
-    exact = one_way_counts(values, grid)
+    exact = univariate_counts(values, grid)
     noise = np.concatenate([release_bins(values, grid, 5.0).base - exact for _ in range(40)])
     std = 5.0 * grid.sensitivity
     assert noise.std() == pytest.approx(std, rel=0.05)

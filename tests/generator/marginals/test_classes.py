@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from generator.errors import MarginalError
 from generator.marginals.classes import class_marginals, nearest_to_total
-from generator.marginals.errors import MarginalError
 from generator.marginals.measure import table_counts
 from generator.marginals.workload import Workload, choose_workload, with_target_pairs
 
@@ -27,7 +27,7 @@ def test_exact_tables_give_exact_class_marginals(share: float) -> None:
         slow = np.zeros((2, COUNTS[c]))
         np.add.at(slow, (codes()[:, 2], codes()[:, c]), 1 / 3000)
         assert np.allclose(found.probabilities[:, START[c] : START[c + 1]], slow)
-    assert np.allclose(found.one_way[START[2] : START[3]], found.classes)
+    assert np.allclose(found.univariate[START[2] : START[3]], found.classes)
     assert not found.variances.any()
 
 
@@ -35,9 +35,9 @@ def test_without_a_target_there_is_one_class() -> None:
     workload = choose_workload(COUNTS, None)
     found = class_marginals(table_counts(codes(), workload) / 3000, 0.0, workload)
     assert found.probabilities.shape == (1, 14)
-    assert np.allclose(found.one_way[:3], np.bincount(codes()[:, 0]) / 3000)
+    assert np.allclose(found.univariate[:3], np.bincount(codes()[:, 0]) / 3000)
     assert np.allclose(
-        found.independent(slice(0, 3), slice(3, 7))[0], np.outer(found.one_way[:3], found.one_way[3:7])
+        found.independent(slice(0, 3), slice(3, 7))[0], np.outer(found.univariate[:3], found.univariate[3:7])
     )
 
 

@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from generator.marginals.errors import MarginalError
+from generator.errors import MarginalError
 from generator.marginals.measure import pair_noise_variances, pair_tables, release_tables, table_counts
 from generator.marginals.target import (
     BLENDING_ROWS,
     blend,
     left_to_others,
     lends,
-    one_way_marginals,
     own_share,
     target_from_counts,
+    univariate_marginals,
 )
 from generator.marginals.workload import (
     MAX_TABLES,
@@ -246,8 +246,10 @@ def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:
     errors = []
     for _ in range(200):
         noisy = table_counts(rows, workload) + random.normal(0, 20.0, workload.cells)
-        errors.append((one_way_marginals(target_from_counts(noisy, workload, 20.0, 2000))[:4] - exact) * 2000)
+        errors.append(
+            (univariate_marginals(target_from_counts(noisy, workload, 20.0, 2000))[:4] - exact) * 2000
+        )
     best = 20.0 * np.sqrt(1 / (1 / 2 + 1 / 50))
     assert 0.7 * best < np.std(errors) < 1.15 * best
     even = target_from_counts(table_counts(rows, workload), workload, 0.0, 2000)
-    assert one_way_marginals(even)[:4] == pytest.approx(exact)
+    assert univariate_marginals(even)[:4] == pytest.approx(exact)

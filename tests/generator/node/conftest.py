@@ -46,7 +46,7 @@ from provenance.record.terms import (
     parents_digest,
     participants_digest,
 )
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
 from provenance.values import Address, Cid, Digest, keccak256

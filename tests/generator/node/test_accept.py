@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from generator.errors import TaskRefused
+from generator.errors import AwaitingApproval, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.node.accept import accept_order
-from generator.node.errors import AwaitingApproval, NotYet
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
-from generator.privacy.ledger import Release
+from generator.privacy.release import Release
 from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain
 from provenance.crypto.signing import Signer, require_signer
 from provenance.record.collection import Request
 from provenance.record.receipts import Acceptance
-from provenance.record.terms import NO_CONDITIONS, parents_digest
+from provenance.record.terms import parents_digest
+from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, Signature
 
 World = Any

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from generator.errors import StateError, TaskRefused
+from generator.errors import AwaitingApproval, NotYet, StateError, StopRequested, TaskRefused
 from generator.market.errors import MarketConflict
 from generator.market.messages import Progress, TaskLease
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
-from generator.node.errors import AwaitingApproval, Leaving, NotYet
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 
 World = Any
 
@@ -69,7 +68,7 @@ def client(world: World) -> Client:
 
 def agent(world: World, client: Client, stop: threading.Event | None = None) -> Agent:
     node = world.node()
-    return Agent(node, client, Receipts(node.folder), stop or threading.Event())  # type: ignore[arg-type]
+    return Agent(node, client, OutboxLog(node.folder), stop or threading.Event())  # type: ignore[arg-type]
 
 
 def handled_by(monkeypatch: pytest.MonkeyPatch, kind: str, outcome: Any) -> None:
@@ -175,7 +174,7 @@ def test_stop_inside_a_task_leaves_at_the_next_progress_report(
 
     handled_by(monkeypatch, "train", outcome)
     client.add("train")
-    with pytest.raises(Leaving):
+    with pytest.raises(StopRequested):
         agent(world, client, stop).step()
     assert client.refusals == []
     assert client.results == []

@@ -13,7 +13,7 @@ import pytest
 from generator.federation.task import Result
 from generator.node import demands
 from generator.node.demands import DemandWatch, watching
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from provenance.chain import model_parts
 from provenance.chain.disputes import DemandKind, DemandOnChain
@@ -103,7 +103,7 @@ def chain() -> Iterator[Chain]:
 
 def watch(trained: Trained, chain: Chain, number: int = 0) -> DemandWatch:
     node = trained.nodes[number]
-    return DemandWatch(node, chain, chain, Receipts(node.folder))
+    return DemandWatch(node, chain, chain, OutboxLog(node.folder))
 
 
 def model_of(trained: Trained, number: int = 0) -> bytes:
@@ -116,14 +116,14 @@ def test_nothing_is_shown_while_nothing_is_demanded(trained: Trained, chain: Cha
     chain.ask(trained.order, DemandKind.MODEL, shard=1)
     assert watch(trained, chain).look() == 0, "another's shard"
     assert chain.answers == []
-    assert Receipts(trained.nodes[0].folder).entries() == []
+    assert OutboxLog(trained.nodes[0].folder).entries() == []
 
 
 def test_shows_the_model_and_puts_it_on_record_first(trained: Trained, chain: Chain) -> None:
     chain.ask(trained.order, DemandKind.MODEL)
     assert watch(trained, chain).look() == 1
     assert chain.answers == [(model_of(trained),)]
-    (entry,) = Receipts(trained.nodes[0].folder).entries()
+    (entry,) = OutboxLog(trained.nodes[0].folder).entries()
     assert (entry.kind, entry.to, entry.order) == ("model demanded", "chain", str(trained.order))
     assert entry.sha256 == str(sha256(model_of(trained)))
     assert watch(trained, chain).look() == 0, "a restarted node answers nothing twice"
@@ -154,7 +154,7 @@ def test_shows_a_receipt_that_is_the_one_the_task_gets_later(trained: Trained, c
     """The market does not answer, the chain asks; when the market is back it gets the same receipt and its files."""
     down = replace(trained.nodes[0], upload=_refusing)
     chain.ask(trained.order, DemandKind.RECEIPT)
-    assert DemandWatch(down, chain, chain, Receipts(down.folder)).look() == 1
+    assert DemandWatch(down, chain, chain, OutboxLog(down.folder)).look() == 1
     ((receipt, signature),) = chain.answers
     domain = trained.world.ledger.deployment.domain
     assert recover(domain, receipt, Signature(signature)) == down.address

@@ -1,4 +1,4 @@
-"""What an operator touches: settings, questions, receipts, health page, lock, the command line's errors."""
+"""What an operator touches: settings, questions, outbox, health page, lock, the command line's errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from generator.errors import NetworkMismatch, NodeError, SettingsError
 from generator.market.messages import NetworkInfo, Progress
 from generator.node.approvals import Approvals
-from generator.node.console import Seldom, line_of
-from generator.node.errors import NetworkMismatch, NodeError, SettingsError
+from generator.node.console import RateLimitedLog, line_of
 from generator.node.health import FILE, HealthPage
 from generator.node.lock import running_once
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Proposal
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
@@ -118,13 +118,13 @@ def test_questions_are_found_by_their_first_digits_and_keep_their_answer(tmp_pat
 
 
 def test_receipt_is_written_before_the_bytes_leave_with_size_hash_order_and_epsilon(tmp_path: Path) -> None:
-    receipts = Receipts(tmp_path)
-    with receipts.about(str(ORDER), "bins", "0.5"):
-        receipts.record("PUT", "/v1/tasks/3/result", b"bytes")
-    receipts.record("POST", "/v1/contributors", b"{}")
-    receipts.record("POST", "/v1/tasks/lease", b"{}")
-    receipts.record("GET", "/v1/network", b"")
-    first, second = receipts.entries()
+    outbox = OutboxLog(tmp_path)
+    with outbox.about(str(ORDER), "bins", "0.5"):
+        outbox.record("PUT", "/v1/tasks/3/result", b"bytes")
+    outbox.record("POST", "/v1/contributors", b"{}")
+    outbox.record("POST", "/v1/tasks/lease", b"{}")
+    outbox.record("GET", "/v1/network", b"")
+    first, second = outbox.entries()
     assert (first.kind, first.size, first.sha256) == ("result", 5, str(sha256(b"bytes")))
     assert (first.order, first.task, first.epsilon) == (str(ORDER), "bins", "0.5")
     assert (second.kind, second.order) == ("announcement", "")
@@ -134,15 +134,17 @@ def test_receipt_is_written_before_the_bytes_leave_with_size_hash_order_and_epsi
 def test_receipt_line_cut_off_by_a_power_failure_is_left_out_and_other_damage_is_an_error(
     tmp_path: Path,
 ) -> None:
-    receipts = Receipts(tmp_path)
-    receipts.record("POST", "/v1/contributors", b"{}")
+    outbox = OutboxLog(tmp_path)
+    outbox.record("POST", "/v1/contributors", b"{}")
     path = tmp_path / "receipts.jsonl"
     whole = path.read_text()
     path.write_text(whole + whole[:20])
-    assert len(receipts.entries()) == 1
+    assert len(outbox.entries()) == 1
+    outbox.record("POST", "/v1/contributors", b"{}")
+    assert len(outbox.entries()) == 2, "the next line takes the place of the torn one"
     path.write_text(whole[:20] + "\n" + whole)
     with pytest.raises(NodeError, match="line 1 is damaged"):
-        receipts.entries()
+        outbox.entries()
 
 
 def test_health_page_answers_on_loopback_and_its_port_is_in_the_folder(tmp_path: Path) -> None:
@@ -164,9 +166,9 @@ def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
 
 def test_like_messages_are_said_seldom() -> None:
     said: list[str] = []
-    seldom = Seldom(said.append, pause_seconds=60)
+    limited = RateLimitedLog(said.append, pause_seconds=60)
     for number in range(5):
-        seldom.say(f"down {number}")
+        limited.say(f"down {number}")
     assert said == ["down 0"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.node.errors import SettingsError
+from generator.errors import SettingsError
 from generator.node.policy import DEFAULT_TEXT, Decision, Policy, Proposal
 from provenance.values import Address, Digest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from generator.node.errors import NodeError
+from generator.errors import NodeError
 from generator.node.registration import ensure_registered
 from provenance.chain.deployment import Deployment
 from provenance.chain.ports import StakeOnChain

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from generator.errors import AwaitingApproval
 from generator.market.wire import Fields
 from generator.node.accept import accept_order
-from generator.node.errors import AwaitingApproval
-from generator.node.outbox_log import Receipts
+from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.report import budget_lines, dry_run_lines, receipt_lines, status
+from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
 from provenance.chain.errors import ChainUnavailableError
@@ -45,7 +45,7 @@ def opened(world: World, node: Any) -> Opened:
         node.collection,
         node.ledger,
         node.state,
-        Receipts(node.folder),
+        OutboxLog(node.folder),
         node.folder,
     )
 
@@ -53,7 +53,7 @@ def opened(world: World, node: Any) -> Opened:
 def dry_run(world: World, node: Any, *terms: Any) -> str:
     orders = [{"terms": each.document(), "request": world.request.document()} for each in terms]
     text = "\n".join(dry_run_lines(opened(world, node), Market(*orders)))  # type: ignore[arg-type]
-    assert Receipts(node.folder).entries() == []
+    assert OutboxLog(node.folder).entries() == []
     assert node.state.ledger.entries() == ()
     assert list(node.orders.accepted()) == []
     return text
@@ -143,11 +143,11 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
 
 
 def test_receipts_are_listed_by_order_and_summed_by_kind(world: World) -> None:
-    receipts = Receipts(world.node().folder)
-    with receipts.about(str(world.order()), "bins", "0.5"):
-        receipts.record("PUT", "/v1/tasks/3/result", b"12345")
-    receipts.record("POST", "/v1/contributors", b"{}")
-    (line,) = receipt_lines(receipts, order=str(world.order())[:8])
+    outbox = OutboxLog(world.node().folder)
+    with outbox.about(str(world.order()), "bins", "0.5"):
+        outbox.record("PUT", "/v1/tasks/3/result", b"12345")
+    outbox.record("POST", "/v1/contributors", b"{}")
+    (line,) = outbox_lines(outbox, order=str(world.order())[:8])
     assert "result" in line
     assert "epsilon 0.5" in line
-    assert [each.split()[0] for each in receipt_lines(receipts, summary=True)] == ["result", "announcement"]
+    assert [each.split()[0] for each in outbox_lines(outbox, summary=True)] == ["result", "announcement"]

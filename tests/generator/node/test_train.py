@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import TaskRefused
-from generator.federation.plan import Participant
+from generator.errors import NotYet, TaskRefused
+from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
-from generator.node.errors import NotYet
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import check_size, sign_commitment, train_step
 from provenance.chain.ports import OrderState
@@ -122,7 +121,7 @@ def test_refuses_a_plan_that_declares_other_rows_for_it(world: World) -> None:
     world.accept(node)
     world.match()
     plan = world.plan()
-    boast = (Participant(node.address, 1300), *plan.participants[1:])
+    boast = (PlanParticipant(node.address, 1300), *plan.participants[1:])
     assert refusal(world, node, world.training_task(node, replace(plan, participants=boast))) == "rows-differ"
 
 
@@ -141,7 +140,7 @@ def test_refuses_noise_in_parts_when_others_were_matched_than_it_trusts(world: W
         accounts = (node.address, others[0], third)
         world.ledger.matched[order] = tuple(map(Matched, accounts, rows))
         plan = replace(
-            world.plan(terms), participants=tuple(Participant(account, 1200) for account in accounts)
+            world.plan(terms), participants=tuple(PlanParticipant(account, 1200) for account in accounts)
         )
         task = world.training_task(node, plan)
         if code:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, TaskFormatError, TaskRefused
+from generator.errors import NodeRefused, NotYet, TaskFormatError, TaskRefused
 from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
@@ -25,7 +25,6 @@ from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_coun
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
-from generator.node.errors import NotYet
 from generator.node.evaluate import evaluate_dataset
 from generator.node.feasibility import check_conditions
 from generator.node.sample import sample_shard
@@ -36,8 +35,7 @@ from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import EVIDENCE_ROWS
-from provenance.record.manifest import ScoreContent
-from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
+from provenance.record.receipts import ContentFile, ModelCommitment, ScoreContent, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
 
@@ -392,7 +390,7 @@ def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
 def test_score_is_one_release_on_held_out_rows_within_the_orders_epsilon(trained: Trained) -> None:
     trained.score()
     entries = trained.nodes[0].state.ledger.entries()
-    assert [(entry.release.name, entry.release.part) for entry in entries] == [
+    assert [(entry.release.name, entry.release.split) for entry in entries] == [
         ("bins", "training"), ("tables", "training"), ("score", "holdout"),
     ]  # fmt: skip
     assert trained.nodes[0].state.ledger.spent() <= 3.0 + 1e-6

@@ -6,6 +6,7 @@ import pytest
 from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 
+from generator.errors import PrivacyError
 from generator.privacy.accountant import (
     GaussianEvent,
     PrivacyEvent,
@@ -16,7 +17,6 @@ from generator.privacy.accountant import (
     noise_multiplier_for,
     sgd_noise_multiplier_for,
 )
-from generator.privacy.errors import PrivacyError
 
 DELTA = 1e-5
 

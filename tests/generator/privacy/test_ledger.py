@@ -15,7 +15,8 @@ from generator.privacy.accountant import (
     epsilon_of,
     noise_multiplier_for,
 )
-from generator.privacy.ledger import PrivacyCap, PrivacyLedger, Release
+from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.release import Release
 from provenance.values import sha256
 
 ORDER, OTHER = sha256(b"one"), sha256(b"two")

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from generator.errors import PrivacyError
 from generator.privacy import noise
-from generator.privacy.errors import PrivacyError
 
 
 @pytest.mark.parametrize("std", [-1.0, math.inf, math.nan])

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.privacy.errors import PrivacyError
+from generator.errors import PrivacyError
 from generator.privacy.secure_sum import (
     Ring,
     add,
-    honest_parts,
+    honest_contributors,
     mask,
     new_secret,
-    noise_part,
+    noise_share,
     public_of,
     summed_std,
 )
@@ -50,7 +50,7 @@ def test_refuses_a_sum_in_which_one_vector_is_missing_and_names_it(vector: np.nd
 
 def test_refuses_noise_that_the_grid_is_too_coarse_for() -> None:
     with pytest.raises(PrivacyError, match="at least 256 are needed"):
-        noise_part(np.array([1.0, 1e-6]), 3, Ring(32, 16))
+        noise_share(np.array([1.0, 1e-6]), 3, Ring(32, 16))
 
 
 def test_two_who_were_told_different_things_do_not_cancel() -> None:
@@ -103,21 +103,21 @@ def test_a_mask_is_the_same_when_a_killed_contributor_makes_it_again() -> None:
 
 @pytest.mark.parametrize(("contributors", "honest"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (10, 6)])
 def test_the_noise_is_whole_without_a_minority_and_without_oneself(contributors: int, honest: int) -> None:
-    assert honest_parts(contributors) == honest
+    assert honest_contributors(contributors) == honest
 
 
 def test_no_contributors_make_no_sum() -> None:
     with pytest.raises(PrivacyError, match="at least one"):
-        honest_parts(0)
+        honest_contributors(0)
 
 
 @pytest.mark.parametrize("contributors", [1, 2, 4, 7])
 def test_honest_parts_have_the_whole_noise_and_all_parts_what_is_said_of_them(contributors: int) -> None:
     """Two-sided, 200,000 draws: a standard deviation is measured to 0.16 %, five of which are allowed."""
     count, std = 200_000, 12.5
-    parts = [RING.decode(noise_part(np.full(count, std), contributors, RING)) for _ in range(contributors)]
+    parts = [RING.decode(noise_share(np.full(count, std), contributors, RING)) for _ in range(contributors)]
     tolerance = 5 / np.sqrt(2 * count)
-    honest = np.sum(parts[: honest_parts(contributors)], axis=0)
+    honest = np.sum(parts[: honest_contributors(contributors)], axis=0)
     assert honest.std() == pytest.approx(std, rel=tolerance)
     assert abs(honest.mean()) < 5 * std / np.sqrt(count)
     assert np.sum(parts, axis=0).std() == pytest.approx(summed_std(std, contributors), rel=tolerance)
@@ -125,10 +125,10 @@ def test_honest_parts_have_the_whole_noise_and_all_parts_what_is_said_of_them(co
 
 def test_noise_follows_each_number_s_own_deviation() -> None:
     std = np.repeat([3.0, 300.0], 50_000)
-    drawn = RING.decode(noise_part(std, 1, RING))
+    drawn = RING.decode(noise_share(std, 1, RING))
     assert drawn[:50_000].std() == pytest.approx(3.0, rel=0.02)
     assert drawn[50_000:].std() == pytest.approx(300.0, rel=0.02)
 
 
 def test_no_noise_is_asked_for_and_none_is_drawn() -> None:
-    assert not noise_part(np.zeros(5), 3, RING).any()
+    assert not noise_share(np.zeros(5), 3, RING).any()

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from generator.errors import PrivacyError
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
-from generator.privacy.errors import PrivacyError
 from generator.privacy.statement import Mechanism, delta_e12, epsilon_micro, privacy_statement
 from provenance import canonical
 

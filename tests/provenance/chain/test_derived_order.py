@@ -13,7 +13,7 @@ from provenance.chain.disputes import MODEL_CLAIM_CHUNK, DemandKind, Verdict
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.signing import Signer
-from provenance.record.payout import Payout
+from provenance.record.receipts import Payout
 from provenance.record.terms import parents_digest
 from provenance.values import Digest, keccak256, sha256
 from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain

@@ -13,7 +13,8 @@ from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import NO_PERMIT, Permit, sign_permit
 from provenance.crypto.signing import Signer
 from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
-from provenance.record.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms, Participant, participants_digest
+from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, participants_digest
+from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, keccak256, sha256
 
 ETHER = 10**18

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from provenance.crypto.signing import Signer, create_key, load_key, recover, recover_digest, require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import DocumentError, KeyFileError, SignatureError
-from provenance.record.payout import Payout
 from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
     ModelCommitment,
+    Payout,
     ShardContent,
     ShardReceipt,
     shares_digest,
 )
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, parents_digest, participants_digest
-from provenance.store.cid import cid_of
+from provenance.store.unixfs import cid_of
 from provenance.values import Address, Digest, keccak256, sha256
 
 VECTORS = Path(__file__).parents[2] / "vectors"

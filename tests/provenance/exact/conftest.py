@@ -53,8 +53,7 @@ def adult_sized_codebook() -> Codebook:
 
 @pytest.fixture(scope="session")
 def adult_sized_model() -> bytes:
-    """A model of the size that an order for Adult has: 64-128-128-237, 15 columns, weights close to the
-    bound."""
+    """A model of the size that an order for Adult has: 64-128-128-237, 15 columns, weights close to the bound."""
     integers = Integers(7)
     codes = sum(CODE_COUNTS)
     hidden = tuple(

@@ -73,7 +73,7 @@ def test_weights_that_do_not_sum_are_refused(weights):
 @pytest.mark.parametrize("bad", [(-1, 1, 1, 1), (0, -1, 1, 1), (0, 1, 0, 1), (0, 1, 1, 0)])
 def test_impossible_ranges_are_refused(bad):
     with pytest.raises(RowRangeError):
-        container().sample(SEED, *bad)
+        ContainerSampler(container(), SEED).values(*bad[:3], threads=bad[3])
 
 
 def test_file_survives_its_bytes():
@@ -83,18 +83,19 @@ def test_file_survives_its_bytes():
 @pytest.mark.parametrize("parts", [1, 3])
 def test_batches_threads_and_ranges_give_the_same_rows(parts):
     file = container(parts)
-    whole = file.sample(SEED, 0, 500)
+    sampler = ContainerSampler(file, SEED)
+    whole = sampler.values(0, 500)
     for batch_rows, threads in ((1, 1), (7, 2), (1000, 1), (100, 2)):
-        assert digest(file.sample(SEED, 0, 500, batch_rows, threads)) == digest(whole)
-    assert np.array_equal(file.sample(SEED, 123, 45, 7), whole[123:168])
-    assert np.array_equal(np.concatenate(list(file.batches(SEED, 0, 500, 64))), whole)
-    assert len(file.sample(SEED, 5, 0)) == 0
+        assert digest(sampler.values(0, 500, batch_rows, threads=threads)) == digest(whole)
+    assert np.array_equal(sampler.values(123, 45, 7), whole[123:168])
+    assert np.array_equal(np.concatenate(list(sampler.batches(0, 500, 64))), whole)
+    assert len(sampler.values(5, 0)) == 0
 
 
 def test_a_row_is_that_of_its_part_under_its_own_number():
     file = container()
     owners = file.part_of_row(np.arange(200, dtype=np.uint64))
-    whole = file.sample(SEED, 0, 200)
+    whole = ContainerSampler(file, SEED).values(0, 200)
     for part, each in enumerate(file.parts):
         own = Sampler(each.model_bytes, SEED, part).values(0, 200)
         assert np.array_equal(whole[owners == part], own[owners == part])
@@ -104,15 +105,16 @@ def test_every_part_makes_its_rows_under_the_conditions_of_their_numbers():
     file = container()
     asked = Conditions(SCHEMA, (Segment(150, {1: ((0, 1),)}), Segment(50, {0: ((20, 250),)})))
     places = asked.segment_of(np.arange(200, dtype=np.uint64))
-    whole = file.sample(SEED, 0, 200, conditions=asked)
+    sampler = ContainerSampler(file, SEED, conditions=asked)
+    whole = sampler.values(0, 200)
     assert (whole[places == 0, 1] <= 1).all()
     assert ((whole[places == 1, 0] >= 20) & (whole[places == 1, 0] <= 250)).all()
     owners = file.part_of_row(np.arange(200, dtype=np.uint64))
     for part, each in enumerate(file.parts):
         own = Sampler(each.model_bytes, SEED, part, conditions=RowConditions(asked)).values(0, 200)
         assert np.array_equal(whole[owners == part], own[owners == part])
-    assert np.array_equal(file.sample(SEED, 120, 30, 7, 2, conditions=asked), whole[120:150])
-    assert np.array_equal(np.concatenate(list(file.batches(SEED, 0, 200, 64, asked))), whole)
+    assert np.array_equal(sampler.values(120, 30, 7, threads=2), whole[120:150])
+    assert np.array_equal(np.concatenate(list(sampler.batches(0, 200, 64))), whole)
     assert ContainerSampler(file, SEED).tally.rows == 0
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from provenance.canonical import decode, encode
 from provenance.errors import MalformedError
-from provenance.record.collection import Collection, Request
-from provenance.record.manifest import Generation, Manifest
+from provenance.record.collection import Collection, Generation, Request
+from provenance.record.manifest import Manifest
 from provenance.table.conditions import Conditions, Segment
 from provenance.values import sha256
 from tests.provenance.verify.publication import Builder

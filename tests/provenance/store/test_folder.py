@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import ContentDamagedError, ContentMissingError, StoreUnavailableError
-from provenance.store.cid import cid_of
 from provenance.store.folder import FolderStore
 from provenance.store.memory import MemoryStore
 from provenance.store.ports import ContentStore
+from provenance.store.unixfs import cid_of
 from provenance.values import Cid
 
 

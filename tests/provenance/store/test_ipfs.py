@@ -17,8 +17,8 @@ from provenance.errors import (
     StoreUnavailableError,
     ValueFormatError,
 )
-from provenance.store.cid import cid_of
 from provenance.store.ipfs import PIECE_BYTES, IpfsStore
+from provenance.store.unixfs import cid_of
 
 Answer = Callable[[str, dict[str, str]], tuple[int, bytes]]
 GOOD = b"the true bytes"

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import ContentDamagedError, UnixFsError
-from provenance.store.cid import cid_of, cid_of_digest
-from provenance.store.unixfs import Link, encode_node, file_blocks, file_cid, read_file, verified_block
+from provenance.store.unixfs import (
+    Link,
+    cid_of,
+    cid_of_digest,
+    encode_node,
+    file_blocks,
+    file_cid,
+    read_file,
+    verified_block,
+)
 from provenance.values import DAG_PB_CODEC, Cid, sha256
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cid.json").read_text(encoding="utf-8"))

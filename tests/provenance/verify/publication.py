@@ -32,16 +32,14 @@ from provenance.exact.codebook import Codebook
 from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection, Generation, Request
 from provenance.record.contribution import ShardEvidence, evidence_rows
 from provenance.record.manifest import (
     CONTRACT_ROLES,
-    Generation,
     Manifest,
     ManifestEvaluation,
     ManifestParticipant,
     ManifestShard,
-    ScoreContent,
     SeedDraw,
 )
 from provenance.record.receipts import (
@@ -49,17 +47,18 @@ from provenance.record.receipts import (
     ContentFile,
     Evaluation,
     ModelCommitment,
+    ScoreContent,
     ShardContent,
     shares_digest,
 )
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
-from provenance.store.cid import cid_of
 from provenance.store.memory import MemoryStore
+from provenance.store.unixfs import cid_of
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, keccak256, sha256
-from provenance.verify.record_digest import record_digest
+from provenance.verify.record_checks import record_digest
 
 DATASET = 7
 ROWS = (9, 14)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from provenance.errors import ProvenanceError
-from provenance.store.cid import cid_of
 from provenance.store.memory import MemoryStore
+from provenance.store.unixfs import cid_of
 from provenance.values import Cid
 from provenance.verify.case import Case
 from provenance.verify.dataset import verify_dataset

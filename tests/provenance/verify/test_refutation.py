@@ -11,16 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.crypto.directed_proof import Proof, directed_proof
-from provenance.crypto.merkle import dataset_root, leaf_hash, root_of_path, rows_per_chunk, tree_root
+from provenance.chain.ports import ShownChunk
+from provenance.crypto.merkle import (
+    Proof,
+    dataset_root,
+    directed_proof,
+    leaf_hash,
+    root_of_path,
+    rows_per_chunk,
+    tree_root,
+)
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact.reference import reference_row_bytes
 from provenance.exact.sampler import Sampler
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Address, Digest, keccak256, sha256
-from provenance.verify.published_shard import NotProvableError, PublishedShard, ShownChunk
-from provenance.verify.refutation import MODEL_CHUNK, Fault, RowUnknownError, find_lie
-from provenance.verify.refutation_evidence import Claim, build_evidence, query_of
+from provenance.verify.published_shard import NotProvableError, PublishedShard
+from provenance.verify.refutation import (
+    MODEL_CHUNK,
+    Claim,
+    Fault,
+    RowUnknownError,
+    build_evidence,
+    find_lie,
+    query_of,
+)
 from tests.provenance.verify.publication import CODEBOOK, MODELS, SCHEMA, tiny_model
 
 MODEL, SEED, SHARD = MODELS[0], sha256(b"seed"), 3

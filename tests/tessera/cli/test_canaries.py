@@ -9,6 +9,7 @@ import pytest
 from generator.families.family import FAMILIES
 from provenance.errors import TableError
 from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.table_csv import read_csv
 from tests.canaries import HEADER, LOWEST, NAMES, SCHEMA, found_in, found_in_model, found_in_rows, write_table
 from tests.tessera.conftest import Run
@@ -75,4 +76,4 @@ def test_planted_values_are_in_no_file_and_no_word_of_a_fit(
     container = Container.parse(model.read_bytes())
     for part in container.parts:
         assert found_in_model(part.model_bytes) == []
-    assert found_in_rows(container.sample(b"\x5e" * 32, 0, 600)) == []
+    assert found_in_rows(ContainerSampler(container, b"\x5e" * 32).values(0, 600)) == []

@@ -18,9 +18,9 @@ from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
 from provenance.record.collection import Collection, Request
-from provenance.record.terms import NO_CONDITIONS, NO_PARENTS, OrderTerms
+from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
-from provenance.table.conditions_bytes import conditions_digest
+from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
 from tessera.client.api import BuyerApi, parse_events
 from tessera.client.delivery import Delivery

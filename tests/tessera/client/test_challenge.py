@@ -14,16 +14,14 @@ import pytest
 from provenance.chain import model_parts
 from provenance.chain.disputes import Verdict
 from provenance.chain.errors import ChainUnavailableError
-from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain, TxReceipt
-from provenance.crypto.directed_proof import directed_proof
-from provenance.crypto.merkle import leaf_hash, root_of_path, rows_per_chunk, shard_leaves
+from provenance.chain.ports import DatasetStatus, OrderState, ShownChunk, StakeOnChain, TxReceipt
+from provenance.crypto.merkle import directed_proof, leaf_hash, root_of_path, rows_per_chunk, shard_leaves
 from provenance.crypto.signing import Signer
 from provenance.errors import ContentMissingError
 from provenance.exact.model import decode_model
 from provenance.exact.reference import reference_row_bytes
 from provenance.values import Address, Digest, keccak256, sha256
-from provenance.verify.published_shard import ShownChunk
-from provenance.verify.refutation_evidence import Claim
+from provenance.verify.refutation import Claim
 from tessera.cli.disputes import DONE, PROVEN, STANDING, pursue
 from tessera.client import challenge as challenging
 from tessera.client.accounts import BURN

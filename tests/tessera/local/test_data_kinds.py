@@ -18,6 +18,7 @@ import pytest
 from generator.fitting.fit import FitSettings, fit_csv
 from provenance.errors import TableError
 from provenance.exact.container import Container
+from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 from provenance.table.schema_infer import infer_schema
 from provenance.table.table_csv import read_cells, read_csv
@@ -118,7 +119,7 @@ def fitted(request: pytest.FixtureRequest, table: Path, schema: Schema) -> Conta
 @pytest.fixture
 def synthetic(fitted: Container, tmp_path: Path) -> Path:
     path = tmp_path / "rows.csv"
-    write_rows(path, fitted.schema, fitted.batches(bytes(32), 0, SYNTHETIC, 300))
+    write_rows(path, fitted.schema, ContainerSampler(fitted, bytes(32)).batches(0, SYNTHETIC, 300))
     return path
 
 
@@ -181,7 +182,7 @@ def test_parquet_has_the_columns_own_types_and_the_same_cells(
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    write_rows(path, fitted.schema, fitted.batches(bytes(32), 0, SYNTHETIC, 300))
+    write_rows(path, fitted.schema, ContainerSampler(fitted, bytes(32)).batches(0, SYNTHETIC, 300))
     found = parquet.read_table(path)
     types = {field.name: str(getattr(field.type, "value_type", field.type)) for field in found.schema}
     assert types == {
@@ -199,7 +200,7 @@ def test_rows_from_the_middle_have_the_keys_of_their_numbers(
     fitted: Container, synthetic: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "middle.csv"
-    write_rows(path, fitted.schema, fitted.batches(bytes(32), 400, 50), first_row=400)
+    write_rows(path, fitted.schema, ContainerSampler(fitted, bytes(32)).batches(400, 50), first_row=400)
     assert path.read_text().splitlines()[1:] == synthetic.read_text().splitlines()[401:451]
 
 

@@ -1,4 +1,5 @@
-"""An order on the terminal while it runs: the states it went through and how far each node is.
+"""An order on the terminal: its terms before it is signed, and while it runs the states it went through and how far
+each node is.
 
 On a terminal the table moves; elsewhere (a pipe, a log) each event is one line.
 """
@@ -18,7 +19,14 @@ from rich.text import Text
 
 from generator.market.wire import Fields
 from tessera.client.api import FAILED_STATES, FINAL_STATES, Event
+from tessera.client.order_request import Quote
+from tessera.terminal import out
+from tessera.words import duration, moment, tokens
 
+SIZES = {
+    "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
+    "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
+}
 STATES = {
     "accepted": "the broker has the signed terms",
     "open": "the money is in escrow",
@@ -141,3 +149,30 @@ def _number(data: Fields, name: str) -> str:
         return f"{float(str(value)):.4g}"
     except ValueError:
         return str(value)
+
+
+def show_terms(quoted: Quote) -> None:
+    """The terms as a table, before anything is signed."""
+    terms, now = quoted.terms, quoted.chain_time
+    table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    privacy = (
+        f"{terms.epsilon_micro / 1e6:g} (delta {terms.delta_e12 / 1e12:g})" if terms.epsilon_micro else "none"
+    )
+    for name, value in (
+        ("order", str(quoted.order_id)),
+        ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
+        ("rows", f"{terms.rows:,}"),
+        ("size class", SIZES[quoted.collection.size_class]),
+        ("epsilon at most", privacy),
+        ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
+        ("score at least", f"{terms.min_score_micro / 1e6:g}"),
+        ("price", f"{tokens(terms.price)} tokens, of it {terms.broker_fee_bps / 100:g} % to the broker"),
+        ("matched by", moment(terms.match_by, now)),
+        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
+        ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
+        ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
+    ):
+        table.add_row(name, value)
+    out.print(table)

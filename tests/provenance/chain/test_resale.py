@@ -1,0 +1,191 @@
+"""Resale and what waits to be fetched, over a real chain: the client's rules and the contract's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenance.chain.errors import RevertError
+from provenance.chain.sale_events import DatasetSold, KeysDelivered, SaleAccepted, SaleExpired
+from provenance.chain.sales import SaleState
+from provenance.crypto.permit import NO_PERMIT
+from provenance.crypto.seal import DeliveryKey
+from provenance.crypto.signing import Signer
+from provenance.values import keccak256
+from tessera.client.resale import Resale
+from tessera.client.rewards import Rewards, SignedPayout
+from tessera.errors import ScriptError, UsageError
+from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain
+from tests.provenance.chain.test_derived_order import Published, publish, settle
+from tests.provenance.chain.test_life_of_an_order import BUYER, NODES
+
+THREE_DAYS = 3 * 86_400
+SECOND, STRANGER = 81, 82
+KEPT_SLOT = 2
+"""Storage slot of the mapping of deposits that could not be sent (Demands._kept)."""
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    """On a chain of its own: hours are skipped here."""
+    with fresh_chain() as url, deployed(url) as market:
+        yield market
+
+
+@pytest.fixture(scope="module")
+def dataset(market: Market) -> int:
+    """A settled, open data set of the account BUYER."""
+    found = publish(market, b"to be sold")
+    settle(market, found)
+    return found.id
+
+
+def resale(market: Market, number: int) -> Resale:
+    signer, writer = market.account(number)
+    return Resale(market.ledger, writer, signer)
+
+
+def rewards(market: Market, number: int) -> Rewards:
+    signer, writer = market.account(number)
+    return Rewards(market.ledger, writer, signer)
+
+
+def test_refuses_to_offer_what_another_holds_or_what_is_not_settled(market: Market, dataset: int) -> None:
+    with pytest.raises(ScriptError, match="belongs to"):
+        resale(market, STRANGER).offer(dataset, ETHER)
+    unsettled: Published = publish(market, b"still in its window")
+    with pytest.raises(ScriptError, match="once its challenge window is over"):
+        resale(market, BUYER).offer(unsettled.id, ETHER)
+
+
+def test_refuses_steps_out_of_order(market: Market, dataset: int) -> None:
+    second = resale(market, SECOND)
+    for step in (second.accept, second.reject, second.expire, second.withdraw):
+        with pytest.raises(ScriptError, match="is not offered; expected"):
+            step(dataset)
+
+
+def test_a_sale_whose_seller_delivers_nothing_is_undone_by_anybody(market: Market, dataset: int) -> None:
+    ledger = market.ledger
+    resale(market, BUYER).offer(dataset, 7 * ETHER)
+    with pytest.raises(ScriptError, match="offered at 7 tokens, you agreed to 6"):
+        resale(market, SECOND).buy(dataset, 6 * ETHER, None, is_open=True)
+    with pytest.raises(UsageError, match="is sealed"):
+        resale(market, SECOND).buy(dataset, 7 * ETHER, None, is_open=False)
+    resale(market, SECOND).buy(dataset, 7 * ETHER, None, is_open=True)
+    sale = ledger.sale(dataset)
+    assert (sale.state, sale.buyer, sale.price) == (
+        SaleState.SOLD, market.account(SECOND)[0].address, 7 * ETHER,
+    )  # fmt: skip
+    with pytest.raises(RevertError) as caught:
+        resale(market, STRANGER).expire(dataset)
+    assert caught.value.name == "DatasetSales_TooEarly"
+    market.skip(THREE_DAYS + 1)
+    before = ledger.claimable(market.account(SECOND)[0].address)
+    resale(market, STRANGER).expire(dataset)
+    assert ledger.claimable(market.account(SECOND)[0].address) - before == 7 * ETHER
+    assert ledger.dataset(dataset).owner == market.account(BUYER)[0].address
+    assert ledger.sales_record(market.account(BUYER)[0].address).undelivered == 1
+    last = ledger.events(ledger.block_number(), ledger.block_number())
+    assert SaleExpired in [type(event) for event in last]
+
+
+def test_a_delivered_sale_pays_seller_and_contributors_even_when_the_buyer_falls_silent(
+    market: Market, dataset: int
+) -> None:
+    ledger, seller = market.ledger, market.account(BUYER)[0].address
+    key = DeliveryKey(b"\x31" * 32)
+    resale(market, BUYER).offer(dataset, 8 * ETHER)
+    resale(market, SECOND).buy(dataset, 8 * ETHER, key, is_open=False)
+    assert ledger.resold_keys(dataset, key.public) is None
+    _, writer = market.account(BUYER)
+    writer.deliver_keys(dataset, b"keys")
+    assert ledger.resold_keys(dataset, key.public) == b"keys"
+    assert ledger.resold_keys(dataset, DeliveryKey(b"\x32" * 32).public) is None
+    with pytest.raises(ScriptError, match="was bought by"):
+        resale(market, STRANGER).reject(dataset)
+    with pytest.raises(RevertError) as caught:
+        resale(market, STRANGER).accept(dataset)
+    assert caught.value.name == "DatasetSales_TooEarly"
+    market.skip(THREE_DAYS + 1)
+    owed, pot = ledger.claimable(seller), ledger.dataset_balance(dataset)
+    resale(market, STRANGER).accept(dataset)
+    royalty = 8 * ETHER * 250 // 10_000
+    assert ledger.claimable(seller) - owed == 8 * ETHER - royalty
+    assert ledger.dataset_balance(dataset) - pot == royalty
+    assert ledger.dataset(dataset).owner == market.account(SECOND)[0].address
+    names = {event.name for event in ledger.events(0, ledger.block_number())}
+    assert {DatasetSold.__name__, KeysDelivered.__name__, SaleAccepted.__name__} <= names
+
+
+def test_marketplace_royalties_are_collected_and_divided_by_anybody(market: Market, dataset: int) -> None:
+    ledger, stranger = market.ledger, rewards(market, STRANGER)
+    assert stranger.collect_royalties(dataset) is None
+    market.account(STRANGER)[1].transfer(ledger.royalty_receiver(dataset), ETHER)
+    pot = ledger.dataset_balance(dataset)
+    assert stranger.collect_royalties(dataset) is not None
+    assert ledger.dataset_balance(dataset) - pot == ETHER
+    before = [ledger.claimable(market.account(number)[0].address) for number in NODES]
+    stranger.divide_royalties(dataset)
+    after = [ledger.claimable(market.account(number)[0].address) for number in NODES]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [
+        (pot + ETHER) * share // 10_000 for share in (5000, 3000, 2000)
+    ]
+
+
+def test_a_deposit_that_could_not_be_sent_comes_with_the_claim(market: Market) -> None:
+    """The market's own token never refuses a transfer, so the debt is written where the contract keeps it."""
+    ledger, (signer, _) = market.ledger, market.account(91)
+    demands = ledger.deployment.demands
+    assert ledger.deposit_waiting(signer.address) == 0
+    assert rewards(market, 91).claim().receipts == ()
+    slot = keccak256(bytes(12) + signer.address + KEPT_SLOT.to_bytes(32, "big"))
+    market.bank.mint(demands, 3 * ETHER)
+    ledger.rpc.request(
+        "anvil_setStorageAt", str(demands), str(slot), "0x" + (3 * ETHER).to_bytes(32, "big").hex()
+    )
+    market.mine(1)
+    assert ledger.deposit_waiting(signer.address) == 3 * ETHER
+    before = ledger.balance(signer.address)
+    claimed = rewards(market, STRANGER).claim(signer.address)
+    assert (claimed.rewards_wei, claimed.deposit_wei) == (0, 3 * ETHER)
+    assert ledger.balance(signer.address) - before == 3 * ETHER
+
+
+def test_a_payout_rotation_is_signed_by_the_present_address_and_counts_once(
+    market: Market, tmp_path: Path
+) -> None:
+    owner, other = rewards(market, 92), Signer(b"\x5c" * 32).address
+    account = owner.signer.address
+    with pytest.raises(ScriptError, match="only that address can name another"):
+        rewards(market, STRANGER).sign_payout(account, other, 600)
+    file = tmp_path / "rotation.json"
+    owner.sign_payout(account, other, 600).write(file)
+    with pytest.raises(UsageError, match="would be overwritten"):
+        owner.sign_payout(account, other, 600).write(file)
+    signed = SignedPayout.read(file)
+    rewards(market, STRANGER).send_payout(signed)
+    assert market.ledger.payout_of(account) == other
+    with pytest.raises(ScriptError, match="Sign anew"):
+        rewards(market, STRANGER).send_payout(signed)
+
+
+def test_files_of_another_kind_are_no_rotation(tmp_path: Path) -> None:
+    file = tmp_path / "file.json"
+    file.write_text("not json", encoding="utf-8")
+    with pytest.raises(UsageError, match="expected a tessera-payout/1 document"):
+        SignedPayout.read(file)
+
+
+def test_a_price_that_is_not_paid_by_permit_needs_an_approval(market: Market, dataset: int) -> None:
+    _, second = market.account(SECOND)
+    resale(market, SECOND).offer(dataset, ETHER)
+    _, third = market.account(83)
+    with pytest.raises(RevertError):
+        third.buy(dataset, ETHER, DeliveryKey(b"\x33" * 32).public, NO_PERMIT)
+    resale(market, SECOND).withdraw(dataset)
+    assert market.ledger.sale(dataset).state is SaleState.NONE
+    assert second.address == market.ledger.dataset(dataset).owner
+    assert market.ledger.sale(dataset).seller is None
