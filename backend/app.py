@@ -6,14 +6,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from backend.collections import endpoints as collections
-from backend.content import endpoints as content
-from backend.contributors import endpoints as contributors
+from backend import collections, content, contributors, datasets, network
 from backend.coordination import endpoints as coordination
-from backend.datasets import endpoints as datasets
 from backend.http import problems
 from backend.http.limits import BodyLimit
-from backend.network import endpoints as network
 from backend.orders import endpoints as orders
 from backend.page import catalogue
 from backend.ports import Ports

@@ -28,7 +28,7 @@ from backend.errors import StartupError
 from backend.indexer.follower import Follower
 from backend.ports import Ports
 from backend.settings import Settings
-from backend.workflow.dbos_runner import DurableRunner
+from backend.workflow.dbos_runner import DbosRunner
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -71,7 +71,7 @@ def run(settings: Settings) -> None:
         _serve(ports, listener)
 
 
-def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner]:
+def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
     """The real adapters, closed by `stack`."""
     _make_folder(settings.state_dir)
     signer = load_key(settings.key_file)
@@ -82,7 +82,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DurableRunner
     database = Database(settings.database)
     stack.callback(database.close)
     migrate(database)
-    runner = DurableRunner(settings.workflow_database)
+    runner = DbosRunner(settings.workflow_database)
     ports = Ports(
         settings=settings,
         database=database,

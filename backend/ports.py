@@ -50,15 +50,13 @@ class OrderRunner(Protocol):
     """Carries accepted orders to their end."""
 
     def start(self, order: str) -> None:
-        """Begins or continues the order's life in the background. Idempotent."""
+        """Begins or continues the order's workflow in the background. Idempotent."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's
-    time.
-    """
+    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's time."""
 
     settings: Settings
     database: Database

@@ -172,8 +172,8 @@ def running_anvil() -> Iterator[str]:
             time.sleep(0.05)
         yield url
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()
+        process.wait()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -93,7 +93,9 @@ def _run(chosen: argparse.Namespace) -> None:
     with ChainReader(chosen.rpc, deployment) as ledger, tempfile.TemporaryDirectory() as folder:
         before = verify_dataset(ledger, store, chosen.dataset, key)
         if before.exit_code:
-            raise TesseraError(f"data set {chosen.dataset} fails before any flip; run verify_provenance first")
+            raise TesseraError(
+                f"data set {chosen.dataset} fails before any flip; run verify_provenance first"
+            )
         files = files_of(ledger, store, chosen.dataset)
         sizes = {name: (cid, store.size(cid)) for name, cid in files.items()}
         copy = FolderStore(Path(folder))

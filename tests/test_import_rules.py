@@ -9,6 +9,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backend", "benchmarks", "generator", "provenance", "scripts", "tessera")
 ONE_WAY = "imports point one way"
@@ -19,13 +21,15 @@ ROOMS = "rooms of provenance"
 GENERATOR = "the rooms of generator point one way"
 TESSERA = "the rooms of tessera point one way"
 TOLD = "below the command line nothing prints or prompts"
+BACKEND = "the rooms of backend point one way"
+WORKFLOW = "the steps of an order's workflow point one way"
 CIRCLES = "no room and no module is in a circle"
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     wide = {**os.environ, "COLUMNS": "200"}  # the names of contracts, each on one line
-    return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def broken(result: subprocess.CompletedProcess[str]) -> list[str]:
@@ -73,6 +77,11 @@ def copy(tmp_path: Path) -> Path:
         ("tessera/client", "import rich", TOLD),
         ("tessera/local", "import typer", TOLD),
         ("tessera/client", "import tessera.terminal", TOLD),
+        ("backend/database", "import backend.orders.repository", BACKEND),
+        ("backend/http", "import backend.collections", BACKEND),
+        ("backend/orders", "import backend.tasks.repository", BACKEND),
+        ("backend/orders", "import backend.workflow.retry", BACKEND),
+        ("backend/indexer", "import backend.workflow.retry", BACKEND),
     ],
 )
 def test_planted_violation_is_caught(copy: Path, place: str, statement: str, contract: str) -> None:
@@ -105,6 +114,12 @@ def test_a_planted_print_is_caught_where_nothing_may_be_said(place: str, status:
     result = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, timeout=60)
     assert result.returncode == status, result.stdout + result.stderr
     assert ("T201" in result.stdout) == bool(status)
+
+
+def test_a_step_that_imports_a_later_one_is_caught(copy: Path) -> None:
+    with (copy / "backend/workflow/retry.py").open("a") as module:
+        module.write("\n\nimport backend.workflow.settle\n")
+    assert WORKFLOW in broken(lint(copy))
 
 
 def test_an_import_that_only_types_need_counts(copy: Path) -> None:

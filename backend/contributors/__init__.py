@@ -1,1 +1,103 @@
-"""Contributors that announced a table for a collection. The stake itself is on chain."""
+"""Contributors that announced a table for a collection. Each has a stake on chain that covers one order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.collections import CollectionService
+from backend.contributors.schemas import Announcement, ContributorList, ContributorOut
+from backend.database.models import ContributorRow
+from backend.database.repository import Repository
+from backend.errors import NodeWithoutStakeError
+from backend.http.context import Caller, PortsHere, ReadSession
+from backend.http.wire import DigestText
+from backend.ports import Ports
+from provenance.canonical import decode, encode
+from provenance.values import Address
+
+router = APIRouter(prefix="/v1/contributors", tags=["contributors"])
+
+
+class ContributorRepository(Repository[ContributorRow]):
+    """Reads and writes announced contributors in one transaction."""
+
+    table = ContributorRow
+
+    def is_announced(self, address: str) -> bool:
+        """Whether this address announced a table for any collection."""
+        query = select(ContributorRow.address).where(ContributorRow.address == address).limit(1)
+        return self.session.scalar(query) is not None
+
+    def list(self, collection: str | None = None) -> Sequence[ContributorRow]:
+        """In the order of announcement, so that the first to come is asked first."""
+        query = select(ContributorRow).order_by(ContributorRow.announced_at, ContributorRow.address)
+        if collection is not None:
+            query = query.where(ContributorRow.collection == collection)
+        return self.page(query)
+
+
+def require_stake(ports: Ports, node: Address) -> None:
+    """Asks the chain. Raises NodeWithoutStakeError when the node could not serve one order."""
+    stake = ports.ledger.stake_of(node)
+    needed = ports.settings.stake_wei
+    if not stake.registered or stake.free + stake.reserved < needed:
+        raise NodeWithoutStakeError(
+            f"{node}: registered {stake.registered}, free stake {stake.free}, reserved {stake.reserved} wei; "
+            f"register and deposit at least {needed} wei in the contributor registry, then announce again"
+        )
+
+
+def store(
+    session: Session, node: Address, announcement: Announcement, now: int
+) -> tuple[ContributorOut, bool]:
+    """Stores or renews an announcement; True when it is new."""
+    CollectionService(session).require(announcement.collection)
+    contributors = ContributorRepository(session)
+    details = encode(announcement.metadata)
+    row = contributors.get((announcement.collection, str(node)))
+    if row is not None:
+        row.declared_rows, row.details = announcement.declared_rows, details
+        return _shown(row), False
+    row = ContributorRow(
+        collection=announcement.collection, address=str(node), declared_rows=announcement.declared_rows,
+        details=details, announced_at=now,
+    )  # fmt: skip
+    contributors.add(row)
+    return _shown(row), True
+
+
+@router.post("", status_code=201)
+def announce(
+    caller: Caller, announcement: Announcement, response: Response, ports: PortsHere
+) -> ContributorOut:
+    """A node says that it holds a table for a collection. It must be registered and staked on chain."""
+    # The chain is asked before the transaction starts: a slow chain must not hold the write lock.
+    require_stake(ports, caller)
+    with ports.database.write() as session:
+        shown, is_new = store(session, caller, announcement, int(ports.clock()))
+    response.status_code = 201 if is_new else 200
+    return shown
+
+
+@router.get("")
+def index(session: ReadSession, collection: DigestText | None = None) -> ContributorList:
+    """Who announced a table, of one collection or of all."""
+    return ContributorList(
+        contributors=[_shown(row) for row in ContributorRepository(session).list(collection)]
+    )
+
+
+def _shown(row: ContributorRow) -> ContributorOut:
+    metadata = decode(row.details)
+    assert isinstance(metadata, dict)
+    return ContributorOut(
+        collection=row.collection,
+        contributor=row.address,
+        declared_rows=row.declared_rows,
+        metadata=metadata,
+        announced_at=row.announced_at,
+    )

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from backend.coordination.models import JobRow
 from backend.coordination.repository import JobRepository
 from backend.coordination.schemas import JobProgress, LeasedJob
+from backend.database.models import JobRow
 from backend.errors import ConflictError, LeaseLostError, NotFoundError
 from backend.orders.events import EventRepository
-from backend.tasks.states import WorkState
+from backend.tasks.leases import WorkState
 from provenance.canonical import JsonValue, decode, encode
 from provenance.values import sha256
 
@@ -25,7 +25,7 @@ class JobService:
 
     def ensure(self, order: str, phase: str, plan: dict[str, JsonValue], now: int) -> None:
         """Queues the job unless it is there already, in whatever state."""
-        if self._rows.get(order, phase) is None:
+        if self._rows.locked(order, phase) is None:
             row = JobRow(
                 order=order, phase=phase, state=WorkState.QUEUED, plan=encode(plan), attempt=0,
                 leased_until=0.0, created_at=now,
@@ -79,7 +79,7 @@ class JobService:
         row.state, row.failure = WorkState.REFUSED, reason
 
     def _require(self, order: str, phase: str) -> JobRow:
-        row = self._rows.get(order, phase)
+        row = self._rows.locked(order, phase)
         if row is None:
             raise NotFoundError(f"no job {phase} of order {order}")
         return row

@@ -1,1 +1,138 @@
-"""The catalogue of published data sets, read from chain events."""
+"""The catalogue of published data sets, read from chain events.
+
+A manifest's CID follows from its digest on chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from backend.database.models import DatasetRow, OrderRow, ShardRow
+from backend.database.repository import Repository
+from backend.datasets.schemas import DatasetList, DatasetOut, EvaluationOut, ShardOut
+from backend.errors import NotFoundError
+from backend.http.context import PortsHere, ReadSession
+from backend.ports import Ports
+from provenance.canonical import decode
+from provenance.store.unixfs import cid_of_digest
+from provenance.values import Cid, Digest
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+DatasetId = Annotated[int, Path(ge=1, le=2**62)]
+LIST_LIMIT = 500
+
+
+class DatasetRepository(Repository[DatasetRow]):
+    """Reads data sets with their shards and evaluations."""
+
+    table = DatasetRow
+
+    def complete(self, dataset_id: int) -> DatasetRow | None:
+        return self.session.scalar(_complete().where(DatasetRow.id == dataset_id))
+
+    def list(self, limit: int) -> Sequence[DatasetRow]:
+        """Newest first."""
+        return self.page(_complete().order_by(DatasetRow.id.desc()), limit)
+
+    def collections(self, orders: Sequence[str]) -> dict[str, str]:
+        """Collection by order, for the orders that went through this broker."""
+        query = select(OrderRow.id, OrderRow.collection).where(OrderRow.id.in_(orders))
+        return {row.id: row.collection for row in self.session.execute(query)}
+
+
+class DatasetService:
+    """One transaction's view of the catalogue."""
+
+    def __init__(self, session: Session, ports: Ports) -> None:
+        self._rows = DatasetRepository(session)
+        self._ports = ports
+
+    def list(self) -> list[DatasetOut]:
+        """Newest first, at most LIST_LIMIT."""
+        rows = self._rows.list(LIST_LIMIT)
+        collections = self._rows.collections([row.order for row in rows])
+        return [self._shown(row, collections.get(row.order)) for row in rows]
+
+    def show(self, dataset_id: int) -> DatasetOut:
+        row = self._require(dataset_id)
+        return self._shown(row, self._rows.collections([row.order]).get(row.order))
+
+    def manifest_cid(self, dataset_id: int) -> Cid:
+        """Where the manifest's exact bytes are."""
+        return cid_of_digest(Digest.parse(self._require(dataset_id).manifest_digest))
+
+    def _require(self, dataset_id: int) -> DatasetRow:
+        row = self._rows.complete(dataset_id)
+        if row is None:
+            raise NotFoundError(f"no data set {dataset_id} in the blocks followed so far")
+        return row
+
+    def _shown(self, row: DatasetRow, collection: str | None) -> DatasetOut:
+        return DatasetOut(
+            id=row.id,
+            identifier=self._ports.ledger.deployment.dataset_name(row.id),
+            order=row.order,
+            collection=collection,
+            manifest_digest=row.manifest_digest,
+            manifest_cid=str(cid_of_digest(Digest.parse(row.manifest_digest))),
+            dataset_root=row.dataset_root,
+            seed=row.seed,
+            score_digest=row.score_digest,
+            rows=row.rows,
+            epsilon_micro=row.epsilon_micro,
+            delta_e12=row.delta_e12,
+            depth=row.depth,
+            spec_version=row.spec_version,
+            real_fraction_micro=row.real_fraction_micro,
+            parents=_texts(row.parents),
+            shares_bps=[int(text) for text in _texts(row.shares_bps)],
+            status=row.status,
+            block=row.block,
+            transaction=row.transaction,
+            shards=[_shard(shard) for shard in row.shards],
+            evaluations=[
+                EvaluationOut(contributor=evaluation.contributor, score_micro=evaluation.score_micro)
+                for evaluation in row.evaluations
+            ],
+        )
+
+
+@router.get("")
+def index(ports: PortsHere, session: ReadSession) -> DatasetList:
+    """All data sets that the chain's events tell of, newest first."""
+    return DatasetList(datasets=DatasetService(session, ports).list())
+
+
+@router.get("/{dataset_id}")
+def show(dataset_id: DatasetId, ports: PortsHere, session: ReadSession) -> DatasetOut:
+    """One data set."""
+    return DatasetService(session, ports).show(dataset_id)
+
+
+@router.get("/{dataset_id}/manifest", response_class=Response)
+def manifest(dataset_id: DatasetId, ports: PortsHere) -> Response:
+    """The manifest's exact bytes."""
+    with ports.database.read() as session:
+        cid = DatasetService(session, ports).manifest_cid(dataset_id)
+    return Response(ports.store.get(cid), media_type="application/json", headers={"X-Content-Cid": str(cid)})
+
+
+def _complete() -> Select[DatasetRow]:
+    return select(DatasetRow).options(selectinload(DatasetRow.shards), selectinload(DatasetRow.evaluations))
+
+
+def _texts(data: bytes) -> list[str]:
+    return cast("list[str]", decode(data))
+
+
+def _shard(row: ShardRow) -> ShardOut:
+    return ShardOut(
+        shard=row.shard, contributor=row.contributor, model_digest=row.model_digest,
+        shard_root=row.shard_root, rows=row.rows, epsilon_micro=row.epsilon_micro, delta_e12=row.delta_e12,
+        content_digest=row.content_digest,
+    )  # fmt: skip

@@ -1,26 +1,13 @@
-"""Nonces of signed requests. Each is accepted once; the check is an insert, so two threads cannot both
-pass.
-"""
+"""Nonces of signed requests. Each is accepted once; the check is an insert, so two threads cannot both pass."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, String, delete
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.database.base import ADDRESS, Base
 from backend.database.engine import Database
+from backend.database.models import NonceRow
 from backend.errors import UnauthenticatedError
-
-
-class NonceRow(Base):
-    """A nonce that was used; kept until no clock could accept its request again."""
-
-    __tablename__ = "nonces"
-
-    address: Mapped[str] = mapped_column(ADDRESS, primary_key=True)
-    nonce: Mapped[str] = mapped_column(String(32), primary_key=True)
-    expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 def use_nonce(database: Database, address: str, nonce: str, expires_at: int, now: int) -> None:

@@ -12,8 +12,14 @@ from typing import cast
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
-from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow
+from backend.database.models import (
+    ChainDemandRow,
+    ChainEventRow,
+    ChainOrderRow,
+    DatasetRow,
+    EvaluationRow,
+    ShardRow,
+)
 from provenance.canonical import JsonValue, decode, encode
 from provenance.chain.disputes import DemandKind
 

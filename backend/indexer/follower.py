@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.database.models import ChainEventRow, CheckpointRow
 from backend.indexer.apply import apply, rebuild
-from backend.indexer.models import ChainEventRow, CheckpointRow
 from backend.indexer.raw_events import event_row
 from backend.ports import Ports
 from provenance.chain.errors import ChainError

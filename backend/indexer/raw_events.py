@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from backend.indexer.models import ChainEventRow
+from backend.database.models import ChainEventRow
 from provenance.canonical import JsonValue, encode
 from provenance.chain.dispute_events import DemandedReceipt
 from provenance.chain.events import ChainEvent

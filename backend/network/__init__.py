@@ -1,1 +1,44 @@
-"""Which chain, which contracts, which broker."""
+"""Health of the process; chain, contracts and fees of the market."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.errors import DatabaseUnavailableError
+from backend.http.context import PortsHere
+from backend.network.schemas import DeploymentOut, Health, NetworkOut
+from provenance.exact import SPEC_VERSION
+
+router = APIRouter(tags=["network"])
+VERSION = version("tessera-market")
+
+
+@router.get("/health")
+def health(ports: PortsHere) -> Health:
+    """200 as long as the process answers and its database does."""
+    try:
+        ports.database.ping()
+    except SQLAlchemyError as error:
+        raise DatabaseUnavailableError("the database does not answer; see the operator's log") from error
+    return Health(status="ok", version=VERSION)
+
+
+@router.get("/v1/network")
+def network(ports: PortsHere) -> NetworkOut:
+    """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
+    ledger = ports.ledger
+    deployment = ledger.deployment
+    contracts = {role: str(address) for role, address in deployment.contracts().items()}
+    return NetworkOut(
+        chain_id=deployment.chain_id,
+        deployment=DeploymentOut(**contracts, block=deployment.block),
+        broker=str(ports.broker),
+        chain_time=ledger.chain_time(),
+        block_number=ledger.block_number(),
+        spec_version=SPEC_VERSION,
+        stake_wei=str(ports.settings.stake_wei),
+        broker_fee_bps=ports.settings.broker_fee_bps,
+    )

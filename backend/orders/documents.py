@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.orders.models import OrderRow
+from backend.database.models import OrderRow
 from provenance.canonical import JsonValue, decode, encode
 from provenance.crypto.permit import Permit
 from provenance.document import Reader

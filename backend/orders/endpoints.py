@@ -31,7 +31,7 @@ def quote(wish: QuoteRequest, ports: PortsHere) -> QuoteOut:
 @router.post("/orders", status_code=202)
 def order(body: OrderRequest, ports: PortsHere) -> OrderAccepted:
     """Takes a signed order. From here on the broker carries it through the chain by itself."""
-    # The chain is asked outside, and the life starts after, the transaction that stores the order.
+    # The chain is asked outside, and the workflow starts after, the transaction that stores the order.
     chain_time = ports.ledger.chain_time()
     service.check_parents(ports, body)
     with ports.database.write() as session:

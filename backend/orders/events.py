@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from backend.database.models import OrderEventRow, OrderRow
+from backend.database.repository import Repository
 from backend.http.waiting import wait_for
-from backend.orders.models import OrderEventRow, OrderRow
 from backend.orders.states import FINAL_STATES
 from backend.ports import Ports
 from provenance.canonical import JsonValue, encode
@@ -28,15 +28,14 @@ class Batch:
     is_over: bool
 
 
-class EventRepository:
+class EventRepository(Repository[OrderEventRow]):
     """SQL of events."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    table = OrderEventRow
 
     def append(self, order: str, kind: EventKind, data: dict[str, JsonValue], now: int) -> None:
         """Adds an event at the end of the order's list."""
-        self._session.add(OrderEventRow(order=order, kind=kind, data=encode(data), created_at=now))
+        self.add(OrderEventRow(order=order, kind=kind, data=encode(data), created_at=now))
 
     def after(self, order: str, position: int) -> Batch:
         """At most BATCH events with an id above `position`, oldest first."""
@@ -46,8 +45,8 @@ class EventRepository:
             .order_by(OrderEventRow.id)
             .limit(BATCH)
         )
-        events = self._session.scalars(query).all()
-        state = self._session.scalar(select(OrderRow.state).where(OrderRow.id == order))
+        events = self.session.scalars(query).all()
+        state = self.session.scalar(select(OrderRow.state).where(OrderRow.id == order))
         # A final state and its event are one transaction: with fewer than BATCH rows nothing is left behind.
         return Batch(events, state in FINAL_STATES and len(events) < BATCH)
 

@@ -1,65 +1,98 @@
-"""SQL of orders and their transactions."""
+"""SQL of orders: the broker's record, its transactions, and what the chain's events say beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from backend.datasets.models import DatasetRow
-from backend.indexer.models import ChainDemandRow, ChainOrderRow
-from backend.orders.models import OrderRow, TransactionRow
+from backend.database.models import (
+    ChainDemandRow,
+    ChainEventRow,
+    ChainOrderRow,
+    DatasetRow,
+    OrderRow,
+    TransactionRow,
+)
+from backend.database.repository import Repository
+from backend.orders.schemas import TransactionOut
 from backend.orders.states import FINAL_STATES
 
+STEP_OF_EVENT = {
+    "OrderPlaced": "place",
+    "OrderCancelled": "cancel",
+    "OrderMatched": "match",
+    "ModelsCommitted": "commit",
+    "SeedMissed": "redraw",
+    "SeedDrawn": "draw",
+    "DatasetPublished": "publish",
+    "OrderSettled": "settle",
+    "OrderRefunded": "refund",
+}
 
-class OrderRepository:
+
+class OrderRepository(Repository[OrderRow]):
     """Reads and writes orders in one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def get(self, order: str) -> OrderRow | None:
-        return self._session.get(OrderRow, order)
-
-    def add(self, row: OrderRow) -> None:
-        self._session.add(row)
-        self._session.flush()
+    table = OrderRow
 
     def list(self, buyer: str | None, state: str | None, limit: int) -> Sequence[OrderRow]:
         """Newest first."""
-        query = select(OrderRow).order_by(OrderRow.created_at.desc(), OrderRow.id).limit(limit)
+        query = select(OrderRow).order_by(OrderRow.created_at.desc(), OrderRow.id)
         if buyer is not None:
             query = query.where(OrderRow.buyer == buyer)
         if state is not None:
             query = query.where(OrderRow.state == state)
-        return self._session.scalars(query).all()
+        return self.page(query, limit)
 
     def unfinished(self) -> Sequence[str]:
         """Ids of orders that the broker still has to bring to an end, oldest first."""
         query = select(OrderRow.id).where(OrderRow.state.not_in(FINAL_STATES)).order_by(OrderRow.created_at)
-        return self._session.scalars(query).all()
+        return self.session.scalars(query).all()
 
     def counts(self) -> dict[str, int]:
         """Number of orders by state."""
         query = select(OrderRow.state, func.count()).group_by(OrderRow.state)
-        return {row[0]: row[1] for row in self._session.execute(query)}
+        return {row[0]: row[1] for row in self.session.execute(query)}
 
-    def transactions(self, order: str) -> Sequence[TransactionRow]:
+    def sent_transactions(self, order: str) -> Sequence[TransactionRow]:
+        """What the broker sent for the order, in the order of blocks."""
         query = select(TransactionRow).where(TransactionRow.order == order).order_by(TransactionRow.block)
-        return self._session.scalars(query).all()
+        return self.session.scalars(query).all()
 
     def add_transaction(self, row: TransactionRow) -> None:
         """Idempotent by the transaction's hash."""
-        self._session.merge(row)
+        self.session.merge(row)
+
+    def transactions(self, order: str) -> Sequence[TransactionOut]:
+        """All of the order's transactions, in the order of blocks.
+
+        Those that only the chain's events tell of have no gas figure: others sent them, or the broker was killed
+        before it noted them.
+        """
+        shown = {
+            row.hash: TransactionOut(step=row.step, hash=row.hash, block=row.block, gas_used=row.gas_used)
+            for row in self.sent_transactions(order)
+        }
+        query = (
+            select(ChainEventRow)
+            .where(ChainEventRow.order == order, ChainEventRow.kind.in_(STEP_OF_EVENT))
+            .order_by(ChainEventRow.block, ChainEventRow.log_index)
+        )
+        for event in self.session.scalars(query):
+            if event.transaction not in shown:
+                shown[event.transaction] = TransactionOut(
+                    step=STEP_OF_EVENT[event.kind], hash=event.transaction, block=event.block, gas_used=None
+                )
+        return sorted(shown.values(), key=lambda transaction: transaction.block)
 
     def chain_state(self, order: str) -> str | None:
-        return self._session.scalar(select(ChainOrderRow.state).where(ChainOrderRow.id == order))
+        return self.session.scalar(select(ChainOrderRow.state).where(ChainOrderRow.id == order))
 
     def demands(self, order: str) -> Sequence[ChainDemandRow]:
         """By shard."""
         query = select(ChainDemandRow).where(ChainDemandRow.order == order).order_by(ChainDemandRow.shard)
-        return self._session.scalars(query).all()
+        return self.session.scalars(query).all()
 
     def dataset_id(self, order: str) -> int | None:
-        return self._session.scalar(select(DatasetRow.id).where(DatasetRow.order == order))
+        return self.session.scalar(select(DatasetRow.id).where(DatasetRow.order == order))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from backend.collections.service import CollectionService
+from backend.collections import CollectionService
+from backend.database.models import ChainDemandRow, OrderRow
 from backend.errors import NotFoundError, SignatureInvalidError
-from backend.indexer.models import ChainDemandRow
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
-from backend.orders.models import OrderRow
-from backend.orders.parents import require_parents
 from backend.orders.repository import OrderRepository
 from backend.orders.schemas import (
     DemandOut,
@@ -22,8 +20,7 @@ from backend.orders.schemas import (
     QuoteRequest,
 )
 from backend.orders.states import OrderState
-from backend.orders.terms_policy import TermsPolicy
-from backend.orders.transactions import transactions_of
+from backend.orders.terms_policy import TermsPolicy, require_parents
 from backend.ports import Ports
 from provenance.canonical import decode, encode
 from provenance.crypto.signing import require_signer
@@ -136,7 +133,7 @@ class OrderService:
             terms={name: str(value) for name, value in terms.items()},
             signature="0x" + row.signature.hex(), request=request, participants=participants,
             dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
-            transactions=transactions_of(self._session, row.id),
+            transactions=[*self._rows.transactions(row.id)],
             demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
 

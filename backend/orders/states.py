@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class OrderState(StrEnum):
-    """In the order of a good life; the last five are final."""
+    """In the order of a successful workflow; the last five are final."""
 
     ACCEPTED = "accepted"
     """Stored here, not yet in escrow."""

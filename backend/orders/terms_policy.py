@@ -13,6 +13,8 @@ from decimal import ROUND_CEILING, Decimal
 from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
+from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
@@ -132,6 +134,27 @@ class _Rule:
     found: object
     holds: bool
     expected: str
+
+
+def require_parents(ledger: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
+    """The parents' records. Raises TermsRefusedError unless each is valid and its order settled: the registry takes
+    no child of another."""
+    return tuple(_parent(ledger, parent) for parent in collection.parents)
+
+
+def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
+    try:
+        record = ledger.dataset(parent)
+    except UnknownDatasetError as error:
+        raise TermsRefusedError(f"parents: data set {parent} is not recorded: {error}") from error
+    state = ledger.order(record.order).state
+    if record.status != DatasetStatus.VALID or state is not OrderState.SETTLED:
+        status = next((each.name for each in DatasetStatus if each == record.status), str(record.status))
+        raise TermsRefusedError(
+            f"parents: data set {parent} is {status} and its order {state.name}, expected VALID and SETTLED; "
+            "order of a collection without it"
+        )
+    return record
 
 
 def _scaled(text: str, scale: int, name: str) -> int:

@@ -11,10 +11,10 @@ from string import Template
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from backend.collections import CollectionService
 from backend.collections.schemas import CollectionOut
-from backend.collections.service import CollectionService
+from backend.datasets import DatasetService
 from backend.datasets.schemas import DatasetOut
-from backend.datasets.service import DatasetService
 from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
 from backend.orders.states import OrderState

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from backend.content.endpoints import OCTETS
+from backend.content import OCTETS
 from backend.http.context import Body, Broker, Caller, PortsHere, ReadSession, WriteSession
 from backend.http.progress import LeaseRenewed, LeaseRequest
 from backend.http.waiting import wait_for

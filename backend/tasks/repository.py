@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, and_, or_, select, update
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, undefer
 
-from backend.tasks.models import TaskRow
-from backend.tasks.states import WAITING, WorkState
+from backend.database.models import TaskRow
+from backend.tasks.leases import LeaseRepository
 
 
-class TaskRepository:
+class TaskRepository(LeaseRepository[TaskRow]):
     """Reads and writes tasks in one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    table = TaskRow
 
-    def get(self, task_id: int, *, payload: bool = False, result: bool = False) -> TaskRow | None:
-        """One task; its large columns only when asked for. Locked where the database can lock rows."""
-        query = select(TaskRow).where(TaskRow.id == task_id)
-        if payload:
-            query = query.options(undefer(TaskRow.payload))
-        if result:
-            query = query.options(undefer(TaskRow.result))
-        return self._session.scalar(query)
+    def with_bytes(
+        self, task_id: int, column: InstrumentedAttribute[bytes] | InstrumentedAttribute[bytes | None]
+    ) -> TaskRow | None:
+        """One task with one of its large columns, payload or result."""
+        return self.session.scalar(select(TaskRow).where(TaskRow.id == task_id).options(undefer(column)))
 
     def locked(self, task_id: int) -> TaskRow | None:
-        return self._session.scalar(select(TaskRow).where(TaskRow.id == task_id).with_for_update())
+        """One task, its row locked where the database can lock rows."""
+        return self.session.scalar(select(TaskRow).where(TaskRow.id == task_id).with_for_update())
 
     def named(self, order: str, node: str, name: str) -> TaskRow | None:
-        return self._session.scalar(
+        return self.session.scalar(
             select(TaskRow).where(TaskRow.order == order, TaskRow.node == node, TaskRow.name == name)
         )
 
@@ -40,30 +37,16 @@ class TaskRepository:
             query = query.where(TaskRow.name == name)
         if results:
             query = query.options(undefer(TaskRow.result))
-        return self._session.scalars(query).all()
+        return self.page(query)
 
     def has_leasable(self, node: str, now: float) -> bool:
-        """A look without a lock, so that waiting nodes do not queue for the write lock."""
-        return self._session.scalar(_leasable(node, now).with_only_columns(TaskRow.id)) is not None
+        """Looks without a lock, so that waiting nodes do not queue for the write lock."""
+        return self.session.scalar(self._leasable(node, now).with_only_columns(TaskRow.id)) is not None
 
     def next_leasable(self, node: str, now: float) -> TaskRow | None:
-        """The node's oldest task that waits or whose lease ran out, locked."""
-        return self._session.scalar(_leasable(node, now).with_for_update(skip_locked=True))
+        """The node's oldest leasable task, locked."""
+        return self.session.scalar(self._leasable(node, now).with_for_update(skip_locked=True))
 
-    def cancel_waiting(self, order: str) -> None:
-        """Takes back everything of the order that is not finished."""
-        self._session.execute(
-            update(TaskRow)
-            .where(TaskRow.order == order, TaskRow.state.in_(WAITING))
-            .values(state=WorkState.CANCELLED)
-        )
-
-    def add(self, row: TaskRow) -> None:
-        self._session.add(row)
-        self._session.flush()
-
-
-def _leasable(node: str, now: float) -> Select[TaskRow]:
-    expired = and_(TaskRow.state == WorkState.LEASED, TaskRow.leased_until <= now)
-    free = or_(TaskRow.state == WorkState.QUEUED, expired)
-    return select(TaskRow).where(TaskRow.node == node, free).order_by(TaskRow.id).limit(1)
+    def _leasable(self, node: str, now: float) -> Select[TaskRow]:
+        query = select(TaskRow).where(TaskRow.node == node, self.is_leasable(now))
+        return query.order_by(TaskRow.id).limit(1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from backend.database.models import TaskRow
 from backend.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
 from backend.orders.events import EventRepository
 from backend.orders.repository import OrderRepository
-from backend.tasks.models import TaskRow
+from backend.tasks.leases import WorkState
 from backend.tasks.repository import TaskRepository
 from backend.tasks.schemas import Heartbeat, LeasedTask, Refusal, RefusalOut, TaskOut
-from backend.tasks.states import WorkState
 from provenance.values import sha256
 
 
@@ -89,14 +89,14 @@ class TaskService:
 
     def payload(self, task_id: int, node: str | None) -> bytes:
         """The task's input, for its node (or, with None, for the broker)."""
-        row = self._rows.get(task_id, payload=True)
+        row = self._rows.with_bytes(task_id, TaskRow.payload)
         if row is None or (node is not None and row.node != node):
             raise _no_task(task_id)
         return row.payload
 
     def result(self, task_id: int) -> bytes:
         """The stored result. Raises NotFoundError before it is there."""
-        row = self._rows.get(task_id, result=True)
+        row = self._rows.with_bytes(task_id, TaskRow.result)
         if row is None or row.result is None:
             raise NotFoundError(f"no result of task {task_id} yet")
         return row.result

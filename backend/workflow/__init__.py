@@ -1,1 +1,1 @@
-"""The durable life of an order, step by step; every step looks at the chain first."""
+"""The durable workflow of an order, step by step. Every step looks at the chain before it acts."""

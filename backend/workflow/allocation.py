@@ -1,6 +1,4 @@
-"""Dividing an order's rows among those who accepted: in proportion to declared rows, whole, within each
-limit.
-"""
+"""Allocation of an order's rows to those who accepted: whole rows, in proportion to declared rows, within limits."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from provenance.values import Address, Signature
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One contributor's signed acceptance. Rows are counts of synthetic rows, `declared_rows` of private
-    ones.
-    """
+    """One contributor's signed acceptance. `max_rows` counts synthetic rows, `declared_rows` private ones."""
 
     contributor: Address
     declared_rows: int
@@ -23,8 +19,7 @@ class Offer:
 
 
 def choose(offers: Sequence[Offer], rows: int, minimum: int, maximum: int) -> tuple[Offer, ...] | None:
-    """The offers to match: the largest tables first, at most `maximum`. None when they are too few or too
-    small.
+    """The offers to match: the largest tables first, at most `maximum`. None when they do not suffice.
 
     Every chosen contributor delivers at least one row, so no more are chosen than there are rows.
     """

@@ -1,8 +1,7 @@
-"""Durable lives: DBOS remembers finished steps in its own database and goes on after a kill.
+"""Order workflows on DBOS, which remembers finished steps in its own database and continues after a kill.
 
-DBOS is one per process, so this module holds the one runner its workflow function belongs to. A life that
-ended
-without a final state (a bug, a changed program) is begun again under the next number: its steps find on chain
+DBOS is one per process, so this module holds the one runner that its workflow function belongs to. A workflow that
+ended without a final state (a bug, a changed program) is begun again under the next number. Its steps find on chain
 what is already done.
 """
 
@@ -18,10 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.errors import StartupError
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
-from backend.workflow.order_workflow import live
+from backend.workflow.order_workflow import run_order
 
+WORKFLOW = "order_life"
 VERSION = "order-life-1"
-"""To be raised when the list of steps changes: older lives are then begun again, not continued."""
+"""Both stand in running databases, like the names of the steps: a restart finds its workflows by them, so they stay
+as they are whatever the code calls itself. VERSION is raised when the list of steps changes: older workflows are
+then begun again, not continued."""
 SWEEP_SECONDS = 30.0
 _RUNNING = ("PENDING", "ENQUEUED", "DELAYED")
 _LOG = logging.getLogger("backend.workflow")
@@ -32,13 +34,13 @@ def _run_step(name: str, step: Callable[[], bool | None]) -> bool | None:
     return DBOS.run_step({"name": name}, step)
 
 
-@DBOS.workflow(name="order_life")
-def _order_life(order: str) -> None:
-    live(_ports[0], order, _run_step)
+@DBOS.workflow(name=WORKFLOW)
+def _order_workflow(order: str) -> None:
+    run_order(_ports[0], order, _run_step)
 
 
-class DurableRunner:
-    """Starts, recovers and sweeps the lives of orders. `launch` before use, `close` at the end."""
+class DbosRunner:
+    """Starts, recovers and sweeps the workflows of orders. `launch` before use, `close` at the end."""
 
     def __init__(self, database_url: str) -> None:
         config: DBOSConfig = {
@@ -54,9 +56,7 @@ class DurableRunner:
         self._sweeper: threading.Thread | None = None
 
     def launch(self, ports: Ports) -> None:
-        """Continues every unfinished order. Raises StartupError when the workflow database cannot be
-        opened.
-        """
+        """Continues every unfinished order. Raises StartupError when the workflow database cannot be opened."""
         _ports[:] = [ports]
         try:
             DBOS(config=self._config)
@@ -67,7 +67,7 @@ class DurableRunner:
         self._sweeper.start()
 
     def start(self, order: str) -> None:
-        """Begins or continues the order's life; nothing happens when it is running."""
+        """Begins or continues the order's workflow; does nothing when it is running."""
         with self._lock:
             number = 0
             while (status := DBOS.get_workflow_status(f"{order}:{number}")) is not None:
@@ -75,10 +75,10 @@ class DurableRunner:
                     return
                 number += 1
             with SetWorkflowID(f"{order}:{number}"):
-                DBOS.start_workflow(_order_life, order)
+                DBOS.start_workflow(_order_workflow, order)
 
     def close(self) -> None:
-        """Stops the engine. Steps that wait were told by `ports.stopping` and stay unfinished."""
+        """Stops the engine. Waiting steps were told by `ports.stopping` and stay unfinished."""
         if self._sweeper is not None:
             self._sweeper.join(timeout=5)
         DBOS.destroy()

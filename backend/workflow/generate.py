@@ -1,55 +1,57 @@
-"""The middle steps: training, commitment, seed, sampling and scoring. The worker computes, the
-chain draws.
+"""Generation, the middle steps of an order: training, commitment, seed draw, sampling and scoring.
+
+The coordinator worker computes; the chain draws the seed.
 """
 
 from __future__ import annotations
 
-from backend.collections.service import CollectionService
-from backend.coordination.models import JobRow
+from backend.collections import CollectionService
 from backend.coordination.repository import JobRepository
 from backend.coordination.schemas import TrainResult
 from backend.coordination.service import JobService
+from backend.database.models import JobRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.orders.states import OrderState
 from backend.ports import Ports
-from backend.tasks.states import WorkState
-from backend.workflow.demands import Demanding
-from backend.workflow.order_log import Journal
-from backend.workflow.retry import Patience
+from backend.tasks.leases import WorkState
+from backend.workflow.demands import ReceiptDemands
+from backend.workflow.order_log import OrderLog
+from backend.workflow.retry import Retry
 from provenance.canonical import JsonValue, decode
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import CommitmentOnChain
 from provenance.chain.ports import OrderState as ChainState
+from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
 from provenance.values import Digest, Signature
 
 PLAN_FORMAT = "tessera-job/1"
 LOOKBACK_BLOCKS = 256
-"""How many blocks back the chain knows hashes: a later draw is missed."""
+"""The chain knows the hashes of this many blocks: a draw later than that is missed."""
 
 
-class Producing:
+class Generation:
     """Steps `train`, `commit`, `draw` and `score`."""
 
     def __init__(self, ports: Ports, order: str) -> None:
         self._ports = ports
         self._order = order
         self._id = Digest.parse(order)
-        self._journal = Journal(ports, order)
-        self._patience = Patience(ports)
-        self._demanding = Demanding(ports, order)
+        self._log = OrderLog(ports, order)
+        self._retry = Retry(ports)
+        self._demands = ReceiptDemands(ports, order)
 
     def train(self) -> None:
         """Has the coordinator worker train with the matched nodes."""
         self._run_job("train", self.plan(None, None))
-        self._journal.enter(OrderState.TRAINED)
+        self._log.enter(OrderState.TRAINED)
 
     def commit(self) -> None:
         """Fixes the models on chain, by the contributors' signatures."""
-        stored = self._journal.load()
+        stored = self._log.load()
         models = self.train_result().models
-        self._patience.transact(
+        self._retry.transact(
             "commit",
             lambda: self._commitment().commit_block != 0,
             lambda: self._ports.writer.commit(
@@ -58,13 +60,13 @@ class Producing:
                 [Digest.parse(model.model_digest) for model in models],
                 [Signature.parse(model.commit_signature) for model in models],
             ),
-            lambda receipt: self._journal.sent("commit", receipt),
+            lambda receipt: self._log.mined("commit", receipt),
         )
-        self._journal.enter(OrderState.COMMITTED)
+        self._log.enter(OrderState.COMMITTED)
 
     def draw(self) -> None:
-        """Draws the seed as soon as the target block has a successor; a missed draw gets a new block."""
-        deliver_by = self._journal.load().terms.deliver_by
+        """Draws the seed once the target block has a successor. A missed draw gets a new target block."""
+        deliver_by = self._log.load().terms.deliver_by
 
         def look() -> bool | None:
             commitment = self._ports.ledger.commitment(self._id)
@@ -75,22 +77,20 @@ class Producing:
             self._try_draw(commitment)
             return None
 
-        self._patience.until(look)
-        self._journal.enter(OrderState.SEEDED)
+        self._retry.poll(look)
+        self._log.enter(OrderState.SEEDED)
 
     def score(self) -> None:
         """Has the worker collect the sampled shards and the nodes' evaluations."""
         self._run_job("score", self.plan(self.train_result(), self.seed_draw()))
-        self._journal.enter(OrderState.SCORED)
+        self._log.enter(OrderState.SCORED)
 
     def seed_draw(self) -> SeedDraw:
         """The drawn seed with the block it came from."""
         commitment = self._commitment()
-        block_hash = self._patience.ask(lambda: self._ports.ledger.block_hash(commitment.target_block))
+        block_hash = self._retry.call(lambda: self._ports.ledger.block_hash(commitment.target_block))
         if commitment.seed is None or block_hash is None:
-            raise OrderFailedError(
-                f"the chain does not know the seed or block {commitment.target_block} any more"
-            )
+            raise OrderFailedError(f"the chain no longer knows the seed or block {commitment.target_block}")
         return SeedDraw(commitment.seed, commitment.target_block, commitment.draws, block_hash)
 
     def train_result(self) -> TrainResult:
@@ -100,18 +100,22 @@ class Producing:
     def result(self, phase: str) -> dict[str, JsonValue]:
         """The stored result of a finished phase."""
         with self._ports.database.read() as session:
-            job = JobRepository(session).get(self._order, phase, result=True)
+            job = JobRepository(session).locked(self._order, phase, result=True)
         if job is None or job.result is None:
             raise OrderFailedError(f"phase {phase} has no stored result")
         document = decode(job.result)
         assert isinstance(document, dict)
         return document
 
+    def order(self) -> tuple[StoredOrder, Collection]:
+        """The order as it is stored, and its collection."""
+        stored = self._log.load()
+        with self._ports.database.read() as session:
+            return stored, CollectionService(session).require(str(stored.terms.collection))
+
     def plan(self, train: TrainResult | None, seed: SeedDraw | None) -> dict[str, JsonValue]:
         """What the worker needs to run a phase; models and seed are there for `score` only."""
-        stored = self._journal.load()
-        with self._ports.database.read() as session:
-            collection = CollectionService(session).require(str(stored.terms.collection))
+        stored, collection = self.order()
         models = None if train is None else train.model_dump(by_alias=True)["models"]
         return {
             "format": PLAN_FORMAT,
@@ -121,24 +125,24 @@ class Producing:
             "termsSignature": str(stored.signature),
             "collection": collection.document(),
             "request": stored.request.document(),
-            "participants": [each.document() for each in stored.matched],
+            "participants": [member.document() for member in stored.matched],
             "models": models,
             "seed": None if seed is None else seed.document(),
         }
 
     def _run_job(self, phase: str, plan: dict[str, JsonValue]) -> None:
-        stored = self._journal.load()
+        stored = self._log.load()
         with self._ports.database.write() as session:
             JobService(session).ensure(self._order, phase, plan, int(self._ports.clock()))
-        self._patience.until(lambda: self._finished(phase, stored))
+        self._retry.poll(lambda: self._finished(phase, stored))
 
     def _finished(self, phase: str, stored: StoredOrder) -> bool | None:
         with self._ports.database.read() as session:
-            job = JobRepository(session).get(self._order, phase)
+            job = JobRepository(session).locked(self._order, phase)
         assert job is not None
         if job.state == WorkState.DONE:
             return True
-        if not (phase == "score" and self._demanding.look() and job.state == WorkState.REFUSED):
+        if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
             _require_possible(job, phase)
         if self._ports.ledger.chain_time() > stored.terms.deliver_by:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
@@ -152,16 +156,16 @@ class Producing:
             return
         try:
             if block - commitment.target_block >= LOOKBACK_BLOCKS:
-                self._journal.sent("redraw", self._ports.writer.redraw(self._id))
+                self._log.mined("redraw", self._ports.writer.redraw(self._id))
             else:
-                self._journal.sent("draw", self._ports.writer.draw_seed(self._id))
+                self._log.mined("draw", self._ports.writer.draw_seed(self._id))
         except RevertError as error:
-            # Somebody else drew, or the block went out of reach this moment: the next look decides.
-            self._journal.say(f"the seed draw was refused ({error.name or error}); looking again")
-            self._patience.pause(1.0)
+            # Somebody else drew, or the block just went out of reach: the next look decides.
+            self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
+            self._retry.pause(1.0)
 
     def _commitment(self) -> CommitmentOnChain:
-        return self._patience.ask(lambda: self._ports.ledger.commitment(self._id))
+        return self._retry.call(lambda: self._ports.ledger.commitment(self._id))
 
 
 def _require_possible(job: JobRow, phase: str) -> None:

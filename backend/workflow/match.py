@@ -1,22 +1,22 @@
-"""The first steps of an order: the price into escrow, the contributors' signatures, the match."""
+"""Matching, the first steps of an order: the price into escrow, the nodes' acceptances, the match."""
 
 from __future__ import annotations
 
 import json
 
-from backend.collections.service import CollectionService
-from backend.contributors.repository import ContributorRepository
+from backend.collections import CollectionService
+from backend.contributors import ContributorRepository
+from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import MatchedContributor, StoredOrder
 from backend.orders.states import OrderState
 from backend.ports import Ports
-from backend.tasks.models import TaskRow
+from backend.tasks.leases import WAITING, WorkState
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
-from backend.tasks.states import WAITING, WorkState
 from backend.workflow.allocation import Offer, allocate, choose
-from backend.workflow.order_log import Journal
-from backend.workflow.retry import Patience
+from backend.workflow.order_log import OrderLog
+from backend.workflow.retry import Retry
 from provenance.canonical import check_depth, encode
 from provenance.chain.ports import OrderState as ChainState
 from provenance.crypto.signing import require_signer
@@ -28,58 +28,58 @@ from provenance.values import Address, Digest
 ACCEPT = "accept"
 ACCEPT_FORMAT = "tessera-accept/1"
 MATCH_MARGIN_SECONDS = 3
-"""Chain seconds before matchBy at which the wait for nodes ends: the transaction has to be mined in time."""
+"""The wait for nodes ends this many chain seconds before matchBy: the transaction has to be mined in time."""
 
 
-class Agreeing:
+class Matching:
     """Steps `place` and `match`."""
 
     def __init__(self, ports: Ports, order: str) -> None:
         self._ports = ports
         self._order = order
         self._id = Digest.parse(order)
-        self._journal = Journal(ports, order)
-        self._patience = Patience(ports)
+        self._log = OrderLog(ports, order)
+        self._retry = Retry(ports)
 
     def place(self) -> None:
         """Brings the order into escrow with the buyer's permit. OrderFailedError: no money has moved."""
-        stored = self._journal.load()
-        self._patience.transact(
+        stored = self._log.load()
+        self._retry.transact(
             "place",
             lambda: self._chain_state() is not ChainState.NONE,
             lambda: self._ports.writer.place(stored.terms, stored.signature, stored.permit),
-            lambda receipt: self._journal.sent("place", receipt),
+            lambda receipt: self._log.mined("place", receipt),
         )
-        self._journal.enter(OrderState.OPEN)
+        self._log.enter(OrderState.OPEN)
 
     def match(self) -> None:
         """Asks the nodes, chooses among the answers, and matches."""
-        stored = self._journal.load()
-        opened = self._patience.ask(self._ports.ledger.chain_time)
+        stored = self._log.load()
+        opened = self._retry.call(self._ports.ledger.chain_time)
         if self._chain_state() is ChainState.OPEN:
-            matched = self._patience.until(lambda: self._agreed(stored, opened))
+            matched = self._retry.poll(lambda: self._try_match(stored, opened))
             self._allow_bond(stored)
-            self._journal.intend_match(matched)
-            stored = self._journal.load()
-        self._patience.transact(
+            self._log.store_match(matched)
+            stored = self._log.load()
+        self._retry.transact(
             "match",
             lambda: self._chain_state() is not ChainState.OPEN,
             lambda: self._ports.writer.match_order(
                 stored.terms,
                 stored.participants(),
-                [each.acceptance for each in stored.matched],
-                [each.max_rows for each in stored.matched],
+                [member.acceptance for member in stored.matched],
+                [member.max_rows for member in stored.matched],
             ),
-            lambda receipt: self._journal.sent("match", receipt),
+            lambda receipt: self._log.mined("match", receipt),
         )
         if self._chain_state() is ChainState.CANCELLED:
             raise OrderFailedError("the buyer cancelled the order")
         with self._ports.database.write() as session:
             TaskRepository(session).cancel_waiting(self._order)
-        self._journal.enter(OrderState.MATCHED)
+        self._log.enter(OrderState.MATCHED)
 
-    def _agreed(self, stored: StoredOrder, opened: int) -> tuple[MatchedContributor, ...] | None:
-        """The match, once enough nodes accepted and the others answered or had their time; None = wait on."""
+    def _try_match(self, stored: StoredOrder, opened: int) -> tuple[MatchedContributor, ...] | None:
+        """The match, once enough nodes accepted and the others answered or had their time; None before."""
         if self._chain_state() is not ChainState.OPEN:
             raise OrderFailedError("the order was taken back before the match")
         terms = stored.terms
@@ -93,7 +93,7 @@ class Agreeing:
             if now < latest:
                 return None
             raise OrderFailedError(
-                f"{len(offers)} contributors accepted, for {sum(each.max_rows for each in offers)} rows; "
+                f"{len(offers)} contributors accepted, for {sum(offer.max_rows for offer in offers)} rows; "
                 f"the order needs {terms.min_contributors} and {terms.rows} rows"
             )
         rows = allocate(terms.rows, chosen)
@@ -103,9 +103,7 @@ class Agreeing:
         )
 
     def _offers(self, stored: StoredOrder) -> tuple[list[Offer], int]:
-        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not
-        answered.
-        """
+        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not answered."""
         collection = str(stored.terms.collection)
         with self._ports.database.read() as session:
             declared = {
@@ -133,8 +131,7 @@ class Agreeing:
             max_rows, signature = reader.integer("maxRows", 1), reader.signature("signature")
             require_signer(self._ports.domain, Acceptance(self._id, node, max_rows), signature, node)
         except (ProvenanceError, ValueError):
-            # An answer that the contract would refuse counts as a refusal; it must not cost the others the
-            # match.
+            # An answer that the contract would refuse counts as a refusal. It must not cost the others the match.
             return None
         return Offer(node, declared_rows, max_rows, signature)
 
@@ -169,12 +166,12 @@ class Agreeing:
     def _allow_bond(self, stored: StoredOrder) -> None:
         """The escrow takes the bond from the broker at the match. Several orders may match at once."""
         ports, escrow = self._ports, self._ports.ledger.deployment.escrow
-        self._patience.transact(
+        self._retry.transact(
             "approve",
             lambda: ports.ledger.allowance(ports.broker, escrow) >= max(stored.terms.bond, 2**255),
             lambda: ports.writer.approve(escrow, 2**256 - 1),
-            lambda receipt: self._journal.sent("approve", receipt),
+            lambda receipt: self._log.mined("approve", receipt),
         )
 
     def _chain_state(self) -> ChainState:
-        return self._patience.ask(lambda: self._ports.ledger.order(self._id)).state
+        return self._retry.call(lambda: self._ports.ledger.order(self._id)).state

@@ -74,9 +74,7 @@ class NodeSettings:
     @classmethod
     def read(cls, folder: Path, overrides: Mapping[str, str | int | None] | None = None) -> NodeSettings:
         """node.toml with the command line's overrides (None = not given)."""
-        values = read_toml(
-            folder / FILE, "run `tessera node init` first, or name the folder with --folder"
-        )
+        values = read_toml(folder / FILE, "run `tessera node init` first, or name the folder with --folder")
         values |= {name: value for name, value in (overrides or {}).items() if value is not None}
         return _build(values, folder / FILE)
 

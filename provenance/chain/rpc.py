@@ -22,7 +22,7 @@ _EXPECTED = "expected a JSON-RPC node; check the URL and that the node runs"
 class Rpc:
     """One connection pool to one node, usable from several threads."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
         self.url = url
         self._session = requests.Session()
         retry = ExceptionRetryConfiguration(

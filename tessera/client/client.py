@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -368,7 +369,12 @@ class Client:
                 f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {moment(deadline, now)}{cancel}"
             )
         before = self.chain.balance(terms.buyer)
-        receipt = self.writer.refund(terms, self.chain.participants(order_id))
+        try:
+            receipt = self.writer.refund(terms, self.chain.participants(order_id))
+        except RevertError:
+            # The broker gives the money back by itself, and may have come first.
+            self._require(terms, OrderState.OPEN, OrderState.MATCHED)
+            raise
         return receipt, self.chain.balance(terms.buyer) - before
 
     def _require(self, terms: OrderTerms, *states: OrderState) -> Digest:

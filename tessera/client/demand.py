@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from provenance.chain.disputes import DemandOnChain
+from provenance.chain.errors import RevertError
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -158,5 +159,11 @@ class Demand:
         parties = Parties(self.terms, self.contributor, self.demander)
         participants = self.chain.participants(self.record.order)
         before = holdings(self.chain, parties)
-        receipt = self.writer.expire(self.terms, participants, self.shard)
+        try:
+            receipt = self.writer.expire(self.terms, participants, self.shard)
+        except RevertError:
+            # Whoever looks may end it, and the broker looks too.
+            if self.on_chain().is_open:
+                raise
+            return DemandResult(DemandState.ENDED if self.is_over else DemandState.ANSWERED)
         return DemandResult(DemandState.ENDED, receipt, before, holdings(self.chain, parties))

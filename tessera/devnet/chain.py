@@ -16,7 +16,7 @@ from tessera.errors import ServiceDownError
 
 CHAIN_ID = 31337
 WEI_PER_ETHER = 10**18
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 
 
 def find_anvil(checkout: Path) -> Path:

@@ -23,7 +23,8 @@ from tessera.errors import PortInUseError, ServiceDownError, Stopped
 
 LOOPBACK = "127.0.0.1"
 TAIL_LINES = 15
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
+"""Until a child that resists is killed. Long: a chain that is killed while it writes its state loses blocks."""
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from backend.database.migrate import migrate
 from backend.ports import Ports
 from backend.settings import Settings
 from provenance.chain.deploy import MarketParameters, deploy_all
-from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.reader import ChainReader
-from provenance.chain.rpc import Rpc
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.request_auth import sign_request
@@ -34,10 +31,9 @@ from provenance.record.terms import OrderTerms
 from provenance.store.folder import FolderStore
 from provenance.table.schema import Schema
 from provenance.values import sha256
+from tests import anvil
+from tests.waiting import HANG_SECONDS
 
-ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-# anvil's published development account 0: its key is worth nothing anywhere else.
-DEVELOPMENT_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 TOKEN = 10**18
 STAKE = TOKEN
 DELIVERY_KEY = "0x" + "5a" * 32
@@ -71,44 +67,23 @@ class Chain:
 
     def skip(self, seconds: int) -> None:
         """Moves chain time on and mines a block."""
-        self.ledger.rpc.request("evm_increaseTime", seconds)
-        self.mine(1)
+        anvil.skip(self.ledger.rpc, seconds)
+
+    def skip_with_next_block(self, seconds: int) -> None:
+        """Moves chain time on in the block of the next transaction."""
+        anvil.skip_with_next_block(self.ledger.rpc, seconds)
 
     def mine(self, blocks: int) -> None:
-        self.ledger.rpc.request("anvil_mine", hex(blocks))
+        anvil.mine(self.ledger.rpc, blocks)
 
 
 @pytest.fixture(scope="session")
 def chain() -> Iterator[Chain]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [str(ANVIL), "--port", str(port), "--host", "127.0.0.1", "--silent"], stdout=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url)
-        deployment = deploy_all(url, Signer(DEVELOPMENT_KEY), MarketParameters(unbonding_seconds=60))
+    bank = Signer(anvil.DEVELOPMENT_KEY)
+    with anvil.running_anvil() as url:
+        deployment = deploy_all(url, bank, MarketParameters(unbonding_seconds=60))
         with ChainReader(url, deployment) as ledger:
-            yield Chain(url, ledger, ChainWriter(ledger, Signer(DEVELOPMENT_KEY)))
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_up(url: str) -> None:
-    rpc = Rpc(url)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            rpc.request("eth_chainId")
-            break
-        except ChainUnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-    rpc.close()
+            yield Chain(url, ledger, ChainWriter(ledger, bank))
 
 
 @dataclass
@@ -123,12 +98,12 @@ class Started:
 
 @dataclass
 class Clock:
-    """Wall time that tests move; it starts at the real time, for requests are signed with it."""
+    """Wall time that stands still until a test moves it: no lease runs out because the machine is busy."""
 
-    offset: float = 0.0
+    now: float = field(default_factory=time.time)
 
     def __call__(self) -> float:
-        return time.time() + self.offset
+        return self.now
 
 
 @pytest.fixture(scope="session")
@@ -249,11 +224,12 @@ def api(ports: Ports, chain: Chain, broker: Signer) -> Iterator[Api]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False) as client:
         yield Api(client, ports, chain, broker)
     ports.stopping.set()
     server.should_exit = True
-    thread.join(10)
+    thread.join(HANG_SECONDS)
+    assert not thread.is_alive(), "the server did not stop"
     listener.close()
 
 
@@ -282,16 +258,3 @@ def buyer(chain: Chain) -> Signer:
 def two_nodes(chain: Chain) -> list[Signer]:
     """Registered contributors with stake for many orders."""
     return [chain.staked_node(500 * TOKEN) for _ in range(2)]
-
-
-@pytest.fixture
-def wait() -> Callable[[Callable[[], bool]], None]:
-    """Waits for something that a thread does."""
-
-    def until(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    return until

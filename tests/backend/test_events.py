@@ -7,7 +7,7 @@ import json
 import pytest
 
 from backend.orders.states import OrderState
-from backend.workflow.order_log import Journal
+from backend.workflow.order_log import OrderLog
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def test_a_stream_ends_with_the_order_and_resumes_after_any_id(api, order, two_n
     progress = {"round": 2, "rounds": 5, "loss": 0.125, "epsilon": 1.5, "message": "training"}
     beat = {"leaseSeconds": 30, "progress": progress}
     assert api.call("POST", f"/v1/tasks/{task}/heartbeat", beat, by=two_nodes[0]).status_code == 200
-    journal = Journal(api.ports, order)
-    journal.say("two lines\nof text")
-    journal.enter(OrderState.OPEN)
-    journal.enter(OrderState.REJECTED, "for the test")
+    log = OrderLog(api.ports, order)
+    log.message("two lines\nof text")
+    log.enter(OrderState.OPEN)
+    log.enter(OrderState.REJECTED, "for the test")
     whole = events_of(api, order)
     assert [(kind, data) for _, kind, data in whole] == [
         ("state", {"state": "accepted"}),
@@ -65,13 +65,13 @@ def test_a_stream_ends_with_the_order_and_resumes_after_any_id(api, order, two_n
 
 
 def test_a_stream_shows_what_happens_while_it_is_open(api, order):
-    journal = Journal(api.ports, order)
+    log = OrderLog(api.ports, order)
     with api.client.stream("GET", f"/v1/orders/{order}/events") as response:
         lines = response.iter_lines()
         assert next(line for line in lines if line.startswith("data")) == 'data: {"state":"accepted"}'
-        journal.enter(OrderState.OPEN)
+        log.enter(OrderState.OPEN)
         assert next(line for line in lines if line.startswith("data")) == 'data: {"state":"open"}'
-        journal.enter(OrderState.REFUNDED, "the end")
+        log.enter(OrderState.REFUNDED, "the end")
         assert "refunded" in next(line for line in lines if line.startswith("data"))
         assert [line for line in lines if line.startswith("data")] == []
 
@@ -80,9 +80,9 @@ def test_a_final_state_is_never_left_and_ends_the_work(api, order, two_nodes):
     task = api.call(
         "POST", f"/v1/tasks?order={order}&node={two_nodes[0].address}&name=fit", b"x", by=api.broker
     ).json()["id"]
-    journal = Journal(api.ports, order)
-    journal.enter(OrderState.REFUNDED, "no longer wanted")
-    journal.enter(OrderState.OPEN)
+    log = OrderLog(api.ports, order)
+    log.enter(OrderState.REFUNDED, "no longer wanted")
+    log.enter(OrderState.OPEN)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "refunded"
     answer = api.call("PUT", f"/v1/tasks/{task}/result", b"late", by=two_nodes[0])
     assert (answer.status_code, answer.json()["code"]) == (409, "lease-lost")

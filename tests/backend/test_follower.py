@@ -7,13 +7,20 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, select
 
-from backend.database.base import Base
 from backend.database.engine import Database
 from backend.database.migrate import migrate
-from backend.datasets.models import DatasetRow, EvaluationRow, ShardRow
+from backend.database.models import (
+    Base,
+    ChainDemandRow,
+    ChainEventRow,
+    ChainOrderRow,
+    CheckpointRow,
+    DatasetRow,
+    EvaluationRow,
+    ShardRow,
+)
 from backend.indexer.apply import rebuild
 from backend.indexer.follower import Followed, Follower, Reorganised
-from backend.indexer.models import ChainDemandRow, ChainEventRow, ChainOrderRow, CheckpointRow
 from backend.orders.repository import OrderRepository
 from provenance.chain.dispute_events import (
     ChunkAnswered,
@@ -283,11 +290,9 @@ def test_the_migrated_tables_are_those_of_the_models(ports):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from backend.database.tables import METADATA
-
     with ports.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, METADATA) == []
+        assert compare_metadata(context, Base.metadata) == []
     with ports.database.write() as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(delete(table))
@@ -299,9 +304,9 @@ def test_a_real_chain_that_reorganises_is_followed(api, ports, chain, buyer):
     while not follower.step().is_head:
         pass
     placed_order = api.order(buyer, collection)
-    from backend.workflow.match import Agreeing
+    from backend.workflow.match import Matching
 
-    Agreeing(ports, placed_order).place()
+    Matching(ports, placed_order).place()
     while not follower.step().is_head:
         pass
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"

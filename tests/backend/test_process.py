@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from provenance.errors import ProvenanceError
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest
+from tests.waiting import HANG_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
 TOKEN = 10**18
@@ -35,16 +37,13 @@ TOKEN = 10**18
 @pytest.fixture
 def environment(chain, tmp_path):
     """Settings of a process with an own, funded broker key."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     broker = create_key(tmp_path / "broker.key")
     chain.bank.send_ether(broker.address, TOKEN)
     chain.bank.mint(broker.address, TOKEN)
     chain.ledger.deployment.save(tmp_path / "deployment.json")
     values = {
         "TESSERA_STATE_DIR": str(tmp_path / "state"),
-        "TESSERA_PORT": str(port),
+        "TESSERA_PORT": "0",
         "TESSERA_RPC_URL": chain.url,
         "TESSERA_DEPLOYMENT_FILE": str(tmp_path / "deployment.json"),
         "TESSERA_KEY_FILE": str(tmp_path / "broker.key"),
@@ -55,38 +54,34 @@ def environment(chain, tmp_path):
     return broker, values
 
 
-def start(values, log=subprocess.DEVNULL):
-    command = [sys.executable, "-m", "backend.main"]
-    return subprocess.Popen(command, env=os.environ | values, cwd=ROOT, stdout=log, stderr=log)
-
-
 def fails(values):
     command = [sys.executable, "-m", "backend.main"]
-    done = subprocess.run(
-        command, env=os.environ | values, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    options = {"capture_output": True, "text": True, "timeout": HANG_SECONDS, "check": False}
+    done = subprocess.run(command, env=os.environ | values, cwd=ROOT, **options)
     return done.returncode, done.stderr
 
 
 @contextmanager
-def running(values, log):
-    process = start(values, log)
-    client = httpx.Client(base_url=f"http://127.0.0.1:{values['TESSERA_PORT']}", timeout=30, trust_env=False)
+def running(values, log_file):
+    """The process and a client of it, once it answers. It takes any free port and says which."""
+    command = [sys.executable, "-m", "backend.main"]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | values, cwd=ROOT, stdout=log, stderr=log)
+
+    def address():
+        text = log_file.read_text()
+        assert process.poll() is None, text
+        return re.search(r"listening on (http://127\.0\.0\.1:\d+) for", text)
+
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if client.get("/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield process, client
+        url = until(address, "the backend to listen").group(1)
+        # What is sent before it serves waits in the listening socket.
+        with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False) as client:
+            assert client.get("/health").status_code == 200
+            yield process, client
     finally:
-        client.close()
         process.kill()
-        process.wait(10)
+        process.wait()
 
 
 def call(client, method, target, body=None, by=None):
@@ -97,6 +92,16 @@ def call(client, method, target, body=None, by=None):
     answer = client.request(method, target, content=data, headers=headers)
     assert answer.status_code < 300, answer.text
     return answer
+
+
+def leased(client, target, by):
+    """Asks until there is work."""
+
+    def ask():
+        answer = call(client, "POST", target, {"waitSeconds": 20}, by=by)
+        return answer.json() if answer.status_code == 200 else None
+
+    return until(ask, f"work for {by.address}")
 
 
 @pytest.mark.parametrize(
@@ -120,11 +125,12 @@ def test_a_process_that_cannot_start_says_why(environment, monkeypatch, change, 
 
 def test_a_port_in_use_ends_the_process_with_one_line_before_anything_is_touched(environment, tmp_path):
     _, values = environment
-    with socket.create_server(("127.0.0.1", int(values["TESSERA_PORT"]))):
-        code, errors = fails(values)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, errors = fails(values | {"TESSERA_PORT": str(port)})
     assert code == 2
     assert len(errors.strip().splitlines()) == 1
-    assert f"port {values['TESSERA_PORT']}" in errors
+    assert f"port {port}" in errors
     assert not (tmp_path / "state").exists()
 
 
@@ -133,44 +139,38 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
 ):
     broker, values = environment
     before = chain.ledger.balance(buyer.address)
-    with (tmp_path / "log").open("wb") as log:
-        with running(values, log) as (process, client):
-            document = _collection().document()
-            collection = call(client, "POST", "/v1/collections", document, by=broker).json()["id"]
-            for node in two_nodes:
-                body = {"collection": collection, "declaredRows": 500}
-                call(client, "POST", "/v1/contributors", body, by=node)
-            order = _order(client, chain, buyer, collection)
-            process.send_signal(signal.SIGKILL)
-        with running(values, log) as (process, client):
-            task = call(client, "POST", "/v1/tasks/lease", {"waitSeconds": 20}, by=two_nodes[0]).json()[
-                "task"
-            ]
-            _accept(client, chain, two_nodes[0], task)
-            process.send_signal(signal.SIGTERM)
-            # Long polls, streams and steps that wait all let go.
-            assert process.wait(20) == 0
-        with running(values, log) as (process, client):
-            task = call(client, "POST", "/v1/tasks/lease", {"waitSeconds": 20}, by=two_nodes[1]).json()[
-                "task"
-            ]
-            _accept(client, chain, two_nodes[1], task)
-            job = call(client, "POST", "/v1/coordination/lease", {"waitSeconds": 20}, by=broker).json()["job"]
-            assert job["order"] == order
-            process.send_signal(signal.SIGKILL)
-        nonce = chain.ledger.rpc.integer("eth_getTransactionCount", str(broker.address), "pending")
-        assert nonce == 3, "place, approve and match, each sent once"
-        with running(values, log) as (process, client):
-            chain.skip(4000)
-            lines = []
-            with client.stream("GET", f"/v1/orders/{order}/events") as response:
-                lines.extend(response.iter_lines())
-            shown = client.get(f"/v1/orders/{order}").json()
+    logs = [tmp_path / f"{number}.log" for number in range(4)]
+    with running(values, logs[0]) as (process, client):
+        document = _collection().document()
+        collection = call(client, "POST", "/v1/collections", document, by=broker).json()["id"]
+        for node in two_nodes:
+            body = {"collection": collection, "declaredRows": 500}
+            call(client, "POST", "/v1/contributors", body, by=node)
+        order = _order(client, chain, buyer, collection)
+        process.send_signal(signal.SIGKILL)
+    with running(values, logs[1]) as (process, client):
+        _accept(client, chain, two_nodes[0], leased(client, "/v1/tasks/lease", two_nodes[0])["task"])
+        process.send_signal(signal.SIGTERM)
+        # Long polls, streams and steps that wait all let go.
+        assert process.wait(HANG_SECONDS) == 0
+    with running(values, logs[2]) as (process, client):
+        _accept(client, chain, two_nodes[1], leased(client, "/v1/tasks/lease", two_nodes[1])["task"])
+        job = leased(client, "/v1/coordination/lease", broker)["job"]
+        assert job["order"] == order
+        process.send_signal(signal.SIGKILL)
+    nonce = chain.ledger.rpc.integer("eth_getTransactionCount", str(broker.address), "pending")
+    assert nonce == 3, "place, approve and match, each sent once"
+    with running(values, logs[3]) as (process, client):
+        chain.skip(4000)
+        lines = []
+        with client.stream("GET", f"/v1/orders/{order}/events") as response:
+            lines.extend(response.iter_lines())
+        shown = client.get(f"/v1/orders/{order}").json()
     assert shown["state"] == "refunded"
     assert sum('"state":' in line for line in lines) == 4
     half = OrderTerms.parse(shown["terms"]).bond // 2
     assert chain.ledger.balance(buyer.address) == before + half, "the other half is the contributors'"
-    log_text = (tmp_path / "log").read_text()
+    log_text = "".join(log.read_text() for log in logs)
     secret = (tmp_path / "broker.key").read_text().strip().removeprefix("0x")
     assert secret not in log_text
     assert "Tessera 0x" not in log_text

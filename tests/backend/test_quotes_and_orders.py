@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from backend.errors import TermsRefusedError
-from backend.orders.parents import require_parents
+from backend.orders.terms_policy import require_parents
 from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetStatus, OrderOnChain, OrderState
 from provenance.record.terms import OrderTerms

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from provenance.crypto.request_auth import sign_request
@@ -23,14 +21,14 @@ def test_refuses_an_unsigned_request(api):
 
 def test_refuses_a_replayed_request(api):
     data = b'{"waitSeconds":0}'
-    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", data, int(time.time()))
+    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", data, int(api.ports.clock()))
     headers = {"Authorization": header, "Content-Type": "application/json"}
     assert api.call("POST", "/v1/tasks/lease", data, headers=headers).status_code == 204
     assert code(api.call("POST", "/v1/tasks/lease", data, headers=headers)) == (401, "unauthenticated")
 
 
 def test_refuses_a_stale_request(api):
-    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", b"{}", int(time.time()) - 300)
+    header = sign_request(STRANGER, "POST", "/v1/tasks/lease", b"{}", int(api.ports.clock()) - 300)
     headers = {"Authorization": header, "Content-Type": "application/json"}
     assert code(api.call("POST", "/v1/tasks/lease", b"{}", headers=headers)) == (401, "unauthenticated")
 
@@ -44,7 +42,7 @@ def test_refuses_a_stale_request(api):
     ],
 )
 def test_refuses_a_signature_over_another_request(api, method, target, body):
-    header = sign_request(STRANGER, method, target, body, int(time.time()))
+    header = sign_request(STRANGER, method, target, body, int(api.ports.clock()))
     headers = {"Authorization": header, "Content-Type": "application/json"}
     assert code(api.call("POST", "/v1/tasks/lease", b"{}", headers=headers)) == (401, "unauthenticated")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from backend.tasks.repository import TaskRepository
+from tests.waiting import HANG_SECONDS
 
 LEASE = {"waitSeconds": 0, "leaseSeconds": 30}
 
@@ -78,12 +81,12 @@ def test_an_expired_lease_is_given_again_and_a_heartbeat_prevents_it(api, order,
     node, clock = two_nodes[0], api.ports.clock
     task = post(api, order, node).json()["id"]
     assert lease(api, node).json()["task"]["attempt"] == 1
-    clock.offset += 20
+    clock.now += 20
     assert lease(api, node).status_code == 204
     assert api.call("POST", f"/v1/tasks/{task}/heartbeat", {"leaseSeconds": 30}, by=node).status_code == 200
-    clock.offset += 20
+    clock.now += 20
     assert lease(api, node).status_code == 204
-    clock.offset += 20
+    clock.now += 20
     assert lease(api, node).json()["task"]["attempt"] == 2
 
 
@@ -91,7 +94,7 @@ def test_a_result_after_the_lease_is_still_taken(api, order, two_nodes):
     node = two_nodes[0]
     task = post(api, order, node).json()["id"]
     lease(api, node)
-    api.ports.clock.offset += 100
+    api.ports.clock.now += 100
     assert put(api, node, task).status_code == 201
 
 
@@ -107,28 +110,28 @@ def test_a_refusal_is_final_and_typed(api, order, two_nodes):
     assert (listed[0]["state"], listed[0]["refusal"]) == ("refused", refusal)
 
 
-def test_a_waiting_lease_gets_a_task_that_comes_later(api, order, two_nodes):
-    answers = []
-    waiting = threading.Thread(target=lambda: answers.append(lease(api, two_nodes[0], waitSeconds=10)))
-    waiting.start()
-    time.sleep(0.3)
-    # The wait holds no thread and no transaction: others are served meanwhile.
-    task = post(api, order, two_nodes[0]).json()["id"]
-    waiting.join(10)
-    assert answers[0].json()["task"]["id"] == task
+def test_a_waiting_lease_gets_a_task_that_comes_later(api, order, two_nodes, monkeypatch):
+    looked, look = threading.Event(), TaskRepository.has_leasable
+
+    def watched(repository, node, now):
+        found = look(repository, node, now)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(TaskRepository, "has_leasable", watched)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lease, api, two_nodes[0], waitSeconds=25)
+        assert looked.wait(HANG_SECONDS)
+        # The wait holds no thread and no transaction: others are served meanwhile.
+        task = post(api, order, two_nodes[0]).json()["id"]
+        assert waiting.result(HANG_SECONDS).json()["task"]["id"] == task
 
 
 def test_two_leases_at_once_never_get_the_same_task(api, order, two_nodes):
     tasks = {post(api, order, two_nodes[0], name=f"t{i}").json()["id"] for i in range(6)}
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(lease(api, two_nodes[0]).json()["task"]["id"]))
-        for _ in tasks
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        leases = [pool.submit(lease, api, two_nodes[0]) for _ in tasks]
+        found = [each.result(HANG_SECONDS).json()["task"]["id"] for each in leases]
     assert set(found) == tasks
     assert len(found) == len(tasks)
 

@@ -16,6 +16,7 @@ from provenance.store.unixfs import cid_of
 from provenance.table.codec import decode_values, encode_table
 from provenance.table.conditions_bytes import decode_conditions, encode_conditions
 from provenance.table.schema import Schema
+from tests.docs.names import names_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,3 +78,33 @@ def test_the_merkle_example_counts_right() -> None:
 @pytest.mark.parametrize("data", [b"hello world\n", b""])
 def test_the_content_page_prints_the_right_cids(data: bytes) -> None:
     assert f"`{cid_of(data)}`" in page("content")
+
+
+PAGES = sorted(path.stem for path in (ROOT / "docs" / "spec").glob("*.md"))
+KINDS = "(?:Code|Contracts|Vectors)"
+SOURCES = re.compile(rf"^{KINDS}: .*?(?=\n\n|\n{KINDS}: |\n?\Z)", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"`([^`]+)`((?:\s+\((?:`[^`]+`,?\s*)+\))?)")
+
+
+def sources(text: str) -> list[tuple[str, list[str]]]:
+    """(file or folder, names in it) of the lines "Code:", "Contracts:" and "Vectors:" of a page."""
+    lines = SOURCES.findall(text)
+    named = [match for line in lines for match in NAMED.findall(line.partition(": ")[2])]
+    return [(path, re.findall(r"`([^`]+)`", names)) for path, names in named if "/" in path]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_its_code_and_the_code_has_those_names(name: str) -> None:
+    found = sources(page(name))
+    assert any(path.startswith(("provenance/", "generator/", "backend/", "contracts/")) for path, _ in found)
+    for path, names in found:
+        file = ROOT / path
+        assert file.exists(), path
+        assert not names or set(names) <= names_in(file), (path, set(names) - names_in(file))
+
+
+def test_names_and_files_that_are_not_there_are_found() -> None:
+    text = "Code: `a/b.py` (`One`,\n`two`), `c/`.\nVectors: `kept` in `d/e.json`.\n\nMore `f/g.py` (`no`).\n"
+    assert sources(text) == [("a/b.py", ["One", "two"]), ("c/", []), ("d/e.json", [])]
+    assert "no_such_name" not in names_in(ROOT / "provenance" / "crypto" / "seal.py")
+    assert "judge" in names_in(ROOT / "contracts" / "RowVerifier.sol")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +21,14 @@ from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
 from tessera.devnet.network import TOKEN, LocalNetwork, python_path
+from tests.waiting import HANG_SECONDS, until
 
 CHALLENGE_SECONDS = 6
-PATIENCE_SECONDS = 150.0
+"""For orders of which nobody needs the window to be open."""
+LONG_SECONDS = 24 * 3600
+"""A time that no test lives through: it ends when a test skips it."""
+ANSWER_SECONDS = LONG_SECONDS // 4
+"""For answers to demands. A receipt can be demanded only if this time ends before the order's deadline."""
 TABLE_ROWS = {"maple": 420, "rowan": 260}
 BUYER_TOKENS = 1_000
 SCHEMA = Schema.parse(
@@ -89,7 +93,7 @@ class Market:
         self,
         *,
         rows: int,
-        deliver_within_seconds: int = 300,
+        deliver_within_seconds: int = LONG_SECONDS,
         challenge_seconds: int = CHALLENGE_SECONDS,
         collection: Collection = COLLECTION,
     ) -> OrderFile:
@@ -99,7 +103,7 @@ class Market:
             rows,
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,
-            match_within_seconds=min(60, deliver_within_seconds - 1),
+            match_within_seconds=deliver_within_seconds - 1,
             challenge_seconds=challenge_seconds,
         )
         order = self.buyer.sign(quote)
@@ -107,14 +111,12 @@ class Market:
         return order
 
     def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
-        """The order's events up to the first wanted one; fails when it ends or time runs out before."""
+        """The order's events up to the first wanted one; fails when it ends before."""
         seen: list[Event] = []
-        deadline = time.monotonic() + PATIENCE_SECONDS
         for event in self.buyer.api.events(str(order.order_id)):
             seen.append(event)
             if wanted(event):
                 return seen
-            assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:.0f} s; last: {event}"
         view = self.buyer.api.order(str(order.order_id))
         raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
 
@@ -126,10 +128,7 @@ class Market:
 
     def await_first_release(self, node: str, order: OrderFile) -> None:
         """Wait until the node has written its first release for the order: most of its training is ahead."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while str(order.order_id) not in self.ledger_text(node):
-            assert time.monotonic() < deadline, f"{node} released nothing for {order.order_id}"
-            time.sleep(0.01)
+        until(lambda: str(order.order_id) in self.ledger_text(node), f"{node}'s first release")
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
         return self.events_until(
@@ -138,10 +137,12 @@ class Market:
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.ledger.order(order_id).state is not state:
-            assert time.monotonic() < deadline, f"the escrow says {self.ledger.order(order_id).state.name}"
-            time.sleep(0.3)
+        until(lambda: self.ledger.order(order_id).state is state, f"the escrow to say {state.name}")
+
+    def skip(self, seconds: int) -> None:
+        """Moves chain time on: what had to happen within a window has happened, now it shall be over."""
+        self.ledger.rpc.request("evm_increaseTime", seconds)
+        self.ledger.rpc.request("anvil_mine", hex(1))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command line of ours in a process of its own."""
@@ -149,7 +150,7 @@ class Market:
             [sys.executable, "-m", "tessera", *words],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=HANG_SECONDS,
             env=python_path(),
             cwd=self.folder,
         )

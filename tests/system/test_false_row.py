@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,13 +22,13 @@ from tessera.client.accounts import BURN, Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.order_file import OrderFile
 from tests.system.lying_node import FALSE_ROW
-from tests.system.market import PATIENCE_SECONDS, Market
+from tests.system.market import LONG_SECONDS, Market
+from tests.waiting import until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 ROWS = 10_000
 LIAR = "maple"
-WINDOW_SECONDS = 600
 CHANGE = re.compile(r"[+-]\d+")
 
 
@@ -69,8 +68,7 @@ class Published:
     def commit(self, claim: Claim, salt: Digest) -> None:
         """Announces a claim and waits for the block after."""
         block = self.writer.challenge_commit(claim.commitment(self.auditor.address, salt)).block
-        while self.market.ledger.block_number() <= block:
-            time.sleep(0.2)
+        until(lambda: self.market.ledger.block_number() > block, "the next block")
 
     def evidence(self, row: int) -> tuple[Claim, ChallengeEvidence]:
         """Of any row of the liar's shard, true or not."""
@@ -99,7 +97,7 @@ class Published:
 def published(market: Market) -> Published:
     """10,000 rows, one of them false."""
     with lying(market, LIAR):
-        order = market.place(rows=ROWS, challenge_seconds=WINDOW_SECONDS)
+        order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS)
         market.await_state(order, "published")
     dataset = market.ledger.dataset_of_order(order.order_id)
     assert dataset is not None
@@ -241,11 +239,12 @@ def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Pu
     node = market.process(LIAR)
     said = len(node.command.log.read_text())
     node.restart()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while "announced" not in node.command.log.read_text()[said:]:
+
+    def announced() -> bool:
         assert node.exit_status is None, node.death_notice()
-        assert time.monotonic() < deadline, node.log_tail()
-        time.sleep(0.2)
+        return "announced" in node.command.log.read_text()[said:]
+
+    until(announced, "the node's announcement")
     assert f"Going on with {left.free} wei of free stake" in node.command.log.read_text()[said:]
 
 

@@ -16,7 +16,7 @@ from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 NODES = {"alder": 380, "birch": 300, "cedar": 240}
 MASKED = replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-import time
+import signal
 
 import pytest
 
@@ -15,9 +15,9 @@ from provenance.errors import SealError
 from provenance.table.codec import encode_table
 from tessera.client import delivery
 from tessera.client.order_file import OrderFile, order_path
-from tests.system.market import Market
+from tests.system.market import LONG_SECONDS, Market
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 HEX_KEY = re.compile(rb"[0-9a-fA-F]{64}")
 
@@ -35,7 +35,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
             "--challenge",
             "3",
             "--deliver-within",
-            "300",
+            str(LONG_SECONDS),
             "--max-price",
             "10",
             "--out",
@@ -96,14 +96,21 @@ def _assert_parquet_is_the_same_rows(market: Market, order: OrderFile, rows: lis
 
 
 def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) -> None:
-    node = market.process("maple")
+    node, other = market.process("maple"), market.process("rowan")
     address = str(market.network.account("maple").address)
+    # The other node stands still from before the training on, so that it cannot end before the kill.
+    market.process("coordinator").kill()
     order = market.place(rows=300)
-    market.await_first_release("maple", order)
-    node.kill()
-    assert market.ledger.order(order.order_id).state is OrderState.MATCHED
-    assert market.ledger.commitment(order.order_id).commit_block == 0, "killed after training"
-    time.sleep(1)
+    market.await_on_chain(order.order_id, OrderState.MATCHED)
+    other.signal_group(signal.SIGSTOP)
+    try:
+        market.process("coordinator").restart()
+        market.await_first_release("maple", order)
+        node.kill()
+        assert market.ledger.order(order.order_id).state is OrderState.MATCHED
+        assert market.ledger.commitment(order.order_id).commit_block == 0, "killed after training"
+    finally:
+        other.signal_group(signal.SIGCONT)
     node.restart()
     market.await_state(order, "published")
     found = _fetch(market, order)
@@ -117,11 +124,11 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
 
 
 def test_a_backend_killed_between_publication_and_settlement_still_settles(market: Market) -> None:
-    order = market.place(rows=300)
+    order = market.place(rows=300, challenge_seconds=LONG_SECONDS)
     market.await_state(order, "published")
     market.process("backend").kill()
+    market.skip(LONG_SECONDS + 1)
     assert market.ledger.order(order.order_id).state is OrderState.PUBLISHED
-    time.sleep(1)
     market.process("backend").restart()
     market.network.await_backend()
     market.await_state(order, "settled")
@@ -212,7 +219,7 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
     buyer = market.buyer.wallet.address
     before = market.ledger.balance(buyer)
     market.process("coordinator").kill()
-    order = market.place(rows=300, deliver_within_seconds=15)
+    order = market.place(rows=300)
     market.await_on_chain(order.order_id, OrderState.MATCHED)
     market.process("backend").kill()
     try:
@@ -221,8 +228,7 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
         early = market.run("refund", kept, *market.buyer_options())
         assert early.returncode == 1
         assert "Traceback" not in early.stderr
-        while market.ledger.chain_time() <= order.terms.deliver_by:
-            time.sleep(0.3)
+        market.skip(LONG_SECONDS + 1)
         late = market.run("refund", kept, *market.buyer_options())
         assert late.returncode == 0, late.stderr
         # A broker that matched and did not deliver forfeits its bond: half to the contributors, the rest to the buyer.

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from generator.market.client import MarketClient
 from provenance.chain.dispute_events import DemandOpened, ReceiptAnswered
 from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState
-from tests.system.market import PATIENCE_SECONDS, Market
+from provenance.values import Digest
+from tests.system.market import Market
+from tests.waiting import until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
+
+
+@contextmanager
+def blocks_for_transactions_only(market: Market) -> Iterator[None]:
+    """Inside the block no seed can be drawn, for it needs blocks after the commitment's; afterwards one comes a
+    second again."""
+    market.ledger.rpc.request("evm_setAutomine", True)
+    try:
+        yield
+    finally:
+        market.ledger.rpc.request("evm_setIntervalMining", 1)
+
+
+@contextmanager
+def receipts_demanded_at_once(market: Market) -> Iterator[None]:
+    """Inside the block the broker is another process, which calls everybody silent who still owes a receipt."""
+    backend = market.process("backend")
+    patient = backend.command
+    backend.command = replace(patient, env={**patient.env, "TESSERA_RECEIPT_SECONDS": "1"})
+    backend.restart()
+    market.network.await_backend()
+    try:
+        yield
+    finally:
+        backend.command = patient
+        backend.restart()
+        market.network.await_backend()
+
+
+def await_sample(market: Market, order: Digest, node: str) -> None:
+    """Waits until the broker has the node's sample, so that the node is not among the silent."""
+    address = market.network.account(node).address
+    broker = MarketClient(market.network.api_url, market.network.account("broker"))
+
+    def has_it() -> bool:
+        return any(task.node == address and task.state == "done" for task in broker.tasks(order, "sample"))
+
+    until(has_it, f"{node}'s sample")
+    broker.close()
 
 
 def test_a_node_killed_before_the_seed_is_asked_on_chain_and_answers_after_its_restart(
@@ -19,16 +63,16 @@ def test_a_node_killed_before_the_seed_is_asked_on_chain_and_answers_after_its_r
 ) -> None:
     node = market.process("rowan")
     address = market.network.account("rowan").address
-    order = market.place(rows=300)
-    market.await_state(order, "committed")
-    node.kill()
+    with blocks_for_transactions_only(market):
+        order = market.place(rows=300)
+        market.await_state(order, "committed")
+        node.kill()
     try:
         market.await_state(order, "seeded")
+        await_sample(market, order.order_id, "maple")
         shard = [each.contributor for each in market.ledger.participants(order.order_id)].index(address)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not market.ledger.demand(order.order_id, shard).is_open:
-            assert time.monotonic() < deadline, "nobody demanded the receipt"
-            time.sleep(0.3)
+        with receipts_demanded_at_once(market):
+            until(lambda: market.ledger.demand(order.order_id, shard).is_open, "the receipt's demand")
         demand = market.ledger.demand(order.order_id, shard)
         assert demand.kind is DemandKind.RECEIPT
         assert demand.demander == market.network.account("broker").address

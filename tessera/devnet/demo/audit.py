@@ -13,7 +13,7 @@ from provenance.values import Cid
 from tessera.devnet.network import python_path
 from tessera.errors import TesseraError
 
-AUDIT_SECONDS = 120.0
+AUDIT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

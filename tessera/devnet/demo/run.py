@@ -41,8 +41,8 @@ from tessera.terminal import out, remark, say
 from tessera.words import duration, tokens
 
 CHALLENGE_SECONDS = 15
-MATCH_SECONDS = 120
-DELIVER_SECONDS = 900
+MATCH_SECONDS = 600
+DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
 SHOWN_COLUMNS = 8
 SHOWN_LOG_LINES = 8

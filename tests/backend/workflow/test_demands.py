@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backend.tasks.states import WorkState
-from backend.workflow import demands as demanding
-from backend.workflow.demands import Demanding
+from backend.tasks.leases import WorkState
+from backend.workflow import demands
+from backend.workflow.demands import ReceiptDemands
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState, TxReceipt
@@ -26,7 +26,7 @@ PRICE = 1000
 
 @dataclass
 class World:
-    """Chain, database and journal of one order as the broker sees them."""
+    """Chain, database and log of one order as the broker sees them."""
 
     now: int = 1000
     state: OrderState = OrderState.MATCHED
@@ -99,10 +99,10 @@ class World:
             terms=SimpleNamespace(price=PRICE), participants=lambda: members, matched=members
         )
 
-    def sent(self, step: str, receipt: TxReceipt) -> None:
+    def mined(self, step: str, receipt: TxReceipt) -> None:
         self.calls.append(("noted", step))
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.said.append(text)
 
 
@@ -112,24 +112,26 @@ def world() -> World:
 
 
 @pytest.fixture
-def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> Demanding:
-    monkeypatch.setattr(demanding, "TaskRepository", lambda _session: world)
-    monkeypatch.setattr(demanding, "Journal", lambda _ports, _order: world)
+def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> ReceiptDemands:
+    monkeypatch.setattr(demands, "TaskRepository", lambda _session: world)
+    monkeypatch.setattr(demands, "OrderLog", lambda _ports, _order: world)
     settings = SimpleNamespace(receipt_seconds=300)
     ports = SimpleNamespace(
         ledger=world, writer=world, database=world, settings=settings, clock=lambda: 5000.0, broker=NODES[0]
     )
-    return Demanding(ports, str(ORDER))  # type: ignore[arg-type]
+    return ReceiptDemands(ports, str(ORDER))  # type: ignore[arg-type]
 
 
-def test_nothing_is_demanded_while_nodes_work_or_have_delivered(world: World, broker: Demanding) -> None:
+def test_nothing_is_demanded_while_nodes_work_or_have_delivered(world: World, broker: ReceiptDemands) -> None:
     world.task(0, WorkState.DONE, age=4000)
     world.task(1, WorkState.LEASED, age=299)
     assert broker.look() is False
     assert world.calls == []
 
 
-def test_a_contributor_whose_model_makes_no_such_rows_is_not_silent(world: World, broker: Demanding) -> None:
+def test_a_contributor_whose_model_makes_no_such_rows_is_not_silent(
+    world: World, broker: ReceiptDemands
+) -> None:
     world.task(0, WorkState.REFUSED, age=400, code="conditions-unmet")
     assert broker.look() is False
     assert world.calls == []
@@ -139,7 +141,7 @@ def test_a_contributor_whose_model_makes_no_such_rows_is_not_silent(world: World
     ("state", "age"), [(WorkState.LEASED, 301), (WorkState.QUEUED, 301), (WorkState.REFUSED, 1)]
 )
 def test_the_receipt_of_a_silent_node_is_demanded_once(
-    world: World, broker: Demanding, state: WorkState, age: int
+    world: World, broker: ReceiptDemands, state: WorkState, age: int
 ) -> None:
     world.task(0, WorkState.DONE, age=1)
     world.task(1, state, age=age)
@@ -149,7 +151,7 @@ def test_the_receipt_of_a_silent_node_is_demanded_once(
     assert f"contributor {NODES[1]} is silent" in world.said[0]
 
 
-def test_an_unanswered_demand_is_ended_when_its_time_is_over(world: World, broker: Demanding) -> None:
+def test_an_unanswered_demand_is_ended_when_its_time_is_over(world: World, broker: ReceiptDemands) -> None:
     world.task(1, WorkState.REFUSED, age=1)
     broker.look()
     world.now += 60
@@ -162,7 +164,7 @@ def test_an_unanswered_demand_is_ended_when_its_time_is_over(world: World, broke
 
 
 def test_a_demand_that_the_chain_does_not_take_is_told_once_and_not_repeated(
-    world: World, broker: Demanding
+    world: World, broker: ReceiptDemands
 ) -> None:
     world.task(1, WorkState.REFUSED, age=1)
     world.refuse = "Demands_AlreadyAnswered"
@@ -172,7 +174,7 @@ def test_a_demand_that_the_chain_does_not_take_is_told_once_and_not_repeated(
 
 
 def test_somebody_elses_demand_is_ended_too_and_an_ended_order_is_left_alone(
-    world: World, broker: Demanding
+    world: World, broker: ReceiptDemands
 ) -> None:
     world.state = OrderState.PUBLISHED
     world.open[0] = DemandOnChain(ORDER, 0, DemandKind.MODEL, NODES[1], 999, 10, 0)
@@ -184,7 +186,7 @@ def test_somebody_elses_demand_is_ended_too_and_an_ended_order_is_left_alone(
     assert len(world.calls) == 2
 
 
-def test_a_demand_answered_in_the_last_moment_stops_nothing(world: World, broker: Demanding) -> None:
+def test_a_demand_answered_in_the_last_moment_stops_nothing(world: World, broker: ReceiptDemands) -> None:
     world.state = OrderState.PUBLISHED
     world.open[0] = DemandOnChain(ORDER, 0, DemandKind.MODEL, NODES[1], 999, 10, 0)
     world.refuse = "Demands_NotOpen"

@@ -1,4 +1,4 @@
-"""A life of an order outlasts a database that is busy for a while."""
+"""The workflow of an order: its stored names, and a database that is busy for a while."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from dbos._registrations import get_dbos_func_name
 from sqlalchemy.exc import OperationalError
 
 from backend.errors import Stopping
 from backend.ports import Ports
-from backend.workflow import order_workflow as life
+from backend.workflow import dbos_runner, order_workflow
 
 
 class _Busy:
@@ -36,11 +37,36 @@ def test_a_leaving_process_does_not_wait_for_the_database() -> None:
     stopping = threading.Event()
     stopping.set()
     with pytest.raises(Stopping):
-        life._patiently(_ports(stopping), _Busy(1))
+        order_workflow._retry_busy_database(_ports(stopping), _Busy(1))
 
 
 def test_a_step_is_repeated_until_the_database_answers(monkeypatch: Any) -> None:
-    monkeypatch.setattr(life, "BUSY_SECONDS", 0.001)
+    monkeypatch.setattr(order_workflow, "BUSY_SECONDS", 0.001)
     step = _Busy(3)
-    assert life._patiently(_ports(threading.Event()), step) is True
+    assert order_workflow._retry_busy_database(_ports(threading.Event()), step) is True
     assert step.left == 0
+
+
+class _Steps:
+    """Stands for all three parts of the workflow: every step succeeds."""
+
+    def __init__(self, *_arguments: object) -> None: ...
+
+    def __getattr__(self, _step: str) -> Any:
+        return lambda: None
+
+
+def test_the_names_in_running_databases_stay(monkeypatch: Any) -> None:
+    """A restart finds its workflow by these names. Whoever changes the steps raises VERSION as well."""
+    for part in ("Matching", "Generation", "Settlement"):
+        monkeypatch.setattr(order_workflow, part, _Steps)
+    names = []
+
+    def note(name: str, step: Any) -> bool | None:
+        names.append(name)
+        return None
+
+    order_workflow.run_order(_ports(threading.Event()), "0x00", note)
+    assert names == ["place", "match", "train", "commit", "draw", "score", "publish", "settle"]
+    assert (dbos_runner.WORKFLOW, dbos_runner.VERSION) == ("order_life", "order-life-1")
+    assert get_dbos_func_name(dbos_runner._order_workflow) == "order_life"

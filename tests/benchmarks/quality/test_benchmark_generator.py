@@ -14,7 +14,6 @@ def test_refuses_peers_without_their_folder(tmp_path: Path, capsys: pytest.Captu
     assert "--peers FOLDER" in capsys.readouterr().err
 
 
-@pytest.mark.timeout(900)  # some processes, each of which imports torch
 def test_the_short_mode_measures_ours_and_goes_on_where_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -205,7 +205,7 @@ class World:
             collection=str(self.collection.digest),
             declared_rows=1200,
             stake_wei=10**18,
-            lease_seconds=5,
+            lease_seconds=600,
         )
         return Node(
             folder,

@@ -25,6 +25,7 @@ from provenance.exact.sampler import Sampler
 from provenance.record.receipts import ShardReceipt
 from provenance.values import Address, Digest, Signature, sha256
 from tests.generator.node.test_whole_order import SEED, Trained, train
+from tests.waiting import HANG_SECONDS, until
 
 DEMANDER = Address(bytes([9]) * 20)
 ROWS = 300
@@ -248,12 +249,9 @@ def test_a_watching_thread_outlives_a_chain_that_is_down(
 
     looking.look = counted  # type: ignore[method-assign]
     with watching(looking, threading.Event(), seconds=0.01):
-        assert looks.wait(5)
+        assert looks.wait(HANG_SECONDS)
         chain.ask(trained.order, DemandKind.MODEL)
         chain.down = False
-        for _ in range(500):
-            if chain.answers:
-                break
-            threading.Event().wait(0.01)
+        until(lambda: chain.answers, "the answer")
     assert chain.answers == [(model_of(trained),)]
     assert "no answer" in caplog.text

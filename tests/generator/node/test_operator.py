@@ -22,6 +22,7 @@ from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
+from tests.waiting import HANG_SECONDS
 
 World = Any
 ORDER = Digest(bytes([1]) * 32)
@@ -150,7 +151,7 @@ def test_receipt_line_cut_off_by_a_power_failure_is_left_out_and_other_damage_is
 def test_health_page_answers_on_loopback_and_its_port_is_in_the_folder(tmp_path: Path) -> None:
     with HealthPage(0, lambda: {"status": "ok"}, tmp_path) as page:
         assert json.loads((tmp_path / FILE).read_text()) == {"port": page.port}
-        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/health", timeout=HANG_SECONDS) as answer:
             assert json.loads(answer.read()) == {"status": "ok"}
         with pytest.raises(SettingsError, match="health port"):
             HealthPage(page.port, dict, tmp_path)
@@ -166,7 +167,7 @@ def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
 
 def test_like_messages_are_said_seldom() -> None:
     said: list[str] = []
-    limited = RateLimitedLog(said.append, pause_seconds=60)
+    limited = RateLimitedLog(said.append, pause_seconds=HANG_SECONDS)
     for number in range(5):
         limited.say(f"down {number}")
     assert said == ["down 0"]

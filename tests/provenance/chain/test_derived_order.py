@@ -16,7 +16,8 @@ from provenance.crypto.signing import Signer
 from provenance.record.receipts import Payout
 from provenance.record.terms import parents_digest
 from provenance.values import Digest, keccak256, sha256
-from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain
+from tests.anvil import running_anvil
+from tests.provenance.chain.conftest import ETHER, Market, deployed
 from tests.provenance.chain.test_life_of_an_order import (
     BROKER,
     BUYER,
@@ -63,7 +64,7 @@ def settle(market, published: Published, parents=()) -> None:
 @pytest.fixture(scope="module")
 def market() -> Iterator[Market]:
     """On a chain of its own: stakes, balances and times here are nobody else's."""
-    with fresh_chain() as url, deployed(url) as market:
+    with running_anvil() as url, deployed(url) as market:
         yield market
 
 

@@ -16,8 +16,9 @@ from provenance.crypto.signing import Signer
 from provenance.values import keccak256
 from tessera.client.resale import Resale
 from tessera.client.rewards import Rewards, SignedPayout
-from tessera.errors import ScriptError, UsageError
-from tests.provenance.chain.conftest import ETHER, Market, deployed, fresh_chain
+from tessera.errors import TesseraError, UsageError
+from tests.anvil import running_anvil
+from tests.provenance.chain.conftest import ETHER, Market, deployed
 from tests.provenance.chain.test_derived_order import Published, publish, settle
 from tests.provenance.chain.test_life_of_an_order import BUYER, NODES
 
@@ -30,7 +31,7 @@ KEPT_SLOT = 2
 @pytest.fixture(scope="module")
 def market() -> Iterator[Market]:
     """On a chain of its own: hours are skipped here."""
-    with fresh_chain() as url, deployed(url) as market:
+    with running_anvil() as url, deployed(url) as market:
         yield market
 
 
@@ -53,24 +54,24 @@ def rewards(market: Market, number: int) -> Rewards:
 
 
 def test_refuses_to_offer_what_another_holds_or_what_is_not_settled(market: Market, dataset: int) -> None:
-    with pytest.raises(ScriptError, match="belongs to"):
+    with pytest.raises(TesseraError, match="belongs to"):
         resale(market, STRANGER).offer(dataset, ETHER)
     unsettled: Published = publish(market, b"still in its window")
-    with pytest.raises(ScriptError, match="once its challenge window is over"):
+    with pytest.raises(TesseraError, match="once its challenge window is over"):
         resale(market, BUYER).offer(unsettled.id, ETHER)
 
 
 def test_refuses_steps_out_of_order(market: Market, dataset: int) -> None:
     second = resale(market, SECOND)
     for step in (second.accept, second.reject, second.expire, second.withdraw):
-        with pytest.raises(ScriptError, match="is not offered; expected"):
+        with pytest.raises(TesseraError, match="is not offered; expected"):
             step(dataset)
 
 
 def test_a_sale_whose_seller_delivers_nothing_is_undone_by_anybody(market: Market, dataset: int) -> None:
     ledger = market.ledger
     resale(market, BUYER).offer(dataset, 7 * ETHER)
-    with pytest.raises(ScriptError, match="offered at 7 tokens, you agreed to 6"):
+    with pytest.raises(TesseraError, match="offered at 7 tokens, you agreed to 6"):
         resale(market, SECOND).buy(dataset, 6 * ETHER, None, is_open=True)
     with pytest.raises(UsageError, match="is sealed"):
         resale(market, SECOND).buy(dataset, 7 * ETHER, None, is_open=False)
@@ -104,7 +105,7 @@ def test_a_delivered_sale_pays_seller_and_contributors_even_when_the_buyer_falls
     writer.deliver_keys(dataset, b"keys")
     assert ledger.resold_keys(dataset, key.public) == b"keys"
     assert ledger.resold_keys(dataset, DeliveryKey(b"\x32" * 32).public) is None
-    with pytest.raises(ScriptError, match="was bought by"):
+    with pytest.raises(TesseraError, match="was bought by"):
         resale(market, STRANGER).reject(dataset)
     with pytest.raises(RevertError) as caught:
         resale(market, STRANGER).accept(dataset)
@@ -159,7 +160,7 @@ def test_a_payout_rotation_is_signed_by_the_present_address_and_counts_once(
 ) -> None:
     owner, other = rewards(market, 92), Signer(b"\x5c" * 32).address
     account = owner.signer.address
-    with pytest.raises(ScriptError, match="only that address can name another"):
+    with pytest.raises(TesseraError, match="only that address can name another"):
         rewards(market, STRANGER).sign_payout(account, other, 600)
     file = tmp_path / "rotation.json"
     owner.sign_payout(account, other, 600).write(file)
@@ -168,7 +169,7 @@ def test_a_payout_rotation_is_signed_by_the_present_address_and_counts_once(
     signed = SignedPayout.read(file)
     rewards(market, STRANGER).send_payout(signed)
     assert market.ledger.payout_of(account) == other
-    with pytest.raises(ScriptError, match="Sign anew"):
+    with pytest.raises(TesseraError, match="Sign anew"):
         rewards(market, STRANGER).send_payout(signed)
 
 

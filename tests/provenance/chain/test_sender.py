@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +14,7 @@ from provenance.chain.sender import TRANSACTION_GAS_CAP, gas_limit
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.values import Address, sha256
+from tests.waiting import until
 
 ACCOUNT = 41
 
@@ -42,14 +42,11 @@ def paused(market) -> Iterator[None]:
 
 
 def mine_when_pending(market, count: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        status = market.ledger.rpc.request("txpool_status")
-        if int(status["pending"], 16) >= count:
-            market.mine(1)
-            return
-        time.sleep(0.02)
-    raise AssertionError("the transactions never became pending")
+    def are_pending() -> bool:
+        return int(market.ledger.rpc.request("txpool_status")["pending"], 16) >= count
+
+    until(are_pending, "the transactions to become pending")
+    market.mine(1)
 
 
 def test_transaction_that_reverts_once_mined_is_decoded(market, paused):

@@ -10,10 +10,15 @@ from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from provenance.chain.errors import RevertError
+from provenance.chain.memory import MemoryChain
+from provenance.chain.ports import OrderOnChain, OrderState
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -23,14 +28,16 @@ from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
 from tessera.client.api import BuyerApi, parse_events
+from tessera.client.client import Client
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
-from tessera.devnet.children import LOOPBACK, free_port
-from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, UsageError
+from tessera.devnet.children import LOOPBACK
+from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, TesseraError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tessera.words import parse_tokens, tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
+from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -214,8 +221,26 @@ def test_events_are_read_over_comments_and_several_data_lines() -> None:
     assert events[0].data.text("state") == "open"
 
 
-def test_a_backend_that_is_down_is_said_so_with_its_address() -> None:
-    url = f"http://{LOOPBACK}:{free_port()}"
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
+def test_money_that_the_broker_gave_back_first_is_said_to_be_back(state: OrderState) -> None:
+    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN), time_seconds=TERMS.deliver_by + 1)  # type: ignore[arg-type]
+    order = TERMS.order_id(DOMAIN)
+    ledger.orders[order] = OrderOnChain(order, OrderState.MATCHED, 0, order, order, 0)
+
+    def refused(*_arguments: object) -> None:
+        ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
+        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
+
+    client: Any = Client.__new__(Client)
+    client.chain, client.profile = ledger, SimpleNamespace(deployment=ledger.deployment)
+    client.__dict__["writer"] = SimpleNamespace(refund=refused)
+    expected = TesseraError if state is OrderState.REFUNDED else RevertError
+    with pytest.raises(expected, match="nothing to take back" if expected is TesseraError else "refused"):
+        client.refund(an_order())
+
+
+def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
+    url = f"http://{LOOPBACK}:{dead_port}"
     with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
         api.network()
 
@@ -283,7 +308,7 @@ def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
         else:
             send(handler, 200, body, "text/event-stream")
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         states = [event.data.text("state") for event in api.events("0x01")]
     assert states == ["open", "settled"]
     assert asked == ["0", "1"]
@@ -295,5 +320,5 @@ def test_a_backend_that_restarts_is_waited_for() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         send(handler, next(answers), b'{"chainId": 1}')
 
-    with serving(answer) as url, BuyerApi(url, patience_seconds=20) as api:
+    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
         assert api.network().integer("chainId") == 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provenance.chain.disputes import DemandKind, DemandOnChain
+from provenance.chain.errors import RevertError
 from provenance.chain.ports import DatasetStatus, OrderState, StakeOnChain, TxReceipt
 from provenance.crypto.merkle import leaf_hash, root_of_path
 from provenance.crypto.signing import Signer
@@ -27,11 +28,16 @@ STRANGER = Signer(b"\x61" * 32)
 
 @dataclass
 class Chain:
-    """The demands contract in memory. `answer_at`: chain time at which somebody answers; None: nobody does."""
+    """The demands contract in memory. `answer_at`: chain time at which somebody answers; None: nobody does.
+
+    `outrun`: when an expiry is sent, somebody else's is in the block before. `refuse`: the contract takes none.
+    """
 
     published: Publication
     me: Signer = BUYER
     answer_at: int | None = None
+    outrun: bool = False
+    refuse: bool = False
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     open: DemandOnChain | None = None
     allowed: int = 0
@@ -78,12 +84,16 @@ class Chain:
         ledger, order = self.published.ledger, self.published.manifest.order
         assert self.open is not None
         assert ledger.time_seconds > self.open.answer_by
+        if self.refuse:
+            raise RevertError("refused", name="Demands_TooEarly")
         self.open = None
         ledger.datasets[DATASET] = replace(ledger.datasets[DATASET], status=DatasetStatus.REVOKED)
         ledger.orders[order] = replace(ledger.orders[order], state=OrderState.REVOKED, bond_left=0)
         signer = participants[shard].contributor
         ledger.stakes[signer] = replace(ledger.stakes[signer], reserved=0)
         ledger.balances[BUYER.address] += PRICE + BOND + STAKE
+        if self.outrun:
+            raise RevertError("refused", name="Demands_NotOpen")
         return self._mined("expire")
 
     def _opened(self, kind: DemandKind, shard: int, row: int) -> TxReceipt:
@@ -145,6 +155,23 @@ def test_silence_ends_the_demand_and_the_order_and_adds_up(
     assert "adds up to the wei" in capsys.readouterr().out
     assert follow(wanted(0)) == PROVEN
     assert len(chain.calls) == 3
+
+
+def test_a_demand_that_somebody_else_ended_first_is_ended_all_the_same(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The broker looks at overdue demands too, and more often."""
+    chain, wanted = make()
+    chain.outrun = True
+    assert follow(wanted(0), confirmed=True) == PROVEN
+    assert f"data set {DATASET} was revoked" in capsys.readouterr().out
+
+
+def test_an_expiry_that_the_contract_refuses_is_an_error(make: Make) -> None:
+    chain, wanted = make()
+    chain.refuse = True
+    with pytest.raises(RevertError):
+        follow(wanted(0), confirmed=True)
 
 
 def test_a_demand_goes_on_after_a_kill_and_is_not_made_twice(make: Make) -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, free_port, require_free
 from tessera.devnet.network import CHECKOUT, LocalNetwork, NetworkSettings, python_path
 from tessera.errors import PortInUseError, ServiceDownError, TesseraError
+from tests.waiting import HANG_SECONDS, until
 
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = (
@@ -60,7 +60,7 @@ def test_a_child_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> No
         with pytest.raises(
             ServiceDownError, match=r"oracle ended by itself with status 1(.|\n)*the store is full"
         ):
-            supervisor.wait_until(lambda: False, child=child, seconds=20, what="an answer")
+            supervisor.wait_until(lambda: False, child=child, seconds=HANG_SECONDS, what="an answer")
 
 
 def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
@@ -86,7 +86,10 @@ def test_every_child_ends_with_the_block_even_a_stubborn_one(
             children.append(supervisor.start(python("stubborn", STUBBORN, tmp_path)))
             children.append(supervisor.start(python("plain", SLEEP, tmp_path)))
             supervisor.wait_until(
-                lambda: "ready" in children[0].log_tail(), child=children[0], seconds=20, what="ready"
+                lambda: "ready" in children[0].log_tail(),
+                child=children[0],
+                seconds=HANG_SECONDS,
+                what="ready",
             )
             raise KeyboardInterrupt
 
@@ -114,11 +117,8 @@ with stop_on_signals(), Supervisor() as supervisor:
         pid = int(parent.stdout.readline())
     assert is_running(pid)
     os.kill(parent.pid, number)
-    parent.wait(20)
-    deadline = time.monotonic() + 10
-    while is_running(pid):
-        assert time.monotonic() < deadline, "the child outlived its parent"
-        time.sleep(0.05)
+    parent.wait(HANG_SECONDS)
+    until(lambda: not is_running(pid), "the child to end after its parent")
 
 
 def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
@@ -127,14 +127,14 @@ def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
     url = f"http://{LOOPBACK}:{port}"
     with Supervisor() as supervisor:
         child = supervisor.start(chain.anvil_command(chain.find_anvil(CHECKOUT), folder=tmp_path, port=port))
-        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=20, what="the chain")
+        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=HANG_SECONDS, what="the chain")
         chain.give_gas(url, account, ether=3)
         supervisor.wait_until(
-            lambda: chain.gas_balance(url, account) > 0, child=child, seconds=20, what="gas"
+            lambda: chain.gas_balance(url, account) > 0, child=child, seconds=HANG_SECONDS, what="gas"
         )
         child.stop()
         child.restart()
-        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=20, what="the chain")
+        supervisor.wait_until(lambda: chain.answers(url), child=child, seconds=HANG_SECONDS, what="the chain")
         assert chain.gas_balance(url, account) == 3 * chain.WEI_PER_ETHER
     with pytest.raises(ServiceDownError, match="did not answer"):
         chain.rpc(url, "eth_chainId")

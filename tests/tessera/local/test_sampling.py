@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,16 +14,23 @@ import pytest
 from tessera.devnet.network import python_path
 from tessera.local import row_parts
 from tests.tessera.conftest import Run
+from tests.waiting import until
 
 SEED = "0x" + "5e" * 32
 ROWS = 9000
-SLOWLY_IN_SMALL_PARTS = """
-import time
+IN_SMALL_PARTS = """
+import threading
 from tessera.cli.app import main
 from tessera.local import row_parts
 row_parts._MAX_PART_ROWS = 1024
+"""
+AND_STOPS_AFTER_FIVE = """
 read = row_parts.PartFolder.read
-row_parts.PartFolder.read = lambda self, part: time.sleep(0.02) or read(self, part)
+row_parts.PartFolder.read = lambda self, part: read(self, part) if part < 5 else threading.Event().wait()
+main()
+"""
+AND_KEEPS_THE_PARTS = """
+row_parts.PartFolder.remove = lambda self: self.path.rename(self.path.with_suffix(".kept"))
 main()
 """
 
@@ -94,32 +100,29 @@ def test_killed_midway_the_same_command_ends_in_the_same_bytes(
     whole = sample("whole.parquet", "--rows", 40_000)
     out, folder = tmp_path / "x.parquet", tmp_path / "x.parquet.parts"
     words = ["sample", model_file, "--rows", 40_000, "--seed", SEED, "--out", out, "--processes", processes]
-    command = [sys.executable, "-c", SLOWLY_IN_SMALL_PARTS, *map(str, words)]
+    command = [sys.executable, "-c", IN_SMALL_PARTS + AND_STOPS_AFTER_FIVE, *map(str, words)]
     with subprocess.Popen(command, env=python_path(), stdout=subprocess.DEVNULL) as running:
-        wait_for(lambda: len(list(folder.glob("*.rows"))) >= 5)
+        until(lambda: len(list(folder.glob("*.rows"))) >= 5 or running.poll() is not None, "five parts")
         workers = children(running.pid)
         running.send_signal(signal.SIGKILL)
+    assert running.returncode == -signal.SIGKILL, "it ended by itself"
     # whoever was killed leaves no worker behind, and no file under the final name
-    wait_for(lambda: not any(is_alive(pid) for pid in workers))
+    until(lambda: not any(is_alive(pid) for pid in workers), "the workers to end")
     assert not out.exists()
-    kept = {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*.rows"))[:5]}
-    assert len(kept) == 5
-    times = dict(kept)
-    with subprocess.Popen(command, env=python_path(), stdout=subprocess.DEVNULL) as again:
-        while again.poll() is None:
-            times |= {path: path.stat().st_mtime_ns for path in kept if path.exists()}
-            time.sleep(0.02)
-    assert again.returncode == 0
-    assert times == kept, "a finished part was made again"
+    kept = identities(folder)
+    assert len(kept) >= 5
+    command[2] = IN_SMALL_PARTS + AND_KEEPS_THE_PARTS
+    subprocess.run(command, env=python_path(), stdout=subprocess.DEVNULL, check=True)
+    made = identities(folder.with_suffix(".kept"))
+    assert len(made) == 40
+    assert kept.items() <= made.items(), "a finished part was made again"
     assert out.read_bytes() == whole
-    assert not folder.exists()
 
 
-def wait_for(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, "nothing happened in a minute"
-        time.sleep(0.01)
+def identities(folder: Path) -> dict[str, tuple[int, int]]:
+    """Which file each part is, and since when: one that is made again is another."""
+    found = {path.name: path.stat() for path in folder.glob("*.rows")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
 
 
 def children(pid: int) -> list[int]:

@@ -1,22 +1,24 @@
-"""Whole lives of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
+"""Whole workflows of orders against the real contracts: the steps run in a thread, the test plays nodes and worker."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import select
 
-from backend.contributors.repository import ContributorRepository
+from backend.contributors import ContributorRepository
+from backend.database.models import OrderEventRow
 from backend.indexer.follower import Follower
-from backend.orders.models import OrderEventRow
-from backend.workflow.generate import Producing
-from backend.workflow.match import Agreeing
-from backend.workflow.order_workflow import live
-from backend.workflow.settle import Delivering
+from backend.workflow.generate import Generation
+from backend.workflow.match import Matching
+from backend.workflow.order_workflow import run_order
+from backend.workflow.settle import Settlement
 from provenance.canonical import decode
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
@@ -33,6 +35,7 @@ from provenance.record.receipts import (
 )
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Cid, Digest, sha256
+from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
 
@@ -44,28 +47,48 @@ class World:
     api: object
     nodes: list
     collection: str
-    lives: list = field(default_factory=list)
+    running: Future | None = None
 
     @contextmanager
-    def living(self, order):
-        """Runs the order's life in a thread and waits for its end."""
-        thread = threading.Thread(target=live, args=(self.api.ports, order))
-        thread.start()
+    def in_work(self, order):
+        """Runs the order's workflow in a thread and waits for its end."""
         try:
-            yield
-            thread.join(30)
-            assert not thread.is_alive()
+            with self.beside(lambda: run_order(self.api.ports, order)):
+                yield
         finally:
             self.api.ports.stopping.set()
-            thread.join(10)
+
+    @contextmanager
+    def beside(self, action):
+        """Runs the action in a thread and waits for its end; what it raises is raised here."""
+        with ThreadPoolExecutor(1) as pool:
+            self.running = pool.submit(action)
+            try:
+                yield
+                self.running.result(HANG_SECONDS)
+            except BaseException:
+                self.api.ports.stopping.set()  # or the thread would wait for a test that has failed
+                raise
+            finally:
+                self.running = None
 
     def signer(self, address):
         return next(node for node in self.nodes if str(node.address) == address)
 
+    def lease(self, target, by):
+        """Asks until there is work."""
+
+        def ask():
+            ended = self.api.ports.stopping.is_set() or (self.running is not None and self.running.done())
+            assert not ended, "nobody is left who would give out work"
+            answer = self.api.call("POST", target, {"waitSeconds": 20, "leaseSeconds": 30}, by=by)
+            assert answer.status_code in (200, 204), answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        return until(ask, f"work for {by.address}")
+
     def task(self, node):
-        answer = self.api.call("POST", "/v1/tasks/lease", {"waitSeconds": 20, "leaseSeconds": 30}, by=node)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["task"]
+        return self.lease("/v1/tasks/lease", node)["task"]
 
     def accept(self, node, max_rows=50):
         task = self.task(node)
@@ -83,10 +106,7 @@ class World:
         assert self.api.call("POST", f"/v1/tasks/{task['id']}/refuse", body, by=node).status_code == 200
 
     def job(self, phase):
-        body = {"waitSeconds": 20, "leaseSeconds": 30}
-        answer = self.api.call("POST", "/v1/coordination/lease", body, by=self.api.broker)
-        assert answer.status_code == 200, answer.text
-        job = answer.json()["job"]
+        job = self.lease("/v1/coordination/lease", self.api.broker)["job"]
         assert job["phase"] == phase
         return job
 
@@ -176,7 +196,7 @@ def chain_state(api, order):
 def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         target = f"/v1/coordination/{order}/train/failure"
@@ -192,7 +212,7 @@ def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
 def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         world.refuse(world.nodes[0])
         world.accept(world.nodes[1])
         chain.skip(600)
@@ -204,7 +224,7 @@ def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api,
 
 def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
+    with world.in_work(order):
         hostile = world.task(world.nodes[0])
         bomb = b"[" * 200_000
         answer = api.call("PUT", f"/v1/tasks/{hostile['id']}/result", bomb, by=world.nodes[0])
@@ -219,7 +239,7 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer,
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
     owed = [chain.ledger.claimable(node.address) for node in world.nodes]
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         world.job("train")
         chain.skip(4000)
@@ -239,7 +259,7 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
     body["permit"]["s"] = "0x" + "11" * 32
     order = api.call("POST", "/v1/orders", body).json()["orderId"]
     before = chain.ledger.balance(buyer.address)
-    with world.living(order):
+    with world.in_work(order):
         pass
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "rejected"
@@ -247,10 +267,10 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
     assert chain.ledger.balance(buyer.address) == before
 
 
-def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain, wait):
+def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
-        wait(lambda: chain_state(api, order) is OrderState.OPEN)
+    with world.in_work(order):
+        _until_state(api, order, OrderState.OPEN)
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
         ChainWriter(chain.ledger, buyer).cancel(terms)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
@@ -258,7 +278,7 @@ def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain, wait):
 
 def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         good = world.train_result(job)
@@ -289,10 +309,10 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world,
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
-def test_an_order_lives_from_signature_to_settlement(world, api, buyer, chain):
+def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
     order = api.order(buyer, world.collection, challengeSeconds=5)
     paid = [chain.ledger.claimable(node.address) for node in world.nodes]
-    with world.living(order):
+    with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
         progress = {"round": 1, "rounds": 4, "loss": 0.25, "message": "averaged"}
@@ -343,56 +363,53 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     """What a kill between a transaction and its note leaves behind: the step runs again from its start."""
     order = api.order(buyer, world.collection, challengeSeconds=0)
     ports = api.ports
-    agreeing, producing, delivering = (
-        Agreeing(ports, order),
-        Producing(ports, order),
-        Delivering(ports, order),
-    )
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    settlement = Settlement(ports, order, generation)
     nonce = ChainNonce(chain, ports.broker)
-    agreeing.place()
-    assert nonce.used_by(agreeing.place) == 0
-    with _beside(world.bring_to_match):
-        agreeing.match()
-    assert nonce.used_by(agreeing.match) == 0
-    with _beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    assert nonce.used_by(producing.train) == 0
-    producing.commit()
-    assert nonce.used_by(producing.commit) == 0
+    matching.place()
+    assert nonce.used_by(matching.place) == 0
+    with world.beside(world.bring_to_match):
+        matching.match()
+    assert nonce.used_by(matching.match) == 0
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    assert nonce.used_by(generation.train) == 0
+    generation.commit()
+    assert nonce.used_by(generation.commit) == 0
     chain.mine(4)
-    producing.draw()
-    assert nonce.used_by(producing.draw) == 0
-    with _beside(lambda: _work(world, "score", world.score_result)):
-        producing.score()
-    delivering.publish()
+    generation.draw()
+    assert nonce.used_by(generation.draw) == 0
+    with world.beside(lambda: _work(world, "score", world.score_result)):
+        generation.score()
+    settlement.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
-    assert nonce.used_by(delivering.publish) == 0
+    assert nonce.used_by(settlement.publish) == 0
     assert api.call("GET", f"/v1/orders/{order}").json()["manifestCid"] == manifest
-    assert not delivering.give_back("a late failure must not take back what is published")
+    assert not settlement.give_back("a late failure must not take back what is published")
     chain.skip(3)
-    delivering.settle()
-    assert nonce.used_by(delivering.settle) == 0
-    assert nonce.used_by(lambda: live(ports, order)) == 0
+    settlement.settle()
+    assert nonce.used_by(settlement.settle) == 0
+    assert nonce.used_by(lambda: run_order(ports, order)) == 0
     assert chain_state(api, order) is OrderState.SETTLED
 
 
 def _publish(world, api, chain, order):
-    """Carries an order to its publication, step by step; the delivering steps."""
+    """Carries an order to its publication, step by step; the settlement."""
     ports = api.ports
-    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
-    agreeing.place()
-    with _beside(world.bring_to_match):
-        agreeing.match()
-    with _beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    producing.commit()
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
     chain.mine(4)
-    producing.draw()
-    with _beside(lambda: _work(world, "score", world.score_result)):
-        producing.score()
-    delivering = Delivering(ports, order)
-    delivering.publish()
-    return delivering
+    generation.draw()
+    with world.beside(lambda: _work(world, "score", world.score_result)):
+        generation.score()
+    settlement = Settlement(ports, order, generation)
+    settlement.publish()
+    return settlement
 
 
 def _demand_a_model(api, buyer, chain, order):
@@ -408,20 +425,30 @@ def _demand_a_model(api, buyer, chain, order):
     return terms, participants, writer
 
 
-def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain):
+@pytest.mark.parametrize("ended_by", ["buyer", "broker"])
+def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain, ended_by):
     order = api.order(buyer, world.collection, challengeSeconds=30)
-    delivering = _publish(world, api, chain, order)
+    _publish(world, api, chain, order)
     before = chain.ledger.balance(buyer.address)
     terms, participants, writer = _demand_a_model(api, buyer, chain, order)
     sent = ChainNonce(chain, api.ports.broker).now()
-    with _beside(delivering.settle):
+    ledger, broker = Watched(api.ports.ledger), Watched(api.ports.writer)
+    watched = replace(api.ports, ledger=ledger, writer=broker)
+    settlement = Settlement(watched, order, Generation(watched, order))
+    with world.beside(settlement.settle):
         chain.skip(60)  # the window is over, the demand is open
-        threading.Event().wait(1.0)
+        ledger.await_looks(5)
         found = chain.ledger.order(Digest.parse(order))
         assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
-        chain.skip(24 * 3600)
-        writer.expire(terms, participants, 0)
-    assert ChainNonce(chain, api.ports.broker).now() == sent, "no settlement was tried"
+        if ended_by == "buyer":
+            # The time runs out in the very block that ends the demand: the broker cannot come first.
+            chain.skip_with_next_block(24 * 3600)
+            writer.expire(terms, participants, 0)
+        else:
+            chain.skip(24 * 3600)
+    transactions = Counter() if ended_by == "buyer" else Counter({"expire": 1})
+    assert broker.calls == transactions, "no settlement was tried"
+    assert ChainNonce(chain, api.ports.broker).now() == sent + transactions.total()
     assert chain_state(api, order) is OrderState.REVOKED
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "revoked"
@@ -438,25 +465,56 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 
 
+def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(world, api, buyer, chain):
+    order = api.order(buyer, world.collection)
+    ports = api.ports
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
+    chain.mine(4)
+    generation.draw()
+    identifier = Digest.parse(order)
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    ports.writer.approve(chain.ledger.deployment.demands, terms.price)
+    models = chain.ledger.commitment(identifier).models
+    ports.writer.demand_receipt(terms, chain.ledger.participants(identifier), 0, models)
+    settlement = Settlement(ports, order, generation)
+    with world.beside(lambda: settlement.give_back("the worker is lost")):
+        threading.Event().wait(0.5)
+        assert chain_state(api, order) is OrderState.MATCHED, "nothing is returned while the demand is open"
+        chain.skip(24 * 3600)
+    assert chain_state(api, order) is OrderState.REFUNDED
+
+
 def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
     order = api.order(buyer, world.collection)
     ports = api.ports
-    agreeing, producing = Agreeing(ports, order), Producing(ports, order)
-    agreeing.place()
-    with _beside(world.bring_to_match):
-        agreeing.match()
-    with _beside(lambda: _work(world, "train", world.train_result)):
-        producing.train()
-    producing.commit()
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: _work(world, "train", world.train_result)):
+        generation.train()
+    generation.commit()
     bond = ports.ledger.order(Digest.parse(order)).bond_left
+    missed = ports.ledger.commitment(Digest.parse(order)).target_block
     chain.mine(300)
-    stop = threading.Event()
-    with _beside(lambda: _mine_until(chain, stop)):
-        producing.draw()
-        stop.set()
-    assert producing.seed_draw().draws == 2
+
+    def mine_for_the_new_draw():
+        until(
+            lambda: ports.ledger.commitment(Digest.parse(order)).target_block > missed, "another target block"
+        )
+        chain.mine(4)
+
+    with world.beside(mine_for_the_new_draw):
+        generation.draw()
+    assert generation.seed_draw().draws == 2
     assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
-    assert Delivering(ports, order).give_back("the test is over")
+    assert Settlement(ports, order, generation).give_back("the test is over")
 
 
 @dataclass
@@ -475,13 +533,28 @@ class ChainNonce:
         return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
 
 
-@contextmanager
-def _beside(action):
-    thread = threading.Thread(target=action)
-    thread.start()
-    yield
-    thread.join(20)
-    assert not thread.is_alive()
+class Watched:
+    """A ledger or a writer, and how often each of its methods was called."""
+
+    def __init__(self, watched):
+        self._watched = watched
+        self.calls = Counter()
+
+    def __getattr__(self, name):
+        found = getattr(self._watched, name)
+        if not callable(found):
+            return found
+
+        def counted(*arguments, **options):
+            self.calls[name] += 1
+            return found(*arguments, **options)
+
+        return counted
+
+    def await_looks(self, looks):
+        """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
+        seen = self.calls["order"] + 2 * (looks + 1)
+        until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
 def _work(world, phase, result):
@@ -490,23 +563,10 @@ def _work(world, phase, result):
     assert answer.status_code == 201, answer.text
 
 
-def _mine_until(chain, stop):
-    while not stop.wait(0.05):
-        chain.mine(1)
-
-
 def _until_mined(api, chain, order):
-    for _ in range(400):
-        if api.ports.ledger.commitment(Digest.parse(order)).commit_block:
-            chain.mine(4)
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("the models were not committed")
+    until(lambda: api.ports.ledger.commitment(Digest.parse(order)).commit_block, "the models' commitment")
+    chain.mine(4)
 
 
 def _until_state(api, order, state):
-    for _ in range(400):
-        if chain_state(api, order) is state:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError(f"order {order} did not become {state.name}")
+    until(lambda: chain_state(api, order) is state, f"order {order} to become {state.name}")

@@ -1,0 +1,39 @@
+"""Work that is leased: the states and the SQL that node tasks and coordination jobs share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, and_, or_, update
+
+from backend.database.models import JobRow, TaskRow
+from backend.database.repository import Repository
+
+
+class WorkState(StrEnum):
+    """queued -> leased -> done or refused. An expired lease counts as queued; cancelled ends what is not done."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+WAITING = (WorkState.QUEUED, WorkState.LEASED)
+Work = TypeVar("Work", TaskRow, JobRow)
+
+
+class LeaseRepository(Repository[Work]):
+    """A table of leased work."""
+
+    def is_leasable(self, now: float) -> ColumnElement[bool]:
+        """SQL: the work waits, or its lease has run out."""
+        expired = and_(self.table.state == WorkState.LEASED, self.table.leased_until <= now)
+        return or_(self.table.state == WorkState.QUEUED, expired)
+
+    def cancel_waiting(self, order: str) -> None:
+        """Takes back all unfinished work of the order."""
+        waiting = update(self.table).where(self.table.order == order, self.table.state.in_(WAITING))
+        self.session.execute(waiting.values(state=WorkState.CANCELLED))
