@@ -1,6 +1,6 @@
 """The picture of the README: the certificate of a data set as `tessera verify` prints it, as SVG.
 
-    python -m scripts.certificate_picture --dataset 1 --rpc URL --store DIR --key FILE --out docs/pictures/certificate.svg
+    python -m scripts.certificate_picture --dataset 1 --rpc URL --store DIR --key FILE --out certificate.svg
 """
 
 from __future__ import annotations

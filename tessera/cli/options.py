@@ -168,11 +168,3 @@ ConditionsFile = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="more log lines")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="threads of the arithmetic")]
-
-
-def open_client(network: Path, wallet: Path | None = None, key: Path | None = None) -> Client:
-    """The client of a command; MissingExtraError without the extra."""
-    require("client", "a command that talks to a market")
-    from tessera.client.client import Client
-
-    return Client(network, wallet=wallet, key=key)
