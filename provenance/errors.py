@@ -83,6 +83,10 @@ class StoreUnavailableError(UnavailableError):
     """The content store itself cannot be reached or written."""
 
 
+class MarketError(ProvenanceError):
+    """The market's HTTP interface refused, did not answer, or answered what nobody can read."""
+
+
 class DocumentError(MalformedError):
     """A JSON document or typed message has a missing, unknown or malformed member."""
 

@@ -1,0 +1,136 @@
+"""Coordination jobs: the phases of an order that the coordinator worker leases, and the results it brings.
+
+Phases: `train`, then `score`. Shard k belongs to participant k.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from provenance.api.message import (
+    Bps,
+    Count,
+    JsonObject,
+    Message,
+    Several,
+    WireAddress,
+    WireCollection,
+    WireDigest,
+    WireRequest,
+    WireScoreContent,
+    WireSeedDraw,
+    WireShardContent,
+    WireSignature,
+    WireTerms,
+)
+from provenance.api.queue import DEFAULT_LEASE_SECONDS, LeaseSeconds, Progress
+from provenance.canonical import MAX_INTEGER
+from provenance.record.terms import Participant
+
+Phase = Literal["train", "score"]
+JOB_FORMAT: Final = "tessera-job/1"
+MOST_SHARDS: Final = 255
+
+
+class MatchedContributor(Message):
+    """One contributor of the match: what it declared, what it accepted, what it delivers."""
+
+    contributor: WireAddress
+    rows: int = Field(ge=1, le=MAX_INTEGER)
+    max_rows: int = Field(ge=1, le=MAX_INTEGER)
+    declared_rows: int = Field(ge=1, le=MAX_INTEGER)
+    acceptance: WireSignature
+
+    @property
+    def participant(self) -> Participant:
+        """As the escrow contract hashes it."""
+        return Participant(self.contributor, self.rows)
+
+
+class ModelResult(Message):
+    """A finished model: its digest and its contributor's signature under it."""
+
+    contributor: WireAddress
+    shard: Count
+    model_digest: WireDigest
+    commit_signature: WireSignature
+    epsilon_micro: Count
+    delta_e12: Count
+
+
+class TrainResult(Message):
+    models: Annotated[Several[ModelResult], Field(min_length=1, max_length=MOST_SHARDS)]
+
+
+class JobPlan(Message):
+    """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`."""
+
+    format: Literal["tessera-job/1"] = JOB_FORMAT
+    chain_id: Count
+    escrow: WireAddress
+    terms: WireTerms
+    terms_signature: WireSignature
+    collection: WireCollection
+    request: WireRequest
+    participants: Annotated[Several[MatchedContributor], Field(min_length=1, max_length=MOST_SHARDS)]
+    models: Several[ModelResult] | None
+    seed: WireSeedDraw | None
+
+
+class LeasedJob(Message):
+    """The plan stays as received: the worker that cannot read it fails this order and not itself."""
+
+    order: WireDigest
+    phase: Phase
+    attempt: Count
+    plan: JsonObject
+
+
+class JobLease(Message):
+    job: LeasedJob
+
+
+class JobProgress(Progress):
+    lease_seconds: LeaseSeconds = DEFAULT_LEASE_SECONDS
+
+
+class JobFailure(Message):
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class ShardResult(Message):
+    """A delivered shard with the receipt that its contributor signed."""
+
+    shard: Count
+    contributor: WireAddress
+    rows: int = Field(ge=1, le=MAX_INTEGER)
+    model_digest: WireDigest
+    shard_root: WireDigest
+    epsilon_micro: Count
+    delta_e12: Count
+    content: WireShardContent
+    receipt_signature: WireSignature
+
+
+class EvaluationResult(Message):
+    contributor: WireAddress
+    score_micro: int = Field(ge=0, le=1_000_000)
+    signature: WireSignature
+
+
+class ScoreResult(Message):
+    """What the data set is published from."""
+
+    dataset_root: WireDigest
+    shards: Annotated[Several[ShardResult], Field(min_length=1, max_length=MOST_SHARDS)]
+    shares_bps: Several[Bps]
+    score: WireScoreContent
+    evaluations: Annotated[Several[EvaluationResult], Field(min_length=1, max_length=MOST_SHARDS)]
+    privacy: JsonObject
+    broker_saw: Annotated[Several[Annotated[str, Field(max_length=1000)]], Field(max_length=100)]
+
+
+class JobStored(Message):
+    digest: WireDigest

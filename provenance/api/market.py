@@ -1,0 +1,231 @@
+"""The market's endpoints, one method each, for buyers, nodes and the coordinator (docs/spec/http.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import quote
+
+from provenance.api.catalogue import (
+    Announcement,
+    CollectionList,
+    CollectionView,
+    ContentStored,
+    DatasetView,
+    NetworkView,
+)
+from provenance.api.client import MOST_CONTENT_BYTES, OCTETS, Call, HttpClient, StreamEvent
+from provenance.api.coordination import (
+    JobFailure,
+    JobLease,
+    JobProgress,
+    LeasedJob,
+    Phase,
+    ScoreResult,
+    TrainResult,
+)
+from provenance.api.errors import MarketAnswerInvalid, MarketNotFound
+from provenance.api.message import Message
+from provenance.api.orders import (
+    EVENTS,
+    FINAL_STATES,
+    OrderAccepted,
+    OrderEvent,
+    OrderList,
+    OrderRequest,
+    OrderState,
+    OrderView,
+    QuoteRequest,
+    QuoteView,
+    StateEvent,
+)
+from provenance.api.queue import (
+    Heartbeat,
+    LeasedTask,
+    LeaseRequest,
+    Progress,
+    Refusal,
+    TaskKind,
+    TaskLease,
+    TaskList,
+    TaskView,
+)
+from provenance.errors import DocumentError
+from provenance.values import Address, Cid, Digest
+
+M = TypeVar("M", bound=Message)
+_BYTES_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of an order. Ids grow; a stream resumes after any of them."""
+
+    id: int
+    data: OrderEvent
+
+
+class MarketClient(HttpClient):
+    """One market. What a node or the broker does needs a signer; reading and ordering do not."""
+
+    def __enter__(self) -> MarketClient:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # -- what anybody may read -------------------------------------------------------------------------------
+
+    def network(self) -> NetworkView:
+        return self._read(NetworkView, Call("GET", "/v1/network"))
+
+    def collections(self) -> tuple[CollectionView, ...]:
+        return self._read(CollectionList, Call("GET", "/v1/collections")).collections
+
+    def collection(self, name_or_id: str) -> CollectionView:
+        """A collection by its id (0x…) or by the name in its document. MarketNotFound lists what there is."""
+        if name_or_id.startswith("0x"):
+            return self._read(CollectionView, Call("GET", f"/v1/collections/{quote(name_or_id, safe='')}"))
+        listed = self.collections()
+        for entry in listed:
+            if entry.name == name_or_id:
+                return entry
+        names = ", ".join(sorted(entry.name for entry in listed)) or "none"
+        detail = f"no collection is called {name_or_id!r}; the market has: {names}"
+        raise MarketNotFound("GET /v1/collections", 404, "not-found", detail)
+
+    def order(self, order: Digest) -> OrderView:
+        return self._read(OrderView, Call("GET", f"/v1/orders/{order}"))
+
+    def orders(
+        self, *, buyer: Address | None = None, state: OrderState | None = None
+    ) -> tuple[OrderView, ...]:
+        """As the market lists them, newest first."""
+        wanted = {"buyer": buyer, "state": state}
+        query = {name: str(value) for name, value in wanted.items() if value is not None}
+        return self._read(OrderList, Call("GET", "/v1/orders", query=query)).orders
+
+    def events(self, order: Digest, *, after: int = 0) -> Iterator[Event]:
+        """The order's events after id `after` until it is final; reconnects by itself and misses none."""
+        path = f"/v1/orders/{order}/events"
+        for sent in self.stream(path, after, lambda: self.order(order).state in FINAL_STATES):
+            event = Event(sent.id, _event(sent, path))
+            yield event
+            if isinstance(event.data, StateEvent) and event.data.state in FINAL_STATES:
+                return
+
+    def dataset(self, dataset_id: int) -> DatasetView:
+        return self._read(DatasetView, Call("GET", f"/v1/datasets/{dataset_id}"))
+
+    def content(self, cid: Cid) -> bytes:
+        """The bytes as served: the caller compares them with the CID."""
+        return self._bytes(f"/v1/content/{cid}")
+
+    # -- a buyer ---------------------------------------------------------------------------------------------
+
+    def quote(self, wanted: QuoteRequest) -> QuoteView:
+        return self._read(QuoteView, Call("POST", "/v1/quotes", wanted.to_json()))
+
+    def place(self, order: OrderRequest) -> OrderAccepted:
+        return self._read(OrderAccepted, Call("POST", "/v1/orders", order.to_json()))
+
+    # -- a node ----------------------------------------------------------------------------------------------
+
+    def announce(self, announcement: Announcement) -> None:
+        self.send(Call("POST", "/v1/contributors", announcement.to_json()))
+
+    def lease_task(self, wait_seconds: int, lease_seconds: int) -> LeasedTask | None:
+        """The next task of this node; waits at the market at most `wait_seconds`; None when there is none."""
+        lease = self._lease(TaskLease, "/v1/tasks/lease", wait_seconds, lease_seconds)
+        return None if lease is None else lease.task
+
+    def task_payload(self, task_id: int) -> bytes:
+        return self._bytes(f"/v1/tasks/{task_id}/payload")
+
+    def heartbeat(self, task_id: int, lease_seconds: int, progress: Progress | None) -> None:
+        """Renews the lease; MarketConflict when it was lost."""
+        beat = Heartbeat(lease_seconds=lease_seconds, progress=progress)
+        self.send(Call("POST", f"/v1/tasks/{task_id}/heartbeat", beat.to_json()))
+
+    def send_result(self, task_id: int, data: bytes) -> None:
+        self._put_bytes("PUT", f"/v1/tasks/{task_id}/result", data)
+
+    def refuse_task(self, task_id: int, code: str, reason: str) -> None:
+        refusal = Refusal(code=code, reason=reason)
+        self.send(Call("POST", f"/v1/tasks/{task_id}/refuse", refusal.to_json()))
+
+    def upload(self, data: bytes) -> Cid:
+        """Stores content; the CID is the market's claim, which the caller compares with its own."""
+        return _parsed(ContentStored, self._put_bytes("POST", "/v1/content", data), "POST /v1/content").cid
+
+    # -- the broker ------------------------------------------------------------------------------------------
+
+    def post_task(self, order: Digest, name: str, node: Address, kind: TaskKind, body: bytes) -> None:
+        """Idempotent: the same bytes under the same (order, node, name) are accepted again, others refused."""
+        query = {"order": str(order), "node": str(node), "name": name, "kind": kind}
+        self._put_bytes("POST", "/v1/tasks", body, query)
+
+    def tasks(self, order: Digest, name: str) -> tuple[TaskView, ...]:
+        query = {"order": str(order), "name": name}
+        return self._read(TaskList, Call("GET", "/v1/tasks", query=query)).tasks
+
+    def task_result(self, task_id: int) -> bytes:
+        return self._bytes(f"/v1/tasks/{task_id}/result")
+
+    def lease_job(self, wait_seconds: int, lease_seconds: int) -> LeasedJob | None:
+        lease = self._lease(JobLease, "/v1/coordination/lease", wait_seconds, lease_seconds)
+        return None if lease is None else lease.job
+
+    def job_progress(
+        self, order: Digest, phase: Phase, lease_seconds: int, progress: Progress | None
+    ) -> None:
+        """Renews the lease and, with `progress`, tells the buyer; MarketConflict when the lease was lost."""
+        told = {} if progress is None else dict(progress)
+        beat = JobProgress(lease_seconds=lease_seconds, **told)
+        self.send(Call("POST", f"/v1/coordination/{order}/{phase}/progress", beat.to_json()))
+
+    def finish_job(self, order: Digest, phase: Phase, result: TrainResult | ScoreResult) -> None:
+        self.send(Call("PUT", f"/v1/coordination/{order}/{phase}/result", result.encode()))
+
+    def fail_job(self, order: Digest, phase: Phase, reason: str) -> None:
+        failure = JobFailure(reason=reason)
+        self.send(Call("POST", f"/v1/coordination/{order}/{phase}/failure", failure.to_json()))
+
+    # -- how -------------------------------------------------------------------------------------------------
+
+    def _read(self, kind: type[M], call: Call) -> M:
+        return _parsed(kind, self.send(call).content, call.name)
+
+    def _lease(self, kind: type[M], path: str, wait_seconds: int, lease_seconds: int) -> M | None:
+        body = LeaseRequest(wait_seconds=wait_seconds, lease_seconds=lease_seconds).to_json()
+        call = Call("POST", path, body, timeout_seconds=wait_seconds + self.timeout_seconds)
+        answer = self.send(call)
+        return None if answer.status == 204 else _parsed(kind, answer.content, call.name)
+
+    def _bytes(self, path: str) -> bytes:
+        call = Call("GET", path, timeout_seconds=_BYTES_SECONDS, most_bytes=MOST_CONTENT_BYTES)
+        return self.send(call).content
+
+    def _put_bytes(self, method: str, path: str, data: bytes, query: dict[str, str] | None = None) -> bytes:
+        call = Call(method, path, data, query or {}, OCTETS, _BYTES_SECONDS)
+        return self.send(call).content
+
+
+def _parsed(kind: type[M], data: bytes, where: str) -> M:
+    try:
+        return kind.read(data, where)
+    except DocumentError as error:
+        raise MarketAnswerInvalid(
+            f"{error}. The market speaks another version of the interface than this client: bring both to one"
+        ) from error
+
+
+def _event(sent: StreamEvent, path: str) -> OrderEvent:
+    where = f"event {sent.id} of {path}"
+    kind = EVENTS.get(sent.kind)
+    if kind is None:
+        raise MarketAnswerInvalid(
+            f"{where}: found the event {sent.kind!r:.40}, expected one of {', '.join(EVENTS)}"
+        )
+    return _parsed(kind, sent.data.encode(), where)

@@ -1,0 +1,213 @@
+"""Quotes and orders: what is asked, what is signed, how the order stands, and the events that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field, Strict
+
+from provenance.api.message import (
+    Count,
+    DecimalText,
+    JsonObject,
+    Message,
+    Several,
+    WireAddress,
+    WireCid,
+    WireDigest,
+    WireRequest,
+    WireSignature,
+    WireTerms,
+    WireUint256,
+)
+from provenance.api.queue import Progress
+from provenance.canonical import MAX_INTEGER
+from provenance.crypto.permit import Permit
+
+Seconds = Annotated[int, Field(ge=0, le=2**31)]
+Contributors = Annotated[int, Field(ge=1, le=255)]
+
+
+class OrderState(StrEnum):
+    """As the broker tells them, in the order of a good life; the last five are final. The chain's own state wins."""
+
+    ACCEPTED = "accepted"
+    """Stored by the broker, not yet in escrow."""
+    OPEN = "open"
+    """The price is in escrow."""
+    MATCHED = "matched"
+    TRAINED = "trained"
+    COMMITTED = "committed"
+    SEEDED = "seeded"
+    SCORED = "scored"
+    PUBLISHED = "published"
+    SETTLED = "settled"
+    REFUNDED = "refunded"
+    """Not delivered; the buyer has the money back."""
+    REVOKED = "revoked"
+    """Published, then shown to be false or withheld; the buyer has the money back."""
+    CANCELLED = "cancelled"
+    """The buyer took the order back before the match."""
+    REJECTED = "rejected"
+    """The chain did not take the order; no money moved."""
+
+
+FAILED_STATES: Final = frozenset(
+    {OrderState.REFUNDED, OrderState.REVOKED, OrderState.CANCELLED, OrderState.REJECTED}
+)
+FINAL_STATES: Final = FAILED_STATES | {OrderState.SETTLED}
+WireOrderState = Annotated[OrderState, Strict(False)]
+
+
+class QuoteRequest(Message):
+    """What a buyer asks for; what is left out is the collection's or the broker's usual."""
+
+    collection: WireDigest
+    buyer: WireAddress
+    rows: int = Field(ge=1, le=MAX_INTEGER)
+    epsilon: DecimalText | None = None
+    delta: DecimalText | None = None
+    delivery_key: WireDigest | None = None
+    min_contributors: Contributors | None = None
+    max_contributors: Contributors | None = None
+    min_score: DecimalText | None = None
+    conditions: Annotated[Several[JsonObject], Field(max_length=4096)] = ()
+    purpose: str = Field(default="", max_length=1000)
+    match_within_seconds: Seconds | None = None
+    deliver_within_seconds: Seconds | None = None
+    challenge_seconds: Seconds | None = None
+    max_price_wei: WireUint256 | None = None
+
+
+class PermitToSign(Message):
+    """What the buyer has to sign (ERC-2612) beside the terms."""
+
+    token: WireAddress
+    owner: WireAddress
+    spender: WireAddress
+    value: WireUint256
+    deadline: Count
+    typed_data: JsonObject
+
+
+class QuoteView(Message):
+    """Terms to sign. Nothing in it is believed before the buyer compared it with what was asked."""
+
+    order_id: WireDigest
+    price_wei: WireUint256
+    size_class: str
+    terms: WireTerms
+    request: WireRequest
+    typed_data: JsonObject
+    permit: PermitToSign
+
+
+class SignedPermit(Message):
+    """All zero when the buyer approved the escrow before."""
+
+    deadline: WireUint256 | Annotated[int, Field(ge=0, le=2**63)]
+    v: int = Field(ge=0, le=255)
+    r: WireDigest
+    s: WireDigest
+
+    def permit(self) -> Permit:
+        """As the escrow contract takes it."""
+        return Permit(int(self.deadline), self.v, self.r, self.s)
+
+
+class OrderRequest(Message):
+    """A signed order. The same order again is answered with the stored one."""
+
+    terms: WireTerms
+    signature: WireSignature
+    permit: SignedPermit
+    request: WireRequest
+
+
+class OrderAccepted(Message):
+    order_id: WireDigest
+    state: WireOrderState
+
+
+class ParticipantView(Message):
+    contributor: WireAddress
+    rows: Count
+    max_rows: Count
+    acceptance: WireSignature
+
+
+class TransactionView(Message):
+    step: str
+    hash: WireDigest
+    block: Count
+    gas_used: Count | None
+
+
+class DemandView(Message):
+    """The newest demand about one shard. kind: receipt, model, chunk; state: open, answered, expired."""
+
+    shard: Count
+    kind: str
+    state: str
+    demander: WireAddress
+    answer_by: Count
+
+
+class OrderView(Message):
+    """How an order stands. `terms` and `request` are as they were signed, for whoever hashes them again."""
+
+    order_id: WireDigest
+    state: WireOrderState
+    chain_state: str | None
+    reason: str | None
+    buyer: WireAddress
+    collection: WireDigest
+    terms: dict[str, str]
+    signature: WireSignature
+    request: JsonObject
+    participants: Several[ParticipantView]
+    dataset_id: Count | None
+    manifest_cid: WireCid | None
+    transactions: Several[TransactionView]
+    demands: Several[DemandView]
+    created_at: Count
+
+
+class OrderList(Message):
+    orders: Several[OrderView]
+
+
+class StateEvent(Message):
+    """The order moved. transaction: the newest one of the order."""
+
+    state: WireOrderState
+    transaction: WireDigest | None = None
+    reason: str | None = None
+
+
+class ProgressEvent(Progress):
+    """Training goes on. node: who says so, None for the coordinator."""
+
+    node: WireAddress | None = None
+
+
+class MessageEvent(Message):
+    text: str
+
+
+OrderEvent: TypeAlias = StateEvent | ProgressEvent | MessageEvent
+EVENTS: Final[Mapping[str, type[OrderEvent]]] = {
+    "state": StateEvent,
+    "progress": ProgressEvent,
+    "message": MessageEvent,
+}
+"""Name in the stream -> what its data is."""
+
+
+def event_kind(event: OrderEvent) -> Literal["state", "progress", "message"]:
+    """The name under which an event is stored and streamed."""
+    if isinstance(event, StateEvent):
+        return "state"
+    return "progress" if isinstance(event, ProgressEvent) else "message"

@@ -1,0 +1,174 @@
+"""What coordinator and contributors say to each other: offers, training steps, samples, evaluations.
+
+An `accept` task and its answer are JSON. The other tasks and results are one safetensors file each, whose only
+metadata entry, `tessera`, is the canonical JSON of an `Envelope`; its `meta` is one of the messages here and its
+arrays are named by whoever makes them. A training step may say more than `StepResult` only in arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, cast
+
+from pydantic import Field
+
+from provenance.api.message import (
+    Bps,
+    Count,
+    JsonObject,
+    Message,
+    Several,
+    WireAddress,
+    WireCollection,
+    WireDigest,
+    WireReceipt,
+    WireRequest,
+    WireSchema,
+    WireShardContent,
+    WireSignature,
+    WireTerms,
+)
+from provenance.api.queue import TaskKind
+from provenance.canonical import MAX_INTEGER
+
+LossText = Annotated[
+    str, Field(pattern=r"^(-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$", max_length=40)
+]
+"""A loss as decimal text: canonical JSON has no floats. One that is not finite is reported as it is."""
+
+ACCEPT: Final = "accept"
+SAMPLE: Final = "sample"
+EVALUATE: Final = "evaluate"
+FINISH: Final = "finish"
+TASK_FORMAT: Final = "tessera-task/1"
+RESULT_FORMAT: Final = "tessera-result/1"
+
+
+def kind_of(name: str) -> TaskKind:
+    """The queue's kind of a task: nodes show it to their operators and choose the handler by it.
+
+    Every name but three is a step of training.
+    """
+    word = name.split("/")[0]
+    return cast(TaskKind, word) if word in (ACCEPT, SAMPLE, EVALUATE) else "train"
+
+
+class Envelope(Message):
+    """Whose work it is. name: the step, such as `bins` or `round/0003`; (order, node, name) is the work's identity."""
+
+    format: Literal["tessera-task/1", "tessera-result/1"]
+    order: WireDigest
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}(/[0-9]{4,8})?$")
+    node: WireAddress
+    meta: JsonObject
+
+
+class AcceptOffer(Message):
+    """An order that a node may put its name to: every part is bound by digest or signature."""
+
+    format: Literal["tessera-accept/1"] = "tessera-accept/1"
+    order_id: WireDigest
+    terms: WireTerms
+    signature: WireSignature
+    collection: WireCollection
+    request: WireRequest
+    chain_id: Count
+    escrow: WireAddress
+
+
+class AcceptAnswer(Message):
+    """The node's EIP-712 `Acceptance` of at most `max_rows` rows."""
+
+    max_rows: int = Field(ge=1, le=MAX_INTEGER)
+    signature: WireSignature
+
+
+class PlannedContributor(Message):
+    contributor: WireAddress
+    declared_rows: int = Field(ge=1, le=MAX_INTEGER)
+
+
+class PlanDocument(Message):
+    """One order's training as agreed by everyone; canonical, because nodes compare and store its bytes.
+
+    epsilon_micro: None for no privacy. settings: those of the family, integers and text only.
+    """
+
+    format: Literal["tessera-plan/1"] = "tessera-plan/1"
+    order: WireDigest
+    family: str
+    # `schema` is a method of pydantic's own.
+    table_schema: WireSchema = Field(alias="schema")
+    epsilon_micro: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None
+    delta_e12: Count
+    participants: Annotated[Several[PlannedContributor], Field(min_length=1)]
+    settings: dict[str, int | str]
+
+
+class SumKey(Message):
+    """A contributor's public key of an order's secure sums. Its signature is empty where nobody asked for one."""
+
+    sum_key: WireDigest
+    sum_key_signature: str
+
+
+class TrainTask(Message):
+    """A step of training. sum_keys: of all contributors in the plan's order, where noise comes in parts."""
+
+    plan: PlanDocument
+    sum_keys: Several[SumKey] | None = None
+
+
+class StepResult(Message):
+    """What a step cost so far, and how it went."""
+
+    epsilon_micro: Count
+    losses: dict[str, LossText] | None = None
+    sum_key: WireDigest | None = None
+    sum_key_signature: str | None = None
+    seen_rows: Count | None = None
+    unseen_rows: Count | None = None
+
+
+class FinishResult(Message):
+    """A finished model: its digest, the commitment's signature (empty where nobody asked), its privacy statement."""
+
+    model_digest: WireDigest
+    model_bytes: Count
+    commit_signature: str
+    epsilon_micro: Count
+    delta_e12: Count
+    statement: JsonObject
+    losses: dict[str, LossText]
+
+
+class SampleTask(Message):
+    """The drawn seed and the shard that is wanted; the node believes only what the chain says too."""
+
+    seed: WireDigest
+    draws: Count
+    shard: Count
+    rows: Count
+
+
+class SampleResult(Message):
+    """The signed receipt of a shard and the content document it names; pair counts come as arrays."""
+
+    receipt: WireReceipt
+    signature: WireSignature
+    content: WireShardContent
+
+
+class EvaluateTask(Message):
+    """The data set's roots and the shares that the evidence (as arrays) gives; the node computes both again."""
+
+    dataset_root: WireDigest
+    shard_roots: Several[WireDigest]
+    shares_bps: Several[Bps]
+
+
+class EvaluateResult(Message):
+    """The noisy hold-out score, the signature under score and shares, and what the score's release cost."""
+
+    score_micro: Annotated[int, Field(ge=0, le=1_000_000)]
+    signature: WireSignature
+    epsilon_micro: Count = 0

@@ -1,0 +1,415 @@
+"""The client against a real HTTP server: what is final, what is asked again, and what is not believed."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provenance.api import client as client_module
+from provenance.api.catalogue import Announcement
+from provenance.api.client import RetryPolicy
+from provenance.api.coordination import ModelResult, TrainResult
+from provenance.api.errors import (
+    MarketAnswerInvalid,
+    MarketConflict,
+    MarketForbidden,
+    MarketNotFound,
+    MarketRefused,
+    MarketStopped,
+    MarketUnauthenticated,
+    MarketUnreachable,
+)
+from provenance.api.market import MarketClient
+from provenance.api.orders import MessageEvent, OrderState, ProgressEvent, StateEvent
+from provenance.api.queue import Progress
+from provenance.crypto.request_auth import verify_request
+from provenance.crypto.signing import Signer
+from provenance.errors import UnavailableError
+from provenance.values import Cid, Digest, Signature
+
+SIGNER = Signer(bytes([7]) * 32)
+FAST = RetryPolicy(first_pause_seconds=0.01, most_pause_seconds=0.02, give_up_seconds=0.3)
+ORDER = Digest(bytes([5]) * 32)
+CID = Cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+ADDRESS = "0x" + "11" * 20
+ROLES = (
+    *("token", "registry", "escrow", "commitment", "datasets", "rewards", "verifier", "challenges"),
+    *("demands", "sales", "royalties", "modelStore"),
+)
+NETWORK: dict[str, Any] = {
+    "chainId": 31337,
+    "deployment": dict.fromkeys(ROLES, ADDRESS) | {"block": 1},
+    "broker": ADDRESS,
+    "chainTime": 1000,
+    "blockNumber": 7,
+    "specVersion": 1,
+    "stakeWei": "1000000000000000000",
+    "brokerFeeBps": 500,
+}
+LEASE = {"task": {"id": "3", "order": str(ORDER), "name": "bins", "kind": "train", "attempt": 2}}
+Script = Any
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, MarketRefused),
+        (400, MarketRefused),
+        (401, MarketUnauthenticated),
+        (403, MarketForbidden),
+        (404, MarketNotFound),
+        (409, MarketConflict),
+        (410, MarketConflict),
+        (413, MarketRefused),
+        (422, MarketRefused),
+        (501, MarketRefused),
+    ],
+)
+def test_refusal_is_typed_carries_the_market_s_words_and_is_not_repeated(
+    client: MarketClient, script: Script, status: int, kind: type[MarketRefused]
+) -> None:
+    script.problem(status, "node-without-stake", "deposit 5 wei")
+    with pytest.raises(MarketRefused, match="deposit 5 wei") as caught:
+        client.announce(Announcement(collection=ORDER, declared_rows=5))
+    assert type(caught.value) is kind
+    assert (caught.value.status, caught.value.code) == (status, "node-without-stake")
+    assert caught.value.detail == "deposit 5 wei"
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"what?", b'"what?"', b'{"what?": 1}', b""])
+def test_refusal_that_is_no_problem_document_is_still_typed(
+    client: MarketClient, script: Script, body: bytes
+) -> None:
+    script.say(400, body)
+    with pytest.raises(MarketRefused, match=r"400 \(http\): (.*what|Bad Request)"):
+        client.network()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"chainId": "31337"}, r"network\.chainId: should be a valid integer, found a string"),
+        ({"chainId": True}, r"chainId: should be a valid integer, found a boolean"),
+        ({"chainId": 1.0}, r"chainId: should be a valid integer, found a number"),
+        ({"chainId": float("nan")}, r"chainId: should be a valid integer"),
+        ({"stakeWei": 5}, r"stakeWei: should be a valid string, found an integer"),
+        ({"stakeWei": "--5"}, r"stakeWei: found '--5', expected an unsigned decimal integer"),
+        ({"stakeWei": "²"}, r"stakeWei: found '²', expected an unsigned decimal integer"),
+        ({"broker": "0x12"}, r"broker: Address: found 1 bytes, expected 20"),
+        ({"broker": None}, r"broker: should be a valid string, found null"),
+        ({"chain_id": 1}, r"chain_id: this member is not known"),
+        ({"colour": "red"}, r"colour: this member is not known"),
+        ({"deployment": []}, r"deployment: should be an object, found an array"),
+    ],
+)
+def test_answer_with_a_member_of_another_kind_is_refused_and_named(
+    client: MarketClient, script: Script, change: dict[str, object], words: str
+) -> None:
+    script.say(200, NETWORK | change)
+    with pytest.raises(MarketAnswerInvalid, match=words):
+        client.network()
+    assert len(script.requests) == 1
+
+
+def test_answer_without_a_needed_member_is_named(client: MarketClient, script: Script) -> None:
+    script.say(200, {"task": {"id": "3", "order": str(ORDER), "kind": "train", "attempt": 1}})
+    with pytest.raises(
+        MarketAnswerInvalid, match=r"POST /v1/tasks/lease\.task\.name: is missing.*bring both"
+    ):
+        client.lease_task(0, 15)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[" * 200_000, b'{"chainId": NaN}', b"{} {}", b"\xff"])
+def test_answer_that_is_no_json_is_named(client: MarketClient, script: Script, body: bytes) -> None:
+    script.say(200, body)
+    with pytest.raises(MarketAnswerInvalid, match=r"expected JSON|is missing"):
+        client.network()
+
+
+def test_answer_that_says_it_is_huge_is_not_read(client: MarketClient, script: Script) -> None:
+    script.say(200, b"{", Content_Length=str(client_module.MOST_JSON_BYTES + 1))
+    with pytest.raises(MarketAnswerInvalid, match="expected at most 67108864"):
+        client.network()
+
+
+def test_answer_that_grows_past_the_limit_is_not_read_to_its_end(
+    client: MarketClient, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = replace(client_module.Call("GET", "/v1/network"), most_bytes=1000)
+    script.say(200, gzip.compress(bytes(5_000_000)), Content_Encoding="gzip")
+    with pytest.raises(MarketAnswerInvalid, match="expected at most 1000"):
+        client.send(call)
+
+
+def test_nobody_listening_ends_in_unreachable_after_the_policy_gives_up() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    notes: list[str] = []
+    began = time.monotonic()
+    with (
+        MarketClient(url, retry=FAST, note=notes.append) as client,
+        pytest.raises(
+            MarketUnreachable, match=rf"GET /v1/network at {url}: no usable answer within 0\.3 s.*try again"
+        ) as caught,
+    ):
+        client.network()
+    assert isinstance(caught.value, UnavailableError)
+    assert time.monotonic() - began < 3
+    assert len(notes) > 2
+
+
+def test_client_without_patience_asks_once(script: Script) -> None:
+    script.problem(503, "chain-unavailable", "the chain is away")
+    with (
+        script.served() as url,
+        MarketClient(url, retry=RetryPolicy(give_up_seconds=0)) as client,
+        pytest.raises(
+            MarketUnreachable, match=r"status 503 \(chain-unavailable\): the chain is away\. Is the"
+        ),
+    ):
+        client.network()
+    assert len(script.requests) == 1
+
+
+def test_only_server_errors_end_in_unreachable_with_the_last_words(
+    client: MarketClient, script: Script
+) -> None:
+    script.problem(503, "chain-unavailable", "the chain is away")
+    with pytest.raises(MarketUnreachable, match="the chain is away"):
+        client.task_payload(1)
+    assert len(script.requests) > 2
+
+
+def test_stop_ends_the_waiting_between_attempts(script: Script) -> None:
+    stop = threading.Event()
+    stop.set()
+    script.say(500)
+    policy = RetryPolicy(30.0, 30.0, 1000.0)
+    with (
+        script.served() as url,
+        MarketClient(url, retry=policy, stop=stop) as client,
+        pytest.raises(MarketStopped),
+    ):
+        client.network()
+    assert len(script.requests) == 1
+
+
+def test_exception_of_the_leaving_hook_keeps_the_bytes_here(script: Script) -> None:
+    def never(_method: str, _target: str, body: bytes) -> None:
+        if body:
+            raise PermissionError("not this")
+
+    script.say(200, {})
+    with (
+        script.served() as url,
+        MarketClient(url, signer=SIGNER, retry=FAST, leaving=never) as client,
+        pytest.raises(PermissionError),
+    ):
+        client.send_result(1, b"secret")
+    assert script.requests == []
+
+
+def test_leaving_hook_sees_what_is_sent_at_every_attempt(script: Script) -> None:
+    seen: list[tuple[str, str, bytes]] = []
+    script.say(503)
+    script.say(200, NETWORK)
+    with (
+        script.served() as url,
+        MarketClient(url, signer=SIGNER, retry=FAST, leaving=lambda *message: seen.append(message)) as client,
+    ):
+        client.send_result(1, b"bytes")
+    assert seen == [("PUT", "/v1/tasks/1/result", b"bytes")] * 2
+    assert [request[:3] for request in script.requests] == seen
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_busy_or_restarting_market_is_asked_again_with_a_fresh_signature(
+    client: MarketClient, script: Script, status: int
+) -> None:
+    script.say(status)
+    script.say(status)
+    script.say(200, {"leasedUntil": 1})
+    client.heartbeat(4, 15, Progress(message="half", loss=0.5))
+    assert len({headers["Authorization"] for *_, headers in script.requests}) == 3  # a nonce is accepted once
+
+
+def test_connection_that_breaks_inside_an_answer_is_made_again(client: MarketClient, script: Script) -> None:
+    script.say(200, b'{"chain', Content_Length="9000")
+    script.say(200, NETWORK)
+    assert client.network().chain_id == 31337
+
+
+def test_pause_that_the_market_asks_for_is_waited_for(script: Script) -> None:
+    script.problem(429, "busy", "later", Retry_After="1")
+    script.say(200, NETWORK)
+    began = time.monotonic()
+    with script.served() as url, MarketClient(url, retry=replace(FAST, give_up_seconds=10)) as client:
+        client.network()
+    assert time.monotonic() - began >= 1
+    assert len(script.requests) == 2
+
+
+def test_pause_longer_than_the_policy_waits_at_all_ends_at_once(client: MarketClient, script: Script) -> None:
+    script.say(429, Retry_After="1")
+    with pytest.raises(MarketUnreachable):
+        client.heartbeat(4, 15, None)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("wish", ["²", "-1", "soon", "1e9", "Wed, 21 Oct 2065 07:28:00 GMT"])
+def test_pause_that_is_no_number_of_seconds_is_passed_over(
+    client: MarketClient, script: Script, wish: str
+) -> None:
+    script.say(503, Retry_After=wish)
+    script.say(200, NETWORK)
+    assert client.network().broker_fee_bps == 500
+
+
+def test_request_is_signed_over_method_target_and_body(client: MarketClient, script: Script) -> None:
+    script.say(201, {"id": 1})
+    client.post_task(ORDER, "round/0003", SIGNER.address, "train", b"bytes")
+    method, target, body, headers = script.requests[0]
+    assert target.startswith("/v1/tasks?order=0x05")
+    assert "name=round%2F0003" in target
+    verified = verify_request(headers["Authorization"], method, target, body, int(time.time()))
+    assert verified.address == SIGNER.address
+
+
+def test_client_without_a_signer_names_nobody(script: Script) -> None:
+    script.say(200, NETWORK)
+    with script.served() as url, MarketClient(url) as client:
+        assert client.network().stake_wei == 10**18
+    assert "Authorization" not in script.requests[0][3]
+
+
+def test_bodies_are_compact_camel_case_json_without_what_was_not_given(
+    client: MarketClient, script: Script
+) -> None:
+    script.say(200, {"leasedUntil": 1})
+    client.heartbeat(4, 15, Progress.measured("half", round=1, loss=float("nan"), epsilon=0.5))
+    client.job_progress(ORDER, "train", 15, Progress(round=2))
+    model = ModelResult(
+        contributor=SIGNER.address, shard=0, model_digest=ORDER, commit_signature=Signature(b"\1" * 65),
+        epsilon_micro=1, delta_e12=2,
+    )  # fmt: skip
+    client.finish_job(ORDER, "train", TrainResult(models=(model,)))
+    assert script.requests[0][2] == (
+        b'{"leaseSeconds":15,"progress":{"round":1,"epsilon":"0.5","message":"half"}}'
+    )
+    assert script.requests[1][2] == b'{"round":2,"leaseSeconds":15}'
+    assert script.requests[2][2].startswith(b'{"models":[{"commitSignature":"0x0101')
+
+
+def test_no_task_is_none_and_a_task_is_a_lease(client: MarketClient, script: Script) -> None:
+    script.say(204)
+    script.say(200, LEASE)
+    assert client.lease_task(0, 15) is None
+    lease = client.lease_task(0, 15)
+    assert lease is not None
+    assert (lease.id, lease.order, lease.name, lease.kind, lease.attempt) == (3, ORDER, "bins", "train", 2)
+
+
+def test_lease_of_a_kind_that_a_newer_market_knows_can_be_read_and_so_refused(
+    client: MarketClient, script: Script
+) -> None:
+    script.say(200, {"task": LEASE["task"] | {"kind": "paint"}})
+    lease = client.lease_task(0, 15)
+    assert lease is not None
+    assert lease.kind == "paint"
+
+
+def test_collection_is_found_by_name_and_a_wrong_name_lists_what_there_is(
+    client: MarketClient, script: Script
+) -> None:
+    entries = [
+        {"id": "0x" + f"{number:02}" * 32, "contributors": 1, "document": {"name": name}}
+        for number, name in enumerate(["adult", "bank"])
+    ]
+    script.say(200, {"collections": entries})
+    assert client.collection("bank").id == Digest(b"\1" * 32)
+    with pytest.raises(MarketNotFound, match="the market has: adult, bank"):
+        client.collection("cars")
+
+
+def test_content_comes_as_served_whatever_it_is(client: MarketClient, script: Script) -> None:
+    script.say(200, b"\x00{not json")
+    assert client.content(CID) == b"\x00{not json"
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+def test_events_are_read_over_comments_and_several_data_lines(client: MarketClient, script: Script) -> None:
+    node = str(SIGNER.address)
+    script.events(
+        *("retry: 1000", "", ": still here", ""),
+        *("id: 4", "event: state", 'data: {"state":', 'data: "open"}', ""),
+        *("id: 5", "event: message", 'data: {"text": "hello"}', ""),
+        *("id: 6", "event: progress", f'data: {{"node":"{node}","round":2,"loss":"0.125"}}', ""),
+        *("id: 9", "event: state", 'data: {"state":"refunded","reason":"late"}', ""),
+    )
+    events = list(client.events(ORDER))
+    assert [event.id for event in events] == [4, 5, 6, 9]
+    assert [event.data for event in events] == [
+        StateEvent(state=OrderState.OPEN),
+        MessageEvent(text="hello"),
+        ProgressEvent(node=SIGNER.address, round=2, loss=0.125),
+        StateEvent(state=OrderState.REFUNDED, reason="late"),
+    ]
+
+
+def test_stream_that_breaks_off_continues_after_the_last_id(client: MarketClient, script: Script) -> None:
+    script.events("id: 1", "event: state", 'data: {"state":"open"}', "", Content_Length="900")
+    script.problem(503, "chain-unavailable", "away")
+    script.events("id: 7", "event: state", 'data: {"state":"settled"}', "")
+    events = list(client.events(ORDER))
+    assert [event.id for event in events] == [1, 7]
+    assert [headers["Last-Event-ID"] for *_, headers in script.requests] == ["0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ("id: 1", "event: state", 'data: {"state":"sideways"}', ""),
+            r"event 1 of .*\.state: should be 'accepted'",
+        ),
+        (("id: 1", "event: state", "data: {", ""), "event 1 of .*expected JSON"),
+        (("id: 1", "event: dance", "data: {}", ""), "found the event 'dance', expected one of state"),
+        (("event: message", 'data: {"text":"x"}', ""), "found the event id '', expected a number"),
+        (("id: ²", "event: message", 'data: {"text":"x"}', ""), "found the event id '²', expected a number"),
+    ],
+)
+def test_event_that_nobody_can_read_is_named(
+    client: MarketClient, script: Script, lines: tuple[str, ...], words: str
+) -> None:
+    script.events(*lines)
+    with pytest.raises(MarketAnswerInvalid, match=words):
+        list(client.events(ORDER))
+
+
+def test_stream_that_is_no_stream_is_named(client: MarketClient, script: Script) -> None:
+    script.say(200, NETWORK, Content_Type="application/json")
+    with pytest.raises(MarketAnswerInvalid, match="expected a stream of events"):
+        list(client.events(ORDER))
+
+
+def test_unknown_order_has_no_stream(client: MarketClient, script: Script) -> None:
+    script.problem(404, "not-found", "no order")
+    with pytest.raises(MarketNotFound, match="no order"):
+        list(client.events(ORDER))
+    assert len(script.requests) == 1
+
+
+def test_stream_that_never_opens_ends_in_unreachable(client: MarketClient, script: Script) -> None:
+    script.say(503)
+    with pytest.raises(MarketUnreachable, match="status 503"):
+        list(client.events(ORDER))
