@@ -28,14 +28,6 @@ class ServiceDownError(TesseraError):
     """A daemon, node or backend did not answer."""
 
 
-class ServiceRefusedError(TesseraError):
-    """A service answered with a refusal (HTTP 4xx or 5xx with a problem document)."""
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class TermsDifferError(TesseraError):
     """The quoted terms do not say what the buyer asked for: nothing was signed."""
 

@@ -17,8 +17,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from generator.market.wire import Fields
-from tessera.client.api import FAILED_STATES, FINAL_STATES, Event
+from provenance.api.market import Event
+from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
 from tessera.client.order_request import Quote
 from tessera.terminal import out
 from tessera.words import duration, moment, tokens
@@ -28,19 +28,19 @@ SIZES = {
     "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
 }
 STATES = {
-    "accepted": "the broker has the signed terms",
-    "open": "the money is in escrow",
-    "matched": "contributors have accepted, their stake is reserved",
-    "trained": "every node holds a finished model",
-    "committed": "the digests of all models are on chain",
-    "seeded": "a later block drew the seed",
-    "scored": "rows are sampled, sealed, signed and scored",
-    "published": "the data set is recorded on chain",
-    "settled": "the challenge window is over, everybody is paid",
-    "refunded": "the money is back with the buyer",
-    "revoked": "the data set was shown on chain to be false, or withheld; the money is back with the buyer",
-    "cancelled": "the buyer took the order back",
-    "rejected": "the order never reached the chain",
+    OrderState.ACCEPTED: "the broker has the signed terms",
+    OrderState.OPEN: "the money is in escrow",
+    OrderState.MATCHED: "contributors have accepted, their stake is reserved",
+    OrderState.TRAINED: "every node holds a finished model",
+    OrderState.COMMITTED: "the digests of all models are on chain",
+    OrderState.SEEDED: "a later block drew the seed",
+    OrderState.SCORED: "rows are sampled, sealed, signed and scored",
+    OrderState.PUBLISHED: "the data set is recorded on chain",
+    OrderState.SETTLED: "the challenge window is over, everybody is paid",
+    OrderState.REFUNDED: "the money is back with the buyer",
+    OrderState.REVOKED: "the data set was shown on chain to be false, or withheld; the money is back with the buyer",
+    OrderState.CANCELLED: "the buyer took the order back",
+    OrderState.REJECTED: "the order never reached the chain",
 }
 
 
@@ -61,7 +61,7 @@ class OrderDisplay:
 
     console: Console
     names: dict[str, str] = field(default_factory=dict)
-    states: list[tuple[str, float, str]] = field(default_factory=list)
+    states: list[tuple[OrderState, float, str]] = field(default_factory=list)
     nodes: dict[str, NodeProgress] = field(default_factory=dict)
     rounds_seen: set[tuple[str, int]] = field(default_factory=set)
     _started: float = field(default_factory=time.monotonic)
@@ -82,29 +82,26 @@ class OrderDisplay:
 
     def take(self, event: Event) -> None:
         """One event of the order's stream."""
-        data = event.data
-        if event.kind == "state":
-            self._take_state(data)
-        elif event.kind == "progress":
-            self._take_progress(data)
-        elif data.has("text"):
-            self._line(data.text("text"))
+        if isinstance(event.data, StateEvent):
+            self._take_state(event.data)
+        elif isinstance(event.data, ProgressEvent):
+            self._take_progress(event.data)
+        else:
+            self._line(event.data.text)
 
-    def _take_state(self, data: Fields) -> None:
-        state, reason = data.text("state"), data.text_or("reason", "")
-        seconds = time.monotonic() - self._started
-        self.states.append((state, seconds, reason))
-        words = STATES.get(state, "")
-        self._line(f"{seconds:6.1f} s  {state}: {words}{f' ({reason})' if reason else ''}")
+    def _take_state(self, data: StateEvent) -> None:
+        reason, seconds = data.reason or "", time.monotonic() - self._started
+        self.states.append((data.state, seconds, reason))
+        self._line(f"{seconds:6.1f} s  {data.state}: {STATES[data.state]}{f' ({reason})' if reason else ''}")
 
-    def _take_progress(self, data: Fields) -> None:
-        node = data.text_or("node", "")
+    def _take_progress(self, data: ProgressEvent) -> None:
+        node = "" if data.node is None else str(data.node)
         seen = self.nodes.setdefault(node, NodeProgress())
-        seen.message = data.text_or("message", seen.message)
-        seen.round = data.integer_or("round", seen.round)
-        seen.rounds = data.integer_or("rounds", seen.rounds)
-        seen.loss = _number(data, "loss") or seen.loss
-        seen.epsilon = _number(data, "epsilon") or seen.epsilon
+        seen.message = data.message or seen.message
+        seen.round = seen.round if data.round is None else data.round
+        seen.rounds = seen.rounds if data.rounds is None else data.rounds
+        seen.loss = seen.loss if data.loss is None else f"{data.loss:.4g}"
+        seen.epsilon = seen.epsilon if data.epsilon is None else f"{data.epsilon:.4g}"
         new_round = (node, seen.round) not in self.rounds_seen
         self.rounds_seen.add((node, seen.round))
         if new_round or not seen.rounds:
@@ -127,7 +124,7 @@ class OrderDisplay:
         states = Table.grid(padding=(0, 2))
         for state, seconds, reason in self.states:
             style = "red" if state in FAILED_STATES else "green"
-            words = STATES.get(state, "") + (f" ({reason})" if reason else "")
+            words = STATES[state] + (f" ({reason})" if reason else "")
             states.add_row(Text(f"{seconds:6.1f} s", style="dim"), Text(state, style=style), words)
         if not self.states or self.states[-1][0] not in FINAL_STATES:
             states.add_row(Spinner("dots", style="cyan"), Text("working", style="cyan"), "")
@@ -138,17 +135,6 @@ class OrderDisplay:
             rounds = f"{seen.round}/{seen.rounds}" if seen.rounds else ""
             nodes.add_row(self.name(node), rounds, seen.loss, seen.epsilon, seen.message)
         return Group(states, nodes) if self.nodes else states
-
-
-def _number(data: Fields, name: str) -> str:
-    """A decimal string or a JSON number, shortened for people."""
-    value = data.values.get(name)
-    if value is None:
-        return ""
-    try:
-        return f"{float(str(value)):.4g}"
-    except ValueError:
-        return str(value)
 
 
 def show_terms(quoted: Quote) -> None:

@@ -35,8 +35,8 @@ from provenance import canonical
 from provenance.canonical import MAX_INTEGER, JsonValue
 from provenance.errors import DocumentError
 from provenance.record.collection import Collection, Request
-from provenance.record.manifest import ScoreContent, SeedDraw
-from provenance.record.receipts import ShardContent, ShardReceipt
+from provenance.record.manifest import SeedDraw
+from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import Address, Cid, Digest, Signature

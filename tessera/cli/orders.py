@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +42,10 @@ from tessera.terminal import err, out, progress_bar, remark, say, say_json
 from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
+    from provenance.api.orders import OrderView
     from tessera.client.client import Client
     from tessera.client.order_file import OrderFile
     from tessera.client.order_request import OrderRequest
-    from tessera.client.order_view import OrderView
 
 _ORDERING = "--collection adult --rows 5000 --wallet wallet.key --key delivery.key"
 QUOTE_EXAMPLES = examples(f"quote {_ORDERING} --epsilon 3", f"quote {_ORDERING} --json")
@@ -278,36 +279,39 @@ def orders(
         if order is None:
             found = client.orders(state=state)
             if as_json:
-                say_json([dict(each.document) for each in found])
+                say_json([each.to_document() for each in found])
             else:
                 _show_orders(found, client.profile.api)
             return
         view = client.status(order)
         if as_json:
-            say_json(dict(view.document))
+            say_json(view.to_document())
         else:
             _show_order(view, client.chain.chain_time())
 
 
-def _show_orders(found: list[OrderView], api: str) -> None:
+def _show_orders(found: Sequence[OrderView], api: str) -> None:
     from rich.table import Table
+
+    from provenance.record.terms import OrderTerms
 
     table = Table(title=f"{len(found)} orders at {api}", title_justify="left")
     for heading in ("order", "state", "rows", "price", "data set"):
         table.add_column(heading, overflow="fold")
     for each in found:
         dataset = "" if each.dataset_id is None else str(each.dataset_id)
-        terms = each.terms
+        terms = OrderTerms.parse(each.terms)
         table.add_row(str(each.order_id), each.state, f"{terms.rows:,}", tokens(terms.price), dataset)
     out.print(table)
 
 
 def _show_order(view: OrderView, now: int) -> None:
+    from provenance.record.terms import OrderTerms
     from tessera.order_display import STATES
 
-    terms = view.terms
+    terms = OrderTerms.parse(view.terms)
     say(f"order      {view.order_id}")
-    say(f"state      {view.state}: {STATES.get(view.state, '')}{f' ({view.reason})' if view.reason else ''}")
+    say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")
     say(f"price      {tokens(terms.price)} tokens")
     say(f"buyer      {terms.buyer}")

@@ -12,6 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from provenance.api.client import RetryPolicy
+from provenance.api.market import Event, MarketClient
+from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
+from provenance.api.orders import OrderState as Told
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
@@ -19,19 +23,17 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
-from tessera.client.api import FAILED_STATES, BuyerApi, Event
 from tessera.client.audited_dataset import AuditedDataset, search, shard_of_row
 from tessera.client.challenge import Challenge, ChallengeResult, default_file
 from tessera.client.delivery import Delivered, MarketStore, deliver
 from tessera.client.demand import Demand, DemandResult
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderOptions, OrderRequest, Quote, check_terms
-from tessera.client.order_view import OrderView
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.client.rewards import Claimed, Rewards
 from tessera.errors import OrderFailedError, TermsDifferError, TesseraError, UsageError
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 LEAST_PREFIX = 6
-DELIVERABLE = frozenset({"published", "settled"})
+DELIVERABLE = frozenset({Told.PUBLISHED, Told.SETTLED})
 ENDED = frozenset({OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED})
 
 Order = str | Digest | OrderFile | Path
@@ -87,11 +89,11 @@ class Client:
         self.chain.close()
 
     @cached_property
-    def api(self) -> BuyerApi:
+    def api(self) -> MarketClient:
         """The market's interface. A market that does not answer at first is an error; later it is waited for."""
-        api = BuyerApi(self.profile.api)
+        api = MarketClient(self.profile.api, retry=RetryPolicy(give_up_seconds=0))
         api.network()
-        api.patience_seconds = PATIENCE_SECONDS
+        api.retry = RetryPolicy(give_up_seconds=PATIENCE_SECONDS)
         return api
 
     @property
@@ -126,19 +128,18 @@ class Client:
     def ask(self, asked: OrderRequest) -> Quote:
         """`quote`, of a request that is made already."""
         entry = self.api.collection(asked.collection)
-        collection = Collection.parse(entry.object("document").values)
+        collection = Collection.parse(entry.document)
         key = self.delivery_key.public if self.delivery_key is not None and collection.is_private else None
         if collection.is_private and key is None:
             raise UsageError(
                 f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
                 "`tessera key new --out FILE` and name it with --key"
             )
-        body = asked.quote_body(entry.text("id"), self.wallet.address, key, asked.request(collection))
-        answer = self.api.quote(body)
+        answer = self.api.quote(asked.to_quote(entry.id, self.wallet.address, key, asked.request(collection)))
         quote = Quote(
-            order_id=answer.digest("orderId"),
-            terms=OrderTerms.parse(answer.object("terms").values),
-            request=Request.parse(answer.object("request").values),
+            order_id=answer.order_id,
+            terms=answer.terms,
+            request=answer.request,
             collection=collection,
             chain_time=self.chain.chain_time(),
         )
@@ -150,8 +151,7 @@ class Client:
             delivery_key=key,
             domain=self.profile.deployment.domain,
         )
-        permit = answer.object("permit")
-        self._check_permit(permit.address("token"), permit.address("spender"))
+        self._check_permit(answer.permit.token, answer.permit.spender)
         return quote
 
     def _check_permit(self, token: Address, spender: Address) -> None:
@@ -196,7 +196,7 @@ class Client:
     def send(self, order: OrderFile, file: Path) -> None:
         """Write the order down, then send it; repeating this is harmless."""
         order.write(file)
-        self.api.place(order.placement())
+        self.api.place(order.signed())
 
     def resume(self, file: Path | str, asked: OrderRequest | None = None) -> OrderFile:
         """The order in `file`, sent again in case it never arrived. asked: what it is taken for.
@@ -257,14 +257,19 @@ class Client:
 
     # --- watching and fetching
 
-    def orders(self, *, state: str | None = None, mine: bool = True) -> list[OrderView]:
-        """Orders as the broker lists them: the wallet's, or everybody's without a wallet or with mine=False."""
-        buyer = str(self._signer.address) if mine and self._signer is not None else None
-        return [OrderView(fields) for fields in self.api.orders(buyer=buyer, state=state)]
+    def orders(self, *, state: str | None = None, mine: bool = True) -> tuple[OrderView, ...]:
+        """Orders as the broker lists them: the wallet's, or everybody's without a wallet or with mine=False.
+
+        Raises UsageError for a state that there is not.
+        """
+        buyer = self._signer.address if mine and self._signer is not None else None
+        if state is not None and state not in list(Told):
+            raise UsageError(f"--state: found {state!r}, expected one of {', '.join(Told)}")
+        return self.api.orders(buyer=buyer, state=None if state is None else Told(state))
 
     def status(self, order: Order) -> OrderView:
         """One order as the broker has it."""
-        return OrderView(self.api.order(str(self.find(order))))
+        return self.api.order(self.find(order))
 
     def find(self, order: Order) -> Digest:
         """The id of an order. Raises UsageError for digits that no order, or more than one, begins with."""
@@ -298,7 +303,7 @@ class Client:
         if isinstance(order, Path) or (isinstance(order, str) and not order.startswith("0x")):
             return OrderFile.read(Path(order)).terms
         wanted = self.find(order)
-        terms = self.status(wanted).terms
+        terms = OrderTerms.parse(self.status(wanted).terms)
         if terms.order_id(self.profile.deployment.domain) != wanted:
             raise TermsDifferError(
                 f"the broker's terms for {wanted} hash to another order: use the order file that `tessera request` "
@@ -308,7 +313,7 @@ class Client:
 
     def events(self, order: Order) -> Iterator[Event]:
         """An order's events from its first, as they come, until it ends; a broken connection is made anew."""
-        return self.api.events(str(self.find(order)))
+        return self.api.events(self.find(order))
 
     def watch(self, order: Order, observe: Callable[[Event], None] | None = None) -> None:
         """Waits until the rows can be fetched. Raises OrderFailedError when the order ended otherwise."""
@@ -316,7 +321,7 @@ class Client:
         for event in self.events(order_id):
             if observe is not None:
                 observe(event)
-            state = event.data.text("state") if event.kind == "state" else ""
+            state = event.data.state if isinstance(event.data, StateEvent) else None
             if state in FAILED_STATES:
                 break
             if state in DELIVERABLE:
@@ -324,7 +329,7 @@ class Client:
         view = self.status(order_id)
         raise OrderFailedError(
             f"order {order_id} ended {view.state}: {view.reason or 'no reason was given'}. Look at the balance of "
-            f"{view.terms.buyer}: what was in escrow is back, or `tessera refund` brings it back after the deadline"
+            f"{view.buyer}: what was in escrow is back, or `tessera refund` brings it back after the deadline"
         )
 
     def download(self, order: Order, to: Path | str, progress: Progress | None = None) -> Delivered:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.api.errors import MarketRefused
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
@@ -24,14 +25,14 @@ from provenance.store.unixfs import check_content, cid_of_digest
 from provenance.values import Cid
 from provenance.verify.shard_files import content_key, content_keys, unseal
 from provenance.verify.shard_files import fetch as fetch_file
-from tessera.errors import FalseDatasetError, ServiceRefusedError, UsageError
+from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
 if TYPE_CHECKING:
+    from provenance.api.market import MarketClient
     from provenance.chain.reader import ChainReader
     from provenance.verify.case import Progress
     from provenance.verify.certificate import Certificate
-    from tessera.client.api import BuyerApi
 
 BATCH_ROWS = 4096
 
@@ -41,14 +42,14 @@ class MarketStore:
     """The market's content as a read-only store: every byte is checked against its CID, fetched
     once and kept."""
 
-    api: BuyerApi
+    api: MarketClient
     _kept: dict[Cid, bytes] = field(default_factory=dict)
 
     def get(self, cid: Cid) -> bytes:
         if cid not in self._kept:
             try:
                 self._kept[cid] = check_content(cid, self.api.content(cid))
-            except ServiceRefusedError as refusal:
+            except MarketRefused as refusal:
                 raise ContentMissingError(f"{cid}: {refusal}") from refusal
         return self._kept[cid]
 

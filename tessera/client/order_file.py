@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.api.orders import OrderRequest as SignedOrder
 from provenance.crypto.permit import Permit
 from provenance.errors import MalformedError
 from provenance.record.collection import Collection, Request
@@ -34,8 +35,11 @@ class OrderFile:
     collection: Collection
     permit: Permit
 
-    def placement(self) -> dict[str, object]:
+    def signed(self) -> SignedOrder:
         """The body of POST /v1/orders."""
+        return SignedOrder.of(self._signed_document(), "order")
+
+    def _signed_document(self) -> dict[str, object]:
         return {
             "terms": self.terms.document(),
             "signature": str(self.signature),
@@ -49,7 +53,7 @@ class OrderFile:
             "format": FORMAT,
             "orderId": str(self.order_id),
             "collection": self.collection.document(),
-            **self.placement(),
+            **self._signed_document(),
         }
         write_private(path, document)
 

@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from provenance.api.message import Uint256
+from provenance.api.orders import QuoteRequest
 from provenance.crypto.typed_data import Domain
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
@@ -103,27 +105,26 @@ class OrderRequest:
         """What the buyer says beside the signed numbers. Raises UsageError or ConditionError."""
         return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows))
 
-    def quote_body(
-        self, collection_id: str, buyer: Address, delivery_key: Digest | None, request: Request
-    ) -> dict[str, object]:
+    def to_quote(
+        self, collection: Digest, buyer: Address, delivery_key: Digest | None, request: Request
+    ) -> QuoteRequest:
         """The body of POST /v1/quotes; what was not asked is left to the collection."""
-        body: dict[str, object | None] = {
-            "collection": collection_id,
-            "buyer": str(buyer),
-            "rows": self.rows,
-            "epsilon": None if self.epsilon is None else _plain(self.epsilon),
-            "delta": _plain(self.delta),
-            "deliveryKey": None if delivery_key is None else str(delivery_key),
-            "minContributors": self.min_contributors,
-            "minScore": None if self.min_score is None else _plain(self.min_score),
-            "conditions": [dict(segment) for segment in request.segments] or None,
-            "purpose": self.purpose or None,
-            "matchWithinSeconds": self.match_within_seconds,
-            "deliverWithinSeconds": self.deliver_within_seconds,
-            "challengeSeconds": self.challenge_seconds,
-            "maxPriceWei": None if self.max_price_wei is None else str(self.max_price_wei),
-        }
-        return {name: value for name, value in body.items() if value is not None}
+        return QuoteRequest(
+            collection=collection,
+            buyer=buyer,
+            rows=self.rows,
+            epsilon=None if self.epsilon is None else f"{self.epsilon:f}",
+            delta=f"{self.delta:f}",
+            delivery_key=delivery_key,
+            min_contributors=self.min_contributors,
+            min_score=None if self.min_score is None else f"{self.min_score:f}",
+            conditions=tuple(dict(segment) for segment in request.segments),
+            purpose=self.purpose,
+            match_within_seconds=self.match_within_seconds,
+            deliver_within_seconds=self.deliver_within_seconds,
+            challenge_seconds=self.challenge_seconds,
+            max_price_wei=None if self.max_price_wei is None else Uint256(self.max_price_wei),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +214,6 @@ def parse_decimal(value: Number, option: str) -> Decimal:
 
 def _several(words: Sequence[str] | str) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value:f}"
 
 
 def _scaled(value: Decimal, scale: int, name: str) -> int:

@@ -17,27 +17,27 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
-import httpx
-
+from provenance.api.catalogue import ContributorList
+from provenance.api.client import Call, HttpClient, RetryPolicy
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
-from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer, create_key, load_key
+from provenance.errors import MarketError
 from provenance.record.collection import Collection
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
-from tessera.errors import ServiceDownError, ServiceRefusedError, TesseraError
+from tessera.errors import ServiceDownError, TesseraError
 
 TOKEN = 10**18
 START_SECONDS = 600.0
@@ -201,29 +201,21 @@ class LocalNetwork:
 
     def _backend_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=30, trust_env=False).is_success
-        except httpx.TransportError:
+            self._ask(Call("GET", "/health"), RetryPolicy(give_up_seconds=0))
+        except MarketError:
             return False
+        return True
+
+    def _ask(self, call: Call, retry: RetryPolicy | None = None) -> bytes:
+        """What the backend answers to the broker."""
+        signer = load_key(self.key_file("broker"))
+        with closing(HttpClient(self.api_url, signer=signer, retry=retry)) as client:
+            return client.send(call).content
 
     def publish(self, collection: Collection) -> None:
-        """POST /v1/collections, signed by the broker; the same document again changes nothing."""
-        target = "/v1/collections"
+        """Offer the collection, signed by the broker; the same document again changes nothing."""
         body = json.dumps(collection.document()).encode()
-        signature = sign_request(self.account("broker"), "POST", target, body, int(time.time()))
-        headers = {"Content-Type": "application/json", "Authorization": signature}
-        try:
-            answer = httpx.post(
-                self.api_url + target, content=body, headers=headers, timeout=START_SECONDS, trust_env=False
-            )
-        except httpx.TransportError as error:
-            raise ServiceDownError(
-                f"the backend at {self.api_url} did not take the collection: {error}"
-            ) from error
-        if answer.is_error:
-            raise ServiceRefusedError(
-                f"collection {collection.name}: refused with {answer.status_code}: {answer.text}",
-                status=answer.status_code,
-            )
+        self._ask(Call("POST", "/v1/collections", body))
 
     def start_coordinator(self) -> None:
         arguments = (
@@ -291,12 +283,9 @@ class LocalNetwork:
             )
 
     def _announced(self, collection: Collection) -> set[str]:
-        query, url = {"collection": str(collection.digest)}, f"{self.api_url}/v1/contributors"
-        try:
-            answer = httpx.get(url, params=query, timeout=30, trust_env=False)
-        except httpx.TransportError:
-            return set()  # busy: asked again
-        return {entry["contributor"] for entry in answer.raise_for_status().json()["contributors"]}
+        call = Call("GET", "/v1/contributors", query={"collection": str(collection.digest)})
+        listed = ContributorList.read(self._ask(call), call.name)
+        return {str(each.contributor) for each in listed.contributors}
 
     def replaceable(self) -> dict[str, Child]:
         """Every process that goes on where it was when it is started again: all but the chain."""

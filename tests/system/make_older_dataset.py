@@ -20,9 +20,7 @@ from pathlib import Path
 from provenance.chain.ports import OrderState
 from provenance.record.collection import Collection
 from tessera.client import delivery
-from tessera.client.order_request import Wish
 from tessera.devnet.network import NodeSpec
-from tessera.local.conditions import ConditionOptions
 from tests.system.conftest import open_market
 from tests.system.market import CHALLENGE_SECONDS, COLLECTION, Market, write_table
 
@@ -99,17 +97,16 @@ def _serve(market: Market, collection: Collection, rows_of: Mapping[str, int], s
 
 def _order(market: Market, collection: Collection, where: tuple[str, ...]) -> None:
     """Bought, delivered and settled."""
-    wish = Wish(
-        collection=collection.name,
-        rows=ROWS,
+    quote = market.buyer.quote(
+        collection.name,
+        ROWS,
         epsilon=Decimal(2),
         deliver_within_seconds=300,
         match_within_seconds=60,
         challenge_seconds=CHALLENGE_SECONDS,
-        asked=ConditionOptions(where=where),
+        where=where,
     )
-    order = market.buyer.sign(market.buyer.quote(wish))
-    market.buyer.send(order, market.folder / f"{order.order_id}.json")
+    order = market.buyer.order(quote, market.folder / f"{quote.order_id}.json")
     market.await_state(order, "settled")
     market.await_on_chain(order.order_id, OrderState.SETTLED)
 
@@ -121,7 +118,7 @@ def _expected(market: Market, number: int) -> dict[str, object]:
     key = ("--key", str(network.key_file("delivery")))
     said = market.run("verify", "--dataset", str(number), *where, *key, "--json")
     assert said.returncode == 0, said.stdout + said.stderr
-    found = delivery.fetch(market.ledger, market.buyer.api, number, market.buyer.delivery_key)
+    found = delivery.fetch(market.ledger, market.buyer.content, number, market.buyer.delivery_key)
     return {
         "certificate": json.loads(said.stdout),
         "manifestSha256": str(market.ledger.dataset(number).manifest_digest),

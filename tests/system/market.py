@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance.api.market import Event
+from provenance.api.orders import StateEvent
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.values import Digest
-from tessera.client.api import Event
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
@@ -106,19 +107,17 @@ class Market:
             match_within_seconds=deliver_within_seconds - 1,
             challenge_seconds=challenge_seconds,
         )
-        order = self.buyer.sign(quote)
-        self.buyer.send(order, self.folder / f"{order.order_id}.json")
-        return order
+        return self.buyer.order(quote, self.folder / f"{quote.order_id}.json")
 
     def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
         """The order's events up to the first wanted one; fails when it ends before."""
         seen: list[Event] = []
-        for event in self.buyer.api.events(str(order.order_id)):
+        for event in self.buyer.events(order):
             seen.append(event)
             if wanted(event):
                 return seen
-        view = self.buyer.api.order(str(order.order_id))
-        raise AssertionError(f"the order ended {view.text('state')}: {view.text_or('reason', '')}")
+        view = self.buyer.status(order)
+        raise AssertionError(f"the order ended {view.state}: {view.reason}")
 
     def ledger_text(self, node: str) -> str:
         """The node's own privacy ledger, empty before its first release."""
@@ -132,7 +131,7 @@ class Market:
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
         return self.events_until(
-            order, lambda event: event.kind == "state" and event.data.text("state") == state
+            order, lambda event: isinstance(event.data, StateEvent) and event.data.state == state
         )
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:

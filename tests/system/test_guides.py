@@ -55,7 +55,9 @@ def reader(adult_market: Market, tmp_path: Path) -> Reader:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "up").symlink_to(adult_market.network.folder)
     network = adult_market.network
-    return Reader(tmp_path, {"http://127.0.0.1:8545": network.rpc_url, "http://127.0.0.1:8600": network.api_url})
+    return Reader(
+        tmp_path, {"http://127.0.0.1:8545": network.rpc_url, "http://127.0.0.1:8600": network.api_url}
+    )
 
 
 def dataset_texts(number: int) -> dict[str, str]:
@@ -191,7 +193,9 @@ def test_the_contributors_guide(adult_market: Market, reader: Reader) -> None:
     }
     with reader.follow(GUIDES / "contributor.md") as said:
         account = load_key(folder / "node.key").address
-        assert own_address() in {str(each.contributor) for each in market.ledger.participants(placed[0].order_id)}
+        assert own_address() in {
+            str(each.contributor) for each in market.ledger.participants(placed[0].order_id)
+        }
         assert str(market.ledger.payout_of(account)) == VAULT
         assert market.ledger.balance(account) > 0, "rewards and stake are back"
         assert any("nothing to claim" in words for words in said)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
+from provenance.api.orders import OrderState, StateEvent
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
@@ -234,27 +235,27 @@ class Demo:
 
     def _await_settled(self, client: Client, order: OrderFile) -> None:
         for event in client.events(order):
-            if event.kind == "state" and event.data.text("state") == "settled":
+            if isinstance(event.data, StateEvent) and event.data.state is OrderState.SETTLED:
                 return
         state = client.status(order).state
-        if state != "settled":
+        if state is not OrderState.SETTLED:
             raise TesseraError(f"the order ended {state}, expected settled")
 
     def _papers(self, network: LocalNetwork, client: Client, order: OrderFile, found: Delivery) -> None:
         self._chapter("Where it is written")
-        view = client.status(order).fields
+        view = client.status(order)
         chain = Table(title="Transactions", title_justify="left")
         for heading in ("step", "hash", "block", "gas"):
             chain.add_column(heading, overflow="fold")
-        for entry in view.objects("transactions"):
-            gas = f"{entry.integer('gasUsed'):,}"
-            chain.add_row(entry.text("step"), entry.text("hash"), str(entry.integer("block")), gas)
+        for entry in view.transactions:
+            gas = "" if entry.gas_used is None else f"{entry.gas_used:,}"
+            chain.add_row(entry.step, str(entry.hash), str(entry.block), gas)
         self.console.print(chain)
         contents = Table(title="Content (CIDs, profile unixfs-v1-2025)", title_justify="left")
         for heading in ("what", "CID", "bytes"):
             contents.add_column(heading, overflow="fold")
         names = self._names(network)
-        contents.add_row("manifest", view.text("manifestCid"), f"{len(found.manifest.encode()):,}")
+        contents.add_row("manifest", str(view.manifest_cid), f"{len(found.manifest.encode()):,}")
         for shard in found.manifest.shards:
             name = names[str(shard.contributor).lower()]
             for kind, file in (("rows", shard.content.rows), ("model", shard.content.model)):

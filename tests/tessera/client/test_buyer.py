@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from provenance.chain.errors import RevertError
-from provenance.chain.memory import MemoryChain
-from provenance.chain.ports import OrderOnChain, OrderState
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -27,17 +17,13 @@ from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
-from tessera.client.api import BuyerApi, parse_events
-from tessera.client.client import Client
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
-from tessera.devnet.children import LOOPBACK
-from tessera.errors import ServiceDownError, ServiceRefusedError, TermsDifferError, TesseraError, UsageError
+from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tessera.words import parse_tokens, tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
-from tests.waiting import HANG_SECONDS
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 DELIVERY_KEY = Digest(b"\x31" * 32)
@@ -211,114 +197,3 @@ def test_another_file_is_no_order(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"x\.json"):
         OrderFile.read(path)
-
-
-def test_events_are_read_over_comments_and_several_data_lines() -> None:
-    lines = [": keep-alive", "", "id: 4", "event: state", 'data: {"state":', 'data: "open"}', "", "id: 5",
-             "event: message", 'data: {"text": "hello"}', ""]  # fmt: skip
-    events = list(parse_events(iter(lines), "order"))
-    assert [(event.id, event.kind) for event in events] == [(4, "state"), (5, "message")]
-    assert events[0].data.text("state") == "open"
-
-
-@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
-def test_money_that_the_broker_gave_back_first_is_said_to_be_back(state: OrderState) -> None:
-    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN), time_seconds=TERMS.deliver_by + 1)  # type: ignore[arg-type]
-    order = TERMS.order_id(DOMAIN)
-    ledger.orders[order] = OrderOnChain(order, OrderState.MATCHED, 0, order, order, 0)
-
-    def refused(*_arguments: object) -> None:
-        ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
-        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
-
-    client: Any = Client.__new__(Client)
-    client.chain, client.profile = ledger, SimpleNamespace(deployment=ledger.deployment)
-    client.__dict__["writer"] = SimpleNamespace(refund=refused)
-    expected = TesseraError if state is OrderState.REFUNDED else RevertError
-    with pytest.raises(expected, match="nothing to take back" if expected is TesseraError else "refused"):
-        client.refund(an_order())
-
-
-def test_a_backend_that_is_down_is_said_so_with_its_address(dead_port: int) -> None:
-    url = f"http://{LOOPBACK}:{dead_port}"
-    with BuyerApi(url) as api, pytest.raises(ServiceDownError, match=f"{url}.*is the backend running"):
-        api.network()
-
-
-@contextmanager
-def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """A tiny market: `answer` writes the whole response."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://{LOOPBACK}:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json") -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def test_a_refusal_keeps_the_market_s_words_and_names_the_field() -> None:
-    problem = {"title": "Malformed", "detail": "the body is malformed", "code": "invalid-request",
-               "errors": [{"field": "colour", "message": "unknown member"}]}  # fmt: skip
-    with (
-        serving(
-            lambda handler: send(handler, 422, json.dumps(problem).encode(), "application/problem+json")
-        ) as url,
-        BuyerApi(url) as api,
-        pytest.raises(
-            ServiceRefusedError, match=r"422 \(invalid-request\).*colour: unknown member"
-        ) as refused,
-    ):
-        api.network()
-    assert refused.value.status == 422
-
-
-def test_an_event_stream_that_breaks_off_continues_after_the_last_id() -> None:
-    asked: list[str] = []
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        if not handler.path.endswith("/events"):
-            send(handler, 200, b'{"state": "settled"}')
-            return
-        after = handler.headers["Last-Event-ID"]
-        asked.append(after)
-        state = "open" if after == "0" else "settled"
-        body = f'id: {int(after) + 1}\nevent: state\ndata: {{"state": "{state}"}}\n\n'.encode()
-        if after == "0":  # cut off: fewer bytes than announced
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(body) + 10))
-            handler.end_headers()
-            handler.wfile.write(body)
-            handler.close_connection = True
-        else:
-            send(handler, 200, body, "text/event-stream")
-
-    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
-        states = [event.data.text("state") for event in api.events("0x01")]
-    assert states == ["open", "settled"]
-    assert asked == ["0", "1"]
-
-
-def test_a_backend_that_restarts_is_waited_for() -> None:
-    answers = iter([503, 503, 200])
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        send(handler, next(answers), b'{"chainId": 1}')
-
-    with serving(answer) as url, BuyerApi(url, patience_seconds=HANG_SECONDS) as api:
-        assert api.network().integer("chainId") == 1
