@@ -12,7 +12,7 @@ from importlib import util
 
 DISTRIBUTION = "tessera-market"
 
-_NETWORK = ("httpx", "httpx_sse", "pydantic", "stamina")
+_NETWORK = ("httpx",)
 _EXACT = ("safetensors", "scipy")
 MODULES: dict[str, tuple[str, ...]] = {
     "client": _NETWORK,
@@ -22,6 +22,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         *_NETWORK,
         *_EXACT,
         "fastapi",
+        "pydantic",
+        "jinja2",
         "uvicorn",
         "sqlalchemy",
         "alembic",

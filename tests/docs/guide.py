@@ -56,7 +56,9 @@ class Reader:
                     running.enter_context(self._keep_running(text))
                 else:
                     said.append(self._run(fence, text))
-            assert set(self.before) == self._done, "something was prepared for words that the page does not have"
+            assert set(self.before) == self._done, (
+                "something was prepared for words that the page does not have"
+            )
             yield said
 
     def _prepare(self, text: str) -> None:

@@ -69,5 +69,7 @@ def test_a_command_that_fails_ends_the_reading(tmp_path: Path) -> None:
 def test_the_operators_table_has_every_setting_and_its_default() -> None:
     text = (ROOT / "docs" / "guides" / "operator.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `(TESSERA_\w+)` \| (?:`([^`]*)`|\(empty\)) \|", text, re.MULTILINE))
-    defaults = {f"TESSERA_{name.upper()}": str(entry.default) for name, entry in Settings.model_fields.items()}
+    defaults = {
+        f"TESSERA_{name.upper()}": str(entry.default) for name, entry in Settings.model_fields.items()
+    }
     assert listed == defaults
