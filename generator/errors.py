@@ -4,7 +4,8 @@ Fix the arguments: `FitError`, `PlanError`, `SettingsError`, and the errors of o
 `MarginalError`, `LearningError`, `EvaluationError`, `DeviceError`).  Try again later: `TransportError`, `NotYet`,
 `AwaitingApproval`.  Distrust the other side: `TaskFormatError`, `NetworkMismatch`.  An operator must look:
 `StateError`.  An answer rather than a fault: `TaskRefused` travels back to whoever sent the task, `NodeRefused`
-is the same seen by the coordinator, `UpdatesRejected` ends the order.
+is the same seen by the coordinator, `UpdatesRejected`, `NodeExpired`
+and `JobRefused` end the order. What can go wrong on the way to the market is in `provenance.api.errors`.
 
 Every message says what was found, what was expected and what to do.
 """
@@ -90,6 +91,19 @@ class NodeRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
         self.node = node
         self.code = code
         self.reason = reason
+
+
+class NodeExpired(GeneratorError):  # noqa: N818 - named by the situation
+    """A node did not answer before the task or the order ran out of time; `nodes` are their addresses."""
+
+    def __init__(self, nodes: list[str], name: str, reason: str) -> None:
+        super().__init__(f"no answer to task {name!r} from {', '.join(nodes)}: {reason}")
+        self.nodes = nodes
+        self.name = name
+
+
+class JobRefused(GeneratorError):  # noqa: N818
+    """A coordination job contradicts the chain or the documents its terms bind: the order must not go on."""
 
 
 # The node process

@@ -49,6 +49,14 @@ def decode(data: bytes) -> JsonValue:
     return value
 
 
+def decode_object(data: bytes) -> dict[str, JsonValue]:
+    """As `decode`, for bytes that must hold an object."""
+    value = decode(data)
+    if not isinstance(value, dict):
+        raise CanonicalError(f"found {type(value).__name__}, expected a JSON object")
+    return value
+
+
 def check_depth(data: bytes) -> None:
     """CanonicalError for deep nesting, before the parser sees it: a library may have raised the recursion limit,
     and then the parser's C code overflows its stack and ends the process instead of raising.

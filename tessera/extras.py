@@ -12,11 +12,11 @@ from importlib import util
 
 DISTRIBUTION = "tessera-market"
 
-_NETWORK = ("httpx",)
+_NETWORK = ("httpx", "httpx_sse", "pydantic", "tenacity")
 _EXACT = ("safetensors", "scipy")
 MODULES: dict[str, tuple[str, ...]] = {
     "client": _NETWORK,
-    "generator": (*_EXACT, "torch"),
+    "generator": ("pydantic", *_EXACT, "torch"),
     "node": (*_NETWORK, *_EXACT, "torch"),
     "backend": (
         *_NETWORK,

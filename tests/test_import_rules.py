@@ -23,6 +23,7 @@ TESSERA = "the rooms of tessera point one way"
 TOLD = "below the command line nothing prints or prompts"
 BACKEND = "the rooms of backend point one way"
 WORKFLOW = "the steps of an order's workflow point one way"
+HTTP = "one HTTP client of the market: provenance.api.client"
 CIRCLES = "no room and no module is in a circle"
 
 
@@ -77,6 +78,11 @@ def copy(tmp_path: Path) -> Path:
         ("tessera/client", "import rich", TOLD),
         ("tessera/local", "import typer", TOLD),
         ("tessera/client", "import tessera.terminal", TOLD),
+        ("provenance/api", "import provenance.chain.ports", ROOMS),
+        ("generator/node", "import httpx", HTTP),
+        ("tessera/client", "import httpx", HTTP),
+        ("backend/http", "import tenacity", HTTP),
+        ("provenance/api", "import provenance.store.ports", ROOMS),
         ("backend/database", "import backend.orders.repository", BACKEND),
         ("backend/http", "import backend.collections", BACKEND),
         ("backend/orders", "import backend.tasks.repository", BACKEND),

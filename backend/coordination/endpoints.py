@@ -6,7 +6,10 @@ from fastapi import APIRouter, Response
 
 from backend.coordination.checks import check_score, check_train
 from backend.coordination.repository import JobRepository
-from backend.coordination.schemas import (
+from backend.coordination.service import JobService
+from backend.http.context import Broker, DigestText, PortsHere, WriteSession
+from backend.http.waiting import wait_for
+from provenance.api.coordination import (
     JobFailure,
     JobLease,
     JobProgress,
@@ -15,11 +18,7 @@ from backend.coordination.schemas import (
     ScoreResult,
     TrainResult,
 )
-from backend.coordination.service import JobService
-from backend.http.context import Broker, PortsHere, WriteSession
-from backend.http.progress import LeaseRenewed, LeaseRequest
-from backend.http.waiting import wait_for
-from backend.http.wire import DigestText
+from provenance.api.queue import LeaseRenewed, LeaseRequest
 
 router = APIRouter(prefix="/v1/coordination", tags=["coordination"])
 
@@ -56,7 +55,7 @@ def put_train_result(
     """Stores the models' digests and signatures after checking them."""
     service = JobService(session)
     check_train(ports.domain, service.plan(order, "train"), result)
-    digest, is_new = service.put_result(order, "train", result.model_dump(by_alias=True))
+    digest, is_new = service.put_result(order, "train", result)
     response.status_code = 201 if is_new else 200
     return JobStored(digest=digest)
 
@@ -69,7 +68,7 @@ def put_score_result(
     """Stores receipts, shares and evaluations after checking them."""
     service = JobService(session)
     check_score(ports.domain, service.plan(order, "score"), result)
-    digest, is_new = service.put_result(order, "score", result.model_dump(by_alias=True))
+    digest, is_new = service.put_result(order, "score", result)
     response.status_code = 201 if is_new else 200
     return JobStored(digest=digest)
 

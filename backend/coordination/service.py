@@ -7,13 +7,14 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.coordination.repository import JobRepository
-from backend.coordination.schemas import JobProgress, LeasedJob
 from backend.database.models import JobRow
 from backend.errors import ConflictError, LeaseLostError, NotFoundError
 from backend.orders.events import EventRepository
-from backend.tasks.leases import WorkState
-from provenance.canonical import JsonValue, decode, encode
-from provenance.values import sha256
+from provenance.api.coordination import JobPlan, JobProgress, LeasedJob, Phase, ScoreResult, TrainResult
+from provenance.api.orders import ProgressEvent
+from provenance.api.queue import WorkState
+from provenance.canonical import decode_object
+from provenance.values import Digest, sha256
 
 
 class JobService:
@@ -23,11 +24,11 @@ class JobService:
         self._session = session
         self._rows = JobRepository(session)
 
-    def ensure(self, order: str, phase: str, plan: dict[str, JsonValue], now: int) -> None:
+    def ensure(self, order: str, phase: Phase, plan: JobPlan, now: int) -> None:
         """Queues the job unless it is there already, in whatever state."""
         if self._rows.locked(order, phase) is None:
             row = JobRow(
-                order=order, phase=phase, state=WorkState.QUEUED, plan=encode(plan), attempt=0,
+                order=order, phase=phase, state=WorkState.QUEUED, plan=plan.encode(), attempt=0,
                 leased_until=0.0, created_at=now,
             )  # fmt: skip
             self._rows.add(row)
@@ -39,7 +40,9 @@ class JobService:
             return None
         row.state, row.leased_until = WorkState.LEASED, now + lease_seconds
         row.attempt += 1
-        return LeasedJob(order=row.order, phase=row.phase, attempt=row.attempt, plan=plan_of(row))
+        phase: Phase = "train" if row.phase == "train" else "score"
+        plan = decode_object(row.plan)
+        return LeasedJob(order=Digest.parse(row.order), phase=phase, attempt=row.attempt, plan=plan)
 
     def progress(self, order: str, phase: str, progress: JobProgress, now: float) -> float:
         """Renews the lease and stores what is worth telling the buyer."""
@@ -47,26 +50,27 @@ class JobService:
         if row.state != WorkState.LEASED:
             raise LeaseLostError(f"job {phase} of {order} is {row.state}; stop working on it")
         row.leased_until = now + progress.lease_seconds
-        if data := progress.event():
-            EventRepository(self._session).append(order, "progress", data, int(now))
+        event = ProgressEvent.of_progress(progress, None)
+        if event is not None:
+            EventRepository(self._session).append(order, event, int(now))
         return row.leased_until
 
-    def plan(self, order: str, phase: str) -> dict[str, JsonValue]:
+    def plan(self, order: str, phase: Phase) -> JobPlan:
         """The plan under which a result is judged."""
-        return plan_of(self._require(order, phase))
+        return JobPlan.read(self._require(order, phase).plan, "plan")
 
-    def put_result(self, order: str, phase: str, result: dict[str, JsonValue]) -> tuple[str, bool]:
+    def put_result(self, order: str, phase: Phase, result: TrainResult | ScoreResult) -> tuple[Digest, bool]:
         """Stores a checked result; True when it is new."""
         row = self._require(order, phase)
-        data = encode(result)
-        digest = str(sha256(data))
+        data = result.encode()
+        digest = sha256(data)
         if row.state == WorkState.DONE:
-            if row.result_digest != digest:
+            if row.result_digest != str(digest):
                 raise ConflictError(f"job {phase} of {order} has another result, {row.result_digest}")
             return digest, False
         if row.state not in (WorkState.QUEUED, WorkState.LEASED):
             raise LeaseLostError(f"job {phase} of {order} is {row.state}; its result is not wanted any more")
-        row.state, row.result, row.result_digest = WorkState.DONE, data, digest
+        row.state, row.result, row.result_digest = WorkState.DONE, data, str(digest)
         return digest, True
 
     def fail(self, order: str, phase: str, reason: str) -> None:
@@ -83,10 +87,3 @@ class JobService:
         if row is None:
             raise NotFoundError(f"no job {phase} of order {order}")
         return row
-
-
-def plan_of(row: JobRow) -> dict[str, JsonValue]:
-    """The stored plan, parsed."""
-    plan = decode(row.plan)
-    assert isinstance(plan, dict)
-    return plan

@@ -9,13 +9,19 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
 from backend.errors import ForbiddenError, UnauthenticatedError
 from backend.http.nonces import use_nonce
 from backend.ports import Ports
 from provenance.crypto.request_auth import TOLERANCE_SECONDS, RequestAuthError, verify_request
-from provenance.values import Address
+from provenance.values import Address, Cid, Digest
+
+# In paths and queries, as the database writes them: checked, and in one spelling.
+DigestText = Annotated[str, AfterValidator(lambda text: str(Digest.parse(text)))]
+AddressText = Annotated[str, AfterValidator(lambda text: str(Address.parse(text)))]
+CidText = Annotated[str, AfterValidator(lambda text: str(Cid(text)))]
 
 
 def ports_of(request: Request) -> Ports:

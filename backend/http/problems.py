@@ -19,11 +19,12 @@ from backend.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
+from provenance.api.message import fault
+from provenance.api.problem import PROBLEM_TYPE, FieldProblem, Problem
 from provenance.errors import ContentDamagedError as Damaged
 from provenance.errors import ContentMissingError, MalformedError, UnavailableError
 from provenance.errors import StoreUnavailableError as StoreDown
 
-MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger("backend.http")
 
 
@@ -42,16 +43,9 @@ def problem(
     status: int, code: str, title: str, detail: str, fields: Sequence[tuple[str, str]] = ()
 ) -> JSONResponse:
     """The document of one refusal."""
-    body: dict[str, object] = {
-        "type": f"urn:tessera:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if fields:
-        body["errors"] = [{"field": field, "message": message} for field, message in fields]
-    return JSONResponse(body, status, media_type=MEDIA_TYPE)
+    errors = tuple(FieldProblem(field=field, message=message) for field, message in fields)
+    document = Problem.of_code(status, code, title, detail, errors or None)
+    return JSONResponse(document.to_document(), status, media_type=PROBLEM_TYPE)
 
 
 def api_problem(error: ApiError) -> JSONResponse:
@@ -66,11 +60,10 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fields = []
-    for each in error.errors():
-        # The first part says body, query or path; the input itself is not echoed.
-        place = ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0])
-        words = "this member is not known" if each["type"] == "extra_forbidden" else str(each["msg"])
-        fields.append((place, words))
+    for found in error.errors():
+        # The first part says body, query or path.
+        part, *place = found["loc"]
+        fields.append(fault({**found, "loc": place or [part]}))
     detail = "; ".join(f"{place}: {words}" for place, words in fields)
     return api_problem(InvalidRequestError(detail, tuple(fields)))
 

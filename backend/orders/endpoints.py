@@ -8,20 +8,27 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from backend.http.context import PortsHere, ReadSession
-from backend.http.wire import AddressText, DigestText
+from backend.http.context import AddressText, DigestText, PortsHere, ReadSession
 from backend.orders import service
 from backend.orders.events import stream
-from backend.orders.schemas import OrderAccepted, OrderList, OrderOut, OrderRequest, QuoteOut, QuoteRequest
 from backend.orders.service import OrderService
-from backend.orders.states import OrderState
+from provenance.api.orders import (
+    OrderAccepted,
+    OrderList,
+    OrderRequest,
+    OrderState,
+    OrderView,
+    QuoteRequest,
+    QuoteView,
+)
+from provenance.values import Digest
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 Position = Annotated[int | None, Query(ge=0, le=2**62)]
 
 
 @router.post("/quotes")
-def quote(wish: QuoteRequest, ports: PortsHere) -> QuoteOut:
+def quote(wish: QuoteRequest, ports: PortsHere) -> QuoteView:
     """What an order would cost, as terms to sign. Nothing is stored."""
     chain_time = ports.ledger.chain_time()
     with ports.database.read() as session:
@@ -36,8 +43,8 @@ def order(body: OrderRequest, ports: PortsHere) -> OrderAccepted:
     service.check_parents(ports, body)
     with ports.database.write() as session:
         row = OrderService(session).accept(ports, body, chain_time)
-        accepted = OrderAccepted(order_id=row.id, state=row.state)
-    ports.runner.start(accepted.order_id)
+        accepted = OrderAccepted(order_id=Digest.parse(row.id), state=OrderState(row.state))
+    ports.runner.start(str(accepted.order_id))
     return accepted
 
 
@@ -50,7 +57,7 @@ def index(
 
 
 @router.get("/orders/{order_id}")
-def show(order_id: DigestText, session: ReadSession) -> OrderOut:
+def show(order_id: DigestText, session: ReadSession) -> OrderView:
     """One order."""
     return OrderService(session).show(order_id)
 

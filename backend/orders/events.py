@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import select
 
 from backend.database.models import OrderEventRow, OrderRow
 from backend.database.repository import Repository
 from backend.http.waiting import wait_for
-from backend.orders.states import FINAL_STATES
 from backend.ports import Ports
-from provenance.canonical import JsonValue, encode
+from provenance.api.orders import FINAL_STATES, OrderEvent, event_kind
 
-EventKind = Literal["state", "progress", "message"]
 BATCH: Final = 200
 KEEP_ALIVE_SECONDS: Final = 15.0
 
@@ -33,9 +31,10 @@ class EventRepository(Repository[OrderEventRow]):
 
     table = OrderEventRow
 
-    def append(self, order: str, kind: EventKind, data: dict[str, JsonValue], now: int) -> None:
+    def append(self, order: str, event: OrderEvent, now: int) -> None:
         """Adds an event at the end of the order's list."""
-        self.add(OrderEventRow(order=order, kind=kind, data=encode(data), created_at=now))
+        row = OrderEventRow(order=order, kind=event_kind(event), data=event.encode(), created_at=now)
+        self.add(row)
 
     def after(self, order: str, position: int) -> Batch:
         """At most BATCH events with an id above `position`, oldest first."""

@@ -15,8 +15,8 @@ from backend.database.models import (
     TransactionRow,
 )
 from backend.database.repository import Repository
-from backend.orders.schemas import TransactionOut
-from backend.orders.states import FINAL_STATES
+from provenance.api.orders import FINAL_STATES, TransactionView
+from provenance.values import Digest
 
 STEP_OF_EVENT = {
     "OrderPlaced": "place",
@@ -64,14 +64,16 @@ class OrderRepository(Repository[OrderRow]):
         """Idempotent by the transaction's hash."""
         self.session.merge(row)
 
-    def transactions(self, order: str) -> Sequence[TransactionOut]:
+    def transactions(self, order: str) -> Sequence[TransactionView]:
         """All of the order's transactions, in the order of blocks.
 
         Those that only the chain's events tell of have no gas figure: others sent them, or the broker was killed
         before it noted them.
         """
         shown = {
-            row.hash: TransactionOut(step=row.step, hash=row.hash, block=row.block, gas_used=row.gas_used)
+            row.hash: TransactionView(
+                step=row.step, hash=Digest.parse(row.hash), block=row.block, gas_used=row.gas_used
+            )
             for row in self.sent_transactions(order)
         }
         query = (
@@ -81,8 +83,11 @@ class OrderRepository(Repository[OrderRow]):
         )
         for event in self.session.scalars(query):
             if event.transaction not in shown:
-                shown[event.transaction] = TransactionOut(
-                    step=STEP_OF_EVENT[event.kind], hash=event.transaction, block=event.block, gas_used=None
+                shown[event.transaction] = TransactionView(
+                    step=STEP_OF_EVENT[event.kind],
+                    hash=Digest.parse(event.transaction),
+                    block=event.block,
+                    gas_used=None,
                 )
         return sorted(shown.values(), key=lambda transaction: transaction.block)
 

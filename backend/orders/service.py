@@ -10,49 +10,49 @@ from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.repository import OrderRepository
-from backend.orders.schemas import (
-    DemandOut,
-    OrderOut,
-    OrderRequest,
-    ParticipantOut,
-    PermitRequest,
-    QuoteOut,
-    QuoteRequest,
-)
-from backend.orders.states import OrderState
 from backend.orders.terms_policy import TermsPolicy, require_parents
 from backend.ports import Ports
-from provenance.canonical import decode, encode
+from provenance.api.message import Uint256
+from provenance.api.orders import (
+    DemandView,
+    OrderRequest,
+    OrderState,
+    OrderView,
+    ParticipantView,
+    PermitToSign,
+    QuoteRequest,
+    QuoteView,
+    StateEvent,
+)
+from provenance.canonical import decode_object, encode
 from provenance.crypto.signing import require_signer
 from provenance.errors import SignatureError
 from provenance.record.collection import Request
-from provenance.record.terms import OrderTerms
-from provenance.values import Signature
+from provenance.values import Address, Cid, Digest, Signature
 
 LIST_LIMIT = 500
 
 
-def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -> QuoteOut:
+def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -> QuoteView:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
-    collection = CollectionService(session).require(wish.collection)
-    document = {"format": "tessera-request/1", "conditions": list(wish.conditions), "purpose": wish.purpose}
-    request = Request.parse(document)
+    collection = CollectionService(session).require(str(wish.collection))
+    request = Request(wish.purpose, wish.conditions)
     require_parents(ports.ledger, collection)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, wish, request)
     ledger = ports.ledger
     message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
-    return QuoteOut(
-        order_id=str(terms.order_id(ports.domain)),
-        price_wei=str(terms.price),
+    return QuoteView(
+        order_id=terms.order_id(ports.domain),
+        price_wei=Uint256(terms.price),
         size_class=collection.size_class,
-        terms=terms.document(),
-        request=request.document(),
+        terms=terms,
+        request=request,
         typed_data=terms.typed_data(ports.domain),
-        permit=PermitRequest(
-            token=str(ledger.deployment.token),
-            owner=str(message.owner),
-            spender=str(message.spender),
-            value=str(message.value),
+        permit=PermitToSign(
+            token=ledger.deployment.token,
+            owner=message.owner,
+            spender=message.spender,
+            value=Uint256(message.value),
             deadline=message.deadline,
             typed_data=message.typed_data(ledger.token_domain()),
         ),
@@ -62,7 +62,7 @@ def quote(ports: Ports, session: Session, wish: QuoteRequest, chain_time: int) -
 def check_parents(ports: Ports, body: OrderRequest) -> None:
     """Asks the chain about the parents of a new order's collection, outside any transaction. Raises
     TermsRefusedError or NotFoundError."""
-    terms = OrderTerms.parse(body.terms)
+    terms = body.terms
     with ports.database.read() as session:
         if OrderRepository(session).get(str(terms.order_id(ports.domain))) is not None:
             return
@@ -79,28 +79,26 @@ class OrderService:
 
     def accept(self, ports: Ports, body: OrderRequest, chain_time: int) -> OrderRow:
         """Stores a signed order. The same order again is answered with the stored one."""
-        terms = OrderTerms.parse(body.terms)
+        terms, request = body.terms, body.request
         order = str(terms.order_id(ports.domain))
         existing = self._rows.get(order)
         if existing is not None:
             return existing
-        request = Request.parse(body.request)
         collection = CollectionService(self._session).require(str(terms.collection))
         TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
-        signature = Signature.parse(body.signature)
         try:
-            require_signer(ports.domain, terms, signature, terms.buyer)
+            require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:
             raise SignatureInvalidError(f"signature: {error}; sign the quote's typedData") from error
         now = int(ports.clock())
         row = OrderRow(
             id=order, state=OrderState.ACCEPTED, buyer=str(terms.buyer), collection=str(terms.collection),
-            terms=encode(terms.document()), signature=bytes(signature),
+            terms=encode(terms.document()), signature=bytes(body.signature),
             permit=encode(body.permit.permit().document()), request=encode(request.document()),
             created_at=now,
         )  # fmt: skip
         self._rows.add(row)
-        EventRepository(self._session).append(order, "state", {"state": OrderState.ACCEPTED}, now)
+        EventRepository(self._session).append(order, StateEvent(state=OrderState.ACCEPTED), now)
         return row
 
     def require(self, order: str) -> OrderRow:
@@ -109,36 +107,43 @@ class OrderService:
             raise NotFoundError(f"no order {order}")
         return row
 
-    def show(self, order: str) -> OrderOut:
+    def show(self, order: str) -> OrderView:
         return self._shown(self.require(order))
 
-    def list(self, buyer: str | None, state: str | None) -> list[OrderOut]:
+    def list(self, buyer: str | None, state: str | None) -> tuple[OrderView, ...]:
         """Newest first, at most LIST_LIMIT."""
-        return [self._shown(row) for row in self._rows.list(buyer, state, LIST_LIMIT)]
+        return tuple(self._shown(row) for row in self._rows.list(buyer, state, LIST_LIMIT))
 
-    def _shown(self, row: OrderRow) -> OrderOut:
-        terms, request = decode(row.terms), decode(row.request)
-        assert isinstance(terms, dict)
-        assert isinstance(request, dict)
-        participants = [
-            ParticipantOut(
-                contributor=str(each.contributor), rows=each.rows, max_rows=each.max_rows,
-                acceptance=str(each.acceptance),
+    def _shown(self, row: OrderRow) -> OrderView:
+        terms = decode_object(row.terms)
+        participants = tuple(
+            ParticipantView(
+                contributor=each.contributor, rows=each.rows, max_rows=each.max_rows,
+                acceptance=each.acceptance,
             )
             for each in matched_of(row)
-        ]  # fmt: skip
-        return OrderOut(
-            order_id=row.id, state=row.state, chain_state=self._rows.chain_state(row.id), reason=row.failure,
-            buyer=row.buyer, collection=row.collection,
-            terms={name: str(value) for name, value in terms.items()},
-            signature="0x" + row.signature.hex(), request=request, participants=participants,
-            dataset_id=self._rows.dataset_id(row.id), manifest_cid=row.manifest_cid,
-            transactions=[*self._rows.transactions(row.id)],
-            demands=[_demand(each) for each in self._rows.demands(row.id)], created_at=row.created_at,
         )  # fmt: skip
+        return OrderView(
+            order_id=Digest.parse(row.id),
+            state=OrderState(row.state),
+            chain_state=self._rows.chain_state(row.id),
+            reason=row.failure,
+            buyer=Address.parse(row.buyer),
+            collection=Digest.parse(row.collection),
+            terms={name: str(value) for name, value in terms.items()},
+            signature=Signature(row.signature),
+            request=decode_object(row.request),
+            participants=participants,
+            dataset_id=self._rows.dataset_id(row.id),
+            manifest_cid=None if row.manifest_cid is None else Cid(row.manifest_cid),
+            transactions=tuple(self._rows.transactions(row.id)),
+            demands=tuple(_demand(each) for each in self._rows.demands(row.id)),
+            created_at=row.created_at,
+        )
 
 
-def _demand(row: ChainDemandRow) -> DemandOut:
-    return DemandOut(
-        shard=row.shard, kind=row.kind, state=row.state, demander=row.demander, answer_by=row.answer_by
-    )
+def _demand(row: ChainDemandRow) -> DemandView:
+    return DemandView(
+        shard=row.shard, kind=row.kind, state=row.state, demander=Address.parse(row.demander),
+        answer_by=row.answer_by,
+    )  # fmt: skip

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from backend.errors import BidBelowQuoteError, TermsRefusedError
-from backend.orders.schemas import QuoteRequest
 from backend.settings import Settings
+from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
 from provenance.record.collection import Collection, Request, bindings
@@ -37,7 +37,7 @@ class TermsPolicy:
         """Terms for the buyer to sign. Raises TermsRefusedError when the wish cannot be met."""
         settings = self.settings
         price = collection.price_per_row_wei * wish.rows
-        if wish.max_price_wei is not None and price > int(wish.max_price_wei):
+        if wish.max_price_wei is not None and price > wish.max_price_wei:
             raise TermsRefusedError(
                 f"price: {wish.rows} rows cost {price} wei, more than maxPriceWei {wish.max_price_wei}"
             )
@@ -50,11 +50,11 @@ class TermsPolicy:
         deliver_by = self.chain_time + (wish.deliver_within_seconds or settings.deliver_seconds)
         challenge = wish.challenge_seconds
         terms = OrderTerms(
-            buyer=Address.parse(wish.buyer),
+            buyer=wish.buyer,
             broker=self.broker,
             collection=collection.digest,
             request=request.digest,
-            delivery_key=OPEN_DELIVERY_KEY if wish.delivery_key is None else Digest.parse(wish.delivery_key),
+            delivery_key=wish.delivery_key or OPEN_DELIVERY_KEY,
             rows=wish.rows,
             epsilon_micro=epsilon_micro,
             delta_e12=0 if epsilon_micro == 0 else delta,

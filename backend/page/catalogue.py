@@ -12,12 +12,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from backend.collections import CollectionService
-from backend.collections.schemas import CollectionOut
 from backend.datasets import DatasetService
-from backend.datasets.schemas import DatasetOut
 from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
-from backend.orders.states import OrderState
+from provenance.api.catalogue import CollectionView, DatasetView
+from provenance.api.orders import OrderState
 
 router = APIRouter(include_in_schema=False)
 _HEADERS = {
@@ -60,7 +59,7 @@ def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
     return HTMLResponse(html, headers=_HEADERS)
 
 
-def _collection(collection: CollectionOut) -> Sequence[str]:
+def _collection(collection: CollectionView) -> Sequence[str]:
     document = collection.document
     epsilon = document["epsilonMicro"]
     return (
@@ -74,7 +73,7 @@ def _collection(collection: CollectionOut) -> Sequence[str]:
     )
 
 
-def _dataset(dataset: DatasetOut) -> Sequence[str]:
+def _dataset(dataset: DatasetView) -> Sequence[str]:
     scores = ", ".join(f"{Decimal(each.score_micro) / 10**6:.3f}" for each in dataset.evaluations)
     return (
         dataset.identifier,
@@ -84,7 +83,7 @@ def _dataset(dataset: DatasetOut) -> Sequence[str]:
         f"{_decimal(dataset.real_fraction_micro, 4)} %",
         _epsilon(dataset.epsilon_micro),
         scores,
-        dataset.manifest_cid,
+        str(dataset.manifest_cid),
     )
 
 

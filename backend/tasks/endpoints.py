@@ -6,14 +6,31 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from backend.content import OCTETS
-from backend.http.context import Body, Broker, Caller, PortsHere, ReadSession, WriteSession
-from backend.http.progress import LeaseRenewed, LeaseRequest
+from backend.http.context import (
+    AddressText,
+    Body,
+    Broker,
+    Caller,
+    DigestText,
+    PortsHere,
+    ReadSession,
+    WriteSession,
+)
 from backend.http.waiting import wait_for
-from backend.http.wire import AddressText, DigestText
 from backend.tasks.repository import TaskRepository
-from backend.tasks.schemas import Heartbeat, Refusal, ResultStored, TaskKind, TaskLease, TaskList, TaskOut
 from backend.tasks.service import TaskService
+from provenance.api.message import OCTETS
+from provenance.api.queue import (
+    Heartbeat,
+    LeaseRenewed,
+    LeaseRequest,
+    Refusal,
+    ResultStored,
+    TaskKind,
+    TaskLease,
+    TaskList,
+    TaskView,
+)
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 TaskName = Annotated[str, Query(min_length=1, max_length=200)]
@@ -23,7 +40,7 @@ TaskName = Annotated[str, Query(min_length=1, max_length=200)]
 def create(
     _broker: Broker, body: Body, response: Response, ports: PortsHere, session: WriteSession,
     order: DigestText, node: AddressText, name: TaskName, kind: TaskKind = "train",
-) -> TaskOut:  # fmt: skip
+) -> TaskView:  # fmt: skip
     """Queues a task for a node; the body is its payload."""
     task, is_new = TaskService(session).create(order, node, name, kind, body, int(ports.clock()))
     response.status_code = 201 if is_new else 200

@@ -1,25 +1,14 @@
-"""Work that is leased: the states and the SQL that node tasks and coordination jobs share."""
+"""Work that is leased: the SQL that node tasks and coordination jobs share."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, or_, update
 
 from backend.database.models import JobRow, TaskRow
 from backend.database.repository import Repository
-
-
-class WorkState(StrEnum):
-    """queued -> leased -> done or refused. An expired lease counts as queued; cancelled ends what is not done."""
-
-    QUEUED = "queued"
-    LEASED = "leased"
-    DONE = "done"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-
+from provenance.api.queue import WorkState
 
 WAITING = (WorkState.QUEUED, WorkState.LEASED)
 Work = TypeVar("Work", TaskRow, JobRow)

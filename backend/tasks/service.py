@@ -8,10 +8,11 @@ from backend.database.models import TaskRow
 from backend.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
 from backend.orders.events import EventRepository
 from backend.orders.repository import OrderRepository
-from backend.tasks.leases import WorkState
 from backend.tasks.repository import TaskRepository
-from backend.tasks.schemas import Heartbeat, LeasedTask, Refusal, RefusalOut, TaskOut
-from provenance.values import sha256
+from provenance.api.message import Uint256
+from provenance.api.orders import ProgressEvent
+from provenance.api.queue import Heartbeat, LeasedTask, Progress, Refusal, RefusalView, TaskView, WorkState
+from provenance.values import Address, Digest, sha256
 
 
 class TaskService:
@@ -23,7 +24,7 @@ class TaskService:
 
     def create(
         self, order: str, node: str, name: str, kind: str, payload: bytes, now: int
-    ) -> tuple[TaskOut, bool]:
+    ) -> tuple[TaskView, bool]:
         """Queues a task; True when it is new. The same name with other bytes is a ConflictError."""
         if not payload:
             raise InvalidRequestError("the body is empty; expected the task's payload")
@@ -49,7 +50,13 @@ class TaskService:
             return None
         row.state, row.leased_until = WorkState.LEASED, now + lease_seconds
         row.attempt += 1
-        return LeasedTask(id=str(row.id), order=row.order, name=row.name, kind=row.kind, attempt=row.attempt)
+        return LeasedTask(
+            id=Uint256(row.id),
+            order=Digest.parse(row.order),
+            name=row.name,
+            kind=row.kind,
+            attempt=row.attempt,
+        )
 
     def heartbeat(self, task_id: int, node: str, beat: Heartbeat, now: float) -> float:
         """Renews the lease, also one that ran out and was not given away. Raises LeaseLostError."""
@@ -57,25 +64,26 @@ class TaskService:
         if row.state != WorkState.LEASED:
             raise LeaseLostError(f"task {task_id} is {row.state}; stop working on it")
         row.leased_until = now + beat.lease_seconds
-        if beat.progress is not None and (data := beat.progress.event()):
-            EventRepository(self._session).append(row.order, "progress", {"node": node, **data}, int(now))
+        event = ProgressEvent.of_progress(beat.progress or Progress(), Address.parse(node))
+        if event is not None:
+            EventRepository(self._session).append(row.order, event, int(now))
         return row.leased_until
 
-    def put_result(self, task_id: int, node: str, result: bytes) -> tuple[str, bool]:
+    def put_result(self, task_id: int, node: str, result: bytes) -> tuple[Digest, bool]:
         """Stores the result; True when it is new. Its digest is returned."""
         if not result:
             raise InvalidRequestError("the body is empty; expected the task's result")
         row = self._of_node(task_id, node)
-        digest = str(sha256(result))
+        digest = sha256(result)
         if row.state == WorkState.DONE:
-            if row.result_digest != digest:
+            if row.result_digest != str(digest):
                 raise ConflictError(
                     f"task {task_id} has the result {row.result_digest}, these bytes are {digest}"
                 )
             return digest, False
         if row.state in (WorkState.REFUSED, WorkState.CANCELLED):
             raise LeaseLostError(f"task {task_id} is {row.state}; its result is not wanted any more")
-        row.state, row.result, row.result_digest = WorkState.DONE, result, digest
+        row.state, row.result, row.result_digest = WorkState.DONE, result, str(digest)
         return digest, True
 
     def refuse(self, task_id: int, node: str, refusal: Refusal) -> None:
@@ -101,8 +109,8 @@ class TaskService:
             raise NotFoundError(f"no result of task {task_id} yet")
         return row.result
 
-    def list(self, order: str, name: str | None) -> list[TaskOut]:
-        return [shown(row) for row in self._rows.of_order(order, name)]
+    def list(self, order: str, name: str | None) -> tuple[TaskView, ...]:
+        return tuple(shown(row) for row in self._rows.of_order(order, name))
 
     def _of_node(self, task_id: int, node: str) -> TaskRow:
         row = self._rows.locked(task_id)
@@ -116,12 +124,13 @@ def _no_task(task_id: int) -> NotFoundError:
     return NotFoundError(f"no task {task_id} of this node")
 
 
-def shown(row: TaskRow) -> TaskOut:
+def shown(row: TaskRow) -> TaskView:
     """A task as the interface shows it."""
     refusal = None
     if row.state == WorkState.REFUSED:
-        refusal = RefusalOut(code=row.refusal_code or "", reason=row.refusal_reason or "")
-    return TaskOut(
-        id=str(row.id), order=row.order, node=row.node, name=row.name, kind=row.kind, state=row.state,
-        attempt=row.attempt, refusal=refusal, result_digest=row.result_digest,
+        refusal = RefusalView(code=row.refusal_code or "", reason=row.refusal_reason or "")
+    return TaskView(
+        id=Uint256(row.id), order=Digest.parse(row.order), node=Address.parse(row.node), name=row.name,
+        kind=row.kind, state=WorkState(row.state), attempt=row.attempt, refusal=refusal,
+        result_digest=None if row.result_digest is None else Digest.parse(row.result_digest),
     )  # fmt: skip

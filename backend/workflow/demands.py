@@ -11,9 +11,9 @@ import logging
 
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
-from backend.tasks.leases import WorkState
 from backend.tasks.repository import TaskRepository
 from backend.workflow.order_log import OrderLog
+from provenance.api.queue import WorkState
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState as ChainState
 from provenance.values import Digest

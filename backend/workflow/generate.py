@@ -7,26 +7,24 @@ from __future__ import annotations
 
 from backend.collections import CollectionService
 from backend.coordination.repository import JobRepository
-from backend.coordination.schemas import TrainResult
 from backend.coordination.service import JobService
 from backend.database.models import JobRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
-from backend.orders.states import OrderState
 from backend.ports import Ports
-from backend.tasks.leases import WorkState
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
-from provenance.canonical import JsonValue, decode
+from provenance.api.coordination import JobPlan, Phase, ScoreResult, TrainResult
+from provenance.api.orders import OrderState
+from provenance.api.queue import WorkState
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import CommitmentOnChain
 from provenance.chain.ports import OrderState as ChainState
 from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
-from provenance.values import Digest, Signature
+from provenance.values import Digest
 
-PLAN_FORMAT = "tessera-job/1"
 LOOKBACK_BLOCKS = 256
 """The chain knows the hashes of this many blocks: a draw later than that is missed."""
 
@@ -57,8 +55,8 @@ class Generation:
             lambda: self._ports.writer.commit(
                 self._id,
                 stored.participants(),
-                [Digest.parse(model.model_digest) for model in models],
-                [Signature.parse(model.commit_signature) for model in models],
+                [model.model_digest for model in models],
+                [model.commit_signature for model in models],
             ),
             lambda receipt: self._log.mined("commit", receipt),
         )
@@ -95,17 +93,18 @@ class Generation:
 
     def train_result(self) -> TrainResult:
         """The stored result of phase `train`."""
-        return TrainResult.model_validate(self.result("train"))
+        return TrainResult.read(self._result("train"), "train result")
 
-    def result(self, phase: str) -> dict[str, JsonValue]:
-        """The stored result of a finished phase."""
+    def score_result(self) -> ScoreResult:
+        """The stored result of phase `score`."""
+        return ScoreResult.read(self._result("score"), "score result")
+
+    def _result(self, phase: Phase) -> bytes:
         with self._ports.database.read() as session:
             job = JobRepository(session).locked(self._order, phase, result=True)
         if job is None or job.result is None:
             raise OrderFailedError(f"phase {phase} has no stored result")
-        document = decode(job.result)
-        assert isinstance(document, dict)
-        return document
+        return job.result
 
     def order(self) -> tuple[StoredOrder, Collection]:
         """The order as it is stored, and its collection."""
@@ -113,30 +112,28 @@ class Generation:
         with self._ports.database.read() as session:
             return stored, CollectionService(session).require(str(stored.terms.collection))
 
-    def plan(self, train: TrainResult | None, seed: SeedDraw | None) -> dict[str, JsonValue]:
+    def plan(self, train: TrainResult | None, seed: SeedDraw | None) -> JobPlan:
         """What the worker needs to run a phase; models and seed are there for `score` only."""
         stored, collection = self.order()
-        models = None if train is None else train.model_dump(by_alias=True)["models"]
-        return {
-            "format": PLAN_FORMAT,
-            "chainId": self._ports.domain.chain_id,
-            "escrow": str(self._ports.domain.verifying_contract),
-            "terms": dict(stored.terms.document()),
-            "termsSignature": str(stored.signature),
-            "collection": collection.document(),
-            "request": stored.request.document(),
-            "participants": [member.document() for member in stored.matched],
-            "models": models,
-            "seed": None if seed is None else seed.document(),
-        }
+        return JobPlan(
+            chain_id=self._ports.domain.chain_id,
+            escrow=self._ports.domain.verifying_contract,
+            terms=stored.terms,
+            terms_signature=stored.signature,
+            collection=collection,
+            request=stored.request,
+            participants=stored.matched,
+            models=None if train is None else train.models,
+            seed=seed,
+        )
 
-    def _run_job(self, phase: str, plan: dict[str, JsonValue]) -> None:
+    def _run_job(self, phase: Phase, plan: JobPlan) -> None:
         stored = self._log.load()
         with self._ports.database.write() as session:
             JobService(session).ensure(self._order, phase, plan, int(self._ports.clock()))
         self._retry.poll(lambda: self._finished(phase, stored))
 
-    def _finished(self, phase: str, stored: StoredOrder) -> bool | None:
+    def _finished(self, phase: Phase, stored: StoredOrder) -> bool | None:
         with self._ports.database.read() as session:
             job = JobRepository(session).locked(self._order, phase)
         assert job is not None

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
-
 from backend.collections import CollectionService
 from backend.contributors import ContributorRepository
 from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
-from backend.orders.documents import MatchedContributor, StoredOrder
-from backend.orders.states import OrderState
+from backend.orders.documents import StoredOrder
 from backend.ports import Ports
-from backend.tasks.leases import WAITING, WorkState
+from backend.tasks.leases import WAITING
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
 from backend.workflow.allocation import Offer, allocate, choose
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
-from provenance.canonical import check_depth, encode
+from provenance.api.coordination import MatchedContributor
+from provenance.api.orders import OrderState
+from provenance.api.queue import WorkState
+from provenance.api.tasks import ACCEPT, AcceptAnswer, AcceptOffer
 from provenance.chain.ports import OrderState as ChainState
 from provenance.crypto.signing import require_signer
-from provenance.document import Reader
 from provenance.errors import ProvenanceError
 from provenance.record.receipts import Acceptance
 from provenance.values import Address, Digest
 
-ACCEPT = "accept"
-ACCEPT_FORMAT = "tessera-accept/1"
 MATCH_MARGIN_SECONDS = 3
 """The wait for nodes ends this many chain seconds before matchBy: the transaction has to be mined in time."""
 
@@ -98,7 +95,13 @@ class Matching:
             )
         rows = allocate(terms.rows, chosen)
         return tuple(
-            MatchedContributor(offer.contributor, part, offer.max_rows, offer.declared_rows, offer.acceptance)
+            MatchedContributor(
+                contributor=offer.contributor,
+                rows=part,
+                max_rows=offer.max_rows,
+                declared_rows=offer.declared_rows,
+                acceptance=offer.acceptance,
+            )
             for offer, part in zip(chosen, rows, strict=True)
         )
 
@@ -126,14 +129,13 @@ class Matching:
         if task.state != WorkState.DONE or task.result is None:
             return None
         try:
-            check_depth(task.result)
-            reader = Reader(json.loads(task.result), "acceptance", ("maxRows", "signature"))
-            max_rows, signature = reader.integer("maxRows", 1), reader.signature("signature")
-            require_signer(self._ports.domain, Acceptance(self._id, node, max_rows), signature, node)
-        except (ProvenanceError, ValueError):
+            answer = AcceptAnswer.read(task.result, "acceptance")
+            acceptance = Acceptance(self._id, node, answer.max_rows)
+            require_signer(self._ports.domain, acceptance, answer.signature, node)
+        except ProvenanceError:
             # An answer that the contract would refuse counts as a refusal. It must not cost the others the match.
             return None
-        return Offer(node, declared_rows, max_rows, signature)
+        return Offer(node, declared_rows, answer.max_rows, answer.signature)
 
     def _ask_nodes(self, stored: StoredOrder, nodes: list[Address]) -> None:
         with self._ports.database.read() as session:
@@ -144,18 +146,15 @@ class Matching:
         now = int(self._ports.clock())
         with self._ports.database.write() as session:
             collection = CollectionService(session).require(str(stored.terms.collection))
-            payload = encode(
-                {
-                    "format": ACCEPT_FORMAT,
-                    "orderId": self._order,
-                    "terms": stored.terms.document(),
-                    "signature": str(stored.signature),
-                    "collection": collection.document(),
-                    "request": stored.request.document(),
-                    "chainId": self._ports.domain.chain_id,
-                    "escrow": str(self._ports.domain.verifying_contract),
-                }
-            )
+            payload = AcceptOffer(
+                order_id=self._id,
+                terms=stored.terms,
+                signature=stored.signature,
+                collection=collection,
+                request=stored.request,
+                chain_id=self._ports.domain.chain_id,
+                escrow=self._ports.domain.verifying_contract,
+            ).encode()
             for node in new:
                 TaskService(session).create(self._order, str(node), ACCEPT, ACCEPT, payload, now)
 

@@ -7,14 +7,15 @@ from sqlalchemy.orm import Session
 from backend.coordination.repository import JobRepository
 from backend.database.models import OrderRow, TransactionRow
 from backend.errors import NotFoundError
-from backend.orders.documents import MatchedContributor, StoredOrder, encode_matched
-from backend.orders.events import EventKind, EventRepository
+from backend.orders.documents import StoredOrder, encode_matched
+from backend.orders.events import EventRepository
 from backend.orders.repository import OrderRepository
-from backend.orders.states import FINAL_STATES, OrderState
 from backend.ports import Ports
 from backend.tasks.repository import TaskRepository
-from provenance.canonical import JsonValue
+from provenance.api.coordination import MatchedContributor
+from provenance.api.orders import FINAL_STATES, MessageEvent, OrderEvent, OrderState, StateEvent
 from provenance.chain.ports import TxReceipt
+from provenance.values import Digest
 
 
 class OrderLog:
@@ -39,14 +40,15 @@ class OrderLog:
             if state in (OrderState.PUBLISHED, OrderState.SETTLED):
                 # Another try overcame the failure.
                 row.failure = None
-            data: dict[str, JsonValue] = {"state": state}
             if reason is not None:
                 row.failure = row.failure or reason
-                data["reason"] = row.failure
             transactions = OrderRepository(session).sent_transactions(self._order)
-            if transactions:
-                data["transaction"] = transactions[-1].hash
-            self._append(session, "state", data)
+            event = StateEvent(
+                state=state,
+                transaction=Digest.parse(transactions[-1].hash) if transactions else None,
+                reason=None if reason is None else row.failure,
+            )
+            self._append(session, event)
             if state in FINAL_STATES:
                 TaskRepository(session).cancel_waiting(self._order)
                 JobRepository(session).cancel_waiting(self._order)
@@ -57,12 +59,12 @@ class OrderLog:
             row = self._row(session)
             if row.failure is None:
                 row.failure = reason
-                self._append(session, "message", {"text": f"the order cannot be delivered: {reason}"})
+                self._append(session, MessageEvent(text=f"the order cannot be delivered: {reason}"))
 
     def message(self, text: str) -> None:
         """A message event, for whoever follows the order."""
         with self._ports.database.write() as session:
-            self._append(session, "message", {"text": text})
+            self._append(session, MessageEvent(text=text))
 
     def mined(self, step: str, receipt: TxReceipt) -> None:
         """Stores a transaction of this order."""
@@ -83,8 +85,8 @@ class OrderLog:
         with self._ports.database.write() as session:
             self._row(session).manifest_cid = cid
 
-    def _append(self, session: Session, kind: EventKind, data: dict[str, JsonValue]) -> None:
-        EventRepository(session).append(self._order, kind, data, int(self._ports.clock()))
+    def _append(self, session: Session, event: OrderEvent) -> None:
+        EventRepository(session).append(self._order, event, int(self._ports.clock()))
 
     def _row(self, session: Session) -> OrderRow:
         row = OrderRepository(session).get(self._order)

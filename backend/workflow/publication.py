@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.coordination.schemas import ScoreResult
 from backend.ports import Ports
 from backend.workflow.generate import Generation
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
@@ -21,8 +20,8 @@ from provenance.record.manifest import (
     ManifestParticipant,
     ManifestShard,
 )
-from provenance.record.receipts import ScoreContent, ShardContent, shares_digest
-from provenance.values import Address, Cid, Digest, Signature
+from provenance.record.receipts import shares_digest
+from provenance.values import Cid
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def assemble(ports: Ports, generation: Generation) -> Publication:
 def _manifest(ports: Ports, generation: Generation) -> Manifest:
     stored, collection = generation.order()
     models = generation.train_result().models
-    score = ScoreResult.model_validate(generation.result("score"))
+    score = generation.score_result()
     deployment = ports.ledger.deployment
     shares = shares_digest(score.shares_bps)
     parents = [ports.ledger.dataset(parent) for parent in collection.parents]
@@ -88,31 +87,26 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
         shards=tuple(
             ManifestShard(
                 shard=shard.shard,
-                contributor=Address.parse(shard.contributor),
+                contributor=shard.contributor,
                 rows=shard.rows,
-                model_digest=Digest.parse(shard.model_digest),
-                commit_signature=Signature.parse(model.commit_signature),
-                shard_root=Digest.parse(shard.shard_root),
+                model_digest=shard.model_digest,
+                commit_signature=model.commit_signature,
+                shard_root=shard.shard_root,
                 epsilon_micro=shard.epsilon_micro,
                 delta_e12=shard.delta_e12,
-                content=ShardContent.parse(shard.content),
-                receipt_signature=Signature.parse(shard.receipt_signature),
+                content=shard.content,
+                receipt_signature=shard.receipt_signature,
             )
             for shard, model in zip(score.shards, models, strict=True)
         ),
-        dataset_root=Digest.parse(score.dataset_root),
+        dataset_root=score.dataset_root,
         evaluation=tuple(
-            ManifestEvaluation(
-                Address.parse(evaluation.contributor),
-                evaluation.score_micro,
-                shares,
-                Signature.parse(evaluation.signature),
-            )
+            ManifestEvaluation(evaluation.contributor, evaluation.score_micro, shares, evaluation.signature)
             for evaluation in score.evaluations
         ),
-        score=ScoreContent.parse(score.score, "score"),
-        shares_bps=tuple(score.shares_bps),
+        score=score.score,
+        shares_bps=score.shares_bps,
         privacy=score.privacy,
-        broker_saw=tuple(score.broker_saw),
+        broker_saw=score.broker_saw,
         generation=Derivation.derived(collection.own_real_micro, parents),
     )

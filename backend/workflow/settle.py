@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from backend.errors import OrderFailedError
-from backend.orders.states import OrderState
 from backend.ports import Ports
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.generate import Generation
 from backend.workflow.order_log import OrderLog
 from backend.workflow.publication import Publication, assemble
 from backend.workflow.retry import Retry
+from provenance.api.orders import OrderState
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderOnChain
 from provenance.chain.ports import OrderState as ChainState

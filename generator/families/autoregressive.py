@@ -34,7 +34,6 @@ from generator.families.autoregressive_schedule import (
     schedule_of,
 )
 from generator.families.codebook_message import codebook_arrays
-from generator.families.finish import FINISH
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
 from generator.families.released import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
@@ -52,6 +51,7 @@ from generator.marginals.target import target_from_counts, univariate_marginals
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from generator.privacy.release import Release
 from generator.privacy.secure_sum import require_fine, summed_std
+from provenance.api.tasks import FINISH
 from provenance.values import Address
 
 _ROWS_FACTOR = 3.0
@@ -118,7 +118,7 @@ class AutoregressiveFamily:
                 marginals.arrays() if uses_secure_aggregation(plan) else codebook_arrays(marginals.codebook)
             )
             last = {**needed, WEIGHTS: weights}
-        yield Round(FINISH, {}, last)
+        yield Round(FINISH, last)
         return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged), tuple(notes))
 
     def handle(self, step: Step) -> Result:
@@ -168,7 +168,8 @@ class AutoregressiveFamily:
         codebook = codebook_arrays(marginals.codebook)
         for number in range(1, recipe.steps + 1):
             weights = _halves(descent.weights)
-            results = yield Round(round_name(number), marginals.meta, {**codebook, WEIGHTS: weights})
+            arrays = {**codebook, WEIGHTS: weights}
+            results = yield Round(round_name(number), arrays, marginals.sum_keys)
             if uses_secure_aggregation(plan):
                 total, rows = _unmasked(plan, schedule, shape, results, std)
             else:
@@ -181,7 +182,7 @@ class AutoregressiveFamily:
         if not schedule.is_gated:
             return trained
         sent = {UNTRAINED: _halves(untrained), WEIGHTS: _halves(trained)}
-        results = yield Round(GATE, marginals.meta, {**codebook, **sent})
+        results = yield Round(GATE, {**codebook, **sent}, marginals.sum_keys)
         share = kept_share(plan, results, flagged)
         notes.extend(notes_of(share))
         return between(untrained, trained, share)

@@ -22,13 +22,13 @@ from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS, Training
 from generator.families.codebook_message import read_codebook
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
-from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, UNTRAINED, between
-from generator.families.released import keep_reference, read_target, spent_meta
+from generator.families.memorisation_gate import FOUND, GATE, SHARES, UNTRAINED, between
+from generator.families.released import keep_reference, read_target, spent_micro
 from generator.families.released_noise import Noise
 from generator.families.secure_aggregation import masked, uses_secure_aggregation
 from generator.federation.compress import compressed
 from generator.federation.step import Step
-from generator.federation.task import Array, Json, Result, answer
+from generator.federation.task import Array, Result, answer
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_univariate
@@ -49,6 +49,7 @@ from generator.marginals.target import univariate_marginals
 from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
 from generator.privacy.secure_sum import noise_share
+from provenance.api.tasks import StepResult
 from provenance.exact.codebook import Codebook, Codes
 from provenance.table.table_csv import CompactValues
 
@@ -71,7 +72,7 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     if uses_secure_aggregation(step.plan):
         arrays = _masked_sum(step, schedule, net, codes, sampling)
         report(step, number, schedule.recipe.steps, {})
-        return answer(step.task, spent_meta(step), arrays)
+        return answer(step.task, StepResult(epsilon_micro=spent_micro(step)), arrays)
     residual = _residual(step, shape, number - 1)
     if sampling is None:
         total, loss = net.summed(codes)
@@ -83,7 +84,8 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     if number > 2:
         step.order.drop_arrays(round_name(number - 2))
     report(step, number, schedule.recipe.steps, losses)
-    return answer(step.task, {**spent_meta(step), "losses": loss_texts(losses)}, arrays)
+    told = StepResult(epsilon_micro=spent_micro(step), losses=loss_texts(losses))
+    return answer(step.task, told, arrays)
 
 
 def _masked_sum(
@@ -114,9 +116,14 @@ def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
         for place, share in enumerate(SHARES):
             net = AutoregressiveGradient(shape, between(untrained, trained, share))
             found[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
-    counts: dict[str, Json] = dict(zip((SEEN, UNSEEN), map(len, parts), strict=True))
-    meta = {**spent_meta(step), **counts, "losses": loss_texts({FOUND: float(found[0])})}
-    return answer(step.task, meta, {FOUND: found})
+    seen, unseen = map(len, parts)
+    told = StepResult(
+        epsilon_micro=spent_micro(step),
+        losses=loss_texts({FOUND: float(found[0])}),
+        seen_rows=seen,
+        unseen_rows=unseen,
+    )
+    return answer(step.task, told, {FOUND: found})
 
 
 def finish(step: Step, noise: Noise, schedule: TrainingSchedule) -> Result:

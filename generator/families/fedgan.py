@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from generator.errors import PlanError
 from generator.families.fedgan_settings import FedGanSettings, round_name
-from generator.families.finish import FINISH
 from generator.families.released import answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.federation.aggregate import Flagged, Vector, combine
@@ -33,6 +32,7 @@ from generator.federation.step import Step
 from generator.federation.task import Array, Result
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from generator.privacy.release import Release
+from provenance.api.tasks import FINISH
 from provenance.values import Address, Digest
 
 
@@ -81,7 +81,7 @@ class FedGanFamily:
         flagged = list(marginals.flagged)
         for number in range(1, settings.rounds + 1):
             name = round_name(number)
-            results = yield Round(name, {}, {**marginals.arrays(), "state": state.astype(np.float32)})
+            results = yield Round(name, {**marginals.arrays(), "state": state.astype(np.float32)})
             start = state.astype(np.float32).astype(np.float64)
             state, left_out = combine(
                 start,
@@ -92,7 +92,7 @@ class FedGanFamily:
             )
             flagged += left_out
         shared: dict[str, Array] = {**marginals.arrays(), "state": state.astype(np.float32)}
-        yield Round(FINISH, {}, shared)
+        yield Round(FINISH, shared)
         return ProgramEnd(shared, marginals.references(plan), _once(flagged))
 
     def handle(self, step: Step) -> Result:

@@ -19,7 +19,7 @@ from generator.errors import TaskRefused
 from generator.families.fedgan_settings import FedGanSettings, round_name
 from generator.families.finish import answer_finish, loss_texts, report
 from generator.families.marginal_node import initial_seed
-from generator.families.released import read_target, spent_meta
+from generator.families.released import read_target, spent_micro
 from generator.families.released_noise import Noise
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer
@@ -35,6 +35,7 @@ from generator.learning.nets import NetSettings
 from generator.learning.quantise import quantise
 from generator.marginals.bins import encode_codes
 from generator.privacy.accountant import SubsampledGaussianEvent
+from provenance.api.tasks import StepResult
 from provenance.exact.codebook import Codebook
 
 _STEPS_AT_ONCE = 20
@@ -70,8 +71,8 @@ def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int)
     if step.plan.epsilon is None:  # computed on private rows: it leaves only where nothing is promised
         losses["discriminator"] = trained.loss
     _forget(step, number - 2)
-    meta = {**spent_meta(step), "losses": loss_texts(losses)}
-    return answer(step.task, meta, {"state": trained.state.astype(np.float32)})
+    told = StepResult(epsilon_micro=spent_micro(step), losses=loss_texts(losses))
+    return answer(step.task, told, {"state": trained.state.astype(np.float32)})
 
 
 def finish(step: Step, noise: Noise, settings: FedGanSettings) -> Result:

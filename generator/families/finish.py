@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from generator.errors import GeneratorError
 from generator.federation.step import Step, StepProgress
@@ -10,8 +11,7 @@ from generator.federation.task import Json, Result, answer
 from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
-
-FINISH = "finish"
+from provenance.api.tasks import FinishResult
 
 
 def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Result:
@@ -20,16 +20,16 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     shard = step.plan.shard(step.worker.contributor)
     sign = step.worker.sign_model
     statement = statement_of(step.recorded(), step.plan.delta if step.plan.epsilon is not None else None)
-    meta: dict[str, Json] = {
-        "modelDigest": str(digest),
-        "modelBytes": len(model),
-        "commitSignature": sign(step.plan.order, shard, digest) if sign is not None else "",
-        "epsilonMicro": statement["epsilonMicro"],
-        "deltaE12": statement["deltaE12"],
-        "statement": statement,
-        "losses": loss_texts(losses),
-    }
-    return answer(step.task, meta)
+    told = FinishResult(
+        model_digest=digest,
+        model_bytes=len(model),
+        commit_signature=sign(step.plan.order, shard, digest) if sign is not None else "",
+        epsilon_micro=cast(int, statement["epsilonMicro"]),
+        delta_e12=cast(int, statement["deltaE12"]),
+        statement=statement,
+        losses=loss_texts(losses),
+    )
+    return answer(step.task, told)
 
 
 def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str, Json]:
@@ -46,7 +46,7 @@ def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str
     return statement
 
 
-def loss_texts(losses: Mapping[str, float]) -> dict[str, Json]:
+def loss_texts(losses: Mapping[str, float]) -> dict[str, str]:
     """Losses as decimal text: canonical JSON has no floats."""
     return {name: f"{value:.6g}" for name, value in losses.items()}
 

@@ -10,7 +10,6 @@ of sampled marginals.
 from __future__ import annotations
 
 from generator.errors import PlanError
-from generator.families.finish import FINISH
 from generator.families.marginal_settings import MarginalSettings
 from generator.families.released import answer_bins, answer_tables, release_marginals
 from generator.families.released_noise import BINS, TABLES, Noise, noise_of
@@ -19,6 +18,7 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
 from generator.federation.task import Result
 from generator.privacy.release import Release
+from provenance.api.tasks import FINISH
 from provenance.values import Address
 
 
@@ -50,7 +50,7 @@ class MarginalFamily:
     def program(self, plan: TrainingPlan) -> Program:
         """The coordinator's side."""
         marginals = yield from release_marginals(plan, self._noise(plan))
-        yield Round(FINISH, {}, {**marginals.arrays(), **marginals.lent(plan)})
+        yield Round(FINISH, {**marginals.arrays(), **marginals.lent(plan)})
         return ProgramEnd(marginals.arrays(), marginals.references(plan), marginals.flagged)
 
     def handle(self, step: Step) -> Result:

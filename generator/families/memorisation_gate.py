@@ -14,16 +14,17 @@ from typing import Final
 
 import numpy as np
 
+from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Json, Result
+from generator.federation.task import Result, meta_of
 from generator.learning.autoregressive import Flat
 from generator.learning.memorisation import MEMORISATION_GATE, passes_gate
+from provenance.api.tasks import StepResult
 
 GATE: Final = "gate"
 UNTRAINED: Final = "untrained"
 FOUND: Final = "memorisation"
-SEEN, UNSEEN = "seenRows", "unseenRows"
 SHARES: Final = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 """Of the way from the untrained net to the trained one."""
 _ROWS_FACTOR = 3
@@ -44,11 +45,10 @@ def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flag
     for result in results:
         found = np.asarray(result.arrays.get(FOUND, np.empty(0)), dtype=np.float64)
         most = _ROWS_FACTOR * plan.participant(result.node).declared_rows
-        counts = [_count(result.meta.get(name), most) for name in (SEEN, UNSEEN)]
-        if None in counts or found.shape != pairs.shape or not ((found >= 0) & (found <= 1)).all():
+        own_seen, own_unseen = _counts(result, most)
+        if own_seen < 0 or found.shape != pairs.shape or not ((found >= 0) & (found <= 1)).all():
             flagged.append(Flagged(result.node, GATE, f"no areas under a curve, or no counts up to {most}"))
             continue
-        own_seen, own_unseen = (count or 0 for count in counts)
         if own_seen and own_unseen:
             pairs += own_seen * own_unseen * found
             total += own_seen * own_unseen
@@ -69,8 +69,13 @@ def notes_of(share: float) -> tuple[str, ...]:
     )
 
 
-def _count(value: Json | None, most: int) -> int | None:
-    """A whole number of 0 .. most, else None."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
-        return value
-    return None
+def _counts(result: Result, most: int) -> tuple[int, int]:
+    """(seen, unseen) rows, each of 0 .. most; (-1, -1) where the node does not say so."""
+    try:
+        told = meta_of(StepResult, result)
+    except TaskFormatError:
+        return -1, -1
+    seen, unseen = told.seen_rows, told.unseen_rows
+    if seen is None or unseen is None or max(seen, unseen) > most:
+        return -1, -1
+    return seen, unseen

@@ -20,9 +20,9 @@ from generator.families.codebook_message import codebook_arrays, read_codebook
 from generator.families.released_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.families.secure_aggregation import (
     COUNTS_RING,
-    key_meta,
-    keys_meta,
     masked,
+    own_sum_key,
+    shown_sum_keys,
     unmasked,
     uses_secure_aggregation,
 )
@@ -31,7 +31,7 @@ from generator.federation.coordinator import Round
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.state import TrainingState
 from generator.federation.step import Step
-from generator.federation.task import Array, Json, Result, answer
+from generator.federation.task import Array, Result, answer
 from generator.marginals.bins import (
     BinRelease,
     base_grid,
@@ -45,6 +45,7 @@ from generator.marginals.target import MarginalTarget, blend, left_to_others, le
 from generator.marginals.workload import Workload
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
+from provenance.api.tasks import StepResult, SumKey
 from provenance.exact.codebook import Codebook
 from provenance.values import Address
 
@@ -60,7 +61,7 @@ class Marginals:
 
     everybody: summed counts float64[K] of the nodes that were not flagged, with noise of standard deviation
     `std`. counts: each node's own noisy counts, with noise of `own_std`; none where only the sum was seen.
-    flagged: nodes whose counts were left out. meta: what later rounds tell every node.
+    flagged: nodes whose counts were left out. sum_keys: what later rounds tell every node.
     """
 
     codebook: Codebook
@@ -70,7 +71,7 @@ class Marginals:
     own_std: float
     counts: Mapping[Address, NDArray[np.float64]]
     flagged: tuple[Flagged, ...]
-    meta: Mapping[str, Json]
+    sum_keys: tuple[SumKey, ...] | None
 
     def arrays(self) -> dict[str, Array]:
         """What the nodes get for fitting."""
@@ -127,7 +128,7 @@ def release_marginals(
     flagged: list[Flagged] = []
     bins: list[BinRelease] = []
     shown = yield Round(BINS)
-    meta = keys_meta(plan, shown)
+    sum_keys = shown_sum_keys(plan, shown)
     for result in shown:
         try:
             # The noise is the plan's; what a node says about it is not believed.
@@ -144,7 +145,7 @@ def release_marginals(
     codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
     workload = workload_of(plan, codebook, noise.tables)
     own_std = noise.tables * workload.sensitivity
-    results = yield Round(TABLES, meta, codebook_arrays(codebook))
+    results = yield Round(TABLES, codebook_arrays(codebook), sum_keys)
     if uses_secure_aggregation(plan):
         counts: dict[Address, NDArray[np.float64]] = {}
         everybody = unmasked(results, COUNTS_RING, workload.cells)
@@ -154,7 +155,7 @@ def release_marginals(
         counts, kept = _separate_counts(plan, results, workload, own_std, flagged)
         everybody = summed(_most(kept, plan, flagged))
         std = own_std * math.sqrt(len(kept))
-    return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), meta)
+    return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), sum_keys)
 
 
 def _separate_counts(
@@ -190,7 +191,13 @@ def answer_bins(step: Step, noise: Noise) -> Result:
     """The node's univariate counts, recorded before they are drawn."""
     step.record(BINS)
     release = release_bins(step.state.training, base_grid(step.plan.schema), noise.bins)
-    return answer(step.task, {**spent_meta(step), **key_meta(step)}, release.arrays())
+    key = own_sum_key(step)
+    told = StepResult(
+        epsilon_micro=spent_micro(step),
+        sum_key=key.sum_key if key else None,
+        sum_key_signature=key.sum_key_signature if key else None,
+    )
+    return answer(step.task, told, release.arrays())
 
 
 def answer_tables(step: Step, noise: Noise) -> Result:
@@ -202,8 +209,10 @@ def answer_tables(step: Step, noise: Noise) -> Result:
     if uses_secure_aggregation(step.plan):
         contributors = len(step.plan.participants)
         part = release_tables_share(codes, workload, noise.tables, contributors, COUNTS_RING)
-        return answer(step.task, spent_meta(step), masked(step, part, COUNTS_RING))
-    return answer(step.task, spent_meta(step), {"counts": release_tables(codes, workload, noise.tables)})
+        arrays = masked(step, part, COUNTS_RING)
+    else:
+        arrays = {"counts": release_tables(codes, workload, noise.tables)}
+    return answer(step.task, StepResult(epsilon_micro=spent_micro(step)), arrays)
 
 
 def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
@@ -237,10 +246,10 @@ def keep_reference(step: Step) -> None:
         step.order.drop_sum_secret()
 
 
-def spent_meta(step: Step) -> dict[str, Json]:
-    """What this order has cost so far, for the coordinator's progress; 0 without privacy."""
+def spent_micro(step: Step) -> int:
+    """Epsilon in millionths that this order has cost so far, for the coordinator's progress; 0 without privacy."""
     epsilon = composed_epsilon(step.recorded(), step.plan.delta) if step.plan.epsilon is not None else 0.0
-    return {"epsilonMicro": epsilon_micro(epsilon)}
+    return epsilon_micro(epsilon)
 
 
 def _keep_plausible(

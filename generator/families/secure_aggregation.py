@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from generator.errors import PrivacyError, TaskFormatError, TaskRefused, UpdatesRejected
 from generator.families.settings import Word
-from generator.federation.coordinator import text_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
-from generator.federation.task import Array, Json, Result
+from generator.federation.task import Array, Result, meta_of
 from generator.privacy.accountant import DistributedNoise
 from generator.privacy.secure_sum import Integers, Ring, add, honest_contributors, mask, public_of
-from provenance.errors import ProvenanceError
+from provenance.api.tasks import StepResult, SumKey, TrainTask
 from provenance.values import Address, Digest
 
 SETTING: Final = "noise"
@@ -33,7 +32,6 @@ LOCAL, DISTRIBUTED = "local", "distributed"
 NOISE: Final = Word((LOCAL, DISTRIBUTED))
 VECTOR: Final = "masked"
 COUNTS_RING: Final = Ring(64, 24)
-_KEY, _SIGNATURE, _KEYS = "sumKey", "sumKeySignature", "sumKeys"
 _NOBODY = Address(bytes(20))
 
 
@@ -52,24 +50,27 @@ def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:
     )
 
 
-def key_meta(step: Step) -> dict[str, Json]:
-    """The node's public key for the order's sums, signed; nothing where noise is local."""
+def own_sum_key(step: Step) -> SumKey | None:
+    """The node's public key for the order's sums, signed; None where noise is local."""
     if not uses_secure_aggregation(step.plan):
-        return {}
+        return None
     public = Digest(public_of(step.order.sum_secret()))
     vouching = step.worker.vouching
     signature = "" if vouching is None else vouching.sign(step.plan.order, public)
-    return {_KEY: str(public), _SIGNATURE: signature}
+    return SumKey(sum_key=public, sum_key_signature=signature)
 
 
-def keys_meta(plan: TrainingPlan, results: Sequence[Result]) -> dict[str, Json]:
-    """All contributors' keys, in the order of the plan, as later rounds carry them."""
+def shown_sum_keys(plan: TrainingPlan, results: Sequence[Result]) -> tuple[SumKey, ...] | None:
+    """All contributors' keys, in the order of the plan, as later rounds carry them; None where noise is local."""
     if not uses_secure_aggregation(plan):
-        return {}
-    keys: list[Json] = [
-        {_KEY: text_of(result, _KEY), _SIGNATURE: text_of(result, _SIGNATURE)} for result in results
-    ]
-    return {_KEYS: keys}
+        return None
+    keys = []
+    for result in results:
+        told = meta_of(StepResult, result)
+        if told.sum_key is None or told.sum_key_signature is None:
+            raise TaskFormatError(f"{result.name} of {result.node} shows no key for the order's sums")
+        keys.append(SumKey(sum_key=told.sum_key, sum_key_signature=told.sum_key_signature))
+    return tuple(keys)
 
 
 def masked(step: Step, vector: Integers, ring: Ring) -> dict[str, Array]:
@@ -95,23 +96,12 @@ def unmasked(results: Sequence[Result], ring: Ring, count: int) -> NDArray[np.fl
 
 
 def _read_keys(step: Step) -> list[bytes]:
-    entries = step.task.meta.get(_KEYS)
-    participants = step.plan.participants
-    if not isinstance(entries, list) or len(entries) != len(participants):
+    shown, participants = meta_of(TrainTask, step.task).sum_keys or (), step.plan.participants
+    if len(shown) != len(participants):
         raise TaskFormatError(f"task {step.task.name} needs the sum keys of {len(participants)} contributors")
-    keys: list[bytes] = []
-    for participant, entry in zip(participants, entries, strict=True):
-        if not isinstance(entry, dict):
-            raise TaskFormatError(
-                f"task {step.task.name}: a sum key is {entry!r}, expected key and signature"
-            )
-        try:
-            public = Digest.parse(str(entry.get(_KEY)))
-        except (ProvenanceError, ValueError) as error:
-            raise TaskFormatError(f"task {step.task.name} has an unreadable sum key: {error}") from error
+    for participant, key in zip(participants, shown, strict=True):
         if step.worker.vouching is not None:
             step.worker.vouching.check(
-                participant.contributor, step.plan.order, public, str(entry.get(_SIGNATURE))
+                participant.contributor, step.plan.order, key.sum_key, key.sum_key_signature
             )
-        keys.append(bytes(public))
-    return keys
+    return [bytes(key.sum_key) for key in shown]

@@ -18,19 +18,22 @@ from typing import Protocol, TypeAlias
 from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Array, Json, Result, Task
+from generator.federation.task import Array, Json, Result, Task, meta_of
 from generator.federation.transport import Transport
-from provenance.errors import ProvenanceError
+from provenance.api.tasks import FINISH, FinishResult, StepResult, SumKey, TrainTask
 from provenance.values import Address, Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One exchange: the same meta and arrays go to every contributor under one step name."""
+    """One exchange: the same arrays go to every contributor under one step name.
+
+    sum_keys: those of all contributors, where noise comes in parts.
+    """
 
     name: str
-    meta: Mapping[str, Json] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
+    sum_keys: tuple[SumKey, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,9 @@ class Coordinator:
             number += 1
             for result in results:
                 sent[result.node] += sum(array.nbytes for array in result.arrays.values())
+            told = _read(step.name, results)
             if progress is not None:
-                losses, epsilon = _mean_losses(results), _largest_epsilon(results)
+                losses, epsilon = _mean_losses(told), _largest_epsilon(told)
                 progress(RoundProgress(number, rounds, step.name, losses, epsilon, max(sent.values())))
             try:
                 step = program.send(results)
@@ -151,8 +155,8 @@ class Coordinator:
         return TrainingOutcome(self._plan, models, end.shared, end.references, end.flagged, end.notes)
 
     def _exchange(self, step: Round) -> list[Result]:
-        plan: Json = self._plan.document()
-        meta: dict[str, Json] = {**step.meta, "plan": plan}
+        said = TrainTask(plan=self._plan.message(), sum_keys=step.sum_keys)
+        meta: dict[str, Json] = said.to_document()
         tasks = [
             Task(self._plan.order, step.name, participant.contributor, meta, step.arrays)
             for participant in self._plan.participants
@@ -167,57 +171,34 @@ class Coordinator:
         return results
 
     def _model(self, result: Result) -> TrainedModel:
-        try:
-            digest = Digest.parse(text_of(result, "modelDigest"))
-        except (ProvenanceError, ValueError) as error:
-            raise TaskFormatError(f"{result.node} sent an unreadable model digest: {error}") from error
-        statement = result.meta.get("statement")
-        if not isinstance(statement, dict):
-            raise TaskFormatError(f"{result.node} sent no privacy statement with its model")
+        finished = meta_of(FinishResult, result)
         return TrainedModel(
             contributor=result.node,
             shard=self._plan.shard(result.node),
-            model_digest=digest,
-            epsilon_micro=integer_of(result, "epsilonMicro"),
-            delta_e12=integer_of(result, "deltaE12"),
-            commit_signature=text_of(result, "commitSignature"),
-            statement=statement,
+            model_digest=finished.model_digest,
+            epsilon_micro=finished.epsilon_micro,
+            delta_e12=finished.delta_e12,
+            commit_signature=finished.commit_signature,
+            statement=finished.statement,
         )
 
 
-def text_of(message: Result | Task, key: str) -> str:
-    """A text entry of a message's meta; TaskFormatError if it is something else."""
-    value = message.meta.get(key)
-    if not isinstance(value, str):
-        raise TaskFormatError(f"{message.name} of {message.node}: entry {key} is {value!r}, expected text")
-    return value
+def _read(step: str, results: Sequence[Result]) -> list[StepResult | FinishResult]:
+    """What every contributor says about a step; TaskFormatError for one that says something else."""
+    if step == FINISH:
+        return [meta_of(FinishResult, result) for result in results]
+    return [meta_of(StepResult, result) for result in results]
 
 
-def integer_of(message: Result | Task, key: str) -> int:
-    """A non-negative integer entry of a message's meta; TaskFormatError if it is something else."""
-    value = message.meta.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TaskFormatError(
-            f"{message.name} of {message.node}: entry {key} is {value!r}, expected an integer >= 0"
-        )
-    return value
-
-
-def _mean_losses(results: Sequence[Result]) -> dict[str, float]:
-    """Losses travel as decimal text: canonical JSON has no floats."""
+def _mean_losses(results: Sequence[StepResult | FinishResult]) -> dict[str, float]:
+    """Over the contributors that tell a loss of that name."""
     found: dict[str, list[float]] = {}
     for result in results:
-        losses = result.meta.get("losses")
-        for name, value in (losses if isinstance(losses, dict) else {}).items():
-            try:
-                found.setdefault(name, []).append(float(str(value)))
-            except ValueError as error:
-                raise TaskFormatError(
-                    f"{result.node} reports loss {name} as {value!r}, expected a number"
-                ) from error
+        for name, value in (result.losses or {}).items():
+            found.setdefault(name, []).append(float(value))
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 
-def _largest_epsilon(results: Sequence[Result]) -> float | None:
-    spent = [value for r in results if isinstance(value := r.meta.get("epsilonMicro"), int) and value > 0]
-    return max(spent) / 1e6 if spent else None
+def _largest_epsilon(results: Sequence[StepResult | FinishResult]) -> float | None:
+    largest = max(result.epsilon_micro for result in results)
+    return largest / 1e6 if largest else None

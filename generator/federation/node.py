@@ -14,8 +14,9 @@ from generator.errors import MarginalError, PlanError, TaskFormatError, TaskRefu
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step, Worker
-from generator.federation.task import Result, Task
+from generator.federation.task import Result, Task, meta_of
 from generator.privacy.release import Release
+from provenance.api.tasks import TrainTask
 from provenance.values import Address
 
 
@@ -75,12 +76,12 @@ def handle(
 def _plan_of(task: Task, state: ContributorState, worker: Worker, family: ContributorFamily) -> TrainingPlan:
     """The task's plan, if it is one this node can serve; TaskRefused otherwise. Reads no row."""
     try:
-        plan = TrainingPlan.parse(task.meta.get("plan"))
+        plan = TrainingPlan.of(meta_of(TrainTask, task).plan)
         plan.participant(worker.contributor)
         if plan.family != family.name:
             raise PlanError(f"the plan is for family {plan.family!r}, this node trains {family.name!r}")
         family.check(plan)
-    except PlanError as error:
+    except (PlanError, TaskFormatError) as error:
         raise TaskRefused("bad-plan", str(error)) from error
     if plan.order != task.order:
         raise TaskRefused("bad-plan", f"the task belongs to order {task.order}, its plan to {plan.order}")

@@ -13,12 +13,11 @@ from typing import TypeAlias
 
 from generator.errors import PlanError
 from generator.federation.task import Json
-from provenance import canonical
-from provenance.errors import ProvenanceError
+from provenance.api.tasks import PlanDocument, PlannedContributor
+from provenance.errors import DocumentError
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
 
-FORMAT = "tessera-plan/1"
 HOLDOUT_DIVISOR = 10
 """One row in ten never trains: it scores the pooled data set."""
 
@@ -93,7 +92,7 @@ class TrainingPlan:
     @property
     def digest(self) -> Digest:
         """SHA-256 of the canonical document."""
-        return sha256(canonical.encode(self.document()))
+        return sha256(self.message().encode())
 
     def participant(self, contributor: Address) -> PlanParticipant:
         """The entry of one contributor; PlanError if it is not named."""
@@ -108,83 +107,44 @@ class TrainingPlan:
         """Index of the contributor's shard: its place among the participants."""
         return self.participants.index(self.participant(contributor))
 
+    def message(self) -> PlanDocument:
+        """The plan as it is sent and stored; `of` reads it back."""
+        return PlanDocument(
+            order=self.order,
+            family=self.family,
+            schema=self.schema,
+            epsilon_micro=self.epsilon_micro,
+            delta_e12=self.delta_e12,
+            participants=tuple(
+                PlannedContributor(contributor=each.contributor, declared_rows=each.declared_rows)
+                for each in self.participants
+            ),
+            settings=dict(self.settings),
+        )
+
     def document(self) -> dict[str, Json]:
         """The canonical document; `parse` reads it back."""
-        schema: Json = dict(self.schema.document())
-        return {
-            "format": FORMAT,
-            "order": str(self.order),
-            "family": self.family,
-            "schema": schema,
-            "epsilonMicro": self.epsilon_micro,
-            "deltaE12": self.delta_e12,
-            "participants": [
-                {"contributor": str(p.contributor), "declaredRows": p.declared_rows}
-                for p in self.participants
-            ],
-            "settings": dict(self.settings),
-        }
+        return self.message().to_document()
+
+    @classmethod
+    def of(cls, message: PlanDocument) -> TrainingPlan:
+        """The plan of a message; PlanError says what contradicts itself."""
+        return cls(
+            order=message.order,
+            family=message.family,
+            schema=message.table_schema,
+            epsilon_micro=message.epsilon_micro,
+            delta_e12=message.delta_e12,
+            participants=tuple(
+                PlanParticipant(each.contributor, each.declared_rows) for each in message.participants
+            ),
+            settings=message.settings,
+        )
 
     @classmethod
     def parse(cls, document: Json) -> TrainingPlan:
         """Read a document strictly; PlanError says what is wrong with it."""
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise PlanError(f"expected a plan document of format {FORMAT}")
-        unknown = document.keys() ^ _KEYS
-        if unknown:
-            raise PlanError(f"plan document has wrong or missing entries: {', '.join(sorted(unknown))}")
         try:
-            return cls(
-                order=Digest.parse(_text(document, "order")),
-                family=_text(document, "family"),
-                schema=Schema.parse(document["schema"]),
-                epsilon_micro=None
-                if document["epsilonMicro"] is None
-                else _integer(document, "epsilonMicro"),
-                delta_e12=_integer(document, "deltaE12"),
-                participants=_participants(document["participants"]),
-                settings=_settings(document["settings"]),
-            )
-        except (ProvenanceError, ValueError) as error:
-            raise PlanError(f"plan document cannot be read: {error}") from error
-
-
-_KEYS = {"format", "order", "family", "schema", "epsilonMicro", "deltaE12", "participants", "settings"}
-
-
-def _text(document: dict[str, Json], key: str) -> str:
-    value = document.get(key)
-    if not isinstance(value, str):
-        raise PlanError(f"plan entry {key} is {value!r}, expected text")
-    return value
-
-
-def _integer(document: dict[str, Json], key: str) -> int:
-    value = document.get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise PlanError(f"plan entry {key} is {value!r}, expected an integer")
-    return value
-
-
-def _participants(value: Json) -> tuple[PlanParticipant, ...]:
-    if not isinstance(value, list):
-        raise PlanError("plan entry participants must be a list")
-    parts = []
-    for entry in value:
-        if not isinstance(entry, dict) or entry.keys() != {"contributor", "declaredRows"}:
-            raise PlanError(f"participant {entry!r} needs exactly contributor and declaredRows")
-        parts.append(
-            PlanParticipant(Address.parse(_text(entry, "contributor")), _integer(entry, "declaredRows"))
-        )
-    return tuple(parts)
-
-
-def _settings(value: Json) -> dict[str, Setting]:
-    if not isinstance(value, dict):
-        raise PlanError("plan entry settings must be an object")
-    settings: dict[str, Setting] = {}
-    for key, entry in value.items():
-        if isinstance(entry, bool) or not isinstance(entry, (str, int)):
-            raise PlanError(f"setting {key} is {entry!r}, expected an integer or text")
-        settings[key] = entry
-    return settings
+            return cls.of(PlanDocument.of(document, "plan"))
+        except DocumentError as error:
+            raise PlanError(str(error)) from error

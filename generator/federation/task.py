@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 import safetensors
@@ -22,8 +22,10 @@ from safetensors.numpy import save as save_safetensors
 
 from generator.errors import TaskFormatError
 from provenance import canonical
+from provenance.api.message import Message
+from provenance.api.tasks import RESULT_FORMAT, TASK_FORMAT, Envelope
 from provenance.canonical import JsonValue
-from provenance.errors import ProvenanceError
+from provenance.errors import DocumentError, ProvenanceError
 from provenance.values import Address, Digest, sha256
 
 Json: TypeAlias = JsonValue
@@ -32,8 +34,6 @@ Array: TypeAlias = NDArray[Any]
 MAX_BYTES = 64 << 20
 MAX_META_BYTES = 4 << 20
 MAX_ARRAYS = 4096
-TASK_FORMAT = "tessera-task/1"
-RESULT_FORMAT = "tessera-result/1"
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
@@ -48,7 +48,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 _SENDABLE = frozenset(_DTYPES.values())
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}(/[0-9]{4,8})?")
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
@@ -77,16 +76,15 @@ class _Message:
 
     def encode(self) -> bytes:
         """The bytes that travel; the same message always gives the same bytes."""
-        _check_name(self.name)
         head = {
             "format": self._format(),
             "meta": dict(self.meta),
             "name": self.name,
-            "node": str(self.node),
-            "order": str(self.order),
+            "node": self.node,
+            "order": self.order,
         }
         arrays = {name: _sendable(name, array) for name, array in sorted(self.arrays.items())}
-        data = save_safetensors(arrays, metadata={"tessera": canonical.encode(head).decode()})
+        data = save_safetensors(arrays, metadata={"tessera": _envelope(head).encode().decode()})
         if len(data) > MAX_BYTES:
             raise TaskFormatError(
                 f"{self.name} has {len(data)} bytes, at most {MAX_BYTES} may be sent: use fewer tables"
@@ -100,26 +98,10 @@ class _Message:
             raise TaskFormatError(
                 f"message of {len(data)} bytes, at most {max_bytes} are accepted: refuse the sender"
             )
-        head = _read_head(data)
-        if head.keys() != {"format", "meta", "name", "node", "order"} or head["format"] != cls._format():
-            raise TaskFormatError(
-                f"expected a message of format {cls._format()}, found {head.get('format')!r}"
-            )
-        name, node, order, meta = head["name"], head["node"], head["order"], head["meta"]
-        if not (
-            isinstance(name, str)
-            and isinstance(node, str)
-            and isinstance(order, str)
-            and isinstance(meta, dict)
-        ):
-            raise TaskFormatError("message names must be text and meta an object: refuse the sender")
-        _check_name(name)
-        try:
-            return cls(Digest.parse(order), name, Address.parse(node), meta, _read_arrays(data))
-        except (ProvenanceError, ValueError) as error:
-            raise TaskFormatError(
-                f"message {name!r} has an unreadable order, node or array: {error}"
-            ) from error
+        head = _envelope(_read_head(data))
+        if head.format != cls._format():
+            raise TaskFormatError(f"expected a message of format {cls._format()}, found {head.format!r}")
+        return cls(head.order, head.name, head.node, head.meta, _read_arrays(data))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,14 +119,31 @@ class Result(_Message):
     """A contributor's answer to the task with the same (order, node, name)."""
 
 
-def answer(task: Task, meta: Mapping[str, Json], arrays: Mapping[str, Array] | None = None) -> Result:
-    """The result that belongs to `task`."""
+M = TypeVar("M", bound=Message)
+
+
+def meta_of(kind: type[M], message: Task | Result) -> M:
+    """The meta of a message from the other side as `kind`; raises TaskFormatError that names every wrong entry."""
+    try:
+        return kind.of(message.meta, f"{message.name} of {message.node}")
+    except DocumentError as error:
+        raise TaskFormatError(str(error)) from error
+
+
+def answer(
+    task: Task, meta: Message | Mapping[str, Json], arrays: Mapping[str, Array] | None = None
+) -> Result:
+    """The result that belongs to `task`; the meta of a `Message` is its document."""
+    if isinstance(meta, Message):
+        meta = meta.to_document()
     return Result(task.order, task.name, task.node, meta, arrays or {})
 
 
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise TaskFormatError(f"task name {name!r} is not of the form word or word/0003")
+def _envelope(head: Json | Mapping[str, object]) -> Envelope:
+    try:
+        return Envelope.of(head, "message")
+    except DocumentError as error:
+        raise TaskFormatError(str(error)) from error
 
 
 def _sendable(name: str, array: Array) -> Array:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from generator.market.errors import MarketConflict, MarketError
-from generator.market.messages import Progress
+from provenance.api.errors import MarketConflict
+from provenance.api.queue import Progress
+from provenance.errors import MarketError
 
 log = logging.getLogger(__name__)
 _NEWS_SECONDS = 1.0

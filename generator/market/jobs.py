@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.errors import JobRefused
 from generator.federation.plan import PlanParticipant, TrainingPlan
-from generator.market.errors import JobRefused
-from generator.market.messages import Job
 from generator.market.order_settings import order_settings
+from provenance.api.coordination import JobPlan, LeasedJob, Phase
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
-from provenance.record.collection import Collection, Request
+from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms, Participant
 from provenance.table.conditions import Conditions
 from provenance.values import Digest
@@ -26,7 +26,7 @@ class OrderJob:
     """What the coordinator needs of an order, verified. declared_rows are in participant order."""
 
     order: Digest
-    phase: str
+    phase: Phase
     terms: OrderTerms
     collection: Collection
     participants: tuple[Participant, ...]
@@ -50,18 +50,13 @@ class OrderJob:
         )
 
 
-def read_job(job: Job, ledger: ChainReads) -> OrderJob:
+def read_job(job: LeasedJob, ledger: ChainReads) -> OrderJob:
     """The job's plan, held against digests and chain.  Raises JobRefused, ChainUnavailableError."""
     try:
-        terms = OrderTerms.parse(job.plan.object("terms").values)
-        collection = Collection.parse(job.plan.object("collection").values)
-        request = Request.parse(job.plan.object("request").values)
-        entries = job.plan.objects("participants")
-        participants = tuple(
-            Participant(each.address("contributor"), each.integer("rows")) for each in entries
-        )
+        plan = JobPlan.of(job.plan, "plan")
     except MalformedError as error:
         raise JobRefused(f"the job's plan cannot be read: {error}") from error
+    terms, collection, request = plan.terms, plan.collection, plan.request
     if terms.order_id(ledger.deployment.domain) != job.order:
         raise JobRefused(
             f"the job's terms are those of {terms.order_id(ledger.deployment.domain)}, not of {job.order}"
@@ -71,9 +66,10 @@ def read_job(job: Job, ledger: ChainReads) -> OrderJob:
     state = ledger.order(job.order).state
     if state is not OrderState.MATCHED:
         raise JobRefused(f"order {job.order} is {state.name} on chain, expected MATCHED")
+    participants = tuple(each.participant for each in plan.participants)
     if ledger.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
-    declared = tuple(each.integer("declaredRows") for each in entries)
+    declared = tuple(each.declared_rows for each in plan.participants)
     try:
         conditions = request.asked(collection.schema, terms.rows)
     except MalformedError as error:

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.errors import TaskFormatError
+from generator.errors import JobRefused, TaskFormatError
 from generator.evaluation.contribution import Score
 from generator.families.codebook_message import codebook_of
 from generator.families.secure_aggregation import uses_secure_aggregation
-from generator.federation.coordinator import TrainingOutcome, integer_of, text_of
+from generator.federation.coordinator import TrainingOutcome
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Array, Json, Result, Task
+from generator.federation.task import Array, Json, Result, Task, meta_of
 from generator.federation.transport import Transport
-from generator.market.errors import JobRefused
 from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, stacked
 from generator.market.jobs import OrderJob
-from generator.market.wire import JsonObject
 from provenance import canonical
+from provenance.api.coordination import EvaluationResult, ScoreResult, ShardResult
+from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
@@ -59,9 +59,9 @@ _ALWAYS = (
 )
 
 
-def broker_saw(plan: TrainingPlan) -> list[str]:
+def broker_saw(plan: TrainingPlan) -> tuple[str, ...]:
     """What passed the coordinator in the clear, for the manifest."""
-    return [*(_SUMMED if uses_secure_aggregation(plan) else _SEPARATE), *_ALWAYS]
+    return (*(_SUMMED if uses_secure_aggregation(plan) else _SEPARATE), *_ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class ScorePhase:
     upload: Callable[[bytes], Cid]
     say: Callable[[str], None]
 
-    def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> JsonObject:
+    def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
         """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError,
         MarketError.
         """
@@ -91,7 +91,7 @@ class ScorePhase:
         if committed.seed is None or committed.models != models:
             raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
-        samples = self.transport.gather(self._sample_tasks(job, committed))
+        samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
         shards = [
             self._shard(job, committed, committed.seed, index, result) for index, result in enumerate(samples)
         ]
@@ -101,31 +101,23 @@ class ScorePhase:
         self.say("nodes recompute the shares and score the pooled data set on their hold-outs")
         evaluations = self._evaluations(job, shards, evidence, score, root)
         content = self._publish_score(job, score)
-        return {
-            "datasetRoot": str(root),
-            "shards": [_shard_document(job, index, shard) for index, shard in enumerate(shards)],
-            "sharesBps": list(score.shares_bps),
-            "score": dict(content.document()),
-            "evaluations": evaluations,
-            "privacy": privacy_of(job, outcome),
-            "brokerSaw": [*broker_saw(outcome.plan)],
-        }
-
-    def _sample_tasks(self, job: OrderJob, committed: CommitmentOnChain) -> list[Task]:
-        draw: dict[str, Json] = {"seed": str(committed.seed), "draws": committed.draws}
-        return [
-            Task(job.order, "sample", each.contributor, {**draw, "shard": shard, "rows": each.rows})
-            for shard, each in enumerate(job.participants)
-        ]
+        return ScoreResult(
+            dataset_root=root,
+            shards=tuple(_shard_result(job, index, shard) for index, shard in enumerate(shards)),
+            shares_bps=score.shares_bps,
+            score=content,
+            evaluations=evaluations,
+            privacy=privacy_of(job, outcome),
+            broker_saw=broker_saw(outcome.plan),
+        )
 
     def _shard(
         self, job: OrderJob, committed: CommitmentOnChain, seed: Digest, index: int, result: Result
     ) -> Shard:
         participant = job.participants[index]
+        told = meta_of(SampleResult, result)
+        receipt, content, signature = told.receipt, told.content, told.signature
         try:
-            receipt = ShardReceipt.parse(result.meta.get("receipt"))
-            content = ShardContent.parse(result.meta.get("content"))
-            signature = Signature.parse(text_of(result, "signature"))
             require_signer(self.domain, receipt, signature, participant.contributor)
         except ProvenanceError as error:
             raise TaskFormatError(f"{participant.contributor} delivered no valid receipt: {error}") from error
@@ -168,37 +160,31 @@ class ScorePhase:
 
     def _evaluations(
         self, job: OrderJob, shards: Sequence[Shard], evidence: Evidence, score: Score, root: Digest
-    ) -> list[JsonObject]:
-        roots: list[Json] = [str(shard.receipt.shard_root) for shard in shards]
-        meta: dict[str, Json] = {
-            "datasetRoot": str(root),
-            "shardRoots": roots,
-            "sharesBps": list(score.shares_bps),
-        }
+    ) -> tuple[EvaluationResult, ...]:
+        asked = EvaluateTask(
+            dataset_root=root,
+            shard_roots=tuple(shard.receipt.shard_root for shard in shards),
+            shares_bps=score.shares_bps,
+        ).to_document()
         tasks = [
-            Task(job.order, "evaluate", each.contributor, meta, evidence.arrays())
-            for each in job.participants
+            Task(job.order, EVALUATE, each.contributor, asked, evidence.arrays()) for each in job.participants
         ]
-        documents: list[JsonObject] = []
+        found: list[EvaluationResult] = []
         for result in self.transport.gather(tasks):
-            message = Evaluation(
-                job.order, root, integer_of(result, "scoreMicro"), shares_digest(score.shares_bps)
-            )
-            signature = text_of(result, "signature")
+            told = meta_of(EvaluateResult, result)
+            message = Evaluation(job.order, root, told.score_micro, shares_digest(score.shares_bps))
             try:
-                require_signer(self.domain, message, Signature.parse(signature), result.node)
+                require_signer(self.domain, message, told.signature, result.node)
             except ProvenanceError as error:
                 raise TaskFormatError(
                     f"{result.node} did not sign its score of these shares: {error}"
                 ) from error
-            documents.append(
-                {
-                    "contributor": str(result.node),
-                    "scoreMicro": message.score_micro,
-                    "signature": signature,
-                }
+            found.append(
+                EvaluationResult(
+                    contributor=result.node, score_micro=told.score_micro, signature=told.signature
+                )
             )
-        return documents
+        return tuple(found)
 
     def _publish_score(self, job: OrderJob, score: Score) -> ScoreContent:
         plain = canonical.encode(canonical_value(score.document))
@@ -213,7 +199,15 @@ class ScorePhase:
         return ScoreContent(ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain)), wrapped)
 
 
-def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> JsonObject:
+def _sample_tasks(job: OrderJob, seed: Digest, draws: int) -> list[Task]:
+    tasks = []
+    for shard, each in enumerate(job.participants):
+        asked = SampleTask(seed=seed, draws=draws, shard=shard, rows=each.rows)
+        tasks.append(Task(job.order, SAMPLE, each.contributor, asked.to_document()))
+    return tasks
+
+
+def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> dict[str, Json]:
     """The data set's statement: the largest epsilon over its nodes, and each node's own statement."""
     return {
         "format": "tessera-dataset-privacy/1",
@@ -238,16 +232,16 @@ def canonical_value(document: dict[str, object]) -> canonical.JsonValue:
     return canonical.decode(canonical.encode(document))
 
 
-def _shard_document(job: OrderJob, index: int, shard: Shard) -> JsonObject:
+def _shard_result(job: OrderJob, index: int, shard: Shard) -> ShardResult:
     receipt = shard.receipt
-    return {
-        "shard": index,
-        "contributor": str(job.participants[index].contributor),
-        "rows": receipt.rows,
-        "modelDigest": str(receipt.model_digest),
-        "shardRoot": str(receipt.shard_root),
-        "epsilonMicro": receipt.epsilon_micro,
-        "deltaE12": receipt.delta_e12,
-        "content": dict(shard.content.document()),
-        "receiptSignature": str(shard.signature),
-    }
+    return ShardResult(
+        shard=index,
+        contributor=job.participants[index].contributor,
+        rows=receipt.rows,
+        model_digest=receipt.model_digest,
+        shard_root=receipt.shard_root,
+        epsilon_micro=receipt.epsilon_micro,
+        delta_e12=receipt.delta_e12,
+        content=shard.content,
+        receipt_signature=shard.signature,
+    )

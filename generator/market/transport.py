@@ -10,20 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from generator.errors import NodeRefused, TaskFormatError
+from generator.errors import NodeExpired, NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task
-from generator.market.client import MarketClient
-from generator.market.errors import MarketStopped, NodeExpired
-from generator.market.messages import TaskStatus
+from provenance.api.errors import MarketStopped
+from provenance.api.market import MarketClient
+from provenance.api.queue import TaskView, WorkState
+from provenance.api.tasks import kind_of
 from provenance.values import Address, Digest
-
-KINDS = {"accept": "accept", "sample": "sample", "evaluate": "evaluate"}
-"""Task kinds by name; every other name is a step of training."""
-
-
-def kind_of(name: str) -> str:
-    """The queue's kind of a task name: nodes show it to their operators and choose the handler by it."""
-    return KINDS.get(name.split("/")[0], "train")
 
 
 class QueueTransport:
@@ -76,15 +69,17 @@ class QueueTransport:
                     results[task.key] = self._result(task, status)
                     del waiting[task.key]
 
-    def _answered(self, status: TaskStatus) -> bool:
+    def _answered(self, status: TaskView) -> bool:
         """True when done; raises when it never will be."""
-        if status.state == "refused":
-            raise NodeRefused(str(status.node), status.code or "refused", status.reason or "no reason given")
-        if status.state == "cancelled":
+        if status.state is WorkState.REFUSED:
+            refusal = status.refusal
+            code, reason = (refusal.code, refusal.reason) if refusal else ("refused", "")
+            raise NodeRefused(str(status.node), code or "refused", reason or "no reason given")
+        if status.state is WorkState.CANCELLED:
             raise NodeExpired([str(status.node)], status.name, f"the task is {status.state}")
-        return status.state == "done"
+        return status.state is WorkState.DONE
 
-    def _result(self, task: Task, status: TaskStatus) -> Result:
+    def _result(self, task: Task, status: TaskView) -> Result:
         result = Result.decode(self._client.task_result(status.id))
         if result.key != task.key:
             raise TaskFormatError(

@@ -17,22 +17,17 @@ from collections.abc import Callable
 from generator.errors import GeneratorError
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
-from generator.market.client import MarketClient
-from generator.market.errors import (
-    MarketConflict,
-    MarketError,
-    MarketRefused,
-    MarketStopped,
-    MarketUnreachable,
-)
 from generator.market.heartbeat import Heartbeat
 from generator.market.jobs import OrderJob, read_job
-from generator.market.messages import Job, Progress
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
-from generator.market.wire import JsonObject
+from provenance.api.coordination import LeasedJob, ModelResult, ScoreResult, TrainResult
+from provenance.api.errors import MarketConflict, MarketRefused, MarketStopped
+from provenance.api.market import MarketClient
+from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import MarketError, ProvenanceError, UnavailableError
+from provenance.values import Signature
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +76,11 @@ class CoordinationWorker:
             log.info("phase %s of order %s done in %.1f s", job.phase, job.order, time.monotonic() - began)
         return True
 
-    def _attempt(self, job: Job, beat: Heartbeat) -> JsonObject | None:
+    def _attempt(self, job: LeasedJob, beat: Heartbeat) -> TrainResult | ScoreResult | None:
         """The phase's result; None when it failed for good or must wait for the next lease."""
         try:
             return self._phase(read_job(job, self._ledger), beat)
-        except (MarketStopped, MarketUnreachable, UnavailableError):
+        except (MarketStopped, UnavailableError):
             raise
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
@@ -98,7 +93,7 @@ class CoordinationWorker:
             )
         return None
 
-    def _phase(self, job: OrderJob, beat: Heartbeat) -> JsonObject:
+    def _phase(self, job: OrderJob, beat: Heartbeat) -> TrainResult | ScoreResult:
         transport = QueueTransport(self._client, late=self._lateness(job), stop=self._stop)
         plan = job.training_plan()
         coordinator = Coordinator(plan, transport, family_of(plan.family))
@@ -116,7 +111,7 @@ class CoordinationWorker:
             transport,
             self._client.content,
             self._client.upload,
-            lambda text: beat.report(Progress(text)),
+            lambda text: beat.report(Progress(message=text)),
         )
         return phase.run(job, outcome, committed)
 
@@ -139,7 +134,7 @@ class CoordinationWorker:
 
         return late
 
-    def _deliver(self, job: Job, result: JsonObject) -> None:
+    def _deliver(self, job: LeasedJob, result: TrainResult | ScoreResult) -> None:
         try:
             self._client.finish_job(job.order, job.phase, result)
         except MarketConflict as error:
@@ -149,7 +144,7 @@ class CoordinationWorker:
         except MarketRefused as error:
             self._fail(job, f"the backend refuses the result: {error.detail}")
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job: LeasedJob, reason: str) -> None:
         log.error("phase %s of order %s failed: %s", job.phase, job.order, reason)
         try:
             self._client.fail_job(job.order, job.phase, reason[:_REASON_CHARACTERS])
@@ -157,24 +152,24 @@ class CoordinationWorker:
             log.warning("the failure came too late: %s", error.detail)
 
 
-def models_of(outcome: TrainingOutcome) -> JsonObject:
-    """The train phase's result: digests and commit signatures in shard order."""
-    return {
-        "models": [
-            {
-                "contributor": str(model.contributor),
-                "shard": model.shard,
-                "modelDigest": str(model.model_digest),
-                "commitSignature": model.commit_signature,
-                "epsilonMicro": model.epsilon_micro,
-                "deltaE12": model.delta_e12,
-            }
+def models_of(outcome: TrainingOutcome) -> TrainResult:
+    """The train phase's result: digests and commit signatures in shard order. Raises ValueFormatError."""
+    return TrainResult(
+        models=tuple(
+            ModelResult(
+                contributor=model.contributor,
+                shard=model.shard,
+                model_digest=model.model_digest,
+                commit_signature=Signature.parse(model.commit_signature),
+                epsilon_micro=model.epsilon_micro,
+                delta_e12=model.delta_e12,
+            )
             for model in outcome.models
-        ]
-    }
+        )
+    )
 
 
 def _progress(now: RoundProgress) -> Progress:
     loss = now.losses.get("discriminator", next(iter(now.losses.values()), None))
     step = f"{now.name} done, {now.sent_bytes / 1e6:.1f} MB sent by a node"
-    return Progress(step, now.round, now.rounds, loss, now.epsilon)
+    return Progress.measured(step, round=now.round, rounds=now.rounds, loss=loss, epsilon=now.epsilon)

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.families.secure_aggregation import DISTRIBUTED, SETTING
-from generator.market.errors import MarketAnswerInvalid
-from generator.market.wire import Fields
 from generator.node.approvals import APPROVED, DENIED
 from generator.node.context import Node
 from generator.node.evaluate import score_release
@@ -25,7 +23,7 @@ from generator.node.policy import Decision, Proposal
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release, Split
 from generator.privacy.secure_sum import honest_contributors
-from provenance import canonical
+from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.seal import new_content_key, wrap_key
@@ -36,7 +34,6 @@ from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, Signature
 
-FORMAT = "tessera-accept/1"
 _DIFFERS: Mapping[str, str] = {
     "collection": "collection-differs",
     "request": "request-differs",
@@ -59,27 +56,24 @@ def accept_order(node: Node, payload: bytes) -> bytes:
     if accepted is None:
         accepted = _decide(node, order, terms, signature, request)
         folder.accept(accepted)
-    return canonical.encode({"maxRows": accepted.max_rows, "signature": str(accepted.acceptance)})
+    return AcceptAnswer(max_rows=accepted.max_rows, signature=accepted.acceptance).encode()
 
 
 def read_offer(node: Node, payload: bytes) -> tuple[OrderTerms, Signature, Request]:
     """The offer's parts, each bound by digest or signature; TaskRefused names what does not hold."""
     try:
-        fields = Fields.parse(payload, "accept task")
-        terms = OrderTerms.parse(fields.object("terms").values)
-        signature = Signature(fields.hex_bytes("signature"))
-        collection = Collection.parse(fields.object("collection").values)
-        request = Request.parse(fields.object("request").values)
-        order, chain, escrow = fields.digest("orderId"), fields.integer("chainId"), fields.address("escrow")
-    except (MarketAnswerInvalid, ProvenanceError) as error:
+        offer = AcceptOffer.read(payload, "accept task")
+    except ProvenanceError as error:
         raise TaskRefused("bad-offer", str(error)) from error
-    if (chain, escrow) != (node.domain.chain_id, node.domain.verifying_contract):
+    terms, collection, request, signature = offer.terms, offer.collection, offer.request, offer.signature
+    if (offer.chain_id, offer.escrow) != (node.domain.chain_id, node.domain.verifying_contract):
         raise TaskRefused(
-            "other-market", f"the offer is for escrow {escrow} on chain {chain}, not this node's market"
+            "other-market",
+            f"the offer is for escrow {offer.escrow} on chain {offer.chain_id}, not this node's market",
         )
-    if terms.order_id(node.domain) != order:
+    if terms.order_id(node.domain) != offer.order_id:
         raise TaskRefused(
-            "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {order}"
+            "terms-differ", f"these terms have the digest {terms.order_id(node.domain)}, not {offer.order_id}"
         )
     if collection.digest != node.collection.digest:
         raise TaskRefused(

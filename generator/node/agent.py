@@ -26,17 +26,18 @@ from generator.errors import (
     TaskRefused,
 )
 from generator.federation.task import Result
-from generator.market.client import MarketClient
-from generator.market.errors import MarketConflict, MarketError, MarketStopped, MarketUnreachable
 from generator.market.heartbeat import Heartbeat
-from generator.market.messages import Progress, TaskLease
 from generator.node.accept import accept_order
 from generator.node.context import Node
 from generator.node.evaluate import evaluate_dataset
 from generator.node.outbox_log import OutboxLog
+from generator.node.registration import announcement
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.api.errors import MarketConflict, MarketStopped
+from provenance.api.market import MarketClient
+from provenance.api.queue import LeasedTask, Progress
+from provenance.errors import MarketError, ProvenanceError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Agent:
                 self.step()
             except (MarketStopped, StopRequested):
                 break
-            except (MarketUnreachable, UnavailableError) as error:
+            except UnavailableError as error:
                 log.warning("%s", error)
                 self._stop.wait(_RETRY_SECONDS)
             except MarketError as error:
@@ -103,10 +104,7 @@ class Agent:
     def announce(self) -> None:
         """Offers the table for the collection; repeated at each start, the newest figures hold."""
         settings = self._node.settings
-        metadata: dict[str, object] = {"software": "tessera-market"}
-        self._client.announce(
-            {"collection": settings.collection, "declaredRows": settings.declared_rows, "metadata": metadata}
-        )
+        self._client.announce(announcement(settings))
         log.info("announced %d declared rows for %s", settings.declared_rows, self._node.collection.name)
 
     def step(self) -> bool:
@@ -122,7 +120,7 @@ class Agent:
             self._do(lease)
         return True
 
-    def _do(self, lease: TaskLease) -> None:
+    def _do(self, lease: LeasedTask) -> None:
         log.info("task %s of order %s (lease %d)", lease.name, str(lease.order)[:12], lease.attempt)
         began = time.monotonic()
         payload = self._client.task_payload(lease.id)
@@ -138,7 +136,7 @@ class Agent:
         self.done += 1
         log.info("task %s done in %.1f s, %d bytes sent", lease.name, time.monotonic() - began, len(answer))
 
-    def _answer(self, node: Node, lease: TaskLease, payload: bytes) -> bytes | None:
+    def _answer(self, node: Node, lease: LeasedTask, payload: bytes) -> bytes | None:
         """The stored answer; None when the task was refused or must wait."""
         try:
             return self._patiently(node, lease, payload)
@@ -146,7 +144,7 @@ class Agent:
             self._refuse(lease, refusal.code, refusal.reason)
         except (AwaitingApproval, NotYet) as reason:
             log.info("not now: %s", reason)
-        except (StateError, StopRequested, MarketStopped, UnavailableError, MarketUnreachable):
+        except (StateError, StopRequested, MarketStopped, UnavailableError):
             raise
         except TaskFormatError as error:
             self._refuse(lease, "bad-task", str(error))
@@ -160,7 +158,7 @@ class Agent:
             self._refuse(lease, "internal-error", f"{type(error).__name__}: the node's log has the place")
         return None
 
-    def _patiently(self, node: Node, lease: TaskLease, payload: bytes) -> bytes:
+    def _patiently(self, node: Node, lease: LeasedTask, payload: bytes) -> bytes:
         """The chain may be a block behind: tried again for as long as one lease."""
         handler = HANDLERS.get(lease.kind)
         if handler is None:
@@ -173,7 +171,7 @@ class Agent:
                 if time.monotonic() > give_up or self._stop.wait(_RETRY_SECONDS):
                     raise
 
-    def _send(self, lease: TaskLease, answer: bytes) -> None:
+    def _send(self, lease: LeasedTask, answer: bytes) -> None:
         with self._outbox.about(str(lease.order), lease.name, _epsilon_of(answer)):
             try:
                 self._client.send_result(lease.id, answer)
@@ -182,14 +180,14 @@ class Agent:
                     "the market does not want the result of %s any more: %s", lease.name, error.detail
                 )
 
-    def _refuse(self, lease: TaskLease, code: str, reason: str) -> None:
+    def _refuse(self, lease: LeasedTask, code: str, reason: str) -> None:
         log.warning("refusing %s of order %s - %s: %s", lease.name, str(lease.order)[:12], code, reason)
         try:
             self._client.refuse_task(lease.id, code, reason[:_REFUSAL_CHARACTERS])
         except MarketConflict as error:
             log.warning("the refusal came too late: %s", error.detail)
 
-    def _progress(self, lease: TaskLease, beat: Heartbeat, progress: Progress) -> None:
+    def _progress(self, lease: LeasedTask, beat: Heartbeat, progress: Progress) -> None:
         if self._stop.is_set():
             raise StopRequested("asked to stop inside a task; its state is on disk")
         beat.report(progress)

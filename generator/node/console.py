@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.status import Status
 
-from generator.market.messages import Progress
+from provenance.api.queue import Progress
 
 
 def set_up_logging(*, verbose: bool) -> Console:
@@ -61,7 +61,8 @@ class ProgressLine:
 
 def line_of(task: str, progress: Progress) -> str:
     """One line of text."""
-    parts = [progress.message if progress.message.startswith(task) else f"{task}: {progress.message}"]
+    message = progress.message or "at work"
+    parts = [message if message.startswith(task) else f"{task}: {message}"]
     if progress.round is not None:
         parts.append(f"round {progress.round}" + (f" of {progress.rounds}" if progress.rounds else ""))
     if progress.loss is not None:

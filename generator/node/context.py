@@ -8,11 +8,11 @@ from pathlib import Path
 
 from generator.errors import NotYet, TaskRefused
 from generator.federation.state import ContributorState
-from generator.market.messages import Progress
 from generator.node.approvals import Approvals
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
 from generator.node.settings import NodeSettings
+from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain

@@ -32,7 +32,7 @@ from provenance.exact.rows import encode_rows
 from provenance.exact.versions import sampler_for
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import Participant, participants_digest
-from provenance.values import Address, Digest, Signature
+from provenance.values import Address, Digest
 
 log = logging.getLogger(__name__)
 
@@ -150,10 +150,8 @@ class DemandWatch:
         self, accepted: Accepted, demand: DemandOnChain, draw: Draw, row_bytes: bytes
     ) -> TxReceipt:
         signed = signed_shard(self.node, accepted, draw, row_bytes)
-        receipt = ShardReceipt.parse(signed["receipt"])
-        signature = Signature.parse(str(signed["signature"]))
-        self._leaves(demand, signature)
-        return self.writer.answer_receipt(receipt, signature)
+        self._leaves(demand, signed.signature)
+        return self.writer.answer_receipt(signed.receipt, signed.signature)
 
     def _send_chunk(self, demand: DemandOnChain, draw: Draw, row_bytes: bytes) -> TxReceipt:
         width = len(row_bytes) // draw.rows

@@ -13,23 +13,22 @@ import numpy as np
 from generator.errors import EvaluationError, TaskRefused
 from generator.evaluation.holdout import holdout_score
 from generator.families.released import own_reference
-from generator.federation.coordinator import text_of
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Json, Result, Task, answer
+from generator.federation.task import Result, Task, answer, meta_of
 from generator.marginals.bins import encode_codes
 from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence, reference_counts
 from generator.node.context import Node, shard_of
-from generator.node.sample import SAMPLE, require_name
+from generator.node.sample import read_task
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
+from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult
 from provenance.crypto.merkle import dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
-from provenance.record.receipts import Evaluation, ShardReceipt, shares_digest
+from provenance.record.receipts import Evaluation, shares_digest
 from provenance.values import Digest
 
 SCORE = "score"
-EVALUATE = "evaluate"
 
 
 def evaluate_dataset(node: Node, payload: bytes) -> bytes:
@@ -38,7 +37,7 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     Raises TaskRefused (`shares-differ`, `root-differs`, `counts-differ`, `privacy-cap` ...).
     """
     task = Task.decode(payload)
-    require_name(task, EVALUATE)
+    asked = read_task(EvaluateTask, task, EVALUATE)
     folder = node.orders.folder(task.order)
     stored = folder.answer(task.name, payload)
     if stored is not None:
@@ -51,16 +50,17 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
     evidence = read_evidence(task, plan, tuple(each.rows for each in participants), order.model())
-    root = check_roots(task, own_receipt(node, task.order), shard)
+    root = check_roots(asked, own_receipt(node, task.order), shard)
     check_own_rows(node, task.order, evidence, shard)
-    shares = check_shares(task, evidence)
+    shares = check_shares(asked, evidence)
     score_micro = score_holdout(node, plan, evidence, request=str(accepted.terms.request))
     message = Evaluation(task.order, root, score_micro, shares_digest(shares))
-    signature = str(node.signer.sign_typed(node.domain, message))
-    result = answer(
-        task, {"scoreMicro": score_micro, "signature": signature, "epsilonMicro": plan.epsilon_micro or 0}
+    told = EvaluateResult(
+        score_micro=score_micro,
+        signature=node.signer.sign_typed(node.domain, message),
+        epsilon_micro=plan.epsilon_micro or 0,
     )
-    return folder.store_answer(task.name, payload, result.encode())
+    return folder.store_answer(task.name, payload, answer(task, told).encode())
 
 
 def read_evidence(task: Task, plan: TrainingPlan, rows: tuple[int, ...], model: bytes) -> Evidence:
@@ -84,16 +84,14 @@ def own_receipt(node: Node, order: Digest) -> Result:
     return Result.decode(stored)
 
 
-def check_roots(task: Task, sampled: Result, shard: int) -> Digest:
+def check_roots(asked: EvaluateTask, sampled: Result, shard: int) -> Digest:
     """The data set's root, recomputed from the shard roots, this node's own among them."""
-    texts = task.meta.get("shardRoots")
+    roots, own = asked.shard_roots, meta_of(SampleResult, sampled).receipt.shard_root
     try:
-        roots = [Digest.parse(str(text)) for text in (texts if isinstance(texts, list) else [])]
-        own = ShardReceipt.parse(sampled.meta.get("receipt")).shard_root
         root = dataset_root(roots)
     except ProvenanceError as error:
         raise TaskRefused("bad-task", f"shard roots cannot be used: {error}") from error
-    if shard >= len(roots) or roots[shard] != own or str(root) != text_of(task, "datasetRoot"):
+    if shard >= len(roots) or roots[shard] != own or root != asked.dataset_root:
         raise TaskRefused(
             "root-differs", "the data set's root does not contain the shard that this node signed"
         )
@@ -116,15 +114,16 @@ def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) ->
         raise TaskRefused("counts-differ", "the counts shown for this node are not those that it sent")
 
 
-def check_shares(task: Task, evidence: Evidence) -> tuple[int, ...]:
+def check_shares(asked: EvaluateTask, evidence: Evidence) -> tuple[int, ...]:
     """The shares as this node computes them; TaskRefused when the task says others."""
     try:
         shares = evidence.score().shares_bps
     except EvaluationError as error:
         raise TaskRefused("bad-evidence", str(error)) from error
-    told: Json = task.meta.get("sharesBps")
-    if told != list(shares):
-        raise TaskRefused("shares-differ", f"the task says shares {told}, the evidence gives {list(shares)}")
+    if asked.shares_bps != tuple(shares):
+        raise TaskRefused(
+            "shares-differ", f"the task says shares {asked.shares_bps}, the evidence gives {shares}"
+        )
     return shares
 
 

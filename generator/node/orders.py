@@ -20,6 +20,7 @@ from pathlib import Path
 from generator.errors import StateError, TaskRefused
 from generator.files import make_folder, sweep, write_whole
 from provenance import canonical
+from provenance.api.tasks import SampleResult
 from provenance.canonical import JsonValue
 from provenance.crypto.key_files import read_secret
 from provenance.crypto.seal import new_content_key
@@ -30,7 +31,6 @@ from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
 
 FORMAT = "tessera-accepted/1"
-RECEIPT_MEMBERS = ("receipt", "signature", "content")
 _MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
 
 
@@ -109,22 +109,21 @@ class OrderFolder:
         self._write(f"answers/{name}", sha256(task) + answer)
         return answer
 
-    def receipt(self) -> dict[str, JsonValue] | None:
+    def receipt(self) -> SampleResult | None:
         """The signed receipt as it was stored: a shard has one, whoever asks for it."""
         path = self._folder / "receipt.json"
         if not path.exists():
             return None
         try:
-            reader = Reader(canonical.decode(path.read_bytes()), path.name, RECEIPT_MEMBERS)
+            return SampleResult.read(path.read_bytes(), path.name)
         except ProvenanceError as error:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
-        return {name: reader.member(name) for name in RECEIPT_MEMBERS}
 
-    def store_receipt(self, document: Mapping[str, JsonValue], files: Mapping[str, bytes]) -> None:
+    def store_receipt(self, signed: SampleResult, files: Mapping[str, bytes]) -> None:
         """Stores a receipt and, before it, the files that it names as they will be published."""
         for name, data in files.items():
             self._write(f"files/{name}", data)
-        self._write("receipt.json", canonical.encode(dict(document)))
+        self._write("receipt.json", signed.encode())
 
     def files(self) -> dict[str, bytes]:
         """The receipt's files that are still to be published, by name."""

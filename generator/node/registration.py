@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 
 from generator.errors import NodeError
+from generator.node.settings import NodeSettings
 from provenance import canonical
+from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.values import Address, Digest, sha256
@@ -19,6 +21,15 @@ log = logging.getLogger(__name__)
 def metadata_digest(collection: Digest) -> Digest:
     """What stands in the registry about a node: the digest of a small public document."""
     return sha256(canonical.encode({"format": "tessera-contributor/1", "collection": str(collection)}))
+
+
+def announcement(settings: NodeSettings) -> Announcement:
+    """What the node tells the market of itself, at every start."""
+    return Announcement(
+        collection=Digest.parse(settings.collection),
+        declared_rows=settings.declared_rows,
+        metadata={"software": "tessera-market"},
+    )
 
 
 def ensure_registered(ledger: ChainReader, writer: ChainWriter, collection: Digest, stake_wei: int) -> None:

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 from generator.errors import TaskRefused
 from generator.families.secure_aggregation import DISTRIBUTED, SETTING
-from generator.market.client import MarketClient
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
 from generator.node.approvals import ASKED, Approval
 from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
+from generator.node.registration import announcement
 from generator.node.setup import Opened
 from generator.privacy.release import event_document
-from provenance import canonical
+from provenance.api.market import MarketClient
+from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
@@ -137,16 +138,14 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     missing = max(0, settings.stake_wei - stake.free - stake.reserved)
     if missing:
         yield f"would send  transactions approving and depositing {missing} wei of stake"
-    announcement = {"collection": settings.collection, "declaredRows": settings.declared_rows}
-    body = canonical.encode({**announcement, "metadata": {"software": "tessera-market"}})
-    yield f"would send  announcement, {len(body)} bytes: {json.dumps(announcement)}"
+    body = announcement(settings).to_json()
+    yield f"would send  announcement, {len(body)} bytes: {body.decode()}"
     node = opened.node(client)
     found = False
-    for view in client.orders("open"):
-        terms = OrderTerms.parse(view.object("terms").values)
-        if terms.collection == opened.collection.digest:
+    for view in client.orders(state=BrokerState.OPEN):
+        if view.collection == opened.collection.digest:
             found = True
-            yield from _would_answer(node, terms, Request.parse(view.object("request").values))
+            yield from _would_answer(node, OrderTerms.parse(view.terms), Request.parse(view.request))
     if not found:
         yield "no open order of this collection; nothing else would leave"
 

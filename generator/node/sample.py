@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import NotYet, TaskRefused
-from generator.federation.coordinator import integer_of, text_of
-from generator.federation.task import Json, Result, Task, answer
+from generator.errors import NotYet, TaskFormatError, TaskRefused
+from generator.federation.task import Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
-from generator.market.messages import Progress
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
+from provenance.api.message import Message
+from provenance.api.queue import Progress
+from provenance.api.tasks import FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import FileKind, file_label, seal_file, wrap_key
@@ -39,15 +41,21 @@ from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 
-SAMPLE = "sample"
+M = TypeVar("M", bound=Message)
 _SIGNING = threading.Lock()
 """A task and a demand on chain may ask for the same receipt at the same moment; there is to be one."""
 
 
-def require_name(task: Task, name: str) -> None:
-    """TaskRefused for any other name: under a second name a release could be asked for twice."""
+def read_task(kind: type[M], task: Task, name: str) -> M:
+    """What a task says; TaskRefused when it says something else, or under another name: under a second name a
+    release could be asked for twice.
+    """
     if task.name != name:
         raise TaskRefused("bad-task", f"the task is called {task.name!r}, expected {name!r}")
+    try:
+        return meta_of(kind, task)
+    except TaskFormatError as error:
+        raise TaskRefused("bad-task", str(error)) from error
 
 
 def sample_shard(node: Node, payload: bytes) -> bytes:
@@ -57,7 +65,7 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     Raises TaskRefused (`wrong-model`, `seed-differs`, `not-named` ...), NotYet before the seed is drawn.
     """
     task = Task.decode(payload)
-    require_name(task, SAMPLE)
+    asked = read_task(SampleTask, task, SAMPLE)
     folder = node.orders.folder(task.order)
     stored = folder.answer(task.name, payload)
     if stored is not None:
@@ -67,10 +75,10 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     shard = shard_of(participants, node.address)
     rows = participants[shard].rows
     model = node.state.order(task.order).model()
-    seed = check_commitment(node, task, shard, rows, model)
+    seed = check_commitment(node, task.order, asked, shard, rows, model)
 
     draw = Draw(model, seed, shard, rows)
-    node.progress(Progress(f"sampling {rows} rows"))
+    node.progress(Progress(message=f"sampling {rows} rows"))
     sampler = sampler_for(SPEC_VERSION)(model, seed, shard)
     codebook = sampler.model.codebook
     stream = sampler.values(0, evidence_rows(rows), threads=node.settings.threads)
@@ -78,14 +86,14 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     delivered = (
         stream[:rows] if conditions is None else rows_asked_for(draw, conditions, node.settings.threads)
     )
-    meta = signed_shard(node, accepted, draw, encode_rows(delivered, codebook.value_widths))
+    signed = signed_shard(node, accepted, draw, encode_rows(delivered, codebook.value_widths))
     for name, data in folder.files().items():
         _upload(node, name, data)
     counts = {
         name: pair_counts(values, codebook, node.collection.schema)
         for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
     }
-    stored = folder.store_answer(task.name, payload, answer(task, meta, counts).encode())
+    stored = folder.store_answer(task.name, payload, answer(task, signed, counts).encode())
     folder.drop_files()
     return stored
 
@@ -108,37 +116,35 @@ def shard_conditions(
     return None if asked is None else RowConditions(asked, sum(each.rows for each in participants[:shard]))
 
 
-def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -> dict[str, Json]:
+def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -> SampleResult:
     """Receipt, signature and content document of the shard: made and stored once, the same for whoever asks.
 
     Nothing leaves here: what the receipt names lies in the order's folder until it is uploaded, so that a receipt
     can also be shown to the chain while the market does not answer.
     """
-    finish = finished_training(node, accepted.terms.order_id(node.domain))
-    folder = node.orders.folder(finish.order)
+    order = accepted.terms.order_id(node.domain)
+    finish = finished_training(node, order)
+    folder = node.orders.folder(order)
     with _SIGNING:
         stored = folder.receipt()
         if stored is not None:
             return stored
         content, files = sealed_content(node, accepted, draw, row_bytes, finish)
         receipt = ShardReceipt(
-            order=finish.order,
+            order=order,
             shard=draw.shard,
             model_digest=model_digest(draw.model),
             seed=draw.seed,
             rows=draw.rows,
             shard_root=shard_root(row_bytes, decode_model(draw.model).codebook.row_width),
-            epsilon_micro=integer_of(finish, "epsilonMicro"),
-            delta_e12=integer_of(finish, "deltaE12"),
+            epsilon_micro=finish.epsilon_micro,
+            delta_e12=finish.delta_e12,
             content_digest=content.digest,
         )
-        meta: dict[str, Json] = {
-            "receipt": dict(receipt.document()),
-            "signature": str(node.signer.sign_typed(node.domain, receipt)),
-            "content": content.document(),
-        }
-        folder.store_receipt(meta, files)
-        return meta
+        signature = node.signer.sign_typed(node.domain, receipt)
+        signed = SampleResult(receipt=receipt, signature=signature, content=content)
+        folder.store_receipt(signed, files)
+        return signed
 
 
 def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArray[np.int64]:
@@ -150,33 +156,26 @@ def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArr
         raise TaskRefused("conditions-unmet", str(error)) from error
 
 
-def finished_training(node: Node, order: Digest) -> Result:
+def finished_training(node: Node, order: Digest) -> FinishResult:
     """What this node answered to "finish": the model's digest, what it cost, its privacy statement."""
-    finish = node.state.order(order).result("finish")
+    finish = node.state.order(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
-    return finish
+    return meta_of(FinishResult, finish)
 
 
-def check_commitment(node: Node, task: Task, shard: int, rows: int, model: bytes) -> Digest:
-    """The seed, once the chain holds this node's own model for the shard and the task agrees with the
-    chain.
-    """
-    committed = node.ledger.commitment(task.order)
+def check_commitment(
+    node: Node, order: Digest, asked: SampleTask, shard: int, rows: int, model: bytes
+) -> Digest:
+    """The seed, once the chain holds this node's own model for the shard and the task agrees with chain and match."""
+    committed = node.ledger.commitment(order)
     check_own_model(committed, shard, model_digest(model))
     if committed.seed is None:
-        raise NotYet(f"the seed of order {task.order} is not drawn yet")
-    told = (
-        text_of(task, "seed"),
-        integer_of(task, "draws"),
-        integer_of(task, "shard"),
-        integer_of(task, "rows"),
-    )
-    true = (str(committed.seed), committed.draws, shard, rows)
-    if told != true:
+        raise NotYet(f"the seed of order {order} is not drawn yet")
+    true = SampleTask(seed=committed.seed, draws=committed.draws, shard=shard, rows=rows)
+    if asked != true:
         raise TaskRefused(
-            "seed-differs",
-            f"the task says (seed, draws, shard, rows) = {told}, the chain says {true}: nothing sampled",
+            "seed-differs", f"the task says {asked}, chain and match say {true}: nothing was sampled"
         )
     return committed.seed
 
@@ -193,14 +192,12 @@ def check_own_model(committed: CommitmentOnChain, shard: int, own: Digest) -> No
 
 
 def sealed_content(
-    node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes, finish: Result
+    node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes, finish: FinishResult
 ) -> tuple[ShardContent, dict[str, bytes]]:
     """The content document, and rows and model by name as they will be published: sealed, or plain for an open
     data set."""
-    statement = finish.meta.get("statement")
-    if not isinstance(statement, dict):
-        raise TaskRefused("not-trained", "the order's training on this node has no privacy statement")
-    order, plain = finish.order, {"rows": row_bytes, "model": draw.model}
+    statement, order = finish.statement, accepted.terms.order_id(node.domain)
+    plain = {"rows": row_bytes, "model": draw.model}
     if accepted.terms.is_open:
         described = {name: _described(data, data) for name, data in plain.items()}
         return ShardContent(described["rows"], described["model"], None, statement), plain

@@ -19,8 +19,6 @@ from pathlib import Path
 from generator.errors import NetworkMismatch, SettingsError
 from generator.federation.state import ContributorState
 from generator.files import write_whole
-from generator.market.client import MarketClient, RetryPolicy
-from generator.market.messages import NetworkInfo
 from generator.node import policy, settings
 from generator.node.approvals import Approvals
 from generator.node.context import APPROVALS, ORDERS, Node
@@ -29,10 +27,12 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
 from generator.privacy.ledger import PrivacyCap
 from provenance import canonical
-from provenance.chain.deployment import FORMAT, Deployment
+from provenance.api.catalogue import NetworkView
+from provenance.api.client import RetryPolicy
+from provenance.api.market import MarketClient
+from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.signing import Signer, create_key, load_key
-from provenance.errors import ProvenanceError
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_compact
@@ -78,12 +78,10 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     signer = load_key(key_path) if key_path.exists() else create_key(key_path)
-    client = MarketClient(setup.backend, signer, retry=RetryPolicy(give_up_seconds=START_SECONDS))
-    try:
+    retry = RetryPolicy(give_up_seconds=START_SECONDS)
+    with MarketClient(setup.backend, signer=signer, retry=retry) as client:
         network = client.network()
         collection = _collection(client, setup)
-    finally:
-        client.close()
     deployment = Deployment.load(setup.deployment) if setup.deployment else deployment_of(network)
     with ChainReader(setup.rpc, deployment) as ledger:
         ledger.check()
@@ -109,22 +107,12 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     return made, signer, len(values)
 
 
-def deployment_of(network: NetworkInfo) -> Deployment:
-    """The market's deployment as a value; NetworkMismatch when it is not one."""
-    fields = dict(network.deployment)
-    document = {
-        "format": FORMAT,
-        "chainId": network.chain_id,
-        "block": fields.pop("block", 0),
-        "contracts": fields,
-    }
-    try:
-        return Deployment.parse(network.deployment if "contracts" in network.deployment else document)
-    except ProvenanceError as error:
-        raise NetworkMismatch(f"the market names no usable deployment: {error}") from error
+def deployment_of(network: NetworkView) -> Deployment:
+    """The contracts that the market names."""
+    return Deployment(chain_id=network.chain_id, **dict(network.deployment))
 
 
-def require_same_market(network: NetworkInfo, deployment: Deployment) -> None:
+def require_same_market(network: NetworkView, deployment: Deployment) -> None:
     """NetworkMismatch unless market and deployment file name the same contracts on the same chain."""
     told = deployment_of(network)
     if (told.chain_id, told.contracts()) != (deployment.chain_id, deployment.contracts()):
@@ -161,7 +149,7 @@ class Opened:
         retry = RetryPolicy(give_up_seconds=patience_seconds)
         return MarketClient(
             self.settings.backend,
-            self.signer,
+            signer=self.signer,
             retry=retry,
             stop=stop,
             note=note,
@@ -199,11 +187,11 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
 
 
 def _collection(client: MarketClient, setup: Setup) -> Collection:
-    info = client.find_collection(setup.collection)
-    collection = Collection.parse(info.document)
-    if str(collection.digest) != info.id:
+    listed = client.collection(setup.collection)
+    collection = Collection.parse(listed.document)
+    if collection.digest != listed.id:
         raise NetworkMismatch(
-            f"the market calls {info.id} what has the digest {collection.digest}: do not join it"
+            f"the market calls {listed.id} what has the digest {collection.digest}: do not join it"
         )
     if setup.schema is not None:
         own = read_schema(setup.schema)

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generator.errors import PlanError, TaskRefused
+from generator.errors import PlanError, TaskFormatError, TaskRefused
 from generator.families.family import family_of
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import StepProgress, Worker
-from generator.federation.task import Task
-from generator.market.messages import Progress
+from generator.federation.task import Task, meta_of
 from generator.market.order_settings import order_settings
 from generator.node.accept import require_partners
 from generator.node.context import Node
 from generator.node.feasibility import check_conditions
 from generator.node.orders import Accepted
+from provenance.api.queue import Progress
+from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError
 from provenance.exact.size_class import keeps_promise, size_class
@@ -34,7 +35,7 @@ def train_step(node: Node, payload: bytes) -> bytes:
 
     def report(local: StepProgress) -> None:
         loss = next(iter(local.losses.values()), None)
-        node.progress(Progress(f"{local.step}: {local.done} of {local.total}", loss=loss))
+        node.progress(Progress.measured(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
     def commit(order: Digest, shard: int, model: Digest) -> str:
         finished = node.state.order(order).model()
@@ -98,8 +99,8 @@ def check_plan(node: Node, task: Task) -> None:
     accepted = node.accepted(task.order)
     participants = node.matched_participants(task.order)
     try:
-        plan = TrainingPlan.parse(task.meta.get("plan"))
-    except PlanError as error:
+        plan = TrainingPlan.of(meta_of(TrainTask, task).plan)
+    except (PlanError, TaskFormatError) as error:
         raise TaskRefused("bad-plan", str(error)) from error
     _compare(node, plan, accepted)
     planned = tuple(each.contributor for each in plan.participants)

@@ -19,6 +19,7 @@ from provenance.api.message import (
     WireCid,
     WireDigest,
     WireUint256,
+    optional,
 )
 from provenance.canonical import MAX_INTEGER
 
@@ -42,7 +43,7 @@ class Contracts(Message):
     demands: WireAddress
     sales: WireAddress
     royalties: WireAddress
-    model_store: WireAddress | None = None
+    model_store: WireAddress | None = optional()
     block: Count
 
 

@@ -27,7 +27,6 @@ from provenance.errors import DocumentError
 REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 JSON = "application/json"
-OCTETS = "application/octet-stream"
 MOST_JSON_BYTES = 64 << 20
 MOST_CONTENT_BYTES = 1 << 30
 SILENCE_SECONDS = 30.0
@@ -263,7 +262,10 @@ def _problem(response: httpx.Response, content: bytes) -> tuple[str, str]:
     except DocumentError:
         text = content[:300].decode("utf-8", "replace").strip()
         return "http", text or response.reason_phrase or "no words"
-    return problem.code, problem.detail
+    named = [f"{each.field}: {each.message}" for each in problem.errors or ()]
+    return problem.code, "; ".join(
+        [problem.detail, *(words for words in named if words not in problem.detail)]
+    )
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
+from provenance import canonical
 from provenance.api.catalogue import (
     Announcement,
     CollectionList,
     CollectionView,
     ContentStored,
+    ContributorList,
+    ContributorView,
     DatasetView,
+    Health,
     NetworkView,
 )
-from provenance.api.client import MOST_CONTENT_BYTES, OCTETS, Call, HttpClient, StreamEvent
+from provenance.api.client import MOST_CONTENT_BYTES, Call, HttpClient, StreamEvent
 from provenance.api.coordination import (
     JobFailure,
     JobLease,
@@ -26,7 +30,7 @@ from provenance.api.coordination import (
     TrainResult,
 )
 from provenance.api.errors import MarketAnswerInvalid, MarketNotFound
-from provenance.api.message import Message
+from provenance.api.message import OCTETS, Message
 from provenance.api.orders import (
     EVENTS,
     FINAL_STATES,
@@ -52,6 +56,7 @@ from provenance.api.queue import (
     TaskView,
 )
 from provenance.errors import DocumentError
+from provenance.record.collection import Collection
 from provenance.values import Address, Cid, Digest
 
 M = TypeVar("M", bound=Message)
@@ -65,6 +70,11 @@ class Event:
     id: int
     data: OrderEvent
 
+    @property
+    def state(self) -> OrderState | None:
+        """The state that the order entered; None for another kind of event."""
+        return self.data.state if isinstance(self.data, StateEvent) else None
+
 
 class MarketClient(HttpClient):
     """One market. What a node or the broker does needs a signer; reading and ordering do not."""
@@ -76,6 +86,10 @@ class MarketClient(HttpClient):
         self.close()
 
     # -- what anybody may read -------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Answers as long as the market and its database do."""
+        return self._read(Health, Call("GET", "/health"))
 
     def network(self) -> NetworkView:
         return self._read(NetworkView, Call("GET", "/v1/network"))
@@ -95,6 +109,11 @@ class MarketClient(HttpClient):
         detail = f"no collection is called {name_or_id!r}; the market has: {names}"
         raise MarketNotFound("GET /v1/collections", 404, "not-found", detail)
 
+    def contributors(self, collection: Digest) -> tuple[ContributorView, ...]:
+        """Who announced a table for a collection."""
+        call = Call("GET", "/v1/contributors", query={"collection": str(collection)})
+        return self._read(ContributorList, call).contributors
+
     def order(self, order: Digest) -> OrderView:
         return self._read(OrderView, Call("GET", f"/v1/orders/{order}"))
 
@@ -112,7 +131,7 @@ class MarketClient(HttpClient):
         for sent in self.stream(path, after, lambda: self.order(order).state in FINAL_STATES):
             event = Event(sent.id, _event(sent, path))
             yield event
-            if isinstance(event.data, StateEvent) and event.data.state in FINAL_STATES:
+            if event.state in FINAL_STATES:
                 return
 
     def dataset(self, dataset_id: int) -> DatasetView:
@@ -160,6 +179,11 @@ class MarketClient(HttpClient):
         return _parsed(ContentStored, self._put_bytes("POST", "/v1/content", data), "POST /v1/content").cid
 
     # -- the broker ------------------------------------------------------------------------------------------
+
+    def offer(self, collection: Collection) -> CollectionView:
+        """Offers a collection; the same document again changes nothing."""
+        call = Call("POST", "/v1/collections", canonical.encode(collection.document()))
+        return self._read(CollectionView, call)
 
     def post_task(self, order: Digest, name: str, node: Address, kind: TaskKind, body: bytes) -> None:
         """Idempotent: the same bytes under the same (order, node, name) are accepted again, others refused."""

@@ -41,6 +41,8 @@ from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import Address, Cid, Digest, Signature
 
+OCTETS = "application/octet-stream"
+
 
 class Message(BaseModel):
     """One JSON object of the protocol: camelCase outside, snake_case inside, frozen, nothing unknown."""
@@ -71,9 +73,9 @@ class Message(BaseModel):
         except ValidationError as error:
             raise DocumentError(_explained(error, where)) from error
 
-    def to_document(self, *, omit_none: bool = False) -> dict[str, JsonValue]:
-        """The JSON object; with `omit_none` without members that are not given."""
-        document: dict[str, JsonValue] = self.model_dump(mode="json", by_alias=True, exclude_none=omit_none)
+    def to_document(self) -> dict[str, JsonValue]:
+        """The JSON object."""
+        document: dict[str, JsonValue] = self.model_dump(mode="json", by_alias=True)
         return document
 
     def encode(self) -> bytes:
@@ -81,8 +83,13 @@ class Message(BaseModel):
         return canonical.encode(self.to_document())
 
     def to_json(self) -> bytes:
-        """Compact JSON without members that are not given, for the body of a request."""
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+        """Compact JSON, for the body of a request."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def optional(**rules: Any) -> Any:
+    """A member that is left out when it is None. One that is null instead is declared without a default."""
+    return Field(default=None, exclude_if=lambda value: value is None, **rules)
 
 
 def faults(error: ValidationError) -> list[tuple[str, str]]:
@@ -103,6 +110,7 @@ def fault(found: Mapping[str, Any]) -> tuple[str, str]:
     elif kind == "value_error":
         words = words.removeprefix("Value error, ")
     else:
+        words = words.replace("tuple", "array").replace("dictionary or instance of", "object as in")
         found_type = _JSON_TYPES.get(type(found["input"]), "a value")
         words = f"{re.sub(r'^[A-Z][a-z]+ should', 'should', words)}, found {found_type}"
     return place, words

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
 from provenance.api.message import (
     Count,
@@ -14,6 +14,7 @@ from provenance.api.message import (
     JsonObject,
     Message,
     Several,
+    Uint256,
     WireAddress,
     WireCid,
     WireDigest,
@@ -21,10 +22,13 @@ from provenance.api.message import (
     WireSignature,
     WireTerms,
     WireUint256,
+    optional,
 )
 from provenance.api.queue import Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.crypto.permit import Permit
+from provenance.record.terms import OrderTerms
+from provenance.values import Address
 
 Seconds = Annotated[int, Field(ge=0, le=2**31)]
 Contributors = Annotated[int, Field(ge=1, le=255)]
@@ -67,18 +71,18 @@ class QuoteRequest(Message):
     collection: WireDigest
     buyer: WireAddress
     rows: int = Field(ge=1, le=MAX_INTEGER)
-    epsilon: DecimalText | None = None
-    delta: DecimalText | None = None
-    delivery_key: WireDigest | None = None
-    min_contributors: Contributors | None = None
-    max_contributors: Contributors | None = None
-    min_score: DecimalText | None = None
+    epsilon: DecimalText | None = optional()
+    delta: DecimalText | None = optional()
+    delivery_key: WireDigest | None = optional()
+    min_contributors: Contributors | None = optional()
+    max_contributors: Contributors | None = optional()
+    min_score: DecimalText | None = optional()
     conditions: Annotated[Several[JsonObject], Field(max_length=4096)] = ()
     purpose: str = Field(default="", max_length=1000)
-    match_within_seconds: Seconds | None = None
-    deliver_within_seconds: Seconds | None = None
-    challenge_seconds: Seconds | None = None
-    max_price_wei: WireUint256 | None = None
+    match_within_seconds: Seconds | None = optional()
+    deliver_within_seconds: Seconds | None = optional()
+    challenge_seconds: Seconds | None = optional()
+    max_price_wei: WireUint256 | None = optional()
 
 
 class PermitToSign(Message):
@@ -104,17 +108,27 @@ class QuoteView(Message):
     permit: PermitToSign
 
 
+def _number_too(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return Uint256(str(value)) if is_number else value
+
+
 class SignedPermit(Message):
     """All zero when the buyer approved the escrow before."""
 
-    deadline: WireUint256 | Annotated[int, Field(ge=0, le=2**63)]
+    deadline: Annotated[WireUint256, BeforeValidator(_number_too)]
     v: int = Field(ge=0, le=255)
     r: WireDigest
     s: WireDigest
 
+    @classmethod
+    def of_permit(cls, permit: Permit) -> SignedPermit:
+        """As it is sent."""
+        return cls(deadline=Uint256(permit.deadline), v=permit.v, r=permit.r, s=permit.s)
+
     def permit(self) -> Permit:
         """As the escrow contract takes it."""
-        return Permit(int(self.deadline), self.v, self.r, self.s)
+        return Permit(self.deadline, self.v, self.r, self.s)
 
 
 class OrderRequest(Message):
@@ -174,6 +188,10 @@ class OrderView(Message):
     demands: Several[DemandView]
     created_at: Count
 
+    def order_terms(self) -> OrderTerms:
+        """The terms as values. Raises DocumentError."""
+        return OrderTerms.parse(self.terms)
+
 
 class OrderList(Message):
     orders: Several[OrderView]
@@ -183,14 +201,20 @@ class StateEvent(Message):
     """The order moved. transaction: the newest one of the order."""
 
     state: WireOrderState
-    transaction: WireDigest | None = None
-    reason: str | None = None
+    transaction: WireDigest | None = optional()
+    reason: str | None = optional()
 
 
 class ProgressEvent(Progress):
     """Training goes on. node: who says so, None for the coordinator."""
 
-    node: WireAddress | None = None
+    node: WireAddress | None = optional()
+
+    @classmethod
+    def of_progress(cls, progress: Progress, node: Address | None) -> ProgressEvent | None:
+        """What is worth telling of a heartbeat; None when nothing was measured and nothing said."""
+        told = {name: getattr(progress, name) for name in Progress.model_fields}
+        return cls(node=node, **told) if any(value is not None for value in told.values()) else None
 
 
 class MessageEvent(Message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from provenance.api.message import Message, Several
+from provenance.api.message import Message, Several, optional
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:tessera:problem:"
@@ -25,13 +25,11 @@ class Problem(Message):
     status: int
     detail: str
     code: str
-    errors: Several[FieldProblem] | None = None
+    errors: Several[FieldProblem] | None = optional()
 
     @classmethod
     def of_code(
         cls, status: int, code: str, title: str, detail: str, errors: Several[FieldProblem] | None = None
     ) -> Problem:
         """The document of a code of docs/spec/http.md."""
-        return cls(
-            type=_URN + code, title=title, status=status, detail=detail, code=code, errors=errors or None
-        )
+        return cls(type=_URN + code, title=title, status=status, detail=detail, code=code, errors=errors)

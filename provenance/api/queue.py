@@ -12,7 +12,16 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, Strict
 
-from provenance.api.message import Count, Measure, Message, Several, WireAddress, WireDigest, WireUint256
+from provenance.api.message import (
+    Count,
+    Measure,
+    Message,
+    Several,
+    WireAddress,
+    WireDigest,
+    WireUint256,
+    optional,
+)
 
 TaskKind = Literal["accept", "train", "sample", "evaluate"]
 LeaseSeconds = Annotated[int, Field(ge=5, le=600)]
@@ -33,11 +42,11 @@ class WorkState(StrEnum):
 class Progress(Message):
     """How far a task or phase is; what was not measured is not sent. It becomes an event of the order."""
 
-    round: Count | None = None
-    rounds: Count | None = None
-    loss: Measure | None = None
-    epsilon: Measure | None = None
-    message: str | None = Field(default=None, max_length=1000)
+    round: Count | None = optional()
+    rounds: Count | None = optional()
+    loss: Measure | None = optional()
+    epsilon: Measure | None = optional()
+    message: str | None = optional(max_length=1000)
 
     @classmethod
     def measured(
@@ -83,8 +92,8 @@ class TaskView(Message):
     kind: str
     state: Annotated[WorkState, Strict(False)]
     attempt: Count
-    refusal: RefusalView | None = None
-    result_digest: WireDigest | None = None
+    refusal: RefusalView | None
+    result_digest: WireDigest | None
 
 
 class TaskList(Message):
@@ -107,7 +116,7 @@ class TaskLease(Message):
 
 class Heartbeat(Message):
     lease_seconds: LeaseSeconds = DEFAULT_LEASE_SECONDS
-    progress: Progress | None = None
+    progress: Progress | None = optional()
 
 
 class Refusal(Message):

@@ -26,6 +26,7 @@ from provenance.api.message import (
     WireShardContent,
     WireSignature,
     WireTerms,
+    optional,
 )
 from provenance.api.queue import TaskKind
 from provenance.canonical import MAX_INTEGER
@@ -115,18 +116,18 @@ class TrainTask(Message):
     """A step of training. sum_keys: of all contributors in the plan's order, where noise comes in parts."""
 
     plan: PlanDocument
-    sum_keys: Several[SumKey] | None = None
+    sum_keys: Several[SumKey] | None = optional()
 
 
 class StepResult(Message):
     """What a step cost so far, and how it went."""
 
     epsilon_micro: Count
-    losses: dict[str, LossText] | None = None
-    sum_key: WireDigest | None = None
-    sum_key_signature: str | None = None
-    seen_rows: Count | None = None
-    unseen_rows: Count | None = None
+    losses: dict[str, LossText] | None = optional()
+    sum_key: WireDigest | None = optional()
+    sum_key_signature: str | None = optional()
+    seen_rows: Count | None = optional()
+    unseen_rows: Count | None = optional()
 
 
 class FinishResult(Message):

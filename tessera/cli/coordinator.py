@@ -35,20 +35,22 @@ def coordinator(
     """
     require("backend", "`tessera coordinator`")
     from generator.errors import StopRequested
-    from generator.market.client import MarketClient, RetryPolicy
     from generator.market.worker import CoordinationWorker
     from generator.node import stopping
     from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
+    from provenance.api.client import RetryPolicy
+    from provenance.api.market import MarketClient
     from provenance.chain.deployment import Deployment
     from provenance.chain.reader import ChainReader
     from provenance.crypto.signing import load_key
 
     set_up_logging(verbose=verbose)
     stop = threading.Event()
+    signer = load_key(broker_key)
     client = MarketClient(
         backend,
-        load_key(broker_key),
+        signer=signer,
         retry=RetryPolicy(give_up_seconds=float("inf")),
         stop=stop,
         note=RateLimitedLog(stopping.log.warning).say,
@@ -58,8 +60,8 @@ def coordinator(
         network = client.network()
         contracts = Deployment.load(deployment) if deployment else deployment_of(network)
         require_same_market(network, contracts)
-        if client.address != network.broker:
-            raise TesseraError(f"the key is {client.address}'s, the market's broker is {network.broker}")
+        if signer.address != network.broker:
+            raise TesseraError(f"the key is {signer.address}'s, the market's broker is {network.broker}")
         chain = ChainReader(rpc, contracts)
         chain.check()
         worker = CoordinationWorker(client, chain, stop)

@@ -293,23 +293,20 @@ def orders(
 def _show_orders(found: Sequence[OrderView], api: str) -> None:
     from rich.table import Table
 
-    from provenance.record.terms import OrderTerms
-
     table = Table(title=f"{len(found)} orders at {api}", title_justify="left")
     for heading in ("order", "state", "rows", "price", "data set"):
         table.add_column(heading, overflow="fold")
     for each in found:
         dataset = "" if each.dataset_id is None else str(each.dataset_id)
-        terms = OrderTerms.parse(each.terms)
+        terms = each.order_terms()
         table.add_row(str(each.order_id), each.state, f"{terms.rows:,}", tokens(terms.price), dataset)
     out.print(table)
 
 
 def _show_order(view: OrderView, now: int) -> None:
-    from provenance.record.terms import OrderTerms
     from tessera.order_display import STATES
 
-    terms = OrderTerms.parse(view.terms)
+    terms = view.order_terms()
     say(f"order      {view.order_id}")
     say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")

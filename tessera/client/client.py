@@ -303,7 +303,7 @@ class Client:
         if isinstance(order, Path) or (isinstance(order, str) and not order.startswith("0x")):
             return OrderFile.read(Path(order)).terms
         wanted = self.find(order)
-        terms = OrderTerms.parse(self.status(wanted).terms)
+        terms = self.status(wanted).order_terms()
         if terms.order_id(self.profile.deployment.domain) != wanted:
             raise TermsDifferError(
                 f"the broker's terms for {wanted} hash to another order: use the order file that `tessera request` "

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from backend.orders.states import OrderState
 from backend.workflow.order_log import OrderLog
+from provenance.api.orders import OrderState
 
 
 @pytest.fixture

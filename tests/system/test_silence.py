@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-
 from generator.market.client import MarketClient
+
 from provenance.chain.dispute_events import DemandOpened, ReceiptAnswered
 from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState

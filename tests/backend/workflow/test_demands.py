@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backend.tasks.leases import WorkState
 from backend.workflow import demands
 from backend.workflow.demands import ReceiptDemands
+from provenance.api.queue import WorkState
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState, TxReceipt

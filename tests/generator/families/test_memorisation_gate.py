@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from generator.evaluation.density import log_density
-from generator.families.memorisation_gate import FOUND, GATE, SEEN, SHARES, UNSEEN, kept_share
+from generator.families.memorisation_gate import FOUND, GATE, SHARES, kept_share
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.task import Result
@@ -37,7 +37,7 @@ PLAN = TrainingPlan(
 
 
 def answer(node: Address, found: object, seen: object = 900, unseen: object = 100) -> Result:
-    meta: Any = {SEEN: seen, UNSEEN: unseen}
+    meta: Any = {"epsilonMicro": 0, "seenRows": seen, "unseenRows": unseen}
     return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(found)})
 
 

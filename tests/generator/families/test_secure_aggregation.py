@@ -126,7 +126,7 @@ def test_a_coordinator_that_tells_one_node_something_else_gets_noise_and_no_data
     def altered(data: bytes) -> bytes:
         task = Task.decode(data)
         if task.name == TABLES:
-            task = replace(task, meta={**task.meta, "more": 1})
+            task = replace(task, arrays={**task.arrays, "more": np.zeros(1)})
         return node(task.encode())
 
     market.wrap[first] = altered

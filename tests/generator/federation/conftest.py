@@ -18,6 +18,7 @@ from generator.privacy.accountant import GaussianEvent
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.noise import gaussian
 from generator.privacy.release import Release
+from provenance.api.tasks import FinishResult
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
 
@@ -50,7 +51,7 @@ class CountingFamily:
     def program(self, plan: TrainingPlan) -> Program:
         bins = yield Round("bins")
         total = sum(result.arrays["count"] for result in bins)
-        tables = yield Round("tables", {}, {"total": np.asarray(total)})
+        tables = yield Round("tables", {"total": np.asarray(total)})
         yield Round("finish")
         return ProgramEnd({}, {r.node: dict(r.arrays) for r in tables})
 
@@ -59,8 +60,11 @@ class CountingFamily:
         self.asked.append(name)
         if name == "finish":
             digest = step.order.store_model(b"model of " + step.worker.contributor)
-            meta = {"modelDigest": str(digest), "epsilonMicro": 1, "deltaE12": 2}
-            return answer(step.task, {**meta, "commitSignature": "", "statement": {}})
+            told = FinishResult(
+                model_digest=digest, model_bytes=5, commit_signature="", epsilon_micro=1, delta_e12=2,
+                statement={}, losses={},
+            )  # fmt: skip
+            return answer(step.task, told)
         event = step.record(name).event
         self.die("recorded")
         std = 0.0 if event is None else event.noise_multiplier

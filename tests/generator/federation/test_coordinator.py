@@ -67,16 +67,20 @@ def test_a_contributor_that_is_not_connected_is_named(family: Any, make_plan: Ma
         Coordinator(make_plan(1), InProcessTransport({}), family).run()
 
 
-@pytest.mark.parametrize("wrong", ["name", "node", "model", "statement"])
+@pytest.mark.parametrize("wrong", ["name", "node", "model", "statement", "more"])
 def test_refuses_an_answer_to_something_else(family: Any, make_plan: MakePlan, wrong: str) -> None:
     def lie(data: bytes) -> bytes:
         task = Task.decode(data)
         meta: dict[str, Any] = {"modelDigest": "0x" + "00" * 32, "epsilonMicro": 0, "deltaE12": 0}
-        meta |= {"commitSignature": "", "statement": {}}
+        meta |= {"commitSignature": "", "statement": {}, "modelBytes": 5, "losses": {}}
+        if task.name != "finish":
+            meta = {"epsilonMicro": 0}
         if wrong == "model":
             meta["modelDigest"] = "0x00"
         if wrong == "statement":
             meta["statement"] = None
+        if wrong == "more":
+            meta["more"] = 1
         name = "other" if wrong == "name" else task.name
         node = type(task.node)(b"\x77" * 20) if wrong == "node" else task.node
         return Result(task.order, name, node, meta, {"count": np.zeros(1)}).encode()

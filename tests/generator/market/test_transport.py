@@ -7,11 +7,13 @@ import threading
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, TaskFormatError
+from generator.errors import NodeExpired, NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task, answer
-from generator.market.errors import MarketStopped, NodeExpired
-from generator.market.messages import TaskStatus
-from generator.market.transport import QueueTransport, kind_of
+from generator.market.transport import QueueTransport
+from provenance.api.errors import MarketStopped
+from provenance.api.message import Uint256
+from provenance.api.queue import RefusalView, TaskView, WorkState
+from provenance.api.tasks import kind_of
 from provenance.values import Address, Digest
 
 ORDER = Digest(bytes([1]) * 32)
@@ -38,7 +40,7 @@ class Queue:
         self.kinds.append(kind)
         assert self.posted.setdefault((order, node, name), body) == body, "other bytes under one name"
 
-    def tasks(self, order: Digest, name: str) -> list[TaskStatus]:
+    def tasks(self, order: Digest, name: str) -> list[TaskView]:
         found = []
         for number, key in enumerate(self.posted):
             if key[0] == order and key[2] == name:
@@ -48,19 +50,27 @@ class Queue:
     def task_result(self, task_id: int) -> bytes:
         return self.results[list(self.posted)[task_id]]
 
-    def _status(self, number: int, key: tuple[Digest, Address, str]) -> TaskStatus:
-        _, node, name = key
+    def _status(self, number: int, key: tuple[Digest, Address, str]) -> TaskView:
+        node = key[1]
         if node in self.refused:
-            return TaskStatus(number, name, node, "refused", *self.refused[node])
+            return self._view(number, key, WorkState.REFUSED)
         if node in self.cancelled:
-            return TaskStatus(number, name, node, "cancelled", "", "")
+            return self._view(number, key, WorkState.CANCELLED)
         if node in self.silent:
-            return TaskStatus(number, name, node, "leased", "", "")
+            return self._view(number, key, WorkState.LEASED)
         if key not in self.results:
             task = Task.decode(self.posted[key])
             self.worked += 1
             self.results[key] = answer(task, {"by": str(node)}, {"x": np.full(3, self.worked)}).encode()
-        return TaskStatus(number, name, node, "done", "", "")
+        return self._view(number, key, WorkState.DONE)
+
+    def _view(self, number: int, key: tuple[Digest, Address, str], state: WorkState) -> TaskView:
+        order, node, name = key
+        told = self.refused.get(node) if state is WorkState.REFUSED else None
+        return TaskView(
+            id=Uint256(number), order=order, node=node, name=name, kind=kind_of(name), state=state, attempt=1,
+            refusal=RefusalView(code=told[0], reason=told[1]) if told else None, result_digest=None,
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -138,17 +148,3 @@ def test_worker_killed_half_way_is_replaced_by_one_that_gets_what_was_answered(q
     found = transport(queue).gather(tasks())
     assert sorted(int(r.arrays["x"][0]) for r in found) == [1, 2, 3]
     assert queue.worked == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("bins", "train"),
-        ("round/0003", "train"),
-        ("finish", "train"),
-        ("sample", "sample"),
-        ("evaluate", "evaluate"),
-    ],
-)
-def test_kind_follows_from_the_name(name: str, kind: str) -> None:
-    assert kind_of(name) == kind

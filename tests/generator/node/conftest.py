@@ -19,12 +19,14 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.task import Task
 from generator.market.jobs import OrderJob
-from generator.market.messages import Progress, TaskStatus
 from generator.node.agent import HANDLERS
 from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
 from generator.privacy.ledger import PrivacyCap
+from provenance.api.coordination import Phase
+from provenance.api.message import Uint256
+from provenance.api.queue import Progress, RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
@@ -131,22 +133,36 @@ class MemoryMarket:
     def post_task(self, order: Digest, name: str, node: Address, kind: str, body: bytes) -> None:
         assert self.posted.setdefault((order, node, name), (kind, body)) == (kind, body)
 
-    def tasks(self, order: Digest, name: str) -> list[TaskStatus]:
+    def tasks(self, order: Digest, name: str) -> list[TaskView]:
         keys = [(number, key) for number, key in enumerate(self.posted) if (key[0], key[2]) == (order, name)]
         return [self._status(number, key) for number, key in keys]
 
     def task_result(self, task_id: int) -> bytes:
         return self.results[list(self.posted)[task_id]]
 
-    def _status(self, number: int, key: tuple[Digest, Address, str]) -> TaskStatus:
+    def _status(self, number: int, key: tuple[Digest, Address, str]) -> TaskView:
         kind, body = self.posted[key]
         if key not in self.results:
             self.calls += 1
             try:
                 self.results[key] = HANDLERS[kind](self.nodes[key[1]], body)
             except TaskRefused as refusal:
-                return TaskStatus(number, key[2], key[1], "refused", refusal.code, refusal.reason)
-        return TaskStatus(number, key[2], key[1], "done", "", "")
+                told = RefusalView(code=refusal.code, reason=refusal.reason)
+                return self._view(number, key, WorkState.REFUSED, told)
+        return self._view(number, key, WorkState.DONE)
+
+    def _view(
+        self,
+        number: int,
+        key: tuple[Digest, Address, str],
+        state: WorkState,
+        refusal: RefusalView | None = None,
+    ) -> TaskView:
+        order, node, name = key
+        return TaskView(
+            id=Uint256(number), order=order, node=node, name=name, kind=self.posted[key][0], state=state,
+            attempt=1, refusal=refusal, result_digest=None,
+        )  # fmt: skip
 
 
 @dataclass
@@ -284,7 +300,7 @@ class World:
     def participants(self) -> tuple[Participant, ...]:
         return (Participant(self.signer(0).address, 300), Participant(self.signer(1).address, 200))
 
-    def job(self, phase: str, terms: OrderTerms | None = None) -> OrderJob:
+    def job(self, phase: Phase, terms: OrderTerms | None = None) -> OrderJob:
         terms = terms or self.terms()
         asked = self.request.asked(self.collection.schema, terms.rows)
         return OrderJob(

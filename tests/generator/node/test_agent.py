@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from generator.errors import AwaitingApproval, NotYet, StateError, StopRequested, TaskRefused
-from generator.market.errors import MarketConflict
-from generator.market.messages import Progress, TaskLease
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
 from generator.node.outbox_log import OutboxLog
+from provenance.api.catalogue import Announcement
+from provenance.api.errors import MarketConflict
+from provenance.api.message import Uint256
+from provenance.api.queue import LeasedTask, Progress
 
 World = Any
 
@@ -26,22 +28,24 @@ class Client:
 
     def __init__(self, world: World) -> None:
         self.order = world.order()
-        self.leases: list[TaskLease] = []
+        self.leases: list[LeasedTask] = []
         self.payloads: dict[int, bytes] = {}
         self.results: list[tuple[int, bytes]] = []
         self.refusals: list[tuple[int, str, str]] = []
-        self.announced: list[dict[str, object]] = []
+        self.announced: list[Announcement] = []
         self.conflict = False
 
     def add(self, kind: str, payload: bytes = b"payload", name: str | None = None) -> None:
         number = len(self.payloads) + 1
         self.payloads[number] = payload
-        self.leases.append(TaskLease(number, self.order, name or kind, kind, 1))
+        self.leases.append(
+            LeasedTask(id=Uint256(number), order=self.order, name=name or kind, kind=kind, attempt=1)
+        )
 
-    def announce(self, document: dict[str, object]) -> None:
-        self.announced.append(document)
+    def announce(self, announcement: Announcement) -> None:
+        self.announced.append(announcement)
 
-    def lease_task(self, wait_seconds: int, lease_seconds: int) -> TaskLease | None:
+    def lease_task(self, wait_seconds: int, lease_seconds: int) -> LeasedTask | None:
         return self.leases.pop(0) if self.leases else None
 
     def task_payload(self, task_id: int) -> bytes:
@@ -169,7 +173,7 @@ def test_stop_inside_a_task_leaves_at_the_next_progress_report(
 
     def outcome(node: Any) -> bytes:
         stop.set()
-        node.progress(Progress("half"))
+        node.progress(Progress(message="half"))
         return b"never"
 
     handled_by(monkeypatch, "train", outcome)
@@ -192,9 +196,9 @@ def test_same_task_leased_again_sends_the_same_stored_bytes(world: World, client
 
 def test_announces_the_declared_rows_and_never_the_tables(world: World, client: Client) -> None:
     agent(world, client).announce()
-    (document,) = client.announced
-    assert document["declaredRows"] == 1200
-    assert document["collection"] == str(world.collection.digest)
+    (announced,) = client.announced
+    assert announced.declared_rows == 1200
+    assert announced.collection == world.collection.digest
 
 
 def test_task_without_work_is_false_and_the_node_is_idle_while_it_waits(world: World, client: Client) -> None:

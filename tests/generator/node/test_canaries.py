@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,9 +64,9 @@ def test_an_order_published_in_clear_holds_no_planted_value(
     world.ledger.seeds[order] = Digest(bytes([9]) * 32)
     domain = world.ledger.deployment.domain
     phase = ScorePhase(domain, transport, world.market.fetch, world.market.upload, lambda _text: None)
-    document = phase.run(world.job("score", terms), outcome, world.ledger.commitment(order))
+    result = phase.run(world.job("score", terms), outcome, world.ledger.commitment(order))
 
-    assert found_in(json.dumps(document).encode()) == []
+    assert found_in(result.encode()) == []
     assert len(world.market.content) >= 4, "rows of two shards, their models, the score file"
     for data in (*world.market.content.values(), *_messages(world)):
         assert found_in(data) == []

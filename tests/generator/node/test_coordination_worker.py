@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from generator.market.errors import JobRefused, MarketConflict, MarketRefused, MarketUnreachable
+from generator.errors import JobRefused
 from generator.market.jobs import read_job
-from generator.market.messages import Job, Progress
-from generator.market.wire import Fields, JsonObject
 from generator.market.worker import CoordinationWorker
+from provenance.api.coordination import LeasedJob, ScoreResult, TrainResult
+from provenance.api.errors import MarketConflict, MarketRefused, MarketUnreachable
+from provenance.api.queue import Progress
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.record.collection import Request
@@ -28,8 +29,9 @@ class Client:
 
     def __init__(self, world: World, phase: str = "train", **changes: object) -> None:
         self.world = world
-        self.job = Job(world.order(), phase, Fields("plan", plan_of(world) | changes))
-        self.finished: list[JsonObject] = []
+        plan = plan_of(world) | changes
+        self.job = LeasedJob(order=world.order(), phase=phase, attempt=1, plan=plan)  # type: ignore[arg-type]
+        self.finished: list[TrainResult | ScoreResult] = []
         self.failed: list[str] = []
         self.refuse: Exception | None = None
         self.post_task, self.tasks = world.market.post_task, world.market.tasks
@@ -37,13 +39,13 @@ class Client:
             world.market.task_result, world.market.fetch, world.market.upload,
         )  # fmt: skip
 
-    def lease_job(self, wait_seconds: int, lease_seconds: int) -> Job | None:
+    def lease_job(self, wait_seconds: int, lease_seconds: int) -> LeasedJob | None:
         return self.job
 
     def job_progress(self, order: Digest, phase: str, lease_seconds: int, progress: Progress | None) -> None:
         pass
 
-    def finish_job(self, order: Digest, phase: str, result: JsonObject) -> None:
+    def finish_job(self, order: Digest, phase: str, result: TrainResult | ScoreResult) -> None:
         if self.refuse is not None:
             raise self.refuse
         self.finished.append(result)
@@ -52,13 +54,26 @@ class Client:
         self.failed.append(reason)
 
 
-def plan_of(world: World) -> JsonObject:
+def plan_of(world: World) -> dict[str, object]:
+    domain = world.ledger.deployment.domain
     return {
+        "format": "tessera-job/1",
+        "chainId": domain.chain_id,
+        "escrow": str(domain.verifying_contract),
+        "termsSignature": "0x" + "11" * 65,
+        "models": None,
+        "seed": None,
         "terms": world.terms().document(),
         "collection": world.collection.document(),
         "request": world.request.document(),
         "participants": [
-            {"contributor": str(each.contributor), "rows": each.rows, "declaredRows": 1200}
+            {
+                "contributor": str(each.contributor),
+                "rows": each.rows,
+                "declaredRows": 1200,
+                "maxRows": 500,
+                "acceptance": "0x" + "11" * 65,
+            }
             for each in world.participants
         ],
     }
@@ -106,7 +121,10 @@ def test_job_whose_participants_the_chain_does_not_name_fails(matched: World) ->
     assert "not those that the chain names" in client.failed[0]
 
 
-@pytest.mark.parametrize("change", [{"terms": {}}, {"participants": None}, {"collection": 5}])
+@pytest.mark.parametrize(
+    "change",
+    [{"terms": {}}, {"participants": None}, {"collection": 5}, {"format": "tessera-job/2"}, {"more": 1}],
+)
 def test_job_that_cannot_be_read_fails_or_is_named(matched: World, change: dict[str, Any]) -> None:
     client = Client(matched, **change)
     worker(matched, client).step()
@@ -174,8 +192,8 @@ def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matche
     client = Client(matched)
     worker(matched, client).step()
     (trained,) = client.finished
-    models: Any = trained["models"]
-    assert [model["shard"] for model in models] == [0, 1]
+    assert isinstance(trained, TrainResult)
+    assert [model.shard for model in trained.models] == [0, 1]
     calls = matched.market.calls
     again = Client(matched)
     worker(matched, again).step()
@@ -183,14 +201,14 @@ def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matche
     assert matched.market.calls == calls
 
     order = matched.order()
-    matched.ledger.committed[order] = tuple(Digest.parse(model["modelDigest"]) for model in models)
+    matched.ledger.committed[order] = tuple(model.model_digest for model in trained.models)
     matched.ledger.seeds[order] = Digest(bytes([9]) * 32)
     scoring = Client(matched, "score")
     worker(matched, scoring).step()
     assert scoring.failed == []
     (score,) = scoring.finished
-    shares: Any = score["sharesBps"]
-    assert sum(shares) == 10_000
+    assert isinstance(score, ScoreResult)
+    assert sum(score.shares_bps) == 10_000
 
 
 def test_job_is_read_as_values(matched: World) -> None:

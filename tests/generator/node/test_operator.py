@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from generator.errors import NetworkMismatch, NodeError, SettingsError
-from generator.market.messages import NetworkInfo, Progress
 from generator.node.approvals import Approvals
 from generator.node.console import RateLimitedLog, line_of
 from generator.node.health import FILE, HealthPage
@@ -20,6 +19,9 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Proposal
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
+from provenance.api.catalogue import Contracts, NetworkView
+from provenance.api.message import Uint256
+from provenance.api.queue import Progress
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
 from tests.waiting import HANG_SECONDS
@@ -78,15 +80,16 @@ def test_folder_is_closed_to_others(tmp_path: Path) -> None:
 def test_market_that_names_other_contracts_is_not_dealt_with(world: World) -> None:
     deployment: Deployment = world.ledger.deployment
     contracts = {role: str(address) for role, address in deployment.contracts().items()}
-    network = NetworkInfo(31337, {**contracts, "block": 1}, Address(bytes(20)), 5, 1, 10)
+    network = NetworkView(
+        chain_id=31337, deployment=Contracts.of({**contracts, "block": 1}, "deployment"), broker=Address(bytes(20)),
+        chain_time=5, block_number=1, spec_version=1, stake_wei=Uint256(10), broker_fee_bps=100,
+    )  # fmt: skip
     assert deployment_of(network) == deployment
     require_same_market(network, deployment)
     with pytest.raises(NetworkMismatch, match="two markets"):
         require_same_market(network, replace(deployment, escrow=Address(bytes([9]) * 20)))
     with pytest.raises(NetworkMismatch, match="two markets"):
-        require_same_market(replace(network, chain_id=1), deployment)
-    with pytest.raises(NetworkMismatch, match="no usable deployment"):
-        deployment_of(replace(network, deployment={"escrow": 5}))
+        require_same_market(network.model_copy(update={"chain_id": 1}), deployment)
 
 
 def test_schema_file_that_is_none_is_named(tmp_path: Path) -> None:
@@ -174,5 +177,5 @@ def test_like_messages_are_said_seldom() -> None:
 
 
 def test_progress_line_says_round_loss_and_epsilon() -> None:
-    text = line_of("round/0003", Progress("training", 3, 6, 0.51234, 1.5))
+    text = line_of("round/0003", Progress(message="training", round=3, rounds=6, loss=0.51234, epsilon=1.5))
     assert text == "round/0003: training   round 3 of 6   loss 0.5123   epsilon 1.5"

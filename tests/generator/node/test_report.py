@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from generator.errors import AwaitingApproval
-from generator.market.wire import Fields
 from generator.node.accept import accept_order
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
+from provenance.api.orders import OrderState, OrderView
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import StakeOnChain
+from provenance.record.terms import OrderTerms
+from provenance.values import Signature
 
 World = Any
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
@@ -27,12 +29,20 @@ ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 class Market:
     """Reads only: anything else a dry run tried would be an AttributeError."""
 
-    def __init__(self, *orders: dict[str, object]) -> None:
-        self._orders = orders
+    def __init__(self, world: World, *terms: OrderTerms) -> None:
+        self._world, self._terms = world, terms
 
-    def orders(self, state: str) -> list[Fields]:
-        assert state == "open"
-        return [Fields("order", order) for order in self._orders]
+    def orders(self, *, state: OrderState) -> tuple[OrderView, ...]:
+        assert state is OrderState.OPEN
+        return tuple(self._view(each) for each in self._terms)
+
+    def _view(self, terms: OrderTerms) -> OrderView:
+        return OrderView(
+            order_id=self._world.order(terms), state=OrderState.OPEN, chain_state="open", reason=None,
+            buyer=terms.buyer, collection=terms.collection, terms=terms.document(),
+            signature=Signature(bytes(65)), request=self._world.request.document(), participants=(),
+            dataset_id=None, manifest_cid=None, transactions=(), demands=(), created_at=1,
+        )  # fmt: skip
 
     def upload(self, data: bytes) -> str:
         raise AssertionError("a dry run uploads nothing")
@@ -51,8 +61,7 @@ def opened(world: World, node: Any) -> Opened:
 
 
 def dry_run(world: World, node: Any, *terms: Any) -> str:
-    orders = [{"terms": each.document(), "request": world.request.document()} for each in terms]
-    text = "\n".join(dry_run_lines(opened(world, node), Market(*orders)))  # type: ignore[arg-type]
+    text = "\n".join(dry_run_lines(opened(world, node), Market(world, *terms)))  # type: ignore[arg-type]
     assert OutboxLog(node.folder).entries() == []
     assert node.state.ledger.entries() == ()
     assert list(node.orders.accepted()) == []

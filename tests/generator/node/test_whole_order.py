@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, NotYet, TaskFormatError, TaskRefused
+from generator.errors import JobRefused, NodeRefused, NotYet, TaskFormatError, TaskRefused
 from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
 from generator.federation.task import Result, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
-from generator.market.errors import JobRefused
 from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_counts
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
@@ -29,13 +28,14 @@ from generator.node.evaluate import evaluate_dataset
 from generator.node.feasibility import check_conditions
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
+from provenance.api.coordination import ScoreResult
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
 from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import EVIDENCE_ROWS
-from provenance.record.receipts import ContentFile, ModelCommitment, ScoreContent, ShardContent, ShardReceipt
+from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
 
@@ -250,9 +250,9 @@ def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_kn
     assert refused(evaluate_dataset, node, changed.encode()) == "counts-differ"
 
     result = pooled_once.score()
-    assert sum(result["sharesBps"]) == 10_000
-    assert len(result["evaluations"]) == 2
-    assert any("no contributor's own" in line for line in result["brokerSaw"])
+    assert sum(result.shares_bps) == 10_000
+    assert len(result.evaluations) == 2
+    assert any("no contributor's own" in line for line in result.broker_saw)
     for each in pooled_once.nodes:
         tables = each.state.order(pooled_once.order).result("tables")
         assert set(tables.arrays) == {"masked"}
@@ -334,11 +334,10 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
 
 
 def test_commit_signatures_of_the_train_result_are_the_nodes(trained: Trained) -> None:
-    models: Any = models_of(trained.outcome)["models"]
-    for model, node in zip(models, trained.nodes, strict=True):
-        message = ModelCommitment(trained.order, model["shard"], Digest.parse(model["modelDigest"]))
-        assert recover(node.domain, message, Signature.parse(model["commitSignature"])) == node.address
-        assert 0 < model["epsilonMicro"] <= 3_000_000
+    for model, node in zip(models_of(trained.outcome).models, trained.nodes, strict=True):
+        message = ModelCommitment(trained.order, model.shard, model.model_digest)
+        assert recover(node.domain, message, model.commit_signature) == node.address
+        assert 0 < model.epsilon_micro <= 3_000_000
 
 
 def test_score_phase_refuses_models_that_the_chain_does_not_hold(trained: Trained) -> None:
@@ -358,23 +357,21 @@ def test_score_phase_names_a_node_whose_content_is_not_there(trained: Trained) -
 
 def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained: Trained) -> None:
     result = trained.score()
-    assert sum(result["sharesBps"]) == 10_000
-    assert [entry["contributor"] for entry in result["evaluations"]] == [
-        str(n.address) for n in trained.nodes
-    ]
-    assert all(300_000 < entry["scoreMicro"] <= 1_000_000 for entry in result["evaluations"])
-    content = ScoreContent.parse(result["score"], "score")
+    assert sum(result.shares_bps) == 10_000
+    assert [entry.contributor for entry in result.evaluations] == [n.address for n in trained.nodes]
+    assert all(300_000 < entry.score_micro <= 1_000_000 for entry in result.evaluations)
+    content = result.score
     sealed = trained.world.market.fetch(content.file.cid)
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
     plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"))
     document = json.loads(plain)
-    assert document["sharesBps"] == result["sharesBps"]
+    assert document["sharesBps"] == list(result.shares_bps)
     sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]
     assert document["poolCounts"] == sum(each.arrays[DELIVERED] for each in sent).tolist()
     assert [shard["evidenceCounts"] for shard in document["shards"]] == [
         each.arrays[EVIDENCE].tolist() for each in sent
     ]
-    json.dumps(result)  # what goes to the backend is JSON
+    assert ScoreResult.read(result.encode(), "result") == result, "what goes to the backend comes back"
 
 
 def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
@@ -382,9 +379,8 @@ def test_repeated_score_phase_asks_no_node_again(trained: Trained) -> None:
     calls = trained.world.market.calls
     again = trained.score()
     assert trained.world.market.calls == calls
-    assert {k: v for k, v in first.items() if k != "score"} == {
-        k: v for k, v in again.items() if k != "score"
-    }
+    sealed_anew = {"score": first.score}
+    assert again.model_copy(update=sealed_anew) == first
 
 
 def test_score_is_one_release_on_held_out_rows_within_the_orders_epsilon(trained: Trained) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,37 @@ import pytest
 from provenance.api.client import RetryPolicy
 from provenance.api.market import MarketClient
 from provenance.crypto.signing import Signer
+from tests.waiting import HANG_SECONDS
 
 SIGNER = Signer(bytes([7]) * 32)
-FAST = RetryPolicy(first_pause_seconds=0.01, most_pause_seconds=0.02, give_up_seconds=0.3)
+PATIENT = RetryPolicy(first_pause_seconds=1, most_pause_seconds=2, give_up_seconds=30)
+
+
+class Clock(threading.Event):
+    """Stop event and clock of a client: its pauses pass in no time, and no other time passes at all."""
+
+    now = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.now += timeout
+        return self.is_set()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return time.time()
+
+
+class Server(ThreadingHTTPServer):
+    """A client may leave in the middle of an answer; any other error of the server is shown."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Script:
@@ -63,8 +93,7 @@ class Script:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = Server(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
@@ -72,7 +101,7 @@ class Script:
         finally:
             server.shutdown()
             server.server_close()
-            thread.join(5)
+            thread.join()
 
 
 @pytest.fixture
@@ -81,6 +110,15 @@ def script() -> Script:
 
 
 @pytest.fixture
-def client(script: Script) -> Iterator[MarketClient]:
-    with script.served() as url, MarketClient(url, signer=SIGNER, retry=FAST) as made:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("provenance.api.client.time", made)
+    monkeypatch.setattr("tenacity.time", made)
+    return made
+
+
+@pytest.fixture
+def client(script: Script, clock: Clock) -> Iterator[MarketClient]:
+    options = {"signer": SIGNER, "retry": PATIENT, "stop": clock, "timeout_seconds": HANG_SECONDS}
+    with script.served() as url, MarketClient(url, **options) as made:  # type: ignore[arg-type]
         yield made

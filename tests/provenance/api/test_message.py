@@ -179,7 +179,7 @@ def test_measured_figure_is_a_number_or_its_decimal_text_and_is_stored_as_text(
     beat = read(Heartbeat, {"progress": {"loss": told}})
     assert beat.progress.loss == value
     event = ProgressEvent(node=Address.parse(ADDRESS), **dict(beat.progress))
-    assert canonical.decode(canonical.encode(event.to_document(omit_none=True))) == {
+    assert canonical.decode(canonical.encode(event.to_document())) == {
         "loss": text,
         "node": ADDRESS,
     }
@@ -209,7 +209,7 @@ def test_kind_follows_from_the_name(name: str, kind: str) -> None:
 
 def test_losses_are_decimal_text_and_may_have_diverged() -> None:
     step = StepResult.of({"epsilonMicro": 1, "losses": {"a": "nan", "b": "-1.5e-07"}}, "step")
-    assert step.to_document(omit_none=True) == {"epsilonMicro": 1, "losses": {"a": "nan", "b": "-1.5e-07"}}
+    assert step.to_document() == {"epsilonMicro": 1, "losses": {"a": "nan", "b": "-1.5e-07"}}
     with pytest.raises(DocumentError, match=r"step\.losses\.a"):
         StepResult.of({"epsilonMicro": 1, "losses": {"a": "high"}}, "step")
     with pytest.raises(DocumentError, match=r"task\.sharesBps\[1\]"):

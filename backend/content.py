@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from backend.content.schemas import ContentOut
 from backend.contributors import ContributorRepository
 from backend.database.models import ContentRow
 from backend.database.repository import Repository
 from backend.errors import ForbiddenError, InvalidRequestError
-from backend.http.context import Body, Caller, PortsHere
-from backend.http.wire import CidText
+from backend.http.context import Body, Caller, CidText, PortsHere
 from backend.ports import Ports
+from provenance.api.catalogue import ContentStored
+from provenance.api.message import OCTETS
 from provenance.values import Address, Cid
 
 router = APIRouter(prefix="/v1/content", tags=["content"])
-OCTETS = "application/octet-stream"
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
@@ -28,7 +27,7 @@ class ContentRepository(Repository[ContentRow]):
     table = ContentRow
 
 
-def store(ports: Ports, caller: Address, data: bytes) -> tuple[ContentOut, bool]:
+def store(ports: Ports, caller: Address, data: bytes) -> tuple[ContentStored, bool]:
     """Stores bytes; True when they are new. The store may be slow, so no transaction is open around it."""
     if not data:
         raise InvalidRequestError("the body is empty; expected the bytes to store")
@@ -42,11 +41,11 @@ def store(ports: Ports, caller: Address, data: bytes) -> tuple[ContentOut, bool]
         if is_new:
             now = int(ports.clock())
             contents.add(ContentRow(cid=str(cid), size=len(data), uploader=str(caller), created_at=now))
-    return ContentOut(cid=str(cid), size=len(data)), is_new
+    return ContentStored(cid=cid, size=len(data)), is_new
 
 
 @router.post("", status_code=201)
-def upload(caller: Caller, body: Body, response: Response, ports: PortsHere) -> ContentOut:
+def upload(caller: Caller, body: Body, response: Response, ports: PortsHere) -> ContentStored:
     """Stores the body. Private files must be sealed before: the backend cannot and does not do it."""
     stored, is_new = store(ports, caller, body)
     response.status_code = 201 if is_new else 200

@@ -5,19 +5,17 @@ A collection's id is the digest of its document. A name stands for one document 
 
 from __future__ import annotations
 
-import json
-
 from fastapi import APIRouter, Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.collections.schemas import CollectionList, CollectionOut
 from backend.database.models import CollectionRow, ContributorRow
 from backend.database.repository import Repository
-from backend.errors import ConflictError, InvalidRequestError, NotFoundError
-from backend.http.context import Body, Broker, PortsHere, ReadSession, WriteSession
-from backend.http.wire import DigestText
-from provenance.canonical import decode, encode
+from backend.errors import ConflictError, NotFoundError
+from backend.http.context import Broker, DigestText, PortsHere, ReadSession, WriteSession
+from provenance.api.catalogue import CollectionList, CollectionView
+from provenance.api.message import WireCollection
+from provenance.canonical import decode, decode_object, encode
 from provenance.record.collection import Collection
 from provenance.values import Digest
 
@@ -44,9 +42,8 @@ class CollectionService:
     def __init__(self, session: Session) -> None:
         self._rows = CollectionRepository(session)
 
-    def create(self, document: object, now: int) -> tuple[CollectionOut, bool]:
+    def create(self, collection: Collection, now: int) -> tuple[CollectionView, bool]:
         """Stores the document; True when it is new. A changed offer needs a new name."""
-        collection = Collection.parse(document)
         existing = self._rows.by_name(collection.name)
         if existing is not None:
             if existing.id != str(collection.digest):
@@ -58,7 +55,7 @@ class CollectionService:
         self._rows.add(
             CollectionRow(id=str(collection.digest), name=collection.name, document=data, created_at=now)
         )
-        return CollectionOut(id=str(collection.digest), contributors=0, document=collection.document()), True
+        return CollectionView(id=collection.digest, contributors=0, document=collection.document()), True
 
     def require(self, collection_id: str) -> Collection:
         """The parsed collection. Raises NotFoundError."""
@@ -69,34 +66,32 @@ class CollectionService:
         assert collection.digest == Digest.parse(row.id)
         return collection
 
-    def show(self, collection_id: str) -> CollectionOut:
+    def show(self, collection_id: str) -> CollectionView:
         """One collection with its number of contributors. Raises NotFoundError."""
         collection = self.require(collection_id)
         count = self._rows.contributor_counts().get(collection_id, 0)
-        return CollectionOut(id=collection_id, contributors=count, document=collection.document())
+        return CollectionView(id=collection.digest, contributors=count, document=collection.document())
 
-    def list(self) -> list[CollectionOut]:
+    def list(self) -> tuple[CollectionView, ...]:
         """All collections, by name."""
         counts = self._rows.contributor_counts()
         rows = self._rows.page(select(CollectionRow).order_by(CollectionRow.name))
-        return [
-            CollectionOut.model_validate(
-                {"id": row.id, "contributors": counts.get(row.id, 0), "document": decode(row.document)}
+        return tuple(
+            CollectionView(
+                id=Digest.parse(row.id),
+                contributors=counts.get(row.id, 0),
+                document=decode_object(row.document),
             )
             for row in rows
-        ]
+        )
 
 
 @router.post("", status_code=201)
 def create(
-    _broker: Broker, body: Body, response: Response, ports: PortsHere, session: WriteSession
-) -> CollectionOut:
+    _broker: Broker, collection: WireCollection, response: Response, ports: PortsHere, session: WriteSession
+) -> CollectionView:
     """Offers a collection; the body is its document."""
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequestError(f"the body is not JSON: {error}") from error
-    created, is_new = CollectionService(session).create(document, int(ports.clock()))
+    created, is_new = CollectionService(session).create(collection, int(ports.clock()))
     response.status_code = 201 if is_new else 200
     return created
 
@@ -108,6 +103,6 @@ def index(session: ReadSession) -> CollectionList:
 
 
 @router.get("/{collection_id}")
-def show(collection_id: DigestText, session: ReadSession) -> CollectionOut:
+def show(collection_id: DigestText, session: ReadSession) -> CollectionView:
     """One collection."""
     return CollectionService(session).show(collection_id)

@@ -9,15 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
-from backend.contributors.schemas import Announcement, ContributorList, ContributorOut
 from backend.database.models import ContributorRow
 from backend.database.repository import Repository
 from backend.errors import NodeWithoutStakeError
-from backend.http.context import Caller, PortsHere, ReadSession
-from backend.http.wire import DigestText
+from backend.http.context import Caller, DigestText, PortsHere, ReadSession
 from backend.ports import Ports
-from provenance.canonical import decode, encode
-from provenance.values import Address
+from provenance.api.catalogue import Announcement, ContributorList, ContributorView
+from provenance.canonical import decode_object, encode
+from provenance.values import Address, Digest
 
 router = APIRouter(prefix="/v1/contributors", tags=["contributors"])
 
@@ -53,17 +52,18 @@ def require_stake(ports: Ports, node: Address) -> None:
 
 def store(
     session: Session, node: Address, announcement: Announcement, now: int
-) -> tuple[ContributorOut, bool]:
+) -> tuple[ContributorView, bool]:
     """Stores or renews an announcement; True when it is new."""
-    CollectionService(session).require(announcement.collection)
+    collection = str(announcement.collection)
+    CollectionService(session).require(collection)
     contributors = ContributorRepository(session)
     details = encode(announcement.metadata)
-    row = contributors.get((announcement.collection, str(node)))
+    row = contributors.get((collection, str(node)))
     if row is not None:
         row.declared_rows, row.details = announcement.declared_rows, details
         return _shown(row), False
     row = ContributorRow(
-        collection=announcement.collection, address=str(node), declared_rows=announcement.declared_rows,
+        collection=collection, address=str(node), declared_rows=announcement.declared_rows,
         details=details, announced_at=now,
     )  # fmt: skip
     contributors.add(row)
@@ -73,7 +73,7 @@ def store(
 @router.post("", status_code=201)
 def announce(
     caller: Caller, announcement: Announcement, response: Response, ports: PortsHere
-) -> ContributorOut:
+) -> ContributorView:
     """A node says that it holds a table for a collection. It must be registered and staked on chain."""
     # The chain is asked before the transaction starts: a slow chain must not hold the write lock.
     require_stake(ports, caller)
@@ -87,17 +87,15 @@ def announce(
 def index(session: ReadSession, collection: DigestText | None = None) -> ContributorList:
     """Who announced a table, of one collection or of all."""
     return ContributorList(
-        contributors=[_shown(row) for row in ContributorRepository(session).list(collection)]
+        contributors=tuple(_shown(row) for row in ContributorRepository(session).list(collection))
     )
 
 
-def _shown(row: ContributorRow) -> ContributorOut:
-    metadata = decode(row.details)
-    assert isinstance(metadata, dict)
-    return ContributorOut(
-        collection=row.collection,
-        contributor=row.address,
+def _shown(row: ContributorRow) -> ContributorView:
+    return ContributorView(
+        collection=Digest.parse(row.collection),
+        contributor=Address.parse(row.address),
         declared_rows=row.declared_rows,
-        metadata=metadata,
+        metadata=decode_object(row.details),
         announced_at=row.announced_at,
     )

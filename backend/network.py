@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib.metadata import version
 
 from fastapi import APIRouter
@@ -9,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import DatabaseUnavailableError
 from backend.http.context import PortsHere
-from backend.network.schemas import DeploymentOut, Health, NetworkOut
+from provenance.api.catalogue import Contracts, Health, NetworkView
+from provenance.api.message import Uint256
 from provenance.exact import SPEC_VERSION
 
 router = APIRouter(tags=["network"])
@@ -27,18 +29,19 @@ def health(ports: PortsHere) -> Health:
 
 
 @router.get("/v1/network")
-def network(ports: PortsHere) -> NetworkOut:
+def network(ports: PortsHere) -> NetworkView:
     """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
     ledger = ports.ledger
     deployment = ledger.deployment
-    contracts = {role: str(address) for role, address in deployment.contracts().items()}
-    return NetworkOut(
+    contracts = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
+    del contracts["chain_id"]
+    return NetworkView(
         chain_id=deployment.chain_id,
-        deployment=DeploymentOut(**contracts, block=deployment.block),
-        broker=str(ports.broker),
+        deployment=Contracts(**contracts),
+        broker=ports.broker,
         chain_time=ledger.chain_time(),
         block_number=ledger.block_number(),
         spec_version=SPEC_VERSION,
-        stake_wei=str(ports.settings.stake_wei),
+        stake_wei=Uint256(ports.settings.stake_wei),
         broker_fee_bps=ports.settings.broker_fee_bps,
     )

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session, selectinload
 
 from backend.database.models import DatasetRow, OrderRow, ShardRow
 from backend.database.repository import Repository
-from backend.datasets.schemas import DatasetList, DatasetOut, EvaluationOut, ShardOut
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.ports import Ports
+from provenance.api.catalogue import DatasetList, DatasetView, EvaluationView, ShardView
+from provenance.api.message import Uint256
 from provenance.canonical import decode
 from provenance.store.unixfs import cid_of_digest
-from provenance.values import Cid, Digest
+from provenance.values import Address, Cid, Digest
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 DatasetId = Annotated[int, Path(ge=1, le=2**62)]
@@ -52,13 +53,13 @@ class DatasetService:
         self._rows = DatasetRepository(session)
         self._ports = ports
 
-    def list(self) -> list[DatasetOut]:
+    def list(self) -> tuple[DatasetView, ...]:
         """Newest first, at most LIST_LIMIT."""
         rows = self._rows.list(LIST_LIMIT)
         collections = self._rows.collections([row.order for row in rows])
-        return [self._shown(row, collections.get(row.order)) for row in rows]
+        return tuple(self._shown(row, collections.get(row.order)) for row in rows)
 
-    def show(self, dataset_id: int) -> DatasetOut:
+    def show(self, dataset_id: int) -> DatasetView:
         row = self._require(dataset_id)
         return self._shown(row, self._rows.collections([row.order]).get(row.order))
 
@@ -72,33 +73,34 @@ class DatasetService:
             raise NotFoundError(f"no data set {dataset_id} in the blocks followed so far")
         return row
 
-    def _shown(self, row: DatasetRow, collection: str | None) -> DatasetOut:
-        return DatasetOut(
+    def _shown(self, row: DatasetRow, collection: str | None) -> DatasetView:
+        manifest = Digest.parse(row.manifest_digest)
+        return DatasetView(
             id=row.id,
             identifier=self._ports.ledger.deployment.dataset_name(row.id),
-            order=row.order,
-            collection=collection,
-            manifest_digest=row.manifest_digest,
-            manifest_cid=str(cid_of_digest(Digest.parse(row.manifest_digest))),
-            dataset_root=row.dataset_root,
-            seed=row.seed,
-            score_digest=row.score_digest,
+            order=Digest.parse(row.order),
+            collection=None if collection is None else Digest.parse(collection),
+            manifest_digest=manifest,
+            manifest_cid=cid_of_digest(manifest),
+            dataset_root=Digest.parse(row.dataset_root),
+            seed=Digest.parse(row.seed),
+            score_digest=Digest.parse(row.score_digest),
             rows=row.rows,
             epsilon_micro=row.epsilon_micro,
             delta_e12=row.delta_e12,
             depth=row.depth,
             spec_version=row.spec_version,
             real_fraction_micro=row.real_fraction_micro,
-            parents=_texts(row.parents),
-            shares_bps=[int(text) for text in _texts(row.shares_bps)],
+            parents=tuple(Uint256(text) for text in _texts(row.parents)),
+            shares_bps=tuple(int(text) for text in _texts(row.shares_bps)),
             status=row.status,
             block=row.block,
-            transaction=row.transaction,
-            shards=[_shard(shard) for shard in row.shards],
-            evaluations=[
-                EvaluationOut(contributor=evaluation.contributor, score_micro=evaluation.score_micro)
-                for evaluation in row.evaluations
-            ],
+            transaction=Digest.parse(row.transaction),
+            shards=tuple(_shard(shard) for shard in row.shards),
+            evaluations=tuple(
+                EvaluationView(contributor=Address.parse(each.contributor), score_micro=each.score_micro)
+                for each in row.evaluations
+            ),
         )
 
 
@@ -109,7 +111,7 @@ def index(ports: PortsHere, session: ReadSession) -> DatasetList:
 
 
 @router.get("/{dataset_id}")
-def show(dataset_id: DatasetId, ports: PortsHere, session: ReadSession) -> DatasetOut:
+def show(dataset_id: DatasetId, ports: PortsHere, session: ReadSession) -> DatasetView:
     """One data set."""
     return DatasetService(session, ports).show(dataset_id)
 
@@ -130,9 +132,10 @@ def _texts(data: bytes) -> list[str]:
     return cast("list[str]", decode(data))
 
 
-def _shard(row: ShardRow) -> ShardOut:
-    return ShardOut(
-        shard=row.shard, contributor=row.contributor, model_digest=row.model_digest,
-        shard_root=row.shard_root, rows=row.rows, epsilon_micro=row.epsilon_micro, delta_e12=row.delta_e12,
-        content_digest=row.content_digest,
+def _shard(row: ShardRow) -> ShardView:
+    return ShardView(
+        shard=row.shard, contributor=Address.parse(row.contributor),
+        model_digest=Digest.parse(row.model_digest), shard_root=Digest.parse(row.shard_root), rows=row.rows,
+        epsilon_micro=row.epsilon_micro, delta_e12=row.delta_e12,
+        content_digest=Digest.parse(row.content_digest),
     )  # fmt: skip
