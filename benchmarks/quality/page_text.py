@@ -45,7 +45,7 @@ In intervals the seeds are paired; with three seeds they are wide.
 TAIL: Final = """## Again
 
 ```
-pip install 'tessera-market[bench]'
+pip install 'tessera-market[generator,evaluate]'
 python benchmarks/run_quality.py --make-peers ~/tessera-peers
 python benchmarks/run_quality.py --long --peers ~/tessera-peers      # goes on where it was interrupted
 python benchmarks/run_quality.py --long --only ours --fresh          # ours again; also: parts, more

@@ -154,7 +154,7 @@ def test_a_number_and_the_deployment_file_of_then_name_it_too(older: OlderMarket
 
 @pytest.mark.parametrize("dataset", [SEALED_FEDGAN, SEALED_AUTOREGRESSIVE])
 def test_without_the_key_the_public_part_is_checked(older: OlderMarket, dataset: str) -> None:
-    found = older.verify(dataset)
+    found = older.verify(dataset, "--public")
     assert found.exit_status == 0
     assert found.names("failed") == []
     assert found.names("not checked") == NEED_THE_KEY
