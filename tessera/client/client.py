@@ -355,6 +355,13 @@ class Client:
         terms = self.terms(order)
         if terms.buyer != self.wallet.address:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
+        order_id = terms.order_id(self.profile.deployment.domain)
+        if self.chain.order(order_id).state is OrderState.MATCHED:
+            deadline = moment(terms.deliver_by, self.chain.chain_time())
+            raise TesseraError(
+                f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
+                f"refund` brings the price back after {deadline}"
+            )
         self._require(terms, OrderState.OPEN)
         return self.writer.cancel(terms)
 

@@ -45,6 +45,7 @@ CHALLENGE_SECONDS = 15
 MATCH_SECONDS = 600
 DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
+RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
 SHOWN_LOG_LINES = 8
 
@@ -297,4 +298,5 @@ class Demo:
 
     def _chapter(self, title: str) -> None:
         self.console.print()
-        self.console.print(Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left"))
+        rule = Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left")
+        self.console.print(rule, width=min(self.console.width, RULE_COLUMNS))

@@ -169,6 +169,18 @@ def test_a_refund_before_its_time_says_when_that_is(published: Publication, tmp_
         client.refund(file)
 
 
+def test_a_matched_order_is_not_cancelled_but_can_be_refunded_later(
+    published: Publication, tmp_path: Path
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file, deliver_by=NOW + 7_200)
+    on_chain(published, order, OrderState.MATCHED)
+    with pytest.raises(
+        TesseraError, match=r"too late to cancel; .*`tessera refund`.* after .* \(in 2 hours\)"
+    ):
+        client.cancel(file)
+
+
 def test_a_stranger_cannot_cancel(published: Publication, tmp_path: Path) -> None:
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
     kept_order(published, file)
