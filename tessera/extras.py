@@ -1,7 +1,7 @@
 """The optional parts of this distribution: which modules each needs, and the sentence that names
 a missing one.
 
-The same names stand in pyproject.toml under `optional-dependencies`; a test compares them.
+pyproject.toml says under `optional-dependencies` which distributions bring them; a test compares the two.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ FASTAPI = "FastAPI and SQLAlchemy stay in backend"
 WEB3 = "web3 stays in provenance.chain"
 ROOMS = "rooms of provenance"
 GENERATOR = "the rooms of generator point one way"
+TESSERA = "the rooms of tessera point one way"
+TOLD = "below the command line nothing prints or prompts"
 BACKEND = "the rooms of backend point one way"
 WORKFLOW = "the steps of an order's workflow point one way"
 HTTP = "one HTTP client of the market: provenance.api.client"
@@ -73,6 +75,11 @@ def copy(tmp_path: Path) -> Path:
         ("generator/learning", "import generator.federation.plan", GENERATOR),
         ("generator/families", "import generator.node.policy", GENERATOR),
         ("generator/fitting", "import generator.node.policy", GENERATOR),
+        ("tessera/devnet", "import tessera.cli.app", TESSERA),
+        ("tessera/local", "import tessera.client.client", TESSERA),
+        ("tessera/client", "import rich", TOLD),
+        ("tessera/local", "import typer", TOLD),
+        ("tessera/client", "import tessera.terminal", TOLD),
         ("provenance/api", "import provenance.chain.ports", ROOMS),
         ("generator/node", "import httpx", HTTP),
         ("tessera/client", "import httpx", HTTP),
@@ -91,6 +98,30 @@ def test_planted_violation_is_caught(copy: Path, place: str, statement: str, con
     assert result.returncode == 1, result.stdout
     assert any(name.startswith(contract) for name in broken(result)), result.stdout
     assert "planted" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        ("tessera/client", 1),
+        ("tessera/local", 1),
+        ("provenance/verify", 1),
+        ("generator/node", 1),
+        ("scripts", 0),
+    ],
+)
+def test_a_planted_print_is_caught_where_nothing_may_be_said(place: str, status: int) -> None:
+    command = [
+        str(Path(sys.executable).parent / "ruff"),
+        "check",
+        "--stdin-filename",
+        f"{place}/planted.py",
+        "-",
+    ]
+    code = '"""Planted."""\n\nprint("found")\n'
+    result = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, timeout=60)
+    assert result.returncode == status, result.stdout + result.stderr
+    assert ("T201" in result.stdout) == bool(status)
 
 
 def test_a_step_that_imports_a_later_one_is_caught(copy: Path) -> None:

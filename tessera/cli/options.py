@@ -1,4 +1,4 @@
-"""The options and arguments that several commands share: one spelling, one meaning, one help text each."""
+"""What several commands share: options and arguments, each with one spelling and one meaning, and the client."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, percent
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     BalanceOption,
@@ -39,18 +39,14 @@ from tessera.cli.options import (
 )
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say, say_json
-from tessera.words import duration, moment, tokens
+from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
     from provenance.api.orders import OrderView
     from tessera.client.client import Client
     from tessera.client.order_file import OrderFile
-    from tessera.client.order_request import OrderRequest, Quote
+    from tessera.client.order_request import OrderRequest
 
-SIZES = {
-    "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
-    "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
-}
 _ORDERING = "--collection adult --rows 5000 --wallet wallet.key --key delivery.key"
 QUOTE_EXAMPLES = examples(f"quote {_ORDERING} --epsilon 3", f"quote {_ORDERING} --json")
 REQUEST_EXAMPLES = examples(
@@ -114,6 +110,8 @@ def quote(
             deliver_within_seconds=deliver_within,
             challenge_seconds=challenge,
         )
+    from tessera.order_display import show_terms
+
     if as_json:
         say_json(
             {
@@ -202,6 +200,8 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
         return order
     if to.exists():
         raise UsageError(f"{to} exists already and would be overwritten: choose another --out")
+    from tessera.order_display import show_terms
+
     quoted = client.ask(asked)
     show_terms(quoted)
     if not confirmed:
@@ -214,8 +214,8 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
 
 
 def _watch(client: Client, order: OrderFile, file: Path) -> None:
-    from tessera.cli.order_display import OrderDisplay
     from tessera.errors import OrderFailedError
+    from tessera.order_display import OrderDisplay
 
     display = OrderDisplay(err)
     try:
@@ -290,7 +290,7 @@ def orders(
             _show_order(view, client.chain.chain_time())
 
 
-def _show_orders(found: tuple[OrderView, ...], api: str) -> None:
+def _show_orders(found: Sequence[OrderView], api: str) -> None:
     from rich.table import Table
 
     table = Table(title=f"{len(found)} orders at {api}", title_justify="left")
@@ -304,11 +304,11 @@ def _show_orders(found: tuple[OrderView, ...], api: str) -> None:
 
 
 def _show_order(view: OrderView, now: int) -> None:
-    from tessera.cli.order_display import STATES
+    from tessera.order_display import STATES
 
     terms = view.order_terms()
     say(f"order      {view.order_id}")
-    say(f"state      {view.state}: {STATES.get(view.state, '')}{f' ({view.reason})' if view.reason else ''}")
+    say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")
     say(f"price      {tokens(terms.price)} tokens")
     say(f"buyer      {terms.buyer}")
@@ -353,35 +353,3 @@ def download(
     """
     with open_client(network, wallet, key) as client:
         _deliver(client, order, to, send_challenge=send_challenge)
-
-
-def show_terms(quoted: Quote) -> None:
-    """The terms as a table, before anything is signed."""
-    from rich.table import Table
-
-    terms, now = quoted.terms, quoted.chain_time
-    table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    privacy = "none"
-    if terms.epsilon_micro:
-        privacy = f"{format_fixed(terms.epsilon_micro, MICRO)} (delta {format_fixed(terms.delta_e12, E12)})"
-    for name, value in (
-        ("order", str(quoted.order_id)),
-        ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
-        ("rows", f"{terms.rows:,}"),
-        ("size class", SIZES[quoted.collection.size_class]),
-        ("epsilon at most", privacy),
-        ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
-        ("score at least", format_fixed(terms.min_score_micro, MICRO)),
-        (
-            "price",
-            f"{tokens(terms.price)} tokens, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
-        ),
-        ("matched by", moment(terms.match_by, now)),
-        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
-        ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
-        ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
-    ):
-        table.add_row(name, value)
-    out.print(table)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from provenance.api.client import RetryPolicy
 from provenance.api.market import Event, MarketClient
-from provenance.api.orders import FAILED_STATES, OrderView
-from provenance.api.orders import OrderState as BrokerState
+from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
+from provenance.api.orders import OrderState as Told
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 LEAST_PREFIX = 6
-DELIVERABLE = frozenset({BrokerState.PUBLISHED, BrokerState.SETTLED})
+DELIVERABLE = frozenset({Told.PUBLISHED, Told.SETTLED})
 ENDED = frozenset({OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED})
 
 Order = str | Digest | OrderFile | Path
@@ -99,9 +99,10 @@ class Client:
     @cached_property
     def api(self) -> MarketClient:
         """The market's interface. A market that does not answer at first is an error; later it is waited for."""
-        with MarketClient(self.profile.api, retry=RetryPolicy(give_up_seconds=0)) as first:
-            first.network()
-        return MarketClient(self.profile.api, retry=RetryPolicy(give_up_seconds=PATIENCE_SECONDS))
+        api = MarketClient(self.profile.api, retry=RetryPolicy(give_up_seconds=0))
+        api.network()
+        api.retry = RetryPolicy(give_up_seconds=PATIENCE_SECONDS)
+        return api
 
     @property
     def wallet(self) -> Signer:
@@ -142,9 +143,7 @@ class Client:
                 f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
                 "`tessera key new --out FILE` and name it with --key"
             )
-        answer = self.api.quote(
-            asked.quote_request(entry.id, self.wallet.address, key, asked.request(collection))
-        )
+        answer = self.api.quote(asked.to_quote(entry.id, self.wallet.address, key, asked.request(collection)))
         quote = Quote(
             order_id=answer.order_id,
             terms=answer.terms,
@@ -205,7 +204,7 @@ class Client:
     def send(self, order: OrderFile, file: Path) -> None:
         """Write the order down, then send it; repeating this is harmless."""
         order.write(file)
-        self.api.place(order.placement())
+        self.api.place(order.signed())
 
     def resume(self, file: Path | str, asked: OrderRequest | None = None) -> OrderFile:
         """The order in `file`, sent again in case it never arrived. asked: what it is taken for.
@@ -269,12 +268,12 @@ class Client:
     def orders(self, *, state: str | None = None, mine: bool = True) -> tuple[OrderView, ...]:
         """Orders as the broker lists them: the wallet's, or everybody's without a wallet or with mine=False.
 
-        What the broker says of an order is a hint for people; the chain may say otherwise.
+        Raises UsageError for a state that there is not.
         """
-        if state is not None and state not in list(BrokerState):
-            raise UsageError(f"state {state!r}: expected one of {', '.join(BrokerState)}")
         buyer = self._signer.address if mine and self._signer is not None else None
-        return self.api.orders(buyer=buyer, state=None if state is None else BrokerState(state))
+        if state is not None and state not in list(Told):
+            raise UsageError(f"--state: found {state!r}, expected one of {', '.join(Told)}")
+        return self.api.orders(buyer=buyer, state=None if state is None else Told(state))
 
     def status(self, order: Order) -> OrderView:
         """One order as the broker has it."""
@@ -330,9 +329,10 @@ class Client:
         for event in self.events(order_id):
             if observe is not None:
                 observe(event)
-            if event.state in FAILED_STATES:
+            state = event.data.state if isinstance(event.data, StateEvent) else None
+            if state in FAILED_STATES:
                 break
-            if event.state in DELIVERABLE:
+            if state in DELIVERABLE:
                 return
         view = self.status(order_id)
         raise OrderFailedError(
@@ -363,6 +363,13 @@ class Client:
         terms = self.terms(order)
         if terms.buyer != self.wallet.address:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
+        order_id = terms.order_id(self.profile.deployment.domain)
+        if self.chain.order(order_id).state is OrderState.MATCHED:
+            deadline = moment(terms.deliver_by, self.chain.chain_time())
+            raise TesseraError(
+                f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
+                f"refund` brings the price back after {deadline}"
+            )
         self._require(terms, OrderState.OPEN)
         return self.writer.cancel(terms)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.api.orders import OrderRequest, SignedPermit
+from provenance.api.orders import OrderRequest as SignedOrder
 from provenance.crypto.permit import Permit
 from provenance.errors import MalformedError
 from provenance.files import write_whole
@@ -35,14 +35,17 @@ class OrderFile:
     collection: Collection
     permit: Permit
 
-    def placement(self) -> OrderRequest:
-        """What is sent to the broker."""
-        return OrderRequest(
-            terms=self.terms,
-            signature=self.signature,
-            permit=SignedPermit.of_permit(self.permit),
-            request=self.request,
-        )
+    def signed(self) -> SignedOrder:
+        """The body of POST /v1/orders."""
+        return SignedOrder.of(self._signed_document(), "order")
+
+    def _signed_document(self) -> dict[str, object]:
+        return {
+            "terms": self.terms.document(),
+            "signature": str(self.signature),
+            "permit": self.permit.document(),
+            "request": self.request.document(),
+        }
 
     def write(self, path: Path) -> None:
         """Atomically: a kill leaves the old file or the new one."""
@@ -50,10 +53,7 @@ class OrderFile:
             "format": FORMAT,
             "orderId": str(self.order_id),
             "collection": self.collection.document(),
-            "terms": self.terms.document(),
-            "signature": str(self.signature),
-            "permit": self.permit.document(),
-            "request": self.request.document(),
+            **self._signed_document(),
         }
         write_private(path, document)
 

@@ -105,19 +105,19 @@ class OrderRequest:
         """What the buyer says beside the signed numbers. Raises UsageError or ConditionError."""
         return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows))
 
-    def quote_request(
+    def to_quote(
         self, collection: Digest, buyer: Address, delivery_key: Digest | None, request: Request
     ) -> QuoteRequest:
-        """What is asked of the broker; what was not asked is left to the collection."""
+        """The body of POST /v1/quotes; what was not asked is left to the collection."""
         return QuoteRequest(
             collection=collection,
             buyer=buyer,
             rows=self.rows,
-            epsilon=None if self.epsilon is None else _plain(self.epsilon),
-            delta=_plain(self.delta),
+            epsilon=None if self.epsilon is None else f"{self.epsilon:f}",
+            delta=f"{self.delta:f}",
             delivery_key=delivery_key,
             min_contributors=self.min_contributors,
-            min_score=None if self.min_score is None else _plain(self.min_score),
+            min_score=None if self.min_score is None else f"{self.min_score:f}",
             conditions=tuple(dict(segment) for segment in request.segments),
             purpose=self.purpose,
             match_within_seconds=self.match_within_seconds,

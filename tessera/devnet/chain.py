@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import httpx
-
+from provenance.chain.errors import ChainError
+from provenance.chain.rpc import Rpc
 from tessera.devnet.children import LOOPBACK, Command
 from tessera.errors import ServiceDownError
 
@@ -50,16 +50,13 @@ def anvil_command(anvil: Path, *, folder: Path, port: int, block_seconds: int = 
 
 def rpc(url: str, method: str, *params: object) -> object:
     """One JSON-RPC call; `ServiceDownError` when nobody answers or the answer is an error."""
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+    node = Rpc(url, timeout_seconds=_TIMEOUT_SECONDS)
     try:
-        answer = httpx.post(url, json=body, timeout=_TIMEOUT_SECONDS).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
+        return node.request(method, *params)
+    except ChainError as error:
         raise ServiceDownError(f"the chain at {url} did not answer {method}: {error}") from error
-    if "error" in answer:
-        raise ServiceDownError(
-            f"the chain at {url} refused {method}: {answer['error'].get('message', answer['error'])}"
-        )
-    return answer["result"]
+    finally:
+        node.close()
 
 
 def answers(url: str) -> bool:

@@ -13,18 +13,19 @@ Starting again in the same folder continues: nothing is deployed, funded or publ
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from provenance.api.client import RetryPolicy
-from provenance.api.errors import MarketUnreachable
-from provenance.api.market import MarketClient
+from provenance.api.catalogue import ContributorList
+from provenance.api.client import Call, HttpClient, RetryPolicy
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
@@ -33,7 +34,6 @@ from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import MarketError
 from provenance.record.collection import Collection
 from provenance.units import TOKEN, format_fixed
-from provenance.values import Address
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
@@ -201,20 +201,21 @@ class LocalNetwork:
 
     def _backend_answers(self) -> bool:
         try:
-            with self._market(None) as market:
-                market.health()
+            self._ask(Call("GET", "/health"), RetryPolicy(give_up_seconds=0))
         except MarketError:
             return False
         return True
 
-    def _market(self, signer: Signer | None, patience_seconds: float = 0.0) -> MarketClient:
-        retry = RetryPolicy(give_up_seconds=patience_seconds)
-        return MarketClient(self.api_url, signer=signer, retry=retry)
+    def _ask(self, call: Call, retry: RetryPolicy | None = None) -> bytes:
+        """What the backend answers to the broker."""
+        signer = load_key(self.key_file("broker"))
+        with closing(HttpClient(self.api_url, signer=signer, retry=retry)) as client:
+            return client.send(call).content
 
     def publish(self, collection: Collection) -> None:
-        """Offer a collection, signed by the broker; the same document again changes nothing."""
-        with self._market(self.account("broker"), START_SECONDS) as market:
-            market.offer(collection)
+        """Offer the collection, signed by the broker; the same document again changes nothing."""
+        body = json.dumps(collection.document()).encode()
+        self._ask(Call("POST", "/v1/collections", body))
 
     def start_coordinator(self) -> None:
         arguments = (
@@ -273,7 +274,7 @@ class LocalNetwork:
         """Wait until the nodes called `names` (None: all) have announced themselves at the backend."""
         for name in self.nodes if names is None else names:
             child = self.nodes[name]
-            address = self.account(name).address
+            address = str(self.account(name).address)
             self._supervisor.wait_until(
                 lambda address=address: address in self._announced(collection),  # type: ignore[misc]
                 child=child,
@@ -281,12 +282,10 @@ class LocalNetwork:
                 what=f"the announcement of node {name}",
             )
 
-    def _announced(self, collection: Collection) -> set[Address]:
-        try:
-            with self._market(None) as market:
-                return {entry.contributor for entry in market.contributors(collection.digest)}
-        except MarketUnreachable:
-            return set()  # busy: asked again
+    def _announced(self, collection: Collection) -> set[str]:
+        call = Call("GET", "/v1/contributors", query={"collection": str(collection.digest)})
+        listed = ContributorList.read(self._ask(call), call.name)
+        return {str(each.contributor) for each in listed.contributors}
 
     def replaceable(self) -> dict[str, Child]:
         """Every process that goes on where it was when it is started again: all but the chain."""

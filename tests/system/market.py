@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from provenance.api.market import Event
+from provenance.api.orders import StateEvent
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
@@ -108,18 +109,16 @@ class Market:
             match_within_seconds=deliver_within_seconds - 1,
             challenge_seconds=challenge_seconds,
         )
-        order = self.buyer.sign(quote)
-        self.buyer.send(order, self.folder / f"{order.order_id}.json")
-        return order
+        return self.buyer.order(quote, self.folder / f"{quote.order_id}.json")
 
     def events_until(self, order: OrderFile, wanted: Callable[[Event], bool]) -> list[Event]:
         """The order's events up to the first wanted one; fails when it ends before."""
         seen: list[Event] = []
-        for event in self.buyer.api.events(order.order_id):
+        for event in self.buyer.events(order):
             seen.append(event)
             if wanted(event):
                 return seen
-        view = self.buyer.api.order(order.order_id)
+        view = self.buyer.status(order)
         raise AssertionError(f"the order ended {view.state}: {view.reason}")
 
     def ledger_text(self, node: str) -> str:
@@ -133,7 +132,9 @@ class Market:
         until(lambda: str(order.order_id) in self.ledger_text(node), f"{node}'s first release")
 
     def await_state(self, order: OrderFile, state: str) -> list[Event]:
-        return self.events_until(order, lambda event: event.state == state)
+        return self.events_until(
+            order, lambda event: isinstance(event.data, StateEvent) and event.data.state == state
+        )
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""

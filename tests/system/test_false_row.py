@@ -190,7 +190,7 @@ def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published)
 
     assert market.ledger.order(order.order_id).state is OrderState.REVOKED
     assert market.ledger.dataset(suspect.id).status == DatasetStatus.REVOKED
-    market.events_until(order, lambda event: event.state == "revoked")
+    market.await_state(order, "revoked")
 
 
 def _assert_paid(order: OrderFile, before: dict[str, int], after: dict[str, int], told: str) -> None:

@@ -58,7 +58,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
     assert len(rows) == 600
     assert all(int(row["age"]) >= 20 and row["ward"] in ("north", "south", "east") for row in rows)
     encode_table(order.collection.schema, {name: [row[name] for row in rows] for name in rows[0]})
-    assert sum(1 for view in market.buyer.api.orders() if view.order_id == order.order_id) == 1
+    assert [view.order_id for view in market.buyer.orders()].count(order.order_id) == 1
 
     market.await_on_chain(order.order_id, OrderState.SETTLED)
     _assert_paid(market, order, owed_before)
@@ -133,7 +133,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
     market.network.await_backend()
     market.await_state(order, "settled")
     market.await_on_chain(order.order_id, OrderState.SETTLED)
-    steps = [entry.step for entry in market.buyer.api.order(order.order_id).transactions]
+    steps = [entry.step for entry in market.buyer.status(order).transactions]
     assert steps.count("publish") == steps.count("settle") == 1
 
 
@@ -238,7 +238,7 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
         market.process("backend").restart()
         market.process("coordinator").restart()
         market.network.await_backend()
-    market.events_until(order, lambda event: event.state == "refunded")
+    market.await_state(order, "refunded")
 
 
 def _last_delivery(market: Market) -> delivery.Delivery:

@@ -20,14 +20,12 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
-from provenance.api.orders import OrderState
+from provenance.api.orders import OrderState, StateEvent
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
 from provenance.units import E12, MICRO, format_fixed, to_float
-from tessera.cli.order_display import OrderDisplay
-from tessera.cli.orders import show_terms
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
@@ -40,6 +38,7 @@ from tessera.devnet.demo.quality import QualityView, judge_rows
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.devnet.up import start_market
 from tessera.errors import TesseraError
+from tessera.order_display import OrderDisplay, show_terms
 from tessera.terminal import out, remark, say
 from tessera.words import duration, tokens
 
@@ -47,6 +46,7 @@ CHALLENGE_SECONDS = 15
 MATCH_SECONDS = 600
 DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
+RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
 SHOWN_LOG_LINES = 8
 
@@ -237,7 +237,7 @@ class Demo:
 
     def _await_settled(self, client: Client, order: OrderFile) -> None:
         for event in client.events(order):
-            if event.state is OrderState.SETTLED:
+            if isinstance(event.data, StateEvent) and event.data.state is OrderState.SETTLED:
                 return
         state = client.status(order).state
         if state is not OrderState.SETTLED:
@@ -299,4 +299,5 @@ class Demo:
 
     def _chapter(self, title: str) -> None:
         self.console.print()
-        self.console.print(Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left"))
+        rule = Rule(f"{title}  ({time.monotonic() - self._started:.0f} s)", align="left")
+        self.console.print(rule, width=min(self.console.width, RULE_COLUMNS))

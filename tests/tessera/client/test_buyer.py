@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from provenance.chain.errors import RevertError
-from provenance.chain.memory import MemoryChain
-from provenance.chain.ports import OrderOnChain, OrderState
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -22,11 +17,10 @@ from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
-from tessera.client.client import Client
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
-from tessera.errors import TermsDifferError, TesseraError, UsageError
+from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tessera.words import parse_tokens, tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
@@ -203,21 +197,3 @@ def test_another_file_is_no_order(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"x\.json"):
         OrderFile.read(path)
-
-
-@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.MATCHED])
-def test_money_that_the_broker_gave_back_first_is_said_to_be_back(state: OrderState) -> None:
-    ledger = MemoryChain(SimpleNamespace(domain=DOMAIN), time_seconds=TERMS.deliver_by + 1)  # type: ignore[arg-type]
-    order = TERMS.order_id(DOMAIN)
-    ledger.orders[order] = OrderOnChain(order, OrderState.MATCHED, 0, order, order, 0)
-
-    def refused(*_arguments: object) -> None:
-        ledger.orders[order] = OrderOnChain(order, state, 0, order, order, 0)
-        raise RevertError("refund: refused", name="OrderEscrow_WrongState")
-
-    client: Any = Client.__new__(Client)
-    client.chain, client.profile = ledger, SimpleNamespace(deployment=ledger.deployment)
-    client.__dict__["writer"] = SimpleNamespace(refund=refused)
-    expected = TesseraError if state is OrderState.REFUNDED else RevertError
-    with pytest.raises(expected, match="nothing to take back" if expected is TesseraError else "refused"):
-        client.refund(an_order())

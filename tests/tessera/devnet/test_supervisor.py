@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tessera.devnet import chain
-from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, free_port, require_free
+from tessera.devnet.children import LOOPBACK, Child, Command, Keeper, Supervisor, free_port, require_free
 from tessera.devnet.network import CHECKOUT, LocalNetwork, NetworkSettings, python_path
 from tessera.errors import PortInUseError, ServiceDownError, TesseraError
 from tests.waiting import HANG_SECONDS, until
@@ -119,6 +119,45 @@ with stop_on_signals(), Supervisor() as supervisor:
     os.kill(parent.pid, number)
     parent.wait(HANG_SECONDS)
     until(lambda: not is_running(pid), "the child to end after its parent")
+
+
+def test_a_child_that_dies_is_started_again_a_little_later_each_time(tmp_path: Path) -> None:
+    now, said = [0.0], list[str]()
+    with Supervisor() as supervisor:
+        child = supervisor.start(python("backend", "raise SystemExit('out of disk')", tmp_path))
+        steady = supervisor.start(python("node", SLEEP, tmp_path))
+        keeper = Keeper({"backend": child, "node": steady}, said.append, clock=lambda: now[0])
+
+        def died() -> None:
+            supervisor.wait_until(
+                lambda: child.exit_status is not None, child=steady, seconds=60, what="the death"
+            )
+
+        died()
+        keeper.look()
+        assert "backend ended by itself with status 1" in said[-1]
+        assert "out of disk" in said[-1]
+        assert "started again in 1 s" in said[-1]
+        keeper.look()
+        assert len(said) == 1, "it waits"
+        now[0] += 1
+        keeper.look()
+        assert said[-1] == "backend runs again"
+        died()
+        keeper.look()
+        assert "started again in 2 s" in said[-1]
+        child.command = python("backend", SLEEP, tmp_path)
+        now[0] += 2
+        keeper.look()
+        assert said[-1] == "backend runs again"
+        assert is_running(child.pid)
+        now[0] += 100
+        keeper.look()
+        child.kill()
+        keeper.look()
+        assert "started again in 1 s" in said[-1], "it had run long enough to count as well"
+        assert is_running(steady.pid)
+        assert not any("node " in each for each in said)
 
 
 def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:

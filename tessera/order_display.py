@@ -1,4 +1,5 @@
-"""An order on the terminal while it runs: the states it went through and how far each node is.
+"""An order on the terminal: its terms before it is signed, and while it runs the states it went through and how far
+each node is.
 
 On a terminal the table moves; elsewhere (a pipe, a log) each event is one line.
 """
@@ -18,21 +19,29 @@ from rich.text import Text
 
 from provenance.api.market import Event
 from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, percent
+from tessera.client.order_request import Quote
+from tessera.terminal import out
+from tessera.words import duration, moment, tokens
 
+SIZES = {
+    "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
+    "recomputed": "recomputed: too large for one transaction, rows are checked off chain only",
+}
 STATES = {
-    "accepted": "the broker has the signed terms",
-    "open": "the money is in escrow",
-    "matched": "contributors have accepted, their stake is reserved",
-    "trained": "every node holds a finished model",
-    "committed": "the digests of all models are on chain",
-    "seeded": "a later block drew the seed",
-    "scored": "rows are sampled, sealed, signed and scored",
-    "published": "the data set is recorded on chain",
-    "settled": "the challenge window is over, everybody is paid",
-    "refunded": "the money is back with the buyer",
-    "revoked": "the data set was shown on chain to be false, or withheld; the money is back with the buyer",
-    "cancelled": "the buyer took the order back",
-    "rejected": "the order never reached the chain",
+    OrderState.ACCEPTED: "the broker has the signed terms",
+    OrderState.OPEN: "the money is in escrow",
+    OrderState.MATCHED: "contributors have accepted, their stake is reserved",
+    OrderState.TRAINED: "every node holds a finished model",
+    OrderState.COMMITTED: "the digests of all models are on chain",
+    OrderState.SEEDED: "a later block drew the seed",
+    OrderState.SCORED: "rows are sampled, sealed, signed and scored",
+    OrderState.PUBLISHED: "the data set is recorded on chain",
+    OrderState.SETTLED: "the challenge window is over, everybody is paid",
+    OrderState.REFUNDED: "the money is back with the buyer",
+    OrderState.REVOKED: "the data set was shown on chain to be false, or withheld; the money is back with the buyer",
+    OrderState.CANCELLED: "the buyer took the order back",
+    OrderState.REJECTED: "the order never reached the chain",
 }
 
 
@@ -53,7 +62,7 @@ class OrderDisplay:
 
     console: Console
     names: dict[str, str] = field(default_factory=dict)
-    states: list[tuple[str, float, str]] = field(default_factory=list)
+    states: list[tuple[OrderState, float, str]] = field(default_factory=list)
     nodes: dict[str, NodeProgress] = field(default_factory=dict)
     rounds_seen: set[tuple[str, int]] = field(default_factory=set)
     _started: float = field(default_factory=time.monotonic)
@@ -75,26 +84,25 @@ class OrderDisplay:
     def take(self, event: Event) -> None:
         """One event of the order's stream."""
         if isinstance(event.data, StateEvent):
-            self._take_state(event.data.state, event.data.reason or "")
+            self._take_state(event.data)
         elif isinstance(event.data, ProgressEvent):
             self._take_progress(event.data)
         else:
             self._line(event.data.text)
 
-    def _take_state(self, state: OrderState, reason: str) -> None:
-        seconds = time.monotonic() - self._started
-        self.states.append((state, seconds, reason))
-        words = STATES.get(state, "")
-        self._line(f"{seconds:6.1f} s  {state}: {words}{f' ({reason})' if reason else ''}")
+    def _take_state(self, data: StateEvent) -> None:
+        reason, seconds = data.reason or "", time.monotonic() - self._started
+        self.states.append((data.state, seconds, reason))
+        self._line(f"{seconds:6.1f} s  {data.state}: {STATES[data.state]}{f' ({reason})' if reason else ''}")
 
-    def _take_progress(self, told: ProgressEvent) -> None:
-        node = "" if told.node is None else str(told.node)
+    def _take_progress(self, data: ProgressEvent) -> None:
+        node = "" if data.node is None else str(data.node)
         seen = self.nodes.setdefault(node, NodeProgress())
-        seen.message = seen.message if told.message is None else told.message
-        seen.round = seen.round if told.round is None else told.round
-        seen.rounds = seen.rounds if told.rounds is None else told.rounds
-        seen.loss = seen.loss if told.loss is None else f"{told.loss:.4g}"
-        seen.epsilon = seen.epsilon if told.epsilon is None else f"{told.epsilon:.4g}"
+        seen.message = data.message or seen.message
+        seen.round = seen.round if data.round is None else data.round
+        seen.rounds = seen.rounds if data.rounds is None else data.rounds
+        seen.loss = seen.loss if data.loss is None else f"{data.loss:.4g}"
+        seen.epsilon = seen.epsilon if data.epsilon is None else f"{data.epsilon:.4g}"
         new_round = (node, seen.round) not in self.rounds_seen
         self.rounds_seen.add((node, seen.round))
         if new_round or not seen.rounds:
@@ -117,7 +125,7 @@ class OrderDisplay:
         states = Table.grid(padding=(0, 2))
         for state, seconds, reason in self.states:
             style = "red" if state in FAILED_STATES else "green"
-            words = STATES.get(state, "") + (f" ({reason})" if reason else "")
+            words = STATES[state] + (f" ({reason})" if reason else "")
             states.add_row(Text(f"{seconds:6.1f} s", style="dim"), Text(state, style=style), words)
         if not self.states or self.states[-1][0] not in FINAL_STATES:
             states.add_row(Spinner("dots", style="cyan"), Text("working", style="cyan"), "")
@@ -128,3 +136,33 @@ class OrderDisplay:
             rounds = f"{seen.round}/{seen.rounds}" if seen.rounds else ""
             nodes.add_row(self.name(node), rounds, seen.loss, seen.epsilon, seen.message)
         return Group(states, nodes) if self.nodes else states
+
+
+def show_terms(quoted: Quote) -> None:
+    """The terms as a table, before anything is signed."""
+    terms, now = quoted.terms, quoted.chain_time
+    table = Table(title="terms, as they will be signed", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    privacy = "none"
+    if terms.epsilon_micro:
+        privacy = f"{format_fixed(terms.epsilon_micro, MICRO)} (delta {format_fixed(terms.delta_e12, E12)})"
+    for name, value in (
+        ("order", str(quoted.order_id)),
+        ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
+        ("rows", f"{terms.rows:,}"),
+        ("size class", SIZES[quoted.collection.size_class]),
+        ("epsilon at most", privacy),
+        ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
+        ("score at least", format_fixed(terms.min_score_micro, MICRO)),
+        (
+            "price",
+            f"{tokens(terms.price)} tokens, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
+        ),
+        ("matched by", moment(terms.match_by, now)),
+        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
+        ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
+        ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
+    ):
+        table.add_row(name, value)
+    out.print(table)

@@ -1,0 +1,254 @@
+"""`tessera.Client` before a market in memory: which order is meant, what can be taken back, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provenance.chain.ports import OrderState
+from provenance.crypto.seal import DeliveryKey, new_delivery_key
+from provenance.crypto.signing import Signer, create_key
+from provenance.record.terms import OrderTerms
+from provenance.values import Digest
+from tessera.client.client import Client
+from tessera.client.order_file import OrderFile, order_path
+from tessera.client.order_request import OrderRequest
+from tessera.client.profile import NetworkProfile
+from tessera.errors import FalseDatasetError, OrderFailedError, TesseraError, UsageError
+from tests.provenance.verify.publication import BROKER, BUYER, DATASET, KEY, Builder, Publication
+from tests.tessera.client.test_buyer import an_order
+from tests.tessera.client.test_challenge import CHALLENGER, world
+
+NOW = 1_505
+
+
+class Api:
+    """The market's interface in memory: its orders, its content, and what was sent to it."""
+
+    def __init__(self, published: Publication, ids: tuple[Digest, ...] = ()) -> None:
+        self.published = published
+        self.ids = ids
+        self.placed: list[Any] = []
+
+    def orders(self, **_asked: Any) -> tuple[Any, ...]:
+        return tuple(SimpleNamespace(order_id=each) for each in self.ids)
+
+    def content(self, cid: Any) -> bytes:
+        return self.published.store.get(cid)
+
+    def place(self, order: Any) -> None:
+        self.placed.append(order)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def published() -> Publication:
+    return Builder(state=OrderState.PUBLISHED).build()
+
+
+def a_client(published: Publication, *, key: DeliveryKey | None = None, ids: tuple[Digest, ...] = ()) -> Any:
+    deployment = published.ledger.deployment
+    profile = NetworkProfile("http://127.0.0.1:1", "http://127.0.0.1:1", BROKER.address, deployment)
+    client: Any = Client(profile, wallet=BUYER, key=key)
+    published.ledger.time_seconds = NOW
+    client.chain = published.ledger
+    client.__dict__ |= {"api": Api(published, ids), "writer": published.ledger}
+    return client
+
+
+def test_an_order_is_named_by_its_id_the_first_digits_of_it_or_its_file(
+    published: Publication, tmp_path: Path
+) -> None:
+    one, two = Digest(b"\xab" * 32), Digest(b"\xab\xcd" * 16)
+    client = a_client(published, ids=(one, two))
+    assert client.find(str(one)) == one
+    assert client.find("0xABABAB") == one
+    file = order_path(tmp_path / "rows.csv")
+    an_order().write(file)
+    assert client.find(str(file)) == client.find(file) == an_order().order_id
+    with pytest.raises(UsageError, match="at least 4 digits"):
+        client.find("0xab")
+    with pytest.raises(UsageError, match="0 orders begin with 0x1234"):
+        client.find("0x1234")
+    client.api.ids = (one, replace_last(one))
+    with pytest.raises(UsageError, match="2 orders begin with 0xabab, expected one") as refused:
+        client.find("0xabab")
+    assert str(one) in str(refused.value)
+
+
+def replace_last(digest: Digest) -> Digest:
+    return Digest(bytes(digest)[:31] + b"\x00")
+
+
+def kept_order(published: Publication, file: Path, **changes: Any) -> tuple[OrderFile, OrderTerms]:
+    """An order file of the buyer's for a market in memory."""
+    terms = replace(published.manifest.terms, **changes)
+    order = replace(an_order(), order_id=terms.order_id(published.ledger.deployment.domain), terms=terms)
+    order.write(file)
+    return order, terms
+
+
+def on_chain(published: Publication, order: OrderFile, state: OrderState) -> None:
+    ledger = published.ledger
+    known = ledger.orders[published.manifest.order]
+    ledger.orders[order.order_id] = replace(known, state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (OrderState.CANCELLED, "was cancelled already, its price is back"),
+        (OrderState.REFUNDED, "was refunded already, its price is back"),
+    ],
+)
+def test_a_request_for_an_order_that_ended_says_how_to_order_again(
+    published: Publication, tmp_path: Path, state: OrderState, words: str
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file)
+    on_chain(published, order, state)
+    with pytest.raises(OrderFailedError, match=words) as ended:
+        client.resume(file)
+    assert f"To order again, delete {file}, or choose another --out" in str(ended.value)
+    assert client.api.placed == []
+
+
+def test_an_order_that_never_reached_the_chain_in_time_is_over_too(
+    published: Publication, tmp_path: Path
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file, match_by=NOW - 90, salt=Digest(b"\x77" * 32))
+    published.ledger.orders.pop(order.order_id, None)
+    with pytest.raises(OrderFailedError, match=r"ended at .* \(90 seconds ago\): nothing was paid"):
+        client.resume(file)
+
+
+def test_an_order_under_way_is_sent_again_and_another_s_file_is_not(
+    published: Publication, tmp_path: Path
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, terms = kept_order(published, file)
+    on_chain(published, order, OrderState.OPEN)
+    assert client.resume(file, OrderRequest("toy", terms.rows)).order_id == order.order_id
+    (sent,) = client.api.placed
+    assert sent.terms == terms
+    with pytest.raises(UsageError, match="holds another order"):
+        client.resume(file, OrderRequest("toy", terms.rows + 1))
+
+
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.SETTLED, OrderState.CANCELLED])
+@pytest.mark.parametrize("what", ["cancel", "refund"])
+def test_what_cannot_be_taken_back_is_said_in_words_before_anything_is_sent(
+    published: Publication, tmp_path: Path, state: OrderState, what: str
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file)
+    on_chain(published, order, state)
+    with pytest.raises(TesseraError, match="there is nothing to take back") as refused:
+        getattr(client, what)(file)
+    assert state.name.lower() in str(refused.value)
+
+
+def test_a_refund_before_its_time_says_when_that_is(published: Publication, tmp_path: Path) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file, deliver_by=NOW + 6 * 86_400)
+    on_chain(published, order, OrderState.MATCHED)
+    with pytest.raises(
+        TesseraError, match=r"contributors work on it: it can be refunded after .* \(in 6 days\)"
+    ):
+        client.refund(file)
+    on_chain(published, order, OrderState.OPEN)
+    published.ledger.time_seconds = 1
+    with pytest.raises(TesseraError, match="`tessera cancel` takes it back at once"):
+        client.refund(file)
+
+
+def test_a_matched_order_is_not_cancelled_but_can_be_refunded_later(
+    published: Publication, tmp_path: Path
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file, deliver_by=NOW + 7_200)
+    on_chain(published, order, OrderState.MATCHED)
+    with pytest.raises(
+        TesseraError, match=r"too late to cancel; .*`tessera refund`.* after .* \(in 2 hours\)"
+    ):
+        client.cancel(file)
+
+
+def test_a_stranger_cannot_cancel(published: Publication, tmp_path: Path) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    kept_order(published, file)
+    client._signer = Signer(b"\x77" * 32)
+    with pytest.raises(TesseraError, match="the order was signed by"):
+        client.cancel(file)
+
+
+def test_rows_are_written_only_with_the_right_key(published: Publication, tmp_path: Path) -> None:
+    to, order = tmp_path / "rows.csv", published.manifest.order
+    for key, words in (
+        (None, "is sealed: name the delivery key"),
+        (DeliveryKey(b"\x99" * 32), "is not the one of data set"),
+    ):
+        client = a_client(published, key=key)
+        client.chain.dataset_of_order = lambda _order: DATASET
+        with pytest.raises(UsageError, match=words):
+            client.download(order, to)
+        assert not to.exists()
+    client = a_client(published, key=KEY)
+    client.chain.dataset_of_order = lambda _order: DATASET
+    found = client.download(order, to)
+    assert (found.rows, found.path) == (23, to)
+    assert len(to.read_text(encoding="utf-8").splitlines()) == 24
+
+
+def test_a_false_data_set_is_not_written_and_its_checks_are_named(tmp_path: Path) -> None:
+    def flip(drafts: list[Any]) -> None:
+        drafts[0].rows = bytes([drafts[0].rows[0] ^ 1]) + drafts[0].rows[1:]
+
+    published = Builder(state=OrderState.PUBLISHED, edit_drafts=flip).build()
+    client = a_client(published, key=KEY)
+    client.chain.dataset_of_order = lambda _order: DATASET
+    with pytest.raises(FalseDatasetError, match="nothing was written") as false:
+        client.download(published.manifest.order, tmp_path / "rows.csv")
+    assert false.value.exit_code == 4
+    assert [check.name for check in false.value.certificate.failed] == ["rows"]
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_one_file_as_wallet_and_delivery_key_is_refused(published: Publication, tmp_path: Path) -> None:
+    create_key(tmp_path / "wallet.key")
+    new_delivery_key(tmp_path / "delivery.key")
+    profile = NetworkProfile("http://x", "http://x", BROKER.address, published.ledger.deployment)
+    with pytest.raises(UsageError, match="named as wallet and as delivery key"):
+        Client(profile, wallet=tmp_path / "wallet.key", key=tmp_path / "wallet.key")
+    client = Client(profile, key=tmp_path / "delivery.key")
+    with pytest.raises(UsageError, match="needs a wallet"):
+        _ = client.wallet
+
+
+def test_a_true_data_set_is_recomputed_and_left_alone(published: Publication, tmp_path: Path) -> None:
+    found = a_client(published, key=KEY).challenge(DATASET, file=tmp_path / "challenge.json")
+    assert (found.refutation, found.conviction, found.standing) == (None, None, "")
+    assert found.searched.rows == 23
+
+
+def test_what_a_challenge_discloses_is_said_and_nothing_is_sent_without_agreement(tmp_path: Path) -> None:
+    false = world(tmp_path)
+    client = a_client(false.chain.published, key=KEY)
+    client.chain, client._signer = false.chain, CHALLENGER
+    client.__dict__["writer"] = false.chain
+    found = client.challenge(DATASET, file=false.file)
+    assert found.refutation.finding.row == 5
+    assert "in clear into the public chain" in found.disclosure
+    assert "disclose=True" in found.standing
+    assert false.chain.calls == []
+    done = client.challenge(DATASET, file=false.file, disclose=True)
+    assert sum(done.conviction.after.values()) == sum(done.conviction.before.values())
+    assert false.chain.calls == ["commit", "reveal"]
+    assert client.challenge(DATASET, file=false.file).standing == "the data set is not valid any more"
