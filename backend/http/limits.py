@@ -1,6 +1,4 @@
-"""Body limits, decided from Content-Length before anything is read. A body without a stated length is
-refused.
-"""
+"""Body limits, decided from Content-Length before anything is read. A body without a stated length is refused."""
 
 from __future__ import annotations
 

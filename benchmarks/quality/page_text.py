@@ -45,7 +45,7 @@ In intervals the seeds are paired; with three seeds they are wide.
 TAIL: Final = """## Again
 
 ```
-pip install 'tessera-market[bench]'
+pip install 'tessera-market[generator,evaluate]'
 python -m benchmarks.run_quality --make-peers ~/tessera-peers
 python -m benchmarks.run_quality --long --peers ~/tessera-peers      # goes on where it was interrupted
 python -m benchmarks.run_quality --long --only ours --fresh          # ours again; also: parts, more

@@ -1,6 +1,4 @@
-"""Deploying a market. The contracts name each other as immutables, so addresses are computed from nonces
-first.
-"""
+"""Deploying a market. The contracts name each other as immutables, so addresses are computed from nonces first."""
 
 from __future__ import annotations
 
@@ -43,8 +41,7 @@ def deploy_all(
 ) -> Deployment:
     """Deploys every contract of a market with `signer`, one transaction each, in the order of CONTRACTS.
 
-    The account must not send anything else meanwhile. Raises DeploymentError when an address is not as
-    computed.
+    The account must not send anything else meanwhile. Raises DeploymentError when an address is not as computed.
     """
     chosen = parameters or MarketParameters()
     rpc = Rpc(rpc_url)

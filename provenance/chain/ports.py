@@ -240,9 +240,7 @@ class ChainReads(Protocol):
 
 
 class ChainWriting(Protocol):
-    """Transactions of one account. Each waits until mined; reverts raise RevertError with name and
-    arguments.
-    """
+    """Transactions of one account. Each waits until mined; reverts raise RevertError with name and arguments."""
 
     @property
     def address(self) -> Address: ...

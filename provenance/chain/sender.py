@@ -13,6 +13,8 @@ from provenance.crypto.signing import Signer
 from provenance.values import Address, Digest
 
 _POLL_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 1.0  # between two looks whether another transaction has taken the nonce
+_LOOKS: Final = 3  # in a row: the nodes behind one URL may be some blocks apart
 _NONCE_ATTEMPTS: Final = 8
 _NONCE_COMPLAINTS: Final = (
     "nonce too low",
@@ -32,8 +34,14 @@ def gas_limit(estimate: int) -> int:
     return max(estimate, min(estimate + estimate // 4, TRANSACTION_GAS_CAP))
 
 
+class _Replaced(Exception):
+    """Another transaction of the account was mined with this one's nonce: this one never will be."""
+
+
 class TransactionSender:
-    """Sends for one key. Threads may share it: nonces are handed out under a lock."""
+    """Sends for one key. Threads may share it: nonces are handed out under a lock. Several processes may have the
+    key: a transaction whose nonce another one took is signed again with the next.
+    """
 
     def __init__(self, rpc: Rpc, signer: Signer, *, wait_seconds: float = 60.0) -> None:
         self._rpc = rpc
@@ -57,16 +65,23 @@ class TransactionSender:
         call = {"from": str(self.address), "data": "0x" + data.hex(), "value": hex(value_wei)}
         if to is not None:
             call["to"] = str(to)
-        gas = int(self._rpc.request("eth_estimateGas", call, action=action), 16)
-        transaction_hash = self._submit(to, data, value_wei, gas_limit(gas), action)
-        return self._wait(transaction_hash, call, action)
+        while True:
+            gas = int(self._rpc.request("eth_estimateGas", call, action=action), 16)
+            nonce, transaction_hash = self._submit(to, data, value_wei, gas_limit(gas), action)
+            try:
+                return self._wait(nonce, transaction_hash, call, action)
+            except _Replaced:
+                continue
 
-    def _submit(self, to: Address | None, data: bytes, value_wei: int, gas: int, action: str) -> Digest:
+    def _submit(
+        self, to: Address | None, data: bytes, value_wei: int, gas: int, action: str
+    ) -> tuple[int, Digest]:
         with self._lock:
             for attempt in range(_NONCE_ATTEMPTS):
-                raw = self._sign(to, data, value_wei, gas)
+                nonce = self.nonce()
+                raw = self._sign(nonce, to, data, value_wei, gas)
                 try:
-                    return Digest.parse(
+                    return nonce, Digest.parse(
                         self._rpc.request("eth_sendRawTransaction", "0x" + raw.hex(), action=action)
                     )
                 except RevertError:
@@ -79,7 +94,7 @@ class TransactionSender:
                     time.sleep(_POLL_SECONDS * (attempt + 1))
         raise ChainError(f"{action}: no free nonce for {self.address} after {_NONCE_ATTEMPTS} attempts")
 
-    def _sign(self, to: Address | None, data: bytes, value_wei: int, gas: int) -> bytes:
+    def _sign(self, nonce: int, to: Address | None, data: bytes, value_wei: int, gas: int) -> bytes:
         if self._chain_id is None:
             self._chain_id = self._rpc.integer("eth_chainId")
         base_fee = int(
@@ -89,7 +104,7 @@ class TransactionSender:
         transaction: dict[str, Any] = {
             "type": 2,
             "chainId": self._chain_id,
-            "nonce": self.nonce(),
+            "nonce": nonce,
             "data": "0x" + data.hex(),
             "value": value_wei,
             "gas": gas,
@@ -100,13 +115,20 @@ class TransactionSender:
             transaction["to"] = str(to)
         return self._signer.sign_transaction(transaction)
 
-    def _wait(self, transaction_hash: Digest, call: dict[str, str], action: str) -> TxReceipt:
-        deadline = time.monotonic() + self._wait_seconds
+    def _wait(self, nonce: int, transaction_hash: Digest, call: dict[str, str], action: str) -> TxReceipt:
+        begun = time.monotonic()
+        looked_at, taken = begun, 0
         while True:
             found = self._rpc.request("eth_getTransactionReceipt", str(transaction_hash))
             if found is not None and found.get("blockNumber") is not None:
                 break
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - looked_at >= _LOOK_SECONDS:
+                looked_at = now
+                taken = taken + 1 if self._is_taken(nonce, transaction_hash) else 0
+                if taken == _LOOKS:
+                    raise _Replaced
+            if now - begun > self._wait_seconds:
                 raise ChainUnavailableError(
                     f"{action}: transaction {transaction_hash} was not mined within "
                     f"{self._wait_seconds:.0f} s; look it up before sending again"
@@ -117,10 +139,13 @@ class TransactionSender:
             self._explain(call, receipt, action)
         return receipt
 
+    def _is_taken(self, nonce: int, transaction_hash: Digest) -> bool:
+        """Whether blocks hold the account's nonce and the node knows nothing of the transaction."""
+        mined = self._rpc.integer("eth_getTransactionCount", str(self.address), "latest")
+        return mined > nonce and self._rpc.request("eth_getTransactionByHash", str(transaction_hash)) is None
+
     def _explain(self, call: dict[str, str], receipt: TxReceipt, action: str) -> None:
-        """Replays a reverted transaction to learn why. The state may have moved, so the reason may be
-        missing.
-        """
+        """Replays a reverted transaction to learn why. The state may have moved, so the reason may be missing."""
         data = unhex(call["data"])
         if "to" in call:
             replay = {**call, "data": "0x" + data.hex()}

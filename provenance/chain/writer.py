@@ -1,6 +1,4 @@
-"""Writing to the market: one method a contract function. Each waits until mined. Idempotence is the
-caller's.
-"""
+"""Writing to the market: one method a contract function. Each waits until mined. Idempotence is the caller's."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
 from tessera.client.client import Client
 from tessera.devnet.children import Supervisor
-from tessera.devnet.network import TOKEN, LocalNetwork, NetworkSettings, NodeSpec
+from tessera.devnet.network import ONE_TOKEN, LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import (
     ANSWER_SECONDS,
     BUYER_TOKENS,
@@ -56,7 +56,7 @@ def open_market(
             write(folder / f"{name}.csv", rows, seed)
             specs.append(NodeSpec(name, folder / f"{name}.csv", declared_rows=rows, epsilon_cap="100"))
         network.start_nodes(specs, collection)
-        network.fund("buyer", BUYER_TOKENS * TOKEN)
+        network.fund("buyer", BUYER_TOKENS * ONE_TOKEN)
         new_delivery_key(network.key_file("delivery"))
         network.profile()
         network.await_contributors(collection)

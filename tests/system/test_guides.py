@@ -21,7 +21,7 @@ from provenance.crypto.signing import load_key
 from tessera.client.order_file import OrderFile
 from tessera.devnet import chain
 from tessera.devnet.adult import adult_collection, read_lines
-from tessera.devnet.network import TOKEN
+from tessera.devnet.network import ONE_TOKEN
 from tests.docs.guide import ROOT, Reader
 from tests.system.conftest import open_market
 from tests.system.market import LONG_SECONDS, SMALL_SETTINGS, Market
@@ -110,7 +110,7 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
         market.network.await_backend()
         market.skip(2 * LONG_SECONDS)
         market.await_on_chain(OrderFile.read(folder / "rows.csv.order.json").order_id, OrderState.SETTLED)
-        market.network.fund("second", 100 * TOKEN)
+        market.network.fund("second", 100 * ONE_TOKEN)
         shutil.copy(market.network.key_file("second"), folder / "second.key")
         return {}
 
@@ -157,7 +157,7 @@ def test_the_contributors_guide(adult_market: Market, reader: Reader) -> None:
 
     def fund_the_node() -> dict[str, str]:
         shutil.copy(folder / "node.key", network.key_file("fir"))
-        network.fund("fir", 100 * TOKEN)
+        network.fund("fir", 100 * ONE_TOKEN)
         return {}
 
     def ask_about_everything() -> dict[str, str]:

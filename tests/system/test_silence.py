@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from generator.market.client import MarketClient
 
+from provenance.api.market import MarketClient
 from provenance.chain.dispute_events import DemandOpened, ReceiptAnswered
 from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState
@@ -49,13 +49,14 @@ def receipts_demanded_at_once(market: Market) -> Iterator[None]:
 def await_sample(market: Market, order: Digest, node: str) -> None:
     """Waits until the broker has the node's sample, so that the node is not among the silent."""
     address = market.network.account(node).address
-    broker = MarketClient(market.network.api_url, market.network.account("broker"))
+    with MarketClient(market.network.api_url, signer=market.network.account("broker")) as broker:
 
-    def has_it() -> bool:
-        return any(task.node == address and task.state == "done" for task in broker.tasks(order, "sample"))
+        def has_it() -> bool:
+            return any(
+                task.node == address and task.state == "done" for task in broker.tasks(order, "sample")
+            )
 
-    until(has_it, f"{node}'s sample")
-    broker.close()
+        until(has_it, f"{node}'s sample")
 
 
 def test_a_node_killed_before_the_seed_is_asked_on_chain_and_answers_after_its_restart(

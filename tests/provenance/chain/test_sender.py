@@ -138,6 +138,35 @@ def test_two_writers_of_one_key_in_many_threads_lose_nothing(market):
     assert market.ledger.balance(target) == 16
 
 
+def test_transaction_that_another_process_replaced_is_sent_again(market, paused):
+    """Two processes with one key took the same nonce; the pool keeps the better paid one and forgets the other."""
+    signer, writer = market.account(ACCOUNT)
+    rpc, target = market.ledger.rpc, Address(sha256(b"replaced")[:20])
+
+    def nonce(block: str) -> int:
+        return rpc.integer("eth_getTransactionCount", str(signer.address), block)
+
+    taken = nonce("latest")
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(writer.mint, target, 7)
+        until(lambda: nonce("pending") > taken, "the transaction to become pending")
+        other = signer.sign_transaction(
+            {
+                "type": 2, "chainId": 31337, "nonce": taken, "to": str(target), "value": 0, "data": "0x",
+                "gas": 21_000, "maxFeePerGas": 10**12, "maxPriorityFeePerGas": 10**11,
+            }
+        )  # fmt: skip
+        replacement = rpc.request("eth_sendRawTransaction", "0x" + other.hex())
+        market.mine(1)
+        assert int(rpc.request("eth_getTransactionReceipt", replacement)["status"], 16) == 1
+        assert market.ledger.balance(target) == 0
+        until(lambda: nonce("pending") > taken + 1, "the lost transaction to be sent again")
+        market.mine(1)
+        receipt = sent.result(HANG_SECONDS)
+    assert market.ledger.balance(target) == 7
+    assert receipt.block == market.ledger.block_number()
+
+
 def test_deployment_file_loads_again(market, tmp_path):
     market.ledger.deployment.save(tmp_path / "run" / "deployment.json")
     assert Deployment.load(tmp_path / "run" / "deployment.json") == market.ledger.deployment
