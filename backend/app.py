@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from backend import collections, content, contributors, datasets, network
 from backend.coordination import endpoints as coordination
 from backend.http import problems
-from backend.http.limits import BodyLimit
+from backend.http.problems import BodyLimit
 from backend.orders import endpoints as orders
 from backend.page import catalogue
 from backend.ports import Ports

@@ -21,8 +21,7 @@ from types import FrameType
 import uvicorn
 
 from backend.app import create_app
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.errors import StartupError
 from backend.indexer.follower import Follower
 from backend.ports import Ports

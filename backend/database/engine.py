@@ -1,12 +1,15 @@
-"""Engine and transactions. A reading transaction sees one state. A writing one holds SQLite's write lock from its
-start (BEGIN IMMEDIATE), so a read followed by a write is atomic and never meets a busy lock half way.
+"""Engine, migrations and transactions. A reading transaction sees one state. A writing one holds SQLite's write
+lock from its start (BEGIN IMMEDIATE), so a read followed by a write is atomic and never meets a busy lock half way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
@@ -18,6 +21,7 @@ from backend.errors import StartupError
 
 _READ_ONLY = "tessera_read_only"
 BUSY_TIMEOUT_MILLISECONDS = 15_000
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
@@ -80,3 +84,19 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def migrate(database: Database) -> None:
+    """Brings a database to the newest migration, in one transaction; called at every start.
+
+    Raises StartupError with the database's own words.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        raise StartupError(f"the database cannot be opened or migrated: {error}") from error

@@ -6,12 +6,12 @@ The coordinator worker computes; the chain draws the seed.
 from __future__ import annotations
 
 from backend.collections import CollectionService
-from backend.coordination.repository import JobRepository
 from backend.coordination.service import JobService
 from backend.database.models import JobRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
+from backend.tasks.repository import JobRepository
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry

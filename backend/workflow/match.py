@@ -8,8 +8,7 @@ from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
-from backend.tasks.leases import WAITING
-from backend.tasks.repository import TaskRepository
+from backend.tasks.repository import WAITING, TaskRepository
 from backend.tasks.service import TaskService
 from backend.workflow.allocation import Offer, allocate, choose
 from backend.workflow.order_log import OrderLog

@@ -19,9 +19,16 @@ from benchmarks.quality.our_subjects import (
     SUMMED,
     SUMMED_GRADIENTS,
 )
-from benchmarks.quality.page_text import HEAD, TAIL
 from benchmarks.quality.results import Result
-from benchmarks.quality.table_text import difference, figure_mean, markdown_table, number, report_mean
+from benchmarks.quality.table_text import (
+    HEAD,
+    TAIL,
+    difference,
+    figure_mean,
+    markdown_table,
+    number,
+    report_mean,
+)
 from benchmarks.quality.tables import TABLES
 from tessera.local.charts import Axis, Dots, bars, dot_rows
 

@@ -12,7 +12,7 @@ from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Task, meta_of
-from generator.market.order_settings import order_settings
+from generator.market.jobs import order_settings
 from generator.node.accept import require_partners
 from generator.node.context import Node
 from generator.node.feasibility import check_conditions

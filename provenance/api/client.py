@@ -18,8 +18,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
 
-from provenance.api.errors import MarketAnswerInvalid, MarketStopped, MarketUnreachable, refused
-from provenance.api.problem import Problem
+from provenance.api.errors import MarketAnswerInvalid, MarketStopped, MarketUnreachable, Problem, refused
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer
 from provenance.errors import DocumentError

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from provenance.chain.dispute_writer import DisputeWriter
+from provenance.chain.dispute_writer import DisputeWriter, pairs
 from provenance.chain.ports import DatasetRecord, TxReceipt
-from provenance.chain.transactions import pairs
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest

@@ -16,8 +16,7 @@ import pytest
 import uvicorn
 
 from backend.app import create_app
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.ports import Ports
 from backend.settings import Settings
 from provenance.chain.deploy import MarketParameters, deploy_all

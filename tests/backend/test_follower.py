@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, select
 
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.database.models import (
     Base,
     ChainDemandRow,

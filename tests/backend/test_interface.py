@@ -33,7 +33,7 @@ from provenance.values import Digest
 from tests.backend.conftest import make_collection
 from tests.waiting import HANG_SECONDS
 
-MODULES = ("catalogue", "coordination", "orders", "problem", "queue", "tasks")
+MODULES = ("catalogue", "coordination", "errors", "orders", "queue", "tasks")
 MODELS = {
     name: model
     for module in MODULES
