@@ -6,19 +6,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.quality.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATED, SKEW, Case
-from benchmarks.quality.cases import CONTROLS, PEERS, PRIVATE_PEERS
-from benchmarks.quality.figures import Figures
-from benchmarks.quality.fit_report import FitReport
-from benchmarks.quality.our_subjects import (
+from benchmarks.quality.case import (
+    ALONE,
+    CENTRAL,
+    CONTRIBUTORS,
+    DELTA,
+    FEDERATED,
     IN_FLOAT,
     NO_CRITIC,
     NO_MARGINALS,
     OURS,
     PAIRS_ONLY,
+    SKEW,
     SUMMED,
     SUMMED_GRADIENTS,
+    Case,
+    FitReport,
 )
+from benchmarks.quality.cases import CONTROLS, PEERS, PRIVATE_PEERS
+from benchmarks.quality.figures import Figures
 from benchmarks.quality.results import Result
 from benchmarks.quality.table_text import (
     HEAD,

@@ -12,9 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.case import DELTA, Case, JsonObject
+from benchmarks.quality.case import DELTA, Case, FitReport, JsonObject
 from benchmarks.quality.child import run_child
-from benchmarks.quality.fit_report import FitReport
 from benchmarks.quality.peer_codes import (
     BINS_PERCENT,
     code_columns,

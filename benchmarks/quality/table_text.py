@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.quality.case import FitReport
 from benchmarks.quality.figures import Figures
-from benchmarks.quality.fit_report import FitReport
 from benchmarks.quality.results import Result
 
 # two-sided 95 % points of Student's t for 1, 2, ... degrees of freedom

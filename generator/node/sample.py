@@ -31,7 +31,7 @@ from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.contribution import evidence_rows
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.record.terms import Participant

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
-from provenance.exact.size_class import SIZE_CLASSES, SizeClass
+from provenance.exact.model import SIZE_CLASSES, SizeClass
 from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS, OrderTerms, parents_digest
 from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions

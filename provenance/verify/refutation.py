@@ -19,8 +19,7 @@ import numpy as np
 from provenance.crypto.merkle import Proof, leaf_hash, proof_path
 from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
 from provenance.exact.allowed import AllowedCodes
-from provenance.exact.sampler import Sampler
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import Sampler, sampler_for
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Address, Digest, keccak256
 from provenance.verify.published_shard import NotProvableError, PublishedShard

@@ -18,7 +18,7 @@ from provenance.api.errors import MarketRefused
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content, cid_of_digest

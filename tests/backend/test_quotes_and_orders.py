@@ -9,12 +9,12 @@ import pytest
 
 from backend.errors import TermsRefusedError
 from backend.orders.terms_policy import require_parents
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetStatus, OrderOnChain, OrderState
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests.backend.conftest import DELIVERY_KEY, make_collection
+from tests.memory import MemoryChain
 
 WORDS = {
     "deliveryKey": "delivery key", "epsilonMicro": "epsilon", "deltaE12": "delta",

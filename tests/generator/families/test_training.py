@@ -17,7 +17,7 @@ from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.values import Address
 
 MakeMarket = Callable[..., Any]

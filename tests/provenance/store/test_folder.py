@@ -9,10 +9,10 @@ import pytest
 
 from provenance.errors import ContentDamagedError, ContentMissingError, StoreUnavailableError
 from provenance.store.folder import FolderStore
-from provenance.store.memory import MemoryStore
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
+from tests.memory import MemoryStore
 
 
 @pytest.fixture(params=["folder", "memory"])

@@ -15,7 +15,6 @@ from generator.evaluation.contribution import score_shards
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
 from provenance.chain.deployment import Deployment
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import (
     CommitmentOnChain,
     DatasetOnChain,
@@ -52,13 +51,13 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.record_checks import record_digest
+from tests.memory import MemoryChain, MemoryStore
 
 DATASET = 7
 ROWS = (9, 14)

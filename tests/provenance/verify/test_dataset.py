@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.resold_keys import bundle_keys
 from provenance.crypto.seal import DeliveryKey
@@ -18,13 +17,13 @@ from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import Evaluation
-from provenance.store.memory import MemoryStore
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
 from provenance.verify.evidence import fetch_evidence, fetch_shards, wrapped_keys
+from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,

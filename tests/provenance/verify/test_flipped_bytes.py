@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
 from provenance.verify.certificate import CheckFailedError
@@ -17,6 +16,7 @@ from provenance.verify.dataset import verify_dataset
 from provenance.verify.evidence import Evidence, fetch_evidence, fetch_shards
 from provenance.verify.file_checks import Effort, FilesPresent
 from provenance.verify.record_checks import manifest_digest
+from tests.memory import MemoryStore
 from tests.provenance.verify.publication import CODEBOOK, DATASET, KEY, ROWS, Builder, Publication
 
 

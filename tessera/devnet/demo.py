@@ -32,9 +32,16 @@ from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import Quote
 from tessera.devnet.adult import PARTS, adult_collection
 from tessera.devnet.children import Supervisor, stop_on_signals
-from tessera.devnet.demo.audit import Auditor, forge
-from tessera.devnet.demo.money import Holders, Snapshot, money_table, require_same_total
-from tessera.devnet.demo.quality import QualityView, judge_rows
+from tessera.devnet.demo_checks import (
+    Auditor,
+    Holders,
+    QualityView,
+    Snapshot,
+    forge,
+    judge_rows,
+    money_table,
+    require_same_total,
+)
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.devnet.up import start_market
 from tessera.errors import TesseraError

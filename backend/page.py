@@ -18,7 +18,7 @@ from provenance.units import MICRO, TOKEN, format_fixed, percent
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Environment(
-    loader=PackageLoader("backend", "page"),
+    loader=PackageLoader("backend", "."),
     autoescape=True,
     undefined=StrictUndefined,
     keep_trailing_newline=True,
@@ -41,7 +41,7 @@ _STATUS_WORDS = {
 def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
     """Collections, orders by state, data sets and how to verify them."""
     counts = OrderRepository(session).counts()
-    html = TEMPLATES.get_template("catalogue.html").render(
+    html = TEMPLATES.get_template("page.html").render(
         collections=[_collection(collection) for collection in CollectionService(session).list()],
         orders=[(state, counts[state]) for state in OrderState if state in counts],
         datasets=[_dataset(dataset) for dataset in DatasetService(session, ports).list()],
