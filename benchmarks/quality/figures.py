@@ -12,9 +12,8 @@ from benchmarks.quality.tables import Split
 from generator.evaluation.density import log_density, mixture_log_density
 from generator.evaluation.distances import table_distances
 from generator.evaluation.judge import utility_auc
-from generator.evaluation.membership import attack
+from generator.evaluation.membership import attack, sample_attack
 from generator.evaluation.row_metrics import copy_rate, density_coverage
-from generator.evaluation.sample_attack import sample_attack
 from provenance.exact.container import Container
 from provenance.table.schema import Schema
 

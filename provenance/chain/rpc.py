@@ -56,10 +56,10 @@ class Rpc:
             raise self._failure(failure, action or method)
         return answer.get("result")
 
-    def call(self, to: Address, data: bytes, *, block: str = "latest", action: str = "eth_call") -> bytes:
+    def call(self, to: Address, data: bytes, *, action: str = "eth_call") -> bytes:
         """eth_call. Raises RevertError with the decoded custom error."""
         transaction = {"to": str(to), "data": "0x" + data.hex()}
-        return unhex(self.request("eth_call", transaction, block, action=action))
+        return unhex(self.request("eth_call", transaction, "latest", action=action))
 
     def integer(self, method: str, *params: Any) -> int:
         """A call whose result is a 0x-quantity."""

@@ -51,14 +51,14 @@ def adult_schema() -> Schema:
     return Schema.parse(json.loads(data_file("adult.schema.json").read_text(encoding="utf-8")))
 
 
-def adult_collection(family: str = "fedgan") -> Collection:
+def adult_collection() -> Collection:
     """What the broker of the demo offers."""
     document = json.loads(data_file("adult.collection.json").read_text(encoding="utf-8"))
     return Collection(
         name=document["name"],
         title=document["title"],
         schema=adult_schema(),
-        family=family,
+        family="fedgan",
         visibility=document["visibility"],
         min_contributors=document["minContributors"],
         price_per_row_wei=int(document["pricePerRowWei"]),

@@ -55,7 +55,6 @@ DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
 RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
-SHOWN_LOG_LINES = 8
 
 
 def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:

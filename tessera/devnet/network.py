@@ -68,7 +68,6 @@ class NodeSpec:
     table: Path
     declared_rows: int
     epsilon_cap: str = "10"
-    options: tuple[str, ...] = ()
 
 
 class LocalNetwork:
@@ -266,7 +265,7 @@ class LocalNetwork:
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(
-            [sys.executable, "-m", "tessera", "node", "init", *words, *spec.options],
+            [sys.executable, "-m", "tessera", "node", "init", *words],
             what=f"setting up node {spec.name}",
         )
 

@@ -39,11 +39,11 @@ def inferred(
     without: Collection[str] = (),
 ) -> Schema:
     """The schema that a table fits. name: None for the file's, or "table"."""
-    from provenance.table.schema_infer import infer_from_chunks
+    from provenance.table.schema_infer import infer_schema
 
     if isinstance(table, Path | str):
-        return infer_from_chunks(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
-    return infer_from_chunks([cell_texts(table)], name or "table", target, without)
+        return infer_schema(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
+    return infer_schema([cell_texts(table)], name or "table", target, without)
 
 
 def table_chunks(path: Path | str) -> Iterator[Cells]:

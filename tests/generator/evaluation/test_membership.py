@@ -10,19 +10,19 @@ import pytest
 
 from generator.errors import EvaluationError
 from generator.evaluation.density import log_density
-from generator.evaluation.membership import (
-    attack,
+from generator.evaluation.membership import attack
+from generator.families.family import FAMILIES
+from generator.fitting.fit import fit
+from generator.fitting.settings import FitSettings
+from generator.privacy.accountant import gdp_delta, gdp_mu
+from provenance.table.schema import Schema
+from tests.generator.evaluation.privacy_bounds import (
     auc_bound,
     epsilon_shown,
     exposure_bound,
     exposures,
     gdp_auc_bound,
 )
-from generator.families.family import FAMILIES
-from generator.fitting.fit import fit
-from generator.fitting.settings import FitSettings
-from generator.privacy.accountant import gdp_delta, gdp_mu
-from provenance.table.schema import Schema
 
 ROWS, COLUMNS, DELTA = 800, 10, 1e-5
 SETTINGS: dict[str, dict[str, int]] = {
