@@ -34,7 +34,7 @@ def gas_limit(estimate: int) -> int:
     return max(estimate, min(estimate + estimate // 4, TRANSACTION_GAS_CAP))
 
 
-class _Replaced(Exception):
+class _ReplacedError(Exception):
     """Another transaction of the account was mined with this one's nonce: this one never will be."""
 
 
@@ -70,7 +70,7 @@ class TransactionSender:
             nonce, transaction_hash = self._submit(to, data, value_wei, gas_limit(gas), action)
             try:
                 return self._wait(nonce, transaction_hash, call, action)
-            except _Replaced:
+            except _ReplacedError:
                 continue
 
     def _submit(
@@ -127,7 +127,7 @@ class TransactionSender:
                 looked_at = now
                 taken = taken + 1 if self._is_taken(nonce, transaction_hash) else 0
                 if taken == _LOOKS:
-                    raise _Replaced
+                    raise _ReplacedError
             if now - begun > self._wait_seconds:
                 raise ChainUnavailableError(
                     f"{action}: transaction {transaction_hash} was not mined within "
