@@ -23,9 +23,9 @@ from provenance.api.catalogue import Contracts, NetworkView
 from provenance.api.message import Uint256
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
+from tests.generator.node.conftest import World
 from tests.waiting import HANG_SECONDS
 
-World = Any
 ORDER = Digest(bytes([1]) * 32)
 SETTINGS = NodeSettings(
     backend="https://market.example",
