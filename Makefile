@@ -38,11 +38,13 @@ test-python: setup ## Python tests, the system tests last
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
 	$(PY) -m pytest -m ipfs tests/ipfs
 
-check: setup ## linters, types, import rules, formatting, gas within 2 % of what was written down
+check: setup ## linters, types, import rules, prose, getters, formatting, gas within 2 % of what was written down
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m scripts.checks.prose
+	$(PY) -m pytest -n auto --maxprocesses 4 tests/test_import_rules.py tests/contracts/test_getters.py
 	npm run --silent lint
 	$(PY) -m scripts.checks.gas
 

@@ -46,7 +46,7 @@ def main() -> int:
     try:
         run(Settings.from_environment())
     except (StartupError, ProvenanceError) as error:
-        print(f"backend: {' '.join(str(error).split())}", file=sys.stderr)
+        _LOG.error("cannot start: %s", " ".join(str(error).split()))
         return STARTUP_FAILED
     return 0
 

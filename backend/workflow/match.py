@@ -68,8 +68,8 @@ class Matching:
             ),
             lambda receipt: self._log.mined("match", receipt),
         )
-        if self._chain_state() is ChainState.CANCELLED:
-            raise OrderFailedError("the buyer cancelled the order")
+        if (state := self._chain_state()) in (ChainState.CANCELLED, ChainState.REFUNDED):
+            raise OrderFailedError(f"the money went back before the match: the order is {state.name.lower()}")
         with self._ports.database.write() as session:
             TaskRepository(session).cancel_waiting(self._order)
         self._log.enter(OrderState.MATCHED)

@@ -7,6 +7,7 @@ Expected errors are one message (what was found, what was expected, what to do);
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -46,6 +47,20 @@ verify.add_to(app)
 app.add_typer(node_app, name="node", rich_help_panel="Running")
 coordinator.add_to(app)
 devnet.add_to(app)
+
+
+def _unwrap_help(group: typer.Typer) -> None:
+    """Help is wrapped by the terminal it is read on, so the line ends of a docstring are none of its own."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        paragraphs = (command.help or inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for under in group.registered_groups:
+        assert under.typer_instance is not None
+        _unwrap_help(under.typer_instance)
+
+
+_unwrap_help(app)
 
 
 def _show_version(wanted: bool) -> None:

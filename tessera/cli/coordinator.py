@@ -37,13 +37,13 @@ def coordinator(
     from generator.errors import StopRequested
     from generator.market.worker import CoordinationWorker
     from generator.node import process
-    from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import deployment_of, require_same_market
     from provenance.api.client import RetryPolicy
     from provenance.api.market import MarketClient
     from provenance.chain.deployment import Deployment
     from provenance.chain.reader import ChainReader
     from provenance.crypto.signing import load_key
+    from tessera.cli.console import RateLimitedLog, set_up_logging
 
     set_up_logging(verbose=verbose)
     stop = threading.Event()

@@ -16,10 +16,12 @@ from tessera.cli.options import (
     ConditionsFile,
     CountOption,
     JsonOption,
+    OverwriteOption,
     SchemaFile,
     TableFile,
     WhereOption,
     examples,
+    out_file,
 )
 from tessera.extras import require
 from tessera.terminal import out, progress_bar, say, say_json
@@ -84,7 +86,7 @@ def add_to(app: typer.Typer) -> None:
 def fit(
     table: TableFile,
     schema: SchemaFile,
-    to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the model goes (.tsm)")],
+    to: Annotated[Path, out_file("where the model goes (.tsm)")],
     seconds: Annotated[float, _option("seconds")] = 60.0,
     threads: Annotated[int, _option("threads")] = 1,
     epsilon: Annotated[float | None, _option("epsilon")] = None,
@@ -107,6 +109,7 @@ def fit(
             "--list-settings", is_eager=True, callback=_list_settings, help="show every family's settings"
         ),
     ] = False,
+    _overwrite: OverwriteOption = False,
 ) -> None:
     """Fit a generator to a table and write it as exact integers."""
     require("generator", "`tessera fit`")
@@ -174,12 +177,7 @@ def sample(
     seed: Annotated[
         str, typer.Option(metavar="NUMBER", help="decimal, or hexadecimal after 0x, up to 32 bytes")
     ],
-    to: Annotated[
-        Path,
-        typer.Option(
-            "--out", metavar="FILE", help="CSV, or Parquet or Arrow when the name ends in .parquet or .arrow"
-        ),
-    ],
+    to: Annotated[Path, out_file("CSV, or Parquet or Arrow when the name ends in .parquet or .arrow")],
     rows: Annotated[
         int | None,
         typer.Option(min=1, help="how many rows; with --count or --conditions, theirs if left out"),
@@ -190,9 +188,7 @@ def sample(
     conditions: ConditionsFile = None,
     conditions_out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="where the conditions document goes, for whoever makes the rows again"
-        ),
+        out_file("where the conditions document goes, for whoever makes the rows again", "--conditions-out"),
     ] = None,
     first_row: Annotated[
         int, typer.Option(min=0, help="number of the first row: any range can be had by itself")
@@ -212,6 +208,7 @@ def sample(
             "Left out: numpy, quicker on a CPU",
         ),
     ] = None,
+    _overwrite: OverwriteOption = False,
 ) -> None:
     """Write rows of a model: the same model, seed, conditions and row numbers give the same bytes.
 
@@ -253,12 +250,10 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="real rows that did not train; without it figures flatter"),
     ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="save a page (.html) or all figures (.json)"),
-    ] = None,
+    to: Annotated[Path | None, out_file("save a page (.html) or all figures (.json)")] = None,
     seed: Annotated[int, typer.Option(min=0, help="of the rows that are drawn for comparison")] = 0,
     as_json: JsonOption = False,
+    _overwrite: OverwriteOption = False,
 ) -> None:
     """Judge synthetic rows against real ones: use for prediction, distances, copies, a membership attack.
 

@@ -151,8 +151,8 @@ def run(
     require("node", "`tessera node`")
     from generator.errors import StopRequested
     from generator.node import process
-    from generator.node.console import RateLimitedLog, set_up_logging
     from generator.node.setup import open_node
+    from tessera.cli.console import RateLimitedLog, set_up_logging
 
     console = set_up_logging(verbose=verbose)
     overrides = {"backend": backend, "rpc": rpc, "threads": threads, "health_port": health_port}
@@ -169,13 +169,13 @@ def run(
         return
 
     from generator.node.agent import Agent, warm_up
-    from generator.node.console import progress_line
     from generator.node.demands import DemandWatch, watching
     from generator.node.health import HealthPage
     from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
     from provenance.chain.writer import ChainWriter
+    from tessera.cli.console import progress_line
 
     try:
         with running_once(folder), progress_line(console) as progress:

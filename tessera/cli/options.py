@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tessera.errors import UsageError
 from tessera.extras import require
 
 if TYPE_CHECKING:
@@ -32,9 +33,26 @@ TableFile = Annotated[
 SchemaFile = Annotated[
     Path, typer.Option("--schema", metavar="FILE", help="schema document (`tessera schema infer` makes one)")
 ]
-OutFile = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="CSV, or Parquet when the name ends in .parquet")
+OVERWRITE = "_overwrite"  # read by `nothing_lost` alone, never by a command
+
+
+def nothing_lost(context: typer.Context, to: Path | None) -> Path | None:
+    """Callback of an option that names a file to write; UsageError where one is and --overwrite is not given."""
+    if to is not None and to.is_file() and not context.params[OVERWRITE]:
+        raise UsageError(f"{to} exists already: choose another name, or pass --overwrite to replace it")
+    return to
+
+
+def out_file(holds: str, name: str = "--out") -> Any:
+    """The option for a file to write; its command takes `OverwriteOption` too."""
+    return typer.Option(name, metavar="FILE", help=holds, callback=nothing_lost)
+
+
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", is_eager=True, help="replace the file if there is one already")
 ]
+ROWS_OUT = "CSV, or Parquet when the name ends in .parquet"
+OutFile = Annotated[Path, out_file(ROWS_OUT)]
 StoreOption = Annotated[
     str,
     typer.Option("--store", metavar="DIR", help="content folder, or multiaddr of an IPFS node (/ip4/...)"),

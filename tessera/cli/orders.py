@@ -10,6 +10,7 @@ import typer
 
 from tessera.cli.options import (
     DEFAULT_NETWORK,
+    ROWS_OUT,
     BalanceOption,
     ChallengeSeconds,
     CollectionOption,
@@ -28,6 +29,7 @@ from tessera.cli.options import (
     NetworkFile,
     OrderArgument,
     OutFile,
+    OverwriteOption,
     Purpose,
     RowsOption,
     SendChallenge,
@@ -128,7 +130,7 @@ def quote(
 def request(
     wallet: WalletFile,
     rows: RowsOption,
-    to: OutFile,
+    to: Annotated[Path, typer.Option("--out", metavar="FILE", help=ROWS_OUT)],
     collection: CollectionOption,
     key: DeliveryKeyFile = None,
     epsilon: EpsilonOption = None,
@@ -343,6 +345,7 @@ def download(
     wallet: WalletFile,
     key: DeliveryKeyFile = None,
     send_challenge: SendChallenge = False,
+    _overwrite: OverwriteOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Fetch a published data set, check every row against chain, model and seed, and write it to a file.

@@ -17,6 +17,7 @@ from tessera.cli.options import (
     NetworkFile,
     OtherStore,
     OutFile,
+    OverwriteOption,
     WalletFile,
     examples,
     open_client,
@@ -135,6 +136,7 @@ def open_rows(
     to: OutFile,
     key: DeliveryKeyFile = None,
     store: OtherStore = None,
+    _overwrite: OverwriteOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Check a data set that was sold to you and write its rows to a file: look before you accept.

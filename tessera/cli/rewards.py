@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.units import BASIS_POINTS, percent
-from tessera.cli.options import DEFAULT_NETWORK, HELP_NAMES, NetworkFile, WalletFile, examples, open_client
+from tessera.cli.options import (
+    DEFAULT_NETWORK,
+    HELP_NAMES,
+    NetworkFile,
+    OverwriteOption,
+    WalletFile,
+    examples,
+    open_client,
+    out_file,
+)
 from tessera.terminal import say
 from tessera.words import tokens
 
@@ -92,12 +101,13 @@ def set_payout(
 @payout_app.command(epilog=examples("payout sign --to 0x... --wallet old.key --out rotation.json"))
 def sign(
     to: NewAddress,
-    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="what to hand to whoever sends it")],
+    file: Annotated[Path, out_file("what to hand to whoever sends it")],
     wallet: WalletFile,
     account: OldAccount = None,
     valid: Annotated[
         int, typer.Option(min=60, metavar="SECONDS", help="how long it counts")
     ] = DEFAULT_VALID_SECONDS,
+    _overwrite: OverwriteOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Sign a rotation without sending it: a wallet without coin for gas hands the file to a relayer."""

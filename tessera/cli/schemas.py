@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli.options import HELP_NAMES, TableFile, examples
+from tessera.cli.options import HELP_NAMES, OverwriteOption, TableFile, examples, out_file
 from tessera.terminal import out, remark, say
 
 schema_app = typer.Typer(
@@ -28,7 +28,7 @@ SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema d
 )
 def infer(
     table: TableFile,
-    to: Annotated[Path, typer.Option("--out", metavar="FILE", help="where the schema goes")],
+    to: Annotated[Path, out_file("where the schema goes")],
     name: Annotated[
         str | None, typer.Option(help="name of the schema; default: the table's file name")
     ] = None,
@@ -41,6 +41,7 @@ def infer(
     without: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="leave this column out; may be repeated")
     ] = None,
+    _overwrite: OverwriteOption = False,
 ) -> None:
     """Infer a schema from a table, marking as `inferred` what was taken from its rows.
 

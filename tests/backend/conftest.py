@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ import uvicorn
 
 from backend.app import create_app
 from backend.database.engine import Database, migrate
+from backend.indexer.follower import Followed, Follower
 from backend.ports import Ports
 from backend.settings import Settings
 from provenance.chain.deploy import MarketParameters, deploy_all
@@ -36,6 +38,9 @@ from tests.waiting import HANG_SECONDS
 TOKEN = 10**18
 STAKE = TOKEN
 DELIVERY_KEY = "0x" + "5a" * 32
+
+Json: TypeAlias = dict[str, Any]
+"""A JSON object as a client sends or gets it."""
 
 
 @dataclass
@@ -129,8 +134,24 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def runner() -> Started:
+    return Started()
+
+
+@pytest.fixture
 def ports(
-    tmp_path: Path, settings: Settings, chain: Chain, broker: Signer, migrated: Path
+    tmp_path: Path,
+    settings: Settings,
+    chain: Chain,
+    broker: Signer,
+    migrated: Path,
+    clock: Clock,
+    runner: Started,
 ) -> Iterator[Ports]:
     shutil.copy(migrated, tmp_path / "backend.sqlite")
     database = Database(settings.database)
@@ -140,8 +161,8 @@ def ports(
         ledger=chain.ledger,
         writer=ChainWriter(chain.ledger, broker),
         store=FolderStore(tmp_path / "store"),
-        runner=Started(),
-        clock=Clock(),
+        runner=runner,
+        clock=clock,
     )
     database.close()
 
@@ -172,9 +193,9 @@ class Api:
             sent["Authorization"] = sign_request(by, method, target, data, int(self.ports.clock()))
         return self.client.request(method, target, content=data, headers=sent)
 
-    def collection(self, **changes: object) -> str:
+    def collection(self, **changes: Any) -> str:
         """Offers a collection and returns its id."""
-        collection = replace(make_collection(), **changes)  # type: ignore[arg-type]
+        collection = replace(make_collection(), **changes)
         answer = self.call("POST", "/v1/collections", collection.document(), by=self.broker)
         assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["id"])
@@ -183,7 +204,7 @@ class Api:
         body = {"collection": collection, "declaredRows": rows, "metadata": {"software": "test"}}
         return self.call("POST", "/v1/contributors", body, by=node)
 
-    def quote(self, buyer: Signer, collection: str, **changes: object) -> dict[str, object]:
+    def quote(self, buyer: Signer, collection: str, **changes: object) -> Json:
         body = {
             "collection": collection,
             "buyer": str(buyer.address),
@@ -194,7 +215,7 @@ class Api:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def signed_order(self, buyer: Signer, quote: dict[str, object]) -> dict[str, object]:
+    def signed_order(self, buyer: Signer, quote: Json) -> Json:
         """The body of POST /v1/orders for a quote."""
         terms = OrderTerms.parse(quote["terms"])
         ledger = self.chain.ledger
@@ -230,6 +251,15 @@ def api(ports: Ports, chain: Chain, broker: Signer) -> Iterator[Api]:
     thread.join(HANG_SECONDS)
     assert not thread.is_alive(), "the server did not stop"
     listener.close()
+
+
+def catch_up(follower: Follower) -> None:
+    """Follows to the head of a chain that reorganises nothing meanwhile."""
+    while True:
+        outcome = follower.step()
+        assert isinstance(outcome, Followed), outcome
+        if outcome.is_head:
+            return
 
 
 def make_collection(name: str = "people") -> Collection:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from provenance.crypto.signing import Signer
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
+from tests.backend.conftest import Api
 
 
-def test_refuses_what_is_no_cid(api):
+def test_refuses_what_is_no_cid(api: Api) -> None:
     answer = api.call("GET", "/v1/content/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnSPdG")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
 
 
-def test_refuses_a_cid_that_the_store_lacks(api):
+def test_refuses_a_cid_that_the_store_lacks(api: Api) -> None:
     answer = api.call("GET", f"/v1/content/{cid_of(b'never stored')}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-def test_refuses_an_empty_body(api):
+def test_refuses_an_empty_body(api: Api) -> None:
     answer = api.call("POST", "/v1/content", b"", by=api.broker)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
 
 
-def test_refuses_a_damaged_file_instead_of_serving_it(api):
+def test_refuses_a_damaged_file_instead_of_serving_it(api: Api, tmp_path: Path) -> None:
     cid = api.call("POST", "/v1/content", b"precious", by=api.broker).json()["cid"]
-    file = next(path for path in api.ports.store.path.rglob(cid))
+    file = next((tmp_path / "store").rglob(cid))
     file.write_bytes(b"damaged!")
     answer = api.call("GET", f"/v1/content/{cid}")
     assert (answer.status_code, answer.json()["code"]) == (502, "content-damaged")
 
 
-def test_stores_bytes_of_several_blocks_and_serves_them_again(api, two_nodes):
+def test_stores_bytes_of_several_blocks_and_serves_them_again(api: Api, two_nodes: list[Signer]) -> None:
     api.announce(two_nodes[0], api.collection())
     data = bytes(range(256)) * 4096 * 2 + b"tail"
     first = api.call("POST", "/v1/content", data, by=two_nodes[0])

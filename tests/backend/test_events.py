@@ -8,16 +8,19 @@ import pytest
 
 from backend.workflow.order_log import OrderLog
 from provenance.api.orders import OrderState
+from provenance.crypto.signing import Signer
+from tests.backend.conftest import Api, Json
 
 
 @pytest.fixture
-def order(api, buyer):
+def order(api: Api, buyer: Signer) -> str:
     return api.order(buyer, api.collection())
 
 
-def events_of(api, order, **headers):
+def events_of(api: Api, order: str, **headers: str) -> list[tuple[int, str, Json]]:
     """Everything up to the end of the stream."""
-    found, current = [], {}
+    found: list[tuple[int, str, Json]] = []
+    current: dict[str, str] = {}
     with api.client.stream("GET", f"/v1/orders/{order}/events", headers=headers) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         for line in response.iter_lines():
@@ -30,11 +33,13 @@ def events_of(api, order, **headers):
     return found
 
 
-def test_an_unknown_order_has_no_events(api):
+def test_an_unknown_order_has_no_events(api: Api) -> None:
     assert api.call("GET", f"/v1/orders/0x{'33' * 32}/events").status_code == 404
 
 
-def test_a_stream_ends_with_the_order_and_resumes_after_any_id(api, order, two_nodes):
+def test_a_stream_ends_with_the_order_and_resumes_after_any_id(
+    api: Api, order: str, two_nodes: list[Signer]
+) -> None:
     task = api.call(
         "POST", f"/v1/tasks?order={order}&node={two_nodes[0].address}&name=fit", b"x", by=api.broker
     ).json()["id"]
@@ -64,7 +69,7 @@ def test_a_stream_ends_with_the_order_and_resumes_after_any_id(api, order, two_n
         assert events_of(api, order, **{"Last-Event-ID": str(number)}) == whole[position + 1 :]
 
 
-def test_a_stream_shows_what_happens_while_it_is_open(api, order):
+def test_a_stream_shows_what_happens_while_it_is_open(api: Api, order: str) -> None:
     log = OrderLog(api.ports, order)
     with api.client.stream("GET", f"/v1/orders/{order}/events") as response:
         lines = response.iter_lines()
@@ -76,7 +81,7 @@ def test_a_stream_shows_what_happens_while_it_is_open(api, order):
         assert [line for line in lines if line.startswith("data")] == []
 
 
-def test_a_final_state_is_never_left_and_ends_the_work(api, order, two_nodes):
+def test_a_final_state_is_never_left_and_ends_the_work(api: Api, order: str, two_nodes: list[Signer]) -> None:
     task = api.call(
         "POST", f"/v1/tasks?order={order}&node={two_nodes[0].address}&name=fit", b"x", by=api.broker
     ).json()["id"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias, cast
 
 import pytest
 from sqlalchemy import delete, select
@@ -21,6 +23,9 @@ from backend.database.models import (
 from backend.indexer.apply import rebuild
 from backend.indexer.follower import Followed, Follower, Reorganised
 from backend.orders.repository import OrderRepository
+from backend.ports import BrokerReading, Ports
+from backend.workflow.match import Matching
+from provenance.chain.deployment import Deployment
 from provenance.chain.dispute_events import (
     ChunkAnswered,
     DemandedReceipt,
@@ -31,6 +36,7 @@ from provenance.chain.dispute_events import (
 )
 from provenance.chain.disputes import DemandKind
 from provenance.chain.events import (
+    ChainEvent,
     DatasetFlagged,
     DatasetPublished,
     DatasetRevoked,
@@ -42,68 +48,75 @@ from provenance.chain.events import (
     OtherEvent,
     ShardRecorded,
 )
+from provenance.crypto.signing import Signer
 from provenance.values import Address, Digest, Signature, sha256
+from tests.backend.conftest import Api, Chain, catch_up
 
 WHO = Address(bytes(20))
+NOWHERE = LogPosition(0, Digest(bytes(32)), Digest(bytes(32)), 0, WHO)
+"""Of an event in no block yet: `add` says where it stands."""
 TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow)
 
 
 class MemoryChain:
-    """A chain whose blocks tests replace: block number -> (hash, events)."""
+    """A chain whose blocks tests replace: block number -> (hash, events). It answers what a follower asks."""
 
-    def __init__(self, deployment):
+    def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.blocks = {}
+        self.blocks: dict[int, tuple[Digest, list[ChainEvent]]] = {}
 
-    def add(self, number, *events, fork="a"):
+    def add(self, number: int, *events: ChainEvent, fork: str = "a") -> None:
         block_hash = sha256(f"{number} {fork}".encode())
         self.blocks[number] = (block_hash, [
             replace(event, at=LogPosition(number, block_hash, sha256(f"{number} {i}".encode()), i, WHO))
             for i, event in enumerate(events)
         ])  # fmt: skip
 
-    def cut(self, last):
+    def cut(self, last: int) -> None:
         self.blocks = {number: block for number, block in self.blocks.items() if number <= last}
 
-    def block_number(self):
+    def block_number(self) -> int:
         return max(self.blocks)
 
-    def block_hash(self, number):
+    def block_hash(self, number: int) -> Digest | None:
         return self.blocks[number][0] if number in self.blocks else None
 
-    def events(self, first, last):
+    def events(self, first: int, last: int) -> list[ChainEvent]:
         return [event for number in range(first, last + 1) for event in self.blocks[number][1]]
 
 
-def order(name):
+Memory: TypeAlias = tuple[MemoryChain, Ports]
+
+
+def order(name: str) -> Digest:
     return sha256(name.encode())
 
 
-def placed(name):
-    return OrderPlaced(None, order(name), WHO, WHO, 2**200)
+def placed(name: str) -> OrderPlaced:
+    return OrderPlaced(NOWHERE, order(name), WHO, WHO, 2**200)
 
 
-def published(number, name):
+def published(number: int, name: str) -> tuple[ChainEvent, ...]:
     digest = sha256(name.encode())
     return (
         DatasetPublished(
-            None, number, order(name), digest, digest, digest, digest, 60, 3, 4, 0, 1, 10**6, (), (7000, 3000)
+            NOWHERE, number, order(name), digest, digest, digest, digest, 60, 3, 4, 0, 1, 10**6, (), (7000, 3000)
         ),
-        ShardRecorded(None, number, 0, WHO, digest, digest, 40, 3, 4, digest, Signature(b"x")),
-        ShardRecorded(None, number, 1, WHO, digest, digest, 20, 3, 4, digest, Signature(b"y")),
-        EvaluationRecorded(None, number, WHO, 900_000, Signature(b"z")),
-        EvaluationRecorded(None, number, WHO, 800_000, Signature(b"z")),
-        OrderPublished(None, order(name)),
+        ShardRecorded(NOWHERE, number, 0, WHO, digest, digest, 40, 3, 4, digest, Signature(b"x")),
+        ShardRecorded(NOWHERE, number, 1, WHO, digest, digest, 20, 3, 4, digest, Signature(b"y")),
+        EvaluationRecorded(NOWHERE, number, WHO, 900_000, Signature(b"z")),
+        EvaluationRecorded(NOWHERE, number, WHO, 800_000, Signature(b"z")),
+        OrderPublished(NOWHERE, order(name)),
     )  # fmt: skip
 
 
 @pytest.fixture
-def memory(ports):
+def memory(ports: Ports) -> Memory:
     chain = MemoryChain(replace(ports.ledger.deployment, block=1))
-    return chain, replace(ports, ledger=chain)
+    return chain, replace(ports, ledger=cast(BrokerReading, chain))
 
 
-def follow(ports):
+def follow(ports: Ports) -> list[Followed | Reorganised]:
     outcomes = []
     while True:
         outcomes.append(Follower(ports).step())
@@ -111,7 +124,7 @@ def follow(ports):
             return outcomes
 
 
-def contents(database):
+def contents(database: Database) -> dict[str, list[tuple[object, ...]]]:
     """Everything in the follower's tables."""
     with database.read() as session:
         return {
@@ -123,13 +136,13 @@ def contents(database):
         }
 
 
-def chain_state(ports, name):
+def chain_state(ports: Ports, name: str) -> str | None:
     with ports.database.read() as session:
         row = session.get(ChainOrderRow, str(order(name)))
         return row.state if row else None
 
 
-def test_a_replaced_block_takes_its_data_set_and_order_states_with_it(memory):
+def test_a_replaced_block_takes_its_data_set_and_order_states_with_it(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"))
     follow(ports)
@@ -145,46 +158,46 @@ def test_a_replaced_block_takes_its_data_set_and_order_states_with_it(memory):
     chain.add(3, *published(1, "two"), fork="b")
     follow(ports)
     with ports.database.read() as session:
-        assert session.get(DatasetRow, 1).order == str(order("two"))
+        assert session.get_one(DatasetRow, 1).order == str(order("two"))
 
 
-def demanded(name, shard, kind, row=0):
-    return DemandOpened(None, order(name), shard, WHO, int(kind), 1, row, 1_800_000_000, 5)
+def demanded(name: str, shard: int, kind: DemandKind, row: int = 0) -> DemandOpened:
+    return DemandOpened(NOWHERE, order(name), shard, WHO, int(kind), 1, row, 1_800_000_000, 5)
 
 
-def revoked(name, number):
+def revoked(name: str, number: int) -> tuple[ChainEvent, ...]:
     return (
-        DatasetRevoked(None, number, WHO),
-        OrderRevoked(None, order(name), 1, WHO, 4, 2, 2**200, 1),
+        DatasetRevoked(NOWHERE, number, WHO),
+        OrderRevoked(NOWHERE, order(name), 1, WHO, 4, 2, 2**200, 1),
     )
 
 
-def status(ports, number):
+def status(ports: Ports, number: int) -> str:
     with ports.database.read() as session:
         return session.get_one(DatasetRow, number).status
 
 
-def demands(ports, name):
+def demands(ports: Ports, name: str) -> list[tuple[int, str, str, int]]:
     with ports.database.read() as session:
         rows = OrderRepository(session).demands(str(order(name)))
         return [(row.shard, row.kind, row.state, row.answer_by) for row in rows]
 
 
-def test_a_revoked_data_set_and_what_derives_from_it_are_shown_as_such(memory):
+def test_a_revoked_data_set_and_what_derives_from_it_are_shown_as_such(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"), *published(1, "one"), placed("two"), *published(2, "two"))
     follow(ports)
     assert (status(ports, 1), status(ports, 2)) == ("valid", "valid")
-    chain.add(2, *revoked("one", 1), DatasetFlagged(None, 2, 1))
+    chain.add(2, *revoked("one", 1), DatasetFlagged(NOWHERE, 2, 1))
     follow(ports)
     assert (status(ports, 1), status(ports, 2)) == ("revoked", "flagged")
     assert (chain_state(ports, "one"), chain_state(ports, "two")) == ("revoked", "published")
-    chain.add(3, *revoked("two", 2), DatasetFlagged(None, 2, 1))
+    chain.add(3, *revoked("two", 2), DatasetFlagged(NOWHERE, 2, 1))
     follow(ports)
     assert status(ports, 2) == "revoked", "a flag does not take a revocation back"
 
 
-def test_a_replaced_block_takes_a_revocation_with_it(memory):
+def test_a_replaced_block_takes_a_revocation_with_it(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"), *published(1, "one"))
     follow(ports)
@@ -196,7 +209,7 @@ def test_a_replaced_block_takes_a_revocation_with_it(memory):
     assert (status(ports, 1), chain_state(ports, "one"), demands(ports, "one")) == ("valid", "published", [])
 
 
-def test_demands_are_open_until_they_are_answered_or_expire(memory):
+def test_demands_are_open_until_they_are_answered_or_expire(memory: Memory) -> None:
     chain, ports = memory
     receipt = DemandedReceipt(order("root"), 3, 4, order("content"))
     kinds = (DemandKind.RECEIPT, DemandKind.MODEL, DemandKind.CHUNK, DemandKind.CHUNK)
@@ -206,10 +219,10 @@ def test_demands_are_open_until_they_are_answered_or_expire(memory):
     assert demands(ports, "one") == [(k, word, "open", 1_800_000_000) for k, word in enumerate(words)]
     chain.add(
         2,
-        ReceiptAnswered(None, order("one"), 0, WHO, receipt, Signature(b"x")),
-        ModelAnswered(None, order("one"), 1, WHO, Signature(b"model")),
-        ChunkAnswered(None, order("one"), 2, WHO, 20, 7, Signature(b"rows"), (order("path"),), 1),
-        DemandExpired(None, order("one"), 3, int(DemandKind.CHUNK), True),
+        ReceiptAnswered(NOWHERE, order("one"), 0, WHO, receipt, Signature(b"x")),
+        ModelAnswered(NOWHERE, order("one"), 1, WHO, Signature(b"model")),
+        ChunkAnswered(NOWHERE, order("one"), 2, WHO, 20, 7, Signature(b"rows"), (order("path"),), 1),
+        DemandExpired(NOWHERE, order("one"), 3, int(DemandKind.CHUNK), True),
     )
     follow(ports)
     assert [state for _, _, state, _ in demands(ports, "one")] == [
@@ -227,7 +240,7 @@ def test_demands_are_open_until_they_are_answered_or_expire(memory):
     assert contents(ports.database) == before
 
 
-def test_a_chain_that_shares_no_block_is_followed_from_the_start(memory):
+def test_a_chain_that_shares_no_block_is_followed_from_the_start(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"))
     follow(ports)
@@ -237,7 +250,7 @@ def test_a_chain_that_shares_no_block_is_followed_from_the_start(memory):
     assert (chain_state(ports, "one"), chain_state(ports, "two")) == (None, "open")
 
 
-def test_a_shorter_chain_is_a_reorganisation_too(memory):
+def test_a_shorter_chain_is_a_reorganisation_too(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"))
     follow(ports)
@@ -248,9 +261,9 @@ def test_a_shorter_chain_is_a_reorganisation_too(memory):
     assert chain_state(ports, "two") is None
 
 
-def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory, tmp_path):
+def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory: Memory, tmp_path: Path) -> None:
     chain, ports = memory
-    chain.add(1, placed("one"), OtherEvent(None, Digest(bytes(32))))
+    chain.add(1, placed("one"), OtherEvent(NOWHERE, Digest(bytes(32))))
     follow(ports)
     chain.add(2, placed("two"), *published(1, "one"))
     follow(ports)
@@ -268,7 +281,7 @@ def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory, tmp_path):
     fresh.close()
 
 
-def test_nothing_is_applied_twice_and_old_checkpoints_go(memory):
+def test_nothing_is_applied_twice_and_old_checkpoints_go(memory: Memory) -> None:
     chain, ports = memory
     ports = replace(ports, settings=ports.settings.model_copy(update={"finality_blocks": 3}))
     for number in range(1, 11):
@@ -285,7 +298,7 @@ def test_nothing_is_applied_twice_and_old_checkpoints_go(memory):
         assert len(session.scalars(select(ChainOrderRow)).all()) == 10
 
 
-def test_the_migrated_tables_are_those_of_the_models(ports):
+def test_the_migrated_tables_are_those_of_the_models(ports: Ports) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -297,21 +310,18 @@ def test_the_migrated_tables_are_those_of_the_models(ports):
             session.execute(delete(table))
 
 
-def test_a_real_chain_that_reorganises_is_followed(api, ports, chain, buyer):
+def test_a_real_chain_that_reorganises_is_followed(
+    api: Api, ports: Ports, chain: Chain, buyer: Signer
+) -> None:
     collection = api.collection()
     follower = Follower(ports)
-    while not follower.step().is_head:
-        pass
+    catch_up(follower)
     placed_order = api.order(buyer, collection)
-    from backend.workflow.match import Matching
-
     Matching(ports, placed_order).place()
-    while not follower.step().is_head:
-        pass
+    catch_up(follower)
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"
     chain.ledger.rpc.request("anvil_reorg", 1, [])
     outcome = follower.step()
     assert isinstance(outcome, Reorganised)
-    while not follower.step().is_head:
-        pass
+    catch_up(follower)
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] is None

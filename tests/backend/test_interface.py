@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Protocol, cast
 
 import pytest
 
 from backend.app import create_app
 from backend.coordination.service import JobService
+from backend.ports import Ports
 from backend.workflow.order_log import OrderLog
 from provenance.api import errors
 from provenance.api.catalogue import Announcement
@@ -28,9 +31,10 @@ from provenance.api.orders import (
 )
 from provenance.api.queue import Progress, WorkState
 from provenance.crypto.permit import sign_permit
+from provenance.crypto.signing import Signer
 from provenance.record.receipts import ModelCommitment
 from provenance.values import Digest
-from tests.backend.conftest import make_collection
+from tests.backend.conftest import Api, Json, make_collection
 from tests.waiting import HANG_SECONDS
 
 MODULES = ("catalogue", "coordination", "errors", "orders", "queue", "tasks")
@@ -51,35 +55,39 @@ BYTES = {
 
 
 @pytest.fixture(scope="module")
-def interface():
+def interface() -> Json:
     limits = SimpleNamespace(max_json_bytes=1, max_content_bytes=1)
-    return create_app(SimpleNamespace(settings=limits)).openapi()
+    return create_app(cast(Ports, SimpleNamespace(settings=limits))).openapi()
 
 
-def declared(content):
+def declared(content: Json) -> Json | None:
     """The schema of a JSON body or answer; None where it is none."""
-    return content.get("application/json", {}).get("schema")
+    schema: Json | None = content.get("application/json", {}).get("schema")
+    return schema
 
 
-def test_every_json_answer_and_body_of_the_running_interface_is_a_model_of_the_protocol(interface):
+def test_every_json_answer_and_body_of_the_running_interface_is_a_model_of_the_protocol(
+    interface: Json,
+) -> None:
     names = set()
     for path, methods in interface["paths"].items():
         for method, operation in methods.items():
             answers = [declared(answer.get("content", {})) for status, answer in operation["responses"].items()
                        if status.startswith("2")]  # fmt: skip
             bodies = [declared(operation["requestBody"]["content"])] if "requestBody" in operation else []
-            found = [schema for schema in (*answers, *bodies) if schema is not None]
+            found: list[Json | None] = [schema for schema in (*answers, *bodies) if schema is not None]
             if (method, path) == ("post", "/v1/collections"):
                 found = answers  # its body is the collection's own document, read in provenance.record
             assert found or (method, path) in BYTES, (method, path)
             for schema in found:
+                assert schema is not None, (method, path)
                 assert set(schema) == {"$ref"}, (method, path, schema)
                 names.add(schema["$ref"].removeprefix(REF).removesuffix("-Input").removesuffix("-Output"))
     assert len(names) > 20
     assert names <= MODELS.keys()
 
 
-def test_every_schema_of_the_interface_is_the_schema_of_its_model(interface):
+def test_every_schema_of_the_interface_is_the_schema_of_its_model(interface: Json) -> None:
     for name, schema in interface["components"]["schemas"].items():
         if name in FASTAPIS_OWN or "enum" in schema:
             continue
@@ -90,11 +98,17 @@ def test_every_schema_of_the_interface_is_the_schema_of_its_model(interface):
         assert schema["additionalProperties"] is False, name
 
 
-@pytest.fixture
-def client_of(api):
-    opened = []
+class ClientOf(Protocol):
+    """Opens the one client for whoever signs, or for nobody."""
 
-    def make(signer=None):
+    def __call__(self, signer: Signer | None = None) -> MarketClient: ...
+
+
+@pytest.fixture
+def client_of(api: Api) -> Iterator[ClientOf]:
+    opened: list[MarketClient] = []
+
+    def make(signer: Signer | None = None) -> MarketClient:
         client = MarketClient(
             str(api.client.base_url), signer=signer, retry=RetryPolicy(give_up_seconds=0),
             timeout_seconds=HANG_SECONDS,
@@ -107,7 +121,7 @@ def client_of(api):
         client.close()
 
 
-def place(api, client, buyer):
+def place(api: Api, client: MarketClient, buyer: Signer) -> Digest:
     """An order by the one client, as a buyer's program places it."""
     collection = client.collection("people")
     delivery_key = Digest(b"\x5a" * 32)
@@ -136,7 +150,9 @@ def place(api, client, buyer):
     return accepted.order_id
 
 
-def test_refusals_come_as_typed_errors_with_the_backend_s_words(api, client_of, buyer, two_nodes):
+def test_refusals_come_as_typed_errors_with_the_backend_s_words(
+    api: Api, client_of: ClientOf, buyer: Signer, two_nodes: list[Signer]
+) -> None:
     client = client_of()
     with pytest.raises(errors.MarketNotFound, match="the market has: none"):
         client.collection("people")
@@ -153,8 +169,8 @@ def test_refusals_come_as_typed_errors_with_the_backend_s_words(api, client_of, 
 
 
 def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
-    api, client_of, buyer, two_nodes
-):
+    api: Api, client_of: ClientOf, buyer: Signer, two_nodes: list[Signer]
+) -> None:
     node, broker, anybody = client_of(two_nodes[0]), client_of(api.broker), client_of()
     network = anybody.network()
     assert (network.broker, network.deployment.escrow) == (
@@ -177,6 +193,7 @@ def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
     assert node.lease_task(0, 15) is None
     broker.post_task(order, "round/0003", two_nodes[0].address, "train", b"payload")
     lease = node.lease_task(0, 15)
+    assert lease is not None
     assert (lease.order, lease.name, lease.kind, lease.attempt) == (order, "round/0003", "train", 1)
     assert node.task_payload(lease.id) == b"payload"
     node.heartbeat(lease.id, 15, Progress(message="half", round=1, rounds=2, loss=0.125))
@@ -188,8 +205,11 @@ def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
     with pytest.raises(errors.MarketConflict):
         node.send_result(lease.id, b"another")
     broker.post_task(order, "finish", two_nodes[0].address, "train", b"payload")
-    node.refuse_task(node.lease_task(0, 15).id, "privacy-cap", "over the cap")
+    lease = node.lease_task(0, 15)
+    assert lease is not None
+    node.refuse_task(lease.id, "privacy-cap", "over the cap")
     (status,) = broker.tasks(order, "finish")
+    assert status.refusal is not None
     assert (status.state, status.refusal.code) == (WorkState.REFUSED, "privacy-cap")
     cid = node.upload(b"sealed rows")
     assert anybody.content(cid) == b"sealed rows"
@@ -207,7 +227,9 @@ def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
     assert list(anybody.events(order, after=events[-1].id)) == [], "final, and everything was seen"
 
 
-def test_coordinator_leases_reports_and_finishes_a_job(api, client_of, buyer, two_nodes):
+def test_coordinator_leases_reports_and_finishes_a_job(
+    api: Api, client_of: ClientOf, buyer: Signer, two_nodes: list[Signer]
+) -> None:
     broker = client_of(api.broker)
     broker.offer(make_collection())
     order = place(api, client_of(), buyer)
@@ -228,6 +250,7 @@ def test_coordinator_leases_reports_and_finishes_a_job(api, client_of, buyer, tw
     with api.ports.database.write() as session:
         JobService(session).ensure(str(order), "train", plan, 1)
     job = broker.lease_job(0, 15)
+    assert job is not None
     assert (job.order, job.phase, JobPlan.of(job.plan, "plan")) == (order, "train", plan)
     broker.job_progress(order, "train", 15, Progress(round=1, epsilon=0.5))
 

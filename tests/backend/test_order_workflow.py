@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from backend.contributors import ContributorRepository
 from backend.database.models import OrderEventRow
 from backend.indexer.follower import Follower
+from backend.ports import BrokerReading, BrokerWriting
 from backend.workflow.generate import Generation
 from backend.workflow.match import Matching
 from backend.workflow.order_workflow import run_order
 from backend.workflow.settle import Settlement
-from provenance.canonical import decode
+from provenance.canonical import decode_object
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.merkle import dataset_root
+from provenance.crypto.signing import Signer
 from provenance.record.manifest import Manifest
 from provenance.record.receipts import (
     Acceptance,
@@ -33,8 +38,9 @@ from provenance.record.receipts import (
     ShardReceipt,
     shares_digest,
 )
-from provenance.record.terms import OrderTerms
+from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Cid, Digest, sha256
+from tests.backend.conftest import Api, Chain, Json, catch_up
 from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
@@ -44,13 +50,13 @@ SHARES = [7000, 3000]
 class World:
     """Two staked nodes with announced tables, and everything they and the worker would do."""
 
-    api: object
-    nodes: list
+    api: Api
+    nodes: list[Signer]
     collection: str
-    running: Future | None = None
+    running: Future[object] | None = None
 
     @contextmanager
-    def in_work(self, order):
+    def in_work(self, order: str) -> Iterator[None]:
         """Runs the order's workflow in a thread and waits for its end."""
         try:
             with self.beside(lambda: run_order(self.api.ports, order)):
@@ -59,7 +65,7 @@ class World:
             self.api.ports.stopping.set()
 
     @contextmanager
-    def beside(self, action):
+    def beside(self, action: Callable[[], object]) -> Iterator[None]:
         """Runs the action in a thread and waits for its end; what it raises is raised here."""
         with ThreadPoolExecutor(1) as pool:
             self.running = pool.submit(action)
@@ -72,13 +78,13 @@ class World:
             finally:
                 self.running = None
 
-    def signer(self, address):
+    def signer(self, address: str) -> Signer:
         return next(node for node in self.nodes if str(node.address) == address)
 
-    def lease(self, target, by):
+    def lease(self, target: str, by: Signer) -> Json:
         """Asks until there is work."""
 
-        def ask():
+        def ask() -> Json | None:
             ended = self.api.ports.stopping.is_set() or (self.running is not None and self.running.done())
             assert not ended, "nobody is left who would give out work"
             answer = self.api.call("POST", target, {"waitSeconds": 20, "leaseSeconds": 30}, by=by)
@@ -87,10 +93,11 @@ class World:
 
         return until(ask, f"work for {by.address}")
 
-    def task(self, node):
-        return self.lease("/v1/tasks/lease", node)["task"]
+    def task(self, node: Signer) -> Json:
+        task: Json = self.lease("/v1/tasks/lease", node)["task"]
+        return task
 
-    def accept(self, node, max_rows=50):
+    def accept(self, node: Signer, max_rows: int = 50) -> None:
         task = self.task(node)
         assert (task["name"], task["kind"]) == ("accept", "accept")
         offer = self.api.call("GET", f"/v1/tasks/{task['id']}/payload", by=node).json()
@@ -100,21 +107,21 @@ class World:
         result = json.dumps({"maxRows": max_rows, "signature": str(signature)}).encode()
         assert self.api.call("PUT", f"/v1/tasks/{task['id']}/result", result, by=node).status_code == 201
 
-    def refuse(self, node):
+    def refuse(self, node: Signer) -> None:
         task = self.task(node)
         body = {"code": "policy", "reason": "not for this price"}
         assert self.api.call("POST", f"/v1/tasks/{task['id']}/refuse", body, by=node).status_code == 200
 
-    def job(self, phase):
-        job = self.lease("/v1/coordination/lease", self.api.broker)["job"]
+    def job(self, phase: str) -> Json:
+        job: Json = self.lease("/v1/coordination/lease", self.api.broker)["job"]
         assert job["phase"] == phase
         return job
 
-    def finish(self, job, result):
+    def finish(self, job: Json, result: Json) -> httpx.Response:
         target = f"/v1/coordination/{job['order']}/{job['phase']}/result"
         return self.api.call("PUT", target, result, by=self.api.broker)
 
-    def train_result(self, job):
+    def train_result(self, job: Json) -> Json:
         models = []
         for shard, entry in enumerate(job["plan"]["participants"]):
             digest = sha256(f"model {shard} of {job['order']}".encode())
@@ -126,12 +133,12 @@ class World:
             )  # fmt: skip
         return {"models": models}
 
-    def upload(self, data, by):
+    def upload(self, data: bytes, by: Signer) -> ContentFile:
         answer = self.api.call("POST", "/v1/content", data, by=by)
         assert answer.status_code in (200, 201), answer.text
         return ContentFile(Cid(answer.json()["cid"]), len(data), sha256(data), sha256(b"plain"), 5)
 
-    def score_result(self, job, score_micro=900_000):
+    def score_result(self, job: Json, score_micro: int = 900_000) -> Json:
         plan, order = job["plan"], Digest.parse(job["order"])
         domain, seed = self.api.ports.domain, Digest.parse(plan["seed"]["seed"])
         shards, roots = [], []
@@ -169,13 +176,13 @@ class World:
             "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"],
         }  # fmt: skip
 
-    def bring_to_match(self):
+    def bring_to_match(self) -> None:
         for node in self.nodes:
             self.accept(node)
 
 
 @pytest.fixture
-def world(api, chain, two_nodes):
+def world(api: Api, chain: Chain, two_nodes: list[Signer]) -> World:
     collection = api.collection()
     for node, rows in zip(two_nodes, (2000, 1000), strict=True):
         answer = api.announce(node, collection, rows)
@@ -183,17 +190,19 @@ def world(api, chain, two_nodes):
     return World(api, two_nodes, collection)
 
 
-def states(api, order):
+def states(api: Api, order: str) -> list[object]:
     with api.ports.database.read() as session:
         rows = session.scalars(select(OrderEventRow).where(OrderEventRow.order == order)).all()
-        return [decode(row.data)["state"] for row in rows if row.kind == "state"]
+        return [decode_object(row.data)["state"] for row in rows if row.kind == "state"]
 
 
-def chain_state(api, order):
+def chain_state(api: Api, order: str) -> OrderState:
     return api.ports.ledger.order(Digest.parse(order)).state
 
 
-def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
+def test_money_comes_back_when_the_worker_gives_up(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
     with world.in_work(order):
@@ -209,7 +218,9 @@ def test_money_comes_back_when_the_worker_gives_up(world, api, buyer, chain):
     assert states(api, order) == ["accepted", "open", "matched", "refunded"]
 
 
-def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api, buyer, chain):
+def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
     with world.in_work(order):
@@ -222,7 +233,9 @@ def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(world, api,
     assert shown["reason"].startswith("1 contributors accepted")
 
 
-def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer, chain):
+def test_an_acceptance_nested_without_end_counts_as_a_refusal(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     with world.in_work(order):
         hostile = world.task(world.nodes[0])
@@ -235,7 +248,9 @@ def test_an_acceptance_nested_without_end_counts_as_a_refusal(world, api, buyer,
     assert shown["reason"].startswith("1 contributors accepted"), "the other node's answer still counts"
 
 
-def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer, chain):
+def test_money_and_bond_come_back_after_the_delivery_deadline(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     before = chain.ledger.balance(buyer.address)
     owed = [chain.ledger.claimable(node.address) for node in world.nodes]
@@ -254,7 +269,9 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(world, api, buyer,
     assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
 
 
-def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, api, buyer, chain):
+def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     body = api.signed_order(buyer, api.quote(buyer, world.collection))
     body["permit"]["s"] = "0x" + "11" * 32
     order = api.call("POST", "/v1/orders", body).json()["orderId"]
@@ -267,7 +284,7 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(world, a
     assert chain.ledger.balance(buyer.address) == before
 
 
-def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
+def test_a_cancelled_order_ends_as_cancelled(world: World, api: Api, buyer: Signer, chain: Chain) -> None:
     order = api.order(buyer, world.collection)
     with world.in_work(order):
         _until_state(api, order, OrderState.OPEN)
@@ -276,7 +293,9 @@ def test_a_cancelled_order_ends_as_cancelled(world, api, buyer, chain):
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
 
 
-def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world, api, buyer, chain):
+def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     with world.in_work(order):
         world.bring_to_match()
@@ -309,7 +328,9 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(world,
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
-def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
+def test_an_order_goes_from_signature_to_settlement(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection, challengeSeconds=5)
     paid = [chain.ledger.claimable(node.address) for node in world.nodes]
     with world.in_work(order):
@@ -328,9 +349,7 @@ def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
     assert states(api, order) == [
         *("accepted", "open", "matched", "trained", "committed", "seeded", "scored", "published", "settled")
     ]
-    follower = Follower(api.ports)
-    while not follower.step().is_head:
-        pass
+    catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     steps = [each["step"] for each in shown["transactions"]]
     assert [step for step in steps if step != "approve"] == [
@@ -359,7 +378,9 @@ def test_an_order_goes_from_signature_to_settlement(world, api, buyer, chain):
     assert "<work>" not in page
 
 
-def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, chain):
+def test_every_step_may_run_twice_and_sends_nothing_twice(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     """What a kill between a transaction and its note leaves behind: the step runs again from its start."""
     order = api.order(buyer, world.collection, challengeSeconds=0)
     ports = api.ports
@@ -393,7 +414,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(world, api, buyer, cha
     assert chain_state(api, order) is OrderState.SETTLED
 
 
-def _publish(world, api, chain, order):
+def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
     """Carries an order to its publication, step by step; the settlement."""
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)
@@ -412,7 +433,9 @@ def _publish(world, api, chain, order):
     return settlement
 
 
-def _demand_a_model(api, buyer, chain, order):
+def _demand_a_model(
+    api: Api, buyer: Signer, chain: Chain, order: str
+) -> tuple[OrderTerms, tuple[Participant, ...], ChainWriter]:
     """The buyer's demand for the model of shard 0."""
     ledger, identifier = chain.ledger, Digest.parse(order)
     shown = api.call("GET", f"/v1/orders/{order}").json()
@@ -421,12 +444,16 @@ def _demand_a_model(api, buyer, chain, order):
     writer = ChainWriter(ledger, buyer)
     writer.approve(ledger.deployment.demands, terms.price)
     models = ledger.commitment(identifier).models
-    writer.demand_model(terms, participants, ledger.dataset_of_order(identifier), 0, models)
+    dataset = ledger.dataset_of_order(identifier)
+    assert dataset is not None
+    writer.demand_model(terms, participants, dataset, 0, models)
     return terms, participants, writer
 
 
 @pytest.mark.parametrize("ended_by", ["buyer", "broker"])
-def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, api, buyer, chain, ended_by):
+def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
+    world: World, api: Api, buyer: Signer, chain: Chain, ended_by: str
+) -> None:
     order = api.order(buyer, world.collection, challengeSeconds=30)
     _publish(world, api, chain, order)
     before = chain.ledger.balance(buyer.address)
@@ -456,16 +483,16 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(world, ap
     damages = min(terms.bond, terms.stake // 4)
     # price and damages as the buyer, half the stake as the demander
     assert chain.ledger.balance(buyer.address) == before + terms.price + damages + terms.stake // 2
-    follower = Follower(api.ports)
-    while not follower.step().is_head:
-        pass
+    catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
     assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 
 
-def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(world, api, buyer, chain):
+def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)
@@ -490,7 +517,9 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(wor
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
-def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
+def test_a_missed_draw_is_drawn_again_and_costs_bond(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
     order = api.order(buyer, world.collection)
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)
@@ -504,7 +533,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
     missed = ports.ledger.commitment(Digest.parse(order)).target_block
     chain.mine(300)
 
-    def mine_for_the_new_draw():
+    def mine_for_the_new_draw() -> None:
         until(
             lambda: ports.ledger.commitment(Digest.parse(order)).target_block > missed, "another target block"
         )
@@ -521,52 +550,52 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(world, api, buyer, chain):
 class ChainNonce:
     """Counts transactions of one account."""
 
-    chain: object
-    address: object
+    chain: Chain
+    address: Address
 
-    def used_by(self, action):
+    def used_by(self, action: Callable[[], object]) -> int:
         before = self.now()
         action()
         return self.now() - before
 
-    def now(self):
+    def now(self) -> int:
         return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
 
 
 class Watched:
     """A ledger or a writer, and how often each of its methods was called."""
 
-    def __init__(self, watched):
+    def __init__(self, watched: BrokerReading | BrokerWriting) -> None:
         self._watched = watched
-        self.calls = Counter()
+        self.calls: Counter[str] = Counter()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         found = getattr(self._watched, name)
         if not callable(found):
             return found
 
-        def counted(*arguments, **options):
+        def counted(*arguments: Any, **options: Any) -> Any:
             self.calls[name] += 1
             return found(*arguments, **options)
 
         return counted
 
-    def await_looks(self, looks):
+    def await_looks(self, looks: int) -> None:
         """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
         seen = self.calls["order"] + 2 * (looks + 1)
         until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
-def _work(world, phase, result):
+def _work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     job = world.job(phase)
     answer = world.finish(job, result(job))
     assert answer.status_code == 201, answer.text
 
 
-def _until_mined(api, chain, order):
+def _until_mined(api: Api, chain: Chain, order: str) -> None:
     until(lambda: api.ports.ledger.commitment(Digest.parse(order)).commit_block, "the models' commitment")
     chain.mine(4)
 
 
-def _until_state(api, order, state):
+def _until_state(api: Api, order: str, state: OrderState) -> None:
     until(lambda: chain_state(api, order) is state, f"order {order} to become {state.name}")

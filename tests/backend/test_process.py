@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import pytest
@@ -19,22 +21,27 @@ import pytest
 from backend.errors import StartupError
 from backend.main import run
 from backend.settings import Settings
-from provenance.chain.reader import ChainReader
 from provenance.crypto.key_files import read_secret
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.request_auth import sign_request
-from provenance.crypto.signing import create_key
+from provenance.crypto.signing import Signer, create_key
+from provenance.record.collection import Collection
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
+from provenance.table.schema import Schema
 from provenance.values import Digest
+from tests.backend.conftest import Chain, Json
 from tests.waiting import HANG_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
 TOKEN = 10**18
 
+Environment: TypeAlias = tuple[Signer, dict[str, str]]
+"""The broker of a process, and its variables."""
+
 
 @pytest.fixture
-def environment(chain, tmp_path):
+def environment(chain: Chain, tmp_path: Path) -> Environment:
     """Settings of a process with an own, funded broker key."""
     broker = create_key(tmp_path / "broker.key")
     chain.bank.send_ether(broker.address, TOKEN)
@@ -53,21 +60,28 @@ def environment(chain, tmp_path):
     return broker, values
 
 
-def fails(values):
+def fails(values: dict[str, str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "backend.main"]
-    options = {"capture_output": True, "text": True, "timeout": HANG_SECONDS, "check": False}
-    done = subprocess.run(command, env=os.environ | values, cwd=ROOT, **options)
+    done = subprocess.run(
+        command,
+        env=os.environ | values,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
     return done.returncode, done.stderr
 
 
 @contextmanager
-def running(values, log_file):
+def running(values: dict[str, str], log_file: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """The process and a client of it, once it answers. It takes any free port and says which."""
     command = [sys.executable, "-m", "backend.main"]
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, env=os.environ | values, cwd=ROOT, stdout=log, stderr=log)
 
-    def address():
+    def address() -> re.Match[str] | None:
         text = log_file.read_text()
         assert process.poll() is None, text
         return re.search(r"listening on (http://127\.0\.0\.1:\d+) for", text)
@@ -83,7 +97,9 @@ def running(values, log_file):
         process.wait()
 
 
-def call(client, method, target, body=None, by=None):
+def call(
+    client: httpx.Client, method: str, target: str, body: object = None, by: Signer | None = None
+) -> httpx.Response:
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     if by is not None:
@@ -93,10 +109,10 @@ def call(client, method, target, body=None, by=None):
     return answer
 
 
-def leased(client, target, by):
+def leased(client: httpx.Client, target: str, by: Signer) -> Json:
     """Asks until there is work."""
 
-    def ask():
+    def ask() -> Json | None:
         answer = call(client, "POST", target, {"waitSeconds": 20}, by=by)
         return answer.json() if answer.status_code == 200 else None
 
@@ -121,7 +137,9 @@ def leased(client, target, by):
         ({"TESSERA_STATE_DIR": "/dev/null/state"}, "/dev/null/state"),
     ],
 )
-def test_a_process_that_cannot_start_says_why(environment, monkeypatch, change, words):
+def test_a_process_that_cannot_start_says_why(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], words: str
+) -> None:
     for name, value in (environment[1] | change).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StartupError) as refused:
@@ -130,14 +148,18 @@ def test_a_process_that_cannot_start_says_why(environment, monkeypatch, change, 
     assert "--" not in str(refused.value), "the backend has no options"
 
 
-def test_variables_of_other_programs_are_left_alone(environment, monkeypatch):
+def test_variables_of_other_programs_are_left_alone(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     others = ("NETWORK", "WALLET", "KEY", "PASSWORD", "PASSWORD_FILE", "NODE_NAME")
     for name, value in (environment[1] | {f"TESSERA_{name}": "x" for name in others}).items():
         monkeypatch.setenv(name, value)
     assert Settings.from_environment().port == int(environment[1]["TESSERA_PORT"])
 
 
-def test_a_port_in_use_ends_the_process_with_one_line_before_anything_is_touched(environment, tmp_path):
+def test_a_port_in_use_ends_the_process_with_one_line_before_anything_is_touched(
+    environment: Environment, tmp_path: Path
+) -> None:
     _, values = environment
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -149,8 +171,8 @@ def test_a_port_in_use_ends_the_process_with_one_line_before_anything_is_touched
 
 
 def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
-    environment, chain, two_nodes, buyer, tmp_path
-):
+    environment: Environment, chain: Chain, two_nodes: list[Signer], buyer: Signer, tmp_path: Path
+) -> None:
     broker, values = environment
     before = chain.ledger.balance(buyer.address)
     logs = [tmp_path / f"{number}.log" for number in range(4)]
@@ -176,9 +198,8 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     assert nonce == 3, "place, approve and match, each sent once"
     with running(values, logs[3]) as (process, client):
         chain.skip(4000)
-        lines = []
         with client.stream("GET", f"/v1/orders/{order}/events") as response:
-            lines.extend(response.iter_lines())
+            lines = list(response.iter_lines())
         shown = client.get(f"/v1/orders/{order}").json()
     assert shown["state"] == "refunded"
     assert sum('"state":' in line for line in lines) == 4
@@ -191,10 +212,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     assert "Traceback" not in log_text
 
 
-def _collection():
-    from provenance.record.collection import Collection
-    from provenance.table.schema import Schema
-
+def _collection() -> Collection:
     column = {
         "name": "age",
         "type": "integer",
@@ -208,22 +226,22 @@ def _collection():
     return Collection("ages", "Ages", schema, "marginal", "open", 2, 10**9, 0, {})
 
 
-def _order(client, chain, buyer, collection):
+def _order(client: httpx.Client, chain: Chain, buyer: Signer, collection: str) -> str:
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 10}
     quote = call(client, "POST", "/v1/quotes", body).json()
     terms = OrderTerms.parse(quote["terms"])
-    ledger: ChainReader = chain.ledger
+    ledger = chain.ledger
     message = ledger.permit_message(buyer.address, terms.price, terms.match_by)
-    body = {
+    signed = {
         "terms": quote["terms"],
         "signature": str(buyer.sign_typed(ledger.domain, terms)),
         "permit": sign_permit(buyer, ledger.token_domain(), message).document(),
         "request": quote["request"],
     }
-    return call(client, "POST", "/v1/orders", body).json()["orderId"]
+    return str(call(client, "POST", "/v1/orders", signed).json()["orderId"])
 
 
-def _accept(client, chain, node, task):
+def _accept(client: httpx.Client, chain: Chain, node: Signer, task: Json) -> None:
     message = Acceptance(Digest.parse(task["order"]), node.address, 10)
     signature = node.sign_typed(chain.ledger.domain, message)
     result = json.dumps({"maxRows": 10, "signature": str(signature)}).encode()

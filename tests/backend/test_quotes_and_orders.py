@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from backend.errors import TermsRefusedError
 from backend.orders.terms_policy import require_parents
-from provenance.chain.ports import DatasetStatus, OrderOnChain, OrderState
+from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderOnChain, OrderState
+from provenance.crypto.signing import Signer
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import sha256
-from tests.backend.conftest import DELIVERY_KEY, make_collection
+from tests.backend.conftest import DELIVERY_KEY, Api, Started, make_collection
 from tests.memory import MemoryChain
 
 WORDS = {
@@ -23,7 +25,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def test_refuses_an_unknown_member_and_names_it(api, buyer):
+def test_refuses_an_unknown_member_and_names_it(api: Api, buyer: Signer) -> None:
     body = {"collection": api.collection(), "buyer": str(buyer.address), "rows": 10, "bid": "1"}
     answer = api.call("POST", "/v1/quotes", body)
     assert answer.status_code == 422
@@ -34,7 +36,7 @@ def test_refuses_an_unknown_member_and_names_it(api, buyer):
     assert problem["errors"] == [{"field": "bid", "message": "this member is not known"}]
 
 
-def test_refuses_a_bid_below_the_quote(api, buyer):
+def test_refuses_a_bid_below_the_quote(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection())
     quote["terms"]["price"] = str(int(quote["terms"]["price"]) - 1)
     answer = api.call("POST", "/v1/orders", api.signed_order(buyer, quote))
@@ -64,7 +66,9 @@ def test_refuses_a_bid_below_the_quote(api, buyer):
         ("parents", "0x" + "11" * 32),
     ],
 )
-def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member, value):
+def test_refuses_terms_outside_the_rules_and_names_the_member(
+    api: Api, buyer: Signer, member: str, value: str
+) -> None:
     quote = api.quote(buyer, api.collection())
     quote["terms"][member] = value
     if member == "rows":
@@ -76,7 +80,7 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(api, buyer, member
     assert WORDS.get(member, member) + ": found " in answer.json()["detail"]
 
 
-def test_a_refusal_speaks_in_decimals_tokens_and_dates(api, buyer):
+def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection())
     for member, value, words in (
         (
@@ -94,7 +98,7 @@ def test_a_refusal_speaks_in_decimals_tokens_and_dates(api, buyer):
         assert words in detail, detail
 
 
-def test_a_decimal_finer_than_the_terms_can_say_is_refused(api, buyer):
+def test_a_decimal_finer_than_the_terms_can_say_is_refused(api: Api, buyer: Signer) -> None:
     body = {
         "collection": api.collection(),
         "buyer": str(buyer.address),
@@ -107,10 +111,12 @@ def test_a_decimal_finer_than_the_terms_can_say_is_refused(api, buyer):
     assert answer.json()["errors"][0]["field"] == "epsilon"
 
 
-def test_refuses_more_rows_than_the_schema_has_keys(api, buyer):
+def test_refuses_more_rows_than_the_schema_has_keys(api: Api, buyer: Signer) -> None:
     schema = make_collection().schema.document()
     key = {"name": "ticket", "type": "string", "format": "key", "pattern": "T-#"}
-    keyed = Schema.parse(schema | {"columns": [key, *schema["columns"]]})
+    columns = schema["columns"]
+    assert isinstance(columns, list)
+    keyed = Schema.parse(schema | {"columns": [key, *columns]})
     collection = api.collection(schema=keyed)
     assert api.quote(buyer, collection, rows=10)["terms"]["rows"] == "10"
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 11, "deliveryKey": DELIVERY_KEY}
@@ -119,7 +125,7 @@ def test_refuses_more_rows_than_the_schema_has_keys(api, buyer):
     assert answer.json()["detail"].startswith("rows: found 11, expected 1 to 10")
 
 
-def test_refuses_terms_signed_by_another_key(api, buyer, broker):
+def test_refuses_terms_signed_by_another_key(api: Api, buyer: Signer, broker: Signer) -> None:
     quote = api.quote(buyer, api.collection())
     body = api.signed_order(buyer, quote)
     body["signature"] = api.signed_order(broker, quote)["signature"]
@@ -127,7 +133,7 @@ def test_refuses_terms_signed_by_another_key(api, buyer, broker):
     assert (answer.status_code, answer.json()["code"]) == (422, "signature-invalid")
 
 
-def test_refuses_a_request_document_that_the_terms_do_not_name(api, buyer):
+def test_refuses_a_request_document_that_the_terms_do_not_name(api: Api, buyer: Signer) -> None:
     body = api.signed_order(buyer, api.quote(buyer, api.collection()))
     body["request"] = body["request"] | {"purpose": "something else"}
     answer = api.call("POST", "/v1/orders", body)
@@ -148,7 +154,7 @@ def test_refuses_a_request_document_that_the_terms_do_not_name(api, buyer):
         {"minContributors": 17},
     ],
 )
-def test_quotes_nothing_that_cannot_be_delivered(api, buyer, changes):
+def test_quotes_nothing_that_cannot_be_delivered(api: Api, buyer: Signer, changes: dict[str, object]) -> None:
     body = {
         "collection": api.collection(),
         "buyer": str(buyer.address),
@@ -158,7 +164,7 @@ def test_quotes_nothing_that_cannot_be_delivered(api, buyer, changes):
     assert api.call("POST", "/v1/quotes", body | changes).status_code == 422
 
 
-def test_an_order_keeps_the_conditions_that_its_buyer_stated(api, buyer):
+def test_an_order_keeps_the_conditions_that_its_buyer_stated(api: Api, buyer: Signer) -> None:
     segments = [
         {"rows": 40, "where": [{"column": "work", "ranges": [[1, 1]]}]},
         {"rows": 20, "where": [{"column": "age", "ranges": [[0, 12], [20, 20]]}]},
@@ -173,7 +179,7 @@ def test_an_order_keeps_the_conditions_that_its_buyer_stated(api, buyer):
     assert api.call("GET", f"/v1/orders/{quote['orderId']}").json()["request"]["conditions"] == segments
 
 
-def test_quotes_nothing_that_derives_from_an_unknown_data_set(api, buyer):
+def test_quotes_nothing_that_derives_from_an_unknown_data_set(api: Api, buyer: Signer) -> None:
     collection = api.collection(name="orphan", parents=(987,), own_real_micro=0)
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 60, "deliveryKey": DELIVERY_KEY}
     answer = api.call("POST", "/v1/quotes", body)
@@ -190,22 +196,22 @@ def test_quotes_nothing_that_derives_from_an_unknown_data_set(api, buyer):
         (9, OrderState.SETTLED),
     ],
 )
-def test_a_parent_that_is_not_valid_and_settled_is_refused(api, status, state):
+def test_a_parent_that_is_not_valid_and_settled_is_refused(api: Api, status: int, state: OrderState) -> None:
     collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
     with pytest.raises(TermsRefusedError, match=r"data set 4 is .* expected VALID and SETTLED"):
         require_parents(ledger_with_parent(api, status, state), collection)
 
 
-def test_parents_that_are_valid_and_settled_are_taken(api):
+def test_parents_that_are_valid_and_settled_are_taken(api: Api) -> None:
     collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
     ledger = ledger_with_parent(api, DatasetStatus.VALID, OrderState.SETTLED)
     assert [each.id for each in require_parents(ledger, collection)] == [4]
 
 
-def ledger_with_parent(api, status, state):
+def ledger_with_parent(api: Api, status: int, state: OrderState) -> MemoryChain:
     """A chain that knows data set 4 only."""
     order = sha256(b"order of the parent")
-    record = SimpleNamespace(id=4, order=order, status=status)
+    record = cast(DatasetOnChain, SimpleNamespace(id=4, order=order, status=status))
     return MemoryChain(
         api.ports.ledger.deployment,
         orders={order: OrderOnChain(order, state, 0, order, order, 0)},
@@ -213,12 +219,12 @@ def ledger_with_parent(api, status, state):
     )
 
 
-def test_quotes_no_unknown_collection(api, buyer):
+def test_quotes_no_unknown_collection(api: Api, buyer: Signer) -> None:
     body = {"collection": "0x" + "11" * 32, "buyer": str(buyer.address), "rows": 60}
     assert api.call("POST", "/v1/quotes", body).status_code == 404
 
 
-def test_a_quote_is_what_the_escrow_will_hash(api, buyer):
+def test_a_quote_is_what_the_escrow_will_hash(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection(), epsilon="0.5", delta="1e-6", minScore="0.7")
     terms = OrderTerms.parse(quote["terms"])
     assert (terms.epsilon_micro, terms.delta_e12, terms.min_score_micro) == (500_000, 1_000_000, 700_000)
@@ -230,13 +236,13 @@ def test_a_quote_is_what_the_escrow_will_hash(api, buyer):
     assert quote["permit"]["typedData"]["primaryType"] == "Permit"
 
 
-def test_an_order_is_stored_once_and_handed_to_the_runner(api, buyer):
+def test_an_order_is_stored_once_and_handed_to_the_runner(api: Api, buyer: Signer, runner: Started) -> None:
     quote = api.quote(buyer, api.collection())
     body = api.signed_order(buyer, quote)
     first, second = (api.call("POST", "/v1/orders", body) for _ in range(2))
     assert first.status_code == second.status_code == 202
     assert first.json() == second.json() == {"orderId": quote["orderId"], "state": "accepted"}
-    assert set(api.ports.runner.orders) == {quote["orderId"]}
+    assert set(runner.orders) == {quote["orderId"]}
     shown = api.call("GET", f"/v1/orders/{quote['orderId']}").json()
     assert (shown["state"], shown["buyer"], shown["terms"]) == (
         "accepted",
@@ -248,7 +254,7 @@ def test_an_order_is_stored_once_and_handed_to_the_runner(api, buyer):
     assert api.call("GET", "/v1/orders?state=settled").json()["orders"] == []
 
 
-def test_an_open_collection_takes_no_delivery_key(api, buyer):
+def test_an_open_collection_takes_no_delivery_key(api: Api, buyer: Signer) -> None:
     collection = api.collection(name="open-people", visibility="open")
     body = {
         "collection": collection,

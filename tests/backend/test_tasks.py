@@ -5,49 +5,61 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from backend.tasks.repository import TaskRepository
+from provenance.crypto.signing import Signer
+from tests.backend.conftest import Api, Clock
 from tests.waiting import HANG_SECONDS
 
 LEASE = {"waitSeconds": 0, "leaseSeconds": 30}
 
 
 @pytest.fixture
-def order(api, buyer):
+def order(api: Api, buyer: Signer) -> str:
     return api.order(buyer, api.collection())
 
 
-def post(api, order, node, name="fit", body=b"payload", kind="train"):
+def post(
+    api: Api,
+    order: str,
+    node: Signer,
+    name: str = "fit",
+    body: bytes = b"payload",
+    kind: str = "train",
+) -> httpx.Response:
     return api.call(
         "POST", f"/v1/tasks?order={order}&node={node.address}&name={name}&kind={kind}", body, by=api.broker
     )
 
 
-def lease(api, node, **changes):
+def lease(api: Api, node: Signer, **changes: object) -> httpx.Response:
     return api.call("POST", "/v1/tasks/lease", LEASE | changes, by=node)
 
 
-def put(api, node, task, body=b"result"):
+def put(api: Api, node: Signer, task: int, body: bytes = b"result") -> httpx.Response:
     return api.call("PUT", f"/v1/tasks/{task}/result", body, by=node)
 
 
-def code(answer):
+def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def test_refuses_other_bytes_under_the_same_name(api, order, two_nodes):
+def test_refuses_other_bytes_under_the_same_name(api: Api, order: str, two_nodes: list[Signer]) -> None:
     assert post(api, order, two_nodes[0]).status_code == 201
     assert post(api, order, two_nodes[0]).status_code == 200
     assert code(post(api, order, two_nodes[0], body=b"other")) == (409, "conflict")
 
 
-def test_refuses_a_task_of_an_unknown_order_or_without_payload(api, order, two_nodes):
+def test_refuses_a_task_of_an_unknown_order_or_without_payload(
+    api: Api, order: str, two_nodes: list[Signer]
+) -> None:
     assert code(post(api, "0x" + "99" * 32, two_nodes[0])) == (404, "not-found")
     assert code(post(api, order, two_nodes[0], body=b"")) == (422, "invalid-request")
 
 
-def test_a_task_belongs_to_its_node_alone(api, order, two_nodes):
+def test_a_task_belongs_to_its_node_alone(api: Api, order: str, two_nodes: list[Signer]) -> None:
     mine, other = two_nodes
     task = post(api, order, mine).json()["id"]
     assert lease(api, other).status_code == 204
@@ -61,7 +73,7 @@ def test_a_task_belongs_to_its_node_alone(api, order, two_nodes):
     assert api.call("GET", f"/v1/tasks/{task}/payload", by=mine).content == b"payload"
 
 
-def test_a_result_is_stored_once(api, order, two_nodes):
+def test_a_result_is_stored_once(api: Api, order: str, two_nodes: list[Signer]) -> None:
     node = two_nodes[0]
     task = post(api, order, node).json()["id"]
     assert api.call("GET", f"/v1/tasks/{task}/result", by=api.broker).status_code == 404
@@ -77,8 +89,10 @@ def test_a_result_is_stored_once(api, order, two_nodes):
     assert lease(api, node).status_code == 204
 
 
-def test_an_expired_lease_is_given_again_and_a_heartbeat_prevents_it(api, order, two_nodes):
-    node, clock = two_nodes[0], api.ports.clock
+def test_an_expired_lease_is_given_again_and_a_heartbeat_prevents_it(
+    api: Api, order: str, two_nodes: list[Signer], clock: Clock
+) -> None:
+    node = two_nodes[0]
     task = post(api, order, node).json()["id"]
     assert lease(api, node).json()["task"]["attempt"] == 1
     clock.now += 20
@@ -90,15 +104,17 @@ def test_an_expired_lease_is_given_again_and_a_heartbeat_prevents_it(api, order,
     assert lease(api, node).json()["task"]["attempt"] == 2
 
 
-def test_a_result_after_the_lease_is_still_taken(api, order, two_nodes):
+def test_a_result_after_the_lease_is_still_taken(
+    api: Api, order: str, two_nodes: list[Signer], clock: Clock
+) -> None:
     node = two_nodes[0]
     task = post(api, order, node).json()["id"]
     lease(api, node)
-    api.ports.clock.now += 100
+    clock.now += 100
     assert put(api, node, task).status_code == 201
 
 
-def test_a_refusal_is_final_and_typed(api, order, two_nodes):
+def test_a_refusal_is_final_and_typed(api: Api, order: str, two_nodes: list[Signer]) -> None:
     node = two_nodes[0]
     task = post(api, order, node).json()["id"]
     refusal = {"code": "budget", "reason": "the cap is reached"}
@@ -110,10 +126,12 @@ def test_a_refusal_is_final_and_typed(api, order, two_nodes):
     assert (listed[0]["state"], listed[0]["refusal"]) == ("refused", refusal)
 
 
-def test_a_waiting_lease_gets_a_task_that_comes_later(api, order, two_nodes, monkeypatch):
+def test_a_waiting_lease_gets_a_task_that_comes_later(
+    api: Api, order: str, two_nodes: list[Signer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked, look = threading.Event(), TaskRepository.has_leasable
 
-    def watched(repository, node, now):
+    def watched(repository: TaskRepository, node: str, now: float) -> bool:
         found = look(repository, node, now)
         looked.set()
         return found
@@ -127,7 +145,7 @@ def test_a_waiting_lease_gets_a_task_that_comes_later(api, order, two_nodes, mon
         assert waiting.result(HANG_SECONDS).json()["task"]["id"] == task
 
 
-def test_two_leases_at_once_never_get_the_same_task(api, order, two_nodes):
+def test_two_leases_at_once_never_get_the_same_task(api: Api, order: str, two_nodes: list[Signer]) -> None:
     tasks = {post(api, order, two_nodes[0], name=f"t{i}").json()["id"] for i in range(6)}
     with ThreadPoolExecutor(len(tasks)) as pool:
         leases = [pool.submit(lease, api, two_nodes[0]) for _ in tasks]
@@ -136,7 +154,7 @@ def test_two_leases_at_once_never_get_the_same_task(api, order, two_nodes):
     assert len(found) == len(tasks)
 
 
-def test_names_may_hold_slashes(api, order, two_nodes):
+def test_names_may_hold_slashes(api: Api, order: str, two_nodes: list[Signer]) -> None:
     post(api, order, two_nodes[0], name="round/0003")
     assert lease(api, two_nodes[0]).json()["task"]["name"] == "round/0003"
 
@@ -144,7 +162,9 @@ def test_names_may_hold_slashes(api, order, two_nodes):
 @pytest.mark.parametrize(
     "body", [{"leaseSeconds": 1}, {"progress": {"steps": 4}}, {"progress": {"loss": "much"}}, {"lease": 5}]
 )
-def test_a_malformed_heartbeat_is_refused(api, order, two_nodes, body):
+def test_a_malformed_heartbeat_is_refused(
+    api: Api, order: str, two_nodes: list[Signer], body: dict[str, object]
+) -> None:
     task = post(api, order, two_nodes[0]).json()["id"]
     lease(api, two_nodes[0])
     answer = api.call("POST", f"/v1/tasks/{task}/heartbeat", body, by=two_nodes[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
     certificate = found.verify(market.ledger)
     assert certificate.passed, certificate.failed
     assert sum(len(values) for values in found.values()) == 300
-    statements = [node["statement"] for node in found.manifest.privacy["nodes"]]
+    privacy: dict[str, Any] = dict(found.manifest.privacy)
+    statements = [node["statement"] for node in privacy["nodes"]]
     assert len(statements) == len(NODES)
     assert all("at least 2 of them keep their part" in each["notCovered"][-1] for each in statements)
 

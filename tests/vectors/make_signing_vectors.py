@@ -16,7 +16,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
-from provenance.crypto.seal import DeliveryKey, file_label, wrap_key
+from provenance.crypto.seal import DeliveryKey, FileKind, file_label, wrap_key
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.record.receipts import (
     Acceptance,
@@ -131,7 +131,8 @@ def sealing(order: Digest) -> dict[str, object]:
     """Files sealed frame by frame with AESGCM directly. The wrapped key is random: readers unwrap it."""
     key, prefix = bytes(range(32)), bytes(range(7))
     files = []
-    for kind, plain in (("rows", bytes(65_536) + b"end"), ("model", b""), ("score", b"{}")):
+    plains: dict[FileKind, bytes] = {"rows": bytes(65_536) + b"end", "model": b"", "score": b"{}"}
+    for kind, plain in plains.items():
         label = file_label(order, 3, kind)
         frames = [plain[i : i + 65_536] for i in range(0, max(len(plain), 1), 65_536)]
         sealed = b"TSE1" + prefix

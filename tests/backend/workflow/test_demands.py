@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from backend.ports import Ports
 from backend.workflow import demands
 from backend.workflow.demands import ReceiptDemands
 from provenance.api.queue import WorkState
@@ -119,7 +120,7 @@ def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> ReceiptDemands:
     ports = SimpleNamespace(
         ledger=world, writer=world, database=world, settings=settings, clock=lambda: 5000.0, broker=NODES[0]
     )
-    return ReceiptDemands(ports, str(ORDER))  # type: ignore[arg-type]
+    return ReceiptDemands(cast(Ports, ports), str(ORDER))
 
 
 def test_nothing_is_demanded_while_nodes_work_or_have_delivered(world: World, broker: ReceiptDemands) -> None:

@@ -31,41 +31,43 @@ SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
         ([], [Contract("Dear", 5, TRANSACTION_GAS_CAP + 1)], r"deployment \(Dear\): 16,777,217 gas"),
     ],
 )
-def test_refuses_what_is_beyond_a_limit(figures, contracts, message):
+def test_refuses_what_is_beyond_a_limit(
+    figures: list[Figure], contracts: list[Contract], message: str
+) -> None:
     with pytest.raises(GasLimitError, match=message):
         check([Figure("place", "used", 100_000, 120_000), *figures], [SMALL, *contracts])
 
 
-def test_names_everything_that_is_beyond_at_once():
+def test_names_everything_that_is_beyond_at_once() -> None:
     with pytest.raises(GasLimitError) as caught:
         check([Figure("a", "x", 2, 1), Figure("b", "x", 2, 1)], [])
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_takes_figures_at_their_limits():
+def test_takes_figures_at_their_limits() -> None:
     check(
         [Figure("claim", "used", 60_000, 60_000), Figure("challenge", "stored", TRANSACTION_GAS_CAP)], [SMALL]
     )
 
 
-def test_takes_a_sum_over_transactions_beyond_the_cap_of_one():
+def test_takes_a_sum_over_transactions_beyond_the_cap_of_one() -> None:
     check([Figure("store", "all", TRANSACTION_GAS_CAP + 1, transactions=2)], [SMALL])
     with pytest.raises(GasLimitError, match="store"):
         check([Figure("store", "all", TRANSACTION_GAS_CAP + 1, transactions=1)], [SMALL])
 
 
-def test_takes_a_broken_promise_with_its_reason_and_no_reason_for_a_kept_one():
+def test_takes_a_broken_promise_with_its_reason_and_no_reason_for_a_kept_one() -> None:
     check([Figure("challenge", "stored", 601_000, 600_000, argued="dear")], [SMALL])
     with pytest.raises(GasLimitError, match=r"challenge \(stored\): 600,000 gas hold; take away why"):
         check([Figure("challenge", "stored", 600_000, 600_000, argued="dear")], [SMALL])
 
 
-def test_a_reason_does_not_lift_the_cap_of_a_transaction():
+def test_a_reason_does_not_lift_the_cap_of_a_transaction() -> None:
     with pytest.raises(GasLimitError, match="the chain takes at most"):
         check([Figure("challenge", "stored", TRANSACTION_GAS_CAP + 1, 600_000, argued="dear")], [SMALL])
 
 
-def test_the_page_shows_every_figure_in_its_chapter_and_those_of_others():
+def test_the_page_shows_every_figure_in_its_chapter_and_those_of_others() -> None:
     figures = [
         Figure("publish", "first", 580_000),
         Figure("publish", "used", 300_000, 350_000),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pytest
 
 from benchmarks.gas import disputes, order
-from benchmarks.gas.figures import check
+from benchmarks.gas.figures import Contract, Figure, check
 from benchmarks.gas.market import market
 from benchmarks.run_gas import SHORT
 from provenance.chain.deployment import CONTRACTS
 
+Measured: TypeAlias = tuple[list[Contract], list[Figure]]
+
 
 @pytest.fixture(scope="module")
-def measured():
+def measured() -> Measured:
     with market() as place:
         contracts = place.contracts()
         return contracts, [figure for measure in SHORT for figure in measure(place)]
 
 
-def test_every_step_and_contract_is_within_its_limit(measured):
+def test_every_step_and_contract_is_within_its_limit(measured: Measured) -> None:
     contracts, figures = measured
     assert [contract.name for contract in contracts] == list(CONTRACTS.values())
     assert {figure.step for figure in figures if figure.limit is not None} >= {*order.LIMITS, "challenge"}
@@ -26,14 +30,14 @@ def test_every_step_and_contract_is_within_its_limit(measured):
     check(figures, contracts)
 
 
-def test_every_transaction_of_a_dispute_is_measured(measured):
+def test_every_transaction_of_a_dispute_is_measured(measured: Measured) -> None:
     steps = {figure.step for figure in measured[1]}
     challenges = {"commit", "challenge", disputes.VERIFIER, "store the model", "challengeModel"}
     answers = {"answerModel", "answerModelFromParts", "answerChunk", "answerReceipt"}
     assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandReceipt", "expire"}
 
 
-def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured):
+def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured: Measured) -> None:
     figures = measured[1]
     rows = [figure for figure in figures if figure.chapter.startswith("A false row")]
     assert len({figure.chapter for figure in rows}) == 3

@@ -1,11 +1,15 @@
 """Fits of ours as the benchmark makes them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from benchmarks.quality import our_fit
 from benchmarks.quality.case import ALONE, Case
 from generator.errors import FitError
+from generator.fitting.fit import fit
+from provenance.exact.container import Container
 from provenance.table.schema import Schema
 
 SCHEMA = Schema.parse(
@@ -21,12 +25,11 @@ CASE = Case("adult", "marginal", 1.0, ALONE, 0, settings={"steps": 5, "hiddenWid
 
 def test_contributors_below_their_noise_are_left_out_of_the_pool_and_counted() -> None:
     rows = np.random.default_rng(0).integers(0, 2, (3_000, 2))
-    whole = our_fit.fit
 
-    def refusing(values: np.ndarray, *others: object) -> object:  # type: ignore[type-arg]
+    def refusing(values: np.ndarray, *others: Any) -> Container:
         if len(values) < 100:
             raise FitError("the noise is larger than so small a table")
-        return whole(values, *others)  # type: ignore[arg-type]
+        return fit(values, *others)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(our_fit, "fit", refusing)

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def test_codes_of_private_bins_decode_into_the_cells_they_came_from() -> None:
     table = TABLES["german_credit"]
     rows = table.split(0).train[:200]
     codebook = private_codebook(rows, table.schema, 3.0)
-    assert [len(column["categories"]) for column in code_columns(codebook)] == list(codebook.code_counts)  # type: ignore[arg-type]
+    columns: list[Any] = list(code_columns(codebook))
+    assert [len(column["categories"]) for column in columns] == list(codebook.code_counts)
     from generator.marginals.bins import encode_codes
 
     codes = encode_codes(rows, codebook)

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,8 +100,9 @@ def test_score_file_is_canonical_and_holds_evidence_and_delivered_counts() -> No
     result = score(shards)
     assert canonical.decode(canonical.encode(copy.deepcopy(result.document))) == result.document
     assert sum(result.shares_bps) == 10_000
-    assert sum(result.document["poolCounts"][:64]) == 1700  # type: ignore[index]
-    for item in result.document["shards"]:  # type: ignore[attr-defined]
+    document: dict[str, Any] = dict(result.document)
+    assert sum(document["poolCounts"][:64]) == 1700
+    for item in document["shards"]:
         assert sum(item["evidenceCounts"][:64]) == EVIDENCE_ROWS
 
 

@@ -11,7 +11,7 @@ import pytest
 from generator.errors import EvaluationError
 from generator.evaluation.density import log_density
 from generator.evaluation.membership import attack
-from generator.families.family import FAMILIES
+from generator.families.settings import FAMILIES
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
 from generator.privacy.accountant import gdp_delta, gdp_mu
@@ -94,7 +94,8 @@ def test_rows_learnt_by_heart_are_told_and_epsilon_one_hides_them(family: str) -
 
 def test_the_area_is_the_share_of_pairs_in_order_and_its_error_is_its_spread() -> None:
     random = np.random.default_rng(0)
-    members, others = random.integers(0, 6, 40) + 1.0, random.integers(0, 6, 50) * 1.0
+    members = (random.integers(0, 6, 40) + 1).astype(np.float64)
+    others = random.integers(0, 6, 50).astype(np.float64)
     pairs = np.subtract.outer(members, others)
     assert attack(members, others).auc == pytest.approx((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
     reports = [attack(random.normal(0.5, 1, 60), random.normal(0, 1, 80)) for _ in range(400)]

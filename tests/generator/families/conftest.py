@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -88,8 +89,16 @@ class Market:
         return Coordinator(self.plan, InProcessTransport(nodes), family_of(self.plan.family)).run(progress)
 
 
+class MakeMarket(Protocol):
+    """A market whose every contributor has `ROWS` rows; `epsilon` None trains without privacy."""
+
+    def __call__(
+        self, family: str, nodes: int = 2, epsilon: float | None = 3.0, settings: Settings | None = None
+    ) -> Market: ...
+
+
 @pytest.fixture
-def make_market(tmp_path: Path) -> Callable[..., Market]:
+def make_market(tmp_path: Path) -> MakeMarket:
     def make(
         family: str, nodes: int = 2, epsilon: float | None = 3.0, settings: Settings | None = None
     ) -> Market:

@@ -14,6 +14,7 @@ from generator.families import autoregressive, autoregressive_node
 from generator.families.autoregressive_schedule import ROUNDS, WEIGHTS
 from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
+from generator.families.steps import report
 from generator.federation.compress import STEPS
 from generator.federation.plan import PlanParticipant
 from generator.federation.state import ContributorState
@@ -28,8 +29,8 @@ from generator.privacy.accountant import SubsampledGaussianEvent
 from generator.privacy.ledger import PrivacyCap
 from provenance.exact.sampler import Sampler
 from provenance.values import Address
+from tests.generator.families.conftest import MakeMarket, Market
 
-MakeMarket = Callable[..., Any]
 FAMILY = "autoregressive"
 
 
@@ -37,7 +38,7 @@ class KilledError(BaseException):
     """Stands for kill -9."""
 
 
-def watch(market: Any, seen: Callable[[Task, Result], None]) -> None:
+def watch(market: Market, seen: Callable[[Task, Result], None]) -> None:
     for address in market.states:
         node = market.node(address)
 
@@ -172,14 +173,13 @@ def test_a_node_killed_in_a_round_takes_it_up_again_from_the_same_residual(
 ) -> None:
     market = make_market(FAMILY, nodes=2, epsilon=3.0)
     address = next(iter(market.states))
-    real = autoregressive_node.report
     calls: list[str] = []
 
     def die(step: Any, *args: Any) -> None:
         calls.append(step.task.name)
         if calls.count("round/0003") == 1 and step.task.name == "round/0003":
             raise KilledError
-        real(step, *args)
+        report(step, *args)
 
     monkeypatch.setattr(autoregressive_node, "report", die)
     with pytest.raises(KilledError):

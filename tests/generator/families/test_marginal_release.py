@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +19,7 @@ from generator.federation.task import Array, Task
 from generator.marginals.bins import base_grid, build_codebook, release_bins
 from generator.market.evidence import references_of, released_tables, score_tables
 from generator.privacy.accountant import GaussianEvent
-
-MakeMarket = Callable[..., Any]
+from tests.generator.families.conftest import MakeMarket, Market
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
@@ -65,7 +62,7 @@ def test_a_noisy_order_is_trained_and_its_references_give_every_pair(
     assert len(score_tables(codebook, market.plan.schema).tables) == 3
 
 
-def honest(market: Any) -> dict[str, Array]:
+def honest(market: Market) -> dict[str, Array]:
     schema = market.plan.schema
     state = next(iter(market.states.values()))
     return codebook_arrays(build_codebook(schema, release_bins(state.values, base_grid(schema), 0.0)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from generator.learning import recipes
 from generator.learning.autoregressive import memorisation, passes_gate
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest
+from tests.generator.families.conftest import MakeMarket
 
-MakeMarket = Callable[..., Any]
 COLUMNS, CODES = 24, 8
 SCHEMA = Schema.parse(
     {

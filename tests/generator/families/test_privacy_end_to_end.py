@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
+from tests.generator.families.conftest import MakeMarket
 
-MakeMarket = Callable[..., Any]
 DELTA = 1e-5
 SCHEMA = Schema.parse(
     {

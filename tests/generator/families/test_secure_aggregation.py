@@ -18,28 +18,30 @@ from generator.families.marginal_release import own_reference
 from generator.families.release_noise import TABLES, workload_of
 from generator.families.secure_aggregation import COUNTS_RING, VECTOR
 from generator.families.settings import DISTRIBUTED, MarginalSettings
+from generator.federation.coordinator import TrainingOutcome
 from generator.federation.node import handle_bytes
+from generator.federation.plan import Settings
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
 from generator.federation.task import Result, Task
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import table_counts
 from generator.market.evidence import references_of
-from generator.privacy.accountant import DistributedNoise
+from generator.privacy.accountant import DistributedNoise, SubsampledGaussianEvent
 from generator.privacy.secure_sum import new_secret, public_of
 from provenance.crypto.signing import Signer, require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
 from provenance.record.receipts import AggregationKey
 from provenance.values import Address, Digest, Signature
+from tests.generator.families.conftest import MakeMarket, Market
 
-MakeMarket = Callable[..., Any]
 POOLED = {MarginalSettings.noise.name: DISTRIBUTED}
 FAMILIES = ("marginal", "autoregressive")
 DOMAIN = Domain(31337, Address(bytes([9]) * 20))
 
 
-def spied(market: Any, seen: dict[Address, list[tuple[Task, Result]]]) -> None:
+def spied(market: Market, seen: dict[Address, list[tuple[Task, Result]]]) -> None:
     """Keeps every task and answer that passes between coordinator and nodes."""
     for address in market.states:
         node = market.node(address)
@@ -52,12 +54,13 @@ def spied(market: Any, seen: dict[Address, list[tuple[Task, Result]]]) -> None:
         market.wrap[address] = pass_on
 
 
-def exact_sum(market: Any, outcome: Any) -> np.ndarray:
+def exact_sum(market: Market, outcome: TrainingOutcome) -> np.ndarray:
     codebook = codebook_of(outcome.shared, market.plan.schema)
     noise = family_of(market.plan.family).table_noise(market.plan)
     workload = workload_of(market.plan, codebook, noise)
     rows = [ContributorState.open(state.folder).training for state in market.states.values()]
-    return np.sum([table_counts(encode_codes(own, codebook), workload) for own in rows], axis=0)
+    total: np.ndarray = np.sum([table_counts(encode_codes(own, codebook), workload) for own in rows], axis=0)
+    return total
 
 
 def test_the_family_whose_critics_are_averaged_knows_no_such_setting(make_market: MakeMarket) -> None:
@@ -67,7 +70,7 @@ def test_the_family_whose_critics_are_averaged_knows_no_such_setting(make_market
 
 
 def test_a_plan_whose_noise_the_grid_cannot_hold_is_refused_before_it_begins(make_market: MakeMarket) -> None:
-    settings = {**POOLED, "privateRows": 65_536, "privateSteps": 1}
+    settings: Settings = {**POOLED, "privateRows": 65_536, "privateSteps": 1}
     plan = make_market("autoregressive", nodes=3, epsilon=200.0, settings=settings).plan
     with pytest.raises(PlanError, match="at least 256 are needed"):
         family_of("autoregressive").check(plan)
@@ -102,7 +105,8 @@ def test_keys_other_than_the_contributors_own_end_the_task(make_market: MakeMark
         task = Task.decode(data)
         if task.name != TABLES:
             return honest(data)
-        keys = [dict(entry) for entry in task.meta["sumKeys"]]
+        keys: Any = task.meta["sumKeys"]
+        keys = [dict(entry) for entry in keys]
         if change == "missing":
             keys.pop()
         elif change == "swapped":
@@ -239,7 +243,7 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
     for release in family_of(family).releases(market.plan, market.plan.participants[0].contributor):
         assert release.event is not None
         event = dp_event.GaussianDpEvent(release.event.noise_multiplier)
-        if hasattr(release.event, "steps"):
+        if isinstance(release.event, SubsampledGaussianEvent):
             event = dp_event.SelfComposedDpEvent(
                 dp_event.PoissonSampledDpEvent(release.event.sample_rate, event), release.event.steps
             )
@@ -247,10 +251,11 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
         assert release.event.distributed == (None if release.name == "bins" else DistributedNoise(3, 2))
     assert accountant.get_epsilon(market.plan.delta) <= 3.0 * 1.005
     for model in outcome.models:
+        statement: dict[str, Any] = dict(model.statement)
         assert model.epsilon_micro <= 3_000_000
-        tables = next(mechanism for mechanism in model.statement["mechanisms"] if mechanism["name"] == TABLES)
+        tables = next(mechanism for mechanism in statement["mechanisms"] if mechanism["name"] == TABLES)
         assert (tables["noiseFrom"], tables["noiseHonest"]) == (3, 2)
-        assert "at least 2 of them keep their part" in model.statement["notCovered"][-1]
+        assert "at least 2 of them keep their part" in statement["notCovered"][-1]
     for state in market.states.values():
         entries = ContributorState.open(state.folder).ledger.entries()
         parts = {e.release.name: e.release.event.distributed for e in entries if e.release.event is not None}
@@ -264,7 +269,8 @@ def test_a_node_killed_before_its_answer_was_stored_makes_the_same_mask_again(
 ) -> None:
     market = make_market(family, nodes=3, epsilon=None, settings=POOLED)
     first = next(iter(market.states))
-    node, killed = market.node(first), []
+    node = market.node(first)
+    killed: list[bool] = []
 
     def dies_once(data: bytes) -> bytes:
         if Task.decode(data).name == TABLES and not killed:

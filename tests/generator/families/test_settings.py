@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ from generator.families.settings import (
 )
 from provenance.record.collection import FAMILIES as OFFERED
 from provenance.values import sha256
-
-MakeMarket = Callable[..., Any]
+from tests.generator.families.conftest import MakeMarket
 
 
 def test_refuses_an_unknown_family() -> None:

@@ -11,23 +11,23 @@ import pytest
 
 from generator.errors import NodeRefused, UpdatesRejected
 from generator.families import fedgan_node
-from generator.families.family import FAMILIES
-from generator.federation.coordinator import RoundProgress
+from generator.families.settings import FAMILIES
+from generator.federation.coordinator import RoundProgress, TrainingOutcome
 from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
+from generator.learning.gan import train_discriminator
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.exact.sampler import sampler_for
 from provenance.values import Address
-
-MakeMarket = Callable[..., Any]
+from tests.generator.families.conftest import MakeMarket, Market
 
 
 class KilledError(BaseException):
     """Stands for kill -9."""
 
 
-def rows_of(market: Any, outcome: Any, rows: int = 4000) -> np.ndarray:
+def rows_of(market: Market, outcome: TrainingOutcome, rows: int = 4000) -> np.ndarray:
     parts = []
     for model in outcome.models:
         data = market.states[model.contributor].order(outcome.plan.order).model()
@@ -62,9 +62,10 @@ def test_the_ledger_s_epsilon_is_the_statement_s_and_keeps_the_ceiling(
         assert spent <= 3.0
         assert model.epsilon_micro == model.statement["epsilonMicro"] == epsilon_micro(spent)
         assert model.delta_e12 == 10_000_000
-        mechanisms = model.statement["mechanisms"]
+        mechanisms: Any = model.statement["mechanisms"]
         assert [m["name"] for m in mechanisms] == [entry.release.name for entry in entries]
-    spent_so_far = [p.epsilon for p in seen]
+    spent_so_far = [p.epsilon for p in seen if p.epsilon is not None]
+    assert len(spent_so_far) == len(seen)
     assert spent_so_far == sorted(spent_so_far)
     assert spent_so_far[-1] == pytest.approx(3.0, rel=0.01)
     assert len(seen) == seen[-1].rounds
@@ -128,7 +129,7 @@ def test_each_part_of_a_family_can_be_left_out(
     assert len(released) == (pairs if settings.get("tables") == "pairs" else np.prod(codes))
 
 
-def poison(market: Any, address: Address, step: str, name: str, factor: int | float) -> None:
+def poison(market: Market, address: Address, step: str, name: str, factor: int | float) -> None:
     node = market.node(address)
 
     def send(data: bytes) -> bytes:
@@ -176,7 +177,7 @@ def test_a_node_killed_in_a_round_takes_it_up_again_with_its_generator(
     market = make_market("fedgan", nodes=1, epsilon=3.0)
     address = next(iter(market.states))
     learnt: list[int] = []
-    real_learn, real_train = fedgan_node._learn, fedgan_node.train_discriminator
+    real_learn = fedgan_node._learn
 
     def learn(step: Any, fitter: Any, settings: Any, segment: int) -> float:
         learnt.append(segment)
@@ -185,7 +186,7 @@ def test_a_node_killed_in_a_round_takes_it_up_again_with_its_generator(
     def train(*args: Any, **kwargs: Any) -> Any:
         if learnt[-1] == 1:
             raise KilledError
-        return real_train(*args, **kwargs)
+        return train_discriminator(*args, **kwargs)
 
     monkeypatch.setattr(fedgan_node, "_learn", learn)
     with monkeypatch.context() as patched:

@@ -17,13 +17,14 @@ from generator.federation.state import ContributorState
 from generator.federation.step import Worker
 from generator.federation.task import Result, Task, answer
 from generator.federation.transport import InProcessTransport
+from tests.generator.federation.conftest import CountingFamily
 
 MakePlan = Callable[..., TrainingPlan]
 MakeState = Callable[..., ContributorState]
 
 
 @pytest.fixture
-def transport(family: Any, make_plan: MakePlan, make_state: MakeState) -> InProcessTransport:
+def transport(family: CountingFamily, make_plan: MakePlan, make_state: MakeState) -> InProcessTransport:
     nodes = {}
     for number, part in enumerate(make_plan(3).participants):
         state = make_state(f"node-{number}")
@@ -37,7 +38,8 @@ class Recording:
     """Notes every task; after `dies_after` rounds it breaks like a killed coordinator's connection."""
 
     def __init__(self, inner: InProcessTransport, dies_after: int = 99) -> None:
-        self.inner, self.left, self.sent = inner, dies_after, []
+        self.inner, self.left = inner, dies_after
+        self.sent: list[bytes] = []
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
         self.sent += [task.encode() for task in tasks]
@@ -49,7 +51,7 @@ class Recording:
 
 
 def test_a_refusal_names_the_node_and_its_reason(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     plan = make_plan(1)
     node = plan.participants[0].contributor
@@ -62,13 +64,13 @@ def test_a_refusal_names_the_node_and_its_reason(
     assert refusal.value.node == str(node)
 
 
-def test_a_contributor_that_is_not_connected_is_named(family: Any, make_plan: MakePlan) -> None:
+def test_a_contributor_that_is_not_connected_is_named(family: CountingFamily, make_plan: MakePlan) -> None:
     with pytest.raises(TransportError, match="no contributor"):
         Coordinator(make_plan(1), InProcessTransport({}), family).run()
 
 
 @pytest.mark.parametrize("wrong", ["name", "node", "model", "statement", "more"])
-def test_refuses_an_answer_to_something_else(family: Any, make_plan: MakePlan, wrong: str) -> None:
+def test_refuses_an_answer_to_something_else(family: CountingFamily, make_plan: MakePlan, wrong: str) -> None:
     def lie(data: bytes) -> bytes:
         task = Task.decode(data)
         meta: dict[str, Any] = {"modelDigest": "0x" + "00" * 32, "epsilonMicro": 0, "deltaE12": 0}
@@ -92,7 +94,7 @@ def test_refuses_an_answer_to_something_else(family: Any, make_plan: MakePlan, w
 
 @pytest.mark.parametrize("rounds_before_the_kill", [1, 2, 3])
 def test_a_killed_coordinator_runs_again_to_the_same_outcome(
-    family: Any, make_plan: MakePlan, transport: InProcessTransport, rounds_before_the_kill: int
+    family: CountingFamily, make_plan: MakePlan, transport: InProcessTransport, rounds_before_the_kill: int
 ) -> None:
     plan, killed = make_plan(3), Recording(transport, rounds_before_the_kill)
     with pytest.raises(TransportError):
@@ -108,7 +110,7 @@ def test_a_killed_coordinator_runs_again_to_the_same_outcome(
 
 
 def test_models_come_in_shard_order_and_progress_counts_rounds(
-    family: Any, make_plan: MakePlan, transport: InProcessTransport
+    family: CountingFamily, make_plan: MakePlan, transport: InProcessTransport
 ) -> None:
     seen: list[RoundProgress] = []
     outcome = Coordinator(make_plan(3), transport, family).run(seen.append)

@@ -16,6 +16,7 @@ from generator.federation.step import Worker
 from generator.federation.task import Task
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
+from tests.generator.federation.conftest import CountingFamily
 
 ME = Address(b"\x01" * 20)
 WORKER = Worker(ME)
@@ -36,7 +37,7 @@ def unreadable(state: ContributorState) -> None:
 
 
 def test_refuses_a_plan_over_the_cap_before_any_row_is_read(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     state = make_state(epsilon=0.01)
     unreadable(state)
@@ -47,14 +48,14 @@ def test_refuses_a_plan_over_the_cap_before_any_row_is_read(
 
 
 def test_refuses_an_order_without_privacy_when_the_owner_set_a_cap(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     with pytest.raises(BudgetExceeded):
         handle(asked(make_plan(epsilon=None)), make_state(epsilon=100.0), WORKER, family)
 
 
 def test_refuses_tasks_for_others_and_plans_that_do_not_name_it(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     state, other = make_state(), Address(b"\x02" * 20)
     with pytest.raises(TaskRefused, match="wrong-node"):
@@ -74,7 +75,7 @@ def test_refuses_tasks_for_others_and_plans_that_do_not_name_it(
 
 
 def test_refuses_a_plan_of_another_family_than_this_node_trains(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     family.name = "fedgan"
     with pytest.raises(TaskRefused, match="for family 'marginal', this node trains 'fedgan'"):
@@ -83,7 +84,7 @@ def test_refuses_a_plan_of_another_family_than_this_node_trains(
 
 
 def test_refuses_a_plan_over_another_schema(
-    family: Any, make_plan: MakePlan, make_state: MakeState, schema: Schema
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState, schema: Schema
 ) -> None:
     plan = make_plan().document()
     plan["schema"] = {**schema.document(), "name": "another"}
@@ -92,7 +93,7 @@ def test_refuses_a_plan_over_another_schema(
 
 
 def test_refuses_another_plan_or_payload_later_in_an_order(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     state = make_state()
     handle(asked(make_plan()), state, WORKER, family)
@@ -103,7 +104,7 @@ def test_refuses_another_plan_or_payload_later_in_an_order(
 
 
 def test_the_same_result_is_sent_again_and_not_drawn_again(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     state = make_state()
     data = asked(make_plan()).encode()
@@ -116,7 +117,7 @@ def test_the_same_result_is_sent_again_and_not_drawn_again(
 
 @pytest.mark.parametrize("moment", ["recorded", "drawn"])
 def test_a_kill_between_ledger_and_result_costs_nothing_twice_and_releases_once(
-    family: Any, make_plan: MakePlan, make_state: MakeState, moment: str
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState, moment: str
 ) -> None:
     state = make_state()
     task = asked(make_plan())
@@ -137,7 +138,7 @@ def test_a_kill_between_ledger_and_result_costs_nothing_twice_and_releases_once(
 
 
 def test_a_kill_after_the_result_is_stored_resends_it(
-    family: Any, make_plan: MakePlan, make_state: MakeState, monkeypatch: pytest.MonkeyPatch
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from generator.federation.state import TrainingState
 
@@ -156,13 +157,15 @@ def test_a_kill_after_the_result_is_stored_resends_it(
 
 
 def test_a_step_outside_the_plan_s_releases_is_refused(
-    family: Any, make_plan: MakePlan, make_state: MakeState
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
 ) -> None:
     with pytest.raises(TaskRefused, match="not-planned"):
         handle(asked(make_plan(), "surprise"), make_state(), WORKER, family)
 
 
-def test_noise_is_added_to_what_leaves(family: Any, make_plan: MakePlan, make_state: MakeState) -> None:
+def test_noise_is_added_to_what_leaves(
+    family: CountingFamily, make_plan: MakePlan, make_state: MakeState
+) -> None:
     state = make_state()
     count = handle(asked(make_plan()), state, WORKER, family).arrays["count"]
     assert not np.array_equal(count, [len(state.training)])

@@ -9,6 +9,7 @@ import pytest
 
 from generator.errors import PlanError
 from generator.federation.plan import PlanParticipant, TrainingPlan
+from provenance.canonical import JsonValue
 from provenance.values import Address
 
 MakePlan = Callable[..., TrainingPlan]
@@ -32,9 +33,8 @@ MakePlan = Callable[..., TrainingPlan]
         ("surplus", 1),
     ],
 )
-def test_refuses_a_document_with_a_wrong_entry(make_plan: MakePlan, key: str, value: object) -> None:
-    document = make_plan().document()
-    document[key] = value  # type: ignore[assignment]
+def test_refuses_a_document_with_a_wrong_entry(make_plan: MakePlan, key: str, value: JsonValue) -> None:
+    document = {**make_plan().document(), key: value}
     with pytest.raises(PlanError):
         TrainingPlan.parse(document)
 

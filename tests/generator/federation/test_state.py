@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +81,9 @@ def test_a_kill_at_any_write_leaves_the_old_file_or_the_new_one(
     for fatal in range(12):
         calls = iter(range(100))
 
-        def dying(name: str, fatal: int = fatal, calls: object = calls) -> Callable[..., object]:
+        def dying(name: str, fatal: int = fatal, calls: Iterator[int] = calls) -> Callable[..., object]:
             def call(*args: object, **kwargs: object) -> object:
-                if next(calls) == fatal:  # type: ignore[call-overload]
+                if next(calls) == fatal:
                     raise KilledError
                 return real[name](*args, **kwargs)
 
@@ -123,8 +123,8 @@ def test_a_folder_killed_while_it_was_made_can_be_made_again(
     for fatal in range(10):
         count = iter(range(100))
 
-        def replace(a: Path, b: Path, fatal: int = fatal, count: object = count) -> None:
-            if next(count) == fatal:  # type: ignore[call-overload]
+        def replace(a: Path, b: Path, fatal: int = fatal, count: Iterator[int] = count) -> None:
+            if next(count) == fatal:
                 raise KilledError
             real(a, b)
 
@@ -151,7 +151,7 @@ def test_stored_results_arrays_and_models_come_back(make_state: MakeState) -> No
     with pytest.raises(StateError, match="not trained"):
         order.model()
     data = order.store_result(task(), answer(task(), {"a": 1}, {"x": np.arange(3)}))
-    order.save_arrays("round/0001", {"w": np.eye(2, dtype=np.float32), "scalar": np.float64(3)})
+    order.save_arrays("round/0001", {"w": np.eye(2, dtype=np.float32), "scalar": np.array(3.0)})
     digest = order.store_model(b"model")
     again = ContributorState.open(state.folder).order(ORDER)
     assert again.stored_result(task()) == data

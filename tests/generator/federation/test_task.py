@@ -12,6 +12,7 @@ from safetensors.numpy import save
 from generator.errors import TaskFormatError
 from generator.federation.task import Result, Task, answer
 from provenance import canonical
+from provenance.canonical import JsonValue
 from provenance.values import Address, sha256
 
 ORDER = sha256(b"order")
@@ -139,7 +140,7 @@ ARRAYS = st.dictionaries(
 @settings(deadline=None, max_examples=60)
 @given(META, ARRAYS)
 def test_what_was_sent_is_received_and_bytes_are_unique(
-    meta: dict[str, object], arrays: dict[str, np.ndarray]
+    meta: dict[str, JsonValue], arrays: dict[str, np.ndarray]
 ) -> None:
     task = Task(ORDER, "round/0003", NODE, meta, arrays)
     data = task.encode()

@@ -36,7 +36,7 @@ from generator.learning.fit_autoregressive import (
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import decode_model
+from provenance.exact.model import AutoregressiveModel, decode_model
 from provenance.exact.sampler import Sampler
 from provenance.values import Digest
 
@@ -289,6 +289,8 @@ def test_a_dead_neuron_of_tiny_weights_stays_silent_within_the_bound() -> None:
     data = quantise_autoregressive(
         SHAPE, flat, codebook_of(SHAPE), DrawOrder(tuple(range(SHAPE.columns))), Digest(bytes(32))
     )
-    step = decode_model(data).steps[0]  # type: ignore[union-attr]
+    model = decode_model(data)
+    assert isinstance(model, AutoregressiveModel)
+    step = model.steps[0]
     most = np.clip(step.hidden_weights[2].astype(int), 0, None).sum() * 255 + step.hidden_bias[2]
     assert most >> int(step.hidden_shift[2]) <= 0

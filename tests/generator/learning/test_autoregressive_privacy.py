@@ -62,8 +62,8 @@ def test_a_row_alone_contributes_its_gradient_cut_to_exactly_the_clip_norm() -> 
 def test_the_largest_weights_that_can_be_sent_leave_a_finite_sum_within_the_sensitivity(scale: float) -> None:
     """Weights come as halves, at most 65,504: a coordinator that sends such must not learn from a
     not-a-number who is in the table."""
-    signs = np.random.default_rng(2).choice(np.float32([-1, 1]), SHAPE.size)
-    weights = np.float16(np.minimum(np.abs(signs * scale), 65_504) * signs).astype(np.float32)
+    signs = np.random.default_rng(2).choice(np.array([-1, 1], dtype=np.float32), SHAPE.size)
+    weights = (np.minimum(np.abs(signs * scale), 65_504) * signs).astype(np.float16).astype(np.float32)
     learner = AutoregressiveGradient(SHAPE, weights)
     codes = learner.tensor(rows(50))
     total, _ = learner.summed(codes, 0.5)

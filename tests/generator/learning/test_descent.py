@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -147,11 +148,11 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("private", [False, True])
 def test_a_killed_training_makes_each_kept_step_once(private: bool) -> None:
-    kept: list[dict[str, np.ndarray]] = []
+    kept: list[Mapping[str, np.ndarray]] = []
     codes, start = codes_of(SHAPE, 300), start_of(SHAPE)
 
-    def keep(state: object) -> None:
-        kept.append(state)  # type: ignore[arg-type]
+    def keep(state: Mapping[str, np.ndarray]) -> None:
+        kept.append(state)
         if len(kept) == 25:
             raise KilledError
 

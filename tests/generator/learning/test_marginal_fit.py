@@ -29,7 +29,7 @@ from generator.marginals.target import MarginalTarget, target_from_counts
 from generator.marginals.workload import Workload, choose_workload, pair_workload, with_target_pairs
 from provenance.exact.codebook import Codebook
 from provenance.exact.mlp import MlpForward
-from provenance.exact.model import decode_model, prove_bound
+from provenance.exact.model import MlpModel, decode_model, prove_bound
 from provenance.exact.sampler import Sampler
 from provenance.values import Digest
 
@@ -225,6 +225,7 @@ def test_quantised_logits_are_close_to_the_folded_float_ones_and_the_bound_holds
     fitted: MarginalNet,
 ) -> None:
     model = decode_model(quantise(fitted, BOOK, Digest(bytes(32))))
+    assert isinstance(model, MlpModel)
     assert prove_bound(model) < 2**24
     latent = np.random.default_rng(1).choice(_normal(), (16, 5000)).astype(np.uint8)
     integer = -np.floor(MlpForward(model).costs(latent)) / 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from generator.errors import NodeExpired, NodeRefused, TaskFormatError
 from generator.federation.task import Result, Task, answer
 from generator.market.transport import QueueTransport
 from provenance.api.errors import MarketStopped
+from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import RefusalView, TaskView, WorkState
 from provenance.api.tasks import kind_of
@@ -76,8 +78,8 @@ def queue() -> Queue:
     return Queue()
 
 
-def transport(queue: Queue, **options: object) -> QueueTransport:
-    return QueueTransport(queue, poll_seconds=0.001, **options)  # type: ignore[arg-type]
+def transport(queue: Queue, **options: Any) -> QueueTransport:
+    return QueueTransport(cast(MarketClient, queue), poll_seconds=0.001, **options)
 
 
 def tasks(name: str = "bins") -> list[Task]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pytest
@@ -23,11 +24,13 @@ from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
 from generator.privacy.ledger import PrivacyCap
 from provenance.api.coordination import Phase
+from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import Progress, RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
+    ChainReads,
     CommitmentOnChain,
     DatasetStatus,
     OrderOnChain,
@@ -178,23 +181,32 @@ class World:
         """The same world over copied folders; what is done in one is not seen in the other."""
         shutil.copytree(self.folder, folder)
         old = self.chain
-        chain = MemoryChain(
-            old.deployment,
-            old.now,
-            dict(old.states),
-            dict(old.matched),
-            dict(old.committed),
-            dict(old.seeds),
-            old.stake,
+        chain = replace(
+            old,
+            states=dict(old.states),
+            matched=dict(old.matched),
+            committed=dict(old.committed),
+            seeds=dict(old.seeds),
+            statuses=dict(old.statuses),
         )
-        market = MemoryMarket(
-            {},
-            dict(self.market.content),
-            dict(self.market.posted),
-            dict(self.market.results),
-            self.market.calls,
+        market = replace(
+            self.market,
+            nodes={},
+            content=dict(self.market.content),
+            posted=dict(self.market.posted),
+            results=dict(self.market.results),
         )
         return replace(self, folder=folder, chain=chain, market=market)
+
+    @property
+    def reads(self) -> ChainReads:
+        """The chain, of which node and coordinator ask what it has."""
+        return cast(ChainReads, self.chain)
+
+    @property
+    def client(self) -> MarketClient:
+        """The market, of which node and coordinator ask what it has."""
+        return cast(MarketClient, self.market)
 
     def signer(self, number: int) -> Signer:
         return Signer(bytes([number + 1]) * 32)
@@ -227,12 +239,12 @@ class World:
             self.signer(number),
             self.collection,
             ContributorState.open(state),
-            self.chain,  # type: ignore[arg-type]
+            self.reads,
             upload or self.market.upload,
             progress,
         )
 
-    def terms(self, **changes: object) -> OrderTerms:
+    def terms(self, **changes: Any) -> OrderTerms:
         terms = OrderTerms(
             buyer=BUYER.address,
             broker=BROKER.address,
@@ -257,7 +269,7 @@ class World:
             parents=parents_digest(self.collection.parents),
             salt=Digest(bytes(32)),
         )
-        return replace(terms, **changes)  # type: ignore[arg-type]
+        return replace(terms, **changes)
 
     def _conditions(self) -> Digest:
         """Of requests that no node takes: some digest."""
@@ -327,8 +339,11 @@ def toy_table(number: int) -> np.ndarray:
     return np.stack([a, b, c], axis=1).astype(np.int64)
 
 
+MakeWorld: TypeAlias = Callable[[Path], World]
+
+
 @pytest.fixture(scope="module")
-def make_world() -> Callable[[Path], World]:
+def make_world() -> MakeWorld:
     return new_world
 
 

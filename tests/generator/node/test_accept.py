@@ -12,6 +12,7 @@ import pytest
 from generator.errors import AwaitingApproval, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.node.accept import accept_order
+from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
@@ -23,8 +24,8 @@ from provenance.record.receipts import Acceptance
 from provenance.record.terms import parents_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, Signature
+from tests.generator.node.conftest import World
 
-World = Any
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 
 
@@ -36,7 +37,7 @@ def refusal(world: World, **how: Any) -> str:
     return code
 
 
-def refusal_of(node: Any, offer: bytes) -> str:
+def refusal_of(node: Node, offer: bytes) -> str:
     with pytest.raises(TaskRefused) as caught:
         accept_order(node, offer)
     return caught.value.code
@@ -59,7 +60,7 @@ def test_refuses_an_offer_whose_parts_do_not_hold_together(
     world: World, changes: dict[str, object], code: str
 ) -> None:
     world.open()
-    assert refusal(world, offer=world.offer(**changes)) == code
+    assert refusal(world, offer=world.offer(None, **changes)) == code
 
 
 @pytest.mark.parametrize(

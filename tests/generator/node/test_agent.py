@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from generator.errors import AwaitingApproval, NotYet, StateError, StopRequested, TaskRefused
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
+from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from provenance.api.catalogue import Announcement
 from provenance.api.errors import MarketConflict
+from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import LeasedTask, Progress
-
-World = Any
+from tests.generator.node.conftest import World
 
 
 class Client:
@@ -70,11 +71,11 @@ def client(world: World) -> Client:
 
 def agent(world: World, client: Client, stop: threading.Event | None = None) -> Agent:
     node = world.node()
-    return Agent(node, client, OutboxLog(node.folder), stop or threading.Event())  # type: ignore[arg-type]
+    return Agent(node, cast(MarketClient, client), OutboxLog(node.folder), stop or threading.Event())
 
 
 def handled_by(monkeypatch: pytest.MonkeyPatch, kind: str, outcome: Any) -> None:
-    def handler(_node: Any, _payload: bytes) -> bytes:
+    def handler(_node: Node, _payload: bytes) -> bytes:
         if isinstance(outcome, Exception):
             raise outcome
         answer: bytes = outcome(_node) if callable(outcome) else outcome
@@ -142,7 +143,7 @@ def test_chain_that_lags_is_waited_for_inside_the_lease(
 ) -> None:
     tries = iter([NotYet("one"), NotYet("two"), None])
 
-    def outcome(_node: Any) -> bytes:
+    def outcome(_node: Node) -> bytes:
         error = next(tries)
         if error is not None:
             raise error
@@ -169,7 +170,7 @@ def test_stop_inside_a_task_leaves_at_the_next_progress_report(
 ) -> None:
     stop = threading.Event()
 
-    def outcome(node: Any) -> bytes:
+    def outcome(node: Node) -> bytes:
         stop.set()
         node.progress(Progress(message="half"))
         return b"never"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,8 +21,8 @@ from provenance.record.receipts import ShardContent
 from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tests.canaries import SCHEMA, found_in, found_in_model, found_in_rows, values
+from tests.generator.node.conftest import World
 
-World = Any
 SETTINGS: dict[str, dict[str, int]] = {
     "marginal": {"steps": 40, "batch": 32, "hiddenWidth": 16, "hiddenLayers": 1},
     "fedgan": {
@@ -58,7 +57,7 @@ def test_an_order_published_in_clear_holds_no_planted_value(
         world.market.nodes[node.address] = node
         world.accept(node, terms)
     order, plan = world.match(terms), world.plan(terms)
-    transport = QueueTransport(world.market, poll_seconds=0.001)
+    transport = QueueTransport(world.client, poll_seconds=0.001)
     outcome = Coordinator(plan, transport, family_of(plan.family)).run()
     world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.chain.seeds[order] = Digest(bytes([9]) * 32)

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import pytest
 
 from generator.errors import JobRefused
 from generator.market.jobs import read_job
 from generator.market.worker import CoordinationWorker
-from provenance.api.coordination import LeasedJob, ScoreResult, TrainResult
+from provenance.api.coordination import LeasedJob, Phase, ScoreResult, TrainResult
 from provenance.api.errors import MarketConflict, MarketRefused, MarketUnreachable
-from provenance.api.queue import Progress
+from provenance.api.market import MarketClient
+from provenance.api.queue import Progress, TaskView
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.record.collection import Request
 from provenance.values import Digest
-
-World = Any
+from tests.generator.node.conftest import World
 
 
 class Client:
     """The broker's side of a market: one job, and the queue of the world."""
 
-    def __init__(self, world: World, phase: str = "train", **changes: object) -> None:
+    def __init__(self, world: World, phase: Phase = "train", **changes: object) -> None:
         self.world = world
         plan = plan_of(world) | changes
-        self.job = LeasedJob(order=world.order(), phase=phase, attempt=1, plan=plan)  # type: ignore[arg-type]
+        self.job = LeasedJob(order=world.order(), phase=phase, attempt=1, plan=plan)
         self.finished: list[TrainResult | ScoreResult] = []
         self.failed: list[str] = []
         self.refuse: Exception | None = None
-        self.post_task, self.tasks = world.market.post_task, world.market.tasks
+        self.post_task = world.market.post_task
+        self.tasks: Callable[[Digest, str], list[TaskView]] = world.market.tasks
         self.task_result, self.content, self.upload = (
             world.market.task_result, world.market.fetch, world.market.upload,
         )  # fmt: skip
@@ -52,7 +54,7 @@ class Client:
         self.failed.append(reason)
 
 
-def plan_of(world: World) -> dict[str, object]:
+def plan_of(world: World) -> dict[str, Any]:
     domain = world.chain.deployment.domain
     return {
         "format": "tessera-job/1",
@@ -78,7 +80,7 @@ def plan_of(world: World) -> dict[str, object]:
 
 
 def worker(world: World, client: Client) -> CoordinationWorker:
-    return CoordinationWorker(client, world.chain, threading.Event())  # type: ignore[arg-type]
+    return CoordinationWorker(cast(MarketClient, client), world.reads, threading.Event())
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
 def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, error: Exception) -> None:
     client = Client(matched)
 
-    def down(_order: Digest, _name: str) -> Any:
+    def down(_order: Digest, _name: str) -> NoReturn:
         raise error
 
     client.tasks = down
@@ -170,7 +172,7 @@ def test_what_may_succeed_later_is_neither_finished_nor_failed(matched: World, e
 def test_bug_in_a_phase_fails_the_order_instead_of_ending_the_worker(matched: World) -> None:
     client = Client(matched)
 
-    def broken(_order: Digest, _name: str) -> Any:
+    def broken(_order: Digest, _name: str) -> NoReturn:
         raise ZeroDivisionError("secret figure")
 
     client.tasks = broken
@@ -212,8 +214,8 @@ def test_order_runs_through_both_phases_and_a_second_worker_gets_the_same(matche
 
 
 def test_job_is_read_as_values(matched: World) -> None:
-    job = read_job(Client(matched).job, matched.chain)
+    job = read_job(Client(matched).job, matched.reads)
     assert job.participants == matched.participants
     assert job.training_plan() == matched.plan()
     with pytest.raises(JobRefused):
-        read_job(Client(matched, terms={}).job, matched.chain)
+        read_job(Client(matched, terms={}).job, matched.reads)

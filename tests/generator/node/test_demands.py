@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from unittest.mock import patch
 
 import pytest
 
@@ -24,6 +24,7 @@ from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.receipts import ShardReceipt
 from provenance.values import Address, Digest, Signature, sha256
+from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.test_whole_order import SEED, Trained, train
 from tests.waiting import HANG_SECONDS, until
 
@@ -85,7 +86,7 @@ class Chain:
 
 
 @pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
     return train(make_world(tmp_path_factory.mktemp("trained")))
 
 
@@ -98,7 +99,7 @@ def trained(trained_once: Trained, tmp_path: Path) -> Trained:
 
 
 @pytest.fixture
-def chain() -> Iterator[Chain]:
+def chain() -> Chain:
     return Chain()
 
 
@@ -169,7 +170,7 @@ def test_shows_a_receipt_that_is_the_one_the_task_gets_later(trained: Trained, c
     assert trained.nodes[0].orders.folder(trained.order).files() == {}
 
 
-def _refusing(_data: bytes) -> Any:
+def _refusing(_data: bytes) -> NoReturn:
     raise AssertionError("nothing is uploaded for a demand")
 
 
@@ -247,8 +248,7 @@ def test_a_watching_thread_outlives_a_chain_that_is_down(
         finally:
             looks.set()
 
-    looking.look = counted  # type: ignore[method-assign]
-    with watching(looking, threading.Event(), seconds=0.01):
+    with patch.object(looking, "look", counted), watching(looking, threading.Event(), seconds=0.01):
         assert looks.wait(HANG_SECONDS)
         chain.ask(trained.order, DemandKind.MODEL)
         chain.down = False

@@ -13,7 +13,6 @@ import pytest
 
 from generator.errors import NetworkMismatch, NodeError, SettingsError
 from generator.node.approvals import Approvals
-from generator.node.console import RateLimitedLog, line_of
 from generator.node.health import FILE, HealthPage
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Proposal
@@ -22,12 +21,11 @@ from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.api.catalogue import Contracts, NetworkView
 from provenance.api.message import Uint256
-from provenance.api.queue import Progress
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
+from tests.generator.node.conftest import World
 from tests.waiting import HANG_SECONDS
 
-World = Any
 ORDER = Digest(bytes([1]) * 32)
 SETTINGS = NodeSettings(
     backend="https://market.example",
@@ -245,16 +243,3 @@ def test_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
         pass
     with running_once(tmp_path):
         pass
-
-
-def test_like_messages_are_said_seldom() -> None:
-    said: list[str] = []
-    limited = RateLimitedLog(said.append, pause_seconds=HANG_SECONDS)
-    for number in range(5):
-        limited.say(f"down {number}")
-    assert said == ["down 0"]
-
-
-def test_progress_line_says_round_loss_and_epsilon() -> None:
-    text = line_of("round/0003", Progress(message="training", round=3, rounds=6, loss=0.51234, epsilon=1.5))
-    assert text == "round/0003: training   round 3 of 6   loss 0.5123   epsilon 1.5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,8 @@ from generator.errors import NodeError
 from generator.node.registration import ensure_registered
 from provenance.chain.deployment import Deployment
 from provenance.chain.ports import StakeOnChain
+from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
 from provenance.values import Address, Digest
 from tests.generator.node.conftest import DEPLOYMENT
 
@@ -61,7 +64,7 @@ class Account:
         return self
 
     def start(self) -> None:
-        ensure_registered(self, self, COLLECTION, WANTED)  # type: ignore[arg-type]
+        ensure_registered(cast(ChainReader, self), cast(ChainWriter, self), COLLECTION, WANTED)
 
 
 def stake(free: int, reserved: int = 0, *, registered: bool = True) -> StakeOnChain:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import cast
+from unittest.mock import patch
 
 import pytest
 
 from generator.errors import AwaitingApproval
 from generator.node.accept import accept_order
+from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
+from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState, OrderView
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import StakeOnChain
+from provenance.chain.reader import ChainReader
 from provenance.record.terms import OrderTerms
 from provenance.values import Signature
+from tests.generator.node.conftest import World
 
-World = Any
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 
 
@@ -46,20 +50,21 @@ class Market:
         raise AssertionError("a dry run uploads nothing")
 
 
-def opened(world: World, node: Any) -> Opened:
+def opened(world: World, node: Node) -> Opened:
     return Opened(
         node.settings,
         node.signer,
         node.collection,
-        node.chain,
+        cast(ChainReader, node.chain),
         node.state,
         OutboxLog(node.folder),
         node.folder,
     )
 
 
-def dry_run(world: World, node: Any, *terms: Any) -> str:
-    text = "\n".join(dry_run_lines(opened(world, node), Market(world, *terms)))  # type: ignore[arg-type]
+def dry_run(world: World, node: Node, *terms: OrderTerms) -> str:
+    market = cast(MarketClient, Market(world, *terms))
+    text = "\n".join(dry_run_lines(opened(world, node), market))
     assert OutboxLog(node.folder).entries() == []
     assert node.state.ledger.entries() == ()
     assert list(node.orders.accepted()) == []
@@ -142,8 +147,8 @@ def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:
 
     node = world.node()
     world.accept(node)
-    world.chain.stake_of = down
-    shown = status(opened(world, node))
+    with patch.object(world.chain, "stake_of", down):
+        shown = status(opened(world, node))
     assert (shown.stake, shown.claimable_wei) == (None, None)
     assert shown.chain_problem == "no usable answer"
     assert [held.order for held in shown.orders] == [world.order()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from generator.errors import NotYet, TaskRefused
 from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
+from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import check_size, sign_commitment, train_step
 from provenance.chain.ports import OrderState
@@ -20,11 +22,10 @@ from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
 from provenance.record.receipts import ModelCommitment
 from provenance.record.terms import Participant as Matched
 from provenance.values import Digest, Signature
+from tests.generator.node.conftest import World
 
-World = Any
 
-
-def refusal(world: World, node: Any, payload: bytes) -> str:
+def refusal(world: World, node: Node, payload: bytes) -> str:
     with pytest.raises(TaskRefused) as caught:
         train_step(node, payload)
     assert node.state.ledger.entries() == ()
@@ -79,11 +80,9 @@ def test_waits_while_the_event_does_not_give_the_matched_participants(world: Wor
     node = world.node()
     world.accept(node)
     order = world.match()
-    honest = world.chain.participants
-    world.chain.participants = lambda _order: (Matched(node.address, 500),)
-    with pytest.raises(NotYet, match="participants"):
+    other = patch.object(world.chain, "participants", lambda _order: (Matched(node.address, 500),))
+    with other, pytest.raises(NotYet, match="participants"):
         train_step(node, world.training_task(node))
-    world.chain.participants = honest
     assert world.chain.participants(order) == world.participants
 
 

@@ -6,9 +6,11 @@ The chain and the queue are in memory; tables, nets, noise, sealing and signatur
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -23,10 +25,13 @@ from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, pair_coun
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
+from generator.node.context import Node
 from generator.node.evaluate import evaluate_dataset
 from generator.node.sample import sample_shard
 from generator.node.train import check_conditions, train_step
 from provenance.api.coordination import ScoreResult
+from provenance.api.queue import TaskView
+from provenance.canonical import JsonValue
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
 from provenance.crypto.signing import recover
@@ -36,8 +41,8 @@ from provenance.record.contribution import EVIDENCE_ROWS
 from provenance.record.receipts import ContentFile, ModelCommitment, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
+from tests.generator.node.conftest import MakeWorld, World
 
-World = Any
 SEED = Digest(bytes([9]) * 32)
 
 
@@ -48,17 +53,17 @@ class Trained:
     world: World
     order: Digest
     outcome: TrainingOutcome
-    nodes: list[Any]
+    nodes: list[Node]
 
     def transport(self) -> QueueTransport:
-        return QueueTransport(self.world.market, poll_seconds=0.001)
+        return QueueTransport(self.world.client, poll_seconds=0.001)
 
     def phase(self) -> ScorePhase:
         market = self.world.market
         domain = self.world.chain.deployment.domain
         return ScorePhase(domain, self.transport(), market.fetch, market.upload, lambda _text: None)
 
-    def score(self) -> dict[str, Any]:
+    def score(self) -> ScoreResult:
         committed = self.world.chain.commitment(self.order)
         return self.phase().run(self.world.job("score"), self.outcome, committed)
 
@@ -71,7 +76,7 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
     """Training costs a second; every test gets a copy of its folders and of what chain and market hold."""
     return train(make_world(tmp_path_factory.mktemp("trained")))
 
@@ -84,7 +89,7 @@ def train(world: World) -> Trained:
     order = world.match()
     plan = world.plan()
     outcome = Coordinator(
-        plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
+        plan, QueueTransport(world.client, poll_seconds=0.001), family_of(plan.family)
     ).run()
     world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.chain.seeds[order] = SEED
@@ -99,7 +104,7 @@ def trained(trained_once: Trained, tmp_path: Path) -> Trained:
     return Trained(world, trained_once.order, trained_once.outcome, nodes)
 
 
-def refused(function: Any, node: Any, payload: bytes) -> str:
+def refused(function: Callable[[Node, bytes], bytes], node: Node, payload: bytes) -> str:
     with pytest.raises(TaskRefused) as caught:
         function(node, payload)
     return caught.value.code
@@ -137,7 +142,7 @@ def test_refuses_to_sign_for_content_that_the_market_names_otherwise(trained: Tr
     assert refused(sample_shard, liar, trained.sample_task()) == "cid-differs"
 
 
-def conditioned(make_world: Any, folder: Path) -> Trained:
+def conditioned(make_world: MakeWorld, folder: Path) -> Trained:
     """An order of 200 rows with c and 300 without, over shards of 300 and 200 rows."""
     world = make_world(folder)
     schema = world.collection.schema
@@ -155,7 +160,7 @@ def conditioned(make_world: Any, folder: Path) -> Trained:
     ],
 )
 def test_refuses_to_commit_to_a_model_that_would_probably_leave_rows_unmade(
-    make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, reason: str
+    make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, reason: str
 ) -> None:
     trained = conditioned(make_world, tmp_path)
     node, order = trained.nodes[0], trained.order
@@ -170,7 +175,7 @@ def test_refuses_to_commit_to_a_model_that_would_probably_leave_rows_unmade(
 
 
 def test_refuses_to_sign_for_rows_that_do_not_meet_the_order_s_conditions(
-    make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = conditioned(make_world, tmp_path)
     monkeypatch.setattr("provenance.exact.conditional.ATTEMPTS", 1)
@@ -179,16 +184,19 @@ def test_refuses_to_sign_for_rows_that_do_not_meet_the_order_s_conditions(
 
 
 def test_shards_of_an_order_with_conditions_are_its_rows_and_the_score_is_that_of_the_free_streams(
-    make_world: Any, tmp_path: Path
+    make_world: MakeWorld, tmp_path: Path
 ) -> None:
     trained = conditioned(make_world, tmp_path)
     trained.score()
     world, schema = trained.world, trained.world.collection.schema
     asked = world.request.asked(schema, 500)
+    assert asked is not None
     made = []
     for number, node in enumerate(trained.nodes):
         rows, first_row = (300, 200)[number], (0, 300)[number]
-        sent = Result.decode(node.orders.folder(trained.order).stored("sample"))
+        stored = node.orders.folder(trained.order).stored("sample")
+        assert stored is not None
+        sent = Result.decode(stored)
         model = node.state.order(trained.order).model()
         sampler = Sampler(model, SEED, number, conditions=RowConditions(asked, first_row))
         row_bytes = sampler.row_bytes(0, rows)
@@ -204,7 +212,7 @@ def test_shards_of_an_order_with_conditions_are_its_rows_and_the_score_is_that_o
 
 
 @pytest.fixture(scope="module")
-def pooled_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Trained:
+def pooled_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
     """An order whose tables were seen in their sum alone."""
     world = make_world(tmp_path_factory.mktemp("pooled"))
     world.collection = replace(
@@ -214,7 +222,7 @@ def pooled_once(tmp_path_factory: pytest.TempPathFactory, make_world: Any) -> Tr
 
 
 def test_a_sum_key_that_another_account_signed_is_refused_by_every_node(
-    make_world: Any, tmp_path: Path
+    make_world: MakeWorld, tmp_path: Path
 ) -> None:
     world = make_world(tmp_path)
     world.collection = replace(
@@ -225,12 +233,12 @@ def test_a_sum_key_that_another_account_signed_is_refused_by_every_node(
         world.accept(node)
     world.match()
     shown = [Result.decode(train_step(node, world.training_task(node))).meta for node in nodes]
-    keys = [{name: meta[name] for name in ("sumKey", "sumKeySignature")} for meta in shown]
-    keys[1] = {**keys[0], "sumKey": "0x" + "11" * 32}
+    own = {name: shown[0][name] for name in ("sumKey", "sumKeySignature")}
+    keys: list[JsonValue] = [own, {**own, "sumKey": "0x" + "11" * 32}]
     plan = world.plan()
     released = release_bins(nodes[0].state.training, base_grid(plan.schema), 0.0)
     codebook = codebook_arrays(build_codebook(plan.schema, released))
-    meta = {"plan": plan.document(), "sumKeys": keys}
+    meta: dict[str, JsonValue] = {"plan": plan.document(), "sumKeys": keys}
     task = Task(plan.order, "tables", nodes[0].address, meta, codebook)
     assert refused(train_step, nodes[0], task.encode()) == "bad-keys"
     assert nodes[0].state.order(plan.order).result("tables") is None
@@ -253,6 +261,7 @@ def test_an_order_seen_in_sums_alone_is_scored_against_the_sum_that_its_nodes_kn
     assert any("no contributor's own" in line for line in result.broker_saw)
     for node in pooled_once.nodes:
         tables = node.state.order(pooled_once.order).result("tables")
+        assert tables is not None
         assert set(tables.arrays) == {"masked"}
 
 
@@ -291,6 +300,7 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
         trained.nodes[1].address
     )
     assert receipt.content_digest == content.digest
+    assert content.wrapped_key is not None
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
     kinds: tuple[tuple[FileKind, ContentFile], ...] = (("rows", content.rows), ("model", content.model))
     opened = {
@@ -311,8 +321,6 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
 
 
 def test_open_order_is_published_in_clear(world: World, open_delivery_key: Digest) -> None:
-    from dataclasses import replace
-
     world.collection = replace(world.collection, visibility="open")
     terms = world.terms(delivery_key=open_delivery_key)
     nodes = [world.node(0), world.node(1)]
@@ -322,7 +330,7 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
     order = world.match(terms)
     plan = world.plan(terms)
     outcome = Coordinator(
-        plan, QueueTransport(world.market, poll_seconds=0.001), family_of(plan.family)
+        plan, QueueTransport(world.client, poll_seconds=0.001), family_of(plan.family)
     ).run()
     world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
     world.chain.seeds[order] = SEED
@@ -360,12 +368,13 @@ def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained
     assert all(300_000 < entry.score_micro <= 1_000_000 for entry in result.evaluations)
     content = result.score
     sealed = trained.world.market.fetch(content.file.cid)
+    assert content.wrapped_key is not None
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
     plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"), content.file.plain_sha256)
     document = json.loads(plain)
     assert document["sharesBps"] == list(result.shares_bps)
     sent = [Result.decode(sample_shard(n, trained.sample_task(k))) for k, n in enumerate(trained.nodes)]
-    assert document["poolCounts"] == sum(result.arrays[DELIVERED] for result in sent).tolist()
+    assert document["poolCounts"] == np.sum([result.arrays[DELIVERED] for result in sent], axis=0).tolist()
     assert [shard["evidenceCounts"] for shard in document["shards"]] == [
         result.arrays[EVIDENCE].tolist() for result in sent
     ]
@@ -450,7 +459,7 @@ def test_refusing_node_fails_the_score_phase_by_name(trained: Trained) -> None:
         )
 
 
-def evaluation_task(trained: Trained) -> tuple[Task, Any]:
+def evaluation_task(trained: Trained) -> tuple[Task, Node]:
     """The evaluate task of the first node, taken from the queue before that node has answered it."""
     market, node = trained.world.market, trained.nodes[0]
 
@@ -463,12 +472,10 @@ def evaluation_task(trained: Trained) -> tuple[Task, Any]:
 
     original = market.tasks
 
-    def tasks(order: Digest, name: str) -> Any:
+    def tasks(order: Digest, name: str) -> list[TaskView]:
         stop(name)
         return original(order, name)
 
-    market.tasks = tasks
-    with pytest.raises(UnansweredError):
+    with patch.object(market, "tasks", tasks), pytest.raises(UnansweredError):
         trained.score()
-    market.tasks = original
     return trained.posted("evaluate"), node

@@ -83,9 +83,15 @@ def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
 
 
 def test_a_line_is_on_the_disk_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book, synced = ledger(tmp_path), []
+    book = ledger(tmp_path)
+    synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(book.path.stat().st_size), real(fd)))
+
+    def fsync(fd: int) -> None:
+        synced.append(book.path.stat().st_size)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     book.record(Release("bins", ONE), order=ORDER, delta=DELTA)
     assert book.path.stat().st_size in synced
 

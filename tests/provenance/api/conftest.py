@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
+from typing import cast
 
 import pytest
 
@@ -43,9 +45,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)
 
 
 class Script:
@@ -119,6 +121,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def client(script: Script, clock: Clock) -> Iterator[MarketClient]:
-    options = {"signer": SIGNER, "retry": PATIENT, "stop": clock, "timeout_seconds": HANG_SECONDS}
-    with script.served() as url, MarketClient(url, **options) as made:  # type: ignore[arg-type]
+    stop = cast(threading.Event, clock)
+    with (
+        script.served() as url,
+        MarketClient(url, signer=SIGNER, retry=PATIENT, stop=stop, timeout_seconds=HANG_SECONDS) as made,
+    ):
         yield made

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from provenance.chain.errors import RevertError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.signing import Signer
 from provenance.record.receipts import Payout
-from provenance.record.terms import parents_digest
+from provenance.record.terms import OrderTerms, Participant, parents_digest
 from provenance.values import Digest, keccak256, sha256
 from tests.anvil import running_anvil
 from tests.provenance.chain.conftest import ETHER, Market, deployed
@@ -36,14 +37,16 @@ ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "rows.json").read_tex
 
 @dataclass
 class Published:
-    terms: object
-    participants: tuple
-    models: list
+    terms: OrderTerms
+    participants: tuple[Participant, ...]
+    models: list[Digest]
     id: int
     order: Digest
 
 
-def publish(market, salt: bytes, *, parents=(), own=1_000_000, **changes) -> Published:
+def publish(
+    market: Market, salt: bytes, *, parents: tuple[int, ...] = (), own: int = 1_000_000, **changes: Any
+) -> Published:
     terms = make_terms(market, salt, parents=parents_digest(parents), **changes)
     place(market, terms)
     order = terms.order_id(market.ledger.domain)
@@ -52,10 +55,12 @@ def publish(market, salt: bytes, *, parents=(), own=1_000_000, **changes) -> Pub
     record = record_for(market, order, participants, models)
     _, broker = market.account(BROKER)
     broker.publish(terms, participants, replace(record, parents=parents, own_real_micro=own))
-    return Published(terms, participants, models, market.ledger.dataset_of_order(order), order)
+    dataset_id = market.ledger.dataset_of_order(order)
+    assert dataset_id is not None
+    return Published(terms, participants, models, dataset_id, order)
 
 
-def settle(market, published: Published, parents=()) -> None:
+def settle(market: Market, published: Published, parents: tuple[int, ...] = ()) -> None:
     market.skip(published.terms.challenge_seconds + 1)
     _, broker = market.account(BROKER)
     broker.settle(published.terms, published.participants, SHARES, parents)
@@ -69,13 +74,13 @@ def market() -> Iterator[Market]:
 
 
 @pytest.fixture(scope="module")
-def parent(market) -> Iterator[Published]:
+def parent(market: Market) -> Published:
     found = publish(market, b"a parent")
     settle(market, found)
     return found
 
 
-def test_parents_other_than_the_terms_name_are_refused(market, parent):
+def test_parents_other_than_the_terms_name_are_refused(market: Market, parent: Published) -> None:
     terms = make_terms(market, b"orphan")
     place(market, terms)
     order = terms.order_id(market.ledger.domain)
@@ -88,7 +93,9 @@ def test_parents_other_than_the_terms_name_are_refused(market, parent):
     assert caught.value.name == "DatasetRegistry_WrongParents"
 
 
-def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors(market, parent):
+def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors(
+    market: Market, parent: Published
+) -> None:
     ledger = market.ledger
     child = publish(market, b"a child", parents=(parent.id,), own=250_000)
     record = ledger.dataset(child.id)
@@ -109,7 +116,7 @@ def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors
     assert ledger.dataset_balance(parent.id) == pot + royalty - sum(parts)
 
 
-def test_rewards_go_where_the_contributor_says_by_signature(market, parent):
+def test_rewards_go_where_the_contributor_says_by_signature(market: Market, parent: Published) -> None:
     ledger = market.ledger
     signer, other = market.account(NODES[0])[0], Signer(b"\x5a" * 32)
     assert ledger.payout_of(signer.address) == signer.address
@@ -130,7 +137,7 @@ def test_rewards_go_where_the_contributor_says_by_signature(market, parent):
     assert (ledger.claimable(signer.address), ledger.balance(other.address)) == (0, owed)
 
 
-def test_an_answered_demand_keeps_the_window_open(market):
+def test_an_answered_demand_keeps_the_window_open(market: Market) -> None:
     ledger = market.ledger
     found = publish(market, b"asked", challenge_seconds=100)
     _, buyer = market.account(BUYER)
@@ -154,7 +161,7 @@ def test_an_answered_demand_keeps_the_window_open(market):
     assert order.window_ends(100) == order.settle_not_before > order.published_at + 100
 
 
-def test_bytes_that_are_no_model_revoke_the_data_set(market):
+def test_bytes_that_are_no_model_revoke_the_data_set(market: Market) -> None:
     ledger = market.ledger
     found = publish(market, b"no model")
     _, challenger = market.account(78)
@@ -189,7 +196,7 @@ class Question:
     row: int
 
 
-def test_the_chain_judges_a_row_as_the_vectors_say(market):
+def test_the_chain_judges_a_row_as_the_vectors_say(market: Market) -> None:
     ledger = market.ledger
     case = next(each for each in ROWS if each["row"] == 0 and each["attempt"] == 0)
     model = bytes.fromhex(next(each["bytes"] for each in MODELS if each["name"] == case["model"])[2:])
@@ -205,7 +212,7 @@ def test_the_chain_judges_a_row_as_the_vectors_say(market):
     assert caught.value.name == "RowVerifier_WrongModel"
 
 
-def test_model_bytes_are_stored_once_at_an_address_known_before(market):
+def test_model_bytes_are_stored_once_at_an_address_known_before(market: Market) -> None:
     part = b"part of a model"
     at = market.ledger.model_part(part)
     assert not market.ledger.is_contract(at)

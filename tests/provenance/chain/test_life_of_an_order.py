@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from provenance.chain.errors import ChainError, RevertError, UnknownDatasetError
 from provenance.chain.events import DatasetPublished, OrderMatched, OrderPlaced, OrderSettled
-from provenance.chain.ports import DatasetRecord, EvaluationRecord, OrderState, ShardRecord
+from provenance.chain.ports import DatasetRecord, EvaluationRecord, OrderState, ShardRecord, TxReceipt
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import NO_PERMIT, Permit, sign_permit
 from provenance.crypto.signing import Signer
@@ -16,6 +18,7 @@ from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, 
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, participants_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, keccak256, sha256
+from tests.provenance.chain.conftest import Market
 
 ETHER = 10**18
 BROKER, BUYER = 11, 12
@@ -23,7 +26,7 @@ NODES = (21, 22, 23)
 SHARES = (5000, 3000, 2000)
 
 
-def make_terms(market, salt: bytes, **changes) -> OrderTerms:
+def make_terms(market: Market, salt: bytes, **changes: Any) -> OrderTerms:
     now = market.ledger.chain_time()
     terms = OrderTerms(
         buyer=market.account(BUYER)[0].address,
@@ -52,19 +55,19 @@ def make_terms(market, salt: bytes, **changes) -> OrderTerms:
     return replace(terms, **changes)
 
 
-def permit_for(market, buyer: Signer, terms: OrderTerms) -> Permit:
+def permit_for(market: Market, buyer: Signer, terms: OrderTerms) -> Permit:
     message = market.ledger.permit_message(buyer.address, terms.price, terms.match_by)
     return sign_permit(buyer, market.ledger.token_domain(), message)
 
 
-def place(market, terms: OrderTerms):
+def place(market: Market, terms: OrderTerms) -> TxReceipt:
     buyer, _ = market.account(BUYER)
     _, broker = market.account(BROKER)
     signature = buyer.sign_typed(market.ledger.domain, terms)
     return broker.place(terms, signature, permit_for(market, buyer, terms))
 
 
-def staked_nodes(market) -> list[Signer]:
+def staked_nodes(market: Market) -> list[Signer]:
     signers = []
     for number in NODES:
         signer, writer = market.account(number)
@@ -76,7 +79,7 @@ def staked_nodes(market) -> list[Signer]:
     return signers
 
 
-def match(market, terms: OrderTerms):
+def match(market: Market, terms: OrderTerms) -> tuple[Participant, ...]:
     nodes = staked_nodes(market)
     participants = tuple(
         Participant(node.address, rows) for node, rows in zip(nodes, (10, 20, 30), strict=True)
@@ -91,7 +94,7 @@ def match(market, terms: OrderTerms):
     return participants
 
 
-def commit_and_draw(market, order, participants):
+def commit_and_draw(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
     nodes, domain = staked_nodes(market), market.ledger.domain
     models = [sha256(bytes([i])) for i in range(3)]
     signatures = [
@@ -104,9 +107,12 @@ def commit_and_draw(market, order, participants):
     return models
 
 
-def record_for(market, order, participants, models) -> DatasetRecord:
+def record_for(
+    market: Market, order: Digest, participants: Sequence[Participant], models: Sequence[Digest]
+) -> DatasetRecord:
     nodes, domain = staked_nodes(market), market.ledger.domain
     seed = market.ledger.commitment(order).seed
+    assert seed is not None
     roots = [sha256(b"root%d" % i) for i in range(3)]
     shards = []
     for i, node in enumerate(nodes):
@@ -136,7 +142,7 @@ def record_for(market, order, participants, models) -> DatasetRecord:
     )
 
 
-def test_refuses_terms_signed_by_another_than_the_buyer(market):
+def test_refuses_terms_signed_by_another_than_the_buyer(market: Market) -> None:
     terms = make_terms(market, b"foreign signature")
     stranger, _ = market.account(99)
     buyer, broker = market.account(BUYER)[0], market.account(BROKER)[1]
@@ -148,7 +154,7 @@ def test_refuses_terms_signed_by_another_than_the_buyer(market):
     assert caught.value.arguments == {"signer": terms.buyer}
 
 
-def test_refuses_a_bid_without_funds(market):
+def test_refuses_a_bid_without_funds(market: Market) -> None:
     poor = Signer((77).to_bytes(32, "big"))
     terms = make_terms(market, b"poor", buyer=poor.address)
     _, broker = market.account(BROKER)
@@ -158,14 +164,14 @@ def test_refuses_a_bid_without_funds(market):
     assert caught.value.arguments["needed"] == terms.price
 
 
-def test_refuses_an_unsigned_permit_without_allowance(market):
+def test_refuses_an_unsigned_permit_without_allowance(market: Market) -> None:
     terms = make_terms(market, b"no permit")
     buyer, broker = market.account(BUYER)[0], market.account(BROKER)[1]
     with pytest.raises(RevertError, match="ERC2612ExpiredSignature"):
         broker.place(terms, buyer.sign_typed(market.ledger.domain, terms), NO_PERMIT)
 
 
-def test_refuses_a_refund_before_the_deadline_and_gives_it_after(market):
+def test_refuses_a_refund_before_the_deadline_and_gives_it_after(market: Market) -> None:
     terms = make_terms(market, b"refund")
     place(market, terms)
     buyer, writer = market.account(BUYER)
@@ -181,7 +187,7 @@ def test_refuses_a_refund_before_the_deadline_and_gives_it_after(market):
     assert market.ledger.order(order).state is OrderState.REFUNDED
 
 
-def test_refuses_a_cancel_by_another_than_the_buyer(market):
+def test_refuses_a_cancel_by_another_than_the_buyer(market: Market) -> None:
     terms = make_terms(market, b"cancel")
     place(market, terms)
     with pytest.raises(RevertError, match="OrderEscrow_Unauthorized"):
@@ -190,7 +196,7 @@ def test_refuses_a_cancel_by_another_than_the_buyer(market):
     assert market.ledger.order(terms.order_id(market.ledger.domain)).state is OrderState.CANCELLED
 
 
-def test_refuses_a_match_beyond_the_offered_rows(market):
+def test_refuses_a_match_beyond_the_offered_rows(market: Market) -> None:
     terms = make_terms(market, b"rows")
     place(market, terms)
     nodes = staked_nodes(market)
@@ -203,17 +209,17 @@ def test_refuses_a_match_beyond_the_offered_rows(market):
     assert caught.value.arguments == {"contributor": nodes[0].address, "rows": 20, "maxRows": 15}
 
 
-def test_refuses_arguments_that_do_not_fit_before_sending(market):
+def test_refuses_arguments_that_do_not_fit_before_sending(market: Market) -> None:
     with pytest.raises(ChainError, match="arguments do not fit"):
-        market.account(BROKER)[1].draw_seed(7)
+        market.account(BROKER)[1].draw_seed(7)  # type: ignore[arg-type]
 
 
-def test_says_that_an_unknown_data_set_is_unknown(market):
+def test_says_that_an_unknown_data_set_is_unknown(market: Market) -> None:
     with pytest.raises(UnknownDatasetError, match="no data set 987"):
         market.ledger.dataset(987)
 
 
-def test_whole_life_from_deposit_to_claim(market):
+def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     ledger, (_, broker) = market.ledger, market.account(BROKER)
     terms = make_terms(market, b"whole life")
     order = terms.order_id(ledger.domain)
@@ -236,6 +242,7 @@ def test_whole_life_from_deposit_to_claim(market):
     assert commitment.models == tuple(models)
     assert commitment.models_digest == keccak256(b"".join(models))
     block_hash = ledger.block_hash(commitment.target_block)
+    assert block_hash is not None
     assert commitment.seed == keccak256(order + commitment.models_digest + block_hash)
 
     record = record_for(market, order, participants, models)

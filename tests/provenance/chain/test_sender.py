@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from provenance.chain.sender import TRANSACTION_GAS_CAP, gas_limit
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.values import Address, sha256
+from tests.provenance.chain.conftest import Market
 from tests.waiting import HANG_SECONDS, until
 
 ACCOUNT = 41
@@ -35,7 +37,7 @@ def test_room_above_the_estimate_ends_where_a_transaction_does(estimate: int, li
 
 
 @pytest.fixture
-def paused(market) -> Iterator[None]:
+def paused(market: Market) -> Iterator[None]:
     """A chain that mines only when told."""
     market.account(ACCOUNT)
     market.ledger.rpc.request("evm_setAutomine", False)
@@ -44,7 +46,7 @@ def paused(market) -> Iterator[None]:
     market.mine(1)
 
 
-def mine_when_pending(market, count: int) -> None:
+def mine_when_pending(market: Market, count: int) -> None:
     def are_pending() -> bool:
         return int(market.ledger.rpc.request("txpool_status")["pending"], 16) >= count
 
@@ -65,7 +67,9 @@ def estimates_before_either_is_sent(monkeypatch: pytest.MonkeyPatch, transaction
     monkeypatch.setattr(Rpc, "request", wait_for_the_others)
 
 
-def test_transaction_that_reverts_once_mined_is_decoded(market, paused, monkeypatch):
+def test_transaction_that_reverts_once_mined_is_decoded(
+    market: Market, paused: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both pass the estimate, the second finds the withdrawal gone."""
     _, writer = market.account(ACCOUNT)
     market.ledger.rpc.request("evm_setAutomine", True)
@@ -85,14 +89,14 @@ def test_transaction_that_reverts_once_mined_is_decoded(market, paused, monkeypa
     assert failure.arguments["needed"] == 10
 
 
-def test_transaction_that_is_never_mined_is_unavailable_not_lost(market, paused):
+def test_transaction_that_is_never_mined_is_unavailable_not_lost(market: Market, paused: None) -> None:
     _, _ = market.account(ACCOUNT)
     writer = ChainWriter(market.ledger, Signer(ACCOUNT.to_bytes(32, "big")), wait_seconds=0.3)
     with pytest.raises(ChainUnavailableError, match="look it up before sending again"):
         writer.mint(writer.address, 1)
 
 
-def test_node_that_is_down_is_unavailable(market):
+def test_node_that_is_down_is_unavailable(market: Market) -> None:
     with (
         ChainReader("http://127.0.0.1:9", market.ledger.deployment) as ledger,
         pytest.raises(ChainUnavailableError, match="check the URL"),
@@ -100,7 +104,7 @@ def test_node_that_is_down_is_unavailable(market):
         ledger.block_number()
 
 
-def test_deployment_of_another_chain_is_refused(market):
+def test_deployment_of_another_chain_is_refused(market: Market) -> None:
     deployment = Deployment.parse(market.ledger.deployment.document() | {"chainId": 1})
     with (
         ChainReader(market.rpc_url, deployment) as ledger,
@@ -109,7 +113,7 @@ def test_deployment_of_another_chain_is_refused(market):
         ledger.check()
 
 
-def test_deployment_without_contracts_is_refused(market):
+def test_deployment_without_contracts_is_refused(market: Market) -> None:
     contracts = {
         role: str(Address(bytes([n]) * 20)) for n, role in enumerate(market.ledger.deployment.contracts(), 1)
     }
@@ -122,13 +126,13 @@ def test_deployment_without_contracts_is_refused(market):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "tessera-deployment/2"}'])
-def test_file_that_is_no_deployment_is_refused(tmp_path, text):
+def test_file_that_is_no_deployment_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "deployment.json").write_text(text)
     with pytest.raises(DeploymentError, match="not a deployment file"):
         Deployment.load(tmp_path / "deployment.json")
 
 
-def test_two_writers_of_one_key_in_many_threads_lose_nothing(market):
+def test_two_writers_of_one_key_in_many_threads_lose_nothing(market: Market) -> None:
     signer, first = market.account(ACCOUNT)
     second = ChainWriter(market.ledger, signer)
     target = Address(sha256(b"fresh")[:20])
@@ -138,7 +142,7 @@ def test_two_writers_of_one_key_in_many_threads_lose_nothing(market):
     assert market.ledger.balance(target) == 16
 
 
-def test_transaction_that_another_process_replaced_is_sent_again(market, paused):
+def test_transaction_that_another_process_replaced_is_sent_again(market: Market, paused: None) -> None:
     """Two processes with one key took the same nonce; the pool keeps the better paid one and forgets the other."""
     signer, writer = market.account(ACCOUNT)
     rpc, target = market.ledger.rpc, Address(sha256(b"replaced")[:20])
@@ -167,7 +171,7 @@ def test_transaction_that_another_process_replaced_is_sent_again(market, paused)
     assert receipt.block == market.ledger.block_number()
 
 
-def test_deployment_file_loads_again(market, tmp_path):
+def test_deployment_file_loads_again(market: Market, tmp_path: Path) -> None:
     market.ledger.deployment.save(tmp_path / "run" / "deployment.json")
     assert Deployment.load(tmp_path / "run" / "deployment.json") == market.ledger.deployment
     market.ledger.check()

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import new_delivery_key
-from provenance.record.manifest import SeedDraw
+from provenance.record.manifest import Manifest, SeedDraw
 from provenance.record.receipts import Acceptance, ModelCommitment
 from provenance.record.terms import Participant
 from provenance.store.folder import FolderStore
 from provenance.values import sha256
 from tessera.cli.app import app
 from tessera.terminal import exit_status
-from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder
+from tests.provenance.chain.conftest import Market
+from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder, Publication
 
 ETHER = 10**18
+
+Published: TypeAlias = tuple[int, Path, Publication]
+"""Id of a data set, its content folder, and what was published."""
 
 
 def verify(words: list[str]) -> int:
@@ -31,8 +37,8 @@ def verify(words: list[str]) -> int:
 
 
 @pytest.fixture(scope="module")
-def published(market, tmp_path_factory):
-    """(data set id, content folder, key file) of one private data set on the chain."""
+def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """One private data set on the chain."""
     folder = tmp_path_factory.mktemp("content")
     now = market.ledger.chain_time()
     builder = Builder(
@@ -64,6 +70,8 @@ def published(market, tmp_path_factory):
     broker.draw_seed(order)
     drawn = market.ledger.commitment(order)
     block_hash = market.ledger.block_hash(drawn.target_block)
+    assert drawn.seed is not None
+    assert block_hash is not None
     builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash)
 
     publication = builder.build()
@@ -73,10 +81,12 @@ def published(market, tmp_path_factory):
     for file in publication.files():
         store.put(publication.store.get(file.cid))
     market.ledger.deployment.save(folder / "deployment.json")
-    return market.ledger.dataset_of_order(order), folder, publication
+    dataset_id = market.ledger.dataset_of_order(order)
+    assert dataset_id is not None
+    return dataset_id, folder, publication
 
 
-def record_of(manifest) -> DatasetRecord:
+def record_of(manifest: Manifest) -> DatasetRecord:
     return DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
@@ -100,49 +110,57 @@ def record_of(manifest) -> DatasetRecord:
 
 
 @pytest.fixture
-def key_file(tmp_path):
+def key_file(tmp_path: Path) -> str:
     path = tmp_path / "delivery.key"
     path.write_text("0x" + "31" * 32)
     path.chmod(0o600)
     return str(path)
 
 
-def arguments(market, published, *more: str) -> list[str]:
+def arguments(market: Market, published: Published, *more: str) -> list[str]:
     dataset_id, folder, _ = published
     return ["--dataset", str(dataset_id), "--rpc", market.rpc_url, "--store", str(folder), *more]
 
 
-def test_node_that_is_down_decides_nothing(published, capsys):
+def test_node_that_is_down_decides_nothing(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     dataset_id, folder, _ = published
     command = ["--dataset", str(dataset_id), "--rpc", "http://127.0.0.1:9", "--store", str(folder)]
     assert verify(command) == 2
     assert "no usable answer" in capsys.readouterr().err
 
 
-def test_unknown_data_set_decides_nothing(market, published, capsys):
+def test_unknown_data_set_decides_nothing(
+    market: Market, published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, folder, _ = published
     assert verify(["--dataset", "4711", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "no data set 4711" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["x", "-1", "eip155:1/erc721:0x12/3", "1.5"])
-def test_malformed_name_decides_nothing(market, published, name, capsys):
+def test_malformed_name_decides_nothing(
+    market: Market, published: Published, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, folder, _ = published
     assert verify([f"--dataset={name}", "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "expected a number or eip155" in capsys.readouterr().err
 
 
-def test_missing_folder_decides_nothing(market, capsys):
+def test_missing_folder_decides_nothing(market: Market, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify(["--dataset", "1", "--rpc", market.rpc_url, "--store", "/nonexistent"]) == 2
     assert "no such folder" in capsys.readouterr().err
 
 
-def test_bare_number_without_a_deployment_says_what_is_needed(market, tmp_path, capsys):
+def test_bare_number_without_a_deployment_says_what_is_needed(
+    market: Market, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert verify(["--dataset", "1", "--rpc", market.rpc_url, "--store", str(tmp_path)]) == 2
     assert "needs --deployment FILE" in capsys.readouterr().err
 
 
-def test_name_of_another_market_decides_nothing(market, published, capsys):
+def test_name_of_another_market_decides_nothing(
+    market: Market, published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, folder, _ = published
     name = f"eip155:31337/erc721:{market.ledger.deployment.token}/1"
     assert verify(["--dataset", name, "--rpc", market.rpc_url, "--store", str(folder)]) == 2
@@ -150,8 +168,8 @@ def test_name_of_another_market_decides_nothing(market, published, capsys):
 
 
 def test_flipped_byte_in_the_folder_fails_and_the_check_is_named(
-    market, published, tmp_path, key_file, capsys
-):
+    market: Market, published: Published, tmp_path: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     dataset_id, folder, publication = published
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -166,8 +184,8 @@ def test_flipped_byte_in_the_folder_fails_and_the_check_is_named(
 
 
 def test_a_wrong_key_is_no_failure_of_the_data_set_but_ends_with_status_2(
-    market, published, tmp_path, capsys
-):
+    market: Market, published: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     new_delivery_key(tmp_path / "other.key")
     assert verify(arguments(market, published, "--key", str(tmp_path / "other.key"))) == 2
     out = capsys.readouterr().out
@@ -175,7 +193,9 @@ def test_a_wrong_key_is_no_failure_of_the_data_set_but_ends_with_status_2(
     assert "FAILED" not in out
 
 
-def test_true_data_set_passes_with_and_without_the_key(market, published, key_file, capsys):
+def test_true_data_set_passes_with_and_without_the_key(
+    market: Market, published: Published, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert KEY.public == published[2].manifest.terms.delivery_key
     assert verify(arguments(market, published, "--key", key_file, "--threads", "2")) == 0
     out = capsys.readouterr().out
@@ -193,7 +213,9 @@ def test_true_data_set_passes_with_and_without_the_key(market, published, key_fi
     ]
 
 
-def test_full_name_needs_no_deployment_file(market, published, tmp_path, key_file, capsys):
+def test_full_name_needs_no_deployment_file(
+    market: Market, published: Published, tmp_path: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     dataset_id, folder, _ = published
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)

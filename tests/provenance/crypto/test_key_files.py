@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,8 @@ from provenance.errors import KeyFileError
 
 SECRET = bytes.fromhex("7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d")
 PUBLISHED_PASSWORD = "testpassword"
-PUBLISHED: dict[
-    str, object
-] = {  # the example of the Web3 Secret Storage definition, by another program than ours
+# The example of the Web3 Secret Storage definition, by another program than ours.
+PUBLISHED: dict[str, Any] = {
     "crypto": {
         "cipher": "aes-128-ctr",
         "cipherparams": {"iv": "6087dab2f9fdbbfaddc31a909735c1e6"},
@@ -178,8 +178,8 @@ def test_without_a_password_it_says_where_one_may_come_from(tmp_path: Path) -> N
         ({"version": 1}, "version 1, expected 3"),
         ({"version": None}, "version None"),
         ({"crypto": {}}, "cannot be read"),
-        ({"crypto": {**PUBLISHED["crypto"], "kdf": "argon2"}}, "argon2|cannot be read"),  # type: ignore[dict-item]
-        ({"crypto": {**PUBLISHED["crypto"], "mac": "00" * 32}}, "does not open"),  # type: ignore[dict-item]
+        ({"crypto": {**PUBLISHED["crypto"], "kdf": "argon2"}}, "argon2|cannot be read"),
+        ({"crypto": {**PUBLISHED["crypto"], "mac": "00" * 32}}, "does not open"),
     ],
 )
 def test_a_damaged_or_foreign_keystore_is_refused(

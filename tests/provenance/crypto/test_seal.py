@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def unhex(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
-def test_every_flipped_byte_is_noticed():
+def test_every_flipped_byte_is_noticed() -> None:
     plain = b"forty bytes of rows, more or less, here."
     sealed = seal_file(KEY, plain, b"label")
     for offset in range(len(sealed)):
@@ -55,7 +56,7 @@ def test_every_flipped_byte_is_noticed():
         lambda s: s[:11] + s[11 + FRAME_BYTES + 16 :] + s[11 : 11 + FRAME_BYTES + 16],
     ],
 )
-def test_cut_extended_or_reordered_file_is_noticed(change):
+def test_cut_extended_or_reordered_file_is_noticed(change: Callable[[bytes], bytes]) -> None:
     sealed = seal_file(KEY, bytes(FRAME_BYTES + 5), b"label")
     with pytest.raises(SealError, match=UNOPENED):
         open_file(KEY, change(sealed), b"label", sha256(bytes(FRAME_BYTES + 5)))
@@ -65,19 +66,19 @@ def test_cut_extended_or_reordered_file_is_noticed(change):
     "label",
     [file_label(ORDER, 1, "model"), file_label(ORDER, 2, "rows"), file_label(sha256(b"other"), 1, "rows")],
 )
-def test_file_of_another_shard_kind_or_order_does_not_open(label):
+def test_file_of_another_shard_kind_or_order_does_not_open(label: bytes) -> None:
     sealed = seal_file(KEY, b"rows", file_label(ORDER, 1, "rows"))
     with pytest.raises(SealError, match="frame 0 of 1"):
         open_file(KEY, sealed, label, sha256(b"rows"))
 
 
-def test_a_file_that_opens_to_other_bytes_than_were_signed_is_refused():
+def test_a_file_that_opens_to_other_bytes_than_were_signed_is_refused() -> None:
     sealed = seal_file(KEY, b"rows", b"label")
     with pytest.raises(SealError, match="signed other bytes than it sealed"):
         open_file(KEY, sealed, b"label", sha256(b"other rows"))
 
 
-def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
+def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap() -> None:
     buyer, stranger = DeliveryKey(b"\x01" * 32), DeliveryKey(b"\x02" * 32)
     wrapped = wrap_key(KEY, buyer.public, ORDER, 1)
     for key, order, shard in (
@@ -90,26 +91,26 @@ def test_key_wrapped_for_another_shard_order_or_buyer_does_not_unwrap():
 
 
 @pytest.mark.parametrize("point", [b"\x01" + bytes(31), bytes(32)])
-def test_nothing_is_wrapped_to_a_point_of_low_order(point):
+def test_nothing_is_wrapped_to_a_point_of_low_order(point: bytes) -> None:
     with pytest.raises(SealError, match="not a usable key"):
-        wrap_key(KEY, point, ORDER, 1)
+        wrap_key(KEY, Digest(point), ORDER, 1)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 3 * FRAME_BYTES))
-def test_any_size_opens_again_and_has_the_stated_size(size):
+def test_any_size_opens_again_and_has_the_stated_size(size: int) -> None:
     data = bytes(size)
     sealed = seal_file(KEY, data, b"label")
     assert len(sealed) == sealed_size(size)
     assert open_file(KEY, sealed, b"label", sha256(data)) == data
 
 
-def test_sealing_twice_never_gives_the_same_bytes():
+def test_sealing_twice_never_gives_the_same_bytes() -> None:
     assert seal_file(KEY, b"x", b"l") != seal_file(KEY, b"x", b"l")
     assert new_content_key() != new_content_key()
 
 
-def test_vectors():
+def test_vectors() -> None:
     key = DeliveryKey(unhex(VECTOR["deliverySecret"]))
     order, shard = Digest.parse(VECTOR["order"]), VECTOR["shard"]
     assert str(key.public) == VECTOR["deliveryKey"]
@@ -120,7 +121,7 @@ def test_vectors():
     ]
 
 
-def test_sealed_vectors_are_reproduced_with_their_nonce_prefix(monkeypatch):
+def test_sealed_vectors_are_reproduced_with_their_nonce_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = unhex(VECTOR["noncePrefix"])
     monkeypatch.setattr("provenance.crypto.seal.secrets.token_bytes", lambda size: prefix[:size])
     for file, plain in zip(VECTOR["files"], (bytes(FRAME_BYTES) + b"end", b"", b"{}"), strict=True):

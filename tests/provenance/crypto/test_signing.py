@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,8 +35,8 @@ DOMAIN = Domain(TERMS["domain"]["chainId"], Address.parse(TERMS["domain"]["verif
 MESSAGES = {each.NAME: each for each in (Acceptance, ModelCommitment, ShardReceipt, Evaluation, Payout)}
 
 
-def changed(**fields: str) -> dict[str, str]:
-    return TERMS["terms"] | fields
+def changed(**fields: object) -> dict[str, object]:
+    return {**TERMS["terms"], **fields}
 
 
 @pytest.mark.parametrize(
@@ -57,37 +59,37 @@ def changed(**fields: str) -> dict[str, str]:
         changed(buyer="0xb1B1b1b1b1B1b1b1b1b1b1b1b1b1b1b1b1b1b1b2"),
     ],
 )
-def test_malformed_terms_are_refused(document):
+def test_malformed_terms_are_refused(document: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         OrderTerms.parse(document)
 
 
-def test_terms_without_a_member_of_this_release_are_refused():
+def test_terms_without_a_member_of_this_release_are_refused() -> None:
     for name in ("royaltyBps", "conditions", "parents"):
         document = {key: value for key, value in TERMS["terms"].items() if key != name}
         with pytest.raises(DocumentError, match=f"missing or unknown fields .*{name}"):
             OrderTerms.parse(document)
 
 
-def test_parents_have_the_digest_of_the_vector_and_none_is_zero():
+def test_parents_have_the_digest_of_the_vector_and_none_is_zero() -> None:
     ids = [int(each) for each in TERMS["parents"]["ids"]]
     assert str(parents_digest(ids)) == TERMS["parents"]["digest"] == TERMS["terms"]["parents"]
     assert parents_digest(()) == NO_PARENTS == Digest(bytes(32))
 
 
-def test_a_field_out_of_range_cannot_be_constructed():
+def test_a_field_out_of_range_cannot_be_constructed() -> None:
     with pytest.raises(DocumentError, match=r"Acceptance\.maxRows: found 18446744073709551616, expected"):
         Acceptance(sha256(b""), Address(bytes(20)), 2**64)
 
 
-def test_signature_of_another_message_does_not_name_the_signer():
+def test_signature_of_another_message_does_not_name_the_signer() -> None:
     signer = Signer(b"\x01" * 32)
     signature = signer.sign_typed(DOMAIN, Acceptance(sha256(b"a"), signer.address, 1))
     with pytest.raises(SignatureError, match=f"expected {signer.address}"):
         require_signer(DOMAIN, Acceptance(sha256(b"b"), signer.address, 1), signature, signer.address)
 
 
-def test_signature_for_another_market_does_not_name_the_signer():
+def test_signature_for_another_market_does_not_name_the_signer() -> None:
     signer = Signer(b"\x01" * 32)
     message = Acceptance(sha256(b"a"), signer.address, 1)
     assert (
@@ -105,17 +107,17 @@ def test_signature_for_another_market_does_not_name_the_signer():
         (lambda s: s[:32] + b"\xff" * 32 + s[64:], "high s"),
     ],
 )
-def test_malformed_signature_is_refused(change, reason):
+def test_malformed_signature_is_refused(change: Callable[[bytes], bytes], reason: str) -> None:
     signature = bytes(Signer(b"\x01" * 32).sign_digest(sha256(b"x")))
     with pytest.raises(SignatureError, match=reason):
         recover_digest(sha256(b"x"), change(signature))
 
 
-def test_a_signer_does_not_show_its_key():
+def test_a_signer_does_not_show_its_key() -> None:
     assert "07" * 32 not in repr(Signer(b"\x07" * 32))
 
 
-def test_order_id_equals_the_vector():
+def test_order_id_equals_the_vector() -> None:
     terms = OrderTerms.parse(TERMS["terms"])
     assert str(terms.order_id(DOMAIN)) == TERMS["orderId"]
     assert terms.type_string() == TERMS["typeString"]
@@ -124,20 +126,20 @@ def test_order_id_equals_the_vector():
 
 
 @pytest.mark.parametrize("vector", RECEIPTS["messages"], ids=lambda vector: vector["name"])
-def test_message_digests_equal_the_vectors(vector):
+def test_message_digests_equal_the_vectors(vector: dict[str, Any]) -> None:
     message = MESSAGES[vector["name"]].parse(vector["message"])
     assert message.type_string() == vector["typeString"]
     assert str(message.digest(DOMAIN)) == vector["digest"]
     assert str(recover(DOMAIN, message, bytes.fromhex(vector["signature"][2:]))) == vector["signer"]
 
 
-def test_our_signature_equals_that_of_eth_account():
+def test_our_signature_equals_that_of_eth_account() -> None:
     signer = Signer(bytes(range(1, 33)))
     terms = OrderTerms.parse(TERMS["terms"])
     assert str(signer.sign_typed(DOMAIN, terms)) == TERMS["signature"]
 
 
-def test_abi_digests_equal_the_vectors():
+def test_abi_digests_equal_the_vectors() -> None:
     assert str(shares_digest(RECEIPTS["shares"]["bps"])) == RECEIPTS["shares"]["digest"]
     people = tuple(
         Participant(Address.parse(each["contributor"]), each["rows"])
@@ -153,12 +155,12 @@ def test_abi_digests_equal_the_vectors():
 
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 2**64 - 1))
-def test_any_message_survives_its_document(order, rows):
+def test_any_message_survives_its_document(order: bytes, rows: int) -> None:
     message = Acceptance(Digest(order), Address(order[:20]), rows)
     assert Acceptance.parse(message.document()) == message
 
 
-def test_content_document_survives_and_is_strict():
+def test_content_document_survives_and_is_strict() -> None:
     file = ContentFile(cid_of(b"x"), 1, sha256(b"x"), sha256(b"y"), 1)
     content = ShardContent(file, file, b"\x01", {"epsilon": "3"})
     assert ShardContent.parse(content.document()) == content

@@ -285,7 +285,7 @@ def chi_square(found: np.ndarray, expected: np.ndarray) -> float:
     a, b = found[kept], expected[kept]
     ratio = np.sqrt(b.sum() / a.sum())
     statistic = float((((a * ratio - b / ratio) ** 2) / (a + b)).sum())
-    return (statistic - (kept.sum() - 1)) / np.sqrt(2 * (kept.sum() - 1))
+    return float((statistic - (kept.sum() - 1)) / np.sqrt(2 * (kept.sum() - 1)))
 
 
 @pytest.mark.parametrize(

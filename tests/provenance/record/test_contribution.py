@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import permutations
 
@@ -25,6 +26,10 @@ def shard(rows: int, seed: int, trained: int = 600) -> ShardEvidence:
     return ShardEvidence(rows, trained, evidence, TABLES.counts(codes(trained)), np.zeros(3, dtype=np.int64))
 
 
+def whole(parts: Iterable[Fraction]) -> Fraction:
+    return sum(parts, Fraction(0))
+
+
 def by_fractions(evidence: list[ShardEvidence]) -> list[Fraction]:
     """Values of single-shard players with exact releases and claims, straight from the rule."""
     players = range(len(evidence))
@@ -35,22 +40,25 @@ def by_fractions(evidence: list[ShardEvidence]) -> list[Fraction]:
     own = [histogram(item.evidence_counts) for item in evidence]
 
     def reference(player: int) -> list[Fraction]:
-        return histogram(sum(evidence[k].reference_counts for k in players if k != player))
+        others = [evidence[k].reference_counts for k in players if k != player]
+        return histogram(np.sum(others, axis=0))
 
     def independent(cells: list[Fraction]) -> list[Fraction]:
         parts: list[Fraction] = []
         for (a, b), span in zip(TABLES.pairs, TABLES.spans, strict=True):
             m, n = TABLES.code_counts[a], TABLES.code_counts[b]
             block = cells[span]
-            parts += [sum(block[i * n : (i + 1) * n]) * sum(block[j::n]) for i in range(m) for j in range(n)]
+            parts += [
+                whole(block[i * n : (i + 1) * n]) * whole(block[j::n]) for i in range(m) for j in range(n)
+            ]
         return parts
 
     def utility(player: int, coalition: tuple[int, ...]) -> Fraction:
         wanted, rows = reference(player), sum(evidence[k].rows for k in coalition)
         mixed = independent(wanted) if not coalition else [
-            sum(Fraction(evidence[k].rows, rows) * own[k][c] for k in coalition) for c in range(TABLES.cells)
+            whole(Fraction(evidence[k].rows, rows) * own[k][c] for k in coalition) for c in range(TABLES.cells)
         ]  # fmt: skip
-        return 1 - sum(abs(x - y) for x, y in zip(mixed, wanted, strict=True)) / (2 * len(TABLES.pairs))
+        return 1 - whole(abs(x - y) for x, y in zip(mixed, wanted, strict=True)) / (2 * len(TABLES.pairs))
 
     values = [Fraction(0)] * len(evidence)
     for order in permutations(players):

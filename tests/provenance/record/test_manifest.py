@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def manifest() -> Manifest:
 def changed(manifest: Manifest, path: str, value: object) -> bytes:
     """The manifest's bytes with one member replaced; `path` as in `shards.0.rows`."""
     document = decode(manifest.encode())
-    place = document
+    place: Any = document
     *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
     for step in parents:
         place = place[step]
@@ -59,35 +60,35 @@ def changed(manifest: Manifest, path: str, value: object) -> bytes:
         ("unknown", 1),
     ],
 )
-def test_malformed_manifest_is_refused(manifest, path, value):
+def test_malformed_manifest_is_refused(manifest: Manifest, path: str, value: object) -> None:
     with pytest.raises(MalformedError):
         Manifest.parse(changed(manifest, path, value))
 
 
-def test_address_without_checksum_is_refused(manifest):
+def test_address_without_checksum_is_refused(manifest: Manifest) -> None:
     plain = str(manifest.terms.buyer).lower()
     with pytest.raises(MalformedError, match="canonical form"):
         Manifest.parse(changed(manifest, "terms.buyer", plain))
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"null", b"\xff", b"[" * 100])
-def test_other_bytes_are_refused(data):
+def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):
         Manifest.parse(data)
 
 
-def test_white_space_is_refused(manifest):
+def test_white_space_is_refused(manifest: Manifest) -> None:
     with pytest.raises(MalformedError, match="canonical"):
         Manifest.parse(manifest.encode() + b"\n")
 
 
-def test_manifest_survives_its_bytes(manifest):
+def test_manifest_survives_its_bytes(manifest: Manifest) -> None:
     again = Manifest.parse(manifest.encode())
     assert again == manifest
     assert again.digest == sha256(manifest.encode())
 
 
-def test_request_s_conditions_must_be_about_the_order_s_rows(manifest):
+def test_request_s_conditions_must_be_about_the_order_s_rows(manifest: Manifest) -> None:
     schema = manifest.collection.schema
     asked = Conditions(schema, (Segment(20, {1: ((0, 0),)}), Segment(3)))
     request = Request.of("study", asked)
@@ -102,13 +103,13 @@ def test_request_s_conditions_must_be_about_the_order_s_rows(manifest):
         Request.parse(request.document() | {"conditions": ["income=>50K"]})
 
 
-def test_collection_of_an_unknown_size_class_is_refused(manifest):
+def test_collection_of_an_unknown_size_class_is_refused(manifest: Manifest) -> None:
     document = manifest.collection.document() | {"sizeClass": "huge"}
     with pytest.raises(MalformedError, match="sizeClass"):
         Collection.parse(document)
 
 
-def test_collection_digest_depends_on_every_member(manifest):
+def test_collection_digest_depends_on_every_member(manifest: Manifest) -> None:
     collection = manifest.collection
     others = (
         replace(collection, title="x"), replace(collection, price_per_row_wei=11),
@@ -136,7 +137,9 @@ def test_collection_digest_depends_on_every_member(manifest):
         ({"ownRealMicro": 999_999}, "found ownRealMicro 999999 and no parents"),
     ],
 )
-def test_collection_of_impossible_descent_is_refused(manifest, changes, message):
+def test_collection_of_impossible_descent_is_refused(
+    manifest: Manifest, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(MalformedError, match=message):
         Collection.parse(manifest.collection.document() | changes)
 
@@ -148,7 +151,7 @@ class Record:
     real_fraction_micro: int
 
 
-def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real_of_the_lineage():
+def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real_of_the_lineage() -> None:
     assert Generation.derived(1_000_000, ()) == Generation(0, (), 1_000_000)
     parents = (Record(3, 0, 1_000_000), Record(8, 4, 333_333))
     assert Generation.derived(250_001, parents) == Generation(5, (3, 8), 250_001)

@@ -7,6 +7,7 @@ import pytest
 
 from provenance.errors import ConditionError
 from provenance.table.codec import cell_values
+from provenance.table.column import Column
 from provenance.table.conditions import Conditions, Ranges
 from provenance.table.conditions_text import balanced_conditions, conditions_on_all, counted_conditions
 from provenance.table.schema import Schema
@@ -125,4 +126,6 @@ def test_the_values_named_are_those_whose_cells_satisfy_the_text() -> None:
     stored[:, 3] = np.arange(3)
     lands = cell_values(SCHEMA, stored)["land"]
     allowed = [any(low <= value <= high for low, high in found) for value in range(3)]
-    assert allowed == [SCHEMA.cell_columns[4].categories[land] == "CH" for land in lands]  # type: ignore[union-attr]
+    column = SCHEMA.cell_columns[4]
+    assert isinstance(column, Column)
+    assert allowed == [column.categories[land] == "CH" for land in lands]

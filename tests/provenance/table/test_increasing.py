@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import SchemaError, TableError
 from provenance.table.codec import cell_values, decode_values, encode_table
+from provenance.table.column import Column
 from provenance.table.schema import Schema
 
 
@@ -135,6 +136,11 @@ def _present(made: Schema, values: np.ndarray[Any, Any]) -> list[list[float]]:
     ]
 
 
+def is_strict(made: Schema) -> bool:
+    constraints: Any = made.document()["constraints"]
+    return bool(constraints[0]["strict"])
+
+
 @given(chains(), st.data())
 def test_whatever_is_stored_satisfies_the_chain_and_reads_back(made: Schema, data: st.DataObject) -> None:
     rows = data.draw(
@@ -143,7 +149,7 @@ def test_whatever_is_stored_satisfies_the_chain_and_reads_back(made: Schema, dat
         )
     )
     values = np.array(rows, dtype=np.int64)
-    strict = made.document()["constraints"][0]["strict"]  # type: ignore[index,call-overload]
+    strict = is_strict(made)
     for row in _present(made, values):
         assert all(a < b or (a == b and not strict) for a, b in pairwise(row))
     cells = decode_values(made, values)
@@ -153,14 +159,14 @@ def test_whatever_is_stored_satisfies_the_chain_and_reads_back(made: Schema, dat
 
 @given(chains(), st.data())
 def test_a_row_reads_back_exactly_when_it_satisfies_the_chain(made: Schema, data: st.DataObject) -> None:
-    own = {
-        column.name: data.draw(st.integers(0, column.cardinality - 1), label=column.name)
-        for column in made.cell_columns
-    }
+    own: dict[str, int] = {}
+    for column in made.cell_columns:
+        assert isinstance(column, Column)
+        own[column.name] = data.draw(st.integers(0, column.cardinality - 1), label=column.name)
     plain = Schema.parse({**made.document(), "constraints": []})
     cells = decode_values(plain, np.array([[own[name] for name in made.cell_names]], dtype=np.int64))
     row = [float(cells[name][0]) for name in made.constraints[0].names if cells[name][0]]
-    strict = made.document()["constraints"][0]["strict"]  # type: ignore[index,call-overload]
+    strict = is_strict(made)
     if all(a < b or (a == b and not strict) for a, b in pairwise(row)):
         values = encode_table(made, cells)
         assert {name: int(column[0]) for name, column in cell_values(made, values).items()} == own

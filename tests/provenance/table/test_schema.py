@@ -111,7 +111,8 @@ def test_counts_the_values_of_every_column_with_missing_last() -> None:
 
 def test_the_document_is_canonical_and_parses_to_the_same_schema() -> None:
     schema = Schema.parse(DOCUMENT)
-    ratio = schema.document()["columns"][1]  # type: ignore[index]
+    columns: Any = schema.document()["columns"]
+    ratio = columns[1]
     assert ratio == {
         "name": "ratio",
         "type": "number",

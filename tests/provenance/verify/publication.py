@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from generator.evaluation.contribution import score_shards
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
-from provenance.chain.deployment import Deployment
+from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.ports import (
     CommitmentOnChain,
     DatasetOnChain,
@@ -88,7 +89,9 @@ CODEBOOK = Codebook(
     low=np.array([0, 100, 200, 0, 1, 2, 3]),
     width=np.array([100, 100, 100, 1, 1, 1, 1]),
 )
-DEPLOYMENT = Deployment(31337, *(Address(bytes([n]) * 20) for n in range(0xA1, 0xAD)), block=1)
+DEPLOYMENT = Deployment.of(
+    31337, 1, {role: Address(bytes([n]) * 20) for n, role in enumerate(CONTRACTS, 0xA1)}
+)
 
 
 def tiny_model(number: int, neurons: int = 5) -> bytes:
@@ -138,7 +141,7 @@ class Publication:
         ledger = replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
         return Publication(ledger, self.store, manifest, self.key)
 
-    def rerecord(self, **changes: object) -> Publication:
+    def rerecord(self, **changes: Any) -> Publication:
         """The same manifest under another record on chain (a node that lies consistently)."""
         record = replace(self.ledger.datasets[DATASET], **changes)
         return replace(
@@ -158,13 +161,13 @@ class Builder:
 
     is_open: bool = False
     edit_drafts: Callable[[list[ShardDraft]], None] = lambda drafts: None
-    edit_score: Callable[[dict], None] = lambda document: None
+    edit_score: Callable[[dict[str, Any]], None] = lambda document: None
     epsilon_micro: int = 3_000_000
     state: OrderState = OrderState.SETTLED
     store: MemoryStore = field(default_factory=MemoryStore)
     deployment: Deployment = DEPLOYMENT
-    terms_changes: dict = field(default_factory=dict)
-    collection_changes: dict = field(default_factory=dict)
+    terms_changes: dict[str, Any] = field(default_factory=dict)
+    collection_changes: dict[str, Any] = field(default_factory=dict)
     parents: tuple[DatasetOnChain, ...] = ()
     """Records that the collection derives from; its `parents` are a change of the collection."""
     draw: SeedDraw | None = None
@@ -301,7 +304,9 @@ class Builder:
         self.store.put(published)
         return ContentFile(cid_of(published), len(published), sha256(published), sha256(plain), len(plain))
 
-    def _shard(self, order, seed, k, draft, content, committed) -> ManifestShard:
+    def _shard(
+        self, order: Digest, seed: Digest, k: int, draft: ShardDraft, content: ShardContent, committed: Digest
+    ) -> ManifestShard:
         node, domain = NODES[k], self.deployment.domain
         shard = ManifestShard(
             shard=k,
@@ -317,7 +322,7 @@ class Builder:
         )
         return replace(shard, receipt_signature=node.sign_typed(domain, shard.receipt(order, seed)))
 
-    def _score(self, drafts: list[ShardDraft], seed: Digest) -> dict:
+    def _score(self, drafts: list[ShardDraft], seed: Digest) -> dict[str, Any]:
         pairs = Workload(CODEBOOK.code_counts, ((0, 1),))
         evidence, pool = [], np.zeros(12, dtype=np.int64)
         for k, draft in enumerate(drafts):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
-from provenance.chain.ports import DatasetStatus, OrderState
+from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
 from provenance.crypto.resold_keys import bundle_keys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import IntegrityError
@@ -18,11 +20,11 @@ from provenance.record.collection import Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import Evaluation
 from provenance.table.conditions import Conditions, RowConditions, Segment
-from provenance.values import Signature, sha256
+from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
-from provenance.verify.certificate import Label, Status
+from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import fetch_evidence, fetch_shards, wrapped_keys
+from provenance.verify.evidence import Absent, ShardFiles, fetch_evidence, fetch_shards, wrapped_keys
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
@@ -35,17 +37,19 @@ from tests.provenance.verify.publication import (
     ROWS,
     SCHEMA,
     Builder,
+    Publication,
+    ShardDraft,
     tiny_model,
 )
 
 NEEDS_KEY = ["files open", "models", "rows", "shard roots", "score file", "conditions"]
 
 
-def verify(publication, key=KEY):
+def verify(publication: Publication, key: DeliveryKey | None = KEY) -> Certificate:
     return verify_dataset(publication.ledger, publication.store, DATASET, key)
 
 
-def failed(publication, key=KEY) -> list[str]:
+def failed(publication: Publication, key: DeliveryKey | None = KEY) -> list[str]:
     certificate = verify(publication, key)
     assert certificate.exit_code == (1 if certificate.failed else 0)
     return [check.name for check in certificate.failed]
@@ -54,7 +58,7 @@ def failed(publication, key=KEY) -> list[str]:
 # --- the chain's record
 
 
-def test_unknown_data_set_raises_instead_of_judging(honest):
+def test_unknown_data_set_raises_instead_of_judging(honest: Publication) -> None:
     with pytest.raises(UnknownDatasetError):
         verify_dataset(honest.ledger, honest.store, 8, KEY)
 
@@ -67,23 +71,23 @@ def test_unknown_data_set_raises_instead_of_judging(honest):
         (9, "this release does not know what that means"),
     ],
 )
-def test_a_fallen_record_says_how_it_fell(honest, status, words):
+def test_a_fallen_record_says_how_it_fell(honest: Publication, status: int, words: str) -> None:
     fallen = honest.rerecord(status=status)
     assert failed(fallen) == ["record on chain"]
     assert words in verify(fallen).check("record on chain").detail
 
 
-def test_events_that_do_not_join_to_the_stored_digest_fail(honest):
+def test_events_that_do_not_join_to_the_stored_digest_fail(honest: Publication) -> None:
     record = replace(honest.ledger.datasets[DATASET], record_digest=sha256(b"other"))
     ledger = replace(honest.ledger, datasets={DATASET: record})
     assert failed(replace(honest, ledger=ledger)) == ["record on chain"]
 
 
-def test_order_that_was_refunded_fails():
+def test_order_that_was_refunded_fails() -> None:
     assert failed(Builder(state=OrderState.REFUNDED).build()) == ["record on chain"]
 
 
-def test_changed_row_count_on_chain_fails(honest):
+def test_changed_row_count_on_chain_fails(honest: Publication) -> None:
     shards = list(honest.ledger.datasets[DATASET].shards)
     shards[0] = replace(shards[0], rows=10)
     names = failed(honest.rerecord(shards=tuple(shards), rows=24))
@@ -93,34 +97,34 @@ def test_changed_row_count_on_chain_fails(honest):
 # --- the manifest
 
 
-def test_missing_manifest_fails_and_the_rest_is_not_checked(honest):
+def test_missing_manifest_fails_and_the_rest_is_not_checked(honest: Publication) -> None:
     certificate = verify(replace(honest, store=MemoryStore()))
     assert [check.name for check in certificate.failed] == ["manifest digest"]
     assert certificate.check("rows").status is Status.NOT_CHECKED
 
 
-def test_manifest_for_another_chain_fails(honest):
+def test_manifest_for_another_chain_fails(honest: Publication) -> None:
     assert "manifest form" in failed(honest.republish(replace(honest.manifest, chain_id=1)))
 
 
-def test_manifest_of_an_unknown_version_fails(honest):
+def test_manifest_of_an_unknown_version_fails(honest: Publication) -> None:
     names = failed(honest.republish(replace(honest.manifest, spec_version=9)))
     assert "manifest form" in names
 
 
-def test_changed_terms_fail(honest):
+def test_changed_terms_fail(honest: Publication) -> None:
     terms = replace(honest.manifest.terms, price=1)
     names = failed(honest.republish(replace(honest.manifest, terms=terms)))
     assert names == ["order terms", "buyer's signature"]
 
 
-def test_terms_signed_by_another_key_fail(honest):
+def test_terms_signed_by_another_key_fail(honest: Publication) -> None:
     foreign = NODES[0].sign_typed(DEPLOYMENT.domain, honest.manifest.terms)
     changed = replace(honest.manifest, terms_signature=foreign)
     assert failed(honest.republish(changed)) == ["buyer's signature"]
 
 
-def test_signature_of_a_contract_account_is_left_to_the_chain(honest):
+def test_signature_of_a_contract_account_is_left_to_the_chain(honest: Publication) -> None:
     changed = honest.republish(replace(honest.manifest, terms_signature=Signature(b"\x01\x02")))
     ledger = replace(changed.ledger, contracts={BUYER.address})
     certificate = verify(replace(changed, ledger=ledger))
@@ -128,20 +132,20 @@ def test_signature_of_a_contract_account_is_left_to_the_chain(honest):
     assert "ERC-1271" in certificate.check("buyer's signature").detail
 
 
-def test_changed_collection_fails(honest):
+def test_changed_collection_fails(honest: Publication) -> None:
     collection = replace(honest.manifest.collection, title="Toys")
     changed = honest.republish(replace(honest.manifest, collection=collection))
     assert failed(changed) == ["collection and request"]
 
 
-def test_changed_participant_rows_fail(honest):
+def test_changed_participant_rows_fail(honest: Publication) -> None:
     first, second = honest.manifest.participants
     members = (replace(first, rows=8), replace(second, rows=15))
     names = failed(honest.republish(replace(honest.manifest, participants=members)))
     assert "participants" in names
 
 
-def test_acceptance_signed_by_another_fails(honest):
+def test_acceptance_signed_by_another_fails(honest: Publication) -> None:
     first, second = honest.manifest.participants
     members = (replace(first, acceptance=second.acceptance), second)
     assert failed(honest.republish(replace(honest.manifest, participants=members))) == ["participants"]
@@ -150,37 +154,37 @@ def test_acceptance_signed_by_another_fails(honest):
 # --- commitment and seed
 
 
-def test_model_committed_after_the_seed_fails(honest):
+def test_model_committed_after_the_seed_fails(honest: Publication) -> None:
     order = honest.manifest.order
     late = replace(honest.ledger.commitments[order], commit_block=42)
     ledger = replace(honest.ledger, commitments={order: late})
     assert failed(replace(honest, ledger=ledger)) == ["models committed before the seed"]
 
 
-def test_commitment_signed_by_another_fails(honest):
+def test_commitment_signed_by_another_fails(honest: Publication) -> None:
     first, second = honest.manifest.shards
     shards = (replace(first, commit_signature=second.commit_signature), second)
     changed = honest.republish(replace(honest.manifest, shards=shards))
     assert failed(changed) == ["models committed before the seed"]
 
 
-def test_block_hash_that_does_not_give_the_seed_fails(honest):
+def test_block_hash_that_does_not_give_the_seed_fails(honest: Publication) -> None:
     draw = replace(honest.manifest.seed, block_hash=sha256(b"chosen"))
     assert failed(honest.republish(replace(honest.manifest, seed=draw))) == ["seed"]
 
 
-def test_block_hash_that_the_chain_contradicts_fails(honest):
+def test_block_hash_that_the_chain_contradicts_fails(honest: Publication) -> None:
     ledger = replace(honest.ledger, block_hashes={42: sha256(b"another fork")})
     assert failed(replace(honest, ledger=ledger)) == ["seed"]
 
 
-def test_hidden_draws_fail(honest):
+def test_hidden_draws_fail(honest: Publication) -> None:
     draw = honest.manifest.seed
     more = SeedDraw(draw.seed, draw.target_block, 2, draw.block_hash)
     assert failed(honest.republish(replace(honest.manifest, seed=more))) == ["seed"]
 
 
-def test_seed_is_checked_from_the_manifest_when_the_node_forgot_the_block(honest):
+def test_seed_is_checked_from_the_manifest_when_the_node_forgot_the_block(honest: Publication) -> None:
     certificate = verify(replace(honest, ledger=replace(honest.ledger, block_hashes={})))
     assert certificate.passed
     assert "no longer has it" in certificate.check("seed").detail
@@ -189,31 +193,31 @@ def test_seed_is_checked_from_the_manifest_when_the_node_forgot_the_block(honest
 # --- shards
 
 
-def test_swapped_shards_fail(honest):
+def test_swapped_shards_fail(honest: Publication) -> None:
     swapped = tuple(reversed(honest.manifest.shards))
     names = failed(honest.republish(replace(honest.manifest, shards=swapped)))
     assert {"models committed before the seed", "shard records"} <= set(names)
 
 
-def test_swapped_files_of_two_shards_fail(honest):
+def test_swapped_files_of_two_shards_fail(honest: Publication) -> None:
     first, second = honest.manifest.shards
     shards = (replace(first, content=second.content), replace(second, content=first.content))
     names = failed(honest.republish(replace(honest.manifest, shards=shards)))
     assert {"shard records", "shard receipts", "files open"} <= set(names)
 
 
-def test_receipt_signed_by_another_fails(honest):
+def test_receipt_signed_by_another_fails(honest: Publication) -> None:
     record = honest.ledger.datasets[DATASET]
     shards = (replace(record.shards[0], receipt=record.shards[1].receipt), record.shards[1])
     assert failed(honest.rerecord(shards=shards)) == ["shard receipts"]
 
 
-def test_wrong_data_set_root_fails(honest):
+def test_wrong_data_set_root_fails(honest: Publication) -> None:
     names = failed(honest.rerecord(dataset_root=sha256(b"root")))
     assert {"manifest form", "data-set root", "evaluations"} <= set(names)
 
 
-def test_missing_shard_file_fails_without_a_key_too(honest):
+def test_missing_shard_file_fails_without_a_key_too(honest: Publication) -> None:
     store = MemoryStore()
     store.put(honest.manifest.encode())
     for file in honest.files()[1:]:
@@ -221,16 +225,16 @@ def test_missing_shard_file_fails_without_a_key_too(honest):
     assert failed(replace(honest, store=store), None) == ["files present"]
 
 
-def test_file_in_clear_in_a_private_order_fails():
-    def leave_open(drafts):
+def test_file_in_clear_in_a_private_order_fails() -> None:
+    def leave_open(drafts: list[ShardDraft]) -> None:
         drafts[1].in_clear = True
 
     publication = Builder(edit_drafts=leave_open).build()
     assert "sealing" in failed(publication, None)
 
 
-def test_key_wrapped_to_another_buyer_fails():
-    def seal_for_a_stranger(drafts):
+def test_key_wrapped_to_another_buyer_fails() -> None:
+    def seal_for_a_stranger(drafts: list[ShardDraft]) -> None:
         drafts[0].sealed_under = DeliveryKey(b"\x77" * 32)
 
     publication = Builder(edit_drafts=seal_for_a_stranger).build()
@@ -240,7 +244,9 @@ def test_key_wrapped_to_another_buyer_fails():
     assert "was not wrapped to delivery key" in certificate.failed[0].detail
 
 
-def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_right(honest):
+def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_right(
+    honest: Publication,
+) -> None:
     certificate = verify(honest, DeliveryKey(b"\x78" * 32))
     assert not certificate.failed
     assert [check.name for check in certificate.unchecked] == NEEDS_KEY
@@ -248,7 +254,9 @@ def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_righ
     assert certificate.exit_code == 2
 
 
-def resold(publication, buyer: DeliveryKey, change=lambda bundle: bundle):
+def resold(
+    publication: Publication, buyer: DeliveryKey, change: Callable[[bytes], bytes] = lambda bundle: bundle
+) -> Publication:
     """The same data set after its holder delivered the keys for `buyer`."""
     manifest = publication.manifest
     bundle = bundle_keys(KEY, wrapped_keys(manifest), manifest.order, buyer.public)
@@ -256,7 +264,7 @@ def resold(publication, buyer: DeliveryKey, change=lambda bundle: bundle):
     return replace(publication, ledger=ledger)
 
 
-def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(honest):
+def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(honest: Publication) -> None:
     buyer = DeliveryKey(b"\x79" * 32)
     certificate = verify(resold(honest, buyer), buyer)
     assert certificate.exit_code == 0
@@ -271,19 +279,19 @@ def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(hones
         lambda bundle: bundle[80:160] + bundle[:80] + bundle[160:],
     ],
 )
-def test_delivered_keys_that_open_nothing_fail(honest, change):
+def test_delivered_keys_that_open_nothing_fail(honest: Publication, change: Callable[[bytes], bytes]) -> None:
     buyer = DeliveryKey(b"\x79" * 32)
     assert "files open" in failed(resold(honest, buyer, change), buyer)
 
 
-def test_model_that_was_not_committed_fails():
-    def other_model(drafts):
+def test_model_that_was_not_committed_fails() -> None:
+    def other_model(drafts: list[ShardDraft]) -> None:
         drafts[0].model = tiny_model(3)
 
     assert {"models", "rows"} <= set(failed(Builder(edit_drafts=other_model).build()))
 
 
-def test_model_larger_than_the_collection_promises_fails_and_is_named():
+def test_model_larger_than_the_collection_promises_fails_and_is_named() -> None:
     # 6,000 neurons * (4 inputs + 7 codes) = 66,000 multiplications
     certificate = verify(Builder(models=(MODELS[0], tiny_model(3, neurons=6000))).build())
     assert certificate.failed[0].name == "models"
@@ -291,8 +299,8 @@ def test_model_larger_than_the_collection_promises_fails_and_is_named():
 
 
 @pytest.mark.parametrize("row", [0, 4, 8])
-def test_one_changed_row_signed_by_its_contributor_fails_and_is_named(row):
-    def change_a_row(drafts):
+def test_one_changed_row_signed_by_its_contributor_fails_and_is_named(row: int) -> None:
+    def change_a_row(drafts: list[ShardDraft]) -> None:
         data = bytearray(drafts[0].rows)
         place = row * CODEBOOK.row_width + 2
         data[place] = (data[place] + 1) % 4
@@ -307,8 +315,8 @@ def test_one_changed_row_signed_by_its_contributor_fails_and_is_named(row):
 ASKED = Conditions(SCHEMA, (Segment(10, {1: ((1, 1), (3, 3))}), Segment(13, {0: ((100, 299),)})))
 
 
-def test_rows_that_ignore_the_order_s_conditions_fail_and_are_named():
-    def ignore(drafts):
+def test_rows_that_ignore_the_order_s_conditions_fail_and_are_named() -> None:
+    def ignore(drafts: list[ShardDraft]) -> None:
         seed = builder.build_seed()
         drafts[1].rows = Sampler(MODELS[1], seed, 1).row_bytes(0, ROWS[1])
 
@@ -319,8 +327,8 @@ def test_rows_that_ignore_the_order_s_conditions_fail_and_are_named():
     assert "not one with" in certificate.failed[1].detail
 
 
-def test_rows_of_the_order_s_conditions_counted_from_another_row_fail():
-    def begin_at_0(drafts):
+def test_rows_of_the_order_s_conditions_counted_from_another_row_fail() -> None:
+    def begin_at_0(drafts: list[ShardDraft]) -> None:
         seed = builder.build_seed()
         asked = RowConditions(ASKED, 0)
         drafts[1].rows = Sampler(MODELS[1], seed, 1, conditions=asked).row_bytes(0, ROWS[1])
@@ -329,14 +337,14 @@ def test_rows_of_the_order_s_conditions_counted_from_another_row_fail():
     assert "rows" in failed(builder.build())
 
 
-def test_score_of_rows_under_conditions_instead_of_the_free_stream_fails():
-    def count_conditioned(document):
+def test_score_of_rows_under_conditions_instead_of_the_free_stream_fails() -> None:
+    def count_conditioned(document: dict[str, Any]) -> None:
         document["poolCounts"] = document["poolCounts"][::-1]
 
     assert failed(Builder(conditions=ASKED, edit_score=count_conditioned).build()) == ["score file"]
 
 
-def test_conditions_that_the_terms_do_not_bind_fail(honest):
+def test_conditions_that_the_terms_do_not_bind_fail(honest: Publication) -> None:
     manifest = replace(honest.manifest, request=Request.of("a test", ASKED))
     assert failed(honest.republish(manifest)) == [
         "collection and request",
@@ -345,37 +353,37 @@ def test_conditions_that_the_terms_do_not_bind_fail(honest):
     ]
 
 
-def test_an_order_with_conditions_passes_and_says_what_was_asked():
+def test_an_order_with_conditions_passes_and_says_what_was_asked() -> None:
     certificate = verify(Builder(conditions=ASKED).build())
     assert certificate.exit_code == 0
     detail = next(check.detail for check in certificate.checks if check.name == "conditions")
     assert detail == f"10 with {ASKED.describe(0)}; 13 with age=100..299"
 
 
-def test_missing_last_row_signed_by_its_contributor_fails():
-    def cut(drafts):
+def test_missing_last_row_signed_by_its_contributor_fails() -> None:
+    def cut(drafts: list[ShardDraft]) -> None:
         drafts[1].rows = drafts[1].rows[: -CODEBOOK.row_width]
 
     names = failed(Builder(edit_drafts=cut).build())
     assert {"rows", "score file"} <= set(names)
 
 
-def test_half_a_row_too_many_fails_without_raising():
-    def extend(drafts):
+def test_half_a_row_too_many_fails_without_raising() -> None:
+    def extend(drafts: list[ShardDraft]) -> None:
         drafts[1].rows += b"\0"
 
     assert {"rows", "shard roots"} <= set(failed(Builder(edit_drafts=extend).build()))
 
 
-def test_more_rows_in_the_receipt_than_matched_fails():
-    def claim(drafts):
+def test_more_rows_in_the_receipt_than_matched_fails() -> None:
+    def claim(drafts: list[ShardDraft]) -> None:
         drafts[0].row_count += 1
 
     assert "shard records" in failed(Builder(edit_drafts=claim).build())
 
 
-def test_a_false_row_fails_even_when_the_files_of_another_shard_are_closed():
-    def change_a_row(drafts):
+def test_a_false_row_fails_even_when_the_files_of_another_shard_are_closed() -> None:
+    def change_a_row(drafts: list[ShardDraft]) -> None:
         drafts[0].rows = bytes([drafts[0].rows[0] ^ 1]) + drafts[0].rows[1:]
 
     publication = Builder(edit_drafts=change_a_row).build()
@@ -390,7 +398,7 @@ def test_a_false_row_fails_even_when_the_files_of_another_shard_are_closed():
     assert certificate.check("shard roots").status is Status.NOT_CHECKED
 
 
-def test_rows_that_no_shard_publishes_are_not_called_recomputed(honest):
+def test_rows_that_no_shard_publishes_are_not_called_recomputed(honest: Publication) -> None:
     changed = honest.republish(replace(honest.manifest, shards=honest.manifest.shards[:1]))
     assert verify(changed).check("rows").detail == "only 9 of 23 rows are published"
 
@@ -398,11 +406,11 @@ def test_rows_that_no_shard_publishes_are_not_called_recomputed(honest):
 # --- fetching and judging
 
 
-def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest):
+def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest: Publication) -> None:
     evidence = fetch_evidence(honest.ledger, honest.store, DATASET, KEY)
-    seen = []
+    seen: list[weakref.ref[ShardFiles]] = []
 
-    def one_at_a_time():
+    def one_at_a_time() -> Iterator[ShardFiles]:
         for shard in fetch_shards(evidence, honest.store):
             assert all(earlier() is None for earlier in seen)
             seen.append(weakref.ref(shard))
@@ -415,17 +423,20 @@ def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest):
     assert judge(evidence, kept) == certificate == verify(honest)
 
 
-def test_what_cannot_be_had_is_recorded_and_not_raised(honest):
+def test_what_cannot_be_had_is_recorded_and_not_raised(honest: Publication) -> None:
     evidence = fetch_evidence(honest.ledger, MemoryStore(), DATASET, KEY)
+    assert isinstance(evidence.manifest_file, Absent)
     assert "not in this store" in evidence.manifest_file.words
     assert list(fetch_shards(evidence, MemoryStore())) == []
     store = MemoryStore()
     store.put(honest.manifest.encode())
     evidence = fetch_evidence(honest.ledger, store, DATASET, KEY)
-    assert all("not in this store" in shard.rows_file.words for shard in fetch_shards(evidence, store))
+    for shard in fetch_shards(evidence, store):
+        assert isinstance(shard.rows_file, Absent)
+        assert "not in this store" in shard.rows_file.words
 
 
-def test_the_example_in_the_documentation_runs(honest):
+def test_the_example_in_the_documentation_runs(honest: Publication) -> None:
     names = {"chain": honest.ledger, "store": honest.store, "key": KEY}
     result = doctest.testmod(dataset, extraglobs=names)
     assert result.attempted == 4
@@ -435,14 +446,14 @@ def test_the_example_in_the_documentation_runs(honest):
 # --- what people vouch for
 
 
-def test_evaluation_signed_by_another_fails(honest):
+def test_evaluation_signed_by_another_fails(honest: Publication) -> None:
     record = honest.ledger.datasets[DATASET]
     first, second = record.evaluations
     swapped = (replace(first, signature=second.signature), second)
     assert failed(honest.rerecord(evaluations=swapped)) == ["evaluations"]
 
 
-def test_median_below_the_terms_fails(honest):
+def test_median_below_the_terms_fails(honest: Publication) -> None:
     manifest, record = honest.manifest, honest.ledger.datasets[DATASET]
     shares = manifest.evaluation[0].shares_digest
     low, signed = [], []
@@ -457,7 +468,7 @@ def test_median_below_the_terms_fails(honest):
     assert "899999 millionths, the terms ask for 900000" in certificate.failed[0].detail
 
 
-def test_shares_that_the_escrow_does_not_pay_by_fail(honest):
+def test_shares_that_the_escrow_does_not_pay_by_fail(honest: Publication) -> None:
     order = honest.manifest.order
     escrow = replace(honest.ledger.orders[order], shares_digest=sha256(b"other"))
     ledger = replace(honest.ledger, orders={order: escrow})
@@ -465,8 +476,8 @@ def test_shares_that_the_escrow_does_not_pay_by_fail(honest):
 
 
 @pytest.mark.parametrize("member", ["referenceWeights", "utilities", "valuesMicro", "sharesBps"])
-def test_score_file_with_an_invented_number_fails(member):
-    def invent(document):
+def test_score_file_with_an_invented_number_fails(member: str) -> None:
+    def invent(document: dict[str, Any]) -> None:
         if member == "sharesBps":
             document[member] = [9000, 1000]
         elif member == "utilities":
@@ -478,8 +489,8 @@ def test_score_file_with_an_invented_number_fails(member):
 
 
 @pytest.mark.parametrize("shard", [0, 1])
-def test_score_file_with_a_changed_evidence_count_fails_and_names_the_shard(shard):
-    def invent(document):
+def test_score_file_with_a_changed_evidence_count_fails_and_names_the_shard(shard: int) -> None:
+    def invent(document: dict[str, Any]) -> None:
         document["shards"][shard]["evidenceCounts"][0] += 1
         document["shards"][shard]["evidenceCounts"][1] -= 1
 
@@ -489,8 +500,8 @@ def test_score_file_with_a_changed_evidence_count_fails_and_names_the_shard(shar
 
 
 @pytest.mark.parametrize("cells", [(0, 1), (3, 2)])
-def test_score_file_with_a_changed_pool_count_fails(cells):
-    def invent(document):
+def test_score_file_with_a_changed_pool_count_fails(cells: tuple[int, int]) -> None:
+    def invent(document: dict[str, Any]) -> None:
         for cell, change in zip(cells, (1, -1), strict=True):
             document["poolCounts"][cell] = max(document["poolCounts"][cell] + change, 0)
 
@@ -499,8 +510,8 @@ def test_score_file_with_a_changed_pool_count_fails(cells):
     assert "pool counts" in certificate.failed[0].detail
 
 
-def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails():
-    def deliver(document):
+def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails() -> None:
+    def deliver(document: dict[str, Any]) -> None:
         for shard, counts in enumerate(document["shards"]):
             counts["evidenceCounts"] = [ROWS[shard], *[0] * 11]
 
@@ -509,7 +520,7 @@ def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails():
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-def test_score_file_that_is_not_the_recorded_one_fails(is_open):
+def test_score_file_that_is_not_the_recorded_one_fails(is_open: bool) -> None:
     """The sealed bytes are as the manifest says; what is inside is not what the record says."""
     publication = Builder(is_open=is_open).build()
     score = publication.manifest.score
@@ -535,39 +546,39 @@ def test_score_file_that_is_not_the_recorded_one_fails(is_open):
         ("poolCounts", None),
     ],
 )
-def test_malformed_score_file_fails_without_raising(member, value):
-    def damage(document):
+def test_malformed_score_file_fails_without_raising(member: str, value: object) -> None:
+    def damage(document: dict[str, Any]) -> None:
         document[member] = value
 
     assert failed(Builder(edit_score=damage).build()) == ["score file"]
 
 
-def test_epsilon_beyond_the_terms_fails():
-    def spend(drafts):
+def test_epsilon_beyond_the_terms_fails() -> None:
+    def spend(drafts: list[ShardDraft]) -> None:
         drafts[0].epsilon_micro = 3_000_001
 
     assert failed(Builder(edit_drafts=spend).build()) == ["privacy within terms"]
 
 
-def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails():
-    def claim_nothing(drafts):
+def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails() -> None:
+    def claim_nothing(drafts: list[ShardDraft]) -> None:
         drafts[0].epsilon_micro = 0
 
     assert failed(Builder(edit_drafts=claim_nothing).build()) == ["privacy within terms"]
 
 
-def test_wrong_depth_fails(honest):
+def test_wrong_depth_fails(honest: Publication) -> None:
     assert {"manifest form", "generation"} <= set(failed(honest.rerecord(depth=3)))
 
 
-def test_manifest_with_fewer_shards_than_recorded_fails_without_raising(honest):
+def test_manifest_with_fewer_shards_than_recorded_fails_without_raising(honest: Publication) -> None:
     changed = honest.republish(replace(honest.manifest, shards=honest.manifest.shards[:1]))
     assert {"shard records", "shard receipts"} <= set(failed(changed))
 
 
-def test_node_that_goes_silent_at_a_parent_decides_nothing(honest):
+def test_node_that_goes_silent_at_a_parent_decides_nothing(honest: Publication) -> None:
     class Silent(MemoryChain):
-        def dataset(self, dataset_id):
+        def dataset(self, dataset_id: int) -> DatasetOnChain:
             if dataset_id == 5:
                 raise ChainUnavailableError("no answer")
             return super().dataset(dataset_id)
@@ -579,20 +590,20 @@ def test_node_that_goes_silent_at_a_parent_decides_nothing(honest):
         verify(replace(changed, ledger=Silent(**fields)))
 
 
-def derived(honest, **changes):
+def derived(honest: Publication, **changes: object) -> Publication:
     """A data set half of whose rows come from data set 5 (depth 2, two fifths real)."""
     parents = (replace(honest.ledger.datasets[DATASET], id=5, depth=2, real_fraction_micro=400_000),)
-    named = {"parents": (5,), "own_real_micro": 500_000}
+    named: dict[str, object] = {"parents": (5,), "own_real_micro": 500_000}
     return Builder(parents=parents, collection_changes=named | changes).build()
 
 
-def test_unknown_parent_fails(honest):
+def test_unknown_parent_fails(honest: Publication) -> None:
     changed = derived(honest)
     del changed.ledger.datasets[5]
     assert failed(changed) == ["generation"]
 
 
-def test_parents_other_than_the_signed_collection_names_fail(honest):
+def test_parents_other_than_the_signed_collection_names_fail(honest: Publication) -> None:
     manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
     changed = honest.republish(manifest).rerecord(parents=(5,))
     changed.ledger.datasets[5] = replace(honest.ledger.datasets[DATASET], id=5)
@@ -602,7 +613,9 @@ def test_parents_other_than_the_signed_collection_names_fail(honest):
 
 
 @pytest.mark.parametrize(("depth", "fraction"), [(2, 400_000), (3, 400_001), (3, 500_000)])
-def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(honest, depth, fraction):
+def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(
+    honest: Publication, depth: int, fraction: int
+) -> None:
     whole = derived(honest)
     generation = replace(whole.manifest.generation, depth=depth, real_fraction_micro=fraction)
     changed = whole.republish(replace(whole.manifest, generation=generation))
@@ -613,21 +626,21 @@ def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(hone
     "changes",
     [{"royalty_bps": 251}, {"conditions": sha256(b"others")}, {"parents": sha256(b"others")}],
 )
-def test_terms_that_do_not_follow_from_collection_and_request_fail(changes):
+def test_terms_that_do_not_follow_from_collection_and_request_fail(changes: dict[str, object]) -> None:
     assert failed(Builder(terms_changes=changes).build()) == ["collection and request"]
 
 
 # --- the truth
 
 
-def test_derived_data_set_passes_and_its_real_fraction_is_recomputed(honest):
+def test_derived_data_set_passes_and_its_real_fraction_is_recomputed(honest: Publication) -> None:
     certificate = verify(derived(honest))
     assert not certificate.failed
     check = next(each for each in certificate.checks if each.name == "generation")
     assert check.detail == "depth 3, real fraction 40 % given 50 % of the rows declared real"
 
 
-def test_private_data_set_passes_every_check_with_the_key(honest):
+def test_private_data_set_passes_every_check_with_the_key(honest: Publication) -> None:
     seen = []
     certificate = verify_dataset(
         honest.ledger, honest.store, DATASET, KEY, lambda done, total: seen.append((done, total)), threads=2
@@ -641,28 +654,28 @@ def test_private_data_set_passes_every_check_with_the_key(honest):
     assert certificate.document()["verdict"] == "passed"
 
 
-def test_without_the_key_the_public_part_passes_and_the_rest_is_listed(honest):
+def test_without_the_key_the_public_part_passes_and_the_rest_is_listed(honest: Publication) -> None:
     certificate = verify(honest, None)
     assert certificate.exit_code == 0
     assert [check.name for check in certificate.unchecked] == NEEDS_KEY
 
 
-def test_open_data_set_needs_no_key(honest_open):
+def test_open_data_set_needs_no_key(honest_open: Publication) -> None:
     certificate = verify(honest_open, None)
     assert certificate.passed
     assert not certificate.unchecked
 
 
-def test_what_nothing_proves_is_always_listed(honest):
+def test_what_nothing_proves_is_always_listed(honest: Publication) -> None:
     certificate = verify(honest)
     assert [check.name for check in certificate.not_proven] == [name for name, _ in NEVER_PROVEN]
     assert all(check.label is Label.NOT_PROVEN for check in certificate.not_proven)
     assert all(check.status is Status.NOT_CHECKED for check in certificate.not_proven)
 
 
-def test_store_that_returns_other_bytes_fails_instead_of_raising(honest):
+def test_store_that_returns_other_bytes_fails_instead_of_raising(honest: Publication) -> None:
     class Liar(MemoryStore):
-        def get(self, cid):
+        def get(self, cid: Cid) -> bytes:
             raise IntegrityError("other bytes")
 
     assert "manifest digest" in failed(replace(honest, store=Liar()))

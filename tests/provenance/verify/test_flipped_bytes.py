@@ -17,7 +17,7 @@ from provenance.verify.evidence import Evidence, fetch_evidence, fetch_shards
 from provenance.verify.file_checks import Effort, FilesPresent
 from provenance.verify.record_checks import manifest_digest
 from tests.memory import MemoryStore
-from tests.provenance.verify.publication import CODEBOOK, DATASET, KEY, ROWS, Builder, Publication
+from tests.provenance.verify.publication import CODEBOOK, DATASET, KEY, ROWS, Builder, Publication, ShardDraft
 
 
 class FlippedStore(MemoryStore):
@@ -51,7 +51,7 @@ def look_at_every_file(evidence: Evidence, store: MemoryStore) -> None:
         check.look(shard)
 
 
-def test_every_byte_of_the_manifest_counts(honest):
+def test_every_byte_of_the_manifest_counts(honest: Publication) -> None:
     data = honest.manifest.encode()
     store = FlippedStore(honest.store, cid_of(data))
     for store.offset in range(len(data)):
@@ -62,7 +62,7 @@ def test_every_byte_of_the_manifest_counts(honest):
 
 
 @pytest.mark.parametrize("place", range(5))
-def test_every_byte_of_every_file_counts(honest, place):
+def test_every_byte_of_every_file_counts(honest: Publication, place: int) -> None:
     file = honest.files()[place]
     store = FlippedStore(honest.store, file.cid)
     for store.offset in range(file.size):
@@ -73,10 +73,10 @@ def test_every_byte_of_every_file_counts(honest, place):
 
 
 @pytest.mark.parametrize("shard", [0, 1])
-def test_every_byte_of_the_rows_counts_even_if_its_contributor_signs_the_change(shard):
+def test_every_byte_of_the_rows_counts_even_if_its_contributor_signs_the_change(shard: int) -> None:
     for offset in range(0, ROWS[shard] * CODEBOOK.row_width, 2):
 
-        def flip(drafts, offset=offset):
+        def flip(drafts: list[ShardDraft], offset: int = offset) -> None:
             data = bytearray(drafts[shard].rows)
             data[offset] ^= 1
             drafts[shard].rows = bytes(data)
@@ -86,11 +86,11 @@ def test_every_byte_of_the_rows_counts_even_if_its_contributor_signs_the_change(
 
 
 @pytest.mark.parametrize("shard", [0, 1])
-def test_a_byte_of_a_model_counts_even_if_its_contributor_signs_the_change(shard):
+def test_a_byte_of_a_model_counts_even_if_its_contributor_signs_the_change(shard: int) -> None:
     size = Builder(is_open=True).build().manifest.shards[shard].content.model.size
     for offset in range(0, size, 13):
 
-        def flip(drafts, offset=offset):
+        def flip(drafts: list[ShardDraft], offset: int = offset) -> None:
             data = bytearray(drafts[shard].model)
             data[offset] ^= 0x40
             drafts[shard].model = bytes(data)
@@ -99,7 +99,7 @@ def test_a_byte_of_a_model_counts_even_if_its_contributor_signs_the_change(shard
         assert "models" in failed_names(publication, publication.store), f"offset {offset}"
 
 
-def test_manifest_of_another_order_fails(honest, honest_open):
+def test_manifest_of_another_order_fails(honest: Publication, honest_open: Publication) -> None:
     ledger = replace(honest.ledger, datasets=honest_open.ledger.datasets)
     store = MemoryStore()
     store.put(honest.manifest.encode())

@@ -22,6 +22,8 @@ from provenance.crypto.merkle import (
     tree_root,
 )
 from provenance.errors import ConditionError, ConditionUnmetError
+from provenance.exact.codebook import Codebook
+from provenance.exact.model import MlpModel, decode_model, encode_model
 from provenance.exact.reference import reference_row_bytes
 from provenance.exact.sampler import Sampler
 from provenance.table.conditions import Conditions, RowConditions, Segment
@@ -286,9 +288,7 @@ def test_the_query_names_the_rows_place_in_the_request() -> None:
     assert (query.chunk, query.row) == (1, 2)
 
 
-def _with_codebook(codebook: object) -> bytes:
-    from provenance.exact.model import MlpModel, decode_model, encode_model
-
+def _with_codebook(codebook: Codebook) -> bytes:
     model = decode_model(MODEL)
     assert isinstance(model, MlpModel)
     return encode_model(replace(model, codebook=codebook))

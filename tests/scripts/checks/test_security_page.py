@@ -6,7 +6,7 @@ from scripts.checks.audit import BEGIN, END, PAGE, TRIAGE
 from scripts.checks.triage import parse_argued
 
 
-def test_the_page_lists_every_argued_finding_with_its_reason_and_nothing_else():
+def test_the_page_lists_every_argued_finding_with_its_reason_and_nothing_else() -> None:
     page = PAGE.read_text(encoding="utf-8")
     listed = page.partition(BEGIN)[2].partition(END)[0].strip().splitlines()[2:]
     argued = parse_argued(TRIAGE.read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.families.family import FAMILIES
+from generator.families.settings import FAMILIES
 from provenance.errors import TableError
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from provenance.verify.certificate import Certificate
 from provenance.verify.dataset import NEVER_PROVEN, verify_dataset
 from tessera.cli.verify import print_certificate
 from tests.provenance.verify.publication import DATASET, KEY, Builder, Publication
@@ -17,27 +18,27 @@ def honest() -> Publication:
     return Builder().build()
 
 
-def printed(certificate) -> str:
+def printed(certificate: Certificate) -> str:
     console = Console(width=150, file=StringIO())
     with console.capture() as captured:
         print_certificate(certificate, console)
     return captured.get()
 
 
-def test_a_failure_is_named_in_the_table_and_in_the_verdict(honest):
+def test_a_failure_is_named_in_the_table_and_in_the_verdict(honest: Publication) -> None:
     text = printed(verify_dataset(honest.rerecord(status=2).ledger, honest.store, DATASET, KEY))
     assert "FAILED: record on chain" in text
     assert "it was revoked" in text
 
 
-def test_unchecked_and_unprovable_claims_are_said(honest):
+def test_unchecked_and_unprovable_claims_are_said(honest: Publication) -> None:
     text = printed(verify_dataset(honest.ledger, honest.store, DATASET))
     assert "not checked: files open, models, rows, shard roots, score file" in text
     for name, reason in NEVER_PROVEN:
         assert f"{name}: {reason}" in text
 
 
-def test_every_check_is_printed_with_its_label(honest):
+def test_every_check_is_printed_with_its_label(honest: Publication) -> None:
     certificate = verify_dataset(honest.ledger, honest.store, DATASET, KEY)
     text = printed(certificate)
     for check in certificate.checks:

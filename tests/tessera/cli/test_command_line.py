@@ -154,6 +154,30 @@ def test_a_key_is_never_overwritten(tessera: Run, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_no_command_replaces_a_file_unasked() -> None:
+    """A command with --out refuses a name that is taken, unless it has a rule of its own."""
+    own_rule = {("request",), ("key", "new")}  # goes on with its order; never replaces a key
+    group = typer.main.get_command(app)
+    for path, command in _commands(group):
+        for parameter in command.params:
+            if {"--out", "--conditions-out"} & set(parameter.opts) and path not in own_rule:
+                assert parameter.callback is not None, (path, parameter.opts)
+                assert "--overwrite" in {name for each in command.params for name in each.opts}, path
+
+
+def test_a_file_that_is_there_stays_until_it_is_to_be_replaced(
+    tessera: Run, model_file: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "rows.csv"
+    mine.write_text("edited by hand\n")
+    asked = ("sample", model_file, "--rows", "2", "--seed", "1", "--out", mine)
+    found = tessera(*asked)
+    assert (found.status, mine.read_text()) == (2, "edited by hand\n")
+    assert "--overwrite" in found.err
+    assert tessera(*asked, "--overwrite").status == 0
+    assert mine.read_text() != "edited by hand\n"
+
+
 def test_epsilon_refuses_a_schema_that_was_read_off_the_rows(tessera: Run, tmp_path: Path) -> None:
     table = write_toy(tmp_path / "t.csv", "age,kind", *(f"{i % 50},{'ab'[i % 2]}" for i in range(200)))
     schema = tmp_path / "s.json"

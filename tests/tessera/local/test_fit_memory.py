@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.families.family import FAMILIES
+from generator.families.settings import FAMILIES
 
 ROOT = Path(__file__).parents[3]
 LIMIT_BYTES = 600_000_000
