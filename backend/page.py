@@ -14,7 +14,7 @@ from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
 from provenance.api.catalogue import CollectionView, DatasetView
 from provenance.api.orders import OrderState
-from provenance.units import MICRO, TOKEN, format_fixed, percent
+from provenance.units import MICRO, TOKEN, format_fixed, percent, to_float
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Environment(
@@ -64,7 +64,7 @@ def _collection(collection: CollectionView) -> Sequence[str]:
 
 
 def _dataset(dataset: DatasetView) -> Sequence[str]:
-    scores = ", ".join(f"{evaluation.score_micro / 10**MICRO:.3f}" for evaluation in dataset.evaluations)
+    scores = ", ".join(f"{to_float(evaluation.score_micro, MICRO):.3f}" for evaluation in dataset.evaluations)
     return (
         dataset.identifier,
         _STATUS_WORDS[dataset.status],

@@ -12,7 +12,7 @@ from provenance.crypto.permit import sign_permit
 from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant
 from provenance.table.conditions_bytes import NO_CONDITIONS
-from provenance.units import BASIS_POINTS, MICRO
+from provenance.units import MICRO, WHOLE_BPS
 from provenance.values import Digest, sha256
 from tessera.errors import ServiceDownError
 
@@ -60,8 +60,8 @@ class Walk:
             Participant(node.signer.address, rows) for node, rows in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
-        self.shares = [10**BASIS_POINTS // count] * count
-        self.shares[-1] += 10**BASIS_POINTS - sum(self.shares)
+        self.shares = [WHOLE_BPS // count] * count
+        self.shares[-1] += WHOLE_BPS - sum(self.shares)
 
     def place(self) -> int:
         """The broker relays; the buyer signs terms and permit."""

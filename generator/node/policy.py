@@ -29,7 +29,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
 from provenance.errors import ProvenanceError, ValueFormatError
-from provenance.units import E12, MICRO, format_fixed, parse_fixed
+from provenance.units import E12, MICRO, format_fixed, parse_fixed, tokens
 from provenance.values import Address, Digest
 
 FILE = "policy.toml"
@@ -180,7 +180,8 @@ class Limits(BaseModel):
         if order.price_wei < self.minimum_price_per_row_wei * order.rows:
             per_row = order.price_wei // max(order.rows, 1)
             return _deny(
-                "policy-price", f"{per_row} wei a row offered, {self.minimum_price_per_row_wei} asked"
+                "policy-price",
+                f"{tokens(per_row)} a row offered, {tokens(self.minimum_price_per_row_wei)} asked",
             )
         if order.rows > self.maximum_rows:
             return _deny(
@@ -188,7 +189,8 @@ class Limits(BaseModel):
             )
         if order.stake_wei > self.maximum_stake_wei:
             return _deny(
-                "policy-stake", f"a stake of {order.stake_wei} wei is asked, at most {self.maximum_stake_wei}"
+                "policy-stake",
+                f"a stake of {tokens(order.stake_wei)} is asked, at most {tokens(self.maximum_stake_wei)}",
             )
         return None
 

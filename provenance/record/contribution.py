@@ -36,11 +36,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.units import BASIS_POINTS, MICRO
+from provenance.units import WHOLE_BPS, WHOLE_MICRO
 
 ONE = 1_000_000_000
-WHOLE_MICRO = 10**MICRO
-WHOLE_BPS = 10**BASIS_POINTS
 EXACT_PLAYERS = 10
 SAMPLED_ORDERS = 400
 _CLAIM_CAP = 3

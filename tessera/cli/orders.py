@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import moment, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     ROWS_OUT,
@@ -41,7 +42,6 @@ from tessera.cli.options import (
 )
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say, say_json
-from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
     from provenance.api.orders import OrderView
@@ -209,7 +209,7 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
     if not confirmed:
         if not err.is_terminal:
             raise UsageError("nobody is there to agree to the price: pass --yes, or --max-price TOKENS")
-        if not typer.confirm(f"Sign, and pay {tokens(quoted.terms.price)} tokens into escrow?", err=True):
+        if not typer.confirm(f"Sign, and pay {tokens(quoted.terms.price)} into escrow?", err=True):
             remark("nothing was signed")
             raise typer.Exit(1)
     return client.order(quoted, file)
@@ -312,7 +312,7 @@ def _show_order(view: OrderView, now: int) -> None:
     say(f"order      {view.order_id}")
     say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")
-    say(f"price      {tokens(terms.price)} tokens")
+    say(f"price      {tokens(terms.price)}")
     say(f"buyer      {terms.buyer}")
     say(f"match by   {moment(terms.match_by, now)}")
     say(f"deliver by {moment(terms.deliver_by, now)}")
@@ -325,7 +325,7 @@ def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
     with open_client(network, wallet) as client:
         terms = client.terms(order)
         receipt = client.cancel(order)
-    say(f"cancelled; {tokens(terms.price)} tokens are back at {terms.buyer} (transaction {receipt.hash})")
+    say(f"cancelled; {tokens(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})")
 
 
 def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
@@ -334,9 +334,9 @@ def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
         buyer = client.terms(order).buyer
         receipt, gained = client.refund(order)
         owed = client.chain.claimable(buyer)
-    say(f"refunded; {tokens(gained)} tokens are back at {buyer} (transaction {receipt.hash})")
+    say(f"refunded; {tokens(gained)} are back at {buyer} (transaction {receipt.hash})")
     if owed:
-        say(f"{tokens(owed)} tokens more wait at the rewards contract: `tessera claim` pulls them")
+        say(f"{tokens(owed)} more wait at the rewards contract: `tessera claim` pulls them")
 
 
 def download(

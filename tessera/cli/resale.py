@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import moment, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -23,7 +24,7 @@ from tessera.cli.options import (
     open_client,
 )
 from tessera.terminal import say
-from tessera.words import moment, parse_tokens, tokens
+from tessera.words import parse_tokens
 
 if TYPE_CHECKING:
     from provenance.chain.ports import TxReceipt
@@ -64,7 +65,7 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
         say(
             f"seller  {sale.seller}: {record.sold} sold, {record.rejected} rejected, {record.undelivered} undelivered"
         )
-        say(f"price   {tokens(sale.price)} tokens")
+        say(f"price   {tokens(sale.price)}")
         if sale.buyer is not None:
             returned = chain.sales_record(sale.buyer).returned
             say(f"buyer   {sale.buyer}: {returned} returned before")

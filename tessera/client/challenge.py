@@ -21,13 +21,13 @@ from provenance.chain.model_parts import CALLDATA_BYTES, StoredPart, store_model
 from provenance.chain.ports import DatasetStatus, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.units import moment
 from provenance.values import Address, Digest
 from provenance.verify.refutation import Claim, Fault, Finding, build_evidence, query_of
 from tessera.client.accounts import Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset, Refutation, Searched
 from tessera.client.challenge_file import Intent, Market, intent_of
 from tessera.errors import TesseraError
-from tessera.words import moment
 
 _NEXT_BLOCK_SECONDS: Final = 120.0
 

@@ -27,6 +27,7 @@ from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
+from provenance.units import moment, tokens
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
@@ -39,7 +40,7 @@ from tessera.client.order_request import OrderOptions, OrderRequest, Quote, chec
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.client.rewards import Claimed, Rewards
 from tessera.errors import OrderFailedError, TermsDifferError, TesseraError, UsageError
-from tessera.words import ORDER_STATES, moment, tokens
+from tessera.words import ORDER_STATES
 
 if TYPE_CHECKING:
     from provenance.chain.ports import TxReceipt
@@ -188,7 +189,7 @@ class Client:
         balance = self.chain.balance(me)
         if balance < terms.price:
             raise TesseraError(
-                f"{me} holds {tokens(balance)} tokens, the order costs {tokens(terms.price)}: fund the wallet, or ask "
+                f"{me} holds {tokens(balance)}, the order costs {tokens(terms.price)}: fund the wallet, or ask "
                 "for fewer rows"
             )
         message = self.chain.permit_message(me, terms.price, terms.match_by)

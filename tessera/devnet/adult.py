@@ -12,7 +12,8 @@ from pathlib import Path
 
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
-from tessera.devnet.network import ONE_TOKEN, NodeSpec
+from provenance.units import ONE_TOKEN
+from tessera.devnet.network import NodeSpec
 
 PARTS = {"alder": 19_000, "birch": 9_500, "cedar": 4_000}
 """Rows of each contributor. Unequal on purpose: small tables must neither vanish nor be overpaid."""

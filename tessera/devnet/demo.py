@@ -25,7 +25,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from provenance.units import E12, MICRO, format_fixed, to_float
+from provenance.units import E12, MICRO, duration, format_fixed, to_float, tokens
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
@@ -47,7 +47,6 @@ from tessera.devnet.up import start_market
 from tessera.errors import TesseraError
 from tessera.order_display import OrderDisplay, show_terms
 from tessera.terminal import out, remark, say
-from tessera.words import duration, tokens
 
 CHALLENGE_SECONDS = 15
 MATCH_SECONDS = 600

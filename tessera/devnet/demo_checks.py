@@ -20,12 +20,11 @@ from provenance.chain.reader import ChainReader
 from provenance.record.manifest import Manifest
 from provenance.table.codec import encode_table
 from provenance.table.schema import Schema
-from provenance.units import MICRO, to_float
+from provenance.units import MICRO, TOKEN, grouped, to_float, tokens
 from provenance.values import Address, Cid
 from tessera.devnet.adult import read_lines
 from tessera.devnet.network import python_path
 from tessera.errors import TesseraError
-from tessera.words import tokens
 
 AUDIT_SECONDS = 900.0
 
@@ -136,8 +135,12 @@ def require_same_total(*moments: Snapshot) -> None:
     totals = [moment.total for moment in moments]
     if len(set(totals)) != 1:
         raise TesseraError(
-            f"the balances do not add up: {', '.join(tokens(total) for total in totals)} tokens in all"
+            f"the balances do not add up: {', '.join(tokens(total) for total in totals)} in all"
         )
+
+
+def _amount(wei: int) -> str:
+    return grouped(wei, TOKEN)
 
 
 def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table:
@@ -147,10 +150,10 @@ def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table
     change_total = claimed.total - before.total
     table.add_column("holder", footer="in all")
     for heading, footer in (
-        ("before", tokens(before.total)),
-        ("owed at settlement", tokens(sum(settled.claimable.values()))),
-        ("after the claims", tokens(claimed.total)),
-        ("difference", tokens(change_total)),
+        ("before", _amount(before.total)),
+        ("owed at settlement", _amount(sum(settled.claimable.values()))),
+        ("after the claims", _amount(claimed.total)),
+        ("difference", _amount(change_total)),
     ):
         table.add_column(heading, footer=footer, justify="right")
     for name, held in before.balances.items():
@@ -158,10 +161,10 @@ def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table
         owed = settled.claimable.get(name, 0)
         table.add_row(
             name,
-            tokens(held),
-            tokens(owed) if owed else "",
-            tokens(claimed.balances[name]),
-            ("+" if change > 0 else "") + tokens(change) if change else "",
+            _amount(held),
+            _amount(owed) if owed else "",
+            _amount(claimed.balances[name]),
+            ("+" if change > 0 else "") + _amount(change) if change else "",
         )
     return table
 

@@ -33,13 +33,12 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import MarketError
 from provenance.record.collection import Collection
-from provenance.units import TOKEN, format_fixed
+from provenance.units import ONE_TOKEN, TOKEN, format_fixed
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
 from tessera.errors import ServiceDownError, TesseraError
 
-ONE_TOKEN = 10**TOKEN
 START_SECONDS = 600.0
 """Ends a hang only: a child that dies is told at once, and three nodes that start on a busy machine take minutes."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

@@ -16,8 +16,10 @@ from provenance.units import (
     E12,
     MICRO,
     TOKEN,
+    duration,
     format_fixed,
     grouped,
+    moment,
     nearest,
     parse_fixed,
     percent,
@@ -134,3 +136,31 @@ def test_nobody_scales_by_hand() -> None:
         if by_hand.search(line) and " MB" not in line
     ]
     assert found == []
+
+
+NOW = 1_795_919_439
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (60, "1 minute"),
+        (120, "2 minutes"),
+        (3_600, "1 hour"),
+        (604_782, "7 days"),
+        (5.4 * 3_600, "5 hours"),
+        (-86_400, "1 day"),
+    ],
+)
+def test_a_length_of_time_is_said_in_its_largest_unit(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_moment_is_a_local_date_and_how_far_it_is() -> None:
+    assert moment(NOW + 6 * 86_400, NOW).endswith("(in 6 days)")
+    assert moment(NOW - 7_200, NOW).endswith("(2 hours ago)")
+    assert moment(NOW, NOW)[:4] == "2026"
+    assert "beyond the calendar" in moment(2**63, NOW)

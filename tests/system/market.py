@@ -17,11 +17,12 @@ from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
+from provenance.units import ONE_TOKEN
 from provenance.values import Digest
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
-from tessera.devnet.network import ONE_TOKEN, LocalNetwork, python_path
+from tessera.devnet.network import LocalNetwork, python_path
 from tests.waiting import HANG_SECONDS, until
 
 CHALLENGE_SECONDS = 6

@@ -18,10 +18,10 @@ import pytest
 
 from provenance.chain.ports import OrderState
 from provenance.crypto.signing import load_key
+from provenance.units import ONE_TOKEN
 from tessera.client.order_file import OrderFile
 from tessera.devnet import chain
 from tessera.devnet.adult import adult_collection, read_lines
-from tessera.devnet.network import ONE_TOKEN
 from tests.docs.guide import ROOT, Reader
 from tests.system.conftest import open_market
 from tests.system.market import LONG_SECONDS, SMALL_SETTINGS, Market

@@ -12,7 +12,8 @@ from provenance.chain.ports import OrderState
 from provenance.chain.sales import SaleState
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
-from tessera.devnet.network import ONE_TOKEN, NodeSpec
+from provenance.units import ONE_TOKEN
+from tessera.devnet.network import NodeSpec
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, SCHEMA, TABLE_ROWS, Market, write_table
 
@@ -58,7 +59,7 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     assert "is not offered" not in run(market, "resale", "offer", sold, "--price", "40")
     assert "price   40 tokens" in run(market, "resale", "show", sold, wallet="")
     too_dear = run(market, "resale", "buy", sold, "--max-price", "39", *second, status=1, wallet="second")
-    assert "offered at 40 tokens, you agreed to 39" in too_dear
+    assert "offered at 40 tokens, you agreed to 39 tokens" in too_dear
     run(market, "resale", "buy", sold, "--max-price", "40", *second, wallet="second")
 
     # Nothing opens before the delivery, and who cannot open the files cannot deliver.

@@ -71,7 +71,7 @@ def test_refuses_steps_out_of_order(market: Market, dataset: int) -> None:
 def test_a_sale_whose_seller_delivers_nothing_is_undone_by_anybody(market: Market, dataset: int) -> None:
     ledger = market.ledger
     resale(market, BUYER).offer(dataset, 7 * ETHER)
-    with pytest.raises(TesseraError, match="offered at 7 tokens, you agreed to 6"):
+    with pytest.raises(TesseraError, match="offered at 7 tokens, you agreed to 6 tokens"):
         resale(market, SECOND).buy(dataset, 6 * ETHER, None, is_open=True)
     with pytest.raises(UsageError, match="is sealed"):
         resale(market, SECOND).buy(dataset, 7 * ETHER, None, is_open=False)
