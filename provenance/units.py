@@ -116,7 +116,7 @@ def duration(seconds: float) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
-def moment(at: int, now: int) -> str:
+def local_time(at: int, now: int) -> str:
     """Chain time `at`, seen from chain time `now`, for a terminal: the local date, "2026-12-05 14:03 (in 6 days)"."""
     try:
         local = f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M}"

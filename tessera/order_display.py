@@ -19,7 +19,7 @@ from rich.text import Text
 
 from provenance.api.market import Event
 from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
-from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, moment, percent, tokens
+from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, local_time, percent, tokens
 from tessera.client.order_request import Quote
 from tessera.terminal import out
 
@@ -158,8 +158,8 @@ def show_terms(quoted: Quote) -> None:
             "price",
             f"{tokens(terms.price)}, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
         ),
-        ("matched by", moment(terms.match_by, now)),
-        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
+        ("matched by", local_time(terms.match_by, now)),
+        ("delivered by", f"{local_time(terms.deliver_by, now)}, else the money comes back"),
         ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
         ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
     ):

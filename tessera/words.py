@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from provenance.errors import ValueFormatError
-from provenance.units import TOKEN, moment, parse_fixed, tokens
+from provenance.units import TOKEN, local_time, parse_fixed, tokens
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,5 +74,5 @@ def refusal(error: RevertError, now: int) -> str:
     return (
         str(error)
         if words is None
-        else f"{action}: {words(error.arguments, lambda at: moment(int(at), now))}"
+        else f"{action}: {words(error.arguments, lambda at: local_time(int(at), now))}"
     )

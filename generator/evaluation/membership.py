@@ -28,7 +28,7 @@ from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
 from provenance.table.schema import Schema
 
 Floats = NDArray[np.float64]
-SUSPECTS: Final = 2_000
+CANDIDATES: Final = 2_000
 MIN_ROWS: Final = 20
 Values = NDArray[np.int64]
 
@@ -81,7 +81,7 @@ def _scores(values: Floats) -> Floats:
 def sample_attack(
     synthetic: Values, training: Values, others: Values, schema: Schema, *, seed: int = 0
 ) -> AttackReport:
-    """Attack with int64[n, C] synthetic rows; `others` never trained: half are suspects, half the population.
+    """Attack with int64[n, C] synthetic rows; `others` never trained: half are candidates, half the population.
 
     EvaluationError below MIN_ROWS training rows or twice as many others.
     """
@@ -92,11 +92,11 @@ def sample_attack(
         )
     random = np.random.default_rng(seed)
     mixed = random.permutation(others)
-    count = min(SUSPECTS, len(training), len(mixed) // 2)
+    count = min(CANDIDATES, len(training), len(mixed) // 2)
     members = training[random.choice(len(training), count, replace=False)]
-    suspects, population = np.concatenate([members, mixed[:count]]), mixed[count:]
+    candidates, population = np.concatenate([members, mixed[:count]]), mixed[count:]
     space = MixedSpace(schema, population)
-    points = space.points(suspects)
+    points = space.points(candidates)
     to_synthetic = nearest(points, space.points(synthetic), 1)
     to_population = nearest(points, space.points(population), 1)
     score = np.log(to_population + EQUAL) - np.log(to_synthetic + EQUAL)

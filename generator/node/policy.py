@@ -45,7 +45,7 @@ maximum_delta = "0.00001"         # per order: an epsilon at a larger delta prom
 allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
 minimum_price_per_row_wei = "0"
 maximum_rows = 1000000            # synthetic rows of one order
-# Reserved for one order, lost if this node is proven to have lied:
+# Reserved for one order, lost if this node is proven to have delivered a false row:
 maximum_stake_wei = "1000000000000000000000"
 
 # Accounts of contributors that you trust to keep their share of the noise to themselves. Only collections whose

@@ -13,7 +13,7 @@ from provenance import canonical
 from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
-from provenance.units import moment, tokens
+from provenance.units import local_time, tokens
 from provenance.values import Address, Digest, sha256
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,8 @@ def fetch_unbonded(chain: ChainReader, writer: ChainWriter) -> int:
         raise NodeError("no stake is being withdrawn; begin with `withdraw stake`")
     now = chain.chain_time()
     if now < stake.unbonding_at:
-        raise NodeError(f"{tokens(stake.unbonding)} may be fetched after {moment(stake.unbonding_at, now)}")
+        raise NodeError(
+            f"{tokens(stake.unbonding)} may be fetched after {local_time(stake.unbonding_at, now)}"
+        )
     writer.withdraw()
     return stake.unbonding

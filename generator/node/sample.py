@@ -2,7 +2,7 @@
 
 Seed, committed models and participants are read from the chain; what the task says about them must agree.
 Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
-still the shard's stream without conditions, since it measures generators, not wishes. The rows and the model
+still the shard's stream without conditions, since it measures generators, not requests. The rows and the model
 are sealed under this node's own random key, on disk before its first use, and the key is wrapped to the
 delivery key of the terms that this node accepted - nobody else ever can open the shard, the broker included.
 """

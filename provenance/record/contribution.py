@@ -7,7 +7,7 @@ few hundred rows, sampling error alone outweighs what a generator is worth.
 
 Utility of a set of shards = 1 - mean total variation distance, over pair tables, between their mixture,
 weighted by delivered rows, and a reference made of the nodes' own DP-released pair tables; the empty set is
-worth what independent columns with the reference's one-way marginals would be. Plain Shapley pays for
+worth what independent columns with the reference's univariate marginals would be. Plain Shapley pays for
 splitting, for copies and for garbage, so:
 
 1. Arrival is weighted by rows: of those still to come, shard k comes next with probability rows_k / rows.

@@ -201,14 +201,14 @@ def _as_number(tally: ColumnTally) -> Fields | None:
 
 def _as_date(tally: ColumnTally) -> Fields | None:
     summary = tally.summaries.get("date")
-    return _moments("date", summary, date_text, 1) if isinstance(summary, PointSummary) else None
+    return _datetimes("date", summary, date_text, 1) if isinstance(summary, PointSummary) else None
 
 
 def _as_time(tally: ColumnTally) -> Fields | None:
     summary = tally.summaries.get("time")
     if not isinstance(summary, PointSummary):
         return None
-    return _moments("time", summary, time_text, _second_step(summary))
+    return _datetimes("time", summary, time_text, _second_step(summary))
 
 
 def _as_date_time(tally: ColumnTally) -> Fields | None:
@@ -222,7 +222,7 @@ def _as_date_time(tally: ColumnTally) -> Fields | None:
             "cut them to minutes or days, or drop the column"
         )
     text = partial(date_time_text, separator=tally.separator)
-    fields = _moments("date-time", summary, text, step)
+    fields = _datetimes("date-time", summary, text, step)
     return fields | {"separator": tally.separator}
 
 
@@ -232,7 +232,7 @@ def _second_step(summary: PointSummary) -> int:
     return next(on, 1) if summary.step else 1
 
 
-def _moments(kind: str, summary: PointSummary, text: Callable[[int], str], step: int) -> Fields:
+def _datetimes(kind: str, summary: PointSummary, text: Callable[[int], str], step: int) -> Fields:
     return {
         "type": "string",
         "format": kind,

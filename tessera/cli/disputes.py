@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import moment, tokens
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     DatasetOption,
@@ -236,7 +236,7 @@ def follow(demand: Demand, *, wait: bool = True, confirmed: bool = False) -> int
         return STANDING
 
     def tell(answer_by: int) -> None:
-        say(f"to be answered by {moment(answer_by, demand.chain.chain_time())}")
+        say(f"to be answered by {local_time(answer_by, demand.chain.chain_time())}")
         if not wait:
             remark("the same command looks again, and ends the demand when its time ran out")
 

@@ -346,7 +346,7 @@ def withdraw(
     opened = _opened(folder, rpc)
     from generator.node.registration import claim_rewards, fetch_unbonded, unbond
     from provenance.chain.writer import ChainWriter
-    from provenance.units import moment, tokens
+    from provenance.units import local_time, tokens
     from tessera.words import parse_tokens
 
     chain = opened.chain
@@ -359,7 +359,7 @@ def withdraw(
         at = chain.stake_of(opened.signer.address).unbonding_at
         say(
             f"{tokens(gone)} of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
-            f"{moment(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
+            f"{local_time(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
         say(f"{tokens(fetch_unbonded(chain, writer))} of stake are back")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import moment, tokens
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     ROWS_OUT,
@@ -243,7 +243,7 @@ def _say_where_it_stands(client: Client, order: OrderFile, file: Path) -> None:
         if state in (OrderState.NONE, OrderState.OPEN):
             remark(f"`tessera cancel {file}` takes it back while it is not matched")
         if state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
-            deadline = moment(order.terms.deliver_by, now)
+            deadline = local_time(order.terms.deliver_by, now)
             remark(f"without delivery `tessera refund {file}` brings the price back after {deadline}")
     remark("the order goes on without you; the same command goes on watching it and fetches the rows")
 
@@ -314,8 +314,8 @@ def _show_order(view: OrderView, now: int) -> None:
     say(f"rows       {terms.rows:,}")
     say(f"price      {tokens(terms.price)}")
     say(f"buyer      {terms.buyer}")
-    say(f"match by   {moment(terms.match_by, now)}")
-    say(f"deliver by {moment(terms.deliver_by, now)}")
+    say(f"match by   {local_time(terms.match_by, now)}")
+    say(f"deliver by {local_time(terms.deliver_by, now)}")
     if view.dataset_id is not None:
         say(f"data set   {view.dataset_id}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import moment, tokens
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -69,7 +69,7 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
         if sale.buyer is not None:
             returned = chain.sales_record(sale.buyer).returned
             say(f"buyer   {sale.buyer}: {returned} returned before")
-            say(f"until   {moment(sale.deadline, chain.chain_time())}")
+            say(f"until   {local_time(sale.deadline, chain.chain_time())}")
 
 
 @app.command(epilog=examples("resale offer 3 --price 40 --wallet seller.key"))
@@ -106,7 +106,7 @@ def buy(
     with _resale(network, wallet, key, store) as sales:
         is_open = sales.manifest(dataset).terms.is_open
         receipt = sales.resale.buy(dataset, parse_tokens(price), sales.key, is_open=is_open)
-        until = moment(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
+        until = local_time(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"data set {dataset} is bought (transaction {receipt.hash}); the seller has until {until} to deliver the "
             f"keys. After that `tessera resale expire {dataset}` brings the price back"
@@ -124,7 +124,7 @@ def deliver(
     """Hand the keys of a sold data set over, wrapped for its buyer. Your delivery key opens them first."""
     with _resale(network, wallet, key, store) as sales:
         receipt = sales.resale.deliver(dataset, sales.manifest(dataset), sales.key)
-        until = moment(sales.resale.chain.sale(dataset).deadline, sales.chain.chain_time())
+        until = local_time(sales.resale.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"the keys of data set {dataset} are delivered (transaction {receipt.hash}); the buyer may reject until "
             f"{until}, after that `tessera resale accept {dataset}` pays you"

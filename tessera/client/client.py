@@ -27,7 +27,7 @@ from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
-from provenance.units import moment, tokens
+from provenance.units import local_time, tokens
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
@@ -225,7 +225,7 @@ class Client:
         if state is OrderState.NONE and now >= order.terms.match_by:
             raise OrderFailedError(
                 f"order {order.order_id} never reached the chain and its time to be matched ended at "
-                f"{moment(order.terms.match_by, now)}: nothing was paid. {again}"
+                f"{local_time(order.terms.match_by, now)}: nothing was paid. {again}"
             )
         self.send(order, Path(file))
         return order
@@ -366,7 +366,7 @@ class Client:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
         order_id = terms.order_id(self.profile.deployment.domain)
         if self.chain.order(order_id).state is OrderState.MATCHED:
-            deadline = moment(terms.deliver_by, self.chain.chain_time())
+            deadline = local_time(terms.deliver_by, self.chain.chain_time())
             raise TesseraError(
                 f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
                 f"refund` brings the price back after {deadline}"
@@ -387,7 +387,7 @@ class Client:
         if now <= deadline:
             cancel = "; `tessera cancel` takes it back at once" if state is OrderState.OPEN else ""
             raise TesseraError(
-                f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {moment(deadline, now)}{cancel}"
+                f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {local_time(deadline, now)}{cancel}"
             )
         before = self.chain.balance(terms.buyer)
         try:

@@ -15,7 +15,7 @@ from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, moment, parse_fixed, percent, tokens
+from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, local_time, parse_fixed, percent, tokens
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
@@ -187,9 +187,9 @@ def check_terms(
         ("price", tokens(terms.price), f"at most {tokens(asked.max_price_wei or 0)}",
          asked.max_price_wei is None or terms.price <= asked.max_price_wei),
         ("broker fee", percent(terms.broker_fee_bps, BASIS_POINTS), "at most 20 %", terms.broker_fee_bps <= 2_000),
-        ("match by", moment(terms.match_by, chain_time), "in the future, and not after delivery",
+        ("match by", local_time(terms.match_by, chain_time), "in the future, and not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
-        ("deliver by", moment(terms.deliver_by, chain_time), f"{moment(latest or 0, chain_time)} at the latest",
+        ("deliver by", local_time(terms.deliver_by, chain_time), f"{local_time(latest or 0, chain_time)} at the latest",
          latest is None or terms.deliver_by <= latest),
         ("challenge seconds", terms.challenge_seconds, asked.challenge_seconds,
          asked.challenge_seconds is None or terms.challenge_seconds == asked.challenge_seconds),

@@ -1,4 +1,4 @@
-"""The bundled table (tessera/devnet/data/SOURCES.md), dealt to three contributors, and the collection
+"""The bundled table (tessera/devnet/data/SOURCES.md), split among three contributors, and the collection
 that they serve."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`tessera demo` (`make demo`): the whole life of an order on real parts, on one machine, and what an
 auditor makes of it.
 
-Nothing in it is prepared: each run deals the table anew to fresh keys on a fresh chain in a folder under
+Nothing in it is prepared: each run splits the table anew among fresh keys on a fresh chain in a folder under
 ./run, and ends with an error when anything that it shows does not hold. It measures, it does not tune:
 figures differ between runs because privacy noise and seeds do.
 """

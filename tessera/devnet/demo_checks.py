@@ -130,9 +130,9 @@ class Holders:
         )
 
 
-def require_same_total(*moments: Snapshot) -> None:
+def require_same_total(*snapshots: Snapshot) -> None:
     """Nothing was made and nothing was lost between the snapshots."""
-    totals = [moment.total for moment in moments]
+    totals = [each.total for each in snapshots]
     if len(set(totals)) != 1:
         raise TesseraError(
             f"the balances do not add up: {', '.join(tokens(total) for total in totals)} in all"

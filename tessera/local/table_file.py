@@ -1,7 +1,7 @@
 """A table on disk as cells, a piece at a time: CSV, plain or .gz, or Parquet by the suffix .parquet.
 
 A Parquet value becomes the text that a CSV would hold: null is an empty cell, a float keeps its point, a
-moment is ISO. Nested and binary columns are refused when they are asked for.
+datetime is ISO. Nested and binary columns are refused when they are asked for.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _parquet_chunks(path: Path) -> Iterator[Cells]:
 
 def _texts(pa: Any, column: Any, text_of: Callable[[Any], str]) -> list[str]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        # Python's moments end at microseconds
+        # Python's datetimes end at microseconds
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return ["" if value is None else text_of(value) for value in column.to_pylist()]
 

@@ -19,7 +19,7 @@ from provenance.units import (
     duration,
     format_fixed,
     grouped,
-    moment,
+    local_time,
     nearest,
     parse_fixed,
     percent,
@@ -160,7 +160,7 @@ def test_a_length_of_time_is_said_in_its_largest_unit(seconds: float, words: str
 
 
 def test_a_moment_is_a_local_date_and_how_far_it_is() -> None:
-    assert moment(NOW + 6 * 86_400, NOW).endswith("(in 6 days)")
-    assert moment(NOW - 7_200, NOW).endswith("(2 hours ago)")
-    assert moment(NOW, NOW)[:4] == "2026"
-    assert "beyond the calendar" in moment(2**63, NOW)
+    assert local_time(NOW + 6 * 86_400, NOW).endswith("(in 6 days)")
+    assert local_time(NOW - 7_200, NOW).endswith("(2 hours ago)")
+    assert local_time(NOW, NOW)[:4] == "2026"
+    assert "beyond the calendar" in local_time(2**63, NOW)

@@ -470,15 +470,15 @@ def test_what_was_shown_on_chain_stands_in_for_files_that_are_gone(
 
 
 @pytest.mark.parametrize(
-    ("kinds", "wish"), [(("rows",), f"--row {ROWS[0]}"), (("model",), "--shard 1 --model")]
+    ("kinds", "asked"), [(("rows",), f"--row {ROWS[0]}"), (("model",), "--shard 1 --model")]
 )
 def test_what_is_missing_is_what_may_be_demanded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: tuple[str, ...], wish: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: tuple[str, ...], asked: str
 ) -> None:
     false = world(tmp_path)
     without_files(false, 1, *kinds)
     assert false.run() == STANDING
-    assert f"tessera demand --dataset {DATASET} {wish}" in capsys.readouterr().err
+    assert f"tessera demand --dataset {DATASET} {asked}" in capsys.readouterr().err
 
 
 def test_rows_that_are_not_the_committed_ones_are_demanded(
