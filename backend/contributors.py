@@ -42,7 +42,7 @@ class ContributorRepository(Repository[ContributorRow]):
 
 def require_stake(ports: Ports, node: Address) -> None:
     """Asks the chain. Raises NodeWithoutStakeError when the node could not serve one order."""
-    stake = ports.ledger.stake_of(node)
+    stake = ports.chain.stake_of(node)
     needed = ports.settings.stake_wei
     if not stake.registered or stake.free + stake.reserved < needed:
         raise NodeWithoutStakeError(

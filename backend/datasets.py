@@ -77,7 +77,7 @@ class DatasetService:
         manifest = Digest.parse(row.manifest_digest)
         return DatasetView(
             id=row.id,
-            identifier=self._ports.ledger.deployment.dataset_name(row.id),
+            identifier=self._ports.chain.deployment.dataset_name(row.id),
             order=Digest.parse(row.order),
             collection=None if collection is None else Digest.parse(collection),
             manifest_digest=manifest,

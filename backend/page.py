@@ -45,7 +45,7 @@ def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
         collections=[_collection(collection) for collection in CollectionService(session).list()],
         orders=[(state, counts[state]) for state in OrderState if state in counts],
         datasets=[_dataset(dataset) for dataset in DatasetService(session, ports).list()],
-        deployment=ports.ledger.deployment,
+        deployment=ports.chain.deployment,
     )
     return HTMLResponse(html, headers=_HEADERS)
 

@@ -72,22 +72,22 @@ class Follower:
 
     def step(self) -> Reorganised | Followed:
         """One look at the chain: rolls back, or applies the next stretch of blocks."""
-        ledger = self._ports.ledger
+        chain = self._ports.chain
         checkpoint = self._newest_checkpoint()
-        if checkpoint is not None and str(ledger.block_hash(checkpoint.block)) != checkpoint.hash:
+        if checkpoint is not None and str(chain.block_hash(checkpoint.block)) != checkpoint.hash:
             ancestor = self._common_ancestor()
             self._roll_back(ancestor)
             return Reorganised(ancestor)
-        done = ledger.deployment.block - 1 if checkpoint is None else checkpoint.block
-        head = ledger.block_number()
+        done = chain.deployment.block - 1 if checkpoint is None else checkpoint.block
+        head = chain.block_number()
         last = min(head, done + MAX_BLOCKS)
         if last <= done:
             return Followed(done, is_head=True)
-        before = ledger.block_hash(last)
+        before = chain.block_hash(last)
         events = [
-            event for event in ledger.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
+            event for event in chain.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
         ]
-        if before is None or ledger.block_hash(last) != before:
+        if before is None or chain.block_hash(last) != before:
             # Replaced while it was read: the next look fetches the new blocks.
             return Followed(done, is_head=False)
         self._store([event_row(event) for event in events], last, str(before))
@@ -102,7 +102,7 @@ class Follower:
         with self._ports.database.read() as session:
             checkpoints = session.scalars(select(CheckpointRow).order_by(CheckpointRow.block.desc())).all()
         for checkpoint in checkpoints:
-            if str(self._ports.ledger.block_hash(checkpoint.block)) == checkpoint.hash:
+            if str(self._ports.chain.block_hash(checkpoint.block)) == checkpoint.hash:
                 return checkpoint.block
         return None
 

@@ -167,19 +167,19 @@ class _Rule:
     expected: str
 
 
-def require_parents(ledger: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
+def require_parents(chain: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
     """The parents' records, read from the chain before anybody signs. Raises TermsRefusedError unless each is valid
     and its order settled: the registry takes no child of another.
     """
-    return tuple(_parent(ledger, parent) for parent in collection.parents)
+    return tuple(_parent(chain, parent) for parent in collection.parents)
 
 
-def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
+def _parent(chain: ChainReads, parent: int) -> DatasetOnChain:
     try:
-        record = ledger.dataset(parent)
+        record = chain.dataset(parent)
     except UnknownDatasetError as error:
         raise TermsRefusedError(f"parents: data set {parent} is not recorded: {error}") from error
-    state = ledger.order(record.order).state
+    state = chain.order(record.order).state
     if record.status != DatasetStatus.VALID or state is not OrderState.SETTLED:
         status = next((known.name for known in DatasetStatus if known == record.status), str(record.status))
         raise TermsRefusedError(

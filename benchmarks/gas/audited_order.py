@@ -44,7 +44,7 @@ class AuditedOrder(Walk):
         """The number of the published data set."""
         self.until_seed()
         self.publish()
-        dataset = self.market.ledger.dataset_of_order(self.order)
+        dataset = self.market.reader.dataset_of_order(self.order)
         if dataset is None:
             raise ServiceDownError(f"order {self.order} was published, but the chain has no data set of it")
         return dataset

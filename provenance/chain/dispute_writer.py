@@ -23,9 +23,9 @@ from provenance.values import Address, Digest
 class MarketTransactions:
     """Transactions of one account, usable by threads. Reverts raise RevertError with name and arguments."""
 
-    def __init__(self, ledger: ChainReader, signer: Signer, *, wait_seconds: float = 60.0) -> None:
-        self.ledger = ledger
-        self._sender = TransactionSender(ledger.rpc, signer, wait_seconds=wait_seconds)
+    def __init__(self, chain: ChainReader, signer: Signer, *, wait_seconds: float = 60.0) -> None:
+        self.chain = chain
+        self._sender = TransactionSender(chain.rpc, signer, wait_seconds=wait_seconds)
 
     @property
     def address(self) -> Address:
@@ -35,7 +35,7 @@ class MarketTransactions:
     def _send(self, role: str, function: str, *arguments: Any) -> TxReceipt:
         contract = interface(CONTRACTS[role])
         data = contract.encode_call(function, arguments)
-        address = self.ledger.deployment.address(role)
+        address = self.chain.deployment.address(role)
         return self._sender.send(address, data, f"{contract.name}.{function}")
 
 

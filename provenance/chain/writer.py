@@ -130,7 +130,7 @@ class ChainWriter(DisputeWriter):
 
     def approve_sale(self, dataset: int) -> TxReceipt:
         """Lets the sales contract move the data set's token; its holder only."""
-        return self._send("datasets", "approve", self.ledger.deployment.sales, dataset)
+        return self._send("datasets", "approve", self.chain.deployment.sales, dataset)
 
     def list_for_sale(self, dataset: int, price: int) -> TxReceipt:
         """Offers a data set at `price` token wei, or changes its price; holder only, after `approve_sale`."""

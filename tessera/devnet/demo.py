@@ -146,7 +146,7 @@ class Demo:
 
     def _holders(self, network: LocalNetwork) -> Holders:
         people = {name: network.account(name).address for name in ("buyer", "broker", *PARTS)}
-        return Holders(network.ledger(), people)
+        return Holders(network.reader(), people)
 
     def _deliver(self, client: Client, order: OrderFile, display: OrderDisplay) -> Delivery:
         self._chapter("The rows")
@@ -222,10 +222,10 @@ class Demo:
         say(f"the challenge window of {duration(order.terms.challenge_seconds)} runs out, then escrow pays")
         self._await_settled(client, order)
         settled = holders.snapshot()
-        ledger = network.ledger()
+        reader = network.reader()
         for name in ("broker", *PARTS):
             if settled.claimable[name]:
-                ChainWriter(ledger, load_key(network.key_file(name))).claim()
+                ChainWriter(reader, load_key(network.key_file(name))).claim()
         claimed = holders.snapshot()
         self.console.print(money_table(before, settled, claimed))
         require_same_total(before, settled, claimed)

@@ -113,11 +113,11 @@ class Snapshot:
 class Holders:
     """Everybody who holds tokens: people and the contracts that hold for them."""
 
-    ledger: ChainReader
+    reader: ChainReader
     people: dict[str, Address]
 
     def snapshot(self) -> Snapshot:
-        deployment = self.ledger.deployment
+        deployment = self.reader.deployment
         contracts = {
             "escrow contract": deployment.escrow,
             "registry contract (stakes)": deployment.registry,
@@ -125,8 +125,8 @@ class Holders:
         }
         everybody = {**self.people, **contracts}
         return Snapshot(
-            balances={name: self.ledger.balance(address) for name, address in everybody.items()},
-            claimable={name: self.ledger.claimable(address) for name, address in self.people.items()},
+            balances={name: self.reader.balance(address) for name, address in everybody.items()},
+            claimable={name: self.reader.claimable(address) for name, address in self.people.items()},
         )
 
 

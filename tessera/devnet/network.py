@@ -152,13 +152,13 @@ class LocalNetwork:
     def fund(self, name: str, tokens_wei: int) -> Signer:
         """The named account with at least `tokens_wei` of the test token."""
         signer = self.account(name)
-        ledger = self.ledger()
-        held = ledger.balance(signer.address)
+        reader = self.reader()
+        held = reader.balance(signer.address)
         if held < tokens_wei:
-            ChainWriter(ledger, signer).mint(signer.address, tokens_wei - held)
+            ChainWriter(reader, signer).mint(signer.address, tokens_wei - held)
         return signer
 
-    def ledger(self) -> ChainReader:
+    def reader(self) -> ChainReader:
         return ChainReader(self.rpc_url, self.deployment)
 
     # -- the broker --------------------------------------------------------------------------------------

@@ -112,8 +112,8 @@ def published(number: int, name: str) -> tuple[ChainEvent, ...]:
 
 @pytest.fixture
 def memory(ports: Ports) -> Memory:
-    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
-    return chain, replace(ports, ledger=cast(BrokerReading, chain))
+    chain = MemoryChain(replace(ports.chain.deployment, block=1))
+    return chain, replace(ports, chain=cast(BrokerReading, chain))
 
 
 def follow(ports: Ports) -> list[Followed | Reorganised]:
@@ -320,7 +320,7 @@ def test_a_real_chain_that_reorganises_is_followed(
     Matching(ports, placed_order).place()
     catch_up(follower)
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"
-    chain.ledger.rpc.request("anvil_reorg", 1, [])
+    chain.reader.rpc.request("anvil_reorg", 1, [])
     outcome = follower.step()
     assert isinstance(outcome, Reorganised)
     catch_up(follower)

@@ -127,9 +127,9 @@ class ShardDraft:
 
 @dataclass
 class Publication:
-    """A published data set: the ledger, the store and the manifest behind it."""
+    """A published data set: the chain, the store and the manifest behind it."""
 
-    ledger: MemoryChain
+    chain: MemoryChain
     store: MemoryStore
     manifest: Manifest
     key: DeliveryKey | None
@@ -137,15 +137,15 @@ class Publication:
     def republish(self, manifest: Manifest) -> Publication:
         """The same data set under another manifest that the broker recorded on chain."""
         self.store.put(manifest.encode())
-        record = replace(self.ledger.datasets[DATASET], manifest_digest=manifest.digest)
-        ledger = replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
-        return Publication(ledger, self.store, manifest, self.key)
+        record = replace(self.chain.datasets[DATASET], manifest_digest=manifest.digest)
+        chain = replace(self.chain, datasets={**self.chain.datasets, DATASET: sealed(record)})
+        return Publication(chain, self.store, manifest, self.key)
 
     def rerecord(self, **changes: Any) -> Publication:
         """The same manifest under another record on chain (a node that lies consistently)."""
-        record = replace(self.ledger.datasets[DATASET], **changes)
+        record = replace(self.chain.datasets[DATASET], **changes)
         return replace(
-            self, ledger=replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
+            self, chain=replace(self.chain, datasets={**self.chain.datasets, DATASET: sealed(record)})
         )
 
     def files(self) -> list[ContentFile]:
@@ -244,7 +244,7 @@ class Builder:
         )
         self.store.put(manifest.encode())
         return Publication(
-            self._ledger(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
+            self._chain(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
         )
 
     def _request(self) -> Request:
@@ -349,7 +349,7 @@ class Builder:
         sealed_bytes = seal_file(key, document, file_label(order, SCORE_SHARD, "score"))
         return ScoreContent(self._put(document, sealed_bytes), wrap_key(key, KEY.public, order, SCORE_SHARD))
 
-    def _ledger(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
+    def _chain(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
         order = manifest.order
         shards = tuple(
             ShardOnChain(

@@ -36,13 +36,13 @@ class FlippedStore(MemoryStore):
 
 
 def failed_names(publication: Publication, store: MemoryStore) -> list[str]:
-    certificate = verify_dataset(publication.ledger, store, DATASET, KEY)
+    certificate = verify_dataset(publication.chain, store, DATASET, KEY)
     assert certificate.exit_code == (1 if certificate.failed else 0)
     return [check.name for check in certificate.failed]
 
 
 def evidence_of(publication: Publication, store: MemoryStore) -> Evidence:
-    return fetch_evidence(publication.ledger, store, DATASET, KEY)
+    return fetch_evidence(publication.chain, store, DATASET, KEY)
 
 
 def look_at_every_file(evidence: Evidence, store: MemoryStore) -> None:
@@ -100,8 +100,8 @@ def test_a_byte_of_a_model_counts_even_if_its_contributor_signs_the_change(shard
 
 
 def test_manifest_of_another_order_fails(honest: Publication, honest_open: Publication) -> None:
-    ledger = replace(honest.ledger, datasets=honest_open.ledger.datasets)
+    chain = replace(honest.chain, datasets=honest_open.chain.datasets)
     store = MemoryStore()
     store.put(honest.manifest.encode())
-    certificate = verify_dataset(ledger, store, DATASET, KEY)
+    certificate = verify_dataset(chain, store, DATASET, KEY)
     assert "manifest digest" in [check.name for check in certificate.failed]
