@@ -32,6 +32,7 @@ from provenance.store.folder import FolderStore
 from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests import anvil
+from tests.backend.memory_chain import MemoryChain
 from tests.waiting import HANG_SECONDS
 
 TOKEN = 10**18
@@ -145,6 +146,13 @@ def ports(
         clock=Clock(),
     )
     database.close()
+
+
+@pytest.fixture
+def memory(ports: Ports) -> tuple[MemoryChain, Ports]:
+    """A chain in memory, and ports that lead to it."""
+    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
+    return chain, replace(ports, ledger=chain)
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import delete, select
 
 from backend.database.engine import Database
@@ -17,10 +16,11 @@ from backend.database.models import (
     CheckpointRow,
     DatasetRow,
     EvaluationRow,
+    OfferRow,
     ShardRow,
 )
 from backend.indexer.apply import rebuild
-from backend.indexer.follower import Followed, Follower, Reorganised
+from backend.indexer.follower import Follower, Reorganised
 from backend.orders.repository import OrderRepository
 from provenance.chain.dispute_events import (
     ChunkAnswered,
@@ -33,83 +33,14 @@ from provenance.chain.dispute_events import (
 from provenance.chain.disputes import DemandKind
 from provenance.chain.events import (
     DatasetFlagged,
-    DatasetPublished,
     DatasetRevoked,
-    EvaluationRecorded,
-    LogPosition,
-    OrderPlaced,
-    OrderPublished,
     OrderRevoked,
     OtherEvent,
-    ShardRecorded,
 )
-from provenance.values import Address, Digest, Signature, sha256
+from provenance.values import Digest, Signature
+from tests.backend.memory_chain import WHO, every_way_to_end, follow, order, placed, published
 
-WHO = Address(bytes(20))
-TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow)
-
-
-class MemoryChain:
-    """A chain whose blocks tests replace: block number -> (hash, events)."""
-
-    def __init__(self, deployment):
-        self.deployment = deployment
-        self.blocks = {}
-
-    def add(self, number, *events, fork="a"):
-        block_hash = sha256(f"{number} {fork}".encode())
-        self.blocks[number] = (block_hash, [
-            replace(event, at=LogPosition(number, block_hash, sha256(f"{number} {i}".encode()), i, WHO))
-            for i, event in enumerate(events)
-        ])  # fmt: skip
-
-    def cut(self, last):
-        self.blocks = {number: block for number, block in self.blocks.items() if number <= last}
-
-    def block_number(self):
-        return max(self.blocks)
-
-    def block_hash(self, number):
-        return self.blocks[number][0] if number in self.blocks else None
-
-    def events(self, first, last):
-        return [event for number in range(first, last + 1) for event in self.blocks[number][1]]
-
-
-def order(name):
-    return sha256(name.encode())
-
-
-def placed(name):
-    return OrderPlaced(None, order(name), WHO, WHO, 2**200)
-
-
-def published(number, name):
-    digest = sha256(name.encode())
-    return (
-        DatasetPublished(
-            None, number, order(name), digest, digest, digest, digest, 60, 3, 4, 0, 1, 10**6, (), (7000, 3000)
-        ),
-        ShardRecorded(None, number, 0, WHO, digest, digest, 40, 3, 4, digest, Signature(b"x")),
-        ShardRecorded(None, number, 1, WHO, digest, digest, 20, 3, 4, digest, Signature(b"y")),
-        EvaluationRecorded(None, number, WHO, 900_000, Signature(b"z")),
-        EvaluationRecorded(None, number, WHO, 800_000, Signature(b"z")),
-        OrderPublished(None, order(name)),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def memory(ports):
-    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
-    return chain, replace(ports, ledger=chain)
-
-
-def follow(ports):
-    outcomes = []
-    while True:
-        outcomes.append(Follower(ports).step())
-        if isinstance(outcomes[-1], Followed) and outcomes[-1].is_head:
-            return outcomes
+TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow, OfferRow)
 
 
 def contents(database):
@@ -255,10 +186,13 @@ def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory, tmp_path):
     follow(ports)
     chain.add(2, placed("two"), *published(1, "one"))
     follow(ports)
-    chain.add(3, *published(2, "two"))
+    chain.add(3, *published(2, "two"), *published(3, "three"))
     follow(ports)
+    for number, events in enumerate(every_way_to_end(), 4):
+        chain.add(number, *events)
+        follow(ports)
     before = contents(ports.database)
-    assert len(before["datasets"]) == 2
+    assert (len(before["datasets"]), len(before["offers"])) == (3, 6)
     with ports.database.write() as session:
         rebuild(session)
     assert contents(ports.database) == before
