@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import APIRouter
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from backend.database.models import DatasetRow, OfferRow, OrderRow
 from backend.database.repository import LIST_LIMIT, Repository
@@ -28,7 +28,7 @@ class OfferRepository(Repository[OfferRow]):
 
     def list(
         self, buyer: str | None, seller: str | None, state: str | None, limit: int
-    ) -> Sequence[Row[tuple[OfferRow, DatasetRow, str | None]]]:
+    ) -> Sequence[tuple[OfferRow, DatasetRow, str | None]]:
         """(offer, its data set, the collection where this broker knows it), newest first."""
         query = (
             select(OfferRow, DatasetRow, OrderRow.collection)
@@ -42,7 +42,7 @@ class OfferRepository(Repository[OfferRow]):
             query = query.where(OfferRow.seller == seller)
         if state is not None:
             query = query.where(OfferRow.state == state)
-        return self.session.execute(query.limit(limit)).all()
+        return [(each[0], each[1], each[2]) for each in self.session.execute(query.limit(limit))]
 
     def running(self, datasets: Sequence[int]) -> dict[int, OfferRow]:
         """The offer of each data set that has one which has not ended."""

@@ -126,6 +126,14 @@ def test_an_offer_says_what_a_buyer_has_to_know(market, client, api):
     assert client.dataset(2).sale is None, "it is not offered any more"
 
 
+def test_the_page_says_what_a_listed_data_set_costs(market, api):
+    last_cell = "<td>12.5</td></tr>"
+    add(market, 2, listed(2, price=125 * 10**17))
+    assert api.call("GET", "/").text.count(last_cell) == 1
+    add(market, 3, sold(2, price=125 * 10**17))
+    assert last_cell not in api.call("GET", "/").text
+
+
 @pytest.mark.parametrize(
     ("ending", "state"),
     [
