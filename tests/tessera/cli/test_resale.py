@@ -15,27 +15,15 @@ from provenance.chain.deployment import Deployment
 from provenance.values import Address
 from tessera.client.profile import NetworkProfile
 from tests.provenance.api.conftest import Script
-from tests.provenance.api.test_client import NETWORK
+from tests.provenance.api.test_client import NETWORK, OFFER
 from tests.provenance.verify.publication import BROKER, Builder
 from tests.tessera.conftest import Outcome, Run
 
 NOW = 1_800_000_000
 COLLECTION = "0x" + "5a" * 32
 SELLER, BUYER = (str(Address(bytes([number]) * 20)) for number in (0xA1, 0xB2))
-OFFER: dict[str, Any] = {
-    "state": "listed",
-    "seller": SELLER,
-    "priceWei": "12500000000000000000",
-    "buyer": None,
-    "deadline": None,
-    "block": 7,
-    "transaction": "0x" + "77" * 32,
-    "dataset": 3,
-    "datasetStatus": "valid",
-    "collection": COLLECTION,
-    "rows": 12_000,
-}
-SOLD = OFFER | {"state": "sold", "buyer": BUYER, "deadline": NOW + 2 * 86_400, "dataset": 4}
+LISTED = OFFER | {"seller": SELLER, "priceWei": "12500000000000000000", "collection": COLLECTION}
+SOLD = LISTED | {"state": "sold", "buyer": BUYER, "deadline": NOW + 2 * 86_400, "dataset": 4}
 COLLECTIONS = {
     "collections": [{"id": COLLECTION, "contributors": 2, "document": {"name": "[red]visits[/red]"}}]
 }
@@ -91,7 +79,7 @@ def test_a_filter_that_there_is_not_is_refused_before_the_market_is_asked(
 
 
 def test_an_answer_of_another_version_is_named(served: List) -> None:
-    found = served(offers=[OFFER | {"price": 12.5}])
+    found = served(offers=[LISTED | {"price": 12.5}])
     assert found.status == 1
     assert "offers[0].price: this member is not known" in found.err
     assert "another version of the interface" in found.err
@@ -119,7 +107,7 @@ def test_nothing_for_sale_is_said(served: List) -> None:
 
 
 def test_offers_are_said_in_tokens_dates_and_names(served: List) -> None:
-    found = served("--state", "all", offers=[SOLD, OFFER | {"datasetStatus": "flagged"}])
+    found = served("--state", "all", offers=[SOLD, LISTED | {"datasetStatus": "flagged"}])
     assert found.status == 0, found.err
     until = datetime.fromtimestamp(NOW + 2 * 86_400).astimezone().strftime("%Y-%m-%d %H:%M")
     (sold,) = [line for line in found.out.splitlines() if "sold" in line]
@@ -131,8 +119,8 @@ def test_offers_are_said_in_tokens_dates_and_names(served: List) -> None:
 
 
 def test_a_program_reads_what_the_market_said(served: List, script: Script) -> None:
-    found = served("--json", offers=[OFFER, SOLD])
-    assert (found.status, json.loads(found.out)) == (0, [OFFER, SOLD])
+    found = served("--json", offers=[LISTED, SOLD])
+    assert (found.status, json.loads(found.out)) == (0, [LISTED, SOLD])
     assert [target for _, target, _, _ in script.requests] == ["/v1/network", "/v1/offers?state=listed"]
 
 
