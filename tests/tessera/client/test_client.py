@@ -90,7 +90,7 @@ def replace_last(digest: Digest) -> Digest:
 def test_offers_are_those_that_can_be_bought_or_all_of_a_party(published: Publication) -> None:
     client, asked = a_client(published), []
     client.api.offers = lambda **wanted: asked.append(tuple(wanted.values())) or ()
-    with pytest.raises(UsageError, match="found 'open', expected one of listed, sold, .* unlisted, all"):
+    with pytest.raises(UsageError, match=r"found 'open', expected one of listed, sold, .* unlisted, all"):
         client.offers(state="open")
     me = BUYER.address
     client.offers()
