@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ from backend.app import create_app
 from backend.database.engine import Database
 from backend.database.migrate import migrate
 from backend.indexer.follower import Followed, Follower
-from backend.ports import Ports
+from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.reader import ChainReader
@@ -34,6 +34,7 @@ from provenance.store.folder import FolderStore
 from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests import anvil
+from tests.backend.memory_chain import Memory, MemoryChain
 from tests.waiting import HANG_SECONDS
 
 TOKEN = 10**18
@@ -166,6 +167,13 @@ def ports(
         clock=clock,
     )
     database.close()
+
+
+@pytest.fixture
+def memory(ports: Ports) -> Memory:
+    """A chain in memory, and ports that lead to it."""
+    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
+    return chain, replace(ports, ledger=cast(BrokerReading, chain))
 
 
 @dataclass
