@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from backend import collections, content, contributors, datasets, network, page
+from backend import collections, content, contributors, datasets, network, offers, page
 from backend.coordination import endpoints as coordination
 from backend.http import problems
 from backend.http.problems import BodyLimit
@@ -15,7 +15,7 @@ from backend.ports import Ports
 from backend.tasks import endpoints as tasks
 
 ROUTERS = (
-    *(network.router, collections.router, contributors.router, orders.router, datasets.router),
+    *(network.router, collections.router, contributors.router, orders.router, datasets.router, offers.router),
     *(content.router, tasks.router, coordination.router, page.router),
 )
 

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from backend.database.models import DatasetRow, OrderRow, ShardRow
-from backend.database.repository import Repository
+from backend.database.models import DatasetRow, OfferRow, OrderRow, ShardRow
+from backend.database.repository import LIST_LIMIT, Repository
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
+from backend.offers import OfferRepository, sale_view
 from backend.ports import Ports
 from provenance.api.catalogue import DatasetList, DatasetView, EvaluationView, ShardView
 from provenance.api.message import Uint256
@@ -25,7 +26,6 @@ from provenance.values import Address, Cid, Digest
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 DatasetId = Annotated[int, Path(ge=1, le=2**62)]
-LIST_LIMIT = 500
 
 
 class DatasetRepository(Repository[DatasetRow]):
@@ -51,17 +51,16 @@ class DatasetService:
 
     def __init__(self, session: Session, ports: Ports) -> None:
         self._rows = DatasetRepository(session)
+        self._offers = OfferRepository(session)
         self._ports = ports
 
     def list(self) -> tuple[DatasetView, ...]:
         """Newest first, at most LIST_LIMIT."""
-        rows = self._rows.list(LIST_LIMIT)
-        collections = self._rows.collections([row.order for row in rows])
-        return tuple(self._shown(row, collections.get(row.order)) for row in rows)
+        return self._views(self._rows.list(LIST_LIMIT))
 
     def show(self, dataset_id: int) -> DatasetView:
-        row = self._require(dataset_id)
-        return self._shown(row, self._rows.collections([row.order]).get(row.order))
+        (view,) = self._views([self._require(dataset_id)])
+        return view
 
     def manifest_cid(self, dataset_id: int) -> Cid:
         """Where the manifest's exact bytes are."""
@@ -73,7 +72,12 @@ class DatasetService:
             raise NotFoundError(f"no data set {dataset_id} in the blocks followed so far")
         return row
 
-    def _shown(self, row: DatasetRow, collection: str | None) -> DatasetView:
+    def _views(self, rows: Sequence[DatasetRow]) -> tuple[DatasetView, ...]:
+        collections = self._rows.collections([row.order for row in rows])
+        offers = self._offers.running([row.id for row in rows])
+        return tuple(self._shown(row, collections.get(row.order), offers.get(row.id)) for row in rows)
+
+    def _shown(self, row: DatasetRow, collection: str | None, offer: OfferRow | None) -> DatasetView:
         manifest = Digest.parse(row.manifest_digest)
         return DatasetView(
             id=row.id,
@@ -101,6 +105,7 @@ class DatasetService:
                 EvaluationView(contributor=Address.parse(each.contributor), score_micro=each.score_micro)
                 for each in row.evaluations
             ),
+            sale=None if offer is None else sale_view(offer),
         )
 
 

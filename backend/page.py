@@ -12,7 +12,7 @@ from backend.collections import CollectionService
 from backend.datasets import DatasetService
 from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
-from provenance.api.catalogue import CollectionView, DatasetView
+from provenance.api.catalogue import CollectionView, DatasetView, OfferState, SaleView
 from provenance.api.orders import OrderState
 from provenance.units import MICRO, TOKEN, format_fixed, percent, to_float
 
@@ -74,7 +74,15 @@ def _dataset(dataset: DatasetView) -> Sequence[str]:
         _epsilon(dataset.epsilon_micro),
         scores,
         str(dataset.manifest_cid),
+        _price(dataset.sale),
     )
+
+
+def _price(sale: SaleView | None) -> str:
+    """Empty for a data set that is not offered, or is bought already."""
+    if sale is None or sale.state is not OfferState.LISTED:
+        return ""
+    return format_fixed(sale.price_wei, TOKEN)
 
 
 def _epsilon(micro: int) -> str:

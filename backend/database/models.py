@@ -305,6 +305,29 @@ class EvaluationRow(Base):
     score_micro: Mapped[int] = mapped_column(Integer)
 
 
+class OfferRow(Base):
+    """One offer of a data set for resale, from its listing to its end; keyed by the listing's place in the chain.
+
+    state: `provenance.api.catalogue.OfferState`. `price` is a decimal string of token wei. `deadline` is chain time:
+    last to deliver (sold) or to reject (delivered). `block` and `transaction` are those of its newest event.
+    """
+
+    __tablename__ = "offers"
+
+    listed_block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    listed_log_index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    dataset: Mapped[int] = mapped_column(
+        "dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), index=True
+    )
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    seller: Mapped[str] = mapped_column(ADDRESS, index=True)
+    price: Mapped[str] = mapped_column(String(78))
+    buyer: Mapped[str | None] = mapped_column(ADDRESS, index=True)
+    deadline: Mapped[int | None] = mapped_column(BigInteger)
+    block: Mapped[int] = mapped_column(BigInteger)
+    transaction: Mapped[str] = mapped_column("transaction_hash", HEX32)
+
+
 # --- Signed requests
 
 

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from backend.database.models import Base
 
 Row = TypeVar("Row", bound=Base)
+LIST_LIMIT = 500
+"""The most that a list of the interface holds; its filters lead to what is older."""
 
 
 class Repository(Generic[Row]):

@@ -1,4 +1,4 @@
-"""From stored events to the derived tables: the chain's view of orders, and the catalogue of data sets.
+"""From stored events to the derived tables: the chain's view of orders, the catalogue of data sets, their offers.
 
 Only the event rows are read: dropping the derived tables and applying all rows again gives the same tables.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.database.models import (
@@ -17,8 +17,10 @@ from backend.database.models import (
     ChainOrderRow,
     DatasetRow,
     EvaluationRow,
+    OfferRow,
     ShardRow,
 )
+from provenance.api.catalogue import RUNNING_OFFERS, OfferState
 from provenance.canonical import JsonValue, decode, encode
 from provenance.chain.disputes import DemandKind
 
@@ -38,6 +40,14 @@ DEMAND_STATES: Mapping[str, str] = {
     "ChunkAnswered": "answered",
     "DemandExpired": "expired",
 }
+OFFER_STATES: Mapping[str, OfferState] = {
+    "DatasetUnlisted": OfferState.UNLISTED,
+    "DatasetSold": OfferState.SOLD,
+    "KeysDelivered": OfferState.DELIVERED,
+    "SaleAccepted": OfferState.ACCEPTED,
+    "SaleRejected": OfferState.REJECTED,
+    "SaleExpired": OfferState.EXPIRED,
+}
 Payload = Mapping[str, JsonValue]
 
 
@@ -56,6 +66,10 @@ def apply(session: Session, row: ChainEventRow) -> None:
         _demand(session, payload)
     elif row.kind in DEMAND_STATES:
         _end_demand(session, payload, DEMAND_STATES[row.kind])
+    elif row.kind == "DatasetListed":
+        _list(session, row, payload)
+    elif row.kind in OFFER_STATES:
+        _move_offer(session, row, payload, OFFER_STATES[row.kind])
     elif row.kind == "ShardRecorded":
         _shard(session, payload)
     elif row.kind == "EvaluationRecorded":
@@ -64,7 +78,7 @@ def apply(session: Session, row: ChainEventRow) -> None:
 
 def rebuild(session: Session) -> None:
     """Drops everything derived and applies all stored events in chain order."""
-    for model in (ShardRow, EvaluationRow, DatasetRow, ChainOrderRow, ChainDemandRow):
+    for model in (OfferRow, ShardRow, EvaluationRow, DatasetRow, ChainOrderRow, ChainDemandRow):
         session.execute(delete(model))
     session.expunge_all()
     rows = select(ChainEventRow).order_by(ChainEventRow.block, ChainEventRow.log_index)
@@ -120,6 +134,43 @@ def _demand(session: Session, payload: Payload) -> None:
 def _end_demand(session: Session, payload: Payload, state: str) -> None:
     place = (_text(payload, "order"), _number(payload, "shard"))
     session.get_one(ChainDemandRow, place).state = state
+
+
+def _list(session: Session, row: ChainEventRow, payload: Payload) -> None:
+    """A new offer. The seller's own of before has another price now; that of an earlier holder has ended."""
+    dataset, seller, price = _number(payload, "dataset"), _text(payload, "seller"), _text(payload, "price")
+    listed = session.scalars(_running_offer(dataset)).one_or_none()
+    if listed is not None:
+        listed.block, listed.transaction = row.block, row.transaction
+        if listed.seller == seller:
+            listed.price = price
+            return
+        listed.state = OfferState.UNLISTED
+    session.add(
+        OfferRow(
+            listed_block=row.block,
+            listed_log_index=row.log_index,
+            dataset=dataset,
+            state=OfferState.LISTED,
+            seller=seller,
+            price=price,
+            block=row.block,
+            transaction=row.transaction,
+        )
+    )
+
+
+def _move_offer(session: Session, row: ChainEventRow, payload: Payload, state: OfferState) -> None:
+    offer = session.scalars(_running_offer(_number(payload, "dataset"))).one()
+    offer.state, offer.block, offer.transaction, offer.deadline = state, row.block, row.transaction, None
+    if state is OfferState.SOLD:
+        offer.buyer, offer.deadline = _text(payload, "buyer"), _number(payload, "deliver_by")
+    elif state is OfferState.DELIVERED:
+        offer.deadline = _number(payload, "accept_by")
+
+
+def _running_offer(dataset: int) -> Select[OfferRow]:
+    return select(OfferRow).where(OfferRow.dataset == dataset, OfferRow.state.in_(RUNNING_OFFERS))
 
 
 def _shard(session: Session, payload: Payload) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
 from backend.database.models import ChainDemandRow, OrderRow
+from backend.database.repository import LIST_LIMIT
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
@@ -29,8 +30,6 @@ from provenance.crypto.signing import require_signer
 from provenance.errors import SignatureError
 from provenance.record.collection import Request
 from provenance.values import Address, Cid, Digest, Signature
-
-LIST_LIMIT = 500
 
 
 def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) -> QuoteView:

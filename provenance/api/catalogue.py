@@ -1,13 +1,14 @@
-"""What a market shows to everybody: its network, collections, contributors, contents and data sets.
+"""What a market shows to everybody: its network, collections, contributors, contents, data sets and offers.
 
 Documents of collections stay as they were received: whoever relies on one recomputes its digest.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from provenance.api.message import (
     Bps,
@@ -120,8 +121,57 @@ class EvaluationView(Message):
     score_micro: Count
 
 
+class OfferState(StrEnum):
+    """Where an offer stands. The first three are the sales contract's own states, the others say how it ended."""
+
+    LISTED = "listed"
+    """Can be bought."""
+    SOLD = "sold"
+    """Paid; the seller has to deliver the keys."""
+    DELIVERED = "delivered"
+    """The buyer may reject."""
+    ACCEPTED = "accepted"
+    """The seller is paid, the data set is the buyer's."""
+    REJECTED = "rejected"
+    """By the buyer, in time; the price is back."""
+    EXPIRED = "expired"
+    """Nothing was delivered in time; the price is back."""
+    UNLISTED = "unlisted"
+    """Taken back, or replaced by the offer of a later holder."""
+
+
+RUNNING_OFFERS: Final = (OfferState.LISTED, OfferState.SOLD, OfferState.DELIVERED)
+
+
+class SaleView(Message):
+    """The sale of one data set, read from chain events. deadline: last chain time to deliver (sold) or to reject
+    (delivered). block, transaction: of the newest event."""
+
+    state: Annotated[OfferState, Strict(False)]
+    seller: WireAddress
+    price_wei: WireUint256
+    buyer: WireAddress | None
+    deadline: Count | None
+    block: Count
+    transaction: WireDigest
+
+
+class OfferView(SaleView):
+    """A data set offered for resale, now or once. dataset_status: as in `DatasetView.status`."""
+
+    dataset: Count
+    dataset_status: str
+    collection: WireDigest | None
+    rows: Count
+
+
+class OfferList(Message):
+    offers: Several[OfferView]
+
+
 class DatasetView(Message):
-    """A published data set, read from chain events; `collection` is the broker's own knowledge."""
+    """A published data set, read from chain events; `collection` is the broker's own knowledge. sale: of the offer
+    that is listed, sold or delivered; None when there is none."""
 
     id: Count
     identifier: str
@@ -145,6 +195,7 @@ class DatasetView(Message):
     transaction: WireDigest
     shards: Several[ShardView]
     evaluations: Several[EvaluationView]
+    sale: SaleView | None
 
 
 class DatasetList(Message):

@@ -18,6 +18,9 @@ from provenance.api.catalogue import (
     DatasetView,
     Health,
     NetworkView,
+    OfferList,
+    OfferState,
+    OfferView,
 )
 from provenance.api.client import MOST_CONTENT_BYTES, Call, HttpClient, StreamEvent
 from provenance.api.coordination import (
@@ -121,8 +124,7 @@ class MarketClient(HttpClient):
         self, *, buyer: Address | None = None, state: OrderState | None = None
     ) -> tuple[OrderView, ...]:
         """As the market lists them, newest first."""
-        wanted = {"buyer": buyer, "state": state}
-        query = {name: str(value) for name, value in wanted.items() if value is not None}
+        query = _named(buyer=buyer, state=state)
         return self._read(OrderList, Call("GET", "/v1/orders", query=query)).orders
 
     def events(self, order: Digest, *, after: int = 0) -> Iterator[Event]:
@@ -136,6 +138,17 @@ class MarketClient(HttpClient):
 
     def dataset(self, dataset_id: int) -> DatasetView:
         return self._read(DatasetView, Call("GET", f"/v1/datasets/{dataset_id}"))
+
+    def offers(
+        self,
+        *,
+        buyer: Address | None = None,
+        seller: Address | None = None,
+        state: OfferState | None = None,
+    ) -> tuple[OfferView, ...]:
+        """Data sets offered for resale, those whose offer has ended included; newest first."""
+        query = _named(buyer=buyer, seller=seller, state=state)
+        return self._read(OfferList, Call("GET", "/v1/offers", query=query)).offers
 
     def content(self, cid: Cid) -> bytes:
         """The bytes as served: the caller compares them with the CID."""
@@ -234,6 +247,11 @@ class MarketClient(HttpClient):
     def _put_bytes(self, method: str, path: str, data: bytes, query: dict[str, str] | None = None) -> bytes:
         call = Call(method, path, data, query or {}, OCTETS, _BYTES_SECONDS)
         return self.send(call).content
+
+
+def _named(**wanted: object) -> dict[str, str]:
+    """The query of what was named."""
+    return {name: str(value) for name, value in wanted.items() if value is not None}
 
 
 def _parsed(kind: type[M], data: bytes, where: str) -> M:

@@ -92,6 +92,13 @@ class SalesReader(MarketViews):
         approved: Address = self._only("datasets", "getApproved", dataset)
         return approved == sales or bool(self._only("datasets", "isApprovedForAll", seller, sales))
 
+    def stands(self, sale: SaleOnChain) -> bool:
+        """Whether a listed data set can be bought: its seller still holds it, and the sales contract may move it."""
+        if sale.state is not SaleState.LISTED or sale.seller is None:
+            return False
+        holder: Address = self._only("datasets", "ownerOf", sale.dataset)
+        return holder == sale.seller and self.is_saleable(sale.dataset, holder)
+
     def royalty_receiver(self, dataset: int) -> Address:
         """The address that ERC-2981 names for the data set, deployed or not."""
         receiver: Address = self._only("royalties", "receiverOf", dataset)

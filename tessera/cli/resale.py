@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
     DeliveryKeyFile,
+    JsonOption,
     NetworkFile,
     OtherStore,
     OutFile,
@@ -23,10 +24,11 @@ from tessera.cli.options import (
     examples,
     open_client,
 )
-from tessera.terminal import say
+from tessera.terminal import out, say, say_json
 from tessera.words import parse_tokens
 
 if TYPE_CHECKING:
+    from provenance.api.catalogue import OfferView
     from provenance.chain.ports import TxReceipt
     from provenance.chain.reader import ChainReader
     from provenance.crypto.seal import DeliveryKey
@@ -48,10 +50,77 @@ def add_to(tessera: typer.Typer) -> None:
     tessera.add_typer(app, name="resale", rich_help_panel="Owed and resold")
 
 
+@app.command(
+    "list",
+    epilog=examples(
+        "resale list",
+        "resale list --seller 0x... --state sold",
+        "resale list --buyer 0x...",
+        "resale list --json",
+    ),
+)
+def list_offers(
+    state: Annotated[
+        str | None,
+        typer.Option(
+            help="listed, sold, delivered, accepted, rejected, expired, unlisted or all; left out: listed, but all of "
+            "a --buyer or --seller"
+        ),
+    ] = None,
+    buyer: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="only what this account bought")
+    ] = None,
+    seller: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="only what this account offers or sold")
+    ] = None,
+    network: NetworkFile = DEFAULT_NETWORK,
+    as_json: JsonOption = False,
+) -> None:
+    """List the data sets that are for sale, newest offer first, as the market knows them.
+
+    The chain has the last word: `tessera resale show` asks it about one of them, and so does `tessera resale buy`.
+    """
+    from provenance.values import Address
+
+    of_buyer, of_seller = (None if each is None else Address.parse(each) for each in (buyer, seller))
+    with open_client(network) as client:
+        found = client.offers(state=state, buyer=of_buyer, seller=of_seller)
+        if as_json:
+            say_json([each.to_document() for each in found])
+        else:
+            _show_offers(found, client)
+
+
+def _show_offers(found: Sequence[OfferView], client: Client) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    names = {each.id: each.name for each in client.api.collections()} if found else {}
+    now = client.chain.chain_time() if any(each.deadline for each in found) else 0
+    table = Table(title=f"{len(found)} offers at {client.profile.api}", title_justify="left")
+    for heading in ("data set", "collection", "rows", "price", "state", "until", "seller", "buyer"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        flaw = "" if each.dataset_status == "valid" else f" ({each.dataset_status})"
+        cells = (
+            f"{each.dataset}{flaw}",
+            "" if each.collection is None else names.get(each.collection, str(each.collection)),
+            f"{each.rows:,}",
+            tokens(each.price_wei),
+            each.state,
+            "" if each.deadline is None else local_time(each.deadline, now),
+            str(each.seller),
+            "" if each.buyer is None else str(each.buyer),
+        )
+        table.add_row(*map(Text, cells))
+    out.print(table)
+
+
 @app.command(epilog=examples("resale show 3"))
 def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
     """Say whether a data set is for sale, by whom, at which price, and how the seller's earlier sales ended."""
-    from tessera.client.resale import STATES
+    from provenance.chain.sales import SaleState
+    from tessera.client.resale import FALLEN, STATES
 
     with open_client(network) as client:
         chain = client.chain
@@ -66,6 +135,8 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
             f"seller  {sale.seller}: {record.sold} sold, {record.rejected} rejected, {record.undelivered} undelivered"
         )
         say(f"price   {tokens(sale.price)}")
+        if sale.state is SaleState.LISTED and not chain.stands(sale):
+            say(f"cannot be bought: the seller {FALLEN}")
         if sale.buyer is not None:
             returned = chain.sales_record(sale.buyer).returned
             say(f"buyer   {sale.buyer}: {returned} returned before")

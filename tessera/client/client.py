@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from provenance.api.catalogue import OfferState, OfferView
 from provenance.api.client import RetryPolicy
 from provenance.api.market import Event, MarketClient
 from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 LEAST_PREFIX = 6
+ALL_STATES = "all"
 DELIVERABLE = frozenset({Told.PUBLISHED, Told.SETTLED})
 ENDED = frozenset({OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED})
 
@@ -415,6 +417,30 @@ class Client:
     def rewards(self) -> Rewards:
         """Rewards, payout addresses and royalties of the wallet."""
         return Rewards(self.chain, self.writer, self.wallet)
+
+    # --- resale
+
+    def offers(
+        self,
+        *,
+        state: str | None = None,
+        buyer: Address | None = None,
+        seller: Address | None = None,
+    ) -> tuple[OfferView, ...]:
+        """Data sets offered for resale, as the broker lists them, newest first.
+
+        state: of `provenance.api.catalogue.OfferState`, or "all"; left out: "listed", which can be bought, but
+        all of a buyer or seller that is named. Prices are token wei. Before it is paid for, the chain is asked
+        whether an offer stands. Raises UsageError for a state that there is not.
+        """
+        if state not in (None, ALL_STATES, *OfferState):
+            raise UsageError(
+                f"--state: found {state!r}, expected one of {', '.join(OfferState)}, {ALL_STATES}"
+            )
+        if state is None and buyer is None and seller is None:
+            state = OfferState.LISTED
+        wanted = None if state in (None, ALL_STATES) else OfferState(state)
+        return self.api.offers(buyer=buyer, seller=seller, state=wanted)
 
     # --- false data sets and withheld bytes
 

@@ -33,6 +33,8 @@ STATES = {
     SaleState.SOLD: "bought, the seller has to deliver the keys",
     SaleState.DELIVERED: "keys delivered, the buyer may reject",
 }
+FALLEN = "parted with it, or took back the approval of the sales contract"
+"""What the seller of an offer did that stands no longer."""
 PERMIT_SECONDS = 3600
 
 
@@ -101,6 +103,11 @@ class Resale:
         if not is_open and delivery_key is None:
             raise UsageError(
                 f"data set {dataset} is sealed: name the delivery key that its keys shall be wrapped for with --key"
+            )
+        if not self.chain.stands(sale):
+            raise TesseraError(
+                f"data set {dataset} cannot be bought: its seller {sale.seller} {FALLEN}. Its holder "
+                f"{self.chain.dataset(dataset).owner} can offer it again"
             )
         me = self.signer.address
         held = self.chain.balance(me)

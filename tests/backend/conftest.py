@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import httpx
 import pytest
@@ -19,7 +19,7 @@ import uvicorn
 from backend.app import create_app
 from backend.database.engine import Database, migrate
 from backend.indexer.follower import Followed, Follower
-from backend.ports import Ports
+from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
 from provenance.chain.deploy import MarketParameters, deploy_all
 from provenance.chain.reader import ChainReader
@@ -33,6 +33,7 @@ from provenance.store.folder import FolderStore
 from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests import anvil
+from tests.backend.memory_chain import Memory, MemoryChain
 from tests.waiting import HANG_SECONDS
 
 TOKEN = 10**18
@@ -165,6 +166,13 @@ def ports(
         clock=clock,
     )
     database.close()
+
+
+@pytest.fixture
+def memory(ports: Ports) -> Memory:
+    """A chain in memory, and ports that lead to it."""
+    chain = MemoryChain(replace(ports.chain.deployment, block=1))
+    return chain, replace(ports, chain=cast(BrokerReading, chain))
 
 
 @dataclass

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, cast
 
-import pytest
 from sqlalchemy import delete, select
 
 from backend.database.engine import Database, migrate
@@ -18,14 +16,14 @@ from backend.database.models import (
     CheckpointRow,
     DatasetRow,
     EvaluationRow,
+    OfferRow,
     ShardRow,
 )
 from backend.indexer.apply import rebuild
-from backend.indexer.follower import Followed, Follower, Reorganised
+from backend.indexer.follower import Follower, Reorganised
 from backend.orders.repository import OrderRepository
-from backend.ports import BrokerReading, Ports
+from backend.ports import Ports
 from backend.workflow.match import Matching
-from provenance.chain.deployment import Deployment
 from provenance.chain.dispute_events import (
     ChunkAnswered,
     DemandedReceipt,
@@ -38,90 +36,25 @@ from provenance.chain.disputes import DemandKind
 from provenance.chain.events import (
     ChainEvent,
     DatasetFlagged,
-    DatasetPublished,
     DatasetRevoked,
-    EvaluationRecorded,
-    LogPosition,
-    OrderPlaced,
-    OrderPublished,
     OrderRevoked,
     OtherEvent,
-    ShardRecorded,
 )
 from provenance.crypto.signing import Signer
-from provenance.values import Address, Digest, Signature, sha256
+from provenance.values import Digest, Signature
 from tests.backend.conftest import Api, Chain, catch_up
+from tests.backend.memory_chain import (
+    NOWHERE,
+    WHO,
+    Memory,
+    every_way_to_end,
+    follow,
+    order,
+    placed,
+    published,
+)
 
-WHO = Address(bytes(20))
-NOWHERE = LogPosition(0, Digest(bytes(32)), Digest(bytes(32)), 0, WHO)
-"""Of an event in no block yet: `add` says where it stands."""
-TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow)
-
-
-class MemoryChain:
-    """A chain whose blocks tests replace: block number -> (hash, events). It answers what a follower asks."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self.blocks: dict[int, tuple[Digest, list[ChainEvent]]] = {}
-
-    def add(self, number: int, *events: ChainEvent, fork: str = "a") -> None:
-        block_hash = sha256(f"{number} {fork}".encode())
-        self.blocks[number] = (block_hash, [
-            replace(event, at=LogPosition(number, block_hash, sha256(f"{number} {i}".encode()), i, WHO))
-            for i, event in enumerate(events)
-        ])  # fmt: skip
-
-    def cut(self, last: int) -> None:
-        self.blocks = {number: block for number, block in self.blocks.items() if number <= last}
-
-    def block_number(self) -> int:
-        return max(self.blocks)
-
-    def block_hash(self, number: int) -> Digest | None:
-        return self.blocks[number][0] if number in self.blocks else None
-
-    def events(self, first: int, last: int) -> list[ChainEvent]:
-        return [event for number in range(first, last + 1) for event in self.blocks[number][1]]
-
-
-Memory: TypeAlias = tuple[MemoryChain, Ports]
-
-
-def order(name: str) -> Digest:
-    return sha256(name.encode())
-
-
-def placed(name: str) -> OrderPlaced:
-    return OrderPlaced(NOWHERE, order(name), WHO, WHO, 2**200)
-
-
-def published(number: int, name: str) -> tuple[ChainEvent, ...]:
-    digest = sha256(name.encode())
-    return (
-        DatasetPublished(
-            NOWHERE, number, order(name), digest, digest, digest, digest, 60, 3, 4, 0, 1, 10**6, (), (7000, 3000)
-        ),
-        ShardRecorded(NOWHERE, number, 0, WHO, digest, digest, 40, 3, 4, digest, Signature(b"x")),
-        ShardRecorded(NOWHERE, number, 1, WHO, digest, digest, 20, 3, 4, digest, Signature(b"y")),
-        EvaluationRecorded(NOWHERE, number, WHO, 900_000, Signature(b"z")),
-        EvaluationRecorded(NOWHERE, number, WHO, 800_000, Signature(b"z")),
-        OrderPublished(NOWHERE, order(name)),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def memory(ports: Ports) -> Memory:
-    chain = MemoryChain(replace(ports.chain.deployment, block=1))
-    return chain, replace(ports, chain=cast(BrokerReading, chain))
-
-
-def follow(ports: Ports) -> list[Followed | Reorganised]:
-    outcomes = []
-    while True:
-        outcomes.append(Follower(ports).step())
-        if isinstance(outcomes[-1], Followed) and outcomes[-1].is_head:
-            return outcomes
+TABLES = (ChainEventRow, ChainOrderRow, ChainDemandRow, DatasetRow, ShardRow, EvaluationRow, OfferRow)
 
 
 def contents(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -267,10 +200,13 @@ def test_a_catalogue_rebuilt_from_nothing_equals_the_old_one(memory: Memory, tmp
     follow(ports)
     chain.add(2, placed("two"), *published(1, "one"))
     follow(ports)
-    chain.add(3, *published(2, "two"))
+    chain.add(3, *published(2, "two"), *published(3, "three"))
     follow(ports)
+    for number, events in enumerate(every_way_to_end(), 4):
+        chain.add(number, *events)
+        follow(ports)
     before = contents(ports.database)
-    assert len(before["datasets"]) == 2
+    assert (len(before["datasets"]), len(before["offers"])) == (3, 6)
     with ports.database.write() as session:
         rebuild(session)
     assert contents(ports.database) == before

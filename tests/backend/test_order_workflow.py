@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from backend.contributors import ContributorRepository
 from backend.database.models import OrderEventRow
+from backend.errors import OrderFailedError
 from backend.indexer.follower import Follower
 from backend.ports import BrokerReading, BrokerWriting
 from backend.workflow.generate import Generation
@@ -291,6 +292,21 @@ def test_a_cancelled_order_ends_as_cancelled(world: World, api: Api, buyer: Sign
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
         ChainWriter(chain.reader, buyer).cancel(terms)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
+
+
+def test_an_order_that_somebody_refunded_before_the_match_is_never_called_matched(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    order = api.order(buyer, world.collection)
+    matching = Matching(api.ports, order)
+    matching.place()
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    chain.skip(terms.match_by + 1 - chain.reader.chain_time())
+    chain.bank.refund(terms, ())
+    with pytest.raises(OrderFailedError, match="refunded"):
+        matching.match()
+    run_order(api.ports, order)
+    assert states(api, order) == ["accepted", "open", "refunded"]
 
 
 def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +18,7 @@ from provenance.units import ONE_TOKEN
 from tessera.devnet.network import NodeSpec
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, SCHEMA, TABLE_ROWS, Market, write_table
+from tests.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -47,6 +50,12 @@ def run(market: Market, *words: object, status: int = 0, wallet: str = "buyer") 
     return done.stdout + done.stderr
 
 
+def listed(market: Market, *words: object) -> list[dict[str, Any]]:
+    """What the market says is for sale, or what else `words` ask for."""
+    found = run(market, "resale", "list", "--json", *words, wallet="")
+    return cast("list[dict[str, Any]]", json.loads(found))
+
+
 def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: int) -> None:
     market, chain = resale_market, resale_market.chain
     market.network.fund("second", 100 * ONE_TOKEN)
@@ -57,6 +66,11 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
 
     assert "belongs to" in run(market, "resale", "offer", sold, "--price", "40", status=1, wallet="second")
     assert "is not offered" not in run(market, "resale", "offer", sold, "--price", "40")
+    (offer,) = until(lambda: listed(market), "the market to list the offer")
+    assert (offer["dataset"], offer["priceWei"]) == (sold, str(40 * ONE_TOKEN))
+    assert (offer["collection"], offer["rows"]) == (str(ORIGINAL.digest), 300)
+    assert ORIGINAL.name in run(market, "resale", "list", wallet="")
+    sold = offer["dataset"]  # the second buyer knows no other number
     assert "price   40 tokens" in run(market, "resale", "show", sold, wallet="")
     too_dear = run(market, "resale", "buy", sold, "--max-price", "39", *second, status=1, wallet="second")
     assert "offered at 40 tokens, you agreed to 39 tokens" in too_dear
@@ -83,6 +97,9 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     assert chain.dataset(sold).owner == market.network.account("second").address
     assert chain.dataset_balance(sold) - pot == 2 * ONE_TOKEN, "5 % of the price to the contributors"
     assert chain.claimable(seller) - owed == 38 * ONE_TOKEN
+    bought_by = ("--buyer", market.network.account("second").address)
+    until(lambda: listed(market, *bought_by, "--state", "accepted"), "the market to list the end of the sale")
+    assert listed(market) == []
 
     # The new owner verifies with its own key as the first buyer does with its.
     words = ("verify", "--dataset", str(sold), "--rpc", market.network.rpc_url)

@@ -52,6 +52,19 @@ NETWORK: dict[str, Any] = {
     "stakeWei": "1000000000000000000",
     "brokerFeeBps": 500,
 }
+OFFER: dict[str, Any] = {
+    "state": "listed",
+    "seller": "0x" + "11" * 20,
+    "priceWei": str(2**95),
+    "buyer": None,
+    "deadline": None,
+    "block": 7,
+    "transaction": "0x" + "77" * 32,
+    "dataset": 3,
+    "datasetStatus": "valid",
+    "collection": None,
+    "rows": 12_000,
+}
 LEASE = {"task": {"id": "3", "order": str(ORDER), "name": "bins", "kind": "train", "attempt": 2}}
 Script = Any
 
@@ -127,6 +140,27 @@ def test_answer_with_a_member_of_another_kind_is_refused_and_named(
     with pytest.raises(MarketAnswerInvalid, match=words):
         client.network()
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"priceWei": 12}, r"offers\[0\]\.priceWei: should be a valid string, found an integer"),
+        ({"priceWei": "1.5"}, r"priceWei: found '1\.5', expected an unsigned decimal integer"),
+        ({"state": "open"}, r"state: should be 'listed', 'sold'"),
+        ({"deadline": "5"}, r"deadline: should be a valid integer, found a string"),
+        ({"colour": "red"}, r"colour: this member is not known"),
+    ],
+)
+def test_an_offer_is_read_strictly(
+    client: MarketClient, script: Script, change: dict[str, object], words: str
+) -> None:
+    script.say(200, {"offers": [OFFER | change]})
+    with pytest.raises(MarketAnswerInvalid, match=words):
+        client.offers()
+    script.answers.clear()
+    script.say(200, {"offers": [OFFER]})
+    assert client.offers()[0].to_document() == OFFER
 
 
 def test_answer_without_a_needed_member_is_named(client: MarketClient, script: Script) -> None:

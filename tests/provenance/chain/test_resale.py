@@ -13,7 +13,7 @@ from provenance.chain.sales import SaleState
 from provenance.crypto.permit import NO_PERMIT
 from provenance.crypto.seal import DeliveryKey
 from provenance.crypto.signing import Signer
-from provenance.values import keccak256
+from provenance.values import Address, keccak256
 from tessera.client.resale import Resale
 from tessera.client.rewards import Rewards, SignedPayout
 from tessera.errors import TesseraError, UsageError
@@ -178,6 +178,29 @@ def test_files_of_another_kind_are_no_rotation(tmp_path: Path) -> None:
     file.write_text("not json", encoding="utf-8")
     with pytest.raises(UsageError, match="expected a tessera-payout/1 document"):
         SignedPayout.read(file)
+
+
+def test_an_offer_that_stands_no_longer_is_refused_before_anything_is_signed(
+    market: Market, dataset: int
+) -> None:
+    """The account SECOND holds the data set by now."""
+    chain, (holder, writer) = market.chain, market.account(SECOND)
+    resale(market, SECOND).offer(dataset, ETHER)
+    assert chain.stands(chain.sale(dataset))
+    writer._send("datasets", "approve", Address(bytes(20)), dataset)
+    assert not chain.stands(chain.sale(dataset))
+    with pytest.raises(TesseraError, match=r"cannot be bought: its seller .* took back the approval"):
+        resale(market, 83).buy(dataset, ETHER, None, is_open=True)
+    writer.approve_sale(dataset)
+    keeper = market.account(84)[0].address
+    writer._send("datasets", "transferFrom", holder.address, keeper, dataset)
+    assert chain.sale(dataset).state is SaleState.LISTED, "the contract's own word has not changed"
+    assert not chain.stands(chain.sale(dataset))
+    with pytest.raises(TesseraError, match=f"parted with it.* Its holder {keeper} can offer it again"):
+        resale(market, 83).buy(dataset, ETHER, None, is_open=True)
+    market.account(84)[1]._send("datasets", "transferFrom", keeper, holder.address, dataset)
+    resale(market, SECOND).withdraw(dataset)
+    assert not chain.stands(chain.sale(dataset)), "it is not offered"
 
 
 def test_a_price_that_is_not_paid_by_permit_needs_an_approval(market: Market, dataset: int) -> None:

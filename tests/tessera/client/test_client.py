@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provenance.api.catalogue import OfferState
 from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, new_delivery_key
 from provenance.crypto.signing import Signer, create_key
@@ -84,6 +85,30 @@ def test_an_order_is_named_by_its_id_the_first_digits_of_it_or_its_file(
 
 def replace_last(digest: Digest) -> Digest:
     return Digest(bytes(digest)[:31] + b"\x00")
+
+
+def test_offers_are_those_that_can_be_bought_or_all_of_a_party(published: Publication) -> None:
+    client = a_client(published)
+    asked: list[tuple[object, ...]] = []
+
+    def offers(**wanted: object) -> tuple[()]:
+        asked.append(tuple(wanted.values()))
+        return ()
+
+    client.api.offers = offers
+    with pytest.raises(UsageError, match=r"found 'open', expected one of listed, sold, .* unlisted, all"):
+        client.offers(state="open")
+    me = BUYER.address
+    client.offers()
+    client.offers(buyer=me)
+    client.offers(seller=me, state="sold")
+    client.offers(state="all")
+    assert asked == [
+        (None, None, OfferState.LISTED),
+        (me, None, None),
+        (None, me, OfferState.SOLD),
+        (None, None, None),
+    ]
 
 
 def kept_order(published: Publication, file: Path, **changes: Any) -> tuple[OrderFile, OrderTerms]:
