@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
+from backend.database.engine import Repository
 from backend.database.models import ContributorRow
-from backend.database.repository import Repository
 from backend.errors import NodeWithoutStakeError
 from backend.http.context import Caller, DigestText, PortsHere, ReadSession
 from backend.ports import Ports

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
+from backend.database.engine import LIST_LIMIT, Repository
 from backend.database.models import DatasetRow, OfferRow, OrderRow, ShardRow
-from backend.database.repository import LIST_LIMIT, Repository
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.offers import OfferRepository, sale_view

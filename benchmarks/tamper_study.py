@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.seal import DeliveryKey, load_delivery_key

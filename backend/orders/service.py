@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
+from backend.database.engine import LIST_LIMIT
 from backend.database.models import ChainDemandRow, OrderRow
-from backend.database.repository import LIST_LIMIT
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository

@@ -8,8 +8,8 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
+from backend.database.engine import Repository
 from backend.database.models import JobRow, TaskRow
-from backend.database.repository import Repository
 from provenance.api.queue import WorkState
 
 WAITING = (WorkState.QUEUED, WorkState.LEASED)

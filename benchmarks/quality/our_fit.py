@@ -29,7 +29,7 @@ from benchmarks.quality.case import (
     FitReport,
     Settings,
 )
-from benchmarks.quality.peer_codes import decoded
+from benchmarks.quality.peer_fit import decoded
 from benchmarks.quality.peers.exchange import cpu_seconds, peak_rss_bytes
 from benchmarks.quality.tables import TABLES, skewed_owners
 from generator.errors import FitError

@@ -35,13 +35,10 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class AttackReport:
-    """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error
-    (DeLong). advantage: largest true positive rate minus false positive rate, biased upwards by its search.
-    """
+    """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error (DeLong)."""
 
     auc: float
     error: float
-    advantage: float
     members: int
     others: int
 
@@ -59,14 +56,7 @@ def attack(members: Floats, others: Floats) -> AttackReport:
     above = (pooled[:n] - rankdata(first)) / m
     below = 1 - (pooled[n:] - rankdata(second)) / n
     error = math.sqrt(float(above.var(ddof=1)) / n + float(below.var(ddof=1)) / m)
-    return AttackReport(float(above.mean()), error, _advantage(first, second), n, m)
-
-
-def _advantage(members: Floats, others: Floats) -> float:
-    thresholds = np.unique(np.concatenate([members, others]))
-    true = 1 - np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
-    false = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
-    return float((true - false).max())
+    return AttackReport(float(above.mean()), error, n, m)
 
 
 def _scores(values: Floats) -> Floats:

@@ -17,7 +17,7 @@ splitting, for copies and for garbage, so:
 3. A claim of rows counts in the reference for at most what the release adds up to, within noise, and for at
    most three times the median claim.
 4. Nodes whose releases are those of copies are one player with the rows of the largest, and split its value
-   by rows. Who is a copy is given (the test is generator.evaluation.duplicates).
+   by rows. Who is a copy is given (the test is generator.evaluation.contribution).
 
 Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival,
 drawn from the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the

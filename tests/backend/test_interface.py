@@ -142,7 +142,7 @@ def place(api: Api, client: MarketClient, buyer: Signer) -> Digest:
     order = OrderRequest(
         terms=quote.terms,
         signature=buyer.sign_typed(reader.domain, quote.terms),
-        permit=SignedPermit.of_permit(permit),
+        permit=SignedPermit(deadline=Uint256(permit.deadline), v=permit.v, r=permit.r, s=permit.s),
         request=quote.request,
     )
     accepted = client.place(order)
