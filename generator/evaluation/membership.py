@@ -35,8 +35,8 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class AttackReport:
-    """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error by
-    DeLong's method.
+    """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error
+    by the method of DeLong.
     """
 
     auc: float
