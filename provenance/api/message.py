@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -39,6 +38,7 @@ from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
+from provenance.units import exact_decimal
 from provenance.values import Address, Cid, Digest, Signature
 
 OCTETS = "application/octet-stream"
@@ -185,12 +185,10 @@ def _require_canonical(value: dict[str, AnyJson]) -> dict[str, AnyJson]:
 
 
 def _require_decimal(text: str) -> str:
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(f"found {text!r}, expected a decimal such as '3', '0.5' or '1e-5'") from error
-    if not value.is_finite() or value < 0 or abs(value.adjusted()) > 30:
-        raise ValueError(f"found {text!r}, expected a finite decimal of at least 0")
+    if abs(exact_decimal(text).adjusted()) > 30:
+        raise ValueError(
+            f"found {text!r}, expected a decimal between 1e-30 and 1e30, such as '3', '0.5' or '1e-5'"
+        )
     return text
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +85,25 @@ def test_accepts_only_its_own_encoding(data: bytes) -> None:
 
 def test_tuples_and_mappings_count_as_lists_and_objects() -> None:
     assert encode({"a": (1, 2)}) == b'{"a":[1,2]}'
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"%s":[%s]}' % (b"k" * 2_000_000, b",".join([b"0"] * 1_000_000)),
+        b'{%s,"k99999":0}' % b",".join(b'"k%d":0' % i for i in range(100_000)),
+    ],
+    ids=["long key above many items", "many keys and the last one twice"],
+)
+def test_the_time_to_read_grows_with_the_size_and_not_with_its_square(document: bytes) -> None:
+    began = time.process_time()
+    with contextlib.suppress(CanonicalError):
+        decode(document)
+    assert time.process_time() - began < 20
+
+
+def test_an_error_shows_neither_control_characters_nor_long_names() -> None:
+    with pytest.raises(CanonicalError) as caught:
+        encode({"\x1b[2J" + "k" * 5000: [1.5]})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
