@@ -61,6 +61,13 @@ def decode_object(data: bytes) -> dict[str, JsonValue]:
     return value
 
 
+def refuse_twice(data: bytes) -> None:
+    """CanonicalError for a member that stands twice in one object of `data`, which is JSON and not deeply nested: of the
+    two every reader believes another one.
+    """
+    json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_int=len, parse_float=len)
+
+
 def check_depth(data: bytes) -> None:
     """CanonicalError for deep nesting, before the parser sees it: a library may have raised the recursion limit,
     and then the parser's C code overflows its stack and ends the process instead of raising.

@@ -1,6 +1,6 @@
 """How a message of the protocol is read and written: strictly, or not at all.
 
-Rules: a member that is not known, missing or of another JSON type is refused and named; a number is never read out of
+Rules: a member that is not known, missing, there twice or of another JSON type is refused and named; a number is never read out of
 a string, nor the other way round; no NaN, no infinity. Digests, addresses, signatures and CIDs are values of their own
 type inside and text outside; token amounts and ids are `Uint256`, a decimal string outside. Documents that a digest
 binds (terms, collection, request, content) are read by their own strict parsers in `provenance.record`.
@@ -11,7 +11,7 @@ Two encodings: `to_json` for a body that is sent once, `encode` (canonical) wher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -31,8 +31,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from provenance import canonical
-from provenance.canonical import MAX_INTEGER, JsonValue
-from provenance.errors import DocumentError
+from provenance.canonical import MAX_INTEGER, JsonValue, shown_name
+from provenance.errors import CanonicalError, DocumentError
 from provenance.record.collection import Collection, Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
@@ -42,6 +42,8 @@ from provenance.units import exact_decimal
 from provenance.values import Address, Cid, Digest, Signature
 
 OCTETS = "application/octet-stream"
+MOST_FAULTS = 20
+"""Mistakes that one error names."""
 
 
 class Message(BaseModel):
@@ -61,9 +63,13 @@ class Message(BaseModel):
     def read(cls, data: bytes, where: str) -> Self:
         """The message in `data`. Raises DocumentError, which begins with `where` and names every member."""
         try:
-            return cls.model_validate_json(data, by_alias=True, by_name=False)
+            found = cls.model_validate_json(data, by_alias=True, by_name=False)
+            canonical.refuse_twice(data)
         except ValidationError as error:
             raise DocumentError(_explained(error, where)) from error
+        except CanonicalError as error:
+            raise DocumentError(f"{where}: {error}") from error
+        return found
 
     @classmethod
     def of(cls, document: object, where: str) -> Self:
@@ -92,14 +98,22 @@ def optional(**rules: Any) -> Any:
     return Field(default=None, exclude_if=lambda value: value is None, **rules)
 
 
-def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """(place, words) of everything that is wrong. What was found is named by its JSON type, never quoted."""
-    return [fault(each) for each in cast("list[dict[str, Any]]", error.errors(include_url=False))]
+def faults(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(place, words) of pydantic's error details, at most MOST_FAULTS: an answer must not grow with the mistakes of a body.
+    What was found is named by its JSON type, never quoted.
+    """
+    words = [fault(each) for each in found[:MOST_FAULTS]]
+    return (
+        words
+        if len(found) <= MOST_FAULTS
+        else [*words, ("", f"and {len(found) - MOST_FAULTS} more mistakes")]
+    )
 
 
 def fault(found: Mapping[str, Any]) -> tuple[str, str]:
     """(place, words) of one of pydantic's error details."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shown_name(part)}" for part in found["loc"])
+    place = "".join(parts).lstrip(".")
     kind, words = found["type"], str(found["msg"])
     if kind == "missing":
         words = "is missing"
@@ -129,7 +143,8 @@ _JSON_TYPES = {
 
 def _explained(error: ValidationError, where: str) -> str:
     return "; ".join(
-        f"{where}.{place}: {words}" if place else f"{where}: {words}" for place, words in faults(error)
+        f"{where}.{place}: {words}" if place else f"{where}: {words}"
+        for place, words in faults(error.errors(include_url=False))
     )
 
 
