@@ -1,9 +1,9 @@
 """How a message of the protocol is read and written: strictly, or not at all.
 
-Rules: a member that is not known, missing, there twice or of another JSON type is refused and named; a number is never read out of
-a string, nor the other way round; no NaN, no infinity. Digests, addresses, signatures and CIDs are values of their own
-type inside and text outside; token amounts and ids are `Uint256`, a decimal string outside. Documents that a digest
-binds (terms, collection, request, content) are read by their own strict parsers in `provenance.record`.
+Rules: a member that is not known, missing, there twice or of another JSON type is refused and named; a number is never
+read out of a string, nor the other way round; no NaN, no infinity. Digests, addresses, signatures and CIDs are values
+of their own type inside and text outside; token amounts and ids are `Uint256`, a decimal string outside. Documents that
+a digest binds (terms, collection, request, content) are read by their own strict parsers in `provenance.record`.
 
 Two encodings: `to_json` for a body that is sent once, `encode` (canonical) where the bytes are hashed or stored.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -99,8 +99,8 @@ def optional(**rules: Any) -> Any:
 
 
 def faults(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(place, words) of pydantic's error details, at most MOST_FAULTS: an answer must not grow with the mistakes of a body.
-    What was found is named by its JSON type, never quoted.
+    """(place, words) of pydantic's error details, at most MOST_FAULTS: an answer must not grow with the mistakes of a
+    body. What was found is named by its JSON type, never quoted.
     """
     words = [fault(each) for each in found[:MOST_FAULTS]]
     return (
