@@ -62,8 +62,9 @@ def decode_object(data: bytes) -> dict[str, JsonValue]:
 
 
 def refuse_twice(data: bytes) -> None:
-    """CanonicalError for a member that stands twice in one object of `data`, which is JSON and not deeply nested: of the
-    two every reader believes another one.
+    """CanonicalError for a member that stands twice in one object: of the two every reader believes another one.
+
+    `data` is known to be JSON in UTF-8 that is not deeply nested.
     """
     json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_int=len, parse_float=len)
 

@@ -201,7 +201,7 @@ def _too_dear(limit: str) -> str:
 def _read_private(path: Path, what: str) -> str:
     """The text of a file, refused if other users of the machine could have read it."""
     try:
-        # Opened first and then looked at: what has the right mode is what is read. A pipe must not be waited for to open.
+        # Opened first and then looked at: what has the right mode is what is read. No pipe is waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         os.set_blocking(descriptor, True)

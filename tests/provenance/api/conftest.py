@@ -56,7 +56,7 @@ class Script:
         self.requests: list[tuple[str, str, bytes, dict[str, str]]] = []
 
     def say(self, status: int, body: object = None, **headers: str) -> None:
-        """JSON, or with bytes exactly these. A header `Content_Length` replaces the true one; an empty header is left out."""
+        """JSON, or with bytes exactly these. `Content_Length` replaces the true one; an empty header is left out."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.answers.append((status, headers, data))
 

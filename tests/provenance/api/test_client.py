@@ -58,6 +58,17 @@ NETWORK: dict[str, Any] = {
     "brokerFeeBps": 500,
 }
 LEASE = {"task": {"id": "3", "order": str(ORDER), "name": "bins", "kind": "train", "attempt": 2}}
+ORDER_VIEW: dict[str, Any] = {
+    "orderId": str(ORDER), "state": "open", "chainState": None, "reason": None, "buyer": ADDRESS,
+    "collection": str(ORDER), "terms": {}, "signature": "0x", "request": {}, "participants": [], "datasetId": None,
+    "manifestCid": None, "transactions": [], "demands": [], "createdAt": 1,
+}  # fmt: skip
+DATASET_VIEW: dict[str, Any] = {
+    **dict.fromkeys(("order", "manifestDigest", "datasetRoot", "seed", "scoreDigest", "transaction"), str(ORDER)),
+    **dict.fromkeys(("rows", "epsilonMicro", "deltaE12", "depth", "specVersion", "realFractionMicro", "block"), 1),
+    "parents": [], "sharesBps": [], "shards": [], "evaluations": [],
+    "id": 7, "identifier": "x", "collection": None, "manifestCid": str(CID), "status": "valid",
+}  # fmt: skip
 Script = Any
 
 
@@ -441,6 +452,36 @@ def test_collection_is_found_by_name_and_a_wrong_name_lists_what_there_is(
     assert client.collection("bank").id == Digest(b"\1" * 32)
     with pytest.raises(MarketNotFound, match="the market has: adult, bank"):
         client.collection("cars")
+
+
+@pytest.mark.parametrize("asked", ["order", "collection", "dataset", "tasks"])
+def test_answer_about_something_else_is_refused(client: MarketClient, script: Script, asked: str) -> None:
+    other, name = str(Digest(bytes([6]) * 32)), "bins"
+    task = {
+        "id": "3",
+        "order": other,
+        "node": ADDRESS,
+        "name": name,
+        "kind": "train",
+        "state": "done",
+        "attempt": 1,
+    }
+    answers = {
+        "order": (ORDER_VIEW | {"orderId": other}, lambda: client.order(ORDER)),
+        "collection": (
+            {"id": other, "contributors": 1, "document": {}},
+            lambda: client.collection(str(ORDER)),
+        ),
+        "dataset": (DATASET_VIEW | {"id": 8}, lambda: client.dataset(7)),
+        "tasks": (
+            {"tasks": [task | {"refusal": None, "resultDigest": None}]},
+            lambda: client.tasks(ORDER, name),
+        ),
+    }
+    answer, ask = answers[asked]
+    script.say(200, answer)
+    with pytest.raises(MarketAnswerInvalid, match="the market answered about"):
+        ask()
 
 
 def test_content_comes_as_served_whatever_it_is(client: MarketClient, script: Script) -> None:
