@@ -34,6 +34,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
+from provenance.printable import PlainFormatter, printable
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -42,12 +43,14 @@ _LOG = logging.getLogger("backend")
 
 def main() -> int:
     """Runs a backend with settings from the environment; the exit code of the process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         run(Settings.from_environment())
     except (StartupError, ProvenanceError) as error:
-        print(f"backend: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"backend: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return STARTUP_FAILED
     return 0
 

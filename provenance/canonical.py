@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from typing import NoReturn, TypeAlias, Union
 
 from provenance.errors import CanonicalError
+from provenance.printable import shown_name
 
 JsonValue: TypeAlias = Union[str, int, bool, list["JsonValue"], dict[str, "JsonValue"], None]  # noqa: UP007
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
-MOST_SHOWN = 60
-"""Characters of a member's name that an error shows."""
 _Place: TypeAlias = Union[tuple[()], tuple["_Place", Union[str, int]]]  # noqa: UP007
 """Where a value stands: the place of what holds it, and its key or index there."""
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -128,12 +127,6 @@ def _words(place: _Place) -> str:
         place, part = place
         parts.append(f"[{part}]" if isinstance(part, int) else f".{shown_name(part)}")
     return "$" + "".join(reversed(parts))
-
-
-def shown_name(name: str) -> str:
-    """The name of a member for an error: short, and without control characters."""
-    short = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}..."
-    return short if short.isprintable() else ascii(short)
 
 
 def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar, cast
 
-from provenance.canonical import JsonValue, shown_name
+from provenance.canonical import JsonValue
 from provenance.errors import DocumentError
+from provenance.printable import shown_name
 from provenance.values import Address, Cid, Digest, Signature
 
 T = TypeVar("T")

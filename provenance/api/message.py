@@ -31,8 +31,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from provenance import canonical
-from provenance.canonical import MAX_INTEGER, JsonValue, shown_name
+from provenance.canonical import MAX_INTEGER, JsonValue
 from provenance.errors import CanonicalError, DocumentError
+from provenance.printable import shown_name
 from provenance.record.collection import Collection, Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
