@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Final
+from urllib.parse import urlsplit
 
 MOST_SHOWN: Final = 60
 """Characters of a member's name that an error shows."""
@@ -25,6 +26,12 @@ def shown_name(name: str) -> str:
     """The name of a member for an error: short, and without control characters."""
     short = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}..."
     return short if short.isprintable() else ascii(short)
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host and port of an address: the rest of it may be a password or the key of an account."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class PlainFormatter(logging.Formatter):
