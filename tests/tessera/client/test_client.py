@@ -14,7 +14,9 @@ from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, new_delivery_key
 from provenance.crypto.signing import Signer, create_key
 from provenance.record.terms import OrderTerms
-from provenance.values import Digest
+from provenance.store.unixfs import cid_of
+from provenance.values import Cid, Digest
+from tessera.client import delivery
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest
@@ -287,3 +289,17 @@ def test_a_chain_that_does_not_answer_makes_no_order_late(published: Publication
     client.chain.order = down
     with pytest.raises(AssertionError, match="nobody listens for ever"):
         client.watch(an_order())
+
+
+def test_the_market_s_content_is_kept_up_to_a_limit(
+    published: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {cid_of(bytes([i]) * 100): bytes([i]) * 100 for i in range(5)}
+    asked: list[Cid] = []
+    api: Any = SimpleNamespace(content=lambda cid: asked.append(cid) or contents[cid])
+    monkeypatch.setattr(delivery, "MOST_KEPT_BYTES", 250)
+    store = delivery.MarketStore(api)
+    for cid in [*contents, *contents]:
+        assert store.get(cid) == contents[cid]
+    assert store.get(asked[-1]) == contents[asked[-1]]
+    assert asked == [*contents, *contents], "the last is kept, the first are not"
