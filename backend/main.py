@@ -116,7 +116,9 @@ def _store(settings: Settings) -> ContentStore:
         return IpfsStore(location, settings.store_timeout_seconds)
     from provenance.store.folder import FolderStore
 
-    return FolderStore(Path(location))
+    folder = FolderStore(Path(location))
+    folder.sweep()
+    return folder
 
 
 def _make_folder(path: Path) -> None:
