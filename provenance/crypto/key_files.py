@@ -176,17 +176,19 @@ def _wrong_keystore(crypto: object) -> str | None:
             rf"(?:0x)?(?:[0-9a-fA-F]{{2}}){{{least},{most}}}", value
         ):
             return f"expected {least if least == most else f'{least} to {most}'} bytes in hexadecimal as `{name}`"
-    numbers = {name: cost.get(name) for name in (("n", "r", "p") if kdf == "scrypt" else ("c",))}
-    for name, number in numbers.items():
+    numbers: list[int] = []
+    for name in ("n", "r", "p") if kdf == "scrypt" else ("c",):
+        number = cost.get(name)
         if type(number) is not int or number < 1:
             return f"expected a whole number above 0 as `{name}`"
+        numbers.append(number)
     if cost.get("dklen") != 32:
         return "expected 32 as `dklen`"
     if kdf == "pbkdf2":
         if cost.get("prf") != "hmac-sha256":
             return "expected hmac-sha256 as `prf`"
-        return None if numbers["c"] <= _MOST_PBKDF2_ROUNDS else _too_dear(f"{_MOST_PBKDF2_ROUNDS:,} rounds")
-    n, r, p = numbers.values()
+        return None if numbers[0] <= _MOST_PBKDF2_ROUNDS else _too_dear(f"{_MOST_PBKDF2_ROUNDS:,} rounds")
+    n, r, p = numbers
     if n < 2 or n & (n - 1):
         return "expected a power of two as `n`"
     if 128 * n * r > _MOST_SCRYPT_BYTES or n * r * p > _MOST_SCRYPT_STEPS:
