@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from provenance.errors import MarketError, UnavailableError
+from provenance.errors import MalformedError, MarketError, UnavailableError
 
 
 class MarketUnreachable(MarketError, UnavailableError):  # noqa: N818 - named by the situation, as the others are
@@ -19,6 +19,10 @@ class MarketStopped(MarketError):  # noqa: N818
 
 class MarketAnswerInvalid(MarketError):  # noqa: N818
     """An answer is larger than agreed, lacks a member, or holds another one or another type than agreed."""
+
+
+class MarketAddressError(MarketError, MalformedError):
+    """What was given as the market's address is none."""
 
 
 class MarketRefused(MarketError):  # noqa: N818
