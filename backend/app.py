@@ -6,18 +6,17 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from backend import collections, content, contributors, datasets, network, offers
+from backend import collections, content, contributors, datasets, network, offers, page
 from backend.coordination import endpoints as coordination
 from backend.http import problems
-from backend.http.limits import BodyLimit
+from backend.http.problems import BodyLimit
 from backend.orders import endpoints as orders
-from backend.page import catalogue
 from backend.ports import Ports
 from backend.tasks import endpoints as tasks
 
 ROUTERS = (
     *(network.router, collections.router, contributors.router, orders.router, datasets.router, offers.router),
-    *(content.router, tasks.router, coordination.router, catalogue.router),
+    *(content.router, tasks.router, coordination.router, page.router),
 )
 
 

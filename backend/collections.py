@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from backend.database.engine import Repository
 from backend.database.models import CollectionRow, ContributorRow
-from backend.database.repository import Repository
 from backend.errors import ConflictError, NotFoundError
 from backend.http.context import Broker, DigestText, PortsHere, ReadSession, WriteSession
 from provenance.api.catalogue import CollectionList, CollectionView

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from backend.contributors import ContributorRepository
+from backend.database.engine import Repository
 from backend.database.models import ContentRow
-from backend.database.repository import Repository
 from backend.errors import ForbiddenError, InvalidRequestError
 from backend.http.context import Body, Caller, CidText, PortsHere
 from backend.ports import Ports

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
+from backend.database.engine import Repository
 from backend.database.models import ContributorRow
-from backend.database.repository import Repository
 from backend.errors import NodeWithoutStakeError
 from backend.http.context import Caller, DigestText, PortsHere, ReadSession
 from backend.ports import Ports
@@ -42,7 +42,7 @@ class ContributorRepository(Repository[ContributorRow]):
 
 def require_stake(ports: Ports, node: Address) -> None:
     """Asks the chain. Raises NodeWithoutStakeError when the node could not serve one order."""
-    stake = ports.ledger.stake_of(node)
+    stake = ports.chain.stake_of(node)
     needed = ports.settings.stake_wei
     if not stake.registered or stake.free + stake.reserved < needed:
         raise NodeWithoutStakeError(

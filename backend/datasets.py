@@ -12,8 +12,8 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
+from backend.database.engine import LIST_LIMIT, Repository
 from backend.database.models import DatasetRow, OfferRow, OrderRow, ShardRow
-from backend.database.repository import LIST_LIMIT, Repository
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.offers import OfferRepository, sale_view
@@ -81,7 +81,7 @@ class DatasetService:
         manifest = Digest.parse(row.manifest_digest)
         return DatasetView(
             id=row.id,
-            identifier=self._ports.ledger.deployment.dataset_name(row.id),
+            identifier=self._ports.chain.deployment.dataset_name(row.id),
             order=Digest.parse(row.order),
             collection=None if collection is None else Digest.parse(collection),
             manifest_digest=manifest,

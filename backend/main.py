@@ -21,8 +21,7 @@ from types import FrameType
 import uvicorn
 
 from backend.app import create_app
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.errors import StartupError
 from backend.indexer.follower import Follower
 from backend.ports import Ports
@@ -77,10 +76,10 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         signer = load_key(settings.key_file, password_source(os.environ))
     with _named("TESSERA_DEPLOYMENT_FILE"):
         deployment = Deployment.load(settings.deployment_file)
-    ledger = ChainReader(settings.rpc_url, deployment)
-    stack.callback(ledger.close)
+    chain = ChainReader(settings.rpc_url, deployment)
+    stack.callback(chain.close)
     with _named("TESSERA_RPC_URL"):
-        ledger.check()
+        chain.check()
     store = _store(settings)
     database = Database(settings.database)
     stack.callback(database.close)
@@ -89,8 +88,8 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
     ports = Ports(
         settings=settings,
         database=database,
-        ledger=ledger,
-        writer=ChainWriter(ledger, signer),
+        chain=chain,
+        writer=ChainWriter(chain, signer),
         store=store,
         runner=runner,
         clock=time.time,

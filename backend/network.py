@@ -31,16 +31,16 @@ def health(ports: PortsHere) -> Health:
 @router.get("/v1/network")
 def network(ports: PortsHere) -> NetworkView:
     """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
-    ledger = ports.ledger
-    deployment = ledger.deployment
+    chain = ports.chain
+    deployment = chain.deployment
     contracts = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
     del contracts["chain_id"]
     return NetworkView(
         chain_id=deployment.chain_id,
         deployment=Contracts(**contracts),
         broker=ports.broker,
-        chain_time=ledger.chain_time(),
-        block_number=ledger.block_number(),
+        chain_time=chain.chain_time(),
+        block_number=chain.block_number(),
         spec_version=SPEC_VERSION,
         stake_wei=Uint256(ports.settings.stake_wei),
         broker_fee_bps=ports.settings.broker_fee_bps,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from sqlalchemy import select
 
+from backend.database.engine import LIST_LIMIT, Repository
 from backend.database.models import DatasetRow, OfferRow, OrderRow
-from backend.database.repository import LIST_LIMIT, Repository
 from backend.http.context import AddressText, ReadSession
 from provenance.api.catalogue import RUNNING_OFFERS, OfferList, OfferState, OfferView, SaleView
 from provenance.api.message import Uint256

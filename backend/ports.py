@@ -60,7 +60,7 @@ class Ports:
 
     settings: Settings
     database: Database
-    ledger: BrokerReading
+    chain: BrokerReading
     writer: BrokerWriting
     store: ContentStore
     runner: OrderRunner
@@ -70,7 +70,7 @@ class Ports:
     @property
     def domain(self) -> Domain:
         """The EIP-712 domain of this market."""
-        return self.ledger.deployment.domain
+        return self.chain.deployment.domain
 
     @property
     def broker(self) -> Address:

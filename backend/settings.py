@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import StartupError
-from provenance.units import BASIS_POINTS, TOKEN
+from provenance.units import ONE_TOKEN, WHOLE_BPS
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
@@ -45,9 +45,9 @@ class Settings(BaseSettings):
     workflow_database_url: str = ""
     """URL of the workflow engine's own database. Empty: SQLite in `state_dir`."""
 
-    stake_wei: int = Field(default=10**TOKEN, ge=0)
+    stake_wei: int = Field(default=ONE_TOKEN, ge=0)
     """What one order reserves of each matched contributor's stake."""
-    bond_bps: int = Field(default=1000, ge=0, le=10**BASIS_POINTS)
+    bond_bps: int = Field(default=1000, ge=0, le=WHOLE_BPS)
     """The broker's bond, in basis points of the price."""
     broker_fee_bps: int = Field(default=500, ge=0, le=2_000)
     max_contributors: int = Field(default=16, ge=1, le=255)

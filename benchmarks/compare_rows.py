@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 from benchmarks.random_models import Allowed, RandomModels
 from provenance.chain.abi import interface
 from provenance.crypto.merkle import rows_per_chunk

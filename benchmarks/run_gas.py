@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 from benchmarks.gas import disputes, order
 from benchmarks.gas.figures import Figure, check, page
 from benchmarks.gas.market import CHECKOUT, GasMarket, market

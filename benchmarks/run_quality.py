@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 from benchmarks.quality.case import Case
 from benchmarks.quality.cases import (
     OUR_KINDS,
@@ -30,8 +30,7 @@ from benchmarks.quality.cases import (
     short_cases,
     validation_cases,
 )
-from benchmarks.quality.peer_environment import make_peers
-from benchmarks.quality.peer_fit import PeerFits
+from benchmarks.quality.peer_fit import PeerFits, make_peers
 from benchmarks.quality.results import Result, read
 from benchmarks.quality.runner import Runner
 from benchmarks.quality.tables import TABLES

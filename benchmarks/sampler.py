@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.command_line import program_parser
+from benchmarks import program_parser
 from provenance.chain.deployment import Deployment
 from provenance.chain.reader import ChainReader
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
@@ -38,9 +38,9 @@ Flip = tuple[str, Cid, int]
 SHORT_FLIPS = 20
 
 
-def files_of(ledger: ChainReader, store: FolderStore, dataset: int) -> dict[str, Cid]:
+def files_of(chain: ChainReader, store: FolderStore, dataset: int) -> dict[str, Cid]:
     """What each content of the data set is, and where."""
-    manifest_cid = cid_of_digest(ledger.dataset(dataset).manifest_digest)
+    manifest_cid = cid_of_digest(chain.dataset(dataset).manifest_digest)
     manifest = Manifest.parse(store.get(manifest_cid))
     files = {"manifest": manifest_cid, "score": manifest.score.file.cid}
     for shard in manifest.shards:
@@ -56,7 +56,7 @@ def flips(sizes: dict[str, tuple[Cid, int]], offsets: int | None, seed: int) -> 
 
 
 def study(
-    ledger: ChainReader,
+    chain: ChainReader,
     store: FolderStore,
     copy: FolderStore,
     dataset: int,
@@ -68,7 +68,7 @@ def study(
         true = store.get(cid)
         (file,) = copy.path.rglob(str(cid))
         file.write_bytes(true[:offset] + bytes([true[offset] ^ 1]) + true[offset + 1 :])
-        failed = [c for c in verify_dataset(ledger, copy, dataset, key).checks if c.status == "failed"]
+        failed = [c for c in verify_dataset(chain, copy, dataset, key).checks if c.status == "failed"]
         file.write_bytes(true)
         yield name, f"{failed[0].number} {failed[0].name}" if failed else None
 
@@ -93,11 +93,11 @@ def _run(chosen: argparse.Namespace) -> None:
     deployment = Deployment.load(chosen.deployment or chosen.store / "deployment.json")
     key = load_delivery_key(chosen.key) if chosen.key else None
     store = FolderStore(chosen.store)
-    with ChainReader(chosen.rpc, deployment) as ledger, tempfile.TemporaryDirectory() as folder:
-        before = verify_dataset(ledger, store, chosen.dataset, key)
+    with ChainReader(chosen.rpc, deployment) as chain, tempfile.TemporaryDirectory() as folder:
+        before = verify_dataset(chain, store, chosen.dataset, key)
         if before.exit_code:
             raise TesseraError(f"data set {chosen.dataset} fails before any flip; run `tessera verify` first")
-        files = files_of(ledger, store, chosen.dataset)
+        files = files_of(chain, store, chosen.dataset)
         sizes = {name: (cid, store.size(cid)) for name, cid in files.items()}
         copy = FolderStore(Path(folder))
         for cid in files.values():
@@ -105,7 +105,7 @@ def _run(chosen: argparse.Namespace) -> None:
         offsets = SHORT_FLIPS if chosen.short else None if chosen.every else chosen.offsets
         places = flips(sizes, offsets, chosen.seed)
         watched = track(places, description="flipping", console=err, transient=True)
-        results = list(study(ledger, store, copy, chosen.dataset, key, watched))
+        results = list(study(chain, store, copy, chosen.dataset, key, watched))
     out.print(_table(sizes, results))
     unnoticed = sum(check is None for _, check in results)
     if unnoticed:

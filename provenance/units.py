@@ -1,4 +1,4 @@
-"""Fixed-point units: signed terms count small units in whole numbers, people write decimals.
+"""Units: signed terms count small units and seconds in whole numbers, people write decimals and dates.
 
 One rule for everybody:
 
@@ -29,6 +29,10 @@ BASIS_POINTS: Final = 4
 """Decimal places of shares and fees: members called `…Bps`."""
 TOKEN: Final = 18
 """Decimal places of token amounts: wei."""
+WHOLE_MICRO: Final = 10**MICRO
+WHOLE_BPS: Final = 10**BASIS_POINTS
+ONE_TOKEN: Final = 10**TOKEN
+_DURATIONS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _MOST_DIGITS = 78  # 2**256 has so many
 _MOST_CHARACTERS = 200
 _DECIMAL = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
@@ -75,7 +79,7 @@ def grouped(amount: int, places: int) -> str:
 
 def tokens(wei: int) -> str:
     """An amount for people: "1,234.5 tokens"."""
-    return f"{grouped(wei, TOKEN)} {'token' if wei == 10**TOKEN else 'tokens'}"
+    return f"{grouped(wei, TOKEN)} {'token' if wei == ONE_TOKEN else 'tokens'}"
 
 
 def to_float(amount: int, places: int) -> float:
@@ -109,6 +113,25 @@ def utc_time(seconds: int) -> str:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
         return f"{seconds} seconds after 1970"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit that fits twice, or once exactly: "6 days", "90 minutes", "1 second"."""
+    whole = round(abs(seconds))
+    size, name = next(
+        (size, name) for size, name in _DURATIONS if whole >= 2 * size or whole == size or size == 1
+    )
+    count = round(whole / size)
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def local_time(at: int, now: int) -> str:
+    """Chain time `at`, seen from chain time `now`, for a terminal: the local date, "2026-12-05 14:03 (in 6 days)"."""
+    try:
+        local = f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M}"
+    except (OverflowError, OSError, ValueError):
+        return f"a time beyond the calendar (chain time {at})"
+    return f"{local} (in {duration(at - now)})" if at > now else f"{local} ({duration(now - at)} ago)"
 
 
 def _unit(places: int) -> int:

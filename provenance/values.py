@@ -66,9 +66,6 @@ class Digest(_Fixed):
     LENGTH = 32
 
 
-OrderId = Digest
-
-
 class Address(_Fixed):
     """A 20-byte account or contract address; `str()` gives the EIP-55 checksum form."""
 

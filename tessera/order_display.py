@@ -19,10 +19,9 @@ from rich.text import Text
 
 from provenance.api.market import Event
 from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, percent
+from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, local_time, percent, tokens
 from tessera.client.order_request import Quote
 from tessera.terminal import out
-from tessera.words import duration, moment, tokens
 
 SIZES = {
     "fraud-provable": "fraud-provable: a row is small enough to be made again in one transaction",
@@ -157,10 +156,10 @@ def show_terms(quoted: Quote) -> None:
         ("score at least", format_fixed(terms.min_score_micro, MICRO)),
         (
             "price",
-            f"{tokens(terms.price)} tokens, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
+            f"{tokens(terms.price)}, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
         ),
-        ("matched by", moment(terms.match_by, now)),
-        ("delivered by", f"{moment(terms.deliver_by, now)}, else the money comes back"),
+        ("matched by", local_time(terms.match_by, now)),
+        ("delivered by", f"{local_time(terms.deliver_by, now)}, else the money comes back"),
         ("challenge window", f"{duration(terms.challenge_seconds)} after publication"),
         ("delivery key", "none: open data set" if terms.is_open else str(terms.delivery_key)),
     ):

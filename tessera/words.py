@@ -1,25 +1,16 @@
-"""How amounts, times and refusals are said to people: tokens, dates and words, not wei, chain
-seconds and selectors."""
+"""What a terminal needs beyond `provenance.units`: amounts that are typed, and what a contract refused, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from provenance.errors import ValueFormatError
-from provenance.units import TOKEN, grouped, parse_fixed
+from provenance.units import TOKEN, local_time, parse_fixed, tokens
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
     from provenance.chain.errors import RevertError
-
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-
-
-def tokens(wei: int) -> str:
-    """Token wei as people read it: grouped, without trailing zeros."""
-    return grouped(wei, TOKEN)
 
 
 def parse_tokens(text: str) -> int:
@@ -28,26 +19,6 @@ def parse_tokens(text: str) -> int:
         return parse_fixed(text, TOKEN)
     except ValueFormatError as error:
         raise UsageError(f"an amount of tokens: {error}") from error
-
-
-def duration(seconds: float) -> str:
-    """A length of time in its largest unit that fits twice, or once exactly: "6 days", "90
-    minutes", "1 second"."""
-    whole = round(abs(seconds))
-    for size, name in _UNITS:
-        if whole >= 2 * size or whole == size or size == 1:
-            count = round(whole / size)
-            return f"{count} {name}{'' if count == 1 else 's'}"
-    raise AssertionError("the last unit takes everything")
-
-
-def moment(at: int, now: int) -> str:
-    """Chain time `at`, seen from chain time `now`, as a local date: "2026-12-05 14:03 (in 6 days)"."""
-    try:
-        local = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return f"a time beyond the calendar (chain time {at})"
-    return f"{local} (in {duration(at - now)})" if at > now else f"{local} ({duration(now - at)} ago)"
 
 
 ORDER_STATES = (
@@ -87,7 +58,7 @@ _REFUSALS: dict[str, Callable[[Arguments, Callable[[Any], str]], str]] = {
     ),
     "Rewards_NothingToClaim": lambda a, _: f"nothing is held for {a['account']}",
     "ContributorRegistry_InsufficientStake": lambda a, _: (
-        f"{a['contributor']} has {tokens(a['free'])} tokens of free stake, {tokens(a['needed'])} are needed"
+        f"{a['contributor']} has {tokens(a['free'])} of free stake, {tokens(a['needed'])} are needed"
     ),
     "ContributorRegistry_NothingToWithdraw": lambda a, _: f"{a['contributor']} has no stake to fetch",
     "ContributorRegistry_StillUnbonding": lambda a, at: (
@@ -103,5 +74,5 @@ def refusal(error: RevertError, now: int) -> str:
     return (
         str(error)
         if words is None
-        else f"{action}: {words(error.arguments, lambda at: moment(int(at), now))}"
+        else f"{action}: {words(error.arguments, lambda at: local_time(int(at), now))}"
     )

@@ -20,10 +20,8 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.record.terms import OrderTerms
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed
+from provenance.units import E12, MICRO, WHOLE_BPS, format_fixed
 from provenance.values import Address, Digest, Signature
-
-WHOLE_BPS = 10**BASIS_POINTS
 
 
 def check_train(domain: Domain, plan: JobPlan, result: TrainResult) -> None:

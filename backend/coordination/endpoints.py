@@ -5,10 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from backend.coordination.checks import check_score, check_train
-from backend.coordination.repository import JobRepository
 from backend.coordination.service import JobService
-from backend.http.context import Broker, DigestText, PortsHere, WriteSession
-from backend.http.waiting import wait_for
+from backend.http.context import Broker, DigestText, PortsHere, WriteSession, wait_for
+from backend.tasks.repository import JobRepository
 from provenance.api.coordination import (
     JobFailure,
     JobLease,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from backend.coordination.repository import JobRepository
 from backend.database.models import JobRow
 from backend.errors import ConflictError, LeaseLostError, NotFoundError
 from backend.orders.events import EventRepository
+from backend.tasks.repository import JobRepository
 from provenance.api.coordination import JobPlan, JobProgress, LeasedJob, Phase, ScoreResult, TrainResult
 from provenance.api.orders import ProgressEvent
 from provenance.api.queue import WorkState

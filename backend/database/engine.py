@@ -1,23 +1,34 @@
-"""Engine and transactions. A reading transaction sees one state. A writing one holds SQLite's write lock from its
-start (BEGIN IMMEDIATE), so a read followed by a write is atomic and never meets a busy lock half way.
+"""Engine, migrations, transactions, repositories.
+
+A reading transaction sees one state. A writing one holds SQLite's write lock from its start (BEGIN IMMEDIATE), so a
+read followed by a write is atomic and never meets a busy lock half way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from backend.database.models import Base
 from backend.errors import StartupError
 
 _READ_ONLY = "tessera_read_only"
 BUSY_TIMEOUT_MILLISECONDS = 15_000
+MIGRATIONS = Path(__file__).parent / "migrations"
+Row = TypeVar("Row", bound=Base)
+LIST_LIMIT = 500
+"""The most that a list of the interface holds; its filters lead to what is older."""
 
 
 class Database:
@@ -80,3 +91,41 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def migrate(database: Database) -> None:
+    """Brings a database to the newest migration, in one transaction; called at every start.
+
+    Raises StartupError with the database's own words.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        raise StartupError(f"the database cannot be opened or migrated: {error}") from error
+
+
+class Repository(Generic[Row]):
+    """Reads and writes one table within the session's transaction. A subclass names the table in `table`."""
+
+    table: type[Row]
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def get(self, key: object) -> Row | None:
+        """The row with this primary key; a key of several columns is a tuple."""
+        return self.session.get(self.table, key)
+
+    def add(self, row: Row) -> None:
+        """Inserts at once: the database's own values are set, and a broken constraint raises here."""
+        self.session.add(row)
+        self.session.flush()
+
+    def page(self, query: Select[Row], limit: int | None = None) -> Sequence[Row]:
+        """The first `limit` rows of a query, or all."""
+        return self.session.scalars(query.limit(limit)).all()

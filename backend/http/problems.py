@@ -1,15 +1,17 @@
-"""One handler for every refusal: application/problem+json (RFC 9457). Nothing foreign leaks to the client."""
+"""Refusals as application/problem+json (RFC 9457), by one handler; bodies that are too large. Nothing foreign leaks."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.errors import (
     ApiError,
@@ -18,14 +20,16 @@ from backend.errors import (
     InvalidRequestError,
     NotFoundError,
     StoreUnavailableError,
+    TooLargeError,
 )
+from provenance.api.errors import PROBLEM_TYPE, FieldProblem, Problem
 from provenance.api.message import faults
-from provenance.api.problem import PROBLEM_TYPE, FieldProblem, Problem
 from provenance.errors import ContentDamagedError as Damaged
 from provenance.errors import ContentMissingError, MalformedError, UnavailableError
 from provenance.errors import StoreUnavailableError as StoreDown
 
 _LOG = logging.getLogger("backend.http")
+_BYTES_PREFIXES = ("/v1/content", "/v1/tasks")
 
 
 def install(app: FastAPI) -> None:
@@ -96,3 +100,33 @@ async def _damaged(_request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
     _LOG.error("%s %s failed", request.method, request.url.path)
     return problem(500, "internal", "The backend failed", "unexpected; the operator's log has the reason")
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """ASGI middleware. Content and tasks may carry `content_bytes`, everything else `json_bytes`.
+
+    Decided from Content-Length before anything is read; a body without a stated length is refused.
+    """
+
+    app: ASGIApp
+    json_bytes: int
+    content_bytes: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if b"transfer-encoding" in headers:
+            response = problem(411, "length-required", "Length required", "send a Content-Length header")
+            await response(scope, receive, send)
+            return
+        limit = self.content_bytes if scope["path"].startswith(_BYTES_PREFIXES) else self.json_bytes
+        # The HTTP server has checked that this is a number and that the body has exactly this length.
+        length = int(headers.get(b"content-length", b"0"))
+        if length > limit:
+            refusal = api_problem(TooLargeError(f"the body has {length} bytes, expected at most {limit}"))
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.models import ChainEventRow, CheckpointRow
 from backend.indexer.apply import apply, rebuild
-from backend.indexer.raw_events import event_row
 from backend.ports import Ports
+from provenance.canonical import JsonValue, encode
+from provenance.chain.dispute_events import DemandedReceipt
 from provenance.chain.errors import ChainError
-from provenance.chain.events import OtherEvent, Transfer
+from provenance.chain.events import ChainEvent, OtherEvent, Transfer
 from provenance.errors import UnavailableError
+from provenance.record.terms import Participant
+from provenance.values import Address, Digest, Signature
 
 _LOG = logging.getLogger("backend.indexer")
 MAX_BLOCKS = 2000
 RETRY_SECONDS = 2.0
+_POSITION = "at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +76,22 @@ class Follower:
 
     def step(self) -> Reorganised | Followed:
         """One look at the chain: rolls back, or applies the next stretch of blocks."""
-        ledger = self._ports.ledger
+        chain = self._ports.chain
         checkpoint = self._newest_checkpoint()
-        if checkpoint is not None and str(ledger.block_hash(checkpoint.block)) != checkpoint.hash:
+        if checkpoint is not None and str(chain.block_hash(checkpoint.block)) != checkpoint.hash:
             ancestor = self._common_ancestor()
             self._roll_back(ancestor)
             return Reorganised(ancestor)
-        done = ledger.deployment.block - 1 if checkpoint is None else checkpoint.block
-        head = ledger.block_number()
+        done = chain.deployment.block - 1 if checkpoint is None else checkpoint.block
+        head = chain.block_number()
         last = min(head, done + MAX_BLOCKS)
         if last <= done:
             return Followed(done, is_head=True)
-        before = ledger.block_hash(last)
+        before = chain.block_hash(last)
         events = [
-            event for event in ledger.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
+            event for event in chain.events(done + 1, last) if not isinstance(event, OtherEvent | Transfer)
         ]
-        if before is None or ledger.block_hash(last) != before:
+        if before is None or chain.block_hash(last) != before:
             # Replaced while it was read: the next look fetches the new blocks.
             return Followed(done, is_head=False)
         self._store([event_row(event) for event in events], last, str(before))
@@ -102,7 +106,7 @@ class Follower:
         with self._ports.database.read() as session:
             checkpoints = session.scalars(select(CheckpointRow).order_by(CheckpointRow.block.desc())).all()
         for checkpoint in checkpoints:
-            if str(self._ports.ledger.block_hash(checkpoint.block)) == checkpoint.hash:
+            if str(self._ports.chain.block_hash(checkpoint.block)) == checkpoint.hash:
                 return checkpoint.block
         return None
 
@@ -123,3 +127,36 @@ class Follower:
                 session.flush()
             session.add(CheckpointRow(block=block, hash=block_hash))
             session.execute(delete(CheckpointRow).where(CheckpointRow.block < oldest))
+
+
+def event_row(event: ChainEvent) -> ChainEventRow:
+    """The row of one event, keyed by its place in the chain.
+
+    The payload is canonical JSON with every integer as a decimal string (they may have 256 bits).
+    """
+    document = {
+        field.name: _json(getattr(event, field.name)) for field in fields(event) if field.name != _POSITION
+    }
+    order = getattr(event, "order", None)
+    return ChainEventRow(
+        block=event.at.block,
+        log_index=event.at.log_index,
+        transaction=str(event.at.transaction),
+        order=None if order is None else str(order),
+        kind=event.name,
+        payload=encode(document),
+    )
+
+
+def _json(value: object) -> JsonValue:
+    if isinstance(value, Address | Digest | Signature):
+        return str(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Participant | DemandedReceipt):
+        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_json(item) for item in value]
+    raise TypeError(f"an event holds {type(value).__name__}, which has no stored form; add one here")

@@ -30,7 +30,7 @@ Position = Annotated[int | None, Query(ge=0, le=2**62)]
 @router.post("/quotes")
 def quote(body: QuoteRequest, ports: PortsHere) -> QuoteView:
     """What an order would cost, as terms to sign. Nothing is stored."""
-    chain_time = ports.ledger.chain_time()
+    chain_time = ports.chain.chain_time()
     with ports.database.read() as session:
         return service.quote(ports, session, body, chain_time)
 
@@ -39,7 +39,7 @@ def quote(body: QuoteRequest, ports: PortsHere) -> QuoteView:
 def order(body: OrderRequest, ports: PortsHere) -> OrderAccepted:
     """Takes a signed order. From here on the broker carries it through the chain by itself."""
     # The chain is asked outside, and the workflow starts after, the transaction that stores the order.
-    chain_time = ports.ledger.chain_time()
+    chain_time = ports.chain.chain_time()
     service.check_parents(ports, body)
     with ports.database.write() as session:
         row = OrderService(session).accept(ports, body, chain_time)

@@ -8,9 +8,9 @@ from typing import Final
 
 from sqlalchemy import select
 
+from backend.database.engine import Repository
 from backend.database.models import OrderEventRow, OrderRow
-from backend.database.repository import Repository
-from backend.http.waiting import wait_for
+from backend.http.context import wait_for
 from backend.ports import Ports
 from provenance.api.orders import FINAL_STATES, OrderEvent, event_kind
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
+from backend.database.engine import Repository
 from backend.database.models import (
     ChainDemandRow,
     ChainEventRow,
@@ -14,7 +15,6 @@ from backend.database.models import (
     OrderRow,
     TransactionRow,
 )
-from backend.database.repository import Repository
 from provenance.api.orders import FINAL_STATES, TransactionView
 from provenance.values import Digest
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.collections import CollectionService
+from backend.database.engine import LIST_LIMIT
 from backend.database.models import ChainDemandRow, OrderRow
-from backend.database.repository import LIST_LIMIT
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
@@ -36,10 +36,10 @@ def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) 
     """Terms to sign, the order id they will have, and the permit that pays for them."""
     collection = CollectionService(session).require(str(asked.collection))
     request = Request(asked.purpose, asked.conditions)
-    require_parents(ports.ledger, collection)
+    require_parents(ports.chain, collection)
     terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
-    ledger = ports.ledger
-    message = ledger.permit_message(terms.buyer, terms.price, terms.match_by)
+    chain = ports.chain
+    message = chain.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteView(
         order_id=terms.order_id(ports.domain),
         price_wei=Uint256(terms.price),
@@ -48,12 +48,12 @@ def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) 
         request=request,
         typed_data=terms.typed_data(ports.domain),
         permit=PermitToSign(
-            token=ledger.deployment.token,
+            token=chain.deployment.token,
             owner=message.owner,
             spender=message.spender,
             value=Uint256(message.value),
             deadline=message.deadline,
-            typed_data=message.typed_data(ledger.token_domain()),
+            typed_data=message.typed_data(chain.token_domain()),
         ),
     )
 
@@ -66,7 +66,7 @@ def check_parents(ports: Ports, body: OrderRequest) -> None:
         if OrderRepository(session).get(str(terms.order_id(ports.domain))) is not None:
             return
         collection = CollectionService(session).require(str(terms.collection))
-    require_parents(ports.ledger, collection)
+    require_parents(ports.chain, collection)
 
 
 class OrderService:

@@ -17,7 +17,18 @@ from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, parse_fixed, percent, tokens, utc_time
+from provenance.units import (
+    BASIS_POINTS,
+    E12,
+    MICRO,
+    WHOLE_BPS,
+    WHOLE_MICRO,
+    format_fixed,
+    parse_fixed,
+    percent,
+    tokens,
+    utc_time,
+)
 from provenance.values import Address, Digest
 
 MINIMUM_MATCH_SECONDS = 2
@@ -66,7 +77,7 @@ class TermsPolicy:
             challenge_seconds=settings.challenge_seconds if challenge is None else challenge,
             price=price,
             stake=settings.stake_wei,
-            bond=price * settings.bond_bps // 10**BASIS_POINTS,
+            bond=price * settings.bond_bps // WHOLE_BPS,
             royalty_bps=collection.royalty_bps,
             conditions=conditions_digest(request.asked(collection.schema, asked.rows)),
             parents=parents_digest(collection.parents),
@@ -103,7 +114,7 @@ class TermsPolicy:
         delta_holds = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**E12
         minimum_holds = low <= t.min_contributors <= high
         maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
-        bond = t.price * settings.bond_bps // 10**BASIS_POINTS
+        bond = t.price * settings.bond_bps // WHOLE_BPS
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         first = now + MINIMUM_MATCH_SECONDS
         match_rule = f"{utc_time(first)} or later, the chain's time is {utc_time(now)}"
@@ -120,7 +131,7 @@ class TermsPolicy:
                 "0 without epsilon, otherwise between 0 and 1",
             ),
             _Rule(
-                "minScoreMicro", "minimum score", t.min_score_micro <= 10**MICRO,
+                "minScoreMicro", "minimum score", t.min_score_micro <= WHOLE_MICRO,
                 format_fixed(t.min_score_micro, MICRO), "0 to 1",
             ),
             _Rule(
@@ -156,19 +167,19 @@ class _Rule:
     expected: str
 
 
-def require_parents(ledger: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
+def require_parents(chain: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:
     """The parents' records, read from the chain before anybody signs. Raises TermsRefusedError unless each is valid
     and its order settled: the registry takes no child of another.
     """
-    return tuple(_parent(ledger, parent) for parent in collection.parents)
+    return tuple(_parent(chain, parent) for parent in collection.parents)
 
 
-def _parent(ledger: ChainReads, parent: int) -> DatasetOnChain:
+def _parent(chain: ChainReads, parent: int) -> DatasetOnChain:
     try:
-        record = ledger.dataset(parent)
+        record = chain.dataset(parent)
     except UnknownDatasetError as error:
         raise TermsRefusedError(f"parents: data set {parent} is not recorded: {error}") from error
-    state = ledger.order(record.order).state
+    state = chain.order(record.order).state
     if record.status != DatasetStatus.VALID or state is not OrderState.SETTLED:
         status = next((known.name for known in DatasetStatus if known == record.status), str(record.status))
         raise TermsRefusedError(

@@ -15,8 +15,8 @@ from backend.http.context import (
     PortsHere,
     ReadSession,
     WriteSession,
+    wait_for,
 )
-from backend.http.waiting import wait_for
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
 from provenance.api.message import OCTETS

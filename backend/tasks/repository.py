@@ -1,14 +1,33 @@
-"""SQL of node tasks."""
+"""SQL of leased work: node tasks and the coordinator's jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
-from backend.database.models import TaskRow
-from backend.tasks.leases import LeaseRepository
+from backend.database.engine import Repository
+from backend.database.models import JobRow, TaskRow
+from provenance.api.queue import WorkState
+
+WAITING = (WorkState.QUEUED, WorkState.LEASED)
+Work = TypeVar("Work", TaskRow, JobRow)
+
+
+class LeaseRepository(Repository[Work]):
+    """A table of leased work."""
+
+    def is_leasable(self, now: float) -> ColumnElement[bool]:
+        """SQL: the work waits, or its lease has run out."""
+        expired = and_(self.table.state == WorkState.LEASED, self.table.leased_until <= now)
+        return or_(self.table.state == WorkState.QUEUED, expired)
+
+    def cancel_waiting(self, order: str) -> None:
+        """Takes back all unfinished work of the order."""
+        waiting = update(self.table).where(self.table.order == order, self.table.state.in_(WAITING))
+        self.session.execute(waiting.values(state=WorkState.CANCELLED))
 
 
 class TaskRepository(LeaseRepository[TaskRow]):
@@ -50,3 +69,28 @@ class TaskRepository(LeaseRepository[TaskRow]):
     def _leasable(self, node: str, now: float) -> Select[TaskRow]:
         query = select(TaskRow).where(TaskRow.node == node, self.is_leasable(now))
         return query.order_by(TaskRow.id).limit(1)
+
+
+class JobRepository(LeaseRepository[JobRow]):
+    """Reads and writes jobs in one transaction."""
+
+    table = JobRow
+
+    def locked(self, order: str, phase: str, *, result: bool = False) -> JobRow | None:
+        """One job, its row locked where the database can lock rows."""
+        query = select(JobRow).where(JobRow.order == order, JobRow.phase == phase).with_for_update()
+        if result:
+            query = query.options(undefer(JobRow.result))
+        return self.session.scalar(query)
+
+    def has_leasable(self, now: float) -> bool:
+        """Looks without a lock, so that a waiting worker does not hold up writers."""
+        return self.session.scalar(self._leasable(now).with_only_columns(JobRow.order)) is not None
+
+    def next_leasable(self, now: float) -> JobRow | None:
+        """The oldest leasable job, locked."""
+        return self.session.scalar(self._leasable(now).with_for_update(skip_locked=True))
+
+    def _leasable(self, now: float) -> Select[JobRow]:
+        query = select(JobRow).where(self.is_leasable(now))
+        return query.order_by(JobRow.created_at, JobRow.order, JobRow.phase).limit(1)

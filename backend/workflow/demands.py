@@ -39,23 +39,23 @@ class ReceiptDemands:
         """Demands overdue receipts and ends demands whose time ran out; True while an answer is awaited."""
         waiting = False
         for shard in self._overdue():
-            demand = self._ports.ledger.demand(self._id, shard)
+            demand = self._ports.chain.demand(self._id, shard)
             if not demand.is_open:
                 waiting |= shard not in self._refused and self._demand(shard)
                 continue
             waiting = True
-            if self._ports.ledger.chain_time() > demand.answer_by:
+            if self._ports.chain.chain_time() > demand.answer_by:
                 self._expire(shard)
         return waiting
 
     def end_overdue(self) -> None:
         """Ends every demand of the order whose time ran out, whoever made it: nothing else moves until then."""
-        record = self._ports.ledger.order(self._id)
+        record = self._ports.chain.order(self._id)
         if not record.open_demands or record.state not in (ChainState.MATCHED, ChainState.PUBLISHED):
             return
-        now = self._ports.ledger.chain_time()
+        now = self._ports.chain.chain_time()
         for shard in range(len(self._log.load().matched)):
-            demand = self._ports.ledger.demand(self._id, shard)
+            demand = self._ports.chain.demand(self._id, shard)
             if demand.is_open and now > demand.answer_by:
                 self._expire(shard)
 
@@ -88,10 +88,10 @@ class ReceiptDemands:
         try:
             self._approve(stored)
             receipt = self._ports.writer.demand_receipt(
-                stored.terms, stored.participants(), shard, self._ports.ledger.commitment(self._id).models
+                stored.terms, stored.participants(), shard, self._ports.chain.commitment(self._id).models
             )
         except RevertError as refusal:
-            if self._ports.ledger.demand(self._id, shard).is_open:
+            if self._ports.chain.demand(self._id, shard).is_open:
                 return True
             self._refused.add(shard)
             self._log.message(f"no receipt can be demanded of shard {shard}: {refusal.name or refusal}")
@@ -104,8 +104,8 @@ class ReceiptDemands:
         return True
 
     def _approve(self, stored: StoredOrder) -> None:
-        demands, deposit = self._ports.ledger.deployment.demands, stored.terms.price // DEPOSIT_PART
-        if self._ports.ledger.allowance(self._ports.broker, demands) < deposit:
+        demands, deposit = self._ports.chain.deployment.demands, stored.terms.price // DEPOSIT_PART
+        if self._ports.chain.allowance(self._ports.broker, demands) < deposit:
             self._ports.writer.approve(demands, deposit)
 
     def _expire(self, shard: int) -> None:

@@ -6,12 +6,12 @@ The coordinator worker computes; the chain draws the seed.
 from __future__ import annotations
 
 from backend.collections import CollectionService
-from backend.coordination.repository import JobRepository
 from backend.coordination.service import JobService
 from backend.database.models import JobRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
+from backend.tasks.repository import JobRepository
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
@@ -67,10 +67,10 @@ class Generation:
         deliver_by = self._log.load().terms.deliver_by
 
         def look() -> bool | None:
-            commitment = self._ports.ledger.commitment(self._id)
+            commitment = self._ports.chain.commitment(self._id)
             if commitment.seed is not None:
                 return True
-            if self._ports.ledger.chain_time() > deliver_by:
+            if self._ports.chain.chain_time() > deliver_by:
                 raise OrderFailedError("the deadline passed before the seed was drawn")
             self._try_draw(commitment)
             return None
@@ -86,7 +86,7 @@ class Generation:
     def seed_draw(self) -> SeedDraw:
         """The drawn seed with the block it came from."""
         commitment = self._commitment()
-        block_hash = self._retry.call(lambda: self._ports.ledger.block_hash(commitment.target_block))
+        block_hash = self._retry.call(lambda: self._ports.chain.block_hash(commitment.target_block))
         if commitment.seed is None or block_hash is None:
             raise OrderFailedError(f"the chain no longer knows the seed or block {commitment.target_block}")
         return SeedDraw(commitment.seed, commitment.target_block, commitment.draws, block_hash)
@@ -141,14 +141,14 @@ class Generation:
             return True
         if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
             _require_possible(job, phase)
-        if self._ports.ledger.chain_time() > stored.terms.deliver_by:
+        if self._ports.chain.chain_time() > stored.terms.deliver_by:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
-        if self._ports.ledger.order(self._id).state is not ChainState.MATCHED:
+        if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
             raise OrderFailedError(f"the order was ended on chain in phase {phase}")
         return None
 
     def _try_draw(self, commitment: CommitmentOnChain) -> None:
-        block = self._ports.ledger.block_number()
+        block = self._ports.chain.block_number()
         if block <= commitment.target_block:
             return
         try:
@@ -162,7 +162,7 @@ class Generation:
             self._retry.pause(1.0)
 
     def _commitment(self) -> CommitmentOnChain:
-        return self._retry.call(lambda: self._ports.ledger.commitment(self._id))
+        return self._retry.call(lambda: self._ports.chain.commitment(self._id))
 
 
 def _require_possible(job: JobRow, phase: str) -> None:

@@ -8,8 +8,7 @@ from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
-from backend.tasks.leases import WAITING
-from backend.tasks.repository import TaskRepository
+from backend.tasks.repository import WAITING, TaskRepository
 from backend.tasks.service import TaskService
 from backend.workflow.allocation import Offer, allocate, choose
 from backend.workflow.order_log import OrderLog
@@ -52,7 +51,7 @@ class Matching:
     def match(self) -> None:
         """Asks the nodes, chooses among the answers, and matches."""
         stored = self._log.load()
-        opened = self._retry.call(self._ports.ledger.chain_time)
+        opened = self._retry.call(self._ports.chain.chain_time)
         if self._chain_state() is ChainState.OPEN:
             matched = self._retry.poll(lambda: self._try_match(stored, opened))
             self._allow_bond(stored)
@@ -81,7 +80,7 @@ class Matching:
             raise OrderFailedError("the order was taken back before the match")
         terms = stored.terms
         offers, waiting = self._offers(stored)
-        now = self._ports.ledger.chain_time()
+        now = self._ports.chain.chain_time()
         latest = terms.match_by - MATCH_MARGIN_SECONDS
         if waiting and now < min(opened + self._ports.settings.accept_seconds, latest):
             return None
@@ -159,18 +158,18 @@ class Matching:
                 TaskService(session).create(self._order, str(node), ACCEPT, ACCEPT, payload, now)
 
     def _has_stake(self, node: Address, needed: int) -> bool:
-        stake = self._ports.ledger.stake_of(node)
+        stake = self._ports.chain.stake_of(node)
         return stake.registered and stake.free >= needed
 
     def _allow_bond(self, stored: StoredOrder) -> None:
         """The escrow takes the bond from the broker at the match. Several orders may match at once."""
-        ports, escrow = self._ports, self._ports.ledger.deployment.escrow
+        ports, escrow = self._ports, self._ports.chain.deployment.escrow
         self._retry.transact(
             "approve",
-            lambda: ports.ledger.allowance(ports.broker, escrow) >= max(stored.terms.bond, 2**255),
+            lambda: ports.chain.allowance(ports.broker, escrow) >= max(stored.terms.bond, 2**255),
             lambda: ports.writer.approve(escrow, 2**256 - 1),
             lambda receipt: self._log.mined("approve", receipt),
         )
 
     def _chain_state(self) -> ChainState:
-        return self._retry.call(lambda: self._ports.ledger.order(self._id)).state
+        return self._retry.call(lambda: self._ports.chain.order(self._id)).state

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from backend.coordination.repository import JobRepository
 from backend.database.models import OrderRow, TransactionRow
 from backend.errors import NotFoundError
 from backend.orders.documents import StoredOrder, encode_matched
 from backend.orders.events import EventRepository
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
-from backend.tasks.repository import TaskRepository
+from backend.tasks.repository import JobRepository, TaskRepository
 from provenance.api.coordination import MatchedContributor
 from provenance.api.orders import FINAL_STATES, MessageEvent, OrderEvent, OrderState, StateEvent
 from provenance.chain.ports import TxReceipt

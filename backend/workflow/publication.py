@@ -67,9 +67,9 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
     stored, collection = generation.order()
     models = generation.train_result().models
     score = generation.score_result()
-    deployment = ports.ledger.deployment
+    deployment = ports.chain.deployment
     shares = shares_digest(score.shares_bps)
-    parents = [ports.ledger.dataset(parent) for parent in collection.parents]
+    parents = [ports.chain.dataset(parent) for parent in collection.parents]
     return Manifest(
         spec_version=SPEC_VERSION,
         chain_id=deployment.chain_id,

@@ -84,7 +84,7 @@ class Settlement:
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
-        is_over = self._ports.ledger.chain_time() > order.window_ends(terms.challenge_seconds)
+        is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
         return is_over and not order.open_demands
 
     def _enter_final(self, state: ChainState, reason: str | None = None) -> bool:
@@ -116,7 +116,7 @@ class Settlement:
         stored = self._log.load()
         matched = self._chain().state is ChainState.MATCHED
         participants = stored.participants() if matched else ()
-        overdue = matched and self._retry.call(self._ports.ledger.chain_time) > stored.terms.deliver_by
+        overdue = matched and self._retry.call(self._ports.chain.chain_time) > stored.terms.deliver_by
         writer = self._ports.writer
         try:
             self._retry.transact(
@@ -139,4 +139,4 @@ class Settlement:
                 raise OrderFailedError(f"the content store does not hold {cid}, which the manifest names")
 
     def _chain(self) -> OrderOnChain:
-        return self._retry.call(lambda: self._ports.ledger.order(self._id))
+        return self._retry.call(lambda: self._ports.chain.order(self._id))

@@ -14,7 +14,7 @@ from provenance.exact.model import MlpModel, decode_model
 from provenance.exact.sampler import Sampler
 from provenance.values import Address, Digest, sha256
 from provenance.verify.published_shard import PublishedShard
-from provenance.verify.refutation import MODEL_CHUNK, Claim, Finding, build_evidence, find_lie
+from provenance.verify.refutation import MODEL_CHUNK, Claim, Finding, build_evidence, find_invalid_row
 from tessera.errors import ServiceDownError
 
 ROWS = 10_000
@@ -44,7 +44,7 @@ class AuditedOrder(Walk):
         """The number of the published data set."""
         self.until_seed()
         self.publish()
-        dataset = self.market.ledger.dataset_of_order(self.order)
+        dataset = self.market.reader.dataset_of_order(self.order)
         if dataset is None:
             raise ServiceDownError(f"order {self.order} was published, but the chain has no data set of it")
         return dataset
@@ -54,11 +54,11 @@ class AuditedOrder(Walk):
         return [shard.shard_root for shard in self.shards]
 
     def finding(self) -> Finding:
-        """The lie, found as `tessera challenge --row` finds it."""
-        lie = find_lie(self.shards[FALSE_SHARD], FALSE_ROW)
-        if lie is None:
+        """The invalid row, found as `tessera challenge --row` finds it."""
+        found = find_invalid_row(self.shards[FALSE_SHARD], FALSE_ROW)
+        if found is None:
             raise ServiceDownError(f"row {FALSE_ROW} was published false, but nothing false was found in it")
-        return lie
+        return found
 
     def commit_claim(self, claim: Claim) -> TxReceipt:
         """The buyer's, who is the challenger; a block later it can be shown."""

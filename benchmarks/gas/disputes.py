@@ -45,7 +45,7 @@ def measure_quickly(market: GasMarket) -> list[Figure]:
 
 def _measure(market: GasMarket, generators: Sequence[Generator]) -> list[Figure]:
     parties = enrol(market, len(generators[0].models))
-    parties.buyer.writer.approve(market.ledger.deployment.demands, 1_000 * ETHER)
+    parties.buyer.writer.approve(market.reader.deployment.demands, 1_000 * ETHER)
     figures = []
     for generator in generators:
         chapter = f"A false row: {generator}"
@@ -90,7 +90,7 @@ class Disputes:
         ]
 
     def _store(self, model: bytes) -> tuple[list[Address], list[Figure]]:
-        stored = list(store_model(self._market.ledger, self._parties.buyer.writer, model))
+        stored = list(store_model(self._market.reader, self._parties.buyer.writer, model))
         figures = [
             self._figure("store the model", f"part {part.number} of {part.count}", part.gas)
             for part in stored
@@ -127,7 +127,7 @@ class Disputes:
         ]
         case = "fault in the last bias, stored before"
         writer = self._parties.buyer.writer
-        parts = [part.address for part in store_model(self._market.ledger, writer, last)]
+        parts = [part.address for part in store_model(self._market.reader, writer, last)]
         return [*figures, self._figure("challengeModel", case, self._refute_model(case, last, parts))]
 
     def _refute_model(self, case: str, broken: bytes, parts: Sequence[Address] = ()) -> int:
@@ -161,14 +161,14 @@ class Disputes:
     def _answer_from_parts(self) -> int:
         walk, buyer = self._order("parts"), self._parties.buyer.writer
         dataset = walk.until_published()
-        stored = store_model(self._market.ledger, buyer, walk.model_bytes[FALSE_SHARD])
+        stored = store_model(self._market.reader, buyer, walk.model_bytes[FALSE_SHARD])
         parts = [part.address for part in stored]
         buyer.demand_model(walk.terms, walk.participants, dataset, FALSE_SHARD, walk.models)
         return buyer.answer_model_from_parts(walk.order, FALSE_SHARD, parts).gas_used
 
     def _about_receipts(self) -> list[Figure]:
         walk, broker = self._order("receipts"), self._parties.broker.writer
-        broker.approve(self._market.ledger.deployment.demands, ETHER)
+        broker.approve(self._market.reader.deployment.demands, ETHER)
         walk.until_seed()
         asked = broker.demand_receipt(walk.terms, walk.participants, 0, walk.models)
         answered = self._parties.nodes[0].writer.answer_receipt(*walk.receipt(0, sha256(b"root")))

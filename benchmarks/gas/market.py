@@ -47,8 +47,8 @@ class GasMarket:
             url, _DEPLOYER, MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
         )
         self.url = url
-        self.ledger = ChainReader(url, deployment)
-        self._bank = ChainWriter(self.ledger, _DEPLOYER)
+        self.reader = ChainReader(url, deployment)
+        self._bank = ChainWriter(self.reader, _DEPLOYER)
         self._next = 1000
 
     def account(self, tokens: int = 10_000 * ETHER) -> Account:
@@ -57,7 +57,7 @@ class GasMarket:
         signer = Signer(self._next.to_bytes(32, "big"))
         self._bank.send_ether(signer.address, ETHER)
         self._bank.mint(signer.address, tokens)
-        return Account(signer, ChainWriter(self.ledger, signer))
+        return Account(signer, ChainWriter(self.reader, signer))
 
     def mine(self, blocks: int) -> None:
         """Mines empty blocks."""
@@ -65,14 +65,14 @@ class GasMarket:
 
     def skip(self, seconds: int) -> None:
         """Moves chain time on and mines a block."""
-        chain.rpc(self.url, "evm_setNextBlockTimestamp", self.ledger.chain_time() + seconds)
+        chain.rpc(self.url, "evm_setNextBlockTimestamp", self.reader.chain_time() + seconds)
         self.mine(1)
 
     def gas_within(self, transaction: Digest, role: str) -> int:
         """Gas that the contract of `role` took in a transaction that called it once: its call alone, without the
         transaction's base and calldata."""
         trace = chain.rpc(self.url, "debug_traceTransaction", str(transaction), {"tracer": "callTracer"})
-        address = str(self.ledger.deployment.address(role)).lower()
+        address = str(self.reader.deployment.address(role)).lower()
         calls = [call for call in _calls(trace) if str(call.get("to")).lower() == address]
         if len(calls) != 1:
             raise ServiceDownError(
@@ -91,7 +91,7 @@ class GasMarket:
         return contracts
 
     def _creation(self, number: int) -> dict[str, object]:
-        block = chain.rpc(self.url, "eth_getBlockByNumber", hex(self.ledger.deployment.block + number), True)
+        block = chain.rpc(self.url, "eth_getBlockByNumber", hex(self.reader.deployment.block + number), True)
         if not isinstance(block, dict) or len(block["transactions"]) != 1:
             raise ServiceDownError(f"deployment {number} is not alone in its block; is the chain shared?")
         receipt = chain.rpc(self.url, "eth_getTransactionReceipt", block["transactions"][0]["hash"])
@@ -126,7 +126,7 @@ def market() -> Iterator[GasMarket]:
         try:
             yield made
         finally:
-            made.ledger.close()
+            made.reader.close()
     finally:
         process.kill()
         process.wait()

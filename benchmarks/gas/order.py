@@ -12,7 +12,7 @@ from provenance.crypto.permit import sign_permit
 from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant
 from provenance.table.conditions_bytes import NO_CONDITIONS
-from provenance.units import BASIS_POINTS, MICRO
+from provenance.units import MICRO, WHOLE_BPS
 from provenance.values import Digest, sha256
 from tessera.errors import ServiceDownError
 
@@ -35,7 +35,7 @@ class OrderParties:
 def enrol(market: GasMarket, contributors: int) -> OrderParties:
     """A buyer, a broker that approved the escrow, and contributors with stakes."""
     nodes = tuple(market.account() for _ in range(contributors))
-    deployment = market.ledger.deployment
+    deployment = market.reader.deployment
     for node in nodes:
         node.writer.register(sha256(b"metadata"))
         node.writer.approve(deployment.registry, 1_000 * ETHER)
@@ -50,7 +50,7 @@ class Walk:
 
     def __init__(self, market: GasMarket, parties: OrderParties, salt: bytes, rows: int = _ROWS) -> None:
         self.market, self.parties, self.rows = market, parties, rows
-        self.domain = market.ledger.domain
+        self.domain = market.reader.domain
         self.terms = self._terms(salt)
         self.order = self.terms.order_id(self.domain)
         count = len(parties.nodes)
@@ -60,16 +60,16 @@ class Walk:
             Participant(node.signer.address, rows) for node, rows in zip(parties.nodes, parts, strict=True)
         )
         self.models = [sha256(b"model %d" % i) for i in range(count)]
-        self.shares = [10**BASIS_POINTS // count] * count
-        self.shares[-1] += 10**BASIS_POINTS - sum(self.shares)
+        self.shares = [WHOLE_BPS // count] * count
+        self.shares[-1] += WHOLE_BPS - sum(self.shares)
 
     def place(self) -> int:
         """The broker relays; the buyer signs terms and permit."""
-        buyer, ledger = self.parties.buyer.signer, self.market.ledger
+        buyer, reader = self.parties.buyer.signer, self.market.reader
         permit = sign_permit(
             buyer,
-            ledger.token_domain(),
-            ledger.permit_message(buyer.address, self.terms.price, self.terms.match_by),
+            reader.token_domain(),
+            reader.permit_message(buyer.address, self.terms.price, self.terms.match_by),
         )
         signature = buyer.sign_typed(self.domain, self.terms)
         return self.parties.broker.writer.place(self.terms, signature, permit).gas_used
@@ -112,7 +112,7 @@ class Walk:
     @property
     def seed(self) -> Digest:
         """Once it is drawn."""
-        seed = self.market.ledger.commitment(self.order).seed
+        seed = self.market.reader.commitment(self.order).seed
         if seed is None:
             raise ServiceDownError(
                 f"order {self.order} has no seed, expected one after the draw; is the chain shared?"
@@ -156,7 +156,7 @@ class Walk:
         )
 
     def _terms(self, salt: bytes) -> OrderTerms:
-        now = self.market.ledger.chain_time()
+        now = self.market.reader.chain_time()
         return OrderTerms(
             buyer=self.parties.buyer.signer.address,
             broker=self.parties.broker.signer.address,

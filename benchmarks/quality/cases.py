@@ -7,14 +7,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from benchmarks.quality.case import ALONE, CENTRAL, FEDERATED, Case, Settings
-from benchmarks.quality.our_subjects import (
+from benchmarks.quality.case import (
+    ALONE,
+    CENTRAL,
+    FEDERATED,
     IN_FLOAT,
     NO_CRITIC,
     NO_MARGINALS,
     PAIRS_ONLY,
     SUMMED,
     SUMMED_GRADIENTS,
+    Case,
+    Settings,
 )
 from benchmarks.quality.results import Result
 

@@ -12,13 +12,12 @@ from benchmarks.quality.tables import Split
 from generator.evaluation.density import log_density, mixture_log_density
 from generator.evaluation.distances import table_distances
 from generator.evaluation.judge import utility_auc
-from generator.evaluation.membership import attack
+from generator.evaluation.membership import attack, sample_attack
 from generator.evaluation.row_metrics import copy_rate, density_coverage
-from generator.evaluation.sample_attack import sample_attack
 from provenance.exact.container import Container
 from provenance.table.schema import Schema
 
-SUSPECTS = 2_000
+CANDIDATES = 2_000
 LATENTS = 2_048
 
 Values = NDArray[np.int64]
@@ -73,14 +72,14 @@ def density_attack(
 ) -> tuple[float, float]:
     """(area, standard error) of the exact density attack on released models.
 
-    reference: fitted on `population`, rows that are neither members nor suspects. Containers that were fitted
+    reference: fitted on `population`, rows that are neither members nor candidates. Containers that were fitted
     alone are a mixture of equal parts here.
     """
     known = {row.tobytes() for row in population}
-    suspects = np.array([row for row in split.test if row.tobytes() not in known][:SUSPECTS])
+    candidates = np.array([row for row in split.test if row.tobytes() not in known][:CANDIDATES])
     random = np.random.default_rng(seed)
-    members = split.train[random.choice(len(split.train), min(SUSPECTS, len(split.train)), replace=False)]
-    both = np.concatenate([members, suspects])
+    members = split.train[random.choice(len(split.train), min(CANDIDATES, len(split.train)), replace=False)]
+    both = np.concatenate([members, candidates])
     own = np.logaddexp.reduce(
         [mixture_log_density(container, both, latents=LATENTS) for container in released]
     )

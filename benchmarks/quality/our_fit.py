@@ -17,10 +17,19 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATED, SKEW, Case, Settings
-from benchmarks.quality.fit_report import FitReport
-from benchmarks.quality.our_subjects import OURS
-from benchmarks.quality.peer_codes import decoded
+from benchmarks.quality.case import (
+    ALONE,
+    CENTRAL,
+    CONTRIBUTORS,
+    DELTA,
+    FEDERATED,
+    OURS,
+    SKEW,
+    Case,
+    FitReport,
+    Settings,
+)
+from benchmarks.quality.peer_fit import decoded
 from benchmarks.quality.peers.exchange import cpu_seconds, peak_rss_bytes
 from benchmarks.quality.tables import TABLES, skewed_owners
 from generator.errors import FitError

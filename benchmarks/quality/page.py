@@ -6,22 +6,35 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.quality.case import ALONE, CENTRAL, CONTRIBUTORS, DELTA, FEDERATED, SKEW, Case
-from benchmarks.quality.cases import CONTROLS, PEERS, PRIVATE_PEERS
-from benchmarks.quality.figures import Figures
-from benchmarks.quality.fit_report import FitReport
-from benchmarks.quality.our_subjects import (
+from benchmarks.quality.case import (
+    ALONE,
+    CENTRAL,
+    CONTRIBUTORS,
+    DELTA,
+    FEDERATED,
     IN_FLOAT,
     NO_CRITIC,
     NO_MARGINALS,
     OURS,
     PAIRS_ONLY,
+    SKEW,
     SUMMED,
     SUMMED_GRADIENTS,
+    Case,
+    FitReport,
 )
-from benchmarks.quality.page_text import HEAD, TAIL
+from benchmarks.quality.cases import CONTROLS, PEERS, PRIVATE_PEERS
+from benchmarks.quality.figures import Figures
 from benchmarks.quality.results import Result
-from benchmarks.quality.table_text import difference, figure_mean, markdown_table, number, report_mean
+from benchmarks.quality.table_text import (
+    HEAD,
+    TAIL,
+    difference,
+    figure_mean,
+    markdown_table,
+    number,
+    report_mean,
+)
 from benchmarks.quality.tables import TABLES
 from tessera.local.charts import Axis, Dots, bars, dot_rows
 

@@ -6,9 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.quality.case import Case
+from benchmarks.quality.case import Case, FitReport
 from benchmarks.quality.figures import Figures
-from benchmarks.quality.fit_report import FitReport
 
 
 @dataclass(frozen=True)

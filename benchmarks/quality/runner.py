@@ -18,12 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.case import Case
+from benchmarks.quality.case import OURS, Case, FitReport
 from benchmarks.quality.cases import CONTROLS, REDRAWN, SHUFFLED
 from benchmarks.quality.child import ChildFailedError, run_child
 from benchmarks.quality.figures import Figures, density_attack, figures_of, population_of
-from benchmarks.quality.fit_report import FitReport
-from benchmarks.quality.our_subjects import OURS
 from benchmarks.quality.peer_fit import PeerFits
 from benchmarks.quality.results import Result, append
 from benchmarks.quality.tables import TABLES, Split

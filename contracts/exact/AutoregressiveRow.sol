@@ -7,7 +7,7 @@ import {AutoregressiveStep} from "./AutoregressiveStep.sol";
 import {CodeDraw} from "./CodeDraw.sol";
 import {ColumnValues} from "./ColumnValues.sol";
 import {Codebook, ExactModel} from "./ExactModel.sol";
-import {LeadingDraw} from "./LeadingDraw.sol";
+import {PrefixDraw} from "./PrefixDraw.sol";
 import {RowMaker} from "./RowMaker.sol";
 import {RunningVector, RunningVectors} from "./RunningVector.sol";
 import {Workspace} from "./Workspace.sol";
@@ -32,7 +32,7 @@ library AutoregressiveRow {
         maker.sums = Workspace.reserve(4 * widest + 32);
         maker.weights = Workspace.reserve(32 * widest);
         maker.running = RunningVectors.reserve(model.inputs);
-        if (maker.allowed.counts.length != 0) LeadingDraw.prepare(maker);
+        if (maker.allowed.counts.length != 0) PrefixDraw.prepare(maker);
     }
 
     /// @notice Makes the row of the noise that has been drawn. Stops at the first conditioned column that is not met.
@@ -43,7 +43,7 @@ library AutoregressiveRow {
         unchecked {
             for (uint256 step = 0; step < columns; ++step) {
                 uint256 code;
-                (code, met) = step < maker.leading.steps ? _drawLeading(maker, step) : _draw(maker, step);
+                (code, met) = step < maker.prefix.steps ? _drawPrefix(maker, step) : _draw(maker, step);
                 if (!met) return false;
                 if (step + 1 < columns) maker.move(vector, code, vector);
             }
@@ -61,17 +61,17 @@ library AutoregressiveRow {
         met = maker.set(column, code, noise);
     }
 
-    function _drawLeading(RowMaker memory maker, uint256 step) private pure returns (uint256 code, bool met) {
+    function _drawPrefix(RowMaker memory maker, uint256 step) private pure returns (uint256 code, bool met) {
         uint256 column = maker.model.columnOf(step);
         uint256 noise = maker.word(column);
         uint256 weights;
         uint256 sum;
-        if (step == 0 && maker.leading.firstSum != 0) {
-            weights = maker.leading.frames[0] + RunningVectors.bytesOf(maker.model.inputs);
-            sum = maker.leading.firstSum;
+        if (step == 0 && maker.prefix.firstSum != 0) {
+            weights = maker.prefix.frames[0] + RunningVectors.bytesOf(maker.model.inputs);
+            sum = maker.prefix.firstSum;
         } else {
-            (weights, sum, ) = LeadingDraw.weigh(maker, step, maker.running.ptr);
-            if (step == 0) maker.leading.firstSum = sum;
+            (weights, sum, ) = PrefixDraw.weigh(maker, step, maker.running.ptr);
+            if (step == 0) maker.prefix.firstSum = sum;
         }
         unchecked {
             code = maker.model.firstCodes[column] + CodeDraw.pick(weights, sum, noise);

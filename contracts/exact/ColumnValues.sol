@@ -34,7 +34,7 @@ library ColumnValues {
         }
     }
 
-    /// @notice Sets the value of a conditioned column of a leading step by rule 11 of docs/spec/conditions.md.
+    /// @notice Sets the value of a conditioned column of a prefix step by rule 11 of docs/spec/conditions.md.
     function setAllowed(RowMaker memory maker, uint256 column, uint256 code, uint256 noise) internal pure {
         (uint256 low, uint256 width) = maker.model.range(code);
         unchecked {

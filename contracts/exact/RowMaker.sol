@@ -21,15 +21,15 @@ struct RowMaker {
     uint256[] values;
     /// Architecture 2 only.
     RunningVector running;
-    LeadingSteps leading;
+    PrefixSteps prefix;
 }
 
-/// @notice The leading steps of architecture 2 (docs/spec/conditions.md, rule 8).
-struct LeadingSteps {
+/// @notice The prefix steps of architecture 2 (docs/spec/conditions.md, rule 8).
+struct PrefixSteps {
     uint256 steps;
     /// Allowed share of each of the D codes in 2^32ths (rule 6).
     uint256[] factors;
-    /// For each leading step: address of its running vector, and after it of its codes' weights.
+    /// For each prefix step: address of its running vector, and after it of its codes' weights.
     uint256[] frames;
     /// Sum of the weights of step 0, which no attempt changes; 0 until they are known.
     uint256 firstSum;

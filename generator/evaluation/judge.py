@@ -33,20 +33,15 @@ class JudgeReport:
     tvd2: float
 
 
-def judge(
-    synthetic: Values, test: Values, schema: Schema, *, reference: Values | None = None, seed: int = 0
-) -> JudgeReport:
-    """Judge grid indices int64[n, C] against real test rows int64[m, C].
-
-    `reference` are the rows that distances are measured to and bins are made from (default: the test rows).
-    """
+def judge(synthetic: Values, test: Values, schema: Schema) -> JudgeReport:
+    """Judge grid indices int64[n, C] against real test rows int64[m, C]."""
     for name, values in (("synthetic", synthetic), ("test", test)):
         if values.ndim != 2 or values.shape[1] != len(schema.columns) or len(values) < 2:
             raise EvaluationError(
                 f"{name} rows have shape {values.shape}; expected [>= 2, {len(schema.columns)}]"
             )
-    tvd1, tvd2 = distances(synthetic, test if reference is None else reference, schema)
-    return JudgeReport(utility_auc(synthetic, test, schema, seed=seed), tvd1, tvd2)
+    tvd1, tvd2 = distances(synthetic, test, schema)
+    return JudgeReport(utility_auc(synthetic, test, schema), tvd1, tvd2)
 
 
 def distances(synthetic: Values, real: Values, schema: Schema) -> tuple[float, float]:

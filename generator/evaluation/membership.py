@@ -1,4 +1,4 @@
-"""What a released model tells about who was in the table: attacks, and what differential privacy allows them.
+"""What a released model, or its rows alone, tell about who was in the table.
 
 The attacker sees the model, as every buyer does, and scores a row by log p(row) - log q(row): p the released
 model's exact density (`density`), q one fitted on other rows of the same population, so that rows which are
@@ -6,36 +6,41 @@ merely common do not count (van Breugel et al. 2023, arXiv:2302.12580, with the 
 one estimated from samples). Members score higher as far as the model learnt rows by heart. A generator whose
 density nobody has is attacked by fitting one of ours to its rows first.
 
-Bounds hold for members drawn independently (each row by a coin) and a reference that is no function of the
-coins: then the mean over rows of a fixed threshold's true positive rate obeys the trade-off of one row
-(Steinke et al. 2023, arXiv:2305.08846; Dong, Roth and Su 2022). An attack below its bound proves nothing; one
-above it proves that the noise is not what the statement says.
+`sample_attack` sees synthetic rows alone, so that it can be turned on any generator. The attacker holds rows of
+unknown history, half of which trained, and other rows of the same population that did not. A row whose nearest
+synthetic row is nearer than its nearest population row looks like a member: the density ratio with one-neighbour
+densities. 0.5 is a coin; this is a lower bound on what leaks, and who holds the model can do better. Not a
+privacy proof; under differential privacy the statement of the accountant is.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import beta, rankdata
+from scipy.stats import rankdata
 
 from generator.errors import EvaluationError
+from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
+from provenance.table.schema import Schema
 
 Floats = NDArray[np.float64]
+CANDIDATES: Final = 2_000
+MIN_ROWS: Final = 20
+Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class AttackReport:
     """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error
-    (DeLong). advantage: largest true positive rate minus false positive rate, biased upwards by its search.
+    by DeLong's method.
     """
 
     auc: float
     error: float
-    advantage: float
     members: int
     others: int
 
@@ -53,69 +58,7 @@ def attack(members: Floats, others: Floats) -> AttackReport:
     above = (pooled[:n] - rankdata(first)) / m
     below = 1 - (pooled[n:] - rankdata(second)) / n
     error = math.sqrt(float(above.var(ddof=1)) / n + float(below.var(ddof=1)) / m)
-    return AttackReport(float(above.mean()), error, _advantage(first, second), n, m)
-
-
-def auc_bound(epsilon: float, delta: float) -> float:
-    """Largest area that (epsilon, delta)-DP allows any attack: 1 - (1 - delta)^2 / (1 + e^epsilon)."""
-    return 1 - (1 - delta) ** 2 / (1 + math.exp(epsilon))
-
-
-def gdp_auc_bound(mu: float) -> float:
-    """Largest area that mu-GDP allows any attack: that of telling N(0, 1) from N(mu, 1)."""
-    return float(ndtr(mu / math.sqrt(2)))
-
-
-def epsilon_shown(members: Floats, others: Floats, *, delta: float, confidence: float = 0.95) -> float:
-    """Epsilon that the attack proves to have been spent at least, 0.0 where it proves nothing.
-
-    From TPR <= e^epsilon FPR + delta, with Clopper-Pearson limits of both rates. The threshold is chosen on
-    every other score and judged on the rest, so that choosing it costs no confidence.
-    """
-    first, second = _scores(members), _scores(others)
-    chosen = _threshold(first[::2], second[::2], delta, confidence)
-    return _epsilon_at(chosen, first[1::2], second[1::2], delta, confidence)
-
-
-def exposures(canaries: Floats, candidates: Floats) -> Floats:
-    """Exposure in bits of each planted row, log2(N + 1) - log2(rank), from log densities of the planted rows and of N
-    candidates drawn as they were (Carlini et al. 2019, arXiv:1802.08232). Chance gives 1.44 on average.
-    """
-    first, second = _scores(canaries), np.sort(_scores(candidates))
-    # of equally likely candidates half stand before the canary
-    before = len(second) - np.searchsorted(second, first, side="right")
-    ties = len(second) - before - np.searchsorted(second, first, side="left")
-    return np.asarray(np.log2(len(second) + 1) - np.log2(before + ties / 2 + 1))
-
-
-def exposure_bound(epsilon: float, delta: float, candidates: int) -> float:
-    """Largest mean exposure under (epsilon, delta)-DP: (1 + epsilon) / ln 2 + delta log2(N + 1).
-
-    A canary's rank is in the first share u of the candidates with probability at most min(1, e^epsilon u +
-    delta); the mean of -log2 u follows.
-    """
-    return (1 + epsilon) / math.log(2) + delta * math.log2(candidates + 1)
-
-
-def _advantage(members: Floats, others: Floats) -> float:
-    thresholds = np.unique(np.concatenate([members, others]))
-    true = 1 - np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
-    false = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
-    return float((true - false).max())
-
-
-def _threshold(members: Floats, others: Floats, delta: float, confidence: float) -> float:
-    candidates = np.unique(np.quantile(members, np.linspace(0.02, 0.98, 49)))
-    bounds = [_epsilon_at(float(t), members, others, delta, confidence) for t in candidates]
-    return float(candidates[int(np.argmax(bounds))])
-
-
-def _epsilon_at(threshold: float, members: Floats, others: Floats, delta: float, confidence: float) -> float:
-    tail = (1 - confidence) / 2
-    hits, alarms = int((members >= threshold).sum()), int((others >= threshold).sum())
-    true = float(beta.ppf(tail, hits, len(members) - hits + 1)) if hits else 0.0
-    false = float(beta.ppf(1 - tail, alarms + 1, len(others) - alarms)) if alarms < len(others) else 1.0
-    return max(0.0, math.log((true - delta) / false)) if true > delta else 0.0
+    return AttackReport(float(above.mean()), error, n, m)
 
 
 def _scores(values: Floats) -> Floats:
@@ -125,3 +68,28 @@ def _scores(values: Floats) -> Floats:
             f"scores have shape {scores.shape}: expected one finite number a row, of at least four rows"
         )
     return scores
+
+
+def sample_attack(
+    synthetic: Values, training: Values, others: Values, schema: Schema, *, seed: int = 0
+) -> AttackReport:
+    """Attack with int64[n, C] synthetic rows; `others` never trained: half are candidates, half the population.
+
+    EvaluationError below MIN_ROWS training rows or twice as many others.
+    """
+    if len(training) < MIN_ROWS or len(others) < 2 * MIN_ROWS:
+        raise EvaluationError(
+            f"the attack needs {MIN_ROWS} training rows and {2 * MIN_ROWS} others, found {len(training)} and "
+            f"{len(others)}"
+        )
+    random = np.random.default_rng(seed)
+    mixed = random.permutation(others)
+    count = min(CANDIDATES, len(training), len(mixed) // 2)
+    members = training[random.choice(len(training), count, replace=False)]
+    candidates, population = np.concatenate([members, mixed[:count]]), mixed[count:]
+    space = MixedSpace(schema, population)
+    points = space.points(candidates)
+    to_synthetic = nearest(points, space.points(synthetic), 1)
+    to_population = nearest(points, space.points(population), 1)
+    score = np.log(to_population + EQUAL) - np.log(to_synthetic + EQUAL)
+    return attack(score[:count].astype(np.float64), score[count:].astype(np.float64))

@@ -17,9 +17,8 @@ from generator.errors import EvaluationError
 from generator.evaluation.cells import BadCells, BrokenRule, CheckedTable, plain_schema
 from generator.evaluation.distances import Distances, table_distances
 from generator.evaluation.judge import utility_auc
-from generator.evaluation.membership import AttackReport
+from generator.evaluation.membership import MIN_ROWS, AttackReport, sample_attack
 from generator.evaluation.row_metrics import DensityCoverage, copy_rate, density_coverage
-from generator.evaluation.sample_attack import MIN_ROWS, sample_attack
 from provenance.table.schema import Schema
 
 LEAST_ROWS: Final = 20

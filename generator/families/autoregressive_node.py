@@ -30,7 +30,7 @@ from generator.families.steps import answer_finish, loss_texts, report, round_na
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer
-from generator.learning.autoregressive import Flat, NetShape, initial_weights
+from generator.learning.autoregressive import Flat, NetShape, initial_weights, memorisation
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_univariate
 from generator.learning.dp_sgd import DPSGD
@@ -41,7 +41,6 @@ from generator.learning.fit_autoregressive import (
     train,
     train_privately,
 )
-from generator.learning.memorisation import memorisation
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes

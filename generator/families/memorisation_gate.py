@@ -18,8 +18,7 @@ from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Result, meta_of
-from generator.learning.autoregressive import Flat
-from generator.learning.memorisation import MEMORISATION_GATE, passes_gate
+from generator.learning.autoregressive import MEMORISATION_GATE, Flat, passes_gate
 from provenance.api.tasks import StepResult
 
 GATE: Final = "gate"

@@ -20,9 +20,10 @@ from provenance.exact.model import (
     HiddenLayer,
     MlpModel,
     OutputLayer,
+    SizeClass,
+    class_of_size,
     encode_model,
 )
-from provenance.exact.size_class import SizeClass, class_of_size
 from provenance.table.schema import Schema
 
 _MANY_ROWS = 1_000_000

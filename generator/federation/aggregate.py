@@ -19,6 +19,10 @@ from generator.errors import UpdatesRejected
 from provenance.values import Address
 
 Vector = NDArray[np.float64]
+LONGEST = 4.0
+"""Of the median length: a longer update is left out, or shortened to it."""
+TRIM = 1
+"""Smallest and largest values that the trimmed mean leaves out of each coordinate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,12 @@ def bounded(change: Vector, bound: float) -> Vector:
 
 
 def outliers(
-    changes: Mapping[Address, Vector], step: str, factor: float, expected: float = 0.0
+    changes: Mapping[Address, Vector], step: str
 ) -> tuple[dict[Address, Vector], tuple[Flagged, ...]]:
     """Separate updates of the wrong shape or implausible length from the others.
 
-    Implausible: longer than `factor` times the median length or `expected`, whichever is larger. expected:
-    length that noise alone gives. Raises UpdatesRejected if fewer than half of the updates are left.
+    Implausible: longer than LONGEST times the median length. Raises UpdatesRejected if fewer than half of the
+    updates are left.
     """
     shapes = [change.shape for change in changes.values()]
     shape = max(set(shapes), key=shapes.count)
@@ -78,7 +82,7 @@ def outliers(
         if change.shape != shape
     ]
     lengths = {node: float(np.linalg.norm(change)) for node, change in sound.items()}
-    limit = factor * max(float(np.median(list(lengths.values()))), expected)
+    limit = LONGEST * float(np.median(list(lengths.values())))
     for node, length in lengths.items():
         if length > limit:
             flagged.append(
@@ -100,12 +104,10 @@ def combine(
     *,
     step: str,
     method: str = "mean",
-    factor: float = 4.0,
-    trim: int = 1,
 ) -> tuple[Vector, tuple[Flagged, ...]]:
     """One round of averaging: start plus the combined changes (update - start), poisoned ones left out and named.
 
-    method "mean": FedAvg of the changes, each bounded to `factor` times the median length. method "trimmed":
+    method "mean": FedAvg of the changes, each bounded to LONGEST times the median length. method "trimmed":
     coordinate-wise trimmed mean. With two contributors no majority exists, so only the bound protects.
     """
     changes: dict[Address, Vector] = {}
@@ -119,11 +121,11 @@ def combine(
         raise UpdatesRejected(
             f"only {len(changes)} of {len(updates)} updates in {step} have the expected shape"
         )
-    sound, flagged = outliers(changes, step, factor)
+    sound, flagged = outliers(changes, step)
     names = list(sound)
-    if method == "trimmed" and len(names) > 2 * trim:
-        change = trimmed_mean([sound[n] for n in names], trim)
+    if method == "trimmed" and len(names) > 2 * TRIM:
+        change = trimmed_mean([sound[n] for n in names], TRIM)
     else:
-        limit = factor * float(np.median([float(np.linalg.norm(sound[n])) for n in names]))
+        limit = LONGEST * float(np.median([float(np.linalg.norm(sound[n])) for n in names]))
         change = weighted_mean([bounded(sound[n], limit) for n in names], [weights[n] for n in names])
     return start + change, (*misshapen, *flagged)

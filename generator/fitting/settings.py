@@ -137,12 +137,10 @@ FIT_OPTIONS: Final[Mapping[str, FitOption]] = {
 }
 
 
-def option_lines(indent: str = "    ") -> str:
+def option_lines() -> str:
     """The options as lines of a docstring: name and help text, wrapped."""
     lines = (f"{option.name}: {option.help}." for option in FIT_OPTIONS.values())
-    wrapped = (
-        textwrap.fill(line, 108, initial_indent=indent, subsequent_indent=2 * indent) for line in lines
-    )
+    wrapped = (textwrap.fill(line, 108, initial_indent=" " * 4, subsequent_indent=" " * 8) for line in lines)
     return "\n".join(wrapped)
 
 

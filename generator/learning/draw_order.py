@@ -25,9 +25,9 @@ class DrawOrder:
         """`first` by number of codes, so that conditions on a later one leave few states before it; then the
         other columns as they stand."""
         counts = codebook.code_counts
-        leading = sorted(set(first), key=lambda column: (counts[column], column))
-        rest = (column for column in range(len(counts)) if column not in leading)
-        return cls((*leading, *rest))
+        prefix = sorted(set(first), key=lambda column: (counts[column], column))
+        rest = (column for column in range(len(counts)) if column not in prefix)
+        return cls((*prefix, *rest))
 
     def code_counts(self, codebook: Codebook) -> tuple[int, ...]:
         """Codes of each step's column."""

@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generator.errors import LearningError
-from generator.learning.autoregressive import Flat, NetShape
+from generator.learning.autoregressive import Flat, NetShape, memorisation, passes_gate
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
 from generator.learning.dp_sgd import DPSGD
-from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
 from provenance.exact.codebook import Codes
 

@@ -1,7 +1,7 @@
 """From a float net to the bytes of the exact integer generator.
 
 Each hidden channel gets its own unit (channel equalisation: its largest calibrated activation becomes
-a_max), each neuron the largest power-of-two shift at which its weights fit int8; half a unit is added before
+127), each neuron the largest power-of-two shift at which its weights fit int8; half a unit is added before
 the floor shift, so it rounds. Biases absorb the mean rounding error on a calibration batch. Logits are in
 1/64 nat. The 2^24 bound is proved from the integers by `provenance.exact.encode_model`; a neuron that would
 break it gets a smaller shift instead.
@@ -29,6 +29,7 @@ WEIGHT_MAX = 127
 _CALIBRATION_ROWS = 8192
 _CALIBRATION_SEED = 0
 LARGEST_QUANTILE = 0.9995
+_ACTIVATION_MAX = 127
 MAX_BIAS = 1 << 22
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ class _Calibration:
     unit: Floats
 
 
-def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest, *, a_max: int = 127) -> bytes:
+def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest) -> bytes:
     """Model bytes of `net`. Raises LearningError for a net of other codes or with weights that are not
     finite, ModelError (provenance) if the model breaks the specification."""
     if tuple(codebook.code_counts) != net.code_counts:
@@ -62,10 +63,12 @@ def quantise(net: MarginalNet, codebook: Codebook, schema_digest: Digest, *, a_m
     state = _latent_batch(net.settings.latent)
     hidden: list[HiddenLayer] = []
     for weight, bias in layers[:-1]:
-        layer, state = _hidden_layer(weight, bias, state, a_max)
+        layer, state = _hidden_layer(weight, bias, state)
         hidden.append(layer)
-    output = _output_layer(*layers[-1], state, codebook, a_max)
-    return encode_model(MlpModel(a_max, net.settings.latent, schema_digest, codebook, tuple(hidden), output))
+    output = _output_layer(*layers[-1], state, codebook)
+    return encode_model(
+        MlpModel(_ACTIVATION_MAX, net.settings.latent, schema_digest, codebook, tuple(hidden), output)
+    )
 
 
 def _latent_batch(latent: int) -> _Calibration:
@@ -76,36 +79,34 @@ def _latent_batch(latent: int) -> _Calibration:
     return _Calibration(bytes_in, bytes_in, np.ones(latent))
 
 
-def _hidden_layer(
-    weight: Floats, bias: Floats, state: _Calibration, a_max: int
-) -> tuple[HiddenLayer, _Calibration]:
+def _hidden_layer(weight: Floats, bias: Floats, state: _Calibration) -> tuple[HiddenLayer, _Calibration]:
     exact = np.maximum(weight @ state.exact + bias[:, None], 0.0)
-    unit = np.quantile(exact, LARGEST_QUANTILE, axis=1) / a_max
+    unit = np.quantile(exact, LARGEST_QUANTILE, axis=1) / _ACTIVATION_MAX
     unit = np.where(unit > 0, unit, 1.0)
     unit = np.maximum(unit, np.abs(weight * state.unit).max(axis=1) / WEIGHT_MAX)
     scaled = weight * state.unit / unit[:, None]
     wanted = (weight @ state.exact + bias[:, None]) / unit[:, None]
-    shift = shifts(scaled, np.abs(bias) / unit + 1, a_max)
+    shift = shifts(scaled, np.abs(bias) / unit + 1, _ACTIVATION_MAX)
     factor = np.exp2(shift)[:, None]
     integers = np.rint(scaled * factor)
     # the bias also takes up the mean error that rounding made so far
     mean = (wanted * factor - integers @ state.integer).mean(axis=1)
     bias_integers = np.rint(mean + factor[:, 0] / 2)
-    integer = np.clip(np.floor((integers @ state.integer + bias_integers[:, None]) / factor), 0, a_max)
+    integer = np.clip(
+        np.floor((integers @ state.integer + bias_integers[:, None]) / factor), 0, _ACTIVATION_MAX
+    )
     layer = HiddenLayer(integers.astype(np.int8), bias_integers.astype(np.int32), shift.astype(np.uint8))
     return layer, _Calibration(exact, integer, unit)
 
 
-def _output_layer(
-    weight: Floats, bias: Floats, state: _Calibration, codebook: Codebook, a_max: int
-) -> OutputLayer:
+def _output_layer(weight: Floats, bias: Floats, state: _Calibration, codebook: Codebook) -> OutputLayer:
     scaled = weight * state.unit * LOGIT_UNITS_A_NAT
     if np.abs(scaled).max() > WEIGHT_MAX:
         raise LearningError(
             f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {WEIGHT_MAX}; training "
             "diverged: lower the learning rate"
         )
-    shift = shifts(scaled, np.zeros(len(bias)), a_max)
+    shift = shifts(scaled, np.zeros(len(bias)), _ACTIVATION_MAX)
     factor = np.exp2(shift)[:, None]
     integers = np.rint(scaled * factor)
     mean = np.empty(len(bias))

@@ -1,7 +1,7 @@
 """From a float autoregressive net to the bytes of the exact integer generator.
 
 Each channel of the running vector gets one unit, the same for embedding and inputs (they are only added):
-the smallest at which its embedding fits int8 and its calibrated inputs fit 0..a_max. Each neuron of each
+the smallest at which its embedding fits int8 and its calibrated inputs fit 0..255. Each neuron of each
 column gets a unit of its own. Matrices get the largest power-of-two shift a neuron at which weights fit int8
 and partial sums stay below 2^24. Biases absorb the mean rounding error on calibration rows, and half a unit
 for the floor shift. Logits are in 1/64 nat. `provenance.exact.encode_model` proves the bound again.
@@ -37,6 +37,7 @@ from provenance.exact.model import encode_model
 from provenance.values import Digest
 
 _CALIBRATION_ROWS = 4096
+_ACTIVATION_MAX = 255
 _CALIBRATION_SEED = 0
 
 Floats = NDArray[np.float64]
@@ -78,8 +79,6 @@ def quantise_autoregressive(
     codebook: Codebook,
     order: DrawOrder,
     schema_digest: Digest,
-    *,
-    a_max: int = 255,
 ) -> bytes:
     """Model bytes of a net, whose weights are in draw order; the codebook is in the schema's. Raises LearningError
     for a net of other codes or weights that are not finite, ModelError (provenance) if the model breaks the
@@ -92,19 +91,21 @@ def quantise_autoregressive(
     )
     embedding = shape.view(flat, EMBEDDING).astype(np.float64)
     embedding[shape.offsets[-2] :] = 0.0
-    unit = _channel_units(shape, flat, codes, embedding, a_max)
+    unit = _channel_units(shape, flat, codes, embedding)
     integers = np.rint(embedding / unit).astype(np.int8)
     exact = np.zeros((len(codes), shape.width))
     running = np.zeros((len(codes), shape.width))
     steps = []
     for c, start in enumerate(shape.offsets[:-1]):
-        steps.append(_column_step(_column(shape, flat, c), exact, running, unit, a_max))
+        steps.append(_column_step(_column(shape, flat, c), exact, running, unit))
         exact += embedding[start + codes[:, c]]
         running += integers[start + codes[:, c]]
     in_codebook = np.empty_like(integers)
     in_codebook[order.codes(codebook)] = integers
     return encode_model(
-        AutoregressiveModel(a_max, schema_digest, codebook, order.columns, tuple(steps), in_codebook)
+        AutoregressiveModel(
+            _ACTIVATION_MAX, schema_digest, codebook, order.columns, tuple(steps), in_codebook
+        )
     )
 
 
@@ -120,9 +121,7 @@ def _column(shape: NetShape, flat: Flat, c: int) -> _Column:
     return _Column(*(matrix.astype(np.float64) for matrix in matrices))
 
 
-def _channel_units(
-    shape: NetShape, flat: Flat, codes: NDArray[np.int64], embedding: Floats, a_max: int
-) -> Floats:
+def _channel_units(shape: NetShape, flat: Flat, codes: NDArray[np.int64], embedding: Floats) -> Floats:
     """Float value of one integer step of each channel [H]."""
     largest = np.zeros(shape.width)
     running = np.zeros((len(codes), shape.width))
@@ -130,18 +129,18 @@ def _channel_units(
         inputs = running + shape.view(flat, INPUT_BIAS)[c]
         largest = np.maximum(largest, np.quantile(inputs, LARGEST_QUANTILE, axis=0))
         running += embedding[start + codes[:, c]]
-    unit = np.maximum(largest / a_max, np.abs(embedding).max(axis=0) / WEIGHT_MAX)
+    unit = np.maximum(largest / _ACTIVATION_MAX, np.abs(embedding).max(axis=0) / WEIGHT_MAX)
     return np.where(unit > 0, unit, 1.0)
 
 
-def _column_step(column: _Column, exact: Floats, running: Floats, unit: Floats, a_max: int) -> ColumnStep:
+def _column_step(column: _Column, exact: Floats, running: Floats, unit: Floats) -> ColumnStep:
     """exact: the float running vector of calibration rows [B, H]; running: the integer one."""
     input_bias = np.rint((exact + column.input_bias - running * unit).mean(axis=0) / unit)
     inputs = _Signals(
-        np.maximum(exact + column.input_bias, 0.0), np.clip(running + input_bias, 0, a_max), unit
+        np.maximum(exact + column.input_bias, 0.0), np.clip(running + input_bias, 0, _ACTIVATION_MAX), unit
     )
-    hidden, neurons = _hidden(column, inputs, a_max)
-    output = _output(column, neurons, a_max)
+    hidden, neurons = _hidden(column, inputs)
+    output = _output(column, neurons)
     return ColumnStep(
         input_bias.astype(np.int32),
         hidden.weights.astype(np.int8),
@@ -153,33 +152,33 @@ def _column_step(column: _Column, exact: Floats, running: Floats, unit: Floats, 
     )
 
 
-def _hidden(column: _Column, inputs: _Signals, a_max: int) -> tuple[_Layer, _Signals]:
+def _hidden(column: _Column, inputs: _Signals) -> tuple[_Layer, _Signals]:
     sums = inputs.exact @ column.hidden_weights.T + column.hidden_bias
     exact = np.maximum(sums, 0.0)
-    unit = np.quantile(exact, LARGEST_QUANTILE, axis=0) / a_max
+    unit = np.quantile(exact, LARGEST_QUANTILE, axis=0) / _ACTIVATION_MAX
     # a neuron that rarely fires must still fit its weights
     unit = np.maximum(unit, np.abs(column.hidden_weights * inputs.unit).max(axis=1) / WEIGHT_MAX)
     unit = np.where(unit > 0, unit, 1.0)
     scaled = column.hidden_weights * inputs.unit / unit[:, None]
-    shift = shifts(scaled, np.abs(column.hidden_bias) / unit + 1, a_max)
+    shift = shifts(scaled, np.abs(column.hidden_bias) / unit + 1, _ACTIVATION_MAX)
     factor = np.exp2(shift)
     weights = np.rint(scaled * factor[:, None])
     products = inputs.integer @ weights.T
     bias = np.rint((sums / unit * factor - products).mean(axis=0) + factor / 2)
     # below this a neuron is silent whatever comes in; a dead one of tiny weights would break the bound
-    bias = np.maximum(bias, -np.abs(weights).sum(axis=1) * a_max - 1)
-    integer = np.clip(np.floor((products + bias) / factor), 0, a_max)
+    bias = np.maximum(bias, -np.abs(weights).sum(axis=1) * _ACTIVATION_MAX - 1)
+    integer = np.clip(np.floor((products + bias) / factor), 0, _ACTIVATION_MAX)
     return _Layer(weights, bias, shift), _Signals(exact, integer, unit)
 
 
-def _output(column: _Column, neurons: _Signals, a_max: int) -> _Layer:
+def _output(column: _Column, neurons: _Signals) -> _Layer:
     scaled = column.output_weights * neurons.unit * LOGIT_UNITS_A_NAT
     if np.abs(scaled).max() > WEIGHT_MAX:
         raise LearningError(
             f"an output weight is {np.abs(scaled).max():.0f} logit units a step, more than {WEIGHT_MAX}; "
             "training diverged: lower the learning rate"
         )
-    shift = shifts(scaled, np.zeros(len(scaled)), a_max)
+    shift = shifts(scaled, np.zeros(len(scaled)), _ACTIVATION_MAX)
     factor = np.exp2(shift)
     weights = np.rint(scaled * factor[:, None])
     wanted = (neurons.exact @ column.output_weights.T + column.output_bias) * LOGIT_UNITS_A_NAT

@@ -8,7 +8,7 @@ asked spends nothing, and the columns that are asked get its share.
 from __future__ import annotations
 
 from provenance.exact.codebook import Codebook
-from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
+from provenance.exact.model import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
 from provenance.table.column import Column
 from provenance.table.schema import Schema
 

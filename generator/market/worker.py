@@ -32,6 +32,7 @@ from provenance.values import Signature
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10
+LEASE_SECONDS = 10
 _CLOCK_SECONDS = 2.0
 _REASON_CHARACTERS = 1900
 
@@ -39,13 +40,10 @@ _REASON_CHARACTERS = 1900
 class CoordinationWorker:
     """Runs with the broker's key; needs no table, no torch, and no secret of a node."""
 
-    def __init__(
-        self, client: MarketClient, chain: ChainReads, stop: threading.Event, *, lease_seconds: int = 10
-    ) -> None:
+    def __init__(self, client: MarketClient, chain: ChainReads, stop: threading.Event) -> None:
         self._client = client
         self._chain = chain
         self._stop = stop
-        self._lease_seconds = lease_seconds
 
     def run(self) -> None:
         """Works until `stop` is set."""
@@ -60,16 +58,16 @@ class CoordinationWorker:
 
     def step(self, wait_seconds: int = WAIT_SECONDS) -> bool:
         """Leases and does one job; False when there was none."""
-        job = self._client.lease_job(wait_seconds, self._lease_seconds)
+        job = self._client.lease_job(wait_seconds, LEASE_SECONDS)
         if job is None:
             return False
         log.info("phase %s of order %s", job.phase, job.order)
         began = time.monotonic()
 
         def renew(news: Progress | None) -> None:
-            self._client.job_progress(job.order, job.phase, self._lease_seconds, news)
+            self._client.job_progress(job.order, job.phase, LEASE_SECONDS, news)
 
-        with Heartbeat(renew, self._lease_seconds) as beat:
+        with Heartbeat(renew, LEASE_SECONDS) as beat:
             result = self._attempt(job, beat)
         if result is not None:
             self._deliver(job, result)

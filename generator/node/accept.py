@@ -31,7 +31,7 @@ from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
-from provenance.units import E12, MICRO, format_fixed, to_float
+from provenance.units import E12, MICRO, format_fixed, to_float, tokens
 from provenance.values import Address, Digest, Signature
 
 _DIFFERS: Mapping[str, str] = {
@@ -157,7 +157,8 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     stake = node.chain.stake_of(node.address)
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(
-            "stake", f"{terms.stake} wei are to be reserved, {stake.free} are free: deposit more stake"
+            "stake",
+            f"{tokens(terms.stake)} are to be reserved, {tokens(stake.free)} are free: deposit more stake",
         )
     _check_parents(node)
     check_budget(node, order, terms)

@@ -29,7 +29,7 @@ from provenance.errors import ProvenanceError, UnavailableError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import model_digest
 from provenance.exact.rows import encode_rows
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import Participant, participants_digest
 from provenance.values import Address, Digest

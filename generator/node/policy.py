@@ -29,7 +29,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
 from provenance.errors import ProvenanceError, ValueFormatError
-from provenance.units import E12, MICRO, format_fixed, parse_fixed
+from provenance.units import E12, MICRO, format_fixed, parse_fixed, tokens
 from provenance.values import Address, Digest
 
 FILE = "policy.toml"
@@ -45,7 +45,7 @@ maximum_delta = "0.00001"         # per order: an epsilon at a larger delta prom
 allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
 minimum_price_per_row_wei = "0"
 maximum_rows = 1000000            # synthetic rows of one order
-# Reserved for one order, lost if this node is proven to have lied:
+# Reserved for one order, lost if this node is proven to have delivered a false row:
 maximum_stake_wei = "1000000000000000000000"
 
 # Accounts of contributors that you trust to keep their share of the noise to themselves. Only collections whose
@@ -180,7 +180,8 @@ class Limits(BaseModel):
         if order.price_wei < self.minimum_price_per_row_wei * order.rows:
             per_row = order.price_wei // max(order.rows, 1)
             return _deny(
-                "policy-price", f"{per_row} wei a row offered, {self.minimum_price_per_row_wei} asked"
+                "policy-price",
+                f"{tokens(per_row)} a row offered, {tokens(self.minimum_price_per_row_wei)} asked",
             )
         if order.rows > self.maximum_rows:
             return _deny(
@@ -188,7 +189,8 @@ class Limits(BaseModel):
             )
         if order.stake_wei > self.maximum_stake_wei:
             return _deny(
-                "policy-stake", f"a stake of {order.stake_wei} wei is asked, at most {self.maximum_stake_wei}"
+                "policy-stake",
+                f"a stake of {tokens(order.stake_wei)} is asked, at most {tokens(self.maximum_stake_wei)}",
             )
         return None
 

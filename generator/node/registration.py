@@ -13,6 +13,7 @@ from provenance import canonical
 from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.units import local_time, tokens
 from provenance.values import Address, Digest, sha256
 
 log = logging.getLogger(__name__)
@@ -42,17 +43,17 @@ def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Diges
     stake = chain.stake_of(me)
     missing = max(0, stake_wei - stake.free - stake.reserved)
     if stake.registered and not missing:
-        log.info("registered with %d wei of free stake, %d reserved", stake.free, stake.reserved)
+        log.info("registered; free stake %s, reserved %s", tokens(stake.free), tokens(stake.reserved))
         return
     lack = _lack(chain, me, missing)
     if lack and not stake.registered:
         raise NodeError(lack)
     if lack:
         log.warning(
-            "%s. Going on with %d wei of free stake, %d reserved: orders beyond it are declined",
+            "%s. Going on with a free stake of %s, reserved %s: orders beyond it are declined",
             lack,
-            stake.free,
-            stake.reserved,
+            tokens(stake.free),
+            tokens(stake.reserved),
         )
         return
     if not stake.registered:
@@ -62,7 +63,7 @@ def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Diges
         if chain.allowance(me, chain.deployment.registry) < missing:
             writer.approve(chain.deployment.registry, missing)
         receipt = writer.deposit(missing)
-        log.info("deposited %d wei of stake (transaction %s)", missing, receipt.hash)
+        log.info("deposited %s of stake (transaction %s)", tokens(missing), receipt.hash)
 
 
 def _lack(chain: ChainReader, me: Address, missing: int) -> str:
@@ -71,8 +72,8 @@ def _lack(chain: ChainReader, me: Address, missing: int) -> str:
         return f"{me} has no coins for gas on chain {chain.deployment.chain_id}: send it some, then run again"
     if chain.balance(me) < missing:
         return (
-            f"{me} needs {missing} wei more stake and has {chain.balance(me)} of token "
-            f"{chain.deployment.token}: send it the difference, or lower stake_wei in node.toml (orders may "
+            f"{me} needs {tokens(missing)} more for its stake and holds {tokens(chain.balance(me))} (token contract "
+            f"{chain.deployment.token}): send it the difference, or lower stake_wei in node.toml (orders may "
             "then be beyond its stake)"
         )
     return ""
@@ -92,7 +93,7 @@ def unbond(chain: ChainReader, writer: ChainWriter, amount_wei: int | None) -> i
     amount = free if amount_wei is None else amount_wei
     if not 0 < amount <= free:
         raise NodeError(
-            f"{amount} wei cannot be withdrawn, {free} are free; reserved stake comes back with its order"
+            f"{tokens(amount)} cannot be withdrawn, {tokens(free)} are free; reserved stake comes back with its order"
         )
     writer.request_withdrawal(amount)
     return amount
@@ -105,6 +106,8 @@ def fetch_unbonded(chain: ChainReader, writer: ChainWriter) -> int:
         raise NodeError("no stake is being withdrawn; begin with `withdraw stake`")
     now = chain.chain_time()
     if now < stake.unbonding_at:
-        raise NodeError(f"{stake.unbonding} wei may be fetched in {stake.unbonding_at - now} s of chain time")
+        raise NodeError(
+            f"{tokens(stake.unbonding)} may be fetched after {local_time(stake.unbonding_at, now)}"
+        )
     writer.withdraw()
     return stake.unbonding

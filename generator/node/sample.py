@@ -2,7 +2,7 @@
 
 Seed, committed models and participants are read from the chain; what the task says about them must agree.
 Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
-still the shard's stream without conditions, since it measures generators, not wishes. The rows and the model
+still the shard's stream without conditions, since it measures generators, not requests. The rows and the model
 are sealed under this node's own random key, on disk before its first use, and the key is wrapped to the
 delivery key of the terms that this node accepted - nobody else ever can open the shard, the broker included.
 """
@@ -31,7 +31,7 @@ from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.contribution import evidence_rows
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.record.terms import Participant

@@ -150,10 +150,10 @@ class Opened:
         return Approvals(self.folder / APPROVALS)
 
     def client(
-        self, stop: threading.Event, note: Callable[[str], None], patience_seconds: float = float("inf")
+        self, stop: threading.Event, note: Callable[[str], None], give_up_seconds: float = float("inf")
     ) -> MarketClient:
         """A client of the node's market whose every message is put down in the outbox log before it leaves."""
-        retry = RetryPolicy(give_up_seconds=patience_seconds)
+        retry = RetryPolicy(give_up_seconds=give_up_seconds)
         return MarketClient(
             self.settings.backend,
             signer=self.signer,

@@ -4,6 +4,7 @@ and only for the plan that follows from the terms this node accepted.  The train
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from generator.errors import PlanError, TaskFormatError, TaskRefused
@@ -12,18 +13,25 @@ from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Task, meta_of
-from generator.market.order_settings import order_settings
+from generator.market.jobs import order_settings
 from generator.node.accept import require_partners
-from generator.node.context import Node
-from generator.node.feasibility import check_conditions
+from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
+from generator.node.sample import shard_conditions
 from provenance.api.queue import Progress
 from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
-from provenance.errors import ProvenanceError
-from provenance.exact.size_class import keeps_promise, size_class
+from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
+from provenance.exact import SPEC_VERSION
+from provenance.exact.conditional import ATTEMPTS
+from provenance.exact.model import keeps_promise, size_class
+from provenance.exact.sampler import sampler_for
 from provenance.record.receipts import AggregationKey, ModelCommitment
 from provenance.values import Address, Digest, Signature
+
+TRIAL_ROWS = 4096
+MOST_RISK = 1e-3
+"""Largest chance at which a node commits that a row of its shard fails all attempts."""
 
 
 def train_step(node: Node, payload: bytes) -> bytes:
@@ -130,3 +138,36 @@ def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
             raise TaskRefused(
                 "plan-differs", f"the plan's {name} is {planned_value}, the accepted terms say {expected}"
             )
+
+
+def check_conditions(node: Node, accepted: Accepted, model: bytes) -> None:
+    """TaskRefused ("conditions-unmet") for a model that would probably leave a row of the order unmade.
+
+    After the seed is drawn the node owes its rows, and silence costs its stake: what it cannot deliver it must refuse
+    before. It tries rows of a stream under a seed of its own; how many attempts they took tells how likely one of the
+    order's rows is to fail 64 times. Conditions on columns that are drawn first take one attempt and never fail.
+    """
+    participants = node.matched_participants(accepted.terms.order_id(node.domain))
+    shard = shard_of(participants, node.address)
+    conditions = shard_conditions(node, accepted, participants, shard)
+    if conditions is None:
+        return
+    rows = participants[shard].rows
+    try:
+        sampler = sampler_for(SPEC_VERSION)(
+            model, Digest(secrets.token_bytes(32)), shard, conditions=conditions
+        )
+        sampler.values(0, min(rows, TRIAL_ROWS), threads=node.settings.threads)
+    except (ConditionError, ConditionUnmetError) as error:
+        raise TaskRefused("conditions-unmet", str(error)) from error
+    tally = sampler.tally
+    assert tally is not None, "a sampler under conditions counts"
+    met = tally.rows / tally.attempts
+    risk = rows * (1 - met) ** ATTEMPTS
+    if risk > MOST_RISK:
+        raise TaskRefused(
+            "conditions-unmet",
+            f"{met:.1%} of the attempts meet the order's conditions, so that one of {rows} rows fails all "
+            f"{ATTEMPTS} with a chance of {min(risk, 1):.1%}; expected at most {MOST_RISK:.1%}: ask for less rare "
+            'values, or for a collection of family "autoregressive", which draws such columns first',
+        )

@@ -25,9 +25,9 @@ from provenance.api.errors import (
     MarketAnswerInvalid,
     MarketStopped,
     MarketUnreachable,
+    Problem,
     refused,
 )
-from provenance.api.problem import Problem
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer
 from provenance.errors import DocumentError
@@ -95,11 +95,11 @@ class StreamEvent:
 
 
 class _AttemptFailedError(Exception):
-    """An attempt that failed in a way that may pass. wish_seconds: the pause that the other side asked for."""
+    """An attempt that failed in a way that may pass. retry_after_seconds: the pause that the other side asked for."""
 
-    def __init__(self, words: str, wish_seconds: float = 0.0) -> None:
+    def __init__(self, words: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(words)
-        self.wish_seconds = wish_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 class HttpClient:
@@ -178,7 +178,7 @@ class HttpClient:
         if time.monotonic() - failing_since >= self.retry.give_up_seconds:
             self._give_up(f"GET {path}", failure)
         self._note(f"the stream of events broke off ({failure}); it is opened again")
-        self._sleep(max(failure.wish_seconds, self.retry.first_pause_seconds))
+        self._sleep(max(failure.retry_after_seconds, self.retry.first_pause_seconds))
 
     @contextmanager
     def _opened(self, path: str, after: int) -> Iterator[Iterator[ServerSentEvent]]:
@@ -222,7 +222,7 @@ class HttpClient:
 
     def _pause(self, state: RetryCallState) -> float:
         grown = self.retry.first_pause_seconds * _GROWTH ** min(state.attempt_number - 1, 100)
-        return max(min(grown, self.retry.most_pause_seconds), _failure(state).wish_seconds)
+        return max(min(grown, self.retry.most_pause_seconds), _failure(state).retry_after_seconds)
 
     def _tell(self, state: RetryCallState) -> None:
         self._note(
@@ -234,8 +234,8 @@ class HttpClient:
             raise MarketStopped(f"stopped while waiting for the market at {self.base_url}")
 
     def _give_up(self, name: str, failure: _AttemptFailedError) -> Answer:
-        patience = self.retry.give_up_seconds
-        waited = f"no usable answer within {patience:g} s; the last was " if patience else ""
+        limit = self.retry.give_up_seconds
+        waited = f"no usable answer within {limit:g} s; the last was " if limit else ""
         raise MarketUnreachable(
             f"{name} at {self.base_url}: {waited}{failure}. Is the backend running, and is the address right? "
             "Nothing is lost: orders live on the chain, try again"

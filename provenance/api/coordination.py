@@ -28,6 +28,7 @@ from provenance.api.message import (
 from provenance.api.queue import DEFAULT_LEASE_SECONDS, LeaseSeconds, Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.record.terms import Participant
+from provenance.units import WHOLE_MICRO
 
 Phase = Literal["train", "score"]
 JOB_FORMAT: Final = "tessera-job/1"
@@ -116,7 +117,7 @@ class ShardResult(Message):
 
 class EvaluationResult(Message):
     contributor: WireAddress
-    score_micro: int = Field(ge=0, le=1_000_000)
+    score_micro: int = Field(ge=0, le=WHOLE_MICRO)
     signature: WireSignature
 
 

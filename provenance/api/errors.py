@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the market, split by what the caller does next.
+"""What can go wrong between a client and the market, split by what the caller does next, and how a refusal is sent.
 
 `MarketUnreachable`: wait and try again. `MarketRefused`: fix the request, repeating it changes nothing.
 `MarketAnswerInvalid`: the other side does not speak this version. `MarketStopped`: the caller itself wanted to leave.
@@ -6,7 +6,38 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from provenance.api.message import Message, Several, optional
 from provenance.errors import MalformedError, MarketError, UnavailableError
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_URN: Final = "urn:tessera:problem:"
+
+
+class FieldProblem(Message):
+    """One member that is wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(Message):
+    """code is for programs, detail for people; errors name the members of a malformed body."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: Several[FieldProblem] | None = optional()
+
+    @classmethod
+    def of_code(
+        cls, status: int, code: str, title: str, detail: str, errors: Several[FieldProblem] | None = None
+    ) -> Problem:
+        """The document of a code of docs/spec/http.md."""
+        return cls(type=_URN + code, title=title, status=status, detail=detail, code=code, errors=errors)
 
 
 class MarketUnreachable(MarketError, UnavailableError):  # noqa: N818 - named by the situation, as the others are

@@ -16,7 +16,6 @@ from provenance.api.catalogue import (
     ContributorList,
     ContributorView,
     DatasetView,
-    Health,
     NetworkView,
     OfferList,
     OfferState,
@@ -90,10 +89,6 @@ class MarketClient(HttpClient):
         self.close()
 
     # -- what anybody may read -------------------------------------------------------------------------------
-
-    def health(self) -> Health:
-        """Answers as long as the market and its database do."""
-        return self._read(Health, Call("GET", "/health"))
 
     def network(self) -> NetworkView:
         return self._read(NetworkView, Call("GET", "/v1/network"))

@@ -39,7 +39,7 @@ from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
-from provenance.units import exact_decimal
+from provenance.units import WHOLE_BPS, exact_decimal
 from provenance.values import Address, Cid, Digest, Signature
 
 OCTETS = "application/octet-stream"
@@ -242,7 +242,7 @@ Measure = Annotated[float, BeforeValidator(_read_measure), PlainSerializer(str, 
 """A finite measured number, written as a decimal string: canonical JSON has no floats. A JSON number is read too."""
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 """A whole number that JSON readers of every language keep exact: rows, micro, 1e-12, chain seconds."""
-Bps = Annotated[int, Field(ge=0, le=10_000)]
+Bps = Annotated[int, Field(ge=0, le=WHOLE_BPS)]
 # To the type checker these are the values of canonical JSON; at run time pydantic's own type, then the encoder's rules.
 if TYPE_CHECKING:
     JsonObject = dict[str, JsonValue]

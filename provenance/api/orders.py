@@ -121,11 +121,6 @@ class SignedPermit(Message):
     r: WireDigest
     s: WireDigest
 
-    @classmethod
-    def of_permit(cls, permit: Permit) -> SignedPermit:
-        """As it is sent."""
-        return cls(deadline=Uint256(permit.deadline), v=permit.v, r=permit.r, s=permit.s)
-
     def permit(self) -> Permit:
         """As the escrow contract takes it."""
         return Permit(self.deadline, self.v, self.r, self.s)

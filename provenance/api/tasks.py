@@ -30,6 +30,7 @@ from provenance.api.message import (
 )
 from provenance.api.queue import TaskKind
 from provenance.canonical import MAX_INTEGER
+from provenance.units import WHOLE_MICRO
 
 LossText = Annotated[
     str, Field(pattern=r"^(-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$", max_length=40)
@@ -170,6 +171,6 @@ class EvaluateTask(Message):
 class EvaluateResult(Message):
     """The noisy hold-out score, the signature under score and shares, and what the score's release cost."""
 
-    score_micro: Annotated[int, Field(ge=0, le=1_000_000)]
+    score_micro: Annotated[int, Field(ge=0, le=WHOLE_MICRO)]
     signature: WireSignature
     epsilon_micro: Count = 0

@@ -30,11 +30,6 @@ class Parameter:
     indexed: bool
     components: tuple[Parameter, ...]
 
-    @property
-    def is_dynamic(self) -> bool:
-        """True for types that an indexed event argument stores as a hash only."""
-        return self.kind in ("bytes", "string") or self.kind.startswith("(") or self.kind.endswith("]")
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -36,9 +36,7 @@ def create_address(sender: Address, nonce: int) -> Address:
     return Address(keccak256(bytes([0xC0 + len(payload)]) + payload)[12:])
 
 
-def deploy_all(
-    rpc_url: str, signer: Signer, parameters: MarketParameters | None = None, *, wait_seconds: float = 60.0
-) -> Deployment:
+def deploy_all(rpc_url: str, signer: Signer, parameters: MarketParameters | None = None) -> Deployment:
     """Deploys every contract of a market with `signer`, one transaction each, in the order of CONTRACTS.
 
     The account must not send anything else meanwhile. Raises DeploymentError when an address is not as computed.
@@ -46,7 +44,7 @@ def deploy_all(
     chosen = parameters or MarketParameters()
     rpc = Rpc(rpc_url)
     try:
-        sender = TransactionSender(rpc, signer, wait_seconds=wait_seconds)
+        sender = TransactionSender(rpc, signer)
         first = sender.nonce()
         at = {role: create_address(signer.address, first + i) for i, role in enumerate(CONTRACTS)}
         blocks = [_create(sender, rpc, role, at, chosen) for role in CONTRACTS]

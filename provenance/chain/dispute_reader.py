@@ -1,15 +1,18 @@
-"""Reading around challenges, demands and royalties."""
+"""Reading around challenges, demands, their answers and royalties."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from provenance.chain.answers import AnswerReader
+from provenance.chain.dispute_events import ChunkAnswered, ModelAnswered
 from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
+from provenance.chain.ports import ShownChunk
+from provenance.chain.views import MarketViews
+from provenance.crypto.merkle import Proof
 from provenance.values import Address, Digest
 
 
-class DisputeReader(AnswerReader):
+class DisputeReader(MarketViews):
     """What the judge of rows says, which demands are open, where model bytes are kept, who is paid."""
 
     def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
@@ -44,6 +47,24 @@ class DisputeReader(AnswerReader):
             answer_by=found["answerBy"],
             deposit=found["deposit"],
             row=found["row"],
+        )
+
+    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+        """The model of a shard in clear, as its contributor showed it when it was demanded; None when nobody did.
+
+        The demands contract has checked it against the committed digest, and chunks against the recorded roots.
+        """
+        for event in self._logs("demands", ModelAnswered, order):
+            if event.shard == shard:
+                return bytes(event.model)
+        return None
+
+    def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]:
+        """The chunks of a shard that were shown, oldest first."""
+        return tuple(
+            ShownChunk(event.chunk_index, event.chunk, Proof(event.path, event.path_bits))
+            for event in self._logs("demands", ChunkAnswered, order)
+            if event.shard == shard
         )
 
     def payout_of(self, account: Address) -> Address:

@@ -1,5 +1,6 @@
-"""Writing around challenges and demands: one method a contract function. docs/spec/refutation.md says what each
-discloses and costs.
+"""What every writer shares, and writing around challenges and demands: one method a contract function.
+
+docs/spec/refutation.md says what each discloses and costs.
 """
 
 from __future__ import annotations
@@ -7,12 +8,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from provenance.chain.abi import interface
+from provenance.chain.deployment import CONTRACTS
 from provenance.chain.disputes import DirectedProof, FalseRowClaim, FalseRowEvidence
 from provenance.chain.ports import TxReceipt
-from provenance.chain.transactions import MarketTransactions, pairs
+from provenance.chain.reader import ChainReader
+from provenance.chain.sender import TransactionSender
+from provenance.crypto.signing import Signer
 from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
+
+
+class MarketTransactions:
+    """Transactions of one account, usable by threads. Reverts raise RevertError with name and arguments."""
+
+    def __init__(self, chain: ChainReader, signer: Signer, *, wait_seconds: float = 60.0) -> None:
+        self.chain = chain
+        self._sender = TransactionSender(chain.rpc, signer, wait_seconds=wait_seconds)
+
+    @property
+    def address(self) -> Address:
+        """The account that pays for gas and whose rights count."""
+        return self._sender.address
+
+    def _send(self, role: str, function: str, *arguments: Any) -> TxReceipt:
+        contract = interface(CONTRACTS[role])
+        data = contract.encode_call(function, arguments)
+        address = self.chain.deployment.address(role)
+        return self._sender.send(address, data, f"{contract.name}.{function}")
+
+
+def pairs(participants: Sequence[Participant]) -> list[tuple[Address, int]]:
+    """Participants as the ABI encodes them."""
+    return [(each.contributor, each.rows) for each in participants]
 
 
 class DisputeWriter(MarketTransactions):

@@ -113,25 +113,3 @@ class RowQuestion(Protocol):
     def chunk(self) -> int: ...
     @property
     def row(self) -> int: ...
-
-
-class DisputeReading(Protocol):
-    """Reads around challenges and demands."""
-
-    def challenge_committed_at(self, commitment: Digest) -> int:
-        """Block of a commitment to a claim; 0 when there is none."""
-        ...
-
-    def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
-
-    def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
-        """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
-        ...
-
-    def is_sound(self, model: bytes) -> bool:
-        """Whether the chain takes the bytes for a model."""
-        ...
-
-    def model_part(self, part: bytes) -> Address:
-        """Where ModelStore keeps (or would keep) these bytes."""
-        ...

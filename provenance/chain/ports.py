@@ -1,6 +1,6 @@
 """What the rest of Tessera needs from a chain: values and Protocols. Imports nothing heavy.
 
-The real reader is ledger.ChainReader, the real writer writer.ChainWriter; tests may bring memory twins.
+The real reader is reader.ChainReader, the real writer writer.ChainWriter; tests may bring memory twins.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import requests
 from web3 import HTTPProvider
@@ -11,13 +11,15 @@ from web3.providers.rpc.utils import ExceptionRetryConfiguration
 from web3.types import RPCEndpoint
 
 import provenance.crypto.recursion_limit  # noqa: F401
+from provenance.chain.abi import custom_errors, decode_parameters
 from provenance.chain.errors import ChainError, ChainUnavailableError, RevertError
-from provenance.chain.reverts import revert_error
 from provenance.printable import shown_url
 from provenance.values import Address
 
 _REVERT_CODE = 3
 _EXPECTED = "expected a JSON-RPC node; check the URL and that the node runs"
+_REASON: Final = bytes.fromhex("08c379a0")  # Error(string)
+_PANIC: Final = bytes.fromhex("4e487b71")  # Panic(uint256)
 
 
 class Rpc:
@@ -56,10 +58,10 @@ class Rpc:
             raise self._failure(failure, action or method)
         return answer.get("result")
 
-    def call(self, to: Address, data: bytes, *, block: str = "latest", action: str = "eth_call") -> bytes:
+    def call(self, to: Address, data: bytes, *, action: str = "eth_call") -> bytes:
         """eth_call. Raises RevertError with the decoded custom error."""
         transaction = {"to": str(to), "data": "0x" + data.hex()}
-        return unhex(self.request("eth_call", transaction, block, action=action))
+        return unhex(self.request("eth_call", transaction, "latest", action=action))
 
     def integer(self, method: str, *params: Any) -> int:
         """A call whose result is a 0x-quantity."""
@@ -80,3 +82,32 @@ class Rpc:
 def unhex(text: str) -> bytes:
     """Bytes of a node's 0x-hex."""
     return bytes.fromhex(text.removeprefix("0x"))
+
+
+def revert_error(data: bytes, action: str, fallback: str) -> RevertError:
+    """A revert in words: the contract's custom error with name and arguments, or Solidity's own reason.
+
+    `data` are the revert bytes, `action` is what was tried, `fallback` the node's own words.
+    """
+    entry = custom_errors().get(data[:4])
+    if entry is not None:
+        arguments = decode_parameters(entry.inputs, data[4:], entry.name)
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in arguments.items())
+        message = f"{action}: the contract refused with {entry.name}({shown})"
+        return RevertError(message, name=entry.name, arguments=arguments)
+    if data[:4] == _REASON and len(data) >= 68:
+        length = int.from_bytes(data[36:68], "big")
+        reason = data[68 : 68 + length].decode("utf-8", "replace")
+        return RevertError(
+            f"{action}: the contract refused: {reason}", name="Error", arguments={"reason": reason}
+        )
+    if data[:4] == _PANIC:
+        code = int.from_bytes(data[4:36], "big")
+        return RevertError(
+            f"{action}: the contract panicked (0x{code:02x})", name="Panic", arguments={"code": code}
+        )
+    return RevertError(f"{action}: the contract refused without a reason ({fallback})")
+
+
+def _shown(value: Any) -> str:
+    return "0x" + value.hex() if type(value) is bytes else str(value)

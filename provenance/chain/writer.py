@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from provenance.chain.dispute_writer import DisputeWriter
+from provenance.chain.dispute_writer import DisputeWriter, pairs
 from provenance.chain.ports import DatasetRecord, TxReceipt
-from provenance.chain.transactions import pairs
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
@@ -131,7 +130,7 @@ class ChainWriter(DisputeWriter):
 
     def approve_sale(self, dataset: int) -> TxReceipt:
         """Lets the sales contract move the data set's token; its holder only."""
-        return self._send("datasets", "approve", self.ledger.deployment.sales, dataset)
+        return self._send("datasets", "approve", self.chain.deployment.sales, dataset)
 
     def list_for_sale(self, dataset: int, price: int) -> TxReceipt:
         """Offers a data set at `price` token wei, or changes its price; holder only, after `approve_sale`."""

@@ -1,6 +1,6 @@
 """Rows under conditions: the first attempt of a row that meets its segment's conditions.
 
-Architecture 2 draws its leading conditioned columns from weights that know the conditions (`leading`); whatever
+Architecture 2 draws its prefix steps from weights that know the conditions (`prefix_steps`); whatever
 else is conditioned, and everything in architecture 1, is met by attempts: the second word of the noise counter
 counts 0 .. 63. Which of the two is used for a column follows from model and conditions alone, never from the
 batch. Normative text: docs/spec/conditions.md; in plain integers: `provenance.exact.reference`.
@@ -22,7 +22,7 @@ from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.columns import low_halves
 from provenance.exact.model import AutoregressiveModel, Model
 from provenance.exact.philox import Words, scattered_blocks
-from provenance.exact.prefix_steps import LeadingSteps, leading_steps
+from provenance.exact.prefix_steps import PrefixSteps, prefix_length
 from provenance.table.conditions import RowConditions
 
 ATTEMPTS = 64
@@ -55,8 +55,8 @@ class SegmentForward:
         self._forward = forward
         steps = 0
         if isinstance(forward, AutoregressiveForward):
-            steps = leading_steps(forward.order, model.codebook.code_counts, allowed)
-            self._leading = LeadingSteps(forward, steps, allowed) if steps else None
+            steps = prefix_length(forward.order, model.codebook.code_counts, allowed)
+            self._prefix = PrefixSteps(forward, steps, allowed) if steps else None
         weighted = set(forward.order[:steps]) if isinstance(forward, AutoregressiveForward) else set()
         self._weighted = {column: each for column, each in allowed.items() if column in weighted}
         self.tried = {column: each for column, each in allowed.items() if column not in weighted}
@@ -72,13 +72,13 @@ class SegmentForward:
 
     def _values(self, words: Words) -> Values:
         forward = self._forward
-        if not self._weighted or not isinstance(forward, AutoregressiveForward) or self._leading is None:
+        if not self._weighted or not isinstance(forward, AutoregressiveForward) or self._prefix is None:
             return forward.values(words)
         column_words = np.ascontiguousarray(words[:, : len(forward.order)].T)
         halves = low_halves(column_words)
         codes = np.empty(column_words.shape, dtype=np.intp)
-        running = self._leading.draw(codes, halves)
-        forward.resume(len(self._leading.columns), running, codes, halves)
+        running = self._prefix.draw(codes, halves)
+        forward.resume(len(self._prefix.columns), running, codes, halves)
         values = forward.code_values(codes, column_words)
         for column, allowed in self._weighted.items():
             values[column] = allowed.values(codes[column], column_words[column])

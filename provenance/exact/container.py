@@ -24,7 +24,7 @@ from provenance.canonical import JsonValue, decode, encode
 from provenance.document import Reader
 from provenance.errors import DocumentError, IntegrityError, ModelError
 from provenance.exact.model import decode_model
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.table.schema import Schema
 from provenance.values import Digest, sha256
 

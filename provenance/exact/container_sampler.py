@@ -15,8 +15,7 @@ from provenance.errors import RowRangeError
 from provenance.exact.conditional import Tally
 from provenance.exact.container import Container
 from provenance.exact.rows import encode_rows
-from provenance.exact.sampler import MakeForward
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import MakeForward, sampler_for
 from provenance.table.conditions import Conditions, RowConditions
 
 Values = NDArray[np.int64]

@@ -26,7 +26,7 @@ _LOW_32 = np.uint64(2**32 - 1)
 Tables = NDArray[np.uint64]
 
 
-def leading_steps(
+def prefix_length(
     order: Sequence[int], code_counts: Sequence[int], allowed: Mapping[int, AllowedCodes]
 ) -> int:
     """How many first steps are drawn by weights: up to the last conditioned one before which at most MAX_STATES
@@ -43,7 +43,7 @@ def leading_steps(
     return steps
 
 
-class LeadingSteps:
+class PrefixSteps:
     """Draws the first `steps` (at least 1) steps of a model under conditions."""
 
     def __init__(

@@ -33,7 +33,7 @@ def conditioned_row(
     """The C values of one row and the attempt that made them. Raises ConditionUnmetError after 64."""
     model = decode_model(model_bytes)
     key = noise_key(model_bytes, seed, shard_index)
-    steps = leading_steps(model, allowed)
+    steps = prefix_length(model, allowed)
     weighted = set(model.order[:steps]) if isinstance(model, AutoregressiveModel) else set()
     for attempt in range(ATTEMPTS):
         words = row_words(model, key, row, attempt)
@@ -50,7 +50,7 @@ def row_values(model: Model, words: list[int], allowed: Allowed, steps: int) -> 
     if not isinstance(model, AutoregressiveModel):
         codes = mlp_codes(model, words)
     elif steps:
-        codes = leading_codes(model, words, allowed, steps)
+        codes = prefix_codes(model, words, allowed, steps)
     else:
         codes = autoregressive_codes(model, words)
     weighted = model.order[:steps] if isinstance(model, AutoregressiveModel) else ()
@@ -94,7 +94,7 @@ def factor(book: Codebook, column: int, code: int, allowed: Allowed) -> int:
     return (size_of(allowed_values(book, column, code, allowed)) << 32) // width
 
 
-def leading_steps(model: Model, allowed: Allowed) -> int:
+def prefix_length(model: Model, allowed: Allowed) -> int:
     """How many first steps are drawn by weights."""
     steps, states = 0, 1
     for place, column in enumerate(model.order if isinstance(model, AutoregressiveModel) else ()):
@@ -110,7 +110,7 @@ def leading_steps(model: Model, allowed: Allowed) -> int:
 def conditioned_weights(
     model: AutoregressiveModel, place: int, running: list[int], allowed: Allowed, steps: int
 ) -> list[int]:
-    """The weights of the codes of step `place`, knowing the conditions up to the last of the leading steps."""
+    """The weights of the codes of step `place`, knowing the conditions up to the last of the prefix steps."""
     column = model.order[place]
     weights = []
     for code, weight in enumerate(step_weights(model, place, running)):
@@ -123,12 +123,12 @@ def conditioned_weights(
 
 
 def chance(model: AutoregressiveModel, place: int, running: list[int], allowed: Allowed, steps: int) -> int:
-    """The chance in 2^32ths that the leading steps from `place` on are met."""
+    """The chance in 2^32ths that the prefix steps from `place` on are met."""
     met = sum(conditioned_weights(model, place, running, allowed, steps))
     return max(1, met // sum(step_weights(model, place, running)))
 
 
-def leading_codes(model: AutoregressiveModel, words: list[int], allowed: Allowed, steps: int) -> list[int]:
+def prefix_codes(model: AutoregressiveModel, words: list[int], allowed: Allowed, steps: int) -> list[int]:
     """Each column's code, counted from 0 in the column."""
     running = [0] * model.width
     codes = [0] * model.codebook.columns

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.errors import RowRangeError
+from provenance.errors import RowRangeError, UnknownVersionError
+from provenance.exact import SPEC_VERSION
 from provenance.exact.autoregressive_forward import AutoregressiveForward
 from provenance.exact.conditional import ConditionalRows, Forward, Tally
 from provenance.exact.mlp import MlpForward
@@ -193,3 +194,18 @@ class Sampler:
             raise RowRangeError(
                 f"found batch_rows {batch_rows} and threads {threads}, expected at least 1 of each"
             )
+
+
+_SAMPLERS: dict[int, type[Sampler]] = {SPEC_VERSION: Sampler}
+"""Old versions stay here for as long as records name them."""
+
+
+def sampler_for(spec_version: int) -> type[Sampler]:
+    """The sampler class of `spec_version`: call it with (model_bytes, seed, shard_index)."""
+    try:
+        return _SAMPLERS[spec_version]
+    except KeyError as error:
+        raise UnknownVersionError(
+            f"specification version: found {spec_version}, expected one of {sorted(_SAMPLERS)}; "
+            "a newer release may know it"
+        ) from error

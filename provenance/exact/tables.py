@@ -2,7 +2,7 @@
 
 NORMAL[i] = round(64 + 21 * Phi^-1((i + 0.5) / 256)), 256 bytes: a noise byte to a latent input of 3 .. 125.
 EXP[i] = round(2^20 * exp(-i / 64)), 769 big-endian u32: a logit's distance below the largest to its weight.
-The file is the definition. `provenance.exact.make_tables` wrote it once with floats; nothing recomputes it.
+The file is the definition. `tests.provenance.exact.make_tables` wrote it once with floats; nothing recomputes it.
 """
 
 from __future__ import annotations

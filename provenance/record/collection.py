@@ -16,18 +16,17 @@ from typing import Final, Protocol
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
-from provenance.exact.size_class import SIZE_CLASSES, SizeClass
+from provenance.exact.model import SIZE_CLASSES, SizeClass
 from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS, OrderTerms, parents_digest
 from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
-from provenance.units import MICRO
+from provenance.units import WHOLE_MICRO
 from provenance.values import Digest, sha256
 
 COLLECTION_FORMAT: Final = "tessera-collection/1"
 REQUEST_FORMAT: Final = "tessera-request/1"
-ALL_REAL_MICRO: Final = 10**MICRO
 FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
@@ -55,7 +54,7 @@ class Collection:
     size_class: SizeClass = "fraud-provable"
     parents: tuple[int, ...] = ()
     royalty_bps: int = 0
-    own_real_micro: int = ALL_REAL_MICRO
+    own_real_micro: int = WHOLE_MICRO
 
     def __post_init__(self) -> None:
         _check_parents(self.parents, self.own_real_micro, f"collection {self.name!r}")
@@ -112,7 +111,7 @@ class Collection:
             _size_class(reader),
             reader.items("parents", _parent_id),
             reader.integer("royaltyBps", 0, MAX_ROYALTY_BPS),
-            reader.integer("ownRealMicro", 0, ALL_REAL_MICRO),
+            reader.integer("ownRealMicro", 0, WHOLE_MICRO),
         )
 
 
@@ -244,7 +243,7 @@ class Generation:
         return cls(
             reader.integer("depth", 0, 65535),
             reader.items("parents", _parent_id),
-            reader.integer("realFractionMicro", 0, 10**MICRO),
+            reader.integer("realFractionMicro", 0, WHOLE_MICRO),
         )
 
 
@@ -263,9 +262,9 @@ def _check_parents(parents: tuple[int, ...], own_real_micro: int, where: str) ->
         raise DocumentError(
             f"{where}: found parents {list(parents)}, expected at most {MAX_PARENTS} data-set ids from 1 on, ascending"
         )
-    if not parents and own_real_micro != ALL_REAL_MICRO:
+    if not parents and own_real_micro != WHOLE_MICRO:
         raise DocumentError(
-            f"{where}: found ownRealMicro {own_real_micro} and no parents, expected {ALL_REAL_MICRO}: "
+            f"{where}: found ownRealMicro {own_real_micro} and no parents, expected {WHOLE_MICRO}: "
             "name the data sets that the other rows come from"
         )
 

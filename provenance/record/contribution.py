@@ -7,7 +7,7 @@ few hundred rows, sampling error alone outweighs what a generator is worth.
 
 Utility of a set of shards = 1 - mean total variation distance, over pair tables, between their mixture,
 weighted by delivered rows, and a reference made of the nodes' own DP-released pair tables; the empty set is
-worth what independent columns with the reference's one-way marginals would be. Plain Shapley pays for
+worth what independent columns with the reference's univariate marginals would be. Plain Shapley pays for
 splitting, for copies and for garbage, so:
 
 1. Arrival is weighted by rows: of those still to come, shard k comes next with probability rows_k / rows.
@@ -17,7 +17,7 @@ splitting, for copies and for garbage, so:
 3. A claim of rows counts in the reference for at most what the release adds up to, within noise, and for at
    most three times the median claim.
 4. Nodes whose releases are those of copies are one player with the rows of the largest, and split its value
-   by rows. Who is a copy is given (the test is generator.evaluation.duplicates).
+   by rows. Who is a copy is given (the test is generator.evaluation.contribution).
 
 Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival,
 drawn from the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the
@@ -36,11 +36,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.units import BASIS_POINTS, MICRO
+from provenance.units import WHOLE_BPS, WHOLE_MICRO
 
 ONE = 1_000_000_000
-WHOLE_MICRO = 10**MICRO
-WHOLE_BPS = 10**BASIS_POINTS
 EXACT_PLAYERS = 10
 SAMPLED_ORDERS = 400
 _CLAIM_CAP = 3

@@ -25,7 +25,7 @@ from provenance.record.receipts import (
 )
 from provenance.record.terms import OrderTerms, Participant
 from provenance.table.conditions import Conditions, RowConditions
-from provenance.units import BASIS_POINTS
+from provenance.units import WHOLE_BPS
 from provenance.values import Address, Digest, Signature, sha256
 
 FORMAT: Final = "tessera-manifest/1"
@@ -313,7 +313,7 @@ class ManifestEvaluation:
 
 
 def _share(value: object, where: str) -> int:
-    return Reader({"bps": value}, where, ("bps",)).integer("bps", 0, 10**BASIS_POINTS)
+    return Reader({"bps": value}, where, ("bps",)).integer("bps", 0, WHOLE_BPS)
 
 
 def _line(value: object, where: str) -> str:

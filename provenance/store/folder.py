@@ -6,11 +6,9 @@ moment leaves either the whole content or none. Every read is verified. Several 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from provenance.errors import ContentMissingError, StoreUnavailableError, ValueFormatError
+from provenance.errors import ContentMissingError, StoreUnavailableError
 from provenance.files import READABLE, sweep, write_whole
 from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
@@ -67,12 +65,6 @@ class FolderStore:
             raise self._missing(cid) from error
         except OSError as error:
             raise self._unreadable(error) from error
-
-    def cids(self) -> Iterator[Cid]:
-        """Every CID in the folder; files that are none are passed over."""
-        for file in sorted(self.path.glob("??/b*")):
-            with contextlib.suppress(ValueFormatError):
-                yield Cid(file.name)
 
     def _file(self, cid: Cid) -> Path:
         # the CID is validated text (base32), so it cannot leave the folder

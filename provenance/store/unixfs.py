@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from provenance.errors import ContentDamagedError, MalformedError, UnixFsError
 from provenance.values import DAG_PB_CODEC, RAW_CODEC, Cid, Digest, sha256
 
-PROFILE = "unixfs-v1-2025"
 CHUNK_BYTES = 2**20
 MAX_LINKS = 1024
 MAX_DEPTH = 8

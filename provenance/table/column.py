@@ -34,7 +34,7 @@ _TYPES = "integer, number, string or boolean"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. Exactly one of `grid` (numbers and moments) and `categories` (string, boolean) is set."""
+    """One column. Exactly one of `grid` (numbers, dates and times) and `categories` (string, boolean) is set."""
 
     name: str
     grid: Grid | None
@@ -46,7 +46,7 @@ class Column:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the values are points of a grid (numbers and moments), so that order means something."""
+        """Whether the values are points of a grid (numbers, dates and times), so that order means something."""
         return self.grid is not None
 
     @property
@@ -186,14 +186,14 @@ def category_index(column: Column) -> dict[str, int]:
 def _parse_grid(document: Mapping[str, object], kind: str, place: str) -> Grid:
     if kind == "string":
         found = document.get("format")
-        moment = _FORMATS.get(found) if isinstance(found, str) else None
-        if moment is None:
+        datetime_kind = _FORMATS.get(found) if isinstance(found, str) else None
+        if datetime_kind is None:
             raise SchemaError(
                 f"{place}, field 'format': found {found!r}, expected date, time, date-time, key or no format"
             )
-        words = _GRID_WORDS | {"format"} | ({"separator"} if moment is GridKind.DATE_TIME else set())
+        words = _GRID_WORDS | {"format"} | ({"separator"} if datetime_kind is GridKind.DATE_TIME else set())
         no_extra(document, _COMMON | words, place)
-        return Grid.parse(moment, document, place)
+        return Grid.parse(datetime_kind, document, place)
     no_extra(document, _COMMON | _GRID_WORDS, place)
     return Grid.parse(_NUMERIC_TYPES[kind], document, place)
 

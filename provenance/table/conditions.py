@@ -1,10 +1,10 @@
 """Conditions documents `tessera-conditions/1`: which values the rows of one request may take, and how many rows
-each wish gets.
+each condition gets.
 
 An ordered list of segments, each a number of rows and allowed index ranges of some columns. Row numbers are
 spread over the segments by a stride, so that any stretch of rows (a shard, a part of a file) holds each segment
 in proportion; every segment gets exactly its rows. A document has one spelling. Normative text:
-docs/spec/conditions.md. Drawing rows: `provenance.exact.conditional`; words to ranges: `provenance.wishes`.
+docs/spec/conditions.md. Drawing rows: `provenance.exact.conditional`; texts to ranges: `conditions_text`.
 """
 
 from __future__ import annotations

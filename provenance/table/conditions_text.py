@@ -2,7 +2,7 @@
 
 A text names a column of the table and what its cells may be, with alternatives after `|`; see
 `provenance.table.choices` for a single one. The operators may stand by themselves: `age>=30`. Several texts about one
-column must all hold. Which rows: of one wish all; of a balance as many of each class; of counts exactly so many.
+column must all hold. Which rows: of one condition all; of a balance as many of each class; of counts exactly so many.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def counted_conditions(schema: Schema, counts: Sequence[str], where: Sequence[st
     common = _allowed(schema, where)
     segments = []
     for text in counts:
-        wish, _, number = text.rpartition(":")
-        if not wish or not number.strip().isdecimal() or int(number) < 1:
+        condition, _, number = text.rpartition(":")
+        if not condition or not number.strip().isdecimal() or int(number) < 1:
             raise ConditionError(
                 f"count {text!r}: expected a condition, a colon and a number of rows, like 'income=>50K:500'"
             )
-        allowed = _both(common, _allowed(schema, wish.split(AND)), schema)
+        allowed = _both(common, _allowed(schema, condition.split(AND)), schema)
         segments.append(Segment(int(number), allowed))
     return Conditions(schema, tuple(segments))
 
@@ -69,9 +69,9 @@ def counted_conditions(schema: Schema, counts: Sequence[str], where: Sequence[st
 def _allowed(schema: Schema, where: Sequence[str]) -> Allowed:
     allowed: Allowed = {}
     for text in where:
-        column, wish = _column_and_wish(schema, text.strip())
+        column, values = _column_and_values(schema, text.strip())
         found: dict[int, list[tuple[int, int]]] = {}
-        for alternative in _alternatives(schema, column, wish):
+        for alternative in _alternatives(schema, column, values):
             place, ranges = stored_choices(schema, column, alternative)
             found.setdefault(place, []).extend((low, end - 1) for low, end in ranges)
         allowed = _both(allowed, {place: merged(ranges) for place, ranges in found.items()}, schema)
@@ -79,7 +79,7 @@ def _allowed(schema: Schema, where: Sequence[str]) -> Allowed:
     return {column: ranges for column, ranges in allowed.items() if column not in full}
 
 
-def _column_and_wish(schema: Schema, text: str) -> tuple[str, str]:
+def _column_and_values(schema: Schema, text: str) -> tuple[str, str]:
     """The longest column name that the text begins with, and what is said of it."""
     for name in sorted(schema.cell_names, key=len, reverse=True):
         rest = text.removeprefix(name).lstrip() if text.startswith(name) else ""
@@ -91,11 +91,11 @@ def _column_and_wish(schema: Schema, text: str) -> tuple[str, str]:
     )
 
 
-def _alternatives(schema: Schema, column: str, wish: str) -> list[str]:
+def _alternatives(schema: Schema, column: str, text: str) -> list[str]:
     owner = schema.cell_columns[schema.cell_names.index(column)]
-    if isinstance(owner, Column) and wish in owner.categories:
-        return [wish]
-    return wish.split(ALTERNATIVE)
+    if isinstance(owner, Column) and text in owner.categories:
+        return [text]
+    return text.split(ALTERNATIVE)
 
 
 def _both(first: Allowed, second: Allowed, schema: Schema) -> Allowed:

@@ -45,7 +45,7 @@ class GridKind(StrEnum):
     DATE_TIME = "date-time"
 
 
-_MOMENTS = {GridKind.DATE: parse_date, GridKind.TIME: parse_time, GridKind.DATE_TIME: parse_date_time}
+_DATETIMES = {GridKind.DATE: parse_date, GridKind.TIME: parse_time, GridKind.DATE_TIME: parse_date_time}
 _LAYOUTS = {
     GridKind.DATE: "a date YYYY-MM-DD",
     GridKind.TIME: "a time hh:mm:ss without time zone",
@@ -167,9 +167,9 @@ class Grid:
 
     def _exact(self, cell: str) -> int | None:
         """The scaled value if it is a whole number and quick to read, else None."""
-        moment = _MOMENTS.get(self.kind)
-        if moment is not None:
-            return moment(cell)
+        parse = _DATETIMES.get(self.kind)
+        if parse is not None:
+            return parse(cell)
         if self.kind is GridKind.INTEGER:
             return int(cell) if cell.isascii() and cell.isdigit() and len(cell) < 18 else None
         found = _PLAIN_DECIMAL.match(cell)
@@ -180,9 +180,9 @@ class Grid:
         return -scaled if found[1] == "-" else scaled
 
     def _scaled(self, cell: str) -> Decimal:
-        moment = _MOMENTS.get(self.kind)
-        if moment is not None:
-            found = moment(cell)
+        parse = _DATETIMES.get(self.kind)
+        if parse is not None:
+            found = parse(cell)
             if found is None:
                 raise TableError(f"expected {self.describe()}")
             return Decimal(found)
@@ -218,10 +218,10 @@ def parse_decimal(cell: str) -> Decimal | None:
 
 
 def _bound(kind: GridKind, value: object, place: str) -> Decimal:
-    moment = _MOMENTS.get(kind)
-    if moment is None:
+    parse = _DATETIMES.get(kind)
+    if parse is None:
         return _number(value, kind is GridKind.INTEGER, place)
-    found = moment(value) if isinstance(value, str) else None
+    found = parse(value) if isinstance(value, str) else None
     if found is None:
         raise SchemaError(f"{place}: found {value!r}, expected {_LAYOUTS[kind]} in quotes")
     return Decimal(found)

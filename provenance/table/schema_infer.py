@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError
@@ -38,7 +37,6 @@ from provenance.table.datetimes import (
 from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, MAX_SCALE, canonical_decimal
 from provenance.table.key_column import DIGIT, LETTER, MAX_KEYS, KeyColumn
 from provenance.table.schema import FORMAT, Schema
-from provenance.table.table_csv import read_chunks
 
 MAX_TARGET_CATEGORIES = 20
 FEW_CATEGORIES = 50
@@ -52,13 +50,6 @@ Fields = dict[str, JsonValue]
 
 
 def infer_schema(
-    path: Path | str, name: str, target: str | None = None, without: Collection[str] = ()
-) -> Schema:
-    """The schema that the CSV at `path` fits; as `infer_from_chunks`, and TableError for an unreadable file."""
-    return infer_from_chunks(read_chunks(path), name, target, without)
-
-
-def infer_from_chunks(
     chunks: Iterable[Mapping[str, Sequence[str]]],
     name: str,
     target: str | None = None,
@@ -78,11 +69,6 @@ def infer_from_chunks(
             )
         _see(tallies, chunk, without)
     return _schema(tallies, name, target, without)
-
-
-def infer_from_cells(table: Mapping[str, Sequence[str]], name: str, target: str | None = None) -> Schema:
-    """As `infer_schema`, from cells by column name."""
-    return infer_from_chunks([table], name, target)
 
 
 def _see(
@@ -215,14 +201,14 @@ def _as_number(tally: ColumnTally) -> Fields | None:
 
 def _as_date(tally: ColumnTally) -> Fields | None:
     summary = tally.summaries.get("date")
-    return _moments("date", summary, date_text, 1) if isinstance(summary, PointSummary) else None
+    return _datetimes("date", summary, date_text, 1) if isinstance(summary, PointSummary) else None
 
 
 def _as_time(tally: ColumnTally) -> Fields | None:
     summary = tally.summaries.get("time")
     if not isinstance(summary, PointSummary):
         return None
-    return _moments("time", summary, time_text, _second_step(summary))
+    return _datetimes("time", summary, time_text, _second_step(summary))
 
 
 def _as_date_time(tally: ColumnTally) -> Fields | None:
@@ -236,7 +222,7 @@ def _as_date_time(tally: ColumnTally) -> Fields | None:
             "cut them to minutes or days, or drop the column"
         )
     text = partial(date_time_text, separator=tally.separator)
-    fields = _moments("date-time", summary, text, step)
+    fields = _datetimes("date-time", summary, text, step)
     return fields | {"separator": tally.separator}
 
 
@@ -246,7 +232,7 @@ def _second_step(summary: PointSummary) -> int:
     return next(on, 1) if summary.step else 1
 
 
-def _moments(kind: str, summary: PointSummary, text: Callable[[int], str], step: int) -> Fields:
+def _datetimes(kind: str, summary: PointSummary, text: Callable[[int], str], step: int) -> Fields:
     return {
         "type": "string",
         "format": kind,

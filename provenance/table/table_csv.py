@@ -76,15 +76,6 @@ def compact_dtype(schema: Schema) -> np.dtype[np.signedinteger[Any]]:
     return np.dtype(np.result_type(np.int16, np.min_scalar_type(-max(schema.cardinalities))))
 
 
-def read_cells(path: Path | str) -> dict[str, list[str]]:
-    """All cells of a CSV by column name, as text. TableError if it is no table or rows differ in length."""
-    table: dict[str, list[str]] = {}
-    for chunk in read_chunks(path):
-        for name, cells in chunk.items():
-            table.setdefault(name, []).extend(cells)
-    return table
-
-
 def read_chunks(path: Path | str, rows: int = READ_ROWS) -> Iterator[dict[str, tuple[str, ...]]]:
     """The cells of a CSV by column name, so many rows at a time; at least one row in all.
 

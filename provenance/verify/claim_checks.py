@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from provenance.record.receipts import shares_digest
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, to_float
+from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence
 from provenance.verify.record_checks import require_signed
-
-WHOLE_BPS = 10**BASIS_POINTS
 
 
 def evaluations(evidence: Evidence) -> str:
@@ -49,7 +47,7 @@ def shares(evidence: Evidence) -> str:
     require(found == expected, f"the record's shares have digest {found}, the escrow pays by {expected}")
     total = sum(evidence.record.shares_bps)
     require(total == WHOLE_BPS, f"the shares sum to {total} basis points, expected {WHOLE_BPS}")
-    return " / ".join(f"{share / 100:.2f} %" for share in evidence.record.shares_bps)
+    return " / ".join(percent(share, BASIS_POINTS) for share in evidence.record.shares_bps)
 
 
 def privacy(evidence: Evidence) -> str:

@@ -15,11 +15,9 @@ import numpy as np
 from provenance.crypto.merkle import dataset_root, shard_root
 from provenance.crypto.seal import sealed_size
 from provenance.errors import ProvenanceError, SealError, WrongKeyError
-from provenance.exact.model import decode_model, prove_bound
+from provenance.exact.model import decode_model, keeps_promise, prove_bound, size_class
 from provenance.exact.rows import decode_rows
-from provenance.exact.sampler import Sampler
-from provenance.exact.size_class import keeps_promise, size_class
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import Sampler, sampler_for
 from provenance.values import sha256
 from provenance.verify.certificate import CheckFailedError, NotCheckedError, require
 from provenance.verify.evidence import Absent, Evidence, ShardFiles

@@ -8,7 +8,7 @@ from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
 from provenance.crypto.signing import recover
 from provenance.crypto.typed_data import TypedMessage
 from provenance.errors import ProvenanceError
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.collection import Generation, bindings
 from provenance.record.manifest import CONTRACT_ROLES
 from provenance.record.receipts import ShardReceipt

@@ -19,8 +19,7 @@ import numpy as np
 from provenance.crypto.merkle import Proof, leaf_hash, proof_path
 from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
 from provenance.exact.allowed import AllowedCodes
-from provenance.exact.sampler import Sampler
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import Sampler, sampler_for
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Address, Digest, keccak256
 from provenance.verify.published_shard import NotProvableError, PublishedShard
@@ -34,7 +33,7 @@ RowsDone = Callable[[int], None]
 
 
 class Fault(StrEnum):
-    """What kind of lie was found."""
+    """In what way a published row, chunk or model is invalid."""
 
     ROW = "row"
     LENGTH = "length"
@@ -44,7 +43,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One lie, at a place: row `row` of chunk `chunk` of shard `shard`; in words for people."""
+    """What is invalid, and where: row `row` of chunk `chunk` of shard `shard`; in words for people."""
 
     fault: Fault
     shard: int
@@ -53,14 +52,14 @@ class Finding:
     words: str
 
 
-def find_lie(
+def find_invalid_row(
     published: PublishedShard,
     row: int | None = None,
     done: RowsDone = lambda _rows: None,
     *,
     threads: int = 1,
 ) -> Finding | None:
-    """The first lie of the shard that the chain can be shown, None if every row is true.
+    """The first invalid row of the shard that the chain can be shown, None if every row is true.
 
     With `row` only that row of the shard is looked at (and its chunk's length, and the model). Raises
     NotProvableError for bytes that are not the committed ones, or for rows that are missing altogether.
@@ -207,7 +206,7 @@ class _Search:
         words = f"chunk {chunk} of shard {shard.shard} has {found} bytes, {expected} are due"
         return Finding(Fault.LENGTH, shard.shard, chunk, 0, words)
 
-    # A segment that no code of the model can meet has no rows: every published one of it is a lie.
+    # A segment that no code of the model can meet has no rows: every published one of it is invalid.
 
     def _first_impossible(self) -> int | None:
         conditions = self._shard.conditions

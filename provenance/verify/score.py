@@ -18,8 +18,7 @@ from provenance.document import Reader
 from provenance.errors import DocumentError
 from provenance.exact.codebook import Codebook
 from provenance.exact.rows import decode_rows
-from provenance.exact.sampler import Sampler
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import Sampler, sampler_for
 from provenance.record.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence, ShardFiles

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ToolFailedError(TesseraError):
-    """A tool that an assurance command runs ended with an error."""
+    """A tool that a check runs ended with an error."""
 
 
 def copy_contracts(name: str, config: Path | None = None) -> Path:

@@ -8,16 +8,21 @@ Expected errors are one message (what was found, what was expected, what to do);
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 
 from tessera.cli import coordinator, devnet, disputes, keys, models, orders, resale, rewards, schemas, verify
-from tessera.cli.environment import check_environment
 from tessera.cli.node import node_app
 from tessera.cli.options import HELP_NAMES, examples
+from tessera.errors import UsageError
 from tessera.terminal import exit_status, say
+
+_PREFIX = "TESSERA_"
+_OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE", "TESSERA_WALLET")
 
 app = typer.Typer(
     name="tessera",
@@ -73,6 +78,37 @@ def common(
     ] = False,
 ) -> None:
     check_environment()
+
+
+def check_environment(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises UsageError, with the nearest known name, for a TESSERA_ variable that no program of ours reads."""
+    unknown = [name for name in sorted(environment) if name.startswith(_PREFIX) and name not in _OWN]
+    if not unknown:
+        return
+    known = (*_OWN, *_backend_names(), *_node_names())
+    for name in unknown:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+            raise UsageError(f"the environment sets {name}, which nothing reads: {advice} Unset it otherwise")
+
+
+def _backend_names() -> tuple[str, ...]:
+    """What the backend reads; nothing where it is not installed."""
+    try:
+        from backend.settings import Settings
+    except ModuleNotFoundError:
+        return ()
+    return tuple(f"{_PREFIX}{name.upper()}" for name in Settings.model_fields)
+
+
+def _node_names() -> tuple[str, ...]:
+    """What a contributor's node reads; nothing where it is not installed."""
+    try:
+        from generator.node.settings import environment_names
+    except ModuleNotFoundError:
+        return ()
+    return environment_names()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

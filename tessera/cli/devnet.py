@@ -53,7 +53,7 @@ def demo(
     """Show the main job from end to end: one order, its money, its certificate, a caught forgery."""
     _require_everything("`tessera demo`")
     require("evaluate", "`tessera demo`")
-    from tessera.devnet.demo.run import run_demo
+    from tessera.devnet.demo import run_demo
 
     raise typer.Exit(run_demo(rows=rows, epsilon=epsilon, keep=keep))
 

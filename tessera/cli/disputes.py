@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     DatasetOption,
@@ -21,7 +22,6 @@ from tessera.cli.options import (
 )
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say
-from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
     from provenance.chain.model_parts import StoredPart
@@ -236,7 +236,7 @@ def follow(demand: Demand, *, wait: bool = True, confirmed: bool = False) -> int
         return STANDING
 
     def tell(answer_by: int) -> None:
-        say(f"to be answered by {moment(answer_by, demand.chain.chain_time())}")
+        say(f"to be answered by {local_time(answer_by, demand.chain.chain_time())}")
         if not wait:
             remark("the same command looks again, and ends the demand when its time ran out")
 
@@ -266,7 +266,7 @@ def _send_demand(demand: Demand, *, confirmed: bool) -> bool:
     private = "" if demand.terms.is_open else ", for everybody and for ever, although the order is private"
     say(
         f"what this does: contributor {demand.contributor} must show {demand.words} in clear on the public "
-        f"chain{private}. Your deposit of {tokens(demand.deposit_wei)} tokens goes to who answers; without "
+        f"chain{private}. Your deposit of {tokens(demand.deposit_wei)} goes to who answers; without "
         "an answer in time it comes back, the data set is revoked and you are paid back"
     )
     if not _agreed("Send the demand?", confirmed=confirmed):
@@ -309,6 +309,6 @@ def _show_accounts(before: Mapping[str, int], after: Mapping[str, int]) -> None:
         say("adds up to the wei: nothing came from elsewhere, nothing is missing")
     else:
         say(
-            f"{tokens(abs(left))} tokens {'more' if left > 0 else 'less'} than before in these accounts: another "
+            f"{tokens(abs(left))} {'more' if left > 0 else 'less'} than before in these accounts: another "
             "transaction touched them at the same time"
         )

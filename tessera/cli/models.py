@@ -144,7 +144,7 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
     """What was fitted and what it took; delta: None without privacy."""
     from rich.table import Table
 
-    from provenance.exact.size_class import size_class
+    from provenance.exact.model import size_class
 
     container = result.container
     table = Table(title=str(to), title_justify="left", show_header=False)

@@ -107,7 +107,8 @@ def init(
     """Set a node up: key, settings, policy, table and ledger in one folder that only its owner can read."""
     require("node", "`tessera node`")
     from generator.node.setup import Setup, initialise
-    from tessera.words import parse_tokens, tokens
+    from provenance.units import tokens
+    from tessera.words import parse_tokens
 
     made, signer, rows = initialise(
         Setup(
@@ -129,7 +130,7 @@ def init(
     say(f"node {signer.address} is set up in {folder}")
     say(f"  table       {rows:,} rows read and copied; {made.declared_rows:,} will be declared in public")
     say(f"  privacy     cap epsilon {epsilon_cap} at delta {delta_cap:g}, over all orders")
-    say(f"  stake       {tokens(made.stake_wei)} tokens will be deposited when it first runs")
+    say(f"  stake       {tokens(made.stake_wei)} will be deposited when it first runs")
     say(f"  rules       {folder / 'policy.toml'} - read it before `tessera node run --folder {folder}`")
 
 
@@ -214,7 +215,7 @@ def status(folder: NodeFolder = DEFAULT_FOLDER, as_json: JsonOption = False) -> 
 
 
 def _say_status(found: Status) -> None:
-    from tessera.words import tokens
+    from provenance.units import tokens
 
     say(f"node        {found.node}")
     say(f"collection  {found.collection} ({found.collection_id})")
@@ -229,12 +230,10 @@ def _say_status(found: Status) -> None:
         stake = found.stake
         unbonding = f", {tokens(stake.unbonding)} unbonding" if stake.unbonding else ""
         say(
-            f"registered  {'yes' if stake.registered else 'no'}; stake {tokens(stake.free)} tokens free, "
+            f"registered  {'yes' if stake.registered else 'no'}; stake {tokens(stake.free)} free, "
             f"{tokens(stake.reserved)} reserved{unbonding}"
         )
-        say(
-            f"rewards     {tokens(found.claimable_wei)} tokens to be claimed (`tessera node withdraw rewards`)"
-        )
+        say(f"rewards     {tokens(found.claimable_wei)} to be claimed (`tessera node withdraw rewards`)")
     for held in found.orders:
         own = "" if held.own_rows is None else f", {held.own_rows:,} of them by this node"
         epsilon = "none" if held.epsilon is None else f"{held.epsilon:g}"
@@ -349,22 +348,23 @@ def withdraw(
     opened = _opened(folder, rpc)
     from generator.node.registration import claim_rewards, fetch_unbonded, unbond
     from provenance.chain.writer import ChainWriter
-    from tessera.words import moment, parse_tokens, tokens
+    from provenance.units import local_time, tokens
+    from tessera.words import parse_tokens
 
     chain = opened.chain
     chain.check()
     writer = ChainWriter(chain, opened.signer)
     if what is Withdrawable.REWARDS:
-        say(f"{tokens(claim_rewards(chain, writer))} tokens of rewards claimed")
+        say(f"{tokens(claim_rewards(chain, writer))} of rewards claimed")
     elif what is Withdrawable.STAKE:
         gone = unbond(chain, writer, None if amount is None else parse_tokens(amount))
         at = chain.stake_of(opened.signer.address).unbonding_at
         say(
-            f"{tokens(gone)} tokens of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
-            f"{moment(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
+            f"{tokens(gone)} of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
+            f"{local_time(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
-        say(f"{tokens(fetch_unbonded(chain, writer))} tokens of stake are back")
+        say(f"{tokens(fetch_unbonded(chain, writer))} of stake are back")
 
 
 def _opened(folder: Path, rpc: str | None = None) -> Opened:

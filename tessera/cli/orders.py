@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     ROWS_OUT,
@@ -41,7 +42,6 @@ from tessera.cli.options import (
 )
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say, say_json
-from tessera.words import moment, tokens
 
 if TYPE_CHECKING:
     from provenance.api.orders import OrderView
@@ -209,7 +209,7 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
     if not confirmed:
         if not err.is_terminal:
             raise UsageError("nobody is there to agree to the price: pass --yes, or --max-price TOKENS")
-        if not typer.confirm(f"Sign, and pay {tokens(quoted.terms.price)} tokens into escrow?", err=True):
+        if not typer.confirm(f"Sign, and pay {tokens(quoted.terms.price)} into escrow?", err=True):
             remark("nothing was signed")
             raise typer.Exit(1)
     return client.order(quoted, file)
@@ -243,7 +243,7 @@ def _say_where_it_stands(client: Client, order: OrderFile, file: Path) -> None:
         if state in (OrderState.NONE, OrderState.OPEN):
             remark(f"`tessera cancel {file}` takes it back while it is not matched")
         if state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
-            deadline = moment(order.terms.deliver_by, now)
+            deadline = local_time(order.terms.deliver_by, now)
             remark(f"without delivery `tessera refund {file}` brings the price back after {deadline}")
     remark("the order goes on without you; the same command goes on watching it and fetches the rows")
 
@@ -312,10 +312,10 @@ def _show_order(view: OrderView, now: int) -> None:
     say(f"order      {view.order_id}")
     say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")
-    say(f"price      {tokens(terms.price)} tokens")
+    say(f"price      {tokens(terms.price)}")
     say(f"buyer      {terms.buyer}")
-    say(f"match by   {moment(terms.match_by, now)}")
-    say(f"deliver by {moment(terms.deliver_by, now)}")
+    say(f"match by   {local_time(terms.match_by, now)}")
+    say(f"deliver by {local_time(terms.deliver_by, now)}")
     if view.dataset_id is not None:
         say(f"data set   {view.dataset_id}")
 
@@ -325,7 +325,7 @@ def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
     with open_client(network, wallet) as client:
         terms = client.terms(order)
         receipt = client.cancel(order)
-    say(f"cancelled; {tokens(terms.price)} tokens are back at {terms.buyer} (transaction {receipt.hash})")
+    say(f"cancelled; {tokens(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})")
 
 
 def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
@@ -334,9 +334,9 @@ def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
         buyer = client.terms(order).buyer
         receipt, gained = client.refund(order)
         owed = client.chain.claimable(buyer)
-    say(f"refunded; {tokens(gained)} tokens are back at {buyer} (transaction {receipt.hash})")
+    say(f"refunded; {tokens(gained)} are back at {buyer} (transaction {receipt.hash})")
     if owed:
-        say(f"{tokens(owed)} tokens more wait at the rewards contract: `tessera claim` pulls them")
+        say(f"{tokens(owed)} more wait at the rewards contract: `tessera claim` pulls them")
 
 
 def download(

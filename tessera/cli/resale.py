@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import local_time, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -24,7 +25,7 @@ from tessera.cli.options import (
     open_client,
 )
 from tessera.terminal import out, say, say_json
-from tessera.words import moment, parse_tokens, tokens
+from tessera.words import parse_tokens
 
 if TYPE_CHECKING:
     from provenance.api.catalogue import OfferView
@@ -107,7 +108,7 @@ def _show_offers(found: Sequence[OfferView], client: Client) -> None:
             f"{each.rows:,}",
             tokens(each.price_wei),
             each.state,
-            "" if each.deadline is None else moment(each.deadline, now),
+            "" if each.deadline is None else local_time(each.deadline, now),
             str(each.seller),
             "" if each.buyer is None else str(each.buyer),
         )
@@ -133,13 +134,13 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
         say(
             f"seller  {sale.seller}: {record.sold} sold, {record.rejected} rejected, {record.undelivered} undelivered"
         )
-        say(f"price   {tokens(sale.price)} tokens")
+        say(f"price   {tokens(sale.price)}")
         if sale.state is SaleState.LISTED and not chain.stands(sale):
             say(f"cannot be bought: the seller {FALLEN}")
         if sale.buyer is not None:
             returned = chain.sales_record(sale.buyer).returned
             say(f"buyer   {sale.buyer}: {returned} returned before")
-            say(f"until   {moment(sale.deadline, chain.chain_time())}")
+            say(f"until   {local_time(sale.deadline, chain.chain_time())}")
 
 
 @app.command(epilog=examples("resale offer 3 --price 40 --wallet seller.key"))
@@ -176,7 +177,7 @@ def buy(
     with _resale(network, wallet, key, store) as sales:
         is_open = sales.manifest(dataset).terms.is_open
         receipt = sales.resale.buy(dataset, parse_tokens(price), sales.key, is_open=is_open)
-        until = moment(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
+        until = local_time(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"data set {dataset} is bought (transaction {receipt.hash}); the seller has until {until} to deliver the "
             f"keys. After that `tessera resale expire {dataset}` brings the price back"
@@ -194,7 +195,7 @@ def deliver(
     """Hand the keys of a sold data set over, wrapped for its buyer. Your delivery key opens them first."""
     with _resale(network, wallet, key, store) as sales:
         receipt = sales.resale.deliver(dataset, sales.manifest(dataset), sales.key)
-        until = moment(sales.resale.chain.sale(dataset).deadline, sales.chain.chain_time())
+        until = local_time(sales.resale.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"the keys of data set {dataset} are delivered (transaction {receipt.hash}); the buyer may reject until "
             f"{until}, after that `tessera resale accept {dataset}` pays you"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import BASIS_POINTS, percent
+from provenance.units import BASIS_POINTS, percent, tokens
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -19,7 +19,6 @@ from tessera.cli.options import (
     out_file,
 )
 from tessera.terminal import say
-from tessera.words import tokens
 
 if TYPE_CHECKING:
     from provenance.values import Address
@@ -69,9 +68,9 @@ def claim(
         return
     hashes = ", ".join(str(receipt.hash) for receipt in claimed.receipts)
     if claimed.rewards_wei:
-        say(f"claimed {tokens(claimed.rewards_wei)} tokens of {claimed.account}, sent to {claimed.payout}")
+        say(f"claimed {tokens(claimed.rewards_wei)} of {claimed.account}, sent to {claimed.payout}")
     if claimed.deposit_wei:
-        say(f"{tokens(claimed.deposit_wei)} tokens of a demand's deposit are back at {claimed.account}")
+        say(f"{tokens(claimed.deposit_wei)} of a demand's deposit are back at {claimed.account}")
     say(f"transaction {hashes}")
 
 
@@ -81,9 +80,7 @@ def show(account: Account, network: NetworkFile = DEFAULT_NETWORK) -> None:
     address = _parse(account)
     with open_client(network) as client:
         chain = client.chain
-        say(
-            f"rewards of {address} go to {chain.payout_of(address)}; {tokens(chain.claimable(address))} tokens wait"
-        )
+        say(f"rewards of {address} go to {chain.payout_of(address)}; {tokens(chain.claimable(address))} wait")
 
 
 @payout_app.command("set", epilog=examples("payout set --to 0x... --wallet old.key"))
@@ -137,8 +134,8 @@ def show_royalties(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> 
         chain = client.chain
         record, receiver = chain.dataset(dataset), chain.royalty_receiver(dataset)
         say(f"royalty        {percent(record.royalty_bps, BASIS_POINTS)} of a derived order or of a resale")
-        say(f"in the pot     {tokens(chain.dataset_balance(dataset))} tokens")
-        say(f"at {receiver}  {tokens(chain.balance(receiver))} tokens")
+        say(f"in the pot     {tokens(chain.dataset_balance(dataset))}")
+        say(f"at {receiver}  {tokens(chain.balance(receiver))}")
 
 
 @royalties_app.command(epilog=examples("royalties divide 3 --wallet me.key"))
@@ -155,7 +152,7 @@ def divide(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_
     receipt = rewards.divide_royalties(dataset)
     left = rewards.chain.dataset_balance(dataset)
     say(
-        f"{tokens(before - left)} tokens of data set {dataset} are credited to its contributors (transaction "
+        f"{tokens(before - left)} of data set {dataset} are credited to its contributors (transaction "
         f"{receipt.hash})"
     )
 

@@ -24,7 +24,7 @@ from provenance.values import Digest, sha256
 from provenance.verify.dataset import Progress
 from provenance.verify.evidence import content_keys, fetch_manifest, fetch_opened, parse_manifest
 from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
-from provenance.verify.refutation import Finding, find_lie
+from provenance.verify.refutation import Finding, find_invalid_row
 from tessera.errors import TesseraError, UsageError
 
 
@@ -200,7 +200,7 @@ def search(dataset: AuditedDataset, row: int | None = None, progress: Progress |
     for number in shards:
         try:
             published = dataset.open(number)
-            finding = find_lie(published, wanted[1] if wanted else None, tally.add)
+            finding = find_invalid_row(published, wanted[1] if wanted else None, tally.add)
         except NotProvableError as error:
             closed.append(Closed(number, error.demand, error.row, str(error)))
         except MalformedError as error:

@@ -21,13 +21,13 @@ from provenance.chain.model_parts import CALLDATA_BYTES, StoredPart, store_model
 from provenance.chain.ports import DatasetStatus, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.units import local_time
 from provenance.values import Address, Digest
 from provenance.verify.refutation import Claim, Fault, Finding, build_evidence, query_of
 from tessera.client.accounts import Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset, Refutation, Searched
 from tessera.client.challenge_file import Intent, Market, intent_of
 from tessera.errors import TesseraError
-from tessera.words import moment
 
 _NEXT_BLOCK_SECONDS: Final = 120.0
 
@@ -93,7 +93,7 @@ class Challenge:
             )
         ends, now = order.window_ends(self.dataset.terms.challenge_seconds), self.chain.chain_time()
         if now > ends and not order.open_demands:
-            return f"the challenge window ended at {moment(ends, now)}: nothing can be sent any more"
+            return f"the challenge window ended at {local_time(ends, now)}: nothing can be sent any more"
         return ""
 
     def check(self, refutation: Refutation) -> None:

@@ -29,6 +29,7 @@ from provenance.crypto.signing import Signer, load_key
 from provenance.errors import UnavailableError
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
+from provenance.units import local_time, tokens
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
@@ -41,7 +42,7 @@ from tessera.client.order_request import OrderOptions, OrderRequest, Quote, chec
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.client.rewards import Claimed, Rewards
 from tessera.errors import OrderFailedError, TermsDifferError, TesseraError, UsageError
-from tessera.words import ORDER_STATES, moment, tokens
+from tessera.words import ORDER_STATES
 
 if TYPE_CHECKING:
     from provenance.chain.ports import TxReceipt
@@ -191,7 +192,7 @@ class Client:
         balance = self.chain.balance(me)
         if balance < terms.price:
             raise TesseraError(
-                f"{me} holds {tokens(balance)} tokens, the order costs {tokens(terms.price)}: fund the wallet, or ask "
+                f"{me} holds {tokens(balance)}, the order costs {tokens(terms.price)}: fund the wallet, or ask "
                 "for fewer rows"
             )
         message = self.chain.permit_message(me, terms.price, terms.match_by)
@@ -227,7 +228,7 @@ class Client:
         if state is OrderState.NONE and now >= order.terms.match_by:
             raise OrderFailedError(
                 f"order {order.order_id} never reached the chain and its time to be matched ended at "
-                f"{moment(order.terms.match_by, now)}: nothing was paid. {again}"
+                f"{local_time(order.terms.match_by, now)}: nothing was paid. {again}"
             )
         self.send(order, Path(file))
         return order
@@ -340,7 +341,7 @@ class Client:
         due = order.terms.deliver_by
         if now > due and state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
             raise OrderFailedError(
-                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {moment(due, now)}: the broker "
+                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: the broker "
                 "does not say so. `tessera refund` brings back what is in escrow"
             )
         return False
@@ -387,7 +388,7 @@ class Client:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
         order_id = terms.order_id(self.profile.deployment.domain)
         if self.chain.order(order_id).state is OrderState.MATCHED:
-            deadline = moment(terms.deliver_by, self.chain.chain_time())
+            deadline = local_time(terms.deliver_by, self.chain.chain_time())
             raise TesseraError(
                 f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
                 f"refund` brings the price back after {deadline}"
@@ -408,7 +409,7 @@ class Client:
         if now <= deadline:
             cancel = "; `tessera cancel` takes it back at once" if state is OrderState.OPEN else ""
             raise TesseraError(
-                f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {moment(deadline, now)}{cancel}"
+                f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {local_time(deadline, now)}{cancel}"
             )
         before = self.chain.balance(terms.buyer)
         try:

@@ -18,7 +18,7 @@ from provenance.api.errors import MarketRefused
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content, cid_of_digest
@@ -84,13 +84,13 @@ class Delivery:
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
 
-    def shard_values(self, shard: int, batch_rows: int = BATCH_ROWS) -> Iterator[NDArray[np.int64]]:
+    def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
         entry = self.manifest.shards[shard]
         sampler = sampler_for(self.manifest.spec_version)(
             self.open(shard), self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
         )
-        return sampler.batches(0, entry.rows, batch_rows)
+        return sampler.batches(0, entry.rows, BATCH_ROWS)
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""

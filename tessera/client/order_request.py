@@ -15,11 +15,21 @@ from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
-from provenance.units import BASIS_POINTS, E12, MICRO, exact_decimal, format_fixed, parse_fixed, percent
+from provenance.units import (
+    BASIS_POINTS,
+    E12,
+    MICRO,
+    exact_decimal,
+    format_fixed,
+    local_time,
+    parse_fixed,
+    percent,
+    tokens,
+)
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
-from tessera.words import moment, parse_tokens, tokens
+from tessera.words import parse_tokens
 
 CLOCK_SLACK_SECONDS = 120
 
@@ -184,12 +194,12 @@ def check_terms(
         ("min score", format_fixed(terms.min_score_micro, MICRO), asked.min_score or 0,
          terms.min_score_micro == _fixed(asked.min_score or Decimal(0), MICRO, "min score")),
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
-        ("price", f"{tokens(terms.price)} tokens", f"at most {tokens(asked.max_price_wei or 0)}",
+        ("price", tokens(terms.price), f"at most {tokens(asked.max_price_wei or 0)}",
          asked.max_price_wei is None or terms.price <= asked.max_price_wei),
         ("broker fee", percent(terms.broker_fee_bps, BASIS_POINTS), "at most 20 %", terms.broker_fee_bps <= 2_000),
-        ("match by", moment(terms.match_by, chain_time), "in the future, and not after delivery",
+        ("match by", local_time(terms.match_by, chain_time), "in the future, and not after delivery",
          chain_time < terms.match_by <= terms.deliver_by),
-        ("deliver by", moment(terms.deliver_by, chain_time), f"{moment(latest or 0, chain_time)} at the latest",
+        ("deliver by", local_time(terms.deliver_by, chain_time), f"{local_time(latest or 0, chain_time)} at the latest",
          latest is None or terms.deliver_by <= latest),
         ("challenge seconds", terms.challenge_seconds, asked.challenge_seconds,
          asked.challenge_seconds is None or terms.challenge_seconds == asked.challenge_seconds),

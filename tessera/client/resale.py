@@ -21,11 +21,11 @@ from provenance.record.manifest import Manifest
 from provenance.record.terms import OPEN_DELIVERY_KEY
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
+from provenance.units import tokens
 from provenance.values import Digest
 from provenance.verify.evidence import content_keys, wrapped_keys
 from tessera.client.delivery import deliver
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
-from tessera.words import tokens
 
 STATES = {
     SaleState.NONE: "not offered",
@@ -98,7 +98,7 @@ class Resale:
         sale = self._require(dataset, SaleState.LISTED)
         if sale.price > most_wei:
             raise TesseraError(
-                f"data set {dataset} is offered at {tokens(sale.price)} tokens, you agreed to {tokens(most_wei)}"
+                f"data set {dataset} is offered at {tokens(sale.price)}, you agreed to {tokens(most_wei)}"
             )
         if not is_open and delivery_key is None:
             raise UsageError(
@@ -112,7 +112,7 @@ class Resale:
         me = self.signer.address
         held = self.chain.balance(me)
         if held < sale.price:
-            raise TesseraError(f"{me} holds {tokens(held)} tokens, the data set costs {tokens(sale.price)}")
+            raise TesseraError(f"{me} holds {tokens(held)}, the data set costs {tokens(sale.price)}")
         deadline = self.chain.chain_time() + PERMIT_SECONDS
         message = self.chain.permit_message(me, sale.price, deadline, spender=self.chain.deployment.sales)
         permit = sign_permit(self.signer, self.chain.token_domain(), message)

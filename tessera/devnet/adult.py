@@ -1,4 +1,4 @@
-"""The bundled table (tessera/devnet/data/SOURCES.md), dealt to three contributors, and the collection
+"""The bundled table (tessera/devnet/data/SOURCES.md), split among three contributors, and the collection
 that they serve."""
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
-from tessera.devnet.network import ONE_TOKEN, NodeSpec
+from provenance.units import ONE_TOKEN
+from tessera.devnet.network import NodeSpec
 
 PARTS = {"alder": 19_000, "birch": 9_500, "cedar": 4_000}
 """Rows of each contributor. Unequal on purpose: small tables must neither vanish nor be overpaid."""
@@ -51,14 +52,14 @@ def adult_schema() -> Schema:
     return Schema.parse(json.loads(data_file("adult.schema.json").read_text(encoding="utf-8")))
 
 
-def adult_collection(family: str = "fedgan") -> Collection:
+def adult_collection() -> Collection:
     """What the broker of the demo offers."""
     document = json.loads(data_file("adult.collection.json").read_text(encoding="utf-8"))
     return Collection(
         name=document["name"],
         title=document["title"],
         schema=adult_schema(),
-        family=family,
+        family="fedgan",
         visibility=document["visibility"],
         min_contributors=document["minContributors"],
         price_per_row_wei=int(document["pricePerRowWei"]),

@@ -108,14 +108,14 @@ class Child:
                 self._process.wait()
         self.signal_group(signal.SIGKILL)
 
-    def log_tail(self, lines: int = TAIL_LINES) -> str:
+    def log_tail(self) -> str:
         """The last lines that it wrote, for an error message."""
         text = (
             self.command.log.read_text(encoding="utf-8", errors="replace")
             if self.command.log.exists()
             else ""
         )
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
 
     def death_notice(self) -> str:
         return (

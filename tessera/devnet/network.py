@@ -33,13 +33,12 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import MarketError
 from provenance.record.collection import Collection
-from provenance.units import TOKEN, format_fixed
+from provenance.units import ONE_TOKEN, TOKEN, format_fixed
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
 from tessera.errors import ServiceDownError, TesseraError
 
-ONE_TOKEN = 10**TOKEN
 START_SECONDS = 600.0
 """Ends a hang only: a child that dies is told at once, and three nodes that start on a busy machine take minutes."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -68,7 +67,6 @@ class NodeSpec:
     table: Path
     declared_rows: int
     epsilon_cap: str = "10"
-    options: tuple[str, ...] = ()
 
 
 class LocalNetwork:
@@ -154,13 +152,13 @@ class LocalNetwork:
     def fund(self, name: str, tokens_wei: int) -> Signer:
         """The named account with at least `tokens_wei` of the test token."""
         signer = self.account(name)
-        ledger = self.ledger()
-        held = ledger.balance(signer.address)
+        reader = self.reader()
+        held = reader.balance(signer.address)
         if held < tokens_wei:
-            ChainWriter(ledger, signer).mint(signer.address, tokens_wei - held)
+            ChainWriter(reader, signer).mint(signer.address, tokens_wei - held)
         return signer
 
-    def ledger(self) -> ChainReader:
+    def reader(self) -> ChainReader:
         return ChainReader(self.rpc_url, self.deployment)
 
     # -- the broker --------------------------------------------------------------------------------------
@@ -266,7 +264,7 @@ class LocalNetwork:
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(
-            [sys.executable, "-m", "tessera", "node", "init", *words, *spec.options],
+            [sys.executable, "-m", "tessera", "node", "init", *words],
             what=f"setting up node {spec.name}",
         )
 

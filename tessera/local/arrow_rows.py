@@ -1,5 +1,5 @@
 """Rows as Arrow arrays, straight from stored values: dictionaries for categories, arithmetic
-for numbers and moments; no text is made but that of keys. Needs pyarrow, which only this module
+for numbers, dates and times; no text is made but that of keys. Needs pyarrow, which only this module
 and `tessera.local.row_file` import."""
 
 from __future__ import annotations

@@ -6,17 +6,20 @@ model are made with the base installation alone; a fit needs the extra `generato
 
 from __future__ import annotations
 
+import functools
+import inspect
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from generator.fitting.settings import option_lines
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
-from provenance.exact.size_class import SizeClass, size_class
+from provenance.exact.model import SizeClass, size_class
 from provenance.files import READABLE, write_whole
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.python_cells import Cell, TableLike, python_values
@@ -25,7 +28,6 @@ from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 from tessera.errors import UsageError
 from tessera.extras import needing
-from tessera.keywords import known_options
 from tessera.local.table_file import inferred, read_table
 
 if TYPE_CHECKING:
@@ -33,6 +35,28 @@ if TYPE_CHECKING:
     from generator.fitting.fit import FitProgressCallback
 
 SEED_BYTES = 32
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def known_options(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, with a TypeError for an unknown option that names the known ones and the nearest. Its
+    signature stays visible.
+    """
+    parameters = inspect.signature(function).parameters
+    known = [name for name, each in parameters.items() if each.kind == each.KEYWORD_ONLY]
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        for name in sorted(options.keys() - parameters.keys()):
+            near = get_close_matches(name, known, n=1)
+            raise TypeError(
+                f"{function.__name__}() has no option {name!r}{f', did you mean {near[0]!r}?' if near else ';'} "
+                f"it has {', '.join(known)}"
+            )
+        return function(*arguments, **options)
+
+    return call
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -51,7 +51,7 @@ class RowSource:
         if self.device is None:
             return ContainerSampler(container, self.seed, conditions=asked)
         with needing("generator", f"--device {self.device}"):
-            from generator.sampling.torch_forward import forward_on
+            from generator.sampling import forward_on
 
         return ContainerSampler(container, self.seed, conditions=asked, forward=forward_on(self.device))
 

@@ -1,7 +1,7 @@
 """A table on disk as cells, a piece at a time: CSV, plain or .gz, or Parquet by the suffix .parquet.
 
 A Parquet value becomes the text that a CSV would hold: null is an empty cell, a float keeps its point, a
-moment is ISO. Nested and binary columns are refused when they are asked for.
+datetime is ISO. Nested and binary columns are refused when they are asked for.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def inferred(
     without: Collection[str] = (),
 ) -> Schema:
     """The schema that a table fits. name: None for the file's, or "table"."""
-    from provenance.table.schema_infer import infer_from_chunks
+    from provenance.table.schema_infer import infer_schema
 
     if isinstance(table, Path | str):
-        return infer_from_chunks(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
-    return infer_from_chunks([cell_texts(table)], name or "table", target, without)
+        return infer_schema(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
+    return infer_schema([cell_texts(table)], name or "table", target, without)
 
 
 def table_chunks(path: Path | str) -> Iterator[Cells]:
@@ -71,7 +71,7 @@ def _parquet_chunks(path: Path) -> Iterator[Cells]:
 
 def _texts(pa: Any, column: Any, text_of: Callable[[Any], str]) -> list[str]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        # Python's moments end at microseconds
+        # Python's datetimes end at microseconds
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return ["" if value is None else text_of(value) for value in column.to_pylist()]
 

@@ -17,8 +17,7 @@ import pytest
 import uvicorn
 
 from backend.app import create_app
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.indexer.follower import Followed, Follower
 from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
@@ -50,7 +49,7 @@ class Chain:
     """A deployed market, and accounts with gas money and tokens."""
 
     url: str
-    ledger: ChainReader
+    reader: ChainReader
     bank: ChainWriter
     used: int = 1000
 
@@ -65,22 +64,22 @@ class Chain:
     def staked_node(self, stake: int = 10 * TOKEN) -> Signer:
         """A new registered contributor."""
         node = self.account()
-        writer = ChainWriter(self.ledger, node)
+        writer = ChainWriter(self.reader, node)
         writer.register(sha256(b"node"))
-        writer.approve(self.ledger.deployment.registry, stake)
+        writer.approve(self.reader.deployment.registry, stake)
         writer.deposit(stake)
         return node
 
     def skip(self, seconds: int) -> None:
         """Moves chain time on and mines a block."""
-        anvil.skip(self.ledger.rpc, seconds)
+        anvil.skip(self.reader.rpc, seconds)
 
     def skip_with_next_block(self, seconds: int) -> None:
         """Moves chain time on in the block of the next transaction."""
-        anvil.skip_with_next_block(self.ledger.rpc, seconds)
+        anvil.skip_with_next_block(self.reader.rpc, seconds)
 
     def mine(self, blocks: int) -> None:
-        anvil.mine(self.ledger.rpc, blocks)
+        anvil.mine(self.reader.rpc, blocks)
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +87,8 @@ def chain() -> Iterator[Chain]:
     bank = Signer(anvil.DEVELOPMENT_KEY)
     with anvil.running_anvil() as url:
         deployment = deploy_all(url, bank, MarketParameters(unbonding_seconds=60))
-        with ChainReader(url, deployment) as ledger:
-            yield Chain(url, ledger, ChainWriter(ledger, bank))
+        with ChainReader(url, deployment) as reader:
+            yield Chain(url, reader, ChainWriter(reader, bank))
 
 
 @dataclass
@@ -160,8 +159,8 @@ def ports(
     yield Ports(
         settings=settings,
         database=database,
-        ledger=chain.ledger,
-        writer=ChainWriter(chain.ledger, broker),
+        chain=chain.reader,
+        writer=ChainWriter(chain.reader, broker),
         store=FolderStore(tmp_path / "store"),
         runner=runner,
         clock=clock,
@@ -172,8 +171,8 @@ def ports(
 @pytest.fixture
 def memory(ports: Ports) -> Memory:
     """A chain in memory, and ports that lead to it."""
-    chain = MemoryChain(replace(ports.ledger.deployment, block=1))
-    return chain, replace(ports, ledger=cast(BrokerReading, chain))
+    chain = MemoryChain(replace(ports.chain.deployment, block=1))
+    return chain, replace(ports, chain=cast(BrokerReading, chain))
 
 
 @dataclass
@@ -227,12 +226,12 @@ class Api:
     def signed_order(self, buyer: Signer, quote: Json) -> Json:
         """The body of POST /v1/orders for a quote."""
         terms = OrderTerms.parse(quote["terms"])
-        ledger = self.chain.ledger
-        message = ledger.permit_message(buyer.address, terms.price, terms.match_by)
+        reader = self.chain.reader
+        message = reader.permit_message(buyer.address, terms.price, terms.match_by)
         return {
             "terms": quote["terms"],
-            "signature": str(buyer.sign_typed(ledger.domain, terms)),
-            "permit": sign_permit(buyer, ledger.token_domain(), message).document(),
+            "signature": str(buyer.sign_typed(reader.domain, terms)),
+            "permit": sign_permit(buyer, reader.token_domain(), message).document(),
             "request": quote["request"],
         }
 

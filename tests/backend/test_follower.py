@@ -7,8 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from backend.database.engine import Database
-from backend.database.migrate import migrate
+from backend.database.engine import Database, migrate
 from backend.database.models import (
     Base,
     ChainDemandRow,
@@ -257,7 +256,7 @@ def test_a_real_chain_that_reorganises_is_followed(
     Matching(ports, placed_order).place()
     catch_up(follower)
     assert api.call("GET", f"/v1/orders/{placed_order}").json()["chainState"] == "open"
-    chain.ledger.rpc.request("anvil_reorg", 1, [])
+    chain.reader.rpc.request("anvil_reorg", 1, [])
     outcome = follower.step()
     assert isinstance(outcome, Reorganised)
     catch_up(follower)

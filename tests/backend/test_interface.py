@@ -37,7 +37,7 @@ from provenance.values import Digest
 from tests.backend.conftest import Api, Json, make_collection
 from tests.waiting import HANG_SECONDS
 
-MODULES = ("catalogue", "coordination", "orders", "problem", "queue", "tasks")
+MODULES = ("catalogue", "coordination", "errors", "orders", "queue", "tasks")
 MODELS = {
     name: model
     for module in MODULES
@@ -131,18 +131,18 @@ def place(api: Api, client: MarketClient, buyer: Signer) -> Digest:
             max_price_wei=Uint256(10**18),
         )
     )  # fmt: skip
-    ledger = api.chain.ledger
-    assert quote.order_id == quote.terms.order_id(ledger.domain)
+    reader = api.chain.reader
+    assert quote.order_id == quote.terms.order_id(reader.domain)
     assert (quote.terms.delivery_key, quote.price_wei) == (delivery_key, quote.terms.price)
     permit = sign_permit(
         buyer,
-        ledger.token_domain(),
-        ledger.permit_message(buyer.address, quote.terms.price, quote.terms.match_by),
+        reader.token_domain(),
+        reader.permit_message(buyer.address, quote.terms.price, quote.terms.match_by),
     )
     order = OrderRequest(
         terms=quote.terms,
-        signature=buyer.sign_typed(ledger.domain, quote.terms),
-        permit=SignedPermit.of_permit(permit),
+        signature=buyer.sign_typed(reader.domain, quote.terms),
+        permit=SignedPermit(deadline=Uint256(permit.deadline), v=permit.v, r=permit.r, s=permit.s),
         request=quote.request,
     )
     accepted = client.place(order)
@@ -175,7 +175,7 @@ def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
     network = anybody.network()
     assert (network.broker, network.deployment.escrow) == (
         api.broker.address,
-        api.chain.ledger.deployment.escrow,
+        api.chain.reader.deployment.escrow,
     )
 
     offered = broker.offer(make_collection())
@@ -234,7 +234,7 @@ def test_coordinator_leases_reports_and_finishes_a_job(
     broker.offer(make_collection())
     order = place(api, client_of(), buyer)
     stored = OrderLog(api.ports, str(order)).load()
-    domain = api.chain.ledger.domain
+    domain = api.chain.reader.domain
     document = {
         "format": "tessera-job/1", "chainId": domain.chain_id, "escrow": str(domain.verifying_contract),
         "terms": stored.terms.document(), "termsSignature": str(stored.signature),

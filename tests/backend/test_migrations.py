@@ -11,8 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData, Table, delete, insert, select, text
 
-from backend.database.engine import Database
-from backend.database.migrate import MIGRATIONS, migrate
+from backend.database.engine import MIGRATIONS, Database, migrate
 from backend.database.models import Base, DatasetRow, OfferRow
 from backend.indexer.apply import rebuild
 from backend.ports import Ports

@@ -206,7 +206,7 @@ def test_the_list_ends_where_every_list_does(
 @pytest.fixture(scope="module")
 def resold(chain: Chain) -> Iterator[tuple[Market, int]]:
     """The session's chain as a market of accounts, and a settled data set of the account BUYER."""
-    accounts = Market(chain.url, chain.ledger.deployment)
+    accounts = Market(chain.url, chain.reader.deployment)
     found = publish(accounts, b"listed by the backend")
     settle(accounts, found)
     yield accounts, found.id
@@ -215,7 +215,7 @@ def resold(chain: Chain) -> Iterator[tuple[Market, int]]:
 
 def resale(market: Market, number: int) -> Resale:
     signer, writer = market.account(number)
-    return Resale(market.ledger, writer, signer)
+    return Resale(market.chain, writer, signer)
 
 
 def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_away(
@@ -234,7 +234,7 @@ def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_awa
     assert offer.rows == client.dataset(dataset).rows > 0
     assert on_sale(client, dataset).transaction == offer.transaction
 
-    chain.ledger.rpc.request("anvil_reorg", 1, [])
+    chain.reader.rpc.request("anvil_reorg", 1, [])
     assert isinstance(Follower(ports).step(), Reorganised)
     follow(ports)
     assert (client.offers(), client.dataset(dataset).sale) == ((), None)
@@ -243,14 +243,14 @@ def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_awa
     resale(accounts, SECOND).buy(dataset, 8 * ETHER, DeliveryKey(b"\x31" * 32), is_open=False)
     follow(ports)
     (bought,) = client.offers(buyer=buyer)
-    on_chain = accounts.ledger.sale(dataset)
+    on_chain = accounts.chain.sale(dataset)
     assert (bought.state, bought.price_wei, bought.seller) == (OfferState.SOLD, on_chain.price, seller)
     assert bought.deadline == on_chain.deadline > 0
 
     accounts.account(BUYER)[1].deliver_keys(dataset, b"keys")
     follow(ports)
     (delivered_,) = client.offers(state=OfferState.DELIVERED)
-    assert delivered_.deadline == accounts.ledger.sale(dataset).deadline > on_chain.deadline
+    assert delivered_.deadline == accounts.chain.sale(dataset).deadline > on_chain.deadline
     resale(accounts, SECOND).accept(dataset)
     follow(ports)
     assert [each.state for each in client.offers(seller=seller)] == [OfferState.ACCEPTED]

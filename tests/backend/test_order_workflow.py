@@ -198,14 +198,14 @@ def states(api: Api, order: str) -> list[object]:
 
 
 def chain_state(api: Api, order: str) -> OrderState:
-    return api.ports.ledger.order(Digest.parse(order)).state
+    return api.ports.chain.order(Digest.parse(order)).state
 
 
 def test_money_comes_back_when_the_worker_gives_up(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    before = chain.ledger.balance(buyer.address)
+    before = chain.reader.balance(buyer.address)
     with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
@@ -213,7 +213,7 @@ def test_money_comes_back_when_the_worker_gives_up(
         assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
     assert job["plan"]["participants"][0]["declaredRows"] == 2000
     assert chain_state(api, order) is OrderState.REFUNDED
-    assert chain.ledger.balance(buyer.address) == before
+    assert chain.reader.balance(buyer.address) == before
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["state"], shown["reason"]) == ("refunded", "phase train failed: a node is lost")
     assert states(api, order) == ["accepted", "open", "matched", "refunded"]
@@ -223,12 +223,12 @@ def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    before = chain.ledger.balance(buyer.address)
+    before = chain.reader.balance(buyer.address)
     with world.in_work(order):
         world.refuse(world.nodes[0])
         world.accept(world.nodes[1])
         chain.skip(600)
-    assert chain.ledger.balance(buyer.address) == before
+    assert chain.reader.balance(buyer.address) == before
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "refunded"
     assert shown["reason"].startswith("1 contributors accepted")
@@ -253,8 +253,8 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    before = chain.ledger.balance(buyer.address)
-    owed = [chain.ledger.claimable(node.address) for node in world.nodes]
+    before = chain.reader.balance(buyer.address)
+    owed = [chain.reader.claimable(node.address) for node in world.nodes]
     with world.in_work(order):
         world.bring_to_match()
         world.job("train")
@@ -263,11 +263,11 @@ def test_money_and_bond_come_back_after_the_delivery_deadline(
     terms = OrderTerms.parse(shown["terms"])
     assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
     part = terms.bond // 2 // len(world.nodes)
-    assert [chain.ledger.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
-    assert chain.ledger.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
+    assert [chain.reader.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
+    assert chain.reader.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
     with api.ports.database.read() as session:
         nodes = ContributorRepository(session).list(world.collection)
-    assert all(chain.ledger.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
+    assert all(chain.reader.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
 
 
 def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(
@@ -276,13 +276,13 @@ def test_an_order_that_the_chain_refuses_is_rejected_and_no_money_moves(
     body = api.signed_order(buyer, api.quote(buyer, world.collection))
     body["permit"]["s"] = "0x" + "11" * 32
     order = api.call("POST", "/v1/orders", body).json()["orderId"]
-    before = chain.ledger.balance(buyer.address)
+    before = chain.reader.balance(buyer.address)
     with world.in_work(order):
         pass
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert shown["state"] == "rejected"
     assert shown["reason"].startswith("place: ")
-    assert chain.ledger.balance(buyer.address) == before
+    assert chain.reader.balance(buyer.address) == before
 
 
 def test_a_cancelled_order_ends_as_cancelled(world: World, api: Api, buyer: Signer, chain: Chain) -> None:
@@ -290,7 +290,7 @@ def test_a_cancelled_order_ends_as_cancelled(world: World, api: Api, buyer: Sign
     with world.in_work(order):
         _until_state(api, order, OrderState.OPEN)
         terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-        ChainWriter(chain.ledger, buyer).cancel(terms)
+        ChainWriter(chain.reader, buyer).cancel(terms)
     assert api.call("GET", f"/v1/orders/{order}").json()["state"] == "cancelled"
 
 
@@ -301,7 +301,7 @@ def test_an_order_that_somebody_refunded_before_the_match_is_never_called_matche
     matching = Matching(api.ports, order)
     matching.place()
     terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-    chain.skip(terms.match_by + 1 - chain.ledger.chain_time())
+    chain.skip(terms.match_by + 1 - chain.reader.chain_time())
     chain.bank.refund(terms, ())
     with pytest.raises(OrderFailedError, match="refunded"):
         matching.match()
@@ -348,7 +348,7 @@ def test_an_order_goes_from_signature_to_settlement(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection, challengeSeconds=5)
-    paid = [chain.ledger.claimable(node.address) for node in world.nodes]
+    paid = [chain.reader.claimable(node.address) for node in world.nodes]
     with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
@@ -385,7 +385,7 @@ def test_an_order_goes_from_signature_to_settlement(
     assert str(manifest.digest) == dataset["manifestDigest"]
     assert manifest.document()["order"] == order
     assert dataset["manifestCid"] == shown["manifestCid"]
-    earned = [chain.ledger.claimable(node.address) - old for node, old in zip(world.nodes, paid, strict=True)]
+    earned = [chain.reader.claimable(node.address) - old for node, old in zip(world.nodes, paid, strict=True)]
     whole = 60 * 10**12 * 95 // 100
     assert earned == [whole * 7 // 10, whole * 3 // 10]
     page = api.call("GET", "/").text
@@ -453,14 +453,14 @@ def _demand_a_model(
     api: Api, buyer: Signer, chain: Chain, order: str
 ) -> tuple[OrderTerms, tuple[Participant, ...], ChainWriter]:
     """The buyer's demand for the model of shard 0."""
-    ledger, identifier = chain.ledger, Digest.parse(order)
+    reader, identifier = chain.reader, Digest.parse(order)
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
-    participants = ledger.participants(identifier)
-    writer = ChainWriter(ledger, buyer)
-    writer.approve(ledger.deployment.demands, terms.price)
-    models = ledger.commitment(identifier).models
-    dataset = ledger.dataset_of_order(identifier)
+    participants = reader.participants(identifier)
+    writer = ChainWriter(reader, buyer)
+    writer.approve(reader.deployment.demands, terms.price)
+    models = reader.commitment(identifier).models
+    dataset = reader.dataset_of_order(identifier)
     assert dataset is not None
     writer.demand_model(terms, participants, dataset, 0, models)
     return terms, participants, writer
@@ -472,16 +472,16 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
 ) -> None:
     order = api.order(buyer, world.collection, challengeSeconds=30)
     _publish(world, api, chain, order)
-    before = chain.ledger.balance(buyer.address)
+    before = chain.reader.balance(buyer.address)
     terms, participants, writer = _demand_a_model(api, buyer, chain, order)
     sent = ChainNonce(chain, api.ports.broker).now()
-    ledger, broker = Watched(api.ports.ledger), Watched(api.ports.writer)
-    watched = replace(api.ports, ledger=ledger, writer=broker)
+    reader, broker = Watched(api.ports.chain), Watched(api.ports.writer)
+    watched = replace(api.ports, chain=reader, writer=broker)
     settlement = Settlement(watched, order, Generation(watched, order))
     with world.beside(settlement.settle):
         chain.skip(60)  # the window is over, the demand is open
-        ledger.await_looks(5)
-        found = chain.ledger.order(Digest.parse(order))
+        reader.await_looks(5)
+        found = chain.reader.order(Digest.parse(order))
         assert (found.state, found.open_demands) == (OrderState.PUBLISHED, 1)
         if ended_by == "buyer":
             # The time runs out in the very block that ends the demand: the broker cannot come first.
@@ -498,7 +498,7 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
     assert shown["reason"].startswith("a shard was shown on chain to be false, or withheld")
     damages = min(terms.bond, terms.stake // 4)
     # price and damages as the buyer, half the stake as the demander
-    assert chain.ledger.balance(buyer.address) == before + terms.price + damages + terms.stake // 2
+    assert chain.reader.balance(buyer.address) == before + terms.price + damages + terms.stake // 2
     catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
@@ -522,9 +522,9 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     generation.draw()
     identifier = Digest.parse(order)
     terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-    ports.writer.approve(chain.ledger.deployment.demands, terms.price)
-    models = chain.ledger.commitment(identifier).models
-    ports.writer.demand_receipt(terms, chain.ledger.participants(identifier), 0, models)
+    ports.writer.approve(chain.reader.deployment.demands, terms.price)
+    models = chain.reader.commitment(identifier).models
+    ports.writer.demand_receipt(terms, chain.reader.participants(identifier), 0, models)
     settlement = Settlement(ports, order, generation)
     with world.beside(lambda: settlement.give_back("the worker is lost")):
         threading.Event().wait(0.5)
@@ -545,20 +545,20 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
     with world.beside(lambda: _work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
-    bond = ports.ledger.order(Digest.parse(order)).bond_left
-    missed = ports.ledger.commitment(Digest.parse(order)).target_block
+    bond = ports.chain.order(Digest.parse(order)).bond_left
+    missed = ports.chain.commitment(Digest.parse(order)).target_block
     chain.mine(300)
 
     def mine_for_the_new_draw() -> None:
         until(
-            lambda: ports.ledger.commitment(Digest.parse(order)).target_block > missed, "another target block"
+            lambda: ports.chain.commitment(Digest.parse(order)).target_block > missed, "another target block"
         )
         chain.mine(4)
 
     with world.beside(mine_for_the_new_draw):
         generation.draw()
     assert generation.seed_draw().draws == 2
-    assert ports.ledger.order(Digest.parse(order)).bond_left == bond * 9 // 10
+    assert ports.chain.order(Digest.parse(order)).bond_left == bond * 9 // 10
     assert Settlement(ports, order, generation).give_back("the test is over")
 
 
@@ -575,11 +575,11 @@ class ChainNonce:
         return self.now() - before
 
     def now(self) -> int:
-        return self.chain.ledger.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
+        return self.chain.reader.rpc.integer("eth_getTransactionCount", str(self.address), "pending")
 
 
 class Watched:
-    """A ledger or a writer, and how often each of its methods was called."""
+    """A reader or a writer, and how often each of its methods was called."""
 
     def __init__(self, watched: BrokerReading | BrokerWriting) -> None:
         self._watched = watched
@@ -609,7 +609,7 @@ def _work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
 
 
 def _until_mined(api: Api, chain: Chain, order: str) -> None:
-    until(lambda: api.ports.ledger.commitment(Digest.parse(order)).commit_block, "the models' commitment")
+    until(lambda: api.ports.chain.commitment(Digest.parse(order)).commit_block, "the models' commitment")
     chain.mine(4)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.page.catalogue import TEMPLATES
+from backend.page import TEMPLATES
 from tests.backend.conftest import Api
 
 

@@ -46,7 +46,7 @@ def environment(chain: Chain, tmp_path: Path) -> Environment:
     broker = create_key(tmp_path / "broker.key")
     chain.bank.send_ether(broker.address, TOKEN)
     chain.bank.mint(broker.address, TOKEN)
-    chain.ledger.deployment.save(tmp_path / "deployment.json")
+    chain.reader.deployment.save(tmp_path / "deployment.json")
     values = {
         "TESSERA_STATE_DIR": str(tmp_path / "state"),
         "TESSERA_PORT": "0",
@@ -174,7 +174,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     environment: Environment, chain: Chain, two_nodes: list[Signer], buyer: Signer, tmp_path: Path
 ) -> None:
     broker, values = environment
-    before = chain.ledger.balance(buyer.address)
+    before = chain.reader.balance(buyer.address)
     logs = [tmp_path / f"{number}.log" for number in range(4)]
     with running(values, logs[0]) as (process, client):
         document = _collection().document()
@@ -194,7 +194,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
         job = leased(client, "/v1/coordination/lease", broker)["job"]
         assert job["order"] == order
         process.send_signal(signal.SIGKILL)
-    nonce = chain.ledger.rpc.integer("eth_getTransactionCount", str(broker.address), "pending")
+    nonce = chain.reader.rpc.integer("eth_getTransactionCount", str(broker.address), "pending")
     assert nonce == 3, "place, approve and match, each sent once"
     with running(values, logs[3]) as (process, client):
         chain.skip(4000)
@@ -204,7 +204,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     assert shown["state"] == "refunded"
     assert sum('"state":' in line for line in lines) == 4
     half = OrderTerms.parse(shown["terms"]).bond // 2
-    assert chain.ledger.balance(buyer.address) == before + half, "the other half is the contributors'"
+    assert chain.reader.balance(buyer.address) == before + half, "the other half is the contributors'"
     log_text = "".join(log.read_text() for log in logs)
     secret = read_secret(tmp_path / "broker.key").hex()
     assert secret not in log_text
@@ -230,12 +230,12 @@ def _order(client: httpx.Client, chain: Chain, buyer: Signer, collection: str) -
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 10}
     quote = call(client, "POST", "/v1/quotes", body).json()
     terms = OrderTerms.parse(quote["terms"])
-    ledger = chain.ledger
-    message = ledger.permit_message(buyer.address, terms.price, terms.match_by)
+    reader = chain.reader
+    message = reader.permit_message(buyer.address, terms.price, terms.match_by)
     signed = {
         "terms": quote["terms"],
-        "signature": str(buyer.sign_typed(ledger.domain, terms)),
-        "permit": sign_permit(buyer, ledger.token_domain(), message).document(),
+        "signature": str(buyer.sign_typed(reader.domain, terms)),
+        "permit": sign_permit(buyer, reader.token_domain(), message).document(),
         "request": quote["request"],
     }
     return str(call(client, "POST", "/v1/orders", signed).json()["orderId"])
@@ -243,6 +243,6 @@ def _order(client: httpx.Client, chain: Chain, buyer: Signer, collection: str) -
 
 def _accept(client: httpx.Client, chain: Chain, node: Signer, task: Json) -> None:
     message = Acceptance(Digest.parse(task["order"]), node.address, 10)
-    signature = node.sign_typed(chain.ledger.domain, message)
+    signature = node.sign_typed(chain.reader.domain, message)
     result = json.dumps({"maxRows": 10, "signature": str(signature)}).encode()
     call(client, "PUT", f"/v1/tasks/{task['id']}/result", result, by=node)

@@ -10,13 +10,13 @@ import pytest
 
 from backend.errors import TermsRefusedError
 from backend.orders.terms_policy import require_parents
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderOnChain, OrderState
 from provenance.crypto.signing import Signer
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import sha256
 from tests.backend.conftest import DELIVERY_KEY, Api, Started, make_collection
+from tests.memory import MemoryChain
 
 WORDS = {
     "deliveryKey": "delivery key", "epsilonMicro": "epsilon", "deltaE12": "delta",
@@ -199,21 +199,21 @@ def test_quotes_nothing_that_derives_from_an_unknown_data_set(api: Api, buyer: S
 def test_a_parent_that_is_not_valid_and_settled_is_refused(api: Api, status: int, state: OrderState) -> None:
     collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
     with pytest.raises(TermsRefusedError, match=r"data set 4 is .* expected VALID and SETTLED"):
-        require_parents(ledger_with_parent(api, status, state), collection)
+        require_parents(chain_with_parent(api, status, state), collection)
 
 
 def test_parents_that_are_valid_and_settled_are_taken(api: Api) -> None:
     collection = replace(make_collection("child"), parents=(4,), own_real_micro=0)
-    ledger = ledger_with_parent(api, DatasetStatus.VALID, OrderState.SETTLED)
-    assert [each.id for each in require_parents(ledger, collection)] == [4]
+    reader = chain_with_parent(api, DatasetStatus.VALID, OrderState.SETTLED)
+    assert [each.id for each in require_parents(reader, collection)] == [4]
 
 
-def ledger_with_parent(api: Api, status: int, state: OrderState) -> MemoryChain:
+def chain_with_parent(api: Api, status: int, state: OrderState) -> MemoryChain:
     """A chain that knows data set 4 only."""
     order = sha256(b"order of the parent")
     record = cast(DatasetOnChain, SimpleNamespace(id=4, order=order, status=status))
     return MemoryChain(
-        api.ports.ledger.deployment,
+        api.ports.chain.deployment,
         orders={order: OrderOnChain(order, state, 0, order, order, 0)},
         datasets={4: record},
     )
@@ -228,10 +228,10 @@ def test_a_quote_is_what_the_escrow_will_hash(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection(), epsilon="0.5", delta="1e-6", minScore="0.7")
     terms = OrderTerms.parse(quote["terms"])
     assert (terms.epsilon_micro, terms.delta_e12, terms.min_score_micro) == (500_000, 1_000_000, 700_000)
-    assert quote["orderId"] == str(api.chain.ledger.hash_terms(terms))
+    assert quote["orderId"] == str(api.chain.reader.hash_terms(terms))
     assert quote["priceWei"] == str(60 * 10**12) == str(terms.price)
     assert quote["sizeClass"] == "fraud-provable"
-    assert quote["permit"]["spender"] == str(api.chain.ledger.deployment.escrow)
+    assert quote["permit"]["spender"] == str(api.chain.reader.deployment.escrow)
     assert quote["typedData"]["primaryType"] == "OrderTerms"
     assert quote["permit"]["typedData"]["primaryType"] == "Permit"
 

@@ -117,7 +117,7 @@ def test_a_malformed_collection_is_refused(api: Api, document: bytes) -> None:
 
 def test_network_names_chain_contracts_and_broker(api: Api, chain: Chain) -> None:
     network = api.call("GET", "/v1/network").json()
-    deployment = chain.ledger.deployment
+    deployment = chain.reader.deployment
     assert network["chainId"] == deployment.chain_id
     assert network["deployment"]["escrow"] == str(deployment.escrow)
     assert network["broker"] == str(api.broker.address)

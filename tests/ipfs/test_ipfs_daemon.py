@@ -17,8 +17,8 @@ import pytest
 from provenance.errors import ContentDamagedError, ContentMissingError, StoreUnavailableError
 from provenance.store.car import export_car, import_car
 from provenance.store.ipfs import IpfsStore
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
+from tests.memory import MemoryStore
 from tests.waiting import HANG_SECONDS, until
 
 pytestmark = pytest.mark.ipfs

@@ -84,7 +84,7 @@ def test_only_our_four_packages_come_with_their_data_and_no_readers_links(instal
         "provenance/exact/tables_v1.bin",
         "tessera/devnet/data/adult_train.csv.gz",
         "tessera/devnet/data/SOURCES.md",
-        "backend/page/catalogue.html",
+        "backend/page.html",
         "backend/database/migrations/script.py.mako",
         *(f"{package}/py.typed" for package in PACKAGES),
     ):

@@ -16,8 +16,10 @@ from provenance.units import (
     E12,
     MICRO,
     TOKEN,
+    duration,
     format_fixed,
     grouped,
+    local_time,
     nearest,
     parse_fixed,
     percent,
@@ -147,3 +149,31 @@ def test_what_only_python_takes_for_a_decimal_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("text", "amount"), [("1.", 10_000), (".5", 5_000), ("2E0", 20_000)])
 def test_a_point_at_either_end_and_a_capital_exponent_are_read(text: str, amount: int) -> None:
     assert parse_fixed(text, BASIS_POINTS) == amount
+
+
+NOW = 1_795_919_439
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (60, "1 minute"),
+        (120, "2 minutes"),
+        (3_600, "1 hour"),
+        (604_782, "7 days"),
+        (5.4 * 3_600, "5 hours"),
+        (-86_400, "1 day"),
+    ],
+)
+def test_a_length_of_time_is_said_in_its_largest_unit(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_moment_is_a_local_date_and_how_far_it_is() -> None:
+    assert local_time(NOW + 6 * 86_400, NOW).endswith("(in 6 days)")
+    assert local_time(NOW - 7_200, NOW).endswith("(2 hours ago)")
+    assert local_time(NOW, NOW)[:4] == "2026"
+    assert "beyond the calendar" in local_time(2**63, NOW)

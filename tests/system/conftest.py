@@ -14,9 +14,10 @@ import pytest
 
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
+from provenance.units import ONE_TOKEN
 from tessera.client.client import Client
 from tessera.devnet.children import Supervisor
-from tessera.devnet.network import ONE_TOKEN, LocalNetwork, NetworkSettings, NodeSpec
+from tessera.devnet.network import LocalNetwork, NetworkSettings, NodeSpec
 from tests.system.market import (
     ANSWER_SECONDS,
     BUYER_TOKENS,

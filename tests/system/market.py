@@ -17,11 +17,12 @@ from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
+from provenance.units import ONE_TOKEN
 from provenance.values import Digest
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
-from tessera.devnet.network import ONE_TOKEN, LocalNetwork, python_path
+from tessera.devnet.network import LocalNetwork, python_path
 from tests.waiting import HANG_SECONDS, until
 
 CHALLENGE_SECONDS = 6
@@ -79,7 +80,7 @@ class Market:
     folder: Path
 
     @property
-    def ledger(self) -> ChainReader:
+    def chain(self) -> ChainReader:
         return self.buyer.chain
 
     def process(self, name: str) -> Child:
@@ -138,12 +139,12 @@ class Market:
 
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""
-        until(lambda: self.ledger.order(order_id).state is state, f"the escrow to say {state.name}")
+        until(lambda: self.chain.order(order_id).state is state, f"the escrow to say {state.name}")
 
     def skip(self, seconds: int) -> None:
         """Moves chain time on: what had to happen within a window has happened, now it shall be over."""
-        self.ledger.rpc.request("evm_increaseTime", seconds)
-        self.ledger.rpc.request("anvil_mine", hex(1))
+        self.chain.rpc.request("evm_increaseTime", seconds)
+        self.chain.rpc.request("anvil_mine", hex(1))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command line of ours in a process of its own."""

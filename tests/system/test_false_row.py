@@ -28,7 +28,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.system
 
 ROWS = 10_000
-LIAR = "maple"
+FORGER = "maple"
 CHANGE = re.compile(r"[+-]\d+")
 
 
@@ -53,33 +53,33 @@ class Published:
 
     market: Market
     order: OrderFile
-    suspect: AuditedDataset
+    audited: AuditedDataset
     shard: int
     auditor: Signer
 
     @property
     def writer(self) -> ChainWriter:
-        return ChainWriter(self.market.ledger, self.auditor)
+        return ChainWriter(self.market.chain, self.auditor)
 
     def challenge(self, claim: Claim, evidence: ChallengeEvidence, salt: Digest) -> None:
-        suspect = self.suspect
-        self.writer.challenge(suspect.terms, suspect.participants, claim, evidence, salt)
+        audited = self.audited
+        self.writer.challenge(audited.terms, audited.participants, claim, evidence, salt)
 
     def commit(self, claim: Claim, salt: Digest) -> None:
         """Announces a claim and waits for the block after."""
         block = self.writer.challenge_commit(claim.commitment(self.auditor.address, salt)).block
-        until(lambda: self.market.ledger.block_number() > block, "the next block")
+        until(lambda: self.market.chain.block_number() > block, "the next block")
 
     def evidence(self, row: int) -> tuple[Claim, ChallengeEvidence]:
-        """Of any row of the liar's shard, true or not."""
-        published = self.suspect.open(self.shard)
+        """Of any row of the forger's shard, true or not."""
+        published = self.audited.open(self.shard)
         chunk, place = divmod(row, published.per_chunk)
         finding = Finding(Fault.ROW, self.shard, chunk, place, "")
-        suspect = self.suspect
+        audited = self.audited
         evidence = build_evidence(
-            published, finding, suspect.model_digests, suspect.shard_roots, suspect.conditions
+            published, finding, audited.model_digests, audited.shard_roots, audited.conditions
         )
-        return Claim(suspect.id, self.shard, chunk, place), evidence
+        return Claim(audited.id, self.shard, chunk, place), evidence
 
     def command(self, *more: str) -> tuple[str, ...]:
         network = self.market.network
@@ -90,21 +90,21 @@ class Published:
             str(network.key_file("auditor")),
         )
         key = ("--key", str(network.key_file("delivery")))
-        return ("challenge", "--dataset", str(self.suspect.id), *where, *key, *more)
+        return ("challenge", "--dataset", str(self.audited.id), *where, *key, *more)
 
 
 @pytest.fixture(scope="module")
 def published(market: Market) -> Published:
     """10,000 rows, one of them false."""
-    with lying(market, LIAR):
+    with lying(market, FORGER):
         order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS)
         market.await_state(order, "published")
-    dataset = market.ledger.dataset_of_order(order.order_id)
+    dataset = market.chain.dataset_of_order(order.order_id)
     assert dataset is not None
-    liar = market.network.account(LIAR).address
-    suspect = AuditedDataset(market.ledger, market.buyer.content, dataset, market.buyer.delivery_key)
-    shard = next(each.shard for each in suspect.record.shards if each.contributor == liar)
-    return Published(market, order, suspect, shard, market.network.account("auditor"))
+    forger = market.network.account(FORGER).address
+    audited = AuditedDataset(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
+    shard = next(each.shard for each in audited.record.shards if each.contributor == forger)
+    return Published(market, order, audited, shard, market.network.account("auditor"))
 
 
 def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> None:
@@ -114,14 +114,14 @@ def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> No
     published.commit(claim, salt)
     assert refusal(published, claim, evidence, salt) == "Challenges_RowAgrees"
     # The same through the store: its parts are read back and judged alike, and storing again costs nothing.
-    stored = list(store_model(published.market.ledger, published.writer, evidence.model))
+    stored = list(store_model(published.market.chain, published.writer, evidence.model))
     parts = tuple(part.address for part in stored)
     assert all(part.gas > 0 for part in stored)
     assert (
         refusal(published, claim, replace(evidence, model=b"", model_parts=parts), salt)
         == "Challenges_RowAgrees"
     )
-    again = store_model(published.market.ledger, published.writer, evidence.model)
+    again = store_model(published.market.chain, published.writer, evidence.model)
     assert [(part.address, part.gas) for part in again] == [(part, 0) for part in parts]
     wrong_model = evidence.model[:-1] + bytes([evidence.model[-1] ^ 1])
     assert refusal(published, claim, replace(evidence, model=wrong_model), salt) == "RowVerifier_WrongModel"
@@ -129,7 +129,7 @@ def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> No
     assert (
         refusal(published, claim, replace(evidence, chunk=wrong_chunk), salt) == "Challenges_WrongChunkProof"
     )
-    order = published.market.ledger.order(published.order.order_id)
+    order = published.market.chain.order(published.order.order_id)
     assert order.state is OrderState.PUBLISHED, "the window closed before the test was through"
 
 
@@ -140,31 +140,31 @@ def refusal(published: Published, claim: Claim, evidence: ChallengeEvidence, sal
 
 
 def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(published: Published) -> None:
-    """The answering node is another one than the liar; what it shows stands under the recorded root."""
-    market, suspect = published.market, published.suspect
-    honest = next(shard for shard in suspect.record.shards if shard.shard != published.shard)
-    before = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
-    row = suspect.request_row(honest.shard) + honest.rows - 1
-    words = ("demand", "--dataset", str(suspect.id), "--row", str(row), "--yes", *market.buyer_options())
+    """The answering node is another one than the forger; what it shows stands under the recorded root."""
+    market, audited = published.market, published.audited
+    honest = next(shard for shard in audited.record.shards if shard.shard != published.shard)
+    before = [market.chain.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    row = audited.request_row(honest.shard) + honest.rows - 1
+    words = ("demand", "--dataset", str(audited.id), "--row", str(row), "--yes", *market.buyer_options())
     done = market.run(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "answered: the chunk with row" in done.stdout
-    after = [market.ledger.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
-    deposit = suspect.terms.price // 100
+    after = [market.chain.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
+    deposit = audited.terms.price // 100
     assert [after[0] - before[0], after[1] - before[1]] == [-deposit, deposit]
-    (shown,) = market.ledger.shown_chunks(published.order.order_id, honest.shard)
-    opened = suspect.open(honest.shard)
+    (shown,) = market.chain.shown_chunks(published.order.order_id, honest.shard)
+    opened = audited.open(honest.shard)
     assert (shown.data, shown.proof) == (opened.chunk(shown.index), opened.proof(shown.index))
-    folder = market.network.node_folder(next(name for name in market.network.nodes if name != LIAR))
+    folder = market.network.node_folder(next(name for name in market.network.nodes if name != FORGER))
     left = [line for line in (folder / "receipts.jsonl").read_text().splitlines() if "chunk demanded" in line]
     assert len(left) == 1
     assert str(published.order.order_id) in left[0]
 
 
 def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published) -> None:
-    market, order, suspect = published.market, published.order, published.suspect
+    market, order, audited = published.market, published.order, published.audited
     # True rows beside the false one: the same command finds nothing and spends nothing.
-    first = suspect.request_row(published.shard)
+    first = audited.request_row(published.shard)
     clean = market.run(*published.command("--row", str(first + FALSE_ROW - 1)))
     assert (clean.returncode, "no false row" in clean.stdout) == (0, True), clean.stdout + clean.stderr
 
@@ -175,21 +175,21 @@ def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published)
     assert f"row {FALSE_ROW} of shard {published.shard}" in got.stderr
     assert not to.exists()
 
-    parties = Parties(suspect.terms, market.network.account(LIAR).address, published.auditor.address)
-    before = holdings(market.ledger, parties)
+    parties = Parties(audited.terms, market.network.account(FORGER).address, published.auditor.address)
+    before = holdings(market.chain, parties)
     kept = market.folder / "salt.json"
     done = market.run(*published.command("--all", "--yes", "--salt-file", str(kept)))
     print(done.stdout)
     assert done.returncode == 3, done.stdout + done.stderr
-    after = holdings(market.ledger, parties)
+    after = holdings(market.chain, parties)
     _assert_paid(order, before, after, done.stdout)
     assert f"FALSE: row {FALSE_ROW} of shard {published.shard}" in done.stdout
     assert "in clear into the public chain" in done.stdout
     assert not kept.exists()
     assert "Traceback" not in done.stderr
 
-    assert market.ledger.order(order.order_id).state is OrderState.REVOKED
-    assert market.ledger.dataset(suspect.id).status == DatasetStatus.REVOKED
+    assert market.chain.order(order.order_id).state is OrderState.REVOKED
+    assert market.chain.dataset(audited.id).status == DatasetStatus.REVOKED
     market.await_state(order, "revoked")
 
 
@@ -225,7 +225,7 @@ def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check
     assert again.returncode == 3, again.stdout + again.stderr
     assert "nothing left to refute" in again.stdout
     store = market.buyer.content
-    certificate = verify_dataset(market.ledger, store, published.suspect.id, market.buyer.delivery_key)
+    certificate = verify_dataset(market.chain, store, published.audited.id, market.buyer.delivery_key)
     check = certificate.check("record on chain")
     assert check in certificate.failed
     assert "revoked" in check.detail
@@ -233,10 +233,10 @@ def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check
 
 def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Published) -> None:
     market = published.market
-    address = market.network.account(LIAR).address
-    left = market.ledger.stake_of(address)
-    assert market.ledger.balance(address) == 0, "it cannot make good what was slashed"
-    node = market.process(LIAR)
+    address = market.network.account(FORGER).address
+    left = market.chain.stake_of(address)
+    assert market.chain.balance(address) == 0, "it cannot make good what was slashed"
+    node = market.process(FORGER)
     said = len(node.command.log.read_text())
     node.restart()
 
@@ -253,8 +253,8 @@ def test_no_log_holds_a_key_a_model_or_a_row(published: Published) -> None:
     logs = b"".join(file.read_bytes() for file in (network.folder / "logs").iterdir())
     assert len(logs) > 1000
     secrets = {file.name: read_secret(file) for file in (network.folder / "keys").glob("*.key")}
-    for shard in published.suspect.record.shards:
-        opened = published.suspect.open(shard.shard)
+    for shard in published.audited.record.shards:
+        opened = published.audited.open(shard.shard)
         secrets[f"model of shard {shard.shard}"] = opened.model[120:152]
         secrets[f"rows of shard {shard.shard}"] = opened.row_bytes[:32]
     assert len(secrets) > 6

@@ -18,10 +18,10 @@ import pytest
 
 from provenance.chain.ports import OrderState
 from provenance.crypto.signing import load_key
+from provenance.units import ONE_TOKEN
 from tessera.client.order_file import OrderFile
 from tessera.devnet import chain
 from tessera.devnet.adult import adult_collection, read_lines
-from tessera.devnet.network import ONE_TOKEN
 from tests.docs.guide import ROOT, Reader
 from tests.system.conftest import open_market
 from tests.system.market import LONG_SECONDS, SMALL_SETTINGS, Market
@@ -90,7 +90,7 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
 
     def number_the_data_set() -> dict[str, str]:
         order = OrderFile.read(folder / "rows.csv.order.json")
-        number = market.ledger.dataset_of_order(order.order_id)
+        number = market.chain.dataset_of_order(order.order_id)
         assert number is not None
         return dataset_texts(number)
 
@@ -125,7 +125,7 @@ def test_the_buyers_guide(adult_market: Market, reader: Reader) -> None:
         assert (folder / "rows.csv").read_bytes() == (folder / "resold.csv").read_bytes()
         for name, state in (("big", OrderState.CANCELLED), ("late", OrderState.REFUNDED)):
             order = OrderFile.read(folder / f"{name}.csv.order.json")
-            assert market.ledger.order(order.order_id).state is state
+            assert market.chain.order(order.order_id).state is state
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def sold(adult_market: Market) -> int:
     """A settled data set of the market's buyer."""
     order = place(adult_market)
     adult_market.await_state(order, "settled")
-    number = adult_market.ledger.dataset_of_order(order.order_id)
+    number = adult_market.chain.dataset_of_order(order.order_id)
     assert number is not None
     return number
 
@@ -202,10 +202,10 @@ def test_the_contributors_guide(adult_market: Market, reader: Reader) -> None:
     with reader.follow(GUIDES / "contributor.md") as said:
         account = load_key(folder / "node.key").address
         assert own_address() in {
-            str(each.contributor) for each in market.ledger.participants(placed[0].order_id)
+            str(each.contributor) for each in market.chain.participants(placed[0].order_id)
         }
-        assert str(market.ledger.payout_of(account)) == VAULT
-        assert market.ledger.balance(account) > 0, "rewards and stake are back"
+        assert str(market.chain.payout_of(account)) == VAULT
+        assert market.chain.balance(account) > 0, "rewards and stake are back"
         assert any("nothing to claim" in words for words in said)
 
 
@@ -248,6 +248,6 @@ def answers(url: str) -> bool:
 
 def test_the_readme(adult_market: Market, reader: Reader) -> None:
     write_adult(reader.folder / "table.csv", 600, 3)
-    reader.before = {"tessera request": lambda: dataset_texts(adult_market.ledger.dataset_count() + 1)}
+    reader.before = {"tessera request": lambda: dataset_texts(adult_market.chain.dataset_count() + 1)}
     with reader.follow(ROOT / "README.md"):
         assert (reader.folder / "rows.csv").exists()

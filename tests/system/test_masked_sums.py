@@ -51,13 +51,13 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
             policy.write(text)
     order = market.place(rows=300, collection=MASKED)
     market.await_state(order, "settled")
-    assert market.ledger.order(order.order_id).state is OrderState.SETTLED
+    assert market.chain.order(order.order_id).state is OrderState.SETTLED
 
-    dataset = market.ledger.dataset_of_order(order.order_id)
+    dataset = market.chain.dataset_of_order(order.order_id)
     assert dataset is not None
     # Nobody's key is needed: the data set is open, and so is its proof.
-    found = delivery.fetch(market.ledger, market.buyer.content, dataset, None)
-    certificate = found.verify(market.ledger)
+    found = delivery.fetch(market.chain, market.buyer.content, dataset, None)
+    certificate = found.verify(market.chain)
     assert certificate.passed, certificate.failed
     assert sum(len(values) for values in found.values()) == 300
     privacy: dict[str, Any] = dict(found.manifest.privacy)

@@ -67,7 +67,7 @@ def test_an_interrupted_request_continues_and_ends_in_checked_rows(market: Marke
 
 def _owed(market: Market) -> dict[str, int]:
     names = ("broker", *market.network.nodes)
-    return {name: market.ledger.claimable(market.network.account(name).address) for name in names}
+    return {name: market.chain.claimable(market.network.account(name).address) for name in names}
 
 
 def _assert_paid(market: Market, order: OrderFile, before: dict[str, int]) -> None:
@@ -76,11 +76,11 @@ def _assert_paid(market: Market, order: OrderFile, before: dict[str, int]) -> No
     assert sum(owed.values()) - sum(before.values()) == order.terms.price + order.terms.bond
     richest = max(market.network.nodes, key=lambda name: owed[name])
     address = market.network.account(richest).address
-    held = market.ledger.balance(address)
+    held = market.chain.balance(address)
     network = ("--network", str(market.network.folder / "network.json"))
     claimed = market.run("claim", *network, "--wallet", str(market.network.key_file(richest)))
     assert claimed.returncode == 0, claimed.stderr
-    assert market.ledger.balance(address) - held == owed[richest] > 0
+    assert market.chain.balance(address) - held == owed[richest] > 0
 
 
 def _assert_parquet_is_the_same_rows(market: Market, order: OrderFile, rows: list[dict[str, str]]) -> None:
@@ -107,14 +107,14 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
         market.process("coordinator").restart()
         market.await_first_release("maple", order)
         node.kill()
-        assert market.ledger.order(order.order_id).state is OrderState.MATCHED
-        assert market.ledger.commitment(order.order_id).commit_block == 0, "killed after training"
+        assert market.chain.order(order.order_id).state is OrderState.MATCHED
+        assert market.chain.commitment(order.order_id).commit_block == 0, "killed after training"
     finally:
         other.signal_group(signal.SIGCONT)
     node.restart()
     market.await_state(order, "published")
     found = _fetch(market, order)
-    assert found.verify(market.ledger).passed
+    assert found.verify(market.chain).passed
     spent = next(shard.epsilon_micro for shard in found.manifest.shards if str(shard.contributor) == address)
     assert spent <= order.terms.epsilon_micro
     names = _releases_of(market, "maple", order)
@@ -128,7 +128,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
     market.await_state(order, "published")
     market.process("backend").kill()
     market.skip(LONG_SECONDS + 1)
-    assert market.ledger.order(order.order_id).state is OrderState.PUBLISHED
+    assert market.chain.order(order.order_id).state is OrderState.PUBLISHED
     market.process("backend").restart()
     market.network.await_backend()
     market.await_state(order, "settled")
@@ -139,7 +139,7 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
 
 def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(market: Market) -> None:
     found = _last_delivery(market)
-    assert found.verify(market.ledger).passed
+    assert found.verify(market.chain).passed
     market.process("backend").kill()
     try:
         _assert_backend_cannot_open(market, found)
@@ -188,7 +188,7 @@ def _everything_the_backend_keeps(market: Market) -> bytes:
 
 
 def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
-    name = market.ledger.deployment.dataset_name(found.dataset_id)
+    name = market.chain.deployment.dataset_name(found.dataset_id)
     where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
     key = ("--key", str(market.network.key_file("delivery")))
     whole = market.run("verify", *where, *key, "--json")
@@ -216,13 +216,13 @@ def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
 
 def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(market: Market) -> None:
     buyer = market.buyer.wallet.address
-    before = market.ledger.balance(buyer)
+    before = market.chain.balance(buyer)
     market.process("coordinator").kill()
     order = market.place(rows=300)
     market.await_on_chain(order.order_id, OrderState.MATCHED)
     market.process("backend").kill()
     try:
-        assert before - market.ledger.balance(buyer) == order.terms.price
+        assert before - market.chain.balance(buyer) == order.terms.price
         kept = str(market.folder / f"{order.order_id}.json")
         early = market.run("refund", kept, *market.buyer_options())
         assert early.returncode == 1
@@ -232,8 +232,8 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
         assert late.returncode == 0, late.stderr
         # A broker that matched and did not deliver forfeits its bond: half to the contributors, the rest to the buyer.
         part = order.terms.bond // 2 // len(market.network.nodes)
-        assert market.ledger.balance(buyer) == before + order.terms.bond - part * len(market.network.nodes)
-        assert market.ledger.order(order.order_id).state is OrderState.REFUNDED
+        assert market.chain.balance(buyer) == before + order.terms.bond - part * len(market.network.nodes)
+        assert market.chain.order(order.order_id).state is OrderState.REFUNDED
     finally:
         market.process("backend").restart()
         market.process("coordinator").restart()
@@ -243,16 +243,16 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
 
 def _last_delivery(market: Market) -> delivery.Delivery:
     """The newest data set of the market; an order of its own when this test runs alone."""
-    if market.ledger.dataset_count() == 0:
+    if market.chain.dataset_count() == 0:
         market.await_on_chain(market.place(rows=300).order_id, OrderState.SETTLED)
-    newest = market.ledger.dataset_count()
-    return delivery.fetch(market.ledger, market.buyer.content, newest, market.buyer.delivery_key)
+    newest = market.chain.dataset_count()
+    return delivery.fetch(market.chain, market.buyer.content, newest, market.buyer.delivery_key)
 
 
 def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
-    dataset_id = market.ledger.dataset_of_order(order.order_id)
+    dataset_id = market.chain.dataset_of_order(order.order_id)
     assert dataset_id is not None
-    return delivery.fetch(market.ledger, market.buyer.content, dataset_id, market.buyer.delivery_key)
+    return delivery.fetch(market.chain, market.buyer.content, dataset_id, market.buyer.delivery_key)
 
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:

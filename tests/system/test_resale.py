@@ -14,7 +14,8 @@ from provenance.chain.ports import OrderState
 from provenance.chain.sales import SaleState
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
-from tessera.devnet.network import ONE_TOKEN, NodeSpec
+from provenance.units import ONE_TOKEN
+from tessera.devnet.network import NodeSpec
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, SCHEMA, TABLE_ROWS, Market, write_table
 from tests.waiting import until
@@ -36,7 +37,7 @@ def sold(resale_market: Market) -> int:
     order = resale_market.place(rows=300, collection=ORIGINAL)
     resale_market.await_state(order, "settled")
     resale_market.await_on_chain(order.order_id, OrderState.SETTLED)
-    dataset = resale_market.ledger.dataset_of_order(order.order_id)
+    dataset = resale_market.chain.dataset_of_order(order.order_id)
     assert dataset is not None
     return dataset
 
@@ -56,7 +57,7 @@ def listed(market: Market, *words: object) -> list[dict[str, Any]]:
 
 
 def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: int) -> None:
-    market, ledger = resale_market, resale_market.ledger
+    market, chain = resale_market, resale_market.chain
     market.network.fund("second", 100 * ONE_TOKEN)
     new_delivery_key(market.network.key_file("second-delivery"))
     new_delivery_key(market.network.key_file("stranger"))
@@ -72,7 +73,7 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     sold = offer["dataset"]  # the second buyer knows no other number
     assert "price   40 tokens" in run(market, "resale", "show", sold, wallet="")
     too_dear = run(market, "resale", "buy", sold, "--max-price", "39", *second, status=1, wallet="second")
-    assert "offered at 40 tokens, you agreed to 39" in too_dear
+    assert "offered at 40 tokens, you agreed to 39 tokens" in too_dear
     run(market, "resale", "buy", sold, "--max-price", "40", *second, wallet="second")
 
     # Nothing opens before the delivery, and who cannot open the files cannot deliver.
@@ -81,21 +82,21 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     stranger = ("--key", market.network.key_file("stranger"))
     assert "is not the one of data set" in run(market, "resale", "deliver", sold, *stranger, status=1)
     run(market, "resale", "deliver", sold, *first)
-    assert ledger.sale(sold).state is SaleState.DELIVERED
+    assert chain.sale(sold).state is SaleState.DELIVERED
 
     assert "every check passed" in run(market, "resale", "open", sold, "--out", to, *second, wallet="")
     bought = to.read_text(encoding="utf-8")
     assert len(bought.splitlines()) == 301
-    order = str(ledger.dataset(sold).order)
+    order = str(chain.dataset(sold).order)
     run(market, "download", order, "--out", market.folder / "original.csv", *first)
     assert bought == (market.folder / "original.csv").read_text(encoding="utf-8")
 
-    seller, pot = market.network.account("buyer").address, ledger.dataset_balance(sold)
-    owed = ledger.claimable(seller)
+    seller, pot = market.network.account("buyer").address, chain.dataset_balance(sold)
+    owed = chain.claimable(seller)
     run(market, "resale", "accept", sold, wallet="second")
-    assert ledger.dataset(sold).owner == market.network.account("second").address
-    assert ledger.dataset_balance(sold) - pot == 2 * ONE_TOKEN, "5 % of the price to the contributors"
-    assert ledger.claimable(seller) - owed == 38 * ONE_TOKEN
+    assert chain.dataset(sold).owner == market.network.account("second").address
+    assert chain.dataset_balance(sold) - pot == 2 * ONE_TOKEN, "5 % of the price to the contributors"
+    assert chain.claimable(seller) - owed == 38 * ONE_TOKEN
     bought_by = ("--buyer", market.network.account("second").address)
     until(lambda: listed(market, *bought_by, "--state", "accepted"), "the market to list the end of the sale")
     assert listed(market) == []
@@ -112,22 +113,22 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
 
 
 def test_a_rejected_sale_gives_price_and_data_set_back(resale_market: Market, sold: int) -> None:
-    market, ledger = resale_market, resale_market.ledger
+    market, chain = resale_market, resale_market.chain
     market.network.fund("third", 100 * ONE_TOKEN)
     new_delivery_key(market.network.key_file("third-delivery"))
     third = ("--key", market.network.key_file("third-delivery"))
     holder = "second"
-    assert ledger.dataset(sold).owner == market.network.account(holder).address
+    assert chain.dataset(sold).owner == market.network.account(holder).address
     run(market, "resale", "offer", sold, "--price", "10", wallet=holder)
     run(market, "resale", "buy", sold, "--max-price", "10", *third, wallet="third")
     run(market, "resale", "deliver", sold, "--key", market.network.key_file("second-delivery"), wallet=holder)
     assert "was bought by" in run(market, "resale", "reject", sold, status=1, wallet=holder)
     run(market, "resale", "reject", sold, wallet="third")
-    assert ledger.dataset(sold).owner == market.network.account(holder).address
+    assert chain.dataset(sold).owner == market.network.account(holder).address
     buyer = market.network.account("third").address
-    assert ledger.claimable(buyer) == 10 * ONE_TOKEN
+    assert chain.claimable(buyer) == 10 * ONE_TOKEN
     assert "claimed 10 tokens" in run(market, "claim", wallet="third")
-    assert ledger.balance(buyer) == 100 * ONE_TOKEN
+    assert chain.balance(buyer) == 100 * ONE_TOKEN
     assert "1 rejected" in _offered_again(market, sold, holder)
 
 
@@ -141,29 +142,29 @@ def _offered_again(market: Market, sold: int, holder: str) -> str:
 def test_the_parents_contributors_collect_their_royalty_of_a_derived_order(
     resale_market: Market, sold: int
 ) -> None:
-    market, ledger = resale_market, resale_market.ledger
+    market, chain = resale_market, resale_market.chain
     derived = dataclasses.replace(
         ORIGINAL, name="visits-derived", title="Derived visits", parents=(sold,), own_real_micro=500_000,
         royalty_bps=0,
     )  # fmt: skip
     _serve(market, derived, {"oak": 300, "elm": 240})
-    pot = ledger.dataset_balance(sold)
+    pot = chain.dataset_balance(sold)
     order = market.place(rows=200, collection=derived)
     market.await_state(order, "settled")
     market.await_on_chain(order.order_id, OrderState.SETTLED)
     royalty = order.terms.price * 500 // 10_000
-    assert ledger.dataset_balance(sold) - pot == royalty > 0
-    dataset = ledger.dataset_of_order(order.order_id)
+    assert chain.dataset_balance(sold) - pot == royalty > 0
+    dataset = chain.dataset_of_order(order.order_id)
     assert dataset is not None
-    assert ledger.dataset(dataset).parents == (sold,)
+    assert chain.dataset(dataset).parents == (sold,)
 
     assert "in the pot" in run(market, "royalties", "show", sold, wallet="")
     contributors = [market.network.account(name).address for name in TABLE_ROWS]
-    before = sum(ledger.claimable(address) for address in contributors)
+    before = sum(chain.claimable(address) for address in contributors)
     run(market, "royalties", "divide", sold, wallet="third")
-    gained = sum(ledger.claimable(address) for address in contributors) - before
-    assert gained == pot + royalty - ledger.dataset_balance(sold)
-    assert ledger.dataset_balance(sold) < len(contributors), "only what rounding leaves"
+    gained = sum(chain.claimable(address) for address in contributors) - before
+    assert gained == pot + royalty - chain.dataset_balance(sold)
+    assert chain.dataset_balance(sold) < len(contributors), "only what rounding leaves"
     assert "is empty" in run(market, "royalties", "divide", dataset, status=1, wallet="third")
 
 
@@ -183,11 +184,11 @@ def _serve(market: Market, collection: Collection, table_rows: dict[str, int]) -
 def test_a_payout_address_is_rotated_by_signature_and_claimed_by_a_relayer(
     resale_market: Market, sold: int, tmp_path: Path
 ) -> None:
-    market, ledger = resale_market, resale_market.ledger
-    name = max(TABLE_ROWS, key=lambda name: ledger.claimable(market.network.account(name).address))
+    market, chain = resale_market, resale_market.chain
+    name = max(TABLE_ROWS, key=lambda name: chain.claimable(market.network.account(name).address))
     node = market.network.account(name).address
     vault = market.network.account("vault").address
-    owed = ledger.claimable(node)
+    owed = chain.claimable(node)
     assert owed > 0, f"data set {sold} was paid for"
     rotation = tmp_path / "rotation.json"
     sign = ("payout", "sign", "--to", vault, "--out", rotation)
@@ -195,11 +196,11 @@ def test_a_payout_address_is_rotated_by_signature_and_claimed_by_a_relayer(
     assert "only that address can name another" in denied
     run(market, *sign, wallet=name)
     run(market, "payout", "send", rotation, wallet="third")
-    assert ledger.payout_of(node) == vault
+    assert chain.payout_of(node) == vault
     assert "it was sent already" in run(market, "payout", "send", rotation, status=1, wallet="third")
-    before = ledger.balance(vault)
+    before = chain.balance(vault)
     assert "sent to" in run(market, "claim", "--for", node, wallet="third")
-    assert ledger.balance(vault) - before == owed
-    assert ledger.claimable(node) == 0
+    assert chain.balance(vault) - before == owed
+    assert chain.claimable(node) == 0
     run(market, "payout", "set", "--to", node, "--account", node, wallet="vault")
-    assert ledger.payout_of(node) == node
+    assert chain.payout_of(node) == node

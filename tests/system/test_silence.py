@@ -23,11 +23,11 @@ pytestmark = pytest.mark.system
 def blocks_for_transactions_only(market: Market) -> Iterator[None]:
     """Inside the block no seed can be drawn, for it needs blocks after the commitment's; afterwards one comes a
     second again."""
-    market.ledger.rpc.request("evm_setAutomine", True)
+    market.chain.rpc.request("evm_setAutomine", True)
     try:
         yield
     finally:
-        market.ledger.rpc.request("evm_setIntervalMining", 1)
+        market.chain.rpc.request("evm_setIntervalMining", 1)
 
 
 @contextmanager
@@ -71,24 +71,24 @@ def test_a_node_killed_before_the_seed_is_asked_on_chain_and_answers_after_its_r
     try:
         market.await_state(order, "seeded")
         await_sample(market, order.order_id, "maple")
-        shard = [each.contributor for each in market.ledger.participants(order.order_id)].index(address)
+        shard = [each.contributor for each in market.chain.participants(order.order_id)].index(address)
         with receipts_demanded_at_once(market):
-            until(lambda: market.ledger.demand(order.order_id, shard).is_open, "the receipt's demand")
-        demand = market.ledger.demand(order.order_id, shard)
+            until(lambda: market.chain.demand(order.order_id, shard).is_open, "the receipt's demand")
+        demand = market.chain.demand(order.order_id, shard)
         assert demand.kind is DemandKind.RECEIPT
         assert demand.demander == market.network.account("broker").address
         assert demand.deposit == order.terms.price // 100
     finally:
         node.restart()
     market.await_state(order, "settled")
-    assert market.ledger.order(order.order_id).state is OrderState.SETTLED
-    events = [event for event in market.ledger.events(0, market.ledger.block_number())
+    assert market.chain.order(order.order_id).state is OrderState.SETTLED
+    events = [event for event in market.chain.events(0, market.chain.block_number())
               if getattr(event, "order", None) == order.order_id]  # fmt: skip
     assert sum(isinstance(event, DemandOpened) for event in events) == 1
     (answer,) = (event for event in events if isinstance(event, ReceiptAnswered))
     assert answer.answerer == address
-    dataset = market.ledger.dataset_of_order(order.order_id)
+    dataset = market.chain.dataset_of_order(order.order_id)
     assert dataset is not None
-    recorded = market.ledger.dataset(dataset).shards[shard]
+    recorded = market.chain.dataset(dataset).shards[shard]
     assert answer.receipt.shard_root == recorded.shard_root, "one shard has one receipt, whoever asks"
     assert answer.receipt.content_digest == recorded.content_digest

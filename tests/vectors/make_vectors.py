@@ -302,8 +302,8 @@ def conditions() -> Json:
         ],
     }
     cases = []
-    for name, wishes in asked.items():
-        for allowed in wishes:
+    for name, conditions in asked.items():
+        for allowed in conditions:
             for row in range(3):
                 values, attempt = conditioned_row(models()[name], bytes(range(32)), 1, row, allowed)
                 where = [

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that backend.database.migrate hands over."""
+"""Alembic's entry: runs on the connection that backend.database.engine hands over."""
 
 from alembic import context
 

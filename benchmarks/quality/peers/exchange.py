@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,10 +72,10 @@ class Sampler(Protocol):
 Fit = Callable[[Request, Any], Sampler]
 
 
-def serve(methods: dict[str, Fit], *imports: str) -> None:
+def serve(methods: Mapping[str, tuple[Fit, str]]) -> None:
     """Serve the request named on the command line: fit, sample twice (the second time is timed), write.
 
-    `imports` are loaded before the clock starts.
+    methods: by name, how it is fitted and the module that is loaded before the clock starts.
     """
     import pandas as pd
 
@@ -83,11 +83,11 @@ def serve(methods: dict[str, Fit], *imports: str) -> None:
     warnings.simplefilter("ignore")
     request = Request.load(Path(sys.argv[1]))
     dtypes = {column.name: str if column.is_category else float for column in request.columns}
-    for name in imports:
-        importlib.import_module(name)
+    fit, module = methods[request.method]
+    importlib.import_module(module)
     table = pd.read_csv(request.train, dtype=dtypes, keep_default_na=False)
     started, cpu = time.monotonic(), cpu_seconds()
-    sampler = methods[request.method](request, table)
+    sampler = fit(request, table)
     fit_cpu, fit_seconds = cpu_seconds() - cpu, time.monotonic() - started
     fit_rss = peak_rss_bytes()
     rows = sampler(request.rows)

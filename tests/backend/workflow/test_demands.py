@@ -118,7 +118,7 @@ def broker(world: World, monkeypatch: pytest.MonkeyPatch) -> ReceiptDemands:
     monkeypatch.setattr(demands, "OrderLog", lambda _ports, _order: world)
     settings = SimpleNamespace(receipt_seconds=300)
     ports = SimpleNamespace(
-        ledger=world, writer=world, database=world, settings=settings, clock=lambda: 5000.0, broker=NODES[0]
+        chain=world, writer=world, database=world, settings=settings, clock=lambda: 5000.0, broker=NODES[0]
     )
     return ReceiptDemands(cast(Ports, ports), str(ORDER))
 

@@ -7,11 +7,9 @@ from xml.etree import ElementTree
 import pytest
 from scipy.stats import ttest_rel
 
-from benchmarks.quality.case import ALONE, CENTRAL, FEDERATED, Case
+from benchmarks.quality.case import ALONE, CENTRAL, FEDERATED, NO_CRITIC, OURS, Case, FitReport
 from benchmarks.quality.cases import OUR_KINDS, chosen_settings, our_cases, peer_cases, validation_cases
 from benchmarks.quality.figures import Figures
-from benchmarks.quality.fit_report import FitReport
-from benchmarks.quality.our_subjects import NO_CRITIC, OURS
 from benchmarks.quality.page import write_page
 from benchmarks.quality.results import Result, append, read
 from benchmarks.quality.table_text import difference

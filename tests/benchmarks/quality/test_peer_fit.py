@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.child import ChildFailedError, run_child
-from benchmarks.quality.peer_codes import BINS_PERCENT, code_columns, decoded, private_codebook, simple_rho
-from benchmarks.quality.peer_fit import peer_column
+from benchmarks.quality.peer_fit import (
+    BINS_PERCENT,
+    code_columns,
+    decoded,
+    peer_column,
+    private_codebook,
+    simple_rho,
+)
 from benchmarks.quality.tables import TABLES
 from provenance.table.schema import Schema
 

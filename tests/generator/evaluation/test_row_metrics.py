@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from generator.errors import EvaluationError
+from generator.evaluation.membership import sample_attack
 from generator.evaluation.row_metrics import copy_rate, density_coverage
-from generator.evaluation.sample_attack import sample_attack
 from provenance.table.schema import Schema
 
 MakeRows = Callable[[int, int], NDArray[np.int64]]

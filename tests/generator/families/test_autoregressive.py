@@ -234,7 +234,7 @@ def test_a_lone_contributor_killed_in_its_training_goes_on(
     assert [e.release.name for e in market.states[address].ledger.entries()] == ["bins", "tables", ROUNDS]
 
 
-def test_epsilon_leaves_the_one_way_marginals_that_were_released(make_market: MakeMarket) -> None:
+def test_epsilon_leaves_the_univariate_marginals_that_were_released(make_market: MakeMarket) -> None:
     market = make_market(FAMILY, nodes=2, epsilon=50.0, settings={"tablesPercent": 60})
     sent: dict[str, Any] = {}
     watch(market, lambda task, _: sent.update({task.name: task.arrays}))

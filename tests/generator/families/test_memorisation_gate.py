@@ -15,7 +15,7 @@ from generator.federation.task import Result
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
 from generator.learning import recipes
-from generator.learning.memorisation import memorisation, passes_gate
+from generator.learning.autoregressive import memorisation, passes_gate
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest
 from tests.generator.families.conftest import MakeMarket

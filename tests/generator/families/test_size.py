@@ -7,8 +7,7 @@ from benchmarks.quality.tables import TABLES
 from generator.families.size import expected_sizes
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
-from provenance.exact.model import decode_model
-from provenance.exact.size_class import size_class
+from provenance.exact.model import decode_model, size_class
 from provenance.table.schema import Schema
 
 

@@ -18,7 +18,7 @@ from generator.federation.task import Result, Task
 from generator.learning.gan import train_discriminator
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import sampler_for
 from provenance.values import Address
 from tests.generator.families.conftest import MakeMarket, Market
 

@@ -27,7 +27,7 @@ def weights_of() -> np.ndarray:
     return flat
 
 
-def one_way_of(codes: np.ndarray) -> np.ndarray:
+def univariate_of(codes: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [np.bincount(codes[:, c], minlength=m) / len(codes) for c, m in enumerate(SHAPE.code_counts)]
     )
@@ -38,12 +38,12 @@ def test_marginals_of_another_codebook_are_refused() -> None:
         match_univariate(SHAPE, weights_of(), np.full(12, 0.1), np.random.default_rng(0))
 
 
-def test_the_net_s_one_way_marginals_become_the_released_ones() -> None:
+def test_the_net_s_univariate_marginals_become_the_released_ones() -> None:
     random = np.random.default_rng(1)
     wanted = np.concatenate([random.dirichlet(np.full(m, 2.0)) for m in SHAPE.code_counts])
-    before = one_way_of(sample_codes(SHAPE, weights_of(), 20_000, np.random.default_rng(2)))
+    before = univariate_of(sample_codes(SHAPE, weights_of(), 20_000, np.random.default_rng(2)))
     matched = match_univariate(SHAPE, weights_of(), wanted, np.random.default_rng(3))
-    after = one_way_of(sample_codes(SHAPE, matched, 20_000, np.random.default_rng(2)))
+    after = univariate_of(sample_codes(SHAPE, matched, 20_000, np.random.default_rng(2)))
     assert np.abs(before - wanted).max() > 0.15
     assert after == pytest.approx(wanted, abs=0.02)
 

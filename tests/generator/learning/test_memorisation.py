@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from generator.learning.memorisation import memorisation, passes_gate
+from generator.learning.autoregressive import memorisation, passes_gate
 
 
 def test_few_rows_prove_less_against_a_net_than_many() -> None:

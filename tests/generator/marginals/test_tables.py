@@ -60,12 +60,12 @@ def test_refuses_a_release_with_more_noise_than_rows() -> None:
     assert target_from_counts(whole, workload, 100.0, 1.01 * error).rows > 1
 
 
-def test_a_node_lends_what_noise_leaves_of_its_rows() -> None:
+def test_only_what_noise_leaves_standing_passes_the_snr_cut() -> None:
     workload = choose_workload(COUNTS, 2)
     error = 30.0 / np.sqrt((np.square(workload.weights) / workload.sizes).sum())
-    for rows, lent in ((2.9 * error, False), (3.1 * error, True)):
+    for rows, passes in ((2.9 * error, False), (3.1 * error, True)):
         counts = np.repeat(rows / np.array(workload.sizes), workload.sizes)
-        assert passes_snr_cut(target_from_counts(counts, workload, 30.0, rows), rows) == lent
+        assert passes_snr_cut(target_from_counts(counts, workload, 30.0, rows), rows) == passes
     exact = target_from_counts(np.ones(workload.cells), workload, 0.0, 1)
     assert passes_snr_cut(exact, 1)
 
@@ -219,11 +219,11 @@ def test_blends_of_a_skewed_split_add_up_to_the_pooled_table(std: float) -> None
         (len(rows), target_from_counts(table_counts(rows, workload), workload, std, len(rows)))
         for rows in (large, small)
     ]
-    lent = shrinkage_target(owns)
-    made = sum(rows * shrink_towards(own, lent).probabilities for rows, own in owns)
+    target = shrinkage_target(owns)
+    made = sum(rows * shrink_towards(own, target).probabilities for rows, own in owns)
     pooled = table_counts(np.concatenate([large, small]), workload)
     assert np.allclose(made, pooled)
-    assert lent.rows == pytest.approx(len(large) + 700)
+    assert target.rows == pytest.approx(len(large) + 700)
     assert own_weight(owns[0][1]) > 2 * own_weight(owns[1][1])
 
 
@@ -236,7 +236,7 @@ def test_unequal_workloads_are_not_blended() -> None:
         shrink_towards(*targets)
 
 
-def test_one_way_marginals_trust_small_tables_more_under_noise() -> None:
+def test_univariate_marginals_trust_small_tables_more_under_noise() -> None:
     """Column 0 stands beside columns of 2 and of 50 codes; the second's sums are five times as noisy."""
     counts = (4, 2, 50)
     random = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from generator.errors import PlanError
-from generator.market.order_settings import order_settings
+from generator.market.jobs import order_settings
 from provenance.record.collection import Collection
 from provenance.table.conditions import Conditions, Segment
 from tests.provenance.verify.publication import SCHEMA

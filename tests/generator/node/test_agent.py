@@ -107,7 +107,7 @@ def test_task_that_is_no_task_is_refused(world: World, client: Client) -> None:
     assert client.refusals[0][1] == "bad-task"
 
 
-def test_unforeseen_error_tells_neither_market_nor_log_what_it_said(
+def test_unexpected_error_tells_neither_market_nor_log_what_it_said(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     handled_by(monkeypatch, "train", RuntimeError("row 17 holds patient 4711"))

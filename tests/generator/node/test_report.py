@@ -99,7 +99,7 @@ def test_dry_run_lists_money_announcement_and_what_an_order_would_take(world: Wo
     text = dry_run(world, world.node(), world.terms())
     for part in (
         "ContributorRegistry.register",
-        "1000000000000000000 wei of stake",
+        "depositing 1 token of stake",
         "declaredRows",
         "epsilon 3",
     ):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import DeviceError
-from generator.sampling.torch_forward import forward_on
+from generator.sampling import forward_on
 from provenance.exact.model import AutoregressiveModel, encode_model
 from provenance.exact.reference import reference_row
 from provenance.exact.sampler import Sampler

@@ -312,7 +312,7 @@ def test_nobody_listening_ends_in_unreachable_after_the_policy_gives_up(clock: A
     assert len(notes) == 15
 
 
-def test_client_without_patience_asks_once(script: Script) -> None:
+def test_client_without_retries_asks_once(script: Script) -> None:
     script.problem(503, "chain-unavailable", "the chain is away")
     with (
         script.served() as url,
@@ -413,11 +413,11 @@ def test_pause_longer_than_the_policy_waits_at_all_ends_at_once(
     assert (len(script.requests), clock.now) == (1, 0)
 
 
-@pytest.mark.parametrize("wish", ["²", "-1", "soon", "1e9", "Wed, 21 Oct 2065 07:28:00 GMT"])
+@pytest.mark.parametrize("retry_after", ["²", "-1", "soon", "1e9", "Wed, 21 Oct 2065 07:28:00 GMT"])
 def test_pause_that_is_no_number_of_seconds_is_passed_over(
-    client: MarketClient, script: Script, wish: str
+    client: MarketClient, script: Script, retry_after: str
 ) -> None:
-    script.say(503, Retry_After=wish)
+    script.say(503, Retry_After=retry_after)
     script.say(200, NETWORK)
     assert client.network().broker_fee_bps == 500
 

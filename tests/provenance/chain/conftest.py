@@ -1,4 +1,4 @@
-"""One anvil and one deployed market for the ledger's tests, on a free loopback port."""
+"""One anvil and one deployed market for the chain's tests, on a free loopback port."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Market:
 
     def __init__(self, rpc_url: str, deployment: Deployment) -> None:
         self.rpc_url = rpc_url
-        self.ledger = ChainReader(rpc_url, deployment)
-        self.bank = ChainWriter(self.ledger, Signer(anvil.DEVELOPMENT_KEY))
+        self.chain = ChainReader(rpc_url, deployment)
+        self.bank = ChainWriter(self.chain, Signer(anvil.DEVELOPMENT_KEY))
 
     def account(self, number: int) -> tuple[Signer, ChainWriter]:
         """Signer and writer of a funded account; the same number gives the same account."""
@@ -32,21 +32,21 @@ class Market:
 
     def fund(self, signer: Signer, tokens: int = 1000 * ETHER) -> ChainWriter:
         """A writer for `signer`, given gas money and tokens on first sight."""
-        if self.ledger.ether_balance(signer.address) == 0:
+        if self.chain.ether_balance(signer.address) == 0:
             self.bank.send_ether(signer.address, ETHER)
             self.bank.mint(signer.address, tokens)
-        return ChainWriter(self.ledger, signer)
+        return ChainWriter(self.chain, signer)
 
     def skip(self, seconds: int) -> None:
         """Moves chain time and mines a block."""
-        anvil.skip(self.ledger.rpc, seconds)
+        anvil.skip(self.chain.rpc, seconds)
 
     def mine(self, blocks: int) -> None:
         """Mines empty blocks."""
-        anvil.mine(self.ledger.rpc, blocks)
+        anvil.mine(self.chain.rpc, blocks)
 
     def close(self) -> None:
-        self.ledger.close()
+        self.chain.close()
 
 
 @pytest.fixture(scope="session")

@@ -49,13 +49,13 @@ def publish(
 ) -> Published:
     terms = make_terms(market, salt, parents=parents_digest(parents), **changes)
     place(market, terms)
-    order = terms.order_id(market.ledger.domain)
+    order = terms.order_id(market.chain.domain)
     participants = match(market, terms)
     models = commit_and_draw(market, order, participants)
     record = record_for(market, order, participants, models)
     _, broker = market.account(BROKER)
     broker.publish(terms, participants, replace(record, parents=parents, own_real_micro=own))
-    dataset_id = market.ledger.dataset_of_order(order)
+    dataset_id = market.chain.dataset_of_order(order)
     assert dataset_id is not None
     return Published(terms, participants, models, dataset_id, order)
 
@@ -83,7 +83,7 @@ def parent(market: Market) -> Published:
 def test_parents_other_than_the_terms_name_are_refused(market: Market, parent: Published) -> None:
     terms = make_terms(market, b"orphan")
     place(market, terms)
-    order = terms.order_id(market.ledger.domain)
+    order = terms.order_id(market.chain.domain)
     participants = match(market, terms)
     models = commit_and_draw(market, order, participants)
     record = replace(record_for(market, order, participants, models), parents=(parent.id,))
@@ -96,90 +96,90 @@ def test_parents_other_than_the_terms_name_are_refused(market: Market, parent: P
 def test_a_derived_data_set_pays_its_parent_and_the_pot_goes_to_its_contributors(
     market: Market, parent: Published
 ) -> None:
-    ledger = market.ledger
+    chain = market.chain
     child = publish(market, b"a child", parents=(parent.id,), own=250_000)
-    record = ledger.dataset(child.id)
+    record = chain.dataset(child.id)
     assert (record.parents, record.depth) == ((parent.id,), 1)
     assert (record.real_fraction_micro, record.royalty_bps) == (250_000, 250)
-    pot = ledger.dataset_balance(parent.id)
+    pot = chain.dataset_balance(parent.id)
     settle(market, child, (parent.id,))
     royalty = child.terms.price * 250 // 10_000
-    assert ledger.dataset_balance(parent.id) == pot + royalty
+    assert chain.dataset_balance(parent.id) == pot + royalty
     signers = [market.account(number)[0] for number in NODES]
-    owed = [ledger.claimable(each.address) for each in signers]
+    owed = [chain.claimable(each.address) for each in signers]
     _, stranger = market.account(77)
     stranger.distribute(parent.id, parent.participants, SHARES)
     parts = [(pot + royalty) * share // 10_000 for share in SHARES]
-    assert [ledger.claimable(each.address) for each in signers] == [
+    assert [chain.claimable(each.address) for each in signers] == [
         a + b for a, b in zip(owed, parts, strict=True)
     ]
-    assert ledger.dataset_balance(parent.id) == pot + royalty - sum(parts)
+    assert chain.dataset_balance(parent.id) == pot + royalty - sum(parts)
 
 
 def test_rewards_go_where_the_contributor_says_by_signature(market: Market, parent: Published) -> None:
-    ledger = market.ledger
+    chain = market.chain
     signer, other = market.account(NODES[0])[0], Signer(b"\x5a" * 32)
-    assert ledger.payout_of(signer.address) == signer.address
+    assert chain.payout_of(signer.address) == signer.address
     message = Payout(
-        signer.address, other.address, ledger.payout_nonce(signer.address), ledger.chain_time() + 600
+        signer.address, other.address, chain.payout_nonce(signer.address), chain.chain_time() + 600
     )
     _, relayer = market.account(77)
-    forged = Signer(b"\x5b" * 32).sign_typed(ledger.domain, message)
+    forged = Signer(b"\x5b" * 32).sign_typed(chain.domain, message)
     with pytest.raises(RevertError) as caught:
         relayer.set_payout(message.account, message.payout, message.deadline, forged)
     assert caught.value.name == "Rewards_InvalidSignature"
-    signature = signer.sign_typed(ledger.domain, message)
+    signature = signer.sign_typed(chain.domain, message)
     relayer.set_payout(message.account, message.payout, message.deadline, signature)
-    assert ledger.payout_of(signer.address) == other.address
-    owed = ledger.claimable(signer.address)
+    assert chain.payout_of(signer.address) == other.address
+    owed = chain.claimable(signer.address)
     assert owed > 0
     relayer.claim_for(signer.address)
-    assert (ledger.claimable(signer.address), ledger.balance(other.address)) == (0, owed)
+    assert (chain.claimable(signer.address), chain.balance(other.address)) == (0, owed)
 
 
 def test_an_answered_demand_keeps_the_window_open(market: Market) -> None:
-    ledger = market.ledger
+    chain = market.chain
     found = publish(market, b"asked", challenge_seconds=100)
     _, buyer = market.account(BUYER)
-    buyer.approve(ledger.deployment.demands, ETHER)
+    buyer.approve(chain.deployment.demands, ETHER)
     buyer.demand_model(found.terms, found.participants, found.id, 1, found.models)
-    demand = ledger.demand(found.order, 1)
+    demand = chain.demand(found.order, 1)
     assert (demand.kind, demand.demander, demand.is_open) == (DemandKind.MODEL, buyer.address, True)
     assert demand.deposit == found.terms.price // 100
-    assert not ledger.demand(found.order, 0).is_open
+    assert not chain.demand(found.order, 0).is_open
     _, node = market.account(NODES[1])
     with pytest.raises(RevertError) as caught:
         node.answer_model(found.order, 1, b"another")
     assert caught.value.name == "Disputes_WrongModel"
-    before = ledger.balance(node.address)
+    before = chain.balance(node.address)
     market.skip(10)
     node.answer_model(found.order, 1, bytes([1]))
-    assert ledger.balance(node.address) == before + demand.deposit
-    order = ledger.order(found.order)
+    assert chain.balance(node.address) == before + demand.deposit
+    order = chain.order(found.order)
     assert order.open_demands == 0
-    assert order.settle_not_before == ledger.chain_time() + 100
+    assert order.settle_not_before == chain.chain_time() + 100
     assert order.window_ends(100) == order.settle_not_before > order.published_at + 100
 
 
 def test_bytes_that_are_no_model_revoke_the_data_set(market: Market) -> None:
-    ledger = market.ledger
+    chain = market.chain
     found = publish(market, b"no model")
     _, challenger = market.account(78)
     salt = sha256(b"salt of the challenge")
     words = b"".join(word.to_bytes(32, "big") for word in (found.id, 2, MODEL_CLAIM_CHUNK, 0))
     commitment = keccak256(bytes(12) + challenger.address + words + salt)
-    assert ledger.challenge_committed_at(commitment) == 0
+    assert chain.challenge_committed_at(commitment) == 0
     challenger.challenge_commit(commitment)
-    assert ledger.challenge_committed_at(commitment) == ledger.block_number()
+    assert chain.challenge_committed_at(commitment) == chain.block_number()
     market.mine(1)
-    before = ledger.balance(challenger.address)
+    before = chain.balance(challenger.address)
     challenger.challenge_model(
         found.terms, found.participants, found.id, 2, found.models, bytes([2]), (), salt
     )
-    assert ledger.dataset(found.id).status == DatasetStatus.REVOKED
-    assert ledger.order(found.order).state is OrderState.REVOKED
-    assert ledger.balance(challenger.address) == before + found.terms.stake // 2
-    names = [event.name for event in ledger.events(ledger.block_number(), ledger.block_number())]
+    assert chain.dataset(found.id).status == DatasetStatus.REVOKED
+    assert chain.order(found.order).state is OrderState.REVOKED
+    assert chain.balance(challenger.address) == before + found.terms.stake // 2
+    names = [event.name for event in chain.events(chain.block_number(), chain.block_number())]
     assert {"FalseModel", "DatasetRevoked", "OrderRevoked", "StakeSlashed"} <= set(names)
 
 
@@ -197,26 +197,26 @@ class Question:
 
 
 def test_the_chain_judges_a_row_as_the_vectors_say(market: Market) -> None:
-    ledger = market.ledger
+    chain = market.chain
     case = next(each for each in ROWS if each["row"] == 0 and each["attempt"] == 0)
     model = bytes.fromhex(next(each["bytes"] for each in MODELS if each["name"] == case["model"])[2:])
     question = Question(sha256(model), Digest.parse(case["seed"]), case["shard"], 1, 0, 0, 0)
     row = bytes.fromhex(case["rowBytes"][2:])
-    assert ledger.is_sound(model)
-    assert not ledger.is_sound(model[:-1])
-    assert ledger.row_of(model, b"", question) == row
-    assert ledger.verdict(model, b"", question, row) is Verdict.AGREES
-    assert ledger.verdict(model, b"", question, bytes([row[0] ^ 1]) + row[1:]) is Verdict.DIFFERS
+    assert chain.is_sound(model)
+    assert not chain.is_sound(model[:-1])
+    assert chain.row_of(model, b"", question) == row
+    assert chain.verdict(model, b"", question, row) is Verdict.AGREES
+    assert chain.verdict(model, b"", question, bytes([row[0] ^ 1]) + row[1:]) is Verdict.DIFFERS
     with pytest.raises(RevertError) as caught:
-        ledger.verdict(model + b"\0", b"", question, row)
+        chain.verdict(model + b"\0", b"", question, row)
     assert caught.value.name == "RowVerifier_WrongModel"
 
 
 def test_model_bytes_are_stored_once_at_an_address_known_before(market: Market) -> None:
     part = b"part of a model"
-    at = market.ledger.model_part(part)
-    assert not market.ledger.is_contract(at)
+    at = market.chain.model_part(part)
+    assert not market.chain.is_contract(at)
     _, anyone = market.account(77)
     anyone.store_model_part(part)
     anyone.store_model_part(part)
-    assert market.ledger.rpc.request("eth_getCode", str(at), "latest") == "0x00" + part.hex()
+    assert market.chain.rpc.request("eth_getCode", str(at), "latest") == "0x00" + part.hex()

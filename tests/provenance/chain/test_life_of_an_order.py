@@ -27,7 +27,7 @@ SHARES = (5000, 3000, 2000)
 
 
 def make_terms(market: Market, salt: bytes, **changes: Any) -> OrderTerms:
-    now = market.ledger.chain_time()
+    now = market.chain.chain_time()
     terms = OrderTerms(
         buyer=market.account(BUYER)[0].address,
         broker=market.account(BROKER)[0].address,
@@ -56,14 +56,14 @@ def make_terms(market: Market, salt: bytes, **changes: Any) -> OrderTerms:
 
 
 def permit_for(market: Market, buyer: Signer, terms: OrderTerms) -> Permit:
-    message = market.ledger.permit_message(buyer.address, terms.price, terms.match_by)
-    return sign_permit(buyer, market.ledger.token_domain(), message)
+    message = market.chain.permit_message(buyer.address, terms.price, terms.match_by)
+    return sign_permit(buyer, market.chain.token_domain(), message)
 
 
 def place(market: Market, terms: OrderTerms) -> TxReceipt:
     buyer, _ = market.account(BUYER)
     _, broker = market.account(BROKER)
-    signature = buyer.sign_typed(market.ledger.domain, terms)
+    signature = buyer.sign_typed(market.chain.domain, terms)
     return broker.place(terms, signature, permit_for(market, buyer, terms))
 
 
@@ -71,9 +71,9 @@ def staked_nodes(market: Market) -> list[Signer]:
     signers = []
     for number in NODES:
         signer, writer = market.account(number)
-        if not market.ledger.stake_of(signer.address).registered:
+        if not market.chain.stake_of(signer.address).registered:
             writer.register(sha256(str(number).encode()))
-            writer.approve(market.ledger.deployment.registry, 100 * ETHER)
+            writer.approve(market.chain.deployment.registry, 100 * ETHER)
             writer.deposit(50 * ETHER)
         signers.append(signer)
     return signers
@@ -84,18 +84,18 @@ def match(market: Market, terms: OrderTerms) -> tuple[Participant, ...]:
     participants = tuple(
         Participant(node.address, rows) for node, rows in zip(nodes, (10, 20, 30), strict=True)
     )
-    order = terms.order_id(market.ledger.domain)
+    order = terms.order_id(market.chain.domain)
     acceptances = [
-        node.sign_typed(market.ledger.domain, Acceptance(order, node.address, 40)) for node in nodes
+        node.sign_typed(market.chain.domain, Acceptance(order, node.address, 40)) for node in nodes
     ]
     _, broker = market.account(BROKER)
-    broker.approve(market.ledger.deployment.escrow, 100 * ETHER)
+    broker.approve(market.chain.deployment.escrow, 100 * ETHER)
     broker.match_order(terms, participants, acceptances, [40, 40, 40])
     return participants
 
 
 def commit_and_draw(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
-    nodes, domain = staked_nodes(market), market.ledger.domain
+    nodes, domain = staked_nodes(market), market.chain.domain
     models = [sha256(bytes([i])) for i in range(3)]
     signatures = [
         node.sign_typed(domain, ModelCommitment(order, i, models[i])) for i, node in enumerate(nodes)
@@ -110,8 +110,8 @@ def commit_and_draw(market: Market, order: Digest, participants: Sequence[Partic
 def record_for(
     market: Market, order: Digest, participants: Sequence[Participant], models: Sequence[Digest]
 ) -> DatasetRecord:
-    nodes, domain = staked_nodes(market), market.ledger.domain
-    seed = market.ledger.commitment(order).seed
+    nodes, domain = staked_nodes(market), market.chain.domain
+    seed = market.chain.commitment(order).seed
     assert seed is not None
     roots = [sha256(b"root%d" % i) for i in range(3)]
     shards = []
@@ -147,9 +147,7 @@ def test_refuses_terms_signed_by_another_than_the_buyer(market: Market) -> None:
     stranger, _ = market.account(99)
     buyer, broker = market.account(BUYER)[0], market.account(BROKER)[1]
     with pytest.raises(RevertError) as caught:
-        broker.place(
-            terms, stranger.sign_typed(market.ledger.domain, terms), permit_for(market, buyer, terms)
-        )
+        broker.place(terms, stranger.sign_typed(market.chain.domain, terms), permit_for(market, buyer, terms))
     assert caught.value.name == "OrderEscrow_InvalidSignature"
     assert caught.value.arguments == {"signer": terms.buyer}
 
@@ -159,7 +157,7 @@ def test_refuses_a_bid_without_funds(market: Market) -> None:
     terms = make_terms(market, b"poor", buyer=poor.address)
     _, broker = market.account(BROKER)
     with pytest.raises(RevertError) as caught:
-        broker.place(terms, poor.sign_typed(market.ledger.domain, terms), permit_for(market, poor, terms))
+        broker.place(terms, poor.sign_typed(market.chain.domain, terms), permit_for(market, poor, terms))
     assert caught.value.name == "ERC20InsufficientBalance"
     assert caught.value.arguments["needed"] == terms.price
 
@@ -168,23 +166,23 @@ def test_refuses_an_unsigned_permit_without_allowance(market: Market) -> None:
     terms = make_terms(market, b"no permit")
     buyer, broker = market.account(BUYER)[0], market.account(BROKER)[1]
     with pytest.raises(RevertError, match="ERC2612ExpiredSignature"):
-        broker.place(terms, buyer.sign_typed(market.ledger.domain, terms), NO_PERMIT)
+        broker.place(terms, buyer.sign_typed(market.chain.domain, terms), NO_PERMIT)
 
 
 def test_refuses_a_refund_before_the_deadline_and_gives_it_after(market: Market) -> None:
     terms = make_terms(market, b"refund")
     place(market, terms)
     buyer, writer = market.account(BUYER)
-    order = terms.order_id(market.ledger.domain)
+    order = terms.order_id(market.chain.domain)
     with pytest.raises(RevertError) as caught:
         writer.refund(terms, ())
     assert caught.value.name == "OrderEscrow_TooEarly"
     assert caught.value.arguments == {"order": bytes(order), "deadline": terms.match_by}
-    before = market.ledger.balance(buyer.address)
+    before = market.chain.balance(buyer.address)
     market.skip(601)
     writer.refund(terms, ())
-    assert market.ledger.balance(buyer.address) == before + terms.price
-    assert market.ledger.order(order).state is OrderState.REFUNDED
+    assert market.chain.balance(buyer.address) == before + terms.price
+    assert market.chain.order(order).state is OrderState.REFUNDED
 
 
 def test_refuses_a_cancel_by_another_than_the_buyer(market: Market) -> None:
@@ -193,14 +191,14 @@ def test_refuses_a_cancel_by_another_than_the_buyer(market: Market) -> None:
     with pytest.raises(RevertError, match="OrderEscrow_Unauthorized"):
         market.account(BROKER)[1].cancel(terms)
     market.account(BUYER)[1].cancel(terms)
-    assert market.ledger.order(terms.order_id(market.ledger.domain)).state is OrderState.CANCELLED
+    assert market.chain.order(terms.order_id(market.chain.domain)).state is OrderState.CANCELLED
 
 
 def test_refuses_a_match_beyond_the_offered_rows(market: Market) -> None:
     terms = make_terms(market, b"rows")
     place(market, terms)
     nodes = staked_nodes(market)
-    order, domain = terms.order_id(market.ledger.domain), market.ledger.domain
+    order, domain = terms.order_id(market.chain.domain), market.chain.domain
     acceptances = [node.sign_typed(domain, Acceptance(order, node.address, 15)) for node in nodes]
     participants = [Participant(node.address, 20) for node in nodes]
     with pytest.raises(RevertError) as caught:
@@ -216,32 +214,32 @@ def test_refuses_arguments_that_do_not_fit_before_sending(market: Market) -> Non
 
 def test_says_that_an_unknown_data_set_is_unknown(market: Market) -> None:
     with pytest.raises(UnknownDatasetError, match="no data set 987"):
-        market.ledger.dataset(987)
+        market.chain.dataset(987)
 
 
 def test_whole_life_from_deposit_to_claim(market: Market) -> None:
-    ledger, (_, broker) = market.ledger, market.account(BROKER)
+    chain, (_, broker) = market.chain, market.account(BROKER)
     terms = make_terms(market, b"whole life")
-    order = terms.order_id(ledger.domain)
-    assert ledger.hash_terms(terms) == order
-    first = ledger.block_number() + 1
+    order = terms.order_id(chain.domain)
+    assert chain.hash_terms(terms) == order
+    first = chain.block_number() + 1
 
     placed = place(market, terms)
-    assert ledger.order(order).state is OrderState.OPEN
+    assert chain.order(order).state is OrderState.OPEN
     participants = match(market, terms)
-    on_chain = ledger.order(order)
+    on_chain = chain.order(order)
     assert on_chain.state is OrderState.MATCHED
     assert on_chain.participants_digest == participants_digest(participants)
-    assert ledger.participants(order) == participants
-    assert ledger.stake_of(participants[0].contributor).reserved == terms.stake
+    assert chain.participants(order) == participants
+    assert chain.stake_of(participants[0].contributor).reserved == terms.stake
 
     with pytest.raises(RevertError, match="ModelCommitment_NotCommitted"):
         broker.draw_seed(order)
     models = commit_and_draw(market, order, participants)
-    commitment = ledger.commitment(order)
+    commitment = chain.commitment(order)
     assert commitment.models == tuple(models)
     assert commitment.models_digest == keccak256(b"".join(models))
-    block_hash = ledger.block_hash(commitment.target_block)
+    block_hash = chain.block_hash(commitment.target_block)
     assert block_hash is not None
     assert commitment.seed == keccak256(order + commitment.models_digest + block_hash)
 
@@ -249,11 +247,11 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     with pytest.raises(RevertError) as caught:
         broker.publish(terms, participants, replace(record, shares_bps=(5000, 3000, 1000)))
     assert caught.value.name == "DatasetRegistry_SharesMismatch"
-    assert ledger.dataset_of_order(order) is None
+    assert chain.dataset_of_order(order) is None
     published = broker.publish(terms, participants, record)
-    dataset_id = ledger.dataset_of_order(order)
-    assert dataset_id == ledger.dataset_count()
-    dataset = ledger.dataset(dataset_id)
+    dataset_id = chain.dataset_of_order(order)
+    assert dataset_id == chain.dataset_count()
+    dataset = chain.dataset(dataset_id)
     assert dataset.manifest_digest == record.manifest_digest
     assert dataset.owner == terms.buyer
     assert dataset.transaction == published.hash
@@ -264,20 +262,20 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     with pytest.raises(RevertError, match="OrderEscrow_TooEarly"):
         broker.settle(terms, participants, SHARES)
     market.skip(31)
-    before = {each.contributor: ledger.claimable(each.contributor) for each in participants}
+    before = {each.contributor: chain.claimable(each.contributor) for each in participants}
     broker.settle(terms, participants, SHARES)
-    assert ledger.order(order).state is OrderState.SETTLED
+    assert chain.order(order).state is OrderState.SETTLED
     net = terms.price - terms.price * 500 // 10_000
-    assert [ledger.claimable(each.contributor) - before[each.contributor] for each in participants] == [
+    assert [chain.claimable(each.contributor) - before[each.contributor] for each in participants] == [
         net * share // 10_000 for share in SHARES
     ]
     node, writer = market.account(NODES[0])
-    balance = ledger.balance(node.address)
-    owed = ledger.claimable(node.address)
+    balance = chain.balance(node.address)
+    owed = chain.claimable(node.address)
     writer.claim()
-    assert ledger.balance(node.address) == balance + owed
+    assert chain.balance(node.address) == balance + owed
 
-    events = ledger.events(first, ledger.block_number())
+    events = chain.events(first, chain.block_number())
     kinds = [type(event) for event in events if getattr(event, "order", None) == order]
     assert kinds.index(OrderPlaced) < kinds.index(OrderMatched) < kinds.index(DatasetPublished)
     assert kinds.index(DatasetPublished) < kinds.index(OrderSettled)

@@ -40,15 +40,15 @@ def test_room_above_the_estimate_ends_where_a_transaction_does(estimate: int, li
 def paused(market: Market) -> Iterator[None]:
     """A chain that mines only when told."""
     market.account(ACCOUNT)
-    market.ledger.rpc.request("evm_setAutomine", False)
+    market.chain.rpc.request("evm_setAutomine", False)
     yield
-    market.ledger.rpc.request("evm_setAutomine", True)
+    market.chain.rpc.request("evm_setAutomine", True)
     market.mine(1)
 
 
 def mine_when_pending(market: Market, count: int) -> None:
     def are_pending() -> bool:
-        return int(market.ledger.rpc.request("txpool_status")["pending"], 16) >= count
+        return int(market.chain.rpc.request("txpool_status")["pending"], 16) >= count
 
     until(are_pending, "the transactions to become pending")
     market.mine(1)
@@ -72,11 +72,11 @@ def test_transaction_that_reverts_once_mined_is_decoded(
 ) -> None:
     """Both pass the estimate, the second finds the withdrawal gone."""
     _, writer = market.account(ACCOUNT)
-    market.ledger.rpc.request("evm_setAutomine", True)
+    market.chain.rpc.request("evm_setAutomine", True)
     writer.register(sha256(b"m"))
-    writer.approve(market.ledger.deployment.registry, 100)
+    writer.approve(market.chain.deployment.registry, 100)
     writer.deposit(10)
-    market.ledger.rpc.request("evm_setAutomine", False)
+    market.chain.rpc.request("evm_setAutomine", False)
     estimates_before_either_is_sent(monkeypatch, 2)
     with ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(writer.request_withdrawal, 10) for _ in range(2)]
@@ -91,38 +91,38 @@ def test_transaction_that_reverts_once_mined_is_decoded(
 
 def test_transaction_that_is_never_mined_is_unavailable_not_lost(market: Market, paused: None) -> None:
     _, _ = market.account(ACCOUNT)
-    writer = ChainWriter(market.ledger, Signer(ACCOUNT.to_bytes(32, "big")), wait_seconds=0.3)
+    writer = ChainWriter(market.chain, Signer(ACCOUNT.to_bytes(32, "big")), wait_seconds=0.3)
     with pytest.raises(ChainUnavailableError, match="look it up before sending again"):
         writer.mint(writer.address, 1)
 
 
 def test_node_that_is_down_is_unavailable(market: Market) -> None:
     with (
-        ChainReader("http://127.0.0.1:9", market.ledger.deployment) as ledger,
+        ChainReader("http://127.0.0.1:9", market.chain.deployment) as chain,
         pytest.raises(ChainUnavailableError, match="check the URL"),
     ):
-        ledger.block_number()
+        chain.block_number()
 
 
 def test_deployment_of_another_chain_is_refused(market: Market) -> None:
-    deployment = Deployment.parse(market.ledger.deployment.document() | {"chainId": 1})
+    deployment = Deployment.parse(market.chain.deployment.document() | {"chainId": 1})
     with (
-        ChainReader(market.rpc_url, deployment) as ledger,
+        ChainReader(market.rpc_url, deployment) as chain,
         pytest.raises(DeploymentError, match="serves chain 31337"),
     ):
-        ledger.check()
+        chain.check()
 
 
 def test_deployment_without_contracts_is_refused(market: Market) -> None:
     contracts = {
-        role: str(Address(bytes([n]) * 20)) for n, role in enumerate(market.ledger.deployment.contracts(), 1)
+        role: str(Address(bytes([n]) * 20)) for n, role in enumerate(market.chain.deployment.contracts(), 1)
     }
-    deployment = Deployment.parse(market.ledger.deployment.document() | {"contracts": contracts})
-    with ChainReader(market.rpc_url, deployment) as ledger:
+    deployment = Deployment.parse(market.chain.deployment.document() | {"contracts": contracts})
+    with ChainReader(market.rpc_url, deployment) as chain:
         with pytest.raises(DeploymentError, match="there is no contract"):
-            ledger.check()
+            chain.check()
         with pytest.raises(DeploymentError, match="there is no contract"):
-            ledger.order(sha256(b"order"))
+            chain.order(sha256(b"order"))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "tessera-deployment/2"}'])
@@ -134,18 +134,18 @@ def test_file_that_is_no_deployment_is_refused(tmp_path: Path, text: str) -> Non
 
 def test_two_writers_of_one_key_in_many_threads_lose_nothing(market: Market) -> None:
     signer, first = market.account(ACCOUNT)
-    second = ChainWriter(market.ledger, signer)
+    second = ChainWriter(market.chain, signer)
     target = Address(sha256(b"fresh")[:20])
     with ThreadPoolExecutor(8) as pool:
         receipts = list(pool.map(lambda n: (first, second)[n % 2].mint(target, 1), range(16)))
     assert len({receipt.hash for receipt in receipts}) == 16
-    assert market.ledger.balance(target) == 16
+    assert market.chain.balance(target) == 16
 
 
 def test_transaction_that_another_process_replaced_is_sent_again(market: Market, paused: None) -> None:
     """Two processes with one key took the same nonce; the pool keeps the better paid one and forgets the other."""
     signer, writer = market.account(ACCOUNT)
-    rpc, target = market.ledger.rpc, Address(sha256(b"replaced")[:20])
+    rpc, target = market.chain.rpc, Address(sha256(b"replaced")[:20])
 
     def nonce(block: str) -> int:
         return rpc.integer("eth_getTransactionCount", str(signer.address), block)
@@ -163,15 +163,15 @@ def test_transaction_that_another_process_replaced_is_sent_again(market: Market,
         replacement = rpc.request("eth_sendRawTransaction", "0x" + other.hex())
         market.mine(1)
         assert int(rpc.request("eth_getTransactionReceipt", replacement)["status"], 16) == 1
-        assert market.ledger.balance(target) == 0
+        assert market.chain.balance(target) == 0
         until(lambda: nonce("pending") > taken + 1, "the lost transaction to be sent again")
         market.mine(1)
         receipt = sent.result(HANG_SECONDS)
-    assert market.ledger.balance(target) == 7
-    assert receipt.block == market.ledger.block_number()
+    assert market.chain.balance(target) == 7
+    assert receipt.block == market.chain.block_number()
 
 
 def test_deployment_file_loads_again(market: Market, tmp_path: Path) -> None:
-    market.ledger.deployment.save(tmp_path / "run" / "deployment.json")
-    assert Deployment.load(tmp_path / "run" / "deployment.json") == market.ledger.deployment
-    market.ledger.check()
+    market.chain.deployment.save(tmp_path / "run" / "deployment.json")
+    assert Deployment.load(tmp_path / "run" / "deployment.json") == market.chain.deployment
+    market.chain.check()

@@ -40,23 +40,23 @@ def verify(words: list[str]) -> int:
 def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """One private data set on the chain."""
     folder = tmp_path_factory.mktemp("content")
-    now = market.ledger.chain_time()
+    now = market.chain.chain_time()
     builder = Builder(
-        deployment=market.ledger.deployment,
+        deployment=market.chain.deployment,
         terms_changes={"match_by": now + 600, "deliver_by": now + 1200, "price": 9 * ETHER},
     )
-    terms, domain = builder.terms(), market.ledger.domain
+    terms, domain = builder.terms(), market.chain.domain
     order = terms.order_id(domain)
     buyer, broker, *nodes = (market.fund(signer) for signer in (BUYER, BROKER, *NODES))
-    message = market.ledger.permit_message(buyer.address, terms.price, terms.match_by)
-    permit = sign_permit(BUYER, market.ledger.token_domain(), message)
+    message = market.chain.permit_message(buyer.address, terms.price, terms.match_by)
+    permit = sign_permit(BUYER, market.chain.token_domain(), message)
     broker.place(terms, BUYER.sign_typed(domain, terms), permit)
 
     for node in nodes:
         node.register(sha256(b"metadata"))
-        node.approve(market.ledger.deployment.registry, ETHER)
+        node.approve(market.chain.deployment.registry, ETHER)
         node.deposit(ETHER)
-    broker.approve(market.ledger.deployment.escrow, ETHER)
+    broker.approve(market.chain.deployment.escrow, ETHER)
     participants = [Participant(node.address, rows) for node, rows in zip(nodes, ROWS, strict=True)]
     acceptances = [node.sign_typed(domain, Acceptance(order, node.address, 20)) for node in NODES]
     broker.match_order(terms, participants, acceptances, [20, 20])
@@ -68,8 +68,8 @@ def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Publi
     broker.commit(order, participants, digests, commitments)
     market.mine(3)
     broker.draw_seed(order)
-    drawn = market.ledger.commitment(order)
-    block_hash = market.ledger.block_hash(drawn.target_block)
+    drawn = market.chain.commitment(order)
+    block_hash = market.chain.block_hash(drawn.target_block)
     assert drawn.seed is not None
     assert block_hash is not None
     builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash)
@@ -80,8 +80,8 @@ def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Publi
     store.put(publication.manifest.encode())
     for file in publication.files():
         store.put(publication.store.get(file.cid))
-    market.ledger.deployment.save(folder / "deployment.json")
-    dataset_id = market.ledger.dataset_of_order(order)
+    market.chain.deployment.save(folder / "deployment.json")
+    dataset_id = market.chain.dataset_of_order(order)
     assert dataset_id is not None
     return dataset_id, folder, publication
 
@@ -162,7 +162,7 @@ def test_name_of_another_market_decides_nothing(
     market: Market, published: Published, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, folder, _ = published
-    name = f"eip155:31337/erc721:{market.ledger.deployment.token}/1"
+    name = f"eip155:31337/erc721:{market.chain.deployment.token}/1"
     assert verify(["--dataset", name, "--rpc", market.rpc_url, "--store", str(folder)]) == 2
     assert "DatasetRegistry.escrow" in capsys.readouterr().err
 
@@ -220,7 +220,7 @@ def test_full_name_needs_no_deployment_file(
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "deployment.json").unlink()
-    name = market.ledger.deployment.dataset_name(dataset_id)
+    name = market.chain.deployment.dataset_name(dataset_id)
     command = ["--dataset", name, "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
     assert verify(command) == 0
     assert "passed" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.errors import ConditionError, ConditionUnmetError, RowRangeError
-from provenance.exact import prefix_steps as leading
+from provenance.exact import prefix_steps
 from provenance.exact.allowed import AllowedCodes
 from provenance.exact.codebook import Codebook
 from provenance.exact.conditional import SegmentForward
@@ -214,7 +214,7 @@ def test_says_which_row_which_condition_and_what_to_do_when_64_attempts_fail(
     table: tuple[Schema, bytes],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leading, "MAX_STATES", 1)
+        patch.setattr(prefix_steps, "MAX_STATES", 1)
         with pytest.raises(
             ConditionUnmetError,
             match=r"row \d+ did not meet c3=999 in 64 attempts \(about 0\.\d\d% .* condition on c3, or fit",
@@ -249,7 +249,7 @@ def test_a_condition_that_lets_everything_through_changes_no_row(table: tuple[Sc
     assert (allowed.factors == 2**32).all()
     for states in (1, 256):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(leading, "MAX_STATES", states)
+            patch.setattr(prefix_steps, "MAX_STATES", states)
             patch.setattr("provenance.table.conditions._check_ranges", lambda *_: None)
             assert (sampler_of(table, {1: ((0, 29),)}).values(0, 3000) == free.values(0, 3000)).all()
 

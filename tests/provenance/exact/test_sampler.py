@@ -14,8 +14,7 @@ from provenance.errors import ModelError, RowRangeError, UnknownVersionError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import MlpModel, decode_model, encode_model
 from provenance.exact.reference import reference_row, reference_row_bytes
-from provenance.exact.sampler import Sampler, noise_key, words_per_row
-from provenance.exact.versions import sampler_for
+from provenance.exact.sampler import Sampler, noise_key, sampler_for, words_per_row
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "rows.json").read_text(encoding="utf-8"))
 SEED = bytes(range(32))

@@ -5,8 +5,15 @@ import pytest
 
 from provenance.errors import ModelError
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import AutoregressiveModel, ColumnStep, decode_model, encode_model
-from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS, size_class
+from provenance.exact.model import (
+    MAX_PROVABLE_BYTES,
+    MAX_PROVABLE_MULTIPLICATIONS,
+    AutoregressiveModel,
+    ColumnStep,
+    decode_model,
+    encode_model,
+    size_class,
+)
 from provenance.values import Digest
 
 

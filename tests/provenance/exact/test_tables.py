@@ -7,8 +7,8 @@ import pytest
 
 from provenance.errors import IntegrityError
 from provenance.exact import tables
-from provenance.exact.make_tables import make_tables
 from provenance.exact.tables import load_tables
+from tests.provenance.exact.make_tables import make_tables
 
 
 def test_refuses_a_file_that_is_not_the_published_one(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from provenance.errors import CarError, ContentDamagedError, ContentMissingError, ProvenanceError
 from provenance.store.car import export_car, import_car, read_car, write_car
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of, file_blocks
 from provenance.values import Cid
+from tests.memory import MemoryStore
 
 LARGE = bytes(range(256)) * 4096 + b"more"
 

@@ -10,10 +10,10 @@ import pytest
 
 from provenance.errors import ContentDamagedError, ContentMissingError, StoreUnavailableError
 from provenance.store.folder import FolderStore
-from provenance.store.memory import MemoryStore
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
+from tests.memory import MemoryStore
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -83,7 +83,7 @@ def test_a_kill_while_writing_leaves_the_whole_content_or_none(tmp_path: Path) -
     assert done.returncode == 9
     store = FolderStore(tmp_path)
     assert not store.has(cid_of(b"x" * 1000))
-    assert list(store.cids()) == []
+    assert [file for file in tmp_path.rglob("b*") if file.is_file()] == []
     assert store.get(store.put(b"x" * 1000)) == b"x" * 1000
 
 
@@ -95,14 +95,6 @@ def test_what_is_put_comes_back_under_its_cid(store: ContentStore, size: int) ->
     assert store.has(cid)
     assert store.get(cid) == data
     assert store.size(cid) == size
-
-
-def test_lists_what_it_holds_and_passes_over_other_files(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path)
-    cids = {store.put(bytes([i])) for i in range(5)}
-    (tmp_path / "aa").mkdir(exist_ok=True)
-    (tmp_path / "aa" / "bnotacid").write_bytes(b"")
-    assert set(store.cids()) == cids
 
 
 def test_what_a_killed_writer_left_is_swept_and_a_living_writer_s_file_is_not(tmp_path: Path) -> None:

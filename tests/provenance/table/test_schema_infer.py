@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 from provenance.errors import SchemaError, TableError
 from provenance.table.column_tally import COUNTED_CELLS, ColumnTally, NumberSummary
 from provenance.table.schema import Schema
-from provenance.table.schema_infer import infer_from_cells, infer_schema
-from provenance.table.table_csv import read_csv
+from provenance.table.schema_infer import infer_schema
+from provenance.table.table_csv import read_chunks, read_csv
+
+
+def infer_from_cells(table: dict[str, Sequence[str]], name: str, target: str | None = None) -> Schema:
+    return infer_schema([table], name, target)
 
 
 def column(cells: list[str]) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def test_refuses_a_file_without_rows(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n")
     with pytest.raises(TableError, match="a header and no rows"):
-        infer_schema(path, "t")
+        infer_schema(read_chunks(path), "t")
 
 
 def test_integers_become_a_grid_of_ones() -> None:
@@ -96,7 +101,7 @@ def test_a_table_fits_the_schema_inferred_from_it(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.gz"
     text = "age, work ,ratio,income\n39, State-gov,0.50,<=50K\n50,?,-1.5,>50K\n 38,Private,,<=50K\n"
     path.write_bytes(gzip.compress(text.encode()))
-    schema = infer_schema(path, "t")
+    schema = infer_schema(read_chunks(path), "t")
     assert schema.column_names == ("age", "work", "ratio", "income")
     assert Schema.from_text(schema.pretty()) == schema
     assert read_csv(path, schema).tolist() == [[1, 1, 20, 0], [12, 2, 0, 1], [0, 0, 21, 0]]
@@ -121,10 +126,10 @@ def test_refuses_to_leave_out_a_column_that_is_not_there(tmp_path: Path) -> None
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(SchemaError, match="found no column 'c' to leave out, expected one of a, b"):
-        infer_schema(path, "t", without=["c"])
+        infer_schema(read_chunks(path), "t", without=["c"])
     with pytest.raises(SchemaError, match="expected at least one; leave out fewer"):
-        infer_schema(path, "t", without=["a", "b"])
-    assert infer_schema(path, "t", without=["a"]).cell_names == ("b",)
+        infer_schema(read_chunks(path), "t", without=["a", "b"])
+    assert infer_schema(read_chunks(path), "t", without=["a"]).cell_names == ("b",)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from generator.evaluation.contribution import score_shards
 from generator.marginals.workload import Workload
 from provenance.canonical import encode
 from provenance.chain.deployment import CONTRACTS, Deployment
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import (
     CommitmentOnChain,
     DatasetOnChain,
@@ -53,13 +52,13 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest, participants_digest
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.record_checks import record_digest
+from tests.memory import MemoryChain, MemoryStore
 
 DATASET = 7
 ROWS = (9, 14)
@@ -128,9 +127,9 @@ class ShardDraft:
 
 @dataclass
 class Publication:
-    """A published data set: the ledger, the store and the manifest behind it."""
+    """A published data set: the chain, the store and the manifest behind it."""
 
-    ledger: MemoryChain
+    chain: MemoryChain
     store: MemoryStore
     manifest: Manifest
     key: DeliveryKey | None
@@ -138,15 +137,15 @@ class Publication:
     def republish(self, manifest: Manifest) -> Publication:
         """The same data set under another manifest that the broker recorded on chain."""
         self.store.put(manifest.encode())
-        record = replace(self.ledger.datasets[DATASET], manifest_digest=manifest.digest)
-        ledger = replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
-        return Publication(ledger, self.store, manifest, self.key)
+        record = replace(self.chain.datasets[DATASET], manifest_digest=manifest.digest)
+        chain = replace(self.chain, datasets={**self.chain.datasets, DATASET: sealed(record)})
+        return Publication(chain, self.store, manifest, self.key)
 
     def rerecord(self, **changes: Any) -> Publication:
         """The same manifest under another record on chain (a node that lies consistently)."""
-        record = replace(self.ledger.datasets[DATASET], **changes)
+        record = replace(self.chain.datasets[DATASET], **changes)
         return replace(
-            self, ledger=replace(self.ledger, datasets={**self.ledger.datasets, DATASET: sealed(record)})
+            self, chain=replace(self.chain, datasets={**self.chain.datasets, DATASET: sealed(record)})
         )
 
     def files(self) -> list[ContentFile]:
@@ -245,7 +244,7 @@ class Builder:
         )
         self.store.put(manifest.encode())
         return Publication(
-            self._ledger(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
+            self._chain(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
         )
 
     def _request(self) -> Request:
@@ -350,7 +349,7 @@ class Builder:
         sealed_bytes = seal_file(key, document, file_label(order, SCORE_SHARD, "score"))
         return ScoreContent(self._put(document, sealed_bytes), wrap_key(key, KEY.public, order, SCORE_SHARD))
 
-    def _ledger(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
+    def _chain(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
         order = manifest.order
         shards = tuple(
             ShardOnChain(

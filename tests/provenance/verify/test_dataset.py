@@ -13,7 +13,6 @@ import pytest
 
 from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
-from provenance.chain.memory import MemoryChain
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
 from provenance.crypto.resold_keys import bundle_keys
 from provenance.crypto.seal import DeliveryKey
@@ -22,13 +21,13 @@ from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import Evaluation
-from provenance.store.memory import MemoryStore
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
 from provenance.verify.evidence import Absent, ShardFiles, fetch_evidence, fetch_shards, wrapped_keys
+from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,
@@ -49,7 +48,7 @@ NEEDS_KEY = ["files open", "models", "rows", "shard roots", "score file", "condi
 
 
 def verify(publication: Publication, key: DeliveryKey | None = KEY) -> Certificate:
-    return verify_dataset(publication.ledger, publication.store, DATASET, key)
+    return verify_dataset(publication.chain, publication.store, DATASET, key)
 
 
 def failed(publication: Publication, key: DeliveryKey | None = KEY) -> list[str]:
@@ -63,7 +62,7 @@ def failed(publication: Publication, key: DeliveryKey | None = KEY) -> list[str]
 
 def test_unknown_data_set_raises_instead_of_judging(honest: Publication) -> None:
     with pytest.raises(UnknownDatasetError):
-        verify_dataset(honest.ledger, honest.store, 8, KEY)
+        verify_dataset(honest.chain, honest.store, 8, KEY)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +80,9 @@ def test_a_fallen_record_says_how_it_fell(honest: Publication, status: int, word
 
 
 def test_events_that_do_not_join_to_the_stored_digest_fail(honest: Publication) -> None:
-    record = replace(honest.ledger.datasets[DATASET], record_digest=sha256(b"other"))
-    ledger = replace(honest.ledger, datasets={DATASET: record})
-    assert failed(replace(honest, ledger=ledger)) == ["record on chain"]
+    record = replace(honest.chain.datasets[DATASET], record_digest=sha256(b"other"))
+    chain = replace(honest.chain, datasets={DATASET: record})
+    assert failed(replace(honest, chain=chain)) == ["record on chain"]
 
 
 def test_order_that_was_refunded_fails() -> None:
@@ -91,7 +90,7 @@ def test_order_that_was_refunded_fails() -> None:
 
 
 def test_changed_row_count_on_chain_fails(honest: Publication) -> None:
-    shards = list(honest.ledger.datasets[DATASET].shards)
+    shards = list(honest.chain.datasets[DATASET].shards)
     shards[0] = replace(shards[0], rows=10)
     names = failed(honest.rerecord(shards=tuple(shards), rows=24))
     assert {"order terms", "shard records"} <= set(names)
@@ -129,8 +128,8 @@ def test_terms_signed_by_another_key_fail(honest: Publication) -> None:
 
 def test_signature_of_a_contract_account_is_left_to_the_chain(honest: Publication) -> None:
     changed = honest.republish(replace(honest.manifest, terms_signature=Signature(b"\x01\x02")))
-    ledger = replace(changed.ledger, contracts={BUYER.address})
-    certificate = verify(replace(changed, ledger=ledger))
+    chain = replace(changed.chain, contracts={BUYER.address})
+    certificate = verify(replace(changed, chain=chain))
     assert certificate.passed
     assert "ERC-1271" in certificate.check("buyer's signature").detail
 
@@ -159,9 +158,9 @@ def test_acceptance_signed_by_another_fails(honest: Publication) -> None:
 
 def test_model_committed_after_the_seed_fails(honest: Publication) -> None:
     order = honest.manifest.order
-    late = replace(honest.ledger.commitments[order], commit_block=42)
-    ledger = replace(honest.ledger, commitments={order: late})
-    assert failed(replace(honest, ledger=ledger)) == ["models committed before the seed"]
+    late = replace(honest.chain.commitments[order], commit_block=42)
+    chain = replace(honest.chain, commitments={order: late})
+    assert failed(replace(honest, chain=chain)) == ["models committed before the seed"]
 
 
 def test_commitment_signed_by_another_fails(honest: Publication) -> None:
@@ -177,8 +176,8 @@ def test_block_hash_that_does_not_give_the_seed_fails(honest: Publication) -> No
 
 
 def test_block_hash_that_the_chain_contradicts_fails(honest: Publication) -> None:
-    ledger = replace(honest.ledger, block_hashes={42: sha256(b"another fork")})
-    assert failed(replace(honest, ledger=ledger)) == ["seed"]
+    chain = replace(honest.chain, block_hashes={42: sha256(b"another fork")})
+    assert failed(replace(honest, chain=chain)) == ["seed"]
 
 
 def test_hidden_draws_fail(honest: Publication) -> None:
@@ -188,7 +187,7 @@ def test_hidden_draws_fail(honest: Publication) -> None:
 
 
 def test_seed_is_checked_from_the_manifest_when_the_node_forgot_the_block(honest: Publication) -> None:
-    certificate = verify(replace(honest, ledger=replace(honest.ledger, block_hashes={})))
+    certificate = verify(replace(honest, chain=replace(honest.chain, block_hashes={})))
     assert certificate.passed
     assert "no longer has it" in certificate.check("seed").detail
 
@@ -210,7 +209,7 @@ def test_swapped_files_of_two_shards_fail(honest: Publication) -> None:
 
 
 def test_receipt_signed_by_another_fails(honest: Publication) -> None:
-    record = honest.ledger.datasets[DATASET]
+    record = honest.chain.datasets[DATASET]
     shards = (replace(record.shards[0], receipt=record.shards[1].receipt), record.shards[1])
     assert failed(honest.rerecord(shards=shards)) == ["shard receipts"]
 
@@ -263,8 +262,8 @@ def resold(
     """The same data set after its holder delivered the keys for `buyer`."""
     manifest = publication.manifest
     bundle = bundle_keys(KEY, wrapped_keys(manifest), manifest.order, buyer.public)
-    ledger = replace(publication.ledger, resold={(DATASET, buyer.public): change(bundle)})
-    return replace(publication, ledger=ledger)
+    chain = replace(publication.chain, resold={(DATASET, buyer.public): change(bundle)})
+    return replace(publication, chain=chain)
 
 
 def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(honest: Publication) -> None:
@@ -410,7 +409,7 @@ def test_rows_that_no_shard_publishes_are_not_called_recomputed(honest: Publicat
 
 
 def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest: Publication) -> None:
-    evidence = fetch_evidence(honest.ledger, honest.store, DATASET, KEY)
+    evidence = fetch_evidence(honest.chain, honest.store, DATASET, KEY)
     seen: list[weakref.ref[ShardFiles]] = []
 
     def one_at_a_time() -> Iterator[ShardFiles]:
@@ -427,20 +426,20 @@ def test_judging_asks_nobody_and_lets_a_shard_go_before_the_next(honest: Publica
 
 
 def test_what_cannot_be_had_is_recorded_and_not_raised(honest: Publication) -> None:
-    evidence = fetch_evidence(honest.ledger, MemoryStore(), DATASET, KEY)
+    evidence = fetch_evidence(honest.chain, MemoryStore(), DATASET, KEY)
     assert isinstance(evidence.manifest_file, Absent)
     assert "not in this store" in evidence.manifest_file.words
     assert list(fetch_shards(evidence, MemoryStore())) == []
     store = MemoryStore()
     store.put(honest.manifest.encode())
-    evidence = fetch_evidence(honest.ledger, store, DATASET, KEY)
+    evidence = fetch_evidence(honest.chain, store, DATASET, KEY)
     for shard in fetch_shards(evidence, store):
         assert isinstance(shard.rows_file, Absent)
         assert "not in this store" in shard.rows_file.words
 
 
 def test_the_example_in_the_documentation_runs(honest: Publication) -> None:
-    names = {"chain": honest.ledger, "store": honest.store, "key": KEY}
+    names = {"chain": honest.chain, "store": honest.store, "key": KEY}
     result = doctest.testmod(dataset, extraglobs=names)
     assert result.attempted == 4
     assert result.failed == 0
@@ -450,14 +449,14 @@ def test_the_example_in_the_documentation_runs(honest: Publication) -> None:
 
 
 def test_evaluation_signed_by_another_fails(honest: Publication) -> None:
-    record = honest.ledger.datasets[DATASET]
+    record = honest.chain.datasets[DATASET]
     first, second = record.evaluations
     swapped = (replace(first, signature=second.signature), second)
     assert failed(honest.rerecord(evaluations=swapped)) == ["evaluations"]
 
 
 def test_median_below_the_terms_fails(honest: Publication) -> None:
-    manifest, record = honest.manifest, honest.ledger.datasets[DATASET]
+    manifest, record = honest.manifest, honest.chain.datasets[DATASET]
     shares = manifest.evaluation[0].shares_digest
     low, signed = [], []
     for node, each, chain in zip(NODES, manifest.evaluation, record.evaluations, strict=True):
@@ -473,9 +472,9 @@ def test_median_below_the_terms_fails(honest: Publication) -> None:
 
 def test_shares_that_the_escrow_does_not_pay_by_fail(honest: Publication) -> None:
     order = honest.manifest.order
-    escrow = replace(honest.ledger.orders[order], shares_digest=sha256(b"other"))
-    ledger = replace(honest.ledger, orders={order: escrow})
-    assert failed(replace(honest, ledger=ledger)) == ["shares"]
+    escrow = replace(honest.chain.orders[order], shares_digest=sha256(b"other"))
+    chain = replace(honest.chain, orders={order: escrow})
+    assert failed(replace(honest, chain=chain)) == ["shares"]
 
 
 @pytest.mark.parametrize("member", ["referenceWeights", "utilities", "valuesMicro", "sharesBps"])
@@ -586,30 +585,30 @@ def test_node_that_goes_silent_at_a_parent_decides_nothing(honest: Publication) 
                 raise ChainUnavailableError("no answer")
             return super().dataset(dataset_id)
 
-    parent = replace(honest.ledger.datasets[DATASET], id=5)
+    parent = replace(honest.chain.datasets[DATASET], id=5)
     changed = Builder(parents=(parent,), collection_changes={"parents": (5,)}).build()
-    fields = {name: getattr(changed.ledger, name) for name in changed.ledger.__dataclass_fields__}
+    fields = {name: getattr(changed.chain, name) for name in changed.chain.__dataclass_fields__}
     with pytest.raises(ChainUnavailableError):
-        verify(replace(changed, ledger=Silent(**fields)))
+        verify(replace(changed, chain=Silent(**fields)))
 
 
 def derived(honest: Publication, **changes: object) -> Publication:
     """A data set half of whose rows come from data set 5 (depth 2, two fifths real)."""
-    parents = (replace(honest.ledger.datasets[DATASET], id=5, depth=2, real_fraction_micro=400_000),)
+    parents = (replace(honest.chain.datasets[DATASET], id=5, depth=2, real_fraction_micro=400_000),)
     named: dict[str, object] = {"parents": (5,), "own_real_micro": 500_000}
     return Builder(parents=parents, collection_changes=named | changes).build()
 
 
 def test_unknown_parent_fails(honest: Publication) -> None:
     changed = derived(honest)
-    del changed.ledger.datasets[5]
+    del changed.chain.datasets[5]
     assert failed(changed) == ["generation"]
 
 
 def test_parents_other_than_the_signed_collection_names_fail(honest: Publication) -> None:
     manifest = replace(honest.manifest, generation=replace(honest.manifest.generation, parents=(5,)))
     changed = honest.republish(manifest).rerecord(parents=(5,))
-    changed.ledger.datasets[5] = replace(honest.ledger.datasets[DATASET], id=5)
+    changed.chain.datasets[5] = replace(honest.chain.datasets[DATASET], id=5)
     check = next(each for each in verify(changed).checks if each.name == "generation")
     assert check.status is Status.FAILED
     assert "the record's parents are [5], the collection names []" in check.detail
@@ -646,7 +645,7 @@ def test_derived_data_set_passes_and_its_real_fraction_is_recomputed(honest: Pub
 def test_private_data_set_passes_every_check_with_the_key(honest: Publication) -> None:
     seen = []
     certificate = verify_dataset(
-        honest.ledger, honest.store, DATASET, KEY, lambda done, total: seen.append((done, total)), threads=2
+        honest.chain, honest.store, DATASET, KEY, lambda done, total: seen.append((done, total)), threads=2
     )
     assert certificate.passed
     assert not certificate.unchecked
@@ -713,7 +712,7 @@ def test_a_recorded_manifest_with_anything_anywhere_is_judged_and_raises_nothing
     honest: Publication, value: object
 ) -> None:
     document = canonical.decode(honest.manifest.encode())
-    evidence = fetch_evidence(honest.ledger, honest.store, DATASET, KEY)
+    evidence = fetch_evidence(honest.chain, honest.store, DATASET, KEY)
     for at in _places(document):
         data = canonical.encode(_replaced(document, at, value))
         record = replace(evidence.record, manifest_digest=sha256(data))
@@ -727,7 +726,7 @@ def test_a_recorded_manifest_with_anything_anywhere_is_judged_and_raises_nothing
 def test_a_manifest_that_shows_nothing_fails_the_check_of_it(
     honest: Publication, member: str, check: str
 ) -> None:
-    evidence = fetch_evidence(honest.ledger, honest.store, DATASET, KEY)
+    evidence = fetch_evidence(honest.chain, honest.store, DATASET, KEY)
     data = canonical.encode(_replaced(canonical.decode(honest.manifest.encode()), (member,), []))
     record = replace(evidence.record, manifest_digest=sha256(data), evaluations=())
     certificate = judge(replace(evidence, record=record, manifest_file=data), [])

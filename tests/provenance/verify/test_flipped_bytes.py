@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.store.memory import MemoryStore
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid
 from provenance.verify.certificate import CheckFailedError
@@ -17,6 +16,7 @@ from provenance.verify.dataset import verify_dataset
 from provenance.verify.evidence import Evidence, fetch_evidence, fetch_shards
 from provenance.verify.file_checks import Effort, FilesPresent
 from provenance.verify.record_checks import manifest_digest
+from tests.memory import MemoryStore
 from tests.provenance.verify.publication import CODEBOOK, DATASET, KEY, ROWS, Builder, Publication, ShardDraft
 
 
@@ -36,13 +36,13 @@ class FlippedStore(MemoryStore):
 
 
 def failed_names(publication: Publication, store: MemoryStore) -> list[str]:
-    certificate = verify_dataset(publication.ledger, store, DATASET, KEY)
+    certificate = verify_dataset(publication.chain, store, DATASET, KEY)
     assert certificate.exit_code == (1 if certificate.failed else 0)
     return [check.name for check in certificate.failed]
 
 
 def evidence_of(publication: Publication, store: MemoryStore) -> Evidence:
-    return fetch_evidence(publication.ledger, store, DATASET, KEY)
+    return fetch_evidence(publication.chain, store, DATASET, KEY)
 
 
 def look_at_every_file(evidence: Evidence, store: MemoryStore) -> None:
@@ -100,8 +100,8 @@ def test_a_byte_of_a_model_counts_even_if_its_contributor_signs_the_change(shard
 
 
 def test_manifest_of_another_order_fails(honest: Publication, honest_open: Publication) -> None:
-    ledger = replace(honest.ledger, datasets=honest_open.ledger.datasets)
+    chain = replace(honest.chain, datasets=honest_open.chain.datasets)
     store = MemoryStore()
     store.put(honest.manifest.encode())
-    certificate = verify_dataset(ledger, store, DATASET, KEY)
+    certificate = verify_dataset(chain, store, DATASET, KEY)
     assert "manifest digest" in [check.name for check in certificate.failed]

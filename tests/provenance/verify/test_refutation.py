@@ -35,7 +35,7 @@ from provenance.verify.refutation import (
     Fault,
     RowUnknownError,
     build_evidence,
-    find_lie,
+    find_invalid_row,
     query_of,
 )
 from tests.provenance.verify.publication import CODEBOOK, MODELS, SCHEMA, tiny_model
@@ -75,20 +75,20 @@ def climb(leaf: bytes, siblings: tuple[Digest, ...], path: int) -> bytes:
 def test_nothing_is_found_in_true_rows(data: bytes, conditions: RowConditions | None) -> None:
     counted: list[int] = []
     shard = publish(data, conditions=conditions)
-    assert find_lie(shard, done=counted.append) is None
+    assert find_invalid_row(shard, done=counted.append) is None
     assert sum(counted) == ROWS
-    assert all(find_lie(shard, row) is None for row in (0, PER_CHUNK, ROWS - 1))
+    assert all(find_invalid_row(shard, row) is None for row in (0, PER_CHUNK, ROWS - 1))
 
 
 @given(st.integers(0, ROWS - 1), st.integers(0, WIDTH - 1), st.integers(1, 255))
 def test_any_changed_byte_is_found_at_its_row_and_proven(row: int, place: int, by: int) -> None:
     shard = publish(tampered(TRUE, row, place, by))
-    finding = find_lie(shard)
+    finding = find_invalid_row(shard)
     assert finding is not None
     assert (finding.fault, finding.chunk, finding.row) == (Fault.ROW, *divmod(row, PER_CHUNK))
-    assert find_lie(shard, row) == finding
+    assert find_invalid_row(shard, row) == finding
     if row:
-        assert find_lie(shard, row - 1) is None
+        assert find_invalid_row(shard, row - 1) is None
     roots = [sha256(bytes([k])) for k in range(5)]
     roots[SHARD] = shard.shard_root
     evidence = build_evidence(shard, finding, [shard.model_digest] * 5, roots, b"")
@@ -103,26 +103,26 @@ def test_any_changed_byte_is_found_at_its_row_and_proven(row: int, place: int, b
 
 @given(st.integers(0, ROWS - 1), st.integers(0, WIDTH - 1))
 def test_a_changed_byte_is_found_under_conditions(row: int, place: int) -> None:
-    finding = find_lie(publish(tampered(CONDITIONED, row, place), conditions=CONDITIONS))
+    finding = find_invalid_row(publish(tampered(CONDITIONED, row, place), conditions=CONDITIONS))
     assert finding is not None
     assert (finding.chunk, finding.row) == divmod(row, PER_CHUNK)
 
 
 def test_the_first_of_several_false_rows_is_named() -> None:
-    finding = find_lie(publish(tampered(tampered(TRUE, ROWS - 1), 40)))
+    finding = find_invalid_row(publish(tampered(tampered(TRUE, ROWS - 1), 40)))
     assert finding is not None
     assert (finding.chunk, finding.row) == (0, 40)
     assert "published 0x" in finding.words
 
 
 def test_rows_of_another_shard_number_are_false_from_the_first_on() -> None:
-    finding = find_lie(publish(Sampler(MODEL, SEED, SHARD + 1).row_bytes(0, ROWS)))
+    finding = find_invalid_row(publish(Sampler(MODEL, SEED, SHARD + 1).row_bytes(0, ROWS)))
     assert finding is not None
     assert finding.chunk == 0
 
 
 def test_a_conditioned_order_delivered_without_conditions_is_false() -> None:
-    finding = find_lie(publish(TRUE, conditions=CONDITIONS))
+    finding = find_invalid_row(publish(TRUE, conditions=CONDITIONS))
     assert finding is not None
     first = next(i for i in range(ROWS) if TRUE[i * WIDTH :][:WIDTH] != CONDITIONED[i * WIDTH :][:WIDTH])
     assert (finding.chunk, finding.row) == divmod(first, PER_CHUNK)
@@ -131,11 +131,11 @@ def test_a_conditioned_order_delivered_without_conditions_is_false() -> None:
 @given(st.integers(1, 2 * PER_CHUNK * WIDTH))
 def test_a_shard_that_is_too_long_has_a_chunk_of_a_wrong_length(more: int) -> None:
     shard = publish(TRUE + bytes(more))
-    finding = find_lie(shard)
+    finding = find_invalid_row(shard)
     assert finding is not None
     assert finding.fault is Fault.LENGTH
     assert len(shard.chunk(finding.chunk)) != shard.expected_length(finding.chunk)
-    assert find_lie(shard, ROWS - 1) == finding
+    assert find_invalid_row(shard, ROWS - 1) == finding
 
 
 @given(st.integers(1, ROWS * WIDTH - 1))
@@ -143,17 +143,17 @@ def test_a_shard_that_is_too_short_shows_a_short_chunk_or_asks_for_the_missing_o
     data = TRUE[:-less]
     shard = publish(data)
     if len(data) % (PER_CHUNK * WIDTH):
-        finding = find_lie(shard)
+        finding = find_invalid_row(shard)
         assert finding is not None
         assert (finding.fault, finding.chunk) == (Fault.LENGTH, len(data) // (PER_CHUNK * WIDTH))
     else:
         with pytest.raises(NotProvableError, match="the others are missing") as caught:
-            find_lie(shard)
+            find_invalid_row(shard)
         assert (caught.value.demand, caught.value.row) == ("chunk", len(data) // WIDTH)
 
 
 def test_a_false_row_comes_before_a_wrong_length() -> None:
-    finding = find_lie(publish(tampered(TRUE, 7) + b"more"))
+    finding = find_invalid_row(publish(tampered(TRUE, 7) + b"more"))
     assert finding is not None
     assert (finding.fault, finding.row) == (Fault.ROW, 7)
 
@@ -161,7 +161,7 @@ def test_a_false_row_comes_before_a_wrong_length() -> None:
 @given(st.integers(0, 40), st.integers(1, 255))
 def test_model_bytes_that_are_no_model_are_a_lie_of_their_own(place: int, by: int) -> None:
     broken = MODEL[:place] + bytes([MODEL[place] ^ by]) + MODEL[place + 1 :]
-    finding = find_lie(publish(TRUE, model=broken))
+    finding = find_invalid_row(publish(TRUE, model=broken))
     assert finding is not None
     if finding.fault is Fault.MODEL:
         assert (finding.chunk, finding.row) == (MODEL_CHUNK, 0)
@@ -172,7 +172,7 @@ def test_model_bytes_that_are_no_model_are_a_lie_of_their_own(place: int, by: in
 
 
 def test_a_cut_model_is_none() -> None:
-    finding = find_lie(publish(TRUE, model=MODEL[:-1]))
+    finding = find_invalid_row(publish(TRUE, model=MODEL[:-1]))
     assert finding is not None
     assert finding.fault is Fault.MODEL
 
@@ -182,28 +182,28 @@ def test_bytes_that_are_not_the_committed_ones_prove_nothing() -> None:
         replace(publish(TRUE), model=tiny_model(9))
     assert model.value.demand == "model"
     with pytest.raises(NotProvableError, match="demand a chunk") as rows:
-        find_lie(replace(publish(TRUE), row_bytes=tampered(TRUE, 5)))
+        find_invalid_row(replace(publish(TRUE), row_bytes=tampered(TRUE, 5)))
     assert rows.value.demand == "chunk"
     with pytest.raises(NotProvableError, match="demand a chunk"):
-        find_lie(replace(publish(TRUE), row_bytes=b""))
+        find_invalid_row(replace(publish(TRUE), row_bytes=b""))
 
 
 def test_a_chunk_that_was_only_shown_on_chain_is_judged_and_proven() -> None:
     whole = publish(tampered(TRUE, PER_CHUNK + 9))
     chunks = tuple(ShownChunk(k, whole.chunk(k), whole.proof(k)) for k in (0, 1))
     shown = replace(whole, row_bytes=b"", shown=chunks)
-    finding = find_lie(shown)
-    assert finding == find_lie(whole)
+    finding = find_invalid_row(shown)
+    assert finding == find_invalid_row(whole)
     assert finding is not None
-    assert find_lie(shown, PER_CHUNK + 9) == finding
-    assert find_lie(shown, 3) is None
+    assert find_invalid_row(shown, PER_CHUNK + 9) == finding
+    assert find_invalid_row(shown, 3) is None
     evidence = build_evidence(shown, finding, [], [sha256(b"")] * 4, b"")
     assert (evidence.chunk, evidence.chunk_proof) == (whole.chunk(1), whole.proof(1))
     with pytest.raises(NotProvableError, match="in no chunk that was shown") as caught:
-        find_lie(shown, 2 * PER_CHUNK)
+        find_invalid_row(shown, 2 * PER_CHUNK)
     assert caught.value.row == 2 * PER_CHUNK
     short = replace(shown, shown=(ShownChunk(1, whole.chunk(1)[:-WIDTH], whole.proof(1)),))
-    cut = find_lie(short)
+    cut = find_invalid_row(short)
     assert cut is not None
     assert (cut.fault, cut.chunk) == (Fault.LENGTH, 1)
 
@@ -214,11 +214,11 @@ def test_a_true_chunk_that_was_shown_out_of_its_place_is_a_lie() -> None:
     assert len(whole.proof(0).siblings) == 2
     stunted = replace(whole, row_bytes=b"", shown=(ShownChunk(0, whole.chunk(0), proof),))
     for row in (None, 3, 2 * PER_CHUNK):
-        finding = find_lie(stunted, row)
+        finding = find_invalid_row(stunted, row)
         assert finding is not None
         assert (finding.fault, finding.chunk, finding.row) == (Fault.PLACE, 0, 0)
     turned = ShownChunk(0, whole.chunk(0), Proof(whole.proof(0).siblings, 1))
-    finding = find_lie(replace(stunted, shown=(turned,)))
+    finding = find_invalid_row(replace(stunted, shown=(turned,)))
     assert finding is not None
     assert finding.fault is Fault.PLACE
 
@@ -226,7 +226,7 @@ def test_a_true_chunk_that_was_shown_out_of_its_place_is_a_lie() -> None:
 @pytest.mark.parametrize("row", [-1, ROWS])
 def test_refuses_a_row_that_the_shard_does_not_have(row: int) -> None:
     with pytest.raises(RowUnknownError, match=f"rows 0 to {ROWS - 1}, found {row}"):
-        find_lie(publish(TRUE), row)
+        find_invalid_row(publish(TRUE), row)
 
 
 def test_a_segment_that_no_code_can_meet_has_no_true_rows() -> None:
@@ -238,19 +238,19 @@ def test_a_segment_that_no_code_can_meet_has_no_true_rows() -> None:
     conditions = RowConditions(asked)
     segments = conditions.segment_of(np.arange(ROWS, dtype=np.uint64))
     shard = publish(Sampler(model, SEED, SHARD).row_bytes(0, ROWS), model=model, conditions=conditions)
-    finding = find_lie(shard)
+    finding = find_invalid_row(shard)
     assert finding is not None
     assert finding.row == int(np.flatnonzero(segments == 1)[0])
     assert "no code of the model meets age=260..299" in finding.words
     possible = int(np.flatnonzero(segments == 0)[5])
-    assert find_lie(shard, possible) is None
-    assert find_lie(shard, finding.row) == finding
+    assert find_invalid_row(shard, possible) is None
+    assert find_invalid_row(shard, finding.row) == finding
 
 
 def test_a_row_that_meets_its_conditions_in_no_attempt_does_not_exist() -> None:
     model, shard = MODEL, SHARD
     rare = Conditions(SCHEMA, (Segment(ROWS, {0: ((3, 3),)}),))
-    finding = find_lie(publish(TRUE, conditions=RowConditions(rare)))
+    finding = find_invalid_row(publish(TRUE, conditions=RowConditions(rare)))
     assert finding is not None
     with pytest.raises(ConditionUnmetError, match="did not meet"):
         Sampler(model, SEED, shard, conditions=RowConditions(rare)).row_bytes(0, ROWS)
@@ -259,7 +259,7 @@ def test_a_row_that_meets_its_conditions_in_no_attempt_does_not_exist() -> None:
 def test_a_model_of_another_schema_is_not_for_the_chain_to_judge() -> None:
     other = Conditions(replace(SCHEMA, name="other"), (Segment(ROWS, {1: ((0, 0),)}),))
     with pytest.raises(ConditionError, match="the chain does not know schemas"):
-        find_lie(publish(TRUE, conditions=RowConditions(other)))
+        find_invalid_row(publish(TRUE, conditions=RowConditions(other)))
 
 
 @given(st.integers(1, 40), st.data())
@@ -281,7 +281,7 @@ def test_the_commitment_is_the_abi_encoding_of_claim_challenger_and_salt() -> No
 
 def test_the_query_names_the_rows_place_in_the_request() -> None:
     shard = publish(tampered(CONDITIONED, PER_CHUNK + 2), conditions=CONDITIONS)
-    finding = find_lie(shard)
+    finding = find_invalid_row(shard)
     assert finding is not None
     query = query_of(shard, finding, 100)
     assert (query.shard, query.shard_rows, query.request_row) == (SHARD, ROWS, 100)

@@ -26,20 +26,20 @@ def printed(certificate: Certificate) -> str:
 
 
 def test_a_failure_is_named_in_the_table_and_in_the_verdict(honest: Publication) -> None:
-    text = printed(verify_dataset(honest.rerecord(status=2).ledger, honest.store, DATASET, KEY))
+    text = printed(verify_dataset(honest.rerecord(status=2).chain, honest.store, DATASET, KEY))
     assert "FAILED: record on chain" in text
     assert "it was revoked" in text
 
 
 def test_unchecked_and_unprovable_claims_are_said(honest: Publication) -> None:
-    text = printed(verify_dataset(honest.ledger, honest.store, DATASET))
+    text = printed(verify_dataset(honest.chain, honest.store, DATASET))
     assert "not checked: files open, models, rows, shard roots, score file" in text
     for name, reason in NEVER_PROVEN:
         assert f"{name}: {reason}" in text
 
 
 def test_every_check_is_printed_with_its_label(honest: Publication) -> None:
-    certificate = verify_dataset(honest.ledger, honest.store, DATASET, KEY)
+    certificate = verify_dataset(honest.chain, honest.store, DATASET, KEY)
     text = printed(certificate)
     for check in certificate.checks:
         assert check.name in text

@@ -373,8 +373,8 @@ def test_contributors_get_unequal_parts_that_share_no_row(tmp_path: Path) -> Non
     parts = [spec.table.read_text(encoding="utf-8").splitlines()[1:] for spec in specs]
     assert [len(part) for part in parts] == list(PARTS.values())
     _, rows = read_lines("adult_train.csv.gz")
-    dealt = Counter(row for part in parts for row in part)
-    assert dealt <= Counter(rows), "a row was dealt twice"
+    drawn = Counter(row for part in parts for row in part)
+    assert drawn <= Counter(rows), "a row is in two parts"
 
 
 def test_a_key_file_says_its_kind_and_an_encrypted_wallet_takes_its_password_from_the_environment(

@@ -32,7 +32,7 @@ List = Callable[..., Outcome]
 
 @pytest.fixture
 def deployment() -> Deployment:
-    return Builder().build().ledger.deployment
+    return Builder().build().chain.deployment
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
-from tessera.words import parse_tokens, tokens
+from tessera.words import parse_tokens
 from tests.provenance.verify.publication import SCHEMA, Builder
 
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
@@ -165,8 +165,6 @@ def test_an_amount_that_cannot_be_paid_is_refused(text: str) -> None:
 def test_amounts_are_exact() -> None:
     assert parse_tokens("12.5") == 12_500_000_000_000_000_000
     assert parse_tokens("0.000000000000000001") == 1
-    assert tokens(12_500_000_000_000_000_000) == "12.5"
-    assert tokens(10**22 + 1) == "10,000.000000000000000001"
     assert parse_decimal("1e-5", "--delta") == Decimal("0.00001")
 
 

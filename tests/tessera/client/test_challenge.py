@@ -21,7 +21,6 @@ from provenance.crypto.signing import Signer
 from provenance.errors import ContentMissingError
 from provenance.exact.model import decode_model
 from provenance.exact.reference import reference_row_bytes
-from provenance.store.memory import MemoryStore
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.refutation import Claim
 from tessera.cli.disputes import DONE, PROVEN, STANDING, pursue
@@ -31,6 +30,7 @@ from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.challenge import Challenge
 from tessera.client.challenge_file import Intent
 from tessera.errors import TesseraError, UsageError
+from tests.memory import MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
     CODEBOOK,
@@ -77,16 +77,16 @@ class Chain:
     fail: Callable[[str], None] = lambda _call: None
 
     def __post_init__(self) -> None:
-        ledger = self.published.ledger
+        memory = self.published.chain
         manifest = self.published.manifest
-        ledger.matched[manifest.order] = manifest.participant_list()
-        ledger.time_seconds = 1505
-        ledger.balances |= {BUYER.address: 1000, CHALLENGER.address: 50}
+        memory.matched[manifest.order] = manifest.participant_list()
+        memory.time_seconds = 1505
+        memory.balances |= {BUYER.address: 1000, CHALLENGER.address: 50}
         for node in NODES:
-            ledger.stakes[node.address] = StakeOnChain(3, STAKE, 2, 0, True)
+            memory.stakes[node.address] = StakeOnChain(3, STAKE, 2, 0, True)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.published.ledger, name)
+        return getattr(self.published.chain, name)
 
     # --- reads
 
@@ -125,14 +125,14 @@ class Chain:
 
     def _mined(self, call: str) -> TxReceipt:
         self.calls.append(call)
-        self.published.ledger.block += 1
-        return TxReceipt(sha256(call.encode()), self.published.ledger.block, 21_000)
+        self.published.chain.block += 1
+        return TxReceipt(sha256(call.encode()), self.published.chain.block, 21_000)
 
     def challenge_commit(self, commitment: Digest) -> TxReceipt:
         self.fail("commit")
         receipt = self._mined("commit")
         self.commitments[commitment] = receipt.block
-        self.published.ledger.block += 1
+        self.published.chain.block += 1
         return receipt
 
     def store_model_part(self, part: bytes) -> TxReceipt:
@@ -151,7 +151,7 @@ class Chain:
     ) -> TxReceipt:
         self.fail("reveal")
         self._require_commitment(claim, salt)
-        record = self.published.ledger.datasets[DATASET]
+        record = self.published.chain.datasets[DATASET]
         leaf = leaf_hash(claim.shard, evidence.shard_root)
         root = root_of_path(leaf, claim.shard, len(participants), evidence.shard_proof)
         assert root == record.dataset_root
@@ -174,18 +174,18 @@ class Chain:
 
     def _require_commitment(self, claim: Claim, salt: Digest) -> None:
         committed = self.commitments[claim.commitment(CHALLENGER.address, salt)]
-        assert committed < self.published.ledger.block
+        assert committed < self.published.chain.block
 
     def _punish(self, terms: Any, signer: Address, call: str) -> TxReceipt:
-        ledger = self.published.ledger
+        memory = self.published.chain
         order = self.published.manifest.order
-        ledger.datasets[DATASET] = replace(ledger.datasets[DATASET], status=DatasetStatus.REVOKED)
-        ledger.orders[order] = replace(ledger.orders[order], state=OrderState.REVOKED, bond_left=0)
-        ledger.stakes[signer] = replace(ledger.stakes[signer], reserved=0)
+        memory.datasets[DATASET] = replace(memory.datasets[DATASET], status=DatasetStatus.REVOKED)
+        memory.orders[order] = replace(memory.orders[order], state=OrderState.REVOKED, bond_left=0)
+        memory.stakes[signer] = replace(memory.stakes[signer], reserved=0)
         refund = PRICE + min(BOND, STAKE // 4)
-        ledger.balances[terms.buyer] += refund
-        ledger.balances[CHALLENGER.address] += STAKE // 2
-        ledger.balances[BURN] = PRICE + BOND + STAKE - refund - STAKE // 2
+        memory.balances[terms.buyer] += refund
+        memory.balances[CHALLENGER.address] += STAKE // 2
+        memory.balances[BURN] = PRICE + BOND + STAKE - refund - STAKE // 2
         return self._mined(call)
 
 
@@ -368,9 +368,9 @@ def test_a_model_too_large_for_a_transaction_must_be_stored(
 
 def test_bytes_that_are_no_model_are_challenged_as_such(tmp_path: Path) -> None:
     false = world(tmp_path, edit=break_model)
-    ledger, order = false.chain.published.ledger, false.chain.published.manifest.order
+    memory, order = false.chain.published.chain, false.chain.published.manifest.order
     committed = (sha256(MODELS[0]), sha256(BROKEN))
-    ledger.commitments[order] = replace(ledger.commitments[order], models=committed)
+    memory.commitments[order] = replace(memory.commitments[order], models=committed)
     assert false.run() == PROVEN
     assert false.chain.calls == ["commit", "reveal model"]
 
@@ -386,10 +386,10 @@ def test_after_the_window_a_false_row_stands_and_nothing_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], state: OrderState, time: int, words: str
 ) -> None:
     false = world(tmp_path)
-    ledger = false.chain.published.ledger
+    memory = false.chain.published.chain
     order = false.chain.published.manifest.order
-    ledger.orders[order] = replace(ledger.orders[order], state=state)
-    ledger.time_seconds = time
+    memory.orders[order] = replace(memory.orders[order], state=state)
+    memory.time_seconds = time
     assert false.run() == STANDING
     seen = capsys.readouterr()
     assert "FALSE: row 5" in seen.out
@@ -470,24 +470,24 @@ def test_what_was_shown_on_chain_stands_in_for_files_that_are_gone(
 
 
 @pytest.mark.parametrize(
-    ("kinds", "wish"), [(("rows",), f"--row {ROWS[0]}"), (("model",), "--shard 1 --model")]
+    ("kinds", "asked"), [(("rows",), f"--row {ROWS[0]}"), (("model",), "--shard 1 --model")]
 )
 def test_what_is_missing_is_what_may_be_demanded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: tuple[str, ...], wish: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: tuple[str, ...], asked: str
 ) -> None:
     false = world(tmp_path)
     without_files(false, 1, *kinds)
     assert false.run() == STANDING
-    assert f"tessera demand --dataset {DATASET} {wish}" in capsys.readouterr().err
+    assert f"tessera demand --dataset {DATASET} {asked}" in capsys.readouterr().err
 
 
 def test_rows_that_are_not_the_committed_ones_are_demanded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     false = world(tmp_path)
-    record = false.chain.published.ledger.datasets[DATASET]
+    record = false.chain.published.chain.datasets[DATASET]
     shards = (record.shards[0], replace(record.shards[1], shard_root=sha256(b"other")))
-    false.chain.published.ledger.datasets[DATASET] = replace(record, shards=shards)
+    false.chain.published.chain.datasets[DATASET] = replace(record, shards=shards)
     assert false.run() == STANDING
     assert f"tessera demand --dataset {DATASET} --row {ROWS[0]}" in capsys.readouterr().err
 

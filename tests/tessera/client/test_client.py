@@ -65,12 +65,12 @@ def published() -> Publication:
 
 
 def a_client(published: Publication, *, key: DeliveryKey | None = None, ids: tuple[Digest, ...] = ()) -> Any:
-    deployment = published.ledger.deployment
+    deployment = published.chain.deployment
     profile = NetworkProfile("http://127.0.0.1:1", "http://127.0.0.1:1", BROKER.address, deployment)
     client: Any = Client(profile, wallet=BUYER, key=key)
-    published.ledger.time_seconds = NOW
-    client.chain = published.ledger
-    client.__dict__ |= {"api": Api(published, ids), "writer": published.ledger}
+    published.chain.time_seconds = NOW
+    client.chain = published.chain
+    client.__dict__ |= {"api": Api(published, ids), "writer": published.chain}
     return client
 
 
@@ -125,15 +125,15 @@ def test_offers_are_those_that_can_be_bought_or_all_of_a_party(published: Public
 def kept_order(published: Publication, file: Path, **changes: Any) -> tuple[OrderFile, OrderTerms]:
     """An order file of the buyer's for a market in memory."""
     terms = replace(published.manifest.terms, **changes)
-    order = replace(an_order(), order_id=terms.order_id(published.ledger.deployment.domain), terms=terms)
+    order = replace(an_order(), order_id=terms.order_id(published.chain.deployment.domain), terms=terms)
     order.write(file)
     return order, terms
 
 
 def on_chain(published: Publication, order: OrderFile, state: OrderState) -> None:
-    ledger = published.ledger
-    known = ledger.orders[published.manifest.order]
-    ledger.orders[order.order_id] = replace(known, state=state)
+    memory = published.chain
+    known = memory.orders[published.manifest.order]
+    memory.orders[order.order_id] = replace(known, state=state)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_order_that_never_reached_the_chain_in_time_is_over_too(
 ) -> None:
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
     order, _ = kept_order(published, file, match_by=NOW - 90, salt=Digest(b"\x77" * 32))
-    published.ledger.orders.pop(order.order_id, None)
+    published.chain.orders.pop(order.order_id, None)
     with pytest.raises(OrderFailedError, match=r"ended at .* \(90 seconds ago\): nothing was paid"):
         client.resume(file)
 
@@ -200,7 +200,7 @@ def test_a_refund_before_its_time_says_when_that_is(published: Publication, tmp_
     ):
         client.refund(file)
     on_chain(published, order, OrderState.OPEN)
-    published.ledger.time_seconds = 1
+    published.chain.time_seconds = 1
     with pytest.raises(TesseraError, match="`tessera cancel` takes it back at once"):
         client.refund(file)
 
@@ -260,7 +260,7 @@ def test_a_false_data_set_is_not_written_and_its_checks_are_named(tmp_path: Path
 def test_one_file_as_wallet_and_delivery_key_is_refused(published: Publication, tmp_path: Path) -> None:
     create_key(tmp_path / "wallet.key")
     new_delivery_key(tmp_path / "delivery.key")
-    profile = NetworkProfile("http://x", "http://x", BROKER.address, published.ledger.deployment)
+    profile = NetworkProfile("http://x", "http://x", BROKER.address, published.chain.deployment)
     with pytest.raises(UsageError, match="named as wallet and as delivery key"):
         Client(profile, wallet=tmp_path / "wallet.key", key=tmp_path / "wallet.key")
     client = Client(profile, key=tmp_path / "delivery.key")

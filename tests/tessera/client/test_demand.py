@@ -43,26 +43,26 @@ class Chain:
     allowed: int = 0
 
     def __post_init__(self) -> None:
-        ledger, manifest = self.published.ledger, self.published.manifest
-        ledger.matched[manifest.order] = manifest.participant_list()
-        ledger.time_seconds = 1505
-        ledger.balances |= {BUYER.address: 1000, STRANGER.address: 1000}
+        memory, manifest = self.published.chain, self.published.manifest
+        memory.matched[manifest.order] = manifest.participant_list()
+        memory.time_seconds = 1505
+        memory.balances |= {BUYER.address: 1000, STRANGER.address: 1000}
         for node in NODES:
-            ledger.stakes[node.address] = StakeOnChain(0, STAKE, 0, 0, True)
+            memory.stakes[node.address] = StakeOnChain(0, STAKE, 0, 0, True)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.published.ledger, name)
+        return getattr(self.published.chain, name)
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
-        ledger = self.published.ledger
-        ledger.time_seconds += 1
-        if self.open is not None and self.answer_at is not None and ledger.time_seconds >= self.answer_at:
+        memory = self.published.chain
+        memory.time_seconds += 1
+        if self.open is not None and self.answer_at is not None and memory.time_seconds >= self.answer_at:
             self.open = None
         none = DemandOnChain(order, shard, DemandKind.NONE, BUYER.address, 0, 0, 0)
         return self.open if self.open is not None and self.open.shard == shard else none
 
     def allowance(self, owner: Address, spender: Address) -> int:
-        assert spender == self.published.ledger.deployment.demands
+        assert spender == self.published.chain.deployment.demands
         return self.allowed
 
     def approve(self, spender: Address, amount: int) -> TxReceipt:
@@ -70,28 +70,28 @@ class Chain:
         return self._mined("approve", amount)
 
     def demand_model(self, terms: Any, participants: Any, dataset: int, shard: int, models: Any) -> TxReceipt:
-        assert models == self.published.ledger.commitments[self.published.manifest.order].models
+        assert models == self.published.chain.commitments[self.published.manifest.order].models
         return self._opened(DemandKind.MODEL, shard, 0)
 
     def demand_chunk(
         self, terms: Any, participants: Any, dataset: int, shard: int, root: Digest, proof: Any, row: int
     ) -> TxReceipt:
-        record = self.published.ledger.datasets[DATASET]
+        record = self.published.chain.datasets[DATASET]
         assert root_of_path(leaf_hash(shard, root), shard, len(participants), proof) == record.dataset_root
         return self._opened(DemandKind.CHUNK, shard, row)
 
     def expire(self, terms: Any, participants: Any, shard: int) -> TxReceipt:
-        ledger, order = self.published.ledger, self.published.manifest.order
+        memory, order = self.published.chain, self.published.manifest.order
         assert self.open is not None
-        assert ledger.time_seconds > self.open.answer_by
+        assert memory.time_seconds > self.open.answer_by
         if self.refuse:
             raise RevertError("refused", name="Demands_TooEarly")
         self.open = None
-        ledger.datasets[DATASET] = replace(ledger.datasets[DATASET], status=DatasetStatus.REVOKED)
-        ledger.orders[order] = replace(ledger.orders[order], state=OrderState.REVOKED, bond_left=0)
+        memory.datasets[DATASET] = replace(memory.datasets[DATASET], status=DatasetStatus.REVOKED)
+        memory.orders[order] = replace(memory.orders[order], state=OrderState.REVOKED, bond_left=0)
         signer = participants[shard].contributor
-        ledger.stakes[signer] = replace(ledger.stakes[signer], reserved=0)
-        ledger.balances[BUYER.address] += PRICE + BOND + STAKE
+        memory.stakes[signer] = replace(memory.stakes[signer], reserved=0)
+        memory.balances[BUYER.address] += PRICE + BOND + STAKE
         if self.outrun:
             raise RevertError("refused", name="Demands_NotOpen")
         return self._mined("expire")
@@ -119,7 +119,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         *, me: Signer = BUYER, answer_at: int | None = None, is_open: bool = False
     ) -> tuple[Chain, Callable[..., Demand]]:
         chain: Any = Chain(Builder(state=OrderState.PUBLISHED, is_open=is_open).build(), me, answer_at)
-        record, terms = chain.published.ledger.datasets[DATASET], chain.published.manifest.terms
+        record, terms = chain.published.chain.datasets[DATASET], chain.published.manifest.terms
 
         def wanted(shard: int, row: int | None = None, *, terms: Any = terms) -> Demand:
             return Demand(chain, chain, me.address, record, terms, shard, row)
@@ -203,7 +203,7 @@ def test_refuses_a_shard_that_is_not_there_and_an_order_that_ended(make: Make) -
     with pytest.raises(UsageError, match="has shards 0 to 1"):
         follow(wanted(2), confirmed=True)
     order = chain.published.manifest.order
-    chain.published.ledger.orders[order] = replace(chain.order(order), state=OrderState.SETTLED)
+    chain.published.chain.orders[order] = replace(chain.order(order), state=OrderState.SETTLED)
     with pytest.raises(TesseraError, match="its window is closed"):
         follow(wanted(0), confirmed=True)
     assert chain.calls == []

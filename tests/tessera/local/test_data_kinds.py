@@ -22,7 +22,7 @@ from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
 from provenance.table.schema import Schema
 from provenance.table.schema_infer import infer_schema
-from provenance.table.table_csv import read_cells, read_csv
+from provenance.table.table_csv import read_chunks, read_csv
 from tessera.local.row_file import write_rows
 
 SETTINGS: dict[str, dict[str, int]] = {
@@ -40,6 +40,11 @@ CONSTRAINTS: list[dict[str, Any]] = [
 ROWS, SYNTHETIC = 400, 1000
 _PANDAS_MISSING = {"", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None"}
 _INTEGER = re.compile(r"[+-]?\d+\Z")
+
+
+def read_cells(path: Path) -> dict[str, list[str]]:
+    (cells,) = read_chunks(path, SYNTHETIC)
+    return {name: list(column) for name, column in cells.items()}
 
 
 def guessed_type(cells: Sequence[str]) -> str:
@@ -107,7 +112,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def schema(table: Path) -> Schema:
-    inferred = infer_schema(table, "stays")
+    inferred = infer_schema(read_chunks(table), "stays")
     return Schema.parse({**inferred.document(), "constraints": CONSTRAINTS})
 
 

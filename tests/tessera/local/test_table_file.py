@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import TableError
-from provenance.table.schema_infer import infer_from_chunks
-from provenance.table.table_csv import read_cells
+from provenance.table.schema_infer import infer_schema
+from provenance.table.table_csv import read_chunks
 from tessera.local.table_file import read_table, table_chunks
 
 pa = pytest.importorskip("pyarrow")
@@ -79,11 +79,13 @@ def test_a_parquet_table_encodes_as_the_csv_of_its_cells(tmp_path: Path) -> None
         x=[i / 4 for i in range(5000)],
         w=["a", "b"] * 2500,
     )
-    schema = infer_from_chunks(table_chunks(path), "t")
+    schema = infer_schema(table_chunks(path), "t")
     assert [column.kind for column in schema.cell_columns] == ["integer", "number", "category"]
     cells = list(table_chunks(path))
     csv = tmp_path / "t.csv"
     whole = {name: [cell for chunk in cells for cell in chunk[name]] for name in cells[0]}
     csv.write_text("\n".join([",".join(whole), *map(",".join, zip(*whole.values(), strict=True))]))
-    assert {name: list(column) for name, column in read_cells(csv).items()} == whole
+    assert [{name: list(column) for name, column in cells.items()} for cells in read_chunks(csv, 5000)] == [
+        whole
+    ]
     assert (read_table(path, schema) == read_table(csv, schema)).all()

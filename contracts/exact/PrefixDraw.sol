@@ -5,41 +5,41 @@ import {AllowedRanges, AllowedValues} from "./AllowedValues.sol";
 import {AutoregressiveStep} from "./AutoregressiveStep.sol";
 import {BigEndian} from "./BigEndian.sol";
 import {Codebook, ExactModel} from "./ExactModel.sol";
-import {LeadingSteps, RowMaker} from "./RowMaker.sol";
+import {PrefixSteps, RowMaker} from "./RowMaker.sol";
 import {RunningVectors} from "./RunningVector.sol";
 import {Workspace} from "./Workspace.sol";
 
-/// @notice The leading steps of a conditioned row of architecture 2 (docs/spec/conditions.md, rules 6 to 10).
+/// @notice The prefix steps of a conditioned row of architecture 2 (docs/spec/conditions.md, rules 6 to 10).
 /// @dev Products: factors and chances are at most 2^32, weights at most 2^20, so nothing passes 2^96.
-library LeadingDraw {
+library PrefixDraw {
     using AllowedRanges for AllowedValues;
     using AutoregressiveStep for RowMaker;
     using Codebook for ExactModel;
 
     uint256 private constant _MAX_STATES = 256;
 
-    /// @notice Counts the leading steps, computes the factors of their codes and reserves their frames.
+    /// @notice Counts the prefix steps, computes the factors of their codes and reserves their frames.
     function prepare(RowMaker memory maker) internal pure {
         ExactModel memory model = maker.model;
-        LeadingSteps memory leading = maker.leading;
-        leading.factors = new uint256[](model.codes);
+        PrefixSteps memory prefix = maker.prefix;
+        prefix.factors = new uint256[](model.codes);
         uint256 states = 1;
         unchecked {
             for (uint256 step = 0; step < model.columns && states <= _MAX_STATES; ++step) {
                 uint256 column = model.columnOf(step);
-                if (maker.allowed.names(column)) leading.steps = step + 1;
+                if (maker.allowed.names(column)) prefix.steps = step + 1;
                 states *= _setFactors(maker, column);
             }
-            leading.frames = new uint256[](leading.steps);
-            for (uint256 step = 0; step < leading.steps; ++step) {
+            prefix.frames = new uint256[](prefix.steps);
+            for (uint256 step = 0; step < prefix.steps; ++step) {
                 uint256 count = model.codeCount(model.columnOf(step));
-                leading.frames[step] = Workspace.reserve(RunningVectors.bytesOf(model.inputs) + 32 * count);
+                prefix.frames[step] = Workspace.reserve(RunningVectors.bytesOf(model.inputs) + 32 * count);
             }
         }
     }
 
-    /// @notice Writes the weights of the codes of leading step `step` from the running vector at `from`.
-    /// @return weights where they stand; they know the conditions up to the last leading step.
+    /// @notice Writes the weights of the codes of prefix step `step` from the running vector at `from`.
+    /// @return weights where they stand; they know the conditions up to the last prefix step.
     /// @return met their sum.
     /// @return all the sum of all codes' weights without conditions.
     function weigh(
@@ -48,7 +48,7 @@ library LeadingDraw {
         uint256 from
     ) internal pure returns (uint256 weights, uint256 met, uint256 all) {
         unchecked {
-            weights = maker.leading.frames[step] + RunningVectors.bytesOf(maker.model.inputs);
+            weights = maker.prefix.frames[step] + RunningVectors.bytesOf(maker.model.inputs);
             all = maker.weigh(step, from, weights);
             uint256 column = maker.model.columnOf(step);
             uint256 first = maker.model.firstCodes[column];
@@ -62,17 +62,17 @@ library LeadingDraw {
         }
     }
 
-    /// @dev Rule 9: the factor of a code, times the chance that the later leading steps are met after it.
+    /// @dev Rule 9: the factor of a code, times the chance that the later prefix steps are met after it.
     function _share(
         RowMaker memory maker,
         uint256 step,
         uint256 from,
         uint256 code
     ) private pure returns (uint256 share) {
-        share = maker.leading.factors[code];
+        share = maker.prefix.factors[code];
         unchecked {
-            if (share == 0 || step + 1 == maker.leading.steps) return share;
-            uint256 after_ = maker.leading.frames[step + 1];
+            if (share == 0 || step + 1 == maker.prefix.steps) return share;
+            uint256 after_ = maker.prefix.frames[step + 1];
             maker.move(from, code, after_);
             (, uint256 met, uint256 all) = weigh(maker, step + 1, after_);
             uint256 chance = met / all;
@@ -83,7 +83,7 @@ library LeadingDraw {
 
     /// @dev Rule 6 for the codes of one column. Returns how many of them are allowed.
     function _setFactors(RowMaker memory maker, uint256 column) private pure returns (uint256 allowedCodes) {
-        uint256[] memory factors = maker.leading.factors;
+        uint256[] memory factors = maker.prefix.factors;
         bool free = !maker.allowed.names(column);
         unchecked {
             uint256 end = maker.model.firstCodes[column + 1];

@@ -1,7 +1,7 @@
 """`tessera demo` (`make demo`): the whole life of an order on real parts, on one machine, and what an
 auditor makes of it.
 
-Nothing in it is prepared: each run deals the table anew to fresh keys on a fresh chain in a folder under
+Nothing in it is prepared: each run splits the table anew among fresh keys on a fresh chain in a folder under
 ./run, and ends with an error when anything that it shows does not hold. It measures, it does not tune:
 figures differ between runs because privacy noise and seeds do.
 """
@@ -25,22 +25,28 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from provenance.units import E12, MICRO, format_fixed, to_float
+from provenance.units import E12, MICRO, duration, format_fixed, to_float, tokens
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import Quote
 from tessera.devnet.adult import PARTS, adult_collection
 from tessera.devnet.children import Supervisor, stop_on_signals
-from tessera.devnet.demo.audit import Auditor, forge
-from tessera.devnet.demo.money import Holders, Snapshot, money_table, require_same_total
-from tessera.devnet.demo.quality import QualityView, judge_rows
+from tessera.devnet.demo_checks import (
+    Auditor,
+    Holders,
+    QualityView,
+    Snapshot,
+    forge,
+    judge_rows,
+    money_table,
+    require_same_total,
+)
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.devnet.up import start_market
 from tessera.errors import TesseraError
 from tessera.order_display import OrderDisplay, show_terms
 from tessera.terminal import out, remark, say
-from tessera.words import duration, tokens
 
 CHALLENGE_SECONDS = 15
 MATCH_SECONDS = 600
@@ -48,7 +54,6 @@ DELIVER_SECONDS = 3600
 SHOWN_ROWS = 6
 RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
-SHOWN_LOG_LINES = 8
 
 
 def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
@@ -141,7 +146,7 @@ class Demo:
 
     def _holders(self, network: LocalNetwork) -> Holders:
         people = {name: network.account(name).address for name in ("buyer", "broker", *PARTS)}
-        return Holders(network.ledger(), people)
+        return Holders(network.reader(), people)
 
     def _deliver(self, client: Client, order: OrderFile, display: OrderDisplay) -> Delivery:
         self._chapter("The rows")
@@ -217,10 +222,10 @@ class Demo:
         say(f"the challenge window of {duration(order.terms.challenge_seconds)} runs out, then escrow pays")
         self._await_settled(client, order)
         settled = holders.snapshot()
-        ledger = network.ledger()
+        reader = network.reader()
         for name in ("broker", *PARTS):
             if settled.claimable[name]:
-                ChainWriter(ledger, load_key(network.key_file(name))).claim()
+                ChainWriter(reader, load_key(network.key_file(name))).claim()
         claimed = holders.snapshot()
         self.console.print(money_table(before, settled, claimed))
         require_same_total(before, settled, claimed)

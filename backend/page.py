@@ -14,11 +14,11 @@ from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
 from provenance.api.catalogue import CollectionView, DatasetView, OfferState, SaleView
 from provenance.api.orders import OrderState
-from provenance.units import MICRO, TOKEN, format_fixed, percent
+from provenance.units import MICRO, TOKEN, format_fixed, percent, to_float
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Environment(
-    loader=PackageLoader("backend", "page"),
+    loader=PackageLoader("backend", "."),
     autoescape=True,
     undefined=StrictUndefined,
     keep_trailing_newline=True,
@@ -41,11 +41,11 @@ _STATUS_WORDS = {
 def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
     """Collections, orders by state, data sets and how to verify them."""
     counts = OrderRepository(session).counts()
-    html = TEMPLATES.get_template("catalogue.html").render(
+    html = TEMPLATES.get_template("page.html").render(
         collections=[_collection(collection) for collection in CollectionService(session).list()],
         orders=[(state, counts[state]) for state in OrderState if state in counts],
         datasets=[_dataset(dataset) for dataset in DatasetService(session, ports).list()],
-        deployment=ports.ledger.deployment,
+        deployment=ports.chain.deployment,
     )
     return HTMLResponse(html, headers=_HEADERS)
 
@@ -64,7 +64,7 @@ def _collection(collection: CollectionView) -> Sequence[str]:
 
 
 def _dataset(dataset: DatasetView) -> Sequence[str]:
-    scores = ", ".join(f"{evaluation.score_micro / 10**MICRO:.3f}" for evaluation in dataset.evaluations)
+    scores = ", ".join(f"{to_float(evaluation.score_micro, MICRO):.3f}" for evaluation in dataset.evaluations)
     return (
         dataset.identifier,
         _STATUS_WORDS[dataset.status],

@@ -1,4 +1,4 @@
-"""How tables_v1.bin was made, once: `python -m provenance.exact.make_tables FILE`. Never used at run time.
+"""How tables_v1.bin was made, once: `python -m tests.provenance.exact.make_tables FILE`. Never used at run time.
 
 Floats decide only how values round, and the nearest rounding boundary is far wider than any float error; a
 test checks that the published file and this recipe agree.

@@ -1,6 +1,6 @@
-"""A market in memory: the twin of ChainReader for tests and for checking records already at hand.
+"""A market and a content store in memory: the twins of ChainReader and FolderStore.
 
-It answers what it was given and enforces nothing; only the contracts do.
+The chain answers what it was given and enforces nothing; only the contracts do.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from provenance.chain.ports import (
     OrderState,
     StakeOnChain,
 )
+from provenance.errors import ContentMissingError
 from provenance.record.terms import Participant
-from provenance.values import Address, Digest
+from provenance.store.unixfs import check_content, cid_of
+from provenance.values import Address, Cid, Digest
 
 _NO_DIGEST = Digest(bytes(32))
 
@@ -91,3 +93,36 @@ class MemoryChain:
 
     def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]:
         return [event for event in self.log if from_block <= event.at.block <= to_block]
+
+
+class MemoryStore:
+    """A dictionary that keeps the promises of `ContentStore`."""
+
+    def __init__(self) -> None:
+        self._contents: dict[Cid, bytes] = {}
+
+    def put(self, data: bytes) -> Cid:
+        """Keeps a copy of `data`."""
+        cid = cid_of(data)
+        self._contents[cid] = bytes(data)
+        return cid
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes under `cid`; ContentMissingError if they were never put."""
+        return check_content(cid, self._find(cid))
+
+    def has(self, cid: Cid) -> bool:
+        """Whether `cid` was put."""
+        return cid in self._contents
+
+    def size(self, cid: Cid) -> int:
+        """Bytes under `cid`."""
+        return len(self._find(cid))
+
+    def _find(self, cid: Cid) -> bytes:
+        try:
+            return self._contents[cid]
+        except KeyError as error:
+            raise ContentMissingError(
+                f"{cid}: not in this store; put it first or ask another store"
+            ) from error

@@ -1,1 +1,0 @@
-"""Exact rows computed by torch, on the CPU or on a GPU."""
