@@ -341,8 +341,8 @@ class Client:
         due = order.terms.deliver_by
         if now > due and state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
             raise OrderFailedError(
-                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: the broker "
-                "does not say so. `tessera refund` brings back what is in escrow"
+                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: "
+                "the broker does not say so. `tessera refund` brings back what is in escrow"
             )
         return False
 
