@@ -33,6 +33,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
+from provenance.printable import PlainFormatter, printable
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -41,12 +42,14 @@ _LOG = logging.getLogger("backend")
 
 def main() -> int:
     """Runs a backend with settings from the environment; the exit code of the process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         run(Settings.from_environment())
     except (StartupError, ProvenanceError) as error:
-        _LOG.error("cannot start: %s", " ".join(str(error).split()))
+        _LOG.error("cannot start: %s", printable(" ".join(str(error).split())))
         return STARTUP_FAILED
     return 0
 
@@ -112,7 +115,9 @@ def _store(settings: Settings) -> ContentStore:
         return IpfsStore(location, settings.store_timeout_seconds)
     from provenance.store.folder import FolderStore
 
-    return FolderStore(Path(location))
+    folder = FolderStore(Path(location))
+    folder.sweep()
+    return folder
 
 
 def _make_folder(path: Path) -> None:

@@ -10,9 +10,11 @@ from typing import TypeVar, cast
 
 from provenance.canonical import JsonValue
 from provenance.errors import DocumentError
+from provenance.printable import shown_name
 from provenance.values import Address, Cid, Digest, Signature
 
 T = TypeVar("T")
+MOST_NAMED = 20
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 
 
@@ -28,7 +30,9 @@ class Reader:
         found = set(document)
         if found != expected:
             missing, unknown = sorted(expected - found), sorted(map(str, found - expected))
-            raise DocumentError(f"{where}: missing members {missing}, unknown members {unknown}")
+            raise DocumentError(
+                f"{where}: missing members {_names(missing)}, unknown members {_names(unknown)}"
+            )
         self._object = document
         self._where = where
 
@@ -110,4 +114,10 @@ class Reader:
         return tuple(parse(item, f"{self.where(name)}[{i}]") for i, item in enumerate(self.array(name)))
 
     def _wrong(self, name: str, expected: str) -> DocumentError:
-        return DocumentError(f"{self.where(name)}: found {self._object[name]!r}, expected {expected}")
+        return DocumentError(f"{self.where(name)}: found {self._object[name]!r:.80}, expected {expected}")
+
+
+def _names(names: list[str]) -> str:
+    """Members for an error: the first few, short, without control characters."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"[{', '.join(repr(shown_name(name)) for name in names[:MOST_NAMED])}]{more}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,7 +122,12 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left behind, in this folder only."""
+def sweep(folder: Path, *, older_than_seconds: float = 0.0) -> None:
+    """Remove what killed writers left behind, in this folder only. older_than_seconds: for a folder that others may
+    be writing to.
+    """
+    latest = time.time() - older_than_seconds
     for temporary in folder.glob(f"{TEMPORARY}*"):
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # its writer may finish at this moment
+            if not older_than_seconds or temporary.stat().st_mtime < latest:
+                temporary.unlink()

@@ -14,8 +14,9 @@ One rule for everybody:
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from provenance.errors import ValueFormatError
@@ -33,17 +34,25 @@ WHOLE_BPS: Final = 10**BASIS_POINTS
 ONE_TOKEN: Final = 10**TOKEN
 _DURATIONS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _MOST_DIGITS = 78  # 2**256 has so many
+_MOST_CHARACTERS = 200
+_DECIMAL = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _HAIR = 1e-3  # part of a unit that floating-point error may make up: 2.0000000000000004 is 2, not 2.000001
+
+
+def exact_decimal(text: str) -> Decimal:
+    """The decimal that somebody wrote: digits, one point, an exponent, nothing else. Raises ValueFormatError.
+
+    `Decimal` itself reads "1_5" and the digits of every script too: a slip of the finger would become another amount.
+    """
+    value = Decimal(text) if len(text) <= _MOST_CHARACTERS and _DECIMAL.fullmatch(text) else None
+    if value is None or value.adjusted() > _MOST_DIGITS:
+        raise ValueFormatError(f"found {text!r:.80}, expected a decimal of at least 0 such as 12.5")
+    return value
 
 
 def parse_fixed(text: str, places: int) -> int:
     """The decimal `text` in units of 10**-places. Raises ValueFormatError unless it is a non-negative multiple."""
-    try:
-        value = Decimal(text) if text.isascii() else Decimal("nan")
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite() or value < 0 or value.adjusted() > _MOST_DIGITS:
-        raise ValueFormatError(f"found {text!r:.80}, expected a decimal of at least 0 such as 12.5")
+    value = exact_decimal(text)
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)  # only infinities and NaN have a letter there
     shift: int = exponent + places

@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
+from provenance.printable import printable
 from tessera.errors import Stopped, TesseraError
 from tessera.extras import MissingExtraError, extra_of
 
@@ -22,8 +24,18 @@ if TYPE_CHECKING:
 
 # A pipe has no width of its own: what is written to one is as wide as its content, up to a certificate's widest line.
 _PIPE_COLUMNS = None if sys.stdout.isatty() else 240
-out = Console(highlight=False, width=_PIPE_COLUMNS)
-err = Console(stderr=True, highlight=False)
+
+
+class PlainConsole(Console):
+    """A console on which words cannot give commands: what a market, a manifest or a table says is only shown."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+out = PlainConsole(highlight=False, width=_PIPE_COLUMNS)
+err = PlainConsole(stderr=True, highlight=False)
 
 INTERRUPTED = 130
 _OUR_PACKAGES = ("provenance.", "generator.", "backend.", "tessera.", "scripts.", "benchmarks.")
@@ -82,7 +94,8 @@ def say(text: str) -> None:
 
 def say_json(document: object) -> None:
     """A document for programs on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    # Control characters stand inside of strings only, where what is printed means the same.
+    print(printable(json.dumps(document, indent=2, ensure_ascii=False)))
 
 
 def remark(text: str) -> None:

@@ -23,7 +23,7 @@ from backend.errors import (
     TooLargeError,
 )
 from provenance.api.errors import PROBLEM_TYPE, FieldProblem, Problem
-from provenance.api.message import fault
+from provenance.api.message import faults
 from provenance.errors import ContentDamagedError as Damaged
 from provenance.errors import ContentMissingError, MalformedError, UnavailableError
 from provenance.errors import StoreUnavailableError as StoreDown
@@ -63,12 +63,13 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = []
-    for found in error.errors():
+    found = []
+    for each in error.errors():
         # The first part says body, query or path.
-        part, *place = found["loc"]
-        fields.append(fault({**found, "loc": place or [part]}))
-    detail = "; ".join(f"{place}: {words}" for place, words in fields)
+        part, *place = each["loc"]
+        found.append({**each, "loc": place or [part]})
+    fields = faults(found)
+    detail = "; ".join(f"{place}: {words}" if place else words for place, words in fields)
     return api_problem(InvalidRequestError(detail, tuple(fields)))
 
 

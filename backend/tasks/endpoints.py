@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from backend.http.context import (
     AddressText,
@@ -33,6 +33,7 @@ from provenance.api.queue import (
 )
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+TaskId = Annotated[int, Path(ge=1, le=2**62)]
 TaskName = Annotated[str, Query(min_length=1, max_length=200)]
 
 
@@ -70,7 +71,7 @@ async def lease(caller: Caller, asked: LeaseRequest, ports: PortsHere) -> TaskLe
 
 
 @router.get("/{task_id}/payload", response_class=Response)
-def payload(task_id: int, caller: Caller, ports: PortsHere, session: ReadSession) -> Response:
+def payload(task_id: TaskId, caller: Caller, ports: PortsHere, session: ReadSession) -> Response:
     """The task's input."""
     node = None if caller == ports.broker else str(caller)
     return Response(TaskService(session).payload(task_id, node), media_type=OCTETS)
@@ -78,7 +79,7 @@ def payload(task_id: int, caller: Caller, ports: PortsHere, session: ReadSession
 
 @router.post("/{task_id}/heartbeat")
 def heartbeat(
-    task_id: int, caller: Caller, beat: Heartbeat, ports: PortsHere, session: WriteSession
+    task_id: TaskId, caller: Caller, beat: Heartbeat, ports: PortsHere, session: WriteSession
 ) -> LeaseRenewed:
     """Renews the lease and may report progress."""
     until = TaskService(session).heartbeat(task_id, str(caller), beat, ports.clock())
@@ -87,7 +88,7 @@ def heartbeat(
 
 @router.put("/{task_id}/result", status_code=201)
 def put_result(
-    task_id: int, caller: Caller, body: Body, response: Response, session: WriteSession
+    task_id: TaskId, caller: Caller, body: Body, response: Response, session: WriteSession
 ) -> ResultStored:
     """Stores the result once."""
     digest, is_new = TaskService(session).put_result(task_id, str(caller), body)
@@ -96,13 +97,13 @@ def put_result(
 
 
 @router.post("/{task_id}/refuse", status_code=200)
-def refuse(task_id: int, caller: Caller, refusal: Refusal, session: WriteSession) -> Refusal:
+def refuse(task_id: TaskId, caller: Caller, refusal: Refusal, session: WriteSession) -> Refusal:
     """The node does not do this task, for good."""
     TaskService(session).refuse(task_id, str(caller), refusal)
     return refusal
 
 
 @router.get("/{task_id}/result", response_class=Response)
-def result(task_id: int, _broker: Broker, session: ReadSession) -> Response:
+def result(task_id: TaskId, _broker: Broker, session: ReadSession) -> Response:
     """The stored result's bytes."""
     return Response(TaskService(session).result(task_id), media_type=OCTETS)

@@ -20,6 +20,7 @@ from generator.errors import (
     AwaitingApproval,
     GeneratorError,
     NotYet,
+    SettingsError,
     StateError,
     StopRequested,
     TaskFormatError,
@@ -144,6 +145,12 @@ class Agent:
             log.info("not now: %s", reason)
         except (StateError, StopRequested, MarketStopped, UnavailableError):
             raise
+        except SettingsError as error:
+            # An operator in the middle of an edit. A refusal is for good, and may end an order that is matched.
+            log.error("task %s waits for settings that can be used: %s", lease.name, error)
+        except OSError as error:
+            # A full disk, too many open files: what is stored is whole, and the task may succeed when there is room.
+            log.error("task %s waits: %s (%s)", lease.name, error.strerror, type(error).__name__)
         except TaskFormatError as error:
             self._refuse(lease, "bad-task", str(error))
         except (GeneratorError, ProvenanceError) as error:

@@ -30,7 +30,7 @@ _EXPECTED = {
     "model_type": "a table",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "string_too_short": "text",
+    "string_too_short": "some text",
 }
 
 

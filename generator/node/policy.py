@@ -99,7 +99,7 @@ class Verdict:
 def _count(value: object) -> object:
     """Numbers may be written as texts: TOML's integers have 64 bits."""
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()):
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and len(text) <= 78):
         raise ValueError("a whole number of at least 0")
     return int(text)
 

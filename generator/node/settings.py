@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -30,6 +33,7 @@ from provenance.files import make_folder, write_whole
 
 FILE = "node.toml"
 ENVIRONMENT = "TESSERA_NODE_"
+_NUMBER = re.compile(r"-?[0-9]{1,78}", re.ASCII)
 
 
 def _url(text: str) -> str:
@@ -41,11 +45,25 @@ def _url(text: str) -> str:
 
 def _whole_number(value: object) -> object:
     """Amounts of 256 bits are texts in TOML, whose integers have 64."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,78}", value, re.ASCII) else value
 
 
 Url = Annotated[str, AfterValidator(_url)]
 Wei = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=2**256 - 1)]
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, whose variables are texts: digits are a number where one is meant, and nothing else is."""
+
+    def prepare_field_value(
+        self,
+        field_name: str,  # noqa: ARG002 - the library's signature
+        field: FieldInfo,
+        value: object,
+        value_is_complex: bool,  # noqa: ARG002
+    ) -> object:
+        is_number = field.annotation is int and isinstance(value, str) and _NUMBER.fullmatch(value)
+        return int(value) if is_number else value  # type: ignore[call-overload]
 
 
 class NodeSettings(BaseModel):
@@ -63,7 +81,7 @@ class NodeSettings(BaseModel):
     """Rows publicly declared."""
     stake_wei: Wei
     """Stake that is deposited at registration."""
-    key: str = "node.key"
+    key: str = Field(default="node.key", min_length=1)
     """File with the node's key, relative to the folder."""
     lease_seconds: int = Field(default=10, ge=5, le=600)
     """How long a task is lost to others after a kill."""
@@ -134,11 +152,11 @@ def _sources(values: dict[str, object]) -> Callable[..., NodeSettings]:
             cls,
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+            return init_settings, _Environment(settings_cls), InitSettingsSource(settings_cls, values)
 
     return Sources
 
@@ -146,7 +164,8 @@ def _sources(values: dict[str, object]) -> Callable[..., NodeSettings]:
 def _refuse_unknown_variables() -> None:
     known = environment_names()
     for name in sorted(os.environ):
-        if name.startswith(ENVIRONMENT) and name not in known:
+        # In other letters too: the library would read some of them and silently pass over the rest.
+        if name.upper().startswith(ENVIRONMENT) and name not in known:
             raise SettingsError(unknown_name("environment variable", name, known))
 
 

@@ -11,6 +11,7 @@ with other figures it is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,17 @@ from provenance.values import Digest
 class PrivacyCap:
     """What the table's owner allows over the table's whole life.
 
-    epsilon None: no cap, unprotected releases too.
+    epsilon None: no cap, unprotected releases too. Raises PrivacyError for figures that would cap nothing.
     """
 
     epsilon: float | None
     delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.epsilon is not None and not 0 < self.epsilon < math.inf:
+            raise PrivacyError(f"the cap's epsilon is {self.epsilon:g}, expected a finite number above 0")
+        if not 0 < self.delta < 1:
+            raise PrivacyError(f"the cap's delta is {self.delta:g}, expected a number between 0 and 1")
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document, figures as decimal text."""
@@ -44,9 +51,12 @@ class PrivacyCap:
         if not isinstance(document, dict) or document.keys() != {"epsilon", "delta"}:
             raise StateError("privacy cap needs exactly epsilon and delta: set the node up again")
         epsilon = document["epsilon"]
-        return cls(
-            None if epsilon is None else decimal(epsilon, "epsilon"), decimal(document["delta"], "delta")
-        )
+        try:
+            return cls(
+                None if epsilon is None else decimal(epsilon, "epsilon"), decimal(document["delta"], "delta")
+            )
+        except ValueError as error:
+            raise StateError(f"privacy cap: {error}; restore the file from a copy") from error
 
 
 class PrivacyLedger:

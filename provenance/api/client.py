@@ -3,7 +3,8 @@
 Rules. Connection errors, 408, 425, 429 and 5xx are repeated with growing pauses, `Retry-After` respected, until the
 policy gives up; any other answer outside 2xx is raised at once with the market's own words. So every request must be
 harmless to repeat; each endpoint of the interface is idempotent by its key (task name, content identifier, order).
-With a signer every attempt is signed anew, for a nonce is used once. An answer over its limit is not read to its end.
+With a signer every attempt is signed anew, for a nonce is used once. An answer over its limit is not read to its
+end, one that trickles is broken off, and none is decompressed: a few bytes could become all memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -18,7 +20,14 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
 
-from provenance.api.errors import MarketAnswerInvalid, MarketStopped, MarketUnreachable, Problem, refused
+from provenance.api.errors import (
+    MarketAddressError,
+    MarketAnswerInvalid,
+    MarketStopped,
+    MarketUnreachable,
+    Problem,
+    refused,
+)
 from provenance.crypto.request_auth import sign_request
 from provenance.crypto.signing import Signer
 from provenance.errors import DocumentError
@@ -30,6 +39,13 @@ MOST_JSON_BYTES = 64 << 20
 MOST_CONTENT_BYTES = 1 << 30
 SILENCE_SECONDS = 30.0
 """A stream that says nothing for so long, not even that it lives, is opened anew."""
+STREAM_SECONDS = 120.0
+"""A stream is opened anew after so long in any case, and whoever watches is asked whether it is over."""
+MOST_EVENT_BYTES = 1 << 20
+SLOWEST_BYTES_A_SECOND = 16_384
+"""An answer has its timeout, and beyond it as long as its bytes take at this speed."""
+_MOST_WORDS = 4000
+_MOST_PROBLEM_BYTES = 1 << 20
 _GROWTH = 1.5
 _LONGEST_WISH_SECONDS = 60.0
 
@@ -110,9 +126,12 @@ class HttpClient:
         self._stop = stop or threading.Event()
         self._note = note
         self._leaving = leaving
+        host = _host(base_url)
         # A proxy of the environment serves the outside world; a market on this machine is spoken to directly.
-        trust = (urlsplit(base_url).hostname or "") not in LOOPBACK
-        self._http = httpx.Client(trust_env=trust, limits=httpx.Limits(keepalive_expiry=20))
+        trust = host not in LOOPBACK
+        self._http = httpx.Client(
+            trust_env=trust, limits=httpx.Limits(keepalive_expiry=20), headers={"Accept-Encoding": "identity"}
+        )
 
     def close(self) -> None:
         self._http.close()
@@ -135,43 +154,47 @@ class HttpClient:
 
         is_over: asked when the stream ends by itself; it ends here too when that says so.
         """
-        began = time.monotonic()
+        failing_since: float | None = None
         while True:
             try:
-                for event in self._events(path, after):
-                    began = time.monotonic()
-                    if not event.data:
-                        continue  # `retry:` alone: httpx-sse hands it on, the standard does not call it an event
-                    after = _event_id(event, path)
-                    yield StreamEvent(after, event.event, event.data)
-                if is_over():
-                    return
+                with self._opened(path, after) as source:
+                    failing_since = None
+                    for event in source:
+                        if not event.data:
+                            continue  # `retry:` alone: httpx-sse hands it on, the standard does not call it an event
+                        after = _event_id(event, after, path)
+                        yield StreamEvent(after, event.event, event.data)
             except httpx.ReadTimeout:
-                continue  # a silent stretch: nothing was lost
-            except httpx.TransportError as error:
-                failure = _AttemptFailedError(f"{type(error).__name__}: {error}")
-                self._wait_or_give_up(path, began, failure)
-            except _AttemptFailedError as failure:
-                self._wait_or_give_up(path, began, failure)
+                pass  # a silent stretch: nothing was lost
+            except (httpx.TransportError, _AttemptFailedError) as error:
+                failing_since = time.monotonic() if failing_since is None else failing_since
+                self._wait_or_give_up(path, failing_since, _failed_attempt(error))
+                continue
+            if is_over():
+                return
             self._sleep(self.retry.first_pause_seconds)
 
-    def _wait_or_give_up(self, path: str, began: float, failure: _AttemptFailedError) -> None:
-        if time.monotonic() - began >= self.retry.give_up_seconds:
+    def _wait_or_give_up(self, path: str, failing_since: float, failure: _AttemptFailedError) -> None:
+        if time.monotonic() - failing_since >= self.retry.give_up_seconds:
             self._give_up(f"GET {path}", failure)
         self._note(f"the stream of events broke off ({failure}); it is opened again")
-        self._sleep(failure.retry_after_seconds)
+        self._sleep(max(failure.retry_after_seconds, self.retry.first_pause_seconds))
 
-    def _events(self, path: str, after: int) -> Iterator[ServerSentEvent]:
+    @contextmanager
+    def _opened(self, path: str, after: int) -> Iterator[Iterator[ServerSentEvent]]:
+        """The events of one connection. An answer that never begins is a failure, a silence after that is none."""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": str(after)}
         timeout = httpx.Timeout(self.timeout_seconds, read=SILENCE_SECONDS)
         call = Call("GET", path)
-        with self._http.stream("GET", self.base_url + path, headers=headers, timeout=timeout) as response:
+        request = self._http.build_request("GET", self.base_url + path, headers=headers, timeout=timeout)
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx.ReadTimeout as error:
+            raise _failed_attempt(error) from error
+        with closing(response):
             if not response.is_success:
-                raise _failed(call, response, _read(call, response))
-            try:
-                yield from EventSource(response).iter_sse()
-            except SSEError as error:
-                raise MarketAnswerInvalid(f"GET {path}: expected a stream of events; {error}") from error
+                raise _failed(call, response, self.timeout_seconds)
+            yield _events_of(call, response)
 
     def _attempt(self, call: Call) -> Answer:
         url = self.base_url + call.path + (f"?{urlencode(call.query)}" if call.query else "")
@@ -188,16 +211,14 @@ class HttpClient:
             header = sign_request(self.signer, call.method, target, call.body, int(time.time()))
             request.headers["Authorization"] = header
         try:
-            response = self._http.send(request, stream=True)
-            try:
-                content = _read(call, response)
-            finally:
-                response.close()
+            with closing(self._http.send(request, stream=True)) as response:
+                if not response.is_success:
+                    raise _failed(call, response, self.timeout_seconds)
+                return Answer(
+                    response.status_code, _read(call, response, call.timeout_seconds or self.timeout_seconds)
+                )
         except httpx.TransportError as error:
-            raise _AttemptFailedError(f"{type(error).__name__}: {error}") from error
-        if not response.is_success:
-            raise _failed(call, response, content)
-        return Answer(response.status_code, content)
+            raise _failed_attempt(error) from error
 
     def _pause(self, state: RetryCallState) -> float:
         grown = self.retry.first_pause_seconds * _GROWTH ** min(state.attempt_number - 1, 100)
@@ -227,28 +248,103 @@ def _failure(state: RetryCallState) -> _AttemptFailedError:
     return failure
 
 
-def _read(call: Call, response: httpx.Response) -> bytes:
-    """The body, unless it is larger than the call allows."""
+def _failed_attempt(error: httpx.TransportError | _AttemptFailedError) -> _AttemptFailedError:
+    if isinstance(error, _AttemptFailedError):
+        return error
+    return _AttemptFailedError(f"{type(error).__name__}: {error}")
+
+
+def _host(base_url: str) -> str:
+    """The host of a market's address. Raises MarketAddressError."""
+    advice = "expected http://HOST[:PORT] or https://HOST[:PORT]"
+    try:
+        parts = urlsplit(base_url)
+        url, _ = httpx.URL(base_url), parts.port
+    except (httpx.InvalidURL, ValueError) as error:
+        raise MarketAddressError(
+            f"the market's address {base_url!r:.80} cannot be read ({error}); {advice}"
+        ) from error
+    if url.scheme not in ("http", "https") or not url.host or parts.query or parts.fragment:
+        raise MarketAddressError(f"the market's address is {base_url!r:.80}, {advice}")
+    if url.userinfo:
+        # It would go out in every request and stand in every error.
+        raise MarketAddressError(f"the market's address has a user name or password in it; {advice}")
+    return url.host
+
+
+def _read(call: Call, response: httpx.Response, patience_seconds: float) -> bytes:
+    """The body of an answer, unless it is larger than the call allows, or comes slower than anybody's line."""
+    _refuse_encoded(call, response)
     told = response.headers.get("Content-Length", "")
-    parts, size = [], int(told) if told.isascii() and told.isdigit() else 0
-    if size <= call.most_bytes:
-        size = 0
-        for part in response.iter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size > call.most_bytes:
-                break
+    size = int(told) if told.isascii() and told.isdigit() else 0
+    content = _begin(response, call.most_bytes + 1, patience_seconds) if size <= call.most_bytes else b""
+    size = max(size, len(content))
     if size > call.most_bytes:
         raise MarketAnswerInvalid(
             f"{call.name}: the answer has {size} bytes or more, expected at most {call.most_bytes}"
         )
+    return content
+
+
+def _begin(response: httpx.Response, most_bytes: int, patience_seconds: float) -> bytes:
+    """The body, or its beginning of about `most_bytes`. Raises _AttemptFailedError for one that trickles."""
+    parts: list[bytes] = []
+    size, began = 0, time.monotonic()
+    for part in response.iter_raw():
+        parts.append(part)
+        size += len(part)
+        if size >= most_bytes:
+            break
+        if time.monotonic() - began > patience_seconds + size / SLOWEST_BYTES_A_SECOND:
+            raise _AttemptFailedError(
+                f"the answer trickles: {size} bytes in {time.monotonic() - began:.0f} s"
+            )
     return b"".join(parts)
 
 
-def _failed(call: Call, response: httpx.Response, content: bytes) -> Exception:
+def _refuse_encoded(call: Call, response: httpx.Response) -> None:
+    found = response.headers.get("Content-Encoding", "identity")
+    if found.strip().lower() != "identity":
+        raise MarketAnswerInvalid(
+            f"{call.name}: found the content encoding {found!r:.40}, expected none: it was not asked for"
+        )
+
+
+def _events_of(call: Call, response: httpx.Response) -> Iterator[ServerSentEvent]:
+    _refuse_encoded(call, response)
+    pieces = _Pieces(call, response)
+    try:
+        for event in EventSource(httpx.Response(200, headers=response.headers, stream=pieces)).iter_sse():
+            pieces.since_event = 0
+            yield event
+    except SSEError as error:
+        raise MarketAnswerInvalid(f"{call.name}: expected a stream of events; {error}") from error
+
+
+class _Pieces(httpx.SyncByteStream):
+    """The bytes of a stream for STREAM_SECONDS, at most MOST_EVENT_BYTES between two events."""
+
+    def __init__(self, call: Call, response: httpx.Response) -> None:
+        self._call, self._response = call, response
+        self._until = time.monotonic() + STREAM_SECONDS
+        self.since_event = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._response.iter_raw():
+            self.since_event += len(piece)
+            if self.since_event > MOST_EVENT_BYTES:
+                raise MarketAnswerInvalid(
+                    f"{self._call.name}: {self.since_event} bytes without an event, expected at most {MOST_EVENT_BYTES}"
+                )
+            yield piece
+            if time.monotonic() > self._until:
+                return
+
+
+def _failed(call: Call, response: httpx.Response, patience_seconds: float) -> Exception:
     """The error of an answer outside 2xx: repeated, or final."""
     status = response.status_code
-    code, detail = _problem(response, content)
+    code, detail = _problem(response, _begin(response, _MOST_PROBLEM_BYTES, patience_seconds))
     if status in REPEATED:
         return _AttemptFailedError(f"status {status} ({code}): {detail}", _retry_after(response))
     return refused(call.name, status, code, detail)
@@ -259,12 +355,13 @@ def _problem(response: httpx.Response, content: bytes) -> tuple[str, str]:
     try:
         problem = Problem.read(content, "problem")
     except DocumentError:
-        text = content[:300].decode("utf-8", "replace").strip()
+        text = (
+            "" if "Content-Encoding" in response.headers else content[:300].decode("utf-8", "replace").strip()
+        )
         return "http", text or response.reason_phrase or "no words"
     named = [f"{each.field}: {each.message}" for each in problem.errors or ()]
-    return problem.code, "; ".join(
-        [problem.detail, *(words for words in named if words not in problem.detail)]
-    )
+    words = "; ".join([problem.detail, *(each for each in named if each not in problem.detail)])
+    return problem.code[:40], words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}..."
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -272,7 +369,11 @@ def _retry_after(response: httpx.Response) -> float:
     return min(float(value), _LONGEST_WISH_SECONDS) if value.isascii() and value.isdigit() else 0.0
 
 
-def _event_id(event: ServerSentEvent, path: str) -> int:
+def _event_id(event: ServerSentEvent, after: int, path: str) -> int:
     if not (event.id.isascii() and event.id.isdigit() and len(event.id) < 20):
         raise MarketAnswerInvalid(f"GET {path}: found the event id {event.id!r:.40}, expected a number")
+    if int(event.id) <= after:
+        raise MarketAnswerInvalid(
+            f"GET {path}: found the event id {event.id} after {after}, expected a larger one"
+        )
     return int(event.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from provenance.api.message import Message, Several, optional
-from provenance.errors import MarketError, UnavailableError
+from provenance.errors import MalformedError, MarketError, UnavailableError
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:tessera:problem:"
@@ -50,6 +50,10 @@ class MarketStopped(MarketError):  # noqa: N818
 
 class MarketAnswerInvalid(MarketError):  # noqa: N818
     """An answer is larger than agreed, lacks a member, or holds another one or another type than agreed."""
+
+
+class MarketAddressError(MarketError, MalformedError):
+    """What was given as the market's address is none."""
 
 
 class MarketRefused(MarketError):  # noqa: N818

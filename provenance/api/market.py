@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
@@ -62,6 +62,7 @@ from provenance.record.collection import Collection
 from provenance.values import Address, Cid, Digest
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 _BYTES_SECONDS = 120.0
 
 
@@ -98,7 +99,9 @@ class MarketClient(HttpClient):
     def collection(self, name_or_id: str) -> CollectionView:
         """A collection by its id (0x…) or by the name in its document. MarketNotFound lists what there is."""
         if name_or_id.startswith("0x"):
-            return self._read(CollectionView, Call("GET", f"/v1/collections/{quote(name_or_id, safe='')}"))
+            call = Call("GET", f"/v1/collections/{quote(name_or_id, safe='')}")
+            found = self._read(CollectionView, call)
+            return _same(found, call, found.id, Digest.parse(name_or_id))
         listed = self.collections()
         for entry in listed:
             if entry.name == name_or_id:
@@ -113,7 +116,9 @@ class MarketClient(HttpClient):
         return self._read(ContributorList, call).contributors
 
     def order(self, order: Digest) -> OrderView:
-        return self._read(OrderView, Call("GET", f"/v1/orders/{order}"))
+        call = Call("GET", f"/v1/orders/{order}")
+        found = self._read(OrderView, call)
+        return _same(found, call, found.order_id, order)
 
     def orders(
         self, *, buyer: Address | None = None, state: OrderState | None = None
@@ -122,17 +127,24 @@ class MarketClient(HttpClient):
         query = _named(buyer=buyer, state=state)
         return self._read(OrderList, Call("GET", "/v1/orders", query=query)).orders
 
-    def events(self, order: Digest, *, after: int = 0) -> Iterator[Event]:
-        """The order's events after id `after` until it is final; reconnects by itself and misses none."""
+    def events(
+        self, order: Digest, *, after: int = 0, is_over: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
+        """The order's events after id `after` until it is final; reconnects by itself and misses none.
+
+        is_over: asked now and then, however much or little the market says: the watcher may know better.
+        """
         path = f"/v1/orders/{order}/events"
-        for sent in self.stream(path, after, lambda: self.order(order).state in FINAL_STATES):
+        for sent in self.stream(path, after, lambda: is_over() or self.order(order).state in FINAL_STATES):
             event = Event(sent.id, _event(sent, path))
             yield event
             if event.state in FINAL_STATES:
                 return
 
     def dataset(self, dataset_id: int) -> DatasetView:
-        return self._read(DatasetView, Call("GET", f"/v1/datasets/{dataset_id}"))
+        call = Call("GET", f"/v1/datasets/{dataset_id}")
+        found = self._read(DatasetView, call)
+        return _same(found, call, found.id, dataset_id)
 
     def offers(
         self,
@@ -200,7 +212,11 @@ class MarketClient(HttpClient):
 
     def tasks(self, order: Digest, name: str) -> tuple[TaskView, ...]:
         query = {"order": str(order), "name": name}
-        return self._read(TaskList, Call("GET", "/v1/tasks", query=query)).tasks
+        call = Call("GET", "/v1/tasks", query=query)
+        found = self._read(TaskList, call).tasks
+        for task in found:
+            _same(task, call, (task.order, task.name), (order, name))
+        return found
 
     def task_result(self, task_id: int) -> bytes:
         return self._bytes(f"/v1/tasks/{task_id}/result")
@@ -247,6 +263,13 @@ class MarketClient(HttpClient):
 def _named(**wanted: object) -> dict[str, str]:
     """The query of what was named."""
     return {name: str(value) for name, value in wanted.items() if value is not None}
+
+
+def _same(found: T, call: Call, answered: object, asked: object) -> T:
+    """An answer is about what was asked."""
+    if answered != asked:
+        raise MarketAnswerInvalid(f"{call.name}: the market answered about {answered}, asked was {asked}")
+    return found
 
 
 def _parsed(kind: type[M], data: bytes, where: str) -> M:

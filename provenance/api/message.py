@@ -1,9 +1,9 @@
 """How a message of the protocol is read and written: strictly, or not at all.
 
-Rules: a member that is not known, missing or of another JSON type is refused and named; a number is never read out of
-a string, nor the other way round; no NaN, no infinity. Digests, addresses, signatures and CIDs are values of their own
-type inside and text outside; token amounts and ids are `Uint256`, a decimal string outside. Documents that a digest
-binds (terms, collection, request, content) are read by their own strict parsers in `provenance.record`.
+Rules: a member that is not known, missing, there twice or of another JSON type is refused and named; a number is never
+read out of a string, nor the other way round; no NaN, no infinity. Digests, addresses, signatures and CIDs are values
+of their own type inside and text outside; token amounts and ids are `Uint256`, a decimal string outside. Documents that
+a digest binds (terms, collection, request, content) are read by their own strict parsers in `provenance.record`.
 
 Two encodings: `to_json` for a body that is sent once, `encode` (canonical) where the bytes are hashed or stored.
 """
@@ -11,9 +11,8 @@ Two encodings: `to_json` for a body that is sent once, `encode` (canonical) wher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -33,16 +32,19 @@ from pydantic_core import CoreSchema, core_schema
 
 from provenance import canonical
 from provenance.canonical import MAX_INTEGER, JsonValue
-from provenance.errors import DocumentError
+from provenance.errors import CanonicalError, DocumentError
+from provenance.printable import shown_name
 from provenance.record.collection import Collection, Request
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ScoreContent, ShardContent, ShardReceipt
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
-from provenance.units import WHOLE_BPS
+from provenance.units import WHOLE_BPS, exact_decimal
 from provenance.values import Address, Cid, Digest, Signature
 
 OCTETS = "application/octet-stream"
+MOST_FAULTS = 20
+"""Mistakes that one error names."""
 
 
 class Message(BaseModel):
@@ -62,9 +64,13 @@ class Message(BaseModel):
     def read(cls, data: bytes, where: str) -> Self:
         """The message in `data`. Raises DocumentError, which begins with `where` and names every member."""
         try:
-            return cls.model_validate_json(data, by_alias=True, by_name=False)
+            found = cls.model_validate_json(data, by_alias=True, by_name=False)
+            canonical.refuse_twice(data)
         except ValidationError as error:
             raise DocumentError(_explained(error, where)) from error
+        except CanonicalError as error:
+            raise DocumentError(f"{where}: {error}") from error
+        return found
 
     @classmethod
     def of(cls, document: object, where: str) -> Self:
@@ -93,14 +99,22 @@ def optional(**rules: Any) -> Any:
     return Field(default=None, exclude_if=lambda value: value is None, **rules)
 
 
-def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """(place, words) of everything that is wrong. What was found is named by its JSON type, never quoted."""
-    return [fault(each) for each in cast("list[dict[str, Any]]", error.errors(include_url=False))]
+def faults(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(place, words) of pydantic's error details, at most MOST_FAULTS: an answer must not grow with the mistakes of a
+    body. What was found is named by its JSON type, never quoted.
+    """
+    words = [fault(each) for each in found[:MOST_FAULTS]]
+    return (
+        words
+        if len(found) <= MOST_FAULTS
+        else [*words, ("", f"and {len(found) - MOST_FAULTS} more mistakes")]
+    )
 
 
 def fault(found: Mapping[str, Any]) -> tuple[str, str]:
     """(place, words) of one of pydantic's error details."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shown_name(part)}" for part in found["loc"])
+    place = "".join(parts).lstrip(".")
     kind, words = found["type"], str(found["msg"])
     if kind == "missing":
         words = "is missing"
@@ -130,7 +144,8 @@ _JSON_TYPES = {
 
 def _explained(error: ValidationError, where: str) -> str:
     return "; ".join(
-        f"{where}.{place}: {words}" if place else f"{where}: {words}" for place, words in faults(error)
+        f"{where}.{place}: {words}" if place else f"{where}: {words}"
+        for place, words in faults(error.errors(include_url=False))
     )
 
 
@@ -186,12 +201,10 @@ def _require_canonical(value: dict[str, AnyJson]) -> dict[str, AnyJson]:
 
 
 def _require_decimal(text: str) -> str:
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(f"found {text!r}, expected a decimal such as '3', '0.5' or '1e-5'") from error
-    if not value.is_finite() or value < 0 or abs(value.adjusted()) > 30:
-        raise ValueError(f"found {text!r}, expected a finite decimal of at least 0")
+    if abs(exact_decimal(text).adjusted()) > 30:
+        raise ValueError(
+            f"found {text!r}, expected a decimal between 1e-30 and 1e30, such as '3', '0.5' or '1e-5'"
+        )
     return text
 
 

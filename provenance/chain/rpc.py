@@ -13,6 +13,7 @@ from web3.types import RPCEndpoint
 import provenance.crypto.recursion_limit  # noqa: F401
 from provenance.chain.abi import custom_errors, decode_parameters
 from provenance.chain.errors import ChainError, ChainUnavailableError, RevertError
+from provenance.printable import shown_url
 from provenance.values import Address
 
 _REVERT_CODE = 3
@@ -25,7 +26,8 @@ class Rpc:
     """One connection pool to one node, usable from several threads."""
 
     def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
-        self.url = url
+        self.url = shown_url(url)
+        """For errors: an address may hold the key of an account."""
         self._session = requests.Session()
         retry = ExceptionRetryConfiguration(
             errors=(requests.ConnectionError, requests.Timeout), retries=3, backoff_factor=0.1

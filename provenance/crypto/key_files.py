@@ -16,6 +16,7 @@ password comes from the caller: see `password_source`.
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from provenance import canonical
 from provenance.errors import KeyFileError
 from provenance.files import write_new
 
@@ -34,6 +36,10 @@ AskPassword: TypeAlias = Callable[[Path], str]
 _RAW = re.compile(r"(?:# tessera (wallet|delivery) key\n)?(?:0x)?([0-9a-fA-F]{64})\s*\Z")
 _KEYSTORE_VERSION = 3
 _MAX_BYTES = 2**16
+_MOST_SCRYPT_BYTES = 2**30
+"""Wallets write keystores that take 256 MiB or less."""
+_MOST_SCRYPT_STEPS = 2**25
+_MOST_PBKDF2_ROUNDS = 2**24
 
 
 class KeyKind(StrEnum):
@@ -99,8 +105,8 @@ def password_source(environment: Mapping[str, str], ask: AskPassword | None = No
         if PASSWORD_VARIABLE in environment:
             return environment[PASSWORD_VARIABLE]
         if PASSWORD_FILE_VARIABLE in environment:
-            lines = _read_private(Path(environment[PASSWORD_FILE_VARIABLE]), "password file").splitlines()
-            return lines[0] if lines else ""
+            text = _read_private(Path(environment[PASSWORD_FILE_VARIABLE]), "password file")
+            return text.split("\n", 1)[0]
         if ask is not None:
             return ask(path)
         raise KeyFileError(
@@ -122,41 +128,92 @@ def _kind_and_secret(path: Path, text: str) -> tuple[KeyKind | None, bytes]:
 
 def _open_keystore(path: Path, text: str, ask: AskPassword | None) -> bytes:
     try:
+        canonical.check_depth(text.encode())
         document = json.loads(text)
     except ValueError as error:
         raise KeyFileError(f"{path}: begins like an Ethereum keystore but is not JSON; restore it") from error
     version = document.get("version")
     if version != _KEYSTORE_VERSION:
-        raise KeyFileError(f"{path}: found a keystore of version {version!r}, expected {_KEYSTORE_VERSION}")
+        raise KeyFileError(
+            f"{path}: found a keystore of version {version!r:.40}, expected {_KEYSTORE_VERSION}"
+        )
+    crypto = next((value for name, value in document.items() if name.lower() == "crypto"), None)
+    if (wrong := _wrong_keystore(crypto)) is not None:
+        raise KeyFileError(f"{path}: is a keystore that cannot be read: {wrong}; restore it from a copy")
     password = (ask or password_source({}))(path)
     from eth_account import Account
 
     import provenance.crypto.recursion_limit  # noqa: F401
 
     try:
-        return bytes(Account.decrypt(document, password))
+        return bytes(Account.decrypt({"version": _KEYSTORE_VERSION, "crypto": crypto}, password))
     except ValueError as error:
         if "MAC mismatch" not in str(error):
             raise KeyFileError(f"{path}: is a damaged keystore ({error}); restore it from a copy") from error
         raise KeyFileError(f"{path}: does not open with this password; try again") from error
-    except (KeyError, TypeError, NotImplementedError) as error:
-        kind = type(error).__name__
-        raise KeyFileError(
-            f"{path}: is a keystore that cannot be read ({kind}: {error}), expected aes-128-ctr with scrypt or pbkdf2"
-        ) from error
+
+
+def _wrong_keystore(crypto: object) -> str | None:
+    """What keeps the library from reading a keystore, or makes it cost too much: whoever wrote the file chose how much
+    memory and time the password's key takes, without a limit.
+    """
+    if not isinstance(crypto, dict):
+        return "it has no object `crypto`"
+    kdf, cost, cipher = crypto.get("kdf"), crypto.get("kdfparams"), crypto.get("cipherparams")
+    if crypto.get("cipher") != "aes-128-ctr" or kdf not in ("scrypt", "pbkdf2"):
+        return "expected aes-128-ctr with scrypt or pbkdf2"
+    if not isinstance(cost, dict) or not isinstance(cipher, dict):
+        return "expected objects `kdfparams` and `cipherparams`"
+    sizes = (
+        ("mac", crypto, 32, 32),
+        ("ciphertext", crypto, 32, 32),
+        ("iv", cipher, 16, 16),
+        ("salt", cost, 1, 1024),
+    )
+    for name, holder, least, most in sizes:
+        value = holder.get(name)
+        if not isinstance(value, str) or not re.fullmatch(
+            rf"(?:0x)?(?:[0-9a-fA-F]{{2}}){{{least},{most}}}", value
+        ):
+            return f"expected {least if least == most else f'{least} to {most}'} bytes in hexadecimal as `{name}`"
+    numbers: list[int] = []
+    for name in ("n", "r", "p") if kdf == "scrypt" else ("c",):
+        number = cost.get(name)
+        if type(number) is not int or number < 1:
+            return f"expected a whole number above 0 as `{name}`"
+        numbers.append(number)
+    if cost.get("dklen") != 32:
+        return "expected 32 as `dklen`"
+    if kdf == "pbkdf2":
+        if cost.get("prf") != "hmac-sha256":
+            return "expected hmac-sha256 as `prf`"
+        return None if numbers[0] <= _MOST_PBKDF2_ROUNDS else _too_dear(f"{_MOST_PBKDF2_ROUNDS:,} rounds")
+    n, r, p = numbers
+    if n < 2 or n & (n - 1):
+        return "expected a power of two as `n`"
+    if 128 * n * r > _MOST_SCRYPT_BYTES or n * r * p > _MOST_SCRYPT_STEPS:
+        return _too_dear(f"{_MOST_SCRYPT_BYTES >> 20:,} MiB of memory and n * r * p = {_MOST_SCRYPT_STEPS:,}")
+    return None
+
+
+def _too_dear(limit: str) -> str:
+    return f"opening it costs more than {limit}, which no wallet asks for"
 
 
 def _read_private(path: Path, what: str) -> str:
     """The text of a file, refused if other users of the machine could have read it."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise KeyFileError(
-                f"{path}: has mode {mode:o}, others may read it; run `chmod 600 {path}`, "
-                "and if others use this machine make a new one"
-            )
-        with path.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(_MAX_BYTES + 1)
+        # Opened first and then looked at: what has the right mode is what is read. No pipe is waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+            if mode & 0o077:
+                raise KeyFileError(
+                    f"{path}: has mode {mode:o}, others may read it; run `chmod 600 {path}`, "
+                    "and if others use this machine make a new one"
+                )
+            text = file.read(_MAX_BYTES + 1).removeprefix("\ufeff")
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read ({error.strerror}); name an existing {what}") from error
     if len(text) > _MAX_BYTES:

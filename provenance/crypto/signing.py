@@ -118,4 +118,8 @@ def load_key(path: Path | str, ask: AskPassword | None = None) -> Signer:
 
     Raises KeyFileError, also for a delivery key and when others may read the file.
     """
-    return Signer(read_secret(Path(path), KeyKind.WALLET, ask))
+    secret = read_secret(Path(path), KeyKind.WALLET, ask)
+    try:
+        return Signer(secret)
+    except KeyFileError as error:
+        raise KeyFileError(f"{path}: {error}") from error

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from provenance.errors import ContentMissingError, StoreUnavailableError
-from provenance.files import READABLE, write_whole
+from provenance.files import READABLE, sweep, write_whole
 from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
+
+_LEFT_SECONDS = 3600.0
 
 
 class FolderStore:
@@ -20,6 +22,11 @@ class FolderStore:
     def __init__(self, path: Path | str) -> None:
         """The folder is made when the first content is put."""
         self.path = Path(path)
+
+    def sweep(self) -> None:
+        """Remove what killed writers left behind a while ago; others may be writing now."""
+        for part in self.path.glob("??"):
+            sweep(part, older_than_seconds=_LEFT_SECONDS)
 
     def put(self, data: bytes) -> Cid:
         """Keeps `data`; a damaged earlier copy is replaced."""

@@ -107,8 +107,10 @@ def parse_column(document: Mapping[str, object], name: str) -> Column:
         raise SchemaError(f"{place}, field 'missing': found {missing!r}, expected text without outer spaces")
     grid: Grid | None = None
     categories: tuple[str, ...] = ()
+    if not isinstance(kind, str):
+        raise SchemaError(f"{place}, field 'type': found {kind!r:.80}, expected {_TYPES}")
     if kind in _NUMERIC_TYPES or (kind == "string" and "format" in document):
-        grid = _parse_grid(document, str(kind), place)
+        grid = _parse_grid(document, kind, place)
     elif kind == "string":
         no_extra(document, _COMMON | {"enum"}, place)
         categories = _parse_enum(document.get("enum"), missing if nullable else None, place)

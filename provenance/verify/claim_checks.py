@@ -33,6 +33,7 @@ def evaluations(evidence: Evidence) -> str:
             for signature in (found.signature, chain.signature):
                 require_signed(evidence, message, signature, member.contributor, "an evaluation")
     # The lower middle one of an even number, as DatasetRegistry decides.
+    require(bool(manifest.evaluation), "the manifest shows no evaluation")
     scores = sorted(each.score_micro for each in manifest.evaluation)
     median, least = scores[(len(scores) - 1) // 2], manifest.terms.min_score_micro
     require(median >= least, f"the median score is {median} millionths, the terms ask for {least}")
@@ -55,6 +56,7 @@ def privacy(evidence: Evidence) -> str:
     terms = manifest.terms
     if terms.epsilon_micro == 0:
         return "the terms ask for no privacy"
+    require(bool(manifest.shards), "the manifest names no shard, so nobody signed what was spent")
     for shard in manifest.shards:
         require(
             0 < shard.epsilon_micro <= terms.epsilon_micro and shard.delta_e12 <= terms.delta_e12,

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from provenance.api.queue import Progress
+from provenance.printable import PlainFormatter, printable
 
 
 def set_up_logging(*, verbose: bool) -> Console:
@@ -22,10 +23,10 @@ def set_up_logging(*, verbose: bool) -> Console:
     handler: logging.Handler
     if console.is_terminal:
         handler = RichHandler(console=console, show_path=False, markup=False, highlighter=None)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(PlainFormatter("%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -70,7 +71,7 @@ def line_of(task: str, progress: Progress) -> str:
         parts.append(f"loss {progress.loss:.4g}")
     if progress.epsilon is not None:
         parts.append(f"epsilon {progress.epsilon:.3g}")
-    return "   ".join(parts)
+    return " ".join(printable("   ".join(parts)).split("\n"))
 
 
 @contextmanager

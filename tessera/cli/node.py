@@ -46,8 +46,10 @@ OtherRpc = Annotated[
 
 def _cap(text: str) -> str:
     """The privacy cap as it is typed: a number, or `none`."""
+    from provenance.units import exact_decimal
+
     try:
-        valid = text == "none" or 0 < float(text) < 1000
+        valid = text == "none" or 0 < exact_decimal(text) < 1000
     except ValueError:
         valid = False
     if not valid:

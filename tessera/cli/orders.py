@@ -295,7 +295,7 @@ def orders(
 def _show_orders(found: Sequence[OrderView], api: str) -> None:
     from rich.table import Table
 
-    table = Table(title=f"{len(found)} orders at {api}", title_justify="left")
+    table = Table(title=f"orders at {api}", title_justify="left")
     for heading in ("order", "state", "rows", "price", "data set"):
         table.add_column(heading, overflow="fold")
     for each in found:

@@ -97,7 +97,7 @@ def _show_offers(found: Sequence[OfferView], client: Client) -> None:
 
     names = {each.id: each.name for each in client.api.collections()} if found else {}
     now = client.chain.chain_time() if any(each.deadline for each in found) else 0
-    table = Table(title=f"{len(found)} offers at {client.profile.api}", title_justify="left")
+    table = Table(title=f"offers at {client.profile.api}", title_justify="left")
     for heading in ("data set", "collection", "rows", "price", "state", "until", "seller", "buyer"):
         table.add_column(heading, overflow="fold")
     for each in found:

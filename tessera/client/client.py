@@ -26,6 +26,7 @@ from provenance.crypto.key_files import AskPassword, password_source
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
+from provenance.errors import UnavailableError
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
 from provenance.units import local_time, tokens
@@ -323,13 +324,32 @@ class Client:
         return terms
 
     def events(self, order: Order) -> Iterator[Event]:
-        """An order's events from its first, as they come, until it ends; a broken connection is made anew."""
-        return self.api.events(self.find(order))
+        """An order's events from its first, as they come, until it ends; a broken connection is made anew. Of an order
+        in hand the chain's clock is looked at too: OrderFailedError when it is overdue, whatever the broker says.
+        """
+        order_id = self.find(order)
+        if not isinstance(order, OrderFile):
+            return self.api.events(order_id)
+        return self.api.events(order_id, is_over=lambda: self._require_in_time(order))
+
+    def _require_in_time(self, order: OrderFile) -> bool:
+        """False; raises OrderFailedError for an order that is not delivered and cannot be any more."""
+        try:
+            state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
+        except UnavailableError:
+            return False  # a chain that does not answer makes nobody late
+        due = order.terms.deliver_by
+        if now > due and state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
+            raise OrderFailedError(
+                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: "
+                "the broker does not say so. `tessera refund` brings back what is in escrow"
+            )
+        return False
 
     def watch(self, order: Order, observe: Callable[[Event], None] | None = None) -> None:
         """Waits until the rows can be fetched. Raises OrderFailedError when the order ended otherwise."""
         order_id = self.find(order)
-        for event in self.events(order_id):
+        for event in self.events(order):
             if observe is not None:
                 observe(event)
             state = event.data.state if isinstance(event.data, StateEvent) else None

@@ -34,23 +34,28 @@ if TYPE_CHECKING:
     from provenance.verify.dataset import Progress
 
 BATCH_ROWS = 4096
+MOST_KEPT_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
 class MarketStore:
-    """The market's content as a read-only store: every byte is checked against its CID, fetched
-    once and kept."""
+    """The market's content as a read-only store: every byte is checked against its CID. What was fetched last is kept,
+    up to MOST_KEPT_BYTES: a data set may be larger than the memory."""
 
     api: MarketClient
     _kept: dict[Cid, bytes] = field(default_factory=dict)
 
     def get(self, cid: Cid) -> bytes:
-        if cid not in self._kept:
-            try:
-                self._kept[cid] = check_content(cid, self.api.content(cid))
-            except MarketRefused as refusal:
-                raise ContentMissingError(f"{cid}: {refusal}") from refusal
-        return self._kept[cid]
+        if cid in self._kept:
+            return self._kept[cid]
+        try:
+            data = check_content(cid, self.api.content(cid))
+        except MarketRefused as refusal:
+            raise ContentMissingError(f"{cid}: {refusal}") from refusal
+        self._kept[cid] = data
+        while sum(map(len, self._kept.values())) > MOST_KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return data
 
     def has(self, cid: Cid) -> bool:
         try:

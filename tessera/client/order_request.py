@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -15,7 +15,17 @@ from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
-from provenance.units import BASIS_POINTS, E12, MICRO, format_fixed, local_time, parse_fixed, percent, tokens
+from provenance.units import (
+    BASIS_POINTS,
+    E12,
+    MICRO,
+    exact_decimal,
+    format_fixed,
+    local_time,
+    parse_fixed,
+    percent,
+    tokens,
+)
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
@@ -206,20 +216,13 @@ def check_terms(
 def parse_decimal(value: Number, option: str) -> Decimal:
     """An exact decimal, as it was typed."""
     try:
-        number = Decimal(str(value))
-    except InvalidOperation as error:
-        raise UsageError(f"{option}: found {value!r}, expected a number such as 3 or 0.5 or 1e-5") from error
-    if not number.is_finite() or number < 0:
-        raise UsageError(f"{option}: found {value!r}, expected a number that is not negative")
-    return number
+        return exact_decimal(str(value))
+    except ValueFormatError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 def _several(words: Sequence[str] | str) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value:f}"
 
 
 def _fixed(value: Decimal, places: int, name: str) -> int:

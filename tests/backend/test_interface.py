@@ -164,7 +164,7 @@ def test_refusals_come_as_typed_errors_with_the_backend_s_words(
         client_of(two_nodes[0]).lease_job(0, 15)
     asked = QuoteRequest(collection=Digest(bytes(32)), buyer=buyer.address, rows=1)
     unread = asked.model_copy(update={"epsilon": "-1"})
-    with pytest.raises(errors.MarketRefused, match=r"epsilon: .*expected a finite decimal"):
+    with pytest.raises(errors.MarketRefused, match=r"epsilon: .*expected a decimal of at least 0"):
         client.quote(unread)
 
 

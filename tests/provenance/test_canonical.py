@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance import canonical
 from provenance.canonical import MAX_INTEGER, decode, encode
 from provenance.errors import CanonicalError
 
@@ -83,3 +84,28 @@ def test_accepts_only_its_own_encoding(data: bytes) -> None:
 
 def test_tuples_and_mappings_count_as_lists_and_objects() -> None:
     assert encode({"a": (1, 2)}) == b'{"a":[1,2]}'
+
+
+def test_where_a_value_stands_is_put_in_words_for_an_error_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long key above many items would be written once an item: time by the square of the size."""
+
+    def never(place: object) -> str:
+        raise AssertionError(f"{place} was put in words")
+
+    monkeypatch.setattr(canonical, "_words", never)
+    document = b'{"%s":[%s]}' % (b"k" * 200_000, b",".join([b"0"] * 100_000))
+    assert encode(decode(document)) == document
+
+
+def test_the_last_of_many_keys_is_looked_for_among_all_at_once() -> None:
+    """By the square of their number it would end at the ceiling of the suite."""
+    document = b'{%s,"k99999":0}' % b",".join(b'"k%d":0' % i for i in range(600_000))
+    with pytest.raises(CanonicalError, match="k99999"):
+        decode(document)
+
+
+def test_an_error_shows_neither_control_characters_nor_long_names() -> None:
+    with pytest.raises(CanonicalError) as caught:
+        encode({"\x1b[2J" + "k" * 5000: [1.5]})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300

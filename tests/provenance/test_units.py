@@ -138,6 +138,19 @@ def test_nobody_scales_by_hand() -> None:
     assert found == []
 
 
+@pytest.mark.parametrize(
+    "text", ["1_5", " 1", "1\n", "+1", "-0", "٣", "1__0", "_1", ".", "1e", "1e+", "0x1", "1." + "0" * 5000]
+)
+def test_what_only_python_takes_for_a_decimal_is_refused(text: str) -> None:
+    with pytest.raises(ValueFormatError, match="expected a decimal of at least 0"):
+        parse_fixed(text, TOKEN)
+
+
+@pytest.mark.parametrize(("text", "amount"), [("1.", 10_000), (".5", 5_000), ("2E0", 20_000)])
+def test_a_point_at_either_end_and_a_capital_exponent_are_read(text: str, amount: int) -> None:
+    assert parse_fixed(text, BASIS_POINTS) == amount
+
+
 NOW = 1_795_919_439
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import threading
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from generator.errors import AwaitingApproval, NotYet, StateError, StopRequested, TaskRefused
+from generator.errors import AwaitingApproval, NotYet, SettingsError, StateError, StopRequested, TaskRefused
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
 from generator.node.context import Node
@@ -136,6 +137,29 @@ def test_question_to_the_operator_leaves_the_task_with_the_market(
     assert agent(world, client).step()
     assert client.refusals == []
     assert client.results == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SettingsError("policy.toml is not TOML"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EMFILE, "Too many open files"),
+    ],
+)
+def test_what_an_operator_can_mend_leaves_the_task_with_the_market(
+    world: World,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    handled_by(monkeypatch, "train", error)
+    client.add("train")
+    with caplog.at_level(logging.ERROR):
+        assert agent(world, client).step()
+    assert (client.results, client.refusals) == ([], [])
+    assert "task train waits" in caplog.text
 
 
 def test_chain_that_lags_is_waited_for_inside_the_lease(

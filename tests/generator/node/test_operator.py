@@ -104,6 +104,36 @@ def test_environment_goes_before_the_file_and_the_command_line_before_both(
     [
         ("TESSERA_NODE_THREADS", "many", "environment, TESSERA_NODE_THREADS: threads is 'many'"),
         (
+            "TESSERA_NODE_THREADS",
+            "1_0",
+            "environment, TESSERA_NODE_THREADS: threads is '1_0', expected an integer",
+        ),
+        (
+            "TESSERA_NODE_THREADS",
+            " 4",
+            "environment, TESSERA_NODE_THREADS: threads is ' 4', expected an integer",
+        ),
+        (
+            "TESSERA_NODE_THREADS",
+            "4.0",
+            "environment, TESSERA_NODE_THREADS: threads is '4.0', expected an integer",
+        ),
+        (
+            "TESSERA_NODE_THREADS",
+            "true",
+            "environment, TESSERA_NODE_THREADS: threads is 'true', expected an integer",
+        ),
+        ("TESSERA_NODE_THREADS", "", "environment, TESSERA_NODE_THREADS: threads is '', expected an integer"),
+        (
+            "TESSERA_NODE_STAKE_WEI",
+            "1e18",
+            "environment, TESSERA_NODE_STAKE_WEI: stake_wei is '1e18', expected an",
+        ),
+        ("TESSERA_NODE_STAKE_WEI", "9" * 5000, "environment, TESSERA_NODE_STAKE_WEI: stake_wei is '999"),
+        ("TESSERA_NODE_KEY", "", "environment, TESSERA_NODE_KEY: key is '', expected some text"),
+        ("tessera_node_threads", "2", "'tessera_node_threads' is unknown"),
+        ("Tessera_Node_Treads", "2", "'Tessera_Node_Treads' is unknown"),
+        (
             "TESSERA_NODE_THREAD",
             "2",
             "'TESSERA_NODE_THREAD' is unknown; did you mean 'TESSERA_NODE_THREADS'?",

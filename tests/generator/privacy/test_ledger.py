@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import BudgetExceeded, StateError, TaskRefused
+from generator.errors import BudgetExceeded, PrivacyError, StateError, TaskRefused
 from generator.privacy.accountant import (
     GaussianEvent,
     SubsampledGaussianEvent,
@@ -140,3 +140,23 @@ def test_without_a_cap_unprotected_releases_are_written_down_as_infinite(tmp_pat
     entry = book.record(Release("bins", None), order=ORDER, delta=DELTA)
     assert entry.epsilon == math.inf
     assert ledger(tmp_path, None).spent() == math.inf
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta"),
+    [
+        (math.nan, 1e-5),
+        (math.inf, 1e-5),
+        (0.0, 1e-5),
+        (-1.0, 1e-5),
+        (1.0, math.nan),
+        (1.0, 0.0),
+        (1.0, 1.0),
+        (1.0, 2.0),
+    ],
+)
+def test_a_cap_that_would_cap_nothing_is_refused(epsilon: float, delta: float) -> None:
+    with pytest.raises(PrivacyError, match="the cap's"):
+        PrivacyCap(epsilon, delta)
+    with pytest.raises(StateError, match="privacy cap"):
+        PrivacyCap.parse({"epsilon": repr(epsilon), "delta": repr(delta)})

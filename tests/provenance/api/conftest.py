@@ -58,7 +58,7 @@ class Script:
         self.requests: list[tuple[str, str, bytes, dict[str, str]]] = []
 
     def say(self, status: int, body: object = None, **headers: str) -> None:
-        """JSON, or with bytes exactly these. A header `Content_Length` replaces the true one."""
+        """JSON, or with bytes exactly these. `Content_Length` replaces the true one; an empty header is left out."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.answers.append((status, headers, data))
 
@@ -85,7 +85,8 @@ class Script:
                 headers = {"Content_Length": str(len(data))} | headers if status != 204 else headers
                 self.send_response(status)
                 for name, value in headers.items():
-                    self.send_header(name.replace("_", "-"), value)
+                    if value:
+                        self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
                 self.wfile.write(data)
                 self.close_connection = headers.get("Content_Length") != str(len(data))

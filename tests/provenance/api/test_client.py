@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import json
+import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +19,7 @@ from provenance.api.catalogue import Announcement
 from provenance.api.client import RetryPolicy
 from provenance.api.coordination import ModelResult, TrainResult
 from provenance.api.errors import (
+    MarketAddressError,
     MarketAnswerInvalid,
     MarketConflict,
     MarketForbidden,
@@ -66,7 +71,47 @@ OFFER: dict[str, Any] = {
     "rows": 12_000,
 }
 LEASE = {"task": {"id": "3", "order": str(ORDER), "name": "bins", "kind": "train", "attempt": 2}}
+ORDER_VIEW: dict[str, Any] = {
+    "orderId": str(ORDER), "state": "open", "chainState": None, "reason": None, "buyer": ADDRESS,
+    "collection": str(ORDER), "terms": {}, "signature": "0x", "request": {}, "participants": [], "datasetId": None,
+    "manifestCid": None, "transactions": [], "demands": [], "createdAt": 1,
+}  # fmt: skip
+DATASET_VIEW: dict[str, Any] = {
+    **dict.fromkeys(("order", "manifestDigest", "datasetRoot", "seed", "scoreDigest", "transaction"), str(ORDER)),
+    **dict.fromkeys(("rows", "epsilonMicro", "deltaE12", "depth", "specVersion", "realFractionMicro", "block"), 1),
+    "parents": [], "sharesBps": [], "shards": [], "evaluations": [],
+    "id": 7, "identifier": "x", "collection": None, "manifestCid": str(CID), "status": "valid", "sale": None,
+}  # fmt: skip
 Script = Any
+
+
+@contextlib.contextmanager
+def trickling(head: bytes, piece: bytes) -> Iterator[str]:
+    """A market that answers everything with `head` and then a `piece` now and then, for ever."""
+    ended = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(head)
+            while not ended.wait(0.05):
+                connection.sendall(piece)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize(
@@ -188,9 +233,69 @@ def test_answer_that_grows_past_the_limit_is_not_read_to_its_end(
     client: MarketClient, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = replace(client_module.Call("GET", "/v1/network"), most_bytes=1000)
-    script.say(200, gzip.compress(bytes(5_000_000)), Content_Encoding="gzip")
+    script.say(200, bytes(5_000_000), Content_Length="")
     with pytest.raises(MarketAnswerInvalid, match="expected at most 1000"):
         client.send(call)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(gzip.compress(bytes(50_000_000))), "gzip, gzip"),
+        (gzip.compress(json.dumps(NETWORK).encode()), "gzip"),
+        (b"no gzip", "gzip"),
+        (b"x", "br"),
+    ],
+)
+def test_answer_that_is_compressed_is_refused_and_not_opened(
+    client: MarketClient, script: Script, body: bytes, encoding: str
+) -> None:
+    script.say(200, body, Content_Encoding=encoding)
+    with pytest.raises(MarketAnswerInvalid, match="found the content encoding"):
+        client.network()
+    assert script.requests[0][3]["Accept-Encoding"] == "identity"
+    script.answers.clear()
+    script.say(200, body, Content_Encoding=encoding, Content_Type="text/event-stream")
+    with pytest.raises(MarketAnswerInvalid, match="found the content encoding"):
+        list(client.events(ORDER))
+
+
+def test_refusal_is_typed_whatever_its_body_is(client: MarketClient, script: Script) -> None:
+    script.say(404, b"x" * 50_000_000, Content_Encoding="gzip")
+    with pytest.raises(MarketNotFound, match="Not Found"):
+        client.network()
+    script.answers.clear()
+    script.problem(404, "c" * 5000, "d" * 500_000)
+    with pytest.raises(MarketNotFound) as caught:
+        client.network()
+    assert len(str(caught.value)) < 5000
+
+
+def test_answer_that_trickles_is_broken_off(script: Script) -> None:
+    with trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" ") as url:
+        client = MarketClient(url, retry=RetryPolicy(give_up_seconds=0), timeout_seconds=0.5)
+        with client, pytest.raises(MarketUnreachable, match="the answer trickles"):
+            client.network()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8600",
+        "ftp://host",
+        "http://",
+        "http://[::1",
+        "http://host:99999",
+        "http://host:port",
+        "http://\x1b",
+        "http://host/?query",
+        "http://name:secret@host",
+    ],
+)
+def test_address_that_is_none_is_refused_before_anything_is_sent_and_shows_no_password(address: str) -> None:
+    with pytest.raises(MarketAddressError, match="expected http://HOST") as caught:
+        MarketClient(address)
+    assert "secret" not in str(caught.value)
 
 
 def test_nobody_listening_ends_in_unreachable_after_the_policy_gives_up(clock: Any, dead_port: int) -> None:
@@ -383,6 +488,36 @@ def test_collection_is_found_by_name_and_a_wrong_name_lists_what_there_is(
         client.collection("cars")
 
 
+@pytest.mark.parametrize("asked", ["order", "collection", "dataset", "tasks"])
+def test_answer_about_something_else_is_refused(client: MarketClient, script: Script, asked: str) -> None:
+    other, name = str(Digest(bytes([6]) * 32)), "bins"
+    task = {
+        "id": "3",
+        "order": other,
+        "node": ADDRESS,
+        "name": name,
+        "kind": "train",
+        "state": "done",
+        "attempt": 1,
+    }
+    answers: dict[str, tuple[Any, Callable[[], object]]] = {
+        "order": (ORDER_VIEW | {"orderId": other}, lambda: client.order(ORDER)),
+        "collection": (
+            {"id": other, "contributors": 1, "document": {}},
+            lambda: client.collection(str(ORDER)),
+        ),
+        "dataset": (DATASET_VIEW | {"id": 8}, lambda: client.dataset(7)),
+        "tasks": (
+            {"tasks": [task | {"refusal": None, "resultDigest": None}]},
+            lambda: client.tasks(ORDER, name),
+        ),
+    }
+    answer, ask = answers[asked]
+    script.say(200, answer)
+    with pytest.raises(MarketAnswerInvalid, match="the market answered about"):
+        ask()
+
+
 def test_content_comes_as_served_whatever_it_is(client: MarketClient, script: Script) -> None:
     script.say(200, b"\x00{not json")
     assert client.content(CID) == b"\x00{not json"
@@ -438,6 +573,42 @@ def test_event_that_nobody_can_read_is_named(
     script.events(*lines)
     with pytest.raises(MarketAnswerInvalid, match=words):
         list(client.events(ORDER))
+
+
+@pytest.mark.parametrize("again", ["id: 4", ""])
+def test_event_that_comes_again_is_refused(client: MarketClient, script: Script, again: str) -> None:
+    event = ("event: message", 'data: {"text":"x"}', "")
+    script.events("id: 4", *event, *([again] if again else []), *event)
+    with pytest.raises(MarketAnswerInvalid, match="found the event id 4 after 4"):
+        list(client.events(ORDER))
+
+
+@pytest.mark.parametrize("endless", [b"data: ", b": comment\n"])
+def test_stream_without_an_event_is_not_kept_in_memory(
+    client: MarketClient, script: Script, endless: bytes
+) -> None:
+    script.say(200, endless * 1_000_000, Content_Type="text/event-stream", Content_Length="")
+    with pytest.raises(MarketAnswerInvalid, match="bytes without an event"):
+        list(client.events(ORDER))
+
+
+def test_stream_of_comments_is_opened_anew_and_the_watcher_asked_whether_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "STREAM_SECONDS", 0.3)
+    answers = [True, False]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with trickling(head, b": here\n\n") as url, MarketClient(url) as client:
+        assert not list(client.stream("/v1/events", 0, answers.pop))
+    assert not answers
+
+
+def test_market_that_never_begins_a_stream_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.2)
+    with trickling(b"", b"") as url:
+        client = MarketClient(url, retry=RetryPolicy(give_up_seconds=0))
+        with client, pytest.raises(MarketUnreachable, match="ReadTimeout"):
+            list(client.events(ORDER))
 
 
 def test_stream_that_is_no_stream_is_named(client: MarketClient, script: Script) -> None:

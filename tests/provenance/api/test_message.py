@@ -216,3 +216,33 @@ def test_losses_are_decimal_text_and_may_have_diverged() -> None:
         EvaluateTask.of({"datasetRoot": DIGEST, "shardRoots": [DIGEST], "sharesBps": [1, 10_001]}, "task")
     with pytest.raises(DocumentError, match=r"answer\.maxRows"):
         AcceptAnswer.of({"maxRows": 0, "signature": SIGNATURE}, "answer")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"round": 1, "round": 2}', b'{"round": 1, "r\\u006fund": 2}', b'{"message": "a", "message": "b"}'],
+)
+def test_member_that_stands_twice_is_refused(data: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"^progress: the key '(round|message)' stands twice"):
+        Progress.read(data, "progress")
+
+
+def test_member_that_stands_twice_in_a_free_object_is_refused() -> None:
+    data = json.dumps(ENVELOPE).replace('{"k": 1}', '{"k": 1, "k": 2}').encode()
+    with pytest.raises(DocumentError, match="the key 'k' stands twice"):
+        Envelope.read(data, "task")
+
+
+def test_error_names_the_first_mistakes_and_says_how_many_more_there_are() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read(QuoteRequest, QUOTE | {f"unknown{i}": 1 for i in range(100_000)})
+    assert "unknown3: this member is not known" in str(caught.value)
+    assert str(caught.value).endswith("and 99980 more mistakes")
+    assert len(str(caught.value)) < 3000
+
+
+def test_error_shows_neither_control_characters_nor_long_names() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read(QuoteRequest, QUOTE | {"\x1b]0;k\x07": 1, "k" * 100_000: 1})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500

@@ -189,9 +189,109 @@ def test_a_damaged_or_foreign_keystore_is_refused(
         load_key(keystore(tmp_path, **changes), lambda _path: PUBLISHED_PASSWORD)
 
 
-def test_text_that_only_begins_like_a_keystore_is_refused(tmp_path: Path) -> None:
+SCRYPT = {"n": 2**18, "r": 8, "p": 1, "dklen": 32, "salt": "00" * 16}
+PBKDF2 = {"c": 2**18, "dklen": 32, "prf": "hmac-sha256", "salt": "00" * 16}
+
+
+@pytest.mark.parametrize(
+    ("kdf", "params"),
+    [
+        ("scrypt", SCRYPT | {"n": 2**40}),
+        ("scrypt", SCRYPT | {"r": 2**30}),
+        ("scrypt", SCRYPT | {"p": 2**20}),
+        ("scrypt", SCRYPT | {"dklen": 2**40}),
+        ("scrypt", SCRYPT | {"dklen": 0}),
+        ("scrypt", SCRYPT | {"n": 262144.0}),
+        ("scrypt", SCRYPT | {"n": True}),
+        ("scrypt", SCRYPT | {"n": "262144"}),
+        ("scrypt", SCRYPT | {"n": -4}),
+        ("scrypt", SCRYPT | {"n": 3}),
+        ("scrypt", SCRYPT | {"salt": 5}),
+        ("scrypt", SCRYPT | {"salt": "abc"}),
+        ("scrypt", []),
+        ("scrypt", None),
+        ("pbkdf2", PBKDF2 | {"c": 2**62}),
+        ("pbkdf2", PBKDF2 | {"c": 0}),
+        ("pbkdf2", PBKDF2 | {"dklen": 2**40}),
+        ("pbkdf2", PBKDF2 | {"prf": "hmac-md5"}),
+        (["scrypt"], SCRYPT),
+    ],
+)
+def test_a_keystore_that_would_take_all_memory_or_time_is_refused_before_its_password_is_asked(
+    tmp_path: Path, kdf: object, params: object
+) -> None:
+    crypto = {**PUBLISHED["crypto"], "kdf": kdf, "kdfparams": params}
+
+    def ask(_path: Path) -> str:
+        pytest.fail("a password was asked for")
+
+    with pytest.raises(KeyFileError, match="keystore that cannot be read"):
+        load_key(keystore(tmp_path, crypto=crypto), ask)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ciphertext": "00"},
+        {"ciphertext": None},
+        {"mac": 3},
+        {"cipherparams": {"iv": "00" * 64}},
+        {"cipher": 1},
+    ],
+)
+def test_a_keystore_with_a_member_of_another_kind_is_refused(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    crypto = {**PUBLISHED["crypto"], **change}
+    with pytest.raises(KeyFileError, match="keystore that cannot be read"):
+        load_key(keystore(tmp_path, crypto=crypto), lambda _path: PUBLISHED_PASSWORD)
+    with pytest.raises(KeyFileError, match="keystore that cannot be read"):
+        load_key(keystore(tmp_path, crypto=[]), lambda _path: PUBLISHED_PASSWORD)
+
+
+def test_a_keystore_with_a_capital_letter_or_a_byte_order_mark_opens(tmp_path: Path) -> None:
+    document = {"Crypto": PUBLISHED["crypto"], "version": 3}
+    file = private_file(tmp_path / "key", "\ufeff" + json.dumps(document))
+    assert read_secret(file, KeyKind.WALLET, lambda _path: PUBLISHED_PASSWORD) == SECRET
+
+
+@pytest.mark.parametrize("text", ["{", '{"a":' * 9000, '{"version":' + "9" * 9000 + "}"])
+def test_text_that_only_begins_like_a_keystore_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(KeyFileError, match="not JSON"):
-        load_key(private_file(tmp_path / "key", "{"))
+        load_key(private_file(tmp_path / "key", text))
+
+
+# --- what is no plain file
+
+
+def test_a_pipe_that_nobody_writes_to_is_no_key_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(KeyFileError, match="does not hold a key"):
+        load_key(tmp_path / "pipe")
+
+
+def test_a_key_may_come_through_a_pipe(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe:
+        pipe.write("0x" + SECRET.hex())
+    try:
+        assert read_secret(Path(f"/dev/fd/{read}"), KeyKind.WALLET) == SECRET
+    finally:
+        os.close(read)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="Is a directory"):
+        load_key(tmp_path)
+
+
+def test_the_mode_of_a_link_s_target_counts(tmp_path: Path) -> None:
+    target = private_file(tmp_path / "key", "0x" + SECRET.hex())
+    (tmp_path / "link").symlink_to(target)
+    assert read_secret(tmp_path / "link") == SECRET
+    target.chmod(0o644)
+    with pytest.raises(KeyFileError, match="has mode 644"):
+        read_secret(tmp_path / "link")
 
 
 def test_a_keystore_leaves_the_recursion_limit_alone(tmp_path: Path) -> None:
@@ -221,3 +321,12 @@ def test_a_password_file_that_others_may_read_is_refused(tmp_path: Path) -> None
     kept.chmod(0o644)
     with pytest.raises(KeyFileError, match="chmod 600"):
         password_source({PASSWORD_FILE_VARIABLE: str(kept)})(Path("wallet"))
+
+
+@pytest.mark.parametrize("secret", ["00" * 32, "ff" * 32])
+def test_bytes_that_are_no_signing_key_are_refused_with_the_name_of_their_file(
+    tmp_path: Path, secret: str
+) -> None:
+    file = private_file(tmp_path / "zero.key", f"# tessera wallet key\n0x{secret}\n")
+    with pytest.raises(KeyFileError, match=r"zero\.key: a signing key must be"):
+        load_key(file)

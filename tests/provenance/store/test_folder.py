@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,18 @@ def test_what_is_put_comes_back_under_its_cid(store: ContentStore, size: int) ->
     assert store.has(cid)
     assert store.get(cid) == data
     assert store.size(cid) == size
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_living_writer_s_file_is_not(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    cid = store.put(b"kept")
+    folder = tmp_path / cid[-2:]
+    left, living = folder / ".tmp-left-1", folder / ".tmp-living-2"
+    left.write_bytes(b"half")
+    living.write_bytes(b"half")
+    two_hours_ago = time.time() - 7200
+    os.utime(left, (two_hours_ago, two_hours_ago))
+    store.sweep()
+    assert not left.exists()
+    assert living.exists()
+    assert store.get(cid) == b"kept"

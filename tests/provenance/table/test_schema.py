@@ -57,6 +57,8 @@ def changed(column: int, **fields: Any) -> dict[str, Any]:
         (changed(0, multipleOf=0), r"field 'multipleOf': found 0, expected a number above 0"),
         (changed(0, maximum=2**33), r"found 8,589,934,575 grid points, expected at most 2\^32; use a larger"),
         (changed(0, type="float"), r"column 'age', field 'type': found 'float', expected integer, number"),
+        (changed(0, type=[]), r"column 'age', field 'type': found \[\], expected integer, number"),
+        (changed(0, type={}), r"column 'age', field 'type': found \{\}, expected integer, number"),
         (changed(0, enum=["a"]), r"column 'age': found the unknown field 'enum'"),
         (changed(0, inferred=["age"]), r"field 'inferred'"),
         (changed(0, nullable="yes"), r"field 'nullable': found 'yes', expected true or false"),

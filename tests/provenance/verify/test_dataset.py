@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import weakref
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
 from provenance.crypto.resold_keys import bundle_keys
@@ -679,3 +681,53 @@ def test_store_that_returns_other_bytes_fails_instead_of_raising(honest: Publica
             raise IntegrityError("other bytes")
 
     assert "manifest digest" in failed(replace(honest, store=Liar()))
+
+
+# --- nothing that stands in a manifest raises
+
+
+def _places(document: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield at
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from _places(value, (*at, name))
+    elif isinstance(document, list):
+        for index, value in enumerate(document[:1]):
+            yield from _places(value, (*at, index))
+
+
+def _replaced(document: Any, at: tuple[str | int, ...], value: object) -> Any:
+    if not at:
+        return value
+    document = copy.deepcopy(document)
+    holder = document
+    for part in at[:-1]:
+        holder = holder[part]
+    holder[at[-1]] = value
+    return document
+
+
+@pytest.mark.parametrize("value", [[], {}, None, -1, 2**53 - 1, "", "9" * 60, [[]]], ids=repr)
+def test_a_recorded_manifest_with_anything_anywhere_is_judged_and_raises_nothing(
+    honest: Publication, value: object
+) -> None:
+    document = canonical.decode(honest.manifest.encode())
+    evidence = fetch_evidence(honest.chain, honest.store, DATASET, KEY)
+    for at in _places(document):
+        data = canonical.encode(_replaced(document, at, value))
+        record = replace(evidence.record, manifest_digest=sha256(data))
+        certificate = judge(replace(evidence, record=record, manifest_file=data), [])
+        assert certificate.failed, f"{at} may be {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("member", "check"), [("shards", "privacy within terms"), ("evaluation", "evaluations")]
+)
+def test_a_manifest_that_shows_nothing_fails_the_check_of_it(
+    honest: Publication, member: str, check: str
+) -> None:
+    evidence = fetch_evidence(honest.chain, honest.store, DATASET, KEY)
+    data = canonical.encode(_replaced(canonical.decode(honest.manifest.encode()), (member,), []))
+    record = replace(evidence.record, manifest_digest=sha256(data), evaluations=())
+    certificate = judge(replace(evidence, record=record, manifest_file=data), [])
+    assert certificate.check(check).status is Status.FAILED

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from provenance.api.catalogue import OfferState
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, new_delivery_key
 from provenance.crypto.signing import Signer, create_key
 from provenance.record.terms import OrderTerms
-from provenance.values import Digest
+from provenance.store.unixfs import cid_of
+from provenance.values import Cid, Digest
+from tessera.client import delivery
 from tessera.client.client import Client
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest
@@ -34,6 +37,7 @@ class Api:
         self.published = published
         self.ids = ids
         self.placed: list[Any] = []
+        self.listening = 3
 
     def orders(self, **_asked: Any) -> tuple[Any, ...]:
         return tuple(SimpleNamespace(order_id=each) for each in self.ids)
@@ -43,6 +47,13 @@ class Api:
 
     def place(self, order: Any) -> None:
         self.placed.append(order)
+
+    def events(self, _order: Digest, is_over: Any) -> Any:
+        """A broker that says nothing, for as long as anybody listens."""
+        while not is_over():
+            self.listening -= 1
+            assert self.listening, "nobody listens for ever"
+        return iter(())
 
     def close(self) -> None:
         pass
@@ -277,3 +288,48 @@ def test_what_a_challenge_discloses_is_said_and_nothing_is_sent_without_agreemen
     assert sum(done.conviction.after.values()) == sum(done.conviction.before.values())
     assert false.chain.calls == ["commit", "reveal"]
     assert client.challenge(DATASET, file=false.file).standing == "the data set is not valid any more"
+
+
+@pytest.mark.parametrize("state", [OrderState.NONE, OrderState.OPEN, OrderState.MATCHED])
+def test_a_broker_that_says_nothing_is_not_watched_beyond_the_delivery_date(
+    published: Publication, state: OrderState
+) -> None:
+    client, order = a_client(published), an_order()
+    record = replace(client.chain.order(order.order_id), state=state)
+    client.chain.order = lambda _order: record
+    client.chain.time_seconds = order.terms.deliver_by
+    with pytest.raises(AssertionError, match="nobody listens for ever"):
+        client.watch(order)
+    client.chain.time_seconds += 1
+    with pytest.raises(OrderFailedError, match=r"delivery was due at .*`tessera refund` brings back"):
+        client.watch(order)
+
+
+def test_a_chain_that_does_not_answer_makes_no_order_late(published: Publication) -> None:
+    client = a_client(published)
+
+    def down(_order: Digest) -> None:
+        raise ChainUnavailableError("down")
+
+    client.chain.order = down
+    with pytest.raises(AssertionError, match="nobody listens for ever"):
+        client.watch(an_order())
+
+
+def test_the_market_s_content_is_kept_up_to_a_limit(
+    published: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {cid_of(bytes([i]) * 100): bytes([i]) * 100 for i in range(5)}
+    asked: list[Cid] = []
+
+    def content(cid: Cid) -> bytes:
+        asked.append(cid)
+        return contents[cid]
+
+    api: Any = SimpleNamespace(content=content)
+    monkeypatch.setattr(delivery, "MOST_KEPT_BYTES", 250)
+    store = delivery.MarketStore(api)
+    for cid in [*contents, *contents]:
+        assert store.get(cid) == contents[cid]
+    assert store.get(asked[-1]) == contents[asked[-1]]
+    assert asked == [*contents, *contents], "the last is kept, the first are not"
