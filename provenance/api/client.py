@@ -47,7 +47,7 @@ SLOWEST_BYTES_A_SECOND = 16_384
 _MOST_WORDS = 4000
 _MOST_PROBLEM_BYTES = 1 << 20
 _GROWTH = 1.5
-_LONGEST_WISH_SECONDS = 60.0
+_LONGEST_RETRY_AFTER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +366,7 @@ def _problem(response: httpx.Response, content: bytes) -> tuple[str, str]:
 
 def _retry_after(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "")
-    return min(float(value), _LONGEST_WISH_SECONDS) if value.isascii() and value.isdigit() else 0.0
+    return min(float(value), _LONGEST_RETRY_AFTER_SECONDS) if value.isascii() and value.isdigit() else 0.0
 
 
 def _event_id(event: ServerSentEvent, after: int, path: str) -> int:

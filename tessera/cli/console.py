@@ -50,7 +50,7 @@ class RateLimitedLog:
 
 
 class ProgressLine:
-    """The last line of a terminal: which task, how far, what loss and epsilon.  Silent without a terminal."""
+    """The last line of a terminal: which task, how far, what loss and epsilon. Silent without a terminal."""
 
     def __init__(self, status: Status | None) -> None:
         self._status = status

@@ -38,7 +38,7 @@ from tessera.client.challenge import Challenge, ChallengeResult, default_file
 from tessera.client.delivery import Delivered, MarketStore, deliver
 from tessera.client.demand import Demand, DemandResult
 from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import OrderOptions, OrderRequest, Quote, check_terms
+from tessera.client.order_request import OrderOptions, OrderRequest, Pinned, Quote, check_terms, differences
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.client.rewards import Claimed, Rewards
 from tessera.errors import OrderFailedError, TermsDifferError, TesseraError, UsageError
@@ -112,7 +112,7 @@ class Client:
     def wallet(self) -> Signer:
         """The key that pays and signs. Raises UsageError for a client without one."""
         if self._signer is None:
-            raise UsageError("this needs a wallet: name the key that pays and signs with --wallet")
+            raise UsageError("this needs a wallet: name the file of the key that pays and signs (--wallet)")
         return self._signer
 
     @cached_property
@@ -155,16 +155,13 @@ class Client:
             collection=collection,
             chain_time=self.chain.chain_time(),
         )
-        check_terms(
-            asked,
-            quote,
-            buyer=self.wallet.address,
-            broker=self.profile.broker,
-            delivery_key=key,
-            domain=self.profile.deployment.domain,
-        )
+        check_terms(asked, quote, self._pinned(key))
         self._check_permit(answer.permit.token, answer.permit.spender)
         return quote
+
+    def _pinned(self, delivery_key: Digest | None) -> Pinned:
+        profile = self.profile
+        return Pinned(self.wallet.address, profile.broker, delivery_key, profile.deployment.domain)
 
     def _check_permit(self, token: Address, spender: Address) -> None:
         """The permit goes to the escrow that the profile pins; a broker naming another is not dealt with."""
@@ -234,11 +231,15 @@ class Client:
         return order
 
     def _require_same(self, order: OrderFile, asked: OrderRequest, file: Path | str) -> None:
-        terms, names = order.terms, (order.collection.name, str(order.terms.collection))
-        if asked.rows != terms.rows or asked.collection not in names or terms.buyer != self.wallet.address:
+        terms = order.terms
+        # Its times were counted from the quote; from the last moment of matching they hold all the more.
+        quote = Quote(order.order_id, terms, order.request, order.collection, terms.match_by - 1)
+        key = None if self.delivery_key is None or terms.is_open else self.delivery_key.public
+        wrong = differences(asked, quote, self._pinned(key or terms.delivery_key))
+        if wrong:
             raise UsageError(
                 f"{file} holds another order ({terms.rows:,} rows of {order.collection.name} for {terms.buyer}): "
-                "continue it with its own options, or choose another --out"
+                f"{'; '.join(wrong)}. Continue it with its own options, or choose another --out"
             )
 
     def request(
@@ -276,7 +277,7 @@ class Client:
         """
         buyer = self._signer.address if mine and self._signer is not None else None
         if state is not None and state not in list(Told):
-            raise UsageError(f"--state: found {state!r}, expected one of {', '.join(Told)}")
+            raise UsageError(f"state: found {state!r}, expected one of {', '.join(Told)}")
         return self.api.orders(buyer=buyer, state=None if state is None else Told(state))
 
     def status(self, order: Order) -> OrderView:
@@ -454,9 +455,7 @@ class Client:
         whether an offer stands. Raises UsageError for a state that there is not.
         """
         if state not in (None, ALL_STATES, *OfferState):
-            raise UsageError(
-                f"--state: found {state!r}, expected one of {', '.join(OfferState)}, {ALL_STATES}"
-            )
+            raise UsageError(f"state: found {state!r}, expected one of {', '.join(OfferState)}, {ALL_STATES}")
         if state is None and buyer is None and seller is None:
             state = OfferState.LISTED
         wanted = None if state in (None, ALL_STATES) else OfferState(state)

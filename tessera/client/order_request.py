@@ -149,19 +149,30 @@ class Quote:
     chain_time: int
 
 
-def check_terms(
-    asked: OrderRequest,
-    quote: Quote,
-    *,
-    buyer: Address,
-    broker: Address,
-    delivery_key: Digest | None,
-    domain: Domain,
-) -> None:
-    """Raise `TermsDifferError` naming every member of the terms that does not say what was asked.
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What the buyer knows from its own files, not from the broker. delivery_key: None for an open data set."""
 
-    `domain` comes from the buyer's own profile, not from the broker.
-    """
+    buyer: Address
+    broker: Address
+    delivery_key: Digest | None
+    domain: Domain
+
+
+def check_terms(asked: OrderRequest, quote: Quote, pinned: Pinned) -> None:
+    """Raise `TermsDifferError` naming every member of the terms that does not say what was asked."""
+    wrong = differences(asked, quote, pinned)
+    if wrong:
+        raise TermsDifferError(
+            "the quoted terms do not say what was asked, nothing was signed. "
+            + "; ".join(wrong)
+            + ". Ask again, or do not deal with this broker"
+        )
+
+
+def differences(asked: OrderRequest, quote: Quote, pinned: Pinned) -> list[str]:
+    """Every member of the terms that does not say what was asked: what it says, and what was meant."""
+    buyer, broker, delivery_key, domain = pinned.buyer, pinned.broker, pinned.delivery_key, pinned.domain
     terms, collection, chain_time = quote.terms, quote.collection, quote.chain_time
     own = asked.request(collection)
     conditions = conditions_digest(own.asked(collection.schema, asked.rows))
@@ -204,13 +215,9 @@ def check_terms(
         ("challenge seconds", terms.challenge_seconds, asked.challenge_seconds,
          asked.challenge_seconds is None or terms.challenge_seconds == asked.challenge_seconds),
     ]  # fmt: skip
-    wrong = [f"{name}: quoted {found}, asked {meant}" for name, found, meant, holds in checks if not holds]
-    if wrong:
-        raise TermsDifferError(
-            "the quoted terms do not say what was asked, nothing was signed. "
-            + "; ".join(wrong)
-            + ". Ask again, or do not deal with this broker"
-        )
+    return [
+        f"{name}: the terms say {found}, asked {meant}" for name, found, meant, holds in checks if not holds
+    ]
 
 
 def parse_decimal(value: Number, option: str) -> Decimal:

@@ -19,7 +19,7 @@ from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
 from provenance.values import Address, Digest, Signature
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import OrderRequest, Quote, check_terms, parse_decimal
+from tessera.client.order_request import OrderRequest, Pinned, Quote, check_terms, parse_decimal
 from tessera.errors import TermsDifferError, UsageError
 from tessera.local.conditions import ConditionOptions
 from tessera.words import parse_tokens
@@ -74,14 +74,7 @@ def check(
     order_id: Digest | None = None,
 ) -> None:
     quote = Quote(order_id or terms.order_id(DOMAIN), terms, request, COLLECTION, NOW)
-    check_terms(
-        asked,
-        quote,
-        buyer=BUYER.address,
-        broker=BROKER.address,
-        delivery_key=DELIVERY_KEY,
-        domain=DOMAIN,
-    )
+    check_terms(asked, quote, Pinned(BUYER.address, BROKER.address, DELIVERY_KEY, DOMAIN))
 
 
 @pytest.mark.parametrize("quoted", [(), ("kind=b",), ("kind=a", "age>=10")])
@@ -92,7 +85,7 @@ def test_conditions_that_were_not_asked_for_are_named_and_not_signed(quoted: tup
     terms = replace(TERMS, request=request.digest, conditions=in_bytes)
     check(terms, asked=asked, request=request)
     other = replace(ASKED, asked=ConditionOptions(where=quoted)).request(COLLECTION)
-    with pytest.raises(TermsDifferError, match="conditions: quoted"):
+    with pytest.raises(TermsDifferError, match="conditions: the terms say"):
         check(replace(terms, request=other.digest), asked=asked, request=other)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,7 +126,13 @@ def test_offers_are_those_that_can_be_bought_or_all_of_a_party(published: Public
 def kept_order(published: Publication, file: Path, **changes: Any) -> tuple[OrderFile, OrderTerms]:
     """An order file of the buyer's for a market in memory."""
     terms = replace(published.manifest.terms, **changes)
-    order = replace(an_order(), order_id=terms.order_id(published.chain.deployment.domain), terms=terms)
+    order = replace(
+        an_order(),
+        order_id=terms.order_id(published.chain.deployment.domain),
+        terms=terms,
+        collection=published.manifest.collection,
+        request=published.manifest.request,
+    )
     order.write(file)
     return order, terms
 
@@ -165,17 +172,49 @@ def test_an_order_that_never_reached_the_chain_in_time_is_over_too(
         client.resume(file)
 
 
-def test_an_order_under_way_is_sent_again_and_another_s_file_is_not(
-    published: Publication, tmp_path: Path
+def asked_again(order: OrderFile) -> OrderRequest:
+    """What led to the order."""
+    terms = order.terms
+    return OrderRequest(
+        order.collection.name,
+        terms.rows,
+        epsilon=Decimal(terms.epsilon_micro).scaleb(-6),
+        delta=Decimal(terms.delta_e12).scaleb(-12),
+        min_contributors=terms.min_contributors,
+        min_score=Decimal(terms.min_score_micro).scaleb(-6),
+        purpose=order.request.purpose,
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"rows": 24}, "rows"),
+        ({"epsilon": Decimal("0.5")}, "epsilon"),
+        ({"min_score": Decimal("0.95")}, "min score"),
+        ({"purpose": "another"}, "purpose"),
+        ({"max_price_wei": 1}, "price"),
+        ({"challenge_seconds": 1}, "challenge seconds"),
+    ],
+)
+def test_a_request_that_asks_for_something_else_does_not_go_on_with_the_order(
+    published: Publication, tmp_path: Path, other: dict[str, Any], named: str
 ) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file)
+    on_chain(published, order, OrderState.OPEN)
+    with pytest.raises(UsageError, match=f"holds another order .*: {named}: the terms say"):
+        client.resume(file, replace(asked_again(order), **other))
+    assert client.api.placed == []
+
+
+def test_an_order_under_way_is_sent_again(published: Publication, tmp_path: Path) -> None:
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
     order, terms = kept_order(published, file)
     on_chain(published, order, OrderState.OPEN)
-    assert client.resume(file, OrderRequest("toy", terms.rows)).order_id == order.order_id
+    assert client.resume(file, asked_again(order)).order_id == order.order_id
     (sent,) = client.api.placed
     assert sent.terms == terms
-    with pytest.raises(UsageError, match="holds another order"):
-        client.resume(file, OrderRequest("toy", terms.rows + 1))
 
 
 @pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.SETTLED, OrderState.CANCELLED])
