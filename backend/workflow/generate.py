@@ -25,8 +25,8 @@ from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
 from provenance.values import Digest
 
-LOOKBACK_BLOCKS = 256
-"""The chain knows the hashes of this many blocks: a draw later than that is missed."""
+MISSED = "ModelCommitment_DrawMissed"
+"""The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
 
 
 class Generation:
@@ -152,13 +152,20 @@ class Generation:
         if block <= commitment.target_block:
             return
         try:
-            if block - commitment.target_block >= LOOKBACK_BLOCKS:
-                self._log.mined("redraw", self._ports.writer.redraw(self._id))
-            else:
-                self._log.mined("draw", self._ports.writer.draw_seed(self._id))
+            self._log.mined("draw", self._ports.writer.draw_seed(self._id))
         except RevertError as error:
-            # Somebody else drew, or the block just went out of reach: the next look decides.
+            if error.name == MISSED:
+                self._redraw()
+                return
+            # Somebody else drew: the next look decides.
             self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
+            self._retry.pause(1.0)
+
+    def _redraw(self) -> None:
+        try:
+            self._log.mined("redraw", self._ports.writer.redraw(self._id))
+        except RevertError as error:
+            self._log.message(f"no new block was appointed ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
     def _commitment(self) -> CommitmentOnChain:

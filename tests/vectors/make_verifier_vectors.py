@@ -68,11 +68,25 @@ def mlp(a_max: int, widths: list[int], low: int, high: int, shift: int, tag: int
     return bytes(encode_model(MlpModel(a_max, widths[0], digest, book, hidden, output)))
 
 
-def autoregressive(a_max: int, width: int, neurons: int, largest: int, tag: int) -> bytes:
-    """Architecture 2 with weights between -largest and largest; 0 makes every code of a column tie."""
-    book = _vectors.make_codebook([(4, 1, 1), (7, 2, 900), (3, 4, 2**30)])
+COLUMNS = [(4, 1, 1), (7, 2, 900), (3, 4, 2**30)]
+
+
+def autoregressive(
+    a_max: int,
+    width: int,
+    neurons: int,
+    largest: int,
+    tag: int,
+    columns: list[tuple[int, int, int]] = COLUMNS,
+) -> bytes:
+    """Architecture 2 with weights between -largest and largest; 0 makes every code of a column tie.
+
+    The first column is drawn last.
+    """
+    book = _vectors.make_codebook(columns)
+    order = (*range(1, len(columns)), 0)
     steps = []
-    for i, column in enumerate((1, 2, 0)):
+    for i, column in enumerate(order):
         codes, first = book.code_counts[column], tag + 10 * i
         steps.append(
             ColumnStep(
@@ -87,7 +101,7 @@ def autoregressive(a_max: int, width: int, neurons: int, largest: int, tag: int)
         )
     embedding = extremes((book.codes, width), tag + 99, -128, 127)
     digest = sha256(f"verifier schema {tag}".encode())
-    return bytes(encode_model(AutoregressiveModel(a_max, digest, book, (1, 2, 0), tuple(steps), embedding)))
+    return bytes(encode_model(AutoregressiveModel(a_max, digest, book, order, tuple(steps), embedding)))
 
 
 def models() -> dict[str, bytes]:
@@ -98,6 +112,10 @@ def models() -> dict[str, bytes]:
         "wider than the page": mlp(255, [129, 20, 130], -40, 60, 7, 7400),
         "ties": autoregressive(127, 12, 5, 0, 7500),
         "wide running vector": autoregressive(255, 70, 34, 80, 7600),
+        # The states before the last step are as many as a prefix may have.
+        "256 states": autoregressive(127, 6, 4, 90, 7700, [(3, 1, 1), (16, 1, 1), (16, 1, 1)]),
+        # One value of 2^31, then one code of four: a share that rounds to nothing.
+        "narrow": autoregressive(127, 4, 3, 0, 7800, [(4, 1, 1), (2, 4, 2**31 - 1)]),
     }
 
 
@@ -153,6 +171,8 @@ def asked() -> list[tuple[str, Segments]]:
         ("autoregressive, clip 255", clip),
         ("ties", [(100, {1: [(5, 5), (899, 901), (6299, 6299)], 0: [(3, 3)]})]),
         ("wide running vector", [(60, {}), (40, {1: [(0, 800), (1000, 6000)], 0: [(0, 1)]})]),
+        ("256 states", [(50, {0: [(1, 1)]})]),
+        ("narrow", [(50, {0: [(2, 2)], 1: [(5, 5)]})]),
         ("small", [(50, {1: [(599, 599)]})]),
         ("small", [(50, {0: [(3, 3)]})]),
     ]
