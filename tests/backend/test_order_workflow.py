@@ -536,7 +536,7 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
 def test_a_missed_draw_is_drawn_again_and_costs_bond(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
-    order = api.order(buyer, world.collection)
+    order = api.order(buyer, world.collection, deliverWithinSeconds=86_400)
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)
     matching.place()
@@ -547,7 +547,8 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
     generation.commit()
     bond = ports.chain.order(Digest.parse(order)).bond_left
     missed = ports.chain.commitment(Digest.parse(order)).target_block
-    chain.mine(300)
+    # The chain keeps 8,191 hashes (EIP-2935).
+    chain.mine(8_200)
 
     def mine_for_the_new_draw() -> None:
         until(

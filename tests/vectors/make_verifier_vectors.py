@@ -40,6 +40,8 @@ _spec.loader.exec_module(_vectors)
 Allowed = dict[int, list[tuple[int, int]]]
 Segments = list[tuple[int, Allowed]]
 SEED = bytes(range(32))
+EDGES = ("256 states", "narrow")
+"""Models at the edges of the prefix steps; only their conditioned rows are of interest."""
 
 
 def extremes(shape: tuple[int, int], tag: int, low: int, high: int) -> Any:
@@ -112,9 +114,9 @@ def models() -> dict[str, bytes]:
         "wider than the page": mlp(255, [129, 20, 130], -40, 60, 7, 7400),
         "ties": autoregressive(127, 12, 5, 0, 7500),
         "wide running vector": autoregressive(255, 70, 34, 80, 7600),
-        # The states before the last step are as many as a prefix may have.
+        # EDGES: the states before the last step are as many as a prefix may have;
         "256 states": autoregressive(127, 6, 4, 90, 7700, [(3, 1, 1), (16, 1, 1), (16, 1, 1)]),
-        # One value of 2^31, then one code of four: a share that rounds to nothing.
+        # one value of 2^31, then one code of four: a share that rounds to nothing.
         "narrow": autoregressive(127, 4, 3, 0, 7800, [(4, 1, 1), (2, 4, 2**31 - 1)]),
     }
 
@@ -171,17 +173,19 @@ def asked() -> list[tuple[str, Segments]]:
         ("autoregressive, clip 255", clip),
         ("ties", [(100, {1: [(5, 5), (899, 901), (6299, 6299)], 0: [(3, 3)]})]),
         ("wide running vector", [(60, {}), (40, {1: [(0, 800), (1000, 6000)], 0: [(0, 1)]})]),
-        ("256 states", [(50, {0: [(1, 1)]})]),
-        ("narrow", [(50, {0: [(2, 2)], 1: [(5, 5)]})]),
         ("small", [(50, {1: [(599, 599)]})]),
         ("small", [(50, {0: [(3, 3)]})]),
+        ("256 states", [(50, {0: [(1, 1)]})]),
+        ("narrow", [(50, {0: [(2, 2)], 1: [(5, 5)]})]),
     ]
 
 
 def verifier() -> dict[str, Any]:
     known = {**_vectors.models(), **models()}
     cases = []
-    requests: list[tuple[str, Segments, range]] = [(name, [], range(2)) for name in known]
+    requests: list[tuple[str, Segments, range]] = [
+        (name, [], range(2)) for name in known if name not in EDGES
+    ]
     requests += [(name, segments, range(0, 10, 3)) for name, segments in asked()]
     for name, segments, rows in requests:
         for row in rows:
