@@ -141,7 +141,10 @@ class Generation:
             return True
         if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
             _require_possible(job, phase)
-        if self._ports.chain.chain_time() > stored.terms.deliver_by:
+        deliver_by = stored.terms.deliver_by
+        # Given up in time, an order costs a part of the bond; at its deadline all of it.
+        last = self._ports.chain.limits().last_commit(deliver_by) if phase == "train" else deliver_by
+        if self._ports.chain.chain_time() > last:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
         if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
             raise OrderFailedError(f"the order was ended on chain in phase {phase}")
