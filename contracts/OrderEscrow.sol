@@ -327,9 +327,10 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         return _domainSeparator();
     }
 
-    /// @dev Divides the part of a bond that a broker loses by not delivering. Somebody gains by it only while it is sure
-    /// who is to blame: from the commit, which bears every contributor's signature, to the draw, which anyone can make.
-    /// Before and after a contributor may be what is missing, and the chain cannot tell; the buyer may be its friend.
+    /// @dev Divides the part of a bond that a broker loses by not delivering. Somebody gains by it only while it is
+    /// sure who is to blame: from the commit, which bears every contributor's signature, to the draw, which anyone
+    /// can make. Before and after a contributor may be what is missing, and the chain cannot tell; the buyer may be
+    /// its friend.
     function _forfeit(bytes32 order, Participant[] calldata participants, uint256 amount) private {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
         bool isBrokersFault = found.commitBlock != 0 && found.seed == 0;
@@ -403,37 +404,44 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     function _checkTerms(OrderTerms calldata terms) private view {
+        _checkAmounts(terms);
+        _checkTimes(terms);
         if (terms.rows == 0) revert OrderEscrow_NoRows();
         if (terms.rows < _minRows) revert OrderEscrow_TooFewRows(terms.rows, _minRows);
-        if (terms.price < _minPrice) revert OrderEscrow_AmountTooSmall(terms.price, _minPrice);
-        if (terms.stake < _minStake) revert OrderEscrow_AmountTooSmall(terms.stake, _minStake);
-        if (terms.bond < _minBond) revert OrderEscrow_AmountTooSmall(terms.bond, _minBond);
-        if (terms.price > type(uint128).max) revert OrderEscrow_AmountTooLarge(terms.price, type(uint128).max);
-        if (terms.bond > type(uint96).max) revert OrderEscrow_AmountTooLarge(terms.bond, type(uint96).max);
-        if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
-            revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
-        }
-        if (terms.royaltyBps > MAX_ROYALTY_BPS) {
-            revert OrderEscrow_RoyaltyTooHigh(terms.royaltyBps, MAX_ROYALTY_BPS);
-        }
         if (terms.minScoreMicro > _maxScoreMicro) {
             revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, _maxScoreMicro);
         }
         if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
             revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
         }
+    }
+
+    function _checkAmounts(OrderTerms calldata terms) private view {
+        _checkAmount(terms.price, _minPrice, type(uint128).max);
+        // A stake beyond what contributors have is refused by the registry at the match.
+        _checkAmount(terms.stake, _minStake, type(uint256).max);
+        _checkAmount(terms.bond, _minBond, type(uint96).max);
+        if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
+            revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
+        }
+        if (terms.royaltyBps > MAX_ROYALTY_BPS) {
+            revert OrderEscrow_RoyaltyTooHigh(terms.royaltyBps, MAX_ROYALTY_BPS);
+        }
+    }
+
+    function _checkTimes(OrderTerms calldata terms) private view {
         uint256 latest = block.timestamp + MAX_DELIVERY_SECONDS;
         if (block.timestamp > terms.matchBy || terms.matchBy >= terms.deliverBy || terms.deliverBy > latest) {
             revert OrderEscrow_Deadlines(terms.matchBy, terms.deliverBy, latest);
         }
+        uint256 earliest = uint256(terms.matchBy) + _minDeliverySeconds;
+        if (terms.deliverBy < earliest) revert OrderEscrow_DeliveryTooSoon(terms.deliverBy, earliest);
         if (terms.challengeSeconds > MAX_CHALLENGE_SECONDS) {
             revert OrderEscrow_ChallengeTooLong(terms.challengeSeconds, MAX_CHALLENGE_SECONDS);
         }
         if (terms.challengeSeconds < _minChallengeSeconds) {
             revert OrderEscrow_ChallengeTooShort(terms.challengeSeconds, _minChallengeSeconds);
         }
-        uint256 earliest = uint256(terms.matchBy) + _minDeliverySeconds;
-        if (terms.deliverBy < earliest) revert OrderEscrow_DeliveryTooSoon(terms.deliverBy, earliest);
     }
 
     function _checkMatch(
@@ -468,6 +476,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
             rows += participant.rows;
         }
         if (rows != terms.rows) revert OrderEscrow_RowsMismatch(rows, terms.rows);
+    }
+
+    function _checkAmount(uint256 amount, uint256 minimum, uint256 maximum) private pure {
+        if (amount < minimum) revert OrderEscrow_AmountTooSmall(amount, minimum);
+        if (amount > maximum) revert OrderEscrow_AmountTooLarge(amount, maximum);
     }
 
     /// @dev A tenth of the bond that was posted, or what is left of it.

@@ -69,8 +69,8 @@ library ModelBound {
         return true;
     }
 
-    /// @dev How far each entry of the running vector can have come, plus |input bias|. The reach alone stays below 2^23: at
-    /// most 65,535 columns, at most 128 each.
+    /// @dev How far each entry of the running vector can have come, plus |input bias|. The reach alone stays below
+    /// 2^23: at most 65,535 columns, at most 128 each.
     function _inputs(uint256[] memory reach, uint256 bias) private pure returns (bool) {
         unchecked {
             for (uint256 h = 0; h < reach.length; ++h) {

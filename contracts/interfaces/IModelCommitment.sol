@@ -5,9 +5,9 @@ import {Participant} from "../types/OrderTerms.sol";
 
 /// @title Models first, then the seed
 /// @notice Contributors fix their models; the hash of a block that does not exist yet then decides the seed. Only who
-/// produces that block can influence it. A draw that nobody made while the chain knew the hash (256 blocks, or 8,191 where
-/// it keeps them by EIP-2935) is repeated with a new block; that costs the broker part of its bond and is counted for
-/// everybody to see. Commit and draw come early enough for a receipt to be demanded afterwards.
+/// produces that block can influence it. A draw that nobody made while the chain knew the hash (256 blocks, or 8,191
+/// where it keeps them by EIP-2935) is repeated with a new block; that costs the broker part of its bond and is
+/// counted for everybody to see. Commit and draw come early enough for a receipt to be demanded afterwards.
 /// @dev Privileges: none. Signatures decide what is committed; anyone may relay, draw and redraw.
 interface IModelCommitment {
     /// @notice The models of one order, and its seed.
@@ -59,8 +59,8 @@ interface IModelCommitment {
         bytes[] calldata signatures
     ) external;
 
-    /// @notice Draws the seed: keccak256(abi.encode(order, modelsDigest, blockhash(targetBlock))), at least the
-    /// time of an answer before the order's deadline. A hash that the chain does not know, or that is zero, draws nothing.
+    /// @notice Draws the seed: keccak256(abi.encode(order, modelsDigest, blockhash(targetBlock))), at least the time
+    /// of an answer before the order's deadline. A hash that the chain does not know, or that is zero, draws nothing.
     function drawSeed(bytes32 order) external returns (bytes32 seed);
 
     /// @notice Appoints a new block after a missed draw, as long as a draw has time.

@@ -30,10 +30,10 @@ import {Permit} from "../types/Permit.sol";
 /// - Published: settle, after the window. The window ends `challengeSeconds` after publication, or that long after the
 ///   last answer to a demand if that is later; a demand that is open keeps it open, at most until its `answerBy`, when
 ///   anyone can let it expire. {IDemands} bounds how long all demands together can keep it open;
-/// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more.
-/// An account that cannot be paid directly, the burn address included, is credited in {IRewards} instead, so that nobody's
-/// payment stops another's. If the token refuses the rewards contract too, its tokens wait here and anyone sends them
-/// later ({RewardsPayer}); no verdict, settlement or refund depends on a transfer that somebody else can refuse.
+/// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more. An account that cannot be
+/// paid directly, the burn address included, is credited in {IRewards} instead, so that nobody's payment stops
+/// another's. If the token refuses the rewards contract too, its tokens wait here and anyone sends them later
+/// ({RewardsPayer}); no verdict, settlement or refund depends on a transfer that somebody else can refuse.
 ///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
@@ -71,14 +71,15 @@ interface IOrderEscrow {
         address demands;
     }
 
-    /// @notice What a deployment asks of every order, for good. A local chain sets all but the first to the least there is.
+    /// @notice What a deployment asks of every order, for good. A local chain sets all but the first to the least
+    /// there is.
     struct Limits {
         /// Chain time to answer a demand in; the same in every contract of the market.
         uint32 answerSeconds;
         /// Least `challengeSeconds`: in a window of no length a false row is settled before anybody can have read it.
         uint32 minChallengeSeconds;
-        /// Least time between `matchBy` and `deliverBy`: training, and twice an answer ({IModelCommitment}). A deadline
-        /// that nobody can keep takes the broker's bond.
+        /// Least time between `matchBy` and `deliverBy`: training, and twice an answer ({IModelCommitment}). A
+        /// deadline that nobody can keep takes the broker's bond.
         uint32 minDeliverySeconds;
         /// Highest `minScoreMicro`: a score that nobody can reach makes contributors work for nothing.
         uint32 maxScoreMicro;
@@ -200,17 +201,17 @@ interface IOrderEscrow {
         uint64[] calldata maxRows
     ) external;
 
-    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits a
-    /// tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is sent
-    /// back. From the commit to the draw, when nobody but the broker can be to blame, the contributors get what is
-    /// forfeit in equal parts; before and after it is burned, and so is what does not divide. Broker only; open orders at
-    /// any time, matched ones up to `deliverBy` and without an open demand.
+    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
+    /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
+    /// sent back. From the commit to the draw, when nobody but the broker can be to blame, the contributors get what
+    /// is forfeit in equal parts; before and after it is burned, and so is what does not divide. Broker only; open
+    /// orders at any time, matched ones up to `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Ends an overdue order: the price to the buyer, stakes free. All of a matched order's bond is forfeit, and
-    /// divided as {abandon} divides it: never to the buyer, and to contributors only when they had committed and nobody
-    /// drew. Anyone; open orders after `matchBy`, matched ones after `deliverBy` and without an open demand.
+    /// @notice Ends an overdue order: the price to the buyer, stakes free. All of a matched order's bond is forfeit,
+    /// and divided as {abandon} divides it: never to the buyer, and to contributors only when they had committed and
+    /// nobody drew. Anyone; open orders after `matchBy`, matched ones after `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external;
 
