@@ -33,8 +33,8 @@ def network(ports: PortsHere) -> NetworkView:
     """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
     chain = ports.chain
     deployment = chain.deployment
-    contracts = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
-    del contracts["chain_id"]
+    names = {field.name for field in fields(deployment)} - {"chain_id", "parameters"}
+    contracts = {name: getattr(deployment, name) for name in names}
     return NetworkView(
         chain_id=deployment.chain_id,
         deployment=Contracts(**contracts),

@@ -10,7 +10,7 @@ from typing import Protocol
 from backend.database.engine import Database
 from backend.settings import Settings
 from provenance.chain.disputes import DemandOnChain
-from provenance.chain.ports import ChainReads, ChainWriting, TxReceipt
+from provenance.chain.ports import ChainReads, ChainWriting, OrderLimits, TxReceipt
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
 from provenance.record.terms import OrderTerms, Participant
@@ -20,6 +20,10 @@ from provenance.values import Address, Digest
 
 class BrokerReading(ChainReads, Protocol):
     """The market as read by its broker: also what a buyer has to sign, and the allowance for bonds."""
+
+    def limits(self) -> OrderLimits:
+        """What this market asks of every order; never changes."""
+        ...
 
     def allowance(self, owner: Address, spender: Address) -> int: ...
 

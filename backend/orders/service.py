@@ -37,7 +37,9 @@ def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) 
     collection = CollectionService(session).require(str(asked.collection))
     request = Request(asked.purpose, asked.conditions)
     require_parents(ports.chain, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
+    terms = TermsPolicy(ports.settings, ports.broker, chain_time, ports.chain.limits()).quote(
+        collection, asked, request
+    )
     chain = ports.chain
     message = chain.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteView(
@@ -84,7 +86,9 @@ class OrderService:
         if existing is not None:
             return existing
         collection = CollectionService(self._session).require(str(terms.collection))
-        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
+        TermsPolicy(ports.settings, ports.broker, chain_time, ports.chain.limits()).check(
+            collection, request, terms
+        )
         try:
             require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:

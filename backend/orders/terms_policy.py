@@ -12,7 +12,7 @@ from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.settings import Settings
 from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
-from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
+from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderLimits, OrderState
 from provenance.errors import ValueFormatError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
@@ -22,7 +22,7 @@ from provenance.units import (
     E12,
     MICRO,
     WHOLE_BPS,
-    WHOLE_MICRO,
+    duration,
     format_fixed,
     parse_fixed,
     percent,
@@ -38,11 +38,12 @@ DEFAULT_DELTA_E12 = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class TermsPolicy:
-    """The broker's rules. `chain_time` is the time that every deadline is compared with."""
+    """The broker's rules. `chain_time` is the time that every deadline is compared with; `limits` are the market's."""
 
     settings: Settings
     broker: Address
     chain_time: int
+    limits: OrderLimits
 
     def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
         """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
@@ -105,7 +106,7 @@ class TermsPolicy:
                 )
 
     def _rules(self, collection: Collection, terms: OrderTerms) -> tuple[_Rule, ...]:
-        settings, now, t = self.settings, self.chain_time, terms
+        settings, limits, now, t = self.settings, self.limits, self.chain_time, terms
         ceiling, low, high = collection.epsilon_micro, collection.min_contributors, settings.max_contributors
         is_sealed = t.delivery_key != OPEN_DELIVERY_KEY
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
@@ -115,6 +116,8 @@ class TermsPolicy:
         minimum_holds = low <= t.min_contributors <= high
         maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // WHOLE_BPS
+        fewest_rows, highest = max(1, limits.min_rows), limits.max_score_micro
+        earliest = max(t.match_by + limits.min_delivery_seconds, now + 2 * limits.answer_seconds)
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         first = now + MINIMUM_MATCH_SECONDS
         match_rule = f"{utc_time(first)} or later, the chain's time is {utc_time(now)}"
@@ -124,15 +127,17 @@ class TermsPolicy:
                 "deliveryKey", "delivery key", is_sealed == collection.is_private,
                 str(t.delivery_key) if is_sealed else "none", key_rule,
             ),
-            _Rule("rows", "rows", 1 <= t.rows <= most_rows, str(t.rows), f"1 to {most_rows}"),
+            _Rule(
+                "rows", "rows", fewest_rows <= t.rows <= most_rows, str(t.rows), f"{fewest_rows} to {most_rows}"
+            ),
             _Rule("epsilonMicro", "epsilon", epsilon_holds, format_fixed(t.epsilon_micro, MICRO), epsilon_rule),
             _Rule(
                 "deltaE12", "delta", delta_holds, format_fixed(t.delta_e12, E12),
                 "0 without epsilon, otherwise between 0 and 1",
             ),
             _Rule(
-                "minScoreMicro", "minimum score", t.min_score_micro <= WHOLE_MICRO,
-                format_fixed(t.min_score_micro, MICRO), "0 to 1",
+                "minScoreMicro", "minimum score", t.min_score_micro <= highest,
+                format_fixed(t.min_score_micro, MICRO), f"0 to {format_fixed(highest, MICRO)}",
             ),
             _Rule(
                 "minContributors", "minimum of contributors", minimum_holds, str(t.min_contributors),
@@ -148,10 +153,26 @@ class TermsPolicy:
             ),
             _Rule("stake", "stake", t.stake == settings.stake_wei, tokens(t.stake), tokens(settings.stake_wei)),
             _Rule("bond", "bond", t.bond <= bond, tokens(t.bond), f"at most {tokens(bond)}"),
+            *(
+                _Rule(name, name, found >= least, tokens(found), f"at least {tokens(least)}, which the market asks")
+                for name, found, least in (
+                    ("price", t.price, limits.min_price),
+                    ("stake", t.stake, limits.min_stake),
+                    ("bond", t.bond, limits.min_bond),
+                )
+            ),
+            _Rule(
+                "challengeSeconds", "challenge window", t.challenge_seconds >= limits.min_challenge_seconds,
+                duration(t.challenge_seconds), f"at least {duration(limits.min_challenge_seconds)}",
+            ),
             _Rule("matchBy", "match deadline", t.match_by >= first, utc_time(t.match_by), match_rule),
             _Rule(
                 "deliverBy", "delivery deadline", t.deliver_by > t.match_by, utc_time(t.deliver_by),
                 f"later than the match deadline {utc_time(t.match_by)}",
+            ),
+            _Rule(
+                "deliverBy", "delivery deadline", t.deliver_by >= earliest, utc_time(t.deliver_by),
+                f"{utc_time(earliest)} or later: models are committed twice the time of an answer before",
             ),
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from provenance.values import Digest
 SAMPLE_TASK = "sample"
 HONESTLY_REFUSED = "conditions-unmet"
 DEPOSIT_PART = 100
-"""The deposit of a demand is the price divided by this; it goes to whoever answers."""
+"""The deposit of a demand is the price divided by this; it comes back, answered or not."""
 _LOG = logging.getLogger("backend.workflow")
 
 

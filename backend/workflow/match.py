@@ -81,7 +81,9 @@ class Matching:
         terms = stored.terms
         offers, waiting = self._offers(stored)
         now = self._ports.chain.chain_time()
-        latest = terms.match_by - MATCH_MARGIN_SECONDS
+        latest = min(
+            terms.match_by - MATCH_MARGIN_SECONDS, self._ports.chain.limits().last_commit(terms.deliver_by)
+        )
         if waiting and now < min(opened + self._ports.settings.accept_seconds, latest):
             return None
         chosen = choose(offers, terms.rows, terms.min_contributors, terms.max_contributors)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gas.figures import Contract
-from provenance.chain.deploy import MarketParameters, deploy_all
-from provenance.chain.deployment import CONTRACTS
+from provenance.chain.deploy import deploy_all
+from provenance.chain.deployment import CONTRACTS, MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
@@ -43,9 +43,8 @@ class GasMarket:
         # A second a block, however long we take: a window must not close while we measure in it.
         chain.rpc(url, "anvil_setBlockTimestampInterval", 1)
         chain.give_gas(url, str(_DEPLOYER.address))
-        deployment = deploy_all(
-            url, _DEPLOYER, MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
-        )
+        parameters = MarketParameters.local(answer_seconds=ANSWER_SECONDS, unbonding_seconds=60)
+        deployment = deploy_all(url, _DEPLOYER, parameters)
         self.url = url
         self.reader = ChainReader(url, deployment)
         self._bank = ChainWriter(self.reader, _DEPLOYER)

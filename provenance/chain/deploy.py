@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import CONTRACTS, Deployment
+from provenance.chain.deployment import CONTRACTS, Deployment, MarketParameters
 from provenance.chain.errors import DeploymentError
 from provenance.chain.rpc import Rpc
 from provenance.chain.sender import TransactionSender
 from provenance.crypto.signing import Signer
 from provenance.values import Address, keccak256
-
-
-@dataclass(frozen=True, slots=True)
-class MarketParameters:
-    """What is fixed for the life of a market."""
-
-    unbonding_seconds: int = 7 * 24 * 3600
-    seed_delay_blocks: int = 2
-    answer_seconds: int = 900
-    """Time to answer a demand in: long against a congested chain, and well below the time in which orders are
-    delivered, since a receipt can only be demanded if the answer is due before."""
 
 
 def create_address(sender: Address, nonce: int) -> Address:
@@ -48,7 +36,7 @@ def deploy_all(rpc_url: str, signer: Signer, parameters: MarketParameters | None
         first = sender.nonce()
         at = {role: create_address(signer.address, first + i) for i, role in enumerate(CONTRACTS)}
         blocks = [_create(sender, rpc, role, at, chosen) for role in CONTRACTS]
-        return Deployment.of(rpc.integer("eth_chainId"), min(blocks), at)
+        return Deployment.of(rpc.integer("eth_chainId"), min(blocks), at, chosen)
     finally:
         rpc.close()
 
@@ -78,13 +66,13 @@ def _arguments(at: dict[str, Address], chosen: MarketParameters) -> dict[str, tu
     return {
         "token": (),
         "registry": (*places("token", "escrow"), chosen.unbonding_seconds),
-        "escrow": (parties,),
+        "escrow": (parties, chosen.limits()),
         "commitment": (at["escrow"], chosen.seed_delay_blocks),
         "datasets": places("escrow", "commitment", "challenges", "demands", "royalties"),
         "rewards": places("token", "escrow", "datasets", "sales", "royalties"),
         "verifier": (),
         "challenges": places("escrow", "commitment", "datasets", "verifier"),
-        "demands": (*places("token", "escrow", "commitment", "datasets"), chosen.answer_seconds),
+        "demands": places("token", "escrow", "commitment", "datasets"),
         "sales": places("token", "datasets", "rewards"),
         "royalties": places("token", "datasets", "rewards"),
         "modelStore": (),

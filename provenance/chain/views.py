@@ -7,9 +7,10 @@ from typing import Any, Self, TypeVar
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS, Deployment
-from provenance.chain.errors import ChainError, DeploymentError
+from provenance.chain.errors import ChainError, DeploymentError, RevertError
 from provenance.chain.events import ChainEvent
 from provenance.chain.log_decoder import decode_log, event_topic
+from provenance.chain.ports import OrderLimits
 from provenance.chain.rpc import Rpc
 from provenance.crypto.typed_data import Domain
 from provenance.values import Address, Digest
@@ -24,6 +25,7 @@ class MarketViews:
         """Connects lazily: `check()` (or the first read) shows whether the node answers."""
         self.rpc = Rpc(rpc_url, timeout_seconds=timeout_seconds)
         self._deployment = deployment
+        self._limits: OrderLimits | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +45,27 @@ class MarketViews:
     def domain(self) -> Domain:
         """The EIP-712 domain of this market."""
         return self._deployment.domain
+
+    def limits(self) -> OrderLimits:
+        """What this market asks of every order. Asked once: the contracts cannot change it."""
+        if self._limits is None:
+            try:
+                found = self._only("escrow", "limits")
+            except RevertError:
+                # A market of an earlier release.
+                self._limits = OrderLimits(self._only("demands", "answerSeconds"))
+            else:
+                self._limits = OrderLimits(
+                    answer_seconds=found["answerSeconds"],
+                    min_challenge_seconds=found["minChallengeSeconds"],
+                    min_delivery_seconds=found["minDeliverySeconds"],
+                    max_score_micro=found["maxScoreMicro"],
+                    min_rows=found["minRows"],
+                    min_price=found["minPrice"],
+                    min_stake=found["minStake"],
+                    min_bond=found["minBond"],
+                )
+        return self._limits
 
     def _view(self, role: str, function: str, *arguments: Any) -> dict[str, Any]:
         contract = interface(CONTRACTS[role])

@@ -21,7 +21,8 @@ from backend.database.engine import Database, migrate
 from backend.indexer.follower import Followed, Follower
 from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
-from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deploy import deploy_all
+from provenance.chain.deployment import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit
@@ -86,7 +87,7 @@ class Chain:
 def chain() -> Iterator[Chain]:
     bank = Signer(anvil.DEVELOPMENT_KEY)
     with anvil.running_anvil() as url:
-        deployment = deploy_all(url, bank, MarketParameters(unbonding_seconds=60))
+        deployment = deploy_all(url, bank, MarketParameters.local(unbonding_seconds=60))
         with ChainReader(url, deployment) as reader:
             yield Chain(url, reader, ChainWriter(reader, bank))
 

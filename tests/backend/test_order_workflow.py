@@ -249,22 +249,30 @@ def test_an_acceptance_nested_without_end_counts_as_a_refusal(
     assert shown["reason"].startswith("1 contributors accepted"), "the other node's answer still counts"
 
 
-def test_money_and_bond_come_back_after_the_delivery_deadline(
-    world: World, api: Api, buyer: Signer, chain: Chain
+NOBODY = Address.parse("0x000000000000000000000000000000000000dEaD")
+
+
+@pytest.mark.parametrize(("left", "part"), [(200, 10), (-1, 1)])
+def test_money_comes_back_when_nobody_has_trained_in_time(
+    world: World, api: Api, buyer: Signer, chain: Chain, left: int, part: int
 ) -> None:
+    """Without time for a commit the order is given up, for a tenth of the bond; past its deadline for all of it. Nobody
+    gains by it: who did not train is not on the chain."""
     order = api.order(buyer, world.collection)
     before = chain.reader.balance(buyer.address)
     owed = [chain.reader.claimable(node.address) for node in world.nodes]
+    burned = chain.reader.balance(NOBODY)
     with world.in_work(order):
         world.bring_to_match()
         world.job("train")
-        chain.skip(4000)
+        deliver_by = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"]).deliver_by
+        chain.skip(deliver_by - left - chain.reader.chain_time())
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
     assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
-    part = terms.bond // 2 // len(world.nodes)
-    assert [chain.reader.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
-    assert chain.reader.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
+    assert [chain.reader.claimable(node.address) for node in world.nodes] == owed
+    assert chain.reader.balance(buyer.address) == before
+    assert chain.reader.balance(NOBODY) == burned + terms.bond // part
     with api.ports.database.read() as session:
         nodes = ContributorRepository(session).list(world.collection)
     assert all(chain.reader.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
@@ -533,9 +541,14 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
+HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
+
+
 def test_a_missed_draw_is_drawn_again_and_costs_bond(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
+    # A chain without EIP-2935 keeps 256 hashes.
+    chain.reader.rpc.request("anvil_setCode", HISTORY, "0x")
     order = api.order(buyer, world.collection)
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)

@@ -15,7 +15,7 @@ from provenance.crypto.signing import Signer
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import sha256
-from tests.backend.conftest import DELIVERY_KEY, Api, Started, make_collection
+from tests.backend.conftest import DELIVERY_KEY, TOKEN, Api, Started, make_collection
 from tests.memory import MemoryChain
 
 WORDS = {
@@ -78,6 +78,40 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(
     assert answer.json()["code"] == "terms-refused"
     assert answer.json()["errors"][0]["field"] == member
     assert WORDS.get(member, member) + ": found " in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "member"),
+    [
+        ({"min_challenge_seconds": 100_000}, {}, "challengeSeconds"),
+        ({"min_delivery_seconds": 5_000}, {}, "deliverBy"),
+        ({"answer_seconds": 2_000}, {}, "deliverBy"),
+        ({"max_score_micro": 600_000}, {"minScore": "0.7"}, "minScoreMicro"),
+        ({"min_rows": 61}, {}, "rows"),
+        ({"min_price": TOKEN}, {}, "price"),
+        ({"min_stake": 2 * TOKEN}, {}, "stake"),
+        ({"min_bond": TOKEN}, {}, "bond"),
+    ],
+)
+def test_a_quote_keeps_to_what_the_market_asks(
+    api: Api,
+    buyer: Signer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: dict[str, int],
+    asked: dict[str, str],
+    member: str,
+) -> None:
+    found = replace(api.chain.reader.limits(), **limit)
+    monkeypatch.setattr(api.chain.reader, "limits", lambda: found)
+    body = {
+        "collection": api.collection(),
+        "buyer": str(buyer.address),
+        "rows": 60,
+        "deliveryKey": DELIVERY_KEY,
+    }
+    answer = api.call("POST", "/v1/quotes", body | asked)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == member
 
 
 def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) -> None:
