@@ -9,6 +9,7 @@ from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.errors import ChainError, DeploymentError
 from provenance.chain.events import ChainEvent
+from provenance.chain.finality import Finality
 from provenance.chain.log_decoder import decode_log, event_topic
 from provenance.chain.rpc import Rpc
 from provenance.crypto.typed_data import Domain
@@ -20,9 +21,18 @@ E = TypeVar("E", bound=ChainEvent)
 class MarketViews:
     """One market on one chain, to be asked. Safe to share between threads."""
 
-    def __init__(self, rpc_url: str, deployment: Deployment, *, timeout_seconds: float = 10.0) -> None:
-        """Connects lazily: `check()` (or the first read) shows whether the node answers."""
+    def __init__(
+        self,
+        rpc_url: str,
+        deployment: Deployment,
+        *,
+        timeout_seconds: float = 10.0,
+        finality: Finality | None = None,
+    ) -> None:
+        """Connects lazily: `check()` (or the first read) shows whether the node answers. `finality`: how deep what
+        decisions rest on must lie; None for what fits the chain."""
         self.rpc = Rpc(rpc_url, timeout_seconds=timeout_seconds)
+        self.finality = finality or Finality.of_chain(deployment.chain_id)
         self._deployment = deployment
 
     def __enter__(self) -> Self:
