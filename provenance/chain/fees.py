@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provenance.chain.errors import ChainUnavailableError
-from provenance.chain.rpc import Rpc
 from provenance.units import format_fixed
+
+if TYPE_CHECKING:
+    from provenance.chain.rpc import Rpc
 
 GWEI: Final = 9
 """Decimal places of fees for people: wei of the chain's own coin."""
-DEFAULT_CEILING_WEI: Final = 1_000 * 10**GWEI
+DEFAULT_CEILING_GWEI: Final = 1_000
+DEFAULT_CEILING_WEI: Final = DEFAULT_CEILING_GWEI * 10**GWEI
 _MARK: Final = 100_000
 _ROOM: Final = 2  # base fees: six full blocks in a row double it
 

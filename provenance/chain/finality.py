@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from provenance.chain.rpc import Rpc
 from provenance.errors import ValueFormatError
+
+if TYPE_CHECKING:
+    from provenance.chain.rpc import Rpc
 
 _WORDS: Final = ("latest", "safe", "finalized")
 _LOCAL_CHAINS: Final = (1337, 31337)
@@ -35,6 +37,11 @@ class Finality:
                 f"finality is {text!r:.40}, expected latest, safe, finalized or a number of blocks"
             )
         return cls("latest", int(text))
+
+    @classmethod
+    def chosen(cls, text: str) -> Finality | None:
+        """A setting: as `parse`, and "" for what fits the chain (None)."""
+        return cls.parse(text) if text else None
 
     @classmethod
     def of_chain(cls, chain_id: int) -> Finality:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 import requests
 from web3 import HTTPProvider
@@ -16,11 +17,20 @@ from provenance.chain.errors import ChainError, ChainUnavailableError, LogRangeE
 from provenance.printable import shown_url
 from provenance.values import Address
 
+T = TypeVar("T")
 _REVERT_CODE = 3
 _EXPECTED = "expected a JSON-RPC node; check the URL and that the node runs"
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 """Seconds before each further attempt. The one retry policy of the chain; longer waits are for callers."""
 _BUSY: Final = ("rate limit", "too many requests", "limit exceeded", "request limit", "capacity", "is busy")
+_BEHIND: Final = (
+    "beyond current head",
+    "header not found",
+    "unknown block",
+    "block not found",
+    "blockoutofrange",
+)
+"""What a node says that has not seen a block yet which another one told of."""
 _BUSY_CODES: Final = (429, -32005, -32016)
 _RANGE: Final = (
     *("range", "more than", "response size", "too large", "timeout", "timed out", "at most", "limited to"),
@@ -51,14 +61,29 @@ class Rpc:
 
     def request(self, method: str, *params: Any, action: str = "") -> Any:
         """The `result` of one JSON-RPC call. `action` says in errors what was tried."""
+        return self._patiently(lambda: self.attempt(method, params, action))
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
         for pause in _PAUSES:
             try:
-                return self._attempt(method, params, action)
+                return attempt()
             except ChainUnavailableError:
                 time.sleep(pause)
-        return self._attempt(method, params, action)
+        return attempt()
 
-    def _attempt(self, method: str, params: tuple[Any, ...], action: str) -> Any:
+    def _required(self, method: str, *params: Any, action: str = "") -> Any:
+        """As `request`, of what must be there: a node behind the others answers null for a while."""
+
+        def attempt() -> Any:
+            result = self.attempt(method, params, action)
+            if result is None:
+                raise ChainUnavailableError(f"{self.url}: answered {method} with null; {_EXPECTED}")
+            return result
+
+        return self._patiently(attempt)
+
+    def attempt(self, method: str, params: tuple[Any, ...], action: str) -> Any:
+        """`request` once, without a second try."""
         try:
             answer: Any = self._provider.make_request(cast(RPCEndpoint, method), list(params))
         except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
@@ -78,22 +103,15 @@ class Rpc:
     def call(self, to: Address, data: bytes, *, action: str = "eth_call", block: str = "latest") -> bytes:
         """eth_call. Raises RevertError with the decoded custom error."""
         transaction = {"to": str(to), "data": "0x" + data.hex()}
-        return unhex(self._there(self.request("eth_call", transaction, block, action=action), "eth_call"))
+        return unhex(self._required("eth_call", transaction, block, action=action))
 
     def integer(self, method: str, *params: Any) -> int:
         """A call whose result is a 0x-quantity."""
-        return int(self._there(self.request(method, *params), method), 16)
+        return int(self._required(method, *params), 16)
 
     def block(self, which: str) -> dict[str, Any]:
         """A block that the chain has, without its transactions: a 0x-number, or a word such as "latest"."""
-        found = self._there(self.request("eth_getBlockByNumber", which, False), f"block {which}")
-        return cast(dict[str, Any], found)
-
-    def _there(self, result: Any, what: str) -> Any:
-        """What must be there: a node behind the others answers null for a while."""
-        if result is None:
-            raise ChainUnavailableError(f"{self.url}: answered null for {what}; {_EXPECTED}")
-        return result
+        return cast(dict[str, Any], self._required("eth_getBlockByNumber", which, False))
 
     def _failure(self, failure: Any, method: str, action: str) -> ChainError:
         details = failure if isinstance(failure, dict) else {"message": str(failure)}
@@ -105,6 +123,8 @@ class Rpc:
         if details.get("code") == _REVERT_CODE or "revert" in message.lower():
             return RevertError(f"{action}: the contract refused without a reason ({message})")
         words = message.lower()
+        if any(complaint in words for complaint in _BEHIND):
+            return ChainUnavailableError(f"{action}: the node at {self.url} is behind the others: {message}")
         if method == "eth_getLogs" and any(complaint in words for complaint in _RANGE):
             return LogRangeError(f"{action}: the node at {self.url} refused: {message}")
         if details.get("code") in _BUSY_CODES or any(complaint in words for complaint in _BUSY):

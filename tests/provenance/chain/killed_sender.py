@@ -26,12 +26,16 @@ class CountingRpc(Rpc):
     def __init__(self, url: str, dies_at: int = NEVER) -> None:
         super().__init__(url)
         self.requests = 0
+        self.looks: list[int] = []
+        """Which requests looked for a receipt."""
         self._dies_at = dies_at
 
-    def request(self, method: str, *params: Any, action: str = "") -> Any:
+    def attempt(self, method: str, params: tuple[Any, ...], action: str) -> Any:
         self._die_at(2 * self.requests)
-        answer = super().request(method, *params, action=action)
+        answer = super().attempt(method, params, action)
         self._die_at(2 * self.requests + 1)
+        if method == "eth_getTransactionReceipt":
+            self.looks.append(self.requests)
         self.requests += 1
         return answer
 
@@ -50,11 +54,13 @@ class Sending:
     to: Address
     data: bytes
 
-    def requests(self) -> int:
-        """Sends here, and counts the requests that it takes."""
+    def points(self) -> int:
+        """Sends here, and counts the points at which every sending can be killed: up to one request after the first
+        look for the receipt, for how many looks follow depends on the chain.
+        """
         rpc = CountingRpc(self.url)
         self._send(rpc)
-        return rpc.requests
+        return 2 * (rpc.looks[0] + 2)
 
     def send_and_die(self, dies_at: int) -> None:
         """Sends in a process that is killed at `dies_at`."""

@@ -137,8 +137,8 @@ class StubbornRpc(Rpc):
         super().__init__(url)
         self._answer = answer
 
-    def request(self, method: str, *params: Any, action: str = "") -> Any:
-        return self._answer(method, lambda: Rpc.request(self, method, *params, action=action))
+    def attempt(self, method: str, params: tuple[Any, ...], action: str) -> Any:
+        return self._answer(method, lambda: Rpc.attempt(self, method, params, action))
 
 
 # --- fees
@@ -208,7 +208,7 @@ def test_killed_at_any_point_a_call_has_one_effect(account: Account, mines: bool
     print(f"seed {seed}")
     market, chance = account.market, random.Random(seed)
     call, killed = account.call(), sending_by(account, 1)
-    points = 2 * killed.requests()
+    points = killed.points()
     with ThreadPoolExecutor(1) as pool:
         for n in range(TIMES // 2):
             before, point = account.effects(), chance.randrange(points)
@@ -232,7 +232,7 @@ def test_killed_at_any_point_another_call_follows_and_no_nonce_is_lost(account: 
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     market, chance = account.market, random.Random(seed)
-    points = 2 * sending_by(account, 1).requests()
+    points = sending_by(account, 1).points()
     with ThreadPoolExecutor(1) as pool:
         for n in range(TIMES // 2):
             before, point = account.effects(), chance.randrange(points)
