@@ -471,17 +471,35 @@ def test_send_returns_when_its_block_is_deep_enough(account: Account) -> None:
     assert account.market.chain.block_number() == receipt.block + 3
 
 
-def test_reorganised_away_it_is_sent_again_and_lands_once(account: Account) -> None:
-    """Three blocks are replaced by empty ones after the transaction was mined."""
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("forgotten", [True, False], ids=["node forgets it", "node keeps it"])
+def test_reorganised_away_it_is_sent_again_and_lands_once(
+    account: Account, depth: int, forgotten: bool
+) -> None:
+    """The last blocks, the transaction's among them, are replaced by empty ones before it is deep enough."""
     market, rpc = account.market, account.rpc
+    market.mine(1)  # what came before is not replaced
     with paused(market), sending(account.sender(finality=Finality.parse("3")), account.call()) as sent:
         account.waits()
-        market.mine(3)
+        (pending,) = account.pool()
+        market.mine(depth)
         assert account.effects() == 1
-        rpc.request("anvil_reorg", 3, [])
-        rpc.request("anvil_dropAllTransactions")
+        rpc.request("anvil_reorg", depth, [])
+        if forgotten:
+            rpc.request("anvil_dropAllTransactions")
         assert account.effects() == 0
         receipt = mined_meanwhile(market, sent)
     assert account.effects() == 1
     assert rpc.request("eth_getTransactionReceipt", str(receipt.hash)) is not None
+    assert rpc.request("eth_getTransactionByHash", str(receipt.hash))["nonce"] == pending["nonce"]
     account.is_tidy()
+
+
+def test_what_is_deep_enough_outlives_a_reorganisation_of_that_depth(account: Account) -> None:
+    market = account.market
+    with sending(account.sender(finality=Finality.parse("3")), account.call()) as sent:
+        receipt = mined_meanwhile(market, sent)
+    account.rpc.request("anvil_reorg", 3, [])
+    assert account.effects() == 1
+    found = account.rpc.request("eth_getTransactionReceipt", str(receipt.hash))
+    assert int(found["blockNumber"], 16) == receipt.block
