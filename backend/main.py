@@ -28,6 +28,8 @@ from backend.ports import Ports
 from backend.settings import Settings
 from backend.workflow.dbos_runner import DbosRunner
 from provenance.chain.deployment import Deployment
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
@@ -76,7 +78,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         signer = load_key(settings.key_file, password_source(os.environ))
     with _named("TESSERA_DEPLOYMENT_FILE"):
         deployment = Deployment.load(settings.deployment_file)
-    chain = ChainReader(settings.rpc_url, deployment)
+    chain = ChainReader(settings.rpc_url, deployment, finality=Finality.chosen(settings.finality))
     stack.callback(chain.close)
     with _named("TESSERA_RPC_URL"):
         chain.check()
@@ -89,7 +91,9 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         settings=settings,
         database=database,
         chain=chain,
-        writer=ChainWriter(chain, signer),
+        writer=ChainWriter(
+            chain, signer, outbox=settings.state_dir / "outbox", max_fee_wei=settings.max_fee_gwei * 10**GWEI
+        ),
         store=store,
         runner=runner,
         clock=time.time,

@@ -11,10 +11,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import StartupError
+from provenance.chain.fees import DEFAULT_CEILING_GWEI
+from provenance.chain.finality import Finality
 from provenance.units import ONE_TOKEN, WHOLE_BPS
 
 PREFIX: Final = "TESSERA_"
@@ -62,11 +64,22 @@ class Settings(BaseSettings):
     receipt_seconds: int = Field(default=300, ge=1)
     """How long a node may be silent after the seed before its receipt is demanded on chain."""
 
+    finality: str = ""
+    """How deep in the chain lies what the broker acts on: `latest`, `safe`, `finalized` or a number of blocks.
+    Empty: `latest` on a local chain, `safe` on any other."""
+    max_fee_gwei: int = Field(default=DEFAULT_CEILING_GWEI, ge=1)
+    """The most that the broker's transactions offer for a unit of gas."""
     poll_seconds: float = Field(default=0.4, gt=0)
     finality_blocks: int = Field(default=256, ge=1)
     """How far back the follower looks for the common ancestor of a reorganised chain."""
     max_json_bytes: int = Field(default=4 * 2**20, ge=1024)
     max_content_bytes: int = Field(default=256 * 2**20, ge=1024)
+
+    @field_validator("finality")
+    @classmethod
+    def _is_finality(cls, text: str) -> str:
+        Finality.chosen(text)
+        return text
 
     @classmethod
     def from_environment(cls) -> Settings:

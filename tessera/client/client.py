@@ -19,6 +19,8 @@ from provenance.api.market import Event, MarketClient
 from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
 from provenance.api.orders import OrderState as Told
 from provenance.chain.errors import RevertError
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -86,7 +88,9 @@ class Client:
             else load_key(wallet, ask or password_source(os.environ))
         )
         self.delivery_key = load_delivery_key(key) if isinstance(key, Path | str) else key
-        self.chain = ChainReader(self.profile.rpc, self.profile.deployment)
+        self._outbox = Path(f"{wallet}.outbox") if isinstance(wallet, Path | str) else None
+        finality = Finality.chosen(self.profile.finality)
+        self.chain = ChainReader(self.profile.rpc, self.profile.deployment, finality=finality)
 
     def __enter__(self) -> Client:
         return self
@@ -117,8 +121,9 @@ class Client:
 
     @cached_property
     def writer(self) -> ChainWriter:
-        """Transactions of the wallet."""
-        return ChainWriter(self.chain, self.wallet)
+        """Transactions of the wallet; what is on its way lies beside its key file, in a folder `KEYFILE.outbox`."""
+        ceiling = self.profile.max_fee_gwei * 10**GWEI
+        return ChainWriter(self.chain, self.wallet, outbox=self._outbox, max_fee_wei=ceiling)
 
     @cached_property
     def content(self) -> MarketStore:

@@ -27,6 +27,11 @@ class NetworkProfile:
     rpc: str
     broker: Address
     deployment: Deployment
+    finality: str = ""
+    """How deep in the chain lies what is acted on: "latest", "safe", "finalized" or a number of blocks. Empty:
+    "latest" on a local chain, "safe" on any other."""
+    max_fee_gwei: int = 1_000
+    """The most that a transaction offers for a unit of gas."""
 
     def write(self, path: Path) -> None:
         document = {
@@ -35,6 +40,8 @@ class NetworkProfile:
             "rpc": self.rpc,
             "broker": str(self.broker),
             "deployment": self.deployment.document(),
+            "finality": self.finality,
+            "maxFeeGwei": self.max_fee_gwei,
         }
         write_whole(path, (json.dumps(document, indent=2) + "\n").encode(), mode=READABLE)
 
@@ -42,6 +49,8 @@ class NetworkProfile:
 def load_profile(path: Path) -> NetworkProfile:
     """The profile in `path`; `UsageError` says what is wrong with the file."""
     from provenance.chain.deployment import Deployment
+    from provenance.chain.finality import Finality
+    from provenance.errors import ValueFormatError
     from provenance.values import Address
 
     try:
@@ -58,9 +67,18 @@ def load_profile(path: Path) -> NetworkProfile:
     missing = [name for name in ("api", "rpc", "broker", "deployment") if name not in document]
     if missing:
         raise UsageError(f"{path}: {', '.join(missing)} missing in this {FORMAT} document")
+    finality, most = document.get("finality", ""), document.get("maxFeeGwei", 1_000)
+    if type(most) is not int or most < 1:
+        raise UsageError(f"{path}: maxFeeGwei is {most!r:.40}, expected a whole number of gwei, at least 1")
+    try:
+        Finality.chosen(str(finality))
+    except ValueFormatError as error:
+        raise UsageError(f"{path}: {error}") from error
     return NetworkProfile(
         api=str(document["api"]),
         rpc=str(document["rpc"]),
         broker=Address.parse(document["broker"]),
         deployment=Deployment.parse(document["deployment"]),
+        finality=str(finality),
+        max_fee_gwei=most,
     )
