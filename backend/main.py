@@ -34,6 +34,7 @@ from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
 from provenance.printable import PlainFormatter, printable
+from provenance.store.folder import FolderStore
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -91,6 +92,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         chain=chain,
         writer=ChainWriter(chain, signer),
         store=store,
+        waiting=_folder(settings.state_dir / "waiting"),
         runner=runner,
         clock=time.time,
         stopping=threading.Event(),
@@ -113,9 +115,11 @@ def _store(settings: Settings) -> ContentStore:
         from provenance.store.ipfs import IpfsStore
 
         return IpfsStore(location, settings.store_timeout_seconds)
-    from provenance.store.folder import FolderStore
+    return _folder(Path(location))
 
-    folder = FolderStore(Path(location))
+
+def _folder(path: Path) -> FolderStore:
+    folder = FolderStore(path)
     folder.sweep()
     return folder
 

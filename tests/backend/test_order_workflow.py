@@ -408,7 +408,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     with world.beside(world.bring_to_match):
         matching.match()
     assert nonce.used_by(matching.match) == 0
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     assert nonce.used_by(generation.train) == 0
     generation.commit()
@@ -416,7 +416,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     chain.mine(4)
     generation.draw()
     assert nonce.used_by(generation.draw) == 0
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
@@ -437,12 +437,12 @@ def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
     generation.draw()
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement = Settlement(ports, order, generation)
     settlement.publish()
@@ -515,7 +515,7 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
@@ -542,7 +542,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     bond = ports.chain.order(Digest.parse(order)).bond_left
@@ -602,7 +602,7 @@ class Watched:
         until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
-def _work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
+def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     job = world.job(phase)
     answer = world.finish(job, result(job))
     assert answer.status_code == 201, answer.text
