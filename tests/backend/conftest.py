@@ -118,7 +118,15 @@ def broker(chain: Chain) -> Signer:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path, stake_wei=STAKE, poll_seconds=0.02, accept_seconds=30)
+    return Settings(
+        state_dir=tmp_path,
+        stake_wei=STAKE,
+        poll_seconds=0.02,
+        accept_seconds=30,
+        least_price_wei=10**12,
+        least_challenge_seconds=0,
+        least_delivery_seconds={"marginal": 60, "fedgan": 60, "autoregressive": 60},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +170,7 @@ def ports(
         chain=chain.reader,
         writer=ChainWriter(chain.reader, broker),
         store=FolderStore(tmp_path / "store"),
+        waiting=FolderStore(tmp_path / "waiting"),
         runner=runner,
         clock=clock,
     )
