@@ -236,7 +236,9 @@ class Api:
         """The body of POST /v1/orders for a quote."""
         terms = OrderTerms.parse(quote["terms"])
         reader = self.chain.reader
+        nonce = int(quote["permit"]["typedData"]["message"]["nonce"])
         message = reader.permit_message(buyer.address, terms.price, terms.match_by)
+        message = replace(message, nonce=nonce)
         return {
             "terms": quote["terms"],
             "signature": str(buyer.sign_typed(reader.domain, terms)),

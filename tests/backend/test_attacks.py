@@ -8,20 +8,29 @@ from typing import Any
 
 import pytest
 
+from backend.contributors import Records
+from backend.errors import OrderFailedError
+from backend.indexer.follower import Follower
 from backend.ports import BrokerWriting
+from backend.tasks.repository import TaskRepository
 from backend.workflow.generate import Generation
 from backend.workflow.match import Matching
+from backend.workflow.order_log import OrderLog
 from backend.workflow.order_workflow import run_order
 from backend.workflow.publication import assemble
+from backend.workflow.settle import Settlement
 from provenance.api.orders import FINAL_STATES
+from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderState
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.permit import NO_PERMIT
 from provenance.crypto.signing import Signer
 from provenance.errors import ContentMissingError
 from provenance.record.terms import OrderTerms
 from provenance.store.unixfs import cid_of
 from provenance.values import Digest
-from tests.backend.conftest import DELIVERY_KEY, Api, Chain, Json
+from tests.backend.conftest import DELIVERY_KEY, Api, Chain, Json, catch_up
 from tests.backend.test_order_workflow import World, chain_state, work
 from tests.backend.test_order_workflow import world as world
 from tests.waiting import until
@@ -75,7 +84,7 @@ class Refusing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
 
-    def publish(self, *_arguments: object) -> None:
+    def publish(self, *_arguments: object) -> Any:
         raise RevertError("DatasetRegistry_ScoreTooLow(900000, 950000)")
 
 
@@ -116,6 +125,150 @@ def test_m1_what_is_recorded_is_released(world: World, api: Api, buyer: Signer, 
     assert Spy(api, buyer).opens(generation)
     manifest = api.call("GET", f"/v1/content/{cid_of(assemble(api.ports, generation).manifest)}")
     assert WRAPPED_KEY.encode() in manifest.content
+
+
+def test_m3_a_stranger_that_declares_every_row_gets_the_newcomers_part(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    """Before: 997 of 1,000 rows; silent then, it killed the order, kept its stake and got a part of the bond."""
+    first = api.order(buyer, world.collection, challengeSeconds=0)
+    generation = sampled(world, api, chain, first, 900_000)
+    with world.beside(lambda: run_order(api.ports, first)):
+        until(lambda: chain_state(api, first) is OrderState.PUBLISHED or None, "the publication")
+        chain.skip(5)
+    assert chain_state(api, first) is OrderState.SETTLED
+    catch_up(Follower(api.ports))
+    with api.ports.database.read() as session:
+        delivered = Records(session).delivered()
+    shares = generation.order()[0].participants()
+    # The session's chain may hold settled orders of other tests beside this one.
+    assert all(delivered[each.contributor] >= each.rows for each in shares)
+    assert {each.contributor for each in shares} == {node.address for node in world.nodes}
+
+    stranger = chain.staked_node()
+    assert api.announce(stranger, world.collection, rows=2**53 - 1).status_code == 201
+    world.nodes.append(stranger)
+    try:
+        order = api.order(buyer, world.collection, rows=200)
+        matching = Matching(api.ports, order)
+        matching.place()
+
+        def accept() -> None:
+            for node in world.nodes:
+                world.accept(node, max_rows=200)
+
+        with world.beside(accept):
+            matching.match()
+    finally:
+        world.nodes.remove(stranger)
+    rows = {each.contributor: each.rows for each in chain.reader.participants(Digest.parse(order))}
+    assert rows.pop(stranger.address) == 50, "a quarter of 200"
+    assert sum(rows.values()) == 150
+    assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the test is over")
+
+
+def test_m3_who_left_an_order_to_fail_is_not_asked_for_the_next(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    order = api.order(buyer, world.collection)
+    matching = Matching(api.ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    for node in world.nodes:
+        target = f"/v1/tasks?order={order}&node={node.address}&name=bins&kind=train"
+        assert api.call("POST", target, b"a step", by=api.broker).status_code == 201
+    answering, silent = world.nodes
+    task = world.task(answering)
+    assert api.call("PUT", f"/v1/tasks/{task['id']}/result", b"counts", by=answering).status_code == 201
+    assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("a node is silent")
+
+    now = api.ports.clock()
+    with api.ports.database.read() as session:
+        assert Records(session).absent(now - 60) == {silent.address}
+        assert Records(session).absent(now + 60) == set(), "not for ever"
+    following = api.order(buyer, world.collection)
+    matching = Matching(api.ports, following)
+    matching.place()
+
+    def fails() -> None:
+        with pytest.raises(OrderFailedError, match="1 contributors accepted"):
+            matching.match()
+
+    with world.beside(fails):
+        world.accept(answering)
+        chain.skip(600)
+    with api.ports.database.read() as session:
+        asked = TaskRepository(session).of_order(following, "accept")
+    assert [task.node for task in asked] == [str(answering.address)]
+    assert Settlement(api.ports, following, Generation(api.ports, following)).give_back("the test is over")
+
+
+def test_m3_a_step_that_nobody_answered_is_nobodys_fault(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    order = api.order(buyer, world.collection)
+    matching = Matching(api.ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    for node in world.nodes:
+        target = f"/v1/tasks?order={order}&node={node.address}&name=bins&kind=train"
+        assert api.call("POST", target, b"a step", by=api.broker).status_code == 201
+    refusing = world.task(world.nodes[0])
+    body = {"code": "conditions-unmet", "reason": "no such rows"}
+    assert api.call("POST", f"/v1/tasks/{refusing['id']}/refuse", body, by=world.nodes[0]).status_code == 200
+    assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the worker is lost")
+    with api.ports.database.read() as session:
+        assert Records(session).absent(0) == set()
+
+
+def test_m7_two_orders_of_one_buyer_are_both_placed(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    """Before: both permits had nonce 0, and the second order was rejected for ever."""
+    quotes = [api.quote(buyer, world.collection) for _ in range(2)]
+    first, second = (api.signed_order(buyer, quote) for quote in quotes)
+    assert api.call("POST", "/v1/orders", first).status_code == 202
+    refused = api.call("POST", "/v1/orders", second)
+    assert (refused.status_code, refused.json()["code"]) == (422, "permit-nonce")
+    nonce = api.quote(buyer, world.collection)["permit"]["typedData"]["message"]["nonce"]
+    quotes[1]["permit"]["typedData"]["message"]["nonce"] = nonce
+    second = api.signed_order(buyer, quotes[1])
+    assert api.call("POST", "/v1/orders", second).status_code == 202
+    early = Matching(api.ports, quotes[1]["orderId"])
+    with world.beside(early.place):
+        until(lambda: world.running is not None and not world.running.done(), "the second to wait its turn")
+        assert chain_state(api, quotes[1]["orderId"]) is OrderState.NONE
+        Matching(api.ports, quotes[0]["orderId"]).place()
+    assert [chain_state(api, quote["orderId"]) for quote in quotes] == [OrderState.OPEN] * 2
+    for quote in quotes:
+        order = quote["orderId"]
+        assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the test is over")
+
+
+def test_m7_an_order_whose_predecessor_was_never_placed_says_so(
+    world: World, api: Api, buyer: Signer
+) -> None:
+    orders = [api.order(buyer, world.collection) for _ in range(2)]
+    OrderLog(api.ports, orders[0]).enter(BrokerState.REJECTED, "for the test")
+    with pytest.raises(OrderFailedError, match="ask for a new quote"):
+        Matching(api.ports, orders[1]).place()
+
+
+def test_m7_a_buyer_that_approved_the_escrow_needs_no_permit(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    ChainWriter(chain.reader, buyer).approve(chain.reader.deployment.escrow, 2 * 60 * 10**12)
+    orders = []
+    for _ in range(2):
+        body = api.signed_order(buyer, api.quote(buyer, world.collection))
+        body["permit"] = NO_PERMIT.document()
+        orders.append(api.call("POST", "/v1/orders", body).json()["orderId"])
+    for order in reversed(orders):
+        Matching(api.ports, order).place()
+        assert chain_state(api, order) is OrderState.OPEN
+        assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the test is over")
 
 
 def sampled(world: World, api: Api, chain: Chain, order: str, score_micro: int) -> Generation:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from backend.contributors import ContributorRepository
+from backend.contributors import ContributorRepository, Records
 from backend.database.models import OrderEventRow
 from backend.errors import OrderFailedError
 from backend.indexer.follower import Follower
@@ -502,6 +502,10 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
     catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
+    with api.ports.database.read() as session:
+        records = Records(session)
+        assert participants[0].contributor in records.slashed(blocks=1000)
+        assert records.slashed(blocks=0) == set()
     assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 

@@ -55,6 +55,8 @@ def environment(chain: Chain, tmp_path: Path) -> Environment:
         "TESSERA_KEY_FILE": str(tmp_path / "broker.key"),
         "TESSERA_POLL_SECONDS": "0.05",
         "TESSERA_LEAST_PRICE_WEI": "0",
+        # The session's nodes may have been slashed in other tests of the same chain.
+        "TESSERA_SPOILER_BLOCKS": "0",
         "PYTHONWARNINGS": "error",
         "PYTHONPATH": str(ROOT),
     }
