@@ -36,6 +36,7 @@ from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
 from provenance.printable import PlainFormatter, printable
+from provenance.store.folder import FolderStore
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -95,6 +96,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
             chain, signer, outbox=settings.state_dir / "outbox", max_fee_wei=settings.max_fee_gwei * 10**GWEI
         ),
         store=store,
+        waiting=_folder(settings.state_dir / "waiting"),
         runner=runner,
         clock=time.time,
         stopping=threading.Event(),
@@ -117,9 +119,11 @@ def _store(settings: Settings) -> ContentStore:
         from provenance.store.ipfs import IpfsStore
 
         return IpfsStore(location, settings.store_timeout_seconds)
-    from provenance.store.folder import FolderStore
+    return _folder(Path(location))
 
-    folder = FolderStore(Path(location))
+
+def _folder(path: Path) -> FolderStore:
+    folder = FolderStore(path)
     folder.sweep()
     return folder
 

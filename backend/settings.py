@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from backend.errors import StartupError
 from provenance.chain.fees import DEFAULT_CEILING_GWEI
 from provenance.chain.finality import Finality
-from provenance.units import ONE_TOKEN, WHOLE_BPS
+from provenance.record.collection import FAMILIES
+from provenance.record.terms import MAX_CHALLENGE_SECONDS
+from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
@@ -25,6 +27,8 @@ FOR_OTHERS: Final = frozenset(
 )
 """Variables of the command line and of key files."""
 FOR_NODES: Final = "TESSERA_NODE_"
+DELIVERY_SECONDS: Final = {"marginal": 120, "fedgan": 600, "autoregressive": 600}
+"""Training, commitment, draw, sampling, scoring and publication of a small order on one core, with room to spare."""
 
 
 class Settings(BaseSettings):
@@ -54,10 +58,27 @@ class Settings(BaseSettings):
     broker_fee_bps: int = Field(default=500, ge=0, le=2_000)
     max_contributors: int = Field(default=16, ge=1, le=255)
     max_rows: int = Field(default=10_000_000, ge=1)
+    least_rows: int = Field(default=10, ge=1)
+    least_price_wei: int = Field(default=ONE_TOKEN // 100, ge=0)
+    """Of a whole order: what its transactions and everybody's training are worth at the least."""
+    least_epsilon_micro: int = Field(default=100_000, ge=0)
+    """Below it a family finds no noise that keeps so small an epsilon, or rows that say nothing."""
+    highest_min_score_micro: int = Field(default=900_000, ge=0, le=WHOLE_MICRO)
+    """Highest minimum score that a buyer may ask for: one that is never reached is an order that is never paid."""
     match_seconds: int = Field(default=600, ge=1)
     """Default of a quote: chain seconds until the order must be matched."""
     deliver_seconds: int = Field(default=3600, ge=2)
-    challenge_seconds: int = Field(default=86_400, ge=0, le=90 * 86_400)
+    challenge_seconds: int = Field(default=86_400, ge=0, le=MAX_CHALLENGE_SECONDS)
+    least_match_seconds: int = Field(default=30, ge=2)
+    least_delivery_seconds: dict[str, Annotated[int, Field(ge=1)]] = DELIVERY_SECONDS
+    """Chain seconds from the match deadline to the delivery deadline, by family; JSON in the environment."""
+    least_challenge_seconds: int = Field(default=60, ge=0, le=MAX_CHALLENGE_SECONDS)
+    newcomer_bps: int = Field(default=2_500, ge=1, le=WHOLE_BPS)
+    """Part of an order's rows, in basis points, that all contributors without a settled shard deliver together."""
+    spoiler_blocks: int = Field(default=50_400, ge=0)
+    """For so many blocks nobody is matched that was slashed: a week of twelve seconds each."""
+    no_show_seconds: int = Field(default=86_400, ge=0)
+    """For so long nobody is matched that left a matched order waiting, or refused its work without a reason."""
     accept_seconds: int = Field(default=20, ge=1)
     """Chain seconds given to nodes to answer an order before those who accepted are matched."""
 
@@ -81,6 +102,12 @@ class Settings(BaseSettings):
         Finality.chosen(text)
         return text
 
+    @model_validator(mode="after")
+    def _know_each_family(self) -> Self:
+        if self.least_delivery_seconds.keys() != set(FAMILIES):
+            raise ValueError(f"least_delivery_seconds: expected one entry for each of {', '.join(FAMILIES)}")
+        return self
+
     @classmethod
     def from_environment(cls) -> Settings:
         """Raises StartupError, on one line, for unknown variables and for values out of range."""
@@ -97,8 +124,13 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            wrong = (
+                f"{PREFIX}{''.join(map(str, item['loc'][:1])).upper()}: {item['msg']}"
+                for item in error.errors()
+            )
             raise StartupError("; ".join(wrong)) from error
+        except SettingsError as error:
+            raise StartupError(f"{error}; {error.__cause__}") from error
 
     @property
     def database(self) -> str:

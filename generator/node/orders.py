@@ -1,6 +1,7 @@
 """What a node keeps of each order beside its training state: the accepted terms, its answers, its content key.
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
+    orders/<order>/accepted-at      chain time of the acceptance
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
@@ -86,9 +87,18 @@ class OrderFolder:
         except ProvenanceError as error:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
 
-    def accept(self, accepted: Accepted) -> None:
-        """Stores the acceptance: only what is stored may be sent."""
+    def accept(self, accepted: Accepted, at: int) -> None:
+        """Stores the acceptance, given at chain time `at`: only what is stored may be sent."""
+        self._write("accepted-at", b"%d\n" % at)
         self._write("accepted.json", canonical.encode(accepted.document()))
+
+    def accepted_at(self) -> int:
+        """Chain time of the acceptance; 0 where an earlier release accepted, which did not note it."""
+        path = self._folder / "accepted-at"
+        try:
+            return int(path.read_bytes()) if path.exists() else 0
+        except ValueError as error:
+            raise StateError(f"{path} is damaged: {error}; write the chain time of the acceptance") from error
 
     def answer(self, name: str, task: bytes) -> bytes | None:
         """The stored answer to this very task, None if there is none; refuses a changed task of that name."""

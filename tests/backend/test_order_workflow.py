@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from backend.contributors import ContributorRepository
+from backend.contributors import ContributorRepository, Records
 from backend.database.models import OrderEventRow
 from backend.errors import OrderFailedError
 from backend.indexer.follower import Follower
@@ -416,7 +416,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     with world.beside(world.bring_to_match):
         matching.match()
     assert nonce.used_by(matching.match) == 0
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     assert nonce.used_by(generation.train) == 0
     generation.commit()
@@ -424,7 +424,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     chain.mine(4)
     generation.draw()
     assert nonce.used_by(generation.draw) == 0
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
@@ -445,12 +445,12 @@ def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
     generation.draw()
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement = Settlement(ports, order, generation)
     settlement.publish()
@@ -510,6 +510,10 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
     catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
+    with api.ports.database.read() as session:
+        records = Records(session)
+        assert participants[0].contributor in records.slashed(blocks=1000)
+        assert records.slashed(blocks=0) == set()
     assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 
@@ -523,7 +527,7 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
@@ -555,7 +559,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     bond = ports.chain.order(Digest.parse(order)).bond_left
@@ -615,7 +619,7 @@ class Watched:
         until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
-def _work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
+def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     job = world.job(phase)
     answer = world.finish(job, result(job))
     assert answer.status_code == 201, answer.text

@@ -120,12 +120,13 @@ def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) 
         (
             "epsilonMicro",
             "30000000",
-            "epsilon: found 30, expected more than 0 and at most 3, the collection's ceiling",
+            "epsilon: found 30, expected at least 0.1 and at most 3, the collection's ceiling",
         ),
         ("stake", "2500000000000000000", "stake: found 2.5 tokens, expected 1 token"),
         ("brokerFeeBps", "125", "broker's fee: found 1.25 %, expected 5 %"),
         ("matchBy", "1700000000", "match deadline: found 2023-11-14 22:13:20 UTC, expected "),
-        ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970"),
+        ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970 for family"),
+        ("challengeSeconds", "7776001", "challenge window: found 7776001 seconds, expected 0 to 7776000"),
     ):
         changed = quote | {"terms": quote["terms"] | {member: value}}
         detail = api.call("POST", "/v1/orders", api.signed_order(buyer, changed)).json()["detail"]
@@ -156,7 +157,7 @@ def test_refuses_more_rows_than_the_schema_has_keys(api: Api, buyer: Signer) -> 
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 11, "deliveryKey": DELIVERY_KEY}
     answer = api.call("POST", "/v1/quotes", body)
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("rows: found 11, expected 1 to 10")
+    assert answer.json()["detail"].startswith("rows: found 11, expected 10 to 10")
 
 
 def test_refuses_terms_signed_by_another_key(api: Api, buyer: Signer, broker: Signer) -> None:

@@ -24,6 +24,7 @@ from provenance.api.message import Uint256
 from provenance.chain.deployment import Deployment
 from provenance.values import Address, Digest, sha256
 from tests.generator.node.conftest import World
+from tests.generator.node.test_policy import TERMS
 from tests.waiting import HANG_SECONDS
 
 ORDER = Digest(bytes([1]) * 32)
@@ -34,7 +35,7 @@ SETTINGS = NodeSettings(
     declared_rows=1200,
     stake_wei=10**21,
 )
-PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17, 0)
+PROPOSAL = Proposal("adult", "research", replace(TERMS, epsilon_micro=500_000, price=10**18))
 
 
 @pytest.mark.parametrize(
