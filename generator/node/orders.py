@@ -26,7 +26,7 @@ from provenance.crypto.key_files import read_secret
 from provenance.crypto.seal import new_content_key
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
-from provenance.files import make_folder, sweep, sync_folder, write_whole
+from provenance.files import make_folder, publish, sweep, write_whole
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
@@ -126,8 +126,7 @@ class OrderFolder:
         """The answer given under a name counts no longer: the chain took back what it was for."""
         path = self._folder / "answers" / name
         if path.exists():
-            path.rename(path.with_name(f"{name}.before-{self.set_asides(name) + 1}"))
-            sync_folder(path.parent)
+            publish(path, path.with_name(f"{name}.before-{self.set_asides(name) + 1}"))
 
     def set_asides(self, name: str) -> int:
         """How many answers given under a name count no longer."""

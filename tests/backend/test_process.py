@@ -209,8 +209,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
         shown = client.get(f"/v1/orders/{order}").json()
     assert shown["state"] == "refunded"
     assert sum('"state":' in line for line in lines) == 4
-    half = OrderTerms.parse(shown["terms"]).bond // 2
-    assert chain.reader.balance(buyer.address) == before + half, "the other half is the contributors'"
+    assert chain.reader.balance(buyer.address) == before, "the price, and nothing of the bond"
     log_text = "".join(log.read_text() for log in logs)
     secret = read_secret(tmp_path / "broker.key").hex()
     assert secret not in log_text
