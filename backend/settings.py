@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import StartupError
-from provenance.units import ONE_TOKEN, WHOLE_BPS
+from provenance.units import ONE_TOKEN, WHOLE_BPS, TokenUnit
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
             raise StartupError("; ".join(wrong)) from error
+
+    def in_unit(self, unit: TokenUnit) -> Settings:
+        """With the default stake of one token, whatever the token's decimals are."""
+        return (
+            self if "stake_wei" in self.model_fields_set else self.model_copy(update={"stake_wei": unit.one})
+        )
 
     @property
     def database(self) -> str:

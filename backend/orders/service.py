@@ -32,12 +32,16 @@ from provenance.record.collection import Request
 from provenance.values import Address, Cid, Digest, Signature
 
 
+def _policy(ports: Ports, chain_time: int) -> TermsPolicy:
+    return TermsPolicy(ports.settings, ports.broker, chain_time, ports.chain.deployment.unit)
+
+
 def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) -> QuoteView:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
     collection = CollectionService(session).require(str(asked.collection))
     request = Request(asked.purpose, asked.conditions)
     require_parents(ports.chain, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
+    terms = _policy(ports, chain_time).quote(collection, asked, request)
     chain = ports.chain
     message = chain.permit_message(terms.buyer, terms.price, terms.match_by)
     return QuoteView(
@@ -84,7 +88,7 @@ class OrderService:
         if existing is not None:
             return existing
         collection = CollectionService(self._session).require(str(terms.collection))
-        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
+        _policy(ports, chain_time).check(collection, request, terms)
         try:
             require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:

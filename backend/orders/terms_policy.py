@@ -21,12 +21,13 @@ from provenance.units import (
     BASIS_POINTS,
     E12,
     MICRO,
+    TOKENS,
     WHOLE_BPS,
     WHOLE_MICRO,
+    TokenUnit,
     format_fixed,
     parse_fixed,
     percent,
-    tokens,
     utc_time,
 )
 from provenance.values import Address, Digest
@@ -43,6 +44,7 @@ class TermsPolicy:
     settings: Settings
     broker: Address
     chain_time: int
+    unit: TokenUnit = TOKENS
 
     def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
         """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
@@ -50,8 +52,8 @@ class TermsPolicy:
         price = collection.price_per_row_wei * asked.rows
         if asked.max_price_wei is not None and price > asked.max_price_wei:
             raise TermsRefusedError(
-                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(asked.max_price_wei)} "
-                "of maxPriceWei; ask for fewer rows or offer more"
+                f"price: {asked.rows} rows cost {self.unit.shown(price)}, more than the "
+                f"{self.unit.shown(asked.max_price_wei)} of maxPriceWei; ask for fewer rows or offer more"
             )
         epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
         delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
@@ -91,7 +93,8 @@ class TermsPolicy:
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
-                f"price: found {tokens(terms.price)} for {terms.rows} rows, the quote is {tokens(price)}; ask for it"
+                f"price: found {self.unit.shown(terms.price)} for {terms.rows} rows, the quote is "
+                f"{self.unit.shown(price)}; ask for it"
             )
         bound = [
             _Rule(binding.member, binding.member, binding.holds, str(binding.found), str(binding.expected))
@@ -105,7 +108,7 @@ class TermsPolicy:
                 )
 
     def _rules(self, collection: Collection, terms: OrderTerms) -> tuple[_Rule, ...]:
-        settings, now, t = self.settings, self.chain_time, terms
+        settings, now, t, shown = self.settings, self.chain_time, terms, self.unit.shown
         ceiling, low, high = collection.epsilon_micro, collection.min_contributors, settings.max_contributors
         is_sealed = t.delivery_key != OPEN_DELIVERY_KEY
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
@@ -146,8 +149,8 @@ class TermsPolicy:
                 "brokerFeeBps", "broker's fee", t.broker_fee_bps == settings.broker_fee_bps,
                 percent(t.broker_fee_bps, BASIS_POINTS), percent(settings.broker_fee_bps, BASIS_POINTS),
             ),
-            _Rule("stake", "stake", t.stake == settings.stake_wei, tokens(t.stake), tokens(settings.stake_wei)),
-            _Rule("bond", "bond", t.bond <= bond, tokens(t.bond), f"at most {tokens(bond)}"),
+            _Rule("stake", "stake", t.stake == settings.stake_wei, shown(t.stake), shown(settings.stake_wei)),
+            _Rule("bond", "bond", t.bond <= bond, shown(t.bond), f"at most {shown(bond)}"),
             _Rule("matchBy", "match deadline", t.match_by >= first, utc_time(t.match_by), match_rule),
             _Rule(
                 "deliverBy", "delivery deadline", t.deliver_by > t.match_by, utc_time(t.deliver_by),

@@ -13,7 +13,7 @@ from pathlib import Path
 from generator.errors import NodeError
 from generator.node.policy import Proposal
 from provenance.files import make_folder, write_whole
-from provenance.units import MICRO, format_fixed, tokens
+from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 
 ASKED, APPROVED, DENIED = "asked", "approved", "denied"
@@ -47,7 +47,7 @@ class Approvals:
             summary = (
                 f"{proposal.rows} rows of {proposal.collection_name} for {proposal.buyer}, epsilon "
                 f"{epsilon}, "
-                f"price {tokens(proposal.price_wei)}, purpose {proposal.purpose or 'not said'}"
+                f"price {proposal.unit.shown(proposal.price_wei)}, purpose {proposal.purpose or 'not said'}"
             )
             self._write(Approval(order, ASKED, int(time.time()), summary))
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
 from provenance.errors import ProvenanceError, ValueFormatError
-from provenance.units import E12, MICRO, format_fixed, parse_fixed, tokens
+from provenance.units import E12, MICRO, TOKENS, TokenUnit, format_fixed, parse_fixed
 from provenance.values import Address, Digest
 
 FILE = "policy.toml"
@@ -85,6 +85,7 @@ class Proposal:
     price_wei: int
     stake_wei: int
     delta_e12: int
+    unit: TokenUnit = TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class Verdict:
     decision: Decision
     code: str = ""
     reason: str = ""
+
+
+def default_text(unit: TokenUnit) -> str:
+    """The file of a new node: DEFAULT_TEXT, its stake of a thousand tokens in the market's unit."""
+    return DEFAULT_TEXT.replace(str(1_000 * TOKENS.one), str(1_000 * unit.one))
 
 
 def _count(value: object) -> object:
@@ -181,7 +187,7 @@ class Limits(BaseModel):
             per_row = order.price_wei // max(order.rows, 1)
             return _deny(
                 "policy-price",
-                f"{tokens(per_row)} a row offered, {tokens(self.minimum_price_per_row_wei)} asked",
+                f"{order.unit.shown(per_row)} a row offered, {order.unit.shown(self.minimum_price_per_row_wei)} asked",
             )
         if order.rows > self.maximum_rows:
             return _deny(
@@ -190,7 +196,8 @@ class Limits(BaseModel):
         if order.stake_wei > self.maximum_stake_wei:
             return _deny(
                 "policy-stake",
-                f"a stake of {tokens(order.stake_wei)} is asked, at most {tokens(self.maximum_stake_wei)}",
+                f"a stake of {order.unit.shown(order.stake_wei)} is asked, at most "
+                f"{order.unit.shown(self.maximum_stake_wei)}",
             )
         return None
 

@@ -3,7 +3,11 @@
 {"format": "tessera-deployment/1", "chainId": 31337, "block": 1,
  "contracts": {"token": "0x..", "registry": "0x..", "escrow": "0x..", "commitment": "0x..", "datasets": "0x..",
                "rewards": "0x..", "verifier": "0x..", "challenges": "0x..", "demands": "0x..", "sales": "0x..",
-               "royalties": "0x..", "modelStore": "0x.."}}
+               "royalties": "0x..", "modelStore": "0x.."},
+ "token": {"symbol": "USDC", "decimals": 6}}
+
+`token` stands there only when the token's amounts do not have 18 decimals: a reader that knows nothing of it would show
+and sign amounts that are wrong by powers of ten, and refuses the file instead. Any other file it reads as ever.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
 from provenance.errors import MalformedError
 from provenance.files import READABLE, write_whole
+from provenance.units import TOKEN, TOKENS, TokenUnit
 from provenance.values import Address
 
 FORMAT: Final = "tessera-deployment/1"
@@ -66,6 +71,7 @@ class Deployment:
     royalties: Address
     model_store: Address | None
     block: int
+    unit: TokenUnit = TOKENS
 
     @property
     def domain(self) -> Domain:
@@ -87,32 +93,37 @@ class Deployment:
         return found
 
     @classmethod
-    def of(cls, chain_id: int, block: int, contracts: Mapping[str, Address]) -> Deployment:
+    def of(
+        cls, chain_id: int, block: int, contracts: Mapping[str, Address], unit: TokenUnit = TOKENS
+    ) -> Deployment:
         """From addresses by role."""
-        return cls(
-            chain_id=chain_id, block=block, **{_attribute(role): contracts[role] for role in CONTRACTS}
-        )
+        addresses = {_attribute(role): contracts[role] for role in CONTRACTS}
+        return cls(chain_id=chain_id, block=block, **addresses, unit=unit)
 
     def dataset_name(self, dataset_id: int) -> str:
         """The CAIP-19 identifier of a data set of this market."""
         return f"eip155:{self.chain_id}/erc721:{self.datasets}/{dataset_id}"
 
     def document(self) -> dict[str, JsonValue]:
-        return {
+        document: dict[str, JsonValue] = {
             "format": FORMAT,
             "chainId": self.chain_id,
             "block": self.block,
             "contracts": {role: str(address) for role, address in self.contracts().items()},
         }
+        return document if self.unit.decimals == TOKEN else {**document, "token": unit_document(self.unit)}
 
     @classmethod
     def parse(cls, document: object, where: str = "deployment") -> Deployment:
         """Reads `document()` back. Raises DocumentError."""
-        reader = Reader(document, where, ("format", "chainId", "block", "contracts"))
+        names = ("format", "chainId", "block", "contracts")
+        has_token = isinstance(document, Mapping) and "token" in document
+        reader = Reader(document, where, (*names, "token") if has_token else names)
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), f"{where}.contracts", CONTRACTS)
         addresses = {role: contracts.address(role) for role in CONTRACTS}
-        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses)
+        unit = parse_unit(reader.member("token"), f"{where}.token") if has_token else TOKENS
+        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses, unit)
 
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
@@ -130,6 +141,17 @@ class Deployment:
             ) from error
         except (MalformedError, ValueError) as error:
             raise DeploymentError(f"{path}: not a deployment file: {error}") from error
+
+
+def unit_document(unit: TokenUnit) -> dict[str, JsonValue]:
+    """What `parse_unit` reads."""
+    return {"symbol": unit.symbol, "decimals": unit.decimals}
+
+
+def parse_unit(document: object, where: str) -> TokenUnit:
+    """Symbol and decimals of a token. Raises DocumentError."""
+    reader = Reader(document, where, ("symbol", "decimals"))
+    return TokenUnit(reader.integer("decimals", 0, TOKEN), reader.text("symbol"))
 
 
 def _attribute(role: str) -> str:

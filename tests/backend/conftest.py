@@ -21,7 +21,8 @@ from backend.database.engine import Database, migrate
 from backend.indexer.follower import Followed, Follower
 from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
-from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deploy import deploy_all
+from provenance.chain.market_plan import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit

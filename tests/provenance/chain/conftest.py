@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deploy import deploy_all
 from provenance.chain.deployment import Deployment
+from provenance.chain.market_plan import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
