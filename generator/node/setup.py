@@ -50,8 +50,8 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake: in tokens; None: the market's
-    figure.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake is in tokens; None: what the
+    market asks for.
     """
 
     folder: Path
