@@ -222,8 +222,8 @@ def test_code_of_a_contract_is_compared_before_anything_is_sent(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path
 ) -> None:
     plan = MarketPlan(chain.dollar, MarketParameters(answer_seconds=77))
-    words = ("deploy", "--rpc", chain.url, "--token", chain.dollar, "--key", key, "--out", tmp_path, "--yes")
-    words = (*words, "--answer-seconds", 77)
+    asked = ("deploy", "--rpc", chain.url, "--token", chain.dollar, "--key", key, "--out", tmp_path, "--yes")
+    words = (*asked, "--answer-seconds", 77)
     assert tessera(*words).status == 0
     code = unhex(chain.rpc.request("eth_getCode", str(plan.addresses["sales"]), "latest"))
     chain.rpc.request("anvil_setCode", str(plan.addresses["sales"]), "0x" + code[:-1].hex())
