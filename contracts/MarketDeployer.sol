@@ -32,7 +32,7 @@ contract MarketDeployer is IMarketDeployer {
         created = number + 1;
         emit ContractCreated(number, addressOf(number));
         bytes memory code = bytes.concat(step.code, _arguments(step));
-        // CREATE with no value; the code lies behind the length word of the bytes array. A constructor's revert is ours.
+        // CREATE with no value; the code lies behind the length word of the bytes array. Its revert is ours.
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             made := create(0, add(code, 32), mload(code))

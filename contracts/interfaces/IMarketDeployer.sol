@@ -2,9 +2,10 @@
 pragma solidity 0.8.37;
 
 /// @title Contracts that name each other, at addresses known before
-/// @notice Creates the contracts of one plan, one a transaction, in the plan's order. The plan is fixed at construction, and
-/// nothing is created that is not in it, so anyone may take any step. Created by CREATE2 itself, the address of this contract
-/// depends on its plan alone, and so do the addresses of all that it creates: they are the same on every chain.
+/// @notice Creates the contracts of one plan, one a transaction, in the plan's order. The plan is fixed at
+/// construction, and nothing is created that is not in it, so anyone may take any step. Created by CREATE2 itself, this
+/// contract has an address that depends on its plan alone, and so have all that it creates: they are the same on every
+/// chain.
 /// @dev State: how many contracts exist. Privileges: none. Money: none.
 interface IMarketDeployer {
     /// @notice One contract of the plan.

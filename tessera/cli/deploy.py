@@ -44,7 +44,8 @@ def deploy(
     ] = False,
     token_decimals: Annotated[int, typer.Option(min=0, max=18, help="decimals of the test token")] = 18,
     folder: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="where deployment.json and network.json are written")
+        Path,
+        typer.Option("--folder", metavar="DIR", help="where deployment.json and network.json are written"),
     ] = Path("market"),
     api: Annotated[
         str | None,
@@ -59,7 +60,7 @@ def deploy(
     ] = None,
     verification: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="sources for block explorers; left out: verification in --out"),
+        typer.Option(metavar="DIR", help="sources for block explorers; left out: verification in --folder"),
     ] = None,
     unbonding_seconds: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="between asking for stake back and fetching it")
@@ -141,12 +142,12 @@ def _require_same(file: Path, chain_id: int, plan: MarketPlan) -> None:
     found = Deployment.load(file)
     if found.chain_id != chain_id:
         raise UsageError(
-            f"{file} is of chain {found.chain_id}, this is chain {chain_id}: choose another --out"
+            f"{file} is of chain {found.chain_id}, this is chain {chain_id}: choose another --folder"
         )
     if found.contracts() != plan.addresses:
         raise UsageError(
             f"{file} names other contracts than this token, these parameters and this release give: choose another "
-            "--out"
+            "--folder"
         )
 
 

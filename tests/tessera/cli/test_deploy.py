@@ -65,7 +65,7 @@ def test_a_process_that_is_killed_between_sending_and_mining_is_gone_on_with(
         str(chain.dollar),
         "--key",
         str(key),
-        "--out",
+        "--folder",
         str(tmp_path / "m"),
     ]
     chain.rpc.request("evm_setAutomine", False)
@@ -105,7 +105,7 @@ def test_a_dry_run_shows_addresses_and_sends_nothing(
     blocks = chain.rpc.integer("eth_blockNumber")
     out = tmp_path / "m"
     done = tessera(
-        "deploy", "--rpc", chain.url, "--test-token", "--key", key, "--out", out, "--dry-run", "--salt", 7
+        "deploy", "--rpc", chain.url, "--test-token", "--key", key, "--folder", out, "--dry-run", "--salt", 7
     )
     assert done.status == 0, done.err
     assert "TEST TOKEN, anybody can mint it" in done.out
@@ -123,7 +123,7 @@ def test_the_sources_make_the_code_that_stands(chain: Chain, key: Path, tessera:
         "--test-token",
         "--key",
         key,
-        "--out",
+        "--folder",
         out,
         "--verification",
         sources,
@@ -179,7 +179,7 @@ def test_what_cannot_be_meant_is_refused(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     blocks = chain.rpc.integer("eth_blockNumber")
-    done = tessera("deploy", "--rpc", chain.url, "--key", key, "--out", tmp_path / "m", *words)
+    done = tessera("deploy", "--rpc", chain.url, "--key", key, "--folder", tmp_path / "m", *words)
     assert done.status == 2 or "there is no contract" in said
     assert said in done.err
     assert chain.rpc.integer("eth_blockNumber") == blocks
@@ -192,7 +192,7 @@ def test_the_key_of_a_node_s_account_does_not_come_into_the_public_profile(
         "--test-token",
         "--key",
         key,
-        "--out",
+        "--folder",
         tmp_path,
         "--yes",
         "--api",
@@ -209,7 +209,7 @@ def test_the_key_of_a_node_s_account_does_not_come_into_the_public_profile(
 def test_a_folder_of_another_market_is_left_alone(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path
 ) -> None:
-    words = ("deploy", "--rpc", chain.url, "--test-token", "--key", key, "--out", tmp_path, "--yes")
+    words = ("deploy", "--rpc", chain.url, "--test-token", "--key", key, "--folder", tmp_path, "--yes")
     assert tessera(*words).status == 0
     before = (tmp_path / "deployment.json").read_bytes()
     done = tessera(*words, "--salt", 8)
@@ -222,7 +222,18 @@ def test_code_of_a_contract_is_compared_before_anything_is_sent(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path
 ) -> None:
     plan = MarketPlan(chain.dollar, MarketParameters(answer_seconds=77))
-    asked = ("deploy", "--rpc", chain.url, "--token", chain.dollar, "--key", key, "--out", tmp_path, "--yes")
+    asked = (
+        "deploy",
+        "--rpc",
+        chain.url,
+        "--token",
+        chain.dollar,
+        "--key",
+        key,
+        "--folder",
+        tmp_path,
+        "--yes",
+    )
     words = (*asked, "--answer-seconds", 77)
     assert tessera(*words).status == 0
     code = unhex(chain.rpc.request("eth_getCode", str(plan.addresses["sales"]), "latest"))
