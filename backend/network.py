@@ -34,8 +34,8 @@ def network(ports: PortsHere) -> NetworkView:
     """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
     chain = ports.chain
     deployment = chain.deployment
-    contracts = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
-    del contracts["chain_id"], contracts["unit"]
+    names = {field.name for field in fields(deployment)} - {"chain_id", "parameters", "unit"}
+    contracts = {name: getattr(deployment, name) for name in names}
     unit = deployment.unit
     return NetworkView(
         chain_id=deployment.chain_id,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.gas.figures import Contract
 from provenance.chain.deploy import Made, deploy_all
-from provenance.chain.market_plan import MarketParameters
+from provenance.chain.deployment import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
@@ -44,7 +44,7 @@ class GasMarket:
         chain.rpc(url, "anvil_setBlockTimestampInterval", 1)
         chain.give_gas(url, str(_DEPLOYER.address))
         self._made: list[Made] = []
-        parameters = MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
+        parameters = MarketParameters.local(answer_seconds=ANSWER_SECONDS, unbonding_seconds=60)
         deployment = deploy_all(url, _DEPLOYER, parameters, tell=self._made.append)
         self.url = url
         self.reader = ChainReader(url, deployment)

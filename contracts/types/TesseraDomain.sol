@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {OrderTerms, OrderTermsHash} from "./OrderTerms.sol";
@@ -57,13 +58,19 @@ abstract contract TesseraDomain is IERC5267 {
         return _digest(OrderTermsHash.hash(terms));
     }
 
-    /// @return Whether `signer`, a key or an ERC-1271 contract, signed the message.
+    /// @return Whether `signer`, a key or an ERC-1271 contract, signed the message. The key is tried first, so that an
+    /// account that delegates to code (EIP-7702) after it signed cannot take back what it signed.
     function _isSignedBy(
         address signer,
         bytes32 structHash,
         bytes calldata signature
     ) internal view returns (bool) {
-        return SignatureChecker.isValidSignatureNowCalldata(signer, _digest(structHash), signature);
+        bytes32 digest = _digest(structHash);
+        (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (problem == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return
+            signer.code.length != 0 &&
+            SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
     }
 
     function _buildSeparator(address verifyingContract) private view returns (bytes32) {

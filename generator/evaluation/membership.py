@@ -36,7 +36,7 @@ Values = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class AttackReport:
     """auc: area under the ROC curve of telling members from others, 0.5 for chance; error: its standard error
-    by DeLong's method.
+    by the method of DeLong.
     """
 
     auc: float

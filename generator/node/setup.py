@@ -31,7 +31,10 @@ from provenance.api.catalogue import NetworkView
 from provenance.api.client import RetryPolicy
 from provenance.api.market import MarketClient
 from provenance.chain.deployment import Deployment
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.files import write_whole
@@ -42,6 +45,7 @@ from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
 STATE = "table"
+OUTBOX = "transactions"
 DEPLOYMENT = "deployment.json"
 COLLECTION = "collection.json"
 
@@ -159,6 +163,11 @@ class Opened:
         """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
 
+    def writer(self) -> ChainWriter:
+        """Transactions of the node's account; what is on its way lies in the folder."""
+        ceiling = self.settings.max_fee_gwei * 10**GWEI
+        return ChainWriter(self.chain, self.signer, outbox=self.folder / OUTBOX, max_fee_wei=ceiling)
+
     def client(
         self, stop: threading.Event, note: Callable[[str], None], give_up_seconds: float = float("inf")
     ) -> MarketClient:
@@ -195,7 +204,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         chosen,
         load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
-        ChainReader(chosen.rpc, deployment),
+        ChainReader(chosen.rpc, deployment, finality=Finality.chosen(chosen.finality)),
         ContributorState.open(folder / STATE),
         OutboxLog(folder),
         folder,

@@ -7,16 +7,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import Deployment
+from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.errors import DeploymentError, RevertError
+from provenance.chain.fees import DEFAULT_CEILING_WEI
+from provenance.chain.finality import LATEST
 from provenance.chain.market_plan import (
     CREATE2_DEPLOYER,
     MARKET_DEPLOYER,
     Creation,
-    MarketParameters,
     MarketPlan,
     mintable_token,
 )
@@ -43,6 +45,7 @@ _CREATE2_TRANSACTION: Final = (
 _CREATE2_COST_WEI: Final = 10**16
 _LAG_SECONDS: Final = 30.0  # the nodes behind one URL may be some blocks apart
 _POLL_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,23 @@ def _say_nothing(_: Made) -> None:
     """For callers to whom the steps do not matter."""
 
 
+def deployer_sender(
+    rpc: Rpc,
+    signer: Signer,
+    *,
+    outbox: Path | None = None,
+    max_fee_wei: int = DEFAULT_CEILING_WEI,
+) -> TransactionSender:
+    """What sends the transactions of a deployment; as TransactionSender.
+
+    A step counts as done in the latest block: addresses follow from the plan, so a block that is replaced can take a
+    contract away, and the next run puts it back, but nothing else can come in its place.
+    """
+    return TransactionSender(
+        rpc, signer, wait_seconds=_WAIT_SECONDS, outbox=outbox, max_fee_wei=max_fee_wei, finality=LATEST
+    )
+
+
 def deploy_market(
     rpc: Rpc, sender: TransactionSender, plan: MarketPlan, *, tell: Tell = _say_nothing
 ) -> Deployment:
@@ -74,7 +94,7 @@ def deploy_market(
     for number, creation in enumerate(plan.creations):
         tell(_ensure(rpc, sender, creation, after=number - 1))
     block = _first_block_at(rpc, _view(rpc, plan.deployer.address, "createdAt"))
-    return Deployment.of(chain_id, block, plan.addresses, unit_of(token))
+    return Deployment.of(chain_id, block, plan.addresses, unit_of(token), plan.parameters)
 
 
 def deploy_test_token(
@@ -97,7 +117,7 @@ def deploy_all(
     """A market for trying: the test token, and the contracts around it."""
     rpc = Rpc(rpc_url)
     try:
-        sender = TransactionSender(rpc, signer)
+        sender = deployer_sender(rpc, signer)
         token = deploy_test_token(rpc, sender, decimals, tell=tell)
         return deploy_market(rpc, sender, MarketPlan(token, parameters or MarketParameters()), tell=tell)
     finally:

@@ -32,6 +32,14 @@ class ChainUnavailableError(ChainError, UnavailableError):
     """The RPC node does not answer, or a transaction was not mined in time: try again."""
 
 
+class LogRangeError(ChainError):
+    """The node gives no logs of so many blocks at once: ask for fewer."""
+
+
+class OutboxError(ChainError):
+    """The outbox cannot be read or written: nothing is sent until it can."""
+
+
 class DeploymentError(ChainError, MalformedError):
     """The deployment file is malformed, or names contracts that this chain does not have."""
 

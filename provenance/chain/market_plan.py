@@ -17,7 +17,7 @@ from typing import Final
 from eth_abi.abi import encode
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import CONTRACTS
+from provenance.chain.deployment import CONTRACTS, MarketParameters
 from provenance.units import TOKEN
 from provenance.values import Address, Digest, keccak256
 
@@ -28,19 +28,6 @@ NO_SALT: Final = Digest(bytes(32))
 _SIBLINGS: Final = tuple(role for role in CONTRACTS if role != "token")
 _STEP: Final = "(bytes,bytes32[],uint256)"
 _Step = tuple[bytes, Sequence[bytes], int]
-
-
-@dataclass(frozen=True, slots=True)
-class MarketParameters:
-    """What is fixed for the life of a market."""
-
-    unbonding_seconds: int = 7 * 24 * 3600
-    seed_delay_blocks: int = 2
-    answer_seconds: int = 900
-    """Time to answer a demand in: long against a congested chain, and well below the time in which orders are
-    delivered, since a receipt can only be demanded if the answer is due before."""
-    salt: Digest = NO_SALT
-    """Another salt is another market with the same token and parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +52,14 @@ class MarketPlan:
 
     token: Address
     parameters: MarketParameters
+    salt: Digest = NO_SALT
+    """Another salt is another market with the same token and parameters."""
 
     @cached_property
     def deployer(self) -> Creation:
         """MarketDeployer, which creates the others."""
         plan = keccak256(encode(["bytes32[]"], [self._digests]))
-        return _by_create2(MARKET_DEPLOYER, plan, self.parameters.salt)
+        return _by_create2(MARKET_DEPLOYER, plan, self.salt)
 
     @cached_property
     def addresses(self) -> dict[str, Address]:
@@ -132,13 +121,16 @@ def _arguments(token: Address, chosen: MarketParameters) -> dict[str, tuple[Addr
     """Constructor arguments by role, each one word: an address, a number, or the role of a sibling."""
     return {
         "registry": (token, "escrow", chosen.unbonding_seconds),
-        "escrow": (token, "registry", "commitment", "datasets", "rewards", "challenges", "demands"),
+        "escrow": (
+            *(token, "registry", "commitment", "datasets", "rewards", "challenges", "demands"),
+            *chosen.limits(),
+        ),
         "commitment": ("escrow", chosen.seed_delay_blocks),
         "datasets": ("escrow", "commitment", "challenges", "demands", "royalties"),
         "rewards": (token, "escrow", "datasets", "sales", "royalties"),
         "verifier": (),
         "challenges": ("escrow", "commitment", "datasets", "verifier"),
-        "demands": (token, "escrow", "commitment", "datasets", chosen.answer_seconds),
+        "demands": (token, "escrow", "commitment", "datasets"),
         "sales": (token, "datasets", "rewards"),
         "royalties": (token, "datasets", "rewards"),
         "modelStore": (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from tessera.cli.options import RpcUrl, YesOption, examples, passwords
 from tessera.errors import UsageError
 from tessera.extras import require
 from tessera.terminal import err, remark, say
+from tessera.words import parse_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,12 @@ EXAMPLES = examples(
     "deploy --rpc URL --token 0x... --key deployer.key --api https://market.example --broker 0x...",
     "deploy --rpc http://127.0.0.1:8545 --test-token --key deployer.key --yes",
 )
+LeastAmount = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOKENS", help="least of every order; left out: next to nothing, see docs/guides/operator.md"
+    ),
+]
 DEPLOYMENT, PROFILE, VERIFICATION = "deployment.json", "network.json", "verification"
 
 
@@ -71,7 +79,23 @@ def deploy(
     answer_seconds: Annotated[
         int, typer.Option(min=1, max=2**32 - 1, help="time to answer a demand on chain")
     ] = 900,
+    min_challenge_seconds: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="least time from an order's publication to its payment")
+    ] = 3_600,
+    min_delivery_seconds: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="least time from an order's match to its deadline")
+    ] = 1_800,
+    max_score: Annotated[
+        str, typer.Option(metavar="SCORE", help="highest score an order may ask for")
+    ] = "0.95",
+    min_rows: Annotated[int, typer.Option(min=1, max=2**53 - 1, help="least rows of an order")] = 100,
+    min_price: LeastAmount = None,
+    min_stake: LeastAmount = None,
+    min_bond: LeastAmount = None,
     salt: Annotated[int, typer.Option(min=0, help="another number is another market with the same rest")] = 0,
+    max_fee_gwei: Annotated[
+        int, typer.Option(min=1, help="the most that a transaction offers for a unit of gas")
+    ] = 1_000,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check chain and token, show addresses, send nothing")
     ] = False,
@@ -84,12 +108,15 @@ def deploy(
     With --api and --broker the network profile for buyers is written too.
     """
     require("client", "`tessera deploy`")
-    from provenance.chain.deploy import deploy_market, deploy_test_token
-    from provenance.chain.market_plan import MarketParameters, MarketPlan, mintable_token
+    from provenance.chain.deploy import deploy_market, deploy_test_token, deployer_sender
+    from provenance.chain.deployment import MarketParameters
+    from provenance.chain.fees import GWEI
+    from provenance.chain.market_plan import MarketPlan, mintable_token
     from provenance.chain.rpc import Rpc
-    from provenance.chain.sender import TransactionSender
+    from provenance.chain.token import inspect_token
     from provenance.chain.verification import write_verification
     from provenance.crypto.signing import load_key
+    from provenance.units import MICRO, TokenUnit, parse_fixed
     from provenance.values import Address, Digest
     from tessera.client.profile import NetworkProfile
 
@@ -105,21 +132,37 @@ def deploy(
         buyers_rpc = buyers_rpc or _without_key(rpc)
     account = None if broker is None else Address.parse(broker)
     parameters = MarketParameters(
-        unbonding_seconds, seed_delay_blocks, answer_seconds, Digest(salt.to_bytes(32, "big"))
+        unbonding_seconds=unbonding_seconds,
+        seed_delay_blocks=seed_delay_blocks,
+        answer_seconds=answer_seconds,
+        min_challenge_seconds=min_challenge_seconds,
+        min_delivery_seconds=min_delivery_seconds,
+        max_score_micro=parse_fixed(max_score, MICRO),
+        min_rows=min_rows,
     )
-    test = mintable_token(token_decimals) if token is None else None
-    plan = MarketPlan(
-        Address.parse(token) if token is not None else mintable_token(token_decimals).address, parameters
-    )
-    creations = plan.creations if test is None else [test, *plan.creations]
+    amounts = {"min_price": min_price, "min_stake": min_stake, "min_bond": min_bond}
     with closing(Rpc(rpc)) as node:
+        if token is None:
+            test = mintable_token(token_decimals)
+            address, unit = test.address, TokenUnit(token_decimals)
+        else:
+            test, address = None, Address.parse(token)
+            unit = inspect_token(node, address).unit
+        least = {name: parse_tokens(text, unit) for name, text in amounts.items() if text is not None}
+        plan = MarketPlan(address, replace(parameters, **least), Digest(salt.to_bytes(32, "big")))
+        creations = plan.creations if test is None else [test, *plan.creations]
         _require_same(folder / DEPLOYMENT, node.integer("eth_chainId"), plan)
         missing = _show(node, plan, creations)
         if dry_run:
             return
         if missing and not _agreed(missing, confirmed=yes):
             raise typer.Exit(1)
-        sender = TransactionSender(node, load_key(key, passwords()))
+        sender = deployer_sender(
+            node,
+            load_key(key, passwords()),
+            outbox=Path(f"{key}.outbox"),
+            max_fee_wei=max_fee_gwei * 10**GWEI,
+        )
         if test is not None:
             deploy_test_token(node, sender, token_decimals, tell=_say_made)
         deployment = deploy_market(node, sender, plan, tell=_say_made)

@@ -178,7 +178,6 @@ def run(
     from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
-    from provenance.chain.writer import ChainWriter
     from tessera.cli.console import progress_line
 
     try:
@@ -190,7 +189,7 @@ def run(
             process.stop_on_signals(stop, lambda: agent.idle)
             opened.chain.check()
             require_same_market(first.network(), opened.chain.deployment)
-            writer = ChainWriter(opened.chain, opened.signer)
+            writer = opened.writer()
             ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
             with watching(DemandWatch(node, opened.chain, writer, opened.outbox), stop):
                 if opened.settings.health_port < 0:
@@ -346,13 +345,12 @@ def withdraw(
     """Claim rewards, or take stake back in two steps."""
     opened = _opened(folder, rpc)
     from generator.node.registration import claim_rewards, fetch_unbonded, unbond
-    from provenance.chain.writer import ChainWriter
     from provenance.units import local_time
     from tessera.words import parse_tokens
 
     chain, unit = opened.chain, opened.chain.deployment.unit
     chain.check()
-    writer = ChainWriter(chain, opened.signer)
+    writer = opened.writer()
     if what is Withdrawable.REWARDS:
         say(f"{unit.shown(claim_rewards(chain, writer))} of rewards claimed")
     elif what is Withdrawable.STAKE:

@@ -27,6 +27,11 @@ class NetworkProfile:
     rpc: str
     broker: Address
     deployment: Deployment
+    finality: str = ""
+    """How deep in the chain lies what is acted on: "latest", "safe", "finalized" or a number of blocks. Empty:
+    "latest" on a local chain, "safe" on any other."""
+    max_fee_gwei: int = 1_000
+    """The most that a transaction offers for a unit of gas."""
 
     def write(self, path: Path) -> None:
         """Beside the deployment: symbol and decimals of a token that is not just called "tokens"."""
@@ -39,6 +44,8 @@ class NetworkProfile:
             "rpc": self.rpc,
             "broker": str(self.broker),
             "deployment": self.deployment.document(),
+            "finality": self.finality,
+            "maxFeeGwei": self.max_fee_gwei,
         }
         if self.deployment.unit != TOKENS:
             document["token"] = unit_document(self.deployment.unit)
@@ -48,6 +55,8 @@ class NetworkProfile:
 def load_profile(path: Path) -> NetworkProfile:
     """The profile in `path`; `UsageError` says what is wrong with the file."""
     from provenance.chain.deployment import Deployment, parse_unit
+    from provenance.chain.finality import Finality
+    from provenance.errors import ValueFormatError
     from provenance.values import Address
 
     try:
@@ -73,9 +82,18 @@ def load_profile(path: Path) -> NetworkProfile:
                 "be wrong by powers of ten: fetch the file anew from whoever runs the market"
             )
         deployment = replace(deployment, unit=unit)
+    finality, most = document.get("finality", ""), document.get("maxFeeGwei", 1_000)
+    if type(most) is not int or most < 1:
+        raise UsageError(f"{path}: maxFeeGwei is {most!r:.40}, expected a whole number of gwei, at least 1")
+    try:
+        Finality.chosen(str(finality))
+    except ValueFormatError as error:
+        raise UsageError(f"{path}: {error}") from error
     return NetworkProfile(
         api=str(document["api"]),
         rpc=str(document["rpc"]),
         broker=Address.parse(document["broker"]),
         deployment=deployment,
+        finality=str(finality),
+        max_fee_gwei=most,
     )

@@ -119,6 +119,7 @@ class Demo:
         settings = NetworkSettings(
             backend={
                 "TESSERA_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
+                "TESSERA_LEAST_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
                 "TESSERA_ACCEPT_SECONDS": "8",
                 "TESSERA_DELIVER_SECONDS": str(DELIVER_SECONDS),
             },

@@ -27,8 +27,7 @@ from typing import TextIO
 from provenance.api.catalogue import ContributorList
 from provenance.api.client import Call, HttpClient, RetryPolicy
 from provenance.chain.deploy import deploy_all
-from provenance.chain.deployment import Deployment
-from provenance.chain.market_plan import MarketParameters
+from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer, create_key, load_key
@@ -116,7 +115,7 @@ class LocalNetwork:
                 )
             return
         deployer = self.account("deployer")
-        parameters = MarketParameters(answer_seconds=self._settings.answer_seconds)
+        parameters = MarketParameters.local(answer_seconds=self._settings.answer_seconds)
         deployment = deploy_all(self.rpc_url, deployer, parameters, decimals=self._settings.token_decimals)
         deployment.save(self.deployment_file)
 

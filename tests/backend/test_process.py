@@ -54,6 +54,9 @@ def environment(chain: Chain, tmp_path: Path) -> Environment:
         "TESSERA_DEPLOYMENT_FILE": str(tmp_path / "deployment.json"),
         "TESSERA_KEY_FILE": str(tmp_path / "broker.key"),
         "TESSERA_POLL_SECONDS": "0.05",
+        "TESSERA_LEAST_PRICE_WEI": "0",
+        # The session's nodes may have been slashed in other tests of the same chain.
+        "TESSERA_SPOILER_BLOCKS": "0",
         "PYTHONWARNINGS": "error",
         "PYTHONPATH": str(ROOT),
     }
@@ -133,6 +136,9 @@ def leased(client: httpx.Client, target: str, by: Signer) -> Json:
         ),
         ({"tessera_prot": "1"}, "TESSERA_PROT is not a setting; did you mean TESSERA_PORT?"),
         ({"TESSERA_X": ""}, "TESSERA_X is not a setting. The settings are TESSERA_ACCEPT_SECONDS, "),
+        ({"TESSERA_LEAST_DELIVERY_SECONDS": "60"}, "TESSERA_LEAST_DELIVERY_SECONDS: Input should be"),
+        ({"TESSERA_LEAST_DELIVERY_SECONDS": "soon"}, "least_delivery_seconds"),
+        ({"TESSERA_LEAST_DELIVERY_SECONDS": '{"fedgan": 60}'}, "one entry for each of fedgan, marginal"),
         ({"TESSERA_DATABASE_URL": "nonsense"}, "database URL"),
         ({"TESSERA_STATE_DIR": "/dev/null/state"}, "/dev/null/state"),
     ],

@@ -11,9 +11,10 @@ import pytest
 
 from provenance.chain.abi import interface
 from provenance.chain.deploy import Made, deploy_all, deploy_market, deploy_test_token
-from provenance.chain.deployment import CONTRACTS, Deployment
+from provenance.chain.deployment import CONTRACTS, Deployment, MarketParameters
 from provenance.chain.errors import DeploymentError
-from provenance.chain.market_plan import CREATE2_DEPLOYER, MarketParameters, MarketPlan
+from provenance.chain.market_plan import CREATE2_DEPLOYER, MarketPlan
+from provenance.chain.ports import OrderLimits
 from provenance.chain.reader import ChainReader
 from provenance.chain.rpc import Rpc, unhex
 from provenance.chain.sender import TRANSACTION_GAS_CAP, TransactionSender
@@ -70,7 +71,7 @@ class StoppedError(Exception):
 
 
 def test_a_run_that_is_interrupted_after_every_transaction_goes_on(chain: Chain, dollar: Address) -> None:
-    plan = MarketPlan(dollar, MarketParameters(salt=sha256(b"interrupted")))
+    plan = MarketPlan(dollar, MarketParameters(), sha256(b"interrupted"))
     sent = []
 
     def stop_after_one(made: Made) -> None:
@@ -109,7 +110,7 @@ def test_a_run_that_ended_with_a_transaction_on_its_way_goes_on() -> None:
 
 
 def test_transactions_and_codes_keep_to_the_limits_of_ethereum(chain: Chain, dollar: Address) -> None:
-    plan = MarketPlan(dollar, MarketParameters(salt=sha256(b"limits")))
+    plan = MarketPlan(dollar, MarketParameters(), sha256(b"limits"))
     made: list[Made] = []
     deploy_market(chain.rpc, chain.sender, plan, tell=made.append)
     for each in made:
@@ -132,14 +133,20 @@ def test_addresses_are_those_of_another_chain_and_another_account(chain: Chain) 
 
 def test_another_salt_or_parameter_is_another_market(dollar: Address) -> None:
     chosen = MarketParameters()
-    plans = [chosen, replace(chosen, salt=sha256(b"")), replace(chosen, answer_seconds=901)]
-    assert len({MarketPlan(dollar, each).addresses["escrow"] for each in plans}) == len(plans)
+    plans = [
+        MarketPlan(dollar, chosen),
+        MarketPlan(dollar, chosen, sha256(b"")),
+        MarketPlan(dollar, replace(chosen, answer_seconds=901)),
+        MarketPlan(dollar, replace(chosen, min_bond=1_001)),
+    ]
+    assert len({each.addresses["escrow"] for each in plans}) == len(plans)
 
 
 def test_contracts_name_each_other_and_their_parameters(chain: Chain, dollar: Address) -> None:
-    chosen = MarketParameters(5, 3, 7, sha256(b"parameters"))
-    plan = MarketPlan(dollar, chosen)
-    found = deploy_market(chain.rpc, chain.sender, plan).contracts()
+    chosen = MarketParameters(5, 3, 7, 11, 13, 17, 19, 23, 29, 31)
+    deployment = deploy_market(chain.rpc, chain.sender, MarketPlan(dollar, chosen))
+    assert deployment.parameters == chosen
+    found = deployment.contracts()
 
     def asked(role: str, function: str) -> object:
         contract = interface(CONTRACTS[role])
@@ -160,6 +167,8 @@ def test_contracts_name_each_other_and_their_parameters(chain: Chain, dollar: Ad
     assert asked("registry", "unbondingSeconds") == 5
     assert asked("commitment", "seedDelayBlocks") == 3
     assert asked("demands", "answerSeconds") == 7
+    with ChainReader(chain.url, deployment) as reader:
+        assert reader.limits() == OrderLimits(7, 11, 13, 17, 19, 23, 29, 31)
 
 
 @pytest.mark.parametrize("role", DOMAINS)
@@ -184,7 +193,7 @@ def test_a_contract_that_checks_signatures_names_its_domain(chain: Chain, role: 
 
 
 def test_other_code_at_an_address_is_not_taken_for_the_contract(chain: Chain, dollar: Address) -> None:
-    plan = MarketPlan(dollar, MarketParameters(salt=sha256(b"occupied")))
+    plan = MarketPlan(dollar, MarketParameters(), sha256(b"occupied"))
     deploy_market(chain.rpc, chain.sender, plan)
     code = chain.rpc.request("eth_getCode", str(plan.addresses["rewards"]), "latest")
     flipped = bytearray(unhex(code))
@@ -271,11 +280,15 @@ def test_an_address_without_a_token_is_refused(chain: Chain) -> None:
 # -- the document
 
 
-def test_a_document_says_what_is_not_18_decimals_and_nothing_else_that_is_new(chain: Chain) -> None:
+def test_a_document_says_what_was_chosen_and_decimals_that_are_not_18(chain: Chain) -> None:
     old = deploy_all(chain.url, BANK)
-    assert set(old.document()) == {"format", "chainId", "block", "contracts"}
+    assert set(old.document()) == {"format", "chainId", "block", "contracts", "parameters"}
     assert Deployment.parse(old.document()) == old
+    assert Deployment.parse(old.document()).parameters == MarketParameters()
+    before = {name: value for name, value in old.document().items() if name != "parameters"}
+    assert Deployment.parse(before) == old, "addresses are the same market"
     new = replace(old, unit=TokenUnit(6, "USDC"))
     document = json.loads(json.dumps(new.document()))
     assert document["token"] == {"symbol": "USDC", "decimals": 6}
     assert Deployment.parse(document) == new
+    assert Deployment.parse(document).parameters == old.parameters
