@@ -20,6 +20,7 @@ const compiler = {
 // the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
 const DEPLOYED = [
   "TestToken",
+  "MarketDeployer",
   "ContributorRegistry",
   "OrderEscrow",
   "ModelCommitment",

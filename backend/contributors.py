@@ -29,7 +29,6 @@ from provenance.api.orders import OrderState
 from provenance.api.queue import WorkState
 from provenance.api.tasks import ACCEPT
 from provenance.canonical import decode_object, encode
-from provenance.units import tokens
 from provenance.values import Address, Digest
 
 router = APIRouter(prefix="/v1/contributors", tags=["contributors"])
@@ -109,12 +108,12 @@ class Records:
 def require_stake(ports: Ports, node: Address) -> None:
     """Asks the chain. Raises NodeWithoutStakeError when the node could not serve one order."""
     stake = ports.chain.stake_of(node)
-    needed = ports.settings.stake_wei
+    needed, unit = ports.settings.stake_wei, ports.chain.deployment.unit
     if not stake.registered or stake.free + stake.reserved < needed:
         raise NodeWithoutStakeError(
-            f"{node}: {'registered' if stake.registered else 'not registered'}, free stake {tokens(stake.free)}, "
-            f"reserved {tokens(stake.reserved)}; register and deposit at least {tokens(needed)} in the contributor "
-            "registry, then announce again"
+            f"{node}: {'registered' if stake.registered else 'not registered'}, free stake "
+            f"{unit.shown(stake.free)}, reserved {unit.shown(stake.reserved)}; register and deposit at least "
+            f"{unit.shown(needed)} in the contributor registry, then announce again"
         )
 
 

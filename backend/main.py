@@ -79,6 +79,7 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         signer = load_key(settings.key_file, password_source(os.environ))
     with _named("TESSERA_DEPLOYMENT_FILE"):
         deployment = Deployment.load(settings.deployment_file)
+    settings = settings.in_unit(deployment.unit)
     chain = ChainReader(settings.rpc_url, deployment, finality=Finality.chosen(settings.finality))
     stack.callback(chain.close)
     with _named("TESSERA_RPC_URL"):

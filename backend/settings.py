@@ -19,7 +19,7 @@ from provenance.chain.fees import DEFAULT_CEILING_GWEI
 from provenance.chain.finality import Finality
 from provenance.record.collection import FAMILIES
 from provenance.record.terms import MAX_CHALLENGE_SECONDS
-from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO
+from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO, TokenUnit
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
@@ -131,6 +131,13 @@ class Settings(BaseSettings):
             raise StartupError("; ".join(wrong)) from error
         except SettingsError as error:
             raise StartupError(f"{error}; {error.__cause__}") from error
+
+    def in_unit(self, unit: TokenUnit) -> Settings:
+        """With the default stake of one token and least price of a hundredth, whatever the token's decimals are."""
+        defaults = {"stake_wei": unit.one, "least_price_wei": unit.one // 100}
+        return self.model_copy(
+            update={name: wei for name, wei in defaults.items() if name not in self.model_fields_set}
+        )
 
     @property
     def database(self) -> str:

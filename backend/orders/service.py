@@ -33,6 +33,11 @@ from provenance.record.collection import Request
 from provenance.values import Address, Cid, Digest, Signature
 
 
+def _policy(ports: Ports, chain_time: int) -> TermsPolicy:
+    chain = ports.chain
+    return TermsPolicy(ports.settings, ports.broker, chain_time, chain.limits(), chain.deployment.unit)
+
+
 def quote(
     ports: Ports, session: Session, asked: QuoteRequest, chain_time: int, permits: Permits
 ) -> QuoteView:
@@ -40,9 +45,7 @@ def quote(
     collection = CollectionService(session).require(str(asked.collection))
     request = Request(asked.purpose, asked.conditions)
     require_parents(ports.chain, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time, ports.chain.limits()).quote(
-        collection, asked, request
-    )
+    terms = _policy(ports, chain_time).quote(collection, asked, request)
     chain = ports.chain
     message = permits.message(terms, permits.next_nonce(permits.waiting(session)))
     return QuoteView(
@@ -89,9 +92,7 @@ class OrderService:
         if existing is not None:
             return existing
         collection = CollectionService(self._session).require(str(terms.collection))
-        TermsPolicy(ports.settings, ports.broker, chain_time, ports.chain.limits()).check(
-            collection, request, terms
-        )
+        _policy(ports, chain_time).check(collection, request, terms)
         try:
             require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:

@@ -28,12 +28,13 @@ from provenance.units import (
     BASIS_POINTS,
     E12,
     MICRO,
+    TOKENS,
     WHOLE_BPS,
+    TokenUnit,
     duration,
     format_fixed,
     parse_fixed,
     percent,
-    tokens,
     utc_time,
 )
 from provenance.values import Address, Digest
@@ -50,6 +51,7 @@ class TermsPolicy:
     broker: Address
     chain_time: int
     limits: OrderLimits
+    unit: TokenUnit = TOKENS
 
     def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
         """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
@@ -57,8 +59,8 @@ class TermsPolicy:
         price = collection.price_per_row_wei * asked.rows
         if asked.max_price_wei is not None and price > asked.max_price_wei:
             raise TermsRefusedError(
-                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(asked.max_price_wei)} "
-                "of maxPriceWei; ask for fewer rows or offer more"
+                f"price: {asked.rows} rows cost {self.unit.shown(price)}, more than the "
+                f"{self.unit.shown(asked.max_price_wei)} of maxPriceWei; ask for fewer rows or offer more"
             )
         epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
         delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
@@ -98,7 +100,8 @@ class TermsPolicy:
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
-                f"price: found {tokens(terms.price)} for {terms.rows} rows, the quote is {tokens(price)}; ask for it"
+                f"price: found {self.unit.shown(terms.price)} for {terms.rows} rows, the quote is "
+                f"{self.unit.shown(price)}; ask for it"
             )
         bound = [
             _Rule(binding.member, binding.member, binding.holds, str(binding.found), str(binding.expected))
@@ -112,7 +115,7 @@ class TermsPolicy:
                 )
 
     def _rules(self, collection: Collection, terms: OrderTerms) -> tuple[_Rule, ...]:
-        settings, limits, now, t = self.settings, self.limits, self.chain_time, terms
+        settings, limits, now, t, shown = self.settings, self.limits, self.chain_time, terms, self.unit.shown
         ceiling, low, high = collection.epsilon_micro, collection.min_contributors, settings.max_contributors
         is_sealed = t.delivery_key != OPEN_DELIVERY_KEY
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
@@ -147,8 +150,8 @@ class TermsPolicy:
             ),
             _Rule("rows", "rows", least_rows <= t.rows <= most_rows, str(t.rows), f"{least_rows} to {most_rows}"),
             _Rule(
-                "price", "price", t.price >= settings.least_price_wei, tokens(t.price),
-                f"at least {tokens(settings.least_price_wei)} for a whole order",
+                "price", "price", t.price >= settings.least_price_wei, shown(t.price),
+                f"at least {shown(settings.least_price_wei)} for a whole order",
             ),
             _Rule("deliveryKey", "delivery key", _is_usable(t), str(t.delivery_key), "a key that can be sealed to"),
             _Rule("epsilonMicro", "epsilon", epsilon_holds, format_fixed(t.epsilon_micro, MICRO), epsilon_rule),
@@ -172,10 +175,10 @@ class TermsPolicy:
                 "brokerFeeBps", "broker's fee", t.broker_fee_bps == settings.broker_fee_bps,
                 percent(t.broker_fee_bps, BASIS_POINTS), percent(settings.broker_fee_bps, BASIS_POINTS),
             ),
-            _Rule("stake", "stake", t.stake == settings.stake_wei, tokens(t.stake), tokens(settings.stake_wei)),
-            _Rule("bond", "bond", t.bond <= bond, tokens(t.bond), f"at most {tokens(bond)}"),
+            _Rule("stake", "stake", t.stake == settings.stake_wei, shown(t.stake), shown(settings.stake_wei)),
+            _Rule("bond", "bond", t.bond <= bond, shown(t.bond), f"at most {shown(bond)}"),
             *(
-                _Rule(name, name, found >= least, tokens(found), f"at least {tokens(least)}, which the market asks")
+                _Rule(name, name, found >= least, shown(found), f"at least {shown(least)}, which the market asks")
                 for name, found, least in (
                     ("price", t.price, limits.min_price),
                     ("stake", t.stake, limits.min_stake),

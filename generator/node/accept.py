@@ -33,7 +33,7 @@ from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
-from provenance.units import E12, MICRO, format_fixed, to_float, tokens
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest, Signature
 
 _DIFFERS: Mapping[str, str] = {
@@ -121,6 +121,7 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
         now,
         len(recent),
         sum(held.terms.epsilon_micro for held in recent),
+        node.chain.deployment.unit,
     )
 
 
@@ -168,11 +169,11 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_delivery_key(terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
     require_partners(node, None, terms.min_contributors)
-    stake = node.chain.stake_of(node.address)
+    stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(
             "stake",
-            f"{tokens(terms.stake)} are to be reserved, {tokens(stake.free)} are free: deposit more stake",
+            f"{unit.shown(terms.stake)} are to be reserved, {unit.shown(stake.free)} are free: deposit more stake",
         )
     _check_parents(node)
     _check_plan(node, order, terms, request)

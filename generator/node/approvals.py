@@ -13,7 +13,7 @@ from pathlib import Path
 from generator.errors import NodeError
 from generator.node.policy import Proposal
 from provenance.files import make_folder, write_whole
-from provenance.units import MICRO, format_fixed, tokens
+from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 
 ASKED, APPROVED, DENIED = "asked", "approved", "denied"
@@ -47,7 +47,7 @@ class Approvals:
             epsilon = format_fixed(terms.epsilon_micro, MICRO) if terms.epsilon_micro else "none"
             summary = (
                 f"{terms.rows} rows of {proposal.collection_name} for {terms.buyer}, epsilon {epsilon}, "
-                f"price {tokens(terms.price)}, purpose {proposal.purpose or 'not said'}"
+                f"price {proposal.unit.shown(terms.price)}, purpose {proposal.purpose or 'not said'}"
             )
             self._write(Approval(order, ASKED, int(time.time()), summary))
 

@@ -33,12 +33,13 @@ from provenance.record.terms import OrderTerms
 from provenance.units import (
     E12,
     MICRO,
+    TOKENS,
     WHOLE_BPS,
     WHOLE_MICRO,
+    TokenUnit,
     duration,
     format_fixed,
     parse_fixed,
-    tokens,
     utc_time,
 )
 from provenance.values import Address
@@ -103,6 +104,7 @@ class Proposal:
     now: int = 0
     orders_today: int = 0
     epsilon_today_micro: int = 0
+    unit: TokenUnit = TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,14 @@ class Verdict:
     decision: Decision
     code: str = ""
     reason: str = ""
+
+
+def default_text(unit: TokenUnit) -> str:
+    """The file of a new node: DEFAULT_TEXT with a stake of 1000 tokens and a price of 0.01 in the market's unit."""
+    (price, stake), (own_price, own_stake) = (
+        (f'"{each.one // 100}"', f'"{1_000 * each.one}"') for each in (TOKENS, unit)
+    )
+    return DEFAULT_TEXT.replace(price, own_price).replace(stake, own_stake)
 
 
 def _count(value: object) -> object:
@@ -191,7 +201,7 @@ class Limits(BaseModel):
         return None if limit is None else _deny(f"policy-{limit.name}", limit.reason)
 
     def _limits(self, order: Proposal) -> Iterator[_Limit]:
-        terms = order.terms
+        terms, shown = order.terms, order.unit.shown
         epsilon, price, rows = terms.epsilon_micro, terms.price, terms.rows
         yield _Limit(
             "privacy",
@@ -218,12 +228,12 @@ class Limits(BaseModel):
         yield _Limit(
             "price",
             price >= self.minimum_price_per_row_wei * rows,
-            f"{tokens(price // max(rows, 1))} a row offered, {tokens(self.minimum_price_per_row_wei)} asked",
+            f"{shown(price // max(rows, 1))} a row offered, {shown(self.minimum_price_per_row_wei)} asked",
         )
         yield _Limit(
             "price",
             price >= self.minimum_price_wei,
-            f"{tokens(price)} offered for the order, {tokens(self.minimum_price_wei)} asked at least",
+            f"{shown(price)} offered for the order, {shown(self.minimum_price_wei)} asked at least",
         )
         yield _Limit(
             "rows",
@@ -244,13 +254,13 @@ class Limits(BaseModel):
         yield _Limit(
             "stake",
             terms.stake <= self.maximum_stake_wei,
-            f"a stake of {tokens(terms.stake)} is asked, at most {tokens(self.maximum_stake_wei)}",
+            f"a stake of {shown(terms.stake)} is asked, at most {shown(self.maximum_stake_wei)}",
         )
         least_bond = price * self.minimum_bond_micro // WHOLE_MICRO
         yield _Limit(
             "bond",
             terms.bond >= max(1, least_bond) or self.minimum_bond_micro == 0,
-            f"the broker's bond is {tokens(terms.bond)}, this node wants {tokens(least_bond)} or more: without one a "
+            f"the broker's bond is {shown(terms.bond)}, this node wants {shown(least_bond)} or more: without one a "
             "broker loses nothing by an order that it lets run out",
         )
         fee = terms.broker_fee_bps * (WHOLE_MICRO // WHOLE_BPS)

@@ -4,10 +4,13 @@
  "contracts": {"token": "0x..", "registry": "0x..", "escrow": "0x..", "commitment": "0x..", "datasets": "0x..",
                "rewards": "0x..", "verifier": "0x..", "challenges": "0x..", "demands": "0x..", "sales": "0x..",
                "royalties": "0x..", "modelStore": "0x.."},
+ "token": {"symbol": "USDC", "decimals": 6},
  "parameters": {"unbondingSeconds": 604800, "seedDelayBlocks": 2, "answerSeconds": 900,
                 "minChallengeSeconds": 3600, "minDeliverySeconds": 1800, "maxScoreMicro": 950000, "minRows": 100,
                 "minPrice": "10000", "minStake": "10000", "minBond": "1000"}}
 
+`token` stands there only when the token's amounts do not have 18 decimals: a reader that knows nothing of it would show
+and sign amounts that are wrong by powers of ten, and refuses the file instead.
 `parameters` says what the deployer chose; files without it are read too, the contracts know (`OrderEscrow.limits`).
 """
 
@@ -25,6 +28,7 @@ from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
 from provenance.errors import MalformedError
 from provenance.files import READABLE, write_whole
+from provenance.units import TOKEN, TOKENS, TokenUnit
 from provenance.values import Address
 
 FORMAT: Final = "tessera-deployment/1"
@@ -155,6 +159,7 @@ class Deployment:
     royalties: Address
     model_store: Address | None
     block: int
+    unit: TokenUnit = TOKENS
     parameters: MarketParameters | None = field(default=None, compare=False)
 
     @property
@@ -182,11 +187,12 @@ class Deployment:
         chain_id: int,
         block: int,
         contracts: Mapping[str, Address],
+        unit: TokenUnit = TOKENS,
         parameters: MarketParameters | None = None,
     ) -> Deployment:
         """From addresses by role."""
         addresses = {_attribute(role): contracts[role] for role in CONTRACTS}
-        return cls(chain_id=chain_id, block=block, parameters=parameters, **addresses)
+        return cls(chain_id=chain_id, block=block, **addresses, unit=unit, parameters=parameters)
 
     def dataset_name(self, dataset_id: int) -> str:
         """The CAIP-19 identifier of a data set of this market."""
@@ -199,6 +205,8 @@ class Deployment:
             "block": self.block,
             "contracts": {role: str(address) for role, address in self.contracts().items()},
         }
+        if self.unit.decimals != TOKEN:
+            document["token"] = unit_document(self.unit)
         if self.parameters is not None:
             document["parameters"] = self.parameters.document()
         return document
@@ -206,20 +214,18 @@ class Deployment:
     @classmethod
     def parse(cls, document: object, where: str = "deployment") -> Deployment:
         """Reads `document()` back. Raises DocumentError."""
-        members = ["format", "chainId", "block", "contracts"]
-        states_parameters = isinstance(document, Mapping) and "parameters" in document
-        if states_parameters:
-            members.append("parameters")
-        reader = Reader(document, where, members)
+        optional = ("token", "parameters")
+        stated = [name for name in optional if isinstance(document, Mapping) and name in document]
+        reader = Reader(document, where, ("format", "chainId", "block", "contracts", *stated))
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), f"{where}.contracts", CONTRACTS)
         addresses = {role: contracts.address(role) for role in CONTRACTS}
-        parameters = (
-            MarketParameters.parse(reader.member("parameters"), reader.where("parameters"))
-            if states_parameters
-            else None
-        )
-        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses, parameters)
+        unit, parameters = TOKENS, None
+        if "token" in stated:
+            unit = parse_unit(reader.member("token"), reader.where("token"))
+        if "parameters" in stated:
+            parameters = MarketParameters.parse(reader.member("parameters"), reader.where("parameters"))
+        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses, unit, parameters)
 
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
@@ -237,6 +243,17 @@ class Deployment:
             ) from error
         except (MalformedError, ValueError) as error:
             raise DeploymentError(f"{path}: not a deployment file: {error}") from error
+
+
+def unit_document(unit: TokenUnit) -> dict[str, JsonValue]:
+    """What `parse_unit` reads."""
+    return {"symbol": unit.symbol, "decimals": unit.decimals}
+
+
+def parse_unit(document: object, where: str) -> TokenUnit:
+    """Symbol and decimals of a token. Raises DocumentError."""
+    reader = Reader(document, where, ("symbol", "decimals"))
+    return TokenUnit(reader.integer("decimals", 0, TOKEN), reader.text("symbol"))
 
 
 def _attribute(role: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS
 from provenance.chain.disputes import DirectedProof, FalseRowClaim, FalseRowEvidence
+from provenance.chain.errors import RevertError
 from provenance.chain.fees import DEFAULT_CEILING_WEI
 from provenance.chain.ports import TxReceipt
 from provenance.chain.reader import ChainReader
@@ -54,7 +55,11 @@ class MarketTransactions:
         contract = interface(CONTRACTS[role])
         data = contract.encode_call(function, arguments)
         address = self.chain.deployment.address(role)
-        return self._sender.send(address, data, f"{contract.name}.{function}")
+        try:
+            return self._sender.send(address, data, f"{contract.name}.{function}")
+        except RevertError as error:
+            error.unit = self.chain.deployment.unit
+            raise
 
 
 def pairs(participants: Sequence[Participant]) -> list[tuple[Address, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provenance.errors import MalformedError, ProvenanceError, UnavailableError
+from provenance.units import TOKENS, TokenUnit
 
 
 class ChainError(ProvenanceError):
@@ -19,6 +20,8 @@ class ChainError(ProvenanceError):
         super().__init__(message)
         self.name = name
         self.arguments = dict(arguments or {})
+        self.unit: TokenUnit = TOKENS
+        """How amounts among the arguments are written; whoever knows the market sets it."""
 
 
 class RevertError(ChainError):

@@ -26,6 +26,7 @@ from provenance.chain.ports import (
     StakeOnChain,
 )
 from provenance.chain.sales import SalesReader
+from provenance.chain.token import permit_domain
 from provenance.chain.views import LogQuery
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
@@ -201,9 +202,8 @@ class ChainReader(DisputeReader, SalesReader):
         return Digest(self._view("escrow", "hashTerms", terms.values())["0"])
 
     def token_domain(self) -> Domain:
-        """The token's own EIP-712 domain (ERC-5267), under which permits are signed."""
-        found = self._view("token", "eip712Domain")
-        return Domain(found["chainId"], found["verifyingContract"], found["name"], found["version"])
+        """The token's own EIP-712 domain, under which permits are signed. Raises DeploymentError as `permit_domain`."""
+        return permit_domain(self.rpc, self._deployment.token)
 
     def permit_message(
         self, owner: Address, value: int, deadline: int, *, spender: Address | None = None

@@ -33,7 +33,7 @@ from provenance.crypto.signing import Signer, load_key
 from provenance.errors import UnavailableError
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
-from provenance.units import local_time, tokens
+from provenance.units import TokenUnit, local_time
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
@@ -123,6 +123,11 @@ class Client:
             raise UsageError("this needs a wallet: name the key that pays and signs with --wallet")
         return self._signer
 
+    @property
+    def unit(self) -> TokenUnit:
+        """How amounts of this market's token are written, as the profile pins it."""
+        return self.profile.deployment.unit
+
     @cached_property
     def writer(self) -> ChainWriter:
         """Transactions of the wallet; what is on its way lies beside its key file, in a folder `KEYFILE.outbox`."""
@@ -144,7 +149,7 @@ class Client:
         (tokens), min_contributors, purpose, match_within_seconds, deliver_within_seconds, challenge_seconds;
         see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
         """
-        return self.ask(OrderRequest.of(collection, rows, **options))
+        return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
 
     def ask(self, asked: OrderRequest) -> Quote:
         """`quote`, of a request that is made already."""
@@ -163,6 +168,7 @@ class Client:
             request=answer.request,
             collection=collection,
             chain_time=self.chain.chain_time(),
+            unit=self.unit,
         )
         check_terms(
             asked,
@@ -213,8 +219,8 @@ class Client:
         balance = self.chain.balance(me)
         if balance < terms.price:
             raise TesseraError(
-                f"{me} holds {tokens(balance)}, the order costs {tokens(terms.price)}: fund the wallet, or ask "
-                "for fewer rows"
+                f"{me} holds {self.unit.shown(balance)}, the order costs {self.unit.shown(terms.price)}: fund the "
+                "wallet, or ask for fewer rows"
             )
         message = self.chain.permit_message(me, terms.price, terms.match_by)
         message = replace(message, nonce=message.nonce + orders_before)
@@ -278,7 +284,7 @@ class Client:
         Name max_price: this pays without asking. observe: called with each event of the order. Raises as
         the four do.
         """
-        asked, to = OrderRequest.of(collection, rows, **options), Path(to)
+        asked, to = OrderRequest.of(self.unit, collection, rows, **options), Path(to)
         file = order_path(to)
         if file.exists():
             order = self.resume(file, asked)

@@ -29,12 +29,13 @@ from provenance.record.collection import Collection
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
-from provenance.values import Digest
+from provenance.values import Address, Digest
 from tests.backend.conftest import Chain, Json
 from tests.waiting import HANG_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
 TOKEN = 10**18
+BURN_ADDRESS = Address(bytes(18) + b"\xde\xad")
 
 Environment: TypeAlias = tuple[Signer, dict[str, str]]
 """The broker of a process, and its variables."""
@@ -180,7 +181,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     environment: Environment, chain: Chain, two_nodes: list[Signer], buyer: Signer, tmp_path: Path
 ) -> None:
     broker, values = environment
-    before = chain.reader.balance(buyer.address)
+    before, burned = (chain.reader.balance(each) for each in (buyer.address, BURN_ADDRESS))
     logs = [tmp_path / f"{number}.log" for number in range(4)]
     with running(values, logs[0]) as (process, client):
         document = _collection().document()
@@ -210,6 +211,7 @@ def test_an_order_outlives_kills_and_a_stop_and_its_money_comes_back(
     assert shown["state"] == "refunded"
     assert sum('"state":' in line for line in lines) == 4
     assert chain.reader.balance(buyer.address) == before, "the price, and nothing of the bond"
+    assert chain.reader.balance(BURN_ADDRESS) == burned + OrderTerms.parse(shown["terms"]).bond
     log_text = "".join(log.read_text() for log in logs)
     secret = read_secret(tmp_path / "broker.key").hex()
     assert secret not in log_text

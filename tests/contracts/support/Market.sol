@@ -103,7 +103,7 @@ abstract contract Market is TestBase {
     }
 
     function _createToken() internal virtual returns (address) {
-        return _create("TestToken", "");
+        return _create("TestToken", abi.encode(uint8(18)));
     }
 
     function _enrol(address node, uint256 stake) internal {

@@ -15,13 +15,14 @@ from generator.errors import NetworkMismatch, NodeError, SettingsError
 from generator.node.approvals import Approvals
 from generator.node.health import FILE, HealthPage
 from generator.node.outbox_log import OutboxLog
-from generator.node.policy import Proposal
+from generator.node.policy import Policy, Proposal, default_text
 from generator.node.process import running_once
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.api.catalogue import Contracts, NetworkView
 from provenance.api.message import Uint256
 from provenance.chain.deployment import Deployment
+from provenance.units import TOKENS, TokenUnit
 from provenance.values import Address, Digest, sha256
 from tests.generator.node.conftest import World
 from tests.generator.node.test_policy import TERMS
@@ -198,6 +199,15 @@ def test_market_that_names_other_contracts_is_not_dealt_with(world: World) -> No
         require_same_market(network, replace(deployment, escrow=Address(bytes([9]) * 20)))
     with pytest.raises(NetworkMismatch, match="two markets"):
         require_same_market(network.model_copy(update={"chain_id": 1}), deployment)
+    with pytest.raises(NetworkMismatch, match="with 18 decimals, the deployment file with 6"):
+        require_same_market(network, replace(deployment, unit=TokenUnit(6, "USDC")))
+
+
+def test_a_new_policy_has_its_amounts_in_tokens_whatever_their_decimals(tmp_path: Path) -> None:
+    for unit in (TOKENS, TokenUnit(6, "USDC")):
+        (tmp_path / "policy.toml").write_text(default_text(unit))
+        made = Policy.read(tmp_path)
+        assert (made.maximum_stake_wei, made.minimum_price_wei) == (1_000 * unit.one, unit.one // 100)
 
 
 def test_schema_file_that_is_none_is_named(tmp_path: Path) -> None:
