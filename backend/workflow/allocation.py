@@ -59,8 +59,8 @@ class Wanted:
 
 
 def choose(offers: Sequence[Offer], wanted: Wanted) -> tuple[Place, ...] | None:
-    """The offers to match: who delivered most, then the largest tables, at most `maximum`. None when those do
-    not suffice.
+    """The offers to match: who delivered most, then the largest tables, at most `maximum`. None when those
+    do not suffice.
 
     Every chosen contributor delivers at least one row, so no more are chosen than there are rows.
     """
