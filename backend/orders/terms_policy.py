@@ -66,7 +66,9 @@ class TermsPolicy:
         delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
         minimum = asked.min_contributors or collection.min_contributors
         match_by = self.chain_time + (asked.match_within_seconds or settings.match_seconds)
-        deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
+        # Models are committed two answer times before the deadline: that is no time to train in.
+        usual = settings.deliver_seconds + 2 * self.limits.answer_seconds
+        deliver_by = self.chain_time + (asked.deliver_within_seconds or usual)
         challenge = asked.challenge_seconds
         terms = OrderTerms(
             buyer=asked.buyer,
