@@ -85,7 +85,7 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(
     [
         ({"min_challenge_seconds": 100_000}, {}, "challengeSeconds"),
         ({"min_delivery_seconds": 5_000}, {}, "deliverBy"),
-        ({"answer_seconds": 2_000}, {}, "deliverBy"),
+        ({"answer_seconds": 2_000}, {"deliverWithinSeconds": 3_600}, "deliverBy"),
         ({"max_score_micro": 600_000}, {"minScore": "0.7"}, "minScoreMicro"),
         ({"min_rows": 61}, {}, "rows"),
         ({"min_price": TOKEN}, {}, "price"),
@@ -98,7 +98,7 @@ def test_a_quote_keeps_to_what_the_market_asks(
     buyer: Signer,
     monkeypatch: pytest.MonkeyPatch,
     limit: dict[str, int],
-    asked: dict[str, str],
+    asked: dict[str, object],
     member: str,
 ) -> None:
     found = replace(api.chain.reader.limits(), **limit)
