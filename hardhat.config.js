@@ -1,4 +1,5 @@
 // Builds and tests run without a network: the compiler is the npm package `solc`, not a download.
+import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
 import { defineConfig } from "hardhat/config";
 
@@ -19,6 +20,7 @@ const compiler = {
 // the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
 const DEPLOYED = [
   "TestToken",
+  "MarketDeployer",
   "ContributorRegistry",
   "OrderEscrow",
   "ModelCommitment",
@@ -41,6 +43,10 @@ const profile = {
   },
 };
 
+// Another walk every time; a failure is repeated with the seed that it printed.
+const seed = process.env.FUZZ_SEED ?? `0x${randomBytes(16).toString("hex")}`;
+if (process.argv.includes("test")) console.log(`fuzz and invariants: FUZZ_SEED=${seed}`);
+
 export default defineConfig({
   solidity: {
     profiles: { default: profile, production: profile },
@@ -55,7 +61,7 @@ export default defineConfig({
       fsPermissions: { readDirectory: ["./artifacts/contracts", "./tests/vectors"] },
       // Every call of a test is a transaction of its own, so that gas is what a user pays.
       isolate: true,
-      fuzz: { runs: 64, seed: "0x7465737365726131" },
+      fuzz: { runs: 64, seed },
       // Hardhat's defaults take minutes here; this walk still visits every transition.
       invariant: { runs: 8, depth: 40, failOnRevert: true },
     },

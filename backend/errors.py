@@ -92,6 +92,11 @@ class TermsRefusedError(InvalidRequestError):
     title = "The broker does not accept these terms"
 
 
+class PermitNonceError(InvalidRequestError):
+    code = "permit-nonce"
+    title = "The permit is for another nonce"
+
+
 class SignatureInvalidError(InvalidRequestError):
     code = "signature-invalid"
     title = "A signature does not hold"

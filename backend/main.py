@@ -28,12 +28,15 @@ from backend.ports import Ports
 from backend.settings import Settings
 from backend.workflow.dbos_runner import DbosRunner
 from provenance.chain.deployment import Deployment
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import load_key
 from provenance.errors import ProvenanceError
 from provenance.printable import PlainFormatter, printable
+from provenance.store.folder import FolderStore
 from provenance.store.ports import ContentStore
 
 STARTUP_FAILED = 2
@@ -76,7 +79,8 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         signer = load_key(settings.key_file, password_source(os.environ))
     with _named("TESSERA_DEPLOYMENT_FILE"):
         deployment = Deployment.load(settings.deployment_file)
-    chain = ChainReader(settings.rpc_url, deployment)
+    settings = settings.in_unit(deployment.unit)
+    chain = ChainReader(settings.rpc_url, deployment, finality=Finality.chosen(settings.finality))
     stack.callback(chain.close)
     with _named("TESSERA_RPC_URL"):
         chain.check()
@@ -89,8 +93,11 @@ def _compose(settings: Settings, stack: ExitStack) -> tuple[Ports, DbosRunner]:
         settings=settings,
         database=database,
         chain=chain,
-        writer=ChainWriter(chain, signer),
+        writer=ChainWriter(
+            chain, signer, outbox=settings.state_dir / "outbox", max_fee_wei=settings.max_fee_gwei * 10**GWEI
+        ),
         store=store,
+        waiting=_folder(settings.state_dir / "waiting"),
         runner=runner,
         clock=time.time,
         stopping=threading.Event(),
@@ -113,9 +120,11 @@ def _store(settings: Settings) -> ContentStore:
         from provenance.store.ipfs import IpfsStore
 
         return IpfsStore(location, settings.store_timeout_seconds)
-    from provenance.store.folder import FolderStore
+    return _folder(Path(location))
 
-    folder = FolderStore(Path(location))
+
+def _folder(path: Path) -> FolderStore:
+    folder = FolderStore(path)
     folder.sweep()
     return folder
 

@@ -10,9 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import DatabaseUnavailableError
 from backend.http.context import PortsHere
-from provenance.api.catalogue import Contracts, Health, NetworkView
+from provenance.api.catalogue import Contracts, Health, NetworkView, TokenView
 from provenance.api.message import Uint256
 from provenance.exact import SPEC_VERSION
+from provenance.units import TOKEN
 
 router = APIRouter(tags=["network"])
 VERSION = version("tessera-market")
@@ -33,11 +34,13 @@ def network(ports: PortsHere) -> NetworkView:
     """Chain, contracts and broker of this market. Clients compare the contracts with what they trust."""
     chain = ports.chain
     deployment = chain.deployment
-    contracts = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
-    del contracts["chain_id"]
+    names = {field.name for field in fields(deployment)} - {"chain_id", "parameters", "unit"}
+    contracts = {name: getattr(deployment, name) for name in names}
+    unit = deployment.unit
     return NetworkView(
         chain_id=deployment.chain_id,
         deployment=Contracts(**contracts),
+        token=None if unit.decimals == TOKEN else TokenView(symbol=unit.symbol, decimals=unit.decimals),
         broker=ports.broker,
         chain_time=chain.chain_time(),
         block_number=chain.block_number(),

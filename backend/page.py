@@ -14,7 +14,7 @@ from backend.http.context import PortsHere, ReadSession
 from backend.orders.repository import OrderRepository
 from provenance.api.catalogue import CollectionView, DatasetView, OfferState, SaleView
 from provenance.api.orders import OrderState
-from provenance.units import MICRO, TOKEN, format_fixed, percent, to_float
+from provenance.units import MICRO, TokenUnit, format_fixed, percent, to_float
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Environment(
@@ -40,30 +40,31 @@ _STATUS_WORDS = {
 @router.get("/", response_class=HTMLResponse)
 def catalogue(ports: PortsHere, session: ReadSession) -> HTMLResponse:
     """Collections, orders by state, data sets and how to verify them."""
-    counts = OrderRepository(session).counts()
+    counts, unit = OrderRepository(session).counts(), ports.chain.deployment.unit
     html = TEMPLATES.get_template("page.html").render(
-        collections=[_collection(collection) for collection in CollectionService(session).list()],
+        collections=[_collection(collection, unit) for collection in CollectionService(session).list()],
         orders=[(state, counts[state]) for state in OrderState if state in counts],
-        datasets=[_dataset(dataset) for dataset in DatasetService(session, ports).list()],
+        datasets=[_dataset(dataset, unit) for dataset in DatasetService(session, ports).list()],
         deployment=ports.chain.deployment,
+        token=unit.symbol or "tokens",
     )
     return HTMLResponse(html, headers=_HEADERS)
 
 
-def _collection(collection: CollectionView) -> Sequence[str]:
+def _collection(collection: CollectionView, unit: TokenUnit) -> Sequence[str]:
     document = collection.document
     return (
         f"{document['title']} ({document['name']})",
         str(document["family"]),
         str(document["visibility"]),
         f"{collection.contributors} announced, {document['minContributors']} needed",
-        format_fixed(int(str(document["pricePerRowWei"])), TOKEN),
+        unit.plain(int(str(document["pricePerRowWei"]))),
         _epsilon(int(str(document["epsilonMicro"]))),
         str(document["sizeClass"]),
     )
 
 
-def _dataset(dataset: DatasetView) -> Sequence[str]:
+def _dataset(dataset: DatasetView, unit: TokenUnit) -> Sequence[str]:
     scores = ", ".join(f"{to_float(evaluation.score_micro, MICRO):.3f}" for evaluation in dataset.evaluations)
     return (
         dataset.identifier,
@@ -74,15 +75,15 @@ def _dataset(dataset: DatasetView) -> Sequence[str]:
         _epsilon(dataset.epsilon_micro),
         scores,
         str(dataset.manifest_cid),
-        _price(dataset.sale),
+        _price(dataset.sale, unit),
     )
 
 
-def _price(sale: SaleView | None) -> str:
+def _price(sale: SaleView | None, unit: TokenUnit) -> str:
     """Empty for a data set that is not offered, or is bought already."""
     if sale is None or sale.state is not OfferState.LISTED:
         return ""
-    return format_fixed(sale.price_wei, TOKEN)
+    return unit.plain(sale.price_wei)
 
 
 def _epsilon(micro: int) -> str:

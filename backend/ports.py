@@ -10,16 +10,22 @@ from typing import Protocol
 from backend.database.engine import Database
 from backend.settings import Settings
 from provenance.chain.disputes import DemandOnChain
-from provenance.chain.ports import ChainReads, ChainWriting, TxReceipt
+from provenance.chain.ports import ChainReads, ChainWriting, OrderLimits, TxReceipt
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
 from provenance.record.terms import OrderTerms, Participant
 from provenance.store.ports import ContentStore
-from provenance.values import Address, Digest
+from provenance.values import Address, Cid, Digest
 
 
 class BrokerReading(ChainReads, Protocol):
     """The market as read by its broker: also what a buyer has to sign, and the allowance for bonds."""
+
+    def limits(self) -> OrderLimits:
+        """What this market asks of every order; never changes."""
+        ...
+
+    def is_final(self, block: int) -> bool: ...
 
     def allowance(self, owner: Address, spender: Address) -> int: ...
 
@@ -46,6 +52,14 @@ class BrokerWriting(ChainWriting, Protocol):
     def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt: ...
 
 
+class WaitingStore(ContentStore, Protocol):
+    """Where uploads wait, out of everybody's reach, until the chain records the data set that they belong to."""
+
+    def drop(self, cid: Cid) -> None:
+        """Forgets what was released, or will never be."""
+        ...
+
+
 class OrderRunner(Protocol):
     """Carries accepted orders to their end."""
 
@@ -56,13 +70,17 @@ class OrderRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's time."""
+    """Everything outside the request. `clock` is wall time in unix seconds; deadlines use the chain's time.
+
+    store: what anybody may read. waiting: what was uploaded for data sets that are not recorded yet.
+    """
 
     settings: Settings
     database: Database
     chain: BrokerReading
     writer: BrokerWriting
     store: ContentStore
+    waiting: WaitingStore
     runner: OrderRunner
     clock: Callable[[], float]
     stopping: threading.Event = field(default_factory=threading.Event)

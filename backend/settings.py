@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from backend.errors import StartupError
-from provenance.units import ONE_TOKEN, WHOLE_BPS
+from provenance.chain.fees import DEFAULT_CEILING_GWEI
+from provenance.chain.finality import Finality
+from provenance.record.collection import FAMILIES
+from provenance.record.terms import MAX_CHALLENGE_SECONDS
+from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO, TokenUnit
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
@@ -23,6 +27,8 @@ FOR_OTHERS: Final = frozenset(
 )
 """Variables of the command line and of key files."""
 FOR_NODES: Final = "TESSERA_NODE_"
+DELIVERY_SECONDS: Final = {"marginal": 120, "fedgan": 600, "autoregressive": 600}
+"""Training, commitment, draw, sampling, scoring and publication of a small order on one core, with room to spare."""
 
 
 class Settings(BaseSettings):
@@ -52,21 +58,55 @@ class Settings(BaseSettings):
     broker_fee_bps: int = Field(default=500, ge=0, le=2_000)
     max_contributors: int = Field(default=16, ge=1, le=255)
     max_rows: int = Field(default=10_000_000, ge=1)
+    least_rows: int = Field(default=10, ge=1)
+    least_price_wei: int = Field(default=ONE_TOKEN // 100, ge=0)
+    """Of a whole order: what its transactions and everybody's training are worth at the least."""
+    least_epsilon_micro: int = Field(default=100_000, ge=0)
+    """Below it a family finds no noise that keeps so small an epsilon, or rows that say nothing."""
+    highest_min_score_micro: int = Field(default=900_000, ge=0, le=WHOLE_MICRO)
+    """Highest minimum score that a buyer may ask for: one that is never reached is an order that is never paid."""
     match_seconds: int = Field(default=600, ge=1)
     """Default of a quote: chain seconds until the order must be matched."""
     deliver_seconds: int = Field(default=3600, ge=2)
-    challenge_seconds: int = Field(default=86_400, ge=0, le=90 * 86_400)
+    challenge_seconds: int = Field(default=86_400, ge=0, le=MAX_CHALLENGE_SECONDS)
+    least_match_seconds: int = Field(default=30, ge=2)
+    least_delivery_seconds: dict[str, Annotated[int, Field(ge=1)]] = DELIVERY_SECONDS
+    """Chain seconds from the match deadline to the delivery deadline, by family; JSON in the environment."""
+    least_challenge_seconds: int = Field(default=60, ge=0, le=MAX_CHALLENGE_SECONDS)
+    newcomer_bps: int = Field(default=2_500, ge=1, le=WHOLE_BPS)
+    """Part of an order's rows, in basis points, that all contributors without a settled shard deliver together."""
+    spoiler_blocks: int = Field(default=50_400, ge=0)
+    """For so many blocks nobody is matched that was slashed: a week of twelve seconds each."""
+    no_show_seconds: int = Field(default=86_400, ge=0)
+    """For so long nobody is matched that left a matched order waiting, or refused its work without a reason."""
     accept_seconds: int = Field(default=20, ge=1)
     """Chain seconds given to nodes to answer an order before those who accepted are matched."""
 
     receipt_seconds: int = Field(default=300, ge=1)
     """How long a node may be silent after the seed before its receipt is demanded on chain."""
 
+    finality: str = ""
+    """How deep in the chain lies what the broker acts on: `latest`, `safe`, `finalized` or a number of blocks.
+    Empty: `latest` on a local chain, `safe` on any other."""
+    max_fee_gwei: int = Field(default=DEFAULT_CEILING_GWEI, ge=1)
+    """The most that the broker's transactions offer for a unit of gas."""
     poll_seconds: float = Field(default=0.4, gt=0)
     finality_blocks: int = Field(default=256, ge=1)
     """How far back the follower looks for the common ancestor of a reorganised chain."""
     max_json_bytes: int = Field(default=4 * 2**20, ge=1024)
     max_content_bytes: int = Field(default=256 * 2**20, ge=1024)
+
+    @field_validator("finality")
+    @classmethod
+    def _is_finality(cls, text: str) -> str:
+        Finality.chosen(text)
+        return text
+
+    @model_validator(mode="after")
+    def _know_each_family(self) -> Self:
+        if self.least_delivery_seconds.keys() != set(FAMILIES):
+            raise ValueError(f"least_delivery_seconds: expected one entry for each of {', '.join(FAMILIES)}")
+        return self
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -84,8 +124,20 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            wrong = (
+                f"{PREFIX}{''.join(map(str, item['loc'][:1])).upper()}: {item['msg']}"
+                for item in error.errors()
+            )
             raise StartupError("; ".join(wrong)) from error
+        except SettingsError as error:
+            raise StartupError(f"{error}; {error.__cause__}") from error
+
+    def in_unit(self, unit: TokenUnit) -> Settings:
+        """With the default stake of one token and least price of a hundredth, whatever the token's decimals are."""
+        defaults = {"stake_wei": unit.one, "least_price_wei": unit.one // 100}
+        return self.model_copy(
+            update={name: wei for name, wei in defaults.items() if name not in self.model_fields_set}
+        )
 
     @property
     def database(self) -> str:

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
+import {NOBODY} from "./types/Units.sol";
 
 /// @notice Described in {IContributorRegistry}.
 contract ContributorRegistry is IContributorRegistry {
@@ -19,6 +20,9 @@ contract ContributorRegistry is IContributorRegistry {
 
     /// @inheritdoc IContributorRegistry
     mapping(address contributor => bytes32 metadataDigest) public metadataOf;
+
+    /// @inheritdoc IContributorRegistry
+    uint256 public heldToBurn;
 
     modifier onlyEscrow() {
         if (msg.sender != escrow) revert ContributorRegistry_Unauthorized(msg.sender);
@@ -112,14 +116,24 @@ contract ContributorRegistry is IContributorRegistry {
     }
 
     /// @inheritdoc IContributorRegistry
-    function slash(bytes32 order, address contributor) external onlyEscrow returns (uint256 amount) {
-        amount = _reservations[order][contributor];
+    function slash(bytes32 order, address contributor) external onlyEscrow returns (uint256 sent) {
+        uint256 amount = _reservations[order][contributor];
 
         delete _reservations[order][contributor];
         _stakes[contributor].reserved -= uint128(amount);
         emit StakeSlashed(order, contributor, amount);
 
-        token.safeTransfer(escrow, amount);
+        if (amount == 0) return 0;
+        if (token.trySafeTransfer(escrow, amount)) return amount;
+        // The conviction stands; nobody is paid from a stake that the token keeps here.
+        heldToBurn += amount;
+    }
+
+    /// @inheritdoc IContributorRegistry
+    function burnHeld() external returns (uint256 amount) {
+        amount = heldToBurn;
+        heldToBurn = 0;
+        if (amount != 0) token.safeTransfer(NOBODY, amount);
     }
 
     /// @inheritdoc IContributorRegistry

@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {RewardsPayer} from "./escrow/RewardsPayer.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDatasetSales} from "./interfaces/IDatasetSales.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
@@ -13,23 +14,19 @@ import {Permit, Permits} from "./types/Permit.sol";
 import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice Described in {IDatasetSales}.
-contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
+contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     uint256 public constant DELIVER_SECONDS = 3 days;
     uint256 public constant ACCEPT_SECONDS = 3 days;
 
-    IERC20 public immutable token;
     IDatasetRegistry public immutable datasets;
-    IRewards public immutable rewards;
 
     mapping(uint256 dataset => Sale sale) private _sales;
     mapping(address account => Record record) private _records;
 
-    constructor(IERC20 token_, IDatasetRegistry datasets_, IRewards rewards_) {
-        token = token_;
+    constructor(IERC20 token_, IDatasetRegistry datasets_, IRewards rewards_) RewardsPayer(token_, rewards_) {
         datasets = datasets_;
-        rewards = rewards_;
     }
 
     /// @inheritdoc IDatasetSales
@@ -149,16 +146,13 @@ contract DatasetSales is IDatasetSales, ReentrancyGuardTransient {
 
     /// @dev By way of the rewards contract.
     function _pay(uint256 dataset, address account, uint256 amount, uint256 royalty) private {
-        bytes32 order = datasets.datasetOf(dataset).order;
-        address[] memory accounts = new address[](1);
-        uint256[] memory amounts = new uint256[](1);
-        (accounts[0], amounts[0]) = (account, amount);
-        token.safeTransfer(address(rewards), amount + royalty);
-        rewards.credit(order, accounts, amounts);
+        _fund(amount + royalty);
+        _book(datasets.datasetOf(dataset).order, account, amount);
         rewards.creditDataset(dataset, royalty);
     }
 
     function _take(uint256 price, Permit calldata permit) private {
+        if (price == 0) return;
         Permits.use(token, msg.sender, price, permit);
         uint256 before = token.balanceOf(address(this));
         token.safeTransferFrom(msg.sender, address(this), price);

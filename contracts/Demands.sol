@@ -53,11 +53,10 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         IERC20 token_,
         IOrderEscrow escrow_,
         IModelCommitment commitment_,
-        IDatasetRegistry datasets_,
-        uint32 answerSeconds_
+        IDatasetRegistry datasets_
     ) Disputes(escrow_, commitment_, datasets_) {
         token = token_;
-        answerSeconds = answerSeconds_;
+        answerSeconds = escrow_.limits().answerSeconds;
     }
 
     /// @inheritdoc IDemands
@@ -270,7 +269,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         );
 
         if (open == Kind.None) escrow.openDemand(order);
-        token.safeTransferFrom(msg.sender, address(this), demand.deposit);
+        if (demand.deposit != 0) token.safeTransferFrom(msg.sender, address(this), demand.deposit);
         if (open != Kind.None) _send(formerDemander, formerDeposit);
     }
 
@@ -281,7 +280,9 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
         // Before publication this changes nothing: the window ends later in any case.
         escrow.closeDemand(order, uint64(block.timestamp) + demand.challengeSeconds);
-        _send(msg.sender, demand.deposit);
+        // A receipt was due without being asked for: who was waited for must not earn by it. Whether data could be had
+        // elsewhere the chain cannot tell; there the deposit pays for the answer's gas.
+        _send(demand.kind == Kind.Receipt ? demand.demander : msg.sender, demand.deposit);
     }
 
     /// @dev An account that cannot receive holds nobody else up: its tokens stay here until it can.

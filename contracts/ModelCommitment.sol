@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {BlockHashes} from "./types/BlockHashes.sol";
 import {OrderLists} from "./types/OrderLists.sol";
 import {Participant} from "./types/OrderTerms.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
@@ -10,12 +11,14 @@ import {TesseraDomain} from "./types/TesseraDomain.sol";
 
 /// @notice Described in {IModelCommitment}.
 contract ModelCommitment is IModelCommitment, TesseraDomain {
-    /// @dev The chain answers for the hashes of this many blocks before the current one.
+    /// @dev Every chain answers for the hashes of this many blocks before the current one.
     uint256 private constant _BLOCKHASH_WINDOW = 256;
 
     IOrderEscrow public immutable escrow;
     /// @notice Blocks between a commit and the block that decides its seed.
     uint64 public immutable seedDelayBlocks;
+    /// @notice Chain time that a contributor has to answer a demand, as the escrow says.
+    uint32 public immutable answerSeconds;
 
     mapping(bytes32 order => Commitment commitment) private _commitments;
 
@@ -25,6 +28,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         }
         escrow = escrow_;
         seedDelayBlocks = seedDelayBlocks_;
+        answerSeconds = escrow_.limits().answerSeconds;
     }
 
     /// @inheritdoc IModelCommitment
@@ -35,6 +39,8 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         bytes[] calldata signatures
     ) external {
         _checkOrder(order, participants);
+        // Time for the draw, and then for an answer: who commits late must not escape the demand for its receipt.
+        _requireTimeLeft(order, 2 * uint256(answerSeconds));
         Commitment storage stored = _commitments[order];
         if (stored.commitBlock != 0) revert ModelCommitment_AlreadyCommitted(order);
         _checkSignatures(order, participants, modelDigests, signatures);
@@ -52,9 +58,12 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         Commitment storage stored = _requireUndrawn(order);
         uint64 targetBlock = stored.targetBlock;
         if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
-        if (_isMissed(targetBlock)) revert ModelCommitment_DrawMissed(order, targetBlock);
+        _requireTimeLeft(order, answerSeconds);
+        bytes32 hash = BlockHashes.of_(targetBlock);
+        // Never from a hash that is none: everybody could have computed that seed before the commit.
+        if (hash == 0) revert ModelCommitment_DrawMissed(order, targetBlock);
 
-        seed = keccak256(abi.encode(order, stored.modelsDigest, blockhash(targetBlock)));
+        seed = keccak256(abi.encode(order, stored.modelsDigest, hash));
         stored.seed = seed;
         emit SeedDrawn(order, seed, targetBlock, stored.draws);
     }
@@ -62,7 +71,11 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     /// @inheritdoc IModelCommitment
     function redraw(bytes32 order) external {
         Commitment storage stored = _requireUndrawn(order);
-        if (!_isMissed(stored.targetBlock)) revert ModelCommitment_NotMissed(order, stored.targetBlock);
+        uint64 missed = stored.targetBlock;
+        if (block.number <= missed || BlockHashes.of_(missed) != 0) {
+            revert ModelCommitment_NotMissed(order, missed);
+        }
+        _requireTimeLeft(order, answerSeconds);
 
         uint32 draws = stored.draws + 1;
         stored.draws = draws;
@@ -115,7 +128,10 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         if (stored.seed != 0) revert ModelCommitment_AlreadyDrawn(order);
     }
 
-    function _isMissed(uint256 targetBlock) private view returns (bool) {
-        return block.number > targetBlock + _BLOCKHASH_WINDOW;
+    function _requireTimeLeft(bytes32 order, uint256 needed) private view {
+        uint256 deliverBy = escrow.deliverByOf(order);
+        if (block.timestamp + needed > deliverBy) {
+            revert ModelCommitment_TooLate(order, block.timestamp + needed, deliverBy);
+        }
     }
 }

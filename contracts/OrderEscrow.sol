@@ -30,15 +30,14 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         uint96 bondLeft;
         bytes32 participantsDigest;
         bytes32 sharesDigest;
-        // These repeat the terms for {cutBond}, whose caller does not hold them.
-        address buyer;
+        // These repeat the terms for the model commitment, whose callers do not hold them.
+        uint64 deliverBy;
         uint96 bond;
     }
 
     uint256 public constant MAX_BROKER_FEE_BPS = 2_000;
     /// @notice With at most eight parents, royalties and the fee are at most the price.
     uint256 public constant MAX_ROYALTY_BPS = 1_000;
-    uint256 public constant MAX_SCORE_MICRO = WHOLE_MICRO;
     /// @notice Bounds below keep every order's exit within sight.
     uint256 public constant MAX_DELIVERY_SECONDS = 365 days;
     uint256 public constant MAX_CHALLENGE_SECONDS = 90 days;
@@ -50,16 +49,37 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     address public immutable challenges;
     address public immutable demands;
 
+    uint32 private immutable _answerSeconds;
+    uint32 private immutable _minChallengeSeconds;
+    uint32 private immutable _minDeliverySeconds;
+    uint32 private immutable _maxScoreMicro;
+    uint64 private immutable _minRows;
+    uint128 private immutable _minPrice;
+    uint128 private immutable _minStake;
+    uint96 private immutable _minBond;
+
     mapping(bytes32 order => StoredOrder stored) private _orders;
 
     constructor(
-        Parties memory parties
+        Parties memory parties,
+        Limits memory chosen
     ) OrderPayments(parties.token, parties.rewards) TesseraDomain(address(this)) {
         registry = parties.registry;
         commitment = parties.commitment;
         datasets = parties.datasets;
         challenges = parties.challenges;
         demands = parties.demands;
+        if (chosen.maxScoreMicro > WHOLE_MICRO) {
+            revert OrderEscrow_ScoreOutOfRange(chosen.maxScoreMicro, WHOLE_MICRO);
+        }
+        _answerSeconds = chosen.answerSeconds;
+        _minChallengeSeconds = chosen.minChallengeSeconds;
+        _minDeliverySeconds = chosen.minDeliverySeconds;
+        _maxScoreMicro = chosen.maxScoreMicro;
+        _minRows = chosen.minRows;
+        _minPrice = chosen.minPrice;
+        _minStake = chosen.minStake;
+        _minBond = chosen.minBond;
     }
 
     /// @inheritdoc IOrderEscrow
@@ -79,7 +99,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         emit OrderPlaced(order, terms.buyer, terms.broker, terms.price);
 
         Permits.use(token, terms.buyer, terms.price, permit);
-        token.safeTransferFrom(terms.buyer, address(this), terms.price);
+        if (terms.price != 0) token.safeTransferFrom(terms.buyer, address(this), terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -109,7 +129,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
         stored.state = State.Matched;
         stored.participantsDigest = OrderLists.digest(participants);
-        stored.buyer = terms.buyer;
+        stored.deliverBy = terms.deliverBy;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);
         stored.bondLeft = uint96(terms.bond);
@@ -118,7 +138,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         for (uint256 i = 0; i < participants.length; ++i) {
             registry.reserve(order, participants[i].contributor, terms.stake);
         }
-        token.safeTransferFrom(msg.sender, address(this), terms.bond);
+        if (terms.bond != 0) token.safeTransferFrom(msg.sender, address(this), terms.bond);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -126,7 +146,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireUndelivered(order, participants);
-        // After the deadline the bond belongs to the buyer, see refund.
+        // After the deadline all of the bond is forfeit, see refund.
         if (stored.state == State.Matched && block.timestamp > terms.deliverBy) {
             revert OrderEscrow_TooLate(order, terms.deliverBy);
         }
@@ -141,10 +161,9 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (wasMatched) {
             // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
             // nothing.
-            uint256 owed = commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(terms.bond, bondLeft);
-            uint256 credited = _creditEqually(order, participants, owed);
-            emit BondDivided(order, 0, credited);
-            _pay(order, terms.broker, bondLeft - credited);
+            uint256 forfeit = commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(terms.bond, bondLeft);
+            _forfeit(order, participants, forfeit);
+            _pay(order, terms.broker, bondLeft - forfeit);
         }
         _pay(order, terms.buyer, terms.price);
     }
@@ -160,15 +179,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Refunded;
         stored.bondLeft = 0;
+        emit OrderRefunded(order, terms.price);
 
         _release(order, participants);
-        if (wasMatched) {
-            uint256 credited = _creditEqually(order, participants, bondLeft / 2);
-            bondLeft -= credited;
-            emit BondDivided(order, bondLeft, credited);
-        }
-        emit OrderRefunded(order, terms.price + bondLeft);
-        _pay(order, terms.buyer, terms.price + bondLeft);
+        if (wasMatched) _forfeit(order, participants, bondLeft);
+        _pay(order, terms.buyer, terms.price);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -190,7 +205,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.state = State.Settled;
         stored.bondLeft = 0;
         _release(order, participants);
-        token.safeTransfer(address(rewards), terms.price + bondLeft);
+        _fund(terms.price + bondLeft);
         uint256 royalties = _creditParents(IDatasetRegistry(datasets), terms.price, parents);
         _creditShares(order, terms, participants, sharesBps, royalties, bondLeft);
     }
@@ -241,7 +256,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
-        _creditOne(order, stored.buyer, amount);
+        _burn(order, amount);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -275,10 +290,30 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     /// @inheritdoc IOrderEscrow
+    function deliverByOf(bytes32 order) external view returns (uint64) {
+        return _orders[order].deliverBy;
+    }
+
+    /// @inheritdoc IOrderEscrow
     function windowOf(OrderTerms calldata terms) external view returns (uint256 endsAt) {
         StoredOrder storage stored = _orders[_orderId(terms)];
         if (stored.publishedAt == 0) return 0;
         return stored.openDemands != 0 ? type(uint256).max : _windowEnd(stored, terms.challengeSeconds);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function limits() external view returns (Limits memory) {
+        return
+            Limits({
+                answerSeconds: _answerSeconds,
+                minChallengeSeconds: _minChallengeSeconds,
+                minDeliverySeconds: _minDeliverySeconds,
+                maxScoreMicro: _maxScoreMicro,
+                minRows: _minRows,
+                minPrice: _minPrice,
+                minStake: _minStake,
+                minBond: _minBond
+            });
     }
 
     /// @inheritdoc IOrderEscrow
@@ -290,6 +325,18 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     // solhint-disable-next-line func-name-mixedcase
     function DOMAIN_SEPARATOR() external view returns (bytes32) {
         return _domainSeparator();
+    }
+
+    /// @dev Divides the part of a bond that a broker loses by not delivering. Somebody gains by it only while it is
+    /// sure who is to blame: from the commit, which bears every contributor's signature, to the draw, which anyone
+    /// can make. Before and after a contributor may be what is missing, and the chain cannot tell; the buyer may be
+    /// its friend.
+    function _forfeit(bytes32 order, Participant[] calldata participants, uint256 amount) private {
+        IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
+        bool isBrokersFault = found.commitBlock != 0 && found.seed == 0;
+        uint256 credited = isBrokersFault ? _creditEqually(order, participants, amount) : 0;
+        emit BondDivided(order, 0, credited);
+        _burn(order, amount - credited);
     }
 
     /// @dev Takes the stake of one shard's contributor and frees the others'.
@@ -357,27 +404,43 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     function _checkTerms(OrderTerms calldata terms) private view {
+        _checkAmounts(terms);
+        _checkTimes(terms);
         if (terms.rows == 0) revert OrderEscrow_NoRows();
-        if (terms.price > type(uint128).max) revert OrderEscrow_AmountTooLarge(terms.price, type(uint128).max);
-        if (terms.bond > type(uint96).max) revert OrderEscrow_AmountTooLarge(terms.bond, type(uint96).max);
+        if (terms.rows < _minRows) revert OrderEscrow_TooFewRows(terms.rows, _minRows);
+        if (terms.minScoreMicro > _maxScoreMicro) {
+            revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, _maxScoreMicro);
+        }
+        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
+            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
+        }
+    }
+
+    function _checkAmounts(OrderTerms calldata terms) private view {
+        _checkAmount(terms.price, _minPrice, type(uint128).max);
+        // A stake beyond what contributors have is refused by the registry at the match.
+        _checkAmount(terms.stake, _minStake, type(uint256).max);
+        _checkAmount(terms.bond, _minBond, type(uint96).max);
         if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
             revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
         }
         if (terms.royaltyBps > MAX_ROYALTY_BPS) {
             revert OrderEscrow_RoyaltyTooHigh(terms.royaltyBps, MAX_ROYALTY_BPS);
         }
-        if (terms.minScoreMicro > MAX_SCORE_MICRO) {
-            revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, MAX_SCORE_MICRO);
-        }
-        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
-            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
-        }
+    }
+
+    function _checkTimes(OrderTerms calldata terms) private view {
         uint256 latest = block.timestamp + MAX_DELIVERY_SECONDS;
         if (block.timestamp > terms.matchBy || terms.matchBy >= terms.deliverBy || terms.deliverBy > latest) {
             revert OrderEscrow_Deadlines(terms.matchBy, terms.deliverBy, latest);
         }
+        uint256 earliest = uint256(terms.matchBy) + _minDeliverySeconds;
+        if (terms.deliverBy < earliest) revert OrderEscrow_DeliveryTooSoon(terms.deliverBy, earliest);
         if (terms.challengeSeconds > MAX_CHALLENGE_SECONDS) {
             revert OrderEscrow_ChallengeTooLong(terms.challengeSeconds, MAX_CHALLENGE_SECONDS);
+        }
+        if (terms.challengeSeconds < _minChallengeSeconds) {
+            revert OrderEscrow_ChallengeTooShort(terms.challengeSeconds, _minChallengeSeconds);
         }
     }
 
@@ -413,6 +476,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
             rows += participant.rows;
         }
         if (rows != terms.rows) revert OrderEscrow_RowsMismatch(rows, terms.rows);
+    }
+
+    function _checkAmount(uint256 amount, uint256 minimum, uint256 maximum) private pure {
+        if (amount < minimum) revert OrderEscrow_AmountTooSmall(amount, minimum);
+        if (amount > maximum) revert OrderEscrow_AmountTooLarge(amount, maximum);
     }
 
     /// @dev A tenth of the bond that was posted, or what is left of it.

@@ -7,11 +7,20 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 /// @notice Money of a local chain: ERC-20 with ERC-2612 permits. Worth nothing, by construction.
 /// @dev Privileges: none; whoever asks may mint. Never deploy it where tokens are meant to have a price.
 contract TestToken is ERC20, ERC20Permit {
-    constructor() ERC20("Tessera Test Token", "TTT") ERC20Permit("Tessera Test Token") {}
+    uint8 private immutable _decimals;
+
+    constructor(uint8 decimals_) ERC20("Tessera Test Token", "TTT") ERC20Permit("Tessera Test Token") {
+        _decimals = decimals_;
+    }
 
     /// @notice Gives `account` new tokens.
-    /// @param amount in wei (1e-18 token).
+    /// @param amount in the token's smallest unit.
     function mint(address account, uint256 amount) external {
         _mint(account, amount);
+    }
+
+    /// @notice Decimal places of an amount.
+    function decimals() public view override returns (uint8) {
+        return _decimals;
     }
 }

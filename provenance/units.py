@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -28,7 +29,7 @@ E12: Final = 12
 BASIS_POINTS: Final = 4
 """Decimal places of shares and fees: members called `…Bps`."""
 TOKEN: Final = 18
-"""Decimal places of token amounts: wei."""
+"""Decimal places of token amounts, unless the token says otherwise: wei."""
 WHOLE_MICRO: Final = 10**MICRO
 WHOLE_BPS: Final = 10**BASIS_POINTS
 ONE_TOKEN: Final = 10**TOKEN
@@ -77,9 +78,37 @@ def grouped(amount: int, places: int) -> str:
     return f"{int(whole):,}{point}{part}" if whole != "-0" else f"-0{point}{part}"
 
 
-def tokens(wei: int) -> str:
-    """An amount for people: "1,234.5 tokens"."""
-    return f"{grouped(wei, TOKEN)} {'token' if wei == ONE_TOKEN else 'tokens'}"
+@dataclass(frozen=True, slots=True)
+class TokenUnit:
+    """How people read and write amounts of a market's token. Signed terms, documents and contracts count its smallest
+    unit, 10**-decimals of a token, which is called wei whatever the decimals are."""
+
+    decimals: int = TOKEN
+    symbol: str = ""
+    """Empty: amounts are in "tokens"."""
+
+    @property
+    def one(self) -> int:
+        """One token in wei."""
+        factor: int = 10**self.decimals
+        return factor
+
+    def shown(self, wei: int) -> str:
+        """An amount for people: "1,234.5 USDC", "1 token"."""
+        name = self.symbol or ("token" if wei == self.one else "tokens")
+        return f"{grouped(wei, self.decimals)} {name}"
+
+    def plain(self, wei: int) -> str:
+        """What `parse` reads: "1234.5"."""
+        return format_fixed(wei, self.decimals)
+
+    def parse(self, text: str) -> int:
+        """The wei in a decimal that somebody wrote. Raises ValueFormatError, for a finer figure too."""
+        return parse_fixed(text, self.decimals)
+
+
+TOKENS: Final = TokenUnit()
+"""Amounts of a token with 18 decimals whose name does not matter."""
 
 
 def to_float(amount: int, places: int) -> float:

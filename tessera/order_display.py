@@ -19,7 +19,7 @@ from rich.text import Text
 
 from provenance.api.market import Event
 from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
-from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, local_time, percent, tokens
+from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, local_time, percent
 from tessera.client.order_request import Quote
 from tessera.terminal import out
 
@@ -156,7 +156,7 @@ def show_terms(quoted: Quote) -> None:
         ("score at least", format_fixed(terms.min_score_micro, MICRO)),
         (
             "price",
-            f"{tokens(terms.price)}, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
+            f"{quoted.unit.shown(terms.price)}, of it {percent(terms.broker_fee_bps, BASIS_POINTS)} to the broker",
         ),
         ("matched by", local_time(terms.match_by, now)),
         ("delivered by", f"{local_time(terms.deliver_by, now)}, else the money comes back"),

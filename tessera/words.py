@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from provenance.errors import ValueFormatError
-from provenance.units import TOKEN, local_time, parse_fixed, tokens
+from provenance.units import TokenUnit, local_time
 from tessera.errors import UsageError
 
 if TYPE_CHECKING:
     from provenance.chain.errors import RevertError
 
 
-def parse_tokens(text: str) -> int:
+def parse_tokens(text: str, unit: TokenUnit) -> int:
     """Tokens as people write them ("12.5") to wei. Raises UsageError."""
     try:
-        return parse_fixed(text, TOKEN)
+        return unit.parse(text)
     except ValueFormatError as error:
-        raise UsageError(f"an amount of tokens: {error}") from error
+        raise UsageError(f"an amount of {unit.symbol or 'tokens'}: {error}") from error
 
 
 ORDER_STATES = (
@@ -58,7 +58,7 @@ _REFUSALS: dict[str, Callable[[Arguments, Callable[[Any], str]], str]] = {
     ),
     "Rewards_NothingToClaim": lambda a, _: f"nothing is held for {a['account']}",
     "ContributorRegistry_InsufficientStake": lambda a, _: (
-        f"{a['contributor']} has {tokens(a['free'])} of free stake, {tokens(a['needed'])} are needed"
+        f"{a['contributor']} has {a['unit'].shown(a['free'])} of free stake, {a['unit'].shown(a['needed'])} are needed"
     ),
     "ContributorRegistry_NothingToWithdraw": lambda a, _: f"{a['contributor']} has no stake to fetch",
     "ContributorRegistry_StillUnbonding": lambda a, at: (
@@ -69,10 +69,8 @@ _REFUSALS: dict[str, Callable[[Arguments, Callable[[Any], str]], str]] = {
 
 def refusal(error: RevertError, now: int) -> str:
     """What a contract said, in words; `now`: chain time, or the clock's where that is not known."""
-    words = _REFUSALS.get(error.name)
+    words, arguments = _REFUSALS.get(error.name), {**error.arguments, "unit": error.unit}
     action = str(error).partition(":")[0]
     return (
-        str(error)
-        if words is None
-        else f"{action}: {words(error.arguments, lambda at: local_time(int(at), now))}"
+        str(error) if words is None else f"{action}: {words(arguments, lambda at: local_time(int(at), now))}"
     )

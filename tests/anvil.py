@@ -23,13 +23,13 @@ _LISTENING = re.compile(r"Listening on (127\.0\.0\.1:\d+)\n")
 
 
 @contextmanager
-def running_anvil() -> Iterator[str]:
-    """The URL of a chain of its own, which mines a block for every transaction and none else."""
+def running_anvil(*options: str) -> Iterator[str]:
+    """The URL of a chain of its own, which mines a block for every transaction and none else. options: of anvil."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "anvil.log"
         with log.open("wb") as output:
             # Port 0: whoever asks for a free port first and takes it later may find it taken.
-            words = [str(find_anvil(CHECKOUT)), "--host", "127.0.0.1", "--port", "0"]
+            words = [str(find_anvil(CHECKOUT)), "--host", "127.0.0.1", "--port", "0", *options]
             process = subprocess.Popen(words, stdout=output, stderr=output)
         try:
             url = f"http://{until(lambda: _place(process, log), 'the chain')}"

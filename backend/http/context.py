@@ -76,6 +76,14 @@ def _caller(request: Request, body: Body, ports: PortsHere) -> Address:
 Caller = Annotated[Address, Depends(_caller)]
 
 
+def _known_caller(request: Request, body: Body, ports: PortsHere) -> Address | None:
+    return None if request.headers.get("authorization") is None else _caller(request, body, ports)
+
+
+KnownCaller = Annotated[Address | None, Depends(_known_caller)]
+"""Who signed the request, where it need not be signed; None for one that is not."""
+
+
 def _broker(caller: Caller, ports: PortsHere) -> Address:
     if caller != ports.broker:
         raise ForbiddenError(f"{caller} signed this request; only the broker {ports.broker} may send it")

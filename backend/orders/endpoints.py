@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from backend.http.context import AddressText, DigestText, PortsHere, ReadSession
 from backend.orders import service
 from backend.orders.events import stream
+from backend.orders.permits import Permits
 from backend.orders.service import OrderService
 from provenance.api.orders import (
     OrderAccepted,
@@ -30,19 +31,19 @@ Position = Annotated[int | None, Query(ge=0, le=2**62)]
 @router.post("/quotes")
 def quote(body: QuoteRequest, ports: PortsHere) -> QuoteView:
     """What an order would cost, as terms to sign. Nothing is stored."""
-    chain_time = ports.chain.chain_time()
+    chain_time, permits = ports.chain.chain_time(), Permits.read(ports, body.buyer)
     with ports.database.read() as session:
-        return service.quote(ports, session, body, chain_time)
+        return service.quote(ports, session, body, chain_time, permits)
 
 
 @router.post("/orders", status_code=202)
 def order(body: OrderRequest, ports: PortsHere) -> OrderAccepted:
     """Takes a signed order. From here on the broker carries it through the chain by itself."""
     # The chain is asked outside, and the workflow starts after, the transaction that stores the order.
-    chain_time = ports.chain.chain_time()
+    chain_time, permits = ports.chain.chain_time(), Permits.read(ports, body.terms.buyer)
     service.check_parents(ports, body)
     with ports.database.write() as session:
-        row = OrderService(session).accept(ports, body, chain_time)
+        row = OrderService(session).accept(ports, body, chain_time, permits)
         accepted = OrderAccepted(order_id=Digest.parse(row.id), state=OrderState(row.state))
     ports.runner.start(str(accepted.order_id))
     return accepted

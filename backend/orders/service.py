@@ -10,6 +10,7 @@ from backend.database.models import ChainDemandRow, OrderRow
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
+from backend.orders.permits import Permits
 from backend.orders.repository import OrderRepository
 from backend.orders.terms_policy import TermsPolicy, require_parents
 from backend.ports import Ports
@@ -32,14 +33,21 @@ from provenance.record.collection import Request
 from provenance.values import Address, Cid, Digest, Signature
 
 
-def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) -> QuoteView:
+def _policy(ports: Ports, chain_time: int) -> TermsPolicy:
+    chain = ports.chain
+    return TermsPolicy(ports.settings, ports.broker, chain_time, chain.limits(), chain.deployment.unit)
+
+
+def quote(
+    ports: Ports, session: Session, asked: QuoteRequest, chain_time: int, permits: Permits
+) -> QuoteView:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
     collection = CollectionService(session).require(str(asked.collection))
     request = Request(asked.purpose, asked.conditions)
     require_parents(ports.chain, collection)
-    terms = TermsPolicy(ports.settings, ports.broker, chain_time).quote(collection, asked, request)
+    terms = _policy(ports, chain_time).quote(collection, asked, request)
     chain = ports.chain
-    message = chain.permit_message(terms.buyer, terms.price, terms.match_by)
+    message = permits.message(terms, permits.next_nonce(permits.waiting(session)))
     return QuoteView(
         order_id=terms.order_id(ports.domain),
         price_wei=Uint256(terms.price),
@@ -53,7 +61,7 @@ def quote(ports: Ports, session: Session, asked: QuoteRequest, chain_time: int) 
             spender=message.spender,
             value=Uint256(message.value),
             deadline=message.deadline,
-            typed_data=message.typed_data(chain.token_domain()),
+            typed_data=message.typed_data(permits.domain),
         ),
     )
 
@@ -76,7 +84,7 @@ class OrderService:
         self._session = session
         self._rows = OrderRepository(session)
 
-    def accept(self, ports: Ports, body: OrderRequest, chain_time: int) -> OrderRow:
+    def accept(self, ports: Ports, body: OrderRequest, chain_time: int, permits: Permits) -> OrderRow:
         """Stores a signed order. The same order again is answered with the stored one."""
         terms, request = body.terms, body.request
         order = str(terms.order_id(ports.domain))
@@ -84,11 +92,12 @@ class OrderService:
         if existing is not None:
             return existing
         collection = CollectionService(self._session).require(str(terms.collection))
-        TermsPolicy(ports.settings, ports.broker, chain_time).check(collection, request, terms)
+        _policy(ports, chain_time).check(collection, request, terms)
         try:
             require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:
             raise SignatureInvalidError(f"signature: {error}; sign the quote's typedData") from error
+        permits.check(self._session, terms, body.permit.permit())
         now = int(ports.clock())
         row = OrderRow(
             id=order, state=OrderState.ACCEPTED, buyer=str(terms.buyer), collection=str(terms.collection),

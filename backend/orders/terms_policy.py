@@ -12,37 +12,46 @@ from backend.errors import BidBelowQuoteError, TermsRefusedError
 from backend.settings import Settings
 from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
-from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderState
-from provenance.errors import ValueFormatError
+from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderLimits, OrderState
+from provenance.crypto.seal import require_usable
+from provenance.errors import SealError, ValueFormatError
 from provenance.record.collection import Collection, Request, bindings
-from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
+from provenance.record.terms import (
+    MAX_CHALLENGE_SECONDS,
+    MAX_DELIVERY_SECONDS,
+    OPEN_DELIVERY_KEY,
+    OrderTerms,
+    parents_digest,
+)
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.units import (
     BASIS_POINTS,
     E12,
     MICRO,
+    TOKENS,
     WHOLE_BPS,
-    WHOLE_MICRO,
+    TokenUnit,
+    duration,
     format_fixed,
     parse_fixed,
     percent,
-    tokens,
     utc_time,
 )
 from provenance.values import Address, Digest
 
-MINIMUM_MATCH_SECONDS = 2
 DEFAULT_DELTA_E12 = 10_000_000
 """1e-5."""
 
 
 @dataclass(frozen=True, slots=True)
 class TermsPolicy:
-    """The broker's rules. `chain_time` is the time that every deadline is compared with."""
+    """The broker's rules. `chain_time` is the time that every deadline is compared with; `limits` are the market's."""
 
     settings: Settings
     broker: Address
     chain_time: int
+    limits: OrderLimits
+    unit: TokenUnit = TOKENS
 
     def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
         """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
@@ -50,14 +59,16 @@ class TermsPolicy:
         price = collection.price_per_row_wei * asked.rows
         if asked.max_price_wei is not None and price > asked.max_price_wei:
             raise TermsRefusedError(
-                f"price: {asked.rows} rows cost {tokens(price)}, more than the {tokens(asked.max_price_wei)} "
-                "of maxPriceWei; ask for fewer rows or offer more"
+                f"price: {asked.rows} rows cost {self.unit.shown(price)}, more than the "
+                f"{self.unit.shown(asked.max_price_wei)} of maxPriceWei; ask for fewer rows or offer more"
             )
         epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
         delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
         minimum = asked.min_contributors or collection.min_contributors
         match_by = self.chain_time + (asked.match_within_seconds or settings.match_seconds)
-        deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
+        # Models are committed two answer times before the deadline: that is no time to train in.
+        usual = settings.deliver_seconds + 2 * self.limits.answer_seconds
+        deliver_by = self.chain_time + (asked.deliver_within_seconds or usual)
         challenge = asked.challenge_seconds
         terms = OrderTerms(
             buyer=asked.buyer,
@@ -72,7 +83,7 @@ class TermsPolicy:
             min_contributors=minimum,
             max_contributors=asked.max_contributors or max(minimum, settings.max_contributors),
             broker_fee_bps=settings.broker_fee_bps,
-            match_by=min(match_by, deliver_by - 1),
+            match_by=min(match_by, deliver_by - settings.least_delivery_seconds[collection.family]),
             deliver_by=deliver_by,
             challenge_seconds=settings.challenge_seconds if challenge is None else challenge,
             price=price,
@@ -91,7 +102,8 @@ class TermsPolicy:
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
             raise BidBelowQuoteError(
-                f"price: found {tokens(terms.price)} for {terms.rows} rows, the quote is {tokens(price)}; ask for it"
+                f"price: found {self.unit.shown(terms.price)} for {terms.rows} rows, the quote is "
+                f"{self.unit.shown(price)}; ask for it"
             )
         bound = [
             _Rule(binding.member, binding.member, binding.holds, str(binding.found), str(binding.expected))
@@ -105,18 +117,32 @@ class TermsPolicy:
                 )
 
     def _rules(self, collection: Collection, terms: OrderTerms) -> tuple[_Rule, ...]:
-        settings, now, t = self.settings, self.chain_time, terms
+        settings, limits, now, t, shown = self.settings, self.limits, self.chain_time, terms, self.unit.shown
         ceiling, low, high = collection.epsilon_micro, collection.min_contributors, settings.max_contributors
         is_sealed = t.delivery_key != OPEN_DELIVERY_KEY
         key_rule = "a delivery key" if collection.is_private else "none, for the collection is open"
-        epsilon_holds = 0 < t.epsilon_micro <= ceiling or ceiling == 0
-        epsilon_rule = f"more than 0 and at most {format_fixed(ceiling, MICRO)}, the collection's ceiling"
+        least = max(1, settings.least_epsilon_micro)
+        epsilon_rule = f"at least {format_fixed(least, MICRO)}"
+        if ceiling:
+            epsilon_holds = least <= t.epsilon_micro <= ceiling
+            epsilon_rule += f" and at most {format_fixed(ceiling, MICRO)}, the collection's ceiling"
+        else:
+            epsilon_holds = t.epsilon_micro == 0 or least <= t.epsilon_micro
+            epsilon_rule = f"0 for no privacy, or {epsilon_rule}"
         delta_holds = t.delta_e12 == 0 if t.epsilon_micro == 0 else 0 < t.delta_e12 < 10**E12
         minimum_holds = low <= t.min_contributors <= high
         maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // WHOLE_BPS
+        highest = min(settings.highest_min_score_micro, limits.max_score_micro)
+        earliest = max(t.match_by + limits.min_delivery_seconds, now + 2 * limits.answer_seconds)
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
-        first = now + MINIMUM_MATCH_SECONDS
+        least_rows = max(min(settings.least_rows, most_rows), limits.min_rows)
+        first = now + settings.least_match_seconds
+        delivery, most_delivery = (
+            settings.least_delivery_seconds[collection.family],
+            now + MAX_DELIVERY_SECONDS,
+        )
+        least_window, window = settings.least_challenge_seconds, t.challenge_seconds
         match_rule = f"{utc_time(first)} or later, the chain's time is {utc_time(now)}"
         return (
             _Rule("broker", "broker", t.broker == self.broker, str(t.broker), str(self.broker)),
@@ -124,15 +150,20 @@ class TermsPolicy:
                 "deliveryKey", "delivery key", is_sealed == collection.is_private,
                 str(t.delivery_key) if is_sealed else "none", key_rule,
             ),
-            _Rule("rows", "rows", 1 <= t.rows <= most_rows, str(t.rows), f"1 to {most_rows}"),
+            _Rule("rows", "rows", least_rows <= t.rows <= most_rows, str(t.rows), f"{least_rows} to {most_rows}"),
+            _Rule(
+                "price", "price", t.price >= settings.least_price_wei, shown(t.price),
+                f"at least {shown(settings.least_price_wei)} for a whole order",
+            ),
+            _Rule("deliveryKey", "delivery key", _is_usable(t), str(t.delivery_key), "a key that can be sealed to"),
             _Rule("epsilonMicro", "epsilon", epsilon_holds, format_fixed(t.epsilon_micro, MICRO), epsilon_rule),
             _Rule(
                 "deltaE12", "delta", delta_holds, format_fixed(t.delta_e12, E12),
                 "0 without epsilon, otherwise between 0 and 1",
             ),
             _Rule(
-                "minScoreMicro", "minimum score", t.min_score_micro <= WHOLE_MICRO,
-                format_fixed(t.min_score_micro, MICRO), "0 to 1",
+                "minScoreMicro", "minimum score", t.min_score_micro <= highest, format_fixed(t.min_score_micro, MICRO),
+                f"at most {format_fixed(highest, MICRO)}",
             ),
             _Rule(
                 "minContributors", "minimum of contributors", minimum_holds, str(t.min_contributors),
@@ -146,12 +177,34 @@ class TermsPolicy:
                 "brokerFeeBps", "broker's fee", t.broker_fee_bps == settings.broker_fee_bps,
                 percent(t.broker_fee_bps, BASIS_POINTS), percent(settings.broker_fee_bps, BASIS_POINTS),
             ),
-            _Rule("stake", "stake", t.stake == settings.stake_wei, tokens(t.stake), tokens(settings.stake_wei)),
-            _Rule("bond", "bond", t.bond <= bond, tokens(t.bond), f"at most {tokens(bond)}"),
+            _Rule("stake", "stake", t.stake == settings.stake_wei, shown(t.stake), shown(settings.stake_wei)),
+            _Rule("bond", "bond", t.bond <= bond, shown(t.bond), f"at most {shown(bond)}"),
+            *(
+                _Rule(name, name, found >= least, shown(found), f"at least {shown(least)}, which the market asks")
+                for name, found, least in (
+                    ("price", t.price, limits.min_price),
+                    ("stake", t.stake, limits.min_stake),
+                    ("bond", t.bond, limits.min_bond),
+                )
+            ),
+            _Rule(
+                "challengeSeconds", "challenge window", t.challenge_seconds >= limits.min_challenge_seconds,
+                duration(t.challenge_seconds), f"at least {duration(limits.min_challenge_seconds)}",
+            ),
             _Rule("matchBy", "match deadline", t.match_by >= first, utc_time(t.match_by), match_rule),
             _Rule(
-                "deliverBy", "delivery deadline", t.deliver_by > t.match_by, utc_time(t.deliver_by),
-                f"later than the match deadline {utc_time(t.match_by)}",
+                "deliverBy", "delivery deadline", t.match_by + delivery <= t.deliver_by <= most_delivery,
+                utc_time(t.deliver_by),
+                f"at least {duration(delivery)} later than the match deadline {utc_time(t.match_by)} for family "
+                f"{collection.family}, at most {utc_time(most_delivery)}",
+            ),
+            _Rule(
+                "challengeSeconds", "challenge window", least_window <= window <= MAX_CHALLENGE_SECONDS,
+                f"{window} seconds", f"{least_window} to {MAX_CHALLENGE_SECONDS} seconds",
+            ),
+            _Rule(
+                "deliverBy", "delivery deadline", t.deliver_by >= earliest, utc_time(t.deliver_by),
+                f"{utc_time(earliest)} or later: models are committed twice the time of an answer before",
             ),
         )  # fmt: skip
 
@@ -165,6 +218,16 @@ class _Rule:
     holds: bool
     found: str
     expected: str
+
+
+def _is_usable(terms: OrderTerms) -> bool:
+    """Whether shards can be sealed to the terms' delivery key; an open data set needs none."""
+    try:
+        if not terms.is_open:
+            require_usable(terms.delivery_key)
+    except SealError:
+        return False
+    return True
 
 
 def require_parents(chain: ChainReads, collection: Collection) -> tuple[DatasetOnChain, ...]:

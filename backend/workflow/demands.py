@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from backend.contributors import HONESTLY_REFUSED
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
 from backend.tasks.repository import TaskRepository
@@ -19,9 +20,8 @@ from provenance.chain.ports import OrderState as ChainState
 from provenance.values import Digest
 
 SAMPLE_TASK = "sample"
-HONESTLY_REFUSED = "conditions-unmet"
 DEPOSIT_PART = 100
-"""The deposit of a demand is the price divided by this; it goes to whoever answers."""
+"""The deposit of a demand is the price divided by this; it comes back, answered or not."""
 _LOG = logging.getLogger("backend.workflow")
 
 

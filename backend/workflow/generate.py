@@ -25,8 +25,8 @@ from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
 from provenance.values import Digest
 
-LOOKBACK_BLOCKS = 256
-"""The chain knows the hashes of this many blocks: a draw later than that is missed."""
+MISSED = "ModelCommitment_DrawMissed"
+"""The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
 
 
 class Generation:
@@ -141,7 +141,10 @@ class Generation:
             return True
         if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
             _require_possible(job, phase)
-        if self._ports.chain.chain_time() > stored.terms.deliver_by:
+        deliver_by = stored.terms.deliver_by
+        # Given up in time, an order costs a part of the bond; at its deadline all of it.
+        last = self._ports.chain.limits().last_commit(deliver_by) if phase == "train" else deliver_by
+        if self._ports.chain.chain_time() > last:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
         if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
             raise OrderFailedError(f"the order was ended on chain in phase {phase}")
@@ -152,13 +155,20 @@ class Generation:
         if block <= commitment.target_block:
             return
         try:
-            if block - commitment.target_block >= LOOKBACK_BLOCKS:
-                self._log.mined("redraw", self._ports.writer.redraw(self._id))
-            else:
-                self._log.mined("draw", self._ports.writer.draw_seed(self._id))
+            self._log.mined("draw", self._ports.writer.draw_seed(self._id))
         except RevertError as error:
-            # Somebody else drew, or the block just went out of reach: the next look decides.
+            if error.name == MISSED:
+                self._redraw()
+                return
+            # Somebody else drew: the next look decides.
             self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
+            self._retry.pause(1.0)
+
+    def _redraw(self) -> None:
+        try:
+            self._log.mined("redraw", self._ports.writer.redraw(self._id))
+        except RevertError as error:
+            self._log.message(f"no new block was appointed ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
     def _commitment(self) -> CommitmentOnChain:

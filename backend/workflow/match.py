@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backend.collections import CollectionService
-from backend.contributors import ContributorRepository
+from backend.contributors import ContributorRepository, Records
 from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
+from backend.orders.permits import Permits
 from backend.ports import Ports
 from backend.tasks.repository import WAITING, TaskRepository
 from backend.tasks.service import TaskService
-from backend.workflow.allocation import Offer, allocate, choose
+from backend.workflow.allocation import Offer, Wanted, allocate, choose
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
 from provenance.api.coordination import MatchedContributor
@@ -21,6 +24,7 @@ from provenance.chain.ports import OrderState as ChainState
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError
 from provenance.record.receipts import Acceptance
+from provenance.units import BASIS_POINTS, percent
 from provenance.values import Address, Digest
 
 MATCH_MARGIN_SECONDS = 3
@@ -40,6 +44,7 @@ class Matching:
     def place(self) -> None:
         """Brings the order into escrow with the buyer's permit. OrderFailedError: no money has moved."""
         stored = self._log.load()
+        self._retry.poll(lambda: self._is_turn(stored) or None)
         self._retry.transact(
             "place",
             lambda: self._chain_state() is not ChainState.NONE,
@@ -47,6 +52,21 @@ class Matching:
             lambda receipt: self._log.mined("place", receipt),
         )
         self._log.enter(OrderState.OPEN)
+
+    def _is_turn(self, stored: StoredOrder) -> bool:
+        """Whether no order of the buyer, whose permit is used before this one's, is still to be placed."""
+        permits = Permits.read(self._ports, stored.terms.buyer)
+        nonce = permits.nonce_of(stored.terms, stored.permit)
+        if nonce in (None, permits.first) or self._chain_state() is not ChainState.NONE:
+            return True
+        with self._ports.database.read() as session:
+            waiting = permits.waiting(session)
+        if permits.first in waiting and self._ports.chain.chain_time() < stored.terms.match_by:
+            return False
+        raise OrderFailedError(
+            f"place: the permit has nonce {nonce}, the token expects {permits.first}, for an order before this one was "
+            "not placed; ask for a new quote"
+        )
 
     def match(self) -> None:
         """Asks the nodes, chooses among the answers, and matches."""
@@ -81,37 +101,52 @@ class Matching:
         terms = stored.terms
         offers, waiting = self._offers(stored)
         now = self._ports.chain.chain_time()
-        latest = terms.match_by - MATCH_MARGIN_SECONDS
+        latest = min(
+            terms.match_by - MATCH_MARGIN_SECONDS, self._ports.chain.limits().last_commit(terms.deliver_by)
+        )
         if waiting and now < min(opened + self._ports.settings.accept_seconds, latest):
             return None
-        chosen = choose(offers, terms.rows, terms.min_contributors, terms.max_contributors)
+        newcomer_bps = self._ports.settings.newcomer_bps
+        chosen = choose(
+            offers, Wanted(terms.rows, terms.min_contributors, terms.max_contributors, newcomer_bps)
+        )
         if chosen is None:
             if now < latest:
                 return None
             raise OrderFailedError(
                 f"{len(offers)} contributors accepted, for {sum(offer.max_rows for offer in offers)} rows; "
-                f"the order needs {terms.min_contributors} and {terms.rows} rows"
+                f"the order needs {terms.min_contributors} and {terms.rows} rows, of which those without a settled "
+                f"shard deliver at most {percent(newcomer_bps, BASIS_POINTS)} beside others"
             )
         rows = allocate(terms.rows, chosen)
         return tuple(
             MatchedContributor(
-                contributor=offer.contributor,
+                contributor=place.offer.contributor,
                 rows=part,
-                max_rows=offer.max_rows,
-                declared_rows=offer.declared_rows,
-                acceptance=offer.acceptance,
+                max_rows=place.offer.max_rows,
+                declared_rows=place.offer.declared_rows,
+                acceptance=place.offer.acceptance,
             )
-            for offer, part in zip(chosen, rows, strict=True)
+            for place, part in zip(chosen, rows, strict=True)
         )
 
     def _offers(self, stored: StoredOrder) -> tuple[list[Offer], int]:
-        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not answered."""
-        collection = str(stored.terms.collection)
+        """Valid acceptances by nodes that still have the stake, and how many staked nodes have not answered.
+
+        Nodes that spoiled orders lately are not asked.
+        """
+        collection, settings = str(stored.terms.collection), self._ports.settings
         with self._ports.database.read() as session:
-            declared = {
+            records = Records(session)
+            spoilers = records.slashed(settings.spoiler_blocks) | records.absent(
+                self._ports.clock() - settings.no_show_seconds
+            )
+            delivered = records.delivered()
+            announced = {
                 Address.parse(row.address): row.declared_rows
                 for row in ContributorRepository(session).list(collection)
             }
+        declared = {node: rows for node, rows in announced.items() if node not in spoilers}
         staked = [node for node in declared if self._has_stake(node, stored.terms.stake)]
         self._ask_nodes(stored, staked)
         with self._ports.database.read() as session:
@@ -121,7 +156,7 @@ class Matching:
         for node in staked:
             offer = self._offer(by_node[node], node, declared[node])
             if offer is not None:
-                offers.append(offer)
+                offers.append(replace(offer, delivered_rows=delivered.get(node, 0)))
         return offers, sum(by_node[node].state in WAITING for node in staked)
 
     def _offer(self, task: TaskRow, node: Address, declared_rows: int) -> Offer | None:

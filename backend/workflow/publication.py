@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backend.errors import OrderFailedError, TermsRefusedError
+from backend.orders.terms_policy import require_parents
 from backend.ports import Ports
 from backend.workflow.generate import Generation
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
@@ -20,7 +22,8 @@ from provenance.record.manifest import (
     ManifestParticipant,
     ManifestShard,
 )
-from provenance.record.receipts import shares_digest
+from provenance.record.receipts import median_score, shares_digest
+from provenance.units import MICRO, format_fixed, utc_time
 from provenance.values import Cid
 
 
@@ -59,8 +62,35 @@ def assemble(ports: Ports, generation: Generation) -> Publication:
             for evaluation in manifest.evaluation
         ),
     )
-    files = [file.cid for shard in manifest.shards for file in (shard.content.rows, shard.content.model)]
-    return Publication(manifest.encode(), dataset, (*files, manifest.score.file.cid))
+    return Publication(manifest.encode(), dataset, generation.score_result().files())
+
+
+def judge(ports: Ports, generation: Generation) -> None:
+    """What the registry will ask, asked before the manifest is made. Raises OrderFailedError for what it would refuse.
+
+    Shapes, roots, shares and signatures were judged when the worker brought them (`backend.coordination.checks`);
+    here is what depends on the chain or decides about the money: time, models, parents, score.
+    """
+    stored, collection = generation.order()
+    terms, score, models = stored.terms, generation.score_result(), generation.train_result().models
+    found = ports.chain.chain_time()
+    if found > terms.deliver_by:
+        raise OrderFailedError(
+            f"publish: delivery was due by {utc_time(terms.deliver_by)}, the chain's time is {utc_time(found)}"
+        )
+    committed = ports.chain.commitment(stored.id)
+    if committed.models != tuple(model.model_digest for model in models):
+        raise OrderFailedError("publish: the chain holds other models than those that were trained")
+    try:
+        require_parents(ports.chain, collection)
+    except TermsRefusedError as error:
+        raise OrderFailedError(f"publish: {error}") from error
+    median = median_score([each.score_micro for each in score.evaluations])
+    if median < terms.min_score_micro:
+        raise OrderFailedError(
+            f"publish: the median score is {format_fixed(median, MICRO)}, the order asks for "
+            f"{format_fixed(terms.min_score_micro, MICRO)}"
+        )
 
 
 def _manifest(ports: Ports, generation: Generation) -> Manifest:

@@ -67,9 +67,16 @@ class Retry:
                 _LOG.warning("%s: no answer, looking again: %s", step, error)
                 self.pause(RETRY_SECONDS)
             except ChainError as error:
-                if self.call(is_done):
+                if self._is_done_after_all(is_done):
                     return
                 raise OrderFailedError(f"{step}: {error}") from error
             else:
                 note(receipt)
                 return
+
+    def _is_done_after_all(self, is_done: Callable[[], bool]) -> bool:
+        """Whether somebody else's transaction made ours needless: it may not lie as deep yet as what we look at."""
+        chain = self._ports.chain
+        refused_at = self.call(chain.block_number)
+        self.poll(lambda: chain.is_final(refused_at) or None)
+        return self.call(is_done)

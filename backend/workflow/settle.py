@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from backend.content import release
 from backend.errors import OrderFailedError
 from backend.ports import Ports
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.generate import Generation
 from backend.workflow.order_log import OrderLog
-from backend.workflow.publication import Publication, assemble
+from backend.workflow.publication import Publication, assemble, judge
 from backend.workflow.retry import Retry
 from provenance.api.orders import OrderState
 from provenance.chain.errors import RevertError
@@ -40,12 +41,12 @@ class Settlement:
         self._generation = generation
 
     def publish(self) -> None:
-        """Puts the manifest into the store, then records the data set on chain."""
+        """Records the data set on chain; only then files, manifest and the keys in it can be read by others."""
         stored = self._log.load()
+        if self._chain().state in UNDELIVERED:
+            self._retry.call(lambda: judge(self._ports, self._generation))
         publication = assemble(self._ports, self._generation)
         self._require_contents(publication)
-        cid = self._retry.call(lambda: self._ports.store.put(publication.manifest))
-        self._log.store_manifest(str(cid))
         self._retry.transact(
             "publish",
             lambda: self._chain().state not in UNDELIVERED,
@@ -54,6 +55,7 @@ class Settlement:
         )
         if self._chain().state not in DELIVERED:
             raise OrderFailedError("the order was ended on chain before publication")
+        self._release(publication)
         self._log.enter(OrderState.PUBLISHED)
 
     def settle(self) -> None:
@@ -100,11 +102,21 @@ class Settlement:
         while True:
             state = self._chain().state
             if self._enter_final(state, reason):
+                self._forget()
                 return True
             if state is ChainState.PUBLISHED:
                 return False
             self._retry.poll(lambda: self._no_demand_open() or None)
             self._return_money()
+
+    def _forget(self) -> None:
+        """What was uploaded for an order that is never recorded is nobody's."""
+        try:
+            score = self._generation.score_result()
+        except OrderFailedError:
+            return  # not sampled, so nothing is known of its uploads
+        for cid in score.files():
+            self._retry.call(lambda cid=cid: self._ports.waiting.drop(cid))  # type: ignore[misc]
 
     def _no_demand_open(self) -> bool:
         """The contract returns nothing while a demand is open; an answer or its expiry ends it."""
@@ -133,10 +145,17 @@ class Settlement:
             self._retry.pause(1.0)
 
     def _require_contents(self, publication: Publication) -> None:
-        """A data set with a missing file must never be published."""
+        """A data set with a missing file must never be published. The store is asked too: it must answer now."""
         for cid in publication.contents:
-            if not self._retry.call(lambda cid=cid: self._ports.store.has(cid)):  # type: ignore[misc]
-                raise OrderFailedError(f"the content store does not hold {cid}, which the manifest names")
+            is_stored = self._retry.call(lambda cid=cid: self._ports.store.has(cid))  # type: ignore[misc]
+            if not is_stored and not self._ports.waiting.has(cid):
+                raise OrderFailedError(f"nobody uploaded {cid}, which the manifest names")
+
+    def _release(self, publication: Publication) -> None:
+        for cid in publication.contents:
+            self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
+        manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
+        self._log.store_manifest(str(manifest))
 
     def _chain(self) -> OrderOnChain:
         return self._retry.call(lambda: self._ports.chain.order(self._id))

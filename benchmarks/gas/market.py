@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gas.figures import Contract
-from provenance.chain.deploy import MarketParameters, deploy_all
-from provenance.chain.deployment import CONTRACTS
+from provenance.chain.deploy import Made, deploy_all
+from provenance.chain.deployment import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
@@ -43,9 +43,9 @@ class GasMarket:
         # A second a block, however long we take: a window must not close while we measure in it.
         chain.rpc(url, "anvil_setBlockTimestampInterval", 1)
         chain.give_gas(url, str(_DEPLOYER.address))
-        deployment = deploy_all(
-            url, _DEPLOYER, MarketParameters(unbonding_seconds=60, answer_seconds=ANSWER_SECONDS)
-        )
+        self._made: list[Made] = []
+        parameters = MarketParameters.local(answer_seconds=ANSWER_SECONDS, unbonding_seconds=60)
+        deployment = deploy_all(url, _DEPLOYER, parameters, tell=self._made.append)
         self.url = url
         self.reader = ChainReader(url, deployment)
         self._bank = ChainWriter(self.reader, _DEPLOYER)
@@ -82,22 +82,13 @@ class GasMarket:
 
     def contracts(self) -> list[Contract]:
         """Size and deployment gas of every contract, in the order of deployment."""
-        contracts = []
-        for number in range(len(CONTRACTS)):
-            receipt = self._creation(number)
-            code = str(chain.rpc(self.url, "eth_getCode", receipt["contractAddress"], "latest"))
-            gas = int(str(receipt["gasUsed"]), 16)
-            contracts.append(Contract(list(CONTRACTS.values())[number], len(code) // 2 - 1, gas))
-        return contracts
+        return [self._contract(each) for each in self._made]
 
-    def _creation(self, number: int) -> dict[str, object]:
-        block = chain.rpc(self.url, "eth_getBlockByNumber", hex(self.reader.deployment.block + number), True)
-        if not isinstance(block, dict) or len(block["transactions"]) != 1:
-            raise ServiceDownError(f"deployment {number} is not alone in its block; is the chain shared?")
-        receipt = chain.rpc(self.url, "eth_getTransactionReceipt", block["transactions"][0]["hash"])
-        if not isinstance(receipt, dict) or not receipt.get("contractAddress"):
-            raise ServiceDownError(f"transaction {number} of the deployment created no contract")
-        return receipt
+    def _contract(self, made: Made) -> Contract:
+        if made.receipt is None:
+            raise ServiceDownError(f"{made.contract} stood before it was deployed; is the chain shared?")
+        code = str(chain.rpc(self.url, "eth_getCode", str(made.address), "latest"))
+        return Contract(made.contract, len(code) // 2 - 1, made.receipt.gas_used)
 
 
 def _calls(call: object) -> Iterator[dict[str, object]]:

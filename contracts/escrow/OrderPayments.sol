@@ -7,11 +7,12 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDatasetRegistry} from "../interfaces/IDatasetRegistry.sol";
 import {IOrderEscrow} from "../interfaces/IOrderEscrow.sol";
 import {IRewards} from "../interfaces/IRewards.sol";
+import {RewardsPayer} from "./RewardsPayer.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 import {NOBODY, WHOLE_BPS} from "../types/Units.sol";
 
 /// @notice How the escrow divides money and sends it. Keeps no books: the caller has changed the state before.
-abstract contract OrderPayments {
+abstract contract OrderPayments is RewardsPayer {
     using SafeERC20 for IERC20;
 
     /// @notice Where slashed money goes that nobody shall gain.
@@ -21,27 +22,20 @@ abstract contract OrderPayments {
     uint256 private constant _REWARD_PART = 2;
     uint256 private constant _DAMAGES_PART = 4;
 
-    IERC20 public immutable token;
-    IRewards public immutable rewards;
-
-    constructor(IERC20 token_, IRewards rewards_) {
-        token = token_;
-        rewards = rewards_;
-    }
+    constructor(IERC20 token_, IRewards rewards_) RewardsPayer(token_, rewards_) {}
 
     /// @dev An account that cannot receive, because the token froze it or its hook reverts, finds the amount among its
     /// rewards and holds up nobody else.
     function _pay(bytes32 order, address account, uint256 amount) internal {
         if (amount == 0 || token.trySafeTransfer(account, amount)) return;
-        _creditOne(order, account, amount);
+        _fund(amount);
+        _book(order, account, amount);
     }
 
-    function _creditOne(bytes32 order, address account, uint256 amount) internal {
-        address[] memory accounts = new address[](1);
-        uint256[] memory amounts = new uint256[](1);
-        (accounts[0], amounts[0]) = (account, amount);
-        token.safeTransfer(address(rewards), amount);
-        rewards.credit(order, accounts, amounts);
+    /// @dev Nobody's from here on. A token that refuses the burn address finds it as one more account that cannot
+    /// receive.
+    function _burn(bytes32 order, uint256 amount) internal {
+        _pay(order, BURN_ADDRESS, amount);
     }
 
     /// @dev Credits the participants with equal parts.
@@ -59,7 +53,7 @@ abstract contract OrderPayments {
             (accounts[i], amounts[i]) = (participants[i].contributor, each);
         }
         credited = each * count;
-        token.safeTransfer(address(rewards), credited);
+        _fund(credited);
         rewards.credit(order, accounts, amounts);
     }
 
@@ -122,7 +116,7 @@ abstract contract OrderPayments {
 
         _pay(order, terms.buyer, terms.price + damages);
         _pay(order, rewarded, reward);
-        token.safeTransfer(BURN_ADDRESS, burned);
+        _burn(order, burned);
     }
 
     /// @dev A contributor fell silent after the seed was drawn: the broker keeps its bond.
@@ -137,7 +131,7 @@ abstract contract OrderPayments {
 
         _pay(order, terms.buyer, refunded);
         _pay(order, terms.broker, bondLeft);
-        token.safeTransfer(BURN_ADDRESS, slashed - slashed / _REWARD_PART);
+        _burn(order, slashed - slashed / _REWARD_PART);
     }
 
     /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.

@@ -42,9 +42,6 @@ library ModelBound {
                 if (!_output(ptr, model.codeCount(column), model.neurons, model.aMax)) return false;
                 _extend(model, reach, column);
             }
-            for (uint256 h = 0; h < model.inputs; ++h) {
-                if (reach[h] >= _LIMIT) return false;
-            }
         }
         return true;
     }
@@ -72,7 +69,8 @@ library ModelBound {
         return true;
     }
 
-    /// @dev How far each entry of the running vector can have come, plus |input bias|.
+    /// @dev How far each entry of the running vector can have come, plus |input bias|. The reach alone stays below
+    /// 2^23: at most 65,535 columns, at most 128 each.
     function _inputs(uint256[] memory reach, uint256 bias) private pure returns (bool) {
         unchecked {
             for (uint256 h = 0; h < reach.length; ++h) {

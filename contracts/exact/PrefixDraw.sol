@@ -75,8 +75,8 @@ library PrefixDraw {
             uint256 after_ = maker.prefix.frames[step + 1];
             maker.move(from, code, after_);
             (, uint256 met, uint256 all) = weigh(maker, step + 1, after_);
-            uint256 chance = met / all;
-            share = (share * (chance == 0 ? 1 : chance)) >> 32;
+            // Rule 9 takes a chance of 0 for 1, and a share of 0 for 1; of two times one the first changes nothing.
+            share = (share * (met / all)) >> 32;
             return share == 0 ? 1 : share;
         }
     }

@@ -63,9 +63,15 @@ interface IContributorRegistry {
     /// @notice Frees what was reserved for the order. Order escrow only.
     function release(bytes32 order, address contributor) external;
 
-    /// @notice Sends what was reserved for the order to the escrow. Order escrow only.
-    /// @return amount in token wei.
-    function slash(bytes32 order, address contributor) external returns (uint256 amount);
+    /// @notice Takes what was reserved for the order and sends it to the escrow. Order escrow only.
+    /// @return sent in token wei; zero when the token refuses to move it, which then waits here to be burned.
+    function slash(bytes32 order, address contributor) external returns (uint256 sent);
+
+    /// @notice Burns slashed stake that could not be sent to the escrow. Anyone.
+    function burnHeld() external returns (uint256 amount);
+
+    /// @return Token wei of slashed stake that wait to be burned.
+    function heldToBurn() external view returns (uint256);
 
     /// @return Zeros for an address that never registered.
     function stakeOf(address contributor) external view returns (Stake memory);

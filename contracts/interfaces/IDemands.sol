@@ -6,8 +6,10 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 
 /// @title Asking for what was promised
 /// @notice Silence can be shown only by asking in public. A demand names what is missing and puts up a hundredth of
-/// the price; whoever answers in time gets it, and the answer stands on chain for everybody. Without an answer the
-/// demander gets its deposit back and the contributor of the shard is punished ({IOrderEscrow.punish}).
+/// the price, and the answer stands on chain for everybody. For the data of a published order whoever answers in time
+/// gets the deposit, which pays for the answer. A receipt was due without being asked for, so its demander gets the
+/// deposit back, answered or not: waiting to be asked earns nothing. Without an answer the demander gets it back in any
+/// case, and the contributor of the shard is punished ({IOrderEscrow.punish}).
 ///
 /// | kind    | who                             | while                         | answer                               |
 /// | ------- | ------------------------------- | ----------------------------- | ------------------------------------ |
@@ -15,7 +17,7 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// | Model   | the buyer; of open data, anyone | published, in the window      | the model in clear, as calldata      |
 /// | Chunk   | the buyer; of open data, anyone | published, in the window      | the chunk that holds the row, proven |
 ///
-/// None --demand--> Open --answer, by answerBy--> None (deposit to who answers)
+/// None --demand--> Open --answer, by answerBy--> None (deposit to who answers; a receipt's to the demander)
 ///                   \--expire, after answerBy, anyone--> None (deposit to the demander, contributor punished)
 ///
 /// A shard has one demand at a time. An answer keeps the window open for another `challengeSeconds`, so that it can be

@@ -5,8 +5,9 @@ import {Participant} from "../types/OrderTerms.sol";
 
 /// @title Models first, then the seed
 /// @notice Contributors fix their models; the hash of a block that does not exist yet then decides the seed. Only who
-/// produces that block can influence it. A draw that nobody made within 256 blocks is repeated with a new block; that
-/// costs the broker part of its bond and is counted for everybody to see.
+/// produces that block can influence it. A draw that nobody made while the chain knew the hash (256 blocks, or 8,191
+/// where it keeps them by EIP-2935) is repeated with a new block; that costs the broker part of its bond and is
+/// counted for everybody to see. Commit and draw come early enough for a receipt to be demanded afterwards.
 /// @dev Privileges: none. Signatures decide what is committed; anyone may relay, draw and redraw.
 interface IModelCommitment {
     /// @notice The models of one order, and its seed.
@@ -42,10 +43,12 @@ interface IModelCommitment {
     error ModelCommitment_TooEarly(bytes32 order, uint256 targetBlock);
     /// @notice The hash of block `targetBlock` is out of the chain's reach; redraw.
     error ModelCommitment_DrawMissed(bytes32 order, uint256 targetBlock);
+    /// @notice What comes next may last until chain time `needed`, and the order ends after `deliverBy`.
+    error ModelCommitment_TooLate(bytes32 order, uint256 needed, uint256 deliverBy);
     /// @notice The draw is not due yet, or can still be made.
     error ModelCommitment_NotMissed(bytes32 order, uint256 targetBlock);
 
-    /// @notice Fixes the models of a matched order, once.
+    /// @notice Fixes the models of a matched order, once; at least twice the time of an answer before its deadline.
     /// @param participants as matched.
     /// @param modelDigests SHA-256 of each participant's model bytes, shard by shard.
     /// @param signatures each participant's over ModelCommitment(order, shard, modelDigest).
@@ -56,10 +59,11 @@ interface IModelCommitment {
         bytes[] calldata signatures
     ) external;
 
-    /// @notice Draws the seed: keccak256(abi.encode(order, modelsDigest, blockhash(targetBlock))).
+    /// @notice Draws the seed: keccak256(abi.encode(order, modelsDigest, blockhash(targetBlock))), at least the time
+    /// of an answer before the order's deadline. A hash that the chain does not know, or that is zero, draws nothing.
     function drawSeed(bytes32 order) external returns (bytes32 seed);
 
-    /// @notice Appoints a new block after a missed draw.
+    /// @notice Appoints a new block after a missed draw, as long as a draw has time.
     function redraw(bytes32 order) external;
 
     /// @return Zeros before the commit.

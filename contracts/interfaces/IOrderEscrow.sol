@@ -30,9 +30,10 @@ import {Permit} from "../types/Permit.sol";
 /// - Published: settle, after the window. The window ends `challengeSeconds` after publication, or that long after the
 ///   last answer to a demand if that is later; a demand that is open keeps it open, at most until its `answerBy`, when
 ///   anyone can let it expire. {IDemands} bounds how long all demands together can keep it open;
-/// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more.
-/// An account that cannot be paid directly is credited in {IRewards} instead, so that nobody's payment stops
-/// another's.
+/// - Settled, Cancelled, Refunded, Revoked: final, nothing of the order is here any more. An account that cannot be
+/// paid directly, the burn address included, is credited in {IRewards} instead, so that nobody's payment stops
+/// another's. If the token refuses the rewards contract too, its tokens wait here and anyone sends them later
+/// ({RewardsPayer}); no verdict, settlement or refund depends on a transfer that somebody else can refuse.
 ///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
@@ -40,7 +41,7 @@ import {Permit} from "../types/Permit.sol";
 /// - its buyer may cancel it before the match;
 /// - its broker may match it with signed acceptances, and give it up (which refunds the buyer);
 /// - the data-set registry may mark it published;
-/// - the model commitment may move part of its bond to the buyer when a seed draw was missed;
+/// - the model commitment may burn part of its bond when a seed draw was missed;
 /// - challenges and demands may punish one contributor's fraud or silence, which ends the order;
 /// - demands may keep the window open while a demand is.
 /// There is no owner. Money leaves by settle, refund, abandon, cancel, punish and a missed draw; in each to the buyer,
@@ -70,6 +71,28 @@ interface IOrderEscrow {
         address demands;
     }
 
+    /// @notice What a deployment asks of every order, for good. A local chain sets all but the first to the least
+    /// there is.
+    struct Limits {
+        /// Chain time to answer a demand in; the same in every contract of the market.
+        uint32 answerSeconds;
+        /// Least `challengeSeconds`: in a window of no length a false row is settled before anybody can have read it.
+        uint32 minChallengeSeconds;
+        /// Least time between `matchBy` and `deliverBy`: training, and twice an answer ({IModelCommitment}). A
+        /// deadline that nobody can keep takes the broker's bond.
+        uint32 minDeliverySeconds;
+        /// Highest `minScoreMicro`: a score that nobody can reach makes contributors work for nothing.
+        uint32 maxScoreMicro;
+        /// Least rows: each order spends privacy, however small it is.
+        uint64 minRows;
+        /// Least price, in token wei; deposits of demands are a part of it.
+        uint128 minPrice;
+        /// Least stake of a contributor, in token wei: without one a false row costs nothing.
+        uint128 minStake;
+        /// Least bond, in token wei: without one a broker chooses among seeds, or leaves, for nothing.
+        uint96 minBond;
+    }
+
     /// @notice What the chain knows of an order beyond its terms.
     struct Order {
         State state;
@@ -91,7 +114,7 @@ interface IOrderEscrow {
     event OrderCancelled(bytes32 indexed order);
     event OrderMatched(bytes32 indexed order, Participant[] participants);
     event OrderPublished(bytes32 indexed order);
-    /// @notice `amount` wei went to the buyer: the price, and its part of the bond or of a slashed stake.
+    /// @notice `amount` wei went to the buyer: the price, and its part of a slashed stake.
     event OrderRefunded(bytes32 indexed order, uint256 amount);
     /// @notice `amounts[k]` wei are owed to participant k, `brokerFee` and `bondReturned` to the broker.
     /// @dev What is missing from the price went to parents ({IRewards.DatasetCredited}).
@@ -99,8 +122,8 @@ interface IOrderEscrow {
     /// @notice A missed draw cost the broker `amount` wei of its bond; `bondLeft` remain.
     event BondCut(bytes32 indexed order, uint256 amount, uint256 bondLeft);
 
-    /// @notice The bond of an order that was not delivered: `toBuyer` wei sent, `toContributors` credited in equal
-    /// parts.
+    /// @notice The bond of an order that was not delivered: `toContributors` wei credited in equal parts; `toBuyer` is
+    /// zero. What the broker forfeits beyond is burned.
     event BondDivided(bytes32 indexed order, uint256 toBuyer, uint256 toContributors);
     /// @notice Shard `shard` was shown to be false, or withheld: of the `slashed` wei of its contributor's stake and
     /// the rest of the bond, `reward` went to whoever showed it, `refunded` (the price included) to the buyer,
@@ -121,7 +144,9 @@ interface IOrderEscrow {
     /// @notice `signer` did not sign the message that was handed in for it.
     error OrderEscrow_InvalidSignature(address signer);
     error OrderEscrow_AmountTooLarge(uint256 amount, uint256 maximum);
+    error OrderEscrow_AmountTooSmall(uint256 amount, uint256 minimum);
     error OrderEscrow_NoRows();
+    error OrderEscrow_TooFewRows(uint256 rows, uint256 minimum);
     error OrderEscrow_FeeTooHigh(uint256 feeBps, uint256 maximumBps);
     error OrderEscrow_RoyaltyTooHigh(uint256 royaltyBps, uint256 maximumBps);
     error OrderEscrow_ScoreOutOfRange(uint256 minScoreMicro, uint256 maximum);
@@ -129,6 +154,9 @@ interface IOrderEscrow {
     /// @notice Needed: now <= matchBy < deliverBy <= latest.
     error OrderEscrow_Deadlines(uint256 matchBy, uint256 deliverBy, uint256 latest);
     error OrderEscrow_ChallengeTooLong(uint256 challengeSeconds, uint256 maximum);
+    error OrderEscrow_ChallengeTooShort(uint256 challengeSeconds, uint256 minimum);
+    /// @notice `deliverBy` has to be chain time `earliest` or later.
+    error OrderEscrow_DeliveryTooSoon(uint256 deliverBy, uint256 earliest);
     /// @notice Possible only up to chain time `deadline`.
     error OrderEscrow_TooLate(bytes32 order, uint256 deadline);
     /// @notice Possible only after chain time `deadline`.
@@ -173,16 +201,17 @@ interface IOrderEscrow {
         uint64[] calldata maxRows
     ) external;
 
-    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond, the contributors
-    /// get in equal parts a tenth (of the original, or what is left) as long as no seed could be known, and
-    /// afterwards all; what remains, rounding too, goes to the broker. Broker only; open orders at any time, matched
-    /// ones up to `deliverBy` and without an open demand.
+    /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
+    /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
+    /// sent back. From the commit to the draw, when nobody but the broker can be to blame, the contributors get what
+    /// is forfeit in equal parts; before and after it is burned, and so is what does not divide. Broker only; open
+    /// orders at any time, matched ones up to `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
-    /// @notice Ends an overdue order: the price to the buyer, stakes free. A matched order's bond goes half to the
-    /// buyer and half, in equal parts, to the contributors; odd wei to the buyer. Anyone; open orders after
-    /// `matchBy`, matched ones after `deliverBy` and without an open demand.
+    /// @notice Ends an overdue order: the price to the buyer, stakes free. All of a matched order's bond is forfeit,
+    /// and divided as {abandon} divides it: never to the buyer, and to contributors only when they had committed and
+    /// nobody drew. Anyone; open orders after `matchBy`, matched ones after `deliverBy` and without an open demand.
     /// @param participants as matched; empty for an open order.
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external;
 
@@ -225,12 +254,18 @@ interface IOrderEscrow {
     /// @notice Starts the challenge window. Data-set registry only.
     function markPublished(bytes32 order, bytes32 sharesDigest) external;
 
-    /// @notice Moves a tenth of the original bond, or what is left of it, to the buyer's rewards. Model commitment
-    /// only.
+    /// @notice Burns a tenth of the original bond, or what is left of it. Model commitment only.
+    /// @dev Not to the buyer: with the broker as a friend it could pass by seeds that it does not like for nothing.
     function cutBond(bytes32 order) external;
 
     /// @return Zeros, with state None, for an unknown order.
     function orderOf(bytes32 order) external view returns (Order memory);
+
+    /// @return `deliverBy` of the order's terms; zero before the match.
+    function deliverByOf(bytes32 order) external view returns (uint64);
+
+    /// @return What this deployment asks of every order.
+    function limits() external view returns (Limits memory);
 
     /// @return endsAt last chain time of the challenge window; zero before publication, the largest number while a
     /// demand is open.

@@ -3,7 +3,7 @@
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
 collection has a delivery key; the operator's policy; the stake; the privacy cap with everything promised so
-far.  Then the acceptance is signed and stored, then sent.
+far, and that a plan for it can be made.  Then the acceptance is signed and stored, then sent.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Mapping
 
-from generator.errors import AwaitingApproval, BudgetExceeded, NotYet, TaskRefused
+from generator.errors import AwaitingApproval, BudgetExceeded, GeneratorError, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.families.secure_aggregation import has_distributed_noise
+from generator.federation.plan import PlanParticipant, TrainingPlan
+from generator.market.jobs import order_settings
 from generator.node.approvals import APPROVED, DENIED
 from generator.node.context import Node
 from generator.node.evaluate import score_release
@@ -25,13 +27,13 @@ from generator.privacy.secure_sum import honest_contributors
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetStatus, OrderState
-from provenance.crypto.seal import new_content_key, wrap_key
+from provenance.crypto.seal import require_usable
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
-from provenance.units import E12, MICRO, format_fixed, to_float, tokens
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest, Signature
 
 _DIFFERS: Mapping[str, str] = {
@@ -41,6 +43,7 @@ _DIFFERS: Mapping[str, str] = {
     "conditions": "conditions-differ",
     "parents": "parents-differ",
 }
+_DAY_SECONDS = 86_400
 _SPLITS: tuple[Split, ...] = ("training", "holdout")
 
 
@@ -55,7 +58,7 @@ def accept_order(node: Node, payload: bytes) -> bytes:
     accepted = folder.accepted()
     if accepted is None:
         accepted = _decide(node, order, terms, signature, request)
-        folder.accept(accepted)
+        folder.accept(accepted, node.chain.chain_time())
     return AcceptAnswer(max_rows=accepted.max_rows, signature=accepted.acceptance).encode()
 
 
@@ -103,18 +106,30 @@ def _check_documents(terms: OrderTerms, collection: Collection, request: Request
 
 def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
     """What the policy looks at."""
+    now, order = node.chain.chain_time(), terms.order_id(node.domain)
+    recent = [
+        held
+        for other, held in node.orders.accepted()
+        if other != order
+        and node.orders.folder(other).accepted_at() > now - _DAY_SECONDS
+        and _cost(node, other)
+    ]
     return Proposal(
         node.collection.name,
-        terms.collection,
-        terms.buyer,
         request.purpose,
-        terms.epsilon_micro,
-        terms.min_contributors,
-        terms.rows,
-        terms.price,
-        terms.stake,
-        terms.delta_e12,
+        terms,
+        now,
+        len(recent),
+        sum(held.terms.epsilon_micro for held in recent),
+        node.chain.deployment.unit,
     )
+
+
+def _cost(node: Node, order: Digest) -> bool:
+    """Whether an accepted order cost this node something, or still may: not what ended before it was matched."""
+    if node.chain.order(order).state not in (OrderState.CANCELLED, OrderState.REFUNDED):
+        return True
+    return any(entry.order == order for entry in node.state.ledger.entries())
 
 
 def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
@@ -151,16 +166,17 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_chain(node, order, terms)
     if node.collection.is_private and terms.is_open:
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
-    _check_delivery_key(order, terms)
+    _check_delivery_key(terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
     require_partners(node, None, terms.min_contributors)
-    stake = node.chain.stake_of(node.address)
+    stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     if not stake.registered or stake.free < terms.stake:
         raise TaskRefused(
             "stake",
-            f"{tokens(terms.stake)} are to be reserved, {tokens(stake.free)} are free: deposit more stake",
+            f"{unit.shown(terms.stake)} are to be reserved, {unit.shown(stake.free)} are free: deposit more stake",
         )
     _check_parents(node)
+    _check_plan(node, order, terms, request)
     check_budget(node, order, terms)
     max_rows = min(terms.rows, node.policy().maximum_rows)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
@@ -178,6 +194,29 @@ def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
 
 
+def _check_plan(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
+    """The training plan as far as it is known before the match: what no family can run is refused while the buyer
+    can still have its money back and nobody has spent anything.
+    """
+    collection, declared = node.collection, node.settings.declared_rows
+    # Whoever else comes, these are as many as there must be.
+    others = (Address(number.to_bytes(20, "big")) for number in range(1, terms.min_contributors))
+    try:
+        plan = TrainingPlan(
+            order=order,
+            family=collection.family,
+            schema=collection.schema,
+            epsilon_micro=terms.epsilon_micro or None,
+            delta_e12=terms.delta_e12,
+            participants=tuple(PlanParticipant(each, declared) for each in (node.address, *others)),
+            settings=order_settings(collection, request.asked(collection.schema, terms.rows)),
+        )
+        family_of(plan.family).check(plan)
+        family_of(plan.family).releases(plan, node.address)
+    except GeneratorError as error:
+        raise TaskRefused("bad-plan", f"no training keeps these terms: {error}") from error
+
+
 def _check_parents(node: Node) -> None:
     """Training for a data set whose parent fell would spend privacy on an order that cannot be published."""
     for parent in node.collection.parents:
@@ -191,12 +230,12 @@ def _check_parents(node: Node) -> None:
             )
 
 
-def _check_delivery_key(order: Digest, terms: OrderTerms) -> None:
+def _check_delivery_key(terms: OrderTerms) -> None:
     """A key that nothing can be sealed to would end the order after its privacy was spent, and unpaid."""
     if terms.is_open:
         return
     try:
-        wrap_key(new_content_key(), terms.delivery_key, order, 0)
+        require_usable(terms.delivery_key)
     except SealError as error:
         raise TaskRefused("bad-delivery-key", str(error)) from error
 

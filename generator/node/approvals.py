@@ -13,7 +13,7 @@ from pathlib import Path
 from generator.errors import NodeError
 from generator.node.policy import Proposal
 from provenance.files import make_folder, write_whole
-from provenance.units import MICRO, format_fixed, tokens
+from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 
 ASKED, APPROVED, DENIED = "asked", "approved", "denied"
@@ -43,11 +43,11 @@ class Approvals:
     def ask(self, order: Digest, proposal: Proposal) -> None:
         """Puts a question; a second time changes nothing."""
         if not self._path(order).exists():
-            epsilon = format_fixed(proposal.epsilon_micro, MICRO) if proposal.epsilon_micro else "none"
+            terms = proposal.terms
+            epsilon = format_fixed(terms.epsilon_micro, MICRO) if terms.epsilon_micro else "none"
             summary = (
-                f"{proposal.rows} rows of {proposal.collection_name} for {proposal.buyer}, epsilon "
-                f"{epsilon}, "
-                f"price {tokens(proposal.price_wei)}, purpose {proposal.purpose or 'not said'}"
+                f"{terms.rows} rows of {proposal.collection_name} for {terms.buyer}, epsilon {epsilon}, "
+                f"price {proposal.unit.shown(terms.price)}, purpose {proposal.purpose or 'not said'}"
             )
             self._write(Approval(order, ASKED, int(time.time()), summary))
 

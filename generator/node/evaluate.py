@@ -54,7 +54,8 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     root = check_roots(asked, own_receipt(node, task.order), shard)
     check_own_rows(node, task.order, evidence, shard)
     shares = check_shares(asked, evidence)
-    score_micro = score_holdout(node, plan, evidence, request=str(accepted.terms.request))
+    release = score_release(plan, earlier=folder.set_asides(EVALUATE))
+    score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
     message = Evaluation(task.order, root, score_micro, shares_digest(shares))
     told = EvaluateResult(
         score_micro=score_micro,
@@ -128,16 +129,22 @@ def check_shares(asked: EvaluateTask, evidence: Evidence) -> tuple[int, ...]:
     return shares
 
 
-def score_release(plan: TrainingPlan) -> Release:
-    """What the score will cost: all of the plan's budget, on the held-out rows."""
+def score_release(plan: TrainingPlan, *, earlier: int = 0) -> Release:
+    """What the score will cost: all of the plan's budget, on the held-out rows.
+
+    earlier: scores that were told before a reorganisation of the chain replaced the seed. Scoring other rows is
+    another release and counts beside them, under a name of its own.
+    """
+    name = f"{SCORE}/{earlier + 1}" if earlier else SCORE
     if plan.epsilon is None:
-        return Release(SCORE, None, "holdout")
-    return Release(SCORE, GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta)), "holdout")
+        return Release(name, None, "holdout")
+    return Release(name, GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta)), "holdout")
 
 
-def score_holdout(node: Node, plan: TrainingPlan, evidence: Evidence, *, request: str) -> int:
+def score_holdout(
+    node: Node, plan: TrainingPlan, evidence: Evidence, release: Release, *, request: str
+) -> int:
     """The noisy score in millionths; counted on the held-out rows, which no training release touches."""
-    release = score_release(plan)
     event = release.event
     with node.state.exclusive():
         node.state.ledger.record(release, order=plan.order, delta=plan.delta, request=request)

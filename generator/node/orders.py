@@ -1,11 +1,13 @@
 """What a node keeps of each order beside its training state: the accepted terms, its answers, its content key.
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
+    orders/<order>/accepted-at      chain time of the acceptance
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
-    orders/<order>/receipt.json     the one receipt signed for this node's shard, with its content document
+    orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent again
     as it is
+    orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
 
 Training steps keep their results in the training state (`generator.federation.state`) in the same manner.
 """
@@ -24,7 +26,7 @@ from provenance.crypto.key_files import read_secret
 from provenance.crypto.seal import new_content_key
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
-from provenance.files import make_folder, sweep, write_whole
+from provenance.files import make_folder, publish, sweep, write_whole
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
@@ -85,9 +87,18 @@ class OrderFolder:
         except ProvenanceError as error:
             raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
 
-    def accept(self, accepted: Accepted) -> None:
-        """Stores the acceptance: only what is stored may be sent."""
+    def accept(self, accepted: Accepted, at: int) -> None:
+        """Stores the acceptance, given at chain time `at`: only what is stored may be sent."""
+        self._write("accepted-at", b"%d\n" % at)
         self._write("accepted.json", canonical.encode(accepted.document()))
+
+    def accepted_at(self) -> int:
+        """Chain time of the acceptance; 0 where an earlier release accepted, which did not note it."""
+        path = self._folder / "accepted-at"
+        try:
+            return int(path.read_bytes()) if path.exists() else 0
+        except ValueError as error:
+            raise StateError(f"{path} is damaged: {error}; write the chain time of the acceptance") from error
 
     def answer(self, name: str, task: bytes) -> bytes | None:
         """The stored answer to this very task, None if there is none; refuses a changed task of that name."""
@@ -111,8 +122,18 @@ class OrderFolder:
         self._write(f"answers/{name}", sha256(task) + answer)
         return answer
 
+    def set_aside(self, name: str) -> None:
+        """The answer given under a name counts no longer: the chain took back what it was for."""
+        path = self._folder / "answers" / name
+        if path.exists():
+            publish(path, path.with_name(f"{name}.before-{self.set_asides(name) + 1}"))
+
+    def set_asides(self, name: str) -> int:
+        """How many answers given under a name count no longer."""
+        return len(list((self._folder / "answers").glob(f"{name}.before-*")))
+
     def receipt(self) -> SampleResult | None:
-        """The signed receipt as it was stored: a shard has one, whoever asks for it."""
+        """The signed receipt as it was stored: a shard has one under a seed, whoever asks for it."""
         path = self._folder / "receipt.json"
         if not path.exists():
             return None

@@ -18,7 +18,7 @@ a policy: what protects the table stands in one file.  policy.toml:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -29,8 +29,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
 from provenance.errors import ProvenanceError, ValueFormatError
-from provenance.units import E12, MICRO, format_fixed, parse_fixed, tokens
-from provenance.values import Address, Digest
+from provenance.record.terms import OrderTerms
+from provenance.units import (
+    E12,
+    MICRO,
+    TOKENS,
+    WHOLE_BPS,
+    WHOLE_MICRO,
+    TokenUnit,
+    duration,
+    format_fixed,
+    parse_fixed,
+    utc_time,
+)
+from provenance.values import Address
 
 FILE = "policy.toml"
 
@@ -44,7 +56,17 @@ maximum_epsilon = "10"            # per order; the cap over all orders is the pr
 maximum_delta = "0.00001"         # per order: an epsilon at a larger delta promises less
 allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
 minimum_price_per_row_wei = "0"
-maximum_rows = 1000000            # synthetic rows of one order
+minimum_price_wei = "10000000000000000"  # of a whole order: training costs the same for three rows
+minimum_rows = 10                 # synthetic rows of one order
+maximum_rows = 1000000
+maximum_score = "0.9"             # highest minimum score: one that is never reached is never paid
+maximum_orders_per_day = 24       # accepted in a day of chain time; 0 for none at all
+maximum_epsilon_per_day = "50"    # of all orders accepted in a day of chain time
+minimum_bond = "0.01"             # part of the price that the broker loses if it does not deliver
+maximum_broker_fee = "0.2"        # part of the price that the broker keeps
+minimum_delivery_seconds = 60     # from the match to the delivery, of chain time
+maximum_delivery_seconds = 2592000       # until the delivery: for so long the stake may be reserved
+maximum_challenge_seconds = 2592000      # from publication to payment
 # Reserved for one order, lost if this node is proven to have delivered a false row:
 maximum_stake_wei = "1000000000000000000000"
 
@@ -71,20 +93,18 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the policy looks at in an order. epsilon_micro 0 = no privacy asked; price and stake in wei;
-    delta in 1e-12.
+    """What the policy looks at in an order: its terms (epsilon 0 = no privacy asked) and what stands beside them.
+
+    now: chain time. orders_today, epsilon_today_micro: what this node has accepted in the last day, without this one.
     """
 
     collection_name: str
-    collection: Digest
-    buyer: Address
     purpose: str
-    epsilon_micro: int
-    min_contributors: int
-    rows: int
-    price_wei: int
-    stake_wei: int
-    delta_e12: int
+    terms: OrderTerms
+    now: int = 0
+    orders_today: int = 0
+    epsilon_today_micro: int = 0
+    unit: TokenUnit = TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,14 @@ class Verdict:
     decision: Decision
     code: str = ""
     reason: str = ""
+
+
+def default_text(unit: TokenUnit) -> str:
+    """The file of a new node: DEFAULT_TEXT with a stake of 1000 tokens and a price of 0.01 in the market's unit."""
+    (price, stake), (own_price, own_stake) = (
+        (f'"{each.one // 100}"', f'"{1_000 * each.one}"') for each in (TOKENS, unit)
+    )
+    return DEFAULT_TEXT.replace(price, own_price).replace(stake, own_stake)
 
 
 def _count(value: object) -> object:
@@ -137,6 +165,8 @@ def _accounts(value: object) -> frozenset[Address]:
 
 
 Count = Annotated[int, BeforeValidator(_count)]
+Micro = Annotated[int, BeforeValidator(_fixed(MICRO))]
+"""A decimal number, kept in millionths."""
 
 
 class Limits(BaseModel):
@@ -145,54 +175,143 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     minimum_contributors: Count = 2
-    maximum_epsilon_micro: Annotated[int, BeforeValidator(_fixed(MICRO))] = Field(
-        default=10_000_000, alias="maximum_epsilon"
-    )
+    maximum_epsilon_micro: Micro = Field(default=10_000_000, alias="maximum_epsilon")
     maximum_delta_e12: Annotated[int, BeforeValidator(_fixed(E12))] = Field(
         default=10_000_000, alias="maximum_delta"
     )
     allow_without_privacy: bool = False
     minimum_price_per_row_wei: Count = 0
+    minimum_price_wei: Count = 10**16
+    minimum_rows: Count = 10
     maximum_rows: Count = 1_000_000
+    maximum_score_micro: Micro = Field(default=900_000, alias="maximum_score")
     maximum_stake_wei: Count = 10**21
+    maximum_orders_per_day: Count = 24
+    maximum_epsilon_per_day_micro: Micro = Field(default=50_000_000, alias="maximum_epsilon_per_day")
+    minimum_bond_micro: Micro = Field(default=10_000, alias="minimum_bond")
+    maximum_broker_fee_micro: Micro = Field(default=200_000, alias="maximum_broker_fee")
+    minimum_delivery_seconds: Count = 60
+    maximum_delivery_seconds: Count = 30 * 86_400
+    maximum_challenge_seconds: Count = 30 * 86_400
 
     def refusal(self, order: Proposal) -> Verdict | None:
         """The first limit that the order breaks, None if it keeps all."""
-        if order.epsilon_micro == 0 and not self.allow_without_privacy:
-            return _deny(
-                "policy-privacy", "the order asks for no privacy; this node takes private orders only"
-            )
-        if order.epsilon_micro > self.maximum_epsilon_micro:
-            asked, limit = (
-                format_fixed(each, MICRO) for each in (order.epsilon_micro, self.maximum_epsilon_micro)
-            )
-            return _deny(
-                "policy-epsilon", f"the order asks for epsilon {asked}, this node gives at most {limit}"
-            )
-        if order.epsilon_micro and order.delta_e12 > self.maximum_delta_e12:
-            asked, limit = (format_fixed(each, E12) for each in (order.delta_e12, self.maximum_delta_e12))
-            return _deny("policy-delta", f"the order asks for delta {asked}, this node gives at most {limit}")
-        if order.min_contributors < self.minimum_contributors:
-            found_n, limit_n = order.min_contributors, self.minimum_contributors
-            return _deny(
-                "policy-contributors", f"the order may run with {found_n}, this node wants {limit_n} or more"
-            )
-        if order.price_wei < self.minimum_price_per_row_wei * order.rows:
-            per_row = order.price_wei // max(order.rows, 1)
-            return _deny(
-                "policy-price",
-                f"{tokens(per_row)} a row offered, {tokens(self.minimum_price_per_row_wei)} asked",
-            )
-        if order.rows > self.maximum_rows:
-            return _deny(
-                "policy-rows", f"{order.rows} rows ordered, this node delivers at most {self.maximum_rows}"
-            )
-        if order.stake_wei > self.maximum_stake_wei:
-            return _deny(
-                "policy-stake",
-                f"a stake of {tokens(order.stake_wei)} is asked, at most {tokens(self.maximum_stake_wei)}",
-            )
-        return None
+        broken = (limit for limit in self._limits(order) if not limit.holds)
+        limit = next(broken, None)
+        return None if limit is None else _deny(f"policy-{limit.name}", limit.reason)
+
+    def _limits(self, order: Proposal) -> Iterator[_Limit]:
+        terms, shown = order.terms, order.unit.shown
+        epsilon, price, rows = terms.epsilon_micro, terms.price, terms.rows
+        yield _Limit(
+            "privacy",
+            epsilon != 0 or self.allow_without_privacy,
+            "the order asks for no privacy; this node takes private orders only",
+        )
+        yield _Limit(
+            "epsilon",
+            epsilon <= self.maximum_epsilon_micro,
+            f"the order asks for epsilon {_micro(epsilon)}, this node gives at most "
+            f"{_micro(self.maximum_epsilon_micro)}",
+        )
+        yield _Limit(
+            "delta",
+            epsilon == 0 or terms.delta_e12 <= self.maximum_delta_e12,
+            f"the order asks for delta {format_fixed(terms.delta_e12, E12)}, this node gives at most "
+            f"{format_fixed(self.maximum_delta_e12, E12)}",
+        )
+        yield _Limit(
+            "contributors",
+            terms.min_contributors >= self.minimum_contributors,
+            f"the order may run with {terms.min_contributors}, this node wants {self.minimum_contributors} or more",
+        )
+        yield _Limit(
+            "price",
+            price >= self.minimum_price_per_row_wei * rows,
+            f"{shown(price // max(rows, 1))} a row offered, {shown(self.minimum_price_per_row_wei)} asked",
+        )
+        yield _Limit(
+            "price",
+            price >= self.minimum_price_wei,
+            f"{shown(price)} offered for the order, {shown(self.minimum_price_wei)} asked at least",
+        )
+        yield _Limit(
+            "rows",
+            rows >= self.minimum_rows,
+            f"{rows} rows ordered, this node delivers {self.minimum_rows} or more",
+        )
+        yield _Limit(
+            "rows",
+            rows <= self.maximum_rows,
+            f"{rows} rows ordered, this node delivers at most {self.maximum_rows}",
+        )
+        yield _Limit(
+            "score",
+            terms.min_score_micro <= self.maximum_score_micro,
+            f"a median score of {_micro(terms.min_score_micro)} is asked, this node takes orders up to "
+            f"{_micro(self.maximum_score_micro)}",
+        )
+        yield _Limit(
+            "stake",
+            terms.stake <= self.maximum_stake_wei,
+            f"a stake of {shown(terms.stake)} is asked, at most {shown(self.maximum_stake_wei)}",
+        )
+        least_bond = price * self.minimum_bond_micro // WHOLE_MICRO
+        yield _Limit(
+            "bond",
+            terms.bond >= max(1, least_bond) or self.minimum_bond_micro == 0,
+            f"the broker's bond is {shown(terms.bond)}, this node wants {shown(least_bond)} or more: without one a "
+            "broker loses nothing by an order that it lets run out",
+        )
+        fee = terms.broker_fee_bps * (WHOLE_MICRO // WHOLE_BPS)
+        yield _Limit(
+            "fee",
+            fee <= self.maximum_broker_fee_micro,
+            f"the broker keeps {_micro(fee)} of the price, this node takes orders up to "
+            f"{_micro(self.maximum_broker_fee_micro)}",
+        )
+        time = terms.deliver_by - terms.match_by
+        yield _Limit(
+            "delivery",
+            time >= self.minimum_delivery_seconds,
+            f"delivery is due {time} seconds after the match, this node needs {self.minimum_delivery_seconds}",
+        )
+        yield _Limit(
+            "delivery",
+            terms.deliver_by - order.now <= self.maximum_delivery_seconds,
+            f"delivery is due by {utc_time(terms.deliver_by)}, this node reserves its stake for "
+            f"{duration(self.maximum_delivery_seconds)} at most",
+        )
+        yield _Limit(
+            "window",
+            terms.challenge_seconds <= self.maximum_challenge_seconds,
+            f"payment comes {duration(terms.challenge_seconds)} after publication, this node waits "
+            f"{duration(self.maximum_challenge_seconds)} at most",
+        )
+        yield _Limit(
+            "rate",
+            order.orders_today < self.maximum_orders_per_day,
+            f"{order.orders_today} orders were accepted in the last day, this node takes "
+            f"{self.maximum_orders_per_day}: ask again later",
+        )
+        yield _Limit(
+            "rate",
+            order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
+            f"orders of epsilon {_micro(order.epsilon_today_micro)} were accepted in the last day, with this one "
+            f"(epsilon {_micro(epsilon)}) it would be more than {_micro(self.maximum_epsilon_per_day_micro)}: ask "
+            "again later",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    name: str
+    holds: bool
+    reason: str
+
+
+def _micro(amount: int) -> str:
+    return format_fixed(amount, MICRO)
 
 
 class PolicyRule(Limits):
@@ -206,8 +325,11 @@ class PolicyRule(Limits):
     def fits(self, order: Proposal) -> bool:
         """Whether every condition that the rule sets holds for the order."""
         return (
-            (self.collection is None or self.collection in (order.collection_name, str(order.collection)))
-            and (self.buyer is None or self.buyer == order.buyer)
+            (
+                self.collection is None
+                or self.collection in (order.collection_name, str(order.terms.collection))
+            )
+            and (self.buyer is None or self.buyer == order.terms.buyer)
             and (self.purpose is None or fnmatchcase(order.purpose.lower(), self.purpose.lower()))
         )
 

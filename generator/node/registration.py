@@ -13,7 +13,7 @@ from provenance import canonical
 from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
-from provenance.units import local_time, tokens
+from provenance.units import local_time
 from provenance.values import Address, Digest, sha256
 
 log = logging.getLogger(__name__)
@@ -39,11 +39,11 @@ def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Diges
     NodeError says what a node lacks that never registered. One that did goes on with the stake that it has:
     after a slash its other orders and the demands at it do not wait until somebody sends money.
     """
-    me = writer.address
+    me, unit = writer.address, chain.deployment.unit
     stake = chain.stake_of(me)
     missing = max(0, stake_wei - stake.free - stake.reserved)
     if stake.registered and not missing:
-        log.info("registered; free stake %s, reserved %s", tokens(stake.free), tokens(stake.reserved))
+        log.info("registered; free stake %s, reserved %s", unit.shown(stake.free), unit.shown(stake.reserved))
         return
     lack = _lack(chain, me, missing)
     if lack and not stake.registered:
@@ -52,8 +52,8 @@ def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Diges
         log.warning(
             "%s. Going on with a free stake of %s, reserved %s: orders beyond it are declined",
             lack,
-            tokens(stake.free),
-            tokens(stake.reserved),
+            unit.shown(stake.free),
+            unit.shown(stake.reserved),
         )
         return
     if not stake.registered:
@@ -63,7 +63,7 @@ def ensure_registered(chain: ChainReader, writer: ChainWriter, collection: Diges
         if chain.allowance(me, chain.deployment.registry) < missing:
             writer.approve(chain.deployment.registry, missing)
         receipt = writer.deposit(missing)
-        log.info("deposited %s of stake (transaction %s)", tokens(missing), receipt.hash)
+        log.info("deposited %s of stake (transaction %s)", unit.shown(missing), receipt.hash)
 
 
 def _lack(chain: ChainReader, me: Address, missing: int) -> str:
@@ -71,9 +71,10 @@ def _lack(chain: ChainReader, me: Address, missing: int) -> str:
     if not chain.ether_balance(me):
         return f"{me} has no coins for gas on chain {chain.deployment.chain_id}: send it some, then run again"
     if chain.balance(me) < missing:
+        unit = chain.deployment.unit
         return (
-            f"{me} needs {tokens(missing)} more for its stake and holds {tokens(chain.balance(me))} (token contract "
-            f"{chain.deployment.token}): send it the difference, or lower stake_wei in node.toml (orders may "
+            f"{me} needs {unit.shown(missing)} more for its stake and holds {unit.shown(chain.balance(me))} (token "
+            f"contract {chain.deployment.token}): send it the difference, or lower stake_wei in node.toml (orders may "
             "then be beyond its stake)"
         )
     return ""
@@ -90,10 +91,11 @@ def claim_rewards(chain: ChainReader, writer: ChainWriter) -> int:
 def unbond(chain: ChainReader, writer: ChainWriter, amount_wei: int | None) -> int:
     """Starts the withdrawal of free stake (all of it for None); returns the amount. Reserved stake stays."""
     free = chain.stake_of(writer.address).free
-    amount = free if amount_wei is None else amount_wei
+    amount, unit = free if amount_wei is None else amount_wei, chain.deployment.unit
     if not 0 < amount <= free:
         raise NodeError(
-            f"{tokens(amount)} cannot be withdrawn, {tokens(free)} are free; reserved stake comes back with its order"
+            f"{unit.shown(amount)} cannot be withdrawn, {unit.shown(free)} are free; reserved stake comes back with "
+            "its order"
         )
     writer.request_withdrawal(amount)
     return amount
@@ -107,7 +109,7 @@ def fetch_unbonded(chain: ChainReader, writer: ChainWriter) -> int:
     now = chain.chain_time()
     if now < stake.unbonding_at:
         raise NodeError(
-            f"{tokens(stake.unbonding)} may be fetched after {local_time(stake.unbonding_at, now)}"
+            f"{chain.deployment.unit.shown(stake.unbonding)} may be fetched after {local_time(stake.unbonding_at, now)}"
         )
     writer.withdraw()
     return stake.unbonding

@@ -28,7 +28,7 @@ from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
 from provenance.record.terms import OrderTerms
-from provenance.units import E12, MICRO, format_fixed, to_float, tokens
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest
 
 
@@ -138,7 +138,8 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
         yield f"would send  transaction ContributorRegistry.register by {me}"
     missing = max(0, settings.stake_wei - stake.free - stake.reserved)
     if missing:
-        yield f"would send  transactions approving and depositing {tokens(missing)} of stake"
+        shown = opened.chain.deployment.unit.shown(missing)
+        yield f"would send  transactions approving and depositing {shown} of stake"
     body = announcement(settings).to_json()
     yield f"would send  announcement, {len(body)} bytes: {body.decode()}"
     node = opened.node(client)

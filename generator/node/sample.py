@@ -9,6 +9,7 @@ delivery key of the terms that this node accepted - nobody else ever can open th
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import NotYet, TaskFormatError, TaskRefused
-from generator.federation.task import Task, answer, meta_of
+from generator.federation.task import Result, Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
 from provenance.api.message import Message
 from provenance.api.queue import Progress
-from provenance.api.tasks import FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
+from provenance.api.tasks import EVALUATE, FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import FileKind, file_label, seal_file, wrap_key
@@ -39,6 +40,7 @@ from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 _SIGNING = threading.Lock()
 """A task and a demand on chain may ask for the same receipt at the same moment; there is to be one."""
@@ -65,6 +67,7 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     task = Task.decode(payload)
     asked = read_task(SampleTask, task, SAMPLE)
     folder = node.orders.folder(task.order)
+    set_aside_replaced(node, task.order, asked.seed)
     stored = folder.answer(task.name, payload)
     if stored is not None:
         return stored
@@ -117,7 +120,8 @@ def shard_conditions(
 
 
 def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -> SampleResult:
-    """Receipt, signature and content document of the shard: made and stored once, the same for whoever asks.
+    """Receipt, signature and content document of the shard: made and stored once, the same for whoever asks. Made anew
+    when a reorganisation of the chain put another seed in place of the receipt's: the chain takes that alone.
 
     Nothing leaves here: what the receipt names lies in the order's folder until it is uploaded, so that a receipt
     can also be shown to the chain while the market does not answer.
@@ -127,7 +131,7 @@ def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -
     folder = node.orders.folder(order)
     with _SIGNING:
         stored = folder.receipt()
-        if stored is not None:
+        if stored is not None and _is_of(stored.receipt, draw):
             return stored
         content, files = sealed_content(node, accepted, draw, row_bytes, finish)
         receipt = ShardReceipt(
@@ -145,6 +149,29 @@ def signed_shard(node: Node, accepted: Accepted, draw: Draw, row_bytes: bytes) -
         signed = SampleResult(receipt=receipt, signature=signature, content=content)
         folder.store_receipt(signed, files)
         return signed
+
+
+def _is_of(receipt: ShardReceipt, draw: Draw) -> bool:
+    named = (receipt.seed, receipt.shard, receipt.rows, receipt.model_digest)
+    return named == (draw.seed, draw.shard, draw.rows, model_digest(draw.model))
+
+
+def set_aside_replaced(node: Node, order: Digest, asked: Digest) -> None:
+    """Sets the answers aside that were given for another seed than `asked`, if `asked` is what the chain has now.
+
+    The rows are then others, and so is what is scored. Training is not touched: the model is what was committed.
+    """
+    folder = node.orders.folder(order)
+    stored = folder.stored(SAMPLE)
+    if stored is None:
+        return
+    answered = meta_of(SampleResult, Result.decode(stored)).receipt.seed
+    if answered != asked and node.chain.commitment(order).seed == asked:
+        log.warning(
+            "order %s: the chain replaced its seed; the shard is made and signed anew", str(order)[:12]
+        )
+        folder.set_aside(EVALUATE)
+        folder.set_aside(SAMPLE)
 
 
 def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArray[np.int64]:

@@ -29,6 +29,9 @@ from pydantic_settings import (
 
 from generator.errors import SettingsError, unknown_name
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
+from provenance.chain.fees import DEFAULT_CEILING_GWEI
+from provenance.chain.finality import Finality
+from provenance.errors import ValueFormatError
 from provenance.files import make_folder, write_whole
 
 FILE = "node.toml"
@@ -40,6 +43,14 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an http or https URL")
+    return text
+
+
+def _finality(text: str) -> str:
+    try:
+        Finality.chosen(text)
+    except ValueFormatError as error:
+        raise ValueError("latest, safe, finalized or a number of blocks") from error
     return text
 
 
@@ -91,6 +102,11 @@ class NodeSettings(BaseModel):
     """Loopback port of the health page: 0 any free one, -1 none."""
     threads: int = Field(default=1, ge=1, le=1024)
     """Threads of training and sampling."""
+    finality: Annotated[str, AfterValidator(_finality)] = ""
+    """How deep in the chain lies what the node acts on: "latest", "safe", "finalized" or a number of blocks.
+    Empty: "latest" on a local chain, "safe" on any other."""
+    max_fee_gwei: int = Field(default=DEFAULT_CEILING_GWEI, ge=1, le=2**53)
+    """The most that the node's transactions offer for a unit of gas."""
 
     def key_path(self, folder: Path) -> Path:
         """The key file; a relative path stands in the node's folder."""

@@ -31,16 +31,21 @@ from provenance.api.catalogue import NetworkView
 from provenance.api.client import RetryPolicy
 from provenance.api.market import MarketClient
 from provenance.chain.deployment import Deployment
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.reader import ChainReader
+from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.files import write_whole
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_compact
+from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
 STATE = "table"
+OUTBOX = "transactions"
 DEPLOYMENT = "deployment.json"
 COLLECTION = "collection.json"
 
@@ -49,7 +54,8 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake_wei None: the market's figure.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake is in tokens; None: what the
+    market asks for.
     """
 
     folder: Path
@@ -63,7 +69,7 @@ class Setup:
     key: Path | None = None
     schema: Path | None = None
     deployment: Path | None = None
-    stake_wei: int | None = None
+    stake: str | None = None
     threads: int = 1
 
 
@@ -95,14 +101,14 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
-        write_whole(folder / policy.FILE, policy.DEFAULT_TEXT.encode())
+        write_whole(folder / policy.FILE, policy.default_text(deployment.unit).encode())
     made = NodeSettings.of(
         {
             "backend": setup.backend,
             "rpc": setup.rpc,
             "collection": str(collection.digest),
             "declared_rows": setup.declared_rows,
-            "stake_wei": network.stake_wei if setup.stake_wei is None else setup.stake_wei,
+            "stake_wei": network.stake_wei if setup.stake is None else deployment.unit.parse(setup.stake),
             "key": str(setup.key.absolute()) if setup.key else "node.key",
             "threads": setup.threads,
         },
@@ -114,13 +120,21 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
 
 def deployment_of(network: NetworkView) -> Deployment:
     """The contracts that the market names."""
-    return Deployment(chain_id=network.chain_id, **dict(network.deployment))
+    token = network.token
+    unit = TokenUnit() if token is None else TokenUnit(token.decimals, token.symbol)
+    return Deployment(chain_id=network.chain_id, **dict(network.deployment), unit=unit)
 
 
 def require_same_market(network: NetworkView, deployment: Deployment) -> None:
     """NetworkMismatch unless market and deployment file name the same contracts on the same chain."""
     told = deployment_of(network)
-    if (told.chain_id, told.contracts()) != (deployment.chain_id, deployment.contracts()):
+    found, expected = ((each.chain_id, each.contracts(), each.unit.decimals) for each in (told, deployment))
+    if found[2] != expected[2]:
+        raise NetworkMismatch(
+            f"the market counts its token with {found[2]} decimals, the deployment file with {expected[2]}: amounts "
+            "would be wrong by powers of ten. Ask the token, and mend the one that is wrong"
+        )
+    if found != expected:
         raise NetworkMismatch(
             f"the market works with escrow {told.escrow} on chain {told.chain_id}, the deployment file names "
             f"{deployment.escrow} on chain {deployment.chain_id}: they are two markets"
@@ -148,6 +162,11 @@ class Opened:
     def approvals(self) -> Approvals:
         """Orders that wait for the operator."""
         return Approvals(self.folder / APPROVALS)
+
+    def writer(self) -> ChainWriter:
+        """Transactions of the node's account; what is on its way lies in the folder."""
+        ceiling = self.settings.max_fee_gwei * 10**GWEI
+        return ChainWriter(self.chain, self.signer, outbox=self.folder / OUTBOX, max_fee_wei=ceiling)
 
     def client(
         self, stop: threading.Event, note: Callable[[str], None], give_up_seconds: float = float("inf")
@@ -185,7 +204,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         chosen,
         load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
-        ChainReader(chosen.rpc, deployment),
+        ChainReader(chosen.rpc, deployment, finality=Finality.chosen(chosen.finality)),
         ContributorState.open(folder / STATE),
         OutboxLog(folder),
         folder,

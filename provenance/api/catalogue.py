@@ -23,6 +23,7 @@ from provenance.api.message import (
     optional,
 )
 from provenance.canonical import MAX_INTEGER
+from provenance.units import TOKEN
 
 
 class Health(Message):
@@ -48,11 +49,22 @@ class Contracts(Message):
     block: Count
 
 
+class TokenView(Message):
+    """How amounts of the market's token are written."""
+
+    symbol: str = Field(max_length=16)
+    decimals: Annotated[int, Field(ge=0, le=TOKEN)]
+
+
 class NetworkView(Message):
-    """The chain, the contracts that the market names (to be verified), its broker, its usual stake."""
+    """The chain, the contracts that the market names (to be verified), its broker, its usual stake.
+
+    `token` stands there only when the token has other than 18 decimals: who does not know it must not go on.
+    """
 
     chain_id: Count
     deployment: Contracts
+    token: TokenView | None = optional()
     broker: WireAddress
     chain_time: Count
     block_number: Count

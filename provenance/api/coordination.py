@@ -29,6 +29,7 @@ from provenance.api.queue import DEFAULT_LEASE_SECONDS, LeaseSeconds, Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.record.terms import Participant
 from provenance.units import WHOLE_MICRO
+from provenance.values import Cid
 
 Phase = Literal["train", "score"]
 JOB_FORMAT: Final = "tessera-job/1"
@@ -131,6 +132,11 @@ class ScoreResult(Message):
     evaluations: Annotated[Several[EvaluationResult], Field(min_length=1, max_length=MOST_SHARDS)]
     privacy: JsonObject
     broker_saw: Annotated[Several[Annotated[str, Field(max_length=1000)]], Field(max_length=100)]
+
+    def files(self) -> tuple[Cid, ...]:
+        """All that was uploaded for the data set: rows and model of each shard, the score file."""
+        contents = [shard.content for shard in self.shards]
+        return (*(file.cid for each in contents for file in (each.rows, each.model)), self.score.file.cid)
 
 
 class JobStored(Message):

@@ -1,6 +1,7 @@
 """Contract interfaces from the build, and their encoding: calls, results, events, custom errors.
 
-`npm run abi` writes abi/<Contract>.json ({"abi", "bytecode"}); the files are built, never committed.
+`npm run abi` writes abi/<Contract>.json ({"abi", "bytecode", "runtime", "immutables"}) and abi/sources.json; the
+files are built, never committed.
 """
 
 from __future__ import annotations
@@ -59,6 +60,17 @@ class Interface:
     errors: Mapping[bytes, Entry]
     constructor: tuple[Parameter, ...]
     bytecode: bytes
+    runtime: bytes
+    """Code as it stands on the chain, with zeros where the constructor writes immutables."""
+    immutables: tuple[tuple[int, int], ...]
+    """(start, length) of each such place."""
+
+    def is_runtime(self, code: bytes) -> bool:
+        """Whether this is the contract's code on a chain, whatever its immutables are."""
+        bare = bytearray(code)
+        for start, length in self.immutables:
+            bare[start : start + length] = bytes(length)
+        return bytes(bare) == self.runtime
 
     def encode_call(self, function: str, arguments: Sequence[Any]) -> bytes:
         """Calldata. Raises ChainError when the arguments do not fit the function's types."""
@@ -112,13 +124,7 @@ def _named(parameter: Parameter, value: Any) -> Any:
 @cache
 def interface(contract: str) -> Interface:
     """The built interface of a contract. Raises DeploymentError when the contracts were not built."""
-    file = resources.files("provenance.chain").joinpath("abi", f"{contract}.json")
-    try:
-        built = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DeploymentError(
-            f"the interface of {contract} is not built; run `make setup` in the repository"
-        ) from error
+    built = read_built(contract)
     kinds: dict[str, list[Mapping[str, Any]]] = {}
     for item in built["abi"]:
         kinds.setdefault(item["type"], []).append(item)
@@ -130,15 +136,27 @@ def interface(contract: str) -> Interface:
         errors={entry.topic[:4]: entry for entry in map(_entry, kinds.get("error", []))},
         constructor=tuple(_parameter(each) for each in constructor["inputs"]),
         bytecode=bytes.fromhex(built["bytecode"].removeprefix("0x")),
+        runtime=bytes.fromhex(built["runtime"].removeprefix("0x")),
+        immutables=tuple((start, length) for start, length in built["immutables"]),
     )
+
+
+def read_built(name: str) -> Any:
+    """abi/<name>.json. Raises DeploymentError when the contracts were not built."""
+    file = resources.files("provenance.chain").joinpath("abi", f"{name}.json")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DeploymentError(
+            f"{name} of the contracts is not built; run `make setup` in the repository"
+        ) from error
 
 
 @cache
 def custom_errors() -> Mapping[bytes, Entry]:
     """Every custom error of every contract by selector: a call may revert deep inside another contract."""
-    return {
-        selector: entry for name in CONTRACTS.values() for selector, entry in interface(name).errors.items()
-    }
+    names = (*CONTRACTS.values(), "MarketDeployer")
+    return {selector: entry for name in names for selector, entry in interface(name).errors.items()}
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -1,91 +1,223 @@
-"""Deploying a market. The contracts name each other as immutables, so addresses are computed from nonces first."""
+"""Deploying a market, one transaction a contract. Interrupted anywhere, the next run goes on: every step looks at the
+chain first, and `provenance.chain.market_plan` says where each contract is to be.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Final
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import CONTRACTS, Deployment
-from provenance.chain.errors import DeploymentError
-from provenance.chain.rpc import Rpc
+from provenance.chain.deployment import Deployment, MarketParameters
+from provenance.chain.errors import DeploymentError, RevertError
+from provenance.chain.fees import DEFAULT_CEILING_WEI
+from provenance.chain.finality import LATEST
+from provenance.chain.market_plan import (
+    CREATE2_DEPLOYER,
+    MARKET_DEPLOYER,
+    Creation,
+    MarketPlan,
+    mintable_token,
+)
+from provenance.chain.ports import TxReceipt
+from provenance.chain.rpc import Rpc, unhex
 from provenance.chain.sender import TransactionSender
+from provenance.chain.token import Token, inspect_token
 from provenance.crypto.signing import Signer
-from provenance.values import Address, keccak256
+from provenance.units import TOKEN, TokenUnit
+from provenance.values import Address
+
+LOCAL_CHAINS: Final = frozenset({1337, 31337})
+"""Chain ids of development chains, on which the deterministic deployer is set up where it lacks."""
+_CREATE2_CODE: Final = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd"
+    "5b8082525050506014600cf3"
+)
+_CREATE2_SIGNER: Final = Address.parse("0x3fAB184622Dc19b6109349B94811493BF2a45362")
+# Signed with nobody's key, and for every chain: the signature was chosen, and the sender follows from it.
+_CREATE2_TRANSACTION: Final = (
+    f"0xf8a58085174876e800830186a08080b853604580600e600039806000f350fe{_CREATE2_CODE.hex()}"
+    f"1ba0{'22' * 32}a0{'22' * 32}"
+)
+_CREATE2_COST_WEI: Final = 10**16
+_LAG_SECONDS: Final = 30.0  # the nodes behind one URL may be some blocks apart
+_POLL_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class MarketParameters:
-    """What is fixed for the life of a market."""
+class Made:
+    """A contract of the market stands. receipt None: it stood there before."""
 
-    unbonding_seconds: int = 7 * 24 * 3600
-    seed_delay_blocks: int = 2
-    answer_seconds: int = 900
-    """Time to answer a demand in: long against a congested chain, and well below the time in which orders are
-    delivered, since a receipt can only be demanded if the answer is due before."""
+    contract: str
+    address: Address
+    receipt: TxReceipt | None
 
 
-def create_address(sender: Address, nonce: int) -> Address:
-    """Address of the contract that `sender` creates with transaction number `nonce`."""
-    if nonce == 0:
-        number = b"\x80"
-    else:
-        digits = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-        number = digits if nonce < 0x80 else bytes([0x80 + len(digits)]) + digits
-    payload = bytes([0x80 + 20]) + sender + number
-    return Address(keccak256(bytes([0xC0 + len(payload)]) + payload)[12:])
+Tell = Callable[[Made], None]
 
 
-def deploy_all(rpc_url: str, signer: Signer, parameters: MarketParameters | None = None) -> Deployment:
-    """Deploys every contract of a market with `signer`, one transaction each, in the order of CONTRACTS.
+def _say_nothing(_: Made) -> None:
+    """For callers to whom the steps do not matter."""
 
-    The account must not send anything else meanwhile. Raises DeploymentError when an address is not as computed.
+
+def deployer_sender(
+    rpc: Rpc,
+    signer: Signer,
+    *,
+    outbox: Path | None = None,
+    max_fee_wei: int = DEFAULT_CEILING_WEI,
+) -> TransactionSender:
+    """What sends the transactions of a deployment; as TransactionSender.
+
+    A step counts as done in the latest block: addresses follow from the plan, so a block that is replaced can take a
+    contract away, and the next run puts it back, but nothing else can come in its place.
     """
-    chosen = parameters or MarketParameters()
+    return TransactionSender(
+        rpc, signer, wait_seconds=_WAIT_SECONDS, outbox=outbox, max_fee_wei=max_fee_wei, finality=LATEST
+    )
+
+
+def deploy_market(
+    rpc: Rpc, sender: TransactionSender, plan: MarketPlan, *, tell: Tell = _say_nothing
+) -> Deployment:
+    """Deploys the contracts that do not stand yet; `tell` hears of each that stands.
+
+    Raises DeploymentError for a token that no market can use, a chain without the deterministic deployer, and an
+    address that holds other code; ChainError as transactions do.
+    """
+    token = inspect_token(rpc, plan.token)
+    chain_id = ensure_create2(rpc, sender)
+    for number, creation in enumerate(plan.creations):
+        tell(_ensure(rpc, sender, creation, after=number - 1))
+    block = _first_block_at(rpc, _view(rpc, plan.deployer.address, "createdAt"))
+    return Deployment.of(chain_id, block, plan.addresses, unit_of(token), plan.parameters)
+
+
+def deploy_test_token(
+    rpc: Rpc, sender: TransactionSender, decimals: int = TOKEN, *, tell: Tell = _say_nothing
+) -> Address:
+    """The mintable token, unless it stands already. Anybody can mint it: its amounts are worth nothing."""
+    ensure_create2(rpc, sender)
+    tell(_ensure(rpc, sender, mintable_token(decimals)))
+    return mintable_token(decimals).address
+
+
+def deploy_all(
+    rpc_url: str,
+    signer: Signer,
+    parameters: MarketParameters | None = None,
+    *,
+    decimals: int = TOKEN,
+    tell: Tell = _say_nothing,
+) -> Deployment:
+    """A market for trying: the test token, and the contracts around it."""
     rpc = Rpc(rpc_url)
     try:
-        sender = TransactionSender(rpc, signer)
-        first = sender.nonce()
-        at = {role: create_address(signer.address, first + i) for i, role in enumerate(CONTRACTS)}
-        blocks = [_create(sender, rpc, role, at, chosen) for role in CONTRACTS]
-        return Deployment.of(rpc.integer("eth_chainId"), min(blocks), at)
+        sender = deployer_sender(rpc, signer)
+        token = deploy_test_token(rpc, sender, decimals, tell=tell)
+        return deploy_market(rpc, sender, MarketPlan(token, parameters or MarketParameters()), tell=tell)
     finally:
         rpc.close()
 
 
-def _create(
-    sender: TransactionSender, rpc: Rpc, role: str, at: dict[str, Address], chosen: MarketParameters
-) -> int:
-    contract = interface(CONTRACTS[role])
-    data = contract.encode_deployment(_arguments(at, chosen)[role])
-    receipt = sender.send(None, data, f"deployment of {contract.name}")
-    found = rpc.request("eth_getTransactionReceipt", str(receipt.hash))["contractAddress"]
-    if Address.parse(found) != at[role]:
+def unit_of(token: Token) -> TokenUnit:
+    """How amounts of the token are written; those of the test token are just "tokens"."""
+    is_test = token.address == mintable_token(token.unit.decimals).address
+    return TokenUnit(token.unit.decimals) if is_test else token.unit
+
+
+def stands(rpc: Rpc, creation: Creation) -> bool:
+    """Whether the contract is there. Raises DeploymentError when something else is."""
+    code = _code(rpc, creation.address)
+    if code and not interface(creation.contract).is_runtime(code):
         raise DeploymentError(
-            f"{contract.name} was created at {found}, expected {at[role]}; "
-            "another transaction of the deployer came between, deploy again with an account of its own"
+            f"the code at {creation.address} is not {creation.contract} of this release; use the release that the "
+            "market was deployed with, and an RPC node that you trust"
         )
-    return receipt.block
+    return bool(code)
 
 
-def _arguments(at: dict[str, Address], chosen: MarketParameters) -> dict[str, tuple[Any, ...]]:
-    """Constructor arguments by role."""
+def ensure_create2(rpc: Rpc, sender: TransactionSender) -> int:
+    """The chain's id. Raises DeploymentError when the chain lacks the deterministic deployer; on a local chain that
+    is mended by the transaction that everybody may send."""
+    chain_id, code = rpc.integer("eth_chainId"), _code(rpc, CREATE2_DEPLOYER)
+    if code == _CREATE2_CODE:
+        return chain_id
+    if code:
+        raise DeploymentError(
+            f"chain {chain_id} has other code than the deterministic deployer's at {CREATE2_DEPLOYER}: addresses "
+            "would differ from those of other chains; choose another chain"
+        )
+    if chain_id not in LOCAL_CHAINS:
+        raise DeploymentError(
+            f"chain {chain_id} has no deterministic deployer at {CREATE2_DEPLOYER}. Whoever wants it there sends 0.01 "
+            f"coin to {_CREATE2_SIGNER}, and then its presigned transaction "
+            "(github.com/Arachnid/deterministic-deployment-proxy); on a chain that refuses transactions without a "
+            "chain id, its operators have to set it up"
+        )
+    missing = _CREATE2_COST_WEI - rpc.integer("eth_getBalance", str(_CREATE2_SIGNER), "latest")
+    if missing > 0:
+        sender.send(_CREATE2_SIGNER, b"", "gas for the deterministic deployer", value_wei=missing)
+    rpc.request("eth_sendRawTransaction", _CREATE2_TRANSACTION, action="the deterministic deployer")
+    _await(
+        lambda: bool(_code(rpc, CREATE2_DEPLOYER)),
+        f"the deterministic deployer did not appear at {CREATE2_DEPLOYER} although its transaction was sent",
+    )
+    return chain_id
 
-    def places(*roles: str) -> tuple[Address, ...]:
-        return tuple(at[role] for role in roles)
 
-    parties = places("token", "registry", "commitment", "datasets", "rewards", "challenges", "demands")
-    return {
-        "token": (),
-        "registry": (*places("token", "escrow"), chosen.unbonding_seconds),
-        "escrow": (parties,),
-        "commitment": (at["escrow"], chosen.seed_delay_blocks),
-        "datasets": places("escrow", "commitment", "challenges", "demands", "royalties"),
-        "rewards": places("token", "escrow", "datasets", "sales", "royalties"),
-        "verifier": (),
-        "challenges": places("escrow", "commitment", "datasets", "verifier"),
-        "demands": (*places("token", "escrow", "commitment", "datasets"), chosen.answer_seconds),
-        "sales": places("token", "datasets", "rewards"),
-        "royalties": places("token", "datasets", "rewards"),
-        "modelStore": (),
-    }
+def _ensure(rpc: Rpc, sender: TransactionSender, creation: Creation, after: int = -1) -> Made:
+    """Creates the contract unless it stands. after: number of siblings that have to be there first; -1 for none."""
+    if stands(rpc, creation):
+        return Made(creation.contract, creation.address, None)
+    if after >= 0:
+        _await(
+            lambda: _view(rpc, creation.to, "created") == after,
+            f"{rpc.url} does not show the contracts that were created before {creation.contract}",
+        )
+    receipt: TxReceipt | None = None
+    try:
+        receipt = sender.send(creation.to, creation.data, f"deployment of {creation.contract}")
+    except RevertError:
+        # Somebody took the step at the same time, or a transaction of an earlier run was still on its way.
+        if not stands(rpc, creation):
+            raise
+    _await(
+        lambda: stands(rpc, creation),
+        f"{creation.contract} did not appear at {creation.address} although its transaction was mined",
+    )
+    return Made(creation.contract, creation.address, receipt)
+
+
+def _await(holds: Callable[[], bool], otherwise: str) -> None:
+    begun = time.monotonic()
+    while not holds():
+        if time.monotonic() - begun > _LAG_SECONDS:
+            raise DeploymentError(f"{otherwise}; run the same command again")
+        time.sleep(_POLL_SECONDS)
+
+
+def _first_block_at(rpc: Rpc, timestamp: int) -> int:
+    """Number of the first block at or after that chain time, by headers alone: a node that forgot old states has
+    them."""
+    low, high = 0, rpc.integer("eth_blockNumber")
+    while low < high:
+        middle = (low + high) // 2
+        found = int(rpc.request("eth_getBlockByNumber", hex(middle), False)["timestamp"], 16)
+        low, high = (middle + 1, high) if found < timestamp else (low, middle)
+    return low
+
+
+def _code(rpc: Rpc, address: Address) -> bytes:
+    return unhex(rpc.request("eth_getCode", str(address), "latest") or "0x")
+
+
+def _view(rpc: Rpc, deployer: Address, function: str) -> int:
+    """A number that MarketDeployer tells; -1 where a node that lags behind does not know it yet."""
+    contract = interface(MARKET_DEPLOYER)
+    answer = rpc.call(deployer, contract.encode_call(function, ()), action=f"{MARKET_DEPLOYER}.{function}")
+    return int.from_bytes(answer, "big") if answer else -1

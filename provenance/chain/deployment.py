@@ -3,14 +3,22 @@
 {"format": "tessera-deployment/1", "chainId": 31337, "block": 1,
  "contracts": {"token": "0x..", "registry": "0x..", "escrow": "0x..", "commitment": "0x..", "datasets": "0x..",
                "rewards": "0x..", "verifier": "0x..", "challenges": "0x..", "demands": "0x..", "sales": "0x..",
-               "royalties": "0x..", "modelStore": "0x.."}}
+               "royalties": "0x..", "modelStore": "0x.."},
+ "token": {"symbol": "USDC", "decimals": 6},
+ "parameters": {"unbondingSeconds": 604800, "seedDelayBlocks": 2, "answerSeconds": 900,
+                "minChallengeSeconds": 3600, "minDeliverySeconds": 1800, "maxScoreMicro": 950000, "minRows": 100,
+                "minPrice": "10000", "minStake": "10000", "minBond": "1000"}}
+
+`token` stands there only when the token's amounts do not have 18 decimals: a reader that knows nothing of it would show
+and sign amounts that are wrong by powers of ten, and refuses the file instead.
+`parameters` says what the deployer chose; files without it are read too, the contracts know (`OrderEscrow.limits`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +28,7 @@ from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
 from provenance.errors import MalformedError
 from provenance.files import READABLE, write_whole
+from provenance.units import TOKEN, TOKENS, TokenUnit
 from provenance.values import Address
 
 FORMAT: Final = "tessera-deployment/1"
@@ -46,10 +55,94 @@ EVENT_ROLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class MarketParameters:
+    """What is fixed for the life of a market, and asked of every order in it (`IOrderEscrow.Limits`)."""
+
+    unbonding_seconds: int = 7 * 24 * 3600
+    seed_delay_blocks: int = 2
+    answer_seconds: int = 900
+    """Time to answer a demand in: long against a congested chain, and below half of the time in which orders are
+    delivered: models are committed at the latest twice this time before the deadline."""
+    min_challenge_seconds: int = 3600
+    """Below it nobody has fetched and recomputed the rows when they are settled."""
+    min_delivery_seconds: int = 1800
+    """From the last match to the deadline; below twice `answer_seconds` no order could commit its models."""
+    max_score_micro: int = 950_000
+    """Hold-out scores of good data sets end below it; a higher demand gets work for nothing."""
+    min_rows: int = 100
+    """Every order spends privacy, however few rows it brings."""
+    min_price: int = 10_000
+    """Token wei: a cent of a token with six decimals, and enough for the hundredth that a demand deposits."""
+    min_stake: int = 10_000
+    """Token wei. Not zero: a false row must cost something. What deters, the order's own terms say."""
+    min_bond: int = 1_000
+    """Token wei. Not zero: giving up after the seed must cost something."""
+
+    @classmethod
+    def local(
+        cls,
+        answer_seconds: int = 120,
+        unbonding_seconds: int = 7 * 24 * 3600,
+    ) -> MarketParameters:
+        """For trying and testing on a chain of one's own: short windows, orders of any size."""
+        return cls(
+            unbonding_seconds=unbonding_seconds,
+            answer_seconds=answer_seconds,
+            min_challenge_seconds=0,
+            min_delivery_seconds=0,
+            max_score_micro=1_000_000,
+            min_rows=1,
+            min_price=0,
+            min_stake=0,
+            min_bond=0,
+        )
+
+    def limits(self) -> tuple[int, ...]:
+        """As the escrow's constructor takes them."""
+        return (
+            *(self.answer_seconds, self.min_challenge_seconds, self.min_delivery_seconds),
+            *(self.max_score_micro, self.min_rows, self.min_price, self.min_stake, self.min_bond),
+        )
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            name: str(getattr(self, field)) if name in _AMOUNTS else getattr(self, field)
+            for name, field in _PARAMETERS.items()
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> MarketParameters:
+        """Reads `document()` back. Raises DocumentError."""
+        reader = Reader(document, where, _PARAMETERS)
+        return cls(
+            **{
+                field: reader.decimal(name) if name in _AMOUNTS else reader.integer(name)
+                for name, field in _PARAMETERS.items()
+            }
+        )
+
+
+_PARAMETERS: Final = {
+    "unbondingSeconds": "unbonding_seconds",
+    "seedDelayBlocks": "seed_delay_blocks",
+    "answerSeconds": "answer_seconds",
+    "minChallengeSeconds": "min_challenge_seconds",
+    "minDeliverySeconds": "min_delivery_seconds",
+    "maxScoreMicro": "max_score_micro",
+    "minRows": "min_rows",
+    "minPrice": "min_price",
+    "minStake": "min_stake",
+    "minBond": "min_bond",
+}
+_AMOUNTS: Final = ("minPrice", "minStake", "minBond")
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Addresses of the contracts on one chain; `block` is the first block with any of their events.
 
-    `model_store` None: found from the chain, where no other contract names the store.
+    `model_store` None: found from the chain, where no other contract names the store. `parameters` None: not stated
+    by the file; two deployments at the same addresses are the same.
     """
 
     chain_id: int
@@ -66,6 +159,8 @@ class Deployment:
     royalties: Address
     model_store: Address | None
     block: int
+    unit: TokenUnit = TOKENS
+    parameters: MarketParameters | None = field(default=None, compare=False)
 
     @property
     def domain(self) -> Domain:
@@ -87,32 +182,50 @@ class Deployment:
         return found
 
     @classmethod
-    def of(cls, chain_id: int, block: int, contracts: Mapping[str, Address]) -> Deployment:
+    def of(
+        cls,
+        chain_id: int,
+        block: int,
+        contracts: Mapping[str, Address],
+        unit: TokenUnit = TOKENS,
+        parameters: MarketParameters | None = None,
+    ) -> Deployment:
         """From addresses by role."""
-        return cls(
-            chain_id=chain_id, block=block, **{_attribute(role): contracts[role] for role in CONTRACTS}
-        )
+        addresses = {_attribute(role): contracts[role] for role in CONTRACTS}
+        return cls(chain_id=chain_id, block=block, **addresses, unit=unit, parameters=parameters)
 
     def dataset_name(self, dataset_id: int) -> str:
         """The CAIP-19 identifier of a data set of this market."""
         return f"eip155:{self.chain_id}/erc721:{self.datasets}/{dataset_id}"
 
     def document(self) -> dict[str, JsonValue]:
-        return {
+        document: dict[str, JsonValue] = {
             "format": FORMAT,
             "chainId": self.chain_id,
             "block": self.block,
             "contracts": {role: str(address) for role, address in self.contracts().items()},
         }
+        if self.unit.decimals != TOKEN:
+            document["token"] = unit_document(self.unit)
+        if self.parameters is not None:
+            document["parameters"] = self.parameters.document()
+        return document
 
     @classmethod
     def parse(cls, document: object, where: str = "deployment") -> Deployment:
         """Reads `document()` back. Raises DocumentError."""
-        reader = Reader(document, where, ("format", "chainId", "block", "contracts"))
+        optional = ("token", "parameters")
+        stated = [name for name in optional if isinstance(document, Mapping) and name in document]
+        reader = Reader(document, where, ("format", "chainId", "block", "contracts", *stated))
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), f"{where}.contracts", CONTRACTS)
         addresses = {role: contracts.address(role) for role in CONTRACTS}
-        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses)
+        unit, parameters = TOKENS, None
+        if "token" in stated:
+            unit = parse_unit(reader.member("token"), reader.where("token"))
+        if "parameters" in stated:
+            parameters = MarketParameters.parse(reader.member("parameters"), reader.where("parameters"))
+        return cls.of(reader.integer("chainId", 1), reader.integer("block"), addresses, unit, parameters)
 
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
@@ -130,6 +243,17 @@ class Deployment:
             ) from error
         except (MalformedError, ValueError) as error:
             raise DeploymentError(f"{path}: not a deployment file: {error}") from error
+
+
+def unit_document(unit: TokenUnit) -> dict[str, JsonValue]:
+    """What `parse_unit` reads."""
+    return {"symbol": unit.symbol, "decimals": unit.decimals}
+
+
+def parse_unit(document: object, where: str) -> TokenUnit:
+    """Symbol and decimals of a token. Raises DocumentError."""
+    reader = Reader(document, where, ("symbol", "decimals"))
+    return TokenUnit(reader.integer("decimals", 0, TOKEN), reader.text("symbol"))
 
 
 def _attribute(role: str) -> str:

@@ -6,11 +6,14 @@ docs/spec/refutation.md says what each discloses and costs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS
 from provenance.chain.disputes import DirectedProof, FalseRowClaim, FalseRowEvidence
+from provenance.chain.errors import RevertError
+from provenance.chain.fees import DEFAULT_CEILING_WEI
 from provenance.chain.ports import TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.sender import TransactionSender
@@ -23,9 +26,25 @@ from provenance.values import Address, Digest
 class MarketTransactions:
     """Transactions of one account, usable by threads. Reverts raise RevertError with name and arguments."""
 
-    def __init__(self, chain: ChainReader, signer: Signer, *, wait_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        chain: ChainReader,
+        signer: Signer,
+        *,
+        wait_seconds: float = 60.0,
+        outbox: Path | None = None,
+        max_fee_wei: int = DEFAULT_CEILING_WEI,
+    ) -> None:
+        """As TransactionSender; a transaction counts as done when the reader's decisions see it."""
         self.chain = chain
-        self._sender = TransactionSender(chain.rpc, signer, wait_seconds=wait_seconds)
+        self._sender = TransactionSender(
+            chain.rpc,
+            signer,
+            wait_seconds=wait_seconds,
+            outbox=outbox,
+            max_fee_wei=max_fee_wei,
+            finality=chain.finality,
+        )
 
     @property
     def address(self) -> Address:
@@ -36,7 +55,11 @@ class MarketTransactions:
         contract = interface(CONTRACTS[role])
         data = contract.encode_call(function, arguments)
         address = self.chain.deployment.address(role)
-        return self._sender.send(address, data, f"{contract.name}.{function}")
+        try:
+            return self._sender.send(address, data, f"{contract.name}.{function}")
+        except RevertError as error:
+            error.unit = self.chain.deployment.unit
+            raise
 
 
 def pairs(participants: Sequence[Participant]) -> list[tuple[Address, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provenance.errors import MalformedError, ProvenanceError, UnavailableError
+from provenance.units import TOKENS, TokenUnit
 
 
 class ChainError(ProvenanceError):
@@ -19,6 +20,8 @@ class ChainError(ProvenanceError):
         super().__init__(message)
         self.name = name
         self.arguments = dict(arguments or {})
+        self.unit: TokenUnit = TOKENS
+        """How amounts among the arguments are written; whoever knows the market sets it."""
 
 
 class RevertError(ChainError):
@@ -27,6 +30,14 @@ class RevertError(ChainError):
 
 class ChainUnavailableError(ChainError, UnavailableError):
     """The RPC node does not answer, or a transaction was not mined in time: try again."""
+
+
+class LogRangeError(ChainError):
+    """The node gives no logs of so many blocks at once: ask for fewer."""
+
+
+class OutboxError(ChainError):
+    """The outbox cannot be read or written: nothing is sent until it can."""
 
 
 class DeploymentError(ChainError, MalformedError):

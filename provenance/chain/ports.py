@@ -15,6 +15,7 @@ from provenance.chain.events import ChainEvent
 from provenance.crypto.merkle import Proof
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
+from provenance.units import WHOLE_MICRO
 from provenance.values import Address, Digest
 
 
@@ -58,6 +59,27 @@ class OrderOnChain:
     def window_ends(self, challenge_seconds: int) -> int:
         """Chain time from which the published order may be settled, if no demand is open."""
         return max(self.published_at + challenge_seconds, self.settle_not_before)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimits:
+    """What a market asks of every order (`IOrderEscrow.Limits`): seconds, rows, token wei; the highest score in 1e-6.
+
+    A market of an earlier release asks for nothing but the time of an answer.
+    """
+
+    answer_seconds: int
+    min_challenge_seconds: int = 0
+    min_delivery_seconds: int = 0
+    max_score_micro: int = WHOLE_MICRO
+    min_rows: int = 1
+    min_price: int = 0
+    min_stake: int = 0
+    min_bond: int = 0
+
+    def last_commit(self, deliver_by: int) -> int:
+        """Chain time of the last commit of models: after it there is no time for a draw and an answer."""
+        return deliver_by - 2 * self.answer_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from provenance.chain.ports import (
     StakeOnChain,
 )
 from provenance.chain.sales import SalesReader
+from provenance.chain.token import permit_domain
+from provenance.chain.views import LogQuery
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
 from provenance.record.terms import OrderTerms, Participant
@@ -35,7 +37,12 @@ _NO_DIGEST = Digest(bytes(32))
 
 
 class ChainReader(DisputeReader, SalesReader):
-    """Typed reads. Safe to share between threads. Close it, or use it as a context manager."""
+    """Typed reads. Safe to share between threads. Close it, or use it as a context manager.
+
+    Orders, commitments with their seed, participants, stakes, records and logs are read as deep in the chain as
+    `finality` says. The latest block says what time it is, what an account holds, and what is demanded: time to
+    answer runs from there.
+    """
 
     def check(self) -> None:
         """Raises DeploymentError unless this chain has this market's contracts under this chain id."""
@@ -56,9 +63,13 @@ class ChainReader(DisputeReader, SalesReader):
         """Number of the latest block."""
         return self.rpc.integer("eth_blockNumber")
 
+    def is_final(self, block: int) -> bool:
+        """Whether what decides is read at this block, or after it."""
+        return block <= self.finality.height(self.rpc)
+
     def chain_time(self) -> int:
         """Timestamp of the latest block, in seconds."""
-        return int(self.rpc.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        return int(self.rpc.block("latest")["timestamp"], 16)
 
     def block_hash(self, number: int) -> Digest | None:
         """Hash of block `number`; None when the node does not know it."""
@@ -67,7 +78,7 @@ class ChainReader(DisputeReader, SalesReader):
 
     def order(self, order_id: Digest) -> OrderOnChain:
         """The escrow's record; state NONE for an unknown order."""
-        found = self._only("escrow", "orderOf", order_id)
+        found = self._final("escrow", "orderOf", order_id)
         return OrderOnChain(
             order=order_id,
             state=OrderState(found["state"]),
@@ -81,18 +92,15 @@ class ChainReader(DisputeReader, SalesReader):
 
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """As matched; empty before the match."""
-        matched = self._logs("escrow", OrderMatched, order_id)
-        return matched[-1].participants if matched else ()
+        matched = self._newest("escrow", OrderMatched, order_id)
+        return () if matched is None else matched.participants
 
     def commitment(self, order_id: Digest) -> CommitmentOnChain:
         """Committed models and seed; `commit_block` 0 when nothing is committed."""
-        found = self._only("commitment", "commitmentOf", order_id)
+        found = self._final("commitment", "commitmentOf", order_id)
         seed = Digest(found["seed"])
-        committed = (
-            self._logs("commitment", ModelsCommitted, order_id, block=found["commitBlock"])
-            if found["commitBlock"]
-            else []
-        )
+        since = found["commitBlock"]
+        committed = self._newest("commitment", ModelsCommitted, order_id, since=since) if since else None
         return CommitmentOnChain(
             order=order_id,
             models_digest=Digest(found["modelsDigest"]),
@@ -100,20 +108,19 @@ class ChainReader(DisputeReader, SalesReader):
             target_block=found["targetBlock"],
             draws=found["draws"],
             seed=None if seed == _NO_DIGEST else seed,
-            models=committed[-1].model_digests if committed else (),
-            signatures=committed[-1].signatures if committed else (),
+            models=() if committed is None else committed.model_digests,
+            signatures=() if committed is None else committed.signatures,
         )
 
     def dataset(self, dataset_id: int) -> DatasetOnChain:
         """The registry's view joined with its events. Raises UnknownDatasetError."""
-        published = self._logs("datasets", DatasetPublished, dataset_id)
-        if not published:
+        event = self._newest("datasets", DatasetPublished, dataset_id)
+        if event is None:
             raise UnknownDatasetError(
                 f"no data set {dataset_id} is recorded at {self._deployment.datasets} on chain "
                 f"{self._deployment.chain_id}; check the number and the RPC URL"
             )
-        event = published[-1]
-        view = self._only("datasets", "datasetOf", dataset_id)
+        view = self._final("datasets", "datasetOf", dataset_id)
         block = event.at.block
         shards = self._logs("datasets", ShardRecorded, dataset_id, block=block)
         evaluations = self._logs("datasets", EvaluationRecorded, dataset_id, block=block)
@@ -147,9 +154,11 @@ class ChainReader(DisputeReader, SalesReader):
 
     def dataset_of_order(self, order_id: Digest) -> int | None:
         """The data set that delivered the order; None before publication."""
-        topics = [event_topic("DatasetPublished"), None, str(order_id)]
-        found = self._raw_logs([self._deployment.datasets], self._deployment.block, None, topics)
-        return cast(DatasetPublished, found[-1]).id if found else None
+        if self.order(order_id).state not in (OrderState.PUBLISHED, OrderState.SETTLED, OrderState.REVOKED):
+            return None
+        topics = (event_topic("DatasetPublished"), None, str(order_id))
+        found = self._newest_log(LogQuery((self._deployment.datasets,), topics))
+        return None if found is None else cast(DatasetPublished, found).id
 
     def dataset_count(self) -> int:
         """Data sets published so far; the newest id."""
@@ -163,7 +172,7 @@ class ChainReader(DisputeReader, SalesReader):
 
     def stake_of(self, contributor: Address) -> StakeOnChain:
         """The contributor's stake and whether it is registered."""
-        found = self._only("registry", "stakeOf", contributor)
+        found = self._final("registry", "stakeOf", contributor)
         return StakeOnChain(
             free=found["free"],
             reserved=found["reserved"],
@@ -193,9 +202,8 @@ class ChainReader(DisputeReader, SalesReader):
         return Digest(self._view("escrow", "hashTerms", terms.values())["0"])
 
     def token_domain(self) -> Domain:
-        """The token's own EIP-712 domain (ERC-5267), under which permits are signed."""
-        found = self._view("token", "eip712Domain")
-        return Domain(found["chainId"], found["verifyingContract"], found["name"], found["version"])
+        """The token's own EIP-712 domain, under which permits are signed. Raises DeploymentError as `permit_domain`."""
+        return permit_domain(self.rpc, self._deployment.token)
 
     def permit_message(
         self, owner: Address, value: int, deadline: int, *, spender: Address | None = None
@@ -206,8 +214,8 @@ class ChainReader(DisputeReader, SalesReader):
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """Every event of the market's contracts (the token's excepted) in chain order, both ends included."""
-        addresses = [self._deployment.address(role) for role in EVENT_ROLES]
-        return self._raw_logs(addresses, from_block, to_block, [])
+        addresses = tuple(self._deployment.address(role) for role in EVENT_ROLES)
+        return self._raw_logs(LogQuery(addresses), from_block, to_block)
 
     def _owner(self, dataset_id: int) -> Address:
         owner = self._view("datasets", "ownerOf", dataset_id)["0"]

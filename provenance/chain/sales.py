@@ -69,8 +69,7 @@ class SalesReader(MarketViews):
 
     def sold_to(self, dataset: int) -> DatasetSold | None:
         """The newest purchase of a data set; None when it was never resold."""
-        sales = self._logs("sales", DatasetSold, dataset)
-        return sales[-1] if sales else None
+        return self._newest("sales", DatasetSold, dataset)
 
     def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
         """The wrapped keys that a seller delivered for `delivery_key`, the newest; None when there are none."""

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS, Deployment
-from provenance.chain.errors import ChainError, DeploymentError
+from provenance.chain.errors import (
+    ChainUnavailableError,
+    DeploymentError,
+    LogRangeError,
+    RevertError,
+)
 from provenance.chain.events import ChainEvent
+from provenance.chain.finality import Finality
 from provenance.chain.log_decoder import decode_log, event_topic
+from provenance.chain.ports import OrderLimits
 from provenance.chain.rpc import Rpc
 from provenance.crypto.typed_data import Domain
 from provenance.values import Address, Digest
 
 E = TypeVar("E", bound=ChainEvent)
+_ALL_BLOCKS = 2**62
+"""How many blocks logs are asked of at first: all of them. Nodes that give no logs of so many say so."""
 
 
 class MarketViews:
     """One market on one chain, to be asked. Safe to share between threads."""
 
-    def __init__(self, rpc_url: str, deployment: Deployment, *, timeout_seconds: float = 10.0) -> None:
-        """Connects lazily: `check()` (or the first read) shows whether the node answers."""
+    def __init__(
+        self,
+        rpc_url: str,
+        deployment: Deployment,
+        *,
+        timeout_seconds: float = 10.0,
+        finality: Finality | None = None,
+    ) -> None:
+        """Connects lazily: `check()` (or the first read) shows whether the node answers. `finality`: how deep what
+        decisions rest on must lie; None for what fits the chain."""
         self.rpc = Rpc(rpc_url, timeout_seconds=timeout_seconds)
+        self.finality = finality or Finality.of_chain(deployment.chain_id)
         self._deployment = deployment
+        self._limits: OrderLimits | None = None
+        self._most_blocks = _ALL_BLOCKS
 
     def __enter__(self) -> Self:
         return self
@@ -44,11 +65,32 @@ class MarketViews:
         """The EIP-712 domain of this market."""
         return self._deployment.domain
 
-    def _view(self, role: str, function: str, *arguments: Any) -> dict[str, Any]:
+    def limits(self) -> OrderLimits:
+        """What this market asks of every order. Asked once: the contracts cannot change it."""
+        if self._limits is None:
+            try:
+                found = self._only("escrow", "limits")
+            except RevertError:
+                # A market of an earlier release.
+                self._limits = OrderLimits(self._only("demands", "answerSeconds"))
+            else:
+                self._limits = OrderLimits(
+                    answer_seconds=found["answerSeconds"],
+                    min_challenge_seconds=found["minChallengeSeconds"],
+                    min_delivery_seconds=found["minDeliverySeconds"],
+                    max_score_micro=found["maxScoreMicro"],
+                    min_rows=found["minRows"],
+                    min_price=found["minPrice"],
+                    min_stake=found["minStake"],
+                    min_bond=found["minBond"],
+                )
+        return self._limits
+
+    def _view(self, role: str, function: str, *arguments: Any, block: str = "latest") -> dict[str, Any]:
         contract = interface(CONTRACTS[role])
         data = contract.encode_call(function, arguments)
         name = f"{contract.name}.{function}"
-        answer = self.rpc.call(self._deployment.address(role), data, action=name)
+        answer = self.rpc.call(self._deployment.address(role), data, action=name, block=block)
         if not answer:
             raise DeploymentError(
                 f"{name}: there is no contract at {self._deployment.address(role)} "
@@ -57,29 +99,84 @@ class MarketViews:
             )
         return contract.decode_result(function, answer)
 
-    def _only(self, role: str, function: str, *arguments: Any) -> Any:
+    def _only(self, role: str, function: str, *arguments: Any, block: str = "latest") -> Any:
         """The one value that a function returns, whatever its name; a struct as a dict by its members' names."""
-        (value,) = self._view(role, function, *arguments).values()
+        (value,) = self._view(role, function, *arguments, block=block).values()
         return value
 
+    def _final(self, role: str, function: str, *arguments: Any) -> Any:
+        """As `_only`, in the newest block that is deep enough to act on."""
+        return self._only(role, function, *arguments, block=self.finality.at(self.rpc))
+
     def _logs(self, role: str, event: type[E], first: Digest | int, *, block: int | None = None) -> list[E]:
-        """Events of one kind whose first indexed argument is `first`."""
-        word = first if isinstance(first, Digest) else Digest(first.to_bytes(32, "big"))
-        start = self._deployment.block if block is None else block
-        topics = [event_topic(event.__name__), str(word)]
-        found = self._raw_logs([self._deployment.address(role)], start, block, topics)
+        """Events of one kind whose first indexed argument is `first`, deep enough to act on; `block`: of it alone."""
+        query = self._query(role, event, first)
+        found = (
+            self._raw_logs(query, self._deployment.block, self.finality.height(self.rpc))
+            if block is None
+            else self._raw_logs(query, block, block)
+        )
         return [each for each in found if isinstance(each, event)]
 
-    def _raw_logs(
-        self, addresses: Sequence[Address], start: int, end: int | None, topics: Sequence[str | None]
-    ) -> list[ChainEvent]:
-        query = {
-            "address": [str(address) for address in addresses],
+    def _newest(self, role: str, event: type[E], first: Digest | int, *, since: int = 0) -> E | None:
+        """The last of `_logs`, from block `since` on."""
+        found = self._newest_log(self._query(role, event, first), since)
+        return found if isinstance(found, event) else None
+
+    def _newest_log(self, query: LogQuery, since: int = 0) -> ChainEvent | None:
+        """Stops looking where it is found, for what is asked about is mostly recent."""
+        start, height = max(since, self._deployment.block), self.finality.height(self.rpc)
+        for logs in self._ranges(query, start, height, newest_first=True):
+            if logs:
+                return decode_log(logs[-1])
+        return None
+
+    def _query(self, role: str, event: type[ChainEvent], first: Digest | int) -> LogQuery:
+        word = first if isinstance(first, Digest) else Digest(first.to_bytes(32, "big"))
+        return LogQuery((self._deployment.address(role),), (event_topic(event.__name__), str(word)))
+
+    def _raw_logs(self, query: LogQuery, start: int, end: int) -> list[ChainEvent]:
+        """In chain order, both ends included."""
+        return [decode_log(log) for logs in self._ranges(query, start, end) for log in logs]
+
+    def _ranges(
+        self, query: LogQuery, start: int, end: int, *, newest_first: bool = False
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Logs of as many blocks at once as the node gives: half as many each time that it finds them too many."""
+        left = (start, end)
+        while left[0] <= left[1]:
+            low, high = left
+            if high - low >= self._most_blocks:
+                low, high = (
+                    (high - self._most_blocks + 1, high)
+                    if newest_first
+                    else (low, low + self._most_blocks - 1)
+                )
+            try:
+                logs = self.rpc.request("eth_getLogs", query.parameters(low, high))
+            except LogRangeError as error:
+                if high == low:
+                    raise ChainUnavailableError(f"{error} (asked for block {low} alone)") from error
+                self._most_blocks = (high - low + 1) // 2
+                continue
+            if not isinstance(logs, list):
+                raise ChainUnavailableError(f"the node at {self.rpc.url} answered eth_getLogs with no list")
+            yield logs
+            left = (start, low - 1) if newest_first else (high + 1, end)
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Logs of these contracts with these topics; None stands for any."""
+
+    addresses: tuple[Address, ...]
+    topics: tuple[str | None, ...] = ()
+
+    def parameters(self, start: int, end: int) -> dict[str, Any]:
+        """What eth_getLogs takes."""
+        return {
+            "address": [str(address) for address in self.addresses],
             "fromBlock": hex(start),
-            "toBlock": "latest" if end is None else hex(end),
-            "topics": list(topics),
+            "toBlock": hex(end),
+            "topics": list(self.topics),
         }
-        logs = self.rpc.request("eth_getLogs", query)
-        if not isinstance(logs, list):
-            raise ChainError(f"the node at {self.rpc.url} answered eth_getLogs with no list")
-        return [decode_log(log) for log in logs]

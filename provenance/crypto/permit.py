@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from provenance.crypto.signing import Signer
+from provenance.crypto.signing import Signer, recover
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.document import Reader
+from provenance.errors import SignatureError
 from provenance.values import Address, Digest
 
 
@@ -54,3 +55,12 @@ def sign_permit(signer: Signer, token_domain: Domain, message: PermitMessage) ->
     """Signs `message` under the token's domain (ChainReader.token_domain)."""
     signature = bytes(signer.sign_typed(token_domain, message))
     return Permit(message.deadline, signature[64], Digest(signature[:32]), Digest(signature[32:64]))
+
+
+def is_permit_of(token_domain: Domain, message: PermitMessage, permit: Permit) -> bool:
+    """Whether the owner's key signed `message`. False for contract wallets: only the chain can ask those."""
+    signature = bytes(permit.r) + bytes(permit.s) + bytes([permit.v])
+    try:
+        return recover(token_domain, message, signature) == message.owner
+    except SignatureError:
+        return False

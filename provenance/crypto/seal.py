@@ -90,6 +90,11 @@ def wrap_key(key: bytes, delivery_key: bytes, order: Digest, shard: int) -> byte
         ) from error
 
 
+def require_usable(delivery_key: Digest) -> None:
+    """Raises SealError for a key that nothing can be sealed to."""
+    wrap_key(bytes(KEY_BYTES), delivery_key, Digest(bytes(32)), 0)
+
+
 def file_label(order: Digest, shard: int, kind: FileKind) -> bytes:
     """Associated data of every frame: which file of which shard of which order this is."""
     return b"tessera/sealed-file/1" + order + shard.to_bytes(4, "big") + kind.encode("ascii")

@@ -109,6 +109,11 @@ def shares_digest(shares_bps: Sequence[int]) -> Digest:
     return keccak256(b"".join(word.to_bytes(32, "big") for word in words))
 
 
+def median_score(scores_micro: Sequence[int]) -> int:
+    """The score that the registry compares with the terms: the lower one of the middle, in millionths."""
+    return sorted(scores_micro)[(len(scores_micro) - 1) // 2]
+
+
 @dataclass(frozen=True, slots=True)
 class ContentFile:
     """One published file. `sha256` and `size` are of the bytes under the CID, `plain_*` of the opened bytes."""

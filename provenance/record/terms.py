@@ -19,6 +19,9 @@ NO_PARENTS: Final = Digest(bytes(32))
 """The member `parents` of an order of data from real tables only."""
 MAX_PARENTS: Final = 8
 MAX_ROYALTY_BPS: Final = 1_000
+MAX_DELIVERY_SECONDS: Final = 365 * 86_400
+"""The escrow takes no delivery deadline further away than this."""
+MAX_CHALLENGE_SECONDS: Final = 90 * 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,15 @@ class FolderStore:
         """Whether the folder holds a file for `cid`."""
         return self._file(cid).is_file()
 
+    def drop(self, cid: Cid) -> None:
+        """Forgets `cid`; nothing happens when the folder does not hold it."""
+        try:
+            self._file(cid).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"content folder {self.path}: {cid} cannot be removed ({error}); check its permissions"
+            ) from error
+
     def size(self, cid: Cid) -> int:
         """Bytes of the file for `cid`."""
         try:

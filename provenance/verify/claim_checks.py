@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provenance.record.receipts import shares_digest
+from provenance.record.receipts import median_score, shares_digest
 from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence
@@ -32,10 +32,9 @@ def evaluations(evidence: Evidence) -> str:
             message = found.message(manifest.order, record.dataset_root)
             for signature in (found.signature, chain.signature):
                 require_signed(evidence, message, signature, member.contributor, "an evaluation")
-    # The lower middle one of an even number, as DatasetRegistry decides.
     require(bool(manifest.evaluation), "the manifest shows no evaluation")
-    scores = sorted(each.score_micro for each in manifest.evaluation)
-    median, least = scores[(len(scores) - 1) // 2], manifest.terms.min_score_micro
+    median = median_score([each.score_micro for each in manifest.evaluation])
+    least = manifest.terms.min_score_micro
     require(median >= least, f"the median score is {median} millionths, the terms ask for {least}")
     return f"median {to_float(median, MICRO):.4f}, asked for {to_float(least, MICRO):.4f}"
 

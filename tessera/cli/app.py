@@ -15,7 +15,19 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli import coordinator, devnet, disputes, keys, models, orders, resale, rewards, schemas, verify
+from tessera.cli import (
+    coordinator,
+    deploy,
+    devnet,
+    disputes,
+    keys,
+    models,
+    orders,
+    resale,
+    rewards,
+    schemas,
+    verify,
+)
 from tessera.cli.node import node_app
 from tessera.cli.options import HELP_NAMES, examples
 from tessera.errors import UsageError
@@ -46,6 +58,7 @@ rewards.add_to(app)
 verify.add_to(app)
 app.add_typer(node_app, name="node", rich_help_panel="Running")
 coordinator.add_to(app)
+deploy.add_to(app)
 devnet.add_to(app)
 
 

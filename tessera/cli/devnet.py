@@ -14,7 +14,7 @@ DEFAULT_FOLDER = Path("run") / "up"
 
 
 UP_EXAMPLES = examples("up", "up --folder market --rpc-port 0 --api-port 0")
-DEMO_EXAMPLES = examples("demo", "demo --rows 2000 --epsilon 1 --keep")
+DEMO_EXAMPLES = examples("demo", "demo --rows 2000 --epsilon 1 --keep", "demo --token-decimals 6")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,13 +49,16 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="keep the run folder when everything held")] = False,
     rows: Annotated[int, typer.Option(min=100, help="rows to order")] = 10_000,
     epsilon: Annotated[float, typer.Option(min=0.1, max=3, help="privacy ceiling of the order")] = 3.0,
+    token_decimals: Annotated[
+        int, typer.Option(min=6, max=18, help="decimals of the test token: 6 as the dollar tokens have")
+    ] = 18,
 ) -> None:
     """Show the main job from end to end: one order, its money, its certificate, a caught forgery."""
     _require_everything("`tessera demo`")
     require("evaluate", "`tessera demo`")
     from tessera.devnet.demo import run_demo
 
-    raise typer.Exit(run_demo(rows=rows, epsilon=epsilon, keep=keep))
+    raise typer.Exit(run_demo(rows=rows, epsilon=epsilon, keep=keep, token_decimals=token_decimals))
 
 
 def _require_everything(what: str) -> None:

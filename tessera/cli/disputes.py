@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import local_time, tokens
+from provenance.units import TokenUnit, local_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     DatasetOption,
@@ -145,7 +145,7 @@ def _prove(challenge: Challenge, found: Refutation, *, confirmed: bool) -> int:
         f"data set {challenge.dataset.id} is revoked (transaction {done.receipt.hash}, block {done.receipt.block}): "
         f"gas {done.commit_gas:,} for the commitment, {done.receipt.gas_used:,} for the proof"
     )
-    _show_accounts(done.before, done.after)
+    _show_accounts(done.before, done.after, challenge.chain.deployment.unit)
     return PROVEN
 
 
@@ -256,7 +256,7 @@ def follow(demand: Demand, *, wait: bool = True, confirmed: bool = False) -> int
         f"not answered in time: data set {number} is revoked (transaction {result.receipt.hash}, gas "
         f"{result.receipt.gas_used:,})"
     )
-    _show_accounts(result.before, result.after)
+    _show_accounts(result.before, result.after, demand.chain.deployment.unit)
     return PROVEN
 
 
@@ -266,8 +266,8 @@ def _send_demand(demand: Demand, *, confirmed: bool) -> bool:
     private = "" if demand.terms.is_open else ", for everybody and for ever, although the order is private"
     say(
         f"what this does: contributor {demand.contributor} must show {demand.words} in clear on the public "
-        f"chain{private}. Your deposit of {tokens(demand.deposit_wei)} goes to who answers; without "
-        "an answer in time it comes back, the data set is revoked and you are paid back"
+        f"chain{private}. Your deposit of {demand.chain.deployment.unit.shown(demand.deposit_wei)} goes to "
+        "who answers; without an answer in time it comes back, the data set is revoked and you are paid back"
     )
     if not _agreed("Send the demand?", confirmed=confirmed):
         return False
@@ -288,7 +288,7 @@ def _agreed(question: str, *, confirmed: bool) -> bool:
     return False
 
 
-def _show_accounts(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+def _show_accounts(before: Mapping[str, int], after: Mapping[str, int], unit: TokenUnit) -> None:
     """The accounts in wei and their changes, the sum, and whether all of it is accounted for."""
     from rich import box
     from rich.table import Table
@@ -309,6 +309,6 @@ def _show_accounts(before: Mapping[str, int], after: Mapping[str, int]) -> None:
         say("adds up to the wei: nothing came from elsewhere, nothing is missing")
     else:
         say(
-            f"{tokens(abs(left))} {'more' if left > 0 else 'less'} than before in these accounts: another "
+            f"{unit.shown(abs(left))} {'more' if left > 0 else 'less'} than before in these accounts: another "
             "transaction touched them at the same time"
         )

@@ -27,6 +27,7 @@ from tessera.terminal import say, say_json
 if TYPE_CHECKING:
     from generator.node.report import Status
     from generator.node.setup import Opened
+    from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
 DEFAULT_FOLDER = Path("tessera-node")
@@ -106,9 +107,8 @@ def init(
 ) -> None:
     """Set a node up: key, settings, policy, table and ledger in one folder that only its owner can read."""
     require("node", "`tessera node`")
-    from generator.node.setup import Setup, initialise
-    from provenance.units import tokens
-    from tessera.words import parse_tokens
+    from generator.node.setup import DEPLOYMENT, Setup, initialise
+    from provenance.chain.deployment import Deployment
 
     made, signer, rows = initialise(
         Setup(
@@ -123,14 +123,15 @@ def init(
             key=node_key,
             schema=schema,
             deployment=deployment,
-            stake_wei=None if stake is None else parse_tokens(stake),
+            stake=stake,
             threads=threads,
         )
     )
+    unit = Deployment.load(folder / DEPLOYMENT).unit
     say(f"node {signer.address} is set up in {folder}")
     say(f"  table       {rows:,} rows read and copied; {made.declared_rows:,} will be declared in public")
     say(f"  privacy     cap epsilon {epsilon_cap} at delta {delta_cap:g}, over all orders")
-    say(f"  stake       {tokens(made.stake_wei)} will be deposited when it first runs")
+    say(f"  stake       {unit.shown(made.stake_wei)} will be deposited when it first runs")
     say(f"  rules       {folder / 'policy.toml'} - read it before `tessera node run --folder {folder}`")
 
 
@@ -177,7 +178,6 @@ def run(
     from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
-    from provenance.chain.writer import ChainWriter
     from tessera.cli.console import progress_line
 
     try:
@@ -189,7 +189,7 @@ def run(
             process.stop_on_signals(stop, lambda: agent.idle)
             opened.chain.check()
             require_same_market(first.network(), opened.chain.deployment)
-            writer = ChainWriter(opened.chain, opened.signer)
+            writer = opened.writer()
             ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
             with watching(DemandWatch(node, opened.chain, writer, opened.outbox), stop):
                 if opened.settings.health_port < 0:
@@ -211,12 +211,10 @@ def status(folder: NodeFolder = DEFAULT_FOLDER, as_json: JsonOption = False) -> 
     if as_json:
         say_json(_status_document(found))
     else:
-        _say_status(found)
+        _say_status(found, opened.chain.deployment.unit)
 
 
-def _say_status(found: Status) -> None:
-    from provenance.units import tokens
-
+def _say_status(found: Status, unit: TokenUnit) -> None:
     say(f"node        {found.node}")
     say(f"collection  {found.collection} ({found.collection_id})")
     say(f"market      {found.backend}")
@@ -228,12 +226,12 @@ def _say_status(found: Status) -> None:
         say(f"chain       {found.chain_problem}")
     else:
         stake = found.stake
-        unbonding = f", {tokens(stake.unbonding)} unbonding" if stake.unbonding else ""
+        unbonding = f", {unit.shown(stake.unbonding)} unbonding" if stake.unbonding else ""
         say(
-            f"registered  {'yes' if stake.registered else 'no'}; stake {tokens(stake.free)} free, "
-            f"{tokens(stake.reserved)} reserved{unbonding}"
+            f"registered  {'yes' if stake.registered else 'no'}; stake {unit.shown(stake.free)} free, "
+            f"{unit.shown(stake.reserved)} reserved{unbonding}"
         )
-        say(f"rewards     {tokens(found.claimable_wei)} to be claimed (`tessera node withdraw rewards`)")
+        say(f"rewards     {unit.shown(found.claimable_wei)} to be claimed (`tessera node withdraw rewards`)")
     for held in found.orders:
         own = "" if held.own_rows is None else f", {held.own_rows:,} of them by this node"
         epsilon = "none" if held.epsilon is None else f"{held.epsilon:g}"
@@ -347,24 +345,23 @@ def withdraw(
     """Claim rewards, or take stake back in two steps."""
     opened = _opened(folder, rpc)
     from generator.node.registration import claim_rewards, fetch_unbonded, unbond
-    from provenance.chain.writer import ChainWriter
-    from provenance.units import local_time, tokens
+    from provenance.units import local_time
     from tessera.words import parse_tokens
 
-    chain = opened.chain
+    chain, unit = opened.chain, opened.chain.deployment.unit
     chain.check()
-    writer = ChainWriter(chain, opened.signer)
+    writer = opened.writer()
     if what is Withdrawable.REWARDS:
-        say(f"{tokens(claim_rewards(chain, writer))} of rewards claimed")
+        say(f"{unit.shown(claim_rewards(chain, writer))} of rewards claimed")
     elif what is Withdrawable.STAKE:
-        gone = unbond(chain, writer, None if amount is None else parse_tokens(amount))
+        gone = unbond(chain, writer, None if amount is None else parse_tokens(amount, unit))
         at = chain.stake_of(opened.signer.address).unbonding_at
         say(
-            f"{tokens(gone)} of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
+            f"{unit.shown(gone)} of stake are unbonding; `tessera node withdraw unbonded` fetches them after "
             f"{local_time(at, chain.chain_time())}. A running node accepts no order beyond the stake that is left"
         )
     else:
-        say(f"{tokens(fetch_unbonded(chain, writer))} of stake are back")
+        say(f"{unit.shown(fetch_unbonded(chain, writer))} of stake are back")
 
 
 def _opened(folder: Path, rpc: str | None = None) -> Opened:

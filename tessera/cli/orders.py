@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import local_time, tokens
+from provenance.units import TokenUnit, local_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     ROWS_OUT,
@@ -162,6 +162,7 @@ def request(
     from tessera.client.order_request import OrderRequest
 
     asked = OrderRequest.of(
+        client.unit,
         collection,
         rows,
         epsilon=epsilon,
@@ -209,7 +210,7 @@ def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confir
     if not confirmed:
         if not err.is_terminal:
             raise UsageError("nobody is there to agree to the price: pass --yes, or --max-price TOKENS")
-        if not typer.confirm(f"Sign, and pay {tokens(quoted.terms.price)} into escrow?", err=True):
+        if not typer.confirm(f"Sign, and pay {client.unit.shown(quoted.terms.price)} into escrow?", err=True):
             remark("nothing was signed")
             raise typer.Exit(1)
     return client.order(quoted, file)
@@ -283,36 +284,38 @@ def orders(
             if as_json:
                 say_json([each.to_document() for each in found])
             else:
-                _show_orders(found, client.profile.api)
+                _show_orders(found, client)
             return
         view = client.status(order)
         if as_json:
             say_json(view.to_document())
         else:
-            _show_order(view, client.chain.chain_time())
+            _show_order(view, client.chain.chain_time(), client.unit)
 
 
-def _show_orders(found: Sequence[OrderView], api: str) -> None:
+def _show_orders(found: Sequence[OrderView], client: Client) -> None:
     from rich.table import Table
 
-    table = Table(title=f"orders at {api}", title_justify="left")
+    table = Table(title=f"orders at {client.profile.api}", title_justify="left")
     for heading in ("order", "state", "rows", "price", "data set"):
         table.add_column(heading, overflow="fold")
     for each in found:
         dataset = "" if each.dataset_id is None else str(each.dataset_id)
         terms = each.order_terms()
-        table.add_row(str(each.order_id), each.state, f"{terms.rows:,}", tokens(terms.price), dataset)
+        table.add_row(
+            str(each.order_id), each.state, f"{terms.rows:,}", client.unit.shown(terms.price), dataset
+        )
     out.print(table)
 
 
-def _show_order(view: OrderView, now: int) -> None:
+def _show_order(view: OrderView, now: int, unit: TokenUnit) -> None:
     from tessera.order_display import STATES
 
     terms = view.order_terms()
     say(f"order      {view.order_id}")
     say(f"state      {view.state}: {STATES[view.state]}{f' ({view.reason})' if view.reason else ''}")
     say(f"rows       {terms.rows:,}")
-    say(f"price      {tokens(terms.price)}")
+    say(f"price      {unit.shown(terms.price)}")
     say(f"buyer      {terms.buyer}")
     say(f"match by   {local_time(terms.match_by, now)}")
     say(f"deliver by {local_time(terms.deliver_by, now)}")
@@ -325,7 +328,7 @@ def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
     with open_client(network, wallet) as client:
         terms = client.terms(order)
         receipt = client.cancel(order)
-    say(f"cancelled; {tokens(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})")
+    say(f"cancelled; {client.unit.shown(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})")
 
 
 def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
@@ -334,9 +337,9 @@ def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFA
         buyer = client.terms(order).buyer
         receipt, gained = client.refund(order)
         owed = client.chain.claimable(buyer)
-    say(f"refunded; {tokens(gained)} are back at {buyer} (transaction {receipt.hash})")
+    say(f"refunded; {client.unit.shown(gained)} are back at {buyer} (transaction {receipt.hash})")
     if owed:
-        say(f"{tokens(owed)} more wait at the rewards contract: `tessera claim` pulls them")
+        say(f"{client.unit.shown(owed)} more wait at the rewards contract: `tessera claim` pulls them")
 
 
 def download(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import local_time, tokens
+from provenance.units import local_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -106,7 +106,7 @@ def _show_offers(found: Sequence[OfferView], client: Client) -> None:
             f"{each.dataset}{flaw}",
             "" if each.collection is None else names.get(each.collection, str(each.collection)),
             f"{each.rows:,}",
-            tokens(each.price_wei),
+            client.unit.shown(each.price_wei),
             each.state,
             "" if each.deadline is None else local_time(each.deadline, now),
             str(each.seller),
@@ -134,7 +134,7 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
         say(
             f"seller  {sale.seller}: {record.sold} sold, {record.rejected} rejected, {record.undelivered} undelivered"
         )
-        say(f"price   {tokens(sale.price)}")
+        say(f"price   {client.unit.shown(sale.price)}")
         if sale.state is SaleState.LISTED and not chain.stands(sale):
             say(f"cannot be bought: the seller {FALLEN}")
         if sale.buyer is not None:
@@ -148,8 +148,10 @@ def offer(dataset: Dataset, price: Price, wallet: WalletFile, network: NetworkFi
     """Offer a data set that you hold, or change its price. Its order must be settled."""
 
     with _resale(network, wallet) as sales:
-        receipt = sales.resale.offer(dataset, parse_tokens(price))
-        say(f"data set {dataset} is offered at {price} tokens (transaction {receipt.hash})")
+        unit = sales.client.unit
+        price_wei = parse_tokens(price, unit)
+        receipt = sales.resale.offer(dataset, price_wei)
+        say(f"data set {dataset} is offered at {unit.shown(price_wei)} (transaction {receipt.hash})")
 
 
 @app.command(epilog=examples("resale withdraw 3 --wallet seller.key"))
@@ -176,7 +178,8 @@ def buy(
 
     with _resale(network, wallet, key, store) as sales:
         is_open = sales.manifest(dataset).terms.is_open
-        receipt = sales.resale.buy(dataset, parse_tokens(price), sales.key, is_open=is_open)
+        most_wei = parse_tokens(price, sales.client.unit)
+        receipt = sales.resale.buy(dataset, most_wei, sales.key, is_open=is_open)
         until = local_time(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"data set {dataset} is bought (transaction {receipt.hash}); the seller has until {until} to deliver the "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import BASIS_POINTS, percent, tokens
+from provenance.units import BASIS_POINTS, percent
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     HELP_NAMES,
@@ -62,15 +62,16 @@ def claim(
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Have what the market owes sent to its payout address: pay, fees, compensations, and deposits that wait."""
-    claimed = _rewards(network, wallet).claim(None if account is None else _parse(account))
+    rewards = _rewards(network, wallet)
+    claimed, unit = rewards.claim(None if account is None else _parse(account)), rewards.chain.deployment.unit
     if not claimed.receipts:
         say(f"nothing to claim for {claimed.account}")
         return
     hashes = ", ".join(str(receipt.hash) for receipt in claimed.receipts)
     if claimed.rewards_wei:
-        say(f"claimed {tokens(claimed.rewards_wei)} of {claimed.account}, sent to {claimed.payout}")
+        say(f"claimed {unit.shown(claimed.rewards_wei)} of {claimed.account}, sent to {claimed.payout}")
     if claimed.deposit_wei:
-        say(f"{tokens(claimed.deposit_wei)} of a demand's deposit are back at {claimed.account}")
+        say(f"{unit.shown(claimed.deposit_wei)} of a demand's deposit are back at {claimed.account}")
     say(f"transaction {hashes}")
 
 
@@ -80,7 +81,8 @@ def show(account: Account, network: NetworkFile = DEFAULT_NETWORK) -> None:
     address = _parse(account)
     with open_client(network) as client:
         chain = client.chain
-        say(f"rewards of {address} go to {chain.payout_of(address)}; {tokens(chain.claimable(address))} wait")
+        waiting = client.unit.shown(chain.claimable(address))
+        say(f"rewards of {address} go to {chain.payout_of(address)}; {waiting} wait")
 
 
 @payout_app.command("set", epilog=examples("payout set --to 0x... --wallet old.key"))
@@ -134,8 +136,8 @@ def show_royalties(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> 
         chain = client.chain
         record, receiver = chain.dataset(dataset), chain.royalty_receiver(dataset)
         say(f"royalty        {percent(record.royalty_bps, BASIS_POINTS)} of a derived order or of a resale")
-        say(f"in the pot     {tokens(chain.dataset_balance(dataset))}")
-        say(f"at {receiver}  {tokens(chain.balance(receiver))}")
+        say(f"in the pot     {client.unit.shown(chain.dataset_balance(dataset))}")
+        say(f"at {receiver}  {client.unit.shown(chain.balance(receiver))}")
 
 
 @royalties_app.command(epilog=examples("royalties divide 3 --wallet me.key"))
@@ -150,11 +152,8 @@ def divide(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_
     rewards.collect_royalties(dataset)
     before = rewards.chain.dataset_balance(dataset)
     receipt = rewards.divide_royalties(dataset)
-    left = rewards.chain.dataset_balance(dataset)
-    say(
-        f"{tokens(before - left)} of data set {dataset} are credited to its contributors (transaction "
-        f"{receipt.hash})"
-    )
+    divided = rewards.chain.deployment.unit.shown(before - rewards.chain.dataset_balance(dataset))
+    say(f"{divided} of data set {dataset} are credited to its contributors (transaction {receipt.hash})")
 
 
 def _rewards(network: Path, wallet: Path) -> Rewards:

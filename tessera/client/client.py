@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from provenance.api.catalogue import OfferState, OfferView
 from provenance.api.client import RetryPolicy
+from provenance.api.errors import MarketRefused
 from provenance.api.market import Event, MarketClient
 from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
 from provenance.api.orders import OrderState as Told
 from provenance.chain.errors import RevertError
+from provenance.chain.fees import GWEI
+from provenance.chain.finality import Finality
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -29,7 +33,7 @@ from provenance.crypto.signing import Signer, load_key
 from provenance.errors import UnavailableError
 from provenance.record.collection import Collection
 from provenance.record.terms import OrderTerms
-from provenance.units import local_time, tokens
+from provenance.units import TokenUnit, local_time
 from provenance.values import Address, Digest
 from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 LEAST_PREFIX = 6
+MOST_WAITING = 8
+"""So many orders of one wallet may wait at a market to be placed."""
 ALL_STATES = "all"
 DELIVERABLE = frozenset({Told.PUBLISHED, Told.SETTLED})
 ENDED = frozenset({OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED})
@@ -86,7 +92,9 @@ class Client:
             else load_key(wallet, ask or password_source(os.environ))
         )
         self.delivery_key = load_delivery_key(key) if isinstance(key, Path | str) else key
-        self.chain = ChainReader(self.profile.rpc, self.profile.deployment)
+        self._outbox = Path(f"{wallet}.outbox") if isinstance(wallet, Path | str) else None
+        finality = Finality.chosen(self.profile.finality)
+        self.chain = ChainReader(self.profile.rpc, self.profile.deployment, finality=finality)
 
     def __enter__(self) -> Client:
         return self
@@ -115,10 +123,16 @@ class Client:
             raise UsageError("this needs a wallet: name the file of the key that pays and signs (--wallet)")
         return self._signer
 
+    @property
+    def unit(self) -> TokenUnit:
+        """How amounts of this market's token are written, as the profile pins it."""
+        return self.profile.deployment.unit
+
     @cached_property
     def writer(self) -> ChainWriter:
-        """Transactions of the wallet."""
-        return ChainWriter(self.chain, self.wallet)
+        """Transactions of the wallet; what is on its way lies beside its key file, in a folder `KEYFILE.outbox`."""
+        ceiling = self.profile.max_fee_gwei * 10**GWEI
+        return ChainWriter(self.chain, self.wallet, outbox=self._outbox, max_fee_wei=ceiling)
 
     @cached_property
     def content(self) -> MarketStore:
@@ -135,7 +149,7 @@ class Client:
         (tokens), min_contributors, purpose, match_within_seconds, deliver_within_seconds, challenge_seconds;
         see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
         """
-        return self.ask(OrderRequest.of(collection, rows, **options))
+        return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
 
     def ask(self, asked: OrderRequest) -> Quote:
         """`quote`, of a request that is made already."""
@@ -154,6 +168,7 @@ class Client:
             request=answer.request,
             collection=collection,
             chain_time=self.chain.chain_time(),
+            unit=self.unit,
         )
         check_terms(asked, quote, self._pinned(key))
         self._check_permit(answer.permit.token, answer.permit.spender)
@@ -179,20 +194,33 @@ class Client:
         The file is all that is needed to go on, to cancel and to take the money back. Raises TesseraError
         when the wallet holds less than the price.
         """
-        order = self.sign(quote)
-        self.send(order, Path(file))
-        return order
+        for orders_before in range(MOST_WAITING):
+            order = self.sign(quote, orders_before)
+            try:
+                self.send(order, Path(file))
+            except MarketRefused as refusal:
+                if refusal.code != "permit-nonce":
+                    raise
+                continue  # another order of this wallet is still to be placed, and its permit comes first
+            return order
+        raise OrderFailedError(
+            f"{MOST_WAITING} orders of {self.wallet.address} wait to be placed: try again when they are"
+        )
 
-    def sign(self, quote: Quote) -> OrderFile:
-        """Sign the terms, and a permit for exactly the price that ends when matching ends."""
+    def sign(self, quote: Quote, orders_before: int = 0) -> OrderFile:
+        """Sign the terms, and a permit for exactly the price that ends when matching ends.
+
+        orders_before: orders of this wallet that are still to be placed; their permits use the nonces before.
+        """
         terms, me = quote.terms, self.wallet.address
         balance = self.chain.balance(me)
         if balance < terms.price:
             raise TesseraError(
-                f"{me} holds {tokens(balance)}, the order costs {tokens(terms.price)}: fund the wallet, or ask "
-                "for fewer rows"
+                f"{me} holds {self.unit.shown(balance)}, the order costs {self.unit.shown(terms.price)}: fund the "
+                "wallet, or ask for fewer rows"
             )
         message = self.chain.permit_message(me, terms.price, terms.match_by)
+        message = replace(message, nonce=message.nonce + orders_before)
         return OrderFile(
             order_id=quote.order_id,
             terms=terms,
@@ -257,7 +285,7 @@ class Client:
         Name max_price: this pays without asking. observe: called with each event of the order. Raises as
         the four do.
         """
-        asked, to = OrderRequest.of(collection, rows, **options), Path(to)
+        asked, to = OrderRequest.of(self.unit, collection, rows, **options), Path(to)
         file = order_path(to)
         if file.exists():
             order = self.resume(file, asked)

@@ -19,12 +19,13 @@ from provenance.units import (
     BASIS_POINTS,
     E12,
     MICRO,
+    TOKENS,
+    TokenUnit,
     exact_decimal,
     format_fixed,
     local_time,
     parse_fixed,
     percent,
-    tokens,
 )
 from provenance.values import Address, Digest
 from tessera.errors import TermsDifferError, UsageError
@@ -81,11 +82,12 @@ class OrderRequest:
     challenge_seconds: int | None = None
     max_price_wei: int | None = None
     asked: ConditionOptions = field(default_factory=ConditionOptions)
+    unit: TokenUnit = TOKENS
 
     @classmethod
-    def of(cls, collection: str, rows: int, **options: Unpack[OrderOptions]) -> OrderRequest:
-        """As a person states it: decimals as text or numbers, the price in tokens. Raises UsageError, and
-        TypeError for an option that there is not."""
+    def of(cls, unit: TokenUnit, collection: str, rows: int, **options: Unpack[OrderOptions]) -> OrderRequest:
+        """As a person states it: decimals as text or numbers, the price in tokens of the market's `unit`. Raises
+        UsageError, and TypeError for an option that there is not."""
         known = OrderOptions.__annotations__
         for name in sorted(options.keys() - known.keys()):
             raise TypeError(f"an order has no option {name!r}; it has {', '.join(known)}")
@@ -102,13 +104,14 @@ class OrderRequest:
             match_within_seconds=options.get("match_within_seconds"),
             deliver_within_seconds=options.get("deliver_within_seconds"),
             challenge_seconds=options.get("challenge_seconds"),
-            max_price_wei=None if price is None else parse_tokens(str(price)),
+            max_price_wei=None if price is None else parse_tokens(str(price), unit),
             asked=ConditionOptions(
                 _several(options.get("where", ())),
                 options.get("balance"),
                 _several(options.get("count", ())),
                 options.get("conditions"),
             ),
+            unit=unit,
         )
 
     def request(self, collection: Collection) -> Request:
@@ -147,6 +150,7 @@ class Quote:
     request: Request
     collection: Collection
     chain_time: int
+    unit: TokenUnit = TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ def differences(asked: OrderRequest, quote: Quote, pinned: Pinned) -> list[str]:
         ("min score", format_fixed(terms.min_score_micro, MICRO), asked.min_score or 0,
          terms.min_score_micro == _fixed(asked.min_score or Decimal(0), MICRO, "min score")),
         ("min contributors", terms.min_contributors, f">= {least}", terms.min_contributors >= least),
-        ("price", tokens(terms.price), f"at most {tokens(asked.max_price_wei or 0)}",
+        ("price", asked.unit.shown(terms.price), f"at most {asked.unit.shown(asked.max_price_wei or 0)}",
          asked.max_price_wei is None or terms.price <= asked.max_price_wei),
         ("broker fee", percent(terms.broker_fee_bps, BASIS_POINTS), "at most 20 %", terms.broker_fee_bps <= 2_000),
         ("match by", local_time(terms.match_by, chain_time), "in the future, and not after delivery",

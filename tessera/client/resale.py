@@ -21,7 +21,6 @@ from provenance.record.manifest import Manifest
 from provenance.record.terms import OPEN_DELIVERY_KEY
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
-from provenance.units import tokens
 from provenance.values import Digest
 from provenance.verify.evidence import content_keys, wrapped_keys
 from tessera.client.delivery import deliver
@@ -95,10 +94,10 @@ class Resale:
         self, dataset: int, most_wei: int, delivery_key: DeliveryKey | None, *, is_open: bool
     ) -> TxReceipt:
         """Pay the list price, at most `most_wei`; the keys are to be wrapped for `delivery_key`."""
-        sale = self._require(dataset, SaleState.LISTED)
+        sale, unit = self._require(dataset, SaleState.LISTED), self.chain.deployment.unit
         if sale.price > most_wei:
             raise TesseraError(
-                f"data set {dataset} is offered at {tokens(sale.price)}, you agreed to {tokens(most_wei)}"
+                f"data set {dataset} is offered at {unit.shown(sale.price)}, you agreed to {unit.shown(most_wei)}"
             )
         if not is_open and delivery_key is None:
             raise UsageError(
@@ -112,7 +111,7 @@ class Resale:
         me = self.signer.address
         held = self.chain.balance(me)
         if held < sale.price:
-            raise TesseraError(f"{me} holds {tokens(held)}, the data set costs {tokens(sale.price)}")
+            raise TesseraError(f"{me} holds {unit.shown(held)}, the data set costs {unit.shown(sale.price)}")
         deadline = self.chain.chain_time() + PERMIT_SECONDS
         message = self.chain.permit_message(me, sale.price, deadline, spender=self.chain.deployment.sales)
         permit = sign_permit(self.signer, self.chain.token_domain(), message)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provenance.record.collection import Collection
 from provenance.table.schema import Schema
-from provenance.units import ONE_TOKEN
+from provenance.units import TOKENS, TokenUnit
 from tessera.devnet.network import NodeSpec
 
 PARTS = {"alder": 19_000, "birch": 9_500, "cedar": 4_000}
@@ -52,8 +52,8 @@ def adult_schema() -> Schema:
     return Schema.parse(json.loads(data_file("adult.schema.json").read_text(encoding="utf-8")))
 
 
-def adult_collection() -> Collection:
-    """What the broker of the demo offers."""
+def adult_collection(unit: TokenUnit = TOKENS) -> Collection:
+    """What the broker of the demo offers, at the same price in tokens whatever their decimals."""
     document = json.loads(data_file("adult.collection.json").read_text(encoding="utf-8"))
     return Collection(
         name=document["name"],
@@ -62,10 +62,10 @@ def adult_collection() -> Collection:
         family="fedgan",
         visibility=document["visibility"],
         min_contributors=document["minContributors"],
-        price_per_row_wei=int(document["pricePerRowWei"]),
+        price_per_row_wei=int(document["pricePerRowWei"]) * unit.one // TOKENS.one,
         epsilon_micro=document["epsilonMicro"],
         settings=document["settings"],
     )
 
 
-BUYER_TOKENS_WEI = 1_000 * ONE_TOKEN
+BUYER_TOKENS = 1_000

@@ -25,7 +25,7 @@ from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from provenance.units import E12, MICRO, duration, format_fixed, to_float, tokens
+from provenance.units import E12, MICRO, TOKEN, TOKENS, TokenUnit, duration, format_fixed, to_float
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
@@ -56,7 +56,7 @@ RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
 
 
-def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
+def run_demo(*, rows: int, epsilon: float, keep: bool, token_decimals: int = TOKEN) -> int:
     """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a
     failure it stays."""
     runs = Path("run")
@@ -66,7 +66,8 @@ def run_demo(*, rows: int, epsilon: float, keep: bool) -> int:
     say(f"everything of this run is in {folder}")
     with stop_on_signals(), Supervisor() as supervisor:
         try:
-            Demo(folder, supervisor, rows, Decimal(str(epsilon))).play()
+            unit = TokenUnit(token_decimals)
+            Demo(folder, supervisor, rows, Decimal(str(epsilon)), unit).play()
         except Exception:
             remark(f"the run did not hold; its files and logs stay in {folder}")
             raise
@@ -84,9 +85,14 @@ class Demo:
     supervisor: Supervisor
     rows: int
     epsilon: Decimal
+    unit: TokenUnit = TOKENS
     console: Console = out
-    collection: Collection = field(default_factory=adult_collection)
     _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def collection(self) -> Collection:
+        """What is ordered."""
+        return adult_collection(self.unit)
 
     def play(self) -> None:
         network = self._market()
@@ -113,9 +119,11 @@ class Demo:
         settings = NetworkSettings(
             backend={
                 "TESSERA_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
+                "TESSERA_LEAST_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
                 "TESSERA_ACCEPT_SECONDS": "8",
                 "TESSERA_DELIVER_SECONDS": str(DELIVER_SECONDS),
-            }
+            },
+            token_decimals=self.unit.decimals,
         )
         network = LocalNetwork(self.folder, self.supervisor, settings)
         start_market(network, say)
@@ -227,17 +235,18 @@ class Demo:
             if settled.claimable[name]:
                 ChainWriter(reader, load_key(network.key_file(name))).claim()
         claimed = holders.snapshot()
-        self.console.print(money_table(before, settled, claimed))
+        self.console.print(money_table(before, settled, claimed, client.unit))
         require_same_total(before, settled, claimed)
+        shown = client.unit.shown
         paid = before.balances["buyer"] - claimed.balances["buyer"]
         if paid != order.terms.price:
-            raise TesseraError(f"the buyer paid {tokens(paid)}, the price was {tokens(order.terms.price)}")
+            raise TesseraError(f"the buyer paid {shown(paid)}, the price was {shown(order.terms.price)}")
         earned = sum(claimed.balances[name] - before.balances[name] for name in ("broker", *PARTS))
         if earned != paid:
-            raise TesseraError(f"{tokens(paid)} were paid, {tokens(earned)} arrived")
+            raise TesseraError(f"{shown(paid)} were paid, {shown(earned)} arrived")
         say(
-            f"the buyer paid {tokens(paid)}, broker and contributors received {tokens(earned)}: it adds up to the "
-            "last wei"
+            f"the buyer paid {shown(paid)}, broker and contributors received {shown(earned)}: it adds up to the last "
+            "wei"
         )
 
     def _await_settled(self, client: Client, order: OrderFile) -> None:

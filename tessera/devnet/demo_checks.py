@@ -20,7 +20,7 @@ from provenance.chain.reader import ChainReader
 from provenance.record.manifest import Manifest
 from provenance.table.codec import encode_table
 from provenance.table.schema import Schema
-from provenance.units import MICRO, TOKEN, grouped, to_float, tokens
+from provenance.units import MICRO, TokenUnit, grouped, to_float
 from provenance.values import Address, Cid
 from tessera.devnet.adult import read_lines
 from tessera.devnet.network import python_path
@@ -135,18 +135,20 @@ def require_same_total(*snapshots: Snapshot) -> None:
     totals = [each.total for each in snapshots]
     if len(set(totals)) != 1:
         raise TesseraError(
-            f"the balances do not add up: {', '.join(tokens(total) for total in totals)} in all"
+            f"the balances do not add up: {', '.join(f'{total} wei' for total in totals)} in all"
         )
 
 
-def _amount(wei: int) -> str:
-    return grouped(wei, TOKEN)
-
-
-def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot) -> Table:
+def money_table(before: Snapshot, settled: Snapshot, claimed: Snapshot, unit: TokenUnit) -> Table:
     """One line a holder: before the order, what it was owed at settlement, after everybody
     pulled, the difference."""
-    table = Table(title="Where the money went (tokens)", title_justify="left", show_footer=True)
+
+    def _amount(wei: int) -> str:
+        return grouped(wei, unit.decimals)
+
+    table = Table(
+        title=f"Where the money went ({unit.symbol or 'tokens'})", title_justify="left", show_footer=True
+    )
     change_total = claimed.total - before.total
     table.add_column("holder", footer="in all")
     for heading, footer in (

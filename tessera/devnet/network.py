@@ -26,14 +26,14 @@ from typing import TextIO
 
 from provenance.api.catalogue import ContributorList
 from provenance.api.client import Call, HttpClient, RetryPolicy
-from provenance.chain.deploy import MarketParameters, deploy_all
-from provenance.chain.deployment import Deployment
+from provenance.chain.deploy import deploy_all
+from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import MarketError
 from provenance.record.collection import Collection
-from provenance.units import ONE_TOKEN, TOKEN, format_fixed
+from provenance.units import TOKEN, TokenUnit
 from tessera.client.profile import NetworkProfile
 from tessera.devnet import chain
 from tessera.devnet.children import LOOPBACK, Child, Command, Supervisor, require_free
@@ -52,10 +52,10 @@ class NetworkSettings:
     rpc_port: int = 0
     api_port: int = 0
     block_seconds: int = 1
-    stake_wei: int = ONE_TOKEN
     answer_seconds: int = 120
     """How long a contributor has to answer a demand on chain."""
     backend: dict[str, str] = field(default_factory=dict)
+    token_decimals: int = TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,6 @@ class LocalNetwork:
         # Both ports are asked for before anything starts: a taken one costs no half-started market.
         self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
         self._api_port = require_free(settings.api_port, service="REST interface", option="--api-port")
-        # Enough for several orders at the same time.
-        self._stake_wei = 100 * settings.stake_wei
         self.rpc_url = f"http://{LOOPBACK}:{self._rpc_port}"
         self.api_url = f"http://{LOOPBACK}:{self._api_port}"
         self.nodes: dict[str, Child] = {}
@@ -117,8 +115,9 @@ class LocalNetwork:
                 )
             return
         deployer = self.account("deployer")
-        parameters = MarketParameters(answer_seconds=self._settings.answer_seconds)
-        deploy_all(self.rpc_url, deployer, parameters).save(self.deployment_file)
+        parameters = MarketParameters.local(answer_seconds=self._settings.answer_seconds)
+        deployment = deploy_all(self.rpc_url, deployer, parameters, decimals=self._settings.token_decimals)
+        deployment.save(self.deployment_file)
 
     @property
     def deployment_file(self) -> Path:
@@ -127,6 +126,16 @@ class LocalNetwork:
     @property
     def deployment(self) -> Deployment:
         return Deployment.load(self.deployment_file)
+
+    @property
+    def unit(self) -> TokenUnit:
+        """How amounts of the market's token are written."""
+        return self.deployment.unit
+
+    @property
+    def _stake_wei(self) -> int:
+        """Of each contributor: enough for several orders at the same time."""
+        return 100 * self.unit.one
 
     def key_file(self, name: str) -> Path:
         return self.folder / "keys" / f"{name}.key"
@@ -169,7 +178,7 @@ class LocalNetwork:
 
     def start_backend(self) -> None:
         """The REST interface over its own databases, with the broker's key funded for bonds."""
-        self.fund("broker", 10_000 * ONE_TOKEN)
+        self.fund("broker", 10_000 * self.unit.one)
         environment = {
             **SINGLE_THREAD,
             "TESSERA_STATE_DIR": str(self.folder / "backend"),
@@ -179,7 +188,6 @@ class LocalNetwork:
             "TESSERA_DEPLOYMENT_FILE": str(self.deployment_file),
             "TESSERA_KEY_FILE": str(self.key_file("broker")),
             "TESSERA_STORE": str(self.store_folder),
-            "TESSERA_STAKE_WEI": str(self._settings.stake_wei),
             **self._settings.backend,
         }
         # Beside the content, so that a verifier takes a bare number for a data set's name.
@@ -260,7 +268,7 @@ class LocalNetwork:
             "--epsilon-cap": spec.epsilon_cap,
             "--node-key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
-            "--stake": format_fixed(self._stake_wei, TOKEN),
+            "--stake": self.unit.plain(self._stake_wei),
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provenance.crypto.seal import new_delivery_key
-from tessera.devnet.adult import BUYER_TOKENS_WEI, adult_collection, deal_tables
+from tessera.devnet.adult import BUYER_TOKENS, adult_collection, deal_tables
 from tessera.devnet.children import Keeper, Supervisor, stop_on_signals
 from tessera.devnet.network import LocalNetwork, NetworkSettings
 from tessera.terminal import remark, say
@@ -45,9 +45,9 @@ def run_up(folder: Path, *, rpc_port: int, api_port: int, block_seconds: int) ->
 def start_market(network: LocalNetwork, tell: Callable[[str], None]) -> None:
     """Chain, backend, coordinator, three nodes with their parts of the table, and a funded buyer; `tell`
     says how far."""
-    collection = adult_collection()
     tell("starting the chain")
     network.start_chain()
+    collection = adult_collection(network.unit)
     tell(f"chain and contracts are ready at {network.rpc_url}; starting the backend")
     network.start_backend()
     tell(
@@ -58,7 +58,7 @@ def start_market(network: LocalNetwork, tell: Callable[[str], None]) -> None:
     tables = deal_tables(network.folder / "tables")
     tell(f"setting up {len(tables)} contributor nodes, each with its own table")
     network.start_nodes(tables, collection)
-    network.fund("buyer", BUYER_TOKENS_WEI)
+    network.fund("buyer", BUYER_TOKENS * network.unit.one)
     delivery_key = network.key_file("delivery")
     if not delivery_key.exists():
         new_delivery_key(delivery_key)

@@ -21,7 +21,8 @@ from backend.database.engine import Database, migrate
 from backend.indexer.follower import Followed, Follower
 from backend.ports import BrokerReading, Ports
 from backend.settings import Settings
-from provenance.chain.deploy import MarketParameters, deploy_all
+from provenance.chain.deploy import deploy_all
+from provenance.chain.deployment import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit
@@ -86,7 +87,7 @@ class Chain:
 def chain() -> Iterator[Chain]:
     bank = Signer(anvil.DEVELOPMENT_KEY)
     with anvil.running_anvil() as url:
-        deployment = deploy_all(url, bank, MarketParameters(unbonding_seconds=60))
+        deployment = deploy_all(url, bank, MarketParameters.local(unbonding_seconds=60))
         with ChainReader(url, deployment) as reader:
             yield Chain(url, reader, ChainWriter(reader, bank))
 
@@ -118,7 +119,15 @@ def broker(chain: Chain) -> Signer:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path, stake_wei=STAKE, poll_seconds=0.02, accept_seconds=30)
+    return Settings(
+        state_dir=tmp_path,
+        stake_wei=STAKE,
+        poll_seconds=0.02,
+        accept_seconds=30,
+        least_price_wei=10**12,
+        least_challenge_seconds=0,
+        least_delivery_seconds={"marginal": 60, "fedgan": 60, "autoregressive": 60},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +171,7 @@ def ports(
         chain=chain.reader,
         writer=ChainWriter(chain.reader, broker),
         store=FolderStore(tmp_path / "store"),
+        waiting=FolderStore(tmp_path / "waiting"),
         runner=runner,
         clock=clock,
     )
@@ -227,7 +237,9 @@ class Api:
         """The body of POST /v1/orders for a quote."""
         terms = OrderTerms.parse(quote["terms"])
         reader = self.chain.reader
+        nonce = int(quote["permit"]["typedData"]["message"]["nonce"])
         message = reader.permit_message(buyer.address, terms.price, terms.match_by)
+        message = replace(message, nonce=nonce)
         return {
             "terms": quote["terms"],
             "signature": str(buyer.sign_typed(reader.domain, terms)),

@@ -57,6 +57,9 @@ class MemoryChain:
     def block_number(self) -> int:
         return max(self.blocks)
 
+    def is_final(self, block: int) -> bool:
+        return block <= self.block_number()
+
     def block_hash(self, number: int) -> Digest | None:
         return self.blocks[number][0] if number in self.blocks else None
 

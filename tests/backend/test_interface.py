@@ -212,7 +212,9 @@ def test_buyer_node_and_coordinator_speak_with_the_backend_by_the_one_client(
     assert status.refusal is not None
     assert (status.state, status.refusal.code) == (WorkState.REFUSED, "privacy-cap")
     cid = node.upload(b"sealed rows")
-    assert anybody.content(cid) == b"sealed rows"
+    assert broker.content(cid) == b"sealed rows"
+    with pytest.raises(errors.MarketNotFound):
+        anybody.content(cid)
 
     log = OrderLog(api.ports, str(order))
     log.message("soon")

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from backend.contributors import ContributorRepository
+from backend.contributors import ContributorRepository, Records
 from backend.database.models import OrderEventRow
 from backend.errors import OrderFailedError
 from backend.indexer.follower import Follower
@@ -249,22 +249,30 @@ def test_an_acceptance_nested_without_end_counts_as_a_refusal(
     assert shown["reason"].startswith("1 contributors accepted"), "the other node's answer still counts"
 
 
-def test_money_and_bond_come_back_after_the_delivery_deadline(
-    world: World, api: Api, buyer: Signer, chain: Chain
+NOBODY = Address.parse("0x000000000000000000000000000000000000dEaD")
+
+
+@pytest.mark.parametrize(("left", "part"), [(200, 10), (-1, 1)])
+def test_money_comes_back_when_nobody_has_trained_in_time(
+    world: World, api: Api, buyer: Signer, chain: Chain, left: int, part: int
 ) -> None:
+    """Without time for a commit the order is given up, for a tenth of the bond; past its deadline for all of it. Nobody
+    gains by it: who did not train is not on the chain."""
     order = api.order(buyer, world.collection)
     before = chain.reader.balance(buyer.address)
     owed = [chain.reader.claimable(node.address) for node in world.nodes]
+    burned = chain.reader.balance(NOBODY)
     with world.in_work(order):
         world.bring_to_match()
         world.job("train")
-        chain.skip(4000)
+        deliver_by = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"]).deliver_by
+        chain.skip(deliver_by - left - chain.reader.chain_time())
     shown = api.call("GET", f"/v1/orders/{order}").json()
     terms = OrderTerms.parse(shown["terms"])
     assert (shown["state"], shown["reason"]) == ("refunded", "the deadline passed in phase train")
-    part = terms.bond // 2 // len(world.nodes)
-    assert [chain.reader.claimable(node.address) for node in world.nodes] == [each + part for each in owed]
-    assert chain.reader.balance(buyer.address) == before + terms.bond - part * len(world.nodes)
+    assert [chain.reader.claimable(node.address) for node in world.nodes] == owed
+    assert chain.reader.balance(buyer.address) == before
+    assert chain.reader.balance(NOBODY) == burned + terms.bond // part
     with api.ports.database.read() as session:
         nodes = ContributorRepository(session).list(world.collection)
     assert all(chain.reader.stake_of(Address.parse(each.address)).reserved == 0 for each in nodes)
@@ -408,7 +416,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     with world.beside(world.bring_to_match):
         matching.match()
     assert nonce.used_by(matching.match) == 0
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     assert nonce.used_by(generation.train) == 0
     generation.commit()
@@ -416,7 +424,7 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     chain.mine(4)
     generation.draw()
     assert nonce.used_by(generation.draw) == 0
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement.publish()
     manifest = api.call("GET", f"/v1/orders/{order}").json()["manifestCid"]
@@ -437,12 +445,12 @@ def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
     generation.draw()
-    with world.beside(lambda: _work(world, "score", world.score_result)):
+    with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement = Settlement(ports, order, generation)
     settlement.publish()
@@ -502,6 +510,10 @@ def test_nothing_is_settled_while_a_demand_is_open_and_silence_revokes(
     catch_up(Follower(api.ports))
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["chainState"], [each["state"] for each in shown["demands"]]) == ("revoked", ["expired"])
+    with api.ports.database.read() as session:
+        records = Records(session)
+        assert participants[0].contributor in records.slashed(blocks=1000)
+        assert records.slashed(blocks=0) == set()
     assert api.call("GET", f"/v1/datasets/{shown['datasetId']}").json()["status"] == "revoked"
     assert "revoked: shown on chain to be false, or withheld" in api.call("GET", "/").text
 
@@ -515,7 +527,7 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     chain.mine(4)
@@ -533,16 +545,21 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
+HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
+
+
 def test_a_missed_draw_is_drawn_again_and_costs_bond(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
+    # A chain without EIP-2935 keeps 256 hashes.
+    chain.reader.rpc.request("anvil_setCode", HISTORY, "0x")
     order = api.order(buyer, world.collection)
     ports = api.ports
     matching, generation = Matching(ports, order), Generation(ports, order)
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
-    with world.beside(lambda: _work(world, "train", world.train_result)):
+    with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     generation.commit()
     bond = ports.chain.order(Digest.parse(order)).bond_left
@@ -602,7 +619,7 @@ class Watched:
         until(lambda: self.calls["order"] >= seen, "another look at the order")
 
 
-def _work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
+def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     job = world.job(phase)
     answer = world.finish(job, result(job))
     assert answer.status_code == 201, answer.text

@@ -15,7 +15,7 @@ from provenance.crypto.signing import Signer
 from provenance.record.terms import OrderTerms
 from provenance.table.schema import Schema
 from provenance.values import sha256
-from tests.backend.conftest import DELIVERY_KEY, Api, Started, make_collection
+from tests.backend.conftest import DELIVERY_KEY, TOKEN, Api, Started, make_collection
 from tests.memory import MemoryChain
 
 WORDS = {
@@ -80,18 +80,53 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(
     assert WORDS.get(member, member) + ": found " in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "asked", "member"),
+    [
+        ({"min_challenge_seconds": 100_000}, {}, "challengeSeconds"),
+        ({"min_delivery_seconds": 5_000}, {}, "deliverBy"),
+        ({"answer_seconds": 2_000}, {"deliverWithinSeconds": 3_600}, "deliverBy"),
+        ({"max_score_micro": 600_000}, {"minScore": "0.7"}, "minScoreMicro"),
+        ({"min_rows": 61}, {}, "rows"),
+        ({"min_price": TOKEN}, {}, "price"),
+        ({"min_stake": 2 * TOKEN}, {}, "stake"),
+        ({"min_bond": TOKEN}, {}, "bond"),
+    ],
+)
+def test_a_quote_keeps_to_what_the_market_asks(
+    api: Api,
+    buyer: Signer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: dict[str, int],
+    asked: dict[str, object],
+    member: str,
+) -> None:
+    found = replace(api.chain.reader.limits(), **limit)
+    monkeypatch.setattr(api.chain.reader, "limits", lambda: found)
+    body = {
+        "collection": api.collection(),
+        "buyer": str(buyer.address),
+        "rows": 60,
+        "deliveryKey": DELIVERY_KEY,
+    }
+    answer = api.call("POST", "/v1/quotes", body | asked)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == member
+
+
 def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection())
     for member, value, words in (
         (
             "epsilonMicro",
             "30000000",
-            "epsilon: found 30, expected more than 0 and at most 3, the collection's ceiling",
+            "epsilon: found 30, expected at least 0.1 and at most 3, the collection's ceiling",
         ),
         ("stake", "2500000000000000000", "stake: found 2.5 tokens, expected 1 token"),
         ("brokerFeeBps", "125", "broker's fee: found 1.25 %, expected 5 %"),
         ("matchBy", "1700000000", "match deadline: found 2023-11-14 22:13:20 UTC, expected "),
-        ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970"),
+        ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970 for family"),
+        ("challengeSeconds", "7776001", "challenge window: found 7776001 seconds, expected 0 to 7776000"),
     ):
         changed = quote | {"terms": quote["terms"] | {member: value}}
         detail = api.call("POST", "/v1/orders", api.signed_order(buyer, changed)).json()["detail"]
@@ -122,7 +157,7 @@ def test_refuses_more_rows_than_the_schema_has_keys(api: Api, buyer: Signer) -> 
     body = {"collection": collection, "buyer": str(buyer.address), "rows": 11, "deliveryKey": DELIVERY_KEY}
     answer = api.call("POST", "/v1/quotes", body)
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("rows: found 11, expected 1 to 10")
+    assert answer.json()["detail"].startswith("rows: found 11, expected 10 to 10")
 
 
 def test_refuses_terms_signed_by_another_key(api: Api, buyer: Signer, broker: Signer) -> None:

@@ -88,6 +88,29 @@ contract ChallengeShapeTest is RowMarket {
         _convicts(claim, evidence);
     }
 
+    /// @dev Two leaves under the root in each other's place: every row is true and every path long enough.
+    function test_LeavesThatChangedPlacesConvict() public {
+        _order = _draw(_terms());
+        bytes32[] memory leaves = _chunkLeaves(1);
+        (leaves[0], leaves[1]) = (leaves[1], leaves[0]);
+        bytes32 root = _fold(leaves);
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        record.shards[1].shardRoot = root;
+        _signRecord(_order, record);
+        vm.prank(broker);
+        _id = datasets.publish(_terms(), _participants(), record);
+
+        IChallenges.Claim memory claim = IChallenges.Claim(_id, 1, 0, 7);
+        IChallenges.Evidence memory evidence = _evidence(claim);
+        bytes32[] memory shardLeaves = _shardLeaves();
+        shardLeaves[1] = sha256(abi.encodePacked(bytes1(0), uint64(1), root));
+        evidence.shardRoot = root;
+        (evidence.shardProof, ) = _path(shardLeaves, 1);
+        // The first chunk stands second.
+        (evidence.chunkProof, evidence.chunkPath) = _path(leaves, 1);
+        _convicts(claim, evidence);
+    }
+
     function testFuzz_UnderTheTreeOfItsRowsATrueRowStandsWhateverBitsAreAdded(uint256 row, uint256 bits) public {
         (_order, _id) = _publishRows(_terms());
         IChallenges.Claim memory claim = _claim(_id, 1, bound(row, 0, 299));

@@ -40,7 +40,11 @@ contract DatasetLineageTest is GoodsMarket {
     }
 
     function _expectRevert(bytes32 parentsDigest, uint256[] memory parents, bytes memory reason) private {
-        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(parentsDigest, parents, 0);
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(
+            parentsDigest,
+            parents,
+            0
+        );
         vm.expectRevert(reason);
         vm.prank(broker);
         datasets.publish(terms, _participants(), record);

@@ -56,6 +56,14 @@ contract DatasetRegistryTest is Market {
         _expectPublishRevert(_terms(), record, abi.encodeWithSelector(cause, order, deadline));
     }
 
+    function test_AcceptsTheLastSecond() public {
+        (bytes32 order, IDatasetRegistry.DatasetRecord memory record) = _ready();
+        vm.warp(_terms().deliverBy);
+        vm.prank(broker);
+        datasets.publish(_terms(), _participants(), record);
+        assertState(order, IOrderEscrow.State.Published);
+    }
+
     function test_RejectsOpenOrder() public {
         bytes32 order = _place(_terms());
         bytes4 cause = IDatasetRegistry.DatasetRegistry_NotMatched.selector;

@@ -264,6 +264,17 @@ contract DemandDataTest is RowMarket {
         demands.answerChunk(order, 1, ROW_WIDTH, 0, chunk, longer, sides);
     }
 
+    /// @dev They would say nothing, but two answers of one chunk must not look different.
+    function testFuzz_RejectsBitsBehindThePath(uint256 bits) public {
+        _demandChunk(buyer, 200, "");
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(1), 1);
+        bits = bound(bits, 1, type(uint256).max) << path.length;
+        vm.assume(bits != 0);
+        bytes memory chunk = _chunk(1, 1);
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_WrongChunkProof.selector, _order, 1, 1));
+        demands.answerChunk(_order, 1, ROW_WIDTH, 1, chunk, path, sides | bits);
+    }
+
     function testFuzz_TheChunkOfAnyRowIsAnAnswer(uint256 row) public {
         uint256 before = _allMoney();
         row = bound(row, 0, 299);

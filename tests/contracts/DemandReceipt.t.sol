@@ -13,7 +13,7 @@ import {RowMarket} from "./support/RowMarket.sol";
 /// demandReceipt: given another caller | an order not matched | no seed | no time left | other models or participants
 ///   | an open demand | an answered one: reverts
 /// answerReceipt: given no demand | a late hour | a privacy outside the terms | a forged receipt: reverts
-///   given the contributor's receipt: deposit to who answers; the receipt can be published
+///   given the contributor's receipt: deposit back to the broker; the receipt can be published
 /// expire: given no demand | time left: reverts
 ///   given silence: drop-out punished; given publication after all: deposit back, nobody punished
 contract DemandReceiptTest is RowMarket {
@@ -177,7 +177,7 @@ contract DemandReceiptTest is RowMarket {
         assertTrue(demands.demandOf(_order, 1).kind == IDemands.Kind.None, "answered");
     }
 
-    function test_TheAnswerPaysWhoAnswersAndLetsTheBrokerPublish() public {
+    function test_TheAnswerReturnsTheDepositAndLetsTheBrokerPublish() public {
         uint256 before = _allMoney();
         uint256 brokerBefore = token.balanceOf(broker);
         uint64 answerBy = uint64(vm.getBlockTimestamp() + ANSWER);
@@ -190,9 +190,9 @@ contract DemandReceiptTest is RowMarket {
         emit IDemands.ReceiptAnswered(_order, 1, _silent, receipt, signature);
         vm.prank(_silent);
         demands.answerReceipt(_order, 1, receipt, signature);
-        assertBalance(_silent, PAWN);
+        assertBalance(_silent, 0);
         assertBalance(address(demands), 0);
-        assertEq(token.balanceOf(broker), brokerBefore - PAWN, "broker");
+        assertEq(token.balanceOf(broker), brokerBefore, "broker");
 
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
         record.shards[1].receipt = signature;

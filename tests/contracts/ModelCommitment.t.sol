@@ -138,6 +138,7 @@ contract ModelCommitmentTest is Market {
 
     function testFuzz_DrawsFromOrderModelsAndBlockHash(bytes32 hash, uint256 wait) public {
         bytes32 order = _commit(_terms());
+        vm.assume(hash != 0);
         vm.roll(1_000 + DELAY + bound(wait, 1, 256));
         vm.setBlockhash(1_000 + DELAY, hash);
         bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
@@ -146,6 +147,59 @@ contract ModelCommitmentTest is Market {
         vm.prank(stranger);
         assertEq(commitment.drawSeed(order), seed, "returned seed");
         assertEq(commitment.commitmentOf(order).seed, seed, "stored seed");
+    }
+
+    // -- hashes (C4, C5 of docs/security.md) --------------------------------------------------------------------
+
+    address private constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
+    address private constant SYSTEM = 0xffffFFFfFFffffffffffffffFfFFFfffFFFfFFfE;
+    /// @dev The code of EIP-2935.
+    bytes private constant HISTORY_CODE =
+        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257"
+        hex"611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
+
+    /// @dev As the chain does at the start of block `number` + 1.
+    function _remember(uint256 number, bytes32 hash) private {
+        vm.roll(number + 1);
+        vm.prank(SYSTEM);
+        (bool success, ) = HISTORY.call(abi.encode(hash));
+        assertTrue(success, "remembered");
+    }
+
+    /// @dev Before: a chain that knows no hashes gave every order the same seed, which anyone could compute beforehand.
+    function test_C4_AZeroHashDrawsNothing() public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + 1);
+        vm.setBlockhash(1_000 + DELAY, 0);
+        bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.drawSeed(order);
+        commitment.redraw(order);
+        assertEq(commitment.commitmentOf(order).draws, 2, "draws");
+    }
+
+    function test_C5_WithTheHistoryASeedCanBeDrawnFor8191Blocks() public {
+        vm.etch(HISTORY, HISTORY_CODE);
+        bytes32 order = _commit(_terms());
+        bytes32 hash = keccak256("hash");
+        _remember(1_000 + DELAY, hash);
+        vm.roll(1_000 + DELAY + 8_191);
+        bytes4 cause = IModelCommitment.ModelCommitment_NotMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.redraw(order);
+        bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
+        assertEq(commitment.drawSeed(order), seed, "seed");
+    }
+
+    function test_C5_BeyondTheHistoryTheDrawIsMissed() public {
+        vm.etch(HISTORY, HISTORY_CODE);
+        bytes32 order = _commit(_terms());
+        _remember(1_000 + DELAY, keccak256("hash"));
+        vm.roll(1_000 + DELAY + 8_192);
+        bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.drawSeed(order);
+        commitment.redraw(order);
     }
 
     // -- redraw -------------------------------------------------------------------------------------------------
@@ -183,7 +237,7 @@ contract ModelCommitmentTest is Market {
         commitment.redraw(order);
     }
 
-    function test_RedrawCostsTheBrokerATenthAndIsCounted() public {
+    function test_RedrawBurnsATenthOfTheBondAndIsCounted() public {
         bytes32 order = _commit(_terms());
         _miss();
         vm.expectEmit();
@@ -196,7 +250,7 @@ contract ModelCommitmentTest is Market {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
         assertEq(found.targetBlock, 1_000 + 2 * DELAY + 257, "new block");
         assertEq(found.draws, 2, "draws");
-        assertEq(rewards.claimable(buyer), BOND / 10, "buyer");
+        assertBalance(BURN, BOND / 10);
         assertBalance(address(escrow), PRICE + BOND - BOND / 10);
         vm.roll(vm.getBlockNumber() + DELAY + 1);
         commitment.drawSeed(order);
@@ -210,7 +264,7 @@ contract ModelCommitmentTest is Market {
         for (uint256 k = 1; k <= 12; ++k) {
             _miss();
             commitment.redraw(order);
-            assertEq(rewards.claimable(buyer), k <= 10 ? 10 * k : 109, "buyer");
+            assertBalance(BURN, k <= 10 ? 10 * k : 109);
         }
         assertBalance(address(escrow), PRICE);
         vm.warp(terms.deliverBy + 1);

@@ -85,6 +85,47 @@ contract MoneyTest is TestBase {
         assertEq(_walk.exposedStakeThatLeft(), 0, "exposed stake that left");
     }
 
+    // -- who may lose -------------------------------------------------------------------------------------------
+
+    function invariant_EverybodyHasWhatTheRulesSay() external view {
+        address[6] memory all = _walk.accounts();
+        for (uint256 k = 0; k < all.length; ++k) {
+            assertEq(uint256(_walk.gainOf(all[k])), uint256(_walk.dueTo(all[k])), "gain");
+        }
+    }
+
+    /// @dev A true shard whose signer answers costs nothing, whatever the others do.
+    function invariant_AContributorLosesOnlyByFaultsOfItsOwn() external view {
+        for (uint256 k = 0; k < 3; ++k) {
+            address node = _walk.accounts()[3 + k];
+            int256 most = int256(_walk.faults(node) * 50 ether);
+            assertTrue(_walk.gainOf(node) >= -most, "a contributor lost more than its faults cost");
+        }
+    }
+
+    /// @dev What is gone from the buyer was paid for a data set that stood its window, or for an answer.
+    function invariant_TheBuyerHasRowsOrMoney() external view {
+        int256 held = int256(_walk.buyersHeld() + _walk.spent());
+        assertTrue(_walk.gainOf(_walk.accounts()[0]) + held >= 0, "the buyer lost money");
+    }
+
+    /// @dev Silence of a contributor costs the broker nothing.
+    function invariant_TheBrokerLosesOnlyWhatItForfeits() external view {
+        int256 held = int256(_walk.brokersHeld() + _walk.forfeited());
+        assertTrue(_walk.gainOf(_walk.accounts()[1]) + held >= 0, "the broker lost more than it forfeited");
+    }
+
+    /// @dev Buyer, challenger and all contributors in one person gain only between commit and draw, when the broker alone
+    /// can be to blame.
+    function invariant_ABondIsNoPreyToTheOthers() external view {
+        address[6] memory all = _walk.accounts();
+        int256 gain = int256(_walk.buyersHeld());
+        for (uint256 k = 0; k < all.length; ++k) {
+            if (k != 1) gain += _walk.gainOf(all[k]);
+        }
+        assertTrue(gain <= int256(_walk.compensated()), "the others gained by the broker's bond");
+    }
+
     /// @dev Led to each kind of dispute: order 1 is false, the others are true.
     function test_WalkReachesEveryKindOfDispute() external {
         for (uint256 i = 0; i < 3; ++i) {

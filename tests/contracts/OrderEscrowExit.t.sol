@@ -10,9 +10,10 @@ import {Market} from "./support/Market.sol";
 /// cancel: given another caller | an order that is unknown, matched, cancelled: reverts; given an open one: price back
 /// abandon: given another caller | wrong state | wrong participants | a late hour | an open demand: reverts
 ///   given an open order: price back
-///   given a matched one: when no seed can be known: a tenth of the bond to contributors; when one can: all of it
+///   given a matched one: when no seed can be known: a tenth of the bond is forfeit; when one can: all of it
+///     before the commit and after the draw it is burned, in between the contributors'
 /// refund: given an early hour | wrong state | wrong participants | an open demand: reverts
-///   given an open order: price back; given a matched one: half of the bond to the buyer, half to contributors
+///   given an open order: price back; given a matched one: as abandoning, but all of the bond is forfeit
 /// openDemand, closeDemand, markPublished, cutBond: given another caller | wrong state: reverts
 contract OrderEscrowExitTest is Market {
     uint256 private constant BUYER_BEFORE = 1_000_000 ether;
@@ -128,16 +129,14 @@ contract OrderEscrowExitTest is Market {
     function test_AbandonBeforeASeedCouldBeKnownCostsATenthOfTheBond() public {
         uint256 before = _allMoney();
         bytes32 order = _match(_terms());
-        // A tenth is 10 ether; three parts of it leave a wei, which stays the broker's.
-        uint256 each = uint256(BOND / 10) / 3;
         vm.expectEmit();
         emit IOrderEscrow.OrderRefunded(order, PRICE);
         vm.expectEmit();
-        emit IOrderEscrow.BondDivided(order, 0, 3 * each);
+        emit IOrderEscrow.BondDivided(order, 0, 0);
         vm.prank(broker);
         escrow.abandon(_terms(), _participants());
         assertState(order, IOrderEscrow.State.Refunded);
-        _assertAbandoned(each);
+        _assertForfeit(BOND / 10, 0);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -146,17 +145,18 @@ contract OrderEscrowExitTest is Market {
         vm.roll(vm.getBlockNumber() + DELAY);
         vm.prank(broker);
         escrow.abandon(_terms(), _participants());
-        _assertAbandoned(uint256(BOND / 10) / 3);
+        // A tenth is 10 ether; three parts of it leave a wei, which is burned.
+        _assertForfeit(BOND / 10, uint256(BOND / 10) / 3);
     }
 
     function test_AbandonAfterTheSeedWasDrawnCostsTheWholeBond() public {
         uint256 before = _allMoney();
         bytes32 order = _draw(_terms());
         vm.expectEmit();
-        emit IOrderEscrow.BondDivided(order, 0, BOND - 1);
+        emit IOrderEscrow.BondDivided(order, 0, 0);
         vm.prank(broker);
         escrow.abandon(_terms(), _participants());
-        _assertAbandoned(BOND / 3);
+        _assertForfeit(BOND, 0);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -165,7 +165,7 @@ contract OrderEscrowExitTest is Market {
         vm.roll(vm.getBlockNumber() + DELAY + 1);
         vm.prank(broker);
         escrow.abandon(_terms(), _participants());
-        _assertAbandoned(BOND / 3);
+        _assertForfeit(BOND, BOND / 3);
     }
 
     function test_AbandonAfterAMissedDrawCostsWhatIsLeftOfTheBond() public {
@@ -176,7 +176,7 @@ contract OrderEscrowExitTest is Market {
         escrow.abandon(_terms(), _participants());
         uint256 each = uint256((BOND / 10) * 9) / 3;
         assertEq(rewards.claimable(_node(0)), each, "contributor");
-        assertEq(rewards.claimable(buyer), BOND / 10, "the missed draw");
+        assertBalance(BURN, BOND / 10);
         assertBalance(broker, 1_000_000 ether - BOND);
     }
 
@@ -188,15 +188,16 @@ contract OrderEscrowExitTest is Market {
         else _match(terms);
         vm.prank(broker);
         escrow.abandon(terms, _participants());
-        uint256 each = (drawn ? terms.bond : terms.bond / 10) / 3;
-        _assertAbandoned(each);
+        _assertForfeit(drawn ? terms.bond : terms.bond / 10, 0);
         assertEq(_allMoney(), before, "all money");
     }
 
-    /// @dev Every contributor is owed `each`, the buyer has its price, the broker the rest, nobody's stake is bound.
-    function _assertAbandoned(uint256 each) private view {
+    /// @dev The broker lost `forfeit`, of which every contributor is owed `each` and the rest is burned; the buyer has its
+    /// price, nobody's stake is bound.
+    function _assertForfeit(uint256 forfeit, uint256 each) private view {
         assertBalance(buyer, BUYER_BEFORE);
-        assertBalance(broker, 1_000_000 ether - 3 * each);
+        assertBalance(broker, 1_000_000 ether - forfeit);
+        assertBalance(BURN, forfeit - 3 * each);
         assertBalance(address(escrow), 0);
         assertBalance(address(rewards), 3 * each);
         for (uint256 k = 0; k < 3; ++k) {
@@ -255,38 +256,41 @@ contract OrderEscrowExitTest is Market {
         assertBalance(buyer, BUYER_BEFORE);
     }
 
-    function test_RefundOfAnUndeliveredOrderHalvesTheBond() public {
+    function test_RefundOfADrawnOrderBurnsTheBond() public {
         uint256 before = _allMoney();
         bytes32 order = _draw(_terms());
         vm.warp(_terms().deliverBy + 1);
-        // Half is 50 ether; three parts of it leave two wei, which are the buyer's.
-        uint256 each = uint256(BOND / 2) / 3;
         vm.expectEmit();
-        emit IOrderEscrow.BondDivided(order, BOND - 3 * each, 3 * each);
+        emit IOrderEscrow.OrderRefunded(order, PRICE);
         vm.expectEmit();
-        emit IOrderEscrow.OrderRefunded(order, PRICE + BOND - 3 * each);
+        emit IOrderEscrow.BondDivided(order, 0, 0);
         vm.prank(stranger);
         escrow.refund(_terms(), _participants());
         assertState(order, IOrderEscrow.State.Refunded);
-        assertBalance(buyer, BUYER_BEFORE + BOND - 3 * each);
-        assertBalance(address(escrow), 0);
-        for (uint256 k = 0; k < 3; ++k) {
-            assertStake(_node(k), DEPOSIT, 0);
-            assertEq(rewards.claimable(_node(k)), each, "contributor's part of the bond");
-        }
+        _assertForfeit(BOND, 0);
         assertEq(_allMoney(), before, "all money");
     }
 
-    function testFuzz_RefundDividesToTheWei(uint256 bond) public {
+    function test_RefundOfACommittedOrderThatNobodyDrewPaysTheContributors() public {
+        uint256 before = _allMoney();
+        bytes32 order = _commit(_terms());
+        vm.warp(_terms().deliverBy + 1);
+        vm.expectEmit();
+        emit IOrderEscrow.BondDivided(order, 0, BOND - 1);
+        escrow.refund(_terms(), _participants());
+        _assertForfeit(BOND, BOND / 3);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function testFuzz_RefundDividesToTheWei(uint256 bond, bool committed) public {
         OrderTerms memory terms = _terms();
         terms.bond = bound(bond, 0, 1 ether);
         uint256 before = _allMoney();
-        _match(terms);
+        if (committed) _commit(terms);
+        else _match(terms);
         vm.warp(terms.deliverBy + 1);
         escrow.refund(terms, _participants());
-        uint256 each = terms.bond / 2 / 3;
-        assertBalance(buyer, BUYER_BEFORE + terms.bond - 3 * each);
-        assertBalance(address(rewards), 3 * each);
+        _assertForfeit(terms.bond, committed ? terms.bond / 3 : 0);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -319,6 +323,24 @@ contract OrderEscrowExitTest is Market {
         escrow.closeDemand(order, 0);
         escrow.refund(_terms(), _participants());
         assertState(order, IOrderEscrow.State.Refunded);
+    }
+
+    /// @dev A demand that ends without an answer, or one answered for a shorter window, takes nothing from what an answer
+    /// has given.
+    function test_CloseDemandKeepsAWindowThatAnAnswerHasExtended() public {
+        (bytes32 order, ) = _publish(_terms());
+        uint64 later = uint64(START + 5 hours);
+        uint64[3] memory ends = [later, 0, later - 1];
+        for (uint256 k = 0; k < 3; ++k) {
+            vm.prank(address(demands));
+            escrow.openDemand(order);
+            vm.prank(address(demands));
+            escrow.closeDemand(order, ends[k]);
+            assertEq(escrow.orderOf(order).settleNotBefore, later, "settleNotBefore");
+        }
+        vm.warp(later);
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_TooEarly.selector, order, later));
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
     }
 
     function test_OpenDemandRejectsOtherCallers() public {

@@ -187,6 +187,14 @@ contract OrderEscrowMatchTest is Market {
         }
     }
 
+    function test_AcceptsTheLastSecond() public {
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
+        vm.warp(_placed.matchBy);
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        assertState(_order, IOrderEscrow.State.Matched);
+    }
+
     function test_AcceptsContractContributor() public {
         Wallet wallet = new Wallet(_node(2));
         _enrol(address(wallet), STAKE);

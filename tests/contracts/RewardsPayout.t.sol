@@ -37,7 +37,12 @@ contract RewardsPayoutTest is Market {
         rewards.credit("order", accounts, amounts);
     }
 
-    function _sign(uint256 key, address account, address payout, uint256 nonce) private view returns (bytes memory) {
+    function _sign(
+        uint256 key,
+        address account,
+        address payout,
+        uint256 nonce
+    ) private view returns (bytes memory) {
         bytes32 typehash = keccak256("Payout(address account,address payout,uint256 nonce,uint256 deadline)");
         return _signStruct(key, keccak256(abi.encode(typehash, account, payout, nonce, _deadline)));
     }
@@ -142,12 +147,7 @@ contract RewardsPayoutTest is Market {
         Wallet second = new Wallet(stranger);
         _earn(address(first), 7);
         _rotate(NEXT_KEY, address(first), address(second));
-        _expectInvalid(
-            address(second),
-            address(first),
-            _next,
-            _sign(NEXT_KEY, address(first), _next, 1)
-        );
+        _expectInvalid(address(second), address(first), _next, _sign(NEXT_KEY, address(first), _next, 1));
         _rotate(STRANGER_KEY, address(first), stranger);
         rewards.claimFor(address(first));
         assertBalance(stranger, 7);

@@ -177,7 +177,7 @@ contract RowVerifierTest is VerifierVectors {
             bytes memory row = verifier.rowOf(item.model, item.conditions, query);
             assertEq(keccak256(row), keccak256(item.row), item.name);
         }
-        assertEq(count, 52, "vectors read");
+        assertEq(count, 60, "vectors read");
     }
 
     function test_AllModelsOfTheVectorsAreSound() public view {
@@ -186,7 +186,7 @@ contract RowVerifierTest is VerifierVectors {
             string memory item = string.concat(".models[", text(i), "]");
             assertTrue(verifier.isSound(vm.parseJsonBytes(json, string.concat(item, ".bytes"))), item);
         }
-        assertEq(count, 12, "models read");
+        assertEq(count, 14, "models read");
     }
 
     function test_StoredModelsJudgeAsTheSameBytes() public {

@@ -11,7 +11,7 @@ import pytest
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts/contracts"
 MOST_VALUES = 4
-STANDARD = {"TestToken.eip712Domain": "ERC-5267 fixes its seven values"}
+STANDARD = {"eip712Domain": "ERC-5267 fixes its seven values"}
 
 # Deployed markets stay as they are: a release that reads other words could not verify their data sets any more.
 WORDS = {
@@ -51,7 +51,9 @@ def struct_of(getter: str) -> Abi:
 def test_no_function_returns_more_values_than_can_be_told_apart() -> None:
     contracts = built()
     wide = [name for contract, abi in contracts.items() for name in wide_functions(contract, abi)]
-    assert wide == list(STANDARD), "return a struct instead, and read its members by name"
+    ours = [name for name in wide if name.partition(".")[2] not in STANDARD]
+    assert ours == [], "return a struct instead, and read its members by name"
+    assert {name.partition(".")[2] for name in wide} == set(STANDARD)
 
 
 @pytest.mark.parametrize("getter", WORDS)
@@ -66,5 +68,4 @@ def test_a_getter_whose_struct_is_taken_apart_is_found(getter: str) -> None:
     planted = [
         {**entry, "outputs": struct_of(getter)} if entry.get("name") == function else entry for entry in abi
     ]
-    assert wide_functions(contract, abi) == []
-    assert wide_functions(contract, planted) == [getter]
+    assert set(wide_functions(contract, planted)) - set(wide_functions(contract, abi)) == {getter}

@@ -16,6 +16,8 @@ from provenance.units import (
     E12,
     MICRO,
     TOKEN,
+    TOKENS,
+    TokenUnit,
     duration,
     format_fixed,
     grouped,
@@ -26,7 +28,6 @@ from provenance.units import (
     round_down,
     round_up,
     to_float,
-    tokens,
     utc_time,
 )
 
@@ -72,14 +73,24 @@ def test_what_is_written_reads_back(amount: int, places: int) -> None:
 
 
 def test_words_for_people() -> None:
-    assert tokens(10**18) == "1 token"
-    assert tokens(1_234_500_000_000_000_000_000) == "1,234.5 tokens"
-    assert tokens(1) == "0.000000000000000001 tokens"
+    assert TOKENS.shown(10**18) == "1 token"
+    assert TOKENS.shown(1_234_500_000_000_000_000_000) == "1,234.5 tokens"
+    assert TOKENS.shown(1) == "0.000000000000000001 tokens"
     assert percent(750, BASIS_POINTS) == "7.5 %"
     assert percent(1_000_000, MICRO) == "100 %"
     assert format_fixed(-2_500_000, MICRO) == "-2.5"
     assert utc_time(1_795_919_439) == "2026-11-29 02:30:39 UTC"
     assert utc_time(2**64 - 1) == "18446744073709551615 seconds after 1970"
+
+
+def test_amounts_follow_the_decimals_of_the_token() -> None:
+    dollar = TokenUnit(6, "USDC")
+    assert dollar.parse("12.5") == 12_500_000
+    assert dollar.shown(1_234_500_000) == "1,234.5 USDC"
+    assert dollar.plain(1_234_500_000) == "1234.5"
+    assert dollar.one == dollar.parse("1")
+    with pytest.raises(ValueFormatError, match="expected at most 6 decimal places"):
+        dollar.parse("0.0000001")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ from tests.system.market import (
 BACKEND = {
     "TESSERA_ACCEPT_SECONDS": "10",
     "TESSERA_POLL_SECONDS": "0.2",
+    "TESSERA_LEAST_CHALLENGE_SECONDS": "0",
+    # One market for many tests: a node that an earlier test killed is asked again.
+    "TESSERA_NO_SHOW_SECONDS": "0",
+    "TESSERA_SPOILER_BLOCKS": "0",
     "TESSERA_RECEIPT_SECONDS": str(LONG_SECONDS),
 }
 

@@ -107,7 +107,7 @@ class Market:
             rows,
             epsilon=Decimal(2),
             deliver_within_seconds=deliver_within_seconds,
-            match_within_seconds=deliver_within_seconds - 1,
+            match_within_seconds=deliver_within_seconds // 2,
             challenge_seconds=challenge_seconds,
         )
         return self.buyer.order(quote, self.folder / f"{quote.order_id}.json")

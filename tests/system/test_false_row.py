@@ -15,7 +15,7 @@ from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.key_files import read_secret
 from provenance.crypto.signing import Signer
-from provenance.units import tokens
+from provenance.units import TOKENS
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import verify_dataset
 from provenance.verify.refutation import ChallengeEvidence, Claim, Fault, Finding, build_evidence
@@ -246,7 +246,7 @@ def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Pu
         return "announced" in node.command.log.read_text()[said:]
 
     until(announced, "the node's announcement")
-    assert f"Going on with a free stake of {tokens(left.free)}" in node.command.log.read_text()[said:]
+    assert f"Going on with a free stake of {TOKENS.shown(left.free)}" in node.command.log.read_text()[said:]
 
 
 def test_no_log_holds_a_key_a_model_or_a_row(published: Published) -> None:

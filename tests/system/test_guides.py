@@ -233,7 +233,7 @@ def test_the_operators_guide(adult_market: Market, reader: Reader) -> None:
         until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the second market's backend")
         return {}
 
-    reader.before = {"deploy_all": pay_for_gas, "sign_request": await_backend}
+    reader.before = {"tessera deploy": pay_for_gas, "sign_request": await_backend}
     with reader.follow(GUIDES / "operator.md"):
         found = httpx.get(f"http://127.0.0.1:{port}/v1/collections", timeout=10, trust_env=False).json()
         assert [entry["document"]["name"] for entry in found["collections"]] == ["adult"]

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AllowedRanges, AllowedValues} from "../../../contracts/exact/AllowedValues.sol";
 import {ConditionBytes} from "../../../contracts/exact/ConditionBytes.sol";
+import {IRowVerifier} from "../../../contracts/interfaces/IRowVerifier.sol";
 import {TestBase} from "../support/TestBase.sol";
 
 /// @notice Segments of rows by the shared vectors; counts and places of allowed values by trying them all.
@@ -24,6 +25,27 @@ contract ConditionBytesTest is TestBase {
             }
         }
         assertEq(count, 5, "vectors read");
+    }
+
+    /// @dev docs/spec/conditions.md: at most 4,096 segments. Each has one row here and conditions nothing.
+    function test_TakesAsManySegmentsAsThereMayBeAndNoMore() public {
+        (, bool exists) = _read(_bare(4_096), 4_095);
+        assertTrue(exists, "the last row");
+        bytes memory more = _bare(4_097);
+        vm.expectRevert(abi.encodeWithSelector(IRowVerifier.RowVerifier_MalformedConditions.selector, 0));
+        this.read(more, 0);
+    }
+
+    function read(bytes calldata data, uint256 row) external pure returns (bool exists) {
+        (, exists) = _read(data, row);
+    }
+
+    function _bare(uint256 segments) private pure returns (bytes memory data) {
+        data = new bytes(2 + 6 * segments);
+        (data[0], data[1]) = (bytes1(uint8(segments >> 8)), bytes1(uint8(segments)));
+        for (uint256 k = 0; k < segments; ++k) {
+            data[2 + 6 * k + 3] = 0x01;
+        }
     }
 
     function testFuzz_CountsAndPicksWhatIsAllowed(uint8 a, uint8 b, uint8 c, uint8 low, uint8 width) public pure {

@@ -43,7 +43,7 @@ contract DisputeWalk is OrderWalk {
         vm.prank(stranger);
         try challenges.challenge(_orders[i], _participants(), claim, evidence, SALT, _noParents()) {
             if (isTrue) ++trueRowsConvicted;
-            _end(i);
+            _revoke(i, stranger);
             ++convicted;
         } catch {
             if (isTrue) ++acquitted;
@@ -70,6 +70,9 @@ contract DisputeWalk is OrderWalk {
         if (kind == IDemands.Kind.Chunk) _answerChunk(i);
         _books[i].demand = IDemands.Kind.None;
         ++answered;
+        uint256 deposit = _orders[i].price / 100;
+        _give(kind == IDemands.Kind.Receipt ? broker : _node(i % 3), deposit);
+        if (kind != IDemands.Kind.Receipt) spent += deposit;
     }
 
     function expire(uint256 choice) external {
@@ -81,8 +84,10 @@ contract DisputeWalk is OrderWalk {
         demands.expire(_orders[i], _participants(), uint32(i % 3));
         _books[i].demand = IDemands.Kind.None;
         bool isReceipt = kind == IDemands.Kind.Receipt;
+        _give(isReceipt ? broker : buyer, _orders[i].price / 100);
         if (stage != (isReceipt ? Stage.Drawn : Stage.Published)) return;
-        _end(i);
+        if (isReceipt) _dropOut(i);
+        else _revoke(i, buyer);
         ++silenced;
     }
 
@@ -112,8 +117,24 @@ contract DisputeWalk is OrderWalk {
         }
     }
 
-    function _end(uint256 i) private {
+    /// @dev Shard `i % 3` is false, or withheld (docs/spec/refutation.md, "Money").
+    function _revoke(uint256 i, address rewarded) private {
         _books[i].stage = Stage.Over;
+        ++faults[_node(i % 3)];
+        uint256 bond = _books[i].bond;
+        forfeited += bond;
+        _take(_node(i % 3), STAKE);
+        _give(buyer, _orders[i].price + (bond < STAKE / 4 ? bond : STAKE / 4));
+        _give(rewarded, STAKE / 2);
+    }
+
+    /// @dev Its receipt was not shown: the broker is whole.
+    function _dropOut(uint256 i) private {
+        _books[i].stage = Stage.Over;
+        ++faults[_node(i % 3)];
+        _take(_node(i % 3), STAKE);
+        _give(buyer, _orders[i].price + STAKE / 2);
+        _give(broker, _books[i].bond);
     }
 
     function _pick(uint256 choice, Stage stage) private view returns (bool found, uint256 i) {
@@ -153,6 +174,10 @@ contract DisputeWalk is OrderWalk {
     }
 
     function _opened(uint256 i, IDemands.Kind kind) private {
+        uint256 deposit = _orders[i].price / 100;
+        _take(kind == IDemands.Kind.Receipt ? broker : buyer, deposit);
+        // A demand for data takes the place of one for the receipt, whose deposit goes back.
+        if (_books[i].demand == IDemands.Kind.Receipt) _give(broker, deposit);
         _books[i].demand = kind;
         _books[i].answerBy = vm.getBlockTimestamp() + ANSWER;
     }

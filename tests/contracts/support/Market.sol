@@ -83,7 +83,7 @@ abstract contract Market is TestBase {
             challenges: addresses[7],
             demands: addresses[8]
         });
-        escrow = OrderEscrow(_create("OrderEscrow", abi.encode(parties)));
+        escrow = OrderEscrow(_create("OrderEscrow", abi.encode(parties, _limits())));
         commitment = ModelCommitment(_create("ModelCommitment", abi.encode(escrow, DELAY)));
         datasets = DatasetRegistry(
             _create("DatasetRegistry", abi.encode(escrow, commitment, addresses[7], addresses[8], addresses[10]))
@@ -92,13 +92,18 @@ abstract contract Market is TestBase {
         // The row verifier proper is tried on its own; here a row is false when its bytes say so.
         verifier = new RowVerifierDouble();
         challenges = IChallenges(_create("Challenges", abi.encode(escrow, commitment, datasets, verifier)));
-        demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets, ANSWER)));
+        demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets)));
         _create("DatasetSales", abi.encode(token, datasets, rewards));
         _create("Royalties", abi.encode(token, datasets, rewards));
     }
 
+    /// @dev As little as a market may ask; OrderLimits.t.sol tries others.
+    function _limits() internal pure returns (IOrderEscrow.Limits memory limits) {
+        (limits.answerSeconds, limits.maxScoreMicro) = (ANSWER, 1_000_000);
+    }
+
     function _createToken() internal virtual returns (address) {
-        return _create("TestToken", "");
+        return _create("TestToken", abi.encode(uint8(18)));
     }
 
     function _enrol(address node, uint256 stake) internal {

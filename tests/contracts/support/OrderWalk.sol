@@ -37,6 +37,18 @@ abstract contract OrderWalk is RowMarket {
     OrderTerms[] internal _orders;
     Book[] internal _books;
     uint256 private _allOfIt;
+    mapping(address account => uint256 wealth) private _first;
+    /// @dev What the rules have given (or taken from) each account since.
+    mapping(address account => int256 amount) private _due;
+
+    /// @notice Convictions and silences by contributor: what costs a stake.
+    mapping(address contributor => uint256 count) public faults;
+    /// @notice What the broker forfeited by giving up, lapsing, missed draws and publishing false rows.
+    uint256 public forfeited;
+    /// @notice Of it, what contributors got.
+    uint256 public compensated;
+    /// @notice Prices of settled orders, and deposits that answers about data earned.
+    uint256 public spent;
 
     /// @notice Whether the walk ever got as far as a settlement, a refund and a missed draw.
     uint256 public settled;
@@ -48,6 +60,58 @@ abstract contract OrderWalk is RowMarket {
         vm.prank(buyer);
         token.approve(address(escrow), type(uint256).max);
         _allOfIt = _allMoney();
+        address[6] memory all = accounts();
+        for (uint256 k = 0; k < all.length; ++k) {
+            _first[all[k]] = wealth(all[k]);
+        }
+    }
+
+    // -- who has what -------------------------------------------------------------------------------------------
+
+    /// @notice Buyer, broker, challenger, and the contributors.
+    function accounts() public view returns (address[6] memory) {
+        return [buyer, broker, stranger, _node(0), _node(1), _node(2)];
+    }
+
+    /// @notice All that an account has, wherever it is, but for what is in orders and demands that are open.
+    function wealth(address account) public view returns (uint256) {
+        IContributorRegistry.Stake memory found = registry.stakeOf(account);
+        uint256 staked = uint256(found.free) + found.reserved + found.unbonding;
+        return token.balanceOf(account) + rewards.claimable(account) + staked;
+    }
+
+    /// @notice What an account gained since the beginning; negative for a loss.
+    function gainOf(address account) public view returns (int256) {
+        return int256(wealth(account)) - int256(_first[account]);
+    }
+
+    /// @notice What it should have gained by the rules.
+    function dueTo(address account) external view returns (int256) {
+        return _due[account];
+    }
+
+    /// @notice Prices in the escrow, and the buyer's deposits of open demands.
+    function buyersHeld() external view returns (uint256 sum) {
+        for (uint256 i = 0; i < _orders.length; ++i) {
+            if (_books[i].stage != Stage.Over) sum += _orders[i].price;
+            if (_books[i].demand > IDemands.Kind.Receipt) sum += _orders[i].price / 100;
+        }
+    }
+
+    /// @notice Bonds in the escrow, and the broker's deposits of open demands.
+    function brokersHeld() external view returns (uint256 sum) {
+        for (uint256 i = 0; i < _orders.length; ++i) {
+            if (_books[i].stage != Stage.Over) sum += _books[i].bond;
+            if (_books[i].demand == IDemands.Kind.Receipt) sum += _orders[i].price / 100;
+        }
+    }
+
+    function _give(address account, uint256 amount) internal {
+        _due[account] += int256(amount);
+    }
+
+    function _take(address account, uint256 amount) internal {
+        _due[account] -= int256(amount);
     }
 
     // -- what the books say -------------------------------------------------------------------------------------
@@ -131,6 +195,7 @@ abstract contract OrderWalk is RowMarket {
         Book memory book;
         book.id = escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit());
         book.isFalse = _orders.length % 2 == 1;
+        _take(buyer, terms.price);
         _orders.push(terms);
         _books.push(book);
     }
@@ -156,6 +221,7 @@ abstract contract OrderWalk is RowMarket {
         Stage stage = _books[i].stage;
         if (stage == Stage.Published || stage == Stage.Over || _books[i].demand != IDemands.Kind.None) return;
         bool late = vm.getBlockTimestamp() > (stage == Stage.Open ? _orders[i].matchBy : _orders[i].deliverBy);
+        bool couldBeKnown = commitment.couldSeedBeKnown(_books[i].id);
         if (late) {
             escrow.refund(_orders[i], stage == Stage.Open ? _nobody() : _participants());
             ++refunded;
@@ -168,7 +234,23 @@ abstract contract OrderWalk is RowMarket {
         } else {
             return;
         }
+        _give(buyer, _orders[i].price);
+        if (stage != Stage.Open) _forfeit(i, late || couldBeKnown);
         _books[i].stage = Stage.Over;
+    }
+
+    /// @dev docs/spec/refutation.md, "Money".
+    function _forfeit(uint256 i, bool wholly) private {
+        uint256 left = _books[i].bond;
+        uint256 tenth = _orders[i].bond / 10;
+        uint256 amount = wholly || tenth > left ? left : tenth;
+        forfeited += amount;
+        _give(broker, left - amount);
+        if (_books[i].stage != Stage.Committed) return;
+        for (uint256 k = 0; k < 3; ++k) {
+            _give(_node(k), amount / 3);
+        }
+        compensated += 3 * (amount / 3);
     }
 
     function claim(uint256 choice) external {
@@ -195,9 +277,11 @@ abstract contract OrderWalk is RowMarket {
         escrow.matchOrder(_orders[i], _participants(), acceptances, maxRows);
         _books[i].stage = Stage.Matched;
         _books[i].bond = _orders[i].bond;
+        _take(broker, _orders[i].bond);
     }
 
     function _commitOne(uint256 i) private {
+        if (vm.getBlockTimestamp() + 2 * ANSWER > _orders[i].deliverBy) return;
         commitment.commit(_books[i].id, _participants(), _models(), _modelSignatures(_books[i].id));
         _books[i].stage = Stage.Committed;
     }
@@ -205,7 +289,7 @@ abstract contract OrderWalk is RowMarket {
     function _drawOne(uint256 i) private {
         uint64 targetBlock = commitment.commitmentOf(_books[i].id).targetBlock;
         uint256 number = vm.getBlockNumber();
-        if (number <= targetBlock) return;
+        if (number <= targetBlock || vm.getBlockTimestamp() + ANSWER > _orders[i].deliverBy) return;
         if (number <= targetBlock + 256) {
             commitment.drawSeed(_books[i].id);
             _books[i].stage = Stage.Drawn;
@@ -213,7 +297,9 @@ abstract contract OrderWalk is RowMarket {
         }
         commitment.redraw(_books[i].id);
         uint256 tenth = _orders[i].bond / 10;
-        _books[i].bond -= tenth < _books[i].bond ? tenth : _books[i].bond;
+        uint256 cut = tenth < _books[i].bond ? tenth : _books[i].bond;
+        _books[i].bond -= cut;
+        forfeited += cut;
         ++missed;
     }
 
@@ -230,6 +316,15 @@ abstract contract OrderWalk is RowMarket {
         escrow.settle(_orders[i], _participants(), _shares(), _noParents());
         _books[i].stage = Stage.Over;
         ++settled;
+        uint256 price = _orders[i].price;
+        uint256 fee = (price * _orders[i].brokerFeeBps) / 10_000;
+        uint256 first = ((price - fee) * 5_001) / 10_000;
+        uint256 second = ((price - fee) * 3_333) / 10_000;
+        _give(_node(0), first);
+        _give(_node(1), second);
+        _give(_node(2), price - fee - first - second);
+        _give(broker, fee + _books[i].bond);
+        spent += price;
     }
 
     /// @dev From here on the rows are those of order `i`: row 150 of its shard is false, or none is.

@@ -4,13 +4,16 @@ pragma solidity 0.8.37;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 
-/// @notice A token that freezes accounts and calls whoever receives, as some do. Everything else is plain ERC-20.
+/// @notice A token that freezes accounts, calls whoever receives and refuses transfers of zero, as some do. Everything else is plain ERC-20.
 contract UnrulyToken is ERC20, ERC20Permit {
     mapping(address account => bool) public isFrozen;
     /// @notice Receives a call, before it gets its tokens and after.
     address public hooked;
 
+    bool public refusesZero;
+
     error UnrulyToken_Frozen(address account);
+    error UnrulyToken_Zero();
 
     constructor() ERC20("Tessera Test Token", "TTT") ERC20Permit("Tessera Test Token") {}
 
@@ -26,8 +29,13 @@ contract UnrulyToken is ERC20, ERC20Permit {
         hooked = account;
     }
 
+    function refuseZero(bool on) external {
+        refusesZero = on;
+    }
+
     function _update(address from, address to, uint256 value) internal override {
         if (isFrozen[to]) revert UnrulyToken_Frozen(to);
+        if (refusesZero && value == 0) revert UnrulyToken_Zero();
         bool calls = to != address(0) && to == hooked;
         if (calls) Receiver(to).onTokens();
         super._update(from, to, value);

@@ -20,6 +20,7 @@ interface Vm {
     function prank(address sender) external;
     function warp(uint256 timestamp) external;
     function roll(uint256 blockNumber) external;
+    function etch(address account, bytes calldata code) external;
     function chainId(uint256 id) external;
     function setBlockhash(uint256 blockNumber, bytes32 hash) external;
     function assume(bool condition) external pure;

@@ -287,3 +287,49 @@ def test_delivers_no_more_rows_than_its_policy_says(world: World) -> None:
     policy: Callable[[str], str] = lambda text: text.replace("maximum_rows = 1000000", "maximum_rows = 500")  # noqa: E731
     answer = json.loads(accept_order(world.node(policy=policy(DEFAULT_TEXT)), world.offer()))
     assert answer["maxRows"] == 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"min_score_micro": 10**6}, "policy-score"),
+        ({"deliver_by": 2_001}, "policy-delivery"),
+        ({"rows": 3, "price": 3 * 10**16}, "policy-rows"),
+        ({"price": 10**12}, "policy-price"),
+        ({"bond": 0}, "policy-bond"),
+    ],
+    ids=["M1-score", "M2-deadline", "M4-rows", "M4-price", "A3-bond"],
+)
+def test_terms_that_only_harm_are_refused_before_any_privacy_is_spent(
+    world: World, changes: dict[str, Any], code: str
+) -> None:
+    terms = world.terms(**changes)
+    world.open(terms)
+    node = world.node()
+    assert refusal_of(node, world.offer(terms)) == code
+    assert list(node.state.ledger.entries()) == []
+
+
+def test_m4_a_day_of_cheap_orders_ends_at_the_policy(world: World) -> None:
+    """Before: each order of three rows cost three nodes a whole training and epsilon 3, its buyer nothing."""
+    policy = DEFAULT_TEXT.replace("maximum_orders_per_day = 24", "maximum_orders_per_day = 2")
+    node = world.node(policy=policy, cap=100.0)
+    orders = [world.terms(salt=Digest(bytes([number]) * 32)) for number in range(5)]
+    for terms in orders[:2]:
+        world.accept(node, terms)
+    world.open(orders[2])
+    assert refusal_of(node, world.offer(orders[2])) == "policy-rate"
+    # One that was cancelled before the match cost nothing: nobody can use up the day with such.
+    world.chain.states[world.order(orders[0])] = OrderState.CANCELLED
+    world.accept(node, orders[3])
+    world.chain.now += 86_400
+    later = replace(orders[4], match_by=world.chain.now + 600, deliver_by=world.chain.now + 2_000)
+    world.accept(node, later)
+
+
+def test_m6_an_epsilon_that_the_family_cannot_keep_is_refused_before_the_match(world: World) -> None:
+    """Before: matched, then refused by every node in its first task."""
+    world.collection = replace(world.collection, family="fedgan", settings={})
+    terms = world.terms(epsilon_micro=10_000)
+    world.open(terms)
+    assert refusal_of(world.node(), world.offer(terms)) == "bad-plan"

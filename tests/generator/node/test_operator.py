@@ -15,15 +15,17 @@ from generator.errors import NetworkMismatch, NodeError, SettingsError
 from generator.node.approvals import Approvals
 from generator.node.health import FILE, HealthPage
 from generator.node.outbox_log import OutboxLog
-from generator.node.policy import Proposal
+from generator.node.policy import Policy, Proposal, default_text
 from generator.node.process import running_once
 from generator.node.settings import NodeSettings, secure_folder
 from generator.node.setup import deployment_of, read_schema, require_same_market
 from provenance.api.catalogue import Contracts, NetworkView
 from provenance.api.message import Uint256
 from provenance.chain.deployment import Deployment
+from provenance.units import TOKENS, TokenUnit
 from provenance.values import Address, Digest, sha256
 from tests.generator.node.conftest import World
+from tests.generator.node.test_policy import TERMS
 from tests.waiting import HANG_SECONDS
 
 ORDER = Digest(bytes([1]) * 32)
@@ -34,7 +36,7 @@ SETTINGS = NodeSettings(
     declared_rows=1200,
     stake_wei=10**21,
 )
-PROPOSAL = Proposal("adult", ORDER, Address(bytes(20)), "research", 500_000, 3, 10, 10**18, 10**17, 0)
+PROPOSAL = Proposal("adult", "research", replace(TERMS, epsilon_micro=500_000, price=10**18))
 
 
 @pytest.mark.parametrize(
@@ -67,12 +69,12 @@ def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("thread = 2", "line 13: entry 'thread' is unknown; did you mean 'threads'?"),
-        ('lease_seconds = "10"', "line 13: lease_seconds is '10', expected an integer"),
-        ("lease_seconds = 4", "line 13: lease_seconds is 4, expected at least 5"),
-        ("health_port = 70000", "line 13: health_port is 70000, expected at most 65535"),
-        ('rpc = "ftp://x"', "line 13: rpc is 'ftp://x', expected an http or https URL"),
-        ('stake_wei = "-1"', "line 13: stake_wei is '-1', expected an integer"),
+        ("thread = 2", "line 15: entry 'thread' is unknown; did you mean 'threads'?"),
+        ('lease_seconds = "10"', "line 15: lease_seconds is '10', expected an integer"),
+        ("lease_seconds = 4", "line 15: lease_seconds is 4, expected at least 5"),
+        ("health_port = 70000", "line 15: health_port is 70000, expected at most 65535"),
+        ('rpc = "ftp://x"', "line 15: rpc is 'ftp://x', expected an http or https URL"),
+        ('stake_wei = "-1"', "line 15: stake_wei is '-1', expected an integer"),
     ],
 )
 def test_mistake_in_the_settings_file_is_answered_with_line_and_remedy(
@@ -197,6 +199,15 @@ def test_market_that_names_other_contracts_is_not_dealt_with(world: World) -> No
         require_same_market(network, replace(deployment, escrow=Address(bytes([9]) * 20)))
     with pytest.raises(NetworkMismatch, match="two markets"):
         require_same_market(network.model_copy(update={"chain_id": 1}), deployment)
+    with pytest.raises(NetworkMismatch, match="with 18 decimals, the deployment file with 6"):
+        require_same_market(network, replace(deployment, unit=TokenUnit(6, "USDC")))
+
+
+def test_a_new_policy_has_its_amounts_in_tokens_whatever_their_decimals(tmp_path: Path) -> None:
+    for unit in (TOKENS, TokenUnit(6, "USDC")):
+        (tmp_path / "policy.toml").write_text(default_text(unit))
+        made = Policy.read(tmp_path)
+        assert (made.maximum_stake_wei, made.minimum_price_wei) == (1_000 * unit.one, unit.one // 100)
 
 
 def test_schema_file_that_is_none_is_named(tmp_path: Path) -> None:

@@ -9,12 +9,41 @@ import pytest
 
 from generator.errors import SettingsError
 from generator.node.policy import DEFAULT_TEXT, Decision, Policy, Proposal
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest
 
 BUYER = Address(bytes([1]) * 20)
-ORDER = Proposal(
-    "adult", Digest(bytes([2]) * 32), BUYER, "Medical research", 1_000_000, 3, 1000, 10**18, 10**17, 10**7
+NO_DIGEST = Digest(bytes(32))
+TERMS = OrderTerms(
+    buyer=BUYER,
+    broker=Address(bytes([4]) * 20),
+    collection=Digest(bytes([2]) * 32),
+    request=NO_DIGEST,
+    delivery_key=NO_DIGEST,
+    rows=1000,
+    epsilon_micro=1_000_000,
+    delta_e12=10**7,
+    min_score_micro=0,
+    min_contributors=3,
+    max_contributors=16,
+    broker_fee_bps=500,
+    match_by=10_000,
+    deliver_by=13_000,
+    challenge_seconds=3_600,
+    price=10**18,
+    stake=10**17,
+    bond=10**17,
+    royalty_bps=0,
+    conditions=NO_DIGEST,
+    parents=NO_DIGEST,
+    salt=NO_DIGEST,
 )
+ORDER = Proposal("adult", "Medical research", TERMS, now=9_000)
+
+
+def order(**changes: int) -> Proposal:
+    """The order with other terms."""
+    return replace(ORDER, terms=replace(TERMS, **changes))  # type: ignore[arg-type]
 
 
 def policy(folder: Path, text: str) -> Policy:
@@ -30,25 +59,62 @@ def policy(folder: Path, text: str) -> Policy:
         ({"delta_e12": 10**7 + 1}, "policy-delta"),
         ({"min_contributors": 1}, "policy-contributors"),
         ({"rows": 1_000_001}, "policy-rows"),
-        ({"stake_wei": 10**21 + 1}, "policy-stake"),
+        ({"rows": 9}, "policy-rows"),
+        ({"stake": 10**21 + 1}, "policy-stake"),
+        ({"price": 10**16 - 1}, "policy-price"),
+        ({"min_score_micro": 900_001}, "policy-score"),
+        ({"bond": 0}, "policy-bond"),
+        ({"bond": 10**16 - 1}, "policy-bond"),
+        ({"broker_fee_bps": 2_001}, "policy-fee"),
+        ({"deliver_by": 10_059}, "policy-delivery"),
+        ({"deliver_by": 9_001 + 30 * 86_400}, "policy-delivery"),
+        ({"challenge_seconds": 30 * 86_400 + 1}, "policy-window"),
     ],
 )
 def test_default_policy_denies_what_breaks_a_limit(tmp_path: Path, change: dict[str, int], code: str) -> None:
-    verdict = policy(tmp_path, DEFAULT_TEXT).judge(replace(ORDER, **change))  # type: ignore[arg-type]
+    verdict = policy(tmp_path, DEFAULT_TEXT).judge(order(**change))
     assert (verdict.decision, verdict.code) == (Decision.DENY, code)
     assert verdict.reason
 
 
+def test_limits_are_kept_at_their_figures(tmp_path: Path) -> None:
+    at_the_limits = order(
+        rows=10, price=10**16, bond=10**14, min_score_micro=900_000, broker_fee_bps=2_000, deliver_by=10_060,
+        challenge_seconds=30 * 86_400,
+    )  # fmt: skip
+    assert policy(tmp_path, DEFAULT_TEXT).judge(at_the_limits).decision is Decision.AUTO
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "code"),
+    [
+        ("maximum_orders_per_day = 3", {"orders_today": 3}, "policy-rate"),
+        ("maximum_orders_per_day = 3", {"orders_today": 2}, ""),
+        ('maximum_epsilon_per_day = "4"', {"epsilon_today_micro": 3_000_001}, "policy-rate"),
+        ('maximum_epsilon_per_day = "4"', {"epsilon_today_micro": 3_000_000}, ""),
+    ],
+)
+def test_orders_and_epsilon_of_a_day_are_limited(
+    tmp_path: Path, text: str, found: dict[str, int], code: str
+) -> None:
+    assert policy(tmp_path, text).judge(replace(ORDER, **found)).code == code  # type: ignore[arg-type]
+
+
+def test_a_rule_may_take_a_broker_without_bond(tmp_path: Path) -> None:
+    text = f'[[rule]]\ndecision = "auto"\nbuyer = "{BUYER}"\nminimum_bond = "0"\n'
+    assert policy(tmp_path, text).judge(order(bond=0)).decision is Decision.AUTO
+
+
 def test_a_rule_may_allow_a_larger_delta(tmp_path: Path) -> None:
     rules = policy(tmp_path, 'maximum_delta = "1e-4"')
-    assert rules.judge(replace(ORDER, delta_e12=10**8)).decision is Decision.AUTO
-    assert rules.judge(replace(ORDER, delta_e12=10**8 + 1)).code == "policy-delta"
+    assert rules.judge(order(delta_e12=10**8)).decision is Decision.AUTO
+    assert rules.judge(order(delta_e12=10**8 + 1)).code == "policy-delta"
 
 
 def test_price_below_the_minimum_a_row_is_denied(tmp_path: Path) -> None:
     rules = policy(tmp_path, 'minimum_price_per_row_wei = "1000000000000001"')
     assert rules.judge(ORDER).code == "policy-price"
-    assert rules.judge(replace(ORDER, price_wei=1000 * (10**15 + 1))).decision is Decision.AUTO
+    assert rules.judge(order(price=1000 * (10**15 + 1))).decision is Decision.AUTO
 
 
 @pytest.mark.parametrize(
@@ -56,7 +122,7 @@ def test_price_below_the_minimum_a_row_is_denied(tmp_path: Path) -> None:
     [
         ('collection = "adult"', True),
         ('collection = "bank"', False),
-        (f'collection = "{ORDER.collection}"', True),
+        (f'collection = "{TERMS.collection}"', True),
         (f'buyer = "{BUYER}"', True),
         ('buyer = "0x2222222222222222222222222222222222222222"', False),
         ('purpose = "*RESEARCH*"', True),

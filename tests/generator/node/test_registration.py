@@ -14,7 +14,7 @@ from provenance.chain.deployment import Deployment
 from provenance.chain.ports import StakeOnChain
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
-from provenance.units import tokens
+from provenance.units import TOKENS
 from provenance.values import Address, Digest
 from tests.generator.node.conftest import DEPLOYMENT
 
@@ -76,7 +76,7 @@ def stake(free: int, reserved: int = 0, *, registered: bool = True) -> StakeOnCh
     (Account(stake(0, registered=False), tokens=WANTED, gas=0), "has no coins for gas"),
     (
         Account(stake(0, registered=False), tokens=WANTED - 1),
-        f"needs {tokens(WANTED)} more for its stake and holds {tokens(WANTED - 1)}",
+        f"needs {TOKENS.shown(WANTED)} more for its stake and holds {TOKENS.shown(WANTED - 1)}",
     ),
 ])  # fmt: skip
 def test_a_new_node_that_cannot_pay_is_told_what_it_lacks_and_sends_nothing(
@@ -96,7 +96,7 @@ def test_a_slashed_node_that_cannot_pay_goes_on_with_the_stake_it_has_and_says_s
     with caplog.at_level(logging.WARNING):
         account.start()
     assert account.sent == []
-    assert f"Going on with a free stake of {tokens(60)}, reserved {tokens(39)}" in caplog.text
+    assert f"Going on with a free stake of {TOKENS.shown(60)}, reserved {TOKENS.shown(39)}" in caplog.text
 
 
 def test_a_slashed_node_that_can_pay_brings_its_stake_up_again() -> None:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from provenance.chain.deploy import MarketParameters, deploy_all
-from provenance.chain.deployment import Deployment
+from provenance.chain.deploy import deploy_all
+from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
@@ -60,7 +60,7 @@ def anvil_url() -> Iterator[str]:
 def deployed(url: str) -> Iterator[Market]:
     """A new market on the chain."""
     bank = Signer(anvil.DEVELOPMENT_KEY)
-    market = Market(url, deploy_all(url, bank, MarketParameters(unbonding_seconds=60)))
+    market = Market(url, deploy_all(url, bank, MarketParameters.local(unbonding_seconds=60)))
     yield market
     market.close()
 

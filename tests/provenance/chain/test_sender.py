@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provenance.chain.deployment import Deployment
+from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.errors import ChainUnavailableError, DeploymentError, RevertError
 from provenance.chain.reader import ChainReader
 from provenance.chain.rpc import Rpc
@@ -123,6 +123,21 @@ def test_deployment_without_contracts_is_refused(market: Market) -> None:
             chain.check()
         with pytest.raises(DeploymentError, match="there is no contract"):
             chain.order(sha256(b"order"))
+
+
+def test_a_deployment_file_states_what_was_chosen_and_one_of_before_is_read(market: Market) -> None:
+    document = market.chain.deployment.document()
+    chosen = MarketParameters.local(unbonding_seconds=60)
+    assert Deployment.parse(document).parameters == chosen
+    limits = market.chain.limits()
+    assert (limits.answer_seconds, limits.min_price, limits.max_score_micro) == (120, 0, 1_000_000)
+
+    assert isinstance(document["parameters"], dict)
+    assert document["parameters"]["minBond"] == "0"
+    del document["parameters"]
+    before = Deployment.parse(document)
+    assert before.parameters is None
+    assert before == market.chain.deployment
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "tessera-deployment/2"}'])

@@ -16,6 +16,7 @@ from provenance.record.collection import Collection, Request
 from provenance.record.terms import NO_PARENTS, OrderTerms
 from provenance.table.conditions import Conditions, Segment
 from provenance.table.conditions_bytes import NO_CONDITIONS, conditions_digest
+from provenance.units import TOKENS, TokenUnit
 from provenance.values import Address, Digest, Signature
 from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
@@ -152,12 +153,16 @@ def test_terms_as_asked_pass() -> None:
 @pytest.mark.parametrize("text", ["", "ten", "-1", "nan", "inf", "0.0000000000000000001"])
 def test_an_amount_that_cannot_be_paid_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected a"):
-        parse_tokens(text)
+        parse_tokens(text, TOKENS)
 
 
 def test_amounts_are_exact() -> None:
-    assert parse_tokens("12.5") == 12_500_000_000_000_000_000
-    assert parse_tokens("0.000000000000000001") == 1
+    dollar = TokenUnit(6, "USDC")
+    assert OrderRequest.of(dollar, "toy", 5, max_price="12.5").max_price_wei == 12_500_000
+    with pytest.raises(UsageError, match=r"an amount of USDC: .*expected at most 6 decimal places"):
+        OrderRequest.of(dollar, "toy", 5, max_price="0.0000001")
+    assert parse_tokens("12.5", TOKENS) == 12_500_000_000_000_000_000
+    assert parse_tokens("0.000000000000000001", TOKENS) == 1
     assert parse_decimal("1e-5", "--delta") == Decimal("0.00001")
 
 

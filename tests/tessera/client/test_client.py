@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from provenance.api.catalogue import OfferState
+from provenance.api.errors import MarketRefused
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, new_delivery_key
@@ -93,6 +94,33 @@ def test_an_order_is_named_by_its_id_the_first_digits_of_it_or_its_file(
     with pytest.raises(UsageError, match="2 orders begin with 0xabab, expected one") as refused:
         client.find("0xabab")
     assert str(one) in str(refused.value)
+
+
+def test_an_order_behind_others_that_wait_signs_its_permit_for_the_nonce_after_theirs(
+    published: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, signed = a_client(published), []
+
+    def sign(_quote: Any, orders_before: int) -> OrderFile:
+        signed.append(orders_before)
+        return an_order()
+
+    def place(_order: Any) -> None:
+        if signed[-1] < 2:
+            raise MarketRefused("POST /v1/orders", 422, "permit-nonce", "permit: found nonce 0, expected 2")
+
+    monkeypatch.setattr(client, "sign", sign)
+    monkeypatch.setattr(client.api, "place", place)
+    client.order(None, tmp_path / "order.json")
+    assert signed == [0, 1, 2]
+
+    def refuse(_order: Any) -> None:
+        raise MarketRefused("POST /v1/orders", 422, "terms-refused", "rows: found 3")
+
+    monkeypatch.setattr(client.api, "place", refuse)
+    with pytest.raises(MarketRefused, match="terms-refused"):
+        client.order(None, tmp_path / "other.json")
+    assert signed == [0, 1, 2, 0], "what is refused for another reason is not tried again"
 
 
 def replace_last(digest: Digest) -> Digest:
