@@ -32,9 +32,11 @@ struct OrderTerms {
     uint64 deliverBy;
     /// Chain time between publication and settlement.
     uint32 challengeSeconds;
+    /// Chain time to answer a demand in; silence is punished after twice as long.
+    uint32 answerSeconds;
     /// Whole amount escrowed, in token wei.
     uint256 price;
-    /// Reserved of each contributor's stake, in token wei.
+    /// Reserved of all contributors' stakes together, in token wei; each one's part is by its rows, rounded up.
     uint256 stake;
     /// Posted by the broker at the match, in token wei.
     uint256 bond;
@@ -44,6 +46,16 @@ struct OrderTerms {
     bytes32 conditions;
     /// keccak256(abi.encode(uint256[])) of the data sets it derives from, ascending; zero for none.
     bytes32 parents;
+    /// SHA-256 of the canonical schema document, as every shard's model carries it.
+    bytes32 schemaDigest;
+    /// 1: every model fits the class whose rows the chain can judge (docs/spec/model.md); 0: rows are recomputed only.
+    uint8 sizeClass;
+    /// Version of the row specification.
+    uint16 specVersion;
+    /// Part (1e-6) of the training rows that come from real tables directly.
+    uint32 ownRealMicro;
+    /// A part of the rows is worth nothing to the buyer: a shard that is false or missing refunds the whole price.
+    bool indivisible;
     /// Makes otherwise equal orders different.
     bytes32 salt;
 }
@@ -61,8 +73,9 @@ library OrderTermsHash {
         "OrderTerms(address buyer,address broker,bytes32 collection,bytes32 request,bytes32 deliveryKey,"
         "uint64 rows,uint64 epsilonMicro,uint64 deltaE12,uint32 minScoreMicro,uint8 minContributors,"
         "uint8 maxContributors,uint16 brokerFeeBps,uint64 matchBy,uint64 deliverBy,uint32 challengeSeconds,"
-        "uint256 price,uint256 stake,uint256 bond,uint16 royaltyBps,bytes32 conditions,bytes32 parents,"
-        "bytes32 salt)"
+        "uint32 answerSeconds,uint256 price,uint256 stake,uint256 bond,uint16 royaltyBps,bytes32 conditions,"
+        "bytes32 parents,bytes32 schemaDigest,uint8 sizeClass,uint16 specVersion,uint32 ownRealMicro,"
+        "bool indivisible,bytes32 salt)"
     );
 
     /// @return EIP-712 struct hash. Every member is one static word, so ABI encoding is EIP-712 encoding.
