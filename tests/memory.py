@@ -50,6 +50,9 @@ class MemoryChain:
     def block_number(self) -> int:
         return self.block
 
+    def is_final(self, block: int) -> bool:
+        return block <= self.block
+
     def chain_time(self) -> int:
         return self.time_seconds
 

@@ -129,6 +129,20 @@ class ModelsCommitted(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SaltsCommitted(ChainEvent):
+    """Digests of the contributors' salts, in participant order."""
+
+    order: Digest
+    salt_digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaltsRevealed(ChainEvent):
+    order: Digest
+    salts: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SeedDrawn(ChainEvent):
     order: Digest
     seed: Digest

@@ -42,6 +42,8 @@ from provenance.chain.events import (
     PayoutSet,
     RewardClaimed,
     RewardCredited,
+    SaltsCommitted,
+    SaltsRevealed,
     SeedDrawn,
     SeedMissed,
     ShardRecorded,
@@ -69,7 +71,7 @@ from provenance.values import Address, Digest, Signature
 
 EVENTS: tuple[type[ChainEvent], ...] = (
     *(OrderPlaced, OrderCancelled, OrderMatched, OrderPublished, OrderRefunded, OrderSettled, OrderRevoked),
-    *(BondCut, BondDivided, ModelsCommitted, SeedDrawn, SeedMissed),
+    *(BondCut, BondDivided, ModelsCommitted, SaltsCommitted, SaltsRevealed, SeedDrawn, SeedMissed),
     *(DatasetPublished, ShardRecorded, EvaluationRecorded, DatasetRevoked, DatasetFlagged, Transfer),
     *(ContributorRegistered, StakeDeposited, WithdrawalRequested, StakeWithdrawn),
     *(StakeReserved, StakeReleased, StakeSlashed, RewardCredited, RewardClaimed),

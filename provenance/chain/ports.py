@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.errors import UnknownShardError
 from provenance.chain.events import ChainEvent
 from provenance.crypto.merkle import Proof
 from provenance.crypto.permit import Permit
@@ -65,21 +66,18 @@ class OrderOnChain:
 class OrderLimits:
     """What a market asks of every order (`IOrderEscrow.Limits`): seconds, rows, token wei; the highest score in 1e-6.
 
-    A market of an earlier release asks for nothing but the time of an answer.
+    A market of an earlier release asks for nothing but the time of an answer, and for exactly that.
     """
 
-    answer_seconds: int
+    min_answer_seconds: int
     min_challenge_seconds: int = 0
     min_delivery_seconds: int = 0
     max_score_micro: int = WHOLE_MICRO
     min_rows: int = 1
     min_price: int = 0
     min_stake: int = 0
+    min_stake_bps: int = 0
     min_bond: int = 0
-
-    def last_commit(self, deliver_by: int) -> int:
-        """Chain time of the last commit of models: after it there is no time for a draw and an answer."""
-        return deliver_by - 2 * self.answer_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +95,10 @@ class CommitmentOnChain:
     seed: Digest | None
     models: tuple[Digest, ...]
     signatures: tuple[bytes, ...]
+    salts: tuple[Digest, ...] = ()
+    """Digests of the contributors' salts, from SaltsCommitted; none in a market of an earlier release."""
+    revealed: tuple[Digest, ...] = ()
+    """The salts themselves, from SaltsRevealed, once the seed is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,22 @@ class DatasetOnChain:
     block: int
     transaction: Digest
     shards: tuple[ShardOnChain, ...]
+    """In ascending order; none of a contributor that was dropped before the publication."""
     evaluations: tuple[EvaluationOnChain, ...]
+
+    def shard(self, number: int) -> ShardOnChain:
+        """Raises UnknownShardError for one that was not published."""
+        for each in self.shards:
+            if each.shard == number:
+                return each
+        known = ", ".join(str(each.shard) for each in self.shards)
+        raise UnknownShardError(f"data set {self.id} has no shard {number}; it has {known}")
+
+    @property
+    def shard_roots(self) -> tuple[Digest, ...]:
+        """The leaves of the data set's tree, one a participant; zero for one that was dropped."""
+        roots = {each.shard: each.shard_root for each in self.shards}
+        return tuple(roots.get(number, Digest(bytes(32))) for number in range(len(self.shares_bps)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +197,15 @@ class TxReceipt:
     hash: Digest
     block: int
     gas_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedModel:
+    """What a contributor binds itself to before the seed: model, salt, and its signature under both."""
+
+    model_digest: Digest
+    salt_digest: Digest
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +234,6 @@ class DatasetRecord:
 
     manifest_digest: Digest
     score_digest: Digest
-    spec_version: int
-    own_real_micro: int
     parents: tuple[int, ...]
     shares_bps: tuple[int, ...]
     shards: tuple[ShardRecord, ...]
@@ -223,6 +247,7 @@ class ChainReads(Protocol):
     def deployment(self) -> Deployment: ...
 
     def block_number(self) -> int: ...
+    def is_final(self, block: int) -> bool: ...
 
     def chain_time(self) -> int:
         """Timestamp of the latest block, in seconds."""
@@ -277,6 +302,7 @@ class ChainWriting(Protocol):
         participants: Sequence[Participant],
         acceptances: Sequence[bytes],
         max_rows: Sequence[int],
+        conditions: bytes = ...,
     ) -> TxReceipt: ...
 
     def abandon(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt: ...
@@ -287,11 +313,14 @@ class ChainWriting(Protocol):
         self,
         order: Digest,
         participants: Sequence[Participant],
-        model_digests: Sequence[Digest],
-        signatures: Sequence[bytes],
+        models: Sequence[CommittedModel],
     ) -> TxReceipt: ...
 
-    def draw_seed(self, order: Digest) -> TxReceipt: ...
+    def fix_hash(self, order: Digest) -> TxReceipt: ...
+
+    def draw_seed(
+        self, order: Digest, salt_digests: Sequence[Digest], salts: Sequence[Digest]
+    ) -> TxReceipt: ...
 
     def redraw(self, order: Digest) -> TxReceipt: ...
 

@@ -13,6 +13,8 @@ from provenance.chain.events import (
     EvaluationRecorded,
     ModelsCommitted,
     OrderMatched,
+    SaltsCommitted,
+    SaltsRevealed,
     ShardRecorded,
 )
 from provenance.chain.log_decoder import event_topic
@@ -101,6 +103,9 @@ class ChainReader(DisputeReader, SalesReader):
         seed = Digest(found["seed"])
         since = found["commitBlock"]
         committed = self._newest("commitment", ModelsCommitted, order_id, since=since) if since else None
+        salted = self._newest("commitment", SaltsCommitted, order_id, since=since) if since else None
+        is_drawn = salted is not None and seed != _NO_DIGEST
+        revealed = self._newest("commitment", SaltsRevealed, order_id, since=since) if is_drawn else None
         return CommitmentOnChain(
             order=order_id,
             models_digest=Digest(found["modelsDigest"]),
@@ -110,6 +115,8 @@ class ChainReader(DisputeReader, SalesReader):
             seed=None if seed == _NO_DIGEST else seed,
             models=() if committed is None else committed.model_digests,
             signatures=() if committed is None else committed.signatures,
+            salts=() if salted is None else salted.salt_digests,
+            revealed=() if revealed is None else revealed.salts,
         )
 
     def dataset(self, dataset_id: int) -> DatasetOnChain:

@@ -80,6 +80,10 @@ class MemoryChain:
     matched: dict[Digest, tuple[Participant, ...]] = field(default_factory=dict)
     committed: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     seeds: dict[Digest, Digest] = field(default_factory=dict)
+    salts: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
+    """Digests of the committed salts."""
+    final: int = 8
+    """The newest block that is final; the seed's is 7."""
     statuses: dict[int, DatasetStatus] = field(default_factory=dict)
     stake: StakeOnChain = field(default_factory=lambda: StakeOnChain(10**18, 0, 0, 0, True))
 
@@ -98,7 +102,11 @@ class MemoryChain:
         models = self.committed.get(order, ())
         digest = keccak256(b"".join(models))
         seed = self.seeds.get(order)
-        return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, ())
+        salts = self.salts.get(order, ())
+        return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, (), salts)
+
+    def is_final(self, block: int) -> bool:
+        return block <= self.final
 
     def dataset(self, dataset_id: int) -> SimpleNamespace:
         """The one member of a record that a node looks at."""
@@ -261,12 +269,18 @@ class World:
             match_by=2_000,
             deliver_by=3_000,
             challenge_seconds=10,
+            answer_seconds=100,
             price=5 * 10**18,
             stake=10**17,
             bond=10**17,
             royalty_bps=self.collection.royalty_bps,
             conditions=self._conditions(),
             parents=parents_digest(self.collection.parents),
+            schema_digest=self.collection.schema.digest,
+            size_class=1,
+            spec_version=1,
+            own_real_micro=self.collection.own_real_micro,
+            indivisible=False,
             salt=Digest(bytes(32)),
         )
         return replace(terms, **changes)
