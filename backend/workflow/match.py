@@ -206,10 +206,8 @@ class Matching:
 
     def _bearable(self, node: Address, terms: OrderTerms) -> int:
         """Rows of the order that the node's free stake bears."""
-        stake = self._ports.chain.stake_of(node)
-        if not stake.registered:
-            return 0
-        return stake.free * terms.rows // terms.stake if terms.stake else terms.rows
+        stake, least = self._ports.chain.stake_of(node), self._ports.chain.limits().min_stake
+        return terms.rows_for(stake.free, least) if stake.registered else 0
 
     def _allow_bond(self, stored: StoredOrder) -> None:
         """The escrow takes the bond from the broker at the match. Several orders may match at once."""

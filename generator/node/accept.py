@@ -175,18 +175,18 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     require_partners(node, None, terms.min_contributors)
     stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     policy = node.policy()
-    can_stake = min(stake.free, policy.maximum_stake_wei) if stake.registered else 0
-    if can_stake < terms.stake_of(1):
+    least = node.chain.limits().min_stake
+    affordable = terms.rows_for(min(stake.free, policy.maximum_stake_wei), least) if stake.registered else 0
+    if not affordable:
         raise TaskRefused(
             "stake",
-            f"{unit.shown(terms.stake_of(1))} are to be reserved for a single row, {unit.shown(stake.free)} are free: "
-            "deposit more stake",
+            f"{unit.shown(terms.stake_of(1, least))} are to be reserved at the least, {unit.shown(stake.free)} are "
+            "free: deposit more stake",
         )
     _check_parents(node)
     _check_plan(node, order, terms, request)
     check_budget(node, order, terms)
     # Its part of the stake is by its rows: it offers as many as its stake bears.
-    affordable = can_stake * terms.rows // terms.stake if terms.stake else terms.rows
     max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
     return Accepted(terms, signature, request, max_rows, acceptance)

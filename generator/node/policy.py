@@ -257,7 +257,7 @@ class Limits(BaseModel):
         yield _Limit(
             "stake",
             terms.stake_of(1) <= self.maximum_stake_wei,
-            f"a stake of {shown(terms.stake_of(1))} is asked for a single row, this node gives at most "
+            f"a stake of {shown(terms.stake_of(1))} is asked at the least, this node gives at most "
             f"{shown(self.maximum_stake_wei)}",
         )
         yield _Limit(

@@ -103,14 +103,8 @@ class MarketParameters:
         """As the escrow's constructor takes them."""
         return (
             *(self.min_answer_seconds, self.min_challenge_seconds, self.min_delivery_seconds),
-            *(
-                self.max_score_micro,
-                self.min_rows,
-                self.min_price,
-                self.min_stake,
-                self.min_stake_bps,
-                self.min_bond,
-            ),
+            *(self.max_score_micro, self.min_rows, self.min_price, self.min_stake, self.min_bond),
+            self.min_stake_bps,
         )
 
     def document(self) -> dict[str, JsonValue]:

@@ -47,6 +47,7 @@ class DisputeReader(MarketViews):
             answer_by=found["answerBy"],
             deposit=found["deposit"],
             row=found["row"],
+            warned=found["warned"],
         )
 
     def shown_model(self, order: Digest, shard: int) -> bytes | None:

@@ -31,12 +31,21 @@ class DemandKind(IntEnum):
     RECEIPT = 1
     MODEL = 2
     CHUNK = 3
+    COMMITMENT = 4
+    SALT = 5
+    EVALUATION = 6
+    MANIFEST = 7
+
+
+MANIFEST_SHARD = 2**32 - 1
+"""The shard number under which a manifest is demanded: it is the broker's."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemandOnChain:
     """An open demand about one shard of an order; kind NONE when there is none. Times in chain seconds, the
-    deposit in token wei; `row` is the row whose chunk is asked for."""
+    deposit in token wei; `row` is the row whose chunk is asked for. warned: the first time to answer has passed, after
+    `answer_by` silence is punished."""
 
     order: Digest
     shard: int
@@ -45,6 +54,7 @@ class DemandOnChain:
     answer_by: int
     deposit: int
     row: int
+    warned: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -35,12 +35,13 @@ class OrderState(IntEnum):
 
 class DatasetStatus(IntEnum):
     """What a record is worth now, in the order of DatasetRegistry. Revoked: proven false; flagged: derived from
-    a data set that was."""
+    a data set that was; reduced: shards of it were revoked, the others stand."""
 
     NONE = 0
     VALID = 1
     REVOKED = 2
     FLAGGED = 3
+    REDUCED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,27 @@ class OrderOnChain:
     def window_ends(self, challenge_seconds: int) -> int:
         """Chain time from which the published order may be settled, if no demand is open."""
         return max(self.published_at + challenge_seconds, self.settle_not_before)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsOnChain:
+    """What came of an order's shards (`IOrderEscrow.Shards`). out: those dropped before the publication or convicted
+    after it. damages: token wei held for the buyer until the settlement. fee_forfeit: the broker withheld the manifest.
+    """
+
+    out: frozenset[int] = frozenset()
+    dropped_rows: int = 0
+    convicted_rows: int = 0
+    damages: int = 0
+    fee_forfeit: bool = False
+
+
+class Absence(IntEnum):
+    """What came of the demand for an evaluation, in the contract's order."""
+
+    NONE = 0
+    ANSWERED = 1
+    SILENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,8 @@ class CommitmentOnChain:
     """Digests of the contributors' salts, from SaltsCommitted; none in a market of an earlier release."""
     revealed: tuple[Digest, ...] = ()
     """The salts themselves, from SaltsRevealed, once the seed is drawn."""
+    fixed_hash: Digest | None = None
+    """Hash of the target block, when it was fixed before the draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +198,8 @@ class DatasetOnChain:
     shards: tuple[ShardOnChain, ...]
     """In ascending order; none of a contributor that was dropped before the publication."""
     evaluations: tuple[EvaluationOnChain, ...]
+    revoked: frozenset[int] = frozenset()
+    """Shards that were found false or withheld, of a data set whose others stand."""
 
     def shard(self, number: int) -> ShardOnChain:
         """Raises UnknownShardError for one that was not published."""
@@ -269,9 +295,21 @@ class ChainReads(Protocol):
         """From the OrderMatched event; empty before the match."""
         ...
 
+    def shards(self, order_id: Digest) -> ShardsOnChain: ...
+
+    def deadline(self, order_id: Digest) -> int:
+        """Last chain time of commit, draw and publication; 0 before the match."""
+        ...
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        """Why the contributor's evaluation may be left out of the record."""
+        ...
+
     def is_contract(self, account: Address) -> bool:
         """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
         ...
+
+    def limits(self) -> OrderLimits: ...
 
     def stake_of(self, contributor: Address) -> StakeOnChain: ...
 

@@ -16,15 +16,19 @@ from provenance.chain.events import (
     SaltsCommitted,
     SaltsRevealed,
     ShardRecorded,
+    ShardRevoked,
 )
 from provenance.chain.log_decoder import event_topic
 from provenance.chain.ports import (
+    Absence,
     CommitmentOnChain,
     DatasetOnChain,
+    DatasetStatus,
     EvaluationOnChain,
     OrderOnChain,
     OrderState,
     ShardOnChain,
+    ShardsOnChain,
     StakeOnChain,
 )
 from provenance.chain.sales import SalesReader
@@ -92,6 +96,25 @@ class ChainReader(DisputeReader, SalesReader):
             open_demands=found["openDemands"],
         )
 
+    def shards(self, order_id: Digest) -> ShardsOnChain:
+        """Which shards are out, and what is held for the buyer."""
+        found = self._final("escrow", "shardsOf", order_id)
+        return ShardsOnChain(
+            out=frozenset(k for k in range(256) if found["out"] >> k & 1),
+            dropped_rows=found["droppedRows"],
+            convicted_rows=found["convictedRows"],
+            damages=found["damages"],
+            fee_forfeit=found["feeForfeit"],
+        )
+
+    def deadline(self, order_id: Digest) -> int:
+        """Last chain time of commit, draw and publication, moved by demands included; 0 before the match."""
+        return int(self._final("escrow", "deliverByOf", order_id))
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        """Why the contributor's evaluation may be left out of the record."""
+        return Absence(self._final("demands", "excuseOf", order_id, shard)["absence"])
+
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """As matched; empty before the match."""
         matched = self._newest("escrow", OrderMatched, order_id)
@@ -100,7 +123,7 @@ class ChainReader(DisputeReader, SalesReader):
     def commitment(self, order_id: Digest) -> CommitmentOnChain:
         """Committed models and seed; `commit_block` 0 when nothing is committed."""
         found = self._final("commitment", "commitmentOf", order_id)
-        seed = Digest(found["seed"])
+        seed, fixed = Digest(found["seed"]), Digest(found["fixedHash"])
         since = found["commitBlock"]
         committed = self._newest("commitment", ModelsCommitted, order_id, since=since) if since else None
         salted = self._newest("commitment", SaltsCommitted, order_id, since=since) if since else None
@@ -117,6 +140,7 @@ class ChainReader(DisputeReader, SalesReader):
             signatures=() if committed is None else committed.signatures,
             salts=() if salted is None else salted.salt_digests,
             revealed=() if revealed is None else revealed.salts,
+            fixed_hash=None if fixed == _NO_DIGEST else fixed,
         )
 
     def dataset(self, dataset_id: int) -> DatasetOnChain:
@@ -157,6 +181,9 @@ class ChainReader(DisputeReader, SalesReader):
             evaluations=tuple(
                 EvaluationOnChain(each.contributor, each.score_micro, each.signature) for each in evaluations
             ),
+            revoked=frozenset(each.shard for each in self._logs("datasets", ShardRevoked, dataset_id))
+            if view["status"] == DatasetStatus.REDUCED
+            else frozenset(),
         )
 
     def dataset_of_order(self, order_id: Digest) -> int | None:

@@ -81,9 +81,21 @@ class OrderTerms(TypedMessage):
         """True when the data set is published in clear (no delivery key)."""
         return self.delivery_key == OPEN_DELIVERY_KEY
 
-    def stake_of(self, rows: int) -> int:
-        """Token wei reserved of a contributor of `rows` rows: its part of the stake, rounded up."""
-        return -(-self.stake * rows // self.rows) if self.rows else 0
+    def stake_of(self, rows: int, least: int = 0) -> int:
+        """Token wei reserved of a contributor of `rows` rows: its part of the stake, rounded up, or all of it where
+        one false row spoils the whole order. least: the market's for each contributor (`OrderLimits.min_stake`)."""
+        part = self.stake if self.indivisible or not self.rows else -(-self.stake * rows // self.rows)
+        return max(part, least)
+
+    def rows_for(self, stake: int, least: int = 0) -> int:
+        """Rows of the order that so much free stake bears; 0 for none. least: as for `stake_of`."""
+        if stake < self.stake_of(1, least):
+            return 0
+        return (
+            self.rows
+            if self.indivisible or not self.stake
+            else min(self.rows, stake * self.rows // self.stake)
+        )
 
     @classmethod
     def read(cls, document: object) -> OrderTerms:
@@ -116,9 +128,9 @@ class FirstOrderTerms(OrderTerms):
     own_real_micro: int = WHOLE_MICRO
     indivisible: bool = False
 
-    def stake_of(self, rows: int) -> int:
+    def stake_of(self, rows: int, least: int = 0) -> int:
         """The same for every contributor."""
-        return self.stake if rows else 0
+        return max(self.stake, least) if rows else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,14 @@ from provenance.api.queue import Progress, RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
+    Absence,
     ChainReads,
     CommitmentOnChain,
     DatasetStatus,
+    OrderLimits,
     OrderOnChain,
     OrderState,
+    ShardsOnChain,
     StakeOnChain,
 )
 from provenance.crypto.seal import DeliveryKey
@@ -82,6 +85,9 @@ class MemoryChain:
     seeds: dict[Digest, Digest] = field(default_factory=dict)
     salts: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     """Digests of the committed salts."""
+    out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
+    deadlines: dict[Digest, int] = field(default_factory=dict)
+    excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
     final: int = 8
     """The newest block that is final; the seed's is 7."""
     statuses: dict[int, DatasetStatus] = field(default_factory=dict)
@@ -104,6 +110,18 @@ class MemoryChain:
         seed = self.seeds.get(order)
         salts = self.salts.get(order, ())
         return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, (), salts)
+
+    def limits(self) -> OrderLimits:
+        return OrderLimits(1)
+
+    def shards(self, order_id: Digest) -> ShardsOnChain:
+        return self.out.get(order_id, ShardsOnChain())
+
+    def deadline(self, order_id: Digest) -> int:
+        return self.deadlines.get(order_id, 0)
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        return self.excuses.get((order_id, shard), Absence.NONE)
 
     def is_final(self, block: int) -> bool:
         return block <= self.final
