@@ -14,7 +14,7 @@ import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
 import {Permit, Permits} from "./types/Permit.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
-import {WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
+import {MAX_ANSWERS_LATE, WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 
 /// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderPayments} divides the money.
 contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
@@ -55,8 +55,6 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     uint256 public constant SPEC_VERSION = 1;
     uint256 public constant MAX_SIZE_CLASS = 1;
     uint256 private constant _CUTS_OF_A_BOND = 10;
-    /// @dev Four steps can be demanded, each twice the time to answer, with one for the broker after each.
-    uint256 private constant _MAX_ANSWERS_LATE = 12;
 
     IContributorRegistry public immutable registry;
     IModelCommitment public immutable commitment;
@@ -148,7 +146,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.participantsDigest = OrderLists.digest(participants);
         stored.deliverBy = terms.deliverBy;
         // Less than a year from the placing, and twelve months after that.
-        stored.latestDeliverBy = uint64(terms.deliverBy + _MAX_ANSWERS_LATE * terms.answerSeconds);
+        stored.latestDeliverBy = uint64(terms.deliverBy + MAX_ANSWERS_LATE * terms.answerSeconds);
         stored.answerSeconds = terms.answerSeconds;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);

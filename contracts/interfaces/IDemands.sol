@@ -174,8 +174,6 @@ interface IDemands is IDisputes {
     error Demands_ShardOut(bytes32 order, uint32 shard);
     /// @notice Demands of this kind are taken up to chain time `last`.
     error Demands_TooLateToDemand(bytes32 order, uint256 last);
-    /// @notice Demands about a published order are taken up to chain time `last`.
-    error Demands_NoMoreDemands(bytes32 order, uint256 last);
     error Demands_AlreadyOpen(bytes32 order, uint32 shard);
     /// @notice This was answered before, on chain.
     error Demands_AlreadyAnswered(bytes32 order, uint32 shard, Kind kind);
