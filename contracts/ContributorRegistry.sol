@@ -116,11 +116,7 @@ contract ContributorRegistry is IContributorRegistry {
     }
 
     /// @inheritdoc IContributorRegistry
-    function slash(
-        bytes32 order,
-        address contributor,
-        uint256 amount
-    ) external onlyEscrow returns (uint256 sent) {
+    function slash(bytes32 order, address contributor, uint256 amount) external onlyEscrow returns (uint256 sent) {
         uint256 reserved = _reservations[order][contributor];
         if (amount > reserved) revert ContributorRegistry_InsufficientStake(contributor, reserved, amount);
 

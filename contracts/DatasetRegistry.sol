@@ -122,22 +122,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         Participant[] calldata participants,
         DatasetRecord calldata record
     ) private {
-        emit DatasetPublished(
-            id,
-            derived.order,
-            record.manifestDigest,
-            derived.datasetRoot,
-            derived.seed,
-            record.scoreDigest,
-            derived.rows,
-            derived.epsilonMicro,
-            derived.deltaE12,
-            derived.depth,
-            derived.specVersion,
-            derived.realFractionMicro,
-            record.parents,
-            record.sharesBps
-        );
+        _logDataset(id, derived, record);
         for (uint256 i = 0; i < participants.length; ++i) {
             if (_isOut(derived.out, i)) continue;
             address contributor = participants[i].contributor;
@@ -160,11 +145,26 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         }
     }
 
-    function _checkOrder(
-        bytes32 order,
-        address broker,
-        Participant[] calldata participants
-    ) private view {
+    function _logDataset(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
+        emit DatasetPublished(
+            id,
+            derived.order,
+            record.manifestDigest,
+            derived.datasetRoot,
+            derived.seed,
+            record.scoreDigest,
+            derived.rows,
+            derived.epsilonMicro,
+            derived.deltaE12,
+            derived.depth,
+            derived.specVersion,
+            derived.realFractionMicro,
+            record.parents,
+            record.sharesBps
+        );
+    }
+
+    function _checkOrder(bytes32 order, address broker, Participant[] calldata participants) private view {
         if (msg.sender != broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
         IOrderEscrow.Order memory found = escrow.orderOf(order);
         if (found.state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
@@ -241,7 +241,8 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                 if (evaluation.signature.length != 0) revert DatasetRegistry_ShardOut(i);
             } else if (evaluation.signature.length != 0) {
                 _checkEvaluation(derived, i, participants[i].contributor, record);
-                scores[count++] = evaluation.scoreMicro;
+                scores[count] = evaluation.scoreMicro;
+                ++count;
                 ++signed;
                 ++voters;
             } else {
@@ -253,7 +254,9 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                 _checkShare(derived.rows, i, participants[i].rows, record.sharesBps[i]);
                 ++voters;
                 // Who disagrees about shares or score file is heard about the score all the same.
-                if (excuse.datasetRoot == derived.datasetRoot) scores[count++] = excuse.scoreMicro;
+                if (excuse.datasetRoot != derived.datasetRoot) continue;
+                scores[count] = excuse.scoreMicro;
+                ++count;
             }
         }
         if (2 * signed <= voters) revert DatasetRegistry_NoQuorum(signed, voters);

@@ -162,7 +162,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     /// @inheritdoc IDemands
     function answerSalt(bytes32 order, uint32 shard, bytes32 salt) external nonReentrant {
         StoredDemand memory demand = _requireOpen(order, shard, Kind.Salt);
-        if (SignedMessages.saltDigest(order, shard, salt) != demand.subject) revert Demands_WrongSalt(order, shard);
+        if (SignedMessages.saltDigest(order, shard, salt) != demand.subject)
+            revert Demands_WrongSalt(order, shard);
         emit SaltAnswered(order, shard, msg.sender, salt);
         _close(order, shard, demand);
     }
@@ -344,7 +345,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
         // Before publication the window ends later in any case.
         escrow.closeDemand(order, uint64(block.timestamp) + demand.challengeSeconds);
-        // Whether data could be had elsewhere the chain cannot tell: neither asking for it nor waiting to be asked pays.
+        // Whether data could be had elsewhere the chain cannot tell: neither asking for it nor waiting to be asked
+        // pays.
         _send(NOBODY, demand.deposit);
     }
 
@@ -405,12 +407,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     }
 
     /// @dev Whether silence still has a consequence.
-    function _isDue(
-        bytes32 order,
-        uint32 shard,
-        Kind kind,
-        IOrderEscrow.State state
-    ) private view returns (bool) {
+    function _isDue(bytes32 order, uint32 shard, Kind kind, IOrderEscrow.State state) private view returns (bool) {
         bool isAboutData = kind == Kind.Model || kind == Kind.Chunk || kind == Kind.Manifest;
         if (state != (isAboutData ? IOrderEscrow.State.Published : IOrderEscrow.State.Matched)) return false;
         if (shard != MANIFEST && _isOut(order, shard)) return false;
@@ -430,8 +427,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
         bool isStage =
             (kind == Kind.Commitment && found.commitBlock == 0) ||
-            (kind == Kind.Salt && found.fixedHash != 0 && found.seed == 0) ||
-            ((kind == Kind.Receipt || kind == Kind.Evaluation) && found.seed != 0);
+                (kind == Kind.Salt && found.fixedHash != 0 && found.seed == 0) ||
+                ((kind == Kind.Receipt || kind == Kind.Evaluation) && found.seed != 0);
         if (!isStage) revert Demands_WrongStage(order, kind);
         if (kind == Kind.Commitment || kind == Kind.Evaluation) return 0;
         bytes32 expected = kind == Kind.Salt ? found.saltsDigest : found.modelsDigest;
@@ -447,8 +444,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     }
 
     /// @dev Private data is the buyer's: nobody else may have it laid open. And a demand of the first window may be
-    /// answered late, and the window after it has room for one more; without a bound a demander who answers itself could
-    /// put off the settlement for ever.
+    /// answered late, and the window after it has room for one more; without a bound a demander who answers itself
+    /// could put off the settlement for ever.
     function _requireDemandable(
         OrderTerms calldata terms,
         Participant[] calldata participants,
@@ -458,10 +455,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         if (terms.deliveryKey != 0 && msg.sender != terms.buyer) revert Demands_Unauthorized(order, msg.sender);
         uint256 last =
             escrow.orderOf(order).publishedAt +
-            2 *
-            uint256(terms.challengeSeconds) +
-            _TIMES_TO_ANSWER *
-            terms.answerSeconds;
+                2 * uint256(terms.challengeSeconds) +
+                _TIMES_TO_ANSWER * terms.answerSeconds;
         if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
     }
 

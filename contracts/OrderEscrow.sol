@@ -20,8 +20,8 @@ import {MAX_ANSWERS_LATE, WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @dev An {Order} and its {Shards} in few slots: the first six members share one, so do the four after the digests
-    /// and the last three.
+    /// @dev An {Order} and its {Shards} in few slots: the first six members share one, so do the four after the
+    /// digests and the last three.
     struct StoredOrder {
         State state;
         uint64 publishedAt;
@@ -426,9 +426,9 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     /// @dev Divides the part of a bond that a broker loses by not delivering. Somebody gains by it only while it is
-    /// sure who is to blame: from the commit, which bears every contributor's signature, until the hash is fixed, which
-    /// anyone can do. Before and after a contributor may be what is missing, and the chain cannot tell; the buyer may be
-    /// its friend.
+    /// sure who is to blame: from the commit, which bears every contributor's signature, until the hash is fixed,
+    /// which anyone can do. Before and after a contributor may be what is missing, and the chain cannot tell; the
+    /// buyer may be its friend.
     function _forfeit(bytes32 order, Participant[] calldata participants, uint256 out, uint256 amount) private {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
         bool isBrokersFault = found.commitBlock != 0 && found.seed == 0 && found.fixedHash == 0;

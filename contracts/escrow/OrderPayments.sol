@@ -106,7 +106,8 @@ abstract contract OrderPayments is RewardsPayer {
             refunded += amounts[i];
             amounts[i] = 0;
         }
-        // Damages fill the shares up to the convicted rows' part of the price; nothing is for dropped rows but their part.
+        // Damages fill the shares up to the convicted rows' part of the price; nothing is for dropped rows but their
+        // part.
         uint256 damages = Math.min(
             paid.damages,
             Math.saturatingSub((terms.price * paid.convictedRows) / terms.rows, refunded)

@@ -6,8 +6,9 @@ pragma solidity 0.8.37;
 /// @dev Privileges:
 /// - a contributor alone moves its own stake in and out;
 /// - the order escrow may reserve free stake for an order, give it back, and take what is reserved for that order to
-///   divide it ({IOrderEscrow.convict}, {IOrderEscrow.drop} and {IOrderEscrow.fine}: a proven fraud, or silence after a demand). It cannot touch free stake.
-/// There is no owner. Reserved stake cannot be withdrawn, so it stays as long as its order's window is open.
+///   divide it ({IOrderEscrow.convict}, {IOrderEscrow.drop} and {IOrderEscrow.fine}: a proven fraud, or silence after
+///   a demand). It cannot touch free stake. There is no owner. Reserved stake cannot be withdrawn, so it stays as
+///   long as its order's window is open.
 interface IContributorRegistry {
     /// @notice One contributor's stake, in token wei.
     struct Stake {

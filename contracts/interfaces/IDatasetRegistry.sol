@@ -112,8 +112,8 @@ interface IDatasetRegistry {
     /// @param epsilonMicro largest of the shards', whose tables are disjoint; zero when any shard claims no privacy.
     /// @param deltaE12 largest of the shards'; zero when any shard claims no privacy.
     /// @param depth 0 for real tables only, else one more than the deepest parent.
-    /// @param realFractionMicro least of the terms' ownRealMicro and of the parents' real fractions, computed: no training in the
-    /// whole lineage had a smaller part of real rows.
+    /// @param realFractionMicro least of the terms' ownRealMicro and of the parents' real fractions, computed: no
+    /// training in the whole lineage had a smaller part of real rows.
     event DatasetPublished(
         uint256 indexed id,
         bytes32 indexed order,
@@ -192,11 +192,11 @@ interface IDatasetRegistry {
     /// @notice No parent of the data set is revoked or flagged.
     error DatasetRegistry_ParentsStand(uint256 id);
 
-    /// @notice Records a data set and mints its token to the buyer. Broker only, up to {IOrderEscrow.deliverByOf}, once
-    /// the order is matched and its seed drawn. Row specification and own real part are those of the terms.
+    /// @notice Records a data set and mints its token to the buyer. Broker only, up to {IOrderEscrow.deliverByOf},
+    /// once the order is matched and its seed drawn. Row specification and own real part are those of the terms.
     /// @dev The root of the data set is computed here, so that the evaluations are over the shards recorded; a shard
-    /// that is out has root zero. The median is over the evaluations of the record, and over those in answer to a demand
-    /// that are about the same root; of an even number it is the lower middle one.
+    /// that is out has root zero. The median is over the evaluations of the record, and over those in answer to a
+    /// demand that are about the same root; of an even number it is the lower middle one.
     /// @param participants as matched.
     /// @return id of the token; ids count from 1.
     function publish(
@@ -210,8 +210,8 @@ interface IDatasetRegistry {
     /// @param whole whether nothing of the data set is left.
     function revokeShard(uint256 id, uint32 shard, bool whole) external;
 
-    /// @notice Marks a data set as derived from a false one. Anyone; parents before children. Does nothing for one that
-    /// is flagged or revoked already.
+    /// @notice Marks a data set as derived from a false one. Anyone; parents before children. Does nothing for one
+    /// that is flagged or revoked already.
     function flag(uint256 id) external;
 
     /// @return Zeros, with status None, for an unknown id.

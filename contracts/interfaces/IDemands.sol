@@ -30,18 +30,17 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// What a demand costs:
 /// - the broker's kinds ask for what was due without being asked for. They take no deposit: a broker that asks for
 ///   nothing pays about as much gas as who answers it, and who waits to be asked earns nothing by it;
-/// - Model and Chunk put up a tenth of the rows' part of the price, Manifest a tenth of the price. Silence sends it back
-///   to the demander, who gains nothing else; an answer burns it. So neither false alarms nor waiting pay, whoever
-///   demands and whoever answers;
+/// - Model and Chunk put up a tenth of the rows' part of the price, Manifest a tenth of the price. Silence sends it
+///   back to the demander, who gains nothing else; an answer burns it. So neither false alarms nor waiting pay,
+///   whoever demands and whoever answers;
 /// - a demand that became moot (the order ended, the step was done, the shard is out) sends it back.
 ///
 /// A shard has one demand at a time. An answer about data keeps the window open for another `challengeSeconds`, so
 /// that it can be challenged. Demands about published data are taken up to two windows and two times to answer after
 /// publication; so every order can be settled three windows and four times to answer after it, whatever is demanded.
 /// The end of a demand before publication leaves at least one time to answer until the deadline
-/// ({IOrderEscrow.deliverByOf}); demands whose second time would end later than twelve times to answer after the terms'
-/// `deliverBy` are refused.
-/// The balance equals the deposits of the open demands, and what could not be sent.
+/// ({IOrderEscrow.deliverByOf}); demands whose second time would end later than twelve times to answer after the
+/// terms' `deliverBy` are refused. The balance equals the deposits of the open demands, and what could not be sent.
 /// @dev Privileges: none beyond the table. There is no owner.
 interface IDemands is IDisputes {
     enum Kind {

@@ -4,11 +4,11 @@ pragma solidity 0.8.37;
 import {Participant} from "../types/OrderTerms.sol";
 
 /// @title Models and salts first, then the seed
-/// @notice Contributors fix their models, and a secret salt each; the hash of a block that does not exist yet, and all
-/// the salts, then decide the seed. So whoever produces that block chooses blindly as long as one contributor keeps its
-/// salt until the hash is fixed. A contributor that does not reveal its salt, which can be demanded ({IDemands}), loses
-/// its whole stake, and the seed is made of the same hash and the others' salts: a new block's producer would know
-/// these.
+/// @notice Contributors fix their models, and a secret salt each; the hash of a block that does not exist yet, and
+/// all the salts, then decide the seed. So whoever produces that block chooses blindly as long as one contributor
+/// keeps its salt until the hash is fixed. A contributor that does not reveal its salt, which can be demanded
+/// ({IDemands}), loses its whole stake, and the seed is made of the same hash and the others' salts: a new block's
+/// producer would know these.
 ///
 /// None --commit--> Committed --fixHash, after the target block--> Fixed --drawSeed, with the salts--> Drawn
 ///                     |  \--drawSeed: both in one call--> Drawn
@@ -109,7 +109,8 @@ interface IModelCommitment {
         bytes32[] calldata salts
     ) external returns (bytes32 seed);
 
-    /// @notice Appoints a new block when the hash of the last one is out of reach and was not fixed; up to the deadline.
+    /// @notice Appoints a new block when the hash of the last one is out of reach and was not fixed; up to the
+    /// deadline.
     function redraw(bytes32 order) external;
 
     /// @return Zeros before the commit.

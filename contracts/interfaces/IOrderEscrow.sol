@@ -93,8 +93,8 @@ interface IOrderEscrow {
         uint64 minRows;
         /// Least price, in token wei; deposits of demands are a part of it.
         uint128 minPrice;
-        /// Least stake of a contributor, in token wei, however few its rows are: without one a contributor with one row
-        /// could spoil a seed for nothing.
+        /// Least stake of a contributor, in token wei, however few its rows are: without one a contributor with one
+        /// row could spoil a seed for nothing.
         uint128 minStake;
         /// Least bond, in token wei: without one a broker chooses among seeds, or leaves, for nothing.
         uint96 minBond;
@@ -268,24 +268,25 @@ interface IOrderEscrow {
     /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
     /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
     /// sent back. From the commit until the block's hash is fixed, when nobody but the broker can be to blame, the
-    /// contributors that are not out get what is forfeit in equal parts; before and after it is burned, and so is what
-    /// does not divide. Broker only; open orders at any time, matched ones up to {deliverByOf} and without an open demand.
+    /// contributors that are not out get what is forfeit in equal parts; before and after it is burned, and so is
+    /// what does not divide. Broker only; open orders at any time, matched ones up to {deliverByOf} and without an
+    /// open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
     /// @notice Ends an overdue order: the price to the buyer, stakes free. All of a matched order's bond is forfeit,
     /// and divided as {abandon} divides it: never to the buyer, and to contributors only when they had committed and
-    /// nobody fixed the hash. Anyone; open orders after `matchBy`, matched ones after {deliverByOf} and without an open
-    /// demand.
+    /// nobody fixed the hash. Anyone; open orders after `matchBy`, matched ones after {deliverByOf} and without an
+    /// open demand.
     /// @param participants as matched; empty for an open order.
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external;
 
     /// @notice Divides the price of a published order and returns the bond. Of the base, which is the price less the
-    /// part of dropped rows (rounded to the buyer's favour), the fee goes to the broker and to the contributors of every
-    /// parent that is not revoked its royalty; the rest, by shares, to the contributors, all through the rewards
-    /// contract. The buyer gets back what is not of the base, and the shares of convicted contributors; the damages held
-    /// fill that up to the convicted rows' part of the price, what is left of them is burned. Anyone, after the
-    /// challenge window, without an open demand.
+    /// part of dropped rows (rounded to the buyer's favour), the fee goes to the broker and to the contributors of
+    /// every parent that is not revoked its royalty; the rest, by shares, to the contributors, all through the
+    /// rewards contract. The buyer gets back what is not of the base, and the shares of convicted contributors; the
+    /// damages held fill that up to the convicted rows' part of the price, what is left of them is burned. Anyone,
+    /// after the challenge window, without an open demand.
     /// @dev Rounding of shares favours the last participant, or the buyer if that one is out, by less than one wei per
     /// participant.
     /// @param sharesBps as published; they sum to 10,000.
@@ -298,10 +299,10 @@ interface IOrderEscrow {
     ) external;
 
     /// @notice Goes on without a contributor that fell silent before publication. Before the commit a quarter of its
-    /// stake is burned and the rest is free, after it all is burned: nobody gains by another's absence. The part of the
-    /// price for its rows is the buyer's, at the settlement. If fewer contributors than the terms' minimum are left, or
-    /// the terms call a part worthless, the order is Refunded: the price to the buyer, the bond to the broker, the
-    /// others' stakes free. Demands only.
+    /// stake is burned and the rest is free, after it all is burned: nobody gains by another's absence. The part of
+    /// the price for its rows is the buyer's, at the settlement. If fewer contributors than the terms' minimum are
+    /// left, or the terms call a part worthless, the order is Refunded: the price to the buyer, the bond to the
+    /// broker, the others' stakes free. Demands only.
     function drop(OrderTerms calldata terms, Participant[] calldata participants, uint32 shard) external;
 
     /// @notice Convicts a published shard, once. Of its contributor's stake S a half goes to `rewarded` (nobody when
@@ -318,7 +319,8 @@ interface IOrderEscrow {
         address rewarded
     ) external returns (bool whole);
 
-    /// @notice Burns a quarter of what is reserved of a contributor that fell silent about its evaluation. Demands only.
+    /// @notice Burns a quarter of what is reserved of a contributor that fell silent about its evaluation. Demands
+    /// only.
     function fine(bytes32 order, address contributor) external;
 
     /// @notice Burns the bond of a published order whose broker does not show the manifest, and turns its fee over to
@@ -346,15 +348,16 @@ interface IOrderEscrow {
     /// @return Zeros, with state None, for an unknown order.
     function orderOf(bytes32 order) external view returns (Order memory);
 
-    /// @return Last chain time of commit, draw and publication: `deliverBy` of the terms, or what it was moved to; zero
-    /// before the match.
+    /// @return Last chain time of commit, draw and publication: `deliverBy` of the terms, or what it was moved to;
+    /// zero before the match.
     function deliverByOf(bytes32 order) external view returns (uint64);
 
     /// @return Zeros for an order without a shard that is out.
     function shardsOf(bytes32 order) external view returns (Shards memory);
 
     /// @return Token wei that a contributor with `rows` rows reserves: its part of the terms' stake by rows, rounded
-    /// up; of an order whose parts are worthless, which one false row ruins, all of it. At least the market's `minStake`.
+    /// up; of an order whose parts are worthless, which one false row ruins, all of it. At least the market's
+    /// `minStake`.
     function stakeFor(OrderTerms calldata terms, uint64 rows) external view returns (uint256);
 
     /// @return What this deployment asks of every order.
