@@ -299,10 +299,14 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
                 kind: stored.kind,
                 demander: stored.demander,
                 answerBy: stored.answerBy,
-                warned: stored.warned,
                 deposit: stored.deposit,
                 row: stored.row
             });
+    }
+
+    /// @inheritdoc IDemands
+    function isWarned(bytes32 order, uint32 shard) external view returns (bool) {
+        return _demands[order][shard].warned;
     }
 
     /// @inheritdoc IDemands
@@ -425,13 +429,14 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         bytes32[] calldata digests
     ) private view returns (bytes32 subject) {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
+        IModelCommitment.Salts memory salts = commitment.saltsOf(order);
         bool isStage =
             (kind == Kind.Commitment && found.commitBlock == 0) ||
-                (kind == Kind.Salt && found.fixedHash != 0 && found.seed == 0) ||
+                (kind == Kind.Salt && salts.fixedHash != 0 && found.seed == 0) ||
                 ((kind == Kind.Receipt || kind == Kind.Evaluation) && found.seed != 0);
         if (!isStage) revert Demands_WrongStage(order, kind);
         if (kind == Kind.Commitment || kind == Kind.Evaluation) return 0;
-        bytes32 expected = kind == Kind.Salt ? found.saltsDigest : found.modelsDigest;
+        bytes32 expected = kind == Kind.Salt ? salts.saltsDigest : found.modelsDigest;
         if (OrderLists.digest(digests) != expected) revert Disputes_WrongModels(order);
         return digests[shard];
     }

@@ -19,6 +19,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     uint64 public immutable seedDelayBlocks;
 
     mapping(bytes32 order => Commitment commitment) private _commitments;
+    mapping(bytes32 order => Salts salts) private _salts;
 
     constructor(IOrderEscrow escrow_, uint64 seedDelayBlocks_) TesseraDomain(address(escrow_)) {
         if (seedDelayBlocks_ == 0 || seedDelayBlocks_ > _BLOCKHASH_WINDOW) {
@@ -44,7 +45,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
 
         uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
         stored.modelsDigest = OrderLists.digest(modelDigests);
-        stored.saltsDigest = OrderLists.digest(saltDigests);
+        _salts[order].saltsDigest = OrderLists.digest(saltDigests);
         stored.commitBlock = uint64(block.number);
         stored.targetBlock = targetBlock;
         stored.draws = 1;
@@ -58,10 +59,10 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     function fixHash(bytes32 order) external {
         _requireInTime(order);
         Commitment storage stored = _requireUndrawn(order);
-        if (stored.fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
+        if (_salts[order].fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
 
         bytes32 hash = _hashOf(order, stored.targetBlock);
-        stored.fixedHash = hash;
+        _salts[order].fixedHash = hash;
         emit HashFixed(order, stored.targetBlock, hash);
 
         escrow.prolong(order);
@@ -75,9 +76,10 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     ) external returns (bytes32 seed) {
         _requireInTime(order);
         Commitment storage stored = _requireUndrawn(order);
-        bytes32 hash = stored.fixedHash;
+        Salts storage fixed_ = _salts[order];
+        bytes32 hash = fixed_.fixedHash;
         if (hash == 0) hash = _hashOf(order, stored.targetBlock);
-        if (OrderLists.digest(saltDigests) != stored.saltsDigest) revert ModelCommitment_WrongSaltDigests(order);
+        if (OrderLists.digest(saltDigests) != fixed_.saltsDigest) revert ModelCommitment_WrongSaltDigests(order);
         _checkSalts(order, saltDigests, salts);
 
         seed = keccak256(abi.encode(order, stored.modelsDigest, hash, keccak256(abi.encodePacked(salts))));
@@ -92,7 +94,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     function redraw(bytes32 order) external {
         _requireInTime(order);
         Commitment storage stored = _requireUndrawn(order);
-        if (stored.fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
+        if (_salts[order].fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
         uint64 missed = stored.targetBlock;
         if (block.number <= missed || BlockHashes.of_(missed) != 0) {
             revert ModelCommitment_NotMissed(order, missed);
@@ -109,6 +111,11 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     /// @inheritdoc IModelCommitment
     function commitmentOf(bytes32 order) external view returns (Commitment memory) {
         return _commitments[order];
+    }
+
+    /// @inheritdoc IModelCommitment
+    function saltsOf(bytes32 order) external view returns (Salts memory) {
+        return _salts[order];
     }
 
     /// @inheritdoc IModelCommitment

@@ -431,7 +431,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// buyer may be its friend.
     function _forfeit(bytes32 order, Participant[] calldata participants, uint256 out, uint256 amount) private {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
-        bool isBrokersFault = found.commitBlock != 0 && found.seed == 0 && found.fixedHash == 0;
+        bool isFixed = found.seed != 0 || commitment.saltsOf(order).fixedHash != 0;
+        bool isBrokersFault = found.commitBlock != 0 && !isFixed;
         uint256 credited = isBrokersFault ? _creditEqually(order, participants, out, amount) : 0;
         emit BondDivided(order, 0, credited);
         _burn(order, amount - credited);

@@ -71,8 +71,6 @@ interface IDemands is IDisputes {
         address demander;
         /// Last chain time of an answer; before the warning, of an answer without one.
         uint64 answerBy;
-        /// Whether the first time passed.
-        bool warned;
         /// In token wei.
         uint128 deposit;
         /// Of the shard; zero but for chunks.
@@ -297,6 +295,9 @@ interface IDemands is IDisputes {
 
     /// @return Zeros, with kind None, when no demand is open.
     function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory);
+
+    /// @return Whether somebody warned about the open demand: its `answerBy` is then the second.
+    function isWarned(bytes32 order, uint32 shard) external view returns (bool);
 
     /// @return Zeros when no demand for the contributor's evaluation ended.
     function excuseOf(bytes32 order, uint32 shard) external view returns (Excuse memory);

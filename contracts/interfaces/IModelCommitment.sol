@@ -32,6 +32,10 @@ interface IModelCommitment {
         uint32 draws;
         /// Zero before the draw.
         bytes32 seed;
+    }
+
+    /// @notice What else the seed is made of.
+    struct Salts {
         /// keccak256(abi.encodePacked(bytes32[] saltDigests)); zero before the commit.
         bytes32 saltsDigest;
         /// Hash of the target block, when it was fixed before the draw; else zero.
@@ -115,6 +119,9 @@ interface IModelCommitment {
 
     /// @return Zeros before the commit.
     function commitmentOf(bytes32 order) external view returns (Commitment memory);
+
+    /// @return Zeros before the commit.
+    function saltsOf(bytes32 order) external view returns (Salts memory);
 
     /// @return Whether anyone could know a seed of the order, drawn or not: an appointed block exists already. From
     /// then on giving the order up would be a choice among seeds.
