@@ -47,6 +47,7 @@ class MemoryChain:
     balances: dict[Address, int] = field(default_factory=dict)
     rewards: dict[Address, int] = field(default_factory=dict)
     demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
+    fixed: set[Digest] = field(default_factory=set)
     out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
     deadlines: dict[Digest, int] = field(default_factory=dict)
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
@@ -89,6 +90,9 @@ class MemoryChain:
 
     def limits(self) -> OrderLimits:
         return OrderLimits(1)
+
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        return order_id in self.fixed
 
     def shards(self, order_id: Digest) -> ShardsOnChain:
         return self.out.get(order_id, ShardsOnChain())

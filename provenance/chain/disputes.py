@@ -44,8 +44,7 @@ MANIFEST_SHARD = 2**32 - 1
 @dataclass(frozen=True, slots=True)
 class DemandOnChain:
     """An open demand about one shard of an order; kind NONE when there is none. Times in chain seconds, the
-    deposit in token wei; `row` is the row whose chunk is asked for. warned: the first time to answer has passed, after
-    `answer_by` silence is punished."""
+    deposit in token wei; `row` is the row whose chunk is asked for."""
 
     order: Digest
     shard: int
@@ -54,7 +53,6 @@ class DemandOnChain:
     answer_by: int
     deposit: int
     row: int
-    warned: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -121,8 +121,6 @@ class CommitmentOnChain:
     """Digests of the contributors' salts, from SaltsCommitted; none in a market of an earlier release."""
     revealed: tuple[Digest, ...] = ()
     """The salts themselves, from SaltsRevealed, once the seed is drawn."""
-    fixed_hash: Digest | None = None
-    """Hash of the target block, when it was fixed before the draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +292,8 @@ class ChainReads(Protocol):
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """From the OrderMatched event; empty before the match."""
         ...
+
+    def is_hash_fixed(self, order_id: Digest) -> bool: ...
 
     def shards(self, order_id: Digest) -> ShardsOnChain: ...
 

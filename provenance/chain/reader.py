@@ -96,6 +96,10 @@ class ChainReader(DisputeReader, SalesReader):
             open_demands=found["openDemands"],
         )
 
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        """Whether the hash of the target block stands on chain for good; from then on salts can be demanded."""
+        return Digest(self._final("commitment", "saltsOf", order_id)["fixedHash"]) != _NO_DIGEST
+
     def shards(self, order_id: Digest) -> ShardsOnChain:
         """Which shards are out, and what is held for the buyer."""
         found = self._final("escrow", "shardsOf", order_id)
@@ -123,7 +127,7 @@ class ChainReader(DisputeReader, SalesReader):
     def commitment(self, order_id: Digest) -> CommitmentOnChain:
         """Committed models and seed; `commit_block` 0 when nothing is committed."""
         found = self._final("commitment", "commitmentOf", order_id)
-        seed, fixed = Digest(found["seed"]), Digest(found["fixedHash"])
+        seed = Digest(found["seed"])
         since = found["commitBlock"]
         committed = self._newest("commitment", ModelsCommitted, order_id, since=since) if since else None
         salted = self._newest("commitment", SaltsCommitted, order_id, since=since) if since else None
@@ -140,7 +144,6 @@ class ChainReader(DisputeReader, SalesReader):
             signatures=() if committed is None else committed.signatures,
             salts=() if salted is None else salted.salt_digests,
             revealed=() if revealed is None else revealed.salts,
-            fixed_hash=None if fixed == _NO_DIGEST else fixed,
         )
 
     def dataset(self, dataset_id: int) -> DatasetOnChain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS, Deployment
@@ -25,10 +25,6 @@ from provenance.values import Address, Digest
 E = TypeVar("E", bound=ChainEvent)
 _ALL_BLOCKS = 2**62
 """How many blocks logs are asked of at first: all of them. Nodes that give no logs of so many say so."""
-
-
-_GROWN: Final = {"commitmentOf": 7 * 32}
-"""Functions whose one struct got more members at its end, and its present size in bytes."""
 
 
 class MarketViews:
@@ -102,9 +98,6 @@ class MarketViews:
                 f"on the chain of {self.rpc.url}; "
                 "use the RPC URL or deployment file that belong together"
             )
-        if function in _GROWN and len(answer) < _GROWN[function]:
-            # A market of an earlier release has none of the later members.
-            answer = answer.ljust(_GROWN[function], b"\0")
         return contract.decode_result(function, answer)
 
     def _only(self, role: str, function: str, *arguments: Any, block: str = "latest") -> Any:

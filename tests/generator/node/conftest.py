@@ -85,6 +85,7 @@ class MemoryChain:
     seeds: dict[Digest, Digest] = field(default_factory=dict)
     salts: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     """Digests of the committed salts."""
+    fixed: set[Digest] = field(default_factory=set)
     out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
     deadlines: dict[Digest, int] = field(default_factory=dict)
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
@@ -113,6 +114,9 @@ class MemoryChain:
 
     def limits(self) -> OrderLimits:
         return OrderLimits(1)
+
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        return order_id in self.fixed
 
     def shards(self, order_id: Digest) -> ShardsOnChain:
         return self.out.get(order_id, ShardsOnChain())
