@@ -189,7 +189,7 @@ def test_at_the_deadline_who_still_works_is_asked_too(world: World, broker: Step
         ("commit", DemandKind.COMMITMENT),
         ("reveal", DemandKind.SALT),
         ("evaluate", DemandKind.EVALUATION),
-    ],,
+    ],
 )
 def test_each_step_is_demanded_by_its_own_kind(
     world: World, broker: StepDemands, task: TaskKind, kind: DemandKind
