@@ -16,7 +16,7 @@ const compiler = {
   },
 };
 
-// The contracts that are deployed, and RowVerifier. Everything else, tests above all, is compiled the quick way: the tests deploy
+// The contracts that are deployed. Everything else, tests above all, is compiled the quick way: the tests deploy
 // the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
 const DEPLOYED = [
   "TestToken",
@@ -31,16 +31,12 @@ const DEPLOYED = [
   "DatasetSales",
   "Royalties",
   "ModelStore",
+  "RowVerifier",
 ];
-// The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.
-const kernel = { ...compiler, settings: { ...compiler.settings, optimizer: { enabled: true, runs: 1_000_000 } } };
 const quick = { ...compiler, settings: { optimizer: { enabled: true, runs: 1 }, evmVersion: "cancun" } };
 const profile = {
   compilers: [quick],
-  overrides: {
-    ...Object.fromEntries(DEPLOYED.map((name) => [`contracts/${name}.sol`, compiler])),
-    "contracts/RowVerifier.sol": kernel,
-  },
+  overrides: Object.fromEntries(DEPLOYED.map((name) => [`contracts/${name}.sol`, compiler])),
 };
 
 // Another walk every time; a failure is repeated with the seed that it printed.
