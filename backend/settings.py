@@ -18,7 +18,7 @@ from backend.errors import StartupError
 from provenance.chain.fees import DEFAULT_CEILING_GWEI
 from provenance.chain.finality import Finality
 from provenance.record.collection import FAMILIES
-from provenance.record.terms import MAX_CHALLENGE_SECONDS
+from provenance.record.terms import MAX_ANSWER_SECONDS, MAX_CHALLENGE_SECONDS
 from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO, TokenUnit
 
 PREFIX: Final = "TESSERA_"
@@ -52,7 +52,12 @@ class Settings(BaseSettings):
     """URL of the workflow engine's own database. Empty: SQLite in `state_dir`."""
 
     stake_wei: int = Field(default=ONE_TOKEN, ge=0)
-    """What one order reserves of each matched contributor's stake."""
+    """Least stake of a node that announces itself, and what the market advises nodes to deposit."""
+    stake_bps: int = Field(default=40_000, ge=0, le=1_000_000)
+    """Stake that an order reserves of all its contributors together, in basis points of the price; divided by rows.
+    Four times the price: a quarter of what a convicted contributor loses makes good its part."""
+    answer_seconds: int = Field(default=4 * 3600, ge=1, le=MAX_ANSWER_SECONDS)
+    """Default of a quote: chain seconds to answer a demand in; silence is punished after twice as long."""
     bond_bps: int = Field(default=1000, ge=0, le=WHOLE_BPS)
     """The broker's bond, in basis points of the price."""
     broker_fee_bps: int = Field(default=500, ge=0, le=2_000)

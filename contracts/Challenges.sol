@@ -91,11 +91,13 @@ contract Challenges is IChallenges, Disputes, RowAttempts {
         uint32 shard,
         uint256[] calldata descendants
     ) private {
-        datasets.revoke(dataset);
+        bool whole = escrow.convict(terms, participants, shard, msg.sender);
+        datasets.revokeShard(dataset, shard, whole);
+        // What was derived from the shards that stand stands too.
+        if (!whole) return;
         for (uint256 i = 0; i < descendants.length; ++i) {
             datasets.flag(descendants[i]);
         }
-        escrow.punish(terms, participants, shard, msg.sender);
     }
 
     function _requireCommitted(Claim memory claim, bytes32 salt) private view returns (uint256 since) {

@@ -116,10 +116,11 @@ contract ContributorRegistry is IContributorRegistry {
     }
 
     /// @inheritdoc IContributorRegistry
-    function slash(bytes32 order, address contributor) external onlyEscrow returns (uint256 sent) {
-        uint256 amount = _reservations[order][contributor];
+    function slash(bytes32 order, address contributor, uint256 amount) external onlyEscrow returns (uint256 sent) {
+        uint256 reserved = _reservations[order][contributor];
+        if (amount > reserved) revert ContributorRegistry_InsufficientStake(contributor, reserved, amount);
 
-        delete _reservations[order][contributor];
+        _reservations[order][contributor] = reserved - amount;
         _stakes[contributor].reserved -= uint128(amount);
         emit StakeSlashed(order, contributor, amount);
 

@@ -5,6 +5,7 @@ import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {DatasetToken} from "./DatasetToken.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
+import {IDemands} from "./interfaces/IDemands.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRoyalties} from "./interfaces/IRoyalties.sol";
@@ -14,7 +15,7 @@ import {OrderTerms, Participant} from "./types/OrderTerms.sol";
 import {ShardReceipt, ShardReceipts} from "./types/ShardReceipt.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
-import {WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
+import {WHOLE_BPS} from "./types/Units.sol";
 
 /// @notice Described in {IDatasetRegistry}.
 contract DatasetRegistry is DatasetToken, TesseraDomain {
@@ -32,6 +33,8 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         uint32 realFractionMicro;
         uint16 royaltyBps;
         uint16 depth;
+        uint16 specVersion;
+        uint256 out;
         bytes32[] shardDigests;
     }
 
@@ -62,14 +65,16 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
     ) external returns (uint256 id) {
         Derived memory derived;
         derived.order = _orderId(terms);
-        (derived.rows, derived.royaltyBps) = (terms.rows, terms.royaltyBps);
-        _checkOrder(derived.order, terms, participants);
-        _checkShape(participants.length, record);
+        (derived.royaltyBps, derived.specVersion) = (terms.royaltyBps, terms.specVersion);
+        _checkOrder(derived.order, terms.broker, participants);
+        IOrderEscrow.Shards memory found = escrow.shardsOf(derived.order);
+        (derived.out, derived.rows) = (found.out, terms.rows - found.droppedRows);
+        _checkShape(derived.out, participants.length, record);
         derived.seed = _checkModels(derived.order, record.shards);
         _checkShards(derived, terms, participants, record.shards);
         derived.sharesDigest = OrderLists.digest(record.sharesBps);
-        _checkEvaluations(derived, terms.minScoreMicro, participants, record.evaluations);
-        _checkLineage(derived, terms.parents, record.ownRealMicro, record.parents);
+        _checkEvaluations(derived, terms.minScoreMicro, participants, record);
+        _checkLineage(derived, terms.parents, terms.ownRealMicro, record.parents);
 
         id = ++count;
         _store(id, derived, record);
@@ -91,7 +96,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                     derived.datasetRoot,
                     record.manifestDigest,
                     record.scoreDigest,
-                    record.specVersion,
+                    derived.specVersion,
                     derived.realFractionMicro,
                     record.parents,
                     record.sharesBps,
@@ -105,7 +110,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
             realFractionMicro: derived.realFractionMicro,
             royaltyBps: derived.royaltyBps,
             depth: derived.depth,
-            specVersion: record.specVersion,
+            specVersion: derived.specVersion,
             status: Status.Valid
         });
         if (record.parents.length != 0) _parents[id] = record.parents;
@@ -117,23 +122,9 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         Participant[] calldata participants,
         DatasetRecord calldata record
     ) private {
-        emit DatasetPublished(
-            id,
-            derived.order,
-            record.manifestDigest,
-            derived.datasetRoot,
-            derived.seed,
-            record.scoreDigest,
-            derived.rows,
-            derived.epsilonMicro,
-            derived.deltaE12,
-            derived.depth,
-            record.specVersion,
-            derived.realFractionMicro,
-            record.parents,
-            record.sharesBps
-        );
+        _logDataset(id, derived, record);
         for (uint256 i = 0; i < participants.length; ++i) {
+            if (_isOut(derived.out, i)) continue;
             address contributor = participants[i].contributor;
             ShardRecord calldata shard = record.shards[i];
             emit ShardRecorded(
@@ -149,19 +140,36 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                 shard.receipt
             );
             EvaluationRecord calldata evaluation = record.evaluations[i];
+            if (evaluation.signature.length == 0) continue;
             emit EvaluationRecorded(id, contributor, evaluation.scoreMicro, evaluation.signature);
         }
     }
 
-    function _checkOrder(
-        bytes32 order,
-        OrderTerms calldata terms,
-        Participant[] calldata participants
-    ) private view {
-        if (msg.sender != terms.broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
-        if (block.timestamp > terms.deliverBy) revert DatasetRegistry_TooLate(order, terms.deliverBy);
+    function _logDataset(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
+        emit DatasetPublished(
+            id,
+            derived.order,
+            record.manifestDigest,
+            derived.datasetRoot,
+            derived.seed,
+            record.scoreDigest,
+            derived.rows,
+            derived.epsilonMicro,
+            derived.deltaE12,
+            derived.depth,
+            derived.specVersion,
+            derived.realFractionMicro,
+            record.parents,
+            record.sharesBps
+        );
+    }
+
+    function _checkOrder(bytes32 order, address broker, Participant[] calldata participants) private view {
+        if (msg.sender != broker) revert DatasetRegistry_Unauthorized(order, msg.sender);
         IOrderEscrow.Order memory found = escrow.orderOf(order);
         if (found.state != IOrderEscrow.State.Matched) revert DatasetRegistry_NotMatched(order);
+        uint256 deliverBy = escrow.deliverByOf(order);
+        if (block.timestamp > deliverBy) revert DatasetRegistry_TooLate(order, deliverBy);
         if (OrderLists.digest(participants) != found.participantsDigest) {
             revert DatasetRegistry_WrongParticipants(order);
         }
@@ -192,6 +200,10 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         bool allPrivate = true;
         for (uint256 i = 0; i < length; ++i) {
             ShardRecord calldata shard = shards[i];
+            if (_isOut(derived.out, i)) {
+                if (shard.shardRoot != 0 || shard.receipt.length != 0) revert DatasetRegistry_ShardOut(i);
+                continue;
+            }
             address contributor = participants[i].contributor;
             ShardReceipt memory receipt = _receiptOf(derived, i, participants[i].rows, shard);
             if (!receipt.keepsPrivacy(terms.epsilonMicro, terms.deltaE12)) {
@@ -211,30 +223,64 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         derived.datasetRoot = DatasetTree.root(roots);
     }
 
+    /// @dev Evaluations for this very record from more than half of those that stand and did not fall silent; and the
+    /// median of what is said of its root.
     function _checkEvaluations(
         Derived memory derived,
         uint256 minScoreMicro,
         Participant[] calldata participants,
-        EvaluationRecord[] calldata evaluations
+        DatasetRecord calldata record
     ) private view {
-        uint256 length = evaluations.length;
-        uint256[] memory scores = new uint256[](length);
-        for (uint256 i = 0; i < length; ++i) {
-            EvaluationRecord calldata evaluation = evaluations[i];
-            address contributor = participants[i].contributor;
-            bytes32 structHash = SignedMessages.evaluation(
-                derived.order,
-                derived.datasetRoot,
-                evaluation.scoreMicro,
-                derived.sharesDigest
-            );
-            if (!_isSignedBy(contributor, structHash, evaluation.signature)) {
-                revert DatasetRegistry_InvalidEvaluation(i, contributor);
+        uint256[] memory scores = new uint256[](participants.length);
+        uint256 count = 0;
+        uint256 signed = 0;
+        uint256 voters = 0;
+        for (uint256 i = 0; i < participants.length; ++i) {
+            EvaluationRecord calldata evaluation = record.evaluations[i];
+            if (_isOut(derived.out, i)) {
+                if (evaluation.signature.length != 0) revert DatasetRegistry_ShardOut(i);
+            } else if (evaluation.signature.length != 0) {
+                _checkEvaluation(derived, i, participants[i].contributor, record);
+                scores[count] = evaluation.scoreMicro;
+                ++count;
+                ++signed;
+                ++voters;
+            } else {
+                IDemands.Excuse memory excuse = IDemands(demands).excuseOf(derived.order, uint32(i));
+                if (excuse.absence == IDemands.Absence.None) {
+                    revert DatasetRegistry_EvaluationMissing(i, participants[i].contributor);
+                }
+                if (excuse.absence == IDemands.Absence.Silent) continue;
+                _checkShare(derived.rows, i, participants[i].rows, record.sharesBps[i]);
+                ++voters;
+                // Who disagrees about shares or score file is heard about the score all the same.
+                if (excuse.datasetRoot != derived.datasetRoot) continue;
+                scores[count] = excuse.scoreMicro;
+                ++count;
             }
-            scores[i] = evaluation.scoreMicro;
         }
-        uint256 median = Arrays.sort(scores)[(length - 1) / 2];
+        if (2 * signed <= voters) revert DatasetRegistry_NoQuorum(signed, voters);
+        uint256 median = _median(scores, count);
         if (median < minScoreMicro) revert DatasetRegistry_ScoreTooLow(median, minScoreMicro);
+    }
+
+    function _checkEvaluation(
+        Derived memory derived,
+        uint256 index,
+        address contributor,
+        DatasetRecord calldata record
+    ) private view {
+        EvaluationRecord calldata evaluation = record.evaluations[index];
+        bytes32 structHash = SignedMessages.evaluation(
+            derived.order,
+            derived.datasetRoot,
+            evaluation.scoreMicro,
+            derived.sharesDigest,
+            record.scoreDigest
+        );
+        if (!_isSignedBy(contributor, structHash, evaluation.signature)) {
+            revert DatasetRegistry_InvalidEvaluation(index, contributor);
+        }
     }
 
     /// @dev Fills depth and real fraction from the parents, which must be those of the terms.
@@ -248,9 +294,6 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         bytes32 found = OrderLists.digest(parents);
         if (found != parentsDigest) revert DatasetRegistry_WrongParents(derived.order, found, parentsDigest);
         if (length > MAX_PARENTS) revert DatasetRegistry_TooManyParents(length, MAX_PARENTS);
-        if (length == 0 && ownRealMicro != WHOLE_MICRO) {
-            revert DatasetRegistry_NothingButReal(ownRealMicro, WHOLE_MICRO);
-        }
 
         uint256 least = ownRealMicro;
         uint256 previous = 0;
@@ -263,7 +306,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
             if (next > derived.depth) derived.depth = next;
             least = Math.min(least, _datasets[parent].realFractionMicro);
         }
-        // At most a million, as {_checkShape} holds of what was declared.
+        // At most a million, as the escrow holds of the terms.
         derived.realFractionMicro = uint32(least);
     }
 
@@ -275,7 +318,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         if (state != IOrderEscrow.State.Settled) revert DatasetRegistry_ParentNotSettled(parent, state);
     }
 
-    function _checkShape(uint256 participants, DatasetRecord calldata record) private pure {
+    function _checkShape(uint256 out, uint256 participants, DatasetRecord calldata record) private pure {
         if (
             record.shards.length != participants ||
             record.evaluations.length != participants ||
@@ -290,13 +333,27 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         }
         uint256 sum = 0;
         for (uint256 i = 0; i < participants; ++i) {
-            sum += record.sharesBps[i];
+            uint256 share = record.sharesBps[i];
+            if (share != 0 && _isOut(out, i)) revert DatasetRegistry_ShardOut(i);
+            sum += share;
         }
         if (sum != WHOLE_BPS) revert DatasetRegistry_SharesMismatch(sum, WHOLE_BPS);
-        if (record.specVersion == 0) revert DatasetRegistry_UnknownVersion(record.specVersion);
-        if (record.ownRealMicro > WHOLE_MICRO) {
-            revert DatasetRegistry_FractionOutOfRange(record.ownRealMicro, WHOLE_MICRO);
-        }
+    }
+
+    /// @dev Who did not sign the shares is not at the mercy of those who did.
+    function _checkShare(uint256 allRows, uint256 index, uint256 rows, uint256 share) private pure {
+        uint256 minimum = (WHOLE_BPS * rows) / (2 * allRows);
+        if (share < minimum) revert DatasetRegistry_ShareTooSmall(index, share, minimum);
+    }
+
+    /// @dev The lower middle one of the first `count` scores, of which there is at least one. Reorders them.
+    function _median(uint256[] memory scores, uint256 count) private pure returns (uint256) {
+        // The unused places are zero: sorted, they stand first.
+        return Arrays.sort(scores)[scores.length - count + (count - 1) / 2];
+    }
+
+    function _isOut(uint256 out, uint256 shard) private pure returns (bool) {
+        return (out >> shard) & 1 == 1;
     }
 
     function _receiptOf(

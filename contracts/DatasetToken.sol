@@ -46,13 +46,18 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
     }
 
     /// @inheritdoc IDatasetRegistry
-    function revoke(uint256 id) external {
+    function revokeShard(uint256 id, uint32 shard, bool whole) external {
         if (msg.sender != challenges && msg.sender != demands) revert DatasetRegistry_NotAJudge(id, msg.sender);
         Status status = _datasets[id].status;
-        if (status != Status.Valid && status != Status.Flagged) revert DatasetRegistry_WrongStatus(id, status);
+        if (status == Status.None || status == Status.Revoked) revert DatasetRegistry_WrongStatus(id, status);
 
-        _datasets[id].status = Status.Revoked;
-        emit DatasetRevoked(id, msg.sender);
+        emit ShardRevoked(id, shard, msg.sender);
+        if (whole) {
+            _datasets[id].status = Status.Revoked;
+            emit DatasetRevoked(id, msg.sender);
+        } else if (status == Status.Valid) {
+            _datasets[id].status = Status.Reduced;
+        }
         emit MetadataUpdate(id);
     }
 
@@ -61,7 +66,7 @@ abstract contract DatasetToken is IDatasetRegistry, ERC721, IERC2981, IERC4906 {
         Status status = _datasets[id].status;
         if (status == Status.None) revert DatasetRegistry_WrongStatus(id, status);
         // Said before: whoever flags first must not make a challenge fail that flags the same.
-        if (status != Status.Valid) return;
+        if (status != Status.Valid && status != Status.Reduced) return;
         uint256 parent = _tainted(_parents[id]);
         if (parent == 0) revert DatasetRegistry_ParentsStand(id);
 

@@ -12,41 +12,48 @@ import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDemands} from "./interfaces/IDemands.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
+import {OrderLists} from "./types/OrderLists.sol";
 import {OrderTerms, Participant} from "./types/OrderTerms.sol";
 import {ShardReceipt, ShardReceipts} from "./types/ShardReceipt.sol";
 import {ShardTree} from "./types/ShardTree.sol";
+import {SignedMessages} from "./types/SignedMessages.sol";
+import {MAX_ANSWERS_LATE, NOBODY} from "./types/Units.sol";
 
 /// @notice Described in {IDemands}.
 contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using ShardReceipts for ShardReceipt;
 
-    /// @dev A {Demand}, and what its answer is checked against. The first three members share a slot, so do the next
+    /// @dev A {Demand}, and what its answer is checked against. The first four members share a slot, so do the next
     /// three.
     struct StoredDemand {
         address demander;
         uint64 answerBy;
         Kind kind;
+        bool warned;
         uint128 deposit;
         uint64 rows;
         uint64 row;
-        /// Model digest (Receipt, Model) or shard root (Chunk).
+        /// Digest of the model (Receipt, Model), of the salt or of the manifest; or the shard root (Chunk).
         bytes32 subject;
         uint256 dataset;
         address contributor;
         uint32 challengeSeconds;
+        uint32 answerSeconds;
         uint64 epsilonMicro;
         uint64 deltaE12;
     }
 
-    uint256 private constant _DEPOSITS_OF_A_PRICE = 100;
+    /// @notice Stands for the manifest among an order's shards.
+    uint32 public constant MANIFEST = type(uint32).max;
+    uint256 private constant _DEPOSITS_OF_A_PRICE = 10;
+    uint256 private constant _TIMES_TO_ANSWER = 2;
 
     IERC20 public immutable token;
-    /// @notice Chain time between a demand and the last answer.
-    uint32 public immutable answerSeconds;
 
     mapping(bytes32 order => mapping(uint32 shard => StoredDemand demand)) private _demands;
     mapping(bytes32 order => mapping(uint32 shard => mapping(Kind kind => bool))) private _answered;
+    mapping(bytes32 order => mapping(uint32 shard => Excuse excuse)) private _excuses;
     mapping(address account => uint256 amount) private _kept;
 
     constructor(
@@ -56,33 +63,30 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         IDatasetRegistry datasets_
     ) Disputes(escrow_, commitment_, datasets_) {
         token = token_;
-        answerSeconds = escrow_.limits().answerSeconds;
     }
 
     /// @inheritdoc IDemands
-    function demandReceipt(
+    function demandStep(
         OrderTerms calldata terms,
         Participant[] calldata participants,
         uint32 shard,
-        bytes32[] calldata modelDigests
+        Kind kind,
+        bytes32[] calldata digests
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert Demands_Unauthorized(order, msg.sender);
         IOrderEscrow.State state = _requireParticipants(order, participants);
         if (state != IOrderEscrow.State.Matched) revert Demands_NotMatched(order);
-        (bytes32 modelDigest, bytes32 seed) = _requireModel(order, shard, modelDigests);
-        if (seed == 0) revert Demands_SeedNotDrawn(order);
-        uint256 answerBy = block.timestamp + answerSeconds;
-        if (answerBy > terms.deliverBy) revert Demands_TooLateToDemand(order, answerBy, terms.deliverBy);
+        if (shard >= participants.length) revert Disputes_UnknownShard(order, shard);
+        _requireDeliverable(order, terms);
 
-        StoredDemand memory demand;
-        demand.kind = Kind.Receipt;
-        demand.subject = modelDigest;
+        StoredDemand memory demand = _demandOf(terms, kind);
+        demand.subject = _requireStage(order, shard, kind, digests);
         demand.rows = participants[shard].rows;
         demand.contributor = participants[shard].contributor;
-        demand.challengeSeconds = terms.challengeSeconds;
         (demand.epsilonMicro, demand.deltaE12) = (terms.epsilonMicro, terms.deltaE12);
-        _open(order, shard, terms, demand);
+        // Due without being asked for: no deposit.
+        _open(order, shard, terms.buyer, demand);
     }
 
     /// @inheritdoc IDemands
@@ -93,17 +97,13 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         uint32 shard,
         bytes32[] calldata modelDigests
     ) external nonReentrant {
-        (bytes32 order, ) = _requireInWindow(terms, participants, dataset);
-        _requireReader(order, terms);
-        _requireNotTooLate(order, terms.challengeSeconds);
-        (bytes32 modelDigest, ) = _requireModel(order, shard, modelDigests);
+        (bytes32 order, ) = _requireDemandable(terms, participants, dataset);
 
-        StoredDemand memory demand;
-        demand.kind = Kind.Model;
-        demand.subject = modelDigest;
+        StoredDemand memory demand = _demandOf(terms, Kind.Model);
+        (demand.subject, ) = _requireModel(order, shard, modelDigests);
         demand.dataset = dataset;
-        demand.challengeSeconds = terms.challengeSeconds;
-        _open(order, shard, terms, demand);
+        demand.deposit = _depositOf(terms, participants[shard].rows);
+        _open(order, shard, terms.buyer, demand);
     }
 
     /// @inheritdoc IDemands
@@ -116,20 +116,86 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         bytes32[] calldata shardProof,
         uint64 row
     ) external nonReentrant {
-        (bytes32 order, bytes32 datasetRoot) = _requireInWindow(terms, participants, dataset);
-        _requireReader(order, terms);
-        _requireNotTooLate(order, terms.challengeSeconds);
+        (bytes32 order, bytes32 datasetRoot) = _requireDemandable(terms, participants, dataset);
         _requireShard(dataset, datasetRoot, shardRoot, shard, participants.length, shardProof);
         uint64 rows = participants[shard].rows;
         if (row >= rows) revert Demands_UnknownRow(row, rows);
 
-        StoredDemand memory demand;
-        demand.kind = Kind.Chunk;
+        StoredDemand memory demand = _demandOf(terms, Kind.Chunk);
         demand.subject = shardRoot;
         demand.dataset = dataset;
-        demand.challengeSeconds = terms.challengeSeconds;
+        demand.deposit = _depositOf(terms, rows);
         (demand.rows, demand.row) = (rows, row);
-        _open(order, shard, terms, demand);
+        _open(order, shard, terms.buyer, demand);
+    }
+
+    /// @inheritdoc IDemands
+    function demandManifest(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint256 dataset
+    ) external nonReentrant {
+        (bytes32 order, ) = _requireDemandable(terms, participants, dataset);
+
+        StoredDemand memory demand = _demandOf(terms, Kind.Manifest);
+        demand.subject = datasets.datasetOf(dataset).manifestDigest;
+        demand.dataset = dataset;
+        demand.deposit = _depositOf(terms, terms.rows);
+        _open(order, MANIFEST, terms.buyer, demand);
+    }
+
+    /// @inheritdoc IDemands
+    function answerCommitment(
+        bytes32 order,
+        uint32 shard,
+        bytes32 modelDigest,
+        bytes32 saltDigest,
+        bytes calldata signature
+    ) external nonReentrant {
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Commitment);
+        bytes32 structHash = SignedMessages.modelCommitment(order, shard, modelDigest, saltDigest);
+        _requireSigned(order, shard, demand.contributor, structHash, signature);
+        emit CommitmentAnswered(order, shard, msg.sender, modelDigest, saltDigest, signature);
+        _close(order, shard, demand);
+    }
+
+    /// @inheritdoc IDemands
+    function answerSalt(bytes32 order, uint32 shard, bytes32 salt) external nonReentrant {
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Salt);
+        if (SignedMessages.saltDigest(order, shard, salt) != demand.subject)
+            revert Demands_WrongSalt(order, shard);
+        emit SaltAnswered(order, shard, msg.sender, salt);
+        _close(order, shard, demand);
+    }
+
+    /// @inheritdoc IDemands
+    function answerEvaluation(
+        bytes32 order,
+        uint32 shard,
+        Evaluation calldata evaluation,
+        bytes calldata signature
+    ) external nonReentrant {
+        StoredDemand memory demand = _requireOpen(order, shard, Kind.Evaluation);
+        bytes32 structHash = SignedMessages.evaluation(
+            order,
+            evaluation.datasetRoot,
+            evaluation.scoreMicro,
+            evaluation.sharesDigest,
+            evaluation.scoreDigest
+        );
+        _requireSigned(order, shard, demand.contributor, structHash, signature);
+        _excuses[order][shard] = Excuse(Absence.Answered, evaluation.scoreMicro, evaluation.datasetRoot);
+        emit EvaluationAnswered(order, shard, msg.sender, evaluation, signature);
+        _close(order, shard, demand);
+    }
+
+    /// @inheritdoc IDemands
+    function answerManifest(bytes32 order, bytes calldata manifest) external nonReentrant {
+        StoredDemand memory demand = _requireOpen(order, MANIFEST, Kind.Manifest);
+        bytes32 found = sha256(manifest);
+        if (found != demand.subject) revert Demands_WrongManifest(found, demand.subject);
+        emit ManifestAnswered(order, msg.sender, manifest);
+        _close(order, MANIFEST, demand);
     }
 
     /// @inheritdoc IDemands
@@ -200,20 +266,20 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         bytes32 order = _orderId(terms);
         StoredDemand memory demand = _demands[order][shard];
         if (demand.kind == Kind.None) revert Demands_NotOpen(order, shard, Kind.None);
-        if (block.timestamp <= demand.answerBy) revert Demands_TooEarly(order, shard, demand.answerBy);
-        IOrderEscrow.State state = _requireParticipants(order, participants);
+        bool isDue = _isDue(order, shard, demand.kind, _requireParticipants(order, participants));
+        if (isDue && block.timestamp <= demand.answerBy) revert Demands_TooEarly(order, shard, demand.answerBy);
+        if (isDue && !demand.warned) {
+            uint64 answerBy = uint64(block.timestamp) + demand.answerSeconds;
+            (_demands[order][shard].answerBy, _demands[order][shard].warned) = (answerBy, true);
+            emit DemandWarned(order, shard, demand.kind, answerBy);
+            return;
+        }
 
         delete _demands[order][shard];
-        // A receipt that was published after all is not missing; of an order that ended nothing is left to take.
-        bool isAboutData = demand.kind != Kind.Receipt;
-        bool punished = state == (isAboutData ? IOrderEscrow.State.Published : IOrderEscrow.State.Matched);
-        emit DemandExpired(order, shard, demand.kind, punished);
+        emit DemandExpired(order, shard, demand.kind, isDue);
 
         escrow.closeDemand(order, 0);
-        if (punished) {
-            if (isAboutData) datasets.revoke(demand.dataset);
-            escrow.punish(terms, participants, shard, demand.demander);
-        }
+        if (isDue) _punish(order, terms, participants, shard, demand);
         _send(demand.demander, demand.deposit);
     }
 
@@ -238,25 +304,28 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
             });
     }
 
+    /// @inheritdoc IDemands
+    function isWarned(bytes32 order, uint32 shard) external view returns (bool) {
+        return _demands[order][shard].warned;
+    }
+
+    /// @inheritdoc IDemands
+    function excuseOf(bytes32 order, uint32 shard) external view returns (Excuse memory) {
+        return _excuses[order][shard];
+    }
+
     /// @dev Stores a demand, counts it at the escrow and takes the deposit.
-    function _open(bytes32 order, uint32 shard, OrderTerms calldata terms, StoredDemand memory demand) private {
-        StoredDemand storage stored = _demands[order][shard];
-        Kind open = stored.kind;
-        address formerDemander = stored.demander;
-        uint256 formerDeposit = stored.deposit;
-        // Publication has ended a demand for the receipt: it must not keep the buyer from asking for the data. Nor must
-        // somebody who asks and answers itself, which costs nothing; but of silence the punishment has to come first.
-        bool isOver = open == Kind.Receipt && demand.kind != Kind.Receipt;
-        bool givesWay =
-            msg.sender == terms.buyer && formerDemander != terms.buyer && block.timestamp <= stored.answerBy;
-        if (open != Kind.None && !isOver && !givesWay) revert Demands_AlreadyOpen(order, shard);
+    function _open(bytes32 order, uint32 shard, address buyer, StoredDemand memory demand) private {
+        if (shard != MANIFEST && _isOut(order, shard)) revert Demands_ShardOut(order, shard);
         if (_answered[order][shard][demand.kind]) revert Demands_AlreadyAnswered(order, shard, demand.kind);
+        StoredDemand memory former = _demands[order][shard];
+        if (former.kind != Kind.None && !_givesWay(order, shard, buyer, former)) {
+            revert Demands_AlreadyOpen(order, shard);
+        }
         demand.demander = msg.sender;
-        demand.answerBy = uint64(block.timestamp) + answerSeconds;
-        // The escrow took no price beyond 128 bits.
-        demand.deposit = uint128(terms.price / _DEPOSITS_OF_A_PRICE);
+        demand.answerBy = uint64(block.timestamp) + demand.answerSeconds;
         _demands[order][shard] = demand;
-        if (open != Kind.None) emit DemandExpired(order, shard, open, false);
+        if (former.kind != Kind.None) emit DemandExpired(order, shard, former.kind, false);
         emit DemandOpened(
             order,
             shard,
@@ -268,9 +337,9 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
             demand.deposit
         );
 
-        if (open == Kind.None) escrow.openDemand(order);
+        if (former.kind == Kind.None) escrow.openDemand(order);
         if (demand.deposit != 0) token.safeTransferFrom(msg.sender, address(this), demand.deposit);
-        if (open != Kind.None) _send(formerDemander, formerDeposit);
+        _send(former.demander, former.deposit);
     }
 
     /// @dev Ends a demand with its answer. What was shown once is on chain; only other chunks may be asked for again.
@@ -278,11 +347,34 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         delete _demands[order][shard];
         if (demand.kind != Kind.Chunk) _answered[order][shard][demand.kind] = true;
 
-        // Before publication this changes nothing: the window ends later in any case.
+        // Before publication the window ends later in any case.
         escrow.closeDemand(order, uint64(block.timestamp) + demand.challengeSeconds);
-        // A receipt was due without being asked for: who was waited for must not earn by it. Whether data could be had
-        // elsewhere the chain cannot tell; there the deposit pays for the answer's gas.
-        _send(demand.kind == Kind.Receipt ? demand.demander : msg.sender, demand.deposit);
+        // Whether data could be had elsewhere the chain cannot tell: neither asking for it nor waiting to be asked
+        // pays.
+        _send(NOBODY, demand.deposit);
+    }
+
+    /// @dev What silence costs, see the table of {IDemands}.
+    function _punish(
+        bytes32 order,
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint32 shard,
+        StoredDemand memory demand
+    ) private {
+        if (demand.kind == Kind.Model || demand.kind == Kind.Chunk) {
+            bool whole = escrow.convict(terms, participants, shard, address(0));
+            datasets.revokeShard(demand.dataset, shard, whole);
+        } else if (demand.kind == Kind.Manifest) {
+            _answered[order][shard][Kind.Manifest] = true;
+            escrow.convictBroker(order);
+        } else if (demand.kind == Kind.Evaluation) {
+            _answered[order][shard][Kind.Evaluation] = true;
+            _excuses[order][shard].absence = Absence.Silent;
+            escrow.fine(order, demand.contributor);
+        } else {
+            escrow.drop(terms, participants, shard);
+        }
     }
 
     /// @dev An account that cannot receive holds nobody else up: its tokens stay here until it can.
@@ -292,6 +384,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         emit PaymentKept(account, amount);
     }
 
+    /// @dev An answer after the first time is as good as before it, until somebody warned and the second is over too.
     function _requireOpen(
         bytes32 order,
         uint32 shard,
@@ -299,19 +392,104 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     ) private view returns (StoredDemand memory demand) {
         demand = _demands[order][shard];
         if (demand.kind != kind) revert Demands_NotOpen(order, shard, kind);
-        if (block.timestamp > demand.answerBy) revert Demands_TooLate(order, shard, demand.answerBy);
+        if (demand.warned && block.timestamp > demand.answerBy) {
+            revert Demands_TooLate(order, shard, demand.answerBy);
+        }
     }
 
-    /// @dev Private data is the buyer's: nobody else may have it laid open.
-    function _requireReader(bytes32 order, OrderTerms calldata terms) private view {
+    /// @dev What is open gives way once there is nothing left to demand: publication must not find the buyer kept from
+    /// asking for the data. Nor may somebody keep it away by asking first; but of silence the consequence comes first.
+    function _givesWay(
+        bytes32 order,
+        uint32 shard,
+        address buyer,
+        StoredDemand memory former
+    ) private view returns (bool) {
+        bool isFirst = !former.warned && block.timestamp <= former.answerBy;
+        if (isFirst && msg.sender == buyer && former.demander != buyer) return true;
+        return !_isDue(order, shard, former.kind, escrow.orderOf(order).state);
+    }
+
+    /// @dev Whether silence still has a consequence.
+    function _isDue(bytes32 order, uint32 shard, Kind kind, IOrderEscrow.State state) private view returns (bool) {
+        bool isAboutData = kind == Kind.Model || kind == Kind.Chunk || kind == Kind.Manifest;
+        if (state != (isAboutData ? IOrderEscrow.State.Published : IOrderEscrow.State.Matched)) return false;
+        if (shard != MANIFEST && _isOut(order, shard)) return false;
+        if (kind == Kind.Commitment) return commitment.commitmentOf(order).commitBlock == 0;
+        if (kind == Kind.Salt) return commitment.commitmentOf(order).seed == 0;
+        return true;
+    }
+
+    /// @dev That the order stands where `kind` is what comes next.
+    /// @return subject that the answer has to fit.
+    function _requireStage(
+        bytes32 order,
+        uint32 shard,
+        Kind kind,
+        bytes32[] calldata digests
+    ) private view returns (bytes32 subject) {
+        IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
+        IModelCommitment.Salts memory salts = commitment.saltsOf(order);
+        bool isStage =
+            (kind == Kind.Commitment && found.commitBlock == 0) ||
+                (kind == Kind.Salt && salts.fixedHash != 0 && found.seed == 0) ||
+                ((kind == Kind.Receipt || kind == Kind.Evaluation) && found.seed != 0);
+        if (!isStage) revert Demands_WrongStage(order, kind);
+        if (kind == Kind.Commitment || kind == Kind.Evaluation) return 0;
+        bytes32 expected = kind == Kind.Salt ? salts.saltsDigest : found.modelsDigest;
+        if (OrderLists.digest(digests) != expected) revert Disputes_WrongModels(order);
+        return digests[shard];
+    }
+
+    /// @dev Both times to answer have to end by the last moment to which the delivery can move.
+    function _requireDeliverable(bytes32 order, OrderTerms calldata terms) private view {
+        uint256 last = terms.deliverBy + (MAX_ANSWERS_LATE - _TIMES_TO_ANSWER) * terms.answerSeconds;
+        last = Math.min(last, escrow.deliverByOf(order));
+        if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
+    }
+
+    /// @dev Private data is the buyer's: nobody else may have it laid open. And a demand of the first window may be
+    /// answered late, and the window after it has room for one more; without a bound a demander who answers itself
+    /// could put off the settlement for ever.
+    function _requireDemandable(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint256 dataset
+    ) private view returns (bytes32 order, bytes32 datasetRoot) {
+        (order, datasetRoot) = _requireInWindow(terms, participants, dataset);
         if (terms.deliveryKey != 0 && msg.sender != terms.buyer) revert Demands_Unauthorized(order, msg.sender);
+        uint256 last =
+            escrow.orderOf(order).publishedAt +
+                2 * uint256(terms.challengeSeconds) +
+                _TIMES_TO_ANSWER * terms.answerSeconds;
+        if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
     }
 
-    /// @dev A demand of the first window may be answered late; the window after it has room for one more. Without this
-    /// bound a demander who answers itself could put off the settlement for ever.
-    function _requireNotTooLate(bytes32 order, uint256 challengeSeconds) private view {
-        uint256 last = escrow.orderOf(order).publishedAt + 2 * challengeSeconds + answerSeconds;
-        if (block.timestamp > last) revert Demands_NoMoreDemands(order, last);
+    function _requireSigned(
+        bytes32 order,
+        uint32 shard,
+        address contributor,
+        bytes32 structHash,
+        bytes calldata signature
+    ) private view {
+        if (!_isSignedBy(contributor, structHash, signature)) {
+            revert Demands_InvalidSignature(order, shard, contributor);
+        }
+    }
+
+    function _isOut(bytes32 order, uint32 shard) private view returns (bool) {
+        return (escrow.shardsOf(order).out >> shard) & 1 == 1;
+    }
+
+    function _demandOf(OrderTerms calldata terms, Kind kind) private pure returns (StoredDemand memory demand) {
+        demand.kind = kind;
+        (demand.challengeSeconds, demand.answerSeconds) = (terms.challengeSeconds, terms.answerSeconds);
+    }
+
+    /// @dev A tenth of what the rows cost.
+    function _depositOf(OrderTerms calldata terms, uint256 rows) private pure returns (uint128) {
+        // The escrow took no price beyond 128 bits.
+        return uint128((terms.price * rows) / (terms.rows * _DEPOSITS_OF_A_PRICE));
     }
 
     function _receiptOf(

@@ -17,10 +17,9 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     IOrderEscrow public immutable escrow;
     /// @notice Blocks between a commit and the block that decides its seed.
     uint64 public immutable seedDelayBlocks;
-    /// @notice Chain time that a contributor has to answer a demand, as the escrow says.
-    uint32 public immutable answerSeconds;
 
     mapping(bytes32 order => Commitment commitment) private _commitments;
+    mapping(bytes32 order => Salts salts) private _salts;
 
     constructor(IOrderEscrow escrow_, uint64 seedDelayBlocks_) TesseraDomain(address(escrow_)) {
         if (seedDelayBlocks_ == 0 || seedDelayBlocks_ > _BLOCKHASH_WINDOW) {
@@ -28,7 +27,6 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         }
         escrow = escrow_;
         seedDelayBlocks = seedDelayBlocks_;
-        answerSeconds = escrow_.limits().answerSeconds;
     }
 
     /// @inheritdoc IModelCommitment
@@ -36,46 +34,71 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         bytes32 order,
         Participant[] calldata participants,
         bytes32[] calldata modelDigests,
+        bytes32[] calldata saltDigests,
         bytes[] calldata signatures
     ) external {
         _checkOrder(order, participants);
-        // Time for the draw, and then for an answer: who commits late must not escape the demand for its receipt.
-        _requireTimeLeft(order, 2 * uint256(answerSeconds));
+        _requireInTime(order);
         Commitment storage stored = _commitments[order];
         if (stored.commitBlock != 0) revert ModelCommitment_AlreadyCommitted(order);
-        _checkSignatures(order, participants, modelDigests, signatures);
+        _checkSignatures(order, participants, modelDigests, saltDigests, signatures);
 
         uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
         stored.modelsDigest = OrderLists.digest(modelDigests);
+        _salts[order].saltsDigest = OrderLists.digest(saltDigests);
         stored.commitBlock = uint64(block.number);
         stored.targetBlock = targetBlock;
         stored.draws = 1;
         emit ModelsCommitted(order, modelDigests, signatures, targetBlock);
+        emit SaltsCommitted(order, saltDigests);
+
+        escrow.prolong(order);
     }
 
     /// @inheritdoc IModelCommitment
-    function drawSeed(bytes32 order) external returns (bytes32 seed) {
+    function fixHash(bytes32 order) external {
+        _requireInTime(order);
         Commitment storage stored = _requireUndrawn(order);
-        uint64 targetBlock = stored.targetBlock;
-        if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
-        _requireTimeLeft(order, answerSeconds);
-        bytes32 hash = BlockHashes.of_(targetBlock);
-        // Never from a hash that is none: everybody could have computed that seed before the commit.
-        if (hash == 0) revert ModelCommitment_DrawMissed(order, targetBlock);
+        if (_salts[order].fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
 
-        seed = keccak256(abi.encode(order, stored.modelsDigest, hash));
+        bytes32 hash = _hashOf(order, stored.targetBlock);
+        _salts[order].fixedHash = hash;
+        emit HashFixed(order, stored.targetBlock, hash);
+
+        escrow.prolong(order);
+    }
+
+    /// @inheritdoc IModelCommitment
+    function drawSeed(
+        bytes32 order,
+        bytes32[] calldata saltDigests,
+        bytes32[] calldata salts
+    ) external returns (bytes32 seed) {
+        _requireInTime(order);
+        Commitment storage stored = _requireUndrawn(order);
+        Salts storage fixed_ = _salts[order];
+        bytes32 hash = fixed_.fixedHash;
+        if (hash == 0) hash = _hashOf(order, stored.targetBlock);
+        if (OrderLists.digest(saltDigests) != fixed_.saltsDigest) revert ModelCommitment_WrongSaltDigests(order);
+        _checkSalts(order, saltDigests, salts);
+
+        seed = keccak256(abi.encode(order, stored.modelsDigest, hash, keccak256(abi.encodePacked(salts))));
         stored.seed = seed;
-        emit SeedDrawn(order, seed, targetBlock, stored.draws);
+        emit SeedDrawn(order, seed, stored.targetBlock, stored.draws);
+        emit SaltsRevealed(order, salts);
+
+        escrow.prolong(order);
     }
 
     /// @inheritdoc IModelCommitment
     function redraw(bytes32 order) external {
+        _requireInTime(order);
         Commitment storage stored = _requireUndrawn(order);
+        if (_salts[order].fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
         uint64 missed = stored.targetBlock;
         if (block.number <= missed || BlockHashes.of_(missed) != 0) {
             revert ModelCommitment_NotMissed(order, missed);
         }
-        _requireTimeLeft(order, answerSeconds);
 
         uint32 draws = stored.draws + 1;
         stored.draws = draws;
@@ -88,6 +111,11 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     /// @inheritdoc IModelCommitment
     function commitmentOf(bytes32 order) external view returns (Commitment memory) {
         return _commitments[order];
+    }
+
+    /// @inheritdoc IModelCommitment
+    function saltsOf(bytes32 order) external view returns (Salts memory) {
+        return _salts[order];
     }
 
     /// @inheritdoc IModelCommitment
@@ -108,18 +136,51 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         bytes32 order,
         Participant[] calldata participants,
         bytes32[] calldata modelDigests,
+        bytes32[] calldata saltDigests,
         bytes[] calldata signatures
     ) private view {
         uint256 count = participants.length;
-        if (modelDigests.length != count || signatures.length != count) {
-            revert ModelCommitment_LengthMismatch(count, modelDigests.length, signatures.length);
+        if (modelDigests.length != count || saltDigests.length != count || signatures.length != count) {
+            revert ModelCommitment_LengthMismatch(
+                count,
+                modelDigests.length,
+                saltDigests.length,
+                signatures.length
+            );
         }
+        uint256 out = escrow.shardsOf(order).out;
         for (uint256 i = 0; i < count; ++i) {
-            bytes32 structHash = SignedMessages.modelCommitment(order, uint32(i), modelDigests[i]);
-            if (!_isSignedBy(participants[i].contributor, structHash, signatures[i])) {
-                revert ModelCommitment_InvalidSignature(i, participants[i].contributor);
+            if ((out >> i) & 1 == 1) {
+                bool isEmpty = modelDigests[i] == 0 && saltDigests[i] == 0 && signatures[i].length == 0;
+                if (!isEmpty) revert ModelCommitment_ShardOut(i);
+                continue;
+            }
+            address contributor = participants[i].contributor;
+            bytes32 structHash = SignedMessages.modelCommitment(order, uint32(i), modelDigests[i], saltDigests[i]);
+            if (!_isSignedBy(contributor, structHash, signatures[i])) {
+                revert ModelCommitment_InvalidSignature(i, contributor);
             }
         }
+    }
+
+    /// @dev The salts' digests are those of the commit, one per participant.
+    function _checkSalts(bytes32 order, bytes32[] calldata saltDigests, bytes32[] calldata salts) private view {
+        if (salts.length != saltDigests.length) revert ModelCommitment_WrongSalt(order, salts.length);
+        uint256 out = escrow.shardsOf(order).out;
+        for (uint256 i = 0; i < salts.length; ++i) {
+            if ((out >> i) & 1 == 1) {
+                if (salts[i] != 0) revert ModelCommitment_ShardOut(i);
+            } else if (SignedMessages.saltDigest(order, uint32(i), salts[i]) != saltDigests[i]) {
+                revert ModelCommitment_WrongSalt(order, i);
+            }
+        }
+    }
+
+    /// @dev Never a hash that is none: everybody could have computed that seed before the commit.
+    function _hashOf(bytes32 order, uint64 targetBlock) private view returns (bytes32 hash) {
+        if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
+        hash = BlockHashes.of_(targetBlock);
+        if (hash == 0) revert ModelCommitment_DrawMissed(order, targetBlock);
     }
 
     function _requireUndrawn(bytes32 order) private view returns (Commitment storage stored) {
@@ -128,10 +189,8 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         if (stored.seed != 0) revert ModelCommitment_AlreadyDrawn(order);
     }
 
-    function _requireTimeLeft(bytes32 order, uint256 needed) private view {
+    function _requireInTime(bytes32 order) private view {
         uint256 deliverBy = escrow.deliverByOf(order);
-        if (block.timestamp + needed > deliverBy) {
-            revert ModelCommitment_TooLate(order, block.timestamp + needed, deliverBy);
-        }
+        if (block.timestamp > deliverBy) revert ModelCommitment_TooLate(order, deliverBy);
     }
 }

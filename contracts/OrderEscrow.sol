@@ -7,7 +7,6 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
-import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {OrderLists} from "./types/OrderLists.sol";
@@ -15,24 +14,32 @@ import {OrderTerms, OrderTermsHash, Participant} from "./types/OrderTerms.sol";
 import {Permit, Permits} from "./types/Permit.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
-import {WHOLE_MICRO} from "./types/Units.sol";
+import {MAX_ANSWERS_LATE, WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 
 /// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderPayments} divides the money.
 contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @dev An {Order} in few slots: the first five members share one, so do the last two.
+    /// @dev An {Order} and its {Shards} in few slots: the first six members share one, so do the four after the
+    /// digests and the last three.
     struct StoredOrder {
         State state;
         uint64 publishedAt;
         uint64 settleNotBefore;
         uint16 openDemands;
         uint96 bondLeft;
+        bool feeForfeit;
         bytes32 participantsDigest;
         bytes32 sharesDigest;
         // These repeat the terms for the model commitment, whose callers do not hold them.
         uint64 deliverBy;
+        uint64 latestDeliverBy;
         uint96 bond;
+        uint32 answerSeconds;
+        uint256 out;
+        uint64 droppedRows;
+        uint64 convictedRows;
+        uint128 damages;
     }
 
     uint256 public constant MAX_BROKER_FEE_BPS = 2_000;
@@ -41,15 +48,20 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @notice Bounds below keep every order's exit within sight.
     uint256 public constant MAX_DELIVERY_SECONDS = 365 days;
     uint256 public constant MAX_CHALLENGE_SECONDS = 90 days;
+    uint256 public constant MAX_ANSWER_SECONDS = 30 days;
+    /// @notice A challenge brings the conditions along.
+    uint256 public constant MAX_CONDITIONS_BYTES = 8_192;
+    /// @notice The row specification whose rows the contracts judge.
+    uint256 public constant SPEC_VERSION = 1;
+    uint256 public constant MAX_SIZE_CLASS = 1;
     uint256 private constant _CUTS_OF_A_BOND = 10;
 
     IContributorRegistry public immutable registry;
     IModelCommitment public immutable commitment;
-    address public immutable datasets;
     address public immutable challenges;
     address public immutable demands;
 
-    uint32 private immutable _answerSeconds;
+    uint32 private immutable _minAnswerSeconds;
     uint32 private immutable _minChallengeSeconds;
     uint32 private immutable _minDeliverySeconds;
     uint32 private immutable _maxScoreMicro;
@@ -57,22 +69,22 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     uint128 private immutable _minPrice;
     uint128 private immutable _minStake;
     uint96 private immutable _minBond;
+    uint32 private immutable _minStakeBps;
 
     mapping(bytes32 order => StoredOrder stored) private _orders;
 
     constructor(
         Parties memory parties,
         Limits memory chosen
-    ) OrderPayments(parties.token, parties.rewards) TesseraDomain(address(this)) {
+    ) OrderPayments(parties.token, parties.rewards, parties.datasets) TesseraDomain(address(this)) {
         registry = parties.registry;
         commitment = parties.commitment;
-        datasets = parties.datasets;
         challenges = parties.challenges;
         demands = parties.demands;
         if (chosen.maxScoreMicro > WHOLE_MICRO) {
             revert OrderEscrow_ScoreOutOfRange(chosen.maxScoreMicro, WHOLE_MICRO);
         }
-        _answerSeconds = chosen.answerSeconds;
+        _minAnswerSeconds = chosen.minAnswerSeconds;
         _minChallengeSeconds = chosen.minChallengeSeconds;
         _minDeliverySeconds = chosen.minDeliverySeconds;
         _maxScoreMicro = chosen.maxScoreMicro;
@@ -80,6 +92,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         _minPrice = chosen.minPrice;
         _minStake = chosen.minStake;
         _minBond = chosen.minBond;
+        _minStakeBps = chosen.minStakeBps;
     }
 
     /// @inheritdoc IOrderEscrow
@@ -119,24 +132,30 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         OrderTerms calldata terms,
         Participant[] calldata participants,
         bytes[] calldata acceptances,
-        uint64[] calldata maxRows
+        uint64[] calldata maxRows,
+        bytes calldata conditions
     ) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireState(order, State.Open);
         if (block.timestamp > terms.matchBy) revert OrderEscrow_TooLate(order, terms.matchBy);
         _checkMatch(order, terms, participants, acceptances, maxRows);
+        _checkConditions(terms.conditions, conditions);
 
         stored.state = State.Matched;
         stored.participantsDigest = OrderLists.digest(participants);
         stored.deliverBy = terms.deliverBy;
+        // Less than a year from the placing, and twelve months after that.
+        stored.latestDeliverBy = uint64(terms.deliverBy + MAX_ANSWERS_LATE * terms.answerSeconds);
+        stored.answerSeconds = terms.answerSeconds;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);
         stored.bondLeft = uint96(terms.bond);
         emit OrderMatched(order, participants);
+        if (conditions.length != 0) emit ConditionsShown(order, conditions);
 
         for (uint256 i = 0; i < participants.length; ++i) {
-            registry.reserve(order, participants[i].contributor, terms.stake);
+            registry.reserve(order, participants[i].contributor, _stakeFor(terms, participants[i].rows));
         }
         if (terms.bond != 0) token.safeTransferFrom(msg.sender, address(this), terms.bond);
     }
@@ -147,8 +166,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireUndelivered(order, participants);
         // After the deadline all of the bond is forfeit, see refund.
-        if (stored.state == State.Matched && block.timestamp > terms.deliverBy) {
-            revert OrderEscrow_TooLate(order, terms.deliverBy);
+        if (stored.state == State.Matched && block.timestamp > stored.deliverBy) {
+            revert OrderEscrow_TooLate(order, stored.deliverBy);
         }
 
         bool wasMatched = stored.state == State.Matched;
@@ -157,12 +176,12 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.bondLeft = 0;
         emit OrderRefunded(order, terms.price);
 
-        _release(order, participants);
+        _release(order, participants, stored.out);
         if (wasMatched) {
             // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
             // nothing.
             uint256 forfeit = commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(terms.bond, bondLeft);
-            _forfeit(order, participants, forfeit);
+            _forfeit(order, participants, stored.out, forfeit);
             _pay(order, terms.broker, bondLeft - forfeit);
         }
         _pay(order, terms.buyer, terms.price);
@@ -172,7 +191,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
         bytes32 order = _orderId(terms);
         StoredOrder storage stored = _requireUndelivered(order, participants);
-        uint256 deadline = stored.state == State.Open ? terms.matchBy : terms.deliverBy;
+        uint256 deadline = stored.state == State.Open ? terms.matchBy : stored.deliverBy;
         if (block.timestamp <= deadline) revert OrderEscrow_TooEarly(order, deadline);
 
         bool wasMatched = stored.state == State.Matched;
@@ -181,8 +200,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         stored.bondLeft = 0;
         emit OrderRefunded(order, terms.price);
 
-        _release(order, participants);
-        if (wasMatched) _forfeit(order, participants, bondLeft);
+        _release(order, participants, stored.out);
+        if (wasMatched) _forfeit(order, participants, stored.out, bondLeft);
         _pay(order, terms.buyer, terms.price);
     }
 
@@ -201,39 +220,98 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (OrderLists.digest(sharesBps) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
         if (OrderLists.digest(parents) != terms.parents) revert OrderEscrow_WrongParents(order);
 
-        uint256 bondLeft = stored.bondLeft;
+        Settlement memory paid = _settlementOf(stored);
         stored.state = State.Settled;
         stored.bondLeft = 0;
-        _release(order, participants);
-        _fund(terms.price + bondLeft);
-        uint256 royalties = _creditParents(IDatasetRegistry(datasets), terms.price, parents);
-        _creditShares(order, terms, participants, sharesBps, royalties, bondLeft);
+        stored.damages = 0;
+        _release(order, participants, paid.out);
+        _settle(order, terms, participants, sharesBps, parents, paid);
     }
 
     /// @inheritdoc IOrderEscrow
-    function punish(
+    function drop(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint32 shard
+    ) external nonReentrant {
+        bytes32 order = _orderId(terms);
+        if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
+        StoredOrder storage stored = _requireState(order, State.Matched);
+        uint256 standing = _takeOut(order, stored, participants, shard);
+        stored.droppedRows += participants[shard].rows;
+        bool ends = terms.indivisible || standing == 0 || standing < terms.minContributors;
+        uint256 bondLeft = stored.bondLeft;
+        if (ends) (stored.state, stored.bondLeft) = (State.Refunded, 0);
+
+        uint256 slashed = _slashAbsent(order, shard, participants[shard].contributor);
+        if (ends) {
+            emit OrderRefunded(order, terms.price);
+            _release(order, participants, stored.out);
+            _pay(order, terms.buyer, terms.price);
+            _pay(order, terms.broker, bondLeft);
+        }
+        _burn(order, slashed);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function convict(
         OrderTerms calldata terms,
         Participant[] calldata participants,
         uint32 shard,
         address rewarded
-    ) external nonReentrant {
+    ) external nonReentrant returns (bool whole) {
         bytes32 order = _orderId(terms);
         if (msg.sender != challenges && msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        StoredOrder storage stored = _orders[order];
-        State state = stored.state;
-        if (state != State.Matched && state != State.Published) revert OrderEscrow_WrongState(order, state);
-        _requireParticipants(order, stored, participants);
-
+        StoredOrder storage stored = _requireState(order, State.Published);
+        whole = _takeOut(order, stored, participants, shard) == 0 || terms.indivisible;
+        stored.convictedRows += participants[shard].rows;
+        address contributor = participants[shard].contributor;
+        Conviction memory found = _divideStake(rewarded, _slash(order, contributor));
         uint256 bondLeft = stored.bondLeft;
-        stored.state = state == State.Published ? State.Revoked : State.Refunded;
-        stored.bondLeft = 0;
-        uint256 slashed = _takeStakes(order, participants, shard);
-        if (state == State.Published) {
-            address signer = participants[shard].contributor;
-            _divideAfterFraud(order, terms, shard, signer, rewarded, slashed, bondLeft);
+        if (whole) {
+            found.burned += stored.damages + found.held;
+            found.held = 0;
+            (stored.state, stored.bondLeft, stored.damages) = (State.Revoked, 0, 0);
+            _release(order, participants, stored.out);
         } else {
-            _divideAfterDropOut(order, terms, slashed, bondLeft);
+            // A quarter of a stake each, which place keeps within 128 bits together.
+            stored.damages += uint128(found.held);
         }
+        _payConviction(order, shard, contributor, rewarded, found);
+        if (whole) {
+            emit OrderRevoked(order, shard, contributor, found.slashed, found.reward, terms.price, found.burned);
+            _pay(order, terms.buyer, terms.price);
+            _pay(order, terms.broker, bondLeft);
+        }
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function fine(bytes32 order, address contributor) external nonReentrant {
+        if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
+        _requireState(order, State.Matched);
+
+        uint256 slashed = _slashPart(order, contributor);
+        emit ContributorFined(order, contributor, slashed);
+
+        _burn(order, slashed);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function convictBroker(bytes32 order) external nonReentrant {
+        if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
+        StoredOrder storage stored = _requireState(order, State.Published);
+
+        uint256 burned = stored.bondLeft;
+        (stored.bondLeft, stored.feeForfeit) = (0, true);
+        emit BrokerConvicted(order, burned);
+
+        _burn(order, burned);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function prolong(bytes32 order) external {
+        if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
+        _prolong(order, _orders[order]);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -262,7 +340,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function openDemand(bytes32 order) external {
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        // One a shard at most, and an order has at most 255: never overflows.
+        // One a shard and one about the manifest at most, and an order has at most 255 shards: never overflows.
         ++_orders[order].openDemands;
     }
 
@@ -271,6 +349,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _orders[order];
         --stored.openDemands;
+        if (stored.state == State.Matched) _prolong(order, stored);
         if (settleNotBefore > stored.settleNotBefore) stored.settleNotBefore = settleNotBefore;
     }
 
@@ -295,6 +374,24 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     /// @inheritdoc IOrderEscrow
+    function shardsOf(bytes32 order) external view returns (Shards memory) {
+        StoredOrder storage stored = _orders[order];
+        return
+            Shards({
+                out: stored.out,
+                droppedRows: stored.droppedRows,
+                convictedRows: stored.convictedRows,
+                damages: stored.damages,
+                feeForfeit: stored.feeForfeit
+            });
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function stakeFor(OrderTerms calldata terms, uint64 rows) external view returns (uint256) {
+        return _stakeFor(terms, rows);
+    }
+
+    /// @inheritdoc IOrderEscrow
     function windowOf(OrderTerms calldata terms) external view returns (uint256 endsAt) {
         StoredOrder storage stored = _orders[_orderId(terms)];
         if (stored.publishedAt == 0) return 0;
@@ -305,14 +402,15 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function limits() external view returns (Limits memory) {
         return
             Limits({
-                answerSeconds: _answerSeconds,
+                minAnswerSeconds: _minAnswerSeconds,
                 minChallengeSeconds: _minChallengeSeconds,
                 minDeliverySeconds: _minDeliverySeconds,
                 maxScoreMicro: _maxScoreMicro,
                 minRows: _minRows,
                 minPrice: _minPrice,
                 minStake: _minStake,
-                minBond: _minBond
+                minBond: _minBond,
+                minStakeBps: _minStakeBps
             });
     }
 
@@ -328,34 +426,84 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     /// @dev Divides the part of a bond that a broker loses by not delivering. Somebody gains by it only while it is
-    /// sure who is to blame: from the commit, which bears every contributor's signature, to the draw, which anyone
-    /// can make. Before and after a contributor may be what is missing, and the chain cannot tell; the buyer may be
-    /// its friend.
-    function _forfeit(bytes32 order, Participant[] calldata participants, uint256 amount) private {
+    /// sure who is to blame: from the commit, which bears every contributor's signature, until the hash is fixed,
+    /// which anyone can do. Before and after a contributor may be what is missing, and the chain cannot tell; the
+    /// buyer may be its friend.
+    function _forfeit(bytes32 order, Participant[] calldata participants, uint256 out, uint256 amount) private {
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
-        bool isBrokersFault = found.commitBlock != 0 && found.seed == 0;
-        uint256 credited = isBrokersFault ? _creditEqually(order, participants, amount) : 0;
+        bool isFixed = found.seed != 0 || commitment.saltsOf(order).fixedHash != 0;
+        bool isBrokersFault = found.commitBlock != 0 && !isFixed;
+        uint256 credited = isBrokersFault ? _creditEqually(order, participants, out, amount) : 0;
         emit BondDivided(order, 0, credited);
         _burn(order, amount - credited);
     }
 
-    /// @dev Takes the stake of one shard's contributor and frees the others'.
-    function _takeStakes(
+    /// @dev Marks a shard as out, once.
+    /// @return standing contributors that are left.
+    function _takeOut(
         bytes32 order,
+        StoredOrder storage stored,
         Participant[] calldata participants,
         uint32 shard
-    ) private returns (uint256 slashed) {
+    ) private returns (uint256 standing) {
+        _requireParticipants(order, stored, participants);
         if (shard >= participants.length) revert OrderEscrow_UnknownShard(order, shard);
+        uint256 out = stored.out;
+        if (_isOut(out, shard)) revert OrderEscrow_ShardOut(order, shard);
+        out |= 1 << shard;
+        stored.out = out;
+        standing = participants.length;
+        for (; out != 0; out &= out - 1) --standing;
+    }
+
+    /// @dev Slashes a contributor that is dropped, by how far the order has got.
+    function _slashAbsent(bytes32 order, uint32 shard, address contributor) private returns (uint256 slashed) {
+        bool hasCommitted = commitment.commitmentOf(order).commitBlock != 0;
+        slashed = hasCommitted ? _slash(order, contributor) : _slashPart(order, contributor);
+        if (!hasCommitted) registry.release(order, contributor);
+        emit ShardDropped(order, shard, contributor, slashed);
+    }
+
+    /// @dev All that is reserved.
+    function _slash(bytes32 order, address contributor) private returns (uint256) {
+        return registry.slash(order, contributor, registry.reservedFor(order, contributor));
+    }
+
+    /// @dev A quarter of what is reserved.
+    function _slashPart(bytes32 order, address contributor) private returns (uint256) {
+        return registry.slash(order, contributor, registry.reservedFor(order, contributor) / _PARTS_OF_A_STAKE);
+    }
+
+    function _release(bytes32 order, Participant[] calldata participants, uint256 out) private {
         for (uint256 i = 0; i < participants.length; ++i) {
-            if (i == shard) slashed = registry.slash(order, participants[i].contributor);
-            else registry.release(order, participants[i].contributor);
+            if (!_isOut(out, i)) registry.release(order, participants[i].contributor);
         }
     }
 
-    function _release(bytes32 order, Participant[] calldata participants) private {
-        for (uint256 i = 0; i < participants.length; ++i) {
-            registry.release(order, participants[i].contributor);
-        }
+    /// @dev Whoever had to wait for what was late has time for the next step, and for a demand.
+    function _prolong(bytes32 order, StoredOrder storage stored) private {
+        uint256 deliverBy = Math.min(block.timestamp + stored.answerSeconds, stored.latestDeliverBy);
+        if (deliverBy <= stored.deliverBy) return;
+        stored.deliverBy = uint64(deliverBy);
+        emit DeadlineMoved(order, uint64(deliverBy));
+    }
+
+    function _settlementOf(StoredOrder storage stored) private view returns (Settlement memory) {
+        return
+            Settlement({
+                out: stored.out,
+                droppedRows: stored.droppedRows,
+                convictedRows: stored.convictedRows,
+                damages: stored.damages,
+                bondLeft: stored.bondLeft,
+                feeForfeit: stored.feeForfeit
+            });
+    }
+
+    /// @dev Stakes stand for what their rows can spoil: their own part, or, where that ruins the rest, all.
+    function _stakeFor(OrderTerms calldata terms, uint256 rows) private view returns (uint256) {
+        uint256 part = terms.indivisible ? terms.stake : Math.ceilDiv(terms.stake * rows, terms.rows);
+        return Math.max(part, _minStake);
     }
 
     function _requireState(bytes32 order, State needed) private view returns (StoredOrder storage stored) {
@@ -406,6 +554,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function _checkTerms(OrderTerms calldata terms) private view {
         _checkAmounts(terms);
         _checkTimes(terms);
+        _checkRows(terms);
         if (terms.rows == 0) revert OrderEscrow_NoRows();
         if (terms.rows < _minRows) revert OrderEscrow_TooFewRows(terms.rows, _minRows);
         if (terms.minScoreMicro > _maxScoreMicro) {
@@ -418,8 +567,9 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
     function _checkAmounts(OrderTerms calldata terms) private view {
         _checkAmount(terms.price, _minPrice, type(uint128).max);
-        // A stake beyond what contributors have is refused by the registry at the match.
-        _checkAmount(terms.stake, _minStake, type(uint256).max);
+        // What is beyond the contributors' stakes is refused by the registry at the match.
+        uint256 minStake = Math.max(_minStake, Math.ceilDiv(terms.price * _minStakeBps, WHOLE_BPS));
+        _checkAmount(terms.stake, minStake, type(uint128).max);
         _checkAmount(terms.bond, _minBond, type(uint96).max);
         if (terms.brokerFeeBps > MAX_BROKER_FEE_BPS) {
             revert OrderEscrow_FeeTooHigh(terms.brokerFeeBps, MAX_BROKER_FEE_BPS);
@@ -442,6 +592,32 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (terms.challengeSeconds < _minChallengeSeconds) {
             revert OrderEscrow_ChallengeTooShort(terms.challengeSeconds, _minChallengeSeconds);
         }
+        if (terms.answerSeconds > MAX_ANSWER_SECONDS) {
+            revert OrderEscrow_AnswerTooLong(terms.answerSeconds, MAX_ANSWER_SECONDS);
+        }
+        if (terms.answerSeconds < _minAnswerSeconds) {
+            revert OrderEscrow_AnswerTooShort(terms.answerSeconds, _minAnswerSeconds);
+        }
+    }
+
+    /// @dev What the contracts, and everybody after them, can judge.
+    function _checkRows(OrderTerms calldata terms) private pure {
+        if (terms.specVersion != SPEC_VERSION) {
+            revert OrderEscrow_UnknownSpecification(terms.specVersion, SPEC_VERSION);
+        }
+        if (terms.sizeClass > MAX_SIZE_CLASS) revert OrderEscrow_UnknownSizeClass(terms.sizeClass, MAX_SIZE_CLASS);
+        bool isPart = terms.parents != 0 && terms.ownRealMicro < WHOLE_MICRO;
+        if (terms.ownRealMicro != WHOLE_MICRO && !isPart) {
+            revert OrderEscrow_FractionOutOfRange(terms.ownRealMicro, WHOLE_MICRO);
+        }
+    }
+
+    function _checkConditions(bytes32 expected, bytes calldata conditions) private pure {
+        if (conditions.length > MAX_CONDITIONS_BYTES) {
+            revert OrderEscrow_ConditionsTooLong(conditions.length, MAX_CONDITIONS_BYTES);
+        }
+        bytes32 found = conditions.length == 0 ? bytes32(0) : sha256(conditions);
+        if (found != expected) revert OrderEscrow_WrongConditions(found, expected);
     }
 
     function _checkMatch(

@@ -12,7 +12,7 @@ import {OrderLists} from "./types/OrderLists.sol";
 import {Participant} from "./types/OrderTerms.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
-import {NOBODY, WHOLE_BPS} from "./types/Units.sol";
+import {NOBODY} from "./types/Units.sol";
 
 /// @notice Described in {IRewards}.
 contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
@@ -80,8 +80,15 @@ contract Rewards is IRewards, TesseraDomain, Nonces, ReentrancyGuardTransient {
         _checkDivision(dataset, found.order, participants, sharesBps);
 
         uint256 pot = _pots[dataset];
+        uint256 out = escrow.shardsOf(found.order).out;
+        uint256 whole = 0;
         for (uint256 i = 0; i < participants.length; ++i) {
-            uint256 part = (pot * sharesBps[i]) / WHOLE_BPS;
+            if ((out >> i) & 1 == 0) whole += sharesBps[i];
+        }
+        if (whole == 0) return _burn(dataset);
+        for (uint256 i = 0; i < participants.length; ++i) {
+            if ((out >> i) & 1 == 1) continue;
+            uint256 part = (pot * sharesBps[i]) / whole;
             amount += part;
             _credit(found.order, participants[i].contributor, part);
         }

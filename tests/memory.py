@@ -13,10 +13,13 @@ from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.events import ChainEvent
 from provenance.chain.ports import (
+    Absence,
     CommitmentOnChain,
     DatasetOnChain,
+    OrderLimits,
     OrderOnChain,
     OrderState,
+    ShardsOnChain,
     StakeOnChain,
 )
 from provenance.errors import ContentMissingError
@@ -44,11 +47,18 @@ class MemoryChain:
     balances: dict[Address, int] = field(default_factory=dict)
     rewards: dict[Address, int] = field(default_factory=dict)
     demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
+    fixed: set[Digest] = field(default_factory=set)
+    out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
+    deadlines: dict[Digest, int] = field(default_factory=dict)
+    excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
     resold: dict[tuple[int, Digest], bytes] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
     def block_number(self) -> int:
         return self.block
+
+    def is_final(self, block: int) -> bool:
+        return block <= self.block
 
     def chain_time(self) -> int:
         return self.time_seconds
@@ -77,6 +87,21 @@ class MemoryChain:
 
     def stake_of(self, contributor: Address) -> StakeOnChain:
         return self.stakes.get(contributor, StakeOnChain(0, 0, 0, 0, False))
+
+    def limits(self) -> OrderLimits:
+        return OrderLimits(1)
+
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        return order_id in self.fixed
+
+    def shards(self, order_id: Digest) -> ShardsOnChain:
+        return self.out.get(order_id, ShardsOnChain())
+
+    def deadline(self, order_id: Digest) -> int:
+        return self.deadlines.get(order_id, 0)
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        return self.excuses.get((order_id, shard), Absence.NONE)
 
     def balance(self, account: Address) -> int:
         return self.balances.get(account, 0)

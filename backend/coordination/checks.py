@@ -15,7 +15,6 @@ from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.errors import SignatureError
 from provenance.record.receipts import (
     Evaluation,
-    ModelCommitment,
     ShardReceipt,
     shares_digest,
 )
@@ -24,10 +23,9 @@ from provenance.units import E12, MICRO, WHOLE_BPS, format_fixed
 from provenance.values import Address, Digest, Signature
 
 
-def check_train(domain: Domain, plan: JobPlan, result: TrainResult) -> None:
-    """Every participant of the plan committed one model, in shard order, by its own signature."""
+def check_train(plan: JobPlan, result: TrainResult) -> None:
+    """Every participant of the plan trained one model, in shard order, inside the terms' privacy."""
     terms, participants = plan.terms, plan.participants
-    order = terms.order_id(domain)
     _require(
         len(result.models) == len(participants), "models", f"expected {len(participants)}, one a participant"
     )
@@ -36,10 +34,6 @@ def check_train(domain: Domain, plan: JobPlan, result: TrainResult) -> None:
         _require(model.shard == shard, f"{where}.shard", f"found {model.shard}, expected {shard}")
         _check_contributor(model.contributor, member.contributor, where)
         _check_privacy(terms, model.epsilon_micro, model.delta_e12, where)
-        message = ModelCommitment(order, shard, model.model_digest)
-        _check_signature(
-            domain, message, model.commit_signature, member.contributor, f"{where}.commitSignature"
-        )
 
 
 def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
@@ -71,11 +65,11 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
     _check_shares(result.shares_bps, count)
     is_plain = result.score.wrapped_key is None
     _require(is_plain == terms.is_open, "score.wrappedKey", "expected null if and only if open")
-    shares = shares_digest(result.shares_bps)
+    shares, score = shares_digest(result.shares_bps), result.score.file.plain_sha256
     for index, (evaluation, member) in enumerate(zip(result.evaluations, participants, strict=True)):
         where = f"evaluations[{index}]"
         _check_contributor(evaluation.contributor, member.contributor, where)
-        message = Evaluation(order, root, evaluation.score_micro, shares)
+        message = Evaluation(order, root, evaluation.score_micro, shares, score)
         _check_signature(domain, message, evaluation.signature, member.contributor, f"{where}.signature")
 
 

@@ -48,12 +48,12 @@ def progress(
 
 @router.put("/{order}/train/result", status_code=201)
 def put_train_result(
-    order: DigestText, _broker: Broker, result: TrainResult, response: Response, ports: PortsHere,
+    order: DigestText, _broker: Broker, result: TrainResult, response: Response,
     session: WriteSession,
 ) -> JobStored:  # fmt: skip
-    """Stores the models' digests and signatures after checking them."""
+    """Stores the models' digests after checking them."""
     service = JobService(session)
-    check_train(ports.domain, service.plan(order, "train"), result)
+    check_train(service.plan(order, "train"), result)
     digest, is_new = service.put_result(order, "train", result)
     response.status_code = 201 if is_new else 200
     return JobStored(digest=digest)

@@ -30,7 +30,7 @@ class StoredOrder:
         return cls(
             Digest.parse(row.id),
             row.state,
-            OrderTerms.parse(decode(row.terms)),
+            OrderTerms.read(decode(row.terms)),
             Signature(row.signature),
             Permit.parse(decode(row.permit)),
             Request.parse(decode(row.request)),

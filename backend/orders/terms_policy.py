@@ -15,8 +15,10 @@ from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderLimits, OrderState
 from provenance.crypto.seal import require_usable
 from provenance.errors import SealError, ValueFormatError
+from provenance.exact import SPEC_VERSION
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.terms import (
+    MAX_ANSWER_SECONDS,
     MAX_CHALLENGE_SECONDS,
     MAX_DELIVERY_SECONDS,
     OPEN_DELIVERY_KEY,
@@ -66,9 +68,7 @@ class TermsPolicy:
         delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
         minimum = asked.min_contributors or collection.min_contributors
         match_by = self.chain_time + (asked.match_within_seconds or settings.match_seconds)
-        # Models are committed two answer times before the deadline: that is no time to train in.
-        usual = settings.deliver_seconds + 2 * self.limits.answer_seconds
-        deliver_by = self.chain_time + (asked.deliver_within_seconds or usual)
+        deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
         challenge = asked.challenge_seconds
         terms = OrderTerms(
             buyer=asked.buyer,
@@ -86,16 +86,27 @@ class TermsPolicy:
             match_by=min(match_by, deliver_by - settings.least_delivery_seconds[collection.family]),
             deliver_by=deliver_by,
             challenge_seconds=settings.challenge_seconds if challenge is None else challenge,
+            answer_seconds=max(settings.answer_seconds, self.limits.min_answer_seconds),
             price=price,
-            stake=settings.stake_wei,
+            stake=self._stake(price),
             bond=price * settings.bond_bps // WHOLE_BPS,
             royalty_bps=collection.royalty_bps,
             conditions=conditions_digest(request.asked(collection.schema, asked.rows)),
             parents=parents_digest(collection.parents),
+            schema_digest=collection.schema.digest,
+            size_class=collection.size_class_number,
+            spec_version=SPEC_VERSION,
+            own_real_micro=collection.own_real_micro,
+            indivisible=asked.indivisible,
             salt=Digest(secrets.token_bytes(32)),
         )
         self.check(collection, request, terms)
         return terms
+
+    def _stake(self, price: int) -> int:
+        """Of all contributors together, as broker and market ask."""
+        least = max(self.settings.stake_bps, self.limits.min_stake_bps)
+        return max(-(-price * least // WHOLE_BPS), self.limits.min_stake)
 
     def check(self, collection: Collection, request: Request, terms: OrderTerms) -> None:
         """Raises BidBelowQuoteError, TermsRefusedError with the member that breaks a rule, or ConditionError."""
@@ -134,7 +145,8 @@ class TermsPolicy:
         maximum_holds = t.min_contributors <= min(t.max_contributors, t.rows) and t.max_contributors <= high
         bond = t.price * settings.bond_bps // WHOLE_BPS
         highest = min(settings.highest_min_score_micro, limits.max_score_micro)
-        earliest = max(t.match_by + limits.min_delivery_seconds, now + 2 * limits.answer_seconds)
+        earliest, least_answer = t.match_by + limits.min_delivery_seconds, limits.min_answer_seconds
+        stake = self._stake(t.price)
         most_rows = min(settings.max_rows, collection.schema.max_rows or settings.max_rows)
         least_rows = max(min(settings.least_rows, most_rows), limits.min_rows)
         first = now + settings.least_match_seconds
@@ -177,13 +189,16 @@ class TermsPolicy:
                 "brokerFeeBps", "broker's fee", t.broker_fee_bps == settings.broker_fee_bps,
                 percent(t.broker_fee_bps, BASIS_POINTS), percent(settings.broker_fee_bps, BASIS_POINTS),
             ),
-            _Rule("stake", "stake", t.stake == settings.stake_wei, shown(t.stake), shown(settings.stake_wei)),
+            _Rule("stake", "stake", t.stake == stake, shown(t.stake), f"{shown(stake)} of all contributors together"),
+            _Rule(
+                "answerSeconds", "time to answer", least_answer <= t.answer_seconds <= MAX_ANSWER_SECONDS,
+                duration(t.answer_seconds), f"{duration(least_answer)} to {duration(MAX_ANSWER_SECONDS)}",
+            ),
             _Rule("bond", "bond", t.bond <= bond, shown(t.bond), f"at most {shown(bond)}"),
             *(
                 _Rule(name, name, found >= least, shown(found), f"at least {shown(least)}, which the market asks")
                 for name, found, least in (
                     ("price", t.price, limits.min_price),
-                    ("stake", t.stake, limits.min_stake),
                     ("bond", t.bond, limits.min_bond),
                 )
             ),
@@ -204,7 +219,8 @@ class TermsPolicy:
             ),
             _Rule(
                 "deliverBy", "delivery deadline", t.deliver_by >= earliest, utc_time(t.deliver_by),
-                f"{utc_time(earliest)} or later: models are committed twice the time of an answer before",
+                f"{utc_time(earliest)} or later: the market asks for {duration(limits.min_delivery_seconds)} after the "
+                "match",
             ),
         )  # fmt: skip
 

@@ -23,8 +23,8 @@ CLAIM_CAP = 3
 class Offer:
     """One contributor's signed acceptance.
 
-    max_rows, delivered_rows: synthetic rows, those it accepts now and those of its settled shards. declared_rows:
-    private ones.
+    max_rows, staked_rows, delivered_rows: synthetic rows, those it accepts now, those that its free stake bears, and
+    those of its settled shards. declared_rows: private ones.
     """
 
     contributor: Address
@@ -32,6 +32,12 @@ class Offer:
     max_rows: int
     acceptance: Signature
     delivered_rows: int = 0
+    staked_rows: int = 2**63
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that it can be matched with."""
+        return min(self.max_rows, self.staked_rows)
 
     @property
     def is_new(self) -> bool:
@@ -69,7 +75,7 @@ def choose(offers: Sequence[Offer], wanted: Wanted) -> tuple[Place, ...] | None:
     chosen = ranked[: min(wanted.maximum, wanted.rows)]
     if len(chosen) < wanted.minimum:
         return None
-    places = tuple(Place(offer, offer.max_rows, weights[offer.contributor]) for offer in chosen)
+    places = tuple(Place(offer, offer.most_rows, weights[offer.contributor]) for offer in chosen)
     count = sum(offer.is_new for offer in chosen)
     part = wanted.rows * wanted.newcomer_bps // WHOLE_BPS // max(count, 1)
     for most in (part, -(-2 * wanted.rows // len(chosen))):

@@ -5,6 +5,8 @@ The coordinator worker computes; the chain draws the seed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backend.collections import CollectionService
 from backend.coordination.service import JobService
 from backend.database.models import JobRow
@@ -12,18 +14,23 @@ from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
 from backend.tasks.repository import JobRepository
+from backend.workflow.asking import Asking
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
 from provenance.api.coordination import JobPlan, Phase, ScoreResult, TrainResult
 from provenance.api.orders import OrderState
 from provenance.api.queue import WorkState
+from provenance.api.tasks import COMMIT, REVEAL, CommitAnswer, CommitTask, RevealAnswer, RevealTask
 from provenance.chain.errors import RevertError
-from provenance.chain.ports import CommitmentOnChain
+from provenance.chain.ports import CommitmentOnChain, CommittedModel
 from provenance.chain.ports import OrderState as ChainState
+from provenance.crypto.signing import require_signer
+from provenance.errors import SignatureError
 from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
-from provenance.values import Digest
+from provenance.record.receipts import ModelCommitment, salt_digest
+from provenance.values import Address, Digest
 
 MISSED = "ModelCommitment_DrawMissed"
 """The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
@@ -39,6 +46,8 @@ class Generation:
         self._log = OrderLog(ports, order)
         self._retry = Retry(ports)
         self._demands = ReceiptDemands(ports, order)
+        self._commits = Asking(ports, order, COMMIT)
+        self._reveals = Asking(ports, order, REVEAL)
 
     def train(self) -> None:
         """Has the coordinator worker train with the matched nodes."""
@@ -46,33 +55,38 @@ class Generation:
         self._log.enter(OrderState.TRAINED)
 
     def commit(self) -> None:
-        """Fixes the models on chain, by the contributors' signatures."""
+        """Has the nodes bind themselves to models and salts, and fixes both on chain by their signatures."""
         stored = self._log.load()
-        models = self.train_result().models
+        self._commits.ask(stored, lambda match: CommitTask(order=self._id, match=match))
+        self._retry.poll(lambda: self._all_answered(self._commits, self._commitments(stored)))
+        models = [
+            CommittedModel(each.model_digest, each.salt_digest, each.signature) for each in self.commitments()
+        ]
         self._retry.transact(
             "commit",
             lambda: self._commitment().commit_block != 0,
-            lambda: self._ports.writer.commit(
-                self._id,
-                stored.participants(),
-                [model.model_digest for model in models],
-                [model.commit_signature for model in models],
-            ),
+            lambda: self._ports.writer.commit(self._id, stored.participants(), models),
             lambda receipt: self._log.mined("commit", receipt),
         )
         self._log.enter(OrderState.COMMITTED)
 
+    def commitments(self) -> tuple[CommitAnswer, ...]:
+        """What the nodes bound themselves to, in participant order."""
+        stored = self._log.load()
+        found = self._commitments(stored)
+        return tuple(found[member.contributor] for member in stored.matched)
+
     def draw(self) -> None:
-        """Draws the seed once the target block has a successor. A missed draw gets a new target block."""
-        deliver_by = self._log.load().terms.deliver_by
+        """Draws the seed once its block has a successor and every salt is told. A missed block gets a new one."""
+        stored = self._log.load()
+        self._reveals.ask(stored, lambda match: RevealTask(order=self._id, match=match))
 
         def look() -> bool | None:
             commitment = self._ports.chain.commitment(self._id)
             if commitment.seed is not None:
                 return True
-            if self._ports.chain.chain_time() > deliver_by:
-                raise OrderFailedError("the deadline passed before the seed was drawn")
-            self._try_draw(commitment)
+            self._require_time("the seed was drawn")
+            self._try_draw(stored, commitment)
             return None
 
         self._retry.poll(look)
@@ -89,7 +103,9 @@ class Generation:
         block_hash = self._retry.call(lambda: self._ports.chain.block_hash(commitment.target_block))
         if commitment.seed is None or block_hash is None:
             raise OrderFailedError(f"the chain no longer knows the seed or block {commitment.target_block}")
-        return SeedDraw(commitment.seed, commitment.target_block, commitment.draws, block_hash)
+        return SeedDraw(
+            commitment.seed, commitment.target_block, commitment.draws, block_hash, commitment.revealed
+        )
 
     def train_result(self) -> TrainResult:
         """The stored result of phase `train`."""
@@ -141,21 +157,21 @@ class Generation:
             return True
         if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
             _require_possible(job, phase)
-        deliver_by = stored.terms.deliver_by
-        # Given up in time, an order costs a part of the bond; at its deadline all of it.
-        last = self._ports.chain.limits().last_commit(deliver_by) if phase == "train" else deliver_by
-        if self._ports.chain.chain_time() > last:
+        if self._ports.chain.chain_time() > stored.terms.deliver_by:
             raise OrderFailedError(f"the deadline passed in phase {phase}")
         if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
             raise OrderFailedError(f"the order was ended on chain in phase {phase}")
         return None
 
-    def _try_draw(self, commitment: CommitmentOnChain) -> None:
-        block = self._ports.chain.block_number()
-        if block <= commitment.target_block:
+    def _try_draw(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
+        if self._ports.chain.block_number() <= commitment.target_block:
+            return
+        salts = self._salts(stored, commitment)
+        if salts is None:
+            self._all_answered(self._reveals, {})
             return
         try:
-            self._log.mined("draw", self._ports.writer.draw_seed(self._id))
+            self._log.mined("draw", self._ports.writer.draw_seed(self._id, commitment.salts, salts))
         except RevertError as error:
             if error.name == MISSED:
                 self._redraw()
@@ -163,6 +179,54 @@ class Generation:
             # Somebody else drew: the next look decides.
             self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
             self._retry.pause(1.0)
+
+    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> tuple[Digest, ...] | None:
+        """Everybody's salt in participant order; None while one is missing. A salt that is not the committed one
+        counts as missing."""
+        told = self._reveals.answers(RevealAnswer)
+        salts = []
+        for shard, (member, committed) in enumerate(zip(stored.matched, commitment.salts, strict=True)):
+            answer = told.get(member.contributor)
+            if answer is None or salt_digest(self._id, shard, answer.salt) != committed:
+                return None
+            salts.append(answer.salt)
+        return tuple(salts)
+
+    def _commitments(self, stored: StoredOrder) -> dict[Address, CommitAnswer]:
+        """The answers that fit the trained models and their contributors' keys."""
+        models = self.train_result().models
+        found = self._commits.answers(CommitAnswer)
+        return {
+            member.contributor: found[member.contributor]
+            for shard, (member, model) in enumerate(zip(stored.matched, models, strict=True))
+            if member.contributor in found
+            and self._is_commitment(found[member.contributor], shard, member.contributor, model.model_digest)
+        }
+
+    def _is_commitment(self, told: CommitAnswer, shard: int, contributor: Address, model: Digest) -> bool:
+        message = ModelCommitment(self._id, shard, model, told.salt_digest)
+        try:
+            require_signer(self._ports.domain, message, told.signature, contributor)
+        except SignatureError:
+            return False
+        return (told.shard, told.model_digest) == (shard, model)
+
+    def _all_answered(self, asking: Asking, valid: Mapping[Address, object]) -> bool | None:
+        """True once every matched node has a valid answer. Raises OrderFailedError when that cannot come any more."""
+        stored = self._log.load()
+        missing = [member.contributor for member in stored.matched if member.contributor not in valid]
+        if not missing:
+            return True
+        refused = asking.refusals()
+        for node in missing:
+            if node in refused:
+                raise OrderFailedError(f"contributor {node} refused ({refused[node]})")
+        self._require_time("all contributors had answered")
+        return None
+
+    def _require_time(self, event: str) -> None:
+        if self._ports.chain.chain_time() > self._log.load().terms.deliver_by:
+            raise OrderFailedError(f"the deadline passed before {event}")
 
     def _redraw(self) -> None:
         try:

@@ -24,6 +24,8 @@ from provenance.chain.ports import OrderState as ChainState
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError
 from provenance.record.receipts import Acceptance
+from provenance.record.terms import OrderTerms
+from provenance.table.conditions_bytes import encode_conditions
 from provenance.units import BASIS_POINTS, percent
 from provenance.values import Address, Digest
 
@@ -85,6 +87,7 @@ class Matching:
                 stored.participants(),
                 [member.acceptance for member in stored.matched],
                 [member.max_rows for member in stored.matched],
+                self._conditions(stored),
             ),
             lambda receipt: self._log.mined("match", receipt),
         )
@@ -94,6 +97,14 @@ class Matching:
             TaskRepository(session).cancel_waiting(self._order)
         self._log.enter(OrderState.MATCHED)
 
+    def _conditions(self, stored: StoredOrder) -> bytes:
+        """The conditions in bytes, which the chain asks for so that everybody can judge the rows; none for whole
+        tables."""
+        with self._ports.database.read() as session:
+            collection = CollectionService(session).require(str(stored.terms.collection))
+        asked = stored.request.asked(collection.schema, stored.terms.rows)
+        return b"" if asked is None else encode_conditions(asked)
+
     def _try_match(self, stored: StoredOrder, opened: int) -> tuple[MatchedContributor, ...] | None:
         """The match, once enough nodes accepted and the others answered or had their time; None before."""
         if self._chain_state() is not ChainState.OPEN:
@@ -101,9 +112,7 @@ class Matching:
         terms = stored.terms
         offers, waiting = self._offers(stored)
         now = self._ports.chain.chain_time()
-        latest = min(
-            terms.match_by - MATCH_MARGIN_SECONDS, self._ports.chain.limits().last_commit(terms.deliver_by)
-        )
+        latest = terms.match_by - MATCH_MARGIN_SECONDS
         if waiting and now < min(opened + self._ports.settings.accept_seconds, latest):
             return None
         newcomer_bps = self._ports.settings.newcomer_bps
@@ -114,7 +123,7 @@ class Matching:
             if now < latest:
                 return None
             raise OrderFailedError(
-                f"{len(offers)} contributors accepted, for {sum(offer.max_rows for offer in offers)} rows; "
+                f"{len(offers)} contributors accepted, for {sum(offer.most_rows for offer in offers)} rows; "
                 f"the order needs {terms.min_contributors} and {terms.rows} rows, of which those without a settled "
                 f"shard deliver at most {percent(newcomer_bps, BASIS_POINTS)} beside others"
             )
@@ -147,7 +156,8 @@ class Matching:
                 for row in ContributorRepository(session).list(collection)
             }
         declared = {node: rows for node, rows in announced.items() if node not in spoilers}
-        staked = [node for node in declared if self._has_stake(node, stored.terms.stake)]
+        bearable = {node: self._bearable(node, stored.terms) for node in declared}
+        staked = [node for node, rows in bearable.items() if rows > 0]
         self._ask_nodes(stored, staked)
         with self._ports.database.read() as session:
             tasks = TaskRepository(session).of_order(self._order, ACCEPT, results=True)
@@ -156,7 +166,9 @@ class Matching:
         for node in staked:
             offer = self._offer(by_node[node], node, declared[node])
             if offer is not None:
-                offers.append(replace(offer, delivered_rows=delivered.get(node, 0)))
+                offers.append(
+                    replace(offer, delivered_rows=delivered.get(node, 0), staked_rows=bearable[node])
+                )
         return offers, sum(by_node[node].state in WAITING for node in staked)
 
     def _offer(self, task: TaskRow, node: Address, declared_rows: int) -> Offer | None:
@@ -192,9 +204,10 @@ class Matching:
             for node in new:
                 TaskService(session).create(self._order, str(node), ACCEPT, ACCEPT, payload, now)
 
-    def _has_stake(self, node: Address, needed: int) -> bool:
-        stake = self._ports.chain.stake_of(node)
-        return stake.registered and stake.free >= needed
+    def _bearable(self, node: Address, terms: OrderTerms) -> int:
+        """Rows of the order that the node's free stake bears."""
+        stake, least = self._ports.chain.stake_of(node), self._ports.chain.limits().min_stake
+        return terms.rows_for(stake.free, least) if stake.registered else 0
 
     def _allow_bond(self, stored: StoredOrder) -> None:
         """The escrow takes the bond from the broker at the match. Several orders may match at once."""

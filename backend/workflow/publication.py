@@ -42,8 +42,6 @@ def assemble(ports: Ports, generation: Generation) -> Publication:
     dataset = DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
-        spec_version=SPEC_VERSION,
-        own_real_micro=manifest.collection.own_real_micro,
         parents=manifest.collection.parents,
         shares_bps=manifest.shares_bps,
         shards=tuple(
@@ -95,7 +93,7 @@ def judge(ports: Ports, generation: Generation) -> None:
 
 def _manifest(ports: Ports, generation: Generation) -> Manifest:
     stored, collection = generation.order()
-    models = generation.train_result().models
+    models = generation.commitments()
     score = generation.score_result()
     deployment = ports.chain.deployment
     shares = shares_digest(score.shares_bps)
@@ -120,7 +118,7 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
                 contributor=shard.contributor,
                 rows=shard.rows,
                 model_digest=shard.model_digest,
-                commit_signature=model.commit_signature,
+                commit_signature=model.signature,
                 shard_root=shard.shard_root,
                 epsilon_micro=shard.epsilon_micro,
                 delta_e12=shard.delta_e12,

@@ -44,7 +44,7 @@ class GasMarket:
         chain.rpc(url, "anvil_setBlockTimestampInterval", 1)
         chain.give_gas(url, str(_DEPLOYER.address))
         self._made: list[Made] = []
-        parameters = MarketParameters.local(answer_seconds=ANSWER_SECONDS, unbonding_seconds=60)
+        parameters = MarketParameters.local(unbonding_seconds=60)
         deployment = deploy_all(url, _DEPLOYER, parameters, tell=self._made.append)
         self.url = url
         self.reader = ChainReader(url, deployment)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.gas.figures import Figure
-from benchmarks.gas.market import ETHER, Account, GasMarket
-from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
+from benchmarks.gas.market import ANSWER_SECONDS, ETHER, Account, GasMarket
+from provenance.chain.ports import CommittedModel, DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import sign_permit
-from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
+from provenance.record.receipts import (
+    Acceptance,
+    Evaluation,
+    ModelCommitment,
+    ShardReceipt,
+    salt_digest,
+    shares_digest,
+)
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.units import MICRO, WHOLE_BPS
@@ -84,16 +91,26 @@ class Walk:
         return broker.match_order(self.terms, self.participants, acceptances, offers).gas_used
 
     def commit(self) -> int:
-        signatures = [
-            node.signer.sign_typed(self.domain, ModelCommitment(self.order, i, self.models[i]))
-            for i, node in enumerate(self.parties.nodes)
-        ]
-        broker = self.parties.broker.writer
-        return broker.commit(self.order, self.participants, self.models, signatures).gas_used
+        bound = []
+        for i, (node, salt) in enumerate(zip(self.parties.nodes, self.salt_digests, strict=True)):
+            model = self.models[i]
+            signature = node.signer.sign_typed(self.domain, ModelCommitment(self.order, i, model, salt))
+            bound.append(CommittedModel(model, salt, signature))
+        return self.parties.broker.writer.commit(self.order, self.participants, bound).gas_used
 
     def draw(self) -> int:
         self.market.mine(3)
-        return self.parties.broker.writer.draw_seed(self.order).gas_used
+        return self.parties.broker.writer.draw_seed(self.order, self.salt_digests, self.salts).gas_used
+
+    @property
+    def salt_digests(self) -> list[Digest]:
+        """As committed."""
+        return [salt_digest(self.order, i, salt) for i, salt in enumerate(self.salts)]
+
+    @property
+    def salts(self) -> list[Digest]:
+        """Of the seed, one a shard."""
+        return [sha256(b"salt %d" % i) for i in range(len(self.models))]
 
     def publish(self) -> int:
         return self.parties.broker.writer.publish(self.terms, self.participants, self._record()).gas_used
@@ -133,7 +150,7 @@ class Walk:
         roots = self._roots()
         shards = tuple(self._shard(i, root) for i, root in enumerate(roots))
         whole = dataset_root(roots)
-        score = Evaluation(self.order, whole, _SCORE_MICRO, shares_digest(self.shares))
+        score = Evaluation(self.order, whole, _SCORE_MICRO, shares_digest(self.shares), sha256(b"score"))
         evaluations = tuple(
             EvaluationRecord(_SCORE_MICRO, node.signer.sign_typed(self.domain, score))
             for node in self.parties.nodes
@@ -141,8 +158,6 @@ class Walk:
         return DatasetRecord(
             manifest_digest=sha256(b"manifest"),
             score_digest=sha256(b"score"),
-            spec_version=1,
-            own_real_micro=10**MICRO,
             parents=(),
             shares_bps=tuple(self.shares),
             shards=shards,
@@ -173,12 +188,18 @@ class Walk:
             match_by=now + 600,
             deliver_by=now + 1200,
             challenge_seconds=_WINDOW_SECONDS,
+            answer_seconds=ANSWER_SECONDS,
             price=10 * ETHER,
-            stake=2 * ETHER,
+            stake=40 * ETHER,
             bond=ETHER,
             royalty_bps=250,
             conditions=NO_CONDITIONS,
             parents=NO_PARENTS,
+            schema_digest=sha256(b"schema"),
+            size_class=1,
+            spec_version=1,
+            own_real_micro=10**MICRO,
+            indivisible=False,
             salt=sha256(salt),
         )
 

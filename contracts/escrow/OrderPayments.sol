@@ -15,14 +15,36 @@ import {NOBODY, WHOLE_BPS} from "../types/Units.sol";
 abstract contract OrderPayments is RewardsPayer {
     using SafeERC20 for IERC20;
 
+    /// @dev What the escrow knows of a published order when it is settled.
+    struct Settlement {
+        uint256 out;
+        uint256 droppedRows;
+        uint256 convictedRows;
+        uint256 damages;
+        uint256 bondLeft;
+        bool feeForfeit;
+    }
+
+    /// @dev How a convicted stake is divided.
+    struct Conviction {
+        uint256 slashed;
+        uint256 reward;
+        uint256 held;
+        uint256 burned;
+    }
+
     /// @notice Where slashed money goes that nobody shall gain.
     address public constant BURN_ADDRESS = NOBODY;
 
-    /// @dev Parts of a slashed stake: half rewards whoever showed the fraud, a quarter bounds what the bond adds.
+    /// @dev A stake is divided by quarters: docs/decisions/0011.
+    uint256 internal constant _PARTS_OF_A_STAKE = 4;
     uint256 private constant _REWARD_PART = 2;
-    uint256 private constant _DAMAGES_PART = 4;
 
-    constructor(IERC20 token_, IRewards rewards_) RewardsPayer(token_, rewards_) {}
+    address public immutable datasets;
+
+    constructor(IERC20 token_, IRewards rewards_, address datasets_) RewardsPayer(token_, rewards_) {
+        datasets = datasets_;
+    }
 
     /// @dev An account that cannot receive, because the token froze it or its hook reverts, finds the amount among its
     /// rewards and holds up nobody else.
@@ -38,38 +60,78 @@ abstract contract OrderPayments is RewardsPayer {
         _pay(order, BURN_ADDRESS, amount);
     }
 
-    /// @dev Credits the participants with equal parts.
+    /// @dev Credits the participants that are not out with equal parts.
     /// @return credited what they got together: `amount` less what does not divide.
     function _creditEqually(
         bytes32 order,
         Participant[] calldata participants,
+        uint256 out,
         uint256 amount
     ) internal returns (uint256 credited) {
         uint256 count = participants.length;
-        uint256 each = amount / count;
+        uint256 standing = 0;
         address[] memory accounts = new address[](count);
         uint256[] memory amounts = new uint256[](count);
         for (uint256 i = 0; i < count; ++i) {
-            (accounts[i], amounts[i]) = (participants[i].contributor, each);
+            accounts[i] = participants[i].contributor;
+            if (!_isOut(out, i)) (amounts[i], standing) = (1, standing + 1);
         }
-        credited = each * count;
+        // An order without contributors has ended.
+        uint256 each = amount / standing;
+        for (uint256 i = 0; i < count; ++i) {
+            amounts[i] *= each;
+        }
+        credited = each * standing;
         _fund(credited);
         rewards.credit(order, accounts, amounts);
     }
 
-    /// @dev Divides a settled price, the royalties taken off, and the rest of the bond. The tokens are there already.
-    function _creditShares(
+    /// @dev Divides price, damages and the rest of the bond. The buyer's part is sent, what is left of the damages is
+    /// burned, all else is credited.
+    function _settle(
         bytes32 order,
         OrderTerms calldata terms,
         Participant[] calldata participants,
         uint16[] calldata sharesBps,
-        uint256 royalties,
-        uint256 bondLeft
+        uint256[] calldata parents,
+        Settlement memory paid
     ) internal {
-        uint256 fee = (terms.price * terms.brokerFeeBps) / WHOLE_BPS;
-        uint256[] memory amounts = _divide(terms.price - fee - royalties, sharesBps);
-        emit IOrderEscrow.OrderSettled(order, amounts, fee, bondLeft);
+        uint256 base = (terms.price * (terms.rows - paid.droppedRows)) / terms.rows;
+        uint256 fee = (base * terms.brokerFeeBps) / WHOLE_BPS;
+        uint256 royalties = _creditParents(base, parents);
+        uint256[] memory amounts = _divide(base - fee - royalties, sharesBps);
+        uint256 refunded = 0;
+        for (uint256 i = 0; paid.out >> i != 0; ++i) {
+            if (!_isOut(paid.out, i)) continue;
+            refunded += amounts[i];
+            amounts[i] = 0;
+        }
+        // Damages fill the shares up to the convicted rows' part of the price; nothing is for dropped rows but their
+        // part.
+        uint256 damages = Math.min(
+            paid.damages,
+            Math.saturatingSub((terms.price * paid.convictedRows) / terms.rows, refunded)
+        );
+        refunded += terms.price - base + damages;
+        if (paid.feeForfeit) (refunded, fee) = (refunded + fee, 0);
 
+        emit IOrderEscrow.OrderSettled(order, amounts, fee, paid.bondLeft);
+        _fund(terms.price + paid.damages + paid.bondLeft - refunded - (paid.damages - damages));
+        _creditShares(order, terms.broker, participants, amounts, fee + paid.bondLeft);
+        if (refunded == 0 && paid.damages == 0) return;
+        emit IOrderEscrow.OrderReduced(order, refunded, paid.damages - damages);
+        _pay(order, terms.buyer, refunded);
+        _burn(order, paid.damages - damages);
+    }
+
+    /// @dev The tokens are there already.
+    function _creditShares(
+        bytes32 order,
+        address broker,
+        Participant[] calldata participants,
+        uint256[] memory amounts,
+        uint256 brokerAmount
+    ) private {
         uint256 count = participants.length;
         address[] memory accounts = new address[](count + 1);
         uint256[] memory credits = new uint256[](count + 1);
@@ -77,61 +139,55 @@ abstract contract OrderPayments is RewardsPayer {
             accounts[i] = participants[i].contributor;
             credits[i] = amounts[i];
         }
-        accounts[count] = terms.broker;
-        credits[count] = fee + bondLeft;
+        accounts[count] = broker;
+        credits[count] = brokerAmount;
         rewards.credit(order, accounts, credits);
     }
 
-    /// @dev Credits the contributors of every parent that is not revoked. The tokens are there already.
-    /// @return sum of what they got. At most four fifths of the price: eight parents, a tenth each.
-    function _creditParents(
-        IDatasetRegistry datasets,
-        uint256 price,
-        uint256[] calldata parents
-    ) internal returns (uint256 sum) {
+    /// @dev Credits the contributors of every parent that is not revoked. The tokens come in the same transaction.
+    /// @return sum of what they got. At most four fifths of the base: eight parents, a tenth each.
+    function _creditParents(uint256 base, uint256[] calldata parents) private returns (uint256 sum) {
         for (uint256 i = 0; i < parents.length; ++i) {
             uint256 parent = parents[i];
-            IDatasetRegistry.Dataset memory found = datasets.datasetOf(parent);
-            uint256 amount = (price * found.royaltyBps) / WHOLE_BPS;
+            IDatasetRegistry.Dataset memory found = IDatasetRegistry(datasets).datasetOf(parent);
+            uint256 amount = (base * found.royaltyBps) / WHOLE_BPS;
             if (amount == 0 || found.status == IDatasetRegistry.Status.Revoked) continue;
             sum += amount;
             rewards.creditDataset(parent, amount);
         }
     }
 
-    /// @dev A false row, or bytes withheld from the buyer. Ratios: docs/decisions/0011.
-    function _divideAfterFraud(
-        bytes32 order,
-        OrderTerms calldata terms,
-        uint32 shard,
-        address signer,
-        address rewarded,
-        uint256 slashed,
-        uint256 bondLeft
-    ) internal {
-        uint256 reward = slashed / _REWARD_PART;
-        uint256 damages = Math.min(bondLeft, slashed / _DAMAGES_PART);
-        uint256 burned = slashed + bondLeft - reward - damages;
-        emit IOrderEscrow.OrderRevoked(order, shard, signer, slashed, reward, terms.price + damages, burned);
-
-        _pay(order, terms.buyer, terms.price + damages);
-        _pay(order, rewarded, reward);
-        _burn(order, burned);
+    /// @dev Ratios: docs/decisions/0011. Nobody is rewarded for silence, which costs a demander nothing.
+    function _divideStake(address rewarded, uint256 slashed) internal pure returns (Conviction memory found) {
+        found.slashed = slashed;
+        found.reward = rewarded == address(0) ? 0 : slashed / _REWARD_PART;
+        found.held = slashed / _PARTS_OF_A_STAKE;
+        found.burned = slashed - found.reward - found.held;
     }
 
-    /// @dev A contributor fell silent after the seed was drawn: the broker keeps its bond.
-    function _divideAfterDropOut(
+    /// @dev Pays what a conviction pays at once.
+    function _payConviction(
         bytes32 order,
-        OrderTerms calldata terms,
-        uint256 slashed,
-        uint256 bondLeft
+        uint32 shard,
+        address contributor,
+        address rewarded,
+        Conviction memory found
     ) internal {
-        uint256 refunded = terms.price + slashed / _REWARD_PART;
-        emit IOrderEscrow.OrderRefunded(order, refunded);
+        emit IOrderEscrow.ShardConvicted(
+            order,
+            shard,
+            contributor,
+            found.slashed,
+            found.reward,
+            found.held,
+            found.burned
+        );
+        _pay(order, rewarded, found.reward);
+        _burn(order, found.burned);
+    }
 
-        _pay(order, terms.buyer, refunded);
-        _pay(order, terms.broker, bondLeft);
-        _burn(order, slashed - slashed / _REWARD_PART);
+    function _isOut(uint256 out, uint256 shard) internal pure returns (bool) {
+        return (out >> shard) & 1 == 1;
     }
 
     /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.

@@ -6,8 +6,9 @@ pragma solidity 0.8.37;
 /// @dev Privileges:
 /// - a contributor alone moves its own stake in and out;
 /// - the order escrow may reserve free stake for an order, give it back, and take what is reserved for that order to
-///   divide it ({IOrderEscrow.punish}: a proven fraud, or silence after a demand). It cannot touch free stake.
-/// There is no owner. Reserved stake cannot be withdrawn, so it stays as long as its order's window is open.
+///   divide it ({IOrderEscrow.convict}, {IOrderEscrow.drop} and {IOrderEscrow.fine}: a proven fraud, or silence after
+///   a demand). It cannot touch free stake. There is no owner. Reserved stake cannot be withdrawn, so it stays as
+///   long as its order's window is open.
 interface IContributorRegistry {
     /// @notice One contributor's stake, in token wei.
     struct Stake {
@@ -63,9 +64,10 @@ interface IContributorRegistry {
     /// @notice Frees what was reserved for the order. Order escrow only.
     function release(bytes32 order, address contributor) external;
 
-    /// @notice Takes what was reserved for the order and sends it to the escrow. Order escrow only.
+    /// @notice Takes of what is reserved for the order and sends it to the escrow. Order escrow only.
+    /// @param amount in token wei, at most what is reserved; the rest stays reserved.
     /// @return sent in token wei; zero when the token refuses to move it, which then waits here to be burned.
-    function slash(bytes32 order, address contributor) external returns (uint256 sent);
+    function slash(bytes32 order, address contributor, uint256 amount) external returns (uint256 sent);
 
     /// @notice Burns slashed stake that could not be sent to the escrow. Anyone.
     function burnHeld() external returns (uint256 amount);

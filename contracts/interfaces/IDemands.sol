@@ -5,34 +5,62 @@ import {IDisputes} from "./IDisputes.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 
 /// @title Asking for what was promised
-/// @notice Silence can be shown only by asking in public. A demand names what is missing and puts up a hundredth of
-/// the price, and the answer stands on chain for everybody. For the data of a published order whoever answers in time
-/// gets the deposit, which pays for the answer. A receipt was due without being asked for, so its demander gets the
-/// deposit back, answered or not: waiting to be asked earns nothing. Without an answer the demander gets it back in any
-/// case, and the contributor of the shard is punished ({IOrderEscrow.punish}).
+/// @notice Silence can be shown only by asking in public. A demand names what is missing; the answer stands on chain
+/// for everybody, and anyone may send it. The first time that a demand passes without an answer, {expire} only warns
+/// and the time to answer, `answerSeconds` of the terms, starts again; the second time silence has its consequence.
+/// An answer is late only after the second time has passed.
 ///
-/// | kind    | who                             | while                         | answer                               |
-/// | ------- | ------------------------------- | ----------------------------- | ------------------------------------ |
-/// | Receipt | the broker                      | matched, seed drawn, in time  | the contributor's signed receipt     |
-/// | Model   | the buyer; of open data, anyone | published, in the window      | the model in clear, as calldata      |
-/// | Chunk   | the buyer; of open data, anyone | published, in the window      | the chunk that holds the row, proven |
+/// | kind       | who           | while                    | answer                           | silence             |
+/// | ---------- | ------------- | ------------------------ | -------------------------------- | ------------------- |
+/// | Commitment | the broker    | matched, not committed   | signed digests of model and salt | dropped, S/4        |
+/// | Salt       | the broker    | hash fixed, no seed      | the salt                         | dropped, S          |
+/// | Receipt    | the broker    | matched, seed drawn      | the signed receipt               | dropped, S          |
+/// | Evaluation | the broker    | matched, seed drawn      | any signed evaluation            | fined S/4, excused  |
+/// | Model      | who may read  | published, in the window | the model in clear               | convicted, S        |
+/// | Chunk      | who may read  | published, in the window | the chunk that holds the row     | convicted, S        |
+/// | Manifest   | who may read  | published, in the window | the manifest                     | bond and fee        |
 ///
-/// None --demand--> Open --answer, by answerBy--> None (deposit to who answers; a receipt's to the demander)
-///                   \--expire, after answerBy, anyone--> None (deposit to the demander, contributor punished)
+/// Who may read: the buyer; of open data, anyone. S is the contributor's stake for the order. A manifest is the
+/// broker's: it is demanded of shard 2^32 - 1.
 ///
-/// A shard has one demand at a time. An answer keeps the window open for another `challengeSeconds`, so that it can be
-/// challenged. Demands about published data are taken up to two windows and one time to answer after publication; so
-/// every order can be settled three windows and two times to answer after it, whatever is demanded.
-/// If the order ended in the meantime, or a receipt's order was published after all, expiry punishes nobody; a demand
-/// for data then takes the place of the one for a receipt, whose deposit goes back.
-/// The balance equals the deposits of the open demands, and what could not be sent.
+/// None --demand--> Open --answer--> None
+///                   \--expire, after answerBy, anyone--> Warned --answer--> None
+///                                                           \--expire, after the new answerBy--> None, consequence
+///
+/// What a demand costs:
+/// - the broker's kinds ask for what was due without being asked for. They take no deposit: a broker that asks for
+///   nothing pays about as much gas as who answers it, and who waits to be asked earns nothing by it;
+/// - Model and Chunk put up a tenth of the rows' part of the price, Manifest a tenth of the price. Silence sends it
+///   back to the demander, who gains nothing else; an answer burns it. So neither false alarms nor waiting pay,
+///   whoever demands and whoever answers;
+/// - a demand that became moot (the order ended, the step was done, the shard is out) sends it back.
+///
+/// A shard has one demand at a time. An answer about data keeps the window open for another `challengeSeconds`, so
+/// that it can be challenged. Demands about published data are taken up to two windows and two times to answer after
+/// publication; so every order can be settled three windows and four times to answer after it, whatever is demanded.
+/// The end of a demand before publication leaves at least one time to answer until the deadline
+/// ({IOrderEscrow.deliverByOf}); demands whose second time would end later than twelve times to answer after the
+/// terms' `deliverBy` are refused. The balance equals the deposits of the open demands, and what could not be sent.
 /// @dev Privileges: none beyond the table. There is no owner.
 interface IDemands is IDisputes {
     enum Kind {
         None,
         Receipt,
         Model,
-        Chunk
+        Chunk,
+        Commitment,
+        Salt,
+        Evaluation,
+        Manifest
+    }
+
+    /// @notice Why a contributor's evaluation may be left out of a record.
+    enum Absence {
+        None,
+        /// It answered with an evaluation, for the broker to publish or to leave out.
+        Answered,
+        /// It did not answer.
+        Silent
     }
 
     /// @notice One open demand about a shard.
@@ -41,7 +69,7 @@ interface IDemands is IDisputes {
         Kind kind;
         /// Who put up the deposit.
         address demander;
-        /// Last chain time of an answer.
+        /// Last chain time of an answer; before the warning, of an answer without one.
         uint64 answerBy;
         /// In token wei.
         uint128 deposit;
@@ -57,7 +85,24 @@ interface IDemands is IDisputes {
         bytes32 contentDigest;
     }
 
-    /// @param dataset zero for receipts.
+    /// @notice What an evaluation says beyond the order.
+    struct Evaluation {
+        bytes32 datasetRoot;
+        uint32 scoreMicro;
+        bytes32 sharesDigest;
+        bytes32 scoreDigest;
+    }
+
+    /// @notice What came of the demand for an evaluation.
+    struct Excuse {
+        Absence absence;
+        /// Of the answer.
+        uint32 scoreMicro;
+        /// Of the answer.
+        bytes32 datasetRoot;
+    }
+
+    /// @param dataset zero before publication.
     /// @param row of the shard; zero but for chunks.
     event DemandOpened(
         bytes32 indexed order,
@@ -69,6 +114,19 @@ interface IDemands is IDisputes {
         uint64 answerBy,
         uint256 deposit
     );
+    /// @notice The first time passed; the second ends at chain time `answerBy`.
+    event DemandWarned(bytes32 indexed order, uint32 indexed shard, Kind kind, uint64 answerBy);
+    /// @notice What the broker needs in order to commit.
+    event CommitmentAnswered(
+        bytes32 indexed order,
+        uint32 indexed shard,
+        address indexed answerer,
+        bytes32 modelDigest,
+        bytes32 saltDigest,
+        bytes signature
+    );
+    /// @notice What anyone needs in order to draw the seed.
+    event SaltAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, bytes32 salt);
     /// @notice Everything that the broker needs in order to publish.
     event ReceiptAnswered(
         bytes32 indexed order,
@@ -77,6 +135,14 @@ interface IDemands is IDisputes {
         Receipt receipt,
         bytes signature
     );
+    event EvaluationAnswered(
+        bytes32 indexed order,
+        uint32 indexed shard,
+        address indexed answerer,
+        Evaluation evaluation,
+        bytes signature
+    );
+    event ManifestAnswered(bytes32 indexed order, address indexed answerer, bytes manifest);
     /// @notice The event carries the bytes: calldata may be another contract's, and code can be gone after the
     /// transaction that made it.
     event ModelAnswered(bytes32 indexed order, uint32 indexed shard, address indexed answerer, bytes model);
@@ -91,19 +157,20 @@ interface IDemands is IDisputes {
         bytes32[] path,
         uint256 pathBits
     );
-    /// @notice Nobody answered. `punished` is false when the order had ended, or was published, by other ways, or when
-    /// the buyer's own demand took the place.
+    /// @notice Nobody answered, twice. `punished` is false when there was nothing left to demand (the order ended, the
+    /// step was done, the shard is out), or when the buyer's own demand took the place.
     event DemandExpired(bytes32 indexed order, uint32 indexed shard, Kind kind, bool punished);
     /// @notice `amount` wei could not be sent to `account`, which can {collect} them.
     event PaymentKept(address indexed account, uint256 amount);
 
     error Demands_Unauthorized(bytes32 order, address caller);
     error Demands_NotMatched(bytes32 order);
-    error Demands_SeedNotDrawn(bytes32 order);
-    /// @notice The answer would be due after the delivery.
-    error Demands_TooLateToDemand(bytes32 order, uint256 answerBy, uint256 deliverBy);
-    /// @notice Demands about a published order are taken up to chain time `last`.
-    error Demands_NoMoreDemands(bytes32 order, uint256 last);
+    /// @notice What is demanded is not due yet, or not any more.
+    error Demands_WrongStage(bytes32 order, Kind kind);
+    /// @notice The shard was dropped or convicted.
+    error Demands_ShardOut(bytes32 order, uint32 shard);
+    /// @notice Demands of this kind are taken up to chain time `last`.
+    error Demands_TooLateToDemand(bytes32 order, uint256 last);
     error Demands_AlreadyOpen(bytes32 order, uint32 shard);
     /// @notice This was answered before, on chain.
     error Demands_AlreadyAnswered(bytes32 order, uint32 shard, Kind kind);
@@ -114,6 +181,10 @@ interface IDemands is IDisputes {
     error Demands_TooLate(bytes32 order, uint32 shard, uint256 answerBy);
     /// @notice Answers are taken up to chain time `answerBy`.
     error Demands_TooEarly(bytes32 order, uint32 shard, uint256 answerBy);
+    /// @notice `contributor` did not sign this commitment or evaluation.
+    error Demands_InvalidSignature(bytes32 order, uint32 shard, address contributor);
+    error Demands_WrongSalt(bytes32 order, uint32 shard);
+    error Demands_WrongManifest(bytes32 found, bytes32 expected);
     error Demands_InvalidReceipt(bytes32 order, uint32 shard, address contributor);
     /// @notice No data set could be published with this receipt.
     error Demands_PrivacyOutsideTerms(bytes32 order, uint32 shard, uint64 epsilonMicro, uint64 deltaE12);
@@ -124,14 +195,15 @@ interface IDemands is IDisputes {
     error Demands_WrongChunkProof(bytes32 order, uint32 shard, uint64 chunkIndex);
     error Demands_NothingToCollect(address account);
 
-    /// @notice Demands the receipt of a contributor who fell silent after the seed was drawn. Broker only; the answer
-    /// must be due by `deliverBy`.
-    /// @param modelDigests of all shards, as committed.
-    function demandReceipt(
+    /// @notice Demands the next step of a contributor: Commitment, Salt, Receipt or Evaluation. Broker only, up to
+    /// {IOrderEscrow.deliverByOf}.
+    /// @param digests of all shards, as committed: the salts' for Salt, the models' for Receipt; else empty.
+    function demandStep(
         OrderTerms calldata terms,
         Participant[] calldata participants,
         uint32 shard,
-        bytes32[] calldata modelDigests
+        Kind kind,
+        bytes32[] calldata digests
     ) external;
 
     /// @notice Demands the model of a shard, in clear.
@@ -154,6 +226,37 @@ interface IDemands is IDisputes {
         bytes32[] calldata shardProof,
         uint64 row
     ) external;
+
+    /// @notice Demands the manifest of a data set, of its broker.
+    function demandManifest(
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        uint256 dataset
+    ) external;
+
+    /// @notice Answers with a commitment that the contributor signed. Anyone.
+    function answerCommitment(
+        bytes32 order,
+        uint32 shard,
+        bytes32 modelDigest,
+        bytes32 saltDigest,
+        bytes calldata signature
+    ) external;
+
+    /// @notice Answers with the salt that was committed to. Anyone.
+    function answerSalt(bytes32 order, uint32 shard, bytes32 salt) external;
+
+    /// @notice Answers with an evaluation of this order that the contributor signed, whatever it says: dissent is an
+    /// answer. Anyone.
+    function answerEvaluation(
+        bytes32 order,
+        uint32 shard,
+        Evaluation calldata evaluation,
+        bytes calldata signature
+    ) external;
+
+    /// @notice Answers with the bytes whose SHA-256 is the data set's manifest digest. Anyone.
+    function answerManifest(bytes32 order, bytes calldata manifest) external;
 
     /// @notice Answers with a receipt that the contributor signed. Anyone.
     function answerReceipt(
@@ -184,7 +287,7 @@ interface IDemands is IDisputes {
         uint256 pathBits
     ) external;
 
-    /// @notice Ends a demand that nobody answered in time. Anyone.
+    /// @notice Warns about a demand that nobody answered in time; ends it the second time, or when it is moot. Anyone.
     function expire(OrderTerms calldata terms, Participant[] calldata participants, uint32 shard) external;
 
     /// @notice Sends what could not be sent before. Anyone, for any account.
@@ -192,4 +295,10 @@ interface IDemands is IDisputes {
 
     /// @return Zeros, with kind None, when no demand is open.
     function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory);
+
+    /// @return Whether somebody warned about the open demand: its `answerBy` is then the second.
+    function isWarned(bytes32 order, uint32 shard) external view returns (bool);
+
+    /// @return Zeros when no demand for the contributor's evaluation ended.
+    function excuseOf(bytes32 order, uint32 shard) external view returns (Excuse memory);
 }

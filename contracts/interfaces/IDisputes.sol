@@ -12,7 +12,7 @@ interface IDisputes {
     error Disputes_WindowClosed(bytes32 order, uint256 endsAt);
     error Disputes_WrongParticipants(bytes32 order);
     error Disputes_UnknownShard(bytes32 order, uint32 shard);
-    /// @notice These are not the model digests that were committed.
+    /// @notice These are not the digests (of models, or of salts) that were committed.
     error Disputes_WrongModels(bytes32 order);
     /// @notice The proof does not lead from this shard root to the data set's root.
     error Disputes_WrongShardProof(uint256 dataset, uint32 shard);

@@ -75,6 +75,7 @@ library DatasetMetadata {
     function _word(IDatasetRegistry.Status status) private pure returns (string memory) {
         if (status == IDatasetRegistry.Status.Valid) return "valid";
         if (status == IDatasetRegistry.Status.Revoked) return "revoked";
+        if (status == IDatasetRegistry.Status.Reduced) return "reduced";
         return "flagged";
     }
 }

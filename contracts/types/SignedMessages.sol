@@ -9,11 +9,11 @@ library SignedMessages {
     );
 
     bytes32 internal constant MODEL_COMMITMENT_TYPEHASH = keccak256(
-        "ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest)"
+        "ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 saltDigest)"
     );
 
     bytes32 internal constant EVALUATION_TYPEHASH = keccak256(
-        "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest)"
+        "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest,bytes32 scoreDigest)"
     );
 
     bytes32 internal constant PAYOUT_TYPEHASH = keccak256(
@@ -25,19 +25,32 @@ library SignedMessages {
         return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, order, contributor, maxRows));
     }
 
-    /// @dev A contributor fixes the model of its shard before the seed exists.
-    function modelCommitment(bytes32 order, uint32 shard, bytes32 modelDigest) internal pure returns (bytes32) {
-        return keccak256(abi.encode(MODEL_COMMITMENT_TYPEHASH, order, shard, modelDigest));
+    /// @dev A contributor fixes the model of its shard, and a secret salt, before the seed exists.
+    function modelCommitment(
+        bytes32 order,
+        uint32 shard,
+        bytes32 modelDigest,
+        bytes32 saltDigest
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(MODEL_COMMITMENT_TYPEHASH, order, shard, modelDigest, saltDigest));
     }
 
-    /// @dev A contributor vouches for a score of the pooled data set and for the division of the price.
+    /// @dev What the salt that a contributor keeps until the block's hash is fixed has to hash to.
+    function saltDigest(bytes32 order, uint32 shard, bytes32 salt) internal pure returns (bytes32) {
+        return keccak256(abi.encode(order, shard, salt));
+    }
+
+    /// @dev A contributor vouches for a score of the pooled data set, for the score file and for the division of the
+    /// price.
     function evaluation(
         bytes32 order,
         bytes32 datasetRoot,
         uint32 scoreMicro,
-        bytes32 sharesDigest
+        bytes32 sharesDigest,
+        bytes32 scoreDigest
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(EVALUATION_TYPEHASH, order, datasetRoot, scoreMicro, sharesDigest));
+        return
+            keccak256(abi.encode(EVALUATION_TYPEHASH, order, datasetRoot, scoreMicro, sharesDigest, scoreDigest));
     }
 
     /// @dev Rewards of `account` shall go to `to` from now on.

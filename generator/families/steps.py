@@ -20,15 +20,14 @@ def round_name(number: int) -> str:
 
 
 def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Result:
-    """Store the quantised generator and commit to it. Nothing but the digest and figures leaves the node."""
+    """Store the quantised generator. Nothing but the digest and figures leaves the node."""
     digest = step.order.store_model(model)
-    shard = step.plan.shard(step.worker.contributor)
-    sign = step.worker.sign_model
+    if step.worker.check_model is not None:
+        step.worker.check_model(model)
     statement = statement_of(step.recorded(), step.plan.delta if step.plan.epsilon is not None else None)
     told = FinishResult(
         model_digest=digest,
         model_bytes=len(model),
-        commit_signature=sign(step.plan.order, shard, digest) if sign is not None else "",
         epsilon_micro=cast(int, statement["epsilonMicro"]),
         delta_e12=cast(int, statement["deltaE12"]),
         statement=statement,

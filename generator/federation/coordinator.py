@@ -77,7 +77,6 @@ class TrainedModel:
     """One contributor's committed generator, from its "finish" result.
 
     epsilon_micro: epsilon of all its releases at delta_e12, millionths rounded up (0 without privacy).
-    commit_signature: the contributor's signature over the commitment, "" where nobody asked for one.
     statement: the privacy statement it stands for.
     """
 
@@ -86,7 +85,6 @@ class TrainedModel:
     model_digest: Digest
     epsilon_micro: int
     delta_e12: int
-    commit_signature: str
     statement: Mapping[str, Json]
 
 
@@ -179,7 +177,6 @@ class Coordinator:
             model_digest=finished.model_digest,
             epsilon_micro=finished.epsilon_micro,
             delta_e12=finished.delta_e12,
-            commit_signature=finished.commit_signature,
             statement=finished.statement,
         )
 

@@ -26,8 +26,8 @@ class StepProgress:
 
 
 StepCallback: TypeAlias = Callable[[StepProgress], None]
-SignModel: TypeAlias = Callable[[Digest, int, Digest], str]
-"""(order, shard, model digest) -> signature as 0x-hex over the model commitment."""
+CheckModel: TypeAlias = Callable[[bytes], None]
+"""Refuses a finished model that this contributor will not commit to."""
 
 
 class KeyVouching(Protocol):
@@ -60,7 +60,7 @@ class Worker:
     threads: int = 1
     seed: int | None = None
     deadline: float | None = None
-    sign_model: SignModel | None = None
+    check_model: CheckModel | None = None
     vouching: KeyVouching | None = None
     progress: StepCallback = silent
 

@@ -21,6 +21,7 @@ from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts
 from generator.marginals.workload import Workload, choose_workload, pair_workload
+from provenance import canonical
 from provenance.exact.codebook import Codebook
 from provenance.record.contribution import ShardEvidence
 from provenance.table.schema import Schema
@@ -95,6 +96,11 @@ class Evidence:
         """Pair counts of the whole data set as delivered."""
         pooled: Counts = self.delivered.sum(axis=0)
         return pooled
+
+
+def score_file(score: Score) -> bytes:
+    """The plain bytes of the score file; every node and the coordinator compute the same."""
+    return canonical.encode(score.document)
 
 
 def stacked(arrays: Sequence[Array]) -> Counts:

@@ -20,9 +20,8 @@ from generator.federation.coordinator import TrainingOutcome
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task, meta_of
 from generator.federation.transport import Transport
-from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, stacked
+from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, score_file, stacked
 from generator.market.jobs import OrderJob
-from provenance import canonical
 from provenance.api.coordination import EvaluationResult, ScoreResult, ShardResult
 from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain
@@ -167,9 +166,10 @@ class ScorePhase:
             Task(job.order, EVALUATE, each.contributor, asked, evidence.arrays()) for each in job.participants
         ]
         found: list[EvaluationResult] = []
+        digest = sha256(score_file(score))
         for result in self.transport.gather(tasks):
             told = meta_of(EvaluateResult, result)
-            message = Evaluation(job.order, root, told.score_micro, shares_digest(score.shares_bps))
+            message = Evaluation(job.order, root, told.score_micro, shares_digest(score.shares_bps), digest)
             try:
                 require_signer(self.domain, message, told.signature, result.node)
             except ProvenanceError as error:
@@ -184,7 +184,7 @@ class ScorePhase:
         return tuple(found)
 
     def _publish_score(self, job: OrderJob, score: Score) -> ScoreContent:
-        plain = canonical.encode(canonical_value(score.document))
+        plain = score_file(score)
         data, wrapped = plain, None
         if not job.terms.is_open:
             key = new_content_key()
@@ -222,11 +222,6 @@ def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> dict[str, Json]:
             for model in outcome.models
         ],
     }
-
-
-def canonical_value(document: dict[str, object]) -> canonical.JsonValue:
-    """The document as canonical JSON takes it; the encoder refuses whatever is not (floats above all)."""
-    return canonical.decode(canonical.encode(document))
 
 
 def _shard_result(job: OrderJob, index: int, shard: Shard) -> ShardResult:

@@ -27,7 +27,6 @@ from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads
 from provenance.errors import MarketError, ProvenanceError, UnavailableError
-from provenance.values import Signature
 
 log = logging.getLogger(__name__)
 
@@ -150,14 +149,13 @@ class CoordinationWorker:
 
 
 def models_of(outcome: TrainingOutcome) -> TrainResult:
-    """The train phase's result: digests and commit signatures in shard order. Raises ValueFormatError."""
+    """The train phase's result: digests and privacy, in shard order."""
     return TrainResult(
         models=tuple(
             ModelResult(
                 contributor=model.contributor,
                 shard=model.shard,
                 model_digest=model.model_digest,
-                commit_signature=Signature.parse(model.commit_signature),
                 epsilon_micro=model.epsilon_micro,
                 delta_e12=model.delta_e12,
             )

@@ -42,6 +42,10 @@ _DIFFERS: Mapping[str, str] = {
     "royaltyBps": "royalty-differs",
     "conditions": "conditions-differ",
     "parents": "parents-differ",
+    "schemaDigest": "schema-differs",
+    "sizeClass": "size-class-differs",
+    "specVersion": "specification-differs",
+    "ownRealMicro": "real-rows-differ",
 }
 _DAY_SECONDS = 86_400
 _SPLITS: tuple[Split, ...] = ("training", "holdout")
@@ -170,15 +174,20 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _ask_policy(node, order, proposal_of(node, terms, request))
     require_partners(node, None, terms.min_contributors)
     stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
-    if not stake.registered or stake.free < terms.stake:
+    policy = node.policy()
+    least = node.chain.limits().min_stake
+    affordable = terms.rows_for(min(stake.free, policy.maximum_stake_wei), least) if stake.registered else 0
+    if not affordable:
         raise TaskRefused(
             "stake",
-            f"{unit.shown(terms.stake)} are to be reserved, {unit.shown(stake.free)} are free: deposit more stake",
+            f"{unit.shown(terms.stake_of(1, least))} are to be reserved at the least, {unit.shown(stake.free)} are "
+            "free: deposit more stake",
         )
     _check_parents(node)
     _check_plan(node, order, terms, request)
     check_budget(node, order, terms)
-    max_rows = min(terms.rows, node.policy().maximum_rows)
+    # Its part of the stake is by its rows: it offers as many as its stake bears.
+    max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
     return Accepted(terms, signature, request, max_rows, acceptance)
 

@@ -29,6 +29,7 @@ from generator.errors import (
 from generator.federation.task import Result
 from generator.market.heartbeat import Heartbeat
 from generator.node.accept import accept_order
+from generator.node.commit import commit_model, reveal_salt
 from generator.node.context import Node
 from generator.node.evaluate import evaluate_dataset
 from generator.node.outbox_log import OutboxLog
@@ -47,6 +48,8 @@ Handler = Callable[[Node, bytes], bytes]
 HANDLERS: dict[str, Handler] = {
     "accept": accept_order,
     "train": train_step,
+    "commit": commit_model,
+    "reveal": reveal_salt,
     "sample": sample_shard,
     "evaluate": evaluate_dataset,
 }

@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from generator.errors import EvaluationError, TaskRefused
+from generator.evaluation.contribution import Score
 from generator.evaluation.holdout import holdout_score
 from generator.families.marginal_release import own_reference
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Result, Task, answer, meta_of
 from generator.marginals.bins import encode_codes
-from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence, reference_counts
+from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence, reference_counts, score_file
 from generator.node.context import Node, shard_of
 from generator.node.sample import read_task
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
@@ -26,7 +27,7 @@ from provenance.crypto.merkle import dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
 from provenance.record.receipts import Evaluation, shares_digest
-from provenance.values import Digest
+from provenance.values import Digest, sha256
 
 SCORE = "score"
 
@@ -53,10 +54,12 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     evidence = read_evidence(task, plan, rows, order.model())
     root = check_roots(asked, own_receipt(node, task.order), shard)
     check_own_rows(node, task.order, evidence, shard)
-    shares = check_shares(asked, evidence)
+    score = check_shares(asked, evidence)
     release = score_release(plan, earlier=folder.set_asides(EVALUATE))
     score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
-    message = Evaluation(task.order, root, score_micro, shares_digest(shares))
+    message = Evaluation(
+        task.order, root, score_micro, shares_digest(score.shares_bps), sha256(score_file(score))
+    )
     told = EvaluateResult(
         score_micro=score_micro,
         signature=node.signer.sign_typed(node.domain, message),
@@ -116,17 +119,17 @@ def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) ->
         raise TaskRefused("counts-differ", "the counts shown for this node are not those that it sent")
 
 
-def check_shares(asked: EvaluateTask, evidence: Evidence) -> tuple[int, ...]:
-    """The shares as this node computes them; TaskRefused when the task says others."""
+def check_shares(asked: EvaluateTask, evidence: Evidence) -> Score:
+    """Shares and score file as this node computes them; TaskRefused when the task says other shares."""
     try:
-        shares = evidence.score().shares_bps
+        score = evidence.score()
     except EvaluationError as error:
         raise TaskRefused("bad-evidence", str(error)) from error
-    if asked.shares_bps != tuple(shares):
+    if asked.shares_bps != tuple(score.shares_bps):
         raise TaskRefused(
-            "shares-differ", f"the task says shares {asked.shares_bps}, the evidence gives {shares}"
+            "shares-differ", f"the task says shares {asked.shares_bps}, the evidence gives {score.shares_bps}"
         )
-    return shares
+    return score
 
 
 def score_release(plan: TrainingPlan, *, earlier: int = 0) -> Release:

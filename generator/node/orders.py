@@ -3,6 +3,7 @@
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/accepted-at      chain time of the acceptance
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
+    orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent again
@@ -14,6 +15,7 @@ Training steps keep their results in the training state (`generator.federation.s
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,7 @@ class Accepted:
         reader = Reader(document, where, _MEMBERS)
         reader.constant("format", FORMAT)
         return cls(
-            OrderTerms.parse(reader.member("terms")),
+            OrderTerms.read(reader.member("terms")),
             reader.signature("termsSignature"),
             Request.parse(reader.member("request"), f"{where}.request"),
             reader.integer("maxRows", 1),
@@ -164,6 +166,15 @@ class OrderFolder:
             make_folder(self._folder)
             write_whole(path, b"0x" + new_content_key().hex().encode() + b"\n", mode=0o600)
         return read_secret(path)
+
+    def salt(self, match: Digest) -> Digest:
+        """This node's salt of the seed in a match of the order: random, on disk before anything commits to it, told
+        once the seed's block is final. match: the digest of its participants."""
+        path = self._folder / "salts" / match.hex()
+        if not path.exists():
+            make_folder(path.parent)
+            write_whole(path, b"0x" + secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        return Digest(read_secret(path))
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._folder / name

@@ -67,7 +67,9 @@ maximum_broker_fee = "0.2"        # part of the price that the broker keeps
 minimum_delivery_seconds = 60     # from the match to the delivery, of chain time
 maximum_delivery_seconds = 2592000       # until the delivery: for so long the stake may be reserved
 maximum_challenge_seconds = 2592000      # from publication to payment
-# Reserved for one order, lost if this node is proven to have delivered a false row:
+minimum_answer_seconds = 60       # to answer a demand on chain; silence is punished after twice as long
+# Reserved for one order of this node's stake, lost if it is proven to have delivered a false row. The order says the
+# stake of all its contributors; this node's part is by its rows.
 maximum_stake_wei = "1000000000000000000000"
 
 # Accounts of contributors that you trust to keep their share of the noise to themselves. Only collections whose
@@ -193,6 +195,7 @@ class Limits(BaseModel):
     minimum_delivery_seconds: Count = 60
     maximum_delivery_seconds: Count = 30 * 86_400
     maximum_challenge_seconds: Count = 30 * 86_400
+    minimum_answer_seconds: Count = 60
 
     def refusal(self, order: Proposal) -> Verdict | None:
         """The first limit that the order breaks, None if it keeps all."""
@@ -253,8 +256,15 @@ class Limits(BaseModel):
         )
         yield _Limit(
             "stake",
-            terms.stake <= self.maximum_stake_wei,
-            f"a stake of {shown(terms.stake)} is asked, at most {shown(self.maximum_stake_wei)}",
+            terms.stake_of(1) <= self.maximum_stake_wei,
+            f"a stake of {shown(terms.stake_of(1))} is asked at the least, this node gives at most "
+            f"{shown(self.maximum_stake_wei)}",
+        )
+        yield _Limit(
+            "answer",
+            terms.answer_seconds >= self.minimum_answer_seconds,
+            f"a demand is to be answered within {duration(terms.answer_seconds)}, this node needs "
+            f"{duration(self.minimum_answer_seconds)}",
         )
         least_bond = price * self.minimum_bond_micro // WHOLE_MICRO
         yield _Limit(

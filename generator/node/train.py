@@ -26,7 +26,7 @@ from provenance.exact import SPEC_VERSION
 from provenance.exact.conditional import ATTEMPTS
 from provenance.exact.model import keeps_promise, size_class
 from provenance.exact.sampler import sampler_for
-from provenance.record.receipts import AggregationKey, ModelCommitment
+from provenance.record.receipts import AggregationKey
 from provenance.values import Address, Digest, Signature
 
 TRIAL_ROWS = 4096
@@ -44,16 +44,14 @@ def train_step(node: Node, payload: bytes) -> bytes:
         loss = next(iter(local.losses.values()), None)
         node.progress(Progress.measured(f"{local.step}: {local.done} of {local.total}", loss=loss))
 
-    def commit(order: Digest, shard: int, model: Digest) -> str:
-        finished = node.state.order(order).model()
-        check_size(node, finished)
-        check_conditions(node, accepted, finished)
-        return sign_commitment(node, order, shard, model)
+    def check(model: bytes) -> None:
+        check_size(node, model)
+        check_conditions(node, accepted, model)
 
     worker = Worker(
         node.address,
         threads=node.settings.threads,
-        sign_model=commit,
+        check_model=check,
         vouching=Vouching(node),
         progress=report,
     )
@@ -69,7 +67,7 @@ class Vouching:
     node: Node
 
     def sign(self, order: Digest, public_key: Digest) -> str:
-        """Deterministic, as `sign_commitment`."""
+        """Deterministic, so signing again gives the same bytes."""
         return str(self.node.signer.sign_typed(self.node.domain, AggregationKey(order, public_key)))
 
     def check(self, contributor: Address, order: Digest, public_key: Digest, signature: str) -> None:
@@ -81,11 +79,6 @@ class Vouching:
             raise TaskRefused(
                 "bad-keys", f"the sum key shown for {contributor} is not signed by it: {error}"
             ) from error
-
-
-def sign_commitment(node: Node, order: Digest, shard: int, model: Digest) -> str:
-    """Binds this node to its finished model, as 0x-hex; deterministic, so signing again gives the same bytes."""
-    return str(node.signer.sign_typed(node.domain, ModelCommitment(order, shard, model)))
 
 
 def check_size(node: Node, model: bytes) -> None:

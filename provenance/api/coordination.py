@@ -52,12 +52,11 @@ class MatchedContributor(Message):
 
 
 class ModelResult(Message):
-    """A finished model: its digest and its contributor's signature under it."""
+    """A finished model: its digest and what its training spent."""
 
     contributor: WireAddress
     shard: Count
     model_digest: WireDigest
-    commit_signature: WireSignature
     epsilon_micro: Count
     delta_e12: Count
 

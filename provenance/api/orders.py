@@ -79,6 +79,7 @@ class QuoteRequest(Message):
     min_score: DecimalText | None = optional()
     conditions: Annotated[Several[JsonObject], Field(max_length=4096)] = ()
     purpose: str = Field(default="", max_length=1000)
+    indivisible: bool = False
     match_within_seconds: Seconds | None = optional()
     deliver_within_seconds: Seconds | None = optional()
     challenge_seconds: Seconds | None = optional()
@@ -185,7 +186,7 @@ class OrderView(Message):
 
     def order_terms(self) -> OrderTerms:
         """The terms as values. Raises DocumentError."""
-        return OrderTerms.parse(self.terms)
+        return OrderTerms.read(self.terms)
 
 
 class OrderList(Message):

@@ -1,8 +1,8 @@
 """What coordinator and contributors say to each other: offers, training steps, samples, evaluations.
 
-An `accept` task and its answer are JSON. The other tasks and results are one safetensors file each, whose only
-metadata entry, `tessera`, is the canonical JSON of an `Envelope`; its `meta` is one of the messages here and its
-arrays are named by whoever makes them. A training step may say more than `StepResult` only in arrays.
+`accept`, `commit` and `reveal` tasks and their answers are JSON. The other tasks and results are one safetensors file
+each, whose only metadata entry, `tessera`, is the canonical JSON of an `Envelope`; its `meta` is one of the messages
+here and its arrays are named by whoever makes them. A training step may say more than `StepResult` only in arrays.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LossText = Annotated[
 """A loss as decimal text: canonical JSON has no floats. One that is not finite is reported as it is."""
 
 ACCEPT: Final = "accept"
+COMMIT: Final = "commit"
+REVEAL: Final = "reveal"
 SAMPLE: Final = "sample"
 EVALUATE: Final = "evaluate"
 FINISH: Final = "finish"
@@ -48,10 +50,10 @@ RESULT_FORMAT: Final = "tessera-result/1"
 def kind_of(name: str) -> TaskKind:
     """The queue's kind of a task: nodes show it to their operators and choose the handler by it.
 
-    Every name but three is a step of training.
+    Every name but five is a step of training.
     """
     word = name.split("/")[0]
-    return cast(TaskKind, word) if word in (ACCEPT, SAMPLE, EVALUATE) else "train"
+    return cast(TaskKind, word) if word in (ACCEPT, COMMIT, REVEAL, SAMPLE, EVALUATE) else "train"
 
 
 class Envelope(Message):
@@ -132,15 +134,46 @@ class StepResult(Message):
 
 
 class FinishResult(Message):
-    """A finished model: its digest, the commitment's signature (empty where nobody asked), its privacy statement."""
+    """A finished model: its digest and its privacy statement."""
 
     model_digest: WireDigest
     model_bytes: Count
-    commit_signature: str
     epsilon_micro: Count
     delta_e12: Count
     statement: JsonObject
     losses: dict[str, LossText]
+
+
+class CommitTask(Message):
+    """Asks a node to bind itself to its finished model. match: digest of the participants as the chain has them; when
+    a contributor is dropped, the others are matched anew and asked again."""
+
+    format: Literal["tessera-commit/1"] = "tessera-commit/1"
+    order: WireDigest
+    match: WireDigest
+
+
+class CommitAnswer(Message):
+    """The node's EIP-712 `ModelCommitment` as participant `shard` of the match."""
+
+    shard: Count
+    model_digest: WireDigest
+    salt_digest: WireDigest
+    signature: WireSignature
+
+
+class RevealTask(Message):
+    """Asks for the salt that the node committed to in this match, once the block of the seed is on chain."""
+
+    format: Literal["tessera-reveal/1"] = "tessera-reveal/1"
+    order: WireDigest
+    match: WireDigest
+
+
+class RevealAnswer(Message):
+    """The salt itself: with everybody's and the block's hash it makes the seed."""
+
+    salt: WireDigest
 
 
 class SampleTask(Message):

@@ -5,9 +5,9 @@
                "rewards": "0x..", "verifier": "0x..", "challenges": "0x..", "demands": "0x..", "sales": "0x..",
                "royalties": "0x..", "modelStore": "0x.."},
  "token": {"symbol": "USDC", "decimals": 6},
- "parameters": {"unbondingSeconds": 604800, "seedDelayBlocks": 2, "answerSeconds": 900,
+ "parameters": {"unbondingSeconds": 604800, "seedDelayBlocks": 2, "minAnswerSeconds": 3600,
                 "minChallengeSeconds": 3600, "minDeliverySeconds": 1800, "maxScoreMicro": 950000, "minRows": 100,
-                "minPrice": "10000", "minStake": "10000", "minBond": "1000"}}
+                "minPrice": "10000", "minStake": "10000", "minStakeBps": 40000, "minBond": "1000"}}
 
 `token` stands there only when the token's amounts do not have 18 decimals: a reader that knows nothing of it would show
 and sign amounts that are wrong by powers of ten, and refuses the file instead.
@@ -60,13 +60,13 @@ class MarketParameters:
 
     unbonding_seconds: int = 7 * 24 * 3600
     seed_delay_blocks: int = 2
-    answer_seconds: int = 900
-    """Time to answer a demand in: long against a congested chain, and below half of the time in which orders are
-    delivered: models are committed at the latest twice this time before the deadline."""
+    min_answer_seconds: int = 3600
+    """Least time to answer a demand in, long against a congested chain and a restart; silence counts after twice as
+    long."""
     min_challenge_seconds: int = 3600
     """Below it nobody has fetched and recomputed the rows when they are settled."""
     min_delivery_seconds: int = 1800
-    """From the last match to the deadline; below twice `answer_seconds` no order could commit its models."""
+    """From the last match to the deadline: nobody trains in less."""
     max_score_micro: int = 950_000
     """Hold-out scores of good data sets end below it; a higher demand gets work for nothing."""
     min_rows: int = 100
@@ -75,33 +75,36 @@ class MarketParameters:
     """Token wei: a cent of a token with six decimals, and enough for the hundredth that a demand deposits."""
     min_stake: int = 10_000
     """Token wei. Not zero: a false row must cost something. What deters, the order's own terms say."""
+    min_stake_bps: int = 40_000
+    """Basis points of the price: a quarter of four times its part makes good what a contributor spoils."""
     min_bond: int = 1_000
     """Token wei. Not zero: giving up after the seed must cost something."""
 
     @classmethod
     def local(
         cls,
-        answer_seconds: int = 120,
         unbonding_seconds: int = 7 * 24 * 3600,
     ) -> MarketParameters:
         """For trying and testing on a chain of one's own: short windows, orders of any size."""
         return cls(
             unbonding_seconds=unbonding_seconds,
-            answer_seconds=answer_seconds,
+            min_answer_seconds=1,
             min_challenge_seconds=0,
             min_delivery_seconds=0,
             max_score_micro=1_000_000,
             min_rows=1,
             min_price=0,
             min_stake=0,
+            min_stake_bps=0,
             min_bond=0,
         )
 
     def limits(self) -> tuple[int, ...]:
         """As the escrow's constructor takes them."""
         return (
-            *(self.answer_seconds, self.min_challenge_seconds, self.min_delivery_seconds),
+            *(self.min_answer_seconds, self.min_challenge_seconds, self.min_delivery_seconds),
             *(self.max_score_micro, self.min_rows, self.min_price, self.min_stake, self.min_bond),
+            self.min_stake_bps,
         )
 
     def document(self) -> dict[str, JsonValue]:
@@ -125,13 +128,14 @@ class MarketParameters:
 _PARAMETERS: Final = {
     "unbondingSeconds": "unbonding_seconds",
     "seedDelayBlocks": "seed_delay_blocks",
-    "answerSeconds": "answer_seconds",
+    "minAnswerSeconds": "min_answer_seconds",
     "minChallengeSeconds": "min_challenge_seconds",
     "minDeliverySeconds": "min_delivery_seconds",
     "maxScoreMicro": "max_score_micro",
     "minRows": "min_rows",
     "minPrice": "min_price",
     "minStake": "min_stake",
+    "minStakeBps": "min_stake_bps",
     "minBond": "min_bond",
 }
 _AMOUNTS: Final = ("minPrice", "minStake", "minBond")

@@ -63,6 +63,60 @@ class ReceiptAnswered(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DemandWarned(ChainEvent):
+    """The first time to answer passed; the second ends at chain time `answer_by`."""
+
+    order: Digest
+    shard: int
+    kind: int
+    answer_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentAnswered(ChainEvent):
+    order: Digest
+    shard: int
+    answerer: Address
+    model_digest: Digest
+    salt_digest: Digest
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class SaltAnswered(ChainEvent):
+    order: Digest
+    shard: int
+    answerer: Address
+    salt: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class DemandedEvaluation:
+    """What an evaluation says beyond the order."""
+
+    dataset_root: Digest
+    score_micro: int
+    shares_digest: Digest
+    score_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationAnswered(ChainEvent):
+    order: Digest
+    shard: int
+    answerer: Address
+    evaluation: DemandedEvaluation
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestAnswered(ChainEvent):
+    order: Digest
+    answerer: Address
+    manifest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ModelAnswered(ChainEvent):
     order: Digest
     shard: int

@@ -49,6 +49,10 @@ class DisputeReader(MarketViews):
             row=found["row"],
         )
 
+    def is_warned(self, order: Digest, shard: int) -> bool:
+        """Whether the first time of the open demand has passed: after the second, silence is punished."""
+        return bool(self._only("demands", "isWarned", order, shard))
+
     def shown_model(self, order: Digest, shard: int) -> bytes | None:
         """The model of a shard in clear, as its contributor showed it when it was demanded; None when nobody did.
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS
-from provenance.chain.disputes import DirectedProof, FalseRowClaim, FalseRowEvidence
+from provenance.chain.disputes import DemandKind, DirectedProof, FalseRowClaim, FalseRowEvidence
 from provenance.chain.errors import RevertError
 from provenance.chain.fees import DEFAULT_CEILING_WEI
 from provenance.chain.ports import TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.sender import TransactionSender
 from provenance.crypto.signing import Signer
-from provenance.record.receipts import ShardReceipt
+from provenance.record.receipts import Evaluation, ModelCommitment, ShardReceipt
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
 
@@ -121,19 +121,27 @@ class DisputeWriter(MarketTransactions):
         """Keeps bytes as contract code, at the address that ChainReader.model_part gives. Twice is once."""
         return self._send("modelStore", "store", part)
 
-    # --- demands; a deposit goes with each, the demands contract must be approved for it
+    # --- demands; a deposit goes with those for data, the demands contract must be approved for it
 
-    def demand_receipt(
+    def demand_step(
         self,
         terms: OrderTerms,
         participants: Sequence[Participant],
         shard: int,
-        model_digests: Sequence[Digest],
+        kind: DemandKind,
+        digests: Sequence[Digest] = (),
     ) -> TxReceipt:
-        """Asks a contributor for its receipt after the seed was drawn; broker only. `model_digests` as committed."""
+        """Asks a contributor for its next step (COMMITMENT, SALT, RECEIPT or EVALUATION), without a deposit; broker
+        only. digests, as committed: the salts' for SALT, the models' for RECEIPT."""
         return self._send(
-            "demands", "demandReceipt", terms.values(), pairs(participants), shard, list(model_digests)
+            "demands", "demandStep", terms.values(), pairs(participants), shard, kind, list(digests)
         )
+
+    def demand_manifest(
+        self, terms: OrderTerms, participants: Sequence[Participant], dataset: int
+    ) -> TxReceipt:
+        """Asks the broker for the manifest of a data set, inside the window."""
+        return self._send("demands", "demandManifest", terms.values(), pairs(participants), dataset)
 
     def demand_model(
         self,
@@ -163,6 +171,27 @@ class DisputeWriter(MarketTransactions):
             "demands", "demandChunk", terms.values(), pairs(participants), dataset, shard, shard_root,
             list(shard_proof), row,
         )  # fmt: skip
+
+    def answer_commitment(self, commitment: ModelCommitment, signature: bytes) -> TxReceipt:
+        """Puts a demanded commitment, signed by its contributor, on chain; anyone."""
+        fields = (commitment.order, commitment.shard, commitment.model_digest, commitment.salt_digest)
+        return self._send("demands", "answerCommitment", *fields, signature)
+
+    def answer_salt(self, order: Digest, shard: int, salt: Digest) -> TxReceipt:
+        """Puts a demanded salt on chain; anyone."""
+        return self._send("demands", "answerSalt", order, shard, salt)
+
+    def answer_evaluation(self, shard: int, evaluation: Evaluation, signature: bytes) -> TxReceipt:
+        """Puts a demanded evaluation, signed by its contributor, on chain; anyone."""
+        fields = (
+            *(evaluation.dataset_root, evaluation.score_micro),
+            *(evaluation.shares_digest, evaluation.score_digest),
+        )
+        return self._send("demands", "answerEvaluation", evaluation.order, shard, fields, signature)
+
+    def answer_manifest(self, order: Digest, manifest: bytes) -> TxReceipt:
+        """Puts a demanded manifest on chain; anyone."""
+        return self._send("demands", "answerManifest", order, manifest)
 
     def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
         """Puts a demanded receipt, signed by its contributor, on chain; anyone."""
@@ -200,7 +229,7 @@ class DisputeWriter(MarketTransactions):
         )
 
     def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt:
-        """Ends a demand that nobody answered in time, to the contributor's cost; anyone."""
+        """Warns when nobody answered in time; the second time, ends the demand to the silent side's cost; anyone."""
         return self._send("demands", "expire", terms.values(), pairs(participants), shard)
 
     def collect_deposit(self, account: Address) -> TxReceipt:

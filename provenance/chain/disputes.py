@@ -31,6 +31,14 @@ class DemandKind(IntEnum):
     RECEIPT = 1
     MODEL = 2
     CHUNK = 3
+    COMMITMENT = 4
+    SALT = 5
+    EVALUATION = 6
+    MANIFEST = 7
+
+
+MANIFEST_SHARD = 2**32 - 1
+"""The shard number under which a manifest is demanded: it is the broker's."""
 
 
 @dataclass(frozen=True, slots=True)

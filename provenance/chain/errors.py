@@ -46,3 +46,7 @@ class DeploymentError(ChainError, MalformedError):
 
 class UnknownDatasetError(ChainError):
     """No data set with this id was published at this registry."""
+
+
+class UnknownShardError(ChainError):
+    """The data set has no shard of this number."""

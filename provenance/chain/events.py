@@ -121,11 +121,87 @@ class OrderRevoked(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class OrderReduced(ChainEvent):
+    """At the settlement of an order with shards that are out: what went back to the buyer, and what was burned."""
+
+    order: Digest
+    refunded: int
+    burned: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDropped(ChainEvent):
+    """A contributor fell silent before the publication; the order goes on with the others."""
+
+    order: Digest
+    shard: int
+    contributor: Address
+    slashed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardConvicted(ChainEvent):
+    """A published shard is false or withheld; what became of its contributor's stake."""
+
+    order: Digest
+    shard: int
+    contributor: Address
+    slashed: int
+    reward: int
+    held: int
+    burned: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContributorFined(ChainEvent):
+    """A contributor did not answer a demand for its evaluation."""
+
+    order: Digest
+    contributor: Address
+    slashed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerConvicted(ChainEvent):
+    """The broker did not show the manifest."""
+
+    order: Digest
+    burned: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineMoved(ChainEvent):
+    order: Digest
+    deliver_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class HashFixed(ChainEvent):
+    order: Digest
+    target_block: int
+    block_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsCommitted(ChainEvent):
     order: Digest
     model_digests: tuple[Digest, ...]
     signatures: tuple[Signature, ...]
     target_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaltsCommitted(ChainEvent):
+    """Digests of the contributors' salts, in participant order."""
+
+    order: Digest
+    salt_digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaltsRevealed(ChainEvent):
+    order: Digest
+    salts: tuple[Digest, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +256,15 @@ class EvaluationRecorded(ChainEvent):
     contributor: Address
     score_micro: int
     signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRevoked(ChainEvent):
+    """One shard of a data set was found false or withheld."""
+
+    id: int
+    shard: int
+    by: Address
 
 
 @dataclass(frozen=True, slots=True)

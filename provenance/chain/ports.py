@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.errors import UnknownShardError
 from provenance.chain.events import ChainEvent
 from provenance.crypto.merkle import Proof
 from provenance.crypto.permit import Permit
@@ -34,12 +35,13 @@ class OrderState(IntEnum):
 
 class DatasetStatus(IntEnum):
     """What a record is worth now, in the order of DatasetRegistry. Revoked: proven false; flagged: derived from
-    a data set that was."""
+    a data set that was; reduced: shards of it were revoked, the others stand."""
 
     NONE = 0
     VALID = 1
     REVOKED = 2
     FLAGGED = 3
+    REDUCED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +64,42 @@ class OrderOnChain:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardsOnChain:
+    """What came of an order's shards (`IOrderEscrow.Shards`). out: those dropped before the publication or convicted
+    after it. damages: token wei held for the buyer until the settlement. fee_forfeit: the broker withheld the manifest.
+    """
+
+    out: frozenset[int] = frozenset()
+    dropped_rows: int = 0
+    convicted_rows: int = 0
+    damages: int = 0
+    fee_forfeit: bool = False
+
+
+class Absence(IntEnum):
+    """What came of the demand for an evaluation, in the contract's order."""
+
+    NONE = 0
+    ANSWERED = 1
+    SILENT = 2
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLimits:
     """What a market asks of every order (`IOrderEscrow.Limits`): seconds, rows, token wei; the highest score in 1e-6.
 
-    A market of an earlier release asks for nothing but the time of an answer.
+    A market of an earlier release asks for nothing but the time of an answer, and for exactly that.
     """
 
-    answer_seconds: int
+    min_answer_seconds: int
     min_challenge_seconds: int = 0
     min_delivery_seconds: int = 0
     max_score_micro: int = WHOLE_MICRO
     min_rows: int = 1
     min_price: int = 0
     min_stake: int = 0
+    min_stake_bps: int = 0
     min_bond: int = 0
-
-    def last_commit(self, deliver_by: int) -> int:
-        """Chain time of the last commit of models: after it there is no time for a draw and an answer."""
-        return deliver_by - 2 * self.answer_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,10 @@ class CommitmentOnChain:
     seed: Digest | None
     models: tuple[Digest, ...]
     signatures: tuple[bytes, ...]
+    salts: tuple[Digest, ...] = ()
+    """Digests of the contributors' salts, from SaltsCommitted; none in a market of an earlier release."""
+    revealed: tuple[Digest, ...] = ()
+    """The salts themselves, from SaltsRevealed, once the seed is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +194,24 @@ class DatasetOnChain:
     block: int
     transaction: Digest
     shards: tuple[ShardOnChain, ...]
+    """In ascending order; none of a contributor that was dropped before the publication."""
     evaluations: tuple[EvaluationOnChain, ...]
+    revoked: frozenset[int] = frozenset()
+    """Shards that were found false or withheld, of a data set whose others stand."""
+
+    def shard(self, number: int) -> ShardOnChain:
+        """Raises UnknownShardError for one that was not published."""
+        for each in self.shards:
+            if each.shard == number:
+                return each
+        known = ", ".join(str(each.shard) for each in self.shards)
+        raise UnknownShardError(f"data set {self.id} has no shard {number}; it has {known}")
+
+    @property
+    def shard_roots(self) -> tuple[Digest, ...]:
+        """The leaves of the data set's tree, one a participant; zero for one that was dropped."""
+        roots = {each.shard: each.shard_root for each in self.shards}
+        return tuple(roots.get(number, Digest(bytes(32))) for number in range(len(self.shares_bps)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +221,15 @@ class TxReceipt:
     hash: Digest
     block: int
     gas_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedModel:
+    """What a contributor binds itself to before the seed: model, salt, and its signature under both."""
+
+    model_digest: Digest
+    salt_digest: Digest
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +258,6 @@ class DatasetRecord:
 
     manifest_digest: Digest
     score_digest: Digest
-    spec_version: int
-    own_real_micro: int
     parents: tuple[int, ...]
     shares_bps: tuple[int, ...]
     shards: tuple[ShardRecord, ...]
@@ -223,6 +271,7 @@ class ChainReads(Protocol):
     def deployment(self) -> Deployment: ...
 
     def block_number(self) -> int: ...
+    def is_final(self, block: int) -> bool: ...
 
     def chain_time(self) -> int:
         """Timestamp of the latest block, in seconds."""
@@ -244,9 +293,23 @@ class ChainReads(Protocol):
         """From the OrderMatched event; empty before the match."""
         ...
 
+    def is_hash_fixed(self, order_id: Digest) -> bool: ...
+
+    def shards(self, order_id: Digest) -> ShardsOnChain: ...
+
+    def deadline(self, order_id: Digest) -> int:
+        """Last chain time of commit, draw and publication; 0 before the match."""
+        ...
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        """Why the contributor's evaluation may be left out of the record."""
+        ...
+
     def is_contract(self, account: Address) -> bool:
         """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
         ...
+
+    def limits(self) -> OrderLimits: ...
 
     def stake_of(self, contributor: Address) -> StakeOnChain: ...
 
@@ -277,6 +340,7 @@ class ChainWriting(Protocol):
         participants: Sequence[Participant],
         acceptances: Sequence[bytes],
         max_rows: Sequence[int],
+        conditions: bytes = ...,
     ) -> TxReceipt: ...
 
     def abandon(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt: ...
@@ -287,11 +351,14 @@ class ChainWriting(Protocol):
         self,
         order: Digest,
         participants: Sequence[Participant],
-        model_digests: Sequence[Digest],
-        signatures: Sequence[bytes],
+        models: Sequence[CommittedModel],
     ) -> TxReceipt: ...
 
-    def draw_seed(self, order: Digest) -> TxReceipt: ...
+    def fix_hash(self, order: Digest) -> TxReceipt: ...
+
+    def draw_seed(
+        self, order: Digest, salt_digests: Sequence[Digest], salts: Sequence[Digest]
+    ) -> TxReceipt: ...
 
     def redraw(self, order: Digest) -> TxReceipt: ...
 

@@ -13,16 +13,22 @@ from provenance.chain.events import (
     EvaluationRecorded,
     ModelsCommitted,
     OrderMatched,
+    SaltsCommitted,
+    SaltsRevealed,
     ShardRecorded,
+    ShardRevoked,
 )
 from provenance.chain.log_decoder import event_topic
 from provenance.chain.ports import (
+    Absence,
     CommitmentOnChain,
     DatasetOnChain,
+    DatasetStatus,
     EvaluationOnChain,
     OrderOnChain,
     OrderState,
     ShardOnChain,
+    ShardsOnChain,
     StakeOnChain,
 )
 from provenance.chain.sales import SalesReader
@@ -90,6 +96,29 @@ class ChainReader(DisputeReader, SalesReader):
             open_demands=found["openDemands"],
         )
 
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        """Whether the hash of the target block stands on chain for good; from then on salts can be demanded."""
+        return Digest(self._final("commitment", "saltsOf", order_id)["fixedHash"]) != _NO_DIGEST
+
+    def shards(self, order_id: Digest) -> ShardsOnChain:
+        """Which shards are out, and what is held for the buyer."""
+        found = self._final("escrow", "shardsOf", order_id)
+        return ShardsOnChain(
+            out=frozenset(k for k in range(256) if found["out"] >> k & 1),
+            dropped_rows=found["droppedRows"],
+            convicted_rows=found["convictedRows"],
+            damages=found["damages"],
+            fee_forfeit=found["feeForfeit"],
+        )
+
+    def deadline(self, order_id: Digest) -> int:
+        """Last chain time of commit, draw and publication, moved by demands included; 0 before the match."""
+        return int(self._final("escrow", "deliverByOf", order_id))
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        """Why the contributor's evaluation may be left out of the record."""
+        return Absence(self._final("demands", "excuseOf", order_id, shard)["absence"])
+
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """As matched; empty before the match."""
         matched = self._newest("escrow", OrderMatched, order_id)
@@ -101,6 +130,9 @@ class ChainReader(DisputeReader, SalesReader):
         seed = Digest(found["seed"])
         since = found["commitBlock"]
         committed = self._newest("commitment", ModelsCommitted, order_id, since=since) if since else None
+        salted = self._newest("commitment", SaltsCommitted, order_id, since=since) if since else None
+        is_drawn = salted is not None and seed != _NO_DIGEST
+        revealed = self._newest("commitment", SaltsRevealed, order_id, since=since) if is_drawn else None
         return CommitmentOnChain(
             order=order_id,
             models_digest=Digest(found["modelsDigest"]),
@@ -110,6 +142,8 @@ class ChainReader(DisputeReader, SalesReader):
             seed=None if seed == _NO_DIGEST else seed,
             models=() if committed is None else committed.model_digests,
             signatures=() if committed is None else committed.signatures,
+            salts=() if salted is None else salted.salt_digests,
+            revealed=() if revealed is None else revealed.salts,
         )
 
     def dataset(self, dataset_id: int) -> DatasetOnChain:
@@ -150,6 +184,9 @@ class ChainReader(DisputeReader, SalesReader):
             evaluations=tuple(
                 EvaluationOnChain(each.contributor, each.score_micro, each.signature) for each in evaluations
             ),
+            revoked=frozenset(each.shard for each in self._logs("datasets", ShardRevoked, dataset_id))
+            if view["status"] == DatasetStatus.REDUCED
+            else frozenset(),
         )
 
     def dataset_of_order(self, order_id: Digest) -> int | None:

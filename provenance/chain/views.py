@@ -75,13 +75,14 @@ class MarketViews:
                 self._limits = OrderLimits(self._only("demands", "answerSeconds"))
             else:
                 self._limits = OrderLimits(
-                    answer_seconds=found["answerSeconds"],
+                    min_answer_seconds=found["minAnswerSeconds"],
                     min_challenge_seconds=found["minChallengeSeconds"],
                     min_delivery_seconds=found["minDeliverySeconds"],
                     max_score_micro=found["maxScoreMicro"],
                     min_rows=found["minRows"],
                     min_price=found["minPrice"],
                     min_stake=found["minStake"],
+                    min_stake_bps=found["minStakeBps"],
                     min_bond=found["minBond"],
                 )
         return self._limits

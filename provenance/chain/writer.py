@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from provenance.chain.dispute_writer import DisputeWriter, pairs
-from provenance.chain.ports import DatasetRecord, TxReceipt
+from provenance.chain.ports import CommittedModel, DatasetRecord, TxReceipt
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
@@ -38,10 +38,12 @@ class ChainWriter(DisputeWriter):
         participants: Sequence[Participant],
         acceptances: Sequence[bytes],
         max_rows: Sequence[int],
+        conditions: bytes = b"",
     ) -> TxReceipt:
-        """Binds contributors; the escrow must be approved for the bond."""
+        """Binds contributors; the escrow must be approved for the bond. conditions: those of the terms in bytes."""
         return self._send(
-            "escrow", "matchOrder", terms.values(), pairs(participants), list(acceptances), list(max_rows)
+            *("escrow", "matchOrder", terms.values(), pairs(participants)),
+            *(list(acceptances), list(max_rows), conditions),
         )
 
     def abandon(self, terms: OrderTerms, participants: Sequence[Participant]) -> TxReceipt:
@@ -60,17 +62,24 @@ class ChainWriter(DisputeWriter):
         self,
         order: Digest,
         participants: Sequence[Participant],
-        model_digests: Sequence[Digest],
-        signatures: Sequence[bytes],
+        models: Sequence[CommittedModel],
     ) -> TxReceipt:
-        """Fixes the models of a matched order."""
+        """Fixes the models of a matched order and everybody's salt of its seed, one of each a participant."""
         return self._send(
-            "commitment", "commit", order, pairs(participants), list(model_digests), list(signatures)
+            *("commitment", "commit", order, pairs(participants)),
+            [each.model_digest for each in models],
+            [each.salt_digest for each in models],
+            [each.signature for each in models],
         )
 
-    def draw_seed(self, order: Digest) -> TxReceipt:
-        """Draws the seed once the target block has a successor."""
-        return self._send("commitment", "drawSeed", order)
+    def fix_hash(self, order: Digest) -> TxReceipt:
+        """Keeps the hash of the target block, so that the seed can be drawn however late the last salt comes."""
+        return self._send("commitment", "fixHash", order)
+
+    def draw_seed(self, order: Digest, salt_digests: Sequence[Digest], salts: Sequence[Digest]) -> TxReceipt:
+        """Draws the seed once the target block has a successor; anyone. salt_digests: as committed. salts: of all
+        participants, in order, zero for one that was dropped."""
+        return self._send("commitment", "drawSeed", order, list(salt_digests), list(salts))
 
     def redraw(self, order: Digest) -> TxReceipt:
         """Appoints a new block after a missed draw."""
@@ -200,8 +209,6 @@ def _record(record: DatasetRecord) -> tuple[Any, ...]:
     return (
         record.manifest_digest,
         record.score_digest,
-        record.spec_version,
-        record.own_real_micro,
         list(record.parents),
         list(record.shares_bps),
         shards,

@@ -1,7 +1,7 @@
 """EIP-712 typed messages: hashing only, no keys.
 
 A message is a frozen dataclass whose fields stand in the order of its Solidity struct. Only static value
-types occur (address, bytes32, uintN), so the encoding is one 32-byte word a field and no dynamic part.
+types occur (address, bytes32, uintN, bool), so the encoding is one 32-byte word a field and no dynamic part.
 Normative text: docs/spec/terms.md. Vectors: tests/vectors/terms.json and receipts.json.
 """
 
@@ -40,11 +40,13 @@ class Domain:
 class TypedMessage:
     """Base of all signed messages. `TYPES` names the Solidity type of each dataclass field, in order.
 
-    Construction checks ranges and lengths, so that an instance can always be hashed.
+    `LATER` names fields that an earlier form of the message lacks. Construction checks ranges and lengths, so that an
+    instance can always be hashed.
     """
 
     NAME: ClassVar[str]
     TYPES: ClassVar[tuple[str, ...]]
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         for (name, kind), value in zip(self.type_fields(), self.values(), strict=True):
@@ -53,8 +55,12 @@ class TypedMessage:
     @classmethod
     def type_fields(cls) -> tuple[tuple[str, str], ...]:
         """(Solidity field name, Solidity type) in the order of the struct."""
-        names = (_camel(field.name) for field in fields(cls))
-        return tuple(zip(names, cls.TYPES, strict=True))
+        return tuple(zip(map(_camel, cls.members()), cls.TYPES, strict=True))
+
+    @classmethod
+    def members(cls) -> tuple[str, ...]:
+        """Names of the fields that are signed, in the order of the struct."""
+        return tuple(field.name for field in fields(cls) if field.name not in cls.LATER)
 
     @classmethod
     def type_string(cls) -> str:
@@ -63,7 +69,7 @@ class TypedMessage:
 
     def values(self) -> tuple[int | bytes, ...]:
         """Field values in the order of the struct; also what an ABI encoder takes for the tuple."""
-        return tuple(getattr(self, attribute.name) for attribute in fields(self))
+        return tuple(getattr(self, name) for name in self.members())
 
     def struct_hash(self) -> Digest:
         """EIP-712 `hashStruct`."""
@@ -75,7 +81,7 @@ class TypedMessage:
         return keccak256(b"\x19\x01" + domain.separator() + self.struct_hash())
 
     def document(self) -> dict[str, str]:
-        """Canonical JSON form: integers as decimal strings, bytes as 0x-hex, names as in Solidity."""
+        """Canonical JSON form: integers as decimal strings, bytes as 0x-hex, "true" or "false"; Solidity's names."""
         pairs = zip(self.type_fields(), self.values(), strict=True)
         return {name: _text(kind, value) for (name, kind), value in pairs}
 
@@ -88,7 +94,8 @@ class TypedMessage:
         if set(document) != set(expected):
             odd = sorted(set(map(str, document)) ^ set(expected))
             raise DocumentError(f"{cls.NAME}: missing or unknown fields {odd}; expected exactly {expected}")
-        return cls(*(_from_text(cls.NAME, name, kind, document[name]) for name, kind in cls.type_fields()))
+        found = (_from_text(cls.NAME, name, kind, document[name]) for name, kind in cls.type_fields())
+        return cls(**dict(zip(cls.members(), found, strict=True)))
 
     def typed_data(self, domain: Domain) -> dict[str, Any]:
         """The JSON that wallets take for eth_signTypedData_v4."""
@@ -109,7 +116,11 @@ class TypedMessage:
                 "chainId": domain.chain_id,
                 "verifyingContract": str(domain.verifying_contract),
             },
-            "message": self.document(),
+            # Wallets take a bool as JSON's own.
+            "message": {
+                name: value if isinstance(value, bool) else text
+                for (name, text), value in zip(self.document().items(), self.values(), strict=True)
+            },
         }
 
 
@@ -137,6 +148,10 @@ def _camel(name: str) -> str:
 
 
 def _check(where: str, kind: str, value: object) -> None:
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise DocumentError(f"{where}: found {value!r}, expected true or false")
+        return
     if kind.startswith("uint"):
         bits = int(kind[4:])
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << bits:
@@ -153,14 +168,18 @@ def _word(value: int | bytes) -> bytes:
 
 def _text(kind: str, value: int | bytes) -> str:
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()
     return str(Address(value)) if kind == "address" else "0x" + bytes(value).hex()
 
 
 def _from_text(message: str, name: str, kind: str, text: object) -> int | bytes:
     where = f"{message}.{name}"
     if not isinstance(text, str):
-        raise DocumentError(f"{where}: found {text!r}, expected a string (decimal or 0x-hex)")
+        raise DocumentError(f"{where}: found {text!r}, expected a string (decimal, 0x-hex, true or false)")
+    if kind == "bool":
+        if text not in ("true", "false"):
+            raise DocumentError(f"{where}: found {text!r}, expected true or false")
+        return text == "true"
     if kind.startswith("uint"):
         if len(text) > 78 or not _DECIMAL.match(text):
             raise DocumentError(f"{where}: found {text!r}, expected a decimal integer")

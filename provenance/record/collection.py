@@ -16,8 +16,15 @@ from typing import Final, Protocol
 from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
+from provenance.exact import SPEC_VERSION
 from provenance.exact.model import SIZE_CLASSES, SizeClass
-from provenance.record.terms import MAX_PARENTS, MAX_ROYALTY_BPS, OrderTerms, parents_digest
+from provenance.record.terms import (
+    MAX_PARENTS,
+    MAX_ROYALTY_BPS,
+    FirstOrderTerms,
+    OrderTerms,
+    parents_digest,
+)
 from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions
 from provenance.table.conditions_bytes import conditions_digest
@@ -85,6 +92,11 @@ class Collection:
     @property
     def is_private(self) -> bool:
         return self.visibility == "private"
+
+    @property
+    def size_class_number(self) -> int:
+        """`OrderTerms.size_class`: 1 where the chain can judge every row, 0 where rows are recomputed only."""
+        return int(self.size_class == "fraud-provable")
 
     @classmethod
     def parse(cls, document: object, where: str = "collection") -> Collection:
@@ -190,12 +202,21 @@ def bindings(terms: OrderTerms, collection: Collection, request: Request) -> tup
     nodes and verifiers compare with this one list. Raises ConditionError or DocumentError for conditions that do
     not fit the collection's schema and the terms' rows."""
     asked = request.asked(collection.schema, terms.rows)
-    return (
+    bound = (
         Binding("collection", terms.collection, collection.digest),
         Binding("request", terms.request, request.digest),
         Binding("royaltyBps", terms.royalty_bps, collection.royalty_bps),
         Binding("conditions", terms.conditions, conditions_digest(asked)),
         Binding("parents", terms.parents, parents_digest(collection.parents)),
+    )
+    if isinstance(terms, FirstOrderTerms):
+        return bound
+    return (
+        *bound,
+        Binding("schemaDigest", terms.schema_digest, collection.schema.digest),
+        Binding("sizeClass", terms.size_class, collection.size_class_number),
+        Binding("specVersion", terms.spec_version, SPEC_VERSION),
+        Binding("ownRealMicro", terms.own_real_micro, collection.own_real_micro),
     )
 
 

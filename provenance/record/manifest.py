@@ -6,7 +6,7 @@ only; whether the content is true is decided by provenance.verify. Normative tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,15 +18,18 @@ from provenance.record.collection import Collection, Generation, Request
 from provenance.record.receipts import (
     Acceptance,
     Evaluation,
+    FirstEvaluation,
+    FirstModelCommitment,
     ModelCommitment,
     ScoreContent,
     ShardContent,
     ShardReceipt,
+    salt_digest,
 )
 from provenance.record.terms import OrderTerms, Participant
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.units import WHOLE_BPS
-from provenance.values import Address, Digest, Signature, sha256
+from provenance.values import Address, Digest, Signature, keccak256, sha256
 
 FORMAT: Final = "tessera-manifest/1"
 CONTRACT_ROLES: Final = (
@@ -38,7 +41,8 @@ CONTRACT_ROLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The public record of one data set. Shard k belongs to participant k."""
+    """The public record of one data set. Shard k belongs to participant k; a participant that was dropped before the
+    publication has none."""
 
     spec_version: int
     chain_id: int
@@ -64,6 +68,13 @@ class Manifest:
         """The EIP-712 domain that the manifest claims; compare with the deployment before trusting it."""
         return Domain(self.chain_id, self.contracts["escrow"])
 
+    def shard(self, number: int) -> ManifestShard:
+        """Raises DocumentError for one that was not published."""
+        for each in self.shards:
+            if each.shard == number:
+                return each
+        raise DocumentError(f"manifest: found no shard {number}")
+
     def conditions(self) -> Conditions | None:
         """What the request asks of the rows; None for whole tables."""
         return self.request.asked(self.collection.schema, self.terms.rows)
@@ -73,7 +84,7 @@ class Manifest:
         asked = self.conditions()
         if asked is None:
             return None
-        return RowConditions(asked, sum(each.rows for each in self.shards if each.shard < shard))
+        return RowConditions(asked, sum(each.rows for each in self.participants[:shard]))
 
     def participant_list(self) -> tuple[Participant, ...]:
         """Participants as the escrow contract hashes them."""
@@ -129,7 +140,7 @@ class Manifest:
         reader = Reader(document, "manifest", (*names, *more, *last))
         reader.constant("format", FORMAT)
         contracts = Reader(reader.member("contracts"), "manifest.contracts", CONTRACT_ROLES)
-        terms = OrderTerms.parse(reader.member("terms"))
+        terms = OrderTerms.read(reader.member("terms"))
         collection = Collection.parse(reader.member("collection"), "manifest.collection")
         request = Request.parse(reader.member("request"), "manifest.request")
         request.asked(collection.schema, terms.rows)
@@ -157,29 +168,42 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class SeedDraw:
-    """How the chain drew the seed: keccak256(abi.encode(order, modelsDigest, block_hash of target_block))."""
+    """How the chain drew the seed: keccak256(abi.encode(order, modelsDigest, block_hash of target_block, keccak256 of
+    the salts one after another)). salts: one a participant, zero for one that was dropped; none in a data set of the
+    time when seeds had none, where the last word is missing.
+    """
 
     seed: Digest
     target_block: int
     draws: int
     block_hash: Digest
+    salts: tuple[Digest, ...] = ()
+
+    def computed(self, order: Digest, models_digest: Digest) -> Digest:
+        """The seed that block and salts give."""
+        words = order + models_digest + self.block_hash
+        return keccak256(words + keccak256(b"".join(self.salts))) if self.salts else keccak256(words)
 
     def document(self) -> dict[str, JsonValue]:
-        return {
+        document: dict[str, JsonValue] = {
             "seed": str(self.seed),
             "targetBlock": self.target_block,
             "draws": self.draws,
             "blockHash": str(self.block_hash),
         }
+        return {**document, "salts": [str(salt) for salt in self.salts]} if self.salts else document
 
     @classmethod
     def parse(cls, document: object, where: str) -> SeedDraw:
-        reader = Reader(document, where, ("seed", "targetBlock", "draws", "blockHash"))
+        salted = isinstance(document, Mapping) and "salts" in document
+        names = ("seed", "targetBlock", "draws", "blockHash")
+        reader = Reader(document, where, (*names, "salts") if salted else names)
         return cls(
             reader.digest("seed"),
             reader.integer("targetBlock"),
             reader.integer("draws"),
             reader.digest("blockHash"),
+            reader.items("salts", _digest) if salted else (),
         )
 
 
@@ -230,9 +254,12 @@ class ManifestShard:
     content: ShardContent
     receipt_signature: Signature
 
-    def commitment(self, order: Digest) -> ModelCommitment:
-        """The message behind `commit_signature`."""
-        return ModelCommitment(order, self.shard, self.model_digest)
+    def commitment(self, order: Digest, salts: Sequence[Digest]) -> ModelCommitment | FirstModelCommitment:
+        """The message behind `commit_signature`. salts: those of the seed, by shard; none where it has none."""
+        if not salts:
+            return FirstModelCommitment(order, self.shard, self.model_digest)
+        salt = salt_digest(order, self.shard, salts[self.shard])
+        return ModelCommitment(order, self.shard, self.model_digest, salt)
 
     def receipt(self, order: Digest, seed: Digest) -> ShardReceipt:
         """The message behind `receipt_signature`."""
@@ -289,9 +316,13 @@ class ManifestEvaluation:
     shares_digest: Digest
     signature: Signature
 
-    def message(self, order: Digest, dataset_root: Digest) -> Evaluation:
-        """The message behind `signature`."""
-        return Evaluation(order, dataset_root, self.score_micro, self.shares_digest)
+    def message(
+        self, order: Digest, dataset_root: Digest, score: Digest | None
+    ) -> Evaluation | FirstEvaluation:
+        """The message behind `signature`. score: SHA-256 of the plain score file; None where it was not signed."""
+        if score is None:
+            return FirstEvaluation(order, dataset_root, self.score_micro, self.shares_digest)
+        return Evaluation(order, dataset_root, self.score_micro, self.shares_digest, score)
 
     def document(self) -> dict[str, JsonValue]:
         return {
@@ -314,6 +345,10 @@ class ManifestEvaluation:
 
 def _share(value: object, where: str) -> int:
     return Reader({"bps": value}, where, ("bps",)).integer("bps", 0, WHOLE_BPS)
+
+
+def _digest(value: object, where: str) -> Digest:
+    return Reader({"digest": value}, where, ("digest",)).digest("digest")
 
 
 def _line(value: object, where: str) -> str:

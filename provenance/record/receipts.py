@@ -32,7 +32,20 @@ class Acceptance(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class ModelCommitment(TypedMessage):
-    """A contributor binds itself to one model before the seed exists."""
+    """A contributor binds itself to one model, and to a salt of the seed, before the seed exists."""
+
+    NAME: ClassVar[str] = "ModelCommitment"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "uint32", "bytes32", "bytes32")
+
+    order: Digest
+    shard: int
+    model_digest: Digest
+    salt_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FirstModelCommitment(TypedMessage):
+    """A commitment of the time when seeds had no salts."""
 
     NAME: ClassVar[str] = "ModelCommitment"
     TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "uint32", "bytes32")
@@ -76,7 +89,22 @@ class ShardReceipt(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(TypedMessage):
-    """A contributor's differentially private score of the pooled data set on its own hold-out rows."""
+    """A contributor's differentially private score of the pooled data set on its own hold-out rows; it vouches for the
+    division of the price and for the score file, both of which it computed itself."""
+
+    NAME: ClassVar[str] = "Evaluation"
+    TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "bytes32", "uint32", "bytes32", "bytes32")
+
+    order: Digest
+    dataset_root: Digest
+    score_micro: int
+    shares_digest: Digest
+    score_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FirstEvaluation(TypedMessage):
+    """An evaluation of the time when the score file was the broker's alone."""
 
     NAME: ClassVar[str] = "Evaluation"
     TYPES: ClassVar[tuple[str, ...]] = ("bytes32", "bytes32", "uint32", "bytes32")
@@ -99,6 +127,11 @@ class Payout(TypedMessage):
     payout: Address
     nonce: int
     deadline: int
+
+
+def salt_digest(order: Digest, shard: int, salt: Digest) -> Digest:
+    """keccak256(abi.encode(order, shard, salt)): what a contributor commits to before the seed's block."""
+    return keccak256(order + shard.to_bytes(32, "big") + salt)
 
 
 def shares_digest(shares_bps: Sequence[int]) -> Digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provenance.record.receipts import median_score, shares_digest
+from provenance.record.terms import FirstOrderTerms
 from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence
@@ -10,33 +11,45 @@ from provenance.verify.record_checks import require_signed
 
 
 def evaluations(evidence: Evidence) -> str:
-    """Every contributor signed its score over the data-set root and the shares; the median reaches the terms."""
+    """Contributors, more than half of them, signed score, data-set root, shares and score file; the median reaches the
+    terms."""
     manifest, record = evidence.manifest, evidence.record
+    members, signed = len(manifest.participants), manifest.evaluation
     require(
-        len(manifest.evaluation) == len(record.evaluations) == len(manifest.participants),
-        f"{len(manifest.evaluation)} evaluations in the manifest, {len(record.evaluations)} on chain, "
-        f"expected one of each of {len(manifest.participants)} participants",
+        len(signed) == len(record.evaluations),
+        f"{len(signed)} evaluations in the manifest, {len(record.evaluations)} on chain",
+    )
+    first = isinstance(manifest.terms, FirstOrderTerms)
+    least = members if first else members // 2 + 1
+    require(
+        least <= len(signed) <= members,
+        f"{len(signed)} of {members} contributors evaluated it, expected {least} or more",
     )
     shares = shares_digest(record.shares_bps)
-    for found, chain, member in zip(
-        manifest.evaluation, record.evaluations, manifest.participants, strict=True
-    ):
+    score = None if first else record.score_digest
+    order = [each.contributor for each in manifest.participants]
+    places = [order.index(each.contributor) if each.contributor in order else -1 for each in signed]
+    in_order = places == sorted(set(places)) and -1 not in places
+    require(in_order, "not one evaluation of each contributor, in their order")
+    for found, chain in zip(signed, record.evaluations, strict=True):
+        member = found.contributor
         pairs = (
-            ("contributor", (found.contributor, chain.contributor), (member.contributor,) * 2),
+            ("contributor", member, chain.contributor),
             ("score", found.score_micro, chain.score_micro),
             ("shares digest", found.shares_digest, shares),
         )
         for name, seen, expected in pairs:
-            require(seen == expected, f"{member.contributor}: its {name} is {seen}, expected {expected}")
-        if member.contributor not in evidence.contract_accounts:
-            message = found.message(manifest.order, record.dataset_root)
+            require(seen == expected, f"{member}: its {name} is {seen}, expected {expected}")
+        if member not in evidence.contract_accounts:
+            message = found.message(manifest.order, record.dataset_root, score)
             for signature in (found.signature, chain.signature):
-                require_signed(evidence, message, signature, member.contributor, "an evaluation")
-    require(bool(manifest.evaluation), "the manifest shows no evaluation")
-    median = median_score([each.score_micro for each in manifest.evaluation])
-    least = manifest.terms.min_score_micro
-    require(median >= least, f"the median score is {median} millionths, the terms ask for {least}")
-    return f"median {to_float(median, MICRO):.4f}, asked for {to_float(least, MICRO):.4f}"
+                require_signed(evidence, message, signature, member, "an evaluation")
+    require(bool(signed), "the manifest shows no evaluation")
+    median = median_score([each.score_micro for each in signed])
+    asked = manifest.terms.min_score_micro
+    require(median >= asked, f"the median score is {median} millionths, the terms ask for {asked}")
+    who = "" if len(signed) == members else f", {len(signed)} of {members} contributors"
+    return f"median {to_float(median, MICRO):.4f}{who}, asked for {to_float(asked, MICRO):.4f}"
 
 
 def shares(evidence: Evidence) -> str:

@@ -248,7 +248,7 @@ def fetch_opened(
     """One file of a shard, fetched and in clear, with the digest that its contributor signed. Raises as `fetch_file`
     and `opened` do.
     """
-    content = manifest.shards[shard].content
+    content = manifest.shard(shard).content
     file = content.rows if kind == "rows" else content.model
     published = fetch_file(store, file, f"{kind} of shard {shard}")
     return opened(file, published, content.wrapped_key, keys, (manifest.order, shard, kind))

@@ -72,7 +72,7 @@ def sealing(evidence: Evidence) -> str:
 
 def whole_root(evidence: Evidence) -> str:
     """The data-set root follows from the shard roots."""
-    found = dataset_root([shard.shard_root for shard in evidence.record.shards])
+    found = dataset_root(evidence.record.shard_roots)
     expected = evidence.record.dataset_root
     require(found == expected, f"the shard roots give {found}, the chain says {expected}")
     return f"root {found}"

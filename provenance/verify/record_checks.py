@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
+from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, ShardOnChain
 from provenance.crypto.signing import recover
 from provenance.crypto.typed_data import TypedMessage
 from provenance.errors import ProvenanceError
@@ -12,12 +12,13 @@ from provenance.exact.sampler import sampler_for
 from provenance.record.collection import Generation, bindings
 from provenance.record.manifest import CONTRACT_ROLES
 from provenance.record.receipts import ShardReceipt
-from provenance.record.terms import participants_digest
+from provenance.record.terms import FirstOrderTerms, participants_digest
 from provenance.units import MICRO, percent
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.certificate import CheckFailedError, require
 from provenance.verify.evidence import Absent, Evidence
 
+_NO_SHARD = Digest(bytes(32))
 _FALLEN = {
     int(DatasetStatus.REVOKED): "it was revoked, as false or because its bytes were withheld",
     int(DatasetStatus.FLAGGED): "it was flagged, because a data set that it derives from was revoked",
@@ -86,11 +87,11 @@ def order_terms(evidence: Evidence) -> str:
         found == evidence.record.order,
         f"their digest is {found}, the order on chain is {evidence.record.order}",
     )
-    require(
-        terms.rows == evidence.record.rows,
-        f"they order {terms.rows} rows, the record has {evidence.record.rows}",
-    )
-    return f"EIP-712 digest {found}"
+    delivered = evidence.record.rows
+    require(delivered <= terms.rows, f"they order {terms.rows} rows, the record has {delivered}")
+    missing = terms.rows - delivered
+    less = f"; {missing:,} of {terms.rows:,} rows were not delivered and not paid" if missing else ""
+    return f"EIP-712 digest {found}{less}"
 
 
 def terms_signature(evidence: Evidence) -> str:
@@ -132,19 +133,26 @@ def participants(evidence: Evidence) -> str:
 def models_committed(evidence: Evidence) -> str:
     """The models are the ones that were fixed on chain before the seed existed."""
     manifest, commitment = evidence.manifest, evidence.commitment
-    models = tuple(shard.model_digest for shard in manifest.shards)
+    models = commitment.models
     found = keccak256(b"".join(models))
     require(
-        found == commitment.models_digest,
-        f"their digest is {found}, the chain committed to {commitment.models_digest}",
+        found == commitment.models_digest and len(models) == len(manifest.participants),
+        f"the event names {len(models)} models of digest {found}, the chain committed to "
+        f"{len(manifest.participants)} of {commitment.models_digest}",
     )
+    for shard in manifest.shards:
+        committed = models[shard.shard] if shard.shard < len(models) else None
+        require(
+            shard.model_digest == committed,
+            f"the model of shard {shard.shard} is {shard.model_digest}, the chain committed to {committed}",
+        )
     require(
         commitment.commit_block < commitment.target_block,
         f"committed in block {commitment.commit_block}, after the seed's block {commitment.target_block}",
     )
     for shard in manifest.shards:
         if shard.contributor not in evidence.contract_accounts:
-            message = shard.commitment(manifest.order)
+            message = shard.commitment(manifest.order, manifest.seed.salts)
             require_signed(
                 evidence,
                 message,
@@ -152,11 +160,11 @@ def models_committed(evidence: Evidence) -> str:
                 shard.contributor,
                 f"the model of shard {shard.shard}",
             )
-    return f"{len(models)} models in block {commitment.commit_block}, each signed"
+    return f"{len(manifest.shards)} models in block {commitment.commit_block}, each signed"
 
 
 def seed(evidence: Evidence) -> str:
-    """seed = keccak256(abi.encode(order, modelsDigest, block hash)), drawn for the order."""
+    """The seed follows from models, block hash and everybody's salt, and was drawn for the order."""
     manifest, commitment = evidence.manifest, evidence.commitment
     draw = manifest.seed
     pairs = (
@@ -167,8 +175,13 @@ def seed(evidence: Evidence) -> str:
     )
     for name, found, expected in pairs:
         require(found == expected, f"the {name} is {found}, the chain says {expected}")
-    computed = keccak256(manifest.order + commitment.models_digest + draw.block_hash)
-    require(computed == draw.seed, f"order, models and block hash give {computed}, the seed is {draw.seed}")
+    first = isinstance(manifest.terms, FirstOrderTerms)
+    expected = 0 if first else len(manifest.participants)
+    require(len(draw.salts) == expected, f"it is made of {len(draw.salts)} salts, expected {expected}")
+    computed = draw.computed(manifest.order, commitment.models_digest)
+    require(
+        computed == draw.seed, f"order, models, block hash and salts give {computed}, the seed is {draw.seed}"
+    )
     on_chain = evidence.block_hash
     if on_chain is not None:
         require(
@@ -176,22 +189,23 @@ def seed(evidence: Evidence) -> str:
             f"the manifest's hash of block {draw.target_block} is {draw.block_hash}, not {on_chain}",
         )
     source = "as the node has it" if on_chain is not None else "from the manifest; the node no longer has it"
-    return f"hash of block {draw.target_block} {source}; {draw.draws} draw(s)"
+    salted = f" and {len(draw.salts)} salts" if draw.salts else ""
+    return f"hash of block {draw.target_block} {source}{salted}; {draw.draws} draw(s)"
 
 
 def shard_records(evidence: Evidence) -> str:
     """Manifest and chain say the same of every shard."""
     manifest, record = evidence.manifest, evidence.record
+    numbers = [shard.shard for shard in manifest.shards]
     require(
-        len(manifest.shards) == len(manifest.participants) == len(record.shards),
-        f"{len(manifest.shards)} shards and {len(manifest.participants)} participants in the manifest, "
-        f"{len(record.shards)} shards on chain",
+        numbers == [chain.shard for chain in record.shards]
+        and numbers == sorted(set(numbers) & set(range(len(manifest.participants)))),
+        f"shards {numbers} in the manifest, {[chain.shard for chain in record.shards]} on chain, of "
+        f"{len(manifest.participants)} participants",
     )
-    for index, (shard, chain, member) in enumerate(
-        zip(manifest.shards, record.shards, manifest.participants, strict=True)
-    ):
+    for shard, chain in zip(manifest.shards, record.shards, strict=True):
+        index, member = shard.shard, manifest.participants[shard.shard]
         pairs = (
-            ("number", (shard.shard, chain.shard), (index, index)),
             ("contributor", (shard.contributor, member.contributor), (chain.contributor,) * 2),
             ("row count", (shard.rows, member.rows), (chain.rows,) * 2),
             ("model digest", shard.model_digest, chain.model_digest),
@@ -204,7 +218,9 @@ def shard_records(evidence: Evidence) -> str:
             require(found == expected, f"shard {index}: its {name} is {found}, the chain says {expected}")
     total = sum(shard.rows for shard in manifest.shards)
     require(total == record.rows, f"the shards have {total} rows together, the chain says {record.rows}")
-    return f"{len(manifest.shards)} shards, {total:,} rows"
+    dropped = len(manifest.participants) - len(manifest.shards)
+    without = f"; {dropped} of the matched contributors delivered nothing" if dropped else ""
+    return f"{len(manifest.shards)} shards, {total:,} rows{without}"
 
 
 def receipts(evidence: Evidence) -> str:
@@ -258,26 +274,12 @@ def require_signed(
 
 def record_digest(record: DatasetOnChain) -> Digest:
     """keccak256(abi.encode(order, seed, datasetRoot, manifestDigest, scoreDigest, specVersion,
-    realFractionMicro, parents, sharesBps, shards)) as documented in IDatasetRegistry.datasetOf.
+    realFractionMicro, parents, sharesBps, shards)) as documented in IDatasetRegistry.datasetOf; zero for the shard of
+    a contributor that was dropped.
     """
-    shards = [
-        keccak256(
-            bytes(12)
-            + shard.contributor
-            + ShardReceipt(
-                record.order,
-                shard.shard,
-                shard.model_digest,
-                record.seed,
-                shard.rows,
-                shard.shard_root,
-                shard.epsilon_micro,
-                shard.delta_e12,
-                shard.content_digest,
-            ).struct_hash()
-        )
-        for shard in record.shards
-    ]
+    shards = [_NO_SHARD for _ in record.shares_bps]
+    for shard in record.shards:
+        shards[shard.shard] = keccak256(bytes(12) + shard.contributor + _receipt(record, shard).struct_hash())
     fixed = [
         bytes(record.order),
         bytes(record.seed),
@@ -298,6 +300,20 @@ def record_digest(record: DatasetOnChain) -> Digest:
         offsets.append(_word(position))
         position += len(array)
     return keccak256(b"".join(fixed + offsets + arrays))
+
+
+def _receipt(record: DatasetOnChain, shard: ShardOnChain) -> ShardReceipt:
+    return ShardReceipt(
+        record.order,
+        shard.shard,
+        shard.model_digest,
+        record.seed,
+        shard.rows,
+        shard.shard_root,
+        shard.epsilon_micro,
+        shard.delta_e12,
+        shard.content_digest,
+    )
 
 
 def _array(words: Sequence[bytes]) -> bytes:

@@ -102,9 +102,10 @@ class ScoreFile:
         )
         for name, found, expected in pairs:
             require(found == expected, f"its {name} do not follow from its counts")
+        paid = [record.shares_bps[each.shard] for each in record.shards]
         require(
-            reader.member("sharesBps") == list(record.shares_bps),
-            f"it gives shares {reader.member('sharesBps')}, the record pays {list(record.shares_bps)}",
+            reader.member("sharesBps") == paid and sum(paid) == sum(record.shares_bps),
+            f"it gives shares {reader.member('sharesBps')}, the record pays {paid}",
         )
         copies = len(self._shards) - len(contribution.players)
         noted = f", {copies} shard(s) judged copies" if copies else ""

@@ -76,9 +76,9 @@ def deploy(
     seed_delay_blocks: Annotated[
         int, typer.Option(min=1, max=255, help="between commitment and the block that draws the seed")
     ] = 2,
-    answer_seconds: Annotated[
-        int, typer.Option(min=1, max=2**32 - 1, help="time to answer a demand on chain")
-    ] = 900,
+    min_answer_seconds: Annotated[
+        int, typer.Option(min=1, max=30 * 86_400, help="least time to answer a demand on chain")
+    ] = 3_600,
     min_challenge_seconds: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="least time from an order's publication to its payment")
     ] = 3_600,
@@ -134,7 +134,7 @@ def deploy(
     parameters = MarketParameters(
         unbonding_seconds=unbonding_seconds,
         seed_delay_blocks=seed_delay_blocks,
-        answer_seconds=answer_seconds,
+        min_answer_seconds=min_answer_seconds,
         min_challenge_seconds=min_challenge_seconds,
         min_delivery_seconds=min_delivery_seconds,
         max_score_micro=parse_fixed(max_score, MICRO),

@@ -122,7 +122,7 @@ def _say_closed(challenge: Challenge, searched: Searched) -> None:
         if closed.demand is None:
             remark(said)
             continue
-        row = dataset.request_row(closed.shard) + closed.row
+        row = dataset.first_row(closed.shard) + closed.row
         wanted = f"--shard {closed.shard} --model" if closed.demand == "model" else f"--row {row}"
         remark(f"{said}. `tessera demand --dataset {dataset.id} {wanted}` has it shown on chain")
 

@@ -115,7 +115,7 @@ class AuditedDataset:
 
     @property
     def shard_roots(self) -> tuple[Digest, ...]:
-        return tuple(shard.shard_root for shard in self.record.shards)
+        return self.record.shard_roots
 
     @property
     def conditions(self) -> bytes:
@@ -124,8 +124,12 @@ class AuditedDataset:
         return b"" if asked is None else encode_conditions(asked)
 
     def request_row(self, shard: int) -> int:
-        """The order's row that the shard begins at: also the data set's row number of its first row."""
-        return sum(each.rows for each in self.record.shards[:shard])
+        """The order's row that the shard begins at."""
+        return sum(each.rows for each in self.participants[:shard])
+
+    def first_row(self, shard: int) -> int:
+        """The data set's row that the shard begins at: shards of dropped contributors have none."""
+        return sum(each.rows for each in self.record.shards if each.shard < shard)
 
     def open(self, shard: int) -> PublishedShard:
         """One shard in clear: from its files, or from what was shown on chain when they do not open.
@@ -166,7 +170,7 @@ class AuditedDataset:
         return data if kind == "rows" or sha256(data) == self.model_digests[shard] else None
 
     def _published(self, shard: int, rows: bytes, model: bytes) -> PublishedShard:
-        chain = self.record.shards[shard]
+        chain = self.record.shard(shard)
         return PublishedShard(
             shard=shard,
             rows=chain.rows,

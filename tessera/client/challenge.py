@@ -133,7 +133,7 @@ class Challenge:
 
     def send(self, refutation: Refutation, tell: Tell | None = None) -> Conviction:
         """Commit, store the model if asked, show. What stands on chain already is not sent again."""
-        signer = self.dataset.record.shards[refutation.finding.shard].contributor
+        signer = self.dataset.record.shard(refutation.finding.shard).contributor
         parties = Parties(self.dataset.terms, signer, self.challenger)
         finding = refutation.finding
         claim = Claim(self.dataset.id, finding.shard, finding.chunk, finding.row)

@@ -146,8 +146,8 @@ class Client:
         nothing is signed.
 
         options: epsilon, delta, min_score (numbers or text), where, balance, count, conditions, max_price
-        (tokens), min_contributors, purpose, match_within_seconds, deliver_within_seconds, challenge_seconds;
-        see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
+        (tokens), min_contributors, purpose, indivisible, match_within_seconds, deliver_within_seconds,
+        challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
         """
         return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
 

@@ -86,7 +86,7 @@ class Delivery:
 
     def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
-        entry = self.manifest.shards[shard]
+        entry = self.manifest.shard(shard)
         sampler = sampler_for(self.manifest.spec_version)(
             self.open(shard), self.manifest.seed.seed, shard, conditions=self.manifest.row_conditions(shard)
         )
@@ -94,7 +94,7 @@ class Delivery:
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
-        if self.manifest.shards[shard].content.wrapped_key is not None and self.keys is None:
+        if self.manifest.shard(shard).content.wrapped_key is not None and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
             )

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from provenance.chain.disputes import DemandOnChain
-from provenance.chain.errors import RevertError
+from provenance.chain.errors import RevertError, UnknownShardError
 from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
@@ -67,9 +67,10 @@ class Demand:
                 f"these terms are those of order {found}, data set {self.record.id} delivered {self.record.order}: "
                 "name its own order file"
             )
-        shards = len(self.record.shards)
-        if not 0 <= self.shard < shards:
-            raise UsageError(f"--shard {self.shard}: data set {self.record.id} has shards 0 to {shards - 1}")
+        try:
+            self.record.shard(self.shard)
+        except UnknownShardError as error:
+            raise UsageError(f"--shard {self.shard}: {error}") from error
 
     @property
     def words(self) -> str:
@@ -85,7 +86,7 @@ class Demand:
     @property
     def contributor(self) -> Address:
         """Who has to answer."""
-        return self.record.shards[self.shard].contributor
+        return self.record.shard(self.shard).contributor
 
     @property
     def is_over(self) -> bool:
@@ -130,7 +131,7 @@ class Demand:
         if self.row is None:
             models = self.chain.commitment(self.record.order).models
             return self.writer.demand_model(self.terms, participants, self.record.id, self.shard, models)
-        roots = [shard.shard_root for shard in self.record.shards]
+        roots = self.record.shard_roots
         proof, root = shard_proof(roots, self.shard), roots[self.shard]
         return self.writer.demand_chunk(
             self.terms, participants, self.record.id, self.shard, root, proof, self.row

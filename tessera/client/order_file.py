@@ -66,7 +66,7 @@ class OrderFile:
                 raise UsageError(f"{path}: found format {document.get('format')!r}, expected {FORMAT}")
             return cls(
                 Digest.parse(document["orderId"]),
-                OrderTerms.parse(document["terms"]),
+                OrderTerms.read(document["terms"]),
                 Signature.parse(document["signature"]),
                 Request.parse(document["request"]),
                 Collection.parse(document["collection"]),

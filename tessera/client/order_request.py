@@ -12,8 +12,9 @@ from provenance.api.message import Uint256
 from provenance.api.orders import QuoteRequest
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ValueFormatError
+from provenance.exact import SPEC_VERSION
 from provenance.record.collection import Collection, Request
-from provenance.record.terms import OPEN_DELIVERY_KEY, OrderTerms, parents_digest
+from provenance.record.terms import MAX_ANSWER_SECONDS, OPEN_DELIVERY_KEY, OrderTerms, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.units import (
     BASIS_POINTS,
@@ -44,8 +45,9 @@ class OrderOptions(TypedDict, total=False):
     must hold. balance: a column whose values get as many rows each. count: "CONDITION:N", exactly N rows
     each. conditions: a document instead of these three. max_price: tokens for the whole order.
     min_contributors: fewer, and the money comes back. min_score: the median score, 0 to 1, below which
-    nothing is paid. purpose: what the rows are for. *_seconds: until matched, until published, between
-    publication and payment.
+    nothing is paid. purpose: what the rows are for. indivisible: if a part of the rows is false or missing, all of
+    the money comes back and nobody is paid; otherwise that part's money. *_seconds: until matched, until
+    published, between publication and payment.
     """
 
     epsilon: Number | None
@@ -58,6 +60,7 @@ class OrderOptions(TypedDict, total=False):
     min_contributors: int | None
     min_score: Number | None
     purpose: str
+    indivisible: bool
     match_within_seconds: int | None
     deliver_within_seconds: int | None
     challenge_seconds: int | None
@@ -77,6 +80,7 @@ class OrderRequest:
     min_contributors: int | None = None
     min_score: Decimal | None = None
     purpose: str = ""
+    indivisible: bool = False
     match_within_seconds: int | None = None
     deliver_within_seconds: int | None = None
     challenge_seconds: int | None = None
@@ -101,6 +105,7 @@ class OrderRequest:
             min_contributors=options.get("min_contributors"),
             min_score=None if least is None else parse_decimal(least, "min-score"),
             purpose=options.get("purpose", ""),
+            indivisible=options.get("indivisible", False),
             match_within_seconds=options.get("match_within_seconds"),
             deliver_within_seconds=options.get("deliver_within_seconds"),
             challenge_seconds=options.get("challenge_seconds"),
@@ -133,6 +138,7 @@ class OrderRequest:
             min_score=None if self.min_score is None else f"{self.min_score:f}",
             conditions=tuple(dict(segment) for segment in request.segments),
             purpose=self.purpose,
+            indivisible=self.indivisible,
             match_within_seconds=self.match_within_seconds,
             deliver_within_seconds=self.deliver_within_seconds,
             challenge_seconds=self.challenge_seconds,
@@ -216,6 +222,19 @@ def differences(asked: OrderRequest, quote: Quote, pinned: Pinned) -> list[str]:
          chain_time < terms.match_by <= terms.deliver_by),
         ("deliver by", local_time(terms.deliver_by, chain_time), f"{local_time(latest or 0, chain_time)} at the latest",
          latest is None or terms.deliver_by <= latest),
+        ("schema digest", terms.schema_digest, collection.schema.digest,
+         terms.schema_digest == collection.schema.digest),
+        ("size class", terms.size_class, collection.size_class_number,
+         terms.size_class == collection.size_class_number),
+        ("row specification", terms.spec_version, SPEC_VERSION, terms.spec_version == SPEC_VERSION),
+        ("real rows", percent(terms.own_real_micro, MICRO), percent(collection.own_real_micro, MICRO),
+         terms.own_real_micro == collection.own_real_micro),
+        ("stake", asked.unit.shown(terms.stake), f"at least {asked.unit.shown(terms.price)}, the price",
+         terms.stake >= terms.price),
+        ("indivisible", str(terms.indivisible).lower(), str(asked.indivisible).lower(),
+         terms.indivisible is asked.indivisible),
+        ("answer seconds", terms.answer_seconds, f"at most {MAX_ANSWER_SECONDS}",
+         terms.answer_seconds <= MAX_ANSWER_SECONDS),
         ("challenge seconds", terms.challenge_seconds, asked.challenge_seconds,
          asked.challenge_seconds is None or terms.challenge_seconds == asked.challenge_seconds),
     ]  # fmt: skip

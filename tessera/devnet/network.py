@@ -115,7 +115,7 @@ class LocalNetwork:
                 )
             return
         deployer = self.account("deployer")
-        parameters = MarketParameters.local(answer_seconds=self._settings.answer_seconds)
+        parameters = MarketParameters.local()
         deployment = deploy_all(self.rpc_url, deployer, parameters, decimals=self._settings.token_decimals)
         deployment.save(self.deployment_file)
 
@@ -188,6 +188,7 @@ class LocalNetwork:
             "TESSERA_DEPLOYMENT_FILE": str(self.deployment_file),
             "TESSERA_KEY_FILE": str(self.key_file("broker")),
             "TESSERA_STORE": str(self.store_folder),
+            "TESSERA_ANSWER_SECONDS": str(self._settings.answer_seconds),
             **self._settings.backend,
         }
         # Beside the content, so that a verifier takes a bare number for a data set's name.

@@ -279,9 +279,11 @@ def sampled(world: World, api: Api, chain: Chain, order: str, score_micro: int) 
         matching.match()
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
-    generation.commit()
+    with world.beside(world.bind):
+        generation.commit()
     chain.mine(4)
-    generation.draw()
+    with world.beside(world.reveal):
+        generation.draw()
 
     def scores(job: Json) -> Json:
         return world.score_result(job, score_micro)

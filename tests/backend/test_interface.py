@@ -32,7 +32,6 @@ from provenance.api.orders import (
 from provenance.api.queue import Progress, WorkState
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.signing import Signer
-from provenance.record.receipts import ModelCommitment
 from provenance.values import Digest
 from tests.backend.conftest import Api, Json, make_collection
 from tests.waiting import HANG_SECONDS
@@ -256,14 +255,12 @@ def test_coordinator_leases_reports_and_finishes_a_job(
     assert (job.order, job.phase, JobPlan.of(job.plan, "plan")) == (order, "train", plan)
     broker.job_progress(order, "train", 15, Progress(round=1, epsilon=0.5))
 
-    digest = Digest(b"\7" * 32)
-    signature = two_nodes[0].sign_typed(domain, ModelCommitment(order, 0, digest))
     model = ModelResult(
-        contributor=two_nodes[0].address, shard=0, model_digest=digest, commit_signature=signature,
+        contributor=two_nodes[0].address, shard=0, model_digest=Digest(b"\7" * 32),
         epsilon_micro=10, delta_e12=stored.terms.delta_e12,
     )  # fmt: skip
-    other = model.model_copy(update={"model_digest": Digest(b"\x08" * 32)})
-    with pytest.raises(errors.MarketRefused, match=r"models\[0\]\.commitSignature"):
+    other = model.model_copy(update={"contributor": two_nodes[1].address})
+    with pytest.raises(errors.MarketRefused, match=r"models\[0\]\.contributor"):
         broker.finish_job(order, "train", TrainResult(models=(other,)))
     broker.finish_job(order, "train", TrainResult(models=(model,)))
     broker.finish_job(order, "train", TrainResult(models=(model,)))

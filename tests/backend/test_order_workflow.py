@@ -24,7 +24,7 @@ from backend.workflow.generate import Generation
 from backend.workflow.match import Matching
 from backend.workflow.order_workflow import run_order
 from backend.workflow.settle import Settlement
-from provenance.canonical import decode_object
+from provenance.canonical import decode_object, encode
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.merkle import dataset_root
@@ -34,14 +34,14 @@ from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
-    ModelCommitment,
     ShardContent,
     ShardReceipt,
     shares_digest,
 )
-from provenance.record.terms import OrderTerms, Participant
+from provenance.record.terms import OrderTerms, Participant, participants_digest
 from provenance.values import Address, Cid, Digest, sha256
 from tests.backend.conftest import Api, Chain, Json, catch_up
+from tests.provenance.salts import committed, salt_of
 from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
@@ -125,12 +125,10 @@ class World:
     def train_result(self, job: Json) -> Json:
         models = []
         for shard, entry in enumerate(job["plan"]["participants"]):
-            digest = sha256(f"model {shard} of {job['order']}".encode())
-            message = ModelCommitment(Digest.parse(job["order"]), shard, digest)
-            signature = self.signer(entry["contributor"]).sign_typed(self.api.ports.domain, message)
+            digest = model_of(shard, job["order"])
             models.append(
                 {"contributor": entry["contributor"], "shard": shard, "modelDigest": str(digest),
-                 "commitSignature": str(signature), "epsilonMicro": 2_900_000, "deltaE12": 10_000_000}
+                 "epsilonMicro": 2_900_000, "deltaE12": 10_000_000}
             )  # fmt: skip
         return {"models": models}
 
@@ -164,13 +162,13 @@ class World:
             )  # fmt: skip
         root = dataset_root(roots)
         evaluations = []
+        score = self.upload(f"sealed score {order}".encode(), self.api.broker)
         for entry in plan["participants"]:
-            message = Evaluation(order, root, score_micro, shares_digest(SHARES))
+            message = Evaluation(order, root, score_micro, shares_digest(SHARES), score.plain_sha256)
             signature = self.signer(entry["contributor"]).sign_typed(domain, message)
             evaluations.append(
                 {"contributor": entry["contributor"], "scoreMicro": score_micro, "signature": str(signature)}
             )
-        score = self.upload(f"sealed score {order}".encode(), self.api.broker)
         return {
             "datasetRoot": str(root), "shards": shards, "sharesBps": SHARES,
             "score": {"file": score.document(), "wrappedKey": "0x00"}, "evaluations": evaluations,
@@ -180,6 +178,35 @@ class World:
     def bring_to_match(self) -> None:
         for node in self.nodes:
             self.accept(node)
+
+    def bind(self) -> None:
+        """Every node commits to its model and its salt."""
+        for node in self.nodes:
+            order, shard, target = self._matched_task(node, "commit")
+            bound = committed(node, self.api.ports.domain, order, shard, model_of(shard, str(order)))
+            answer = {
+                "shard": shard, "modelDigest": str(bound.model_digest), "saltDigest": str(bound.salt_digest),
+                "signature": str(bound.signature),
+            }  # fmt: skip
+            assert self.api.call("PUT", target, encode(answer), by=node).status_code == 201
+
+    def reveal(self) -> None:
+        """Every node tells its salt."""
+        for node in self.nodes:
+            _, shard, target = self._matched_task(node, "reveal")
+            answer = encode({"salt": str(salt_of(shard))})
+            assert self.api.call("PUT", target, answer, by=node).status_code == 201
+
+    def _matched_task(self, node: Signer, kind: str) -> tuple[Digest, int, str]:
+        """The order, the node's shard, and where its answer goes."""
+        task = self.task(node)
+        assert task["kind"] == kind
+        payload = self.api.call("GET", f"/v1/tasks/{task['id']}/payload", by=node).json()
+        order = Digest.parse(payload["order"])
+        participants = self.api.ports.chain.participants(order)
+        assert payload["match"] == str(participants_digest(participants))
+        shard = [member.contributor for member in participants].index(node.address)
+        return order, shard, f"/v1/tasks/{task['id']}/result"
 
 
 @pytest.fixture
@@ -325,19 +352,16 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(
         world.bring_to_match()
         job = world.job("train")
         good = world.train_result(job)
-        swapped = {
-            "models": [
-                good["models"][0] | {"modelDigest": good["models"][1]["modelDigest"]},
-                good["models"][1],
-            ]
-        }
+        swapped = {"models": [good["models"][1], good["models"][0]]}
         answer = world.finish(job, swapped)
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "models[0].commitSignature")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "models[0].shard")
         greedy = {"models": [good["models"][0] | {"epsilonMicro": 3_000_001}, good["models"][1]]}
         assert world.finish(job, greedy).json()["errors"][0]["field"] == "models[0].epsilonMicro"
         assert world.finish(job, good).status_code == 201
         assert world.finish(job, good).status_code == 200
-        chain.mine(4)
+        world.bind()
+        _until_mined(api, chain, order)
+        world.reveal()
         job = world.job("score")
         good = world.score_result(job)
         for member, value in (("sharesBps", [5000, 4000]), ("datasetRoot", "0x" + "11" * 32)):
@@ -364,7 +388,9 @@ def test_an_order_goes_from_signature_to_settlement(
         target = f"/v1/coordination/{order}/train/progress"
         assert api.call("POST", target, progress, by=api.broker).status_code == 200
         assert world.finish(job, world.train_result(job)).status_code == 201
+        world.bind()
         _until_mined(api, chain, order)
+        world.reveal()
         job = world.job("score")
         answer = world.finish(job, world.score_result(job))
         assert answer.status_code == 201, answer.text
@@ -419,10 +445,12 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     assert nonce.used_by(generation.train) == 0
-    generation.commit()
+    with world.beside(world.bind):
+        generation.commit()
     assert nonce.used_by(generation.commit) == 0
     chain.mine(4)
-    generation.draw()
+    with world.beside(world.reveal):
+        generation.draw()
     assert nonce.used_by(generation.draw) == 0
     with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
@@ -447,9 +475,11 @@ def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
         matching.match()
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
-    generation.commit()
+    with world.beside(world.bind):
+        generation.commit()
     chain.mine(4)
-    generation.draw()
+    with world.beside(world.reveal):
+        generation.draw()
     with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
     settlement = Settlement(ports, order, generation)
@@ -529,9 +559,11 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
         matching.match()
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
-    generation.commit()
+    with world.beside(world.bind):
+        generation.commit()
     chain.mine(4)
-    generation.draw()
+    with world.beside(world.reveal):
+        generation.draw()
     identifier = Digest.parse(order)
     terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
     ports.writer.approve(chain.reader.deployment.demands, terms.price)
@@ -561,7 +593,8 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
         matching.match()
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
-    generation.commit()
+    with world.beside(world.bind):
+        generation.commit()
     bond = ports.chain.order(Digest.parse(order)).bond_left
     missed = ports.chain.commitment(Digest.parse(order)).target_block
     chain.mine(300)
@@ -571,6 +604,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
             lambda: ports.chain.commitment(Digest.parse(order)).target_block > missed, "another target block"
         )
         chain.mine(4)
+        world.reveal()
 
     with world.beside(mine_for_the_new_draw):
         generation.draw()
@@ -617,6 +651,10 @@ class Watched:
         """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
         seen = self.calls["order"] + 2 * (looks + 1)
         until(lambda: self.calls["order"] >= seen, "another look at the order")
+
+
+def model_of(shard: int, order: str) -> Digest:
+    return sha256(f"model {shard} of {order}".encode())
 
 
 def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:

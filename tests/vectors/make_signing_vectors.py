@@ -24,6 +24,7 @@ from provenance.record.receipts import (
     ModelCommitment,
     Payout,
     ShardReceipt,
+    salt_digest,
     shares_digest,
 )
 from provenance.record.terms import OrderTerms
@@ -52,12 +53,18 @@ def main() -> None:
         match_by=1_800_000_000,
         deliver_by=1_800_003_600,
         challenge_seconds=86_400,
+        answer_seconds=14_400,
         price=10**19,
         stake=2 * 10**18,
         bond=10**18,
         royalty_bps=250,
         conditions=sha256(b"conditions"),
         parents=Digest(keccak(abi_encode(["uint256[]"], [PARENTS]))),
+        schema_digest=sha256(b"schema"),
+        size_class=1,
+        spec_version=1,
+        own_real_micro=1_000_000,
+        indivisible=False,
         salt=sha256(b"salt"),
     )
     order = Digest(digest_of(terms))
@@ -80,10 +87,11 @@ def receipts(order: Digest) -> dict[str, object]:
     contributor = Address(bytes([0xC1] * 20))
     shares, models = [5000, 3000, 2000], [sha256(bytes([n])) for n in range(3)]
     models_digest, block_hash = keccak(b"".join(models)), sha256(b"block")
+    salts = [sha256(b"salt %d" % n) for n in range(3)]
     people = [(str(contributor), 6000), (str(Address(bytes([0xC2] * 20))), 4000)]
     messages: list[TypedMessage] = [
         Acceptance(order, contributor, 5_000),
-        ModelCommitment(order, 2, models[2]),
+        ModelCommitment(order, 2, models[2], salt_digest(order, 2, salts[2])),
         ShardReceipt(
             order,
             1,
@@ -95,7 +103,7 @@ def receipts(order: Digest) -> dict[str, object]:
             10_000_000,
             sha256(b"content"),
         ),
-        Evaluation(order, sha256(b"root"), 912_345, shares_digest(shares)),
+        Evaluation(order, sha256(b"root"), 912_345, shares_digest(shares), sha256(b"score")),
         Payout(contributor, Address(bytes([0xC3] * 20)), 7, 1_800_000_000),
     ]
     return {
@@ -120,8 +128,13 @@ def receipts(order: Digest) -> dict[str, object]:
             "modelDigests": [str(model) for model in models],
             "modelsDigest": "0x" + models_digest.hex(),
             "blockHash": str(block_hash),
+            "salts": [str(salt) for salt in salts],
+            "saltDigests": [
+                hex_keccak(abi_encode(["bytes32", "uint32", "bytes32"], [order, shard, salt]))
+                for shard, salt in enumerate(salts)
+            ],
             "seed": hex_keccak(
-                abi_encode(["bytes32", "bytes32", "bytes32"], [order, models_digest, block_hash])
+                abi_encode(["bytes32"] * 4, [order, models_digest, block_hash, keccak(b"".join(salts))])
             ),
         },
     }

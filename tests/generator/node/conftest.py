@@ -30,11 +30,14 @@ from provenance.api.queue import Progress, RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
+    Absence,
     ChainReads,
     CommitmentOnChain,
     DatasetStatus,
+    OrderLimits,
     OrderOnChain,
     OrderState,
+    ShardsOnChain,
     StakeOnChain,
 )
 from provenance.crypto.seal import DeliveryKey
@@ -80,6 +83,14 @@ class MemoryChain:
     matched: dict[Digest, tuple[Participant, ...]] = field(default_factory=dict)
     committed: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     seeds: dict[Digest, Digest] = field(default_factory=dict)
+    salts: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
+    """Digests of the committed salts."""
+    fixed: set[Digest] = field(default_factory=set)
+    out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
+    deadlines: dict[Digest, int] = field(default_factory=dict)
+    excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
+    final: int = 8
+    """The newest block that is final; the seed's is 7."""
     statuses: dict[int, DatasetStatus] = field(default_factory=dict)
     stake: StakeOnChain = field(default_factory=lambda: StakeOnChain(10**18, 0, 0, 0, True))
 
@@ -98,7 +109,26 @@ class MemoryChain:
         models = self.committed.get(order, ())
         digest = keccak256(b"".join(models))
         seed = self.seeds.get(order)
-        return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, ())
+        salts = self.salts.get(order, ())
+        return CommitmentOnChain(order, digest, 5 if models else 0, 7, 1, seed, models, (), salts)
+
+    def limits(self) -> OrderLimits:
+        return OrderLimits(1)
+
+    def is_hash_fixed(self, order_id: Digest) -> bool:
+        return order_id in self.fixed
+
+    def shards(self, order_id: Digest) -> ShardsOnChain:
+        return self.out.get(order_id, ShardsOnChain())
+
+    def deadline(self, order_id: Digest) -> int:
+        return self.deadlines.get(order_id, 0)
+
+    def excuse(self, order_id: Digest, shard: int) -> Absence:
+        return self.excuses.get((order_id, shard), Absence.NONE)
+
+    def is_final(self, block: int) -> bool:
+        return block <= self.final
 
     def dataset(self, dataset_id: int) -> SimpleNamespace:
         """The one member of a record that a node looks at."""
@@ -261,12 +291,18 @@ class World:
             match_by=2_000,
             deliver_by=3_000,
             challenge_seconds=10,
+            answer_seconds=100,
             price=5 * 10**18,
             stake=10**17,
             bond=10**17,
             royalty_bps=self.collection.royalty_bps,
             conditions=self._conditions(),
             parents=parents_digest(self.collection.parents),
+            schema_digest=self.collection.schema.digest,
+            size_class=1,
+            spec_version=1,
+            own_real_micro=self.collection.own_real_micro,
+            indivisible=False,
             salt=Digest(bytes(32)),
         )
         return replace(terms, **changes)

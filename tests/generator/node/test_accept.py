@@ -186,7 +186,7 @@ def test_refuses_what_the_policy_denies(world: World) -> None:
     assert refusal(world, node=world.node(policy=policy)) == "policy-denied"
 
 
-@pytest.mark.parametrize("stake", [StakeOnChain(10**16, 0, 0, 0, True), StakeOnChain(10**18, 0, 0, 0, False)])
+@pytest.mark.parametrize("stake", [StakeOnChain(10**13, 0, 0, 0, True), StakeOnChain(10**18, 0, 0, 0, False)])
 def test_refuses_without_the_stake_on_chain(world: World, stake: StakeOnChain) -> None:
     world.open()
     world.chain.stake = stake

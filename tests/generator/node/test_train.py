@@ -14,14 +14,12 @@ from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
 from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.train import check_size, sign_commitment, train_step
+from generator.node.train import check_size, train_step
 from provenance.chain.ports import OrderState
-from provenance.crypto.signing import recover
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
-from provenance.record.receipts import ModelCommitment
 from provenance.record.terms import Participant as Matched
-from provenance.values import Digest, Signature
+from provenance.values import Digest
 from tests.generator.node.conftest import World
 
 
@@ -177,11 +175,3 @@ def test_refuses_to_commit_a_model_larger_than_the_collection_promises(world: Wo
     promises_less = replace(node, collection=replace(node.collection, size_class="recomputed"))
     check_size(promises_less, provable)
     check_size(promises_less, too_large)
-
-
-def test_commitment_is_signed_for_the_order_the_shard_and_the_model(world: World) -> None:
-    node = world.node()
-    model = Digest(bytes([4]) * 32)
-    text = sign_commitment(node, world.order(), 1, model)
-    message = ModelCommitment(world.order(), 1, model)
-    assert recover(node.domain, message, Signature.parse(text)) == node.address

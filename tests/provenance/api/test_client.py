@@ -35,7 +35,7 @@ from provenance.api.queue import Progress
 from provenance.crypto.request_auth import verify_request
 from provenance.crypto.signing import Signer
 from provenance.errors import UnavailableError
-from provenance.values import Cid, Digest, Signature
+from provenance.values import Cid, Digest
 from tests.waiting import HANG_SECONDS
 
 SIGNER = Signer(bytes([7]) * 32)
@@ -446,7 +446,7 @@ def test_bodies_are_compact_camel_case_json_without_what_was_not_given(
     client.heartbeat(4, 15, Progress.measured("half", round=1, loss=float("nan"), epsilon=0.5))
     client.job_progress(ORDER, "train", 15, Progress(round=2))
     model = ModelResult(
-        contributor=SIGNER.address, shard=0, model_digest=ORDER, commit_signature=Signature(b"\1" * 65),
+        contributor=SIGNER.address, shard=0, model_digest=ORDER,
         epsilon_micro=1, delta_e12=2,
     )  # fmt: skip
     client.finish_job(ORDER, "train", TrainResult(models=(model,)))

@@ -136,7 +136,7 @@ def test_another_salt_or_parameter_is_another_market(dollar: Address) -> None:
     plans = [
         MarketPlan(dollar, chosen),
         MarketPlan(dollar, chosen, sha256(b"")),
-        MarketPlan(dollar, replace(chosen, answer_seconds=901)),
+        MarketPlan(dollar, replace(chosen, min_answer_seconds=901)),
         MarketPlan(dollar, replace(chosen, min_bond=1_001)),
     ]
     assert len({each.addresses["escrow"] for each in plans}) == len(plans)

@@ -47,14 +47,14 @@ class Published:
 def publish(
     market: Market, salt: bytes, *, parents: tuple[int, ...] = (), own: int = 1_000_000, **changes: Any
 ) -> Published:
-    terms = make_terms(market, salt, parents=parents_digest(parents), **changes)
+    terms = make_terms(market, salt, parents=parents_digest(parents), own_real_micro=own, **changes)
     place(market, terms)
     order = terms.order_id(market.chain.domain)
     participants = match(market, terms)
     models = commit_and_draw(market, order, participants)
     record = record_for(market, order, participants, models)
     _, broker = market.account(BROKER)
-    broker.publish(terms, participants, replace(record, parents=parents, own_real_micro=own))
+    broker.publish(terms, participants, replace(record, parents=parents))
     dataset_id = market.chain.dataset_of_order(order)
     assert dataset_id is not None
     return Published(terms, participants, models, dataset_id, order)

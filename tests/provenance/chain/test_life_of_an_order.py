@@ -14,11 +14,12 @@ from provenance.chain.ports import DatasetRecord, EvaluationRecord, OrderState, 
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import NO_PERMIT, Permit, sign_permit
 from provenance.crypto.signing import Signer
-from provenance.record.receipts import Acceptance, Evaluation, ModelCommitment, ShardReceipt, shares_digest
+from provenance.record.receipts import Acceptance, Evaluation, ShardReceipt, shares_digest
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, participants_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, keccak256, sha256
 from tests.provenance.chain.conftest import Market
+from tests.provenance.salts import committed, salts_of
 
 ETHER = 10**18
 BROKER, BUYER = 11, 12
@@ -44,12 +45,18 @@ def make_terms(market: Market, salt: bytes, **changes: Any) -> OrderTerms:
         match_by=now + 600,
         deliver_by=now + 1200,
         challenge_seconds=30,
+        answer_seconds=60,
         price=10 * ETHER,
         stake=2 * ETHER,
         bond=ETHER,
         royalty_bps=250,
         conditions=NO_CONDITIONS,
         parents=NO_PARENTS,
+        schema_digest=sha256(b"schema"),
+        size_class=1,
+        spec_version=1,
+        own_real_micro=1_000_000,
+        indivisible=False,
         salt=sha256(salt),
     )
     return replace(terms, **changes)
@@ -97,13 +104,11 @@ def match(market: Market, terms: OrderTerms) -> tuple[Participant, ...]:
 def commit_and_draw(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
     nodes, domain = staked_nodes(market), market.chain.domain
     models = [sha256(bytes([i])) for i in range(3)]
-    signatures = [
-        node.sign_typed(domain, ModelCommitment(order, i, models[i])) for i, node in enumerate(nodes)
-    ]
+    bound = [committed(node, domain, order, i, models[i]) for i, node in enumerate(nodes)]
     _, broker = market.account(BROKER)
-    broker.commit(order, participants, models, signatures)
+    broker.commit(order, participants, bound)
     market.mine(3)
-    broker.draw_seed(order)
+    broker.draw_seed(order, *salts_of(order, 3))
     return models
 
 
@@ -126,15 +131,16 @@ def record_for(
     whole = dataset_root(roots)
     evaluations = [
         EvaluationRecord(
-            900_000, node.sign_typed(domain, Evaluation(order, whole, 900_000, shares_digest(SHARES)))
+            900_000,
+            node.sign_typed(
+                domain, Evaluation(order, whole, 900_000, shares_digest(SHARES), sha256(b"score"))
+            ),
         )
         for node in nodes
     ]
     return DatasetRecord(
         manifest_digest=sha256(b"manifest"),
         score_digest=sha256(b"score"),
-        spec_version=1,
-        own_real_micro=1_000_000,
         parents=(),
         shares_bps=SHARES,
         shards=tuple(shards),
@@ -209,7 +215,7 @@ def test_refuses_a_match_beyond_the_offered_rows(market: Market) -> None:
 
 def test_refuses_arguments_that_do_not_fit_before_sending(market: Market) -> None:
     with pytest.raises(ChainError, match="arguments do not fit"):
-        market.account(BROKER)[1].draw_seed(7)  # type: ignore[arg-type]
+        market.account(BROKER)[1].draw_seed(7, [], [])  # type: ignore[arg-type]
 
 
 def test_says_that_an_unknown_data_set_is_unknown(market: Market) -> None:
@@ -231,10 +237,10 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     assert on_chain.state is OrderState.MATCHED
     assert on_chain.participants_digest == participants_digest(participants)
     assert chain.participants(order) == participants
-    assert chain.stake_of(participants[0].contributor).reserved == terms.stake
+    assert chain.stake_of(participants[0].contributor).reserved == terms.stake_of(participants[0].rows)
 
     with pytest.raises(RevertError, match="ModelCommitment_NotCommitted"):
-        broker.draw_seed(order)
+        broker.draw_seed(order, *salts_of(order, 3))
     models = commit_and_draw(market, order, participants)
     commitment = chain.commitment(order)
     assert commitment.models == tuple(models)

@@ -130,7 +130,7 @@ def test_a_deployment_file_states_what_was_chosen_and_one_of_before_is_read(mark
     chosen = MarketParameters.local(unbonding_seconds=60)
     assert Deployment.parse(document).parameters == chosen
     limits = market.chain.limits()
-    assert (limits.answer_seconds, limits.min_price, limits.max_score_micro) == (120, 0, 1_000_000)
+    assert (limits.min_answer_seconds, limits.min_price, limits.max_score_micro) == (1, 0, 1_000_000)
 
     assert isinstance(document["parameters"], dict)
     assert document["parameters"]["minBond"] == "0"

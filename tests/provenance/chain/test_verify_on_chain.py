@@ -13,13 +13,14 @@ from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.manifest import Manifest, SeedDraw
-from provenance.record.receipts import Acceptance, ModelCommitment
+from provenance.record.receipts import Acceptance
 from provenance.record.terms import Participant
 from provenance.store.folder import FolderStore
 from provenance.values import sha256
 from tessera.cli.app import app
 from tessera.terminal import exit_status
 from tests.provenance.chain.conftest import Market
+from tests.provenance.salts import committed, salts_of
 from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder, Publication
 
 ETHER = 10**18
@@ -62,17 +63,15 @@ def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Publi
     broker.match_order(terms, participants, acceptances, [20, 20])
 
     digests = [sha256(model) for model in MODELS]
-    commitments = [
-        node.sign_typed(domain, ModelCommitment(order, k, digests[k])) for k, node in enumerate(NODES)
-    ]
-    broker.commit(order, participants, digests, commitments)
+    bound = [committed(node, domain, order, k, digests[k]) for k, node in enumerate(NODES)]
+    broker.commit(order, participants, bound)
     market.mine(3)
-    broker.draw_seed(order)
+    broker.draw_seed(order, *salts_of(order, len(NODES)))
     drawn = market.chain.commitment(order)
     block_hash = market.chain.block_hash(drawn.target_block)
     assert drawn.seed is not None
     assert block_hash is not None
-    builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash)
+    builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash, drawn.revealed)
 
     publication = builder.build()
     broker.publish(terms, participants, record_of(publication.manifest))
@@ -90,8 +89,6 @@ def record_of(manifest: Manifest) -> DatasetRecord:
     return DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
-        spec_version=1,
-        own_real_micro=1_000_000,
         parents=(),
         shares_bps=manifest.shares_bps,
         shards=tuple(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from provenance.crypto.signing import Signer, recover, recover_digest, require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import DocumentError, SignatureError
+from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import (
     Acceptance,
     ContentFile,
@@ -22,6 +23,7 @@ from provenance.record.receipts import (
     Payout,
     ShardContent,
     ShardReceipt,
+    salt_digest,
     shares_digest,
 )
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, parents_digest, participants_digest
@@ -149,9 +151,12 @@ def test_abi_digests_equal_the_vectors() -> None:
     seed = RECEIPTS["seed"]
     models = keccak256(b"".join(Digest.parse(each) for each in seed["modelDigests"]))
     assert str(models) == seed["modelsDigest"]
-    assert (
-        str(keccak256(Digest.parse(seed["order"]) + models + Digest.parse(seed["blockHash"]))) == seed["seed"]
-    )
+    salts = tuple(map(Digest.parse, seed["salts"]))
+    order = Digest.parse(seed["order"])
+    digests = [str(salt_digest(order, shard, salt)) for shard, salt in enumerate(salts)]
+    assert digests == seed["saltDigests"]
+    draw = SeedDraw(Digest(bytes(32)), 42, 1, Digest.parse(seed["blockHash"]), salts)
+    assert str(draw.computed(order, models)) == seed["seed"]
 
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 2**64 - 1))

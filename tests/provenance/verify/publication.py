@@ -46,7 +46,6 @@ from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
-    ModelCommitment,
     ScoreContent,
     ShardContent,
     shares_digest,
@@ -59,6 +58,7 @@ from provenance.table.schema import Schema
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.record_checks import record_digest
 from tests.memory import MemoryChain, MemoryStore
+from tests.provenance.salts import commitment_of, salt_of
 
 DATASET = 7
 ROWS = (9, 14)
@@ -179,9 +179,9 @@ class Builder:
         return self._draw(self.terms().order_id(self.deployment.domain)).seed
 
     def _draw(self, order: Digest) -> SeedDraw:
-        block_hash = sha256(b"block 42")
-        seed = keccak256(order + self._models_digest() + block_hash)
-        return self.draw or SeedDraw(seed, 42, 1, block_hash)
+        salts = tuple(map(salt_of, range(len(self.models))))
+        draw = SeedDraw(Digest(bytes(32)), 42, 1, sha256(b"block 42"), salts)
+        return self.draw or replace(draw, seed=draw.computed(order, self._models_digest()))
 
     def _models_digest(self) -> Digest:
         return keccak256(b"".join(sha256(model) for model in self.models))
@@ -213,7 +213,10 @@ class Builder:
                 node.address,
                 score_micro,
                 shares_digest(shares),
-                node.sign_typed(domain, Evaluation(order, root, score_micro, shares_digest(shares))),
+                node.sign_typed(
+                    domain,
+                    Evaluation(order, root, score_micro, shares_digest(shares), score.file.plain_sha256),
+                ),
             )
             for node, score_micro in zip(NODES, (910_000, 930_000), strict=True)
         )
@@ -277,12 +280,18 @@ class Builder:
             match_by=1000,
             deliver_by=2000,
             challenge_seconds=10,
+            answer_seconds=60,
             price=230,
-            stake=5,
+            stake=920,
             bond=6,
             royalty_bps=250,
             conditions=conditions_digest(self.conditions),
             parents=parents_digest(self._collection().parents),
+            schema_digest=SCHEMA.digest,
+            size_class=1,
+            spec_version=1,
+            own_real_micro=self._collection().own_real_micro,
+            indivisible=False,
             salt=sha256(b"salt"),
         )
         return replace(terms, **self.terms_changes)
@@ -313,7 +322,7 @@ class Builder:
             contributor=node.address,
             rows=draft.row_count,
             model_digest=committed,
-            commit_signature=node.sign_typed(domain, ModelCommitment(order, k, committed)),
+            commit_signature=node.sign_typed(domain, commitment_of(order, k, committed)),
             shard_root=shard_root(whole_rows(draft.rows), CODEBOOK.row_width),
             epsilon_micro=draft.epsilon_micro,
             delta_e12=10_000_000,
@@ -394,7 +403,9 @@ class Builder:
             6,
         )
         digests = tuple(shard.model_digest for shard in manifest.shards)
-        commitment = CommitmentOnChain(order, models_digest, 40, 42, 1, manifest.seed.seed, digests, ())
+        commitment = CommitmentOnChain(
+            order, models_digest, 40, 42, 1, manifest.seed.seed, digests, (), revealed=manifest.seed.salts
+        )
         return MemoryChain(
             self.deployment,
             block=60,

@@ -221,7 +221,7 @@ def test_a_folder_of_another_market_is_left_alone(
 def test_code_of_a_contract_is_compared_before_anything_is_sent(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path
 ) -> None:
-    plan = MarketPlan(chain.dollar, MarketParameters(answer_seconds=77, min_price=12_500_000))
+    plan = MarketPlan(chain.dollar, MarketParameters(min_answer_seconds=77, min_price=12_500_000))
     asked = (
         "deploy",
         "--rpc",
@@ -234,7 +234,7 @@ def test_code_of_a_contract_is_compared_before_anything_is_sent(
         tmp_path,
         "--yes",
     )
-    words = (*asked, "--answer-seconds", 77, "--min-price", "12.5")
+    words = (*asked, "--min-answer-seconds", 77, "--min-price", "12.5")
     assert tessera(*words).status == 0
     assert Deployment.load(tmp_path / "deployment.json").parameters == plan.parameters
     code = unhex(chain.rpc.request("eth_getCode", str(plan.addresses["sales"]), "latest"))

@@ -200,7 +200,7 @@ def test_nothing_is_demanded_that_nobody_agreed_to(make: Make) -> None:
 
 def test_refuses_a_shard_that_is_not_there_and_an_order_that_ended(make: Make) -> None:
     chain, wanted = make()
-    with pytest.raises(UsageError, match="has shards 0 to 1"):
+    with pytest.raises(UsageError, match="has no shard 2; it has 0, 1"):
         follow(wanted(2), confirmed=True)
     order = chain.published.manifest.order
     chain.published.chain.orders[order] = replace(chain.order(order), state=OrderState.SETTLED)
