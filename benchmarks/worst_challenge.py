@@ -1,11 +1,11 @@
-"""Searches the size class for what costs most to judge: shapes of models and conditions, by random starts and steps uphill.
+"""Searches the size class for what costs most to judge: by random starts and steps uphill.
 
     python -m benchmarks.worst_challenge --short         # some hundred shapes, half a minute
     python -m benchmarks.worst_challenge --tries 4000    # some minutes
 
-Prints, for a row, a conditioned row and a model, the costliest shape of the class: gas of a whole transaction that sends the
-bytes to RowVerifier, one attempt of a row. Ends with an error when, with what a conviction adds, it passes the cap.
-Starts its own anvil; the contract is called, never deployed.
+Prints, for a row, a conditioned row and a model, the costliest shape of the class: gas of a whole transaction that
+sends the bytes to RowVerifier, one attempt of a row. Ends with an error when, with what a conviction adds, it passes
+the cap. Starts its own anvil; the contract is called, never deployed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ from benchmarks import program_parser
 from benchmarks.compare_rows import GAS_LIMIT, VERIFIER, running_anvil
 from benchmarks.gas.worst_models import Shape, mutated, random_shape
 from provenance.chain.abi import interface
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.crypto.merkle import rows_per_chunk
 from provenance.values import sha256
+from tessera.client.attempt_steps import CONVICTION_GAS
 
-CAP: Final = 16_777_216
-"""Gas of a transaction (EIP-7825)."""
-CONVICTION: Final = 3_600_000
-"""Room for what Challenges.sol adds: proofs, a chunk of 4,096 bytes, 255 participants, the payments."""
-SHORT_TRIES = 240
+SHORT_TRIES: Final = 240
 _METER = bytes([0x7D] * 20)
 _BATCHES = 12
 
@@ -134,15 +132,18 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{what}: {found.gas:,} gas; {_words(found.shape)}", flush=True)
         finally:
             meter.close()
-    print(f"with {CONVICTION:,} gas of a conviction {worst + CONVICTION:,}, the cap is {CAP:,}")
-    return 0 if worst + CONVICTION <= CAP else 1
+    print(
+        f"with {CONVICTION_GAS:,} gas of a conviction {worst + CONVICTION_GAS:,}, the cap is {TRANSACTION_GAS_CAP:,}"
+    )
+    return 0 if worst + CONVICTION_GAS <= TRANSACTION_GAS_CAP else 1
 
 
 def _words(shape: Shape) -> str:
     size = f"{shape.model_bytes:,} bytes, {shape.multiplications:,} multiplications"
     counts = f"{len(shape.codes)} columns, {sum(shape.codes)} codes"
+    words = f"architecture {shape.architecture}, widths {shape.widths}, {counts}, {size}"
     prefix = f"; prefix {shape.prefix.steps} steps, work {shape.prefix.work:,}, {shape.ranges} ranges"
-    return f"architecture {shape.architecture}, widths {shape.widths}, {counts}, {size}{prefix if shape.allowed else ''}"
+    return words + prefix if shape.allowed else words
 
 
 if __name__ == "__main__":

@@ -59,9 +59,13 @@ class Shape:
     def is_in_class(self) -> bool:
         """Whether a promise of the class takes the model and its conditions."""
         size = ModelSize(self.model_bytes, self.multiplications, len(self.codes), sum(self.codes))
-        if self.value_width == 1 and max(self.codes) > 256:  # several codes of one value: `prefix` would miscount
+        if (
+            self.value_width == 1 and max(self.codes) > 256
+        ):  # several codes of one value: `prefix` would miscount
             return False
-        return not size.beyond() and not self.prefix.beyond() and len(self.conditions()) <= MAX_CONDITION_BYTES
+        return (
+            not size.beyond() and not self.prefix.beyond() and len(self.conditions()) <= MAX_CONDITION_BYTES
+        )
 
     def model(self) -> bytes:
         """Small weights other than zero; the last code of each column is the likeliest, so that a draw looks at all."""
@@ -69,7 +73,17 @@ class Shape:
         mlp = self.architecture == 1
         depth, inputs, neurons = (len(self.widths) - 1, self.widths[0], 0) if mlp else (0, *self.widths)
         header = _HEADER.pack(
-            b"TSM1", self.architecture, 255, columns, total, inputs, depth, 0, neurons, bytes(32), TABLES_DIGEST
+            b"TSM1",
+            self.architecture,
+            255,
+            columns,
+            total,
+            inputs,
+            depth,
+            0,
+            neurons,
+            bytes(32),
+            TABLES_DIGEST,
         )
         parts = [header]
         parts += [struct.pack(">H", width) for width in self.widths[1:] if mlp]

@@ -37,6 +37,7 @@ __all__ = [
 Model = MlpModel | AutoregressiveModel
 """Every architecture has a codebook, schema_digest, multiplications, latent_words."""
 
+
 def encode_model(model: Model) -> bytes:
     """The bytes of `model`. Raises ModelError if a field breaks a rule or the 2^24 bound does not hold."""
     model.check_shapes()

@@ -23,6 +23,8 @@ MAX_CONDITION_BYTES: Final = 8192
 MAX_PREFIX_STEPS: Final = 16
 MAX_PREFIX_WORK: Final = 9_300_000
 MAX_STATES: Final = 256
+ATTEMPTS: Final = 64
+"""That a row under conditions has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class ModelSize:
             (self.columns, MAX_PROVABLE_COLUMNS, "columns"),
             (self.codes, MAX_PROVABLE_CODES, "codes"),
         )
-        return ", ".join(f"{found:,} {what} (at most {most:,})" for found, most, what in numbers if found > most)
+        return ", ".join(
+            f"{found:,} {what} (at most {most:,})" for found, most, what in numbers if found > most
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,13 @@ class PrefixSize:
 
     def beyond(self) -> str:
         """As of ModelSize."""
-        numbers = ((self.steps, MAX_PREFIX_STEPS, "prefix steps"), (self.work, MAX_PREFIX_WORK, "units of work"))
-        return ", ".join(f"{found:,} {what} (at most {most:,})" for found, most, what in numbers if found > most)
+        numbers = (
+            (self.steps, MAX_PREFIX_STEPS, "prefix steps"),
+            (self.work, MAX_PREFIX_WORK, "units of work"),
+        )
+        return ", ".join(
+            f"{found:,} {what} (at most {most:,})" for found, most, what in numbers if found > most
+        )
 
 
 def prefix_size(
@@ -81,11 +90,6 @@ def prefix_size(
         states *= left
         evaluations = evaluations * left + 1
     return size
-
-
-def keeps_promise(found: SizeClass, promised: SizeClass) -> bool:
-    """Whether a model of class `found` may be sold as `promised`: smaller than promised is fine."""
-    return SIZE_CLASSES.index(found) <= SIZE_CLASSES.index(promised)
 
 
 def _whole_words(width: int) -> int:
