@@ -130,7 +130,8 @@ class Models:
         self._collection = evidence.manifest.collection
         self._count = 0
         self._largest_sum = 0
-        self._is_in_class = evidence.manifest.terms.size_class == 1
+        in_terms = evidence.manifest.terms.size_class == 1
+        self._promised = "fraud-provable" if in_terms else self._collection.size_class
         self._sizes: set[str] = set()
 
     def look(self, shard: ShardFiles) -> None:
@@ -147,14 +148,13 @@ class Models:
             f"shard {number}: made for schema {model.schema_digest}, not for {schema.digest}",
         )
         model.codebook.check_schema(schema)
-        size, promised = model_size(model, len(data)), self._collection.size_class
+        size = model_size(model, len(data))
         require(
-            promised == "recomputed" or not size.beyond(),
-            f"shard {number}: a model of {size.beyond()}, the collection promises {promised}",
+            self._promised == "recomputed" or not size.beyond(),
+            f"shard {number}: a model of {size.beyond()}, promised were models whose every row the chain can judge",
         )
         self._count += 1
-        # The chain judges rows of those orders only whose terms promise it, whatever the models' size.
-        self._sizes.add(size.size_class if self._is_in_class else "recomputed")
+        self._sizes.add(size.size_class)
 
     def detail(self) -> str:
         sizes = " and ".join(sorted(self._sizes))

@@ -13,6 +13,7 @@ from benchmarks.gas.market import GasMarket, market
 from benchmarks.gas.order import enrol
 from benchmarks.random_models import RandomModels
 from provenance.chain.dispute_events import FalseRow
+from provenance.chain.disputes import RowAttempts
 from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.ports import DatasetOnChain, TxReceipt
 from provenance.crypto.merkle import shard_root
@@ -23,10 +24,11 @@ from provenance.table.conditions import Segment
 from provenance.table.conditions_bytes import encode_segments
 from provenance.values import Digest, sha256
 from provenance.verify.published_shard import PublishedShard
-from provenance.verify.refutation import Fault, Finding
+from provenance.verify.refutation import Fault, Finding, query_of
 from tessera.client.attempt_steps import AttemptSteps
 from tessera.client.audited_dataset import Refutation
 from tessera.client.challenge import Challenge
+from tessera.errors import TesseraError
 
 ROWS = 10_000
 NEVER = encode_segments([Segment(ROWS, {0: ((0, 0),)})])
@@ -45,7 +47,7 @@ class InventedOrder(AuditedOrder):
     """An order under conditions that no attempt meets, of invented rows."""
 
     def _terms(self, salt: bytes) -> OrderTerms:
-        return replace(super()._terms(salt), conditions=sha256(NEVER))
+        return replace(super()._terms(salt), conditions=sha256(NEVER), challenge_seconds=3600)
 
     def match(self) -> int:
         acceptances = [
@@ -151,3 +153,24 @@ def test_an_interrupted_challenge_goes_on_behind_the_last_part(
     done = challenge.send(refutation)
     assert done.stored_gas == 0
     assert done.commit_gas == 0
+
+
+def test_attempts_that_somebody_else_showed_first_count_after_the_head_start() -> None:
+    known = RowAttempts(made=40, first_block=100, open_from=1_900)
+    assert known.count_for(99, 1_000) == 40
+    assert known.count_for(100, 1_899) == 0
+    assert known.count_for(100, 1_900) == 40
+
+
+def test_a_challenge_that_may_not_use_the_parts_of_another_says_from_when(
+    place: GasMarket, tmp_path: Path
+) -> None:
+    walk, challenge, refutation = prepared(place, tmp_path, b"copier")
+    query = query_of(refutation.shard, refutation.finding, challenge.dataset.request_row(FALSE_SHARD))
+    model = walk.model_bytes[FALSE_SHARD]
+    challenge.writer.try_attempts(query, NEVER, model, (), 32)
+    with pytest.raises(TesseraError, match="somebody showed 32 attempts of this row before this challenge"):
+        challenge.send(refutation)
+    place.skip(15 * 60 + 1)
+    done = challenge.send(refutation)
+    assert (done.stored_gas, done.commit_gas) == (0, 0)
