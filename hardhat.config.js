@@ -16,7 +16,7 @@ const compiler = {
   },
 };
 
-// The contracts that are deployed, and RowVerifier. Everything else, tests above all, is compiled the quick way: the tests deploy
+// The contracts that are deployed. Everything else, tests above all, is compiled the quick way: the tests deploy
 // the built artifacts, so that they try (and weigh) the very bytecode that is shipped.
 const DEPLOYED = [
   "TestToken",
@@ -31,9 +31,8 @@ const DEPLOYED = [
   "DatasetSales",
   "Royalties",
   "ModelStore",
+  "RowVerifier",
 ];
-// The row verifier's inner loops run tens of thousands of times a call: constants belong on the stack, not in a table.
-const kernel = { ...compiler, settings: { ...compiler.settings, optimizer: { enabled: true, runs: 1_000_000 } } };
 // Demands is seldom called and large: the code limit of a contract counts for more than a call's gas.
 const small = { ...compiler, settings: { ...compiler.settings, optimizer: { enabled: true, runs: 200 } } };
 const quick = { ...compiler, settings: { optimizer: { enabled: true, runs: 1 }, evmVersion: "cancun" } };
@@ -41,7 +40,6 @@ const profile = {
   compilers: [quick],
   overrides: {
     ...Object.fromEntries(DEPLOYED.map((name) => [`contracts/${name}.sol`, compiler])),
-    "contracts/RowVerifier.sol": kernel,
     "contracts/Demands.sol": small,
   },
 };

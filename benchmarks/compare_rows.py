@@ -78,7 +78,18 @@ class Verifier:
     ) -> bytes | None:
         """Row `row` of a shard whose row 0 is the request's; None where the contract says there is none."""
         per_chunk = rows_per_chunk(row_width)
-        query = (bytes(sha256(model)), seed, shard, row + 1, 0, row // per_chunk, row % per_chunk)
+        query = (
+            bytes(sha256(model)),
+            seed,
+            model[16:48],
+            0,
+            shard,
+            row + 1,
+            0,
+            row // per_chunk,
+            row % per_chunk,
+            0,
+        )
         data = self._interface.encode_call("rowOf", [model, conditions, query])
         call = {"to": str(VERIFIER), "data": "0x" + data.hex(), "gas": hex(GAS_LIMIT)}
         answer = self._answer("eth_call", call, "latest")

@@ -27,6 +27,10 @@ from provenance.values import Digest
 # below, at and above the widths at which the verifier changes its inner loop
 _WIDTHS = (1, 2, 7, 8, 9, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 160)
 _NARROW = _WIDTHS[:11]
+_WIDE = (65, 191, 256, 300, 700)
+_MANY_CODES = (300, 1024, 4095)
+_LARGE = 0.08
+"""Of the models are wide nets, of columns with many codes: so many cost most of the time."""
 _TIES, _SATURATED, _NEGATIVE, _ORDINARY = range(4)
 
 Allowed = dict[int, list[tuple[int, int]]]
@@ -41,7 +45,8 @@ class RandomModels:
     def model(self) -> tuple[Model, bytes]:
         """A model of either architecture and its bytes."""
         while True:
-            model = self._mlp() if self._random.random() < 0.4 else self._autoregressive()
+            large = self._random.random() < _LARGE
+            model = self._mlp(large) if self._random.random() < 0.4 else self._autoregressive(large)
             try:
                 return model, encode_model(model)
             except ModelError:  # beyond the bound of 2^24: such a model makes no rows
@@ -112,22 +117,22 @@ class RandomModels:
                 ranges.append((low, high))
         return ranges or [(edges[0], edges[0])]
 
-    def _mlp(self) -> MlpModel:
+    def _mlp(self, large: bool) -> MlpModel:
         latent = self._pick(_WIDTHS)
         hidden, inputs = [], latent
         for _ in range(self.number(1, 5)):
-            outputs = self._pick(_WIDTHS)
+            outputs = self._pick(_WIDE if large else _WIDTHS)
             hidden.append(HiddenLayer(*self._hidden(outputs, inputs)))
             inputs = outputs
-        book = self._codebook(self.number(1, 6))
+        book = self._codebook(self.number(1, 6), large)
         weights, shift, bias = self._output(book.codes, inputs)
         return MlpModel(
             self._clip(), latent, self._digest(), book, tuple(hidden), OutputLayer(weights, shift, bias)
         )
 
-    def _autoregressive(self) -> AutoregressiveModel:
-        width, neurons = self._pick(_NARROW), self._pick(_NARROW)
-        book = self._codebook(self.number(1, 7))
+    def _autoregressive(self, large: bool) -> AutoregressiveModel:
+        width, neurons = (self._pick(_WIDE[:4] if large else _NARROW) for _ in range(2))
+        book = self._codebook(self.number(1, 7), large)
         order = self._random.permutation(book.columns).tolist()
         steps = []
         for column in order:
@@ -140,10 +145,13 @@ class RandomModels:
         embedding = self._random.integers(-128, 128, (book.codes, width)).astype(np.int8)
         return AutoregressiveModel(self._clip(), self._digest(), book, tuple(order), tuple(steps), embedding)
 
-    def _codebook(self, columns: int) -> Codebook:
+    def _codebook(self, columns: int, large: bool) -> Codebook:
         counts, sizes, lows, widths = [], [], [], []
-        for _ in range(columns):
+        crowded = self.number(0, columns) if large else -1
+        for column in range(columns):
             count, size = self._pick((1, 2, 3, 4, 5, 8, 13, 27)), self.number(1, 5)
+            if column == crowded:
+                count, size = self._pick(_MANY_CODES), self.number(2, 5)
             step = 256**size // count
             width = self._pick((1, max(1, step // 3), min(step, 2**32 - 1)))
             counts.append(count)

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Disputes} from "./disputes/Disputes.sol";
+import {RowAttempts} from "./disputes/RowAttempts.sol";
 import {ModelBytes} from "./exact/ModelBytes.sol";
 import {ChunkShape} from "./exact/ChunkShape.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
@@ -15,11 +16,9 @@ import {OrderTerms, Participant} from "./types/OrderTerms.sol";
 import {ShardTree} from "./types/ShardTree.sol";
 
 /// @notice Described in {IChallenges}.
-contract Challenges is IChallenges, Disputes {
+contract Challenges is IChallenges, Disputes, RowAttempts {
     /// @dev Stands for the model itself in the commitment of {challengeModel}.
     uint64 private constant _MODEL_CHUNK = type(uint64).max;
-
-    IRowVerifier public immutable verifier;
 
     /// @inheritdoc IChallenges
     mapping(bytes32 commitment => uint256 blockNumber) public committedAt;
@@ -29,9 +28,7 @@ contract Challenges is IChallenges, Disputes {
         IModelCommitment commitment_,
         IDatasetRegistry datasets_,
         IRowVerifier verifier_
-    ) Disputes(escrow_, commitment_, datasets_) {
-        verifier = verifier_;
-    }
+    ) Disputes(escrow_, commitment_, datasets_) RowAttempts(verifier_) {}
 
     /// @inheritdoc IChallenges
     function commit(bytes32 commitment_) external {
@@ -50,19 +47,15 @@ contract Challenges is IChallenges, Disputes {
         bytes32 salt,
         uint256[] calldata descendants
     ) external {
-        _requireCommitted(claim, salt);
+        uint256 since = _requireCommitted(claim, salt);
         (bytes32 order, bytes32 datasetRoot) = _requireInWindow(terms, participants, claim.dataset);
         IRowVerifier.RowQuery memory query = _queryOf(order, participants, claim, evidence.modelDigests);
+        (query.schemaDigest, query.sizeClass) = (terms.schemaDigest, terms.sizeClass);
         _checkProofs(datasetRoot, participants.length, claim, evidence);
         _checkConditions(terms.conditions, evidence.conditions);
+        query.attempt = _attemptsFor(query, evidence.conditions, since);
 
-        IRowVerifier.Verdict verdict = _judge(evidence, query);
-        if (verdict == IRowVerifier.Verdict.Agrees) {
-            if (_isInPlace(evidence, query)) {
-                revert Challenges_RowAgrees(claim.dataset, claim.shard, claim.chunk, claim.row);
-            }
-            verdict = IRowVerifier.Verdict.Differs;
-        }
+        IRowVerifier.Verdict verdict = _judge(claim, evidence, query);
         emit FalseRow(claim.dataset, claim.shard, claim.chunk, claim.row, msg.sender, verdict);
         _convict(terms, participants, claim.dataset, claim.shard, descendants);
     }
@@ -83,12 +76,11 @@ contract Challenges is IChallenges, Disputes {
         (bytes32 order, ) = _requireInWindow(terms, participants, dataset);
         (bytes32 expected, ) = _requireModel(order, shard, modelDigests);
 
-        bool isStored = model.length == 0;
-        bytes32 found = isStored ? _digestOf(modelParts) : sha256(model);
+        bytes32 found = model.length == 0 ? _digestOf(modelParts) : sha256(model);
         if (found != expected) revert Disputes_WrongModel(found, expected);
-        bool isSound = isStored ? verifier.isSoundStored(modelParts) : verifier.isSound(model);
-        if (isSound) revert Challenges_ModelIsSound(dataset, shard);
-        emit FalseModel(dataset, shard, msg.sender);
+        IRowVerifier.Verdict verdict = verifier.judgeModel(model, modelParts, terms.schemaDigest, terms.sizeClass);
+        if (verdict == IRowVerifier.Verdict.Agrees) revert Challenges_ModelIsSound(dataset, shard);
+        emit FalseModel(dataset, shard, msg.sender, verdict);
         _convict(terms, participants, dataset, shard, descendants);
     }
 
@@ -108,11 +100,11 @@ contract Challenges is IChallenges, Disputes {
         }
     }
 
-    function _requireCommitted(Claim memory claim, bytes32 salt) private view {
+    function _requireCommitted(Claim memory claim, bytes32 salt) private view returns (uint256 since) {
         bytes32 commitment_ = keccak256(
             abi.encode(msg.sender, claim.dataset, claim.shard, claim.chunk, claim.row, salt)
         );
-        uint256 since = committedAt[commitment_];
+        since = committedAt[commitment_];
         if (since == 0 || since >= block.number) revert Challenges_NotCommitted(commitment_);
     }
 
@@ -132,26 +124,33 @@ contract Challenges is IChallenges, Disputes {
         }
     }
 
+    /// @dev Never `Agrees`: a row that is true, in a chunk that is in its place, reverts.
     function _judge(
+        Claim calldata claim,
         Evidence calldata evidence,
         IRowVerifier.RowQuery memory query
     ) private view returns (IRowVerifier.Verdict) {
-        return
-            evidence.model.length == 0
-                ? verifier.judgeStored(evidence.modelParts, evidence.conditions, query, evidence.chunkBytes)
-                : verifier.judge(evidence.model, evidence.conditions, query, evidence.chunkBytes);
+        (IRowVerifier.Verdict verdict, uint256 width) = verifier.judge(
+            evidence.model,
+            evidence.modelParts,
+            evidence.conditions,
+            query,
+            evidence.chunkBytes
+        );
+        if (verdict != IRowVerifier.Verdict.Agrees) return verdict;
+        if (_isInPlace(evidence, query, width)) {
+            revert Challenges_RowAgrees(claim.dataset, claim.shard, claim.chunk, claim.row);
+        }
+        return IRowVerifier.Verdict.Differs;
     }
 
     /// @dev Whether a true chunk's path has the shape of the tree over the shard's rows. Under the root of the true
     /// rows no other path fits; bits behind the path say nothing.
     function _isInPlace(
         Evidence calldata evidence,
-        IRowVerifier.RowQuery memory query
-    ) private view returns (bool) {
-        uint256 width =
-            evidence.model.length == 0
-                ? verifier.rowWidthOfStored(evidence.modelParts)
-                : verifier.rowWidthOf(evidence.model);
+        IRowVerifier.RowQuery memory query,
+        uint256 width
+    ) private pure returns (bool) {
         uint256 chunks = Math.ceilDiv(query.shardRows, ChunkShape.rowsPerChunk(width));
         (uint256 length, uint256 sides) = ShardTree.shapeOf(query.chunk, chunks);
         return evidence.chunkProof.length == length && evidence.chunkPath & ((1 << length) - 1) == sides;

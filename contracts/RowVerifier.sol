@@ -10,34 +10,48 @@ import {ModelBytes} from "./exact/ModelBytes.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
 import {ModelReader} from "./exact/ModelReader.sol";
 import {RowFunction} from "./exact/RowFunction.sol";
+import {PrefixSteps, RowMaker} from "./exact/RowMaker.sol";
 import {RowNoise, RowNoiseMaker} from "./exact/RowNoise.sol";
+import {SizeClass} from "./exact/SizeClass.sol";
 import {Workspace} from "./exact/Workspace.sol";
 import {IRowVerifier} from "./interfaces/IRowVerifier.sol";
 
 /// @notice Described in {IRowVerifier}.
 /// @dev Every function opens the workspace before anything else uses memory.
 contract RowVerifier is IRowVerifier {
+    using RowFunction for RowMaker;
+    using SizeClass for PrefixSteps;
+
+    /// @dev `sizeClass` of terms that promise models inside the class.
+    uint8 private constant _IN_CLASS = 1;
+
     /// @inheritdoc IRowVerifier
     function judge(
         bytes calldata model,
-        bytes calldata conditions,
-        RowQuery calldata query,
-        bytes calldata chunk
-    ) external view returns (Verdict verdict) {
-        Workspace.open();
-        return _judge(ModelBytes.load(model), model.length, conditions, query, chunk);
-    }
-
-    /// @inheritdoc IRowVerifier
-    function judgeStored(
         address[] calldata parts,
         bytes calldata conditions,
         RowQuery calldata query,
         bytes calldata chunk
-    ) external view returns (Verdict verdict) {
+    ) external view returns (Verdict verdict, uint256 rowWidth) {
         Workspace.open();
-        (uint256 ptr, uint256 length) = ModelParts.load(parts);
+        (uint256 ptr, uint256 length) = _load(model, parts);
         return _judge(ptr, length, conditions, query, chunk);
+    }
+
+    /// @inheritdoc IRowVerifier
+    function tryAttempts(
+        bytes calldata model,
+        address[] calldata parts,
+        bytes calldata conditions,
+        RowQuery calldata query,
+        uint256 count
+    ) external view returns (uint256 attempt) {
+        Workspace.open();
+        (uint256 ptr, uint256 length) = _load(model, parts);
+        (RowMaker memory maker, , bool exists) = _make(ptr, length, conditions, query);
+        if (!exists || query.attempt >= RowFunction.ATTEMPTS) return RowFunction.ATTEMPTS;
+        uint256 left = RowFunction.ATTEMPTS - query.attempt;
+        return maker.firstMet(query.attempt, query.attempt + (count < left ? count : left));
     }
 
     /// @inheritdoc IRowVerifier
@@ -47,39 +61,31 @@ contract RowVerifier is IRowVerifier {
         RowQuery calldata query
     ) external view returns (bytes memory row) {
         Workspace.open();
-        uint256 ptr = ModelBytes.load(model);
-        _requireDigest(ptr, model.length, query.modelDigest);
-        (ExactModel memory read, bool ok) = ModelReader.read(ptr, model.length);
-        if (!ok) revert RowVerifier_MalformedModel(query.modelDigest);
-        uint256 shardRow = uint256(query.chunk) * ChunkShape.rowsPerChunk(read.rowWidth) + query.row;
-        (row, ok) = _row(read, conditions, query, shardRow);
-        if (!ok) revert RowVerifier_NoSuchRow(shardRow);
+        (RowMaker memory maker, uint256 shardRow, bool exists) = _make(
+            ModelBytes.load(model),
+            model.length,
+            conditions,
+            query
+        );
+        if (!exists || maker.firstMet(query.attempt, RowFunction.ATTEMPTS) >= RowFunction.ATTEMPTS) {
+            revert RowVerifier_NoSuchRow(shardRow);
+        }
+        return maker.encode();
     }
 
     /// @inheritdoc IRowVerifier
-    function isSound(bytes calldata model) external pure returns (bool sound) {
+    function judgeModel(
+        bytes calldata model,
+        address[] calldata parts,
+        bytes32 schemaDigest,
+        uint8 sizeClass
+    ) external view returns (Verdict verdict) {
         Workspace.open();
-        return _isSound(ModelBytes.load(model), model.length);
-    }
-
-    /// @inheritdoc IRowVerifier
-    function isSoundStored(address[] calldata parts) external view returns (bool sound) {
-        Workspace.open();
-        (uint256 ptr, uint256 length) = ModelParts.load(parts);
-        return _isSound(ptr, length);
-    }
-
-    /// @inheritdoc IRowVerifier
-    function rowWidthOf(bytes calldata model) external pure returns (uint256 width) {
-        Workspace.open();
-        return _rowWidth(ModelBytes.load(model), model.length);
-    }
-
-    /// @inheritdoc IRowVerifier
-    function rowWidthOfStored(address[] calldata parts) external view returns (uint256 width) {
-        Workspace.open();
-        (uint256 ptr, uint256 length) = ModelParts.load(parts);
-        return _rowWidth(ptr, length);
+        (uint256 ptr, uint256 length) = _load(model, parts);
+        verdict = _judgeHeader(ptr, length, schemaDigest, sizeClass);
+        if (verdict != Verdict.Agrees) return verdict;
+        (ExactModel memory read, bool ok) = ModelReader.read(ptr, length);
+        return ok && ModelBound.holds(read) ? Verdict.Agrees : Verdict.Malformed;
     }
 
     /// @inheritdoc IRowVerifier
@@ -101,9 +107,9 @@ contract RowVerifier is IRowVerifier {
         if (!ok) return false;
         RowNoise memory noise = RowNoiseMaker.open(digest, seed, uint32(shard), row, RowFunction.words(model));
         AllowedValues memory everything;
-        bytes memory made;
-        (made, ok) = RowFunction.make(model, noise, everything);
-        return ok && keccak256(made) == keccak256(aigcData);
+        RowMaker memory maker;
+        (maker, ok) = RowFunction.open(model, noise, everything);
+        return ok && maker.firstMet(0, 1) == 0 && keccak256(maker.encode()) == keccak256(aigcData);
     }
 
     function _judge(
@@ -112,29 +118,56 @@ contract RowVerifier is IRowVerifier {
         bytes calldata conditions,
         RowQuery calldata query,
         bytes calldata chunk
-    ) private view returns (Verdict) {
+    ) private view returns (Verdict verdict, uint256 width) {
         _requireDigest(ptr, length, query.modelDigest);
+        verdict = _judgeHeader(ptr, length, query.schemaDigest, query.sizeClass);
+        if (verdict != Verdict.Agrees) return (verdict, 0);
         (ExactModel memory model, bool ok) = ModelReader.read(ptr, length);
-        if (!ok) return Verdict.Malformed;
-        uint256 width = model.rowWidth;
+        if (!ok) return (Verdict.Malformed, 0);
+        width = model.rowWidth;
         uint256 perChunk = ChunkShape.rowsPerChunk(width);
         uint256 rows = ChunkShape.rowsIn(query.chunk, query.shardRows, perChunk);
-        if (rows == 0 || chunk.length != rows * width) return Verdict.Differs;
+        if (rows == 0 || chunk.length != rows * width) return (Verdict.Differs, width);
         if (query.row >= rows) revert RowVerifier_RowOutsideChunk(query.row, rows);
-        bytes memory row;
-        (row, ok) = _row(model, conditions, query, uint256(query.chunk) * perChunk + query.row);
-        uint256 start = query.row * width;
-        bool same = ok && keccak256(row) == keccak256(chunk[start:start + width]);
+        verdict = _judgeRow(model, conditions, query, uint256(query.chunk) * perChunk + query.row, chunk);
+    }
+
+    function _judgeRow(
+        ExactModel memory model,
+        bytes calldata conditions,
+        RowQuery calldata query,
+        uint256 shardRow,
+        bytes calldata chunk
+    ) private pure returns (Verdict) {
+        (RowMaker memory maker, bool ok) = _open(model, conditions, query, shardRow);
+        if (!ok) return Verdict.Differs;
+        if (query.sizeClass == _IN_CLASS && !maker.prefix.isInClass()) return Verdict.OutsideClass;
+        if (maker.firstMet(query.attempt, RowFunction.ATTEMPTS) >= RowFunction.ATTEMPTS) return Verdict.Differs;
+        uint256 start = query.row * model.rowWidth;
+        bool same = keccak256(maker.encode()) == keccak256(chunk[start:start + model.rowWidth]);
         return same ? Verdict.Agrees : Verdict.Differs;
     }
 
-    /// @dev `exists` is false where no such row can be.
-    function _row(
+    function _make(
+        uint256 ptr,
+        uint256 length,
+        bytes calldata conditions,
+        RowQuery calldata query
+    ) private view returns (RowMaker memory maker, uint256 shardRow, bool exists) {
+        _requireDigest(ptr, length, query.modelDigest);
+        (ExactModel memory model, bool ok) = ModelReader.read(ptr, length);
+        if (!ok) revert RowVerifier_MalformedModel(query.modelDigest);
+        shardRow = uint256(query.chunk) * ChunkShape.rowsPerChunk(model.rowWidth) + query.row;
+        (maker, exists) = _open(model, conditions, query, shardRow);
+    }
+
+    /// @dev Ready for attempts; `exists` is false where no such row can be.
+    function _open(
         ExactModel memory model,
         bytes calldata conditions,
         RowQuery calldata query,
         uint256 shardRow
-    ) private pure returns (bytes memory row, bool exists) {
+    ) private pure returns (RowMaker memory maker, bool exists) {
         AllowedValues memory allowed;
         if (conditions.length != 0) {
             (allowed, exists) = ConditionBytes.read(
@@ -143,7 +176,7 @@ contract RowVerifier is IRowVerifier {
                 query.requestRow + shardRow,
                 model.columns
             );
-            if (!exists) return (row, false);
+            if (!exists) return (maker, false);
         }
         RowNoise memory noise = RowNoiseMaker.open(
             query.modelDigest,
@@ -152,17 +185,27 @@ contract RowVerifier is IRowVerifier {
             shardRow,
             RowFunction.words(model)
         );
-        return RowFunction.make(model, noise, allowed);
+        return RowFunction.open(model, noise, allowed);
     }
 
-    function _rowWidth(uint256 ptr, uint256 length) private pure returns (uint256) {
-        (ExactModel memory model, bool ok) = ModelReader.read(ptr, length);
-        return ok ? model.rowWidth : 0;
+    /// @dev `Agrees` for bytes shorter than a header: the reader refuses them.
+    function _judgeHeader(
+        uint256 ptr,
+        uint256 length,
+        bytes32 schemaDigest,
+        uint8 sizeClass
+    ) private pure returns (Verdict) {
+        if (length < ModelReader.HEADER) return Verdict.Agrees;
+        if (sizeClass == _IN_CLASS && !SizeClass.holds(ptr, length)) return Verdict.OutsideClass;
+        return ModelReader.schemaDigest(ptr) == schemaDigest ? Verdict.Agrees : Verdict.OtherSchema;
     }
 
-    function _isSound(uint256 ptr, uint256 length) private pure returns (bool) {
-        (ExactModel memory model, bool ok) = ModelReader.read(ptr, length);
-        return ok && ModelBound.holds(model);
+    function _load(
+        bytes calldata model,
+        address[] calldata parts
+    ) private view returns (uint256 ptr, uint256 length) {
+        if (model.length == 0) return ModelParts.load(parts);
+        return (ModelBytes.load(model), model.length);
     }
 
     function _requireDigest(uint256 ptr, uint256 length, bytes32 expected) private view {

@@ -12,6 +12,7 @@ from provenance.crypto.merkle import shard_root
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import MlpModel, decode_model
 from provenance.exact.sampler import Sampler
+from provenance.record.terms import OrderTerms
 from provenance.values import Address, Digest, sha256
 from provenance.verify.published_shard import PublishedShard
 from provenance.verify.refutation import MODEL_CHUNK, Claim, Finding, build_evidence, find_invalid_row
@@ -30,10 +31,15 @@ class AuditedOrder(Walk):
     def __init__(
         self, market: GasMarket, parties: OrderParties, salt: bytes, models: Sequence[bytes]
     ) -> None:
+        self._schema = Digest(models[FALSE_SHARD][16:48])
         super().__init__(market, parties, salt, ROWS)
         self.model_bytes = models
         self.models = [sha256(model) for model in models]
         self.shards: list[PublishedShard] = []
+
+    def _terms(self, salt: bytes) -> OrderTerms:
+        """Of the schema that the false shard's model is for."""
+        return replace(super()._terms(salt), schema_digest=self._schema)
 
     def until_seed(self) -> None:
         """Placed, matched, committed, drawn."""
@@ -91,7 +97,11 @@ class AuditedOrder(Walk):
         if i == FALSE_SHARD:
             rows[FALSE_ROW * width] ^= 1
         root = shard_root(bytes(rows), width)
-        return PublishedShard(i, count, self.models[i], root, seed, SPEC_VERSION, model, bytes(rows))
+        return PublishedShard(
+            *(i, count, self.models[i], root, seed, SPEC_VERSION, model, bytes(rows)),
+            schema_digest=Digest(model[16:48]),
+            is_in_class=True,
+        )
 
 
 class OrderWithBrokenModel(AuditedOrder):

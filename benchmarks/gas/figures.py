@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from provenance.chain.sender import TRANSACTION_GAS_CAP
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from tessera.errors import TesseraError
 
 CODE_LIMIT = 24_576

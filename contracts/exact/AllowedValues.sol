@@ -8,6 +8,8 @@ struct AllowedValues {
     /// Address of the column's ranges in memory: u32 low, u32 high, inclusive, ascending.
     uint256[] ranges;
     uint256[] counts;
+    /// Address of how many values stand in the ranges before each, a word a range, and in all of them at the end.
+    uint256[] sums;
 }
 
 library AllowedRanges {
@@ -16,12 +18,29 @@ library AllowedRanges {
         return allowed.counts.length != 0 && allowed.counts[column] != 0;
     }
 
+    /// @notice Sets the ranges of a column, `count` at `ptr`.
+    function set(AllowedValues memory allowed, uint256 column, uint256 ptr, uint256 count) internal pure {
+        uint256[] memory sums = new uint256[](count + 1);
+        uint256 at;
+        // The numbers stand behind the array's length.
+        assembly ("memory-safe") {
+            at := add(sums, 32)
+        }
+        (allowed.ranges[column], allowed.counts[column], allowed.sums[column]) = (ptr, count, at);
+        unchecked {
+            uint256 total = 0;
+            for (uint256 i = 0; i < count; ++i) {
+                at += 32;
+                total += BigEndian.u32(ptr + 4) + 1 - BigEndian.u32(ptr);
+                BigEndian.put(at, total);
+                ptr += 8;
+            }
+        }
+    }
+
     /// @notice Whether `value` of a conditioned column is allowed.
     function holds(AllowedValues memory allowed, uint256 column, uint256 value) internal pure returns (bool) {
-        uint256 i = _firstFrom(allowed, column, value);
-        if (i == allowed.counts[column]) return false;
-        (uint256 low, ) = _range(allowed, column, i);
-        return low <= value;
+        return count(allowed, column, value, 1) != 0;
     }
 
     /// @notice How many of the values low .. low + width - 1 of a conditioned column are allowed.
@@ -32,74 +51,50 @@ library AllowedRanges {
         uint256 width
     ) internal pure returns (uint256 total) {
         unchecked {
-            uint256 end = low + width;
-            for (uint256 i = _firstFrom(allowed, column, low); i < allowed.counts[column]; ++i) {
-                (uint256 from, uint256 to) = _clipped(allowed, column, i, low, end);
-                if (from >= to) break;
-                total += to - from;
-            }
+            return _below(allowed, column, low + width) - _below(allowed, column, low);
         }
     }
 
-    /// @notice Allowed value number `number`, from 0, among low .. low + width - 1 of a conditioned column.
-    /// @dev `number` is below `count` of the same values.
+    /// @notice Allowed value number `number`, from 0, among low .. of a conditioned column.
+    /// @dev There are more than `number` of them.
     function pick(
         AllowedValues memory allowed,
         uint256 column,
         uint256 low,
-        uint256 width,
         uint256 number
     ) internal pure returns (uint256 value) {
         unchecked {
-            for (uint256 i = _firstFrom(allowed, column, low); ; ++i) {
-                (uint256 from, uint256 to) = _clipped(allowed, column, i, low, low + width);
-                if (number < to - from) return from + number;
-                number -= to - from;
-            }
-        }
-    }
-
-    /// @dev The first range that ends at `value` or later, by halving; the number of ranges if none does.
-    function _firstFrom(
-        AllowedValues memory allowed,
-        uint256 column,
-        uint256 value
-    ) private pure returns (uint256 first) {
-        unchecked {
+            number += _below(allowed, column, low);
+            uint256 sums = allowed.sums[column];
+            uint256 first = 0;
             uint256 end = allowed.counts[column];
-            while (first < end) {
-                uint256 middle = (first + end) / 2;
-                (, uint256 high) = _range(allowed, column, middle);
-                if (high < value) first = middle + 1;
+            // The last range before which at most `number` values stand.
+            while (first + 1 < end) {
+                uint256 middle = (first + end) >> 1;
+                if (BigEndian.word(sums + 32 * middle) <= number) first = middle;
                 else end = middle;
             }
+            return BigEndian.u32(allowed.ranges[column] + 8 * first) + number - BigEndian.word(sums + 32 * first);
         }
     }
 
-    /// @dev The part of a range inside low .. end - 1, as from .. to - 1; empty if from >= to.
-    function _clipped(
-        AllowedValues memory allowed,
-        uint256 column,
-        uint256 i,
-        uint256 low,
-        uint256 end
-    ) private pure returns (uint256 from, uint256 to) {
-        (from, to) = _range(allowed, column, i);
+    /// @dev How many allowed values are below `value`.
+    function _below(AllowedValues memory allowed, uint256 column, uint256 value) private pure returns (uint256) {
         unchecked {
-            ++to;
-        }
-        if (from < low) from = low;
-        if (to > end) to = end;
-    }
-
-    function _range(
-        AllowedValues memory allowed,
-        uint256 column,
-        uint256 i
-    ) private pure returns (uint256 low, uint256 high) {
-        unchecked {
-            uint256 both = BigEndian.word(allowed.ranges[column] + 8 * i);
-            return (both >> 224, (both >> 192) & type(uint32).max);
+            uint256 ranges = allowed.ranges[column];
+            uint256 number = allowed.counts[column];
+            uint256 first = 0;
+            uint256 end = number;
+            // The first range that ends at `value` or later, by halving.
+            while (first < end) {
+                uint256 middle = (first + end) >> 1;
+                if (BigEndian.u32(ranges + 8 * middle + 4) < value) first = middle + 1;
+                else end = middle;
+            }
+            uint256 before = BigEndian.word(allowed.sums[column] + 32 * first);
+            if (first == number) return before;
+            uint256 low = BigEndian.u32(ranges + 8 * first);
+            return low < value ? before + value - low : before;
         }
     }
 }

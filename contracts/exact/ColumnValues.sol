@@ -40,7 +40,7 @@ library ColumnValues {
         unchecked {
             uint256 count = maker.allowed.count(column, low, width);
             uint256 number = ((noise >> 32) * count) >> 32;
-            maker.values[column] = maker.allowed.pick(column, low, width, number);
+            maker.values[column] = maker.allowed.pick(column, low, number);
         }
     }
 }

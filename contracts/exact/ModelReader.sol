@@ -9,7 +9,8 @@ import {ExactTables} from "./ExactTables.sol";
 /// bytes are; never reads a field before the bytes are known to reach that far.
 /// @dev All arithmetic is on numbers below 2^50 (16-bit counts times 16-bit counts times small factors, addresses).
 library ModelReader {
-    uint256 private constant _HEADER = 80;
+    /// @notice Bytes of a header.
+    uint256 internal constant HEADER = 80;
     uint256 private constant _MAX_BYTES = 1 << 24;
     uint256 private constant _MAX_CODES_A_COLUMN = 4095;
     uint256 private constant _MAX_SHIFT = 31;
@@ -19,12 +20,17 @@ library ModelReader {
 
     /// @notice The parts of the model bytes in memory at `ptr`; `ok` is false if a rule is broken.
     function read(uint256 ptr, uint256 length) internal pure returns (ExactModel memory model, bool ok) {
-        if (length < _HEADER || length > _MAX_BYTES) return (model, false);
+        if (length < HEADER || length > _MAX_BYTES) return (model, false);
         model.ptr = ptr;
         model.end = ptr + length;
         ok = _readHeader(model) && _readColumns(model) && _checkCodes(model);
         if (!ok) return (model, false);
         ok = model.architecture == 1 ? _readLayers(model) : _readSteps(model);
+    }
+
+    /// @notice Of the schema whose rows the model makes; `ptr` leads to at least a header.
+    function schemaDigest(uint256 ptr) internal pure returns (bytes32 digest) {
+        return bytes32(BigEndian.word(ptr + 16));
     }
 
     function _readHeader(ExactModel memory model) private pure returns (bool) {
@@ -45,7 +51,7 @@ library ModelReader {
 
     function _readColumns(ExactModel memory model) private pure returns (bool) {
         unchecked {
-            model.widthsAt = model.ptr + _HEADER;
+            model.widthsAt = model.ptr + HEADER;
             model.columnsAt = model.widthsAt + 2 * model.depth;
             model.codesAt = model.columnsAt + 3 * model.columns;
             model.bodyAt = model.codesAt + 8 * model.codes;

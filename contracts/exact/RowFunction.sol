@@ -15,29 +15,34 @@ library RowFunction {
     using Codebook for ExactModel;
     using RowNoiseMaker for RowNoise;
 
-    uint256 private constant _ATTEMPTS = 64;
+    /// @notice Attempts that a row has.
+    uint256 internal constant ATTEMPTS = 64;
 
-    /// @notice The bytes of the row; `exists` is false if its number is too large for the noise counter, if a
-    /// conditioned column allows none of its codes, or if no attempt meets the conditions.
-    function make(
+    /// @notice All that attempts at the row need; `exists` is false if its number is too large for the noise counter,
+    /// or if a conditioned column allows none of its codes: then no attempt makes it.
+    function open(
         ExactModel memory model,
         RowNoise memory noise,
         AllowedValues memory allowed
-    ) internal pure returns (bytes memory row, bool exists) {
-        if (!noise.exists() || !_canBeMet(model, allowed)) return (row, false);
-        RowMaker memory maker;
+    ) internal pure returns (RowMaker memory maker, bool exists) {
+        if (!noise.exists() || !_canBeMet(model, allowed)) return (maker, false);
         maker.model = model;
         maker.noise = noise;
         maker.allowed = allowed;
         maker.values = new uint256[](model.columns);
-        bool mlp = model.architecture == 1;
-        if (mlp) MlpRow.prepare(maker);
+        if (model.architecture == 1) MlpRow.prepare(maker);
         else AutoregressiveRow.prepare(maker);
-        for (uint256 attempt = 0; attempt < _ATTEMPTS; ++attempt) {
-            noise.draw(attempt);
-            if (mlp ? MlpRow.attempt(maker) : AutoregressiveRow.attempt(maker)) return (_encode(maker), true);
+        exists = true;
+    }
+
+    /// @notice The first of the attempts `from` .. `end` - 1 that meets the conditions, its values in `maker`; `end` if
+    /// none does.
+    function firstMet(RowMaker memory maker, uint256 from, uint256 end) internal pure returns (uint256 attempt) {
+        bool mlp = maker.model.architecture == 1;
+        for (attempt = from; attempt < end; ++attempt) {
+            maker.noise.draw(attempt);
+            if (mlp ? MlpRow.attempt(maker) : AutoregressiveRow.attempt(maker)) return attempt;
         }
-        return (row, false);
     }
 
     /// @notice Noise words of a row.
@@ -45,23 +50,8 @@ library RowFunction {
         return model.latentWords() + model.columns;
     }
 
-    /// @dev Rule 7 of docs/spec/conditions.md.
-    function _canBeMet(ExactModel memory model, AllowedValues memory allowed) private pure returns (bool) {
-        for (uint256 column = 0; column < model.columns; ++column) {
-            if (!allowed.names(column)) continue;
-            uint256 code = model.firstCodes[column];
-            uint256 end = model.firstCodes[column + 1];
-            for (; code < end; ++code) {
-                (uint256 low, uint256 width) = model.range(code);
-                if (allowed.count(column, low, width) != 0) break;
-            }
-            if (code == end) return false;
-        }
-        return true;
-    }
-
-    /// @dev Rule 15 of docs/spec/rows.md.
-    function _encode(RowMaker memory maker) private pure returns (bytes memory row) {
+    /// @notice The bytes of the values of the attempt that was made last (docs/spec/rows.md, rule 15).
+    function encode(RowMaker memory maker) internal pure returns (bytes memory row) {
         ExactModel memory model = maker.model;
         uint256 ptr = Workspace.reserve(32 + model.rowWidth);
         uint256 length = model.rowWidth;
@@ -83,5 +73,20 @@ library RowFunction {
                 ptr += bytes_;
             }
         }
+    }
+
+    /// @dev Rule 7 of docs/spec/conditions.md.
+    function _canBeMet(ExactModel memory model, AllowedValues memory allowed) private pure returns (bool) {
+        for (uint256 column = 0; column < model.columns; ++column) {
+            if (!allowed.names(column)) continue;
+            uint256 code = model.firstCodes[column];
+            uint256 end = model.firstCodes[column + 1];
+            for (; code < end; ++code) {
+                (uint256 low, uint256 width) = model.range(code);
+                if (allowed.count(column, low, width) != 0) break;
+            }
+            if (code == end) return false;
+        }
+        return true;
     }
 }

@@ -27,10 +27,12 @@ struct RowMaker {
 /// @notice The prefix steps of architecture 2 (docs/spec/conditions.md, rule 8).
 struct PrefixSteps {
     uint256 steps;
-    /// Allowed share of each of the D codes in 2^32ths (rule 6).
-    uint256[] factors;
+    /// Address of the allowed share of each of the D codes in 2^32ths (rule 6), a word each.
+    uint256 factorsAt;
     /// For each prefix step: address of its running vector, and after it of its codes' weights.
     uint256[] frames;
     /// Sum of the weights of step 0, which no attempt changes; 0 until they are known.
     uint256 firstSum;
+    /// What all evaluations of one attempt cost (docs/spec/conditions.md, "Work").
+    uint256 work;
 }

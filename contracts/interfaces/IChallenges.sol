@@ -57,8 +57,13 @@ interface IChallenges is IDisputes {
         address indexed challenger,
         IRowVerifier.Verdict verdict
     );
-    /// @notice The bytes committed to as a model are none.
-    event FalseModel(uint256 indexed dataset, uint32 indexed shard, address indexed challenger);
+    /// @notice The bytes committed to are no model, or none that the terms allow.
+    event FalseModel(
+        uint256 indexed dataset,
+        uint32 indexed shard,
+        address indexed challenger,
+        IRowVerifier.Verdict verdict
+    );
 
     /// @notice Commit first, with this value, at least one block before.
     error Challenges_NotCommitted(bytes32 commitment);
@@ -75,7 +80,8 @@ interface IChallenges is IDisputes {
     function commit(bytes32 commitment) external;
 
     /// @notice Shows that a row is false, or that its chunk has a wrong length or does not stand where a tree over the
-    /// shard's rows has it, or that its model's bytes are none.
+    /// shard's rows has it, or that its model is none or none that the terms allow. Attempts that were shown before
+    /// ({IRowAttempts}) are not made again.
     /// @param salt of the commitment.
     /// @param descendants data sets to flag, parents before their children; others can be flagged later by anyone.
     function challenge(
@@ -87,8 +93,9 @@ interface IChallenges is IDisputes {
         uint256[] calldata descendants
     ) external;
 
-    /// @notice Shows that the bytes committed to as a shard's model break a rule of docs/spec/model.md. The commitment
-    /// is made with chunk 2^64 - 1 and row 0.
+    /// @notice Shows that the bytes committed to as a shard's model break a rule of docs/spec/model.md, are for another
+    /// schema than the terms', or, where the terms promise the size class, beyond it. The commitment is made with chunk
+    /// 2^64 - 1 and row 0.
     /// @param modelDigests of all shards, as committed.
     /// @param model empty when `modelParts` says where it is stored.
     function challengeModel(

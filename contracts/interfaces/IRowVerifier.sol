@@ -14,14 +14,22 @@ interface IRowVerifier {
         /// It holds another row, has another length than the shape demands, lies past the end, or holds a row that does
         /// not exist under the conditions.
         Differs,
-        /// The bytes are no model (docs/spec/model.md, rules 3 to 9).
-        Malformed
+        /// The bytes are no model (docs/spec/model.md, rules 3 to 9; where a whole model is judged, 10 too).
+        Malformed,
+        /// The model makes rows of another schema (rule 11).
+        OtherSchema,
+        /// The model, or its prefix steps under the row's conditions, are beyond the class (rule 13) that was promised.
+        OutsideClass
     }
 
     struct RowQuery {
         /// SHA-256 of the model bytes.
         bytes32 modelDigest;
         bytes32 seed;
+        /// SHA-256 of the schema document that the model must carry.
+        bytes32 schemaDigest;
+        /// 1 where the class was promised.
+        uint8 sizeClass;
         /// Index of the shard in its data set.
         uint32 shard;
         /// Rows of the shard.
@@ -32,6 +40,8 @@ interface IRowVerifier {
         uint64 chunk;
         /// Row in the chunk, from 0.
         uint32 row;
+        /// The first attempt to make: that none before it meets the conditions is known. 0 without conditions.
+        uint256 attempt;
     }
 
     /// @notice The model bytes have another SHA-256 than the query names.
@@ -42,28 +52,34 @@ interface IRowVerifier {
     error RowVerifier_MalformedModel(bytes32 modelDigest);
     /// @notice The model makes no such row: its number is too large, or the conditions have no such row or are not met.
     error RowVerifier_NoSuchRow(uint256 shardRow);
-    /// @notice The conditions break docs/spec/conditions.md ("In bytes") at this byte.
-    error RowVerifier_MalformedConditions(uint256 position);
 
     /// @notice Makes row `query.row` of chunk `query.chunk` again and compares it.
-    /// @param model model bytes; reverts if their SHA-256 is not the query's.
+    /// @param model model bytes, empty for those of `parts`; reverts if their SHA-256 is not the query's.
+    /// @param parts the contracts that hold the bytes, in order (see {IModelStore}); used when `model` is empty.
     /// @param conditions in bytes; empty for none. Their digest is the caller's to check.
     /// @param chunk the rows of the chunk, as they stand under the shard's root.
+    /// @return verdict what stands there.
+    /// @return rowWidth bytes of a row, by which a shard's rows are cut into chunks (docs/spec/merkle.md); 0 unless the
+    /// verdict is about a row.
     function judge(
         bytes calldata model,
-        bytes calldata conditions,
-        RowQuery calldata query,
-        bytes calldata chunk
-    ) external view returns (Verdict verdict);
-
-    /// @notice As `judge`, with the model bytes from contract code (see {IModelStore}).
-    /// @param parts the contracts that hold the bytes, in order.
-    function judgeStored(
         address[] calldata parts,
         bytes calldata conditions,
         RowQuery calldata query,
         bytes calldata chunk
-    ) external view returns (Verdict verdict);
+    ) external view returns (Verdict verdict, uint256 rowWidth);
+
+    /// @notice Makes attempts from `query.attempt` on, at most `count` and none after the last, number 63.
+    /// @return attempt the first that meets the conditions, or, if none of them does, the first that was not made. 64
+    /// where no such row can be, or no attempt is left: then the row does not exist. `schemaDigest`, `sizeClass` and
+    /// `shardRows` of the query do not matter.
+    function tryAttempts(
+        bytes calldata model,
+        address[] calldata parts,
+        bytes calldata conditions,
+        RowQuery calldata query,
+        uint256 count
+    ) external view returns (uint256 attempt);
 
     /// @notice The bytes of row `chunk * rows per chunk + row` of the shard.
     function rowOf(
@@ -72,19 +88,15 @@ interface IRowVerifier {
         RowQuery calldata query
     ) external view returns (bytes memory row);
 
-    /// @notice Whether the bytes obey all rules of docs/spec/model.md that need no schema, the bound of 2^24
-    /// included. The verdicts on a model for which it does not are without meaning: such bytes make rows nowhere.
-    function isSound(bytes calldata model) external view returns (bool sound);
-
-    /// @notice As `isSound`, with the model bytes from contract code.
-    function isSoundStored(address[] calldata parts) external view returns (bool sound);
-
-    /// @notice Bytes of a row, by which a shard's rows are cut into chunks (docs/spec/merkle.md); 0 for bytes that are
-    /// no model.
-    function rowWidthOf(bytes calldata model) external view returns (uint256 width);
-
-    /// @notice As `rowWidthOf`, with the model bytes from contract code.
-    function rowWidthOfStored(address[] calldata parts) external view returns (uint256 width);
+    /// @notice Judges a model by itself: whether the bytes obey all rules of docs/spec/model.md, the bound of 2^24
+    /// included, carry this schema's digest, and, where `sizeClass` is 1, are inside the class.
+    /// @return verdict `Agrees` if they do. Verdicts on rows of a model that breaks the bound are without meaning.
+    function judgeModel(
+        bytes calldata model,
+        address[] calldata parts,
+        bytes32 schemaDigest,
+        uint8 sizeClass
+    ) external view returns (Verdict verdict);
 
     /// @notice The check of ERC-7007 for one row without conditions: whether the model makes these bytes.
     /// @param prompt abi.encode(bytes32 modelDigest, bytes32 seed, uint32 shard, uint64 row).

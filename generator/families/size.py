@@ -20,10 +20,10 @@ from provenance.exact.model import (
     HiddenLayer,
     MlpModel,
     OutputLayer,
-    SizeClass,
-    class_of_size,
     encode_model,
+    model_size,
 )
+from provenance.exact.size_class import ModelSize, SizeClass
 from provenance.table.schema import Schema
 
 _MANY_ROWS = 1_000_000
@@ -33,16 +33,24 @@ _NET = MarginalSettings.parse({})
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSize:
-    """Multiply-adds of a row, bytes of the model."""
+    """How large the model of a family will be."""
 
     family: str
-    multiplications: int
-    model_bytes: int
+    size: ModelSize
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of a row."""
+        return self.size.multiplications
+
+    @property
+    def model_bytes(self) -> int:
+        return self.size.model_bytes
 
     @property
     def size_class(self) -> SizeClass:
         """Whether one transaction could make a row again."""
-        return class_of_size(self.multiplications, self.model_bytes)
+        return self.size.size_class
 
 
 def expected_sizes(schema: Schema) -> tuple[ExpectedSize, ...]:
@@ -57,7 +65,7 @@ def expected_sizes(schema: Schema) -> tuple[ExpectedSize, ...]:
 
 
 def _size(family: str, model: AutoregressiveModel | MlpModel) -> ExpectedSize:
-    return ExpectedSize(family, model.multiplications, len(encode_model(model)))
+    return ExpectedSize(family, model_size(model, len(encode_model(model))))
 
 
 def _codebook(schema: Schema, bins: int) -> Codebook:

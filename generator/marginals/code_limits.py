@@ -8,7 +8,7 @@ asked spends nothing, and the columns that are asked get its share.
 from __future__ import annotations
 
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
+from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_CODES, MAX_PROVABLE_MULTIPLICATIONS
 from provenance.table.column import Column
 from provenance.table.schema import Schema
 
@@ -44,7 +44,7 @@ def number_bins(schema: Schema, rows: int, width: int, neurons: int) -> int:
     fixed = columns * (_COLUMN_BYTES + _BIAS_BYTES * width + neurons * (width + _NEURON_BYTES))
     by_bytes = (MAX_PROVABLE_BYTES - _HEADER_BYTES - fixed) // (width + neurons + _CODE_BYTES)
     by_products = MAX_PROVABLE_MULTIPLICATIONS // neurons - columns * width
-    free = min(by_bytes, by_products)
+    free = min(by_bytes, by_products, MAX_PROVABLE_CODES)
     sizes = [column.cardinality for column in schema.columns if column.is_numeric]
     free -= sum(min(c.cardinality, category_codes(columns)) for c in schema.columns if not c.is_numeric)
     bins = max(usual, min(_MOST_BINS, rows // _ROWS_A_BIN))

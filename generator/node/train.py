@@ -23,10 +23,13 @@ from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
 from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
 from provenance.exact import SPEC_VERSION
-from provenance.exact.conditional import ATTEMPTS
-from provenance.exact.model import keeps_promise, size_class
+from provenance.exact.allowed import AllowedCodes
+from provenance.exact.conditional import prefix_size_of
+from provenance.exact.model import decode_model, model_size
 from provenance.exact.sampler import sampler_for
+from provenance.exact.size_class import ATTEMPTS
 from provenance.record.receipts import AggregationKey
+from provenance.table.conditions import Conditions
 from provenance.values import Address, Digest, Signature
 
 TRIAL_ROWS = 4096
@@ -83,12 +86,12 @@ class Vouching:
 
 def check_size(node: Node, model: bytes) -> None:
     """TaskRefused for a model that breaks the size class that the collection promises."""
-    size, promised = size_class(model), node.collection.size_class
-    if not keeps_promise(size, promised):
+    beyond = model_size(decode_model(model), len(model)).beyond()
+    if beyond and node.collection.size_class == "fraud-provable":
         raise TaskRefused(
             "too-large",
-            f"the model is of size class {size}, the collection promises {promised}: offer a collection of "
-            f"sizeClass {size}, or with settings for a smaller net",
+            f"the collection promises models whose every row the chain can judge, this one has {beyond}: offer a "
+            'collection of sizeClass "recomputed", or with settings for a smaller net',
         )
 
 
@@ -146,6 +149,8 @@ def check_conditions(node: Node, accepted: Accepted, model: bytes) -> None:
     if conditions is None:
         return
     rows = participants[shard].rows
+    if node.collection.size_class == "fraud-provable":
+        check_prefix(conditions.conditions, model)
     try:
         sampler = sampler_for(SPEC_VERSION)(
             model, Digest(secrets.token_bytes(32)), shard, conditions=conditions
@@ -164,3 +169,20 @@ def check_conditions(node: Node, accepted: Accepted, model: bytes) -> None:
             f"{ATTEMPTS} with a chance of {min(risk, 1):.1%}; expected at most {MOST_RISK:.1%}: ask for less rare "
             'values, or for a collection of family "autoregressive", which draws such columns first',
         )
+
+
+def check_prefix(conditions: Conditions, model: bytes) -> None:
+    """TaskRefused ("too-large") for conditions under which a row's first steps are more work than the chain can judge:
+    whoever signs such rows would lose its stake."""
+    decoded = decode_model(model)
+    for number, segment in enumerate(conditions.segments):
+        allowed = {
+            column: AllowedCodes(decoded.codebook, column, each) for column, each in segment.allowed.items()
+        }
+        beyond = prefix_size_of(decoded, allowed).beyond()
+        if beyond:
+            raise TaskRefused(
+                "too-large",
+                f"rows with {conditions.describe(number)} take {beyond}, too much for the chain to judge: "
+                'condition fewer columns, or ask for a collection of sizeClass "recomputed"',
+            )

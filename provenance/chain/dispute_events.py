@@ -22,11 +22,12 @@ class FalseRow(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class FalseModel(ChainEvent):
-    """The bytes committed to as a model are none."""
+    """The bytes committed to are no model, or none that the terms allow. `verdict` as in disputes.Verdict."""
 
     dataset: int
     shard: int
     challenger: Address
+    verdict: int
 
 
 @dataclass(frozen=True, slots=True)

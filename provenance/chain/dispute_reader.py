@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from provenance.chain.abi import interface
 from provenance.chain.dispute_events import (
     ChunkAnswered,
     CommitmentAnswered,
@@ -11,10 +13,20 @@ from provenance.chain.dispute_events import (
     ModelAnswered,
     SaltAnswered,
 )
-from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
+from provenance.chain.disputes import (
+    ATTEMPTS_HEAD_START_SECONDS,
+    DemandKind,
+    DemandOnChain,
+    RowAttempts,
+    RowQuestion,
+    Verdict,
+)
+from provenance.chain.errors import ChainError, ChainUnavailableError
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.ports import ShownChunk
 from provenance.chain.views import MarketViews
 from provenance.crypto.merkle import Proof
+from provenance.exact.size_class import ATTEMPTS
 from provenance.values import Address, Digest
 
 A = TypeVar("A", CommitmentAnswered, SaltAnswered, EvaluationAnswered)
@@ -24,16 +36,67 @@ class DisputeReader(MarketViews):
     """What the judge of rows says, which demands are open, where model bytes are kept, who is paid."""
 
     def verdict(self, model: bytes, conditions: bytes, query: RowQuestion, chunk: bytes) -> Verdict:
-        """RowVerifier.judge as a call that costs nothing. Raises RevertError for a model of another digest."""
-        return Verdict(self._only("verifier", "judge", model, conditions, _query(query), chunk))
+        """RowVerifier.judge as a call that costs nothing; attempts that no call can make at once are made one after
+        another. Raises RevertError for a model of another digest."""
+        try:
+            found = self._view("verifier", "judge", model, [], conditions, query_fields(query), chunk)
+        except ChainError as error:
+            if error.name or not conditions or isinstance(error, ChainUnavailableError):
+                raise
+            row = query_fields(query, self._first_met(model, conditions, query))
+            found = self._view("verifier", "judge", model, [], conditions, row, chunk)
+        return Verdict(found["verdict"])
+
+    def _first_met(self, model: bytes, conditions: bytes, query: RowQuestion) -> int:
+        """The first attempt that meets the conditions, 64 for none."""
+        made = 0
+        while made < ATTEMPTS:
+            row = query_fields(query, made)
+            found = int(self._only("verifier", "tryAttempts", model, [], conditions, row, 1))
+            if found == made:
+                break
+            made = found
+        return made
 
     def row_of(self, model: bytes, conditions: bytes, query: RowQuestion) -> bytes:
         """The row's bytes as the chain computes them."""
-        return bytes(self._only("verifier", "rowOf", model, conditions, _query(query)))
+        return bytes(self._only("verifier", "rowOf", model, conditions, query_fields(query)))
 
-    def is_sound(self, model: bytes) -> bool:
-        """Whether the chain takes the bytes for a model."""
-        return bool(self._only("verifier", "isSound", model))
+    def model_verdict(self, model: bytes, schema_digest: Digest, size_class: int) -> Verdict:
+        """What the chain says of a model under terms of this schema and size class; AGREES if it is sound."""
+        return Verdict(self._only("verifier", "judgeModel", model, [], schema_digest, size_class))
+
+    def row_attempts(self, query: RowQuestion, conditions: bytes) -> RowAttempts:
+        """What is known of a conditioned row's attempts."""
+        row = self._only("challenges", "attemptsId", query_fields(query), conditions)
+        found = self._only("challenges", "attemptsOf", row)
+        return RowAttempts(
+            found["made"], found["firstBlock"], found["firstTime"] + ATTEMPTS_HEAD_START_SECONDS + 1
+        )
+
+    def attempts_gas(
+        self,
+        query: RowQuestion,
+        conditions: bytes,
+        model: bytes,
+        parts: Sequence[Address],
+        first: int,
+        count: int,
+    ) -> int:
+        """Gas of a transaction that makes attempts first .. first + count - 1 of a row, about; more than any
+        transaction may take where the node cannot tell because they do not fit."""
+        data = interface("RowVerifier").encode_call(
+            "tryAttempts", [model, list(parts), conditions, query_fields(query, first), count]
+        )
+        request = {"to": str(self.deployment.address("verifier")), "data": "0x" + data.hex()}
+        try:
+            return int(self.rpc.request("eth_estimateGas", request), 16)
+        except ChainUnavailableError:
+            raise
+        except ChainError as error:
+            if error.name:
+                raise
+            return TRANSACTION_GAS_CAP + 1
 
     def model_part(self, part: bytes) -> Address:
         """Where ModelStore keeps (or would keep) these bytes."""
@@ -108,8 +171,16 @@ class DisputeReader(MarketViews):
         return int(self._only("rewards", "datasetBalance", dataset_id))
 
 
-def _query(query: RowQuestion) -> tuple[Any, ...]:
+def query_fields(query: RowQuestion, attempt: int = 0) -> tuple[Any, ...]:
+    """The query as the ABI encodes it, from an attempt on."""
     return (
-        *(query.model_digest, query.seed, query.shard, query.shard_rows),
-        *(query.request_row, query.chunk, query.row),
+        *(
+            query.model_digest,
+            query.seed,
+            query.schema_digest,
+            query.size_class,
+            query.shard,
+            query.shard_rows,
+        ),
+        *(query.request_row, query.chunk, query.row, attempt),
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 from provenance.chain.abi import interface
 from provenance.chain.deployment import CONTRACTS
-from provenance.chain.disputes import DemandKind, DirectedProof, FalseRowClaim, FalseRowEvidence
+from provenance.chain.dispute_reader import query_fields
+from provenance.chain.disputes import DemandKind, DirectedProof, FalseRowClaim, FalseRowEvidence, RowQuestion
 from provenance.chain.errors import RevertError
 from provenance.chain.fees import DEFAULT_CEILING_WEI
 from provenance.chain.ports import TxReceipt
@@ -94,6 +95,15 @@ class DisputeWriter(MarketTransactions):
             "challenges", "challenge", terms.values(), pairs(participants), place, _evidence(evidence), salt,
             list(descendants),
         )  # fmt: skip
+
+    def try_attempts(
+        self, query: RowQuestion, conditions: bytes, model: bytes, model_parts: Sequence[Address], count: int
+    ) -> TxReceipt:
+        """Shows that the next attempts of a conditioned row, at most `count`, do not meet its conditions; anyone.
+        `model` empty: taken from its parts."""
+        return self._send(
+            "challenges", "tryAttempts", query_fields(query), conditions, model, list(model_parts), count
+        )
 
     def challenge_model(
         self,

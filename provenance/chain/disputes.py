@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from provenance.values import Address, Digest
 
@@ -17,11 +17,31 @@ MODEL_CLAIM_CHUNK = 2**64 - 1
 
 
 class Verdict(IntEnum):
-    """What RowVerifier says of a published row, in the contract's order."""
+    """What RowVerifier says of a published row or of a model, in the contract's order."""
 
     AGREES = 0
     DIFFERS = 1
     MALFORMED = 2
+    OTHER_SCHEMA = 3
+    OUTSIDE_CLASS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RowAttempts:
+    """Attempts 0 .. made - 1 of a row are known not to meet its conditions. Until `open_from`, in chain seconds, that
+    counts for claims only that were committed to before block `first_block`."""
+
+    made: int
+    first_block: int
+    open_from: int
+
+    def count_for(self, committed_block: int, now: int) -> int:
+        """How many of them a claim need not show again."""
+        return self.made if committed_block < self.first_block or now >= self.open_from else 0
+
+
+ATTEMPTS_HEAD_START_SECONDS: Final = 15 * 60
+"""How long the attempts that somebody showed count for earlier claims only."""
 
 
 class DemandKind(IntEnum):
@@ -105,12 +125,16 @@ class FalseRowEvidence(Protocol):
 
 class RowQuestion(Protocol):
     """One row as RowVerifier is asked about it. `row` counts in its chunk; `request_row` is the row of the
-    order that the shard begins at."""
+    order that the shard begins at; schema_digest and size_class are those of the terms."""
 
     @property
     def model_digest(self) -> Digest: ...
     @property
     def seed(self) -> Digest: ...
+    @property
+    def schema_digest(self) -> Digest: ...
+    @property
+    def size_class(self) -> int: ...
     @property
     def shard(self) -> int: ...
     @property

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GWEI: Final = 9
 """Decimal places of fees for people: wei of the chain's own coin."""
 DEFAULT_CEILING_GWEI: Final = 1_000
+TRANSACTION_GAS_CAP: Final = 16_777_216
+"""The most gas a transaction may be given (EIP-7825)."""
 DEFAULT_CEILING_WEI: Final = DEFAULT_CEILING_GWEI * 10**GWEI
 _MARK: Final = 100_000
 _ROOM: Final = 2  # base fees: six full blocks in a row double it

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.chain.errors import ChainError, ChainUnavailableError, RevertError
-from provenance.chain.fees import DEFAULT_CEILING_WEI, FeeCeilingError, Fees, base_fee, going_fees, gwei
+from provenance.chain.fees import (
+    DEFAULT_CEILING_WEI,
+    TRANSACTION_GAS_CAP,
+    FeeCeilingError,
+    Fees,
+    base_fee,
+    going_fees,
+    gwei,
+)
 from provenance.chain.finality import Finality
 from provenance.chain.outbox import Call, FolderOutbox, Intent, MemoryOutbox, Outbox, Version
 from provenance.chain.ports import TxReceipt
@@ -46,9 +54,6 @@ _TOO_CHEAP: Final = (
     "fee too low",
     "gas price too low",
 )
-
-TRANSACTION_GAS_CAP: Final = 16_777_216
-"""The most gas a transaction may be given (EIP-7825)."""
 
 
 def gas_limit(estimate: int) -> int:

@@ -23,9 +23,8 @@ from provenance.exact.columns import low_halves
 from provenance.exact.model import AutoregressiveModel, Model
 from provenance.exact.philox import Words, scattered_blocks
 from provenance.exact.prefix_steps import PrefixSteps, prefix_length
+from provenance.exact.size_class import ATTEMPTS, PrefixSize, prefix_size
 from provenance.table.conditions import RowConditions
-
-ATTEMPTS = 64
 
 Values = NDArray[np.int64]
 
@@ -83,6 +82,19 @@ class SegmentForward:
         for column, allowed in self._weighted.items():
             values[column] = allowed.values(codes[column], column_words[column])
         return values
+
+
+def prefix_size_of(model: Model, allowed: Mapping[int, AllowedCodes]) -> PrefixSize:
+    """The prefix steps that a model has under these conditions, and their work in one attempt."""
+    if not isinstance(model, AutoregressiveModel):
+        return PrefixSize()
+    counts = [model.codebook.code_counts[column] for column in model.order]
+    left = [
+        len(allowed[column].codes) if column in allowed else count
+        for column, count in zip(model.order, counts, strict=True)
+    ]
+    neurons = model.steps[0].hidden_weights.shape[0]
+    return prefix_size(model.width, neurons, counts, left, [column in allowed for column in model.order])
 
 
 class ConditionalRows:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
 from provenance.errors import UnknownVersionError
 from provenance.exact.autoregressive import (
     ARCHITECTURE_AUTOREGRESSIVE,
@@ -17,6 +15,7 @@ from provenance.exact.autoregressive import (
 )
 from provenance.exact.layout import EXACT_LIMIT, MAX_MODEL_BYTES, MAX_SHIFT, Reader, check_size, read_header
 from provenance.exact.mlp_model import ARCHITECTURE_MLP, HiddenLayer, MlpModel, OutputLayer, read_mlp
+from provenance.exact.size_class import ModelSize, SizeClass
 from provenance.values import Digest, sha256
 
 __all__ = [
@@ -37,11 +36,6 @@ __all__ = [
 
 Model = MlpModel | AutoregressiveModel
 """Every architecture has a codebook, schema_digest, multiplications, latent_words."""
-SizeClass = Literal["fraud-provable", "recomputed"]
-SIZE_CLASSES: Final[tuple[SizeClass, ...]] = ("fraud-provable", "recomputed")
-"""The stronger claim first."""
-MAX_PROVABLE_MULTIPLICATIONS = 64_000
-MAX_PROVABLE_BYTES = 80_000
 
 
 def encode_model(model: Model) -> bytes:
@@ -86,19 +80,13 @@ def prove_bound(model: Model) -> int:
     return model.prove_bound()
 
 
+def model_size(model: Model, model_bytes: int) -> ModelSize:
+    """The numbers that decide a model's size class."""
+    book = model.codebook
+    return ModelSize(model_bytes, model.multiplications, book.columns, book.codes)
+
+
 def size_class(model_bytes: bytes) -> SizeClass:
-    """ "fraud-provable" if the model is at most 80,000 bytes and a row at most 64,000 multiplications, else
+    """ "fraud-provable" if a chain can judge every row of the model (docs/spec/model.md, "Size class"), else
     "recomputed": true rows are still checked by making them again. Raises ModelError on other bytes."""
-    return class_of_size(decode_model(model_bytes).multiplications, len(model_bytes))
-
-
-def class_of_size(multiplications: int, model_bytes: int) -> SizeClass:
-    """The size class of a model with so many multiplications a row and bytes."""
-    if multiplications <= MAX_PROVABLE_MULTIPLICATIONS and model_bytes <= MAX_PROVABLE_BYTES:
-        return "fraud-provable"
-    return "recomputed"
-
-
-def keeps_promise(found: SizeClass, promised: SizeClass) -> bool:
-    """Whether a model of class `found` may be sold as `promised`: smaller than promised is fine."""
-    return SIZE_CLASSES.index(found) <= SIZE_CLASSES.index(promised)
+    return model_size(decode_model(model_bytes), len(model_bytes)).size_class

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from provenance.exact.allowed import AllowedCodes
 from provenance.exact.autoregressive_forward import AutoregressiveForward, Running
 from provenance.exact.philox import Words
+from provenance.exact.size_class import MAX_STATES
 
-MAX_STATES = 256
 ONE = np.uint64(2**32)
 _SHIFT_32 = np.uint64(32)
 _LOW_32 = np.uint64(2**32 - 1)

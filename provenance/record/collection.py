@@ -17,7 +17,7 @@ from provenance.canonical import JsonValue, encode
 from provenance.document import Reader
 from provenance.errors import ConditionError, DocumentError
 from provenance.exact import SPEC_VERSION
-from provenance.exact.model import SIZE_CLASSES, SizeClass
+from provenance.exact.size_class import SIZE_CLASSES, SizeClass
 from provenance.record.terms import (
     MAX_PARENTS,
     MAX_ROYALTY_BPS,

@@ -16,8 +16,8 @@ Each check ends in passed, failed or not checked. Normative text: docs/spec/veri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -165,6 +165,7 @@ def judge(
         else:
             status, detail = running[number].end()
         checks.append(Check(number, rule.name, rule.label, status, detail))
+    checks = [replace(check, label=_label(check, checks, evidence)) for check in checks]
     for name, reason in NEVER_PROVEN:
         checks.append(Check(len(checks) + 1, name, Label.NOT_PROVEN, Status.NOT_CHECKED, reason))
     return Certificate(
@@ -174,6 +175,15 @@ def judge(
         checks=tuple(checks),
         key_problem=str(evidence.keys) if isinstance(evidence.keys, WrongKeyError) else "",
     )
+
+
+def _label(check: Check, checks: Sequence[Check], evidence: Evidence) -> Label:
+    """Rows can be refuted on chain where the terms promise the size class and every model was found inside it."""
+    if check.name != "rows" or check.status is not Status.PASSED:
+        return check.label
+    models = next(each for each in checks if each.name == "models")
+    in_class = models.status is Status.PASSED and evidence.manifest.terms.size_class == 1
+    return Label.FRAUD_PROVABLE if in_class else check.label
 
 
 class _Running:

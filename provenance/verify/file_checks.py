@@ -15,7 +15,7 @@ import numpy as np
 from provenance.crypto.merkle import dataset_root, shard_root
 from provenance.crypto.seal import sealed_size
 from provenance.errors import ProvenanceError, SealError, WrongKeyError
-from provenance.exact.model import decode_model, keeps_promise, prove_bound, size_class
+from provenance.exact.model import decode_model, model_size, prove_bound
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler, sampler_for
 from provenance.values import sha256
@@ -130,6 +130,8 @@ class Models:
         self._collection = evidence.manifest.collection
         self._count = 0
         self._largest_sum = 0
+        in_terms = evidence.manifest.terms.size_class == 1
+        self._promised = "fraud-provable" if in_terms else self._collection.size_class
         self._sizes: set[str] = set()
 
     def look(self, shard: ShardFiles) -> None:
@@ -146,13 +148,13 @@ class Models:
             f"shard {number}: made for schema {model.schema_digest}, not for {schema.digest}",
         )
         model.codebook.check_schema(schema)
-        size, promised = size_class(data), self._collection.size_class
+        size = model_size(model, len(data))
         require(
-            keeps_promise(size, promised),
-            f"shard {number}: a model of size class {size}, the collection promises {promised}",
+            self._promised == "recomputed" or not size.beyond(),
+            f"shard {number}: a model of {size.beyond()}, promised were models whose every row the chain can judge",
         )
         self._count += 1
-        self._sizes.add(size)
+        self._sizes.add(size.size_class)
 
     def detail(self) -> str:
         sizes = " and ".join(sorted(self._sizes))

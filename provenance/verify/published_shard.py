@@ -12,7 +12,8 @@ from typing import Literal
 from provenance.chain.ports import ShownChunk
 from provenance.crypto.merkle import Proof, directed_proof, leaf_hash, path_shape, rows_per_chunk, tree_root
 from provenance.errors import ModelError, ProvenanceError, UnknownVersionError
-from provenance.exact.model import Model, decode_model
+from provenance.exact.model import Model, decode_model, model_size
+from provenance.record.terms import NO_SCHEMA
 from provenance.table.conditions import RowConditions
 from provenance.values import Digest, sha256
 
@@ -34,7 +35,8 @@ class PublishedShard:
     """One shard: what the chain fixed of it, and the bytes in hand.
 
     `rows` is the promised number; `conditions` count from the shard's first row. Without `row_bytes` there are only
-    the chunks that were `shown` on chain. Raises NotProvableError when the model is not the committed one.
+    the chunks that were `shown` on chain. schema_digest, is_in_class: what the terms say of the model; NO_SCHEMA where
+    they are of a market that did not ask. Raises NotProvableError when the model is not the committed one.
     """
 
     shard: int
@@ -47,6 +49,8 @@ class PublishedShard:
     row_bytes: bytes
     conditions: RowConditions | None = None
     shown: tuple[ShownChunk, ...] = ()
+    schema_digest: Digest = NO_SCHEMA
+    is_in_class: bool = False
 
     def __post_init__(self) -> None:
         found = sha256(self.model)
@@ -64,6 +68,17 @@ class PublishedShard:
             return decode_model(self.model)
         except (ModelError, UnknownVersionError) as error:
             return error
+
+    @cached_property
+    def why_not_allowed(self) -> str:
+        """In words, what the chain can be shown against the model itself; empty for one that the terms allow."""
+        model = self.decoded
+        if isinstance(model, ProvenanceError):
+            return f"the committed model is none: {model}"
+        if self.schema_digest not in (NO_SCHEMA, model.schema_digest):
+            return f"the model makes rows of schema {model.schema_digest}, ordered was {self.schema_digest}"
+        beyond = model_size(model, len(self.model)).beyond() if self.is_in_class else ""
+        return f"the model is beyond the size class that the terms promise: {beyond}" if beyond else ""
 
     @property
     def row_width(self) -> int:

@@ -9,7 +9,7 @@ Normative text: docs/spec/refutation.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,6 +19,7 @@ import numpy as np
 from provenance.crypto.merkle import Proof, leaf_hash, proof_path
 from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
 from provenance.exact.allowed import AllowedCodes
+from provenance.exact.conditional import prefix_size_of
 from provenance.exact.sampler import Sampler, sampler_for
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Address, Digest, keccak256
@@ -64,9 +65,8 @@ def find_invalid_row(
     With `row` only that row of the shard is looked at (and its chunk's length, and the model). Raises
     NotProvableError for bytes that are not the committed ones, or for rows that are missing altogether.
     """
-    if isinstance(published.decoded, ProvenanceError):
-        words = f"the committed model is none: {published.decoded}"
-        return Finding(Fault.MODEL, published.shard, MODEL_CHUNK, 0, words)
+    if published.why_not_allowed:
+        return Finding(Fault.MODEL, published.shard, MODEL_CHUNK, 0, published.why_not_allowed)
     published.require_committed_rows()
     if row is not None and not 0 <= row < published.rows:
         raise RowUnknownError(f"shard {published.shard} has rows 0 to {published.rows - 1}, found {row}")
@@ -206,7 +206,8 @@ class _Search:
         words = f"chunk {chunk} of shard {shard.shard} has {found} bytes, {expected} are due"
         return Finding(Fault.LENGTH, shard.shard, chunk, 0, words)
 
-    # A segment that no code of the model can meet has no rows: every published one of it is invalid.
+    # A segment that no code of the model can meet, or whose prefix steps are beyond the promised class, has no rows:
+    # every published one of it is invalid.
 
     def _first_impossible(self) -> int | None:
         conditions = self._shard.conditions
@@ -221,29 +222,34 @@ class _Search:
         return None if conditions is None else int(conditions.segment_of(np.array([row], dtype=np.uint64))[0])
 
     def _why_impossible(self, row: int) -> str:
-        conditions, segment = self._shard.conditions, self._segment_of(row)
-        assert conditions is not None, "only conditions make rows impossible"
+        segment = self._segment_of(row)
         assert segment is not None, "only conditions make rows impossible"
-        return f"no such row exists: no code of the model meets {conditions.conditions.describe(segment)}"
+        return f"no such row exists: {self._impossible[segment]}"
 
 
-def _possible(published: PublishedShard) -> tuple[RowConditions | None, frozenset[int]]:
-    """The conditions with the segments freed that no code of the model can meet, and which these are."""
+def _possible(published: PublishedShard) -> tuple[RowConditions | None, Mapping[int, str]]:
+    """The conditions with the segments freed of which the model can have no rows, and why, by their numbers."""
     model, conditions = published.decoded, published.conditions
     if isinstance(model, ProvenanceError) or conditions is None:
-        return conditions, frozenset()
+        return conditions, {}
     asked = conditions.conditions
     if asked.schema.digest != model.schema_digest:
         raise ConditionError(
             f"shard {published.shard}: the model makes rows of schema {model.schema_digest}, the order is about "
             f"{asked.schema.digest}; the chain does not know schemas and cannot judge that"
         )
-    impossible = frozenset(
-        number
-        for number, segment in enumerate(asked.segments)
-        for column, ranges in segment.allowed.items()
-        if not len(AllowedCodes(model.codebook, column, ranges).codes)
-    )
+    impossible: dict[int, str] = {}
+    for number, segment in enumerate(asked.segments):
+        allowed = {
+            column: AllowedCodes(model.codebook, column, ranges) for column, ranges in segment.allowed.items()
+        }
+        beyond = prefix_size_of(model, allowed).beyond() if published.is_in_class else ""
+        if not all(len(each.codes) for each in allowed.values()):
+            impossible[number] = f"no code of the model meets {asked.describe(number)}"
+        elif beyond:
+            impossible[number] = (
+                f"{asked.describe(number)} is beyond the size class that the terms promise: {beyond}"
+            )
     if not impossible:
         return conditions, impossible
     segments = tuple(
@@ -289,6 +295,8 @@ class RowQuery:
 
     model_digest: Digest
     seed: Digest
+    schema_digest: Digest
+    size_class: int
     shard: int
     shard_rows: int
     request_row: int
@@ -329,6 +337,8 @@ def query_of(published: PublishedShard, finding: Finding, request_row: int) -> R
     return RowQuery(
         published.model_digest,
         published.seed,
+        published.schema_digest,
+        int(published.is_in_class),
         published.shard,
         published.rows,
         request_row,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.exact.size_class import ATTEMPTS
 from provenance.units import TokenUnit, local_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
@@ -138,9 +139,9 @@ def _prove(challenge: Challenge, found: Refutation, *, confirmed: bool) -> int:
     say(f"what this discloses: {challenge.disclosure(found)}")
     if not _agreed("Send the challenge?", confirmed=confirmed):
         return STANDING
-    done = challenge.send(found, _say_part)
+    done = challenge.send(found, _say_part, _say_attempts)
     if challenge.stored:
-        say(f"gas of storing the model: {done.stored_gas:,}")
+        say(f"gas of storing the model and showing attempts: {done.stored_gas:,}")
     say(
         f"data set {challenge.dataset.id} is revoked (transaction {done.receipt.hash}, block {done.receipt.block}): "
         f"gas {done.commit_gas:,} for the commitment, {done.receipt.gas_used:,} for the proof"
@@ -154,6 +155,12 @@ def _say_part(part: StoredPart) -> None:
         f"stored at {part.address}: gas {part.gas:,}" if part.gas else f"is there already, at {part.address}"
     )
     say(f"part {part.number} of {part.count} of the model {paid}")
+
+
+def _say_attempts(made: int) -> None:
+    say(
+        f"{made} of at most {ATTEMPTS} attempts of this row stand on chain: none of them meets its conditions"
+    )
 
 
 def challenge_delivery(

@@ -181,6 +181,8 @@ class AuditedDataset:
             model=model,
             row_bytes=rows,
             conditions=self.manifest.row_conditions(shard),
+            schema_digest=self.terms.schema_digest,
+            is_in_class=self.terms.size_class == 1,
         )
 
 

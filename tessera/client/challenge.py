@@ -25,6 +25,7 @@ from provenance.units import local_time
 from provenance.values import Address, Digest
 from provenance.verify.refutation import Claim, Fault, Finding, build_evidence, query_of
 from tessera.client.accounts import Parties, holdings
+from tessera.client.attempt_steps import AttemptSteps, TellAttempts
 from tessera.client.audited_dataset import AuditedDataset, Refutation, Searched
 from tessera.client.challenge_file import Intent, Market, intent_of
 from tessera.errors import TesseraError
@@ -37,7 +38,8 @@ Tell = Callable[[StoredPart], None]
 
 @dataclass(frozen=True, slots=True)
 class Conviction:
-    """A data set was revoked. before, after: token wei of every account that this touched."""
+    """A data set was revoked. stored_gas: of the model's and the attempts' parts. before, after: token wei of every
+    account that this touched."""
 
     receipt: TxReceipt
     commit_gas: int
@@ -107,7 +109,9 @@ class Challenge:
             )
         shard, finding = refutation.shard, refutation.finding
         if finding.fault is Fault.MODEL:
-            if self.chain.is_sound(shard.model):
+            terms = self.dataset.terms
+            sound = self.chain.model_verdict(shard.model, terms.schema_digest, terms.size_class)
+            if sound is Verdict.AGREES:
                 raise _disagreement("the chain takes the bytes for a sound model", finding)
             return
         query = query_of(shard, finding, self.dataset.request_row(finding.shard))
@@ -131,8 +135,11 @@ class Challenge:
             "nothing"
         )
 
-    def send(self, refutation: Refutation, tell: Tell | None = None) -> Conviction:
-        """Commit, store the model if asked, show. What stands on chain already is not sent again."""
+    def send(
+        self, refutation: Refutation, tell: Tell | None = None, tell_attempts: TellAttempts | None = None
+    ) -> Conviction:
+        """Commit, store the model if asked, show, a conditioned row of many attempts in parts. What stands on chain
+        already is not sent again."""
         signer = self.dataset.record.shard(refutation.finding.shard).contributor
         parties = Parties(self.dataset.terms, signer, self.challenger)
         finding = refutation.finding
@@ -144,6 +151,8 @@ class Challenge:
         stored_gas = 0
         if self.stored:
             intent, stored_gas = self._store(refutation, intent, tell)
+        if finding.fault is Fault.ROW and self.dataset.conditions:
+            stored_gas += self._attempts(refutation, intent).show(tell_attempts)
         receipt = self._reveal(refutation, intent)
         after = holdings(self.chain, parties)
         self.file.unlink()
@@ -177,6 +186,14 @@ class Challenge:
             if tell is not None:
                 tell(part)
         return intent, gas
+
+    def _attempts(self, refutation: Refutation, intent: Intent) -> AttemptSteps:
+        query = query_of(refutation.shard, refutation.finding, self.dataset.request_row(intent.claim.shard))
+        model = b"" if intent.model_parts else refutation.shard.model
+        committed = self.chain.challenge_committed_at(intent.commitment)
+        return AttemptSteps(
+            self.chain, self.writer, query, self.dataset.conditions, model, intent.model_parts, committed
+        )
 
     def _reveal(self, refutation: Refutation, intent: Intent) -> TxReceipt:
         dataset, finding = self.dataset, refutation.finding

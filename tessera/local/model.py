@@ -19,7 +19,8 @@ from generator.fitting.settings import option_lines
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
-from provenance.exact.model import SizeClass, size_class
+from provenance.exact.model import size_class
+from provenance.exact.size_class import SizeClass
 from provenance.files import READABLE, write_whole
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.python_cells import Cell, TableLike, python_values

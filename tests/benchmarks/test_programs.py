@@ -22,7 +22,14 @@ def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_programs() -> None:
-    assert PROGRAMS == ["compare_rows", "run_gas", "run_quality", "sampler", "tamper_study"]
+    assert PROGRAMS == [
+        "compare_rows",
+        "run_gas",
+        "run_quality",
+        "sampler",
+        "tamper_study",
+        "worst_challenge",
+    ]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -50,3 +57,9 @@ def test_the_comparison_s_short_mode_agrees() -> None:
     assert done.returncode == 0, done.stderr
     assert "240 rows" in done.stdout
     assert "0 differ" in done.stdout
+
+
+def test_the_costliest_of_some_hundred_shapes_fits_a_transaction() -> None:
+    done = run("worst_challenge", "--short")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a conditioned row: " in done.stdout

@@ -297,7 +297,21 @@ contract ChallengesTest is RowMarket {
         evidence.conditions = "conditions";
         bytes32 seed = commitment.commitmentOf(order).seed;
         // Shard 2 has 200 rows, and 800 of the request stand before it; row 130 is the third of chunk 1.
-        verifier.expect(IRowVerifier.RowQuery(_models()[2], seed, 2, 200, 800, 1, 2), "conditions");
+        verifier.expect(
+            IRowVerifier.RowQuery(
+                _models()[2],
+                seed,
+                _terms().schemaDigest,
+                _terms().sizeClass,
+                2,
+                200,
+                800,
+                1,
+                2,
+                0
+            ),
+            "conditions"
+        );
         vm.prank(stranger);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
         assertOut(order, 2);

@@ -10,15 +10,14 @@ import {VerifierVectors} from "./support/VerifierVectors.sol";
 /// judge
 ///   given bytes of another digest: reverts with both digests
 ///   given a whole chunk, when the row is none of its rows: reverts with their number
-///   given conditions that are none: reverts with the place
 ///   given bytes that break the format: Malformed, whatever the bytes
 ///   when the chunk is short, long, or past the end: Differs
 ///   when a byte of the row is another: Differs; a byte of another row: Agrees
-///   when the conditions have no such row: Differs
+///   when the conditions have no such row, or are none: Differs
 ///   given the vectors: Agrees exactly where there is a row
-/// judgeStored: as judge; an address without a part reverts
+///   given the model in parts: the same; an address without a part reverts
 /// rowOf: the vectors; reverts where there is no row or no model
-/// isSound: true for every model of the vectors, false for all that a reader refuses
+/// judgeModel: Agrees for every model of the vectors, not for those that a reader refuses
 /// verify: the row of the prompt and no other
 contract RowVerifierTest is VerifierVectors {
     function test_RevertWhen_TheModelHasAnotherDigest() public {
@@ -33,7 +32,7 @@ contract RowVerifierTest is VerifierVectors {
                 query.modelDigest
             )
         );
-        verifier.judge(item.model, "", query, chunk);
+        verifier.judge(item.model, new address[](0), "", query, chunk);
     }
 
     function test_RevertWhen_TheChunkHasNoSuchRow() public {
@@ -42,25 +41,25 @@ contract RowVerifierTest is VerifierVectors {
         query.row = 20;
         bytes memory chunk = _chunk(item, item.row.length);
         vm.expectRevert(abi.encodeWithSelector(IRowVerifier.RowVerifier_RowOutsideChunk.selector, 20, 20));
-        verifier.judge(item.model, "", query, chunk);
+        verifier.judge(item.model, new address[](0), "", query, chunk);
     }
 
-    function test_RevertWhen_TheConditionsAreNone() public {
-        _expectMalformed(hex"00", 0);
-        _expectMalformed(hex"0000", 0);
-        _expectMalformed(hex"1001", 0);
+    function test_RowsUnderConditionsThatAreNoneDoNotExist() public view {
+        _noRow(hex"00");
+        _noRow(hex"0000");
+        _noRow(hex"1001");
         // a segment of no rows, one that is cut off, a byte too many
-        _expectMalformed(hex"0001000000000000", 2);
-        _expectMalformed(hex"00010000001e", 2);
-        _expectMalformed(hex"00010000001e000000", 8);
+        _noRow(hex"0001000000000000");
+        _noRow(hex"00010000001e");
+        _noRow(hex"00010000001e000000");
         // a column cut off, without ranges, with ranges cut off
-        _expectMalformed(hex"00010000001e00010000", 8);
-        _expectMalformed(hex"00010000001e0001000000000000", 8);
-        _expectMalformed(hex"00010000001e0001000000000001000000000000", 22);
+        _noRow(hex"00010000001e00010000");
+        _noRow(hex"00010000001e0001000000000000");
+        _noRow(hex"00010000001e0001000000000001000000000000");
         // ranges that are empty, touch; a column twice
-        _expectMalformed(hex"00010000001e00010000000000010000000200000001", 14);
-        _expectMalformed(hex"00010000001e0001000000000002000000000000000100000002000000ff", 22);
-        _expectMalformed(hex"00010000001e000200000000000100000000000000010000000000010000000000000001", 22);
+        _noRow(hex"00010000001e00010000000000010000000200000001");
+        _noRow(hex"00010000001e0001000000000002000000000000000100000002000000ff");
+        _noRow(hex"00010000001e000200000000000100000000000000010000000000010000000000000001");
     }
 
     function test_RevertWhen_ThereIsNoRowToGive() public {
@@ -97,9 +96,11 @@ contract RowVerifierTest is VerifierVectors {
             Case memory item = _case(2);
             item.model = vm.parseJsonBytes(models, string.concat(_refused(i), ".bytes"));
             string memory name = vm.parseJsonString(models, string.concat(_refused(i), ".name"));
-            assertTrue(!verifier.isSound(item.model), name);
-            IRowVerifier.Verdict verdict = verifier.judge(item.model, "", _query(item), _chunk(item, 4));
-            // rule 10 is isSound's alone
+            assertTrue(!_isSound(item.model), name);
+            IRowVerifier.RowQuery memory query = _query(item);
+            query.sizeClass = 0;
+            IRowVerifier.Verdict verdict = _judged(item.model, "", query, _chunk(item, 4));
+            // rule 10 is judgeModel's alone
             if (verdict != IRowVerifier.Verdict.Malformed) ++beyondTheBound;
         }
         assertEq(i, 31, "models read");
@@ -118,24 +119,24 @@ contract RowVerifierTest is VerifierVectors {
         bytes memory chunk = new bytes(20 * 8);
         IRowVerifier.RowQuery memory query = _query(item);
         query.row = 0;
-        IRowVerifier.Verdict verdict = verifier.judge(model, "", query, chunk);
-        assertTrue(uint256(verdict) < 3, "a verdict");
+        IRowVerifier.Verdict verdict = _judged(model, "", query, chunk);
+        assertTrue(uint256(verdict) < 5, "a verdict");
         if (length < 80) _assertVerdict(verdict, IRowVerifier.Verdict.Malformed, "cut off");
-        if (verdict == IRowVerifier.Verdict.Malformed) assertTrue(!verifier.isSound(model), "no sound model");
+        if (verdict == IRowVerifier.Verdict.Malformed) assertTrue(!_isSound(model), "no sound model");
     }
 
     function test_ChunksOfAnotherLengthDiffer() public view {
         Case memory item = _case(2);
         IRowVerifier.RowQuery memory query = _query(item);
         bytes memory whole = _chunk(item, 4);
-        _assertVerdict(verifier.judge(item.model, "", query, whole), IRowVerifier.Verdict.Agrees, "whole");
+        _assertVerdict(_judged(item.model, "", query, whole), IRowVerifier.Verdict.Agrees, "whole");
         bytes memory chunk = bytes.concat(whole, hex"00");
-        _assertVerdict(verifier.judge(item.model, "", query, chunk), IRowVerifier.Verdict.Differs, "long");
+        _assertVerdict(_judged(item.model, "", query, chunk), IRowVerifier.Verdict.Differs, "long");
         query.shardRows = 21;
-        _assertVerdict(verifier.judge(item.model, "", query, whole), IRowVerifier.Verdict.Differs, "short");
+        _assertVerdict(_judged(item.model, "", query, whole), IRowVerifier.Verdict.Differs, "short");
         query.chunk = 1;
-        _assertVerdict(verifier.judge(item.model, "", query, whole), IRowVerifier.Verdict.Differs, "past the end");
-        _assertVerdict(verifier.judge(item.model, "", query, ""), IRowVerifier.Verdict.Differs, "nothing past it");
+        _assertVerdict(_judged(item.model, "", query, whole), IRowVerifier.Verdict.Differs, "past the end");
+        _assertVerdict(_judged(item.model, "", query, ""), IRowVerifier.Verdict.Differs, "nothing past it");
     }
 
     function testFuzz_OneOtherByteDiffersInItsRowOnly(uint256 place, uint8 change) public view {
@@ -145,7 +146,7 @@ contract RowVerifierTest is VerifierVectors {
         bytes memory chunk = _chunk(item, width);
         place = bound(place, 0, chunk.length - 1);
         chunk[place] ^= bytes1(change);
-        IRowVerifier.Verdict verdict = verifier.judge(item.model, "", _query(item), chunk);
+        IRowVerifier.Verdict verdict = _judged(item.model, "", _query(item), chunk);
         bool inside = place / width == item.number;
         _assertVerdict(verdict, inside ? IRowVerifier.Verdict.Differs : IRowVerifier.Verdict.Agrees, "verdict");
     }
@@ -156,12 +157,12 @@ contract RowVerifierTest is VerifierVectors {
         IRowVerifier.RowQuery memory query = _query(item);
         bytes memory chunk = _chunk(item, item.row.length);
         query.requestRow = 12;
-        IRowVerifier.Verdict verdict = verifier.judge(item.model, item.conditions, query, chunk);
+        IRowVerifier.Verdict verdict = _judged(item.model, item.conditions, query, chunk);
         _assertVerdict(verdict, IRowVerifier.Verdict.Differs, "request row 12 of 12");
         // one range of a column that the model does not have
         bytes memory beyond = hex"00010000001e00010003000000010000000000000001";
         query.requestRow = 0;
-        verdict = verifier.judge(item.model, beyond, query, chunk);
+        verdict = _judged(item.model, beyond, query, chunk);
         _assertVerdict(verdict, IRowVerifier.Verdict.Differs, "column 3 of 3");
     }
 
@@ -184,7 +185,7 @@ contract RowVerifierTest is VerifierVectors {
         uint256 count = _count(".models");
         for (uint256 i = 0; i < count; ++i) {
             string memory item = string.concat(".models[", text(i), "]");
-            assertTrue(verifier.isSound(vm.parseJsonBytes(json, string.concat(item, ".bytes"))), item);
+            assertTrue(_isSound(vm.parseJsonBytes(json, string.concat(item, ".bytes"))), item);
         }
         assertEq(count, 14, "models read");
     }
@@ -195,24 +196,17 @@ contract RowVerifierTest is VerifierVectors {
         address[] memory parts = _stored(store, item.model, 3000);
         IRowVerifier.RowQuery memory query = _query(item);
         bytes memory chunk = _chunk(item, item.row.length);
-        IRowVerifier.Verdict verdict = verifier.judgeStored(parts, "", query, chunk);
+        (IRowVerifier.Verdict verdict, uint256 width) = verifier.judge("", parts, "", query, chunk);
         _assertVerdict(verdict, IRowVerifier.Verdict.Agrees, "stored");
-        assertTrue(verifier.isSoundStored(parts), "sound");
+        assertEq(width, item.row.length, "row width");
+        verdict = verifier.judgeModel("", parts, query.schemaDigest, 1);
+        _assertVerdict(verdict, IRowVerifier.Verdict.Agrees, "sound");
         chunk[0] ^= 0x01;
-        _assertVerdict(verifier.judgeStored(parts, "", query, chunk), IRowVerifier.Verdict.Differs, "altered");
+        (verdict, ) = verifier.judge("", parts, "", query, chunk);
+        _assertVerdict(verdict, IRowVerifier.Verdict.Differs, "altered");
         parts[1] = address(0xdead);
         vm.expectRevert(abi.encodeWithSelector(ModelParts.ModelParts_NoPart.selector, address(0xdead)));
-        verifier.judgeStored(parts, "", query, chunk);
-    }
-
-    function test_RowWidthsAreThoseOfTheModelAndNoneOfBytesThatAreNoModel() public {
-        IModelStore store = IModelStore(_create("ModelStore", ""));
-        Case memory item = _case(18);
-        assertEq(verifier.rowWidthOf(item.model), item.row.length, "in calldata");
-        assertEq(verifier.rowWidthOfStored(_stored(store, item.model, 3000)), item.row.length, "stored");
-        item.model[0] = 0x00;
-        assertEq(verifier.rowWidthOf(item.model), 0, "no model");
-        assertEq(verifier.rowWidthOfStored(_stored(store, item.model, 3000)), 0, "no model, stored");
+        verifier.judge("", parts, "", query, chunk);
     }
 
     function test_VerifyHoldsForTheRowOfThePromptAndNoOther() public view {
@@ -243,12 +237,20 @@ contract RowVerifierTest is VerifierVectors {
         return string.concat(".refused[", text(index), "]");
     }
 
-    function _expectMalformed(bytes memory conditions, uint256 position) private {
+    function _noRow(bytes memory conditions) private view {
         Case memory item = _case(2);
-        IRowVerifier.RowQuery memory query = _query(item);
-        bytes memory chunk = _chunk(item, item.row.length);
-        vm.expectRevert(abi.encodeWithSelector(IRowVerifier.RowVerifier_MalformedConditions.selector, position));
-        verifier.judge(item.model, conditions, query, chunk);
+        IRowVerifier.Verdict verdict = _judged(
+            item.model,
+            conditions,
+            _query(item),
+            _chunk(item, item.row.length)
+        );
+        _assertVerdict(verdict, IRowVerifier.Verdict.Differs, "no conditions");
+    }
+
+    function _isSound(bytes memory model) private view returns (bool) {
+        bytes32 schema = _schemaOf(model);
+        return verifier.judgeModel(model, new address[](0), schema, 1) == IRowVerifier.Verdict.Agrees;
     }
 
     function _stored(

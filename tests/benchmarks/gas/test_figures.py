@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.gas.figures import CODE_LIMIT, Contract, Figure, GasLimitError, check, page
-from provenance.chain.sender import TRANSACTION_GAS_CAP
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 
 SMALL = Contract("Escrow", CODE_LIMIT, 2_000_000)
 

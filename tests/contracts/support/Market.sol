@@ -90,8 +90,7 @@ abstract contract Market is TestBase {
             _create("DatasetRegistry", abi.encode(escrow, commitment, addresses[7], addresses[8], addresses[10]))
         );
         rewards = Rewards(_create("Rewards", abi.encode(token, escrow, datasets, addresses[9], addresses[10])));
-        // The row verifier proper is tried on its own; here a row is false when its bytes say so.
-        verifier = new RowVerifierDouble();
+        verifier = RowVerifierDouble(_createVerifier());
         challenges = IChallenges(_create("Challenges", abi.encode(escrow, commitment, datasets, verifier)));
         demands = IDemands(_create("Demands", abi.encode(token, escrow, commitment, datasets)));
         _create("DatasetSales", abi.encode(token, datasets, rewards));
@@ -101,6 +100,11 @@ abstract contract Market is TestBase {
     /// @dev As little as a market may ask; OrderLimits.t.sol tries others.
     function _limits() internal pure returns (IOrderEscrow.Limits memory limits) {
         limits.maxScoreMicro = 1_000_000;
+    }
+
+    /// @dev Here a row is false when its bytes say so; JudgedRows.t.sol and JudgedModels.t.sol have the verifier proper.
+    function _createVerifier() internal virtual returns (address) {
+        return address(new RowVerifierDouble());
     }
 
     function _createToken() internal virtual returns (address) {

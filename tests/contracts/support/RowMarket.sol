@@ -66,7 +66,7 @@ abstract contract RowMarket is Market {
         return keccak256(abi.encode(challenger, claim.dataset, claim.shard, claim.chunk, claim.row, SALT));
     }
 
-    function _modelBytes(uint32 shard) internal pure returns (bytes memory) {
+    function _modelBytes(uint32 shard) internal view virtual returns (bytes memory) {
         return abi.encodePacked("model ", bytes1(uint8(48 + shard)));
     }
 
@@ -81,10 +81,14 @@ abstract contract RowMarket is Market {
         uint256 count = _rows(shard) - first < ROWS_PER_CHUNK ? _rows(shard) - first : ROWS_PER_CHUNK;
         bytes32[] memory words = new bytes32[](count);
         for (uint256 k = 0; k < count; ++k) {
-            bool isFalse = shard == liar && first + k == falseRow;
-            words[k] = isFalse ? bytes32(type(uint256).max) : bytes32(1_000_000 * (shard + 1) + first + k);
+            words[k] = _row(shard, first + k);
         }
         return abi.encodePacked(words);
+    }
+
+    function _row(uint32 shard, uint256 row) internal view virtual returns (bytes32) {
+        bool isFalse = shard == liar && row == falseRow;
+        return isFalse ? bytes32(type(uint256).max) : bytes32(1_000_000 * (shard + 1) + row);
     }
 
     function _chunkLeaves(uint32 shard) internal view returns (bytes32[] memory leaves) {

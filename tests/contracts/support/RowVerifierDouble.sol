@@ -19,43 +19,42 @@ contract RowVerifierDouble is IRowVerifier {
     /// @inheritdoc IRowVerifier
     function judge(
         bytes calldata model,
-        bytes calldata conditions,
-        RowQuery calldata query,
-        bytes calldata chunk
-    ) public view returns (Verdict) {
-        bool isOther = expectedQuery != 0 && expectedQuery != keccak256(abi.encode(query));
-        if (isOther || keccak256(conditions) != expectedConditions) {
-            revert RowVerifierDouble_OtherQuestion(query, conditions);
-        }
-        if (sha256(model) != query.modelDigest) revert RowVerifier_WrongModel(sha256(model), query.modelDigest);
-        if (!isSound(model)) return Verdict.Malformed;
-        if (chunk.length % 32 != 0) return Verdict.Differs;
-        return chunk[query.row * 32] == 0xFF ? Verdict.Differs : Verdict.Agrees;
-    }
-
-    /// @inheritdoc IRowVerifier
-    function judgeStored(
         address[] calldata parts,
         bytes calldata conditions,
         RowQuery calldata query,
         bytes calldata chunk
+    ) external view returns (Verdict, uint256) {
+        bool isOther = expectedQuery != 0 && expectedQuery != keccak256(abi.encode(query));
+        if (isOther || keccak256(conditions) != expectedConditions) {
+            revert RowVerifierDouble_OtherQuestion(query, conditions);
+        }
+        bytes memory found = model.length == 0 ? _join(parts) : model;
+        if (sha256(found) != query.modelDigest) revert RowVerifier_WrongModel(sha256(found), query.modelDigest);
+        if (found[0] == 0xFF) return (Verdict.Malformed, 0);
+        if (chunk.length % 32 != 0) return (Verdict.Differs, 32);
+        return (chunk[query.row * 32] == 0xFF ? Verdict.Differs : Verdict.Agrees, 32);
+    }
+
+    /// @inheritdoc IRowVerifier
+    function judgeModel(
+        bytes calldata model,
+        address[] calldata parts,
+        bytes32,
+        uint8
     ) external view returns (Verdict) {
-        return this.judge(_join(parts), conditions, query, chunk);
+        bytes memory found = model.length == 0 ? _join(parts) : model;
+        return found[0] == 0xFF ? Verdict.Malformed : Verdict.Agrees;
     }
 
     /// @inheritdoc IRowVerifier
-    function isSoundStored(address[] calldata parts) external view returns (bool) {
-        return this.isSound(_join(parts));
-    }
-
-    /// @inheritdoc IRowVerifier
-    function rowWidthOf(bytes calldata model) public pure returns (uint256) {
-        return isSound(model) ? 32 : 0;
-    }
-
-    /// @inheritdoc IRowVerifier
-    function rowWidthOfStored(address[] calldata parts) external view returns (uint256) {
-        return this.rowWidthOf(_join(parts));
+    function tryAttempts(
+        bytes calldata,
+        address[] calldata,
+        bytes calldata,
+        RowQuery calldata query,
+        uint256 count
+    ) external pure returns (uint256) {
+        return query.attempt + count;
     }
 
     /// @inheritdoc IRowVerifier
@@ -66,11 +65,6 @@ contract RowVerifierDouble is IRowVerifier {
     /// @inheritdoc IRowVerifier
     function verify(bytes calldata, bytes calldata aigcData, bytes calldata) external pure returns (bool) {
         return aigcData.length == 32;
-    }
-
-    /// @inheritdoc IRowVerifier
-    function isSound(bytes calldata model) public pure returns (bool) {
-        return model[0] != 0xFF;
     }
 
     function _join(address[] calldata parts) private view returns (bytes memory model) {

@@ -51,6 +51,8 @@ abstract contract VerifierVectors is TestBase {
     /// @dev A query for row `item.number`, all rows of these vectors being in chunk 0 of a shard of 20 rows.
     function _query(Case memory item) internal view returns (IRowVerifier.RowQuery memory query) {
         query.modelDigest = sha256(item.model);
+        query.schemaDigest = _schemaOf(item.model);
+        query.sizeClass = 1;
         query.seed = vm.parseJsonBytes32(json, ".seed");
         query.shard = item.shard;
         query.shardRows = 20;
@@ -76,7 +78,25 @@ abstract contract VerifierVectors is TestBase {
     }
 
     function _judge(Case memory item) internal view returns (IRowVerifier.Verdict) {
-        return verifier.judge(item.model, item.conditions, _query(item), _chunk(item, _rowWidth(item.model)));
+        return _judged(item.model, item.conditions, _query(item), _chunk(item, _rowWidth(item.model)));
+    }
+
+    function _judged(
+        bytes memory model,
+        bytes memory conditions,
+        IRowVerifier.RowQuery memory query,
+        bytes memory chunk
+    ) internal view returns (IRowVerifier.Verdict verdict) {
+        (verdict, ) = verifier.judge(model, new address[](0), conditions, query, chunk);
+    }
+
+    /// @dev The schema digest in a header.
+    function _schemaOf(bytes memory model) internal pure returns (bytes32 digest) {
+        if (model.length < 48) return 0;
+        // Bytes 16 .. 47 behind the length.
+        assembly ("memory-safe") {
+            digest := mload(add(model, 48))
+        }
     }
 
     function _assertVerdict(

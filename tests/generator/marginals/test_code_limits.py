@@ -12,7 +12,7 @@ from generator.learning.draw_order import DrawOrder
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.marginals.bins import base_grid, build_codebook, release_bins
 from generator.marginals.code_limits import number_bins, ordered_codes, quantile_bins
-from provenance.exact.model import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
+from provenance.exact.size_class import MAX_PROVABLE_BYTES, MAX_PROVABLE_MULTIPLICATIONS
 from provenance.table.schema import Schema
 
 

@@ -14,11 +14,12 @@ from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
 from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.train import check_size, train_step
+from generator.node.train import check_prefix, check_size, train_step
 from provenance.chain.ports import OrderState
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
 from provenance.record.terms import Participant as Matched
+from provenance.table.conditions import Conditions, Segment
 from provenance.values import Digest
 from tests.generator.node.conftest import World
 
@@ -169,9 +170,39 @@ def test_first_release_is_in_the_ledger_and_resent_from_its_stored_bytes(world: 
 def test_refuses_to_commit_a_model_larger_than_the_collection_promises(world: World) -> None:
     node = world.node()
     provable, too_large = one_column_model(1000), one_column_model(1001)
-    with pytest.raises(TaskRefused, match="size class recomputed, the collection promises fraud-provable"):
+    with pytest.raises(TaskRefused, match="64,064 multiplications a row"):
         check_size(node, too_large)
     check_size(node, provable)
     promises_less = replace(node, collection=replace(node.collection, size_class="recomputed"))
     check_size(promises_less, provable)
     check_size(promises_less, too_large)
+
+
+def test_refuses_conditions_under_which_a_row_is_more_than_the_chain_can_judge(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = world.node().collection.schema
+    sizes = [column.cardinality for column in schema.columns]
+    column = next(place for place, size in enumerate(sizes) if size > 1)
+    asked = Conditions(schema, (Segment(5, {column: ((0, 0),)}),))
+    counts = tuple(min(size, 2) for size in sizes)
+    book = Codebook(
+        *(counts, schema.value_widths),
+        np.concatenate([np.arange(count) for count in counts]),
+        np.ones(sum(counts), dtype=np.int64),
+    )
+    steps = tuple(
+        ColumnStep(
+            *(np.zeros(1, np.int32), np.zeros((1, 1), np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8)),
+            *(np.zeros((count, 1), np.int8), np.zeros(count, np.uint8), np.zeros(count, np.int32)),
+        )
+        for count in counts
+    )
+    order = (column, *(place for place in range(len(counts)) if place != column))
+    steps = tuple(steps[place] for place in order)
+    embedding = np.zeros((book.codes, 1), np.int8)
+    model = encode_model(AutoregressiveModel(255, schema.digest, book, order, steps, embedding))
+    check_prefix(asked, model)
+    monkeypatch.setattr("provenance.exact.size_class.MAX_PREFIX_WORK", 1)
+    with pytest.raises(TaskRefused, match="units of work"):
+        check_prefix(asked, model)

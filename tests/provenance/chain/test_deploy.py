@@ -13,11 +13,12 @@ from provenance.chain.abi import interface
 from provenance.chain.deploy import Made, deploy_all, deploy_market, deploy_test_token
 from provenance.chain.deployment import CONTRACTS, Deployment, MarketParameters
 from provenance.chain.errors import DeploymentError
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.market_plan import CREATE2_DEPLOYER, MarketPlan
 from provenance.chain.ports import OrderLimits
 from provenance.chain.reader import ChainReader
 from provenance.chain.rpc import Rpc, unhex
-from provenance.chain.sender import TRANSACTION_GAS_CAP, TransactionSender
+from provenance.chain.sender import TransactionSender
 from provenance.chain.token import inspect_token
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.signing import Signer

@@ -189,6 +189,8 @@ class Question:
 
     model_digest: Digest
     seed: Digest
+    schema_digest: Digest
+    size_class: int
     shard: int
     shard_rows: int
     request_row: int
@@ -200,10 +202,12 @@ def test_the_chain_judges_a_row_as_the_vectors_say(market: Market) -> None:
     chain = market.chain
     case = next(each for each in ROWS if each["row"] == 0 and each["attempt"] == 0)
     model = bytes.fromhex(next(each["bytes"] for each in MODELS if each["name"] == case["model"])[2:])
-    question = Question(sha256(model), Digest.parse(case["seed"]), case["shard"], 1, 0, 0, 0)
+    schema = Digest(model[16:48])
+    question = Question(sha256(model), Digest.parse(case["seed"]), schema, 1, case["shard"], 1, 0, 0, 0)
     row = bytes.fromhex(case["rowBytes"][2:])
-    assert chain.is_sound(model)
-    assert not chain.is_sound(model[:-1])
+    assert chain.model_verdict(model, question.schema_digest, 1) is Verdict.AGREES
+    assert chain.model_verdict(model, Digest(b"\x01" * 32), 1) is Verdict.OTHER_SCHEMA
+    assert chain.model_verdict(model[:-1], question.schema_digest, 1) is Verdict.MALFORMED
     assert chain.row_of(model, b"", question) == row
     assert chain.verdict(model, b"", question, row) is Verdict.AGREES
     assert chain.verdict(model, b"", question, bytes([row[0] ^ 1]) + row[1:]) is Verdict.DIFFERS

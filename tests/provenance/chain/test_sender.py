@@ -12,9 +12,10 @@ import pytest
 
 from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.errors import ChainUnavailableError, DeploymentError, RevertError
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.reader import ChainReader
 from provenance.chain.rpc import Rpc
-from provenance.chain.sender import TRANSACTION_GAS_CAP, gas_limit
+from provenance.chain.sender import gas_limit
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
 from provenance.values import Address, sha256

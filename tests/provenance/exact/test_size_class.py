@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from provenance.errors import ModelError
+from provenance.exact import size_class as numbers
+from provenance.exact.allowed import AllowedCodes
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import (
+from provenance.exact.conditional import prefix_size_of
+from provenance.exact.mlp_model import HiddenLayer, MlpModel, OutputLayer
+from provenance.exact.model import AutoregressiveModel, ColumnStep, decode_model, encode_model, size_class
+from provenance.exact.size_class import (
+    MAX_PREFIX_WORK,
     MAX_PROVABLE_BYTES,
     MAX_PROVABLE_MULTIPLICATIONS,
-    AutoregressiveModel,
-    ColumnStep,
-    decode_model,
-    encode_model,
-    size_class,
+    ModelSize,
+    PrefixSize,
+    prefix_size,
 )
 from provenance.values import Digest
 
@@ -53,3 +60,64 @@ def test_both_architectures_of_an_order_for_adult_are_provable(
     adult_sized_model: bytes, adult_sized_autoregressive: bytes
 ) -> None:
     assert size_class(adult_sized_model) == size_class(adult_sized_autoregressive) == "fraud-provable"
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/size_class.json").read_text("utf-8"))
+
+
+def test_the_numbers_are_those_that_the_contract_is_held_to() -> None:
+    assert {name: getattr(numbers, name) for name in VECTORS["numbers"]} == VECTORS["numbers"]
+
+
+def test_prefix_work_is_that_of_the_shared_vectors() -> None:
+    assert len(VECTORS["prefixes"]) == 4
+    for case in VECTORS["prefixes"]:
+        found = prefix_size(*(case[name] for name in ("inputs", "neurons", "codes", "allowed", "named")))
+        assert found == PrefixSize(case["steps"], case["work"]), case["name"]
+
+
+def wide(columns: int, codes: int) -> bytes:
+    """One neuron, `codes` codes in each of the columns."""
+    book = Codebook(
+        *((codes,) * columns, (2,) * columns),
+        *(np.tile(np.arange(codes), columns), np.ones(codes * columns, dtype=np.int64)),
+    )
+    hidden = HiddenLayer(np.zeros((1, 1), np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
+    output = OutputLayer(
+        *(np.zeros((book.codes, 1), np.int8), np.zeros(book.codes, np.uint8), np.zeros(book.codes, np.int32))
+    )
+    return encode_model(MlpModel(255, 1, Digest(bytes(32)), book, (hidden,), output))
+
+
+def test_more_columns_or_codes_than_a_dispute_holds_are_recomputed() -> None:
+    assert size_class(wide(192, 5)) == "fraud-provable"
+    assert size_class(wide(193, 1)) == "recomputed"
+    assert size_class(wide(2, 512)) == "fraud-provable"
+    assert size_class(wide(1, 1025)) == "recomputed"
+
+
+def test_what_is_too_large_is_said_in_numbers() -> None:
+    assert (
+        ModelSize(80_001, 64_000, 193, 1024).beyond()
+        == "80,001 bytes (at most 80,000), 193 columns (at most 192)"
+    )
+    assert PrefixSize(17, MAX_PREFIX_WORK).beyond() == "17 prefix steps (at most 16)"
+    assert not ModelSize(80_000, 64_000, 192, 1024).beyond()
+
+
+def test_prefix_steps_of_a_model_under_conditions(adult_sized_autoregressive: bytes) -> None:
+    model = decode_model(adult_sized_autoregressive)
+    assert isinstance(model, AutoregressiveModel)
+    column = model.order[1]
+    allowed = {column: AllowedCodes(model.codebook, column, ((0, 0),))}
+    found = prefix_size_of(model, allowed)
+    first = model.codebook.code_counts[model.order[0]]
+    assert found.steps == 2
+    assert (
+        found.work
+        == prefix_size(
+            model.width, 32, (first, model.codebook.code_counts[column]), (first, 1), (False, True)
+        ).work
+    )
+    assert prefix_size_of(model, {}) == PrefixSize()
+    assert prefix_size_of(decode_model(wide(2, 2)), allowed) == PrefixSize()

@@ -296,7 +296,10 @@ def test_model_larger_than_the_collection_promises_fails_and_is_named() -> None:
     # 6,000 neurons * (4 inputs + 7 codes) = 66,000 multiplications
     certificate = verify(Builder(models=(MODELS[0], tiny_model(3, neurons=6000))).build())
     assert certificate.failed[0].name == "models"
-    assert "shard 1: a model of size class recomputed" in certificate.failed[0].detail
+    assert (
+        "shard 1: a model of 96,179 bytes (at most 80,000), 66,000 multiplications a row (at most 64,000)"
+        in certificate.failed[0].detail
+    )
 
 
 @pytest.mark.parametrize("row", [0, 4, 8])
@@ -655,6 +658,13 @@ def test_private_data_set_passes_every_check_with_the_key(honest: Publication) -
     )
     assert seen[-1] == (23, 23)
     assert certificate.document()["verdict"] == "passed"
+
+
+def test_rows_are_fraud_provable_where_the_terms_promise_the_class(honest: Publication) -> None:
+    rows = next(check for check in verify(honest).checks if check.name == "rows")
+    assert rows.label is Label.FRAUD_PROVABLE
+    rows = next(check for check in verify(honest, None).checks if check.name == "rows")
+    assert rows.label is Label.RECOMPUTED
 
 
 def test_without_the_key_the_public_part_passes_and_the_rest_is_listed(honest: Publication) -> None:

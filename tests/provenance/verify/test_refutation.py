@@ -23,7 +23,7 @@ from provenance.crypto.merkle import (
 )
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact.codebook import Codebook
-from provenance.exact.model import MlpModel, decode_model, encode_model
+from provenance.exact.model import AutoregressiveModel, ColumnStep, MlpModel, decode_model, encode_model
 from provenance.exact.reference import reference_row_bytes
 from provenance.exact.sampler import Sampler
 from provenance.table.conditions import Conditions, RowConditions, Segment
@@ -292,3 +292,58 @@ def _with_codebook(codebook: Codebook) -> bytes:
     model = decode_model(MODEL)
     assert isinstance(model, MlpModel)
     return encode_model(replace(model, codebook=codebook))
+
+
+# --- what the terms say of the model
+
+
+def test_a_model_of_another_schema_is_a_finding_about_the_model() -> None:
+    shard = publish(TRUE)
+    assert find_invalid_row(replace(shard, schema_digest=SCHEMA.digest, is_in_class=True)) is None
+    finding = find_invalid_row(replace(shard, schema_digest=sha256(b"another")))
+    assert finding is not None
+    assert (finding.fault, finding.chunk, finding.row) == (Fault.MODEL, MODEL_CHUNK, 0)
+    assert f"ordered was {sha256(b'another')}" in finding.words
+
+
+def test_a_model_beyond_the_promised_class_is_a_finding_about_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shard = publish(TRUE)
+    monkeypatch.setattr("provenance.exact.size_class.MAX_PROVABLE_BYTES", len(MODEL) - 1)
+    assert find_invalid_row(shard) is None
+    finding = find_invalid_row(replace(shard, is_in_class=True))
+    assert finding is not None
+    assert finding.fault is Fault.MODEL
+    assert f"{len(MODEL):,} bytes (at most {len(MODEL) - 1:,})" in finding.words
+
+
+def test_a_row_whose_prefix_steps_are_beyond_the_promised_class_is_invalid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tiny_autoregressive()
+    data = Sampler(model, SEED, SHARD, conditions=CONDITIONS).row_bytes(0, ROWS)
+    shard = publish(data, model=model, conditions=CONDITIONS)
+    assert find_invalid_row(replace(shard, is_in_class=True)) is None
+    monkeypatch.setattr("provenance.exact.size_class.MAX_PREFIX_WORK", 1)
+    assert find_invalid_row(shard) is None
+    finding = find_invalid_row(replace(shard, is_in_class=True))
+    assert finding is not None
+    assert (finding.fault, finding.chunk, finding.row) == (Fault.ROW, 0, 0)
+    assert "units of work (at most 1)" in finding.words
+
+
+def tiny_autoregressive() -> bytes:
+    """Of the publication's codebook and schema."""
+    width = 3
+    steps = tuple(
+        ColumnStep(
+            *(np.zeros(width, np.int32), np.ones((2, width), np.int8), np.zeros(2, np.int32)),
+            *(np.zeros(2, np.uint8), np.ones((count, 2), np.int8), np.zeros(count, np.uint8)),
+            np.arange(count, dtype=np.int32),
+        )
+        for count in CODEBOOK.code_counts
+    )
+    embedding = np.ones((CODEBOOK.codes, width), np.int8)
+    order = tuple(range(CODEBOOK.columns))
+    return encode_model(AutoregressiveModel(255, SCHEMA.digest, CODEBOOK, order, steps, embedding))

@@ -99,12 +99,12 @@ class Chain:
         shown = chunk[query.row * WIDTH : (query.row + 1) * WIDTH]
         return Verdict.AGREES if shown == true else Verdict.DIFFERS
 
-    def is_sound(self, model: bytes) -> bool:
+    def model_verdict(self, model: bytes, schema_digest: Digest, size_class: int) -> Verdict:
         try:
-            decode_model(model)
+            found = decode_model(model)
         except ValueError:
-            return False
-        return True
+            return Verdict.MALFORMED
+        return Verdict.AGREES if found.schema_digest == schema_digest else Verdict.OTHER_SCHEMA
 
     def challenge_committed_at(self, commitment: Digest) -> int:
         return self.commitments.get(commitment, 0)
@@ -169,7 +169,7 @@ class Chain:
         salt: Digest, descendants: Sequence[int],
     ) -> TxReceipt:  # fmt: skip
         self._require_commitment(Claim(dataset, shard, 2**64 - 1, 0), salt)
-        assert not self.is_sound(model)
+        assert self.model_verdict(model, terms.schema_digest, terms.size_class) is not Verdict.AGREES
         return self._punish(terms, participants[shard].contributor, "reveal model")
 
     def _require_commitment(self, claim: Claim, salt: Digest) -> None:
