@@ -17,6 +17,7 @@ from provenance.chain.ports import (
     DatasetOnChain,
     OrderOnChain,
     OrderState,
+    Purchase,
     StakeOnChain,
 )
 from provenance.errors import ContentMissingError
@@ -44,7 +45,7 @@ class MemoryChain:
     balances: dict[Address, int] = field(default_factory=dict)
     rewards: dict[Address, int] = field(default_factory=dict)
     demands: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
-    resold: dict[tuple[int, Digest], bytes] = field(default_factory=dict)
+    resold: dict[int, tuple[Purchase, ...]] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
     def block_number(self) -> int:
@@ -84,8 +85,8 @@ class MemoryChain:
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
 
-    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
-        return self.resold.get((dataset, delivery_key))
+    def purchases(self, dataset: int) -> tuple[Purchase, ...]:
+        return self.resold.get(dataset, ())
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         nobody = Address(bytes(20))

@@ -60,6 +60,8 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
         is_plain = shard.content.wrapped_key is None
         _require(is_plain == terms.is_open, f"{where}.content.wrappedKey", "null if open")
+        is_committed = shard.content.key_commitment is not None
+        _require(is_committed != is_plain, f"{where}.content.keyCommitment", "expected for every wrapped key")
         receipt = shard_receipt(order, draw.seed, shard)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
@@ -71,6 +73,8 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
     _check_shares(result.shares_bps, count)
     is_plain = result.score.wrapped_key is None
     _require(is_plain == terms.is_open, "score.wrappedKey", "expected null if and only if open")
+    is_committed = result.score.key_commitment is not None
+    _require(is_committed != is_plain, "score.keyCommitment", "expected for a wrapped key")
     shares = shares_digest(result.shares_bps)
     for index, (evaluation, member) in enumerate(zip(result.evaluations, participants, strict=True)):
         where = f"evaluations[{index}]"

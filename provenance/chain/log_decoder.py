@@ -59,6 +59,7 @@ from provenance.chain.sale_events import (
     DatasetSold,
     DatasetUnlisted,
     KeysDelivered,
+    KeysPromised,
     RoyaltiesCollected,
     SaleAccepted,
     SaleExpired,
@@ -75,7 +76,7 @@ EVENTS: tuple[type[ChainEvent], ...] = (
     *(StakeReserved, StakeReleased, StakeSlashed, RewardCredited, RewardClaimed),
     *(DatasetCredited, DatasetDistributed, PayoutSet, FalseRow, FalseModel),
     *(DemandOpened, ReceiptAnswered, ModelAnswered, ChunkAnswered, DemandExpired),
-    *(DatasetListed, DatasetUnlisted, DatasetSold, KeysDelivered),
+    *(DatasetListed, KeysPromised, DatasetUnlisted, DatasetSold, KeysDelivered),
     *(SaleAccepted, SaleRejected, SaleExpired, RoyaltiesCollected),
 )
 """Every event that is interpreted."""

@@ -105,6 +105,8 @@ contract ResaleAttacksTest is SalesMarket {
         assertEq(_has(buyer) + _has(customer), both, "rejected");
         rewards.claimFor(customer);
         token.mint(buyer, SALE_DEPOSIT);
+        vm.prank(buyer);
+        datasets.approve(address(sales), id);
         uint256 deadline = _buy();
         vm.warp(deadline + 1);
         sales.expire(id);
