@@ -101,7 +101,10 @@ class SalesReader(MarketViews):
         """Every purchase of the data set by resale, the oldest first; as of the latest block, for a number that was
         used is not to be used again."""
         found: list[Purchase] = []
-        events = [*self._newest_too(DatasetSold, dataset), *self._newest_too(KeysDelivered, dataset)]
+        events: list[DatasetSold | KeysDelivered] = [
+            *self._newest_too(DatasetSold, dataset),
+            *self._newest_too(KeysDelivered, dataset),
+        ]
         for event in sorted(events, key=lambda event: (event.at.block, event.at.log_index)):
             if isinstance(event, DatasetSold):
                 found.append(Purchase(event.delivery_key, None))

@@ -228,8 +228,10 @@ class ScoreContent:
 
 
 def _key_document(wrapped_key: bytes | None, commitment: Digest | None) -> dict[str, JsonValue]:
-    wrapped = None if wrapped_key is None else "0x" + wrapped_key.hex()
-    return {"wrappedKey": wrapped} | ({} if commitment is None else {"keyCommitment": str(commitment)})
+    members: dict[str, JsonValue] = {"wrappedKey": None if wrapped_key is None else "0x" + wrapped_key.hex()}
+    if commitment is not None:
+        members["keyCommitment"] = str(commitment)
+    return members
 
 
 def _key_members(document: object) -> tuple[str, ...]:
