@@ -212,8 +212,9 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
 
         bytes32 order = datasets.datasetOf(dataset).order;
         uint32 shard = fault.place == sale.keys - 1 ? _SCORE_SHARD : uint32(fault.place);
-        bytes32 key = _wordAt(wrapped, fault.place + 1) ^
-            KeyDelivery.mask(order, shard, fault.shared, point, sale.deliveryKey);
+        bytes32 key =
+            _wordAt(wrapped, fault.place + 1) ^
+                KeyDelivery.mask(order, shard, fault.shared, point, sale.deliveryKey);
         if (KeyDelivery.commitment(order, shard, key) == fault.commitments[fault.place]) {
             revert DatasetSales_KeyIsRight(dataset, fault.place);
         }

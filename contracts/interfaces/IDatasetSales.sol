@@ -5,12 +5,12 @@ import {IOrderEscrow} from "./IOrderEscrow.sol";
 import {Permit} from "../types/Permit.sol";
 
 /// @title Resale of published data sets at a list price, keys against money
-/// @notice The holder of a data set's token offers it and promises its keys: one commitment a key. A buyer pays and names
-/// a one-time point; the seller delivers the keys masked for that point; a key that is not the promised one is proven
-/// here, by the secret of the point, and undoes the sale. Money, token and the seller's deposit lie here from the
-/// purchase on. The part that the data set's terms name goes to its contributors, the rest to the seller, the token to
-/// the buyer. What anybody is owed is credited in the rewards contract, so that nobody who cannot receive blocks the
-/// other side.
+/// @notice The holder of a data set's token offers it and promises its keys: one commitment a key. A buyer pays and
+/// names a one-time point; the seller delivers the keys masked for that point; a key that is not the promised one
+/// is proven here, by the secret of the point, and undoes the sale. Money, token and the seller's deposit lie here
+/// from the purchase on. The part that the data set's terms name goes to its contributors, the rest to the seller,
+/// the token to the buyer. What anybody is owed is credited in the rewards contract, so that nobody who cannot
+/// receive blocks the other side.
 ///
 /// None --list--> Listed --buy--> Sold --deliver--> Delivered --accept--> (paid)
 ///         unlist: None             \--expire--> (undone)      \--reject--> (undone)
@@ -26,10 +26,10 @@ import {Permit} from "../types/Permit.sol";
 /// what the first buyer gets its money back for. A revoked one can be neither listed nor bought.
 ///
 /// Who loses what:
-/// - a buyer has no way to its money back but a fault of the seller. A false proof reverts. So to read and reject, or to
-///   hold a token up with a key that nobody has, costs the price: it is the buyer's deposit;
-/// - a seller that delivers late or wrong keys loses its deposit, {DEPOSIT_BPS} of the price, to the buyer, who has the
-///   price back too. With the keys of its promise, in time, it is always paid;
+/// - a buyer has no way to its money back but a fault of the seller. A false proof reverts. So to read and reject,
+///   or to hold a token up with a key that nobody has, costs the price: it is the buyer's deposit;
+/// - a seller that delivers late or wrong keys loses its deposit, {DEPOSIT_BPS} of the price, to the buyer, who has
+///   the price back too. With the keys of its promise, in time, it is always paid;
 /// - {recordOf} counts only what the chain saw: deliveries that stood, that were proven wrong, that did not come.
 ///
 /// What this does NOT do. A commitment says which key, not what it opens. Who reads the data set's content documents
@@ -158,7 +158,7 @@ interface IDatasetSales {
     /// @notice Possible only after chain time `deadline`.
     error DatasetSales_TooEarly(uint256 dataset, uint256 deadline);
 
-    /// @notice Offers a data set, or changes its price or promise. Holder of the token only, who stays it until the sale.
+    /// @notice Offers a data set, or changes its price or promise. Holder of the token only, who keeps it till then.
     /// @dev An offer stands while its seller holds the token and the deposit ({depositOf}), and this contract may take
     /// both. Who parts with them and gets them back finds the offer standing still.
     /// @param commitments one of each key that will be delivered; empty for an open data set.
@@ -167,8 +167,8 @@ interface IDatasetSales {
     /// @notice Takes an offer back. The seller, or the present holder of the token.
     function unlist(uint256 dataset) external;
 
-    /// @notice Buys at the list price: takes the price from the caller, deposit and token from the seller. Ends the sale
-    /// as {accept} does where no key is promised.
+    /// @notice Buys at the list price: takes the price from the caller, deposit and token from the seller. Ends the
+    /// sale as {accept} does where no key is promised.
     /// @param price that the caller agrees to; must be the list price.
     /// @param promised digest of the commitments that the caller agrees to; must be the offer's.
     /// @param deliveryKey one-time point of the caller; zero where no key is promised.
@@ -184,12 +184,12 @@ interface IDatasetSales {
     /// @notice Hands the keys over, masked for the buyer. Seller only, in time.
     function deliver(uint256 dataset, bytes calldata wrappedKeys) external;
 
-    /// @notice Ends a delivered sale: royalty to the data set's pot, the rest and the deposit to the seller, the token to
-    /// the buyer. Buyer; anyone when the time to reject has passed.
+    /// @notice Ends a delivered sale: royalty to the data set's pot, the rest and the deposit to the seller, the
+    /// token to the buyer. Buyer; anyone when the time to reject has passed.
     function accept(uint256 dataset) external;
 
-    /// @notice Undoes a sale of which one delivered key is not the promised one: price and deposit to the buyer, the token
-    /// to the seller. Whoever can show it, in time.
+    /// @notice Undoes a sale of which one delivered key is not the promised one: price and deposit to the buyer,
+    /// the token to the seller. Whoever can show it, in time.
     function reject(uint256 dataset, KeyFault calldata fault) external;
 
     /// @notice Undoes a sale whose keys were not delivered in time: price and deposit to the buyer, the token to the

@@ -186,8 +186,8 @@ interface IOrderEscrow {
         Permit calldata permit
     ) external returns (bytes32 order);
 
-    /// @notice Takes an open order back, or terms that were signed and not placed: nobody can place them any more. Buyer
-    /// only.
+    /// @notice Takes an open order back, or terms that were signed and not placed: nobody can place those any more.
+    /// Buyer only.
     function cancel(OrderTerms calldata terms) external;
 
     /// @notice Binds contributors to an open order, reserves their stakes, takes the bond from the broker (which must

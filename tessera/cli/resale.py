@@ -256,8 +256,8 @@ def open_rows(
 ) -> None:
     """Check a data set that was sold to you and write its rows to a file: look before you accept.
 
-    Exit status: 0 written, 1 a check failed or a key opens nothing (`tessera resale reject`, in time), 2 the key is
-    not yours.
+    Exit status: 0 written, 1 a check failed or a key opens nothing (then `tessera resale reject`, in time), 2 the
+    delivery key is another's.
     """
     from tessera.client.resale import write_rows
 

@@ -126,7 +126,7 @@ contract ResaleAttacksTest is SalesMarket {
         IDatasetSales.KeyFault memory fault = _fault(254, wrapped);
         fault.commitments = commitments;
         sales.reject(id, fault);
-        assertAtMost(vm.lastCallGas().gasTotalUsed, 1_200_000, "gas");
+        assertAtMost(vm.lastCallGas().gasTotalUsed, 750_000, "gas");
     }
 
     function _manyKeys(uint256 count) private view returns (bytes32[] memory commitments, bytes memory wrapped) {

@@ -33,7 +33,7 @@ from provenance.api.coordination import ScoreResult
 from provenance.api.queue import TaskView
 from provenance.canonical import JsonValue
 from provenance.crypto.merkle import shard_root
-from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
+from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, key_commitment, open_file
 from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
