@@ -85,6 +85,17 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         escrow.markPublished(derived.order, derived.sharesDigest);
     }
 
+    /// @dev Locked while a challenge may still give the buyer its money back: who buys the token meanwhile would have
+    /// neither. Minting comes before the window opens.
+    function _update(address to, uint256 id, address auth) internal override returns (address from) {
+        from = super._update(to, id, auth);
+        if (from == address(0)) return from;
+        bytes32 order = _datasets[id].order;
+        if (escrow.orderOf(order).state == IOrderEscrow.State.Published) {
+            revert DatasetRegistry_WindowOpen(id, order);
+        }
+    }
+
     function _store(uint256 id, Derived memory derived, DatasetRecord calldata record) private {
         _datasets[id] = StoredDataset({
             order: derived.order,

@@ -4,12 +4,14 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {RewardsPayer} from "./escrow/RewardsPayer.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
 import {IDatasetSales} from "./interfaces/IDatasetSales.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
+import {KeyDelivery} from "./types/KeyDelivery.sol";
 import {Permit, Permits} from "./types/Permit.sol";
 import {WHOLE_BPS} from "./types/Units.sol";
 
@@ -19,6 +21,11 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
 
     uint256 public constant DELIVER_SECONDS = 3 days;
     uint256 public constant ACCEPT_SECONDS = 3 days;
+    /// @notice Part of the price that a seller loses when it delivers late or wrong keys.
+    uint256 public constant DEPOSIT_BPS = 1_000;
+    uint256 private constant _WORD = 32;
+    /// @dev Where a private order's score file is sealed, among the shards.
+    uint32 private constant _SCORE_SHARD = type(uint32).max;
 
     IDatasetRegistry public immutable datasets;
 
@@ -30,14 +37,20 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function list(uint256 dataset, uint256 price) external {
+    function list(uint256 dataset, uint256 price, bytes32[] calldata commitments) external {
         // Also while a sale runs: then the holder is this contract.
         if (_titles().ownerOf(dataset) != msg.sender) revert DatasetSales_Unauthorized(dataset, msg.sender);
         if (price > type(uint96).max) revert DatasetSales_PriceTooHigh(price, type(uint96).max);
+        uint256 keys = commitments.length;
+        if (keys > type(uint16).max) revert DatasetSales_TooManyKeys(keys, type(uint16).max);
         _checkSaleable(dataset);
 
-        _sales[dataset] = Sale(msg.sender, uint96(price), address(0), 0, State.Listed);
+        Sale memory sale;
+        (sale.seller, sale.price, sale.keys) = (msg.sender, uint96(price), uint16(keys));
+        (sale.state, sale.promised) = (State.Listed, _digestOf(commitments));
+        _sales[dataset] = sale;
         emit DatasetListed(dataset, msg.sender, price);
+        if (keys != 0) emit KeysPromised(dataset, msg.sender, commitments);
     }
 
     /// @inheritdoc IDatasetSales
@@ -55,21 +68,31 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     function buy(
         uint256 dataset,
         uint256 price,
+        bytes32 promised,
         bytes32 deliveryKey,
         Permit calldata permit
     ) external nonReentrant {
         Sale storage sale = _requireState(dataset, State.Listed);
         if (price != sale.price) revert DatasetSales_WrongPrice(dataset, sale.price, price);
+        if (promised != sale.promised) revert DatasetSales_WrongPromise(dataset, sale.promised, promised);
+        bool isSealed = sale.keys != 0;
+        if (isSealed ? !KeyDelivery.isPoint(deliveryKey) : deliveryKey != 0) {
+            revert DatasetSales_UselessKey(deliveryKey);
+        }
         _orderOf(dataset);
 
         address seller = sale.seller;
-        uint256 deadline = block.timestamp + DELIVER_SECONDS;
+        uint256 deadline = block.timestamp + (isSealed ? DELIVER_SECONDS : 0);
         (sale.buyer, sale.deadline, sale.state) = (msg.sender, uint40(deadline), State.Sold);
+        sale.deliveryKey = deliveryKey;
         emit DatasetSold(dataset, seller, msg.sender, price, deliveryKey, deadline);
 
-        _take(price, permit);
+        Permits.use(token, msg.sender, price, permit);
+        _take(msg.sender, price);
+        if (isSealed) _take(seller, depositOf(price));
         // Fails when the seller has parted with the token or with the approval.
         _titles().transferFrom(seller, address(this), dataset);
+        if (!isSealed) _finish(dataset, sale, 0);
     }
 
     /// @inheritdoc IDatasetSales
@@ -77,9 +100,14 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
         Sale storage sale = _requireState(dataset, State.Sold);
         if (msg.sender != sale.seller) revert DatasetSales_Unauthorized(dataset, msg.sender);
         if (block.timestamp > sale.deadline) revert DatasetSales_TooLate(dataset, sale.deadline);
+        uint256 length = _WORD * (sale.keys + 1);
+        if (wrappedKeys.length != length) revert DatasetSales_WrongLength(wrappedKeys.length, length);
+        bytes32 point = _wordAt(wrappedKeys, 0);
+        if (!KeyDelivery.isPoint(point)) revert DatasetSales_UselessKey(point);
 
         uint256 deadline = block.timestamp + ACCEPT_SECONDS;
         (sale.deadline, sale.state) = (uint40(deadline), State.Delivered);
+        sale.delivered = keccak256(wrappedKeys);
         emit KeysDelivered(dataset, msg.sender, sale.buyer, wrappedKeys, deadline);
     }
 
@@ -90,26 +118,16 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
             revert DatasetSales_TooEarly(dataset, sale.deadline);
         }
 
-        delete _sales[dataset];
-        ++_records[sale.seller].sold;
-        ++_records[sale.buyer].bought;
-        uint256 royalty = (uint256(sale.price) * datasets.royaltyBpsOf(dataset)) / WHOLE_BPS;
-        uint256 proceeds = sale.price - royalty;
-        emit SaleAccepted(dataset, sale.seller, sale.buyer, royalty, proceeds);
-
-        _pay(dataset, sale.seller, proceeds, royalty);
-        // Not safeTransferFrom: a buyer without a receiver hook would keep the seller from its money.
-        _titles().transferFrom(address(this), sale.buyer, dataset);
+        _finish(dataset, sale, depositOf(sale.price));
     }
 
     /// @inheritdoc IDatasetSales
-    function reject(uint256 dataset) external nonReentrant {
+    function reject(uint256 dataset, KeyFault calldata fault) external nonReentrant {
         Sale memory sale = _requireState(dataset, State.Delivered);
-        if (msg.sender != sale.buyer) revert DatasetSales_Unauthorized(dataset, msg.sender);
         if (block.timestamp > sale.deadline) revert DatasetSales_TooLate(dataset, sale.deadline);
+        _checkFault(dataset, sale, fault);
 
         ++_records[sale.seller].rejected;
-        ++_records[sale.buyer].returned;
         emit SaleRejected(dataset, sale.seller, sale.buyer);
 
         _undo(dataset, sale);
@@ -136,11 +154,30 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
         return _records[account];
     }
 
-    /// @dev Price back to the buyer, token back to the seller.
+    /// @inheritdoc IDatasetSales
+    function depositOf(uint256 price) public pure returns (uint256) {
+        return Math.mulDiv(price, DEPOSIT_BPS, WHOLE_BPS, Math.Rounding.Ceil);
+    }
+
+    /// @dev Everybody gets what is due to it; the token is the buyer's.
+    function _finish(uint256 dataset, Sale memory sale, uint256 deposit) private {
+        delete _sales[dataset];
+        ++_records[sale.seller].sold;
+        ++_records[sale.buyer].bought;
+        uint256 royalty = (uint256(sale.price) * datasets.royaltyBpsOf(dataset)) / WHOLE_BPS;
+        uint256 proceeds = sale.price - royalty;
+        emit SaleAccepted(dataset, sale.seller, sale.buyer, royalty, proceeds);
+
+        _pay(dataset, sale.seller, proceeds + deposit, royalty);
+        // Not safeTransferFrom: a buyer without a receiver hook would keep the seller from its money.
+        _titles().transferFrom(address(this), sale.buyer, dataset);
+    }
+
+    /// @dev Price and deposit to the buyer, token back to the seller.
     function _undo(uint256 dataset, Sale memory sale) private {
         delete _sales[dataset];
 
-        _pay(dataset, sale.buyer, sale.price, 0);
+        _pay(dataset, sale.buyer, sale.price + depositOf(sale.price), 0);
         _titles().transferFrom(address(this), sale.seller, dataset);
     }
 
@@ -151,13 +188,36 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
         rewards.creditDataset(dataset, royalty);
     }
 
-    function _take(uint256 price, Permit calldata permit) private {
-        if (price == 0) return;
-        Permits.use(token, msg.sender, price, permit);
+    function _take(address account, uint256 amount) private {
+        if (amount == 0) return;
         uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(msg.sender, address(this), price);
+        token.safeTransferFrom(account, address(this), amount);
         uint256 received = token.balanceOf(address(this)) - before;
-        if (received != price) revert DatasetSales_WrongPayment(received, price);
+        if (received != amount) revert DatasetSales_WrongPayment(received, amount);
+    }
+
+    /// @dev Reverts unless the key at that place, opened with the buyer's secret, is not the one that was promised.
+    function _checkFault(uint256 dataset, Sale memory sale, KeyFault calldata fault) private view {
+        bytes calldata wrapped = fault.wrappedKeys;
+        if (
+            fault.place >= sale.keys ||
+            keccak256(wrapped) != sale.delivered ||
+            _digestOf(fault.commitments) != sale.promised
+        ) revert DatasetSales_WrongProof(dataset);
+        bytes32 point = _wordAt(wrapped, 0);
+        if (
+            !KeyDelivery.isSecretOf(fault.secret, sale.deliveryKey) ||
+            !KeyDelivery.isSharedBy(fault.secret, point, fault.shared)
+        ) revert DatasetSales_WrongProof(dataset);
+
+        bytes32 order = datasets.datasetOf(dataset).order;
+        uint32 shard = fault.place == sale.keys - 1 ? _SCORE_SHARD : uint32(fault.place);
+        bytes32 key =
+            _wordAt(wrapped, fault.place + 1) ^
+                KeyDelivery.mask(order, shard, fault.shared, point, sale.deliveryKey);
+        if (KeyDelivery.commitment(order, shard, key) == fault.commitments[fault.place]) {
+            revert DatasetSales_KeyIsRight(dataset, fault.place);
+        }
     }
 
     function _checkSaleable(uint256 dataset) private view {
@@ -179,6 +239,14 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     function _requireState(uint256 dataset, State needed) private view returns (Sale storage sale) {
         sale = _sales[dataset];
         if (sale.state != needed) revert DatasetSales_WrongState(dataset, sale.state);
+    }
+
+    function _digestOf(bytes32[] calldata commitments) private pure returns (bytes32) {
+        return commitments.length == 0 ? bytes32(0) : keccak256(abi.encodePacked(commitments));
+    }
+
+    function _wordAt(bytes calldata data, uint256 place) private pure returns (bytes32) {
+        return bytes32(data[_WORD * place:_WORD * (place + 1)]);
     }
 
     /// @dev The registry as what it is to a marketplace.

@@ -119,12 +119,14 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function cancel(OrderTerms calldata terms) external nonReentrant {
         bytes32 order = _orderId(terms);
         if (msg.sender != terms.buyer) revert OrderEscrow_Unauthorized(order, msg.sender);
-        StoredOrder storage stored = _requireState(order, State.Open);
+        StoredOrder storage stored = _orders[order];
+        bool isOpen = stored.state == State.Open;
+        if (!isOpen && stored.state != State.None) revert OrderEscrow_WrongState(order, stored.state);
 
         stored.state = State.Cancelled;
         emit OrderCancelled(order);
 
-        _pay(order, terms.buyer, terms.price);
+        if (isOpen) _pay(order, terms.buyer, terms.price);
     }
 
     /// @inheritdoc IOrderEscrow

@@ -56,6 +56,11 @@ _REFUSALS: dict[str, Callable[[Arguments, Callable[[Any], str]], str]] = {
     "Demands_Unauthorized": lambda a, _: (
         f"{a['caller']} may not demand: the data set is sealed to another account"
     ),
+    "DatasetSales_TooEarly": lambda a, at: f"that is possible after the deadline of {at(a['deadline'])}",
+    "DatasetSales_TooLate": lambda a, at: f"the deadline was {at(a['deadline'])}",
+    "DatasetSales_WrongPromise": lambda a, _: (
+        f"the seller of data set {a['dataset']} changed which keys it promises: look at the offer again"
+    ),
     "Rewards_NothingToClaim": lambda a, _: f"nothing is held for {a['account']}",
     "ContributorRegistry_InsufficientStake": lambda a, _: (
         f"{a['contributor']} has {a['unit'].shown(a['free'])} of free stake, {a['unit'].shown(a['needed'])} are needed"

@@ -19,6 +19,7 @@ from provenance.chain.ports import (
     OrderLimits,
     OrderOnChain,
     OrderState,
+    Purchase,
     ShardsOnChain,
     StakeOnChain,
 )
@@ -51,7 +52,7 @@ class MemoryChain:
     out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
     deadlines: dict[Digest, int] = field(default_factory=dict)
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
-    resold: dict[tuple[int, Digest], bytes] = field(default_factory=dict)
+    resold: dict[int, tuple[Purchase, ...]] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
     def block_number(self) -> int:
@@ -109,8 +110,8 @@ class MemoryChain:
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
 
-    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
-        return self.resold.get((dataset, delivery_key))
+    def purchases(self, dataset: int) -> tuple[Purchase, ...]:
+        return self.resold.get(dataset, ())
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
         nobody = Address(bytes(20))

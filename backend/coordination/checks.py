@@ -54,6 +54,8 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
         is_plain = shard.content.wrapped_key is None
         _require(is_plain == terms.is_open, f"{where}.content.wrappedKey", "null if open")
+        is_committed = shard.content.key_commitment is not None
+        _require(is_committed != is_plain, f"{where}.content.keyCommitment", "expected for every wrapped key")
         receipt = shard_receipt(order, draw.seed, shard)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
@@ -65,6 +67,8 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
     _check_shares(result.shares_bps, count)
     is_plain = result.score.wrapped_key is None
     _require(is_plain == terms.is_open, "score.wrappedKey", "expected null if and only if open")
+    is_committed = result.score.key_commitment is not None
+    _require(is_committed != is_plain, "score.keyCommitment", "expected for a wrapped key")
     shares, score = shares_digest(result.shares_bps), result.score.file.plain_sha256
     asked = [participants[shard] for shard in standing if shard not in plan.excused]
     _require(len(result.evaluations) == len(asked), "evaluations", f"expected {len(asked)}")

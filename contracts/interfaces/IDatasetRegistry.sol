@@ -191,6 +191,8 @@ interface IDatasetRegistry {
     error DatasetRegistry_WrongStatus(uint256 id, Status status);
     /// @notice No parent of the data set is revoked or flagged.
     error DatasetRegistry_ParentsStand(uint256 id);
+    /// @notice The token moves once its order is settled: until then a challenge refunds whoever ordered the data set.
+    error DatasetRegistry_WindowOpen(uint256 id, bytes32 order);
 
     /// @notice Records a data set and mints its token to the buyer. Broker only, up to {IOrderEscrow.deliverByOf},
     /// once the order is matched and its seed drawn. Row specification and own real part are those of the terms.

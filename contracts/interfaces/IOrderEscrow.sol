@@ -43,7 +43,7 @@ import {Permit} from "../types/Permit.sol";
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
 ///   the challenge window has passed;
-/// - its buyer may cancel it before the match;
+/// - its buyer may cancel it before the match, also before it is placed;
 /// - its broker may match it with signed acceptances, and give it up (which refunds the buyer);
 /// - the data-set registry may mark it published;
 /// - the model commitment may burn part of its bond when a seed draw was missed, and keep the deadline one time to
@@ -247,7 +247,8 @@ interface IOrderEscrow {
         Permit calldata permit
     ) external returns (bytes32 order);
 
-    /// @notice Takes an open order back. Buyer only.
+    /// @notice Takes an open order back, or terms that were signed and not placed: nobody can place those any more.
+    /// Buyer only.
     function cancel(OrderTerms calldata terms) external;
 
     /// @notice Binds contributors to an open order, reserves their stakes ({stakeFor}), takes the bond from the broker

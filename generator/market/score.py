@@ -33,7 +33,14 @@ from provenance.api.tasks import (
 )
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import dataset_root, leaves
-from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
+from provenance.crypto.seal import (
+    SCORE_SHARD,
+    file_label,
+    key_commitment,
+    new_content_key,
+    seal_file,
+    wrap_key,
+)
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
@@ -198,15 +205,17 @@ class ScorePhase:
 
     def _publish_score(self, job: OrderJob, score: Score) -> ScoreContent:
         plain = score_file(score)
-        data, wrapped = plain, None
+        data, wrapped, committed = plain, None, None
         if not job.terms.is_open:
             key = new_content_key()
             data = seal_file(key, plain, file_label(job.order, SCORE_SHARD, "score"))
             wrapped = wrap_key(key, job.terms.delivery_key, job.order, SCORE_SHARD)
+            committed = key_commitment(key, job.order, SCORE_SHARD)
         cid = cid_of(data)
         if (claimed := self.upload(data)) != cid:
             raise JobRefused(f"the market stored the score file under {claimed}, its CID is {cid}")
-        return ScoreContent(ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain)), wrapped)
+        file = ContentFile(cid, len(data), sha256(data), sha256(plain), len(plain))
+        return ScoreContent(file, wrapped, committed)
 
 
 def _sample_tasks(job: OrderJob, seed: Digest, draws: int) -> list[Task]:

@@ -27,7 +27,7 @@ from provenance.api.queue import Progress
 from provenance.api.tasks import EVALUATE, FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import shard_root
-from provenance.crypto.seal import FileKind, file_label, seal_file, wrap_key
+from provenance.crypto.seal import FileKind, file_label, key_commitment, seal_file, wrap_key
 from provenance.errors import ConditionError, ConditionUnmetError
 from provenance.exact import SPEC_VERSION
 from provenance.exact.model import decode_model, model_digest
@@ -235,7 +235,8 @@ def sealed_content(
     }
     described = {name: _described(plain[name], data) for name, data in sealed.items()}
     wrapped = wrap_key(key, accepted.terms.delivery_key, order, draw.shard)
-    return ShardContent(described["rows"], described["model"], wrapped, statement), sealed
+    committed = key_commitment(key, order, draw.shard)
+    return ShardContent(described["rows"], described["model"], wrapped, statement, committed), sealed
 
 
 def _described(plain: bytes, data: bytes) -> ContentFile:

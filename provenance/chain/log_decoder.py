@@ -75,6 +75,7 @@ from provenance.chain.sale_events import (
     DatasetSold,
     DatasetUnlisted,
     KeysDelivered,
+    KeysPromised,
     RoyaltiesCollected,
     SaleAccepted,
     SaleExpired,
@@ -94,7 +95,7 @@ EVENTS: tuple[type[ChainEvent], ...] = (
     *(CommitmentAnswered, SaltAnswered, EvaluationAnswered, ManifestAnswered),
     *(ShardDropped, ShardConvicted, ShardRevoked, OrderReduced, ContributorFined, BrokerConvicted),
     *(DeadlineMoved, HashFixed),
-    *(DatasetListed, DatasetUnlisted, DatasetSold, KeysDelivered),
+    *(DatasetListed, KeysPromised, DatasetUnlisted, DatasetSold, KeysDelivered),
     *(SaleAccepted, SaleRejected, SaleExpired, RoyaltiesCollected),
 )
 """Every event that is interpreted."""

@@ -263,6 +263,15 @@ class DatasetRecord:
     evaluations: tuple[EvaluationRecord, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One resale of a data set: the buyer's one-time point (x coordinate), and the masked keys that the seller
+    delivered for it (docs/spec/sealing.md), None while it has not."""
+
+    point: Digest
+    wrapped_keys: bytes | None
+
+
 class ChainReads(Protocol):
     """Reads of one market on one chain. Raises ChainUnavailableError when the node does not answer."""
 
@@ -316,8 +325,8 @@ class ChainReads(Protocol):
 
     def claimable(self, account: Address) -> int: ...
 
-    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
-        """The wrapped keys that a seller delivered for `delivery_key`, the newest; None when there are none."""
+    def purchases(self, dataset: int) -> Sequence[Purchase]:
+        """Every purchase of the data set by resale, the oldest first."""
         ...
 
     def events(self, from_block: int, to_block: int) -> Sequence[ChainEvent]: ...

@@ -18,6 +18,15 @@ class DatasetListed(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysPromised(ChainEvent):
+    """Commitments of the keys that the seller of an offer will deliver, shards ascending, the score file last."""
+
+    dataset: int
+    seller: Address
+    commitments: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetUnlisted(ChainEvent):
     dataset: int
     seller: Address
@@ -25,7 +34,8 @@ class DatasetUnlisted(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class DatasetSold(ChainEvent):
-    """Bought and paid; the keys are to be delivered up to chain time `deliver_by`."""
+    """Bought and paid; the keys are to be delivered up to chain time `deliver_by`, masked for the buyer's one-time
+    point `delivery_key` (x coordinate; zero for an open data set, which is the buyer's at once)."""
 
     dataset: int
     seller: Address
@@ -37,7 +47,8 @@ class DatasetSold(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysDelivered(ChainEvent):
-    """`wrapped_keys` as docs/spec/sealing.md writes them; the buyer may reject up to chain time `accept_by`."""
+    """`wrapped_keys` as docs/spec/sealing.md writes them; a wrong one can be proven up to chain time
+    `accept_by`."""
 
     dataset: int
     seller: Address
@@ -59,6 +70,8 @@ class SaleAccepted(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SaleRejected(ChainEvent):
+    """A delivered key was proven not to be the promised one."""
+
     dataset: int
     seller: Address
     buyer: Address

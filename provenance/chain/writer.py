@@ -7,6 +7,7 @@ from typing import Any
 
 from provenance.chain.dispute_writer import DisputeWriter, pairs
 from provenance.chain.ports import CommittedModel, DatasetRecord, TxReceipt
+from provenance.chain.sales import KeyFault, OfferTaken
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
@@ -141,30 +142,32 @@ class ChainWriter(DisputeWriter):
         """Lets the sales contract move the data set's token; its holder only."""
         return self._send("datasets", "approve", self.chain.deployment.sales, dataset)
 
-    def list_for_sale(self, dataset: int, price: int) -> TxReceipt:
-        """Offers a data set at `price` token wei, or changes its price; holder only, after `approve_sale`."""
-        return self._send("sales", "list", dataset, price)
+    def list_for_sale(self, dataset: int, price: int, commitments: Sequence[Digest]) -> TxReceipt:
+        """Offers a data set and its keys at `price` token wei, or changes that; holder only, after `approve_sale` and
+        an approval for the deposit."""
+        return self._send("sales", "list", dataset, price, list(commitments))
 
     def unlist(self, dataset: int) -> TxReceipt:
         """Takes an offer back."""
         return self._send("sales", "unlist", dataset)
 
-    def buy(self, dataset: int, price: int, delivery_key: Digest, permit: Permit) -> TxReceipt:
-        """Pays the list price; `delivery_key` zero for an open data set."""
+    def buy(self, offer: OfferTaken, permit: Permit) -> TxReceipt:
+        """Pays the list price."""
         signed = (permit.deadline, permit.v, permit.r, permit.s)
-        return self._send("sales", "buy", dataset, price, delivery_key, signed)
+        return self._send("sales", "buy", offer.dataset, offer.price, offer.promised, offer.point, signed)
 
     def deliver_keys(self, dataset: int, wrapped_keys: bytes) -> TxReceipt:
-        """Hands the keys over, wrapped for the buyer; seller only, in time."""
+        """Hands the keys over, masked for the buyer; seller only, in time."""
         return self._send("sales", "deliver", dataset, wrapped_keys)
 
     def accept_sale(self, dataset: int) -> TxReceipt:
         """Ends a delivered sale; its buyer, or anyone after the time to reject."""
         return self._send("sales", "accept", dataset)
 
-    def reject_sale(self, dataset: int) -> TxReceipt:
-        """Undoes a delivered sale; its buyer, in time."""
-        return self._send("sales", "reject", dataset)
+    def reject_sale(self, dataset: int, fault: KeyFault) -> TxReceipt:
+        """Undoes a delivered sale by proof; anyone who has it, in time."""
+        shown = (fault.place, fault.secret, fault.shared, fault.wrapped_keys, list(fault.commitments))
+        return self._send("sales", "reject", dataset, shown)
 
     def expire_sale(self, dataset: int) -> TxReceipt:
         """Undoes a sale whose keys were not delivered in time; anyone."""

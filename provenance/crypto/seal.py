@@ -16,6 +16,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from provenance.crypto.key_files import KeyKind, read_secret, write_secret
 from provenance.errors import SealError
@@ -60,6 +62,10 @@ class DeliveryKey:
             raise SealError(f"the key of shard {shard} has {len(key)} bytes, expected {KEY_BYTES}")
         return key
 
+    def derived(self, info: bytes, length: int) -> bytes:
+        """Secret bytes that only the holder of this key can make (HKDF-SHA256); others for every `info`."""
+        return HKDF(SHA256(), length, salt=None, info=info).derive(self.__private.private_bytes_raw())
+
 
 def new_delivery_key(path: Path | str) -> DeliveryKey:
     """Writes a new random delivery key (mode 600). Raises KeyFileError; a file that is there already stays."""
@@ -76,6 +82,11 @@ def load_delivery_key(path: Path | str) -> DeliveryKey:
 def new_content_key() -> bytes:
     """A fresh random key for the files of one shard."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+def key_commitment(key: bytes, order: Digest, shard: int) -> Digest:
+    """What a shard's contributor publishes of its content key: tells nothing of it, and fits no other."""
+    return sha256(b"tessera/content-key/1" + order + shard.to_bytes(4, "big") + key)
 
 
 def wrap_key(key: bytes, delivery_key: bytes, order: Digest, shard: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from provenance.canonical import JsonValue, encode
 from provenance.crypto.typed_data import TypedMessage
@@ -186,20 +186,34 @@ class ContentFile:
         return len(data) == self.plain_size and sha256(data) == self.plain_sha256
 
 
+class SealedKey(NamedTuple):
+    """What is published of a content key: wrapped for the first buyer, and the commitment that a later sale is
+    judged by (None in data sets that were made before there was one)."""
+
+    wrapped: bytes
+    commitment: Digest | None
+
+
 @dataclass(frozen=True, slots=True)
 class ShardContent:
-    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy statement."""
+    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy statement, and
+    what the contributor commits the key by (None: open, or made before there was one)."""
 
     rows: ContentFile
     model: ContentFile
     wrapped_key: bytes | None
     statement: Mapping[str, JsonValue]
+    key_commitment: Digest | None = None
+
+    @property
+    def sealed_key(self) -> SealedKey | None:
+        return None if self.wrapped_key is None else SealedKey(self.wrapped_key, self.key_commitment)
 
     def document(self) -> dict[str, JsonValue]:
         return {
             "rows": self.rows.document(),
             "model": self.model.document(),
-            "wrappedKey": None if self.wrapped_key is None else "0x" + self.wrapped_key.hex(),
+            **_key_document(self.wrapped_key, self.key_commitment),
             "statement": dict(self.statement),
         }
 
@@ -210,31 +224,55 @@ class ShardContent:
 
     @classmethod
     def parse(cls, document: object, where: str = "content") -> ShardContent:
-        reader = Reader(document, where, ("rows", "model", "wrappedKey", "statement"))
+        reader = Reader(document, where, ("rows", "model", "statement", *_key_members(document)))
         return cls(
             ContentFile.parse(reader.member("rows"), f"{where}.rows"),
             ContentFile.parse(reader.member("model"), f"{where}.model"),
             reader.optional_hex("wrappedKey"),
             reader.mapping("statement"),
+            _commitment(reader, document),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreContent:
-    """The score file ("tessera-score/1"); sealed to the buyer under shard index 2^32-1 in a private order.
+    """The score file ("tessera-score/1"); sealed to the buyer under shard index 2^32-1 in a private order, its key
+    committed to by the coordinator.
 
     `file.plain_sha256` is the `scoreDigest` of the record on chain.
     """
 
     file: ContentFile
     wrapped_key: bytes | None
+    key_commitment: Digest | None = None
+
+    @property
+    def sealed_key(self) -> SealedKey | None:
+        return None if self.wrapped_key is None else SealedKey(self.wrapped_key, self.key_commitment)
 
     def document(self) -> dict[str, JsonValue]:
-        wrapped = None if self.wrapped_key is None else "0x" + self.wrapped_key.hex()
-        return {"file": self.file.document(), "wrappedKey": wrapped}
+        return {"file": self.file.document(), **_key_document(self.wrapped_key, self.key_commitment)}
 
     @classmethod
     def parse(cls, document: object, where: str) -> ScoreContent:
-        reader = Reader(document, where, ("file", "wrappedKey"))
+        reader = Reader(document, where, ("file", *_key_members(document)))
         file = ContentFile.parse(reader.member("file"), reader.where("file"))
-        return cls(file, reader.optional_hex("wrappedKey"))
+        return cls(file, reader.optional_hex("wrappedKey"), _commitment(reader, document))
+
+
+def _key_document(wrapped_key: bytes | None, commitment: Digest | None) -> dict[str, JsonValue]:
+    members: dict[str, JsonValue] = {"wrappedKey": None if wrapped_key is None else "0x" + wrapped_key.hex()}
+    if commitment is not None:
+        members["keyCommitment"] = str(commitment)
+    return members
+
+
+def _key_members(document: object) -> tuple[str, ...]:
+    """Only a key that is there can be committed to."""
+    committed = isinstance(document, Mapping) and "keyCommitment" in document
+    is_sealed = isinstance(document, Mapping) and document.get("wrappedKey") is not None
+    return ("wrappedKey", "keyCommitment") if committed and is_sealed else ("wrappedKey",)
+
+
+def _commitment(reader: Reader, document: object) -> Digest | None:
+    return reader.digest("keyCommitment") if "keyCommitment" in _key_members(document) else None

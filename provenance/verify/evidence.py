@@ -11,16 +11,23 @@ signed. Normative text: docs/spec/sealing.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
-from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain
-from provenance.crypto.resold_keys import ContentKeys, resold_keys
-from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, open_file
+from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain, Purchase
+from provenance.crypto.resold_keys import (
+    ContentKeys,
+    ResoldKeys,
+    SaleKey,
+    SalePlace,
+    opened_keys,
+    unwrapped_keys,
+)
+from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, key_commitment, open_file
 from provenance.errors import (
     ContentMissingError,
     IntegrityError,
@@ -30,7 +37,7 @@ from provenance.errors import (
     WrongKeyError,
 )
 from provenance.record.manifest import Manifest, ManifestShard
-from provenance.record.receipts import ContentFile
+from provenance.record.receipts import ContentFile, SealedKey
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
@@ -111,7 +118,7 @@ class Evidence:
         return opened(
             score.file,
             self.score_file,
-            score.wrapped_key,
+            score.sealed_key,
             self.right_keys,
             (self.manifest.order, SCORE_SHARD, "score"),
         )
@@ -147,14 +154,17 @@ class ShardFiles:
         content, order = self.shard.content, self.evidence.record.order
         file = content.rows if kind == "rows" else content.model
         place = (order, self.shard.shard, kind)
-        return opened(file, found, content.wrapped_key, self.evidence.right_keys, place)
+        return opened(file, found, content.sealed_key, self.evidence.right_keys, place)
 
 
 class SalesReads(Protocol):
     """The part of the chain that knows of resale."""
 
-    def resold_keys(self, dataset: int, delivery_key: Digest) -> bytes | None:
-        """The wrapped keys that a seller delivered for `delivery_key`; None when there are none."""
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def purchases(self, dataset: int) -> Sequence[Purchase]:
+        """Every purchase of the data set by resale, the oldest first."""
         ...
 
 
@@ -251,27 +261,34 @@ def fetch_opened(
     content = manifest.shard(shard).content
     file = content.rows if kind == "rows" else content.model
     published = fetch_file(store, file, f"{kind} of shard {shard}")
-    return opened(file, published, content.wrapped_key, keys, (manifest.order, shard, kind))
+    return opened(file, published, content.sealed_key, keys, (manifest.order, shard, kind))
 
 
 def opened(
     file: ContentFile,
     published: bytes,
-    wrapped_key: bytes | None,
+    sealed_key: SealedKey | None,
     keys: ContentKeys | None,
     place: tuple[Digest, int, FileKind],
 ) -> bytes:
     """The bytes of a published file in clear; `place` is (order, shard, kind), which the sealing binds.
 
-    Raises SealError when it does not open, IntegrityError unless what is inside has the signed digest.
+    Raises SealError when it does not open, IntegrityError unless what is inside has the signed digest and its key is
+    the committed one.
     """
     order, shard, kind = place
-    if wrapped_key is None:
+    if sealed_key is None:
         plain = published
     elif keys is None:
         raise SealError("the files are sealed to the buyer; give the delivery key file of the order")
     else:
-        key, label = keys.unwrap(wrapped_key, order, shard), file_label(order, shard, kind)
+        key, label = keys.unwrap(sealed_key.wrapped, order, shard), file_label(order, shard, kind)
+        committed = key_commitment(key, order, shard)
+        if sealed_key.commitment not in (None, committed):
+            raise IntegrityError(
+                f"the key of shard {shard} has commitment {committed}, the content document says "
+                f"{sealed_key.commitment}: it is not the key that was committed to, and nobody could sell it on"
+            )
         try:
             plain = open_file(key, published, label, file.plain_sha256)
         except SealError as error:
@@ -284,10 +301,10 @@ def opened(
     return plain
 
 
-def wrapped_keys(manifest: Manifest) -> list[tuple[int, bytes]]:
-    """(shard, wrapped key) of all that is sealed, shards first, the score last; empty for an open data set."""
-    found = [(shard.shard, shard.content.wrapped_key) for shard in manifest.shards]
-    found.append((SCORE_SHARD, manifest.score.wrapped_key))
+def sealed_keys(manifest: Manifest) -> list[tuple[int, SealedKey]]:
+    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set."""
+    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards]
+    found.append((SCORE_SHARD, manifest.score.sealed_key))
     return [(shard, key) for shard, key in found if key is not None]
 
 
@@ -300,13 +317,34 @@ def content_keys(chain: SalesReads, dataset: int, manifest: Manifest, own: Deliv
     sealed_for = manifest.terms.delivery_key
     if own.public == sealed_for:
         return own
-    bundle = chain.resold_keys(dataset, own.public)
-    if bundle is None:
-        raise WrongKeyError(
-            f"delivery key {own.public} is not the one of data set {dataset}: it was ordered with {sealed_for}, and no "
-            "seller delivered keys for yours; name the key file that you ordered or bought it with"
-        )
-    return resold_keys(own, sealed_for, bundle, [shard for shard, _ in wrapped_keys(manifest)])
+    order, shards = manifest.order, [shard for shard, _ in sealed_keys(manifest)]
+    for bought, key in purchases_with(chain, dataset, own):
+        if bought.wrapped_keys is not None:
+            return ResoldKeys(sealed_for, opened_keys(key, order, bought.wrapped_keys, shards))
+    for bought in reversed(chain.purchases(dataset)):
+        if bought.point == own.public and bought.wrapped_keys is not None:
+            return ResoldKeys(sealed_for, unwrapped_keys(own, order, bought.wrapped_keys, shards))
+    raise WrongKeyError(
+        f"delivery key {own.public} is not the one of data set {dataset}: it was ordered with {sealed_for}, and no "
+        "seller delivered keys for yours; name the key file that you ordered or bought it with"
+    )
+
+
+def purchases_with(chain: SalesReads, dataset: int, own: DeliveryKey) -> Iterator[tuple[Purchase, SaleKey]]:
+    """Purchases that the holder of `own` made, with the one-time key of each; the newest first."""
+    purchases = chain.purchases(dataset)
+    keys = [sale_key(chain, dataset, number, own) for number in range(len(purchases))]
+    for number in reversed(range(len(purchases))):
+        # Somebody else may have bought between the look at the chain and the purchase: then the key is an earlier one.
+        for key in keys[number::-1]:
+            if key.point == purchases[number].point:
+                yield purchases[number], key
+
+
+def sale_key(chain: SalesReads, dataset: int, number: int, own: DeliveryKey) -> SaleKey:
+    """The one-time key of the holder of `own` for purchase `number` of a data set."""
+    deployment = chain.deployment
+    return SalePlace(deployment.chain_id, deployment.sales, dataset, number).key(own)
 
 
 def _keys(

@@ -324,11 +324,22 @@ def _show_order(view: OrderView, now: int, unit: TokenUnit) -> None:
 
 
 def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Take an order back before it is matched: the whole price returns at once. Goes to the chain directly."""
+    """Take an order back before it is matched: the whole price returns at once. Goes to the chain directly.
+
+    An order that is signed and not placed yet costs nothing and cannot be placed any more.
+    """
+    from provenance.chain.ports import OrderState
+
     with open_client(network, wallet) as client:
         terms = client.terms(order)
+        placed = client.chain.order(terms.order_id(client.profile.deployment.domain)).state
         receipt = client.cancel(order)
-    say(f"cancelled; {client.unit.shown(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})")
+    if placed is OrderState.NONE:
+        say(f"cancelled; nobody can place the order any more (transaction {receipt.hash})")
+    else:
+        say(
+            f"cancelled; {client.unit.shown(terms.price)} are back at {terms.buyer} (transaction {receipt.hash})"
+        )
 
 
 def refund(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:

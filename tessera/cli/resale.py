@@ -119,7 +119,7 @@ def _show_offers(found: Sequence[OfferView], client: Client) -> None:
 @app.command(epilog=examples("resale show 3"))
 def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
     """Say whether a data set is for sale, by whom, at which price, and how the seller's earlier sales ended."""
-    from provenance.chain.sales import SaleState
+    from provenance.chain.sales import NOTHING_PROMISED, SaleState
     from tessera.client.resale import FALLEN, STATES
 
     with open_client(network) as client:
@@ -132,25 +132,51 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
             return
         record = chain.sales_record(sale.seller)
         say(
-            f"seller  {sale.seller}: {record.sold} sold, {record.rejected} rejected, {record.undelivered} undelivered"
+            f"seller  {sale.seller}: {record.sold} sold, {record.rejected} with wrong keys, {record.undelivered} "
+            "undelivered"
         )
         say(f"price   {client.unit.shown(sale.price)}")
+        if sale.promised == NOTHING_PROMISED:
+            say("keys    none: the data set is offered as an open one")
+        else:
+            say(
+                f"deposit {client.unit.shown(chain.deposit_of(sale.price))}, yours when keys are late or wrong"
+            )
+            say(f"keys    {_whose_word(client, dataset)}")
         if sale.state is SaleState.LISTED and not chain.stands(sale):
             say(f"cannot be bought: the seller {FALLEN}")
         if sale.buyer is not None:
-            returned = chain.sales_record(sale.buyer).returned
-            say(f"buyer   {sale.buyer}: {returned} returned before")
+            say(f"buyer   {sale.buyer}")
             say(f"until   {local_time(sale.deadline, chain.chain_time())}")
 
 
-@app.command(epilog=examples("resale offer 3 --price 40 --wallet seller.key"))
-def offer(dataset: Dataset, price: Price, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Offer a data set that you hold, or change its price. Its order must be settled."""
+def _whose_word(client: Client, dataset: int) -> str:
+    """Who answers for the keys of an offer."""
+    from tessera.client.resale import is_fair, read_manifest
 
-    with _resale(network, wallet) as sales:
+    if is_fair(read_manifest(client.chain, client.store(None), dataset)):
+        return "committed to by those who made the data set: the chain takes the price back for a wrong one"
+    return "no fair exchange: the seller's word alone says which keys are right"
+
+
+@app.command(epilog=examples("resale offer 3 --price 40 --wallet seller.key --key delivery.key"))
+def offer(
+    dataset: Dataset,
+    price: Price,
+    wallet: WalletFile,
+    key: DeliveryKeyFile = None,
+    store: OtherStore = None,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Offer a data set that you hold, or change its price. Its order must be settled.
+
+    Once it is bought you have 3 days to deliver the keys (`tessera resale deliver`). Late or wrong keys cost you a
+    deposit of a tenth of the price, which the purchase takes from your wallet and the payment brings back.
+    """
+    with _resale(network, wallet, key, store) as sales:
         unit = sales.client.unit
         price_wei = parse_tokens(price, unit)
-        receipt = sales.resale.offer(dataset, price_wei)
+        receipt = sales.resale.offer(dataset, price_wei, sales.manifest(dataset), sales.key)
         say(f"data set {dataset} is offered at {unit.shown(price_wei)} (transaction {receipt.hash})")
 
 
@@ -167,23 +193,37 @@ def buy(
     price: Annotated[str, typer.Option("--max-price", metavar="TOKENS", help="pay no more than this")],
     wallet: WalletFile,
     key: DeliveryKeyFile = None,
+    trust_seller: Annotated[
+        bool,
+        typer.Option(
+            "--trust-seller",
+            help="buy also where only the seller says which keys are right, as for data sets made before keys were "
+            "committed to",
+        ),
+    ] = False,
     store: OtherStore = None,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Pay the list price. Price and data set wait in the sales contract until the seller delivers the keys.
 
-    The seller has 3 days; then you have 3 days to look (`tessera resale open`) and to accept or reject. It is
-    no fair exchange: keys that open nothing are paid for when you do not reject in time.
+    The seller has 3 days, and loses its deposit to you if it does not. Then you have 3 days to look (`tessera resale
+    open`): a key that is not the promised one is proven by `tessera resale reject`, and price and deposit are yours.
+    An open data set has no keys and is yours at once. Every file is fetched first: keys are worth nothing without.
     """
+    from tessera.client.resale import require_published
 
     with _resale(network, wallet, key, store) as sales:
-        is_open = sales.manifest(dataset).terms.is_open
+        manifest = sales.manifest(dataset)
+        require_published(sales.store, manifest)
         most_wei = parse_tokens(price, sales.client.unit)
-        receipt = sales.resale.buy(dataset, most_wei, sales.key, is_open=is_open)
+        receipt = sales.resale.buy(dataset, most_wei, manifest, sales.key, trust_seller=trust_seller)
+        if manifest.terms.is_open:
+            _done(receipt, f"data set {dataset} is yours")
+            return
         until = local_time(sales.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
             f"data set {dataset} is bought (transaction {receipt.hash}); the seller has until {until} to deliver the "
-            f"keys. After that `tessera resale expire {dataset}` brings the price back"
+            f"keys. After that `tessera resale expire {dataset}` brings price and deposit"
         )
 
 
@@ -195,13 +235,13 @@ def deliver(
     store: OtherStore = None,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Hand the keys of a sold data set over, wrapped for its buyer. Your delivery key opens them first."""
+    """Hand the keys of a sold data set over, made out to its buyer. Your delivery key opens them first."""
     with _resale(network, wallet, key, store) as sales:
         receipt = sales.resale.deliver(dataset, sales.manifest(dataset), sales.key)
         until = local_time(sales.resale.chain.sale(dataset).deadline, sales.chain.chain_time())
         say(
-            f"the keys of data set {dataset} are delivered (transaction {receipt.hash}); the buyer may reject until "
-            f"{until}, after that `tessera resale accept {dataset}` pays you"
+            f"the keys of data set {dataset} are delivered (transaction {receipt.hash}); the buyer can show a wrong "
+            f"one until {until}, after that `tessera resale accept {dataset}` pays you"
         )
 
 
@@ -216,8 +256,8 @@ def open_rows(
 ) -> None:
     """Check a data set that was sold to you and write its rows to a file: look before you accept.
 
-    Exit status: 0 written, 1 a check failed or the keys open nothing (reject in time), 2 the key
-    is not yours.
+    Exit status: 0 written, 1 a check failed or a key opens nothing (then `tessera resale reject`, in time), 2 the
+    delivery key is another's.
     """
     from tessera.client.resale import write_rows
 
@@ -230,7 +270,7 @@ def open_rows(
 def accept(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
     """End a sale: the seller is paid, the contributors get their royalty, the data set is the buyer's.
 
-    The buyer at once; anybody when the time to reject is over.
+    The buyer at once; anybody when the time to show a wrong key is over.
     """
     with _resale(network, wallet) as sales:
         receipt = sales.resale.accept(dataset)
@@ -240,22 +280,33 @@ def accept(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_
         )
 
 
-@app.command(epilog=examples("resale reject 3 --wallet buyer.key"))
-def reject(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Undo a sale whose keys open nothing, in time: your price waits for `tessera claim`."""
-    with _resale(network, wallet) as sales:
+@app.command(epilog=examples("resale reject 3 --wallet buyer.key --key delivery.key"))
+def reject(
+    dataset: Dataset,
+    wallet: WalletFile,
+    key: DeliveryKeyFile = None,
+    store: OtherStore = None,
+    network: NetworkFile = DEFAULT_NETWORK,
+) -> None:
+    """Prove that a delivered key is not the promised one, in time: price and the seller's deposit are yours.
+
+    The proof shows the secret of this one purchase: anybody can open this delivery from then on.
+    """
+    with _resale(network, wallet, key, store) as sales:
         _done(
-            sales.resale.reject(dataset),
-            f"data set {dataset} went back; your price waits for `tessera claim`",
+            sales.resale.reject(dataset, sales.manifest(dataset), sales.key),
+            f"a wrong key is proven, data set {dataset} went back; price and deposit wait for `tessera claim`",
         )
 
 
 @app.command(epilog=examples("resale expire 3 --wallet buyer.key"))
 def expire(dataset: Dataset, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:
-    """Undo a sale whose seller delivered nothing in time. Anybody may."""
+    """Undo a sale whose seller delivered nothing in time: the price and the seller's deposit are the buyer's. Anybody
+    may."""
     with _resale(network, wallet) as sales:
         _done(
-            sales.resale.expire(dataset), f"data set {dataset} went back; the price waits for `tessera claim`"
+            sales.resale.expire(dataset),
+            f"data set {dataset} went back; price and deposit wait for its buyer's `tessera claim`",
         )
 
 

@@ -410,8 +410,8 @@ class Client:
     # --- taking back. The chain is asked, nobody else: the exit is open without the broker.
 
     def cancel(self, order: Order) -> TxReceipt:
-        """Take an order back before it is matched: the whole price returns at once. Raises TesseraError
-        later than that."""
+        """Take an order back before it is matched: the whole price returns at once. One that is signed and not placed
+        yet nobody can place any more. Raises TesseraError later than that."""
         terms = self.terms(order)
         if terms.buyer != self.wallet.address:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
@@ -422,7 +422,7 @@ class Client:
                 f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
                 f"refund` brings the price back after {deadline}"
             )
-        self._require(terms, OrderState.OPEN)
+        self._require(terms, OrderState.NONE, OrderState.OPEN)
         return self.writer.cancel(terms)
 
     def refund(self, order: Order) -> tuple[TxReceipt, int]:

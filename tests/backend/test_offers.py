@@ -35,8 +35,10 @@ from tests.backend.memory_chain import (
     unlisted,
 )
 from tests.provenance.chain.conftest import ETHER, Market
+from tests.provenance.chain.sealed_manifest import sealed_manifest
 from tests.provenance.chain.test_derived_order import publish, settle
 from tests.provenance.chain.test_life_of_an_order import BUYER
+from tests.provenance.verify.publication import KEY
 from tests.waiting import HANG_SECONDS
 
 SECOND = 81
@@ -227,7 +229,8 @@ def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_awa
     follow(ports)
     assert client.offers() == ()
 
-    resale(accounts, BUYER).offer(dataset, 7 * ETHER)
+    manifest = sealed_manifest(chain.reader.dataset(dataset).order)
+    resale(accounts, BUYER).offer(dataset, 7 * ETHER, manifest, KEY)
     follow(ports)
     (offer,) = client.offers(state=OfferState.LISTED)
     assert (offer.dataset, offer.price_wei, offer.seller) == (dataset, 7 * ETHER, seller)
@@ -239,15 +242,15 @@ def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_awa
     follow(ports)
     assert (client.offers(), client.dataset(dataset).sale) == ((), None)
 
-    resale(accounts, BUYER).offer(dataset, 8 * ETHER)
-    resale(accounts, SECOND).buy(dataset, 8 * ETHER, DeliveryKey(b"\x31" * 32), is_open=False)
+    resale(accounts, BUYER).offer(dataset, 8 * ETHER, manifest, KEY)
+    resale(accounts, SECOND).buy(dataset, 8 * ETHER, manifest, DeliveryKey(b"\x41" * 32))
     follow(ports)
     (bought,) = client.offers(buyer=buyer)
     on_chain = accounts.chain.sale(dataset)
     assert (bought.state, bought.price_wei, bought.seller) == (OfferState.SOLD, on_chain.price, seller)
     assert bought.deadline == on_chain.deadline > 0
 
-    accounts.account(BUYER)[1].deliver_keys(dataset, b"keys")
+    resale(accounts, BUYER).deliver(dataset, manifest, KEY)
     follow(ports)
     (delivered_,) = client.offers(state=OfferState.DELIVERED)
     assert delivered_.deadline == accounts.chain.sale(dataset).deadline > on_chain.deadline

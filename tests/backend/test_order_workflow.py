@@ -149,6 +149,7 @@ class World:
                 self.upload(f"sealed model {shard} {order}".encode(), node),
                 b"wrapped key",
                 {"mechanism": "gaussian"},
+                sha256(b"key"),
             )
             roots.append(sha256(f"root {shard}".encode()))
             model = Digest.parse(plan["models"][shard]["modelDigest"])
@@ -172,7 +173,8 @@ class World:
             )
         return {
             "datasetRoot": str(root), "shards": shards, "sharesBps": SHARES,
-            "score": {"file": score.document(), "wrappedKey": "0x00"}, "evaluations": evaluations,
+            "score": {"file": score.document(), "wrappedKey": "0x00", "keyCommitment": str(sha256(b"key"))},
+            "evaluations": evaluations,
             "privacy": {"statement": "zCDP"}, "brokerSaw": ["noisy marginals"],
         }  # fmt: skip
 

@@ -42,7 +42,7 @@ contract GoodsMoneyTest is TestBase {
         targets[0].selectors[10] = GoodsWalk.wait.selector;
     }
 
-    function invariant_SalesHoldThePricesOfRunningSales() external view {
+    function invariant_SalesHoldPricesAndDepositsOfRunningSales() external view {
         assertEq(_walk.salesBalance(), _walk.expectedSales(), "sales");
     }
 

@@ -25,9 +25,14 @@ import {HostileToken} from "./support/HostileToken.sol";
 /// └── from a collection into another payment: it should not be counted twice
 contract HostileTokenTest is GoodsMarket {
     uint256 private constant AMOUNT = 10_000;
+    uint256 private constant SALE_DEPOSIT = 1_000;
+    /// @dev The generator: a point that anybody may name.
+    bytes32 private constant POINT = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
 
     HostileToken private _hostile;
     uint256 private _id;
+    bytes32[] private _promised;
+    bytes32 private _digest;
 
     function setUp() public override {
         super.setUp();
@@ -40,12 +45,17 @@ contract HostileTokenTest is GoodsMarket {
         rewards = Rewards(_create("Rewards", abi.encode(_hostile, escrow, datasets, sales, royaltiesAt)));
         royalties = Royalties(_create("Royalties", abi.encode(_hostile, datasets, rewards)));
         _hostile.mint(stranger, AMOUNT);
+        _hostile.mint(buyer, SALE_DEPOSIT);
+        _promised.push(keccak256("promised"));
+        _digest = keccak256(abi.encodePacked(_promised));
+        vm.prank(buyer);
+        _hostile.approve(address(sales), SALE_DEPOSIT);
         vm.prank(stranger);
         _hostile.approve(address(sales), type(uint256).max);
         vm.prank(buyer);
         datasets.approve(address(sales), _id);
         vm.prank(buyer);
-        sales.list(_id, AMOUNT);
+        sales.list(_id, AMOUNT, _promised);
     }
 
     function _earn(address account) private {
@@ -59,13 +69,17 @@ contract HostileTokenTest is GoodsMarket {
 
     function _buy() private {
         vm.prank(stranger);
-        sales.buy(_id, AMOUNT, 0, _noPermit());
+        sales.buy(_id, AMOUNT, _digest, POINT, _noPermit());
     }
 
     function _delivered() private {
         _buy();
         vm.prank(buyer);
-        sales.deliver(_id, "");
+        sales.deliver(_id, _bundle());
+    }
+
+    function _bundle() private pure returns (bytes memory) {
+        return abi.encodePacked(POINT, bytes32(0));
     }
 
     function _expectRefusal() private {
@@ -137,15 +151,16 @@ contract HostileTokenTest is GoodsMarket {
     // -- calls in the middle ------------------------------------------------------------------------------------
 
     function test_BuyTurnsAwayASecondBuyer() public {
-        _hostile.setCall(address(sales), abi.encodeCall(sales.buy, (_id, AMOUNT, 0, _noPermit())));
+        _hostile.setCall(address(sales), abi.encodeCall(sales.buy, (_id, AMOUNT, _digest, POINT, _noPermit())));
         _buy();
         assertTurnedAway();
-        assertEq(_hostile.balanceOf(address(sales)), AMOUNT, "balance");
+        assertEq(_hostile.balanceOf(address(sales)), AMOUNT + SALE_DEPOSIT, "balance");
     }
 
     function test_AcceptTurnsAwayARejection() public {
         _delivered();
-        _hostile.setCall(address(sales), abi.encodeCall(sales.reject, (_id)));
+        IDatasetSales.KeyFault memory fault = IDatasetSales.KeyFault(0, 1, POINT, _bundle(), _promised);
+        _hostile.setCall(address(sales), abi.encodeCall(sales.reject, (_id, fault)));
         vm.prank(stranger);
         sales.accept(_id);
         assertTurnedAway();
@@ -158,12 +173,12 @@ contract HostileTokenTest is GoodsMarket {
         vm.prank(stranger);
         sales.accept(_id);
         assertInterrupted(abi.encodeWithSelector(IRewards.Rewards_NothingToClaim.selector, buyer));
-        assertEq(rewards.claimable(buyer), 9_000, "seller");
+        assertEq(rewards.claimable(buyer), 9_000 + SALE_DEPOSIT, "seller");
         assertEq(rewards.datasetBalance(_id), 1_000, "pot");
     }
 
     function test_ListInTheMiddleOfAPurchaseIsTurnedAway() public {
-        _hostile.setCall(address(sales), abi.encodeCall(sales.list, (_id, 1)));
+        _hostile.setCall(address(sales), abi.encodeCall(sales.list, (_id, 1, _promised)));
         _buy();
         bytes4 cause = IDatasetSales.DatasetSales_Unauthorized.selector;
         assertInterrupted(abi.encodeWithSelector(cause, _id, address(_hostile)));

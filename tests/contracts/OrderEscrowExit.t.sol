@@ -7,7 +7,8 @@ import {Market} from "./support/Market.sol";
 
 /// @notice Every way out of the escrow but settlement and punishment.
 /// @dev Plan:
-/// cancel: given another caller | an order that is unknown, matched, cancelled: reverts; given an open one: price back
+/// cancel: given another caller | an order that is matched, cancelled: reverts; given an open one: price back; given signed
+/// terms that were not placed: they cannot be placed any more
 /// abandon: given another caller | wrong state | wrong participants | a late hour | an open demand: reverts
 ///   given an open order: price back
 ///   given a matched one: when no seed can be known: a tenth of the bond is forfeit; when one can: all of it
@@ -39,9 +40,22 @@ contract OrderEscrowExitTest is Market {
         escrow.cancel(_terms());
     }
 
-    function test_CancelRejectsUnknownOrder() public {
-        _expectState(escrow.hashTerms(_terms()), IOrderEscrow.State.None);
+    /// @dev Before, what was signed once could be placed by anybody until its deadline (A10).
+    function test_A10_CancelKeepsSignedTermsFromBeingPlaced() public {
+        bytes32 order = escrow.hashTerms(_terms());
+        bytes memory signature = _signTerms(BUYER_KEY, _terms());
+        vm.expectEmit();
+        emit IOrderEscrow.OrderCancelled(order);
         vm.prank(buyer);
+        escrow.cancel(_terms());
+        assertBalance(buyer, BUYER_BEFORE);
+        _expectState(order, IOrderEscrow.State.Cancelled);
+        escrow.place(_terms(), signature, _noPermit());
+    }
+
+    function test_A10_CancelOfUnplacedTermsRejectsOtherCallersThanTheBuyer() public {
+        _expectUnauthorized(escrow.hashTerms(_terms()), broker);
+        vm.prank(broker);
         escrow.cancel(_terms());
     }
 

@@ -12,7 +12,9 @@ import pytest
 
 from provenance.chain.ports import OrderState
 from provenance.chain.sales import SaleState
-from provenance.crypto.seal import new_delivery_key
+from provenance.chain.writer import ChainWriter
+from provenance.crypto.resold_keys import masked_keys
+from provenance.crypto.seal import SCORE_SHARD, new_delivery_key
 from provenance.record.collection import Collection
 from provenance.units import ONE_TOKEN
 from tessera.devnet.network import NodeSpec
@@ -64,14 +66,19 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     first, second = (("--key", market.network.key_file(name)) for name in ("delivery", "second-delivery"))
     to = market.folder / "resold.csv"
 
-    assert "belongs to" in run(market, "resale", "offer", sold, "--price", "40", status=1, wallet="second")
-    assert "is not offered" not in run(market, "resale", "offer", sold, "--price", "40")
+    not_mine = run(market, "resale", "offer", sold, "--price", "40", *second, status=1, wallet="second")
+    assert "belongs to" in not_mine
+    assert "name your delivery key" in run(market, "resale", "offer", sold, "--price", "40", status=2)
+    run(market, "resale", "offer", sold, "--price", "40", *first)
     (offer,) = until(lambda: listed(market), "the market to list the offer")
     assert (offer["dataset"], offer["priceWei"]) == (sold, str(40 * ONE_TOKEN))
     assert (offer["collection"], offer["rows"]) == (str(ORIGINAL.digest), 300)
     assert ORIGINAL.name in run(market, "resale", "list", wallet="")
     sold = offer["dataset"]  # the second buyer knows no other number
-    assert "price   40 tokens" in run(market, "resale", "show", sold, wallet="")
+    shown = run(market, "resale", "show", sold, wallet="")
+    assert "price   40 tokens" in shown
+    assert "deposit 4 tokens" in shown
+    assert "committed to by those who made the data set" in shown
     too_dear = run(market, "resale", "buy", sold, "--max-price", "39", *second, status=1, wallet="second")
     assert "offered at 40 tokens, you agreed to 39 tokens" in too_dear
     run(market, "resale", "buy", sold, "--max-price", "40", *second, wallet="second")
@@ -96,7 +103,9 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     run(market, "resale", "accept", sold, wallet="second")
     assert chain.dataset(sold).owner == market.network.account("second").address
     assert chain.dataset_balance(sold) - pot == 2 * ONE_TOKEN, "5 % of the price to the contributors"
-    assert chain.claimable(seller) - owed == 38 * ONE_TOKEN
+    assert chain.claimable(seller) - owed == 38 * ONE_TOKEN + 4 * ONE_TOKEN, (
+        "the price less royalty, and the deposit"
+    )
     bought_by = ("--buyer", market.network.account("second").address)
     until(lambda: listed(market, *bought_by, "--state", "accepted"), "the market to list the end of the sale")
     assert listed(market) == []
@@ -112,31 +121,56 @@ def test_a_data_set_is_sold_looked_at_and_paid_for(resale_market: Market, sold: 
     assert "wrong key" in other.stdout
 
 
-def test_a_rejected_sale_gives_price_and_data_set_back(resale_market: Market, sold: int) -> None:
+def test_a_sale_is_rejected_for_a_wrong_key_and_for_nothing_else(resale_market: Market, sold: int) -> None:
+    """The first seller is honest; the second one has a program of its own, which delivers a key of nothing."""
     market, chain = resale_market, resale_market.chain
     market.network.fund("third", 100 * ONE_TOKEN)
-    new_delivery_key(market.network.key_file("third-delivery"))
-    third = ("--key", market.network.key_file("third-delivery"))
-    holder = "second"
-    assert chain.dataset(sold).owner == market.network.account(holder).address
-    run(market, "resale", "offer", sold, "--price", "10", wallet=holder)
+    third = ("--key", new_key(market, "third-delivery"))
+    seller, buyer = (market.network.account(name) for name in ("second", "third"))
+    offered = ("resale", "offer", sold, "--price", "10", "--key", market.network.key_file("second-delivery"))
+    assert chain.dataset(sold).owner == seller.address
+
+    run(market, *offered, wallet="second")
     run(market, "resale", "buy", sold, "--max-price", "10", *third, wallet="third")
-    run(market, "resale", "deliver", sold, "--key", market.network.key_file("second-delivery"), wallet=holder)
-    assert "was bought by" in run(market, "resale", "reject", sold, status=1, wallet=holder)
-    run(market, "resale", "reject", sold, wallet="third")
-    assert chain.dataset(sold).owner == market.network.account(holder).address
-    buyer = market.network.account("third").address
-    assert chain.claimable(buyer) == 10 * ONE_TOKEN
-    assert "claimed 10 tokens" in run(market, "claim", wallet="third")
-    assert chain.balance(buyer) == 100 * ONE_TOKEN
-    assert "1 rejected" in _offered_again(market, sold, holder)
+    sale = chain.sale(sold)
+    keys = [(shard, bytes(32)) for shard in (*range(len(chain.promised_keys(sale)) - 1), SCORE_SHARD)]
+    bundle = masked_keys(keys, chain.dataset(sold).order, sale.point)
+    ChainWriter(chain, seller).deliver_keys(sold, bundle)
+    to = market.folder / "nothing.csv"
+    looked_at = run(market, "resale", "open", sold, "--out", to, *third, status=1, wallet="")
+    assert f"tessera resale reject {sold}" in looked_at
+    assert not to.exists()
+    other = ("--key", market.network.key_file("stranger"))
+    assert "with another delivery key" in run(
+        market, "resale", "reject", sold, *other, status=1, wallet="third"
+    )
+    run(market, "resale", "reject", sold, *third, wallet="third")
+    assert chain.dataset(sold).owner == seller.address
+    assert "claimed 11 tokens" in run(market, "claim", wallet="third")
+    assert chain.balance(buyer.address) == 101 * ONE_TOKEN, "the price, and the seller's deposit"
+
+    run(market, *offered, wallet="second")
+    assert "1 with wrong keys" in run(market, "resale", "show", sold, wallet="")
+    run(market, "resale", "buy", sold, "--max-price", "10", *third, wallet="third")
+    run(
+        market,
+        "resale",
+        "deliver",
+        sold,
+        "--key",
+        market.network.key_file("second-delivery"),
+        wallet="second",
+    )
+    assert "every check passed" in run(market, "resale", "open", sold, "--out", to, *third, wallet="")
+    refused = run(market, "resale", "reject", sold, *third, status=1, wallet="third")
+    assert "this sale cannot be rejected" in refused
+    run(market, "resale", "accept", sold, wallet="third")
+    assert chain.dataset(sold).owner == buyer.address
 
 
-def _offered_again(market: Market, sold: int, holder: str) -> str:
-    run(market, "resale", "offer", sold, "--price", "10", wallet=holder)
-    shown = run(market, "resale", "show", sold, wallet="")
-    run(market, "resale", "withdraw", sold, wallet=holder)
-    return shown
+def new_key(market: Market, name: str) -> Path:
+    new_delivery_key(market.network.key_file(name))
+    return market.network.key_file(name)
 
 
 def test_the_parents_contributors_collect_their_royalty_of_a_derived_order(

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IDatasetSales} from "../../../contracts/interfaces/IDatasetSales.sol";
+import {Curve} from "./Curve.sol";
 import {GoodsMarket} from "./GoodsMarket.sol";
 
 /// @notice Trades three data sets among three people at random, pays royalties, divides pots, rotates payout addresses
@@ -11,7 +12,9 @@ contract GoodsWalk is GoodsMarket {
     uint256 private constant _PEOPLE = 3;
     uint256 private constant _PERSON_KEY = 0x9E50;
 
-    /// @dev Price held for each data set; zero without a running sale, and for a gift.
+    uint256 private constant _SECRET = 0x5EC;
+
+    /// @dev Price and deposit held for each data set; zero without a running sale, and for a gift.
     mapping(uint256 id => uint256 price) private _held;
     mapping(uint256 id => bool running) private _running;
 
@@ -24,6 +27,9 @@ contract GoodsWalk is GoodsMarket {
     uint256 public expired;
     uint256 public distributed;
     uint256 public rotated;
+    /// @dev Of every buyer and every seller alike, and what the two make together.
+    bytes32 private _point;
+    bytes32 private _shared;
 
     function setUp() public override {
         super.setUp();
@@ -41,6 +47,18 @@ contract GoodsWalk is GoodsMarket {
             datasets.setApprovalForAll(address(sales), true);
         }
         paidIn = token.balanceOf(address(rewards));
+        _point = Curve.point(_SECRET);
+        _shared = Curve.point(_SECRET * _SECRET);
+    }
+
+    /// @dev Of a key that is never delivered, so that every delivery can be rejected, and accepted too.
+    function _promised() private pure returns (bytes32[] memory commitments) {
+        commitments = new bytes32[](1);
+        commitments[0] = keccak256("promised");
+    }
+
+    function _delivery() private view returns (bytes memory) {
+        return abi.encodePacked(_point, bytes32(0));
     }
 
     function _person(uint256 choice) private pure returns (address) {
@@ -92,16 +110,17 @@ contract GoodsWalk is GoodsMarket {
         if (_running[id]) return;
         address holder = datasets.ownerOf(id);
         vm.prank(holder);
-        sales.list(id, bound(price, 0, 1_000 ether));
+        sales.list(id, bound(price, 0, 1_000 ether), _promised());
     }
 
     function buy(uint256 choice, uint256 who) external {
         uint256 id = _pick(choice);
         IDatasetSales.Sale memory sale = sales.saleOf(id);
         if (sale.state != IDatasetSales.State.Listed || token.balanceOf(_person(who)) < sale.price) return;
+        uint256 deposit = sales.depositOf(sale.price);
         vm.prank(_person(who));
-        sales.buy(id, sale.price, bytes32(who), _noPermit());
-        (_held[id], _running[id]) = (sale.price, true);
+        sales.buy(id, sale.price, sale.promised, _point, _noPermit());
+        (_held[id], _running[id]) = (sale.price + deposit, true);
     }
 
     /// @notice The next step of a sale that runs: delivery, then acceptance by whoever may.
@@ -111,7 +130,7 @@ contract GoodsWalk is GoodsMarket {
         bool late = vm.getBlockTimestamp() > sale.deadline;
         if (sale.state == IDatasetSales.State.Sold && !late) {
             vm.prank(sale.seller);
-            sales.deliver(id, "keys");
+            sales.deliver(id, _delivery());
         } else if (sale.state == IDatasetSales.State.Delivered) {
             vm.prank(late ? stranger : sale.buyer);
             sales.accept(id);
@@ -134,7 +153,7 @@ contract GoodsWalk is GoodsMarket {
             ++expired;
         } else if (sale.state == IDatasetSales.State.Delivered && !late) {
             vm.prank(sale.buyer);
-            sales.reject(id);
+            sales.reject(id, IDatasetSales.KeyFault(0, _SECRET, _shared, _delivery(), _promised()));
             _close(id);
             ++rejected;
         }

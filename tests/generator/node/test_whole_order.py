@@ -33,7 +33,7 @@ from provenance.api.coordination import ScoreResult
 from provenance.api.queue import TaskView
 from provenance.canonical import JsonValue
 from provenance.crypto.merkle import shard_root
-from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, open_file
+from provenance.crypto.seal import SCORE_SHARD, FileKind, file_label, key_commitment, open_file
 from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
@@ -302,6 +302,7 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
     assert receipt.content_digest == content.digest
     assert content.wrapped_key is not None
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
+    assert content.key_commitment == key_commitment(key, trained.order, 1)
     kinds: tuple[tuple[FileKind, ContentFile], ...] = (("rows", content.rows), ("model", content.model))
     opened = {
         kind: open_file(
@@ -368,6 +369,7 @@ def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained
     sealed = trained.world.market.fetch(content.file.cid)
     assert content.wrapped_key is not None
     key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, SCORE_SHARD)
+    assert content.key_commitment == key_commitment(key, trained.order, SCORE_SHARD)
     plain = open_file(key, sealed, file_label(trained.order, SCORE_SHARD, "score"), content.file.plain_sha256)
     document = json.loads(plain)
     assert document["sharesBps"] == list(result.shares_bps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,17 @@ def test_content_document_survives_and_is_strict() -> None:
         ShardContent.parse(
             content.document() | {"rows": {k: v for k, v in file.document().items() if k != "size"}}
         )
+
+
+def test_a_key_commitment_is_one_more_member_that_older_documents_do_not_have() -> None:
+    file = ContentFile(cid_of(b"x"), 1, sha256(b"x"), sha256(b"y"), 1)
+    older = ShardContent(file, file, b"\x01", {"epsilon": "3"})
+    assert "keyCommitment" not in older.document()
+    committed = replace(older, key_commitment=sha256(b"key"))
+    assert committed.document() == older.document() | {"keyCommitment": str(sha256(b"key"))}
+    assert ShardContent.parse(committed.document()) == committed
+    is_open = replace(older, wrapped_key=None).document()
+    with pytest.raises(DocumentError, match=r"content: .*unknown members \['keyCommitment'\]"):
+        ShardContent.parse(is_open | {"keyCommitment": str(sha256(b"key"))})
+    with pytest.raises(DocumentError, match=r"content\.keyCommitment: found None, expected bytes"):
+        ShardContent.parse(older.document() | {"keyCommitment": None})

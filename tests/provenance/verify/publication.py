@@ -26,7 +26,15 @@ from provenance.chain.ports import (
     ShardOnChain,
 )
 from provenance.crypto.merkle import dataset_root, shard_root
-from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, file_label, new_content_key, seal_file, wrap_key
+from provenance.crypto.seal import (
+    SCORE_SHARD,
+    DeliveryKey,
+    file_label,
+    key_commitment,
+    new_content_key,
+    seal_file,
+    wrap_key,
+)
 from provenance.crypto.signing import Signer
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import HiddenLayer, MlpModel, OutputLayer, encode_model
@@ -123,6 +131,8 @@ class ShardDraft:
     epsilon_micro: int = 2_000_000
     sealed_under: DeliveryKey = KEY
     in_clear: bool = False
+    committed_key: bytes | None = None
+    """Another key than the one that the files are sealed with."""
 
 
 @dataclass
@@ -173,6 +183,8 @@ class Builder:
     draw: SeedDraw | None = None
     models: tuple[bytes, ...] = MODELS
     conditions: Conditions | None = None
+    commits_to_keys: bool = True
+    """Data sets that were made before keys were committed to have no commitments."""
 
     def build_seed(self) -> Digest:
         """The seed that a publication will have."""
@@ -306,7 +318,11 @@ class Builder:
         model = seal_file(key, draft.model, file_label(order, k, "model"))
         wrapped = wrap_key(key, to.public, order, k)
         return ShardContent(
-            self._put(draft.rows, rows), self._put(draft.model, model), wrapped, {"unit": "row"}
+            self._put(draft.rows, rows),
+            self._put(draft.model, model),
+            wrapped,
+            {"unit": "row"},
+            key_commitment(draft.committed_key or key, order, k) if self.commits_to_keys else None,
         )
 
     def _put(self, plain: bytes, published: bytes) -> ContentFile:
@@ -356,7 +372,9 @@ class Builder:
             return ScoreContent(self._put(document, document), None)
         key = new_content_key()
         sealed_bytes = seal_file(key, document, file_label(order, SCORE_SHARD, "score"))
-        return ScoreContent(self._put(document, sealed_bytes), wrap_key(key, KEY.public, order, SCORE_SHARD))
+        wrapped = wrap_key(key, KEY.public, order, SCORE_SHARD)
+        committed = key_commitment(key, order, SCORE_SHARD) if self.commits_to_keys else None
+        return ScoreContent(self._put(document, sealed_bytes), wrapped, committed)
 
     def _chain(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
         order = manifest.order

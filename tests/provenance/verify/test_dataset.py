@@ -13,9 +13,9 @@ import pytest
 
 from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
-from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState
-from provenance.crypto.resold_keys import bundle_keys
-from provenance.crypto.seal import DeliveryKey
+from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, Purchase
+from provenance.crypto.resold_keys import SaleKey, SalePlace, masked_keys
+from provenance.crypto.seal import DeliveryKey, wrap_key
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
@@ -25,7 +25,7 @@ from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import Absent, ShardFiles, fetch_evidence, fetch_shards, wrapped_keys
+from provenance.verify.evidence import Absent, ShardFiles, fetch_evidence, fetch_shards, sealed_keys
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
@@ -255,21 +255,24 @@ def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_righ
     assert certificate.exit_code == 2
 
 
-def resold(
-    publication: Publication, buyer: DeliveryKey, change: Callable[[bytes], bytes] = lambda bundle: bundle
-) -> Publication:
-    """The same data set after its holder delivered the keys for `buyer`."""
-    manifest = publication.manifest
-    bundle = bundle_keys(KEY, wrapped_keys(manifest), manifest.order, buyer.public)
-    chain = replace(publication.chain, resold={(DATASET, buyer.public): change(bundle)})
+BUYER_BY_RESALE = DeliveryKey(b"\x79" * 32)
+
+
+def resold(publication: Publication, change: Callable[[bytes], bytes] = lambda bundle: bundle) -> Publication:
+    """The same data set after its holder delivered the keys for the second purchase, which is BUYER_BY_RESALE's."""
+    manifest, deployment = publication.manifest, publication.chain.deployment
+    keys = [(k, KEY.unwrap(key.wrapped, manifest.order, k)) for k, key in sealed_keys(manifest)]
+    point = SalePlace(deployment.chain_id, deployment.sales, DATASET, 1).key(BUYER_BY_RESALE).point
+    sold = Purchase(point, change(masked_keys(keys, manifest.order, point)))
+    chain = replace(publication.chain, resold={DATASET: (Purchase(SaleKey(5).point, None), sold)})
     return replace(publication, chain=chain)
 
 
 def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(honest: Publication) -> None:
-    buyer = DeliveryKey(b"\x79" * 32)
-    certificate = verify(resold(honest, buyer), buyer)
+    certificate = verify(resold(honest), BUYER_BY_RESALE)
     assert certificate.exit_code == 0
     assert not certificate.unchecked
+    assert verify(resold(honest), DeliveryKey(b"\x7a" * 32)).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -277,12 +280,38 @@ def test_who_bought_the_data_set_from_its_holder_opens_it_with_its_own_key(hones
     [
         lambda bundle: bundle[:-1],
         lambda bundle: b"",
-        lambda bundle: bundle[80:160] + bundle[:80] + bundle[160:],
+        lambda bundle: bundle[:32] + bundle[64:96] + bundle[32:64] + bundle[96:],
+        lambda bundle: b"\xff" * 32 + bundle[32:],
     ],
 )
 def test_delivered_keys_that_open_nothing_fail(honest: Publication, change: Callable[[bytes], bytes]) -> None:
-    buyer = DeliveryKey(b"\x79" * 32)
-    assert "files open" in failed(resold(honest, buyer, change), buyer)
+    assert "files open" in failed(resold(honest, change), BUYER_BY_RESALE)
+
+
+def test_keys_that_were_resold_before_sales_were_judged_open_still(honest: Publication) -> None:
+    order, to = honest.manifest.order, BUYER_BY_RESALE.public
+    bundle = b"".join(
+        wrap_key(KEY.unwrap(key.wrapped, order, k), to, order, k) for k, key in sealed_keys(honest.manifest)
+    )
+    chain = replace(honest.chain, resold={DATASET: (Purchase(to, bundle),)})
+    assert verify(replace(honest, chain=chain), BUYER_BY_RESALE).exit_code == 0
+    chain = replace(honest.chain, resold={DATASET: (Purchase(to, bundle[:-1]),)})
+    assert "files open" in failed(replace(honest, chain=chain), BUYER_BY_RESALE)
+
+
+def test_data_set_made_before_keys_were_committed_to_verifies() -> None:
+    older = Builder(commits_to_keys=False).build()
+    assert b"keyCommitment" not in older.manifest.encode()
+    assert verify(older).exit_code == 0
+
+
+def test_commitment_to_another_key_than_the_files_are_sealed_with_fails() -> None:
+    def lie(drafts: list[ShardDraft]) -> None:
+        drafts[1].committed_key = bytes(32)
+
+    certificate = verify(Builder(edit_drafts=lie).build())
+    assert "files open" in [check.name for check in certificate.failed]
+    assert "the key of shard 1 has commitment" in certificate.check("files open").detail
 
 
 def test_model_that_was_not_committed_fails() -> None:

@@ -258,6 +258,18 @@ def test_what_cannot_be_taken_back_is_said_in_words_before_anything_is_sent(
     assert state.name.lower() in str(refused.value)
 
 
+def test_an_order_that_was_signed_and_not_placed_is_taken_back_on_chain(
+    published: Publication, tmp_path: Path
+) -> None:
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, terms = kept_order(published, file)
+    on_chain(published, order, OrderState.NONE)
+    sent: list[OrderTerms] = []
+    client.__dict__["writer"] = SimpleNamespace(cancel=sent.append)
+    client.cancel(file)
+    assert sent == [terms]
+
+
 def test_a_refund_before_its_time_says_when_that_is(published: Publication, tmp_path: Path) -> None:
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
     order, _ = kept_order(published, file, deliver_by=NOW + 6 * 86_400)
