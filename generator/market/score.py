@@ -25,6 +25,7 @@ from generator.market.jobs import OrderJob
 from provenance import canonical
 from provenance.api.coordination import EvaluationResult, ScoreResult, ShardResult
 from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, SampleTask
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
@@ -83,10 +84,16 @@ class ScorePhase:
     say: Callable[[str], None]
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
-        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError."""
+        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError;
+        ChainUnavailableError while the chain does not show the seed here.
+        """
         models = tuple(model.model_digest for model in outcome.models)
-        if committed.seed is None or committed.models != models:
-            raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")
+        if committed.seed is None:
+            raise ChainUnavailableError(
+                f"order {job.order} has no seed on chain as read here; looking again later"
+            )
+        if committed.models != models:
+            raise JobRefused("the chain holds other models than those that were trained; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
         samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
         shards = [
