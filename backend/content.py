@@ -13,6 +13,7 @@ from backend.database.engine import Repository
 from backend.database.models import ContentRow
 from backend.errors import ForbiddenError, InvalidRequestError
 from backend.http.context import Body, Caller, CidText, KnownCaller, PortsHere
+from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from provenance.api.catalogue import ContentStored
 from provenance.api.message import OCTETS
@@ -62,6 +63,17 @@ def download(cid: CidText, caller: KnownCaller, ports: PortsHere) -> Response:
     if caller == ports.broker and ports.waiting.has(wanted):
         return Response(ports.waiting.get(wanted), media_type=OCTETS, headers={"Cache-Control": "no-store"})
     return Response(ports.store.get(wanted), media_type=OCTETS, headers=_FOREVER)
+
+
+def sweep(ports: Ports) -> None:
+    """Drops the uploads that came before every order that is still to be recorded: they were for orders that ended."""
+    waiting = ports.waiting.cids()
+    with ports.database.read() as session:
+        oldest, contents = OrderRepository(session).oldest_unrecorded(), ContentRepository(session)
+        uploads = [row for row in map(contents.get, map(str, waiting)) if row is not None]
+    for upload in uploads:
+        if oldest is None or upload.created_at < oldest:
+            ports.waiting.drop(Cid(upload.cid))
 
 
 def release(ports: Ports, cid: Cid) -> None:
