@@ -56,6 +56,8 @@ class NetworkSettings:
     """How long a contributor has to answer a demand on chain."""
     backend: dict[str, str] = field(default_factory=dict)
     token_decimals: int = TOKEN
+    finality: str = ""
+    """How deep in the chain lies what every process and the buyer act on, as `Finality.chosen` reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class LocalNetwork:
             "TESSERA_DEPLOYMENT_FILE": str(self.deployment_file),
             "TESSERA_KEY_FILE": str(self.key_file("broker")),
             "TESSERA_STORE": str(self.store_folder),
+            "TESSERA_FINALITY": self._settings.finality,
             **self._settings.backend,
         }
         # Beside the content, so that a verifier takes a bare number for a data set's name.
@@ -231,6 +234,8 @@ class LocalNetwork:
             self.rpc_url,
             "--broker-key",
             str(self.key_file("broker")),
+            "--finality",
+            self._settings.finality,
         )
         self.coordinator = self._start_python(
             "coordinator", "tessera", "coordinator", *arguments, env=SINGLE_THREAD
@@ -254,7 +259,7 @@ class LocalNetwork:
                 spec.name,
                 "tessera",
                 *("node", "run", "--folder", str(self.node_folder(spec.name))),
-                env=SINGLE_THREAD,
+                env={**SINGLE_THREAD, "TESSERA_NODE_FINALITY": self._settings.finality},
             )
 
     def _initialise_node(self, spec: NodeSpec, collection: Collection) -> None:
@@ -312,6 +317,7 @@ class LocalNetwork:
             rpc=self.rpc_url,
             broker=self.account("broker").address,
             deployment=self.deployment,
+            finality=self._settings.finality,
         )
         profile.write(self.folder / "network.json")
         return profile

@@ -46,12 +46,13 @@ def open_market(
     collection: Collection,
     table_rows: Mapping[str, int],
     write: Callable[[Path, int, int], None] = write_table,
+    *,
+    finality: str = "",
 ) -> Iterator[Market]:
     """A market of its own in a folder: contributors by name with so many rows each, written by `write` with a seed."""
     with Supervisor() as supervisor:
-        network = LocalNetwork(
-            folder / "state", supervisor, NetworkSettings(answer_seconds=ANSWER_SECONDS, backend=BACKEND)
-        )
+        settings = NetworkSettings(answer_seconds=ANSWER_SECONDS, backend=BACKEND, finality=finality)
+        network = LocalNetwork(folder / "state", supervisor, settings)
         network.start_chain()
         network.start_backend()
         network.publish(collection)
