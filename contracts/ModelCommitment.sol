@@ -45,9 +45,9 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         if (stored.commitBlock != 0) revert ModelCommitment_AlreadyCommitted(order);
         _checkSignatures(order, participants, modelDigests, signatures);
 
-        uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
+        uint64 targetBlock = uint64(BlockHashes.current()) + seedDelayBlocks;
         stored.modelsDigest = OrderLists.digest(modelDigests);
-        stored.commitBlock = uint64(block.number);
+        stored.commitBlock = uint64(BlockHashes.current());
         stored.targetBlock = targetBlock;
         stored.draws = 1;
         emit ModelsCommitted(order, modelDigests, signatures, targetBlock);
@@ -57,7 +57,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     function drawSeed(bytes32 order) external returns (bytes32 seed) {
         Commitment storage stored = _requireUndrawn(order);
         uint64 targetBlock = stored.targetBlock;
-        if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
+        if (BlockHashes.current() <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
         _requireTimeLeft(order, answerSeconds);
         bytes32 hash = BlockHashes.of_(targetBlock);
         // Never from a hash that is none: everybody could have computed that seed before the commit.
@@ -72,14 +72,14 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     function redraw(bytes32 order) external {
         Commitment storage stored = _requireUndrawn(order);
         uint64 missed = stored.targetBlock;
-        if (block.number <= missed || BlockHashes.of_(missed) != 0) {
+        if (BlockHashes.current() <= missed || BlockHashes.of_(missed) != 0) {
             revert ModelCommitment_NotMissed(order, missed);
         }
         _requireTimeLeft(order, answerSeconds);
 
         uint32 draws = stored.draws + 1;
         stored.draws = draws;
-        stored.targetBlock = uint64(block.number) + seedDelayBlocks;
+        stored.targetBlock = uint64(BlockHashes.current()) + seedDelayBlocks;
         emit SeedMissed(order, draws);
 
         escrow.cutBond(order);
@@ -93,7 +93,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     /// @inheritdoc IModelCommitment
     function couldSeedBeKnown(bytes32 order) external view returns (bool) {
         Commitment storage stored = _commitments[order];
-        return stored.commitBlock != 0 && (stored.draws > 1 || block.number > stored.targetBlock);
+        return stored.commitBlock != 0 && (stored.draws > 1 || BlockHashes.current() > stored.targetBlock);
     }
 
     function _checkOrder(bytes32 order, Participant[] calldata participants) private view {

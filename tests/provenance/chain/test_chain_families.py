@@ -14,6 +14,7 @@ import pytest
 from provenance.chain.deploy import deploy_all
 from provenance.chain.deployment import MarketParameters
 from provenance.chain.errors import RevertError
+from provenance.chain.events import ModelsCommitted
 from provenance.chain.finality import LATEST
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
@@ -36,6 +37,9 @@ from tests.provenance.chain.test_life_of_an_order import (
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
 """EIP-2935: hashes of the last 8,191 blocks."""
 OPCODE_BLOCKS = 256
+ARB_SYS = "0x0000000000000000000000000000000000000064"
+ARB_SYS_CODE = "0x366004146013576004354060005260206000f35b4360005260206000f3"
+"""arbBlockNumber() and arbBlockHash(number), for a chain that counts its blocks itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Family:
     """Rules of a chain.
 
     block_seconds: between the times of two blocks, 0 for several a second. block_gas: of all transactions of a block.
-    has_history: EIP-2935 stands.
+    has_history: EIP-2935 stands. has_arb_sys: contracts ask Arbitrum's own contract for blocks.
     """
 
     name: str
@@ -51,12 +55,13 @@ class Family:
     block_seconds: int
     block_gas: int
     has_history: bool
+    has_arb_sys: bool = False
 
 
 FAMILIES = [
     Family("Ethereum", 1, 12, 60_000_000, has_history=True),
     Family("Base", 8453, 2, 400_000_000, has_history=True),
-    Family("Arbitrum", 42161, 0, 32_000_000, has_history=False),
+    Family("Arbitrum", 42161, 0, 32_000_000, has_history=False, has_arb_sys=True),
     Family("tightest", 10, 1, TRANSACTION_GAS_CAP, has_history=False),
 ]
 
@@ -80,6 +85,8 @@ def market(family: Family) -> Iterator[Market]:
             chain.rpc.request("anvil_setBlockTimestampInterval", family.block_seconds)
             if not family.has_history:
                 chain.rpc.request("anvil_setCode", HISTORY, "0x")
+            if family.has_arb_sys:
+                chain.rpc.request("anvil_setCode", ARB_SYS, ARB_SYS_CODE)
             yield Market(url, chain)
 
 
@@ -93,7 +100,14 @@ def test_an_order_lives_from_deposit_to_claim(market: Market, family: Family) ->
     participants = match(market, terms)
     models = commit_and_draw(market, order, participants)
     commitment = chain.commitment(order)
-    assert commitment.seed is not None
+    (committed,) = (
+        event for event in chain.events(first, chain.block_number())
+        if isinstance(event, ModelsCommitted) and event.order == order
+    )  # fmt: skip
+    assert commitment.commit_block == committed.at.block, (
+        "blocks have the numbers under which nodes show them"
+    )
+    assert chain.block_hash(commitment.target_block) is not None
     broker.publish(terms, participants, record_for(market, order, participants, models))
     market.skip(terms.challenge_seconds + 1)
     broker.settle(terms, participants, SHARES)
