@@ -6,6 +6,8 @@ reads, once the chain has recorded its data set: until then the buyer has not pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Response
 
 from backend.contributors import ContributorRepository
@@ -13,7 +15,6 @@ from backend.database.engine import Repository
 from backend.database.models import ContentRow
 from backend.errors import ForbiddenError, InvalidRequestError
 from backend.http.context import Body, Caller, CidText, KnownCaller, PortsHere
-from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from provenance.api.catalogue import ContentStored
 from provenance.api.message import OCTETS
@@ -65,11 +66,10 @@ def download(cid: CidText, caller: KnownCaller, ports: PortsHere) -> Response:
     return Response(ports.store.get(wanted), media_type=OCTETS, headers=_FOREVER)
 
 
-def sweep(ports: Ports) -> None:
-    """Drops the uploads that came before every order that is still to be recorded: they were for orders that ended."""
-    waiting = ports.waiting.cids()
+def drop_older(ports: Ports, waiting: Sequence[Cid], oldest: int | None) -> None:
+    """Drops those of the waiting uploads that came before the time `oldest`; None for all of them."""
     with ports.database.read() as session:
-        oldest, contents = OrderRepository(session).oldest_unrecorded(), ContentRepository(session)
+        contents = ContentRepository(session)
         uploads = [row for row in map(contents.get, map(str, waiting)) if row is not None]
     for upload in uploads:
         if oldest is None or upload.created_at < oldest:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backend.content import release, sweep
+from backend.content import drop_older, release
 from backend.errors import OrderFailedError
+from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.workflow.demands import ReceiptDemands
 from backend.workflow.generate import Generation
@@ -59,7 +60,7 @@ class Settlement:
             raise OrderFailedError("the order was ended on chain before publication")
         self._release(publication)
         self._log.enter(OrderState.PUBLISHED)
-        self._retry.call(lambda: sweep(self._ports))
+        self._retry.call(self._sweep)
 
     def settle(self) -> None:
         """Pays out once the challenge window has passed in chain time and no demand is open."""
@@ -105,12 +106,19 @@ class Settlement:
         while True:
             state = self._chain().state
             if self._enter_final(state, reason):
-                self._retry.call(lambda: sweep(self._ports))
+                self._retry.call(self._sweep)
                 return True
             if state is ChainState.PUBLISHED:
                 return False
             self._retry.poll(lambda: self._no_demand_open() or None)
             self._return_money()
+
+    def _sweep(self) -> None:
+        """Drops uploads older than every order that is still to be recorded: they were for orders that ended."""
+        waiting = self._ports.waiting.cids()  # first: what comes now may be for an order that comes now
+        with self._ports.database.read() as session:
+            oldest = OrderRepository(session).oldest_unrecorded()
+        drop_older(self._ports, waiting, oldest)
 
     def _no_demand_open(self) -> bool:
         """The contract returns nothing while a demand is open; an answer or its expiry ends it."""
