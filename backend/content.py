@@ -6,6 +6,8 @@ reads, once the chain has recorded its data set: until then the buyer has not pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Response
 
 from backend.contributors import ContributorRepository
@@ -62,6 +64,16 @@ def download(cid: CidText, caller: KnownCaller, ports: PortsHere) -> Response:
     if caller == ports.broker and ports.waiting.has(wanted):
         return Response(ports.waiting.get(wanted), media_type=OCTETS, headers={"Cache-Control": "no-store"})
     return Response(ports.store.get(wanted), media_type=OCTETS, headers=_FOREVER)
+
+
+def drop_older(ports: Ports, waiting: Sequence[Cid], oldest: int | None) -> None:
+    """Drops those of the waiting uploads that came before the time `oldest`; None for all of them."""
+    with ports.database.read() as session:
+        contents = ContentRepository(session)
+        uploads = [row for row in map(contents.get, map(str, waiting)) if row is not None]
+    for upload in uploads:
+        if oldest is None or upload.created_at < oldest:
+            ports.waiting.drop(Cid(upload.cid))
 
 
 def release(ports: Ports, cid: Cid) -> None:

@@ -63,6 +63,10 @@ class BrokerWriting(ChainWriting, Protocol):
 class WaitingStore(ContentStore, Protocol):
     """Where uploads wait, out of everybody's reach, until the chain records the data set that they belong to."""
 
+    def cids(self) -> Sequence[Cid]:
+        """All that wait."""
+        ...
+
     def drop(self, cid: Cid) -> None:
         """Forgets what was released, or will never be."""
         ...

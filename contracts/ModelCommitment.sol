@@ -43,10 +43,10 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         if (stored.commitBlock != 0) revert ModelCommitment_AlreadyCommitted(order);
         _checkSignatures(order, participants, modelDigests, saltDigests, signatures);
 
-        uint64 targetBlock = uint64(block.number) + seedDelayBlocks;
+        uint64 targetBlock = uint64(BlockHashes.current()) + seedDelayBlocks;
         stored.modelsDigest = OrderLists.digest(modelDigests);
         _salts[order].saltsDigest = OrderLists.digest(saltDigests);
-        stored.commitBlock = uint64(block.number);
+        stored.commitBlock = uint64(BlockHashes.current());
         stored.targetBlock = targetBlock;
         stored.draws = 1;
         emit ModelsCommitted(order, modelDigests, signatures, targetBlock);
@@ -96,13 +96,13 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         Commitment storage stored = _requireUndrawn(order);
         if (_salts[order].fixedHash != 0) revert ModelCommitment_AlreadyFixed(order);
         uint64 missed = stored.targetBlock;
-        if (block.number <= missed || BlockHashes.of_(missed) != 0) {
+        if (BlockHashes.current() <= missed || BlockHashes.of_(missed) != 0) {
             revert ModelCommitment_NotMissed(order, missed);
         }
 
         uint32 draws = stored.draws + 1;
         stored.draws = draws;
-        stored.targetBlock = uint64(block.number) + seedDelayBlocks;
+        stored.targetBlock = uint64(BlockHashes.current()) + seedDelayBlocks;
         emit SeedMissed(order, draws);
 
         escrow.cutBond(order);
@@ -121,7 +121,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
     /// @inheritdoc IModelCommitment
     function couldSeedBeKnown(bytes32 order) external view returns (bool) {
         Commitment storage stored = _commitments[order];
-        return stored.commitBlock != 0 && (stored.draws > 1 || block.number > stored.targetBlock);
+        return stored.commitBlock != 0 && (stored.draws > 1 || BlockHashes.current() > stored.targetBlock);
     }
 
     function _checkOrder(bytes32 order, Participant[] calldata participants) private view {
@@ -178,7 +178,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
 
     /// @dev Never a hash that is none: everybody could have computed that seed before the commit.
     function _hashOf(bytes32 order, uint64 targetBlock) private view returns (bytes32 hash) {
-        if (block.number <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
+        if (BlockHashes.current() <= targetBlock) revert ModelCommitment_TooEarly(order, targetBlock);
         hash = BlockHashes.of_(targetBlock);
         if (hash == 0) revert ModelCommitment_DrawMissed(order, targetBlock);
     }

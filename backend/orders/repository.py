@@ -15,7 +15,7 @@ from backend.database.models import (
     OrderRow,
     TransactionRow,
 )
-from provenance.api.orders import FINAL_STATES, TransactionView
+from provenance.api.orders import FINAL_STATES, OrderState, TransactionView
 from provenance.values import Digest
 
 STEP_OF_EVENT = {
@@ -49,6 +49,11 @@ class OrderRepository(Repository[OrderRow]):
         """Ids of orders that the broker still has to bring to an end, oldest first."""
         query = select(OrderRow.id).where(OrderRow.state.not_in(FINAL_STATES)).order_by(OrderRow.created_at)
         return self.session.scalars(query).all()
+
+    def oldest_unrecorded(self) -> int | None:
+        """When the oldest of the orders came that can still be recorded on chain; None when there is none."""
+        over = (*FINAL_STATES, OrderState.PUBLISHED)
+        return self.session.scalar(select(func.min(OrderRow.created_at)).where(OrderRow.state.not_in(over)))
 
     def counts(self) -> dict[str, int]:
         """Number of orders by state."""

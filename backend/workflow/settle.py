@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backend.content import release
+from backend.content import drop_older, release
 from backend.errors import OrderFailedError
+from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.workflow.demands import StepDemands
 from backend.workflow.generate import Generation
@@ -47,16 +48,19 @@ class Settlement:
             self._retry.call(lambda: judge(self._ports, self._generation))
         publication = assemble(self._ports, self._generation)
         self._require_contents(publication)
-        self._retry.transact(
-            "publish",
-            lambda: self._chain().state not in UNDELIVERED,
-            lambda: self._ports.writer.publish(stored.terms, stored.participants(), publication.record),
-            lambda receipt: self._log.mined("publish", receipt),
-        )
-        if self._chain().state not in DELIVERED:
+        # More than once only where blocks are replaced that were deep enough to be acted on.
+        while (state := self._chain().state) in UNDELIVERED:
+            self._retry.transact(
+                "publish",
+                lambda: self._chain().state not in UNDELIVERED,
+                lambda: self._ports.writer.publish(stored.terms, stored.participants(), publication.record),
+                lambda receipt: self._log.mined("publish", receipt),
+            )
+        if state not in DELIVERED:
             raise OrderFailedError("the order was ended on chain before publication")
         self._release(publication)
         self._log.enter(OrderState.PUBLISHED)
+        self._retry.call(self._sweep)
 
     def settle(self) -> None:
         """Pays out once the challenge window has passed in chain time and no demand is open."""
@@ -102,21 +106,19 @@ class Settlement:
         while True:
             state = self._chain().state
             if self._enter_final(state, reason):
-                self._forget()
+                self._retry.call(self._sweep)
                 return True
             if state is ChainState.PUBLISHED:
                 return False
             self._retry.poll(lambda: self._no_demand_open() or None)
             self._return_money()
 
-    def _forget(self) -> None:
-        """What was uploaded for an order that is never recorded is nobody's."""
-        try:
-            score = self._generation.score_result()
-        except OrderFailedError:
-            return  # not sampled, so nothing is known of its uploads
-        for cid in score.files():
-            self._retry.call(lambda cid=cid: self._ports.waiting.drop(cid))  # type: ignore[misc]
+    def _sweep(self) -> None:
+        """Drops uploads older than every order that is still to be recorded: they were for orders that ended."""
+        waiting = self._ports.waiting.cids()  # first: what comes now may be for an order that comes now
+        with self._ports.database.read() as session:
+            oldest = OrderRepository(session).oldest_unrecorded()
+        drop_older(self._ports, waiting, oldest)
 
     def _no_demand_open(self) -> bool:
         """The contract returns nothing while a demand is open; an answer or its expiry ends it."""

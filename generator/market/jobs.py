@@ -14,6 +14,7 @@ from generator.errors import JobRefused, PlanError
 from generator.families.settings import AutoregressiveSettings
 from generator.federation.plan import PlanParticipant, SettingValue, TrainingPlan
 from provenance.api.coordination import JobPlan, LeasedJob, Phase
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
 from provenance.record.collection import Collection
@@ -64,7 +65,9 @@ class OrderJob:
 
 
 def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
-    """The job's plan, held against digests and chain.  Raises JobRefused, ChainUnavailableError."""
+    """The job's plan, held against digests and chain.  Raises JobRefused; ChainUnavailableError also when the chain as
+    this worker reads it, deeper or from another node than the backend, does not show the match yet.
+    """
     try:
         plan = JobPlan.of(job.plan, "plan")
     except MalformedError as error:
@@ -77,6 +80,10 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     if (collection.digest, request.digest) != (terms.collection, terms.request):
         raise JobRefused("the job's collection or request is not the one that the terms bind")
     state = chain.order(job.order).state
+    if state in (OrderState.NONE, OrderState.OPEN):
+        raise ChainUnavailableError(
+            f"order {job.order} is {state.name} on chain as read here, expected MATCHED; looking again later"
+        )
     if state is not OrderState.MATCHED:
         raise JobRefused(f"order {job.order} is {state.name} on chain, expected MATCHED")
     participants = tuple(each.participant for each in plan.participants)

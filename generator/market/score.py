@@ -31,6 +31,7 @@ from provenance.api.tasks import (
     SampleTask,
     evaluation_name,
 )
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import CommitmentOnChain
 from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.seal import (
@@ -96,11 +97,17 @@ class ScorePhase:
     say: Callable[[str], None]
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
-        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError."""
+        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError;
+        ChainUnavailableError while the chain does not show the seed here.
+        """
         standing = job.standing
         trained = {shard: outcome.models[shard].model_digest for shard in standing}
-        if committed.seed is None or trained != {shard: committed.models[shard] for shard in standing}:
-            raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")
+        if committed.seed is None:
+            raise ChainUnavailableError(
+                f"order {job.order} has no seed on chain as read here; looking again later"
+            )
+        if trained != {shard: committed.models[shard] for shard in standing}:
+            raise JobRefused("the chain holds other models than those that were trained; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
         samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
         shards = {

@@ -183,11 +183,11 @@ class Limits(BaseModel):
     )
     allow_without_privacy: bool = False
     minimum_price_per_row_wei: Count = 0
-    minimum_price_wei: Count = 10**16
+    minimum_price_wei: Count = TOKENS.one // 100
     minimum_rows: Count = 10
     maximum_rows: Count = 1_000_000
     maximum_score_micro: Micro = Field(default=900_000, alias="maximum_score")
-    maximum_stake_wei: Count = 10**21
+    maximum_stake_wei: Count = 1_000 * TOKENS.one
     maximum_orders_per_day: Count = 24
     maximum_epsilon_per_day_micro: Micro = Field(default=50_000_000, alias="maximum_epsilon_per_day")
     minimum_bond_micro: Micro = Field(default=10_000, alias="minimum_bond")
@@ -196,6 +196,13 @@ class Limits(BaseModel):
     maximum_delivery_seconds: Count = 30 * 86_400
     maximum_challenge_seconds: Count = 30 * 86_400
     minimum_answer_seconds: Count = 60
+
+    def in_unit(self, unit: TokenUnit) -> Limits:
+        """With the default price of 0.01 and stake of 1000 tokens, whatever the token's decimals are."""
+        defaults = {"minimum_price_wei": unit.one // 100, "maximum_stake_wei": 1_000 * unit.one}
+        return self.model_copy(
+            update={name: wei for name, wei in defaults.items() if name not in self.model_fields_set}
+        )
 
     def refusal(self, order: Proposal) -> Verdict | None:
         """The first limit that the order breaks, None if it keeps all."""
@@ -364,7 +371,7 @@ class Policy(Limits):
             why = f"rule {self.rules.index(rule) + 1}" if rule else "the default"
             return _deny("policy-denied", f"{why} of this node's policy refuses such orders")
         limits = self if rule is None else rule.on_top_of(self)
-        return limits.refusal(order) or Verdict(decision)
+        return limits.in_unit(order.unit).refusal(order) or Verdict(decision)
 
     def judge_partners(self, others: Collection[Address] | None, honest: int) -> Verdict | None:
         """A refusal if distributed noise would not be whole: with the trusted among the other contributors (None: not

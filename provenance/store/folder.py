@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provenance.errors import ContentMissingError, StoreUnavailableError
-from provenance.files import READABLE, sweep, write_whole
+from provenance.files import READABLE, TEMPORARY, sweep, write_whole
 from provenance.store.unixfs import check_content, cid_of
 from provenance.values import Cid
 
@@ -27,6 +27,11 @@ class FolderStore:
         """Remove what killed writers left behind a while ago; others may be writing now."""
         for part in self.path.glob("??"):
             sweep(part, older_than_seconds=_LEFT_SECONDS)
+
+    def cids(self) -> list[Cid]:
+        """Of all contents."""
+        names = (file.name for file in self.path.glob("??/*"))
+        return [Cid(name) for name in names if not name.startswith(TEMPORARY)]
 
     def put(self, data: bytes) -> Cid:
         """Keeps `data`; a damaged earlier copy is replaced."""

@@ -25,6 +25,13 @@ def coordinator(
     rpc: RpcUrl,
     broker_key: Annotated[Path, typer.Option(metavar="FILE", help="the broker's key file (mode 600)")],
     deployment: DeploymentFile = None,
+    finality: Annotated[
+        str,
+        typer.Option(
+            metavar="DEPTH",
+            help="as the backend's TESSERA_FINALITY: latest, safe, finalized or a number of blocks",
+        ),
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, help="orders worked on at the same time")] = 4,
     verbose: VerboseOption = False,
 ) -> None:
@@ -41,6 +48,7 @@ def coordinator(
     from provenance.api.client import RetryPolicy
     from provenance.api.market import MarketClient
     from provenance.chain.deployment import Deployment
+    from provenance.chain.finality import Finality
     from provenance.chain.reader import ChainReader
     from provenance.crypto.signing import load_key
     from tessera.cli.console import RateLimitedLog, set_up_logging
@@ -62,7 +70,7 @@ def coordinator(
         require_same_market(network, contracts)
         if signer.address != network.broker:
             raise TesseraError(f"the key is {signer.address}'s, the market's broker is {network.broker}")
-        chain = ChainReader(rpc, contracts)
+        chain = ChainReader(rpc, contracts, finality=Finality.chosen(finality))
         chain.check()
         worker = CoordinationWorker(client, chain, stop)
         for number in range(jobs):

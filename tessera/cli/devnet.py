@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 from tessera.cli.options import examples
+from tessera.errors import UsageError
 from tessera.extras import require
 
 DEFAULT_FOLDER = Path("run") / "up"
 
 
 UP_EXAMPLES = examples("up", "up --folder market --rpc-port 0 --api-port 0")
-DEMO_EXAMPLES = examples("demo", "demo --rows 2000 --epsilon 1 --keep", "demo --token-decimals 6")
+DEMO_EXAMPLES = examples(
+    "demo",
+    "demo --rows 2000 --epsilon 1 --keep",
+    "demo --token-decimals 6",
+    "demo --deployment market/deployment.json --rpc URL --payer payer.key",
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,13 +58,36 @@ def demo(
     token_decimals: Annotated[
         int, typer.Option(min=6, max=18, help="decimals of the test token: 6 as the dollar tokens have")
     ] = 18,
+    deployment: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="on contracts that `tessera deploy` made: its deployment.json"),
+    ] = None,
+    rpc: Annotated[str | None, typer.Option(metavar="URL", help="the node of their chain")] = None,
+    payer: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="key that gives every account of the demo gas and tokens"),
+    ] = None,
 ) -> None:
-    """Show the main job from end to end: one order, its money, its certificate, a caught forgery."""
+    """Show the main job from end to end: one order, its money, its certificate, a caught forgery.
+
+    With --deployment it runs on contracts and a token that are there already. Then the run folder stays: its keys hold
+    what is left of the payer's gas and tokens.
+    """
     _require_everything("`tessera demo`")
     require("evaluate", "`tessera demo`")
     from tessera.devnet.demo import run_demo
+    from tessera.devnet.network import Site
 
-    raise typer.Exit(run_demo(rows=rows, epsilon=epsilon, keep=keep, token_decimals=token_decimals))
+    site = None
+    if deployment is not None and rpc is not None and payer is not None:
+        site = Site(rpc, deployment.resolve(), payer.resolve())
+    elif (deployment, rpc, payer) != (None, None, None):
+        raise UsageError(
+            "contracts that are there already need all of --deployment FILE, --rpc URL and --payer FILE"
+        )
+    raise typer.Exit(
+        run_demo(rows=rows, epsilon=epsilon, keep=keep, token_decimals=token_decimals, site=site)
+    )
 
 
 def _require_everything(what: str) -> None:

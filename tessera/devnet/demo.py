@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from rich.rule import Rule
 from rich.table import Table
 
 from provenance.api.orders import OrderState, StateEvent
+from provenance.chain.deployment import Deployment
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
-from provenance.units import E12, MICRO, TOKEN, TOKENS, TokenUnit, duration, format_fixed, to_float
+from provenance.units import E12, MICRO, TOKEN, duration, format_fixed, to_float
 from tessera.client.client import Client
 from tessera.client.delivery import Delivery, fetch
 from tessera.client.order_file import OrderFile, order_path
@@ -42,7 +43,7 @@ from tessera.devnet.demo_checks import (
     money_table,
     require_same_total,
 )
-from tessera.devnet.network import LocalNetwork, NetworkSettings
+from tessera.devnet.network import LocalNetwork, NetworkSettings, Site
 from tessera.devnet.up import start_market
 from tessera.errors import TesseraError
 from tessera.order_display import OrderDisplay, show_terms
@@ -56,9 +57,11 @@ RULE_COLUMNS = 100
 SHOWN_COLUMNS = 8
 
 
-def run_demo(*, rows: int, epsilon: float, keep: bool, token_decimals: int = TOKEN) -> int:
+def run_demo(
+    *, rows: int, epsilon: float, keep: bool, token_decimals: int = TOKEN, site: Site | None = None
+) -> int:
     """Run it; 0 when everything held. The run folder is removed then, unless `keep`; after a
-    failure it stays."""
+    failure it stays, and so it does with keys that hold something on the chain of a `site`."""
     runs = Path("run")
     runs.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=runs))
@@ -66,12 +69,12 @@ def run_demo(*, rows: int, epsilon: float, keep: bool, token_decimals: int = TOK
     say(f"everything of this run is in {folder}")
     with stop_on_signals(), Supervisor() as supervisor:
         try:
-            unit = TokenUnit(token_decimals)
-            Demo(folder, supervisor, rows, Decimal(str(epsilon)), unit).play()
+            settings = NetworkSettings(token_decimals=token_decimals, site=site)
+            Demo(folder, supervisor, rows, Decimal(str(epsilon)), settings).play()
         except Exception:
             remark(f"the run did not hold; its files and logs stay in {folder}")
             raise
-    if not keep:
+    if not keep and site is None:
         shutil.rmtree(folder)
     say(f"\nEverything held. {time.monotonic() - started:.0f} s, nothing is left running.")
     return 0
@@ -85,14 +88,16 @@ class Demo:
     supervisor: Supervisor
     rows: int
     epsilon: Decimal
-    unit: TokenUnit = TOKENS
+    settings: NetworkSettings
     console: Console = out
     _started: float = field(default_factory=time.monotonic)
 
     @property
-    def collection(self) -> Collection:
-        """What is ordered."""
-        return adult_collection(self.unit)
+    def challenge_seconds(self) -> int:
+        """As short as the contracts allow: for them to stay open that long is what `tessera deploy` was told."""
+        deployment = None if self.settings.site is None else Deployment.load(self.settings.site.deployment)
+        parameters = deployment and deployment.parameters
+        return max(CHALLENGE_SECONDS, parameters.min_challenge_seconds if parameters else 0)
 
     def play(self) -> None:
         network = self._market()
@@ -101,7 +106,7 @@ class Demo:
         profile, keys = network.folder / "network.json", network.key_file
         with Client(profile, wallet=keys("buyer"), key=keys("delivery")) as client:
             self._chapter("The order")
-            quote = self._quote(client)
+            quote = self._quote(client, adult_collection(network.unit))
             show_terms(quote)
             order = client.order(quote, order_path(self.folder / "rows.csv"))
             say("terms and permit are signed; the broker relays them, the buyer pays no gas\n")
@@ -116,37 +121,34 @@ class Demo:
 
     def _market(self) -> LocalNetwork:
         self._chapter("A market on this machine")
-        settings = NetworkSettings(
-            backend={
-                "TESSERA_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
-                "TESSERA_LEAST_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
-                "TESSERA_ACCEPT_SECONDS": "8",
-                "TESSERA_DELIVER_SECONDS": str(DELIVER_SECONDS),
-            },
-            token_decimals=self.unit.decimals,
-        )
-        network = LocalNetwork(self.folder, self.supervisor, settings)
+        backend = {
+            "TESSERA_CHALLENGE_SECONDS": str(self.challenge_seconds),
+            "TESSERA_LEAST_CHALLENGE_SECONDS": str(self.challenge_seconds),
+            "TESSERA_ACCEPT_SECONDS": "8",
+            "TESSERA_DELIVER_SECONDS": str(DELIVER_SECONDS),
+        }
+        network = LocalNetwork(self.folder, self.supervisor, replace(self.settings, backend=backend))
         start_market(network, say)
-        say(f"chain {network.rpc_url} (31337), REST interface {network.api_url}, one coordinator")
+        where = f"chain {network.rpc_url} ({network.deployment.chain_id})"
+        say(f"{where}, REST interface {network.api_url}, one coordinator")
         for name, rows in PARTS.items():
             say(
                 f"contributor {name}: own process, own key {network.account(name).address}, {rows:,} private rows"
             )
-        say(
-            "A local chain's operator makes its blocks and could choose among seeds; a public chain's cannot."
-        )
+        if self.settings.site is None:
+            say("A local chain's operator makes its blocks and could choose among seeds.")
         return network
 
-    def _quote(self, client: Client) -> Quote:
+    def _quote(self, client: Client, collection: Collection) -> Quote:
         return client.quote(
-            self.collection.name,
+            collection.name,
             self.rows,
             epsilon=self.epsilon,
             min_contributors=len(PARTS),
             purpose="demonstration",
             match_within_seconds=MATCH_SECONDS,
             deliver_within_seconds=DELIVER_SECONDS,
-            challenge_seconds=CHALLENGE_SECONDS,
+            challenge_seconds=self.challenge_seconds,
         )
 
     def _names(self, network: LocalNetwork) -> dict[str, str]:
@@ -159,7 +161,7 @@ class Demo:
     def _deliver(self, client: Client, order: OrderFile, display: OrderDisplay) -> Delivery:
         self._chapter("The rows")
         rounds = {number for _, number in display.rounds_seen if number}
-        if self.collection.family == "fedgan" and not rounds:
+        if order.collection.family == "fedgan" and not rounds:
             raise TesseraError(
                 "no round of averaged discriminators was seen in the order's events, expected several"
             )

@@ -1,5 +1,5 @@
 """One market on one machine, in one folder: chain, contracts, accounts, backend,
-coordinator, contributor nodes.
+coordinator, contributor nodes. Chain and contracts may also be there already (`Site`).
 
     DIR/chain.json deployment.json network.json   the chain's state, its contracts, what a buyer pins
     DIR/keys/NAME.key                             secrets, mode 600
@@ -28,8 +28,11 @@ from provenance.api.catalogue import ContributorList
 from provenance.api.client import Call, HttpClient, RetryPolicy
 from provenance.chain.deploy import deploy_all
 from provenance.chain.deployment import Deployment, MarketParameters
+from provenance.chain.finality import LATEST
+from provenance.chain.market_plan import mintable_token
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.errors import MarketError
 from provenance.record.collection import Collection
@@ -43,6 +46,20 @@ START_SECONDS = 600.0
 """Ends a hang only: a child that dies is told at once, and three nodes that start on a busy machine take minutes."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+GAS_WEI = 10**17
+"""Of the chain's own coin, for each account on a chain that runs elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Contracts that `tessera deploy` made on a chain that runs elsewhere.
+
+    payer: key file of the account that gives gas and tokens to all accounts of this market.
+    """
+
+    rpc_url: str
+    deployment: Path
+    payer: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,10 @@ class NetworkSettings:
     """How long a contributor has to answer a demand on chain."""
     backend: dict[str, str] = field(default_factory=dict)
     token_decimals: int = TOKEN
+    finality: str = ""
+    """How deep in the chain lies what every process and the buyer act on, as `Finality.chosen` reads it."""
+    site: Site | None = None
+    """None: a chain and contracts of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +101,12 @@ class LocalNetwork:
         (self.folder / "keys").mkdir(mode=0o700, exist_ok=True)
         supervisor.hold(take_folder(self.folder))
         # Both ports are asked for before anything starts: a taken one costs no half-started market.
-        self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
+        if settings.site is None:
+            self._rpc_port = require_free(settings.rpc_port, service="chain", option="--rpc-port")
+            self.rpc_url = f"http://{LOOPBACK}:{self._rpc_port}"
+        else:
+            self.rpc_url = settings.site.rpc_url
         self._api_port = require_free(settings.api_port, service="REST interface", option="--api-port")
-        self.rpc_url = f"http://{LOOPBACK}:{self._rpc_port}"
         self.api_url = f"http://{LOOPBACK}:{self._api_port}"
         self.nodes: dict[str, Child] = {}
         self.chain: Child | None = None
@@ -92,7 +116,11 @@ class LocalNetwork:
     # -- chain and accounts ------------------------------------------------------------------------------
 
     def start_chain(self) -> None:
-        """anvil, then the contracts unless this folder's chain has them."""
+        """anvil, then the contracts unless this folder's chain has them; nothing of both where they are already."""
+        if self._settings.site is not None:
+            Deployment.load(self._settings.site.deployment).save(self.deployment_file)
+            self.reader().check()
+            return
         command = chain.anvil_command(
             chain.find_anvil(CHECKOUT),
             folder=self.folder,
@@ -144,7 +172,11 @@ class LocalNetwork:
         """The signer of that name: a key file (made once) with gas money."""
         path = self.key_file(name)
         signer = load_key(path) if path.exists() else create_key(path)
-        if chain.gas_balance(self.rpc_url, str(signer.address)) == 0:
+        if chain.gas_balance(self.rpc_url, str(signer.address)):
+            return signer
+        if self._settings.site is not None:
+            self._payer(self._settings.site).send_ether(signer.address, GAS_WEI)
+        else:
             chain.give_gas(self.rpc_url, str(signer.address))
             self._await_gas(signer)
         return signer
@@ -159,13 +191,31 @@ class LocalNetwork:
         )
 
     def fund(self, name: str, tokens_wei: int) -> Signer:
-        """The named account with at least `tokens_wei` of the test token."""
+        """The named account with at least `tokens_wei`: of the test token, or else of the payer's."""
         signer = self.account(name)
         reader = self.reader()
-        held = reader.balance(signer.address)
-        if held < tokens_wei:
-            ChainWriter(reader, signer).mint(signer.address, tokens_wei - held)
+        missing = tokens_wei - reader.balance(signer.address)
+        if missing > 0 and self._has_test_token:
+            ChainWriter(reader, signer).mint(signer.address, missing)
+        elif missing > 0:
+            assert self._settings.site is not None
+            payer, unit = self._payer(self._settings.site), self.unit
+            if (held := reader.balance(payer.address)) < missing:
+                raise TesseraError(
+                    f"{payer.address}, who pays, holds {unit.shown(held)}; {unit.shown(missing)} are needed for the "
+                    f"{name}: send it more of the token {self.deployment.token}"
+                )
+            payer.transfer(signer.address, missing)
         return signer
+
+    @property
+    def _has_test_token(self) -> bool:
+        return self.deployment.token == mintable_token(self.unit.decimals).address
+
+    def _payer(self, site: Site) -> ChainWriter:
+        """Does not wait until blocks are deep: a gift that goes away with its block is missed at once."""
+        chain = ChainReader(self.rpc_url, self.deployment, finality=LATEST)
+        return ChainWriter(chain, load_key(site.payer, password_source(os.environ)))
 
     def reader(self) -> ChainReader:
         return ChainReader(self.rpc_url, self.deployment)
@@ -189,6 +239,7 @@ class LocalNetwork:
             "TESSERA_KEY_FILE": str(self.key_file("broker")),
             "TESSERA_STORE": str(self.store_folder),
             "TESSERA_ANSWER_SECONDS": str(self._settings.answer_seconds),
+            "TESSERA_FINALITY": self._settings.finality,
             **self._settings.backend,
         }
         # Beside the content, so that a verifier takes a bare number for a data set's name.
@@ -232,6 +283,8 @@ class LocalNetwork:
             self.rpc_url,
             "--broker-key",
             str(self.key_file("broker")),
+            "--finality",
+            self._settings.finality,
         )
         self.coordinator = self._start_python(
             "coordinator", "tessera", "coordinator", *arguments, env=SINGLE_THREAD
@@ -255,7 +308,7 @@ class LocalNetwork:
                 spec.name,
                 "tessera",
                 *("node", "run", "--folder", str(self.node_folder(spec.name))),
-                env=SINGLE_THREAD,
+                env={**SINGLE_THREAD, "TESSERA_NODE_FINALITY": self._settings.finality},
             )
 
     def _initialise_node(self, spec: NodeSpec, collection: Collection) -> None:
@@ -313,6 +366,7 @@ class LocalNetwork:
             rpc=self.rpc_url,
             broker=self.account("broker").address,
             deployment=self.deployment,
+            finality=self._settings.finality,
         )
         profile.write(self.folder / "network.json")
         return profile

@@ -303,7 +303,7 @@ def buyer(chain: Chain) -> Signer:
     return chain.account()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_nodes(chain: Chain) -> list[Signer]:
     """Registered contributors with stake for many orders."""
     return [chain.staked_node(500 * TOKEN) for _ in range(2)]

@@ -14,6 +14,7 @@ from provenance.api.catalogue import OfferState, SaleView
 from provenance.api.client import RetryPolicy
 from provenance.api.market import MarketClient
 from provenance.chain.events import ChainEvent
+from provenance.chain.reader import ChainReader
 from provenance.crypto.seal import DeliveryKey
 from tessera.client.resale import Resale
 from tests.backend.conftest import Api, Chain
@@ -208,7 +209,7 @@ def test_the_list_ends_where_every_list_does(
 @pytest.fixture(scope="module")
 def resold(chain: Chain) -> Iterator[tuple[Market, int]]:
     """The session's chain as a market of accounts, and a settled data set of the account BUYER."""
-    accounts = Market(chain.url, chain.reader.deployment)
+    accounts = Market(chain.url, ChainReader(chain.url, chain.reader.deployment))
     found = publish(accounts, b"listed by the backend")
     settle(accounts, found)
     yield accounts, found.id

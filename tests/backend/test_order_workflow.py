@@ -41,8 +41,8 @@ from provenance.record.receipts import (
 )
 from provenance.record.terms import OrderTerms, Participant, participants_digest
 from provenance.values import Address, Cid, Digest, sha256
-from tests.backend.conftest import Api, Chain, Json, catch_up
 from tests.provenance.salts import committed, salt_of
+from tests.backend.conftest import Api, Chain, Clock, Json, catch_up
 from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
@@ -247,6 +247,30 @@ def test_money_comes_back_when_the_worker_gives_up(
     shown = api.call("GET", f"/v1/orders/{order}").json()
     assert (shown["state"], shown["reason"]) == ("refunded", "phase train failed: a node is lost")
     assert states(api, order) == ["accepted", "open", "matched", "refunded"]
+
+
+def test_uploads_wait_for_no_order_that_ended(
+    world: World, api: Api, buyer: Signer, chain: Chain, clock: Clock
+) -> None:
+    """An order that ends before its score leaves nothing; what may belong to an older one that goes on stays."""
+
+    def ends_in_training(order: str) -> None:
+        with world.in_work(order):
+            world.bring_to_match()
+            world.job("train")
+            uploads.append(world.upload(f"sealed rows of {order}".encode(), world.nodes[0]).cid)
+            target = f"/v1/coordination/{order}/train/failure"
+            assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
+        assert chain_state(api, order) is OrderState.REFUNDED
+        api.ports.stopping.clear()
+
+    uploads: list[Cid] = []
+    first, second = api.order(buyer, world.collection), api.order(chain.account(), world.collection)
+    clock.now += 1
+    ends_in_training(first)
+    assert api.ports.waiting.has(uploads[0]), "it could be the other order's"
+    ends_in_training(second)
+    assert not any(map(api.ports.waiting.has, uploads))
 
 
 def test_money_comes_back_when_nodes_refuse_until_the_match_deadline(

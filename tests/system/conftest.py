@@ -14,10 +14,9 @@ import pytest
 
 from provenance.crypto.seal import new_delivery_key
 from provenance.record.collection import Collection
-from provenance.units import ONE_TOKEN
 from tessera.client.client import Client
 from tessera.devnet.children import Supervisor
-from tessera.devnet.network import LocalNetwork, NetworkSettings, NodeSpec
+from tessera.devnet.network import LocalNetwork, NetworkSettings, NodeSpec, Site
 from tests.system.market import (
     ANSWER_SECONDS,
     BUYER_TOKENS,
@@ -46,12 +45,16 @@ def open_market(
     collection: Collection,
     table_rows: Mapping[str, int],
     write: Callable[[Path, int, int], None] = write_table,
+    *,
+    finality: str = "",
+    site: Site | None = None,
 ) -> Iterator[Market]:
     """A market of its own in a folder: contributors by name with so many rows each, written by `write` with a seed."""
     with Supervisor() as supervisor:
-        network = LocalNetwork(
-            folder / "state", supervisor, NetworkSettings(answer_seconds=ANSWER_SECONDS, backend=BACKEND)
+        settings = NetworkSettings(
+            answer_seconds=ANSWER_SECONDS, backend=BACKEND, finality=finality, site=site
         )
+        network = LocalNetwork(folder / "state", supervisor, settings)
         network.start_chain()
         network.start_backend()
         network.publish(collection)
@@ -61,7 +64,7 @@ def open_market(
             write(folder / f"{name}.csv", rows, seed)
             specs.append(NodeSpec(name, folder / f"{name}.csv", declared_rows=rows, epsilon_cap="100"))
         network.start_nodes(specs, collection)
-        network.fund("buyer", BUYER_TOKENS * ONE_TOKEN)
+        network.fund("buyer", BUYER_TOKENS * network.unit.one)
         new_delivery_key(network.key_file("delivery"))
         network.profile()
         network.await_contributors(collection)

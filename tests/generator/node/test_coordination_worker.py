@@ -93,7 +93,7 @@ def matched(world: World) -> World:
     return world
 
 
-@pytest.mark.parametrize("state", [OrderState.OPEN, OrderState.CANCELLED, OrderState.PUBLISHED])
+@pytest.mark.parametrize("state", [OrderState.REFUNDED, OrderState.CANCELLED, OrderState.PUBLISHED])
 def test_job_of_an_order_that_is_not_matched_fails(world: World, state: OrderState) -> None:
     client = Client(world)
     world.chain.states[world.order()] = state
@@ -153,6 +153,25 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
     matched.chain.now = 3_000
     worker(matched, client).step()
     assert "delivery was due by 3000" in client.failed[0]
+
+
+@pytest.mark.parametrize("state", [OrderState.NONE, OrderState.OPEN])
+def test_job_waits_for_a_match_that_the_chain_does_not_show_yet(matched: World, state: OrderState) -> None:
+    """The backend may look less deep into the chain, or ask a node that is ahead."""
+    client, order = Client(matched), matched.order()
+    matched.chain.states[order] = state
+    with pytest.raises(ChainUnavailableError, match="looking again later"):
+        worker(matched, client).step()
+    assert (client.failed, client.finished) == ([], [])
+    matched.chain.states[order] = OrderState.MATCHED
+    worker(matched, client).step()
+    (trained,) = client.finished
+    assert isinstance(trained, TrainResult)
+    matched.chain.committed[order] = tuple(model.model_digest for model in trained.models)
+    scoring = Client(matched, "score")
+    with pytest.raises(ChainUnavailableError, match="looking again later"):
+        worker(matched, scoring).step()
+    assert (scoring.failed, scoring.finished) == ([], [])
 
 
 @pytest.mark.parametrize("error", [ChainUnavailableError("down"), MarketUnreachable("down")])

@@ -10,6 +10,7 @@ import pytest
 from generator.errors import SettingsError
 from generator.node.policy import DEFAULT_TEXT, Decision, Policy, Proposal
 from provenance.record.terms import OrderTerms
+from provenance.units import TokenUnit
 from provenance.values import Address, Digest
 
 BUYER = Address(bytes([1]) * 20)
@@ -90,6 +91,22 @@ def test_limits_are_kept_at_their_figures(tmp_path: Path) -> None:
         challenge_seconds=30 * 86_400,
     )  # fmt: skip
     assert policy(tmp_path, DEFAULT_TEXT).judge(at_the_limits).decision is Decision.AUTO
+
+
+@pytest.mark.parametrize("text", ["", '[[rule]]\ndecision = "auto"\nmaximum_rows = 2000\n'])
+def test_amounts_that_no_line_sets_are_tokens_of_the_market(tmp_path: Path, text: str) -> None:
+    """In wei of 18 decimals no order of a token with 6 would ever pay enough."""
+    rules, unit = policy(tmp_path, text), TokenUnit(6)
+    for price, stake, code in (
+        (unit.one // 100, 1_000 * unit.one, ""),
+        (unit.one // 100 - 1, unit.one, "policy-price"),
+        (unit.one, 1_000 * unit.one + 1, "policy-stake"),
+    ):
+        asked = replace(order(price=price, stake=stake, bond=price), unit=unit)
+        assert rules.judge(asked).code == code
+    own = policy(tmp_path, 'minimum_price_wei = "7"\nmaximum_stake_wei = "8"\n')
+    for price, stake, code in ((7, 8, ""), (6, 8, "policy-price"), (7, 9, "policy-stake")):
+        assert own.judge(replace(order(price=price, stake=stake, bond=price), unit=unit)).code == code
 
 
 @pytest.mark.parametrize(

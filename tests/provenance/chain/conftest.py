@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from provenance.chain.deploy import deploy_all
-from provenance.chain.deployment import Deployment, MarketParameters
+from provenance.chain.deployment import MarketParameters
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.signing import Signer
@@ -20,9 +20,9 @@ ETHER = 10**18
 class Market:
     """A deployed market and accounts with gas money and tokens."""
 
-    def __init__(self, rpc_url: str, deployment: Deployment) -> None:
+    def __init__(self, rpc_url: str, chain: ChainReader) -> None:
         self.rpc_url = rpc_url
-        self.chain = ChainReader(rpc_url, deployment)
+        self.chain = chain
         self.bank = ChainWriter(self.chain, Signer(anvil.DEVELOPMENT_KEY))
 
     def account(self, number: int) -> tuple[Signer, ChainWriter]:
@@ -60,7 +60,8 @@ def anvil_url() -> Iterator[str]:
 def deployed(url: str) -> Iterator[Market]:
     """A new market on the chain."""
     bank = Signer(anvil.DEVELOPMENT_KEY)
-    market = Market(url, deploy_all(url, bank, MarketParameters.local(unbonding_seconds=60)))
+    deployment = deploy_all(url, bank, MarketParameters.local(unbonding_seconds=60))
+    market = Market(url, ChainReader(url, deployment))
     yield market
     market.close()
 

@@ -102,14 +102,18 @@ def match(market: Market, terms: OrderTerms) -> tuple[Participant, ...]:
     return participants
 
 
-def commit_and_draw(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
+def commit(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
     nodes, domain = staked_nodes(market), market.chain.domain
     models = [sha256(bytes([i])) for i in range(3)]
     bound = [committed(node, domain, order, i, models[i]) for i, node in enumerate(nodes)]
-    _, broker = market.account(BROKER)
-    broker.commit(order, participants, bound)
+    market.account(BROKER)[1].commit(order, participants, bound)
+    return models
+
+
+def commit_and_draw(market: Market, order: Digest, participants: Sequence[Participant]) -> list[Digest]:
+    models = commit(market, order, participants)
     market.mine(3)
-    broker.draw_seed(order, *salts_of(order, 3))
+    market.account(BROKER)[1].draw_seed(order, *salts_of(order, 3))
     return models
 
 

@@ -396,3 +396,9 @@ def test_a_key_file_says_its_kind_and_an_encrypted_wallet_takes_its_password_fro
     refused = tessera("key", "new", "--encrypt", "--out", tmp_path / "another.key")
     assert refused.status == 2
     assert "no password" in refused.err
+
+
+def test_a_demo_on_contracts_that_stand_needs_their_node_and_who_pays(tessera: Run, tmp_path: Path) -> None:
+    found = tessera("demo", "--deployment", tmp_path / "deployment.json", "--rpc", "http://127.0.0.1:8545")
+    assert found.status == 2
+    assert "--deployment FILE, --rpc URL and --payer FILE" in found.err
