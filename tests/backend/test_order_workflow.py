@@ -41,8 +41,8 @@ from provenance.record.receipts import (
 )
 from provenance.record.terms import OrderTerms, Participant, participants_digest
 from provenance.values import Address, Cid, Digest, sha256
-from tests.provenance.salts import committed, salt_of
 from tests.backend.conftest import Api, Chain, Clock, Json, catch_up
+from tests.provenance.salts import committed, salt_of
 from tests.waiting import HANG_SECONDS, until
 
 SHARES = [7000, 3000]
