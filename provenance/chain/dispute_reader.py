@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provenance.chain.dispute_events import ChunkAnswered, ModelAnswered
+from provenance.chain.dispute_events import ChunkAnswered, ManifestAnswered, ModelAnswered
 from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
 from provenance.chain.ports import ShownChunk
 from provenance.chain.views import MarketViews
@@ -62,6 +62,11 @@ class DisputeReader(MarketViews):
             if event.shard == shard:
                 return bytes(event.model)
         return None
+
+    def shown_manifest(self, order: Digest) -> bytes | None:
+        """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""
+        event = self._newest("demands", ManifestAnswered, order)
+        return None if event is None else bytes(event.manifest)
 
     def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]:
         """The chunks of a shard that were shown, oldest first."""

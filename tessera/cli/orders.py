@@ -266,6 +266,8 @@ def _deliver(client: Client, order: OrderFile | str, to: Path, *, send_challenge
         raise challenge_delivery(client, error, to, send=send_challenge) from error
     passed = sum(check.status is Status.PASSED for check in found.certificate.checks)
     say(f"{to}: {found.rows:,} rows of data set {found.dataset}, {passed} checks passed")
+    for each in found.certificate.remarks:
+        remark(each)
 
 
 def orders(

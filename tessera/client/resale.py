@@ -23,7 +23,7 @@ from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
 from provenance.verify.evidence import content_keys, wrapped_keys
-from tessera.client.delivery import deliver
+from tessera.client.delivery import Delivered, deliver
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
 
 STATES = {
@@ -44,13 +44,13 @@ def read_manifest(chain: ChainReader, store: ContentStore, dataset: int) -> Mani
 
 def write_rows(
     chain: ChainReader, store: ContentStore, dataset: int, key: DeliveryKey | None, to: Path
-) -> int:
-    """Every check of the auditor over a data set, then all its rows to `to`; returns their number.
+) -> Delivered:
+    """Every check of the auditor over a data set, then all its rows that stand to `to`.
 
     Raises UsageError for a wrong key, TesseraError when a check fails: nothing is written then.
     """
     try:
-        return deliver(chain, store, dataset, key, to).rows
+        return deliver(chain, store, dataset, key, to)
     except FalseDatasetError as error:
         names = ", ".join(f"check {each.number} {each.name}" for each in error.certificate.failed)
         raise TesseraError(
