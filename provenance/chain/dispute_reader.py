@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provenance.chain.dispute_events import ChunkAnswered, ManifestAnswered, ModelAnswered
+from provenance.chain.dispute_events import ChunkAnswered, ManifestAnswered, ModelAnswered, SaltAnswered
 from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
 from provenance.chain.ports import ShownChunk
 from provenance.chain.views import MarketViews
@@ -62,6 +62,10 @@ class DisputeReader(MarketViews):
             if event.shard == shard:
                 return bytes(event.model)
         return None
+
+    def shown_salts(self, order: Digest) -> dict[int, Digest]:
+        """Salts of the seed by shard, as their contributors showed them when they were demanded."""
+        return {event.shard: event.salt for event in self._logs("demands", SaltAnswered, order)}
 
     def shown_manifest(self, order: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""

@@ -20,6 +20,7 @@ from tessera.cli import (
     deploy,
     devnet,
     disputes,
+    draw,
     keys,
     models,
     orders,
@@ -53,6 +54,7 @@ app.add_typer(schemas.schema_app, name="schema", rich_help_panel="Your own data"
 app.add_typer(keys.key_app, name="key", rich_help_panel="Buying")
 orders.add_to(app)
 disputes.add_to(app)
+draw.add_to(app)
 resale.add_to(app)
 rewards.add_to(app)
 verify.add_to(app)

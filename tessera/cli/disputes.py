@@ -192,7 +192,7 @@ def challenge_delivery(
             status = pursue(challenge, confirmed=send)
             words = f"it stands. {command} proves it on chain, inside the window"
             if status == PROVEN:
-                words = _after_proof(client, number)
+                words = _after_proof(challenge)
             elif status == DONE:
                 words = f"no single row of it is; {elsewhere}"
     except TesseraError as failure:
@@ -202,8 +202,8 @@ def challenge_delivery(
     return FalseDatasetError(number, error.certificate, f"{to} was not written: {words}", exit_code=code)
 
 
-def _after_proof(client: Client, number: int) -> str:
-    if not client.chain.dataset(number).stands:
+def _after_proof(challenge: Challenge) -> str:
+    if not challenge.chain.dataset(challenge.dataset.id).stands:
         return "the chain has revoked it and paid you back"
     return (
         "the chain has revoked the false shard, whose part of the price comes back to you at the settlement; "

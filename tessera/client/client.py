@@ -418,7 +418,7 @@ class Client:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
         order_id = terms.order_id(self.profile.deployment.domain)
         if self.chain.order(order_id).state is OrderState.MATCHED:
-            deadline = local_time(terms.deliver_by, self.chain.chain_time())
+            deadline = local_time(self.chain.deadline(order_id), self.chain.chain_time())
             raise TesseraError(
                 f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
                 f"refund` brings the price back after {deadline}"
@@ -435,7 +435,7 @@ class Client:
         terms = self.terms(order)
         order_id = self._require(terms, OrderState.OPEN, OrderState.MATCHED)
         state, now = self.chain.order(order_id).state, self.chain.chain_time()
-        deadline = terms.match_by if state is OrderState.OPEN else terms.deliver_by
+        deadline = terms.match_by if state is OrderState.OPEN else self.chain.deadline(order_id)
         if now <= deadline:
             cancel = "; `tessera cancel` takes it back at once" if state is OrderState.OPEN else ""
             raise TesseraError(
