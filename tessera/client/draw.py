@@ -119,8 +119,8 @@ class SeedDraw:
         whose = ", ".join(f"shard {shard} ({participants[shard].contributor})" for shard in shards)
         return (
             f"the seed of order {self.order} cannot be drawn yet: missing is the salt of {whose}. The hash is fixed, "
-            "so the broker can demand it on chain, and a contributor that keeps it loses its stake; who has it from its "
-            "contributor gives it with --salt SHARD=0x..."
+            "so the broker can demand it on chain, and a contributor that keeps it loses its stake; who has it from "
+            "its contributor gives it with --salt SHARD=0x..."
         )
 
 
