@@ -5,10 +5,9 @@ Everything is made from what is stored, so that the same is shown to whoever ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import NotYet, StateError, TaskRefused
+from generator.errors import NotYet, TaskRefused
 from generator.node.commit import salt_to_reveal, signed_commitment
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
@@ -90,20 +89,6 @@ class OrderAnswers:
         draw = self._draw()
         rows = self._row_bytes(draw)
         return RowsAnswer(rows, len(rows) // draw.rows)
-
-    def ready(self) -> Iterator[Answer]:
-        """All that exists by now."""
-        for kind in (
-            *(DemandKind.COMMITMENT, DemandKind.SALT, DemandKind.RECEIPT),
-            *(DemandKind.MODEL, DemandKind.CHUNK),
-        ):
-            try:
-                yield self.of(kind)
-            except (NotYet, StateError, TaskRefused):
-                return
-        evaluated = self.evaluation()
-        if evaluated is not None:
-            yield evaluated
 
     def _draw(self) -> Draw:
         """What decides the rows, once the chain holds this node's own model and a seed."""

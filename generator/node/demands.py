@@ -16,9 +16,10 @@ from typing import Protocol
 
 from generator.errors import GeneratorError
 from generator.node.answers import OrderAnswers
-from generator.node.context import Node, shard_of
+from generator.node.context import Node
 from generator.node.orders import Accepted
 from generator.node.outbox_log import OutboxLog
+from generator.node.watch_copies import WatchCopies
 from provenance.chain.answers import AnswerWriting
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import RevertError
@@ -94,6 +95,7 @@ class DemandWatch:
     chain: DemandReading
     writer: AnswerWriting
     outbox: OutboxLog
+    copies: WatchCopies | None = None
     _over: set[Digest] = field(default_factory=set)
     _told: dict[Digest, OpenDemand] = field(default_factory=dict)
     """What the operator was told of last, by order."""
@@ -122,8 +124,7 @@ class DemandWatch:
         record = self.node.chain.order(order)
         if record.state not in _OPEN:
             if record.state not in (OrderState.NONE, OrderState.OPEN):
-                self._over.add(order)
-                self._told.pop(order, None)
+                self._forget(order)
             return False
         participants = self.node.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
@@ -131,16 +132,21 @@ class DemandWatch:
         if self.node.address not in {each.contributor for each in participants}:
             self._over.add(order)
             return False
-        shard = shard_of(participants, self.node.address)
+        answers = OrderAnswers(self.node, order, accepted, participants)
+        try:
+            return self._look_for_demand(answers)
+        finally:
+            if self.copies is not None:
+                self.copies.hand_over(answers)
+
+    def _look_for_demand(self, answers: OrderAnswers) -> bool:
+        order, shard = answers.order, answers.shard
         found = open_demand(self.node.chain, self.chain, order, shard)
         if found is None:
             self._told.pop(order, None)
             return False
         self._tell(found)
-        if found.is_late:
-            return False
-        answers = OrderAnswers(self.node, order, accepted, participants)
-        if _may_still_be_asked(answers, found):
+        if found.is_late or _may_still_be_asked(answers, found):
             return False
         try:
             self._answer(answers, found.demand)
@@ -150,6 +156,13 @@ class DemandWatch:
             return False  # answered or ended in the meantime
         self._told.pop(order, None)
         return True
+
+    def _forget(self, order: Digest) -> None:
+        """The order ended: nothing of it can be demanded any more."""
+        self._over.add(order)
+        self._told.pop(order, None)
+        if self.copies is not None:
+            self.copies.forget(order)
 
     def _tell(self, found: OpenDemand) -> None:
         """Once for each thing that there is to say."""

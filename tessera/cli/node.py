@@ -178,6 +178,7 @@ def run(
     from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
+    from generator.node.watch_copies import WatchCopies
     from tessera.cli.console import progress_line
 
     try:
@@ -191,7 +192,8 @@ def run(
             require_same_market(first.network(), opened.chain.deployment)
             writer = opened.writer()
             ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
-            watch = DemandWatch(node, opened.chain, writer, opened.outbox)
+            copies = WatchCopies.of(opened.settings, opened.chain.deployment, opened.outbox)
+            watch = DemandWatch(node, opened.chain, writer, opened.outbox, copies)
             with watching(watch, stop):
                 if opened.settings.health_port < 0:
                     agent.run()
