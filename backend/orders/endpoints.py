@@ -12,7 +12,6 @@ from backend.http.context import AddressText, DigestText, PortsHere, ReadSession
 from backend.orders import service
 from backend.orders.events import stream
 from backend.orders.permits import Permits
-from backend.orders.salts import salts_of
 from backend.orders.service import OrderService
 from provenance.api.orders import (
     OrderAccepted,
@@ -22,7 +21,6 @@ from provenance.api.orders import (
     OrderView,
     QuoteRequest,
     QuoteView,
-    SaltsView,
 )
 from provenance.values import Digest
 
@@ -63,14 +61,6 @@ def index(
 def show(order_id: DigestText, session: ReadSession) -> OrderView:
     """One order."""
     return OrderService(session).show(order_id)
-
-
-@router.get("/orders/{order_id}/salts")
-def salts(order_id: DigestText, ports: PortsHere) -> SaltsView:
-    """The salts of the order's seed, once the hash of its block is fixed on chain: enough for anybody to draw."""
-    with ports.database.read() as session:
-        OrderService(session).require(order_id)
-    return salts_of(ports, Digest.parse(order_id))
 
 
 @router.get("/orders/{order_id}/events", response_class=StreamingResponse)

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from backend.database.models import TaskRow
-from backend.orders.salts import salts_of
 from backend.ports import BrokerReading, Ports
+from backend.salts import salts_of
 from provenance.api.queue import WorkState
 from provenance.api.tasks import RevealAnswer
 from provenance.chain.ports import CommitmentOnChain

@@ -24,7 +24,7 @@ from tests.provenance.chain.test_life_of_an_order import BUYER, NODES
 
 THREE_DAYS = 3 * 86_400
 SECOND, STRANGER = 81, 82
-KEPT_SLOT = 2
+KEPT_SLOT = 3
 """Storage slot of the mapping of deposits that could not be sent (Demands._kept)."""
 
 

@@ -311,7 +311,7 @@ def test_a_data_set_that_lost_a_shard_verifies_for_the_rest(
     market.skip(terms.answer_seconds + 1)
     buyer.expire(terms, members, 0)
     record = market.chain.dataset(dataset)
-    assert (record.status, record.revoked) == (DatasetStatus.REDUCED, {0})
+    assert (record.status, record.revoked) == (DatasetStatus.REDUCED, frozenset({0}))
     assert verify(arguments(market, found, "--key", key_file)) == 0
     out = capsys.readouterr().out
     assert "14 of 14 rows recomputed and equal" in out

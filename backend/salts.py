@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
+
+from backend.http.context import DigestText, PortsHere
+from backend.orders.service import OrderService
 from backend.ports import Ports
 from backend.tasks.repository import TaskRepository
 from provenance.api.orders import SaltsView, SaltView
@@ -10,6 +14,16 @@ from provenance.api.tasks import REVEAL, RevealAnswer
 from provenance.errors import MalformedError
 from provenance.record.receipts import salt_digest
 from provenance.values import Digest
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+
+@router.get("/{order_id}/salts")
+def salts(order_id: DigestText, ports: PortsHere) -> SaltsView:
+    """The salts of the order's seed, once the hash of its block is fixed on chain: enough for anybody to draw."""
+    with ports.database.read() as session:
+        OrderService(session).require(order_id)
+    return salts_of(ports, Digest.parse(order_id))
 
 
 def salts_of(ports: Ports, order: Digest) -> SaltsView:
