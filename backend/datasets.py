@@ -17,6 +17,7 @@ from backend.database.models import DatasetRow, OfferRow, OrderRow, ShardRow
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.offers import OfferRepository, sale_view
+from backend.orders.outcome import outcome_of
 from backend.ports import Ports
 from provenance.api.catalogue import DatasetList, DatasetView, EvaluationView, ShardView
 from provenance.api.message import Uint256
@@ -50,6 +51,7 @@ class DatasetService:
     """One transaction's view of the catalogue."""
 
     def __init__(self, session: Session, ports: Ports) -> None:
+        self._session = session
         self._rows = DatasetRepository(session)
         self._offers = OfferRepository(session)
         self._ports = ports
@@ -78,6 +80,8 @@ class DatasetService:
         return tuple(self._shown(row, collections.get(row.order), offers.get(row.id)) for row in rows)
 
     def _shown(self, row: DatasetRow, collection: str | None, offer: OfferRow | None) -> DatasetView:
+        is_reduced = row.status == "reduced"
+        revoked = outcome_of(self._session, row.order).convicted if is_reduced else frozenset()
         manifest = Digest.parse(row.manifest_digest)
         return DatasetView(
             id=row.id,
@@ -100,7 +104,7 @@ class DatasetService:
             status=row.status,
             block=row.block,
             transaction=Digest.parse(row.transaction),
-            shards=tuple(_shard(shard) for shard in row.shards),
+            shards=tuple(_shard(shard, revoked=shard.shard in revoked) for shard in row.shards),
             evaluations=tuple(
                 EvaluationView(contributor=Address.parse(each.contributor), score_micro=each.score_micro)
                 for each in row.evaluations
@@ -137,10 +141,10 @@ def _texts(data: bytes) -> list[str]:
     return cast("list[str]", decode(data))
 
 
-def _shard(row: ShardRow) -> ShardView:
+def _shard(row: ShardRow, *, revoked: bool) -> ShardView:
     return ShardView(
         shard=row.shard, contributor=Address.parse(row.contributor),
         model_digest=Digest.parse(row.model_digest), shard_root=Digest.parse(row.shard_root), rows=row.rows,
         epsilon_micro=row.epsilon_micro, delta_e12=row.delta_e12,
-        content_digest=Digest.parse(row.content_digest),
+        content_digest=Digest.parse(row.content_digest), revoked=revoked,
     )  # fmt: skip

@@ -32,6 +32,7 @@ _HEADERS = {
 }
 _STATUS_WORDS = {
     "valid": "valid",
+    "reduced": "reduced: shards of it were shown to be false or withheld, the others stand",
     "revoked": "revoked: shown on chain to be false, or withheld",
     "flagged": "flagged: derived from a data set that was revoked",
 }
@@ -69,7 +70,7 @@ def _dataset(dataset: DatasetView, unit: TokenUnit) -> Sequence[str]:
     return (
         dataset.identifier,
         _STATUS_WORDS[dataset.status],
-        str(dataset.rows),
+        _rows(dataset),
         str(dataset.depth),
         percent(dataset.real_fraction_micro, MICRO),
         _epsilon(dataset.epsilon_micro),
@@ -77,6 +78,13 @@ def _dataset(dataset: DatasetView, unit: TokenUnit) -> Sequence[str]:
         str(dataset.manifest_cid),
         _price(dataset.sale, unit),
     )
+
+
+def _rows(dataset: DatasetView) -> str:
+    """Those that stand, of all that were published."""
+    if dataset.status != "reduced":
+        return str(dataset.rows)
+    return f"{dataset.rows - sum(each.rows for each in dataset.shards if each.revoked)} of {dataset.rows}"
 
 
 def _price(sale: SaleView | None, unit: TokenUnit) -> str:

@@ -18,8 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from provenance.api.market import Event
-from provenance.api.orders import FAILED_STATES, FINAL_STATES, OrderState, ProgressEvent, StateEvent
-from provenance.units import BASIS_POINTS, E12, MICRO, duration, format_fixed, local_time, percent
+from provenance.api.orders import (
+    FAILED_STATES,
+    FINAL_STATES,
+    OrderState,
+    OrderView,
+    ProgressEvent,
+    StateEvent,
+)
+from provenance.chain.disputes import MANIFEST_SHARD
+from provenance.units import BASIS_POINTS, E12, MICRO, TokenUnit, duration, format_fixed, local_time, percent
 from tessera.client.order_request import Quote
 from tessera.terminal import out
 
@@ -135,6 +143,29 @@ class OrderDisplay:
             rounds = f"{seen.round}/{seen.rounds}" if seen.rounds else ""
             nodes.add_row(self.name(node), rounds, seen.loss, seen.epsilon, seen.message)
         return Group(states, nodes) if self.nodes else states
+
+
+def fault_lines(view: OrderView, now: int, unit: TokenUnit) -> Iterator[str]:
+    """Who was dropped, convicted or fined, what is demanded, and what went back to the buyer. `now`: chain time."""
+    for each in view.faults:
+        slashed = unit.shown(each.slashed_wei)
+        shard = f"shard {each.shard} of {each.contributor}"
+        yield {
+            "dropped": f"dropped    {shard} delivered nothing: {slashed} of its stake burned, its rows not paid",
+            "convicted": f"convicted  {shard} was shown to be false, or withheld: {slashed} of its stake taken, and "
+            "its part of the price goes back to the buyer",
+            "fined": f"fined      {each.contributor} did not say what it finds of the rows: {slashed} of its stake "
+            "burned",
+            "broker": f"broker     it withheld the manifest: {slashed} of its bond burned, and its fee goes back to "
+            "the buyer",
+        }[each.kind]
+    for demand in view.demands:
+        if demand.state in ("open", "warned"):
+            time = "the second and last time ends" if demand.state == "warned" else "to be answered by"
+            whose = "" if demand.shard == MANIFEST_SHARD else f" of shard {demand.shard}"
+            yield f"demand     the {demand.kind}{whose} is demanded: {time} {local_time(demand.answer_by, now)}"
+    if view.refunded_wei is not None:
+        yield f"paid back  {unit.shown(view.refunded_wei)} to the buyer"
 
 
 def show_terms(quoted: Quote) -> None:

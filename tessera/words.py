@@ -50,7 +50,11 @@ _REFUSALS: dict[str, Callable[[Arguments, Callable[[Any], str]], str]] = {
     "Disputes_WindowClosed": lambda a, at: f"the challenge window ended at {at(a['endsAt'])}",
     "Demands_AlreadyOpen": lambda a, _: f"a demand for shard {a['shard']} is open already",
     "Demands_AlreadyAnswered": lambda a, _: f"shard {a['shard']} has answered that already",
-    "Demands_NoMoreDemands": lambda a, _: f"no more demands can be made of order {a['order']}",
+    "Demands_ShardOut": lambda a, _: (
+        f"shard {a['shard']} was dropped or convicted: there is nothing to demand"
+    ),
+    "Demands_TooLateToDemand": lambda a, at: f"demands of this kind were taken until {at(a['last'])}",
+    "Demands_WrongStage": lambda a, _: f"order {a['order']} is not at the step that is demanded, or past it",
     "Demands_TooEarly": lambda a, at: f"it may still be answered until {at(a['answerBy'])}",
     "Demands_TooLate": lambda a, at: f"the time to answer ended at {at(a['answerBy'])}",
     "Demands_Unauthorized": lambda a, _: (

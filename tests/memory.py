@@ -16,6 +16,7 @@ from provenance.chain.ports import (
     Absence,
     CommitmentOnChain,
     DatasetOnChain,
+    ExcusedEvaluation,
     OrderLimits,
     OrderOnChain,
     OrderState,
@@ -52,6 +53,11 @@ class MemoryChain:
     out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
     deadlines: dict[Digest, int] = field(default_factory=dict)
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
+    manifests: dict[Digest, bytes] = field(default_factory=dict)
+    """As they were shown on chain."""
+    warned: set[tuple[Digest, int]] = field(default_factory=set)
+    """Demands whose first time passed."""
+    shown_evaluations: dict[tuple[Digest, int], ExcusedEvaluation] = field(default_factory=dict)
     resold: dict[int, tuple[Purchase, ...]] = field(default_factory=dict)
     log: list[ChainEvent] = field(default_factory=list)
 
@@ -104,11 +110,21 @@ class MemoryChain:
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         return self.excuses.get((order_id, shard), Absence.NONE)
 
+    def excused_evaluation(self, order_id: Digest, shard: int) -> ExcusedEvaluation:
+        shown = self.shown_evaluations.get((order_id, shard))
+        return shown or ExcusedEvaluation(self.excuse(order_id, shard))
+
     def balance(self, account: Address) -> int:
         return self.balances.get(account, 0)
 
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
+
+    def shown_manifest(self, order_id: Digest) -> bytes | None:
+        return self.manifests.get(order_id)
+
+    def is_warned(self, order: Digest, shard: int) -> bool:
+        return (order, shard) in self.warned
 
     def purchases(self, dataset: int) -> tuple[Purchase, ...]:
         return self.resold.get(dataset, ())

@@ -225,7 +225,8 @@ class ChainOrderRow(Base):
 
 
 class ChainDemandRow(Base):
-    """The newest demand about one shard of an order. kind: receipt, model, chunk; state: open, answered, expired."""
+    """The newest demand about one shard of an order, or its manifest. kind: `DemandKind` in small letters; state: open,
+    warned, answered, expired."""
 
     __tablename__ = "chain_demands"
 
@@ -243,7 +244,8 @@ class ChainDemandRow(Base):
 class DatasetRow(Base):
     """One published data set. `parents` and `shares_bps` are JSON lists.
 
-    status: valid, revoked (proven false or withheld), flagged (derived from one that was revoked).
+    status: valid, reduced (shards of it were revoked), revoked (proven false or withheld), flagged (derived from one
+    that was revoked).
     """
 
     __tablename__ = "datasets"

@@ -22,7 +22,7 @@ from backend.database.models import (
 )
 from provenance.api.catalogue import RUNNING_OFFERS, OfferState
 from provenance.canonical import JsonValue, decode, encode
-from provenance.chain.disputes import DemandKind
+from provenance.chain.disputes import MANIFEST_SHARD, DemandKind
 
 ORDER_STATES: Mapping[str, str] = {
     "OrderPlaced": "open",
@@ -33,8 +33,16 @@ ORDER_STATES: Mapping[str, str] = {
     "OrderSettled": "settled",
     "OrderRevoked": "revoked",
 }
-DATASET_STATES: Mapping[str, str] = {"DatasetRevoked": "revoked", "DatasetFlagged": "flagged"}
+DATASET_STATES: Mapping[str, str] = {
+    "DatasetRevoked": "revoked",
+    "DatasetFlagged": "flagged",
+    "ShardRevoked": "reduced",
+}
 DEMAND_STATES: Mapping[str, str] = {
+    "CommitmentAnswered": "answered",
+    "SaltAnswered": "answered",
+    "EvaluationAnswered": "answered",
+    "ManifestAnswered": "answered",
     "ReceiptAnswered": "answered",
     "ModelAnswered": "answered",
     "ChunkAnswered": "answered",
@@ -64,6 +72,8 @@ def apply(session: Session, row: ChainEventRow) -> None:
         _status(session, payload, DATASET_STATES[row.kind])
     elif row.kind == "DemandOpened":
         _demand(session, payload)
+    elif row.kind == "DemandWarned":
+        _warn(session, payload)
     elif row.kind in DEMAND_STATES:
         _end_demand(session, payload, DEMAND_STATES[row.kind])
     elif row.kind == "DatasetListed":
@@ -112,9 +122,10 @@ def _dataset(session: Session, row: ChainEventRow, payload: Payload) -> None:
 
 
 def _status(session: Session, payload: Payload, status: str) -> None:
-    """Sets the data set's status; a revoked data set stays revoked."""
+    """Sets the data set's status; what is revoked stays revoked, and what is flagged is not worth more for losing a
+    shard."""
     dataset = session.get_one(DatasetRow, _number(payload, "id"))
-    if dataset.status != "revoked":
+    if dataset.status != "revoked" and (dataset.status, status) != ("flagged", "reduced"):
         dataset.status = status
 
 
@@ -132,8 +143,15 @@ def _demand(session: Session, payload: Payload) -> None:
 
 
 def _end_demand(session: Session, payload: Payload, state: str) -> None:
+    # A manifest is nobody's shard.
+    shard = _number(payload, "shard") if "shard" in payload else MANIFEST_SHARD
+    session.get_one(ChainDemandRow, (_text(payload, "order"), shard)).state = state
+
+
+def _warn(session: Session, payload: Payload) -> None:
     place = (_text(payload, "order"), _number(payload, "shard"))
-    session.get_one(ChainDemandRow, place).state = state
+    demand = session.get_one(ChainDemandRow, place)
+    demand.state, demand.answer_by = "warned", _number(payload, "answer_by")
 
 
 def _list(session: Session, row: ChainEventRow, payload: Payload) -> None:

@@ -18,7 +18,7 @@ from backend.database.models import ChainEventRow, CheckpointRow
 from backend.indexer.apply import apply, rebuild
 from backend.ports import Ports
 from provenance.canonical import JsonValue, encode
-from provenance.chain.dispute_events import DemandedReceipt
+from provenance.chain.dispute_events import DemandedEvaluation, DemandedReceipt
 from provenance.chain.errors import ChainError
 from provenance.chain.events import ChainEvent, OtherEvent, Transfer
 from provenance.errors import UnavailableError
@@ -155,7 +155,7 @@ def _json(value: object) -> JsonValue:
         return value
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, Participant | DemandedReceipt):
+    if isinstance(value, Participant | DemandedReceipt | DemandedEvaluation):
         return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [_json(item) for item in value]

@@ -10,6 +10,7 @@ from backend.database.models import ChainDemandRow, OrderRow
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
+from backend.orders.outcome import outcome_of
 from backend.orders.permits import Permits
 from backend.orders.repository import OrderRepository
 from backend.orders.terms_policy import TermsPolicy, require_parents
@@ -124,6 +125,7 @@ class OrderService:
 
     def _shown(self, row: OrderRow) -> OrderView:
         terms = decode_object(row.terms)
+        outcome = outcome_of(self._session, row.id)
         participants = tuple(
             ParticipantView(
                 contributor=each.contributor, rows=each.rows, max_rows=each.max_rows,
@@ -146,6 +148,9 @@ class OrderService:
             manifest_cid=None if row.manifest_cid is None else Cid(row.manifest_cid),
             transactions=tuple(self._rows.transactions(row.id)),
             demands=tuple(_demand(each) for each in self._rows.demands(row.id)),
+            faults=outcome.faults,
+            refunded_wei=None if outcome.refunded_wei is None else Uint256(outcome.refunded_wei),
+            deliver_by=outcome.deliver_by,
             created_at=row.created_at,
         )
 

@@ -1,7 +1,7 @@
 """What a node binds itself to before the seed exists, its model and its salt, and the salt when its time has come.
 
-Both belong to one match of the order: when a contributor is dropped, the others are matched anew, with another shard
-index and a fresh salt, because the old ones may be known by then.
+Both belong to one match of the order: should a reorganisation of the chain bring another match, the shard may have
+another index, and the salt is a fresh one, because the old one may be known by then.
 """
 
 from __future__ import annotations

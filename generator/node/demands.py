@@ -1,38 +1,34 @@
-"""Demands on chain about this node's shards, answered on chain with its own key.
+"""Demands on chain about this node's shards, answered on chain with its own key, as early as possible.
 
-Whoever may demand pays a deposit and the contributor has a time to answer; silence costs it its stake. An answer
-is the signed receipt, a chunk of rows, or the model in clear: what leaves is put down in the outbox log
-before it leaves. The chain says what is open, so a killed node goes on where it stood and answers nothing twice. This
-module decides nothing about what may be demanded; contracts do (docs/spec/refutation.md).
+An answer has two times: when the first one passes, anyone warns on chain; after the second, silence costs stake. What
+leaves is put down in the outbox log before it leaves. The chain says what is open, so a killed node goes on where it
+stood and answers nothing twice. What may be demanded is for the contracts (docs/spec/refutation.md).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from generator.errors import GeneratorError, NotYet
-from generator.node.context import Node, shard_of
+from generator.errors import GeneratorError
+from generator.node.answers import OrderAnswers
+from generator.node.context import Node
 from generator.node.orders import Accepted
 from generator.node.outbox_log import OutboxLog
-from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
-from provenance.chain.disputes import DemandKind, DemandOnChain, DirectedProof
+from generator.node.watch_copies import WatchCopies
+from provenance.chain.answers import AnswerWriting
+from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import RevertError
-from provenance.chain.model_parts import CALLDATA_BYTES, PartReading, PartWriting, store_model
-from provenance.chain.ports import OrderState, TxReceipt
-from provenance.crypto.merkle import chunk_of_row, directed_proof, rows_per_chunk, shard_leaves
+from provenance.chain.model_parts import PartReading
+from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import ProvenanceError, UnavailableError
-from provenance.exact import SPEC_VERSION
-from provenance.exact.model import model_digest
-from provenance.exact.rows import encode_rows
-from provenance.exact.sampler import sampler_for
-from provenance.record.receipts import ShardReceipt
-from provenance.record.terms import Participant, participants_digest
-from provenance.values import Address, Digest
+from provenance.record.terms import participants_digest
+from provenance.units import local_time
+from provenance.values import Digest
 
 log = logging.getLogger(__name__)
 
@@ -44,30 +40,51 @@ class DemandReading(PartReading, Protocol):
     """What is read of the chain beside orders and commitments."""
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain:
-        """The open or last demand about a shard; UnavailableError when the chain is down."""
+        """The open demand about a shard; UnavailableError when the chain is down."""
+        ...
+
+    def is_warned(self, order: Digest, shard: int) -> bool:
+        """Whether its first time has passed."""
         ...
 
 
-class DemandAnswering(PartWriting, Protocol):
-    """Answers, each a transaction of this node's account."""
+@dataclass(frozen=True, slots=True)
+class OpenDemand:
+    """What is asked of a node, and how much time it has; now: chain time of the look."""
 
-    def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
-        """Shows the signed receipt."""
-        ...
+    demand: DemandOnChain
+    warned: bool
+    now: int
 
-    def answer_model(self, order: Digest, shard: int, model: bytes) -> TxReceipt:
-        """Shows the model in calldata."""
-        ...
+    @property
+    def is_late(self) -> bool:
+        """Too late only after the second time: until somebody warned, an answer is as good as in time."""
+        return self.warned and self.now > self.demand.answer_by
 
-    def answer_model_from_parts(self, order: Digest, shard: int, parts: Sequence[Address]) -> TxReceipt:
-        """Shows the model from the contracts that hold its parts."""
-        ...
+    @property
+    def stage(self) -> tuple[DemandKind, bool, bool]:
+        """Changes when there is something new to say."""
+        return self.demand.kind, self.warned, self.now > self.demand.answer_by
 
-    def answer_chunk(
-        self, order: Digest, shard: int, row_width: int, chunk_index: int, chunk: bytes, proof: DirectedProof
-    ) -> TxReceipt:
-        """Shows one chunk of rows with its proof under the shard's root."""
-        ...
+    @property
+    def words(self) -> str:
+        """For the operator."""
+        what, when = self.demand.kind.name.lower(), local_time(self.demand.answer_by, self.now)
+        if self.is_late:
+            return f"the {what} was demanded and both times to answer have passed ({when})"
+        if self.warned:
+            return f"the {what} is demanded, THE FIRST TIME HAS PASSED; stake is lost unless it is shown by {when}"
+        if self.now > self.demand.answer_by:
+            return f"the {what} is demanded and its first time passed at {when}; a second begins when anyone warns"
+        return f"the {what} is demanded, to be shown by {when}; a second time of the same length follows"
+
+
+def open_demand(orders: ChainReads, demands: DemandReading, order: Digest, shard: int) -> OpenDemand | None:
+    """What is demanded of a shard of an order; None when nothing is, or when the shard is out."""
+    demand = demands.demand(order, shard)
+    if not demand.is_open or demand.shard in orders.shards(order).out:
+        return None
+    return OpenDemand(demand, demands.is_warned(order, demand.shard), orders.chain_time())
 
 
 @dataclass
@@ -76,10 +93,12 @@ class DemandWatch:
 
     node: Node
     chain: DemandReading
-    writer: DemandAnswering
+    writer: AnswerWriting
     outbox: OutboxLog
+    copies: WatchCopies | None = None
     _over: set[Digest] = field(default_factory=set)
-    _late: set[Digest] = field(default_factory=set)
+    _told: dict[Digest, OpenDemand] = field(default_factory=dict)
+    """What the operator was told of last, by order."""
 
     def look(self) -> int:
         """Looks at every order once; returns the answers given. Raises UnavailableError when the chain is down."""
@@ -95,95 +114,77 @@ class DemandWatch:
                 log.error("order %s: a demand could not be answered: %s", str(order)[:12], error)
         return answered
 
+    def report(self) -> dict[str, str | int | bool]:
+        """For the health page: how many demands are open, and what the operator was told of them."""
+        told = self._told.copy()
+        words = "; ".join(f"order {str(order)[:12]}: {each.words}" for order, each in told.items())
+        return {"demands": len(told), "demanded": words}
+
     def _look_at(self, order: Digest, accepted: Accepted) -> bool:
         record = self.node.chain.order(order)
         if record.state not in _OPEN:
             if record.state not in (OrderState.NONE, OrderState.OPEN):
-                self._over.add(order)
+                self._forget(order)
             return False
         participants = self.node.chain.participants(order)
         if participants_digest(participants) != record.participants_digest:
             return False  # the node of the chain is between two answers: looked at again
-        if self.node.address not in {participant.contributor for participant in participants}:
+        if self.node.address not in {each.contributor for each in participants}:
             self._over.add(order)
             return False
-        demand = self.chain.demand(order, shard_of(participants, self.node.address))
-        if not demand.is_open or self._too_late(demand):
+        answers = OrderAnswers(self.node, order, accepted, participants)
+        try:
+            return self._look_for_demand(answers)
+        finally:
+            if self.copies is not None:
+                self.copies.hand_over(answers)
+
+    def _look_for_demand(self, answers: OrderAnswers) -> bool:
+        order, shard = answers.order, answers.shard
+        found = open_demand(self.node.chain, self.chain, order, shard)
+        if found is None:
+            self._told.pop(order, None)
+            return False
+        self._tell(found)
+        if found.is_late or _may_still_be_asked(answers, found):
             return False
         try:
-            return self._answer(accepted, participants, demand)
+            self._answer(answers, found.demand)
         except RevertError:
-            if self.chain.demand(order, demand.shard).is_open:
+            if self.chain.demand(order, shard).is_open:
                 raise
             return False  # answered or ended in the meantime
-
-    def _too_late(self, demand: DemandOnChain) -> bool:
-        late = self.node.chain.chain_time() > demand.answer_by
-        if late and demand.order not in self._late:
-            self._late.add(demand.order)
-            log.error(
-                "order %s: a demand for the %s ran out", str(demand.order)[:12], demand.kind.name.lower()
-            )
-        return late
-
-    def _answer(
-        self, accepted: Accepted, participants: tuple[Participant, ...], demand: DemandOnChain
-    ) -> bool:
-        model = self.node.state.order(demand.order).model()
-        commitment = self.node.chain.commitment(demand.order)
-        check_own_model(commitment, demand.shard, model_digest(model))
-        if commitment.seed is None:
-            raise NotYet(f"the seed of order {demand.order} is not drawn yet")
-        draw = Draw(model, commitment.seed, demand.shard, participants[demand.shard].rows)
-        what = demand.kind.name.lower()
-        log.warning("order %s: the %s is demanded on chain, answering", str(demand.order)[:12], what)
-        if demand.kind is DemandKind.MODEL:
-            sent = self._send_model(demand, model)
-        else:
-            rows = self._row_bytes(accepted, participants, draw)
-            sent = (
-                self._send_receipt(accepted, demand, draw, rows)
-                if demand.kind is DemandKind.RECEIPT
-                else self._send_chunk(demand, draw, rows)
-            )
-        log.info("order %s: %s shown on chain (transaction %s)", str(demand.order)[:12], what, sent.hash)
+        self._told.pop(order, None)
         return True
 
-    def _send_model(self, demand: DemandOnChain, model: bytes) -> TxReceipt:
-        self._leaves(demand, model)
-        if len(model) <= CALLDATA_BYTES:
-            return self.writer.answer_model(demand.order, demand.shard, model)
-        parts = [part.address for part in store_model(self.chain, self.writer, model)]
-        return self.writer.answer_model_from_parts(demand.order, demand.shard, parts)
+    def _forget(self, order: Digest) -> None:
+        """The order ended: nothing of it can be demanded any more."""
+        self._over.add(order)
+        self._told.pop(order, None)
+        if self.copies is not None:
+            self.copies.forget(order)
 
-    def _send_receipt(
-        self, accepted: Accepted, demand: DemandOnChain, draw: Draw, row_bytes: bytes
-    ) -> TxReceipt:
-        signed = signed_shard(self.node, accepted, draw, row_bytes)
-        self._leaves(demand, signed.signature)
-        return self.writer.answer_receipt(signed.receipt, signed.signature)
+    def _tell(self, found: OpenDemand) -> None:
+        """Once for each thing that there is to say."""
+        order = found.demand.order
+        before, self._told[order] = self._told.get(order), found
+        if before is None or before.stage != found.stage:
+            level = logging.ERROR if found.warned else logging.WARNING
+            log.log(level, "order %s: %s", str(order)[:12], found.words)
 
-    def _send_chunk(self, demand: DemandOnChain, draw: Draw, row_bytes: bytes) -> TxReceipt:
-        width = len(row_bytes) // draw.rows
-        index, size = chunk_of_row(demand.row, width), rows_per_chunk(width) * width
-        chunk = row_bytes[index * size : (index + 1) * size]
-        self._leaves(demand, chunk)
-        proof = directed_proof(shard_leaves(row_bytes, width), index)
-        return self.writer.answer_chunk(demand.order, demand.shard, width, index, chunk, proof)
+    def _answer(self, answers: OrderAnswers, demand: DemandOnChain) -> None:
+        answer, what = answers.of(demand.kind), demand.kind.name.lower()
+        self.outbox.add(f"{what} demanded", "chain", answer.shown(demand), str(demand.order))
+        sent = answer.send(demand, self.chain, self.writer)
+        log.warning("order %s: %s shown on chain (transaction %s)", str(demand.order)[:12], what, sent.hash)
 
-    def _row_bytes(self, accepted: Accepted, participants: tuple[Participant, ...], draw: Draw) -> bytes:
-        """The shard's rows, made again: they are a function of what is kept."""
-        threads = self.node.settings.threads
-        conditions = shard_conditions(self.node, accepted, participants, draw.shard)
-        sampler = sampler_for(SPEC_VERSION)(draw.model, draw.seed, draw.shard)
-        if conditions is None:
-            return sampler.row_bytes(0, draw.rows, threads=threads)
-        values = rows_asked_for(draw, conditions, threads)
-        return encode_rows(values, sampler.model.codebook.value_widths)
 
-    def _leaves(self, demand: DemandOnChain, data: bytes) -> None:
-        """What leaves is on record first."""
-        self.outbox.add(f"{demand.kind.name.lower()} demanded", "chain", data, str(demand.order))
+def _may_still_be_asked(answers: OrderAnswers, found: OpenDemand) -> bool:
+    """An evaluation that the market has not asked for by a task may yet come, for half of the first time. Then the
+    node says on chain that it has none, rather than pay for the market's silence."""
+    if found.demand.kind is not DemandKind.EVALUATION or found.warned or answers.evaluation() is not None:
+        return False
+    return found.demand.answer_by - found.now > answers.accepted.terms.answer_seconds // 2
 
 
 @contextmanager

@@ -62,9 +62,11 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
     shares = shares_digest(evidence.shares_bps(score))
     message = Evaluation(task.order, root, score_micro, shares, sha256(score_file(score)))
+    signature = node.signer.sign_typed(node.domain, message)
+    folder.store_evaluation(message, signature)
     told = EvaluateResult(
         score_micro=score_micro,
-        signature=node.signer.sign_typed(node.domain, message),
+        signature=signature,
         epsilon_micro=plan.epsilon_micro or 0,
     )
     return folder.store_answer(task.name, payload, answer(task, told).encode())

@@ -5,9 +5,9 @@
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
     orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
+    orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
     orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
-    orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent again
-    as it is
+    orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent as it is
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
 
 Training steps keep their results in the training state (`generator.federation.state`) in the same manner.
@@ -16,6 +16,7 @@ Training steps keep their results in the training state (`generator.federation.s
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,15 @@ from provenance.document import Reader
 from provenance.errors import ProvenanceError
 from provenance.files import make_folder, publish, sweep, write_whole
 from provenance.record.collection import Request
+from provenance.record.receipts import Evaluation
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest, Signature, sha256
 
 FORMAT = "tessera-accepted/1"
+_EVALUATION_MEMBERS = ("datasetRoot", "scoreMicro", "sharesDigest", "scoreDigest", "signature")
 _MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
+_DRAWING = threading.Lock()
+"""A task and a demand on chain may need the same salt at the same moment; there is to be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,39 @@ class OrderFolder:
             self._write(f"files/{name}", data)
         self._write("receipt.json", signed.encode())
 
+    def evaluation(self) -> tuple[Evaluation, Signature] | None:
+        """What this node signed of the pooled data set; None while it signed nothing under the seed of now."""
+        path = self._folder / "evaluation.json"
+        if not path.exists():
+            return None
+        try:
+            reader = Reader(canonical.decode(path.read_bytes()), path.name, _EVALUATION_MEMBERS)
+            message = Evaluation(
+                self.order,
+                reader.digest("datasetRoot"),
+                reader.integer("scoreMicro"),
+                reader.digest("sharesDigest"),
+                reader.digest("scoreDigest"),
+            )
+            return message, reader.signature("signature")
+        except ProvenanceError as error:
+            raise StateError(f"{path} is damaged: {error}; restore it from a copy") from error
+
+    def store_evaluation(self, evaluation: Evaluation, signature: Signature) -> None:
+        """Stores an evaluation before anybody gets it."""
+        document: dict[str, JsonValue] = {
+            "datasetRoot": str(evaluation.dataset_root),
+            "scoreMicro": evaluation.score_micro,
+            "sharesDigest": str(evaluation.shares_digest),
+            "scoreDigest": str(evaluation.score_digest),
+            "signature": str(signature),
+        }
+        self._write("evaluation.json", canonical.encode(document))
+
+    def drop_evaluation(self) -> None:
+        """The chain took back the seed of the rows that were evaluated."""
+        (self._folder / "evaluation.json").unlink(missing_ok=True)
+
     def files(self) -> dict[str, bytes]:
         """The receipt's files that are still to be published, by name."""
         return {path.name: path.read_bytes() for path in sorted((self._folder / "files").glob("[a-z]*"))}
@@ -178,9 +216,10 @@ class OrderFolder:
         """This node's salt of the seed in a match of the order: random, on disk before anything commits to it, told
         once the seed's block is final. match: the digest of its participants."""
         path = self._folder / "salts" / match.hex()
-        if not path.exists():
-            make_folder(path.parent)
-            write_whole(path, b"0x" + secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        with _DRAWING:
+            if not path.exists():
+                make_folder(path.parent)
+                write_whole(path, b"0x" + secrets.token_hex(32).encode() + b"\n", mode=0o600)
         return Digest(read_secret(path))
 
     def _answer(self, name: str) -> Path:

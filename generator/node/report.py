@@ -16,7 +16,8 @@ from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
 from generator.node.approvals import ASKED, Approval
-from generator.node.context import Node
+from generator.node.context import Node, shard_of
+from generator.node.demands import open_demand
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.registration import announcement
@@ -27,20 +28,22 @@ from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
-from provenance.record.terms import OrderTerms
+from provenance.record.terms import OrderTerms, Participant
 from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOrder:
-    """An order that this node accepted. own_rows: those it makes; None before the match, or without a chain."""
+    """An order that this node accepted. own_rows: those it makes; None before the match, or without a chain.
+    demanded: what is asked of it on chain now, in words; empty when nothing is."""
 
     order: Digest
     is_delivered: bool
     rows: int
     own_rows: int | None
     epsilon: float | None
+    demanded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def status(opened: Opened) -> Status:
                 accepted.terms.rows,
                 next((participant.rows for participant in matched if participant.contributor == me), None),
                 to_float(accepted.terms.epsilon_micro, MICRO) or None,
+                "" if problem else _demanded(opened, order, matched),
             )
         )
     return Status(
@@ -94,6 +98,16 @@ def status(opened: Opened) -> Status:
         tuple(held),
         tuple(approval for approval in opened.approvals.all() if approval.state == ASKED),
     )
+
+
+def _demanded(opened: Opened, order: Digest, matched: tuple[Participant, ...]) -> str:
+    """What the chain asks of this node about an order: its process answers by itself, if it runs."""
+    me, chain = opened.signer.address, opened.chain
+    is_open = chain.order(order).state in (OrderState.MATCHED, OrderState.PUBLISHED)
+    if not is_open or me not in {participant.contributor for participant in matched}:
+        return ""
+    found = open_demand(chain, chain, order, shard_of(matched, me))
+    return "" if found is None else found.words
 
 
 def budget_lines(opened: Opened) -> Iterator[str]:

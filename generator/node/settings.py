@@ -107,6 +107,10 @@ class NodeSettings(BaseModel):
     Empty: "latest" on a local chain, "safe" on any other."""
     max_fee_gwei: int = Field(default=DEFAULT_CEILING_GWEI, ge=1, le=2**53)
     """The most that the node's transactions offer for a unit of gas."""
+    watchtower_key: str = ""
+    """Public key of a watchtower that answers demands while the node is away. Empty: none."""
+    watchtower_folder: str = ""
+    """Where copies of the node's answers are put for it, sealed."""
 
     def key_path(self, folder: Path) -> Path:
         """The key file; a relative path stands in the node's folder."""

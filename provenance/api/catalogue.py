@@ -126,6 +126,8 @@ class ShardView(Message):
     epsilon_micro: Count
     delta_e12: Count
     content_digest: WireDigest
+    revoked: bool = False
+    """Shown to be false, or withheld; its rows are not part of the data set any more."""
 
 
 class EvaluationView(Message):

@@ -44,6 +44,7 @@ from provenance.api.orders import (
     OrderView,
     QuoteRequest,
     QuoteView,
+    SaltsView,
     StateEvent,
 )
 from provenance.api.queue import (
@@ -119,6 +120,10 @@ class MarketClient(HttpClient):
         call = Call("GET", f"/v1/orders/{order}")
         found = self._read(OrderView, call)
         return _same(found, call, found.order_id, order)
+
+    def salts(self, order: Digest) -> SaltsView:
+        """What nodes told for the seed; the caller compares them with what was committed to."""
+        return self._read(SaltsView, Call("GET", f"/v1/orders/{order}/salts"))
 
     def orders(
         self, *, buyer: Address | None = None, state: OrderState | None = None

@@ -156,7 +156,11 @@ class TransactionView(Message):
 
 
 class DemandView(Message):
-    """The newest demand about one shard. kind: receipt, model, chunk; state: open, answered, expired."""
+    """The newest demand about one shard; the manifest is demanded of shard 2^32 - 1.
+
+    kind: commitment, salt, receipt, evaluation, model, chunk, manifest. state: open, warned (the second time to answer
+    runs, up to `answer_by`), answered, expired.
+    """
 
     shard: Count
     kind: str
@@ -165,8 +169,26 @@ class DemandView(Message):
     answer_by: Count
 
 
+FaultKind: TypeAlias = Literal["dropped", "convicted", "fined", "broker"]
+
+
+class FaultView(Message):
+    """Somebody failed, and what it cost. dropped: no shard before the publication. convicted: a shard that was shown to
+    be false, or withheld. fined: no evaluation. broker: the manifest was withheld. slashed_wei: of a stake, or of the
+    broker's bond."""
+
+    kind: FaultKind
+    shard: Count | None
+    contributor: WireAddress | None
+    slashed_wei: WireUint256
+
+
 class OrderView(Message):
-    """How an order stands. `terms` and `request` are as they were signed, for whoever hashes them again."""
+    """How an order stands. `terms` and `request` are as they were signed, for whoever hashes them again.
+
+    refunded_wei: what went back to the buyer. deliver_by: to when the delivery was moved; left out where the terms'
+    time stands.
+    """
 
     order_id: WireDigest
     state: WireOrderState
@@ -182,11 +204,25 @@ class OrderView(Message):
     manifest_cid: WireCid | None
     transactions: Several[TransactionView]
     demands: Several[DemandView]
+    faults: Several[FaultView] = ()
+    refunded_wei: WireUint256 | None = optional()
+    deliver_by: Count | None = optional()
     created_at: Count
 
     def order_terms(self) -> OrderTerms:
         """The terms as values. Raises DocumentError."""
         return OrderTerms.read(self.terms)
+
+
+class SaltView(Message):
+    shard: Count
+    salt: WireDigest
+
+
+class SaltsView(Message):
+    """The salts of an order's seed that were told so far, by shard; none before the hash of its block is fixed."""
+
+    salts: Several[SaltView]
 
 
 class OrderList(Message):

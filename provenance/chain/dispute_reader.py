@@ -10,6 +10,7 @@ from provenance.chain.dispute_events import (
     ChunkAnswered,
     CommitmentAnswered,
     EvaluationAnswered,
+    ManifestAnswered,
     ModelAnswered,
     SaltAnswered,
 )
@@ -148,6 +149,15 @@ class DisputeReader(MarketViews):
             if event.shard == shard:
                 return bytes(event.model)
         return None
+
+    def shown_salts(self, order: Digest) -> dict[int, Digest]:
+        """Salts of the seed by shard, as their contributors showed them when they were demanded."""
+        return {event.shard: event.salt for event in self._logs("demands", SaltAnswered, order)}
+
+    def shown_manifest(self, order: Digest) -> bytes | None:
+        """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""
+        event = self._newest("demands", ManifestAnswered, order)
+        return None if event is None else bytes(event.manifest)
 
     def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]:
         """The chunks of a shard that were shown, oldest first."""

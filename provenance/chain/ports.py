@@ -19,6 +19,8 @@ from provenance.record.terms import OrderTerms, Participant
 from provenance.units import WHOLE_MICRO
 from provenance.values import Address, Digest
 
+_NO_DIGEST = Digest(bytes(32))
+
 
 class OrderState(IntEnum):
     """States of OrderEscrow, in the contract's order."""
@@ -82,6 +84,15 @@ class Absence(IntEnum):
     NONE = 0
     ANSWERED = 1
     SILENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExcusedEvaluation:
+    """How the demand for a contributor's evaluation ended: what it answered with, if it did."""
+
+    absence: Absence
+    score_micro: int = 0
+    dataset_root: Digest = _NO_DIGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +219,18 @@ class DatasetOnChain:
         raise UnknownShardError(f"data set {self.id} has no shard {number}; it has {known}")
 
     @property
+    def stands(self) -> bool:
+        """Whether the data set, or what is left of it, is worth what was recorded."""
+        return self.status in (DatasetStatus.VALID, DatasetStatus.REDUCED)
+
+    @property
+    def standing(self) -> tuple[ShardOnChain, ...]:
+        """The shards that nobody showed to be false or withheld, in ascending order; none of a revoked data set."""
+        if self.status == DatasetStatus.REVOKED:
+            return ()
+        return tuple(each for each in self.shards if each.shard not in self.revoked)
+
+    @property
     def shard_roots(self) -> tuple[Digest, ...]:
         """The leaves of the data set's tree, one a participant; zero for one that was dropped."""
         return leaves({each.shard: each.shard_root for each in self.shards}, len(self.shares_bps))
@@ -313,6 +336,10 @@ class ChainReads(Protocol):
         """Why the contributor's evaluation may be left out of the record."""
         ...
 
+    def excused_evaluation(self, order_id: Digest, shard: int) -> ExcusedEvaluation:
+        """`excuse`, with the evaluation that was shown when it was demanded."""
+        ...
+
     def is_contract(self, account: Address) -> bool:
         """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
         ...
@@ -324,6 +351,10 @@ class ChainReads(Protocol):
     def balance(self, account: Address) -> int: ...
 
     def claimable(self, account: Address) -> int: ...
+
+    def shown_manifest(self, order_id: Digest) -> bytes | None:
+        """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""
+        ...
 
     def purchases(self, dataset: int) -> Sequence[Purchase]:
         """Every purchase of the data set by resale, the oldest first."""

@@ -25,6 +25,7 @@ from provenance.chain.ports import (
     DatasetOnChain,
     DatasetStatus,
     EvaluationOnChain,
+    ExcusedEvaluation,
     OrderOnChain,
     OrderState,
     ShardOnChain,
@@ -117,7 +118,13 @@ class ChainReader(DisputeReader, SalesReader):
 
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         """Why the contributor's evaluation may be left out of the record."""
-        return Absence(self._final("demands", "excuseOf", order_id, shard)["absence"])
+        return self.excused_evaluation(order_id, shard).absence
+
+    def excused_evaluation(self, order_id: Digest, shard: int) -> ExcusedEvaluation:
+        """`excuse`, with the evaluation that was shown when it was demanded."""
+        found = self._final("demands", "excuseOf", order_id, shard)
+        root = Digest(found["datasetRoot"])
+        return ExcusedEvaluation(Absence(found["absence"]), found["scoreMicro"], root)
 
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """As matched; empty before the match."""

@@ -67,7 +67,8 @@ class Check:
 class Certificate:
     """The verdict over one data set at one block. Valid for exactly these bytes and this chain.
 
-    `key_problem`: why the delivery key in hand opens nothing; empty when it opens, or when none was given.
+    `key_problem`: why the delivery key in hand opens nothing; empty when it opens, or when none was given. `remarks`:
+    what whoever reads "passed" has to know, such as shards that are not part of the data set any more.
     """
 
     dataset: str
@@ -75,6 +76,7 @@ class Certificate:
     block: int
     checks: tuple[Check, ...]
     key_problem: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -123,6 +125,7 @@ class Certificate:
             "block": self.block,
             "verdict": "passed" if self.passed else "failed",
             "keyProblem": self.key_problem or None,
+            "remarks": list(self.remarks),
             "checks": [check.document() for check in self.checks],
             "failed": [check.name for check in self.failed],
             "notChecked": [check.name for check in self.unchecked],

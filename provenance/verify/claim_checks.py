@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provenance.chain.ports import Absence
 from provenance.record.receipts import median_score, shares_digest
 from provenance.record.terms import FirstOrderTerms
 from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
@@ -11,18 +12,24 @@ from provenance.verify.record_checks import require_signed
 
 
 def evaluations(evidence: Evidence) -> str:
-    """Contributors, more than half of them, signed score, data-set root, shares and score file; the median reaches the
-    terms."""
+    """More than half of the contributors that delivered and did not fall silent signed score, data-set root, shares and
+    score file; the others were excused by the chain; the median of all that is said of this root reaches the terms."""
     manifest, record = evidence.manifest, evidence.record
-    members, signed = len(manifest.participants), manifest.evaluation
+    members, signed = len(record.shards), manifest.evaluation
     require(
         len(signed) == len(record.evaluations),
         f"{len(signed)} evaluations in the manifest, {len(record.evaluations)} on chain",
     )
     first = isinstance(manifest.terms, FirstOrderTerms)
-    least = members if first else members // 2 + 1
+    for shard, each in evidence.excused.items():
+        require(
+            each.absence is not Absence.NONE and not first,
+            f"the evaluation of shard {shard} is not in the record, and it was never demanded on chain",
+        )
+    silent = sum(each.absence is Absence.SILENT for each in evidence.excused.values())
+    least = (members - silent) // 2 + 1
     require(
-        least <= len(signed) <= members,
+        least <= len(signed) == members - len(evidence.excused),
         f"{len(signed)} of {members} contributors evaluated it, expected {least} or more",
     )
     shares = shares_digest(record.shares_bps)
@@ -45,10 +52,17 @@ def evaluations(evidence: Evidence) -> str:
             for signature in (found.signature, chain.signature):
                 require_signed(evidence, message, signature, member, "an evaluation")
     require(bool(signed), "the manifest shows no evaluation")
-    median = median_score([each.score_micro for each in signed])
+    dissent = [
+        each.score_micro for each in evidence.excused.values() if each.dataset_root == record.dataset_root
+    ]
+    median = median_score([*(each.score_micro for each in signed), *dissent])
     asked = manifest.terms.min_score_micro
     require(median >= asked, f"the median score is {median} millionths, the terms ask for {asked}")
-    who = "" if len(signed) == members else f", {len(signed)} of {members} contributors"
+    who = (
+        ""
+        if len(signed) == members
+        else f", signed by {len(signed)} of {members} contributors, {silent} silent"
+    )
     return f"median {to_float(median, MICRO):.4f}{who}, asked for {to_float(asked, MICRO):.4f}"
 
 
@@ -68,14 +82,14 @@ def privacy(evidence: Evidence) -> str:
     terms = manifest.terms
     if terms.epsilon_micro == 0:
         return "the terms ask for no privacy"
-    require(bool(manifest.shards), "the manifest names no shard, so nobody signed what was spent")
-    for shard in manifest.shards:
+    require(bool(evidence.standing), "the manifest names no shard, so nobody signed what was spent")
+    for shard in evidence.standing:
         require(
             0 < shard.epsilon_micro <= terms.epsilon_micro and shard.delta_e12 <= terms.delta_e12,
             f"shard {shard.shard}: spent epsilon {format_fixed(shard.epsilon_micro, MICRO)}, "
             f"delta {format_fixed(shard.delta_e12, E12)}; "
             f"allowed {format_fixed(terms.epsilon_micro, MICRO)} and {format_fixed(terms.delta_e12, E12)}",
         )
-    spent = max(shard.epsilon_micro for shard in manifest.shards)
+    spent = max(shard.epsilon_micro for shard in evidence.standing)
     most = format_fixed(terms.epsilon_micro, MICRO)
     return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts"

@@ -16,14 +16,15 @@ Each check ends in passed, failed or not checked. Normative text: docs/spec/veri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from provenance.chain.ports import ChainReads
+from provenance.chain.ports import ChainReads, DatasetStatus
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import MalformedError, ProvenanceError, WrongKeyError
+from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.values import Address
 from provenance.verify import claim_checks, file_checks, record_checks
@@ -145,10 +146,10 @@ def verify_dataset(
 def judge(
     evidence: Evidence, shards: Iterable[ShardFiles], progress: Progress | None = None, *, threads: int = 1
 ) -> Certificate:
-    """The verdict over evidence in hand. Pure: it asks nobody. `shards` are the files of every shard in order; each is
-    let go before the next is taken.
+    """The verdict over evidence in hand. Pure: it asks nobody. `shards` are the files of every shard that stands, in
+    order; each is let go before the next is taken.
     """
-    effort = Effort(threads, _Tally(evidence.record.rows, progress).add)
+    effort = Effort(threads, _Tally(evidence.standing_rows, progress).add)
     running = {
         number: _Running(rule, evidence, effort)
         for number, rule in enumerate(RULES, 1)
@@ -174,6 +175,7 @@ def judge(
         block=evidence.block,
         checks=tuple(checks),
         key_problem=str(evidence.keys) if isinstance(evidence.keys, WrongKeyError) else "",
+        remarks=tuple(_remarks(evidence)),
     )
 
 
@@ -184,6 +186,27 @@ def _label(check: Check, checks: Sequence[Check], evidence: Evidence) -> Label:
     models = next(each for each in checks if each.name == "models")
     in_class = models.status is Status.PASSED and evidence.manifest.terms.size_class == 1
     return Label.FRAUD_PROVABLE if in_class else check.label
+
+
+def _remarks(evidence: Evidence) -> Iterator[str]:
+    """What is not there of all that was ordered, by chain and manifest."""
+    record = evidence.record
+    if record.status == DatasetStatus.REDUCED:
+        for shard in record.shards:
+            if shard.shard in record.revoked:
+                yield (
+                    f"shard {shard.shard} of {shard.contributor} was shown to be false, or withheld: its "
+                    f"{shard.rows:,} rows are not part of the data set, and nothing of them was checked"
+                )
+    manifest = evidence.parsed_manifest
+    if isinstance(manifest, Manifest):
+        published = {shard.shard for shard in record.shards}
+        for number, member in enumerate(manifest.participants):
+            if number not in published:
+                yield (
+                    f"shard {number} of {member.contributor} was dropped before the publication: its {member.rows:,} "
+                    "rows were not delivered, and not paid"
+                )
 
 
 class _Running:

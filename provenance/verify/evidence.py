@@ -11,14 +11,21 @@ signed. Normative text: docs/spec/sealing.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
-from provenance.chain.ports import ChainReads, CommitmentOnChain, DatasetOnChain, OrderOnChain, Purchase
+from provenance.chain.ports import (
+    ChainReads,
+    CommitmentOnChain,
+    DatasetOnChain,
+    ExcusedEvaluation,
+    OrderOnChain,
+    Purchase,
+)
 from provenance.crypto.resold_keys import (
     ContentKeys,
     ResoldKeys,
@@ -56,7 +63,8 @@ class Absent:
 class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
-    published bytes; `keys` is what opens them, or why the delivery key in hand does not.
+    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `excused` says, by shard, why
+    a recorded shard has no recorded evaluation.
     """
 
     deployment: Deployment
@@ -70,6 +78,7 @@ class Evidence:
     manifest_file: bytes | Absent
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
+    excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
 
     @cached_property
     def parsed_manifest(self) -> Manifest | ProvenanceError:
@@ -84,6 +93,16 @@ class Evidence:
         if isinstance(self.parsed_manifest, NotCheckedError):
             raise self.parsed_manifest
         raise NotCheckedError("the manifest is malformed") from self.parsed_manifest
+
+    @property
+    def standing(self) -> tuple[ManifestShard, ...]:
+        """The manifest's shards that nobody showed to be false or withheld: of the others nothing is claimed."""
+        return tuple(each for each in self.manifest.shards if each.shard not in self.record.revoked)
+
+    @property
+    def standing_rows(self) -> int:
+        """Rows of the shards that stand, by the record."""
+        return sum(each.rows for each in self.record.shards if each.shard not in self.record.revoked)
 
     @cached_property
     def conditions(self) -> Conditions | None:
@@ -168,6 +187,14 @@ class SalesReads(Protocol):
         ...
 
 
+class ManifestReads(Protocol):
+    """The part of the chain that may hold a manifest."""
+
+    def shown_manifest(self, order_id: Digest) -> bytes | None:
+        """The manifest as it was shown on chain; None when nobody demanded it."""
+        ...
+
+
 def fetch_evidence(
     chain: ChainReads, store: ContentStore, dataset_id: int, delivery_key: DeliveryKey | None = None
 ) -> Evidence:
@@ -178,7 +205,7 @@ def fetch_evidence(
     block = chain.block_number()
     record = chain.dataset(dataset_id)
     commitment = chain.commitment(record.order)
-    manifest_file = fetch_manifest(store, record)
+    manifest_file = fetch_manifest(chain, store, record)
     manifest = parse_manifest(record, manifest_file)
     accounts: frozenset[Address] = frozenset()
     score_file: bytes | Absent = Absent("the manifest, which names the score file, could not be read")
@@ -197,16 +224,17 @@ def fetch_evidence(
         manifest_file=manifest_file,
         score_file=score_file,
         keys=_keys(chain, record, manifest, delivery_key),
+        excused=_excused(chain, record),
     )
 
 
 def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles]:
-    """The files of one shard after another; nothing when the manifest could not be read. A shard is let go when the
-    next one is asked for. Raises StoreUnavailableError.
+    """The files of one shard after another, of those that stand; nothing when the manifest could not be read. A shard
+    is let go when the next one is asked for. Raises StoreUnavailableError.
     """
     if not isinstance(evidence.parsed_manifest, Manifest):
         return
-    for shard in evidence.parsed_manifest.shards:
+    for shard in evidence.standing:
         yield ShardFiles(
             evidence,
             shard,
@@ -215,12 +243,14 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
         )
 
 
-def fetch_manifest(store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
-    """The bytes in the store under the recorded digest, as found. Raises StoreUnavailableError."""
+def fetch_manifest(chain: ManifestReads, store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
+    """The bytes in the store under the recorded digest, as found; where it has none, those that were shown on chain
+    when somebody demanded them. Raises StoreUnavailableError."""
     try:
         return store.get(cid_of_digest(record.manifest_digest))
     except (ContentMissingError, IntegrityError) as error:
-        return Absent(str(error))
+        shown = chain.shown_manifest(record.order)
+        return Absent(str(error)) if shown is None else shown
 
 
 def parse_manifest(record: DatasetOnChain, found: bytes | Absent) -> Manifest | ProvenanceError:
@@ -370,6 +400,13 @@ def _parent(chain: ChainReads, dataset_id: int) -> DatasetOnChain | Absent:
         return chain.dataset(dataset_id)
     except UnknownDatasetError as error:
         return Absent(f"parent {dataset_id} is not recorded: {error}")
+
+
+def _excused(chain: ChainReads, record: DatasetOnChain) -> dict[int, ExcusedEvaluation]:
+    """Of every recorded shard whose contributor's evaluation is not in the record."""
+    signed = {each.contributor for each in record.evaluations}
+    missing = [each.shard for each in record.shards if each.contributor not in signed]
+    return {shard: chain.excused_evaluation(record.order, shard) for shard in missing}
 
 
 def _signers(manifest: Manifest) -> set[Address]:

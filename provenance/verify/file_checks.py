@@ -51,13 +51,13 @@ def sealing(evidence: Evidence) -> str:
     """Public part of the sealing: open orders in clear, private ones sealed, sizes as they must be."""
     manifest = evidence.manifest
     is_open = manifest.terms.is_open
-    wrapped = [manifest.score.wrapped_key, *(shard.content.wrapped_key for shard in manifest.shards)]
+    wrapped = [manifest.score.wrapped_key, *(shard.content.wrapped_key for shard in evidence.standing)]
     require(
         all((key is None) == is_open for key in wrapped),
         "a key is wrapped in an open order, or a file of a private order is not sealed",
     )
     files = [("score file", manifest.score.file)]
-    for shard in manifest.shards:
+    for shard in evidence.standing:
         files += [(f"shard {shard.shard}", file) for file in (shard.content.rows, shard.content.model)]
     for name, file in files:
         expected = file.plain_size if is_open else sealed_size(file.plain_size)
@@ -167,6 +167,7 @@ class Rows:
     def __init__(self, evidence: Evidence, effort: Effort) -> None:
         evidence.require_key()
         self._manifest = evidence.manifest
+        self._expected = evidence.standing_rows
         self._effort = effort
         self._equal = 0
 
@@ -195,9 +196,10 @@ class Rows:
         self._equal += entry.rows
 
     def detail(self) -> str:
-        ordered = self._manifest.terms.rows
-        require(self._equal == ordered, f"only {self._equal:,} of {ordered:,} rows are published")
-        return f"{self._equal:,} of {ordered:,} rows recomputed and equal"
+        require(
+            self._equal == self._expected, f"only {self._equal:,} of {self._expected:,} rows are published"
+        )
+        return f"{self._equal:,} of {self._expected:,} rows recomputed and equal"
 
 
 class ShardRoots:

@@ -26,12 +26,19 @@ _FALLEN = {
 
 
 def record_on_chain(evidence: Evidence) -> str:
-    """The events join to the digest that the registry stores, and nobody refuted the record."""
+    """The events join to the digest that the registry stores, and nobody refuted the record, or what is left of it."""
     record = evidence.record
     require(
-        record.status == DatasetStatus.VALID,
-        f"the registry gives it status {record.status}, expected {int(DatasetStatus.VALID)}: "
-        f"{_FALLEN.get(record.status, 'this release does not know what that means')}",
+        record.stands,
+        f"the registry gives it status {record.status}, expected {int(DatasetStatus.VALID)} or "
+        f"{int(DatasetStatus.REDUCED)}: {_FALLEN.get(record.status, 'this release does not know what that means')}",
+    )
+    published = {shard.shard for shard in record.shards}
+    is_reduced = record.status == DatasetStatus.REDUCED
+    require(
+        is_reduced == bool(record.revoked) and record.revoked <= published and record.revoked != published,
+        f"it is {'reduced' if is_reduced else 'whole'} by the registry, by events shards {sorted(record.revoked)} of "
+        f"{sorted(published)} were revoked",
     )
     found = record_digest(record)
     require(
@@ -42,7 +49,9 @@ def record_on_chain(evidence: Evidence) -> str:
         evidence.order.state in (OrderState.PUBLISHED, OrderState.SETTLED),
         f"the order is {evidence.order.state.name}, expected PUBLISHED or SETTLED",
     )
-    return f"recorded in block {record.block}, order {evidence.order.state.name.lower()}, not revoked"
+    revoked = ", ".join(map(str, sorted(record.revoked)))
+    standing = f"shard {revoked} revoked, the others stand" if revoked else "not revoked"
+    return f"recorded in block {record.block}, order {evidence.order.state.name.lower()}, {standing}"
 
 
 def manifest_digest(evidence: Evidence) -> str:

@@ -52,14 +52,13 @@ class ScoreFile:
         ]
         self._players = _players(reader, len(shards))
         self._pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
-        self._seen = 0
+        self._places = {each.shard: place for place, each in enumerate(evidence.manifest.shards)}
         self._delivered = np.zeros(self._tables.cells, dtype=np.int64)
 
     def look(self, shard: ShardFiles) -> None:
         """Counts the delivered rows, and the evidence rows: these are the delivered ones - that they are the stream's
         is the check "rows" - and the next ones, sampled here."""
-        entry, item = shard.shard, self._shards[self._seen]
-        self._seen += 1
+        entry, item = shard.shard, self._shards[self._places[shard.shard.shard]]
         rows, model = shard.opened
         manifest, threads = self._evidence.manifest, self._effort.threads
         sampler: Sampler = sampler_for(manifest.spec_version)(model, manifest.seed.seed, entry.shard)
@@ -89,7 +88,7 @@ class ScoreFile:
     def detail(self) -> str:
         reader, record = self._reader, self._evidence.record
         require(
-            bool(np.array_equal(self._delivered, self._pool)),
+            bool(record.revoked) or bool(np.array_equal(self._delivered, self._pool)),
             "its pool counts are not those of the delivered rows",
         )
         contribution = Contribution(self._tables, self._shards, self._players)
@@ -109,7 +108,11 @@ class ScoreFile:
         )
         copies = len(self._shards) - len(contribution.players)
         noted = f", {copies} shard(s) judged copies" if copies else ""
-        return f"counts recomputed from {record.rows:,} rows, shares recomputed{noted}"
+        if record.revoked:
+            revoked = ", ".join(map(str, sorted(record.revoked)))
+            noted += f"; pool counts and the counts of shard {revoked} not looked at: its rows are revoked"
+        rows = self._evidence.standing_rows
+        return f"counts recomputed from {rows:,} rows, shares recomputed{noted}"
 
 
 def _tables(reader: Reader) -> Tables:

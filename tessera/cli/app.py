@@ -20,6 +20,7 @@ from tessera.cli import (
     deploy,
     devnet,
     disputes,
+    draw,
     keys,
     models,
     orders,
@@ -30,6 +31,7 @@ from tessera.cli import (
 )
 from tessera.cli.node import node_app
 from tessera.cli.options import HELP_NAMES, examples
+from tessera.cli.watchtower import watchtower_app
 from tessera.errors import UsageError
 from tessera.terminal import exit_status, say
 
@@ -53,10 +55,12 @@ app.add_typer(schemas.schema_app, name="schema", rich_help_panel="Your own data"
 app.add_typer(keys.key_app, name="key", rich_help_panel="Buying")
 orders.add_to(app)
 disputes.add_to(app)
+draw.add_to(app)
 resale.add_to(app)
 rewards.add_to(app)
 verify.add_to(app)
 app.add_typer(node_app, name="node", rich_help_panel="Running")
+app.add_typer(watchtower_app, name="watchtower", rich_help_panel="Running")
 coordinator.add_to(app)
 deploy.add_to(app)
 devnet.add_to(app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.exact.size_class import ATTEMPTS
-from provenance.units import TokenUnit, local_time
+from provenance.units import TokenUnit, duration, local_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     DatasetOption,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 DONE = 0
 PROVEN = 3
 STANDING = 4
-"""Exit statuses beside 1 (failed) and 2 (usage). PROVEN: the chain has revoked the data set. STANDING: it is
-false and stands, or something of it was not looked at or not answered."""
+"""Exit statuses beside 1 (failed) and 2 (usage). PROVEN: the chain has revoked the shard (of several, or with it the
+data set). STANDING: something is false and stands, or was not looked at or not answered."""
 
 CHALLENGE_EXAMPLES = examples(
     "challenge --dataset 7 --all --wallet wallet.key --key delivery.key",
@@ -44,6 +44,7 @@ CHALLENGE_EXAMPLES = examples(
 DEMAND_EXAMPLES = examples(
     "demand --dataset 7 --row 1234 --wallet wallet.key",
     "demand --dataset 7 --shard 1 --model --order-file rows.csv.order.json --wallet wallet.key",
+    "demand --dataset 7 --manifest --order-file rows.csv.order.json --wallet wallet.key",
 )
 
 
@@ -71,7 +72,8 @@ def challenge(
     store: OtherStore = None,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Recompute the rows of a data set; prove a false one on chain: revoked, signer slashed, buyer paid back.
+    """Recompute the rows of a data set; prove a false one on chain: its shard is revoked, its signer slashed, the
+    buyer paid back that part.
 
     Exit status: 0 no false row, 3 one was proven on chain, 4 one (or a shard that does not open) stands
     because you declined or the window is closed, 1 and 2 as everywhere. Killed between commitment and proof,
@@ -129,7 +131,7 @@ def _say_closed(challenge: Challenge, searched: Searched) -> None:
 
 
 def _prove(challenge: Challenge, found: Refutation, *, confirmed: bool) -> int:
-    """From a false row to a revoked data set, if it can still be judged and the challenger wants it."""
+    """From a false row to a revoked shard, if it can still be judged and the challenger wants it."""
     late = challenge.why_too_late()
     if late:
         remark(late)
@@ -143,11 +145,22 @@ def _prove(challenge: Challenge, found: Refutation, *, confirmed: bool) -> int:
     if challenge.stored:
         say(f"gas of storing the model and showing attempts: {done.stored_gas:,}")
     say(
-        f"data set {challenge.dataset.id} is revoked (transaction {done.receipt.hash}, block {done.receipt.block}): "
+        f"{_convicted(challenge, found.finding.shard)} (transaction {done.receipt.hash}, block {done.receipt.block}): "
         f"gas {done.commit_gas:,} for the commitment, {done.receipt.gas_used:,} for the proof"
     )
     _show_accounts(done.before, done.after, challenge.chain.deployment.unit)
     return PROVEN
+
+
+def _convicted(challenge: Challenge, shard: int) -> str:
+    """What became of the data set."""
+    number = challenge.dataset.id
+    if not challenge.chain.dataset(number).stands:
+        return f"data set {number} is revoked"
+    return (
+        f"shard {shard} of data set {number} is revoked, the others stand; its part of the price comes back to the "
+        "buyer at the settlement"
+    )
 
 
 def _say_part(part: StoredPart) -> None:
@@ -184,15 +197,25 @@ def challenge_delivery(
                 )
         else:
             status = pursue(challenge, confirmed=send)
-            words = {
-                PROVEN: "the chain has revoked it and paid you back",
-                DONE: f"no single row of it is; {elsewhere}",
-            }.get(status, f"it stands. {command} proves it on chain, inside the window")
+            words = f"it stands. {command} proves it on chain, inside the window"
+            if status == PROVEN:
+                words = _after_proof(challenge)
+            elif status == DONE:
+                words = f"no single row of it is; {elsewhere}"
     except TesseraError as failure:
         remark(str(failure))
         status, words = STANDING, f"that could not be shown to the chain; {command} tries again"
     code = PROVEN if status == PROVEN else STANDING
     return FalseDatasetError(number, error.certificate, f"{to} was not written: {words}", exit_code=code)
+
+
+def _after_proof(challenge: Challenge) -> str:
+    if not challenge.chain.dataset(challenge.dataset.id).stands:
+        return "the chain has revoked it and paid you back"
+    return (
+        "the chain has revoked the false shard, whose part of the price comes back to you at the settlement; "
+        "`tessera download` writes the rows of the others"
+    )
 
 
 def demand(
@@ -203,6 +226,7 @@ def demand(
     row: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="demand the chunk with this row of the data set")
     ] = None,
+    manifest: Annotated[bool, typer.Option("--manifest", help="demand the manifest, of the broker")] = False,
     order_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="the order's terms, when the market does not give them"),
@@ -213,68 +237,113 @@ def demand(
     yes: YesOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Have a contributor show a model or rows on chain that nobody can open; silence costs it its stake.
+    """Have a contributor show a model or rows on chain that nobody can open, or the broker its manifest; silence
+    costs them.
 
-    Exit status: 0 answered, 3 not answered and revoked, 4 open or declined, 1 and 2 as everywhere. The same
-    command looks again, and ends a demand whose time ran out.
+    Exit status: 0 answered, 3 not answered and convicted, 4 open or declined, 1 and 2 as everywhere. The same
+    command looks again; it warns when the first time to answer ran out, and ends the demand after the second.
     """
-    if model == (row is not None) or model != (shard is not None):
-        raise UsageError("name --model with --shard K, or --row N alone")
+    if model + (row is not None) + manifest != 1 or model != (shard is not None):
+        raise UsageError("name --model with --shard K, or --row N alone, or --manifest alone")
     with open_client(network, wallet) as client:
-        wanted = client.demand_of(dataset, shard=shard, row=row, order=order_file)
+        wanted = client.demand_of(dataset, shard=shard, row=row, manifest=manifest, order=order_file)
         raise typer.Exit(follow(wanted, wait=wait, confirmed=yes))
 
 
 def follow(demand: Demand, *, wait: bool = True, confirmed: bool = False) -> int:
     """Tell, ask, send, wait; returns the exit status."""
-    from tessera.client.demand import DemandState
+    from tessera.client.demand import DemandState, Waiting
 
-    number = demand.record.id
     if demand.is_over:
-        say(f"data set {number} is not valid any more: there is nothing left to demand")
+        say(f"{demand.words}: whoever has to show it is convicted already, there is nothing left to demand")
         return PROVEN
     standing = demand.standing()
     if standing is not None:
         say(
-            f"a demand for the {standing.kind.name.lower()} of shard {demand.shard} is open since earlier, by "
+            f"a demand for the {standing.kind.name.lower()} of {_whose(demand)} is open since earlier, by "
             f"{standing.demander}"
         )
     elif not _send_demand(demand, confirmed=confirmed):
         return STANDING
 
-    def tell(answer_by: int) -> None:
-        say(f"to be answered by {local_time(answer_by, demand.chain.chain_time())}")
+    def tell(waiting: Waiting) -> None:
+        by = local_time(waiting.demand.answer_by, waiting.now)
+        if waiting.warned:
+            say(f"the first time to answer passed and was warned about; the second and last one ends at {by}")
+        else:
+            say(f"to be answered by {by}; then a second time of the same length begins")
         if not wait:
-            remark("the same command looks again, and ends the demand when its time ran out")
+            remark(
+                "the same command looks again, warns when the first time ran out, and ends it after the second"
+            )
 
-    result = demand.follow(wait=wait, tell=lambda on_chain: tell(on_chain.answer_by))
+    result = demand.follow(wait=wait, tell=tell)
     if result.state is DemandState.OPEN:
         return STANDING
     if result.state is DemandState.ANSWERED:
-        say(
-            f"answered: {demand.words} is on chain and the window is open once more; `tessera challenge --dataset "
-            f"{number}` reads it from there if the files do not open"
-        )
+        _say_answered(demand)
         return DONE
+    paid = (
+        "the broker loses its bond, and its fee comes back to the buyer at the settlement"
+        if demand.is_manifest
+        else _say_outcome(demand)
+    )
     if result.receipt is None or result.before is None or result.after is None:
-        say(f"data set {number} was revoked")
+        say(f"{demand.words} was not shown: {paid}")
         return PROVEN
     say(
-        f"not answered in time: data set {number} is revoked (transaction {result.receipt.hash}, gas "
-        f"{result.receipt.gas_used:,})"
+        f"not answered in two times: {paid} (transaction {result.receipt.hash}, gas {result.receipt.gas_used:,}). "
+        "Your deposit is back"
     )
     _show_accounts(result.before, result.after, demand.chain.deployment.unit)
     return PROVEN
 
 
+def _whose(demand: Demand) -> str:
+    return f"data set {demand.record.id}" if demand.is_manifest else f"shard {demand.shard}"
+
+
+def _say_outcome(demand: Demand) -> str:
+    """What became of the shard's data set."""
+    record = demand.chain.dataset(demand.record.id)
+    if not record.stands:
+        return f"data set {record.id} is revoked and the buyer is paid back"
+    rows = demand.record.shard(demand.shard).rows
+    return (
+        f"shard {demand.shard} of data set {record.id} is revoked: its {rows:,} rows are not part of it any more, and "
+        "their part of the price comes back to the buyer at the settlement"
+    )
+
+
+def _say_answered(demand: Demand) -> None:
+    if demand.is_manifest:
+        say(
+            f"answered: {demand.words} is on chain, where `tessera verify` and `tessera download` read it if no store "
+            "has it"
+        )
+        return
+    say(
+        f"answered: {demand.words} is on chain and the window is open once more; `tessera challenge --dataset "
+        f"{demand.record.id}` reads it from there if the files do not open"
+    )
+
+
 def _send_demand(demand: Demand, *, confirmed: bool) -> bool:
     """Pays the deposit and demands; False when the person declined."""
     demand.check()
-    private = "" if demand.terms.is_open else ", for everybody and for ever, although the order is private"
+    who = "broker" if demand.is_manifest else "contributor"
+    is_public = demand.is_manifest or demand.terms.is_open
+    private = "" if is_public else ", for everybody and for ever, although the order is private"
+    fate = (
+        "the broker loses its bond and its fee"
+        if demand.is_manifest
+        else "the shard is revoked and its part of the price comes back to the buyer"
+    )
     say(
-        f"what this does: contributor {demand.contributor} must show {demand.words} in clear on the public "
-        f"chain{private}. Your deposit of {demand.chain.deployment.unit.shown(demand.deposit_wei)} goes to "
-        "who answers; without an answer in time it comes back, the data set is revoked and you are paid back"
+        f"what this does: {who} {demand.answerer} must show {demand.words} in clear on the public chain{private}. "
+        f"There are two times to answer, each {duration(demand.terms.answer_seconds)}. Your deposit of "
+        f"{demand.chain.deployment.unit.shown(demand.deposit_wei)} is burned when it is answered; without an answer it "
+        f"comes back, and {fate}"
     )
     if not _agreed("Send the demand?", confirmed=confirmed):
         return False

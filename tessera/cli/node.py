@@ -178,6 +178,7 @@ def run(
     from generator.node.process import running_once
     from generator.node.registration import ensure_registered
     from generator.node.setup import require_same_market
+    from generator.node.watch_copies import WatchCopies
     from tessera.cli.console import progress_line
 
     try:
@@ -191,11 +192,14 @@ def run(
             require_same_market(first.network(), opened.chain.deployment)
             writer = opened.writer()
             ensure_registered(opened.chain, writer, opened.collection.digest, opened.settings.stake_wei)
-            with watching(DemandWatch(node, opened.chain, writer, opened.outbox), stop):
+            copies = WatchCopies.of(opened.settings, opened.chain.deployment, opened.outbox)
+            watch = DemandWatch(node, opened.chain, writer, opened.outbox, copies)
+            with watching(watch, stop):
                 if opened.settings.health_port < 0:
                     agent.run()
                 else:
-                    with HealthPage(opened.settings.health_port, agent.report, folder):
+                    port = opened.settings.health_port
+                    with HealthPage(port, lambda: agent.report() | watch.report(), folder):
                         agent.run()
     except (StopRequested, KeyboardInterrupt):
         return
@@ -237,6 +241,10 @@ def _say_status(found: Status, unit: TokenUnit) -> None:
         epsilon = "none" if held.epsilon is None else f"{held.epsilon:g}"
         state = "delivered" if held.is_delivered else "accepted"
         say(f"order       {held.order} {state}, {held.rows:,} rows{own}, epsilon {epsilon}")
+    for held in found.orders:
+        if held.demanded:
+            start = "" if found.doing is not None else "; start the node: it answers by itself"
+            say(f"DEMAND      {held.order}: {held.demanded}{start}")
     for question in found.questions:
         say(f"QUESTION    {question.order}: {question.summary}")
 
@@ -264,6 +272,7 @@ def _status_document(found: Status) -> dict[str, object]:
                 "rows": held.rows,
                 "ownRows": held.own_rows,
                 "epsilon": held.epsilon,
+                "demanded": held.demanded or None,
             }
             for held in found.orders
         ],

@@ -266,6 +266,8 @@ def _deliver(client: Client, order: OrderFile | str, to: Path, *, send_challenge
         raise challenge_delivery(client, error, to, send=send_challenge) from error
     passed = sum(check.status is Status.PASSED for check in found.certificate.checks)
     say(f"{to}: {found.rows:,} rows of data set {found.dataset}, {passed} checks passed")
+    for each in found.certificate.remarks:
+        remark(each)
 
 
 def orders(
@@ -309,7 +311,7 @@ def _show_orders(found: Sequence[OrderView], client: Client) -> None:
 
 
 def _show_order(view: OrderView, now: int, unit: TokenUnit) -> None:
-    from tessera.order_display import STATES
+    from tessera.order_display import STATES, fault_lines
 
     terms = view.order_terms()
     say(f"order      {view.order_id}")
@@ -318,9 +320,11 @@ def _show_order(view: OrderView, now: int, unit: TokenUnit) -> None:
     say(f"price      {unit.shown(terms.price)}")
     say(f"buyer      {terms.buyer}")
     say(f"match by   {local_time(terms.match_by, now)}")
-    say(f"deliver by {local_time(terms.deliver_by, now)}")
+    say(f"deliver by {local_time(view.deliver_by or terms.deliver_by, now)}")
     if view.dataset_id is not None:
         say(f"data set   {view.dataset_id}")
+    for line in fault_lines(view, now, unit):
+        say(line)
 
 
 def cancel(order: OrderArgument, wallet: WalletFile, network: NetworkFile = DEFAULT_NETWORK) -> None:

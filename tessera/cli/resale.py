@@ -24,7 +24,7 @@ from tessera.cli.options import (
     examples,
     open_client,
 )
-from tessera.terminal import out, say, say_json
+from tessera.terminal import out, remark, say, say_json
 from tessera.words import parse_tokens
 
 if TYPE_CHECKING:
@@ -262,8 +262,10 @@ def open_rows(
     from tessera.client.resale import write_rows
 
     with _resale(network, None, key, store) as sales:
-        rows = write_rows(sales.chain, sales.store, dataset, sales.key, to)
-        say(f"{to}: {rows:,} rows of data set {dataset}, every check passed")
+        found = write_rows(sales.chain, sales.store, dataset, sales.key, to)
+        say(f"{to}: {found.rows:,} rows of data set {dataset}, every check passed")
+        for each in found.certificate.remarks:
+            remark(each)
 
 
 @app.command(epilog=examples("resale accept 3 --wallet buyer.key"))

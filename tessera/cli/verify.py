@@ -127,6 +127,8 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
     else:
         done = sum(check.status is Status.PASSED for check in certificate.checks)
         console.print(f"[bold green]passed[/]: {done} checks")
+    for remark in certificate.remarks:
+        console.print(f"[bold yellow]less than was ordered[/]: {escape(remark)}", soft_wrap=True)
     if certificate.key_problem:
         console.print(f"[bold yellow]wrong key[/]: {escape(certificate.key_problem)}", soft_wrap=True)
     if certificate.unchecked:

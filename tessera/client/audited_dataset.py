@@ -73,11 +73,11 @@ class AuditedDataset:
         self.record: DatasetOnChain = chain.dataset(dataset)
         self._chain = chain
         self._store = store
-        manifest = parse_manifest(self.record, fetch_manifest(store, self.record))
+        manifest = parse_manifest(self.record, fetch_manifest(chain, store, self.record))
         if not isinstance(manifest, Manifest):
             raise TesseraError(
                 f"the manifest of data set {dataset} is not to be had ({manifest}): name another store with --store, "
-                "or demand a model or chunk with `tessera demand --order-file FILE`"
+                "or demand it of the broker with `tessera demand --manifest --order-file FILE`"
             ) from manifest
         self.manifest = manifest
         if self.terms.order_id(chain.deployment.domain) != self.record.order:
@@ -197,11 +197,14 @@ def shard_of_row(record: DatasetOnChain, row: int) -> tuple[int, int]:
 
 
 def search(dataset: AuditedDataset, row: int | None = None, progress: Progress | None = None) -> Searched:
-    """The first false row or model that the chain can be shown; with `row` only that row of the data set
-    is looked at."""
+    """The first false row or model that the chain can be shown, of the shards that stand; with `row` only that row of
+    the data set is looked at."""
     wanted = None if row is None else shard_of_row(dataset.record, row)
-    shards = [wanted[0]] if wanted else [shard.shard for shard in dataset.record.shards]
-    tally = _Tally(dataset.record.rows if wanted is None else 1, progress)
+    if wanted is not None and wanted[0] in dataset.record.revoked:
+        raise UsageError(f"--row {row}: it is of shard {wanted[0]}, which was revoked already")
+    standing = dataset.record.standing
+    shards = [wanted[0]] if wanted else [shard.shard for shard in standing]
+    tally = _Tally(sum(shard.rows for shard in standing) if wanted is None else 1, progress)
     closed: list[Closed] = []
     for number in shards:
         try:

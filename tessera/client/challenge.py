@@ -18,7 +18,7 @@ from typing import Final
 from provenance.chain.disputes import Verdict
 from provenance.chain.events import DatasetPublished
 from provenance.chain.model_parts import CALLDATA_BYTES, StoredPart, store_model
-from provenance.chain.ports import DatasetStatus, OrderState, TxReceipt
+from provenance.chain.ports import OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.units import local_time
@@ -62,8 +62,10 @@ class Challenge:
 
     @property
     def is_over(self) -> bool:
-        """Whether the data set is not valid any more: there is nothing left to refute."""
-        return self.dataset.record.status != DatasetStatus.VALID
+        """Whether nothing is left to refute: the data set is revoked, or the shard that an interrupted challenge is
+        about."""
+        record = self.dataset.record
+        return not record.stands or (self.is_kept and Intent.read(self.file).claim.shard in record.revoked)
 
     @property
     def is_kept(self) -> bool:
@@ -124,15 +126,19 @@ class Challenge:
         dataset, shard, finding = self.dataset, refutation.shard, refutation.finding
         if dataset.terms.is_open:
             return "this data set is open: a challenge makes nothing public that is not public already"
-        others = len(dataset.record.shards) - 1
+        others = len(dataset.record.standing) - 1
+        ends = (
+            "The data set is revoked: its token then stands for nothing"
+            if dataset.terms.indivisible or not others
+            else "The shard is revoked, the others stand"
+        )
         chunk = 0 if finding.fault is Fault.MODEL else len(shard.chunk(finding.chunk)) // shard.row_width
         rows = f" It also shows {chunk} published rows in clear (chunk {finding.chunk})." if chunk else ""
         return (
             f"this data set is sealed to its buyer. A challenge writes the model of shard {shard.shard} "
             f"({len(shard.model):,} bytes) in clear into the public chain, for everybody and for ever; with the seed, "
             f"which is public, it makes all {shard.rows:,} rows that this shard should have had.{rows} The other "
-            f"{others} shard(s) and the delivery key stay secret. The data set is revoked: its token then stands for "
-            "nothing"
+            f"{others} shard(s) and the delivery key stay secret. {ends}"
         )
 
     def send(

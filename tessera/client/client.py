@@ -20,6 +20,7 @@ from provenance.api.errors import MarketRefused
 from provenance.api.market import Event, MarketClient
 from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
 from provenance.api.orders import OrderState as Told
+from provenance.chain.disputes import MANIFEST_SHARD
 from provenance.chain.errors import RevertError
 from provenance.chain.fees import GWEI
 from provenance.chain.finality import Finality
@@ -417,7 +418,7 @@ class Client:
             raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
         order_id = terms.order_id(self.profile.deployment.domain)
         if self.chain.order(order_id).state is OrderState.MATCHED:
-            deadline = local_time(terms.deliver_by, self.chain.chain_time())
+            deadline = local_time(self.chain.deadline(order_id), self.chain.chain_time())
             raise TesseraError(
                 f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
                 f"refund` brings the price back after {deadline}"
@@ -434,7 +435,7 @@ class Client:
         terms = self.terms(order)
         order_id = self._require(terms, OrderState.OPEN, OrderState.MATCHED)
         state, now = self.chain.order(order_id).state, self.chain.chain_time()
-        deadline = terms.match_by if state is OrderState.OPEN else terms.deliver_by
+        deadline = terms.match_by if state is OrderState.OPEN else self.chain.deadline(order_id)
         if now <= deadline:
             cancel = "; `tessera cancel` takes it back at once" if state is OrderState.OPEN else ""
             raise TesseraError(
@@ -550,19 +551,20 @@ class Client:
         *,
         shard: int | None = None,
         row: int | None = None,
+        manifest: bool = False,
         order: Order | None = None,
         disclose: bool = False,
         wait: bool = True,
     ) -> DemandResult:
-        """Have a contributor show its model (`shard`) or a chunk of rows (`row` of the data set) on chain, or
-        lose its stake.
+        """Have a contributor show its model (`shard`) or a chunk of rows (`row` of the data set) on chain, or lose
+        its stake; or the broker its `manifest`, or lose bond and fee.
 
-        The deposit, a hundredth of the price, goes to who answers. disclose: agree that what is shown is
-        public for ever; without it only a demand that is open already is followed. order: its terms, where
-        the market does not give them. wait: False looks once. The same call looks again, and ends a demand
-        whose time ran out.
+        The deposit, a tenth of what the rows cost, is burned by an answer and comes back without one. There are two
+        times to answer. disclose: agree that what is shown is public for ever; without it only a demand that is open
+        already is followed. order: its terms, where the market does not give them. wait: False looks once. The same
+        call looks again: it warns when the first time ran out, and ends the demand after the second.
         """
-        demand = self.demand_of(dataset, shard=shard, row=row, order=order)
+        demand = self.demand_of(dataset, shard=shard, row=row, manifest=manifest, order=order)
         if not demand.is_over and demand.standing() is None:
             if not disclose:
                 raise UsageError(
@@ -577,14 +579,19 @@ class Client:
         *,
         shard: int | None = None,
         row: int | None = None,
+        manifest: bool = False,
         order: Order | None = None,
     ) -> Demand:
         """A demand step by step. Parameters as of `demand`."""
-        if (shard is None) == (row is None):
-            raise UsageError("name a shard, whose model is demanded, or a row, whose chunk is")
+        if (shard is not None) + (row is not None) + manifest != 1:
+            raise UsageError(
+                "name a shard, whose model is demanded, or a row, whose chunk is, or the manifest alone"
+            )
         record = self.chain.dataset(self.dataset_number(dataset))
         terms = self.terms(record.order if order is None else order)
-        place = (shard or 0, None) if row is None else shard_of_row(record, row)
+        place = (
+            (MANIFEST_SHARD if shard is None else shard, None) if row is None else shard_of_row(record, row)
+        )
         return Demand(self.chain, self.writer, self.wallet.address, record, terms, *place)
 
     def dataset_number(self, dataset: str | int) -> int:

@@ -19,11 +19,11 @@ from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
 from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
 from provenance.exact.sampler import sampler_for
-from provenance.record.manifest import Manifest
+from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.ports import ContentStore
-from provenance.store.unixfs import check_content, cid_of_digest
+from provenance.store.unixfs import check_content
 from provenance.values import Cid
-from provenance.verify.evidence import content_keys, fetch_opened
+from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
@@ -75,14 +75,21 @@ class MarketStore:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what
-    opens it, the delivery key or what a seller delivered for it; None for an open data set, or without a key."""
+    """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what opens it,
+    the delivery key or what a seller delivered for it; None for an open data set, or without a key. revoked: shards
+    that were shown to be false or withheld, whose rows are left out."""
 
     dataset_id: int
     manifest: Manifest
     store: ContentStore
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
+    revoked: frozenset[int] = frozenset()
+
+    @property
+    def shards(self) -> tuple[ManifestShard, ...]:
+        """Those that stand, in ascending order."""
+        return tuple(each for each in self.manifest.shards if each.shard not in self.revoked)
 
     def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
@@ -101,8 +108,8 @@ class Delivery:
         return fetch_opened(self.store, self.manifest, shard, "model", self.keys)
 
     def values(self) -> Iterator[NDArray[np.int64]]:
-        """All rows, shard after shard, a batch at a time."""
-        for entry in self.manifest.shards:
+        """All rows that stand, shard after shard, a batch at a time."""
+        for entry in self.shards:
             yield from self.shard_values(entry.shard)
 
     def verify(self, chain: ChainReader, progress: Progress | None = None) -> Certificate:
@@ -112,7 +119,7 @@ class Delivery:
         return verify_dataset(chain, self.store, self.dataset_id, self.delivery_key, progress)
 
     def write(self, path: Path) -> int:
-        """All rows to a CSV or Parquet file; returns their number."""
+        """All rows that stand to a CSV or Parquet file; returns their number."""
         return write_rows(path, self.manifest.collection.schema, self.values())
 
 
@@ -129,16 +136,23 @@ class Delivered:
 def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
     """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there.
 
-    Raises UsageError for a key that this data set was neither ordered nor bought with.
+    Raises UsageError for a key that this data set was neither ordered nor bought with, ContentMissingError without the
+    manifest.
     """
-    manifest = Manifest.parse(store.get(cid_of_digest(chain.dataset(dataset_id).manifest_digest)))
+    record = chain.dataset(dataset_id)
+    published = fetch_manifest(chain, store, record)
+    if isinstance(published, Absent):
+        raise ContentMissingError(
+            f"the manifest of data set {dataset_id}: {published.words}; `tessera demand --manifest` has it shown"
+        )
+    manifest = Manifest.parse(published)
     keys = None
     if key is not None and not manifest.terms.is_open:
         try:
             keys = content_keys(chain, dataset_id, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    return Delivery(dataset_id, manifest, store, key, keys)
+    return Delivery(dataset_id, manifest, store, key, keys, record.revoked)
 
 
 def deliver(
@@ -149,7 +163,8 @@ def deliver(
     to: Path,
     progress: Progress | None = None,
 ) -> Delivered:
-    """Fetch, verify, write. Nothing is written of a data set that fails a check.
+    """Fetch, verify, write; of a data set with revoked shards the rows of the others. Nothing is written of one that
+    fails a check.
 
     Raises UsageError without the right key, FalseDatasetError when a check fails.
     """

@@ -1,8 +1,8 @@
-"""Having a contributor show a model or a chunk of rows on chain, or lose its stake for keeping it.
+"""Having a contributor show a model or rows on chain, or the broker its manifest; or having silence cost them.
 
-Needs neither manifest nor files: terms by their digest, the rest from the chain. One demand of a shard is
-open at a time and the chain knows it, so the same calls may be made again at any time: they look, wait, or
-end what ran out.
+Needs neither manifest nor files: terms by their digest, the rest from the chain. One demand of a shard is open at a
+time and the chain knows it, so the same calls may be made again at any time: they look, wait, or end what ran out.
+An answer has two times: when nobody answered in the first one, whoever looks warns; after the second, ends it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from provenance.chain.disputes import DemandOnChain
+from provenance.chain.disputes import MANIFEST_SHARD, DemandOnChain
 from provenance.chain.errors import RevertError, UnknownShardError
-from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, TxReceipt
+from provenance.chain.ports import DatasetOnChain, OrderState, TxReceipt
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.record.terms import OrderTerms
@@ -24,13 +24,13 @@ from provenance.verify.refutation import shard_proof
 from tessera.client.accounts import Parties, holdings
 from tessera.errors import TesseraError, UsageError
 
-DEPOSIT_PART: Final = 100
-"""A demand costs this part of the price, kept by who answers it."""
+DEPOSIT_PART: Final = 10
+"""A demand costs this part of what the rows cost: burned when it is answered, back when it is not."""
 _LOOK_SECONDS = 1.0
 
 
 class DemandState(Enum):
-    """How a demand stands. ENDED: the data set is revoked, by this demand or otherwise."""
+    """How a demand stands. ENDED: whoever had to answer was convicted, by this demand or otherwise."""
 
     OPEN = "open"
     ANSWERED = "answered"
@@ -49,8 +49,19 @@ class DemandResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A demand that waits for its answer, at chain time `now`. warned: this is the second time, after which silence
+    is punished."""
+
+    demand: DemandOnChain
+    warned: bool
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
-    """What one wallet wants of a data set: of `shard` the model, or the chunk that holds `row` of the shard."""
+    """What one wallet wants of a data set: of `shard` the model, or the chunk that holds `row` of the shard; of shard
+    MANIFEST_SHARD the manifest."""
 
     chain: ChainReader
     writer: ChainWriter
@@ -67,31 +78,44 @@ class Demand:
                 f"these terms are those of order {found}, data set {self.record.id} delivered {self.record.order}: "
                 "name its own order file"
             )
+        if self.is_manifest:
+            return
         try:
             self.record.shard(self.shard)
         except UnknownShardError as error:
             raise UsageError(f"--shard {self.shard}: {error}") from error
 
     @property
+    def is_manifest(self) -> bool:
+        return self.shard == MANIFEST_SHARD
+
+    @property
     def words(self) -> str:
         """What is demanded."""
+        if self.is_manifest:
+            return f"the manifest of data set {self.record.id}"
         if self.row is None:
             return f"the model of shard {self.shard}"
         return f"the chunk with row {self.row} of shard {self.shard}"
 
     @property
     def deposit_wei(self) -> int:
-        return self.terms.price // DEPOSIT_PART
+        """A tenth of what the shard's rows, or for the manifest all rows, cost."""
+        rows = self.terms.rows if self.is_manifest else self.record.shard(self.shard).rows
+        return self.terms.price * rows // (self.terms.rows * DEPOSIT_PART)
 
     @property
-    def contributor(self) -> Address:
+    def answerer(self) -> Address:
         """Who has to answer."""
-        return self.record.shard(self.shard).contributor
+        return self.terms.broker if self.is_manifest else self.record.shard(self.shard).contributor
 
     @property
     def is_over(self) -> bool:
-        """Whether the data set is not valid any more: there is nothing left to demand."""
-        return self.chain.dataset(self.record.id).status != DatasetStatus.VALID
+        """Whether whoever had to answer is convicted already, or the whole data set is: nothing is left to demand."""
+        record = self.chain.dataset(self.record.id)
+        if self.is_manifest:
+            return not record.stands or self.chain.shards(self.record.order).fee_forfeit
+        return self.shard not in {each.shard for each in record.standing}
 
     def on_chain(self) -> DemandOnChain:
         """The shard's demand as the chain has it."""
@@ -100,14 +124,14 @@ class Demand:
     def standing(self) -> DemandOnChain | None:
         """A demand that is open and keeps this one from being sent; None when it may be sent.
 
-        The buyer's own demand takes the place of somebody else's, in its time.
+        The buyer's own demand takes the place of somebody else's, in its first time.
         """
         open_one = self.on_chain()
         if not open_one.is_open:
             return None
         is_anothers = self.demander == self.terms.buyer != open_one.demander
-        gives_way = is_anothers and self.chain.chain_time() <= open_one.answer_by
-        return None if gives_way else open_one
+        is_first = self.chain.chain_time() <= open_one.answer_by and not self._is_warned()
+        return None if is_anothers and is_first else open_one
 
     def check(self) -> None:
         """Raises TesseraError when the chain would refuse the demand."""
@@ -128,6 +152,8 @@ class Demand:
         if self.chain.allowance(self.demander, spender) < self.deposit_wei:
             self.writer.approve(spender, self.deposit_wei)
         participants = self.chain.participants(self.record.order)
+        if self.is_manifest:
+            return self.writer.demand_manifest(self.terms, participants, self.record.id)
         if self.row is None:
             models = self.chain.commitment(self.record.order).models
             return self.writer.demand_model(self.terms, participants, self.record.id, self.shard, models)
@@ -137,34 +163,47 @@ class Demand:
             self.terms, participants, self.record.id, self.shard, root, proof, self.row
         )
 
-    def follow(
-        self, *, wait: bool = True, tell: Callable[[DemandOnChain], None] | None = None
-    ) -> DemandResult:
-        """Waits for the answer, or ends the demand when its time ran out. wait: False looks once. tell:
-        called once with the open demand."""
+    def follow(self, *, wait: bool = True, tell: Callable[[Waiting], None] | None = None) -> DemandResult:
+        """Waits for the answer; when nobody answered in the first time, warns and waits for the second; when that is
+        over too, ends the demand. wait: False looks once. tell: called once in each time with the open demand."""
+        told: set[bool] = set()
         while True:
             open_one = self.on_chain()
             if not open_one.is_open:
-                return DemandResult(DemandState.ENDED if self.is_over else DemandState.ANSWERED)
-            if self.chain.chain_time() > open_one.answer_by:
-                return self._end()
-            if tell is not None:
-                tell(open_one)
-                tell = None
+                return self._closed()
+            now, warned = self.chain.chain_time(), self._is_warned()
+            if now > open_one.answer_by:
+                ended = self._expire(warned=warned)
+                if ended is not None:
+                    return ended
+                continue
+            if tell is not None and warned not in told:
+                tell(Waiting(open_one, warned, now))
+                told.add(warned)
             if not wait:
                 return DemandResult(DemandState.OPEN)
             time.sleep(_LOOK_SECONDS)
 
-    def _end(self) -> DemandResult:
-        """Nobody answered: deposit back, data set revoked, signer slashed, buyer paid back."""
-        parties = Parties(self.terms, self.contributor, self.demander)
+    def _is_warned(self) -> bool:
+        return self.chain.is_warned(self.record.order, self.shard)
+
+    def _closed(self) -> DemandResult:
+        return DemandResult(DemandState.ENDED if self.is_over else DemandState.ANSWERED)
+
+    def _expire(self, *, warned: bool) -> DemandResult | None:
+        """Warns, and None; or ends the demand: deposit back, whoever was silent pays."""
+        signer = None if self.is_manifest else self.answerer
+        parties = Parties(self.terms, signer, self.demander)
         participants = self.chain.participants(self.record.order)
         before = holdings(self.chain, parties)
         try:
             receipt = self.writer.expire(self.terms, participants, self.shard)
         except RevertError:
-            # Whoever looks may end it, and the broker looks too.
-            if self.on_chain().is_open:
+            # Whoever looks may warn or end it, and the broker looks too.
+            now = self.on_chain()
+            if now.is_open and (warned or not self._is_warned()):
                 raise
-            return DemandResult(DemandState.ENDED if self.is_over else DemandState.ANSWERED)
+            return None
+        if not warned:
+            return None
         return DemandResult(DemandState.ENDED, receipt, before, holdings(self.chain, parties))

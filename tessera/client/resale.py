@@ -35,7 +35,7 @@ from provenance.verify.evidence import (
     sale_key,
     sealed_keys,
 )
-from tessera.client.delivery import deliver
+from tessera.client.delivery import Delivered, deliver
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
 
 STATES = {
@@ -58,13 +58,13 @@ def read_manifest(chain: ChainReader, store: ContentStore, dataset: int) -> Mani
 
 def write_rows(
     chain: ChainReader, store: ContentStore, dataset: int, key: DeliveryKey | None, to: Path
-) -> int:
-    """Every check of the auditor over a data set, then all its rows to `to`; returns their number.
+) -> Delivered:
+    """Every check of the auditor over a data set, then all its rows that stand to `to`.
 
     Raises UsageError for a wrong key, TesseraError when a check fails: nothing is written then.
     """
     try:
-        return deliver(chain, store, dataset, key, to).rows
+        return deliver(chain, store, dataset, key, to)
     except FalseDatasetError as error:
         names = ", ".join(f"check {each.number} {each.name}" for each in error.certificate.failed)
         raise TesseraError(

@@ -188,7 +188,7 @@ class Demo:
 
     def _sample(self, found: Delivery) -> Table:
         schema = found.manifest.collection.schema
-        picks = [next(found.shard_values(entry.shard))[: SHOWN_ROWS // 3] for entry in found.manifest.shards]
+        picks = [next(found.shard_values(entry.shard))[: SHOWN_ROWS // 3] for entry in found.shards]
         cells = decode_values(schema, np.concatenate(picks))
         names = [*schema.cell_names[: SHOWN_COLUMNS - 1], schema.cell_names[-1]]
         table = Table(title="Synthetic rows, two of each contributor", title_justify="left")
@@ -206,7 +206,7 @@ class Demo:
         for heading in ("contributor", "epsilon", "ceiling", "delta", "synthetic rows"):
             table.add_column(heading, justify="right" if heading != "contributor" else "left")
         names, ceiling = self._names(network), found.manifest.terms.epsilon_micro
-        for shard in found.manifest.shards:
+        for shard in found.shards:
             if shard.epsilon_micro > ceiling:
                 raise TesseraError(
                     f"shard {shard.shard} spent {shard.epsilon_micro} millionths, ceiling {ceiling}"
@@ -274,7 +274,7 @@ class Demo:
             contents.add_column(heading, overflow="fold")
         names = self._names(network)
         contents.add_row("manifest", str(view.manifest_cid), f"{len(found.manifest.encode()):,}")
-        for shard in found.manifest.shards:
+        for shard in found.shards:
             name = names[str(shard.contributor).lower()]
             for kind, file in (("rows", shard.content.rows), ("model", shard.content.model)):
                 contents.add_row(f"{kind} of {name}, sealed", str(file.cid), f"{file.size:,}")
@@ -295,7 +295,7 @@ class Demo:
         if audit.status:
             raise TesseraError(f"the verifier ended with {audit.status} over the true files, expected 0")
         self._chapter("A forgery")
-        shard = found.manifest.shards[-1]
+        shard = found.shards[-1]
         file, offset = shard.content.rows, shard.content.rows.size // 2
         old, new = forge(network.store_folder, self.folder / "forged-store", file.cid, offset)
         say(

@@ -19,31 +19,48 @@ from backend.database.models import (
     OfferRow,
     ShardRow,
 )
+from backend.datasets import DatasetService
 from backend.indexer.apply import rebuild
 from backend.indexer.follower import Follower, Reorganised
+from backend.orders.outcome import Outcome, outcome_of
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.workflow.match import Matching
 from provenance.chain.dispute_events import (
     ChunkAnswered,
+    CommitmentAnswered,
+    DemandedEvaluation,
     DemandedReceipt,
     DemandExpired,
     DemandOpened,
+    DemandWarned,
+    EvaluationAnswered,
+    ManifestAnswered,
     ModelAnswered,
     ReceiptAnswered,
+    SaltAnswered,
 )
-from provenance.chain.disputes import DemandKind
+from provenance.chain.disputes import MANIFEST_SHARD, DemandKind
 from provenance.chain.events import (
+    BrokerConvicted,
     ChainEvent,
+    ContributorFined,
     DatasetFlagged,
     DatasetRevoked,
+    DeadlineMoved,
+    OrderReduced,
     OrderRevoked,
     OtherEvent,
+    ShardConvicted,
+    ShardDropped,
+    ShardRevoked,
 )
 from provenance.crypto.signing import Signer
 from provenance.values import Digest, Signature
 from tests.backend.conftest import Api, Chain, catch_up
 from tests.backend.memory_chain import (
+    BEN,
+    CAT,
     NOWHERE,
     WHO,
     Memory,
@@ -130,6 +147,41 @@ def test_a_revoked_data_set_and_what_derives_from_it_are_shown_as_such(memory: M
     assert status(ports, 2) == "revoked", "a flag does not take a revocation back"
 
 
+def test_a_data_set_that_loses_a_shard_is_reduced_and_the_order_says_who_and_what_it_cost(
+    memory: Memory,
+) -> None:
+    chain, ports = memory
+    chain.add(
+        1, placed("one"), *published(1, "one"), *published(2, "two"), DeadlineMoved(NOWHERE, order("one"), 77)
+    )
+    chain.add(
+        2,
+        ShardDropped(NOWHERE, order("one"), 2, CAT, 9),
+        ContributorFined(NOWHERE, order("one"), BEN, 4),
+        ShardConvicted(NOWHERE, order("one"), 1, BEN, 8, 4, 2, 2),
+        ShardRevoked(NOWHERE, 1, 1, WHO),
+        BrokerConvicted(NOWHERE, order("one"), 6),
+        OrderReduced(NOWHERE, order("one"), 2**100, 1),
+    )
+    follow(ports)
+    assert (status(ports, 1), status(ports, 2)) == ("reduced", "valid")
+    with ports.database.read() as session:
+        found, other = outcome_of(session, str(order("one"))), outcome_of(session, str(order("two")))
+        shown = DatasetService(session, ports).show(1)
+    assert [(each.kind, each.shard, each.contributor, each.slashed_wei) for each in found.faults] == [
+        ("dropped", 2, CAT, 9),
+        ("fined", None, BEN, 4),
+        ("convicted", 1, BEN, 8),
+        ("broker", None, None, 6),
+    ]
+    assert (found.refunded_wei, found.deliver_by) == (2**100, 77)
+    assert other == Outcome()
+    assert [(each.shard, each.revoked) for each in shown.shards] == [(0, False), (1, True)]
+    chain.add(3, ShardRevoked(NOWHERE, 1, 0, WHO), *revoked("one", 1))
+    follow(ports)
+    assert status(ports, 1) == "revoked"
+
+
 def test_a_replaced_block_takes_a_revocation_with_it(memory: Memory) -> None:
     chain, ports = memory
     chain.add(1, placed("one"), *published(1, "one"))
@@ -145,26 +197,39 @@ def test_a_replaced_block_takes_a_revocation_with_it(memory: Memory) -> None:
 def test_demands_are_open_until_they_are_answered_or_expire(memory: Memory) -> None:
     chain, ports = memory
     receipt = DemandedReceipt(order("root"), 3, 4, order("content"))
-    kinds = (DemandKind.RECEIPT, DemandKind.MODEL, DemandKind.CHUNK, DemandKind.CHUNK)
-    chain.add(1, placed("one"), *(demanded("one", shard, kind) for shard, kind in enumerate(kinds)))
+    evaluation = DemandedEvaluation(order("root"), 5, order("shares"), order("score"))
+    asked = (
+        *(DemandKind.RECEIPT, DemandKind.MODEL, DemandKind.CHUNK, DemandKind.CHUNK),
+        *(DemandKind.COMMITMENT, DemandKind.SALT, DemandKind.EVALUATION),
+    )
+    kinds = {**dict(enumerate(asked)), MANIFEST_SHARD: DemandKind.MANIFEST}
+    chain.add(1, placed("one"), *(demanded("one", shard, kind) for shard, kind in kinds.items()))
     follow(ports)
-    words = ("receipt", "model", "chunk", "chunk")
-    assert demands(ports, "one") == [(k, word, "open", 1_800_000_000) for k, word in enumerate(words)]
+    assert demands(ports, "one") == [
+        (k, kind.name.lower(), "open", 1_800_000_000) for k, kind in kinds.items()
+    ]
     chain.add(
         2,
+        *(DemandWarned(NOWHERE, order("one"), k, int(kinds[k]), 1_800_000_900) for k in (0, MANIFEST_SHARD)),
+    )
+    follow(ports)
+    warned = [(k, state, by) for k, _, state, by in demands(ports, "one") if state != "open"]
+    assert warned == [(0, "warned", 1_800_000_900), (MANIFEST_SHARD, "warned", 1_800_000_900)]
+    chain.add(
+        3,
         ReceiptAnswered(NOWHERE, order("one"), 0, WHO, receipt, Signature(b"x")),
         ModelAnswered(NOWHERE, order("one"), 1, WHO, Signature(b"model")),
         ChunkAnswered(NOWHERE, order("one"), 2, WHO, 20, 7, Signature(b"rows"), (order("path"),), 1),
         DemandExpired(NOWHERE, order("one"), 3, int(DemandKind.CHUNK), True),
+        CommitmentAnswered(NOWHERE, order("one"), 4, WHO, order("m"), order("s"), Signature(b"x")),
+        SaltAnswered(NOWHERE, order("one"), 5, WHO, order("salt")),
+        EvaluationAnswered(NOWHERE, order("one"), 6, WHO, evaluation, Signature(b"x")),
+        ManifestAnswered(NOWHERE, order("one"), WHO, Signature(b"manifest")),
     )
     follow(ports)
-    assert [state for _, _, state, _ in demands(ports, "one")] == [
-        "answered",
-        "answered",
-        "answered",
-        "expired",
-    ]
-    chain.add(3, demanded("one", 0, DemandKind.CHUNK, 9))
+    states = [state for _, _, state, _ in demands(ports, "one")]
+    assert states == ["answered", "answered", "answered", "expired", *["answered"] * 4]
+    chain.add(4, demanded("one", 0, DemandKind.CHUNK, 9))
     follow(ports)
     assert demands(ports, "one")[0] == (0, "chunk", "open", 1_800_000_000), "the newest of a shard is shown"
     before = contents(ports.database)

@@ -11,18 +11,20 @@ from unittest.mock import patch
 import pytest
 
 from generator.federation.task import Result
-from generator.node import demands
+from generator.node.commit import commit_model
 from generator.node.demands import DemandWatch, watching
 from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
-from provenance.chain import model_parts
+from provenance.api.tasks import CommitAnswer, CommitTask
+from provenance.chain import answers, model_parts
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import ChainUnavailableError, RevertError
-from provenance.chain.ports import OrderState, TxReceipt
+from provenance.chain.ports import OrderState, ShardsOnChain, TxReceipt
 from provenance.crypto.merkle import rows_per_chunk, shard_root, verify_inclusion
 from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
-from provenance.record.receipts import ShardReceipt
+from provenance.record.receipts import Evaluation, ModelCommitment, ShardReceipt, salt_digest
+from provenance.record.terms import participants_digest
 from provenance.values import Address, Digest, Signature, sha256
 from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.test_whole_order import SEED, Trained, train
@@ -39,6 +41,7 @@ class Chain:
     open: dict[tuple[Digest, int], DemandOnChain] = field(default_factory=dict)
     answers: list[tuple[Any, ...]] = field(default_factory=list)
     stored: dict[Address, bytes] = field(default_factory=dict)
+    warned: set[tuple[Digest, int]] = field(default_factory=set)
     down: bool = False
     refuse: bool = False
 
@@ -48,10 +51,22 @@ class Chain:
         none = DemandOnChain(order, shard, DemandKind.NONE, DEMANDER, 0, 0, 0)
         return self.open.get((order, shard), none)
 
+    def is_warned(self, order: Digest, shard: int) -> bool:
+        return (order, shard) in self.warned
+
     def ask(
         self, order: Digest, kind: DemandKind, row: int = 0, shard: int = 0, answer_by: int = 2_000
     ) -> None:
         self.open[order, shard] = DemandOnChain(order, shard, kind, DEMANDER, answer_by, 5, row)
+
+    def answer_commitment(self, commitment: ModelCommitment, signature: bytes) -> TxReceipt:
+        return self._answered(commitment.order, commitment.shard, commitment, signature)
+
+    def answer_salt(self, order: Digest, shard: int, salt: Digest) -> TxReceipt:
+        return self._answered(order, shard, salt)
+
+    def answer_evaluation(self, shard: int, evaluation: Evaluation, signature: bytes) -> TxReceipt:
+        return self._answered(evaluation.order, shard, evaluation, signature)
 
     def answer_receipt(self, receipt: ShardReceipt, signature: bytes) -> TxReceipt:
         return self._answered(receipt.order, receipt.shard, receipt, signature)
@@ -134,7 +149,7 @@ def test_shows_the_model_and_puts_it_on_record_first(trained: Trained, chain: Ch
 def test_a_model_too_large_for_a_transaction_is_shown_in_parts(
     trained: Trained, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demands, "CALLDATA_BYTES", 100)
+    monkeypatch.setattr(answers, "CALLDATA_BYTES", 100)
     monkeypatch.setattr(model_parts, "PART_BYTES", 1000)
     chain.ask(trained.order, DemandKind.MODEL)
     assert watch(trained, chain).look() == 1
@@ -190,14 +205,134 @@ def test_refuses_to_show_a_model_that_the_chain_does_not_hold(trained: Trained, 
     assert chain.answers == []
 
 
-def test_an_answer_that_came_too_late_is_not_paid_for(
+def test_nothing_is_shown_after_the_second_time(
     trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.now - 1)
+    chain.warned.add((trained.order, 0))
     looking = watch(trained, chain)
     assert looking.look() == looking.look() == 0
     assert chain.answers == []
-    assert sum("ran out" in record.getMessage() for record in caplog.records) == 1
+    assert sum("both times to answer have passed" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_nothing_of_a_shard_that_is_out_is_shown(trained: Trained, chain: Chain) -> None:
+    chain.ask(trained.order, DemandKind.MODEL)
+    trained.world.chain.out[trained.order] = ShardsOnChain(out=frozenset({0}))
+    assert watch(trained, chain).look() == 0
+    trained.world.chain.out[trained.order] = ShardsOnChain(out=frozenset({1}))
+    assert watch(trained, chain).look() == 1
+
+
+def test_salt_is_not_shown_before_the_block_of_the_seed_is_final(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    salt = salt_on_chain(trained)
+    trained.world.chain.final = 7
+    chain.ask(trained.order, DemandKind.SALT)
+    looking = watch(trained, chain)
+    assert looking.look() == 0
+    assert "not final yet" in caplog.text
+    trained.world.chain.final = 8
+    assert looking.look() == 1
+    assert chain.answers == [(salt,)]
+
+
+def test_another_salt_than_the_committed_one_is_not_shown(trained: Trained, chain: Chain) -> None:
+    salt_on_chain(trained)
+    trained.world.chain.salts[trained.order] = (sha256(b"other"), sha256(b"another"))
+    chain.ask(trained.order, DemandKind.SALT)
+    assert watch(trained, chain).look() == 0
+    assert chain.answers == []
+
+
+def salt_on_chain(trained: Trained) -> Digest:
+    """The salt of the first node, committed to."""
+    order, chain = trained.order, trained.world.chain
+    match = participants_digest(chain.matched[order])
+    salt = trained.nodes[0].orders.folder(order).salt(match)
+    chain.salts[order] = (salt_digest(order, 0, salt), sha256(b"another's"))
+    return salt
+
+
+def test_without_a_model_no_commitment_is_signed(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = trained.nodes[0]
+    (node.state.order(trained.order).folder / "model.tsm").unlink()
+    chain.ask(trained.order, DemandKind.COMMITMENT)
+    assert watch(trained, chain).look() == 0
+    assert "could not be answered" in caplog.text
+
+
+def test_commitment_is_shown_as_the_market_would_get_it(trained: Trained, chain: Chain) -> None:
+    node, order = trained.nodes[0], trained.order
+    asked = CommitTask(order=order, match=participants_digest(trained.world.chain.matched[order]))
+    told = CommitAnswer.read(commit_model(node, asked.encode()), "answer")
+    del trained.world.chain.committed[order], trained.world.chain.seeds[order]
+    chain.ask(order, DemandKind.COMMITMENT)
+    assert watch(trained, chain).look() == 1
+    ((message, signature),) = chain.answers
+    assert message == ModelCommitment(order, 0, told.model_digest, told.salt_digest)
+    assert signature == told.signature
+    assert recover(trained.world.chain.deployment.domain, message, signature) == node.address
+
+
+def test_market_has_half_of_the_time_to_ask_for_an_evaluation_then_none_is_vouched_for(
+    trained: Trained, chain: Chain
+) -> None:
+    """Who was never asked is not fined for it, and signs nothing about rows that it has not seen."""
+    seconds, order = trained.world.terms().answer_seconds, trained.order
+    chain.ask(order, DemandKind.EVALUATION, answer_by=trained.world.chain.now + seconds)
+    looking = watch(trained, chain)
+    assert looking.look() == 0
+    trained.world.chain.now += seconds // 2
+    assert looking.look() == 1
+    ((message, signature),) = chain.answers
+    none = Digest(bytes(32))
+    assert message == Evaluation(order, none, 0, none, none)
+    assert recover(trained.world.chain.deployment.domain, message, signature) == looking.node.address
+
+
+def test_node_that_comes_back_in_the_second_time_answers_at_once(
+    trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.ask(trained.order, DemandKind.EVALUATION)
+    chain.warned.add((trained.order, 0))
+    looking = watch(trained, chain)
+    assert looking.look() == 1
+    loud = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert ["THE FIRST TIME HAS PASSED" in record.getMessage() for record in loud] == [True]
+
+
+def test_answer_after_the_first_time_counts_while_nobody_warned(trained: Trained, chain: Chain) -> None:
+    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.now - 1)
+    assert watch(trained, chain).look() == 1
+
+
+def test_evaluation_given_to_the_market_is_the_one_shown(trained: Trained, chain: Chain) -> None:
+    result = trained.score()
+    chain.ask(trained.order, DemandKind.EVALUATION)
+    assert watch(trained, chain).look() == 1
+    ((message, signature),) = chain.answers
+    assert (message.dataset_root, message.score_micro) == (
+        result.dataset_root,
+        result.evaluations[0].score_micro,
+    )
+    assert signature == result.evaluations[0].signature
+
+
+def test_open_demand_stands_on_the_health_page_until_it_is_answered(trained: Trained, chain: Chain) -> None:
+    looking = watch(trained, chain)
+    chain.ask(trained.order, DemandKind.MODEL)
+    chain.refuse = True
+    looking.look()
+    told = looking.report()
+    assert told["demands"] == 1
+    assert "the model is demanded, to be shown by" in str(told["demanded"])
+    chain.refuse = False
+    looking.look()
+    assert looking.report() == {"demands": 0, "demanded": ""}
 
 
 def test_a_refused_answer_is_tried_again_while_the_demand_is_open(

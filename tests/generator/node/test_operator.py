@@ -69,12 +69,12 @@ def test_settings_file_that_cannot_be_used_is_named(tmp_path: Path, line: str) -
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("thread = 2", "line 15: entry 'thread' is unknown; did you mean 'threads'?"),
-        ('lease_seconds = "10"', "line 15: lease_seconds is '10', expected an integer"),
-        ("lease_seconds = 4", "line 15: lease_seconds is 4, expected at least 5"),
-        ("health_port = 70000", "line 15: health_port is 70000, expected at most 65535"),
-        ('rpc = "ftp://x"', "line 15: rpc is 'ftp://x', expected an http or https URL"),
-        ('stake_wei = "-1"', "line 15: stake_wei is '-1', expected an integer"),
+        ("thread = 2", "line 17: entry 'thread' is unknown; did you mean 'threads'?"),
+        ('lease_seconds = "10"', "line 17: lease_seconds is '10', expected an integer"),
+        ("lease_seconds = 4", "line 17: lease_seconds is 4, expected at least 5"),
+        ("health_port = 70000", "line 17: health_port is 70000, expected at most 65535"),
+        ('rpc = "ftp://x"', "line 17: rpc is 'ftp://x', expected an http or https URL"),
+        ('stake_wei = "-1"', "line 17: stake_wei is '-1', expected an integer"),
     ],
 )
 def test_mistake_in_the_settings_file_is_answered_with_line_and_remedy(

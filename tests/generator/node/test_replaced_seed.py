@@ -107,6 +107,9 @@ def test_score_of_the_new_rows_is_a_release_of_its_own(trained: Trained) -> None
     second = trained.score()
     assert first.shards[0].shard_root == root_under(trained, SEED)
     assert second.shards[0].shard_root == root_under(trained, OTHER)
+    kept = trained.nodes[0].orders.folder(trained.order).evaluation()
+    assert kept is not None
+    assert kept[0].dataset_root == second.dataset_root, "what is shown when it is demanded"
     for number in (0, 1):
         assert ledger(trained, number) == ["bins", "tables", "score", "score/2"]
     assert trained.nodes[0].state.ledger.spent() > once

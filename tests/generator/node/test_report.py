@@ -18,12 +18,16 @@ from generator.node.setup import Opened
 from generator.node.train import train_step
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState, OrderView
+from provenance.chain.disputes import DemandKind
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import StakeOnChain
 from provenance.chain.reader import ChainReader
 from provenance.record.terms import OrderTerms
+from provenance.units import TOKENS
 from provenance.values import Signature
-from tests.generator.node.conftest import World
+from tessera.cli.node import _say_status
+from tests.generator.node.conftest import MemoryChain, World
+from tests.generator.node.test_demands import Chain
 
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 
@@ -139,6 +143,32 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
     assert question.summary.startswith("400 rows of toy")
     assert shown.claimable_wei == 7
     assert shown.doing is None
+
+
+def test_status_shows_an_open_demand_how_long_it_has_and_what_to_do(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = world.node()
+    world.accept(node)
+    order, demands = world.match(), Chain()
+    monkeypatch.setattr(MemoryChain, "demand", lambda _self, *place: demands.demand(*place), raising=False)
+    monkeypatch.setattr(
+        MemoryChain, "is_warned", lambda _self, *place: demands.is_warned(*place), raising=False
+    )
+    (held,) = status(opened(world, node)).orders
+    assert held.demanded == ""
+    demands.ask(order, DemandKind.RECEIPT, shard=1)
+    assert status(opened(world, node)).orders == (held,), "another's"
+    demands.ask(order, DemandKind.RECEIPT)
+    (held,) = status(opened(world, node)).orders
+    assert "the receipt is demanded, to be shown by" in held.demanded
+    demands.warned.add((order, 0))
+    found = status(opened(world, node))
+    assert "THE FIRST TIME HAS PASSED; stake is lost unless it is shown by" in found.orders[0].demanded
+    _say_status(found, TOKENS)
+    said = capsys.readouterr().out
+    assert f"DEMAND      {order}: the receipt is demanded, THE FIRST TIME HAS PASSED" in said
+    assert "start the node: it answers by itself" in said
 
 
 def test_status_without_a_chain_still_shows_the_rest(world: World) -> None:

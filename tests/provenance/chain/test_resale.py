@@ -39,7 +39,7 @@ from tests.provenance.verify.publication import KEY, Builder
 THREE_DAYS = 3 * 86_400
 SECOND, STRANGER = 81, 82
 SECOND_KEY = DeliveryKey(b"\x41" * 32)
-KEPT_SLOT = 2
+KEPT_SLOT = 3
 """Storage slot of the mapping of deposits that could not be sent (Demands._kept)."""
 
 

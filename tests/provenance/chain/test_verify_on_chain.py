@@ -5,23 +5,46 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
-from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
+from backend.manifest_demands import answer_manifest_demand
+from provenance.chain.disputes import DemandKind
+from provenance.chain.ports import (
+    Absence,
+    CommittedModel,
+    DatasetRecord,
+    DatasetStatus,
+    EvaluationRecord,
+    ExcusedEvaluation,
+    ShardRecord,
+)
+from provenance.chain.writer import ChainWriter
 from provenance.crypto.permit import sign_permit
 from provenance.crypto.seal import new_delivery_key
-from provenance.record.manifest import Manifest, SeedDraw
+from provenance.record.manifest import Manifest, ManifestShard, SeedDraw
 from provenance.record.receipts import Acceptance
-from provenance.record.terms import Participant
+from provenance.record.terms import OrderTerms, Participant
 from provenance.store.folder import FolderStore
+from provenance.store.unixfs import cid_of
 from provenance.values import sha256
 from tessera.cli.app import app
 from tessera.terminal import exit_status
+from tests.memory import MemoryStore
 from tests.provenance.chain.conftest import Market
 from tests.provenance.salts import committed, salts_of
-from tests.provenance.verify.publication import BROKER, BUYER, KEY, MODELS, NODES, ROWS, Builder, Publication
+from tests.provenance.verify.publication import (
+    BROKER,
+    BUYER,
+    KEY,
+    MODELS,
+    NODES,
+    NONE,
+    ROWS,
+    Builder,
+    Publication,
+)
 
 ETHER = 10**18
 
@@ -40,11 +63,24 @@ def verify(words: list[str]) -> int:
 @pytest.fixture(scope="module")
 def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """One private data set on the chain."""
-    folder = tmp_path_factory.mktemp("content")
+    return publish(market, tmp_path_factory.mktemp("content"))
+
+
+def publish(
+    market: Market,
+    folder: Path,
+    *,
+    dropped: frozenset[int] = frozenset(),
+    absent: dict[int, ExcusedEvaluation] | None = None,
+    **changes: Any,
+) -> Published:
+    """A data set on the chain, delivered by everybody but those that are dropped and fall silent. changes: of terms."""
     now = market.chain.chain_time()
     builder = Builder(
         deployment=market.chain.deployment,
-        terms_changes={"match_by": now + 600, "deliver_by": now + 1200, "price": 9 * ETHER},
+        terms_changes={"match_by": now + 600, "deliver_by": now + 1200, "price": 9 * ETHER, **changes},
+        dropped=dropped,
+        absent=absent or {},
     )
     terms, domain = builder.terms(), market.chain.domain
     order = terms.order_id(domain)
@@ -54,27 +90,43 @@ def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Publi
     broker.place(terms, BUYER.sign_typed(domain, terms), permit)
 
     for node in nodes:
-        node.register(sha256(b"metadata"))
+        if not market.chain.stake_of(node.address).registered:
+            node.register(sha256(b"metadata"))
         node.approve(market.chain.deployment.registry, ETHER)
         node.deposit(ETHER)
     broker.approve(market.chain.deployment.escrow, ETHER)
     participants = [Participant(node.address, rows) for node, rows in zip(nodes, ROWS, strict=True)]
     acceptances = [node.sign_typed(domain, Acceptance(order, node.address, 20)) for node in NODES]
     broker.match_order(terms, participants, acceptances, [20, 20])
+    for shard in dropped:
+        broker.demand_step(terms, participants, shard, DemandKind.COMMITMENT)
+        stay_silent(market, broker, (terms, participants, shard))
 
-    digests = [sha256(model) for model in MODELS]
-    bound = [committed(node, domain, order, k, digests[k]) for k, node in enumerate(NODES)]
+    bound = [
+        CommittedModel(NONE, NONE, b"")
+        if k in dropped
+        else committed(node, domain, order, k, sha256(MODELS[k]))
+        for k, node in enumerate(NODES)
+    ]
     broker.commit(order, participants, bound)
     market.mine(3)
-    broker.draw_seed(order, *salts_of(order, len(NODES)))
+    salt_digests, salts = salts_of(order, len(NODES))
+    broker.draw_seed(
+        order,
+        [each.salt_digest for each in bound] if dropped else salt_digests,
+        [NONE if k in dropped else salt for k, salt in enumerate(salts)],
+    )
     drawn = market.chain.commitment(order)
     block_hash = market.chain.block_hash(drawn.target_block)
     assert drawn.seed is not None
     assert block_hash is not None
     builder.draw = SeedDraw(drawn.seed, drawn.target_block, drawn.draws, block_hash, drawn.revealed)
+    for shard in builder.absent:
+        broker.demand_step(terms, participants, shard, DemandKind.EVALUATION)
+        stay_silent(market, broker, (terms, participants, shard))
 
     publication = builder.build()
-    broker.publish(terms, participants, record_of(publication.manifest))
+    broker.publish(terms, participants, record_of(publication.manifest, len(NODES)))
     store = FolderStore(folder)
     store.put(publication.manifest.encode())
     for file in publication.files():
@@ -85,24 +137,42 @@ def published(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Publi
     return dataset_id, folder, publication
 
 
-def record_of(manifest: Manifest) -> DatasetRecord:
+def stay_silent(
+    market: Market, anybody: ChainWriter, place: tuple[OrderTerms, list[Participant], int]
+) -> None:
+    """Lets both times of a demand pass."""
+    terms, participants, shard = place
+    for _ in range(2):
+        market.skip(terms.answer_seconds + 1)
+        anybody.expire(terms, participants, shard)
+
+
+def record_of(manifest: Manifest, members: int) -> DatasetRecord:
+    """As it is published: nothing of a shard that is out, and of an evaluation that is excused."""
+    shards = {shard.shard: shard for shard in manifest.shards}
+    nothing = ShardRecord(NONE, NONE, 0, 0, NONE, b"")
+    signed = {
+        each.contributor: EvaluationRecord(each.score_micro, each.signature) for each in manifest.evaluation
+    }
+    order = [each.contributor for each in manifest.participants]
     return DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
         parents=(),
         shares_bps=manifest.shares_bps,
-        shards=tuple(
-            ShardRecord(
-                s.model_digest,
-                s.shard_root,
-                s.epsilon_micro,
-                s.delta_e12,
-                s.content.digest,
-                s.receipt_signature,
-            )
-            for s in manifest.shards
-        ),
-        evaluations=tuple(EvaluationRecord(e.score_micro, e.signature) for e in manifest.evaluation),
+        shards=tuple(_shard_record(shards[k]) if k in shards else nothing for k in range(members)),
+        evaluations=tuple(signed.get(account, EvaluationRecord(0, b"")) for account in order),
+    )
+
+
+def _shard_record(shard: ManifestShard) -> ShardRecord:
+    return ShardRecord(
+        shard.model_digest,
+        shard.shard_root,
+        shard.epsilon_micro,
+        shard.delta_e12,
+        shard.content.digest,
+        shard.receipt_signature,
     )
 
 
@@ -221,3 +291,70 @@ def test_full_name_needs_no_deployment_file(
     command = ["--dataset", name, "--rpc", market.rpc_url, "--store", str(copy), "--key", key_file]
     assert verify(command) == 0
     assert "passed" in capsys.readouterr().out
+
+
+def test_a_data_set_that_lost_a_shard_verifies_for_the_rest(
+    market: Market, tmp_path: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Demanded, silent twice: the shard is revoked on the real chain, the other stands."""
+    found = publish(market, tmp_path, challenge_seconds=600, salt=sha256(b"reduced"))
+    dataset, _, publication = found
+    terms, members = publication.manifest.terms, list(publication.manifest.participant_list())
+    buyer = market.fund(BUYER)
+    buyer.approve(market.chain.deployment.demands, ETHER)
+    models = market.chain.commitment(publication.manifest.order).models
+    buyer.demand_model(terms, members, dataset, 0, models)
+    market.skip(terms.answer_seconds + 1)
+    buyer.expire(terms, members, 0)
+    assert market.chain.is_warned(publication.manifest.order, 0)
+    assert market.chain.dataset(dataset).status == DatasetStatus.VALID, "the first time only warns"
+    market.skip(terms.answer_seconds + 1)
+    buyer.expire(terms, members, 0)
+    record = market.chain.dataset(dataset)
+    assert (record.status, record.revoked) == (DatasetStatus.REDUCED, frozenset({0}))
+    assert verify(arguments(market, found, "--key", key_file)) == 0
+    out = capsys.readouterr().out
+    assert "14 of 14 rows recomputed and equal" in out
+    assert f"shard 0 of {NODES[0].address} was shown to be false, or withheld: its 9 rows" in out
+
+
+def test_a_data_set_without_a_dropped_contributor_verifies(
+    market: Market, tmp_path: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = publish(market, tmp_path, dropped=frozenset({0}), min_contributors=1, salt=sha256(b"dropped"))
+    assert verify(arguments(market, found, "--key", key_file)) == 0
+    out = capsys.readouterr().out
+    assert "14 of 14 rows recomputed and equal" in out
+    assert f"shard 0 of {NODES[0].address} was dropped before the publication: its 9 rows" in out
+
+
+def test_a_data_set_that_somebody_did_not_evaluate_verifies(
+    market: Market, tmp_path: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = {0: ExcusedEvaluation(Absence.SILENT)}
+    found = publish(market, tmp_path, absent=silent, salt=sha256(b"silent"))
+    assert verify(arguments(market, found, "--key", key_file)) == 0
+    assert "signed by 1 of 2 contributors, 1 silent" in capsys.readouterr().out
+
+
+def test_a_demanded_manifest_is_read_from_the_chain_when_no_store_has_it(
+    market: Market, tmp_path: Path, key_file: str
+) -> None:
+    found = publish(market, tmp_path, challenge_seconds=600, salt=sha256(b"manifest"))
+    dataset, folder, publication = found
+    order, manifest = publication.manifest.order, publication.manifest.encode()
+    (file,) = folder.rglob(str(cid_of(manifest)))
+    file.unlink()
+    assert verify(arguments(market, found, "--key", key_file)) == 1
+    buyer, broker = market.fund(BUYER), market.fund(BROKER)
+    buyer.approve(market.chain.deployment.demands, ETHER)
+    members = list(publication.manifest.participant_list())
+    store = MemoryStore()
+    store.put(manifest)
+    assert answer_manifest_demand(market.chain, broker, store, order, cid_of(manifest)) is None
+    buyer.demand_manifest(publication.manifest.terms, members, dataset)
+    bond = market.chain.order(order).bond_left
+    assert answer_manifest_demand(market.chain, broker, store, order, cid_of(manifest)) is not None
+    assert market.chain.shown_manifest(order) == manifest
+    assert market.chain.order(order).bond_left == bond
+    assert verify(arguments(market, found, "--key", key_file)) == 0

@@ -21,6 +21,7 @@ from provenance.chain.ports import (
     DatasetOnChain,
     DatasetStatus,
     EvaluationOnChain,
+    ExcusedEvaluation,
     OrderOnChain,
     OrderState,
     ShardOnChain,
@@ -69,6 +70,7 @@ from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.salts import commitment_of, salt_of
 
 DATASET = 7
+NONE = Digest(bytes(32))
 ROWS = (9, 14)
 BUYER, BROKER = Signer(b"\x11" * 32), Signer(b"\x12" * 32)
 NODES = (Signer(b"\x21" * 32), Signer(b"\x22" * 32))
@@ -185,25 +187,37 @@ class Builder:
     conditions: Conditions | None = None
     commits_to_keys: bool = True
     """Data sets that were made before keys were committed to have no commitments."""
+    dropped: frozenset[int] = frozenset()
+    """Contributors that fell silent before the commit: they have no shard."""
+    convicted: frozenset[int] = frozenset()
+    """Shards that were shown to be false, or withheld, after the publication; not all that there are."""
+    absent: dict[int, ExcusedEvaluation] = field(default_factory=dict)
+    """How the chain excused contributors that signed no evaluation."""
 
     def build_seed(self) -> Digest:
         """The seed that a publication will have."""
         return self._draw(self.terms().order_id(self.deployment.domain)).seed
 
     def _draw(self, order: Digest) -> SeedDraw:
-        salts = tuple(map(salt_of, range(len(self.models))))
+        salts = tuple(NONE if k in self.dropped else salt_of(k) for k in range(len(self.models)))
         draw = SeedDraw(Digest(bytes(32)), 42, 1, sha256(b"block 42"), salts)
         return self.draw or replace(draw, seed=draw.computed(order, self._models_digest()))
 
     def _models_digest(self) -> Digest:
-        return keccak256(b"".join(sha256(model) for model in self.models))
+        return keccak256(b"".join(self._model_digests()))
+
+    def _model_digests(self) -> tuple[Digest, ...]:
+        return tuple(NONE if k in self.dropped else sha256(model) for k, model in enumerate(self.models))
+
+    @property
+    def _published(self) -> list[int]:
+        return [k for k in range(len(NODES)) if k not in self.dropped]
 
     def build(self) -> Publication:
         terms = self.terms()
         domain = self.deployment.domain
         order = terms.order_id(domain)
         models = list(self.models)
-        models_digest = self._models_digest()
         draw = self._draw(order)
         seed = draw.seed
         drafts = [
@@ -211,14 +225,15 @@ class Builder:
             for k, model in enumerate(models)
         ]
         self.edit_drafts(drafts)
-        contents = [self._content(order, k, draft) for k, draft in enumerate(drafts)]
         shards = tuple(
-            self._shard(order, seed, k, draft, content, sha256(models[k]))
-            for k, (draft, content) in enumerate(zip(drafts, contents, strict=True))
+            self._shard(order, seed, k, drafts[k], self._content(order, k, drafts[k]), sha256(models[k]))
+            for k in self._published
         )
-        root = dataset_root([shard.shard_root for shard in shards])
+        roots = {shard.shard: shard.shard_root for shard in shards}
+        root = dataset_root([roots.get(k, NONE) for k in range(len(NODES))])
         document = self._score(drafts, seed)
-        shares = tuple(document["sharesBps"])
+        paid = dict(zip(self._published, document["sharesBps"], strict=True))
+        shares = tuple(paid.get(k, 0) for k in range(len(NODES)))
         score = self._score_content(order, encode(document))
         evaluations = tuple(
             ManifestEvaluation(
@@ -230,7 +245,8 @@ class Builder:
                     Evaluation(order, root, score_micro, shares_digest(shares), score.file.plain_sha256),
                 ),
             )
-            for node, score_micro in zip(NODES, (910_000, 930_000), strict=True)
+            for k, (node, score_micro) in enumerate(zip(NODES, (910_000, 930_000), strict=True))
+            if k in self._published and k not in self.absent
         )
         manifest = Manifest(
             spec_version=1,
@@ -258,9 +274,7 @@ class Builder:
             generation=Generation.derived(self._collection().own_real_micro, self.parents),
         )
         self.store.put(manifest.encode())
-        return Publication(
-            self._chain(manifest, models_digest), self.store, manifest, None if self.is_open else KEY
-        )
+        return Publication(self._chain(manifest), self.store, manifest, None if self.is_open else KEY)
 
     def _request(self) -> Request:
         return Request.of("a test", self.conditions)
@@ -350,7 +364,8 @@ class Builder:
     def _score(self, drafts: list[ShardDraft], seed: Digest) -> dict[str, Any]:
         pairs = Workload(CODEBOOK.code_counts, ((0, 1),))
         evidence, pool = [], np.zeros(12, dtype=np.int64)
-        for k, draft in enumerate(drafts):
+        for k in self._published:
+            draft = drafts[k]
             values = decode_rows(whole_rows(draft.rows), CODEBOOK.value_widths)
             rows = len(values)
             if self.conditions is not None:
@@ -376,7 +391,7 @@ class Builder:
         committed = key_commitment(key, order, SCORE_SHARD) if self.commits_to_keys else None
         return ScoreContent(self._put(document, sealed_bytes), wrapped, committed)
 
-    def _chain(self, manifest: Manifest, models_digest: Digest) -> MemoryChain:
+    def _chain(self, manifest: Manifest) -> MemoryChain:
         order = manifest.order
         shards = tuple(
             ShardOnChain(
@@ -393,7 +408,7 @@ class Builder:
             dataset_root=manifest.dataset_root,
             seed=manifest.seed.seed,
             score_digest=manifest.score.file.plain_sha256,
-            rows=manifest.terms.rows,
+            rows=sum(shard.rows for shard in manifest.shards),
             epsilon_micro=2_000_000,
             delta_e12=10_000_000,
             depth=manifest.generation.depth,
@@ -403,7 +418,7 @@ class Builder:
             parents=manifest.generation.parents,
             shares_bps=manifest.shares_bps,
             published_at=1500,
-            status=DatasetStatus.VALID,
+            status=DatasetStatus.REDUCED if self.convicted else DatasetStatus.VALID,
             owner=BUYER.address,
             block=50,
             transaction=sha256(b"transaction"),
@@ -411,6 +426,7 @@ class Builder:
             evaluations=tuple(
                 EvaluationOnChain(e.contributor, e.score_micro, e.signature) for e in manifest.evaluation
             ),
+            revoked=self.convicted,
         )
         escrow = OrderOnChain(
             order,
@@ -420,9 +436,9 @@ class Builder:
             shares_digest(manifest.shares_bps),
             6,
         )
-        digests = tuple(shard.model_digest for shard in manifest.shards)
         commitment = CommitmentOnChain(
-            order, models_digest, 40, 42, 1, manifest.seed.seed, digests, (), revealed=manifest.seed.salts
+            *(order, self._models_digest(), 40, 42, 1, manifest.seed.seed, self._model_digests(), ()),
+            revealed=manifest.seed.salts,
         )
         return MemoryChain(
             self.deployment,
@@ -431,6 +447,7 @@ class Builder:
             commitments={order: commitment},
             datasets={DATASET: sealed(record), **{each.id: each for each in self.parents}},
             block_hashes={42: manifest.seed.block_hash},
+            shown_evaluations={(order, k): each for k, each in self.absent.items()},
         )
 
 

@@ -13,7 +13,14 @@ import pytest
 
 from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
-from provenance.chain.ports import DatasetOnChain, DatasetStatus, OrderState, Purchase
+from provenance.chain.ports import (
+    Absence,
+    DatasetOnChain,
+    DatasetStatus,
+    ExcusedEvaluation,
+    OrderState,
+    Purchase,
+)
 from provenance.crypto.resold_keys import SaleKey, SalePlace, masked_keys
 from provenance.crypto.seal import DeliveryKey, wrap_key
 from provenance.errors import IntegrityError
@@ -663,6 +670,98 @@ def test_depth_or_real_fraction_that_does_not_follow_from_the_parents_fails(
 )
 def test_terms_that_do_not_follow_from_collection_and_request_fail(changes: dict[str, object]) -> None:
     assert failed(Builder(terms_changes=changes).build()) == ["collection and request"]
+
+
+# --- less than was ordered
+
+SILENT, DISSENT = ExcusedEvaluation(Absence.SILENT), ExcusedEvaluation(Absence.ANSWERED)
+
+
+def test_revoked_shard_whose_events_are_missing_fails(honest: Publication) -> None:
+    assert failed(honest.rerecord(status=DatasetStatus.REDUCED)) == ["record on chain"]
+    assert failed(honest.rerecord(revoked=frozenset({1}))) == ["record on chain"]
+    none = honest.rerecord(status=DatasetStatus.REDUCED, revoked=frozenset({0, 1}))
+    assert "record on chain" in failed(none), "with the last shard the data set is revoked"
+
+
+def test_shard_that_stands_beside_a_revoked_one_is_checked_as_ever() -> None:
+    """A false row in the standing shard fails; in the revoked one nobody claims anything."""
+
+    def lie(drafts: list[ShardDraft]) -> None:
+        drafts[1].rows = bytes([drafts[1].rows[0] ^ 1]) + drafts[1].rows[1:]
+
+    assert "rows" in failed(Builder(edit_drafts=lie, convicted=frozenset({0})).build())
+    assert failed(Builder(edit_drafts=lie, convicted=frozenset({1})).build()) == []
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_rest_of_a_reduced_data_set_passes_and_what_is_not_part_of_it_is_said(shard: int) -> None:
+    publication = Builder(convicted=frozenset({shard})).build()
+    seen: list[tuple[int, int]] = []
+    certificate = verify_dataset(
+        publication.chain, publication.store, DATASET, KEY, lambda *each: seen.append(each)
+    )
+    assert certificate.exit_code == 0
+    assert not certificate.failed
+    assert not certificate.unchecked
+    rest = ROWS[1 - shard]
+    assert seen[-1] == (rest, rest)
+    assert certificate.check("rows").detail == f"{rest} of {rest} rows recomputed and equal"
+    assert f"shard {shard} revoked, the others stand" in certificate.check("record on chain").detail
+    assert f"the counts of shard {shard} not looked at" in certificate.check("score file").detail
+    (remark,) = certificate.remarks
+    assert remark == (
+        f"shard {shard} of {NODES[shard].address} was shown to be false, or withheld: its {ROWS[shard]} rows are not "
+        "part of the data set, and nothing of them was checked"
+    )
+    assert certificate.document()["remarks"] == [remark]
+
+
+def test_files_of_a_revoked_shard_need_not_be_there() -> None:
+    publication = Builder(convicted=frozenset({1})).build()
+    store = MemoryStore()
+    store.put(publication.manifest.encode())
+    kept = publication.manifest.shards[0].content
+    for file in (kept.rows, kept.model, publication.manifest.score.file):
+        store.put(publication.store.get(file.cid))
+    assert failed(replace(publication, store=store)) == []
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_data_set_without_a_dropped_contributor_passes(shard: int) -> None:
+    publication = Builder(dropped=frozenset({shard})).build()
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert not certificate.unchecked
+    rest = ROWS[1 - shard]
+    assert certificate.check("rows").detail == f"{rest} of {rest} rows recomputed and equal"
+    assert f"{ROWS[shard]} of 23 rows were not delivered" in certificate.check("order terms").detail
+    (remark,) = certificate.remarks
+    assert f"shard {shard} of {NODES[shard].address} was dropped before the publication" in remark
+
+
+def test_evaluation_that_is_missing_without_an_excuse_fails() -> None:
+    nothing = Builder(absent={1: ExcusedEvaluation(Absence.NONE)}).build()
+    assert failed(nothing) == ["evaluations"]
+
+
+def test_half_of_the_voices_is_no_quorum_and_a_silent_one_is_no_voice() -> None:
+    assert failed(Builder(absent={1: DISSENT}).build()) == ["evaluations"]
+    silent = verify(Builder(absent={1: SILENT}).build())
+    assert not silent.failed
+    assert "signed by 1 of 2 contributors, 1 silent" in silent.check("evaluations").detail
+
+
+def test_manifest_shown_on_chain_stands_in_for_one_that_no_store_has(honest: Publication) -> None:
+    store = MemoryStore()
+    for file in honest.files():
+        store.put(honest.store.get(file.cid))
+    assert "manifest digest" in failed(replace(honest, store=store))
+    order = honest.manifest.order
+    shown = replace(honest.chain, manifests={order: honest.manifest.encode()})
+    assert failed(replace(honest, store=store, chain=shown)) == []
+    false = replace(honest.chain, manifests={order: b"{}"})
+    assert "manifest digest" in failed(replace(honest, store=store, chain=false))
 
 
 # --- the truth

@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from provenance.api.message import Uint256
+from provenance.api.orders import DemandView, FaultView
+from provenance.chain.disputes import MANIFEST_SHARD
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
+from provenance.units import TOKENS
+from provenance.values import Address
 from tessera.cli.orders import _say_where_it_stands
 from tessera.client.order_request import Quote
-from tessera.order_display import show_terms
+from tessera.order_display import fault_lines, show_terms
 from tests.tessera.client.test_buyer import COLLECTION, NOW, REQUEST, TERMS, an_order
 
 
@@ -49,6 +54,40 @@ def test_a_chain_that_is_down_hides_nothing_else(capsys: pytest.CaptureFixture[s
     seen = capsys.readouterr().err
     assert "no usable answer" in seen
     assert "the same command goes on" in seen
+
+
+def test_an_order_says_who_failed_what_it_cost_and_what_came_back() -> None:
+    node, other = Address(bytes([0xA1]) * 20), Address(bytes([0xB2]) * 20)
+    faults = (
+        FaultView(kind="dropped", shard=0, contributor=node, slashed_wei=Uint256(5 * 10**17)),
+        FaultView(kind="convicted", shard=1, contributor=other, slashed_wei=Uint256(10**18)),
+        FaultView(kind="fined", shard=None, contributor=node, slashed_wei=Uint256(10**17)),
+        FaultView(kind="broker", shard=None, contributor=None, slashed_wei=Uint256(2 * 10**18)),
+    )
+    demands = (
+        DemandView(shard=2, kind="receipt", state="warned", demander=node, answer_by=NOW + 60),
+        DemandView(shard=MANIFEST_SHARD, kind="manifest", state="open", demander=node, answer_by=NOW + 600),
+        DemandView(shard=1, kind="model", state="answered", demander=node, answer_by=NOW),
+    )
+    view: Any = SimpleNamespace(faults=faults, demands=demands, refunded_wei=3 * 10**18)
+    found = list(fault_lines(view, NOW, TOKENS))
+    for line, words in zip(
+        found,
+        (
+            f"shard 0 of {node} delivered nothing: 0.5 tokens of its stake burned",
+            f"shard 1 of {other} was shown to be false, or withheld: 1 token",
+            f"{node} did not say what it finds of the rows: 0.1 tokens",
+            "it withheld the manifest: 2 tokens of its bond burned",
+            "the receipt of shard 2 is demanded: the second and last time ends",
+            "the manifest is demanded: to be answered by",
+            "paid back  3 tokens to the buyer",
+        ),
+        strict=True,
+    ):
+        assert words in line
+    assert "(in 1 minute)" in found[4]
+    nothing: Any = SimpleNamespace(faults=(), demands=(), refunded_wei=None)
+    assert list(fault_lines(nothing, NOW, TOKENS)) == []
 
 
 def test_terms_are_shown_in_tokens_dates_and_words(capsys: pytest.CaptureFixture[str]) -> None:

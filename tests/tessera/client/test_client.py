@@ -272,8 +272,9 @@ def test_an_order_that_was_signed_and_not_placed_is_taken_back_on_chain(
 
 def test_a_refund_before_its_time_says_when_that_is(published: Publication, tmp_path: Path) -> None:
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
-    order, _ = kept_order(published, file, deliver_by=NOW + 6 * 86_400)
+    order, _ = kept_order(published, file, deliver_by=NOW + 5 * 86_400)
     on_chain(published, order, OrderState.MATCHED)
+    published.chain.deadlines[order.order_id] = NOW + 6 * 86_400  # moved by a demand
     with pytest.raises(
         TesseraError, match=r"contributors work on it: it can be refunded after .* \(in 6 days\)"
     ):
@@ -290,6 +291,7 @@ def test_a_matched_order_is_not_cancelled_but_can_be_refunded_later(
     client, file = a_client(published), tmp_path / "rows.csv.order.json"
     order, _ = kept_order(published, file, deliver_by=NOW + 7_200)
     on_chain(published, order, OrderState.MATCHED)
+    published.chain.deadlines[order.order_id] = order.terms.deliver_by
     with pytest.raises(
         TesseraError, match=r"too late to cancel; .*`tessera refund`.* after .* \(in 2 hours\)"
     ):
