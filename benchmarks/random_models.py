@@ -29,6 +29,8 @@ _WIDTHS = (1, 2, 7, 8, 9, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 160)
 _NARROW = _WIDTHS[:11]
 _WIDE = (65, 191, 256, 300, 700)
 _MANY_CODES = (300, 1024, 4095)
+_MOST_BYTES = 600_000
+"""What a node takes in one request, in hexadecimal twice as long."""
 _LARGE = 0.08
 """Of the models are wide nets, of columns with many codes: so many cost most of the time."""
 _TIES, _SATURATED, _NEGATIVE, _ORDINARY = range(4)
@@ -48,9 +50,11 @@ class RandomModels:
             large = self._random.random() < _LARGE
             model = self._mlp(large) if self._random.random() < 0.4 else self._autoregressive(large)
             try:
-                return model, encode_model(model)
+                data = encode_model(model)
             except ModelError:  # beyond the bound of 2^24: such a model makes no rows
                 continue
+            if len(data) <= _MOST_BYTES:
+                return model, data
 
     def sized_mlp(self, widths: Sequence[int], codes: Sequence[int]) -> tuple[MlpModel, bytes]:
         """Of `widths`, latent inputs first, and so many codes a column: unfitted, otherwise as a fit's."""

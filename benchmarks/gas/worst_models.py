@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -124,7 +125,8 @@ class Shape:
             return PrefixSize()
         left = [self.allowed[i] if i < len(self.allowed) else 0 for i in range(len(self.codes))]
         counts = [a or b for a, b in zip(left, self.codes, strict=True)]
-        return prefix_size(*self.widths, self.codes, counts, [bool(count) for count in left])
+        inputs, neurons = self.widths
+        return prefix_size(inputs, neurons, self.codes, counts, [bool(count) for count in left])
 
     def _low(self, code: int) -> int:
         return code * self._width
@@ -199,7 +201,7 @@ def _conditioned(shape: Shape, random: Random) -> Shape:
 
 def _log(random: Random, most: int) -> int:
     """1 .. most, small numbers as often as large ones."""
-    return max(1, min(most, round(most ** random.random())))
+    return max(1, min(most, round(math.exp(random.random() * math.log(most)))))
 
 
 def _moved(value: int, random: Random) -> int:
