@@ -15,10 +15,10 @@ from provenance.chain.deploy import deploy_all
 from provenance.chain.deployment import MarketParameters
 from provenance.chain.errors import RevertError
 from provenance.chain.events import ModelsCommitted
+from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.finality import LATEST
 from provenance.chain.ports import OrderState
 from provenance.chain.reader import ChainReader
-from provenance.chain.sender import TRANSACTION_GAS_CAP
 from provenance.crypto.signing import Signer
 from tests import anvil
 from tests.provenance.chain.conftest import Market
@@ -33,6 +33,7 @@ from tests.provenance.chain.test_life_of_an_order import (
     place,
     record_for,
 )
+from tests.provenance.salts import salts_of
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
 """EIP-2935: hashes of the last 8,191 blocks."""
@@ -136,9 +137,9 @@ def test_a_late_seed_is_drawn_where_the_chain_knows_its_block_and_redrawn_elsewh
     market.mine(chain.commitment(order).target_block + OPCODE_BLOCKS - chain.block_number())
     if not family.has_history:
         with pytest.raises(RevertError, match="ModelCommitment_DrawMissed"):
-            broker.draw_seed(order)
+            broker.draw_seed(order, *salts_of(order, 3))
         broker.redraw(order)
         market.mine(3)
-    broker.draw_seed(order)
+    broker.draw_seed(order, *salts_of(order, 3))
     drawn = chain.commitment(order)
     assert (drawn.seed is not None, drawn.draws) == (True, 1 if family.has_history else 2)

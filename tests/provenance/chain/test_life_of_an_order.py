@@ -250,9 +250,10 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     commitment = chain.commitment(order)
     assert commitment.models == tuple(models)
     assert commitment.models_digest == keccak256(b"".join(models))
-    block_hash = chain.block_hash(commitment.target_block)
+    block_hash, drawn = chain.block_hash(commitment.target_block), commitment.seed
     assert block_hash is not None
-    draw = SeedDraw(commitment.seed, commitment.target_block, 1, block_hash, commitment.revealed)
+    assert drawn is not None
+    draw = SeedDraw(drawn, commitment.target_block, 1, block_hash, commitment.revealed)
     assert commitment.revealed == tuple(salts_of(order, 3)[1])
     assert commitment.seed == draw.computed(order, commitment.models_digest)
 
