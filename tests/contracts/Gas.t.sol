@@ -45,11 +45,11 @@ contract GasTest is Market {
         _assertGas(120_000, "place");
     }
 
-    function test_PublishingThreeShardsCostsAtMost350k() public {
+    function test_PublishingThreeShardsCostsAtMost360k() public {
         IDatasetRegistry.DatasetRecord memory record = _record(_draw(_terms()));
         vm.prank(broker);
         datasets.publish(_terms(), _participants(), record);
-        _assertGas(350_000, "publish");
+        _assertGas(360_000, "publish");
     }
 
     function test_SettlingThreeShardsCostsAtMost150k() public {

@@ -151,6 +151,7 @@ contract MoneyTest is TestBase {
         assertEq(_walk.answered(), 2, "answered");
         _walk.demand((1 << 128) * 3);
         _walk.demand(2);
+        assertEq(_walk.stageOf(2), 3, "order 2 is drawn");
         for (uint256 k = 0; k < 2; ++k) {
             _walk.wait(31 minutes);
             _walk.expire(0);
@@ -162,6 +163,7 @@ contract MoneyTest is TestBase {
         _walk.wait(3 hours);
         for (uint256 i = 0; i < 3; ++i) {
             _walk.advance(i);
+            assertEq(_walk.stageOf(i), 5, "over");
         }
         assertEq(_walk.settled(), 3, "settled");
         assertEq(_walk.escrowBalance(), 0, "escrow");
