@@ -125,10 +125,6 @@ abstract contract OrderWalk is RowMarket {
         _due[account] -= int256(amount);
     }
 
-    function stageOf(uint256 i) external view returns (uint256) {
-        return uint256(_books[i].stage);
-    }
-
     // -- what the books say -------------------------------------------------------------------------------------
 
     function expectedEscrow() external view returns (uint256 sum) {
