@@ -251,7 +251,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
             if (_isOut(derived.out, i)) {
                 if (evaluation.signature.length != 0) revert DatasetRegistry_ShardOut(i);
             } else if (evaluation.signature.length != 0) {
-                _checkEvaluation(derived, i, participants[i].contributor, record);
+                _checkEvaluation(derived, i, participants[i].contributor, evaluation, record.scoreDigest);
                 scores[count] = evaluation.scoreMicro;
                 ++count;
                 ++signed;
@@ -279,15 +279,15 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         Derived memory derived,
         uint256 index,
         address contributor,
-        DatasetRecord calldata record
+        EvaluationRecord calldata evaluation,
+        bytes32 scoreDigest
     ) private view {
-        EvaluationRecord calldata evaluation = record.evaluations[index];
         bytes32 structHash = SignedMessages.evaluation(
             derived.order,
             derived.datasetRoot,
             evaluation.scoreMicro,
             derived.sharesDigest,
-            record.scoreDigest
+            scoreDigest
         );
         if (!_isSignedBy(contributor, structHash, evaluation.signature)) {
             revert DatasetRegistry_InvalidEvaluation(index, contributor);

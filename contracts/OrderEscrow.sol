@@ -223,7 +223,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         Settlement memory paid = _settlementOf(stored);
         stored.state = State.Settled;
         stored.bondLeft = 0;
-        stored.damages = 0;
+        if (paid.damages != 0) stored.damages = 0;
         _release(order, participants, paid.out);
         _settle(order, terms, participants, sharesBps, parents, paid);
     }
@@ -367,14 +367,13 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function shardsOf(bytes32 order) external view returns (Shards memory) {
         StoredOrder storage stored = _orders[order];
-        return
-            Shards({
-                out: stored.out,
-                droppedRows: stored.droppedRows,
-                convictedRows: stored.convictedRows,
-                damages: stored.damages,
-                feeForfeit: stored.feeForfeit
-            });
+        Shards memory found;
+        (found.out, found.feeForfeit) = (stored.out, stored.feeForfeit);
+        // As long as every shard counts the rest is zero.
+        if (found.out == 0) return found;
+        (found.droppedRows, found.convictedRows) = (stored.droppedRows, stored.convictedRows);
+        found.damages = stored.damages;
+        return found;
     }
 
     /// @inheritdoc IOrderEscrow
@@ -450,15 +449,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     function _emitRevoked(bytes32 order, uint256 price, Conviction memory found) private {
-        emit OrderRevoked(
-            order,
-            found.shard,
-            found.contributor,
-            found.slashed,
-            found.reward,
-            price,
-            found.burned
-        );
+        emit OrderRevoked(order, found.shard, found.contributor, found.slashed, found.reward, price, found.burned);
     }
 
     /// @dev Marks a shard as out, once.
@@ -517,19 +508,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         emit DeadlineMoved(order, uint64(deliverBy));
     }
 
-    function _settlementOf(StoredOrder storage stored) private view returns (Settlement memory) {
-        return
-            Settlement({
-                out: stored.out,
-                droppedRows: stored.droppedRows,
-                convictedRows: stored.convictedRows,
-                damages: stored.damages,
-                bondLeft: stored.bondLeft,
-                feeForfeit: stored.feeForfeit,
-                fee: 0,
-                refunded: 0,
-                burned: 0
-            });
+    function _settlementOf(StoredOrder storage stored) private view returns (Settlement memory paid) {
+        (paid.bondLeft, paid.feeForfeit, paid.out) = (stored.bondLeft, stored.feeForfeit, stored.out);
+        if (paid.out == 0) return paid;
+        (paid.droppedRows, paid.convictedRows) = (stored.droppedRows, stored.convictedRows);
+        paid.damages = stored.damages;
     }
 
     /// @dev Stakes stand for what their rows can spoil: their own part, or, where that ruins the rest, all.

@@ -6,10 +6,10 @@ import {IRowVerifier} from "./IRowVerifier.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 
 /// @title Refuting published rows
-/// @notice Inside the challenge window anyone who has the bytes shows that a row did not come from the committed model
-/// and the drawn seed. In the same transaction the data set is revoked, its descendants are flagged, the buyer is
-/// refunded, the signer's stake and the broker's bond are taken, and the challenger is rewarded
-/// ({IOrderEscrow.punish}). If the row is true, the call reverts and costs its gas only.
+/// @notice Inside the challenge window anyone who has the bytes shows that a row did not come from the committed
+/// model and the drawn seed. In the same transaction the shard is out ({IOrderEscrow.convict}): its signer's stake is
+/// taken, the challenger is rewarded, and if nothing is left of the data set it is revoked and its descendants are
+/// flagged. If the row is true, the call reverts and costs its gas only.
 ///
 /// A challenge is committed to first, at least one block before it is shown: whoever copies it from the queue of
 /// transactions has no commitment of its own that is old enough. A commitment binds the challenger's address.

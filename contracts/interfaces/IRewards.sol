@@ -57,9 +57,10 @@ interface IRewards {
     /// that the data set exists.
     function creditDataset(uint256 dataset, uint256 amount) external;
 
-    /// @notice Divides a pot among the contributors of its data set, once its order is settled. Anyone. What rounding
-    /// leaves stays in the pot. The pot of a revoked data set is sent to 0x..dEaD instead: who paid it cannot be told
-    /// any more, and a false signer must not earn by it.
+    /// @notice Divides a pot among the contributors of its data set, once its order is settled. Anyone. Those whose
+    /// shards are out get nothing, the others by their shares of what is left. What rounding leaves stays in the pot.
+    /// The pot of a revoked data set, or of one whose honest contributors have no share, is sent to 0x..dEaD instead:
+    /// who paid it cannot be told any more, and a false signer must not earn by it.
     /// @param participants as matched.
     /// @param sharesBps as published.
     /// @return amount taken out of the pot, in token wei.

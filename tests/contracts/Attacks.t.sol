@@ -69,7 +69,11 @@ contract AttacksTest is RowMarket {
         record.evaluations[2] = IDatasetRegistry.EvaluationRecord(0, "");
         _publishRecord(_terms(), record);
         _settle(_terms(), _shares());
-        assertEq(_gang(), before - PRICE + _SHARE - 200 ether, "gang: it bought, was paid for its rows, and fined");
+        assertEq(
+            _gang(),
+            before - PRICE + _SHARE - 200 ether,
+            "gang: it bought, was paid for its rows, and fined"
+        );
         assertEq(_has(broker), brokerBefore + 50 ether, "broker: fee, and its bond whole");
         assertBalance(BURN, 200 ether);
     }
@@ -80,7 +84,12 @@ contract AttacksTest is RowMarket {
         uint256 brokerBefore = _has(broker);
         bytes32 order = _draw(_terms());
         _demandStep(_terms(), 2, IDemands.Kind.Evaluation, new bytes32[](0));
-        IDemands.Evaluation memory evaluation = IDemands.Evaluation(0, 0, keccak256(abi.encode(_shares())), sha256("score"));
+        IDemands.Evaluation memory evaluation = IDemands.Evaluation(
+            0,
+            0,
+            keccak256(abi.encode(_shares())),
+            sha256("score")
+        );
         bytes memory signature = _signEvaluation(NODE_KEY + 2, order, 0, 0, _shares());
         demands.answerEvaluation(order, 2, evaluation, signature);
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
@@ -172,7 +181,11 @@ contract AttacksTest is RowMarket {
         _sabotage(_terms());
         _settle(_terms(), _shares());
         uint256 honest = 475.095 ether + 316.635 ether;
-        assertEq(_gang() + _has(broker), before - honest - 800 ether + 400 ether + (200 ether - _SHARE), "coalition");
+        assertEq(
+            _gang() + _has(broker),
+            before - honest - 800 ether + 400 ether + (200 ether - _SHARE),
+            "coalition"
+        );
     }
 
     // -- A3: buyer and broker leave with the receipts of the honest -----------------------------------------------------

@@ -187,6 +187,44 @@ contract DatasetLineageTest is GoodsMarket {
         datasets.revokeShard(id, 0, true);
     }
 
+    function test_AShardThatIsRevokedReducesTheDataSetUntilTheLast() public {
+        uint256 id = _dataset(1, 0);
+        vm.expectEmit();
+        emit IDatasetRegistry.ShardRevoked(id, 2, judge);
+        vm.prank(judge);
+        datasets.revokeShard(id, 2, false);
+        assertStatus(id, IDatasetRegistry.Status.Reduced);
+        vm.prank(judge);
+        datasets.revokeShard(id, 1, false);
+        assertStatus(id, IDatasetRegistry.Status.Reduced);
+        vm.prank(judge);
+        datasets.revokeShard(id, 0, true);
+        assertStatus(id, IDatasetRegistry.Status.Revoked);
+    }
+
+    /// @dev Nothing tells which of its rows the child was trained on.
+    function test_PublishRejectsReducedParent() public {
+        uint256 id = _dataset(1, 0);
+        vm.prank(judge);
+        datasets.revokeShard(id, 2, false);
+        bytes4 cause = IDatasetRegistry.DatasetRegistry_ParentNotValid.selector;
+        _expectRevert(_ids(id), abi.encodeWithSelector(cause, id, IDatasetRegistry.Status.Reduced));
+    }
+
+    function test_AReducedDataSetIsFlaggedAsAnyOther() public {
+        uint256 id = _dataset(1, 0);
+        uint256 child = _derived(2, _ids(id), 0);
+        vm.prank(judge);
+        datasets.revokeShard(child, 2, false);
+        _revoke(id);
+        datasets.flag(child);
+        assertStatus(child, IDatasetRegistry.Status.Flagged);
+        // Nor does a shard of a flagged one take the flag away.
+        vm.prank(judge);
+        datasets.revokeShard(child, 1, false);
+        assertStatus(child, IDatasetRegistry.Status.Flagged);
+    }
+
     function test_RevokeMarksWhatTheDemandsFoundWithheld() public {
         uint256 id = _dataset(1, 0);
         address other = datasets.demands();

@@ -62,7 +62,12 @@ contract DatasetQuorumTest is RowMarket {
         bytes memory signature = _signEvaluation(STRANGER_KEY, _order, 0, 1, _shares());
         bytes4 cause = IDemands.Demands_InvalidSignature.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, _order, 1, _node(1)));
-        demands.answerEvaluation(_order, 1, IDemands.Evaluation(0, 1, keccak256(abi.encode(_shares())), 0), signature);
+        demands.answerEvaluation(
+            _order,
+            1,
+            IDemands.Evaluation(0, 1, keccak256(abi.encode(_shares())), 0),
+            signature
+        );
     }
 
     function test_OneOfThreeThatDisagreesStopsNothing() public {

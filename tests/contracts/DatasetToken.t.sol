@@ -67,7 +67,12 @@ contract DatasetTokenTest is GoodsMarket {
         emit IERC4906.MetadataUpdate(child);
         datasets.flag(child);
         assertText(datasets.tokenURI(id), _uri(_json("revoked", "2.000002", "1.000000", "0", "0")));
-        string memory expected = _json("flagged", "2.000002", "0.050000", "1", "0");
+        uint256 reduced = _dataset(3, 0);
+        vm.prank(judge);
+        datasets.revokeShard(reduced, 1, false);
+        string memory expected = _json("reduced", "2.000002", "1.000000", "0", "0");
+        assertText(datasets.tokenURI(reduced), _uri(_named("3", expected)));
+        expected = _json("flagged", "2.000002", "0.050000", "1", "0");
         assertText(datasets.tokenURI(child), _uri(_named("2", expected)));
     }
 

@@ -391,7 +391,10 @@ contract DemandDataTest is RowMarket {
     }
 
     function test_TheManifestIsShownToAll() public {
-        _demandManifest(stranger, abi.encodeWithSelector(IDemands.Demands_Unauthorized.selector, _order, stranger));
+        _demandManifest(
+            stranger,
+            abi.encodeWithSelector(IDemands.Demands_Unauthorized.selector, _order, stranger)
+        );
         _demandManifest(buyer, "");
         assertEq(demands.demandOf(_order, type(uint32).max).deposit, PRICE / 10, "deposit");
         bytes32 other = sha256("another");

@@ -186,7 +186,10 @@ contract ModelCommitmentTest is Market {
         vm.prank(stranger);
         commitment.fixHash(order);
         assertEq(commitment.saltsOf(order).fixedHash, keccak256("hash"), "hash");
-        bytes memory reason = abi.encodeWithSelector(IModelCommitment.ModelCommitment_AlreadyFixed.selector, order);
+        bytes memory reason = abi.encodeWithSelector(
+            IModelCommitment.ModelCommitment_AlreadyFixed.selector,
+            order
+        );
         vm.expectRevert(reason);
         commitment.fixHash(order);
         _miss();

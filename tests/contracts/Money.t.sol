@@ -159,7 +159,7 @@ contract MoneyTest is TestBase {
         assertEq(_walk.silenced(), 2, "silenced");
         // The others of orders 0 and 2 are paid, as those of order 1 are.
         _walk.advance(2);
-        _walk.wait(3 hours);
+        _walk.wait(3 hours - 1);
         for (uint256 i = 0; i < 3; ++i) {
             _walk.advance(i);
         }

@@ -335,6 +335,11 @@ contract OrderEscrowExitTest is Market {
         escrow.refund(_terms(), _participants());
         vm.prank(address(demands));
         escrow.closeDemand(order, 0);
+        // The end of a demand leaves the broker a time to answer.
+        uint256 deadline = vm.getBlockTimestamp() + ANSWER;
+        vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_TooEarly.selector, order, deadline));
+        escrow.refund(_terms(), _participants());
+        vm.warp(deadline + 1);
         escrow.refund(_terms(), _participants());
         assertState(order, IOrderEscrow.State.Refunded);
     }

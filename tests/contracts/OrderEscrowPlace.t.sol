@@ -245,7 +245,7 @@ contract OrderEscrowPlaceTest is Market {
     function test_HashesTermsAsTheStandardSays() public view {
         OrderTerms memory terms = _terms();
         bytes32 typehash = keccak256(
-            "OrderTerms(address buyer,address broker,bytes32 collection,bytes32 request,bytes32 deliveryKey,uint64 rows,uint64 epsilonMicro,uint64 deltaE12,uint32 minScoreMicro,uint8 minContributors,uint8 maxContributors,uint16 brokerFeeBps,uint64 matchBy,uint64 deliverBy,uint32 challengeSeconds,uint256 price,uint256 stake,uint256 bond,uint16 royaltyBps,bytes32 conditions,bytes32 parents,bytes32 salt)"
+            "OrderTerms(address buyer,address broker,bytes32 collection,bytes32 request,bytes32 deliveryKey,uint64 rows,uint64 epsilonMicro,uint64 deltaE12,uint32 minScoreMicro,uint8 minContributors,uint8 maxContributors,uint16 brokerFeeBps,uint64 matchBy,uint64 deliverBy,uint32 challengeSeconds,uint32 answerSeconds,uint256 price,uint256 stake,uint256 bond,uint16 royaltyBps,bytes32 conditions,bytes32 parents,bytes32 schemaDigest,uint8 sizeClass,uint16 specVersion,uint32 ownRealMicro,bool indivisible,bytes32 salt)"
         );
         bytes32 domain = keccak256(
             abi.encode(

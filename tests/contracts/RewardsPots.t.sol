@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDatasetRegistry} from "../../contracts/interfaces/IDatasetRegistry.sol";
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
-import {Participant} from "../../contracts/types/OrderTerms.sol";
+import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
 import {GoodsMarket} from "./support/GoodsMarket.sol";
 
 /// creditDataset
@@ -60,6 +61,46 @@ contract RewardsPotsTest is GoodsMarket {
         }
         assertEq(rewards.datasetBalance(_id), 6, "pot");
         assertEq(rewards.datasetBalance(_id + 1), 0, "another pot");
+    }
+
+    function test_AConvictedContributorGetsNothingOfAPot() public {
+        OrderTerms memory terms = _termsNow(5);
+        (, uint256 id) = _publish(terms);
+        vm.prank(address(challenges));
+        escrow.convict(terms, _participants(), 1, stranger);
+        _settle(terms, _noParents());
+        uint256[3] memory before;
+        for (uint256 k = 0; k < 3; ++k) {
+            before[k] = rewards.claimable(_node(k));
+        }
+        token.mint(address(rewards), 10_000);
+        vm.prank(address(escrow));
+        rewards.creditDataset(id, 10_000);
+        // By 5,001 and 1,666 of 6,667.
+        assertEq(rewards.distribute(id, _participants(), _shares()), 9_999, "distributed");
+        assertEq(rewards.claimable(_node(0)) - before[0], 7_501, "node 0");
+        assertEq(rewards.claimable(_node(1)) - before[1], 0, "node 1");
+        assertEq(rewards.claimable(_node(2)) - before[2], 2_498, "node 2");
+    }
+
+    function test_APotThatIsNobodysIsBurned() public {
+        OrderTerms memory terms = _termsNow(5);
+        bytes32 order = _draw(terms);
+        IDatasetRegistry.DatasetRecord memory record = _record(order);
+        (record.sharesBps[0], record.sharesBps[1], record.sharesBps[2]) = (10_000, 0, 0);
+        _signRecord(order, record);
+        vm.prank(broker);
+        uint256 id = datasets.publish(terms, _participants(), record);
+        vm.prank(address(challenges));
+        escrow.convict(terms, _participants(), 0, stranger);
+        vm.warp(escrow.windowOf(terms) + 1);
+        escrow.settle(terms, _participants(), record.sharesBps, _noParents());
+        token.mint(address(rewards), 100);
+        vm.prank(address(escrow));
+        rewards.creditDataset(id, 100);
+        vm.expectEmit();
+        emit IRewards.DatasetBurned(id, 100);
+        rewards.distribute(id, _participants(), record.sharesBps);
     }
 
     function test_DistributeRejectsUnknownDataSet() public {

@@ -166,18 +166,25 @@ contract UnrulyReceiversTest is RowMarket {
         _convictThrough(address(demands), data);
     }
 
-    function test_AnAnswererCannotAnswerTwice() public {
+    function test_ADemanderThatIsPaidBackCannotExpireItsDemandAgain() public {
         Intruder intruder = new Intruder();
-        (bytes32 order, uint256 id) = _publishRows(_terms());
-        vm.prank(buyer);
-        demands.demandModel(_terms(), _participants(), id, 1, _models());
-        bytes memory data = abi.encodeCall(IDemands.answerModel, (order, 1, bytes("model 1")));
+        OrderTerms memory terms = _terms();
+        terms.deliveryKey = bytes32(0);
+        (, uint256 id) = _publishRows(terms);
+        token.mint(address(intruder), 30 ether);
+        intruder.send(address(token), abi.encodeCall(token.approve, (address(demands), 30 ether)));
+        intruder.send(
+            address(demands),
+            abi.encodeCall(IDemands.demandModel, (terms, _participants(), id, 1, _models()))
+        );
+        assertBalance(address(demands), 30 ether);
         _unruly.hook(address(intruder));
-        intruder.aim(address(demands), data);
-        intruder.send(address(demands), data);
+        intruder.aim(address(demands), abi.encodeCall(IDemands.expire, (terms, _participants(), 1)));
+        _silence(terms, 1);
         assertEq(intruder.tries(), 2, "tries");
         assertEq(intruder.successes(), 0, "successes");
         _assertGuarded(intruder);
+        assertBalance(address(intruder), 30 ether);
         assertBalance(address(demands), 0);
     }
 

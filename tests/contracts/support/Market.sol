@@ -33,7 +33,7 @@ abstract contract Market is TestBase {
     /// @dev Of all contributors together, four times the price.
     uint256 internal constant STAKE = 4_000 ether;
     uint256 internal constant BOND = 100 ether;
-    uint256 internal constant DEPOSIT = 5_000 ether;
+    uint256 internal constant DEPOSIT = 20_000 ether;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
@@ -194,8 +194,9 @@ abstract contract Market is TestBase {
     function _match(OrderTerms memory terms) internal returns (bytes32 order) {
         order = _place(terms);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
+        bytes memory conditions = terms.conditions == 0 ? bytes("") : bytes("conditions");
         vm.prank(broker);
-        escrow.matchOrder(terms, _participants(), acceptances, maxRows, "");
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows, conditions);
     }
 
     /// @dev SHA-256 of "model 0", "model 1" and "model 2". Spelled out, since a call of the precompile would spend an
@@ -395,7 +396,12 @@ abstract contract Market is TestBase {
         demands.expire(terms, _participants(), shard);
     }
 
-    function _demandStep(OrderTerms memory terms, uint32 shard, IDemands.Kind kind, bytes32[] memory digests) internal {
+    function _demandStep(
+        OrderTerms memory terms,
+        uint32 shard,
+        IDemands.Kind kind,
+        bytes32[] memory digests
+    ) internal {
         vm.prank(broker);
         demands.demandStep(terms, _participants(), shard, kind, digests);
     }
