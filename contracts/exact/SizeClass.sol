@@ -11,7 +11,7 @@ import {PrefixSteps} from "./RowMaker.sol";
 library SizeClass {
     uint256 internal constant MAX_BYTES = 80_000;
     uint256 internal constant MAX_MULTIPLICATIONS = 64_000;
-    uint256 internal constant MAX_COLUMNS = 192;
+    uint256 internal constant MAX_COLUMNS = 128;
     uint256 internal constant MAX_CODES = 1024;
     /// @notice Bytes of conditions that an order may have.
     uint256 internal constant MAX_CONDITION_BYTES = 8192;

@@ -16,7 +16,7 @@ SIZE_CLASSES: Final[tuple[SizeClass, ...]] = ("fraud-provable", "recomputed")
 
 MAX_PROVABLE_BYTES: Final = 80_000
 MAX_PROVABLE_MULTIPLICATIONS: Final = 64_000
-MAX_PROVABLE_COLUMNS: Final = 192
+MAX_PROVABLE_COLUMNS: Final = 128
 MAX_PROVABLE_CODES: Final = 1024
 MAX_CONDITION_BYTES: Final = 8192
 """Bytes of conditions that an order may have."""

@@ -102,18 +102,18 @@ contract JudgedModelsTest is ModelMarket {
     }
 
     function test_B3_TheMostColumnsOfTheClassStand() public {
-        _publishModel(_wide(192));
+        _publishModel(_wide(128));
         _challengeModel(IRowVerifier.Verdict.Agrees);
     }
 
     function test_B3_OneColumnMoreThanTheClassHasConvicts() public {
-        _publishModel(_wide(193));
+        _publishModel(_wide(129));
         _challengeModel(IRowVerifier.Verdict.OutsideClass);
     }
 
     function test_B3_WhereNoClassWasPromisedTheModelStands() public {
         _sizeClass = 0;
-        _publishModel(_wide(193));
+        _publishModel(_wide(129));
         _challengeModel(IRowVerifier.Verdict.Agrees);
     }
 

@@ -90,19 +90,19 @@ def wide(columns: int, codes: int) -> bytes:
 
 
 def test_more_columns_or_codes_than_a_dispute_holds_are_recomputed() -> None:
-    assert size_class(wide(192, 5)) == "fraud-provable"
-    assert size_class(wide(193, 1)) == "recomputed"
+    assert size_class(wide(128, 8)) == "fraud-provable"
+    assert size_class(wide(129, 1)) == "recomputed"
     assert size_class(wide(2, 512)) == "fraud-provable"
     assert size_class(wide(1, 1025)) == "recomputed"
 
 
 def test_what_is_too_large_is_said_in_numbers() -> None:
     assert (
-        ModelSize(80_001, 64_000, 193, 1024).beyond()
-        == "80,001 bytes (at most 80,000), 193 columns (at most 192)"
+        ModelSize(80_001, 64_000, 129, 1024).beyond()
+        == "80,001 bytes (at most 80,000), 129 columns (at most 128)"
     )
     assert PrefixSize(17, MAX_PREFIX_WORK).beyond() == "17 prefix steps (at most 16)"
-    assert not ModelSize(80_000, 64_000, 192, 1024).beyond()
+    assert not ModelSize(80_000, 64_000, 128, 1024).beyond()
 
 
 def test_prefix_steps_of_a_model_under_conditions(adult_sized_autoregressive: bytes) -> None:
