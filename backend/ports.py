@@ -9,7 +9,8 @@ from typing import Protocol
 
 from backend.database.engine import Database
 from backend.settings import Settings
-from provenance.chain.disputes import DemandOnChain
+from provenance.chain.dispute_events import CommitmentAnswered, EvaluationAnswered, SaltAnswered
+from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.ports import ChainReads, ChainWriting, OrderLimits, TxReceipt
 from provenance.crypto.permit import PermitMessage
 from provenance.crypto.typed_data import Domain
@@ -35,18 +36,25 @@ class BrokerReading(ChainReads, Protocol):
 
     def demand(self, order: Digest, shard: int) -> DemandOnChain: ...
 
+    def answered_commitment(self, order: Digest, shard: int) -> CommitmentAnswered | None: ...
+
+    def answered_salt(self, order: Digest, shard: int) -> SaltAnswered | None: ...
+
+    def answered_evaluation(self, order: Digest, shard: int) -> EvaluationAnswered | None: ...
+
 
 class BrokerWriting(ChainWriting, Protocol):
     """The broker's transactions: those of every account, the allowance for bonds and deposits, demands."""
 
     def approve(self, spender: Address, amount_wei: int) -> TxReceipt: ...
 
-    def demand_receipt(
+    def demand_step(
         self,
         terms: OrderTerms,
         participants: Sequence[Participant],
         shard: int,
-        model_digests: Sequence[Digest],
+        kind: DemandKind,
+        digests: Sequence[Digest] = (),
     ) -> TxReceipt: ...
 
     def expire(self, terms: OrderTerms, participants: Sequence[Participant], shard: int) -> TxReceipt: ...

@@ -154,9 +154,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         emit OrderMatched(order, participants);
         if (conditions.length != 0) emit ConditionsShown(order, conditions);
 
-        for (uint256 i = 0; i < participants.length; ++i) {
-            registry.reserve(order, participants[i].contributor, _stakeFor(terms, participants[i].rows));
-        }
+        _reserve(order, terms, participants);
         if (terms.bond != 0) token.safeTransferFrom(msg.sender, address(this), terms.bond);
     }
 
@@ -265,23 +263,14 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         StoredOrder storage stored = _requireState(order, State.Published);
         whole = _takeOut(order, stored, participants, shard) == 0 || terms.indivisible;
         stored.convictedRows += participants[shard].rows;
-        address contributor = participants[shard].contributor;
-        Conviction memory found = _divideStake(rewarded, _slash(order, contributor));
-        uint256 bondLeft = stored.bondLeft;
+        Conviction memory found = _divideStake(rewarded, _slash(order, participants[shard].contributor));
+        (found.shard, found.contributor) = (shard, participants[shard].contributor);
         if (whole) {
-            found.burned += stored.damages + found.held;
-            found.held = 0;
-            (stored.state, stored.bondLeft, stored.damages) = (State.Revoked, 0, 0);
-            _release(order, participants, stored.out);
+            _revoke(order, stored, terms, participants, found);
         } else {
             // A quarter of a stake each, which place keeps within 128 bits together.
             stored.damages += uint128(found.held);
-        }
-        _payConviction(order, shard, contributor, rewarded, found);
-        if (whole) {
-            emit OrderRevoked(order, shard, contributor, found.slashed, found.reward, terms.price, found.burned);
-            _pay(order, terms.buyer, terms.price);
-            _pay(order, terms.broker, bondLeft);
+            _payConviction(order, found);
         }
     }
 
@@ -438,6 +427,38 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         _burn(order, amount - credited);
     }
 
+    /// @dev Ends an order of which nothing is left. No damages are needed: the buyer has the price.
+    function _revoke(
+        bytes32 order,
+        StoredOrder storage stored,
+        OrderTerms calldata terms,
+        Participant[] calldata participants,
+        Conviction memory found
+    ) private {
+        found.burned += stored.damages + found.held;
+        found.held = 0;
+        uint256 bondLeft = stored.bondLeft;
+        (stored.state, stored.bondLeft, stored.damages) = (State.Revoked, 0, 0);
+        _release(order, participants, stored.out);
+        _emitRevoked(order, terms.price, found);
+
+        _payConviction(order, found);
+        _pay(order, terms.buyer, terms.price);
+        _pay(order, terms.broker, bondLeft);
+    }
+
+    function _emitRevoked(bytes32 order, uint256 price, Conviction memory found) private {
+        emit OrderRevoked(
+            order,
+            found.shard,
+            found.contributor,
+            found.slashed,
+            found.reward,
+            price,
+            found.burned
+        );
+    }
+
     /// @dev Marks a shard as out, once.
     /// @return standing contributors that are left.
     function _takeOut(
@@ -474,6 +495,12 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         return registry.slash(order, contributor, registry.reservedFor(order, contributor) / _PARTS_OF_A_STAKE);
     }
 
+    function _reserve(bytes32 order, OrderTerms calldata terms, Participant[] calldata participants) private {
+        for (uint256 i = 0; i < participants.length; ++i) {
+            registry.reserve(order, participants[i].contributor, _stakeFor(terms, participants[i].rows));
+        }
+    }
+
     function _release(bytes32 order, Participant[] calldata participants, uint256 out) private {
         for (uint256 i = 0; i < participants.length; ++i) {
             if (!_isOut(out, i)) registry.release(order, participants[i].contributor);
@@ -496,7 +523,10 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
                 convictedRows: stored.convictedRows,
                 damages: stored.damages,
                 bondLeft: stored.bondLeft,
-                feeForfeit: stored.feeForfeit
+                feeForfeit: stored.feeForfeit,
+                fee: 0,
+                refunded: 0,
+                burned: 0
             });
     }
 

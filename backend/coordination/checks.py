@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from backend.errors import ConflictError, InvalidRequestError
 from provenance.api.coordination import JobPlan, ScoreResult, ShardResult, TrainResult
-from provenance.crypto.merkle import dataset_root
+from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.errors import SignatureError
@@ -42,11 +42,11 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
     if models is None or draw is None:
         raise ConflictError("this job has no models and no seed: it is not of phase score")
     order, count = terms.order_id(domain), len(participants)
-    _require(len(result.shards) == count, "shards", f"expected {count}, one a participant")
-    _require(len(result.evaluations) == count, "evaluations", f"expected {count}, one a participant")
-    for index, (shard, member, model) in enumerate(zip(result.shards, participants, models, strict=True)):
-        where = f"shards[{index}]"
-        _require(shard.shard == index, f"{where}.shard", f"found {shard.shard}, expected {index}")
+    standing = [shard for shard in range(count) if shard not in plan.out]
+    _require(len(result.shards) == len(standing), "shards", f"expected {len(standing)}, one a contributor")
+    for index, (shard, number) in enumerate(zip(result.shards, standing, strict=True)):
+        where, member, model = f"shards[{index}]", participants[number], models[number]
+        _require(shard.shard == number, f"{where}.shard", f"found {shard.shard}, expected {number}")
         _check_contributor(shard.contributor, member.contributor, where)
         _require(shard.rows == member.rows, f"{where}.rows", f"found {shard.rows}, expected {member.rows}")
         committed = model.model_digest
@@ -58,7 +58,7 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
         )
-    root = dataset_root([shard.shard_root for shard in result.shards])
+    root = dataset_root(leaves({shard.shard: shard.shard_root for shard in result.shards}, count))
     _require(
         result.dataset_root == root, "datasetRoot", f"found {result.dataset_root}, the roots give {root}"
     )
@@ -66,7 +66,9 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
     is_plain = result.score.wrapped_key is None
     _require(is_plain == terms.is_open, "score.wrappedKey", "expected null if and only if open")
     shares, score = shares_digest(result.shares_bps), result.score.file.plain_sha256
-    for index, (evaluation, member) in enumerate(zip(result.evaluations, participants, strict=True)):
+    asked = [participants[shard] for shard in standing if shard not in plan.excused]
+    _require(len(result.evaluations) == len(asked), "evaluations", f"expected {len(asked)}")
+    for index, (evaluation, member) in enumerate(zip(result.evaluations, asked, strict=True)):
         where = f"evaluations[{index}]"
         _check_contributor(evaluation.contributor, member.contributor, where)
         message = Evaluation(order, root, evaluation.score_micro, shares, score)

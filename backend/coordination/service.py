@@ -23,8 +23,14 @@ class JobService:
         self._rows = JobRepository(session)
 
     def ensure(self, order: str, phase: Phase, plan: JobPlan, now: int) -> None:
-        """Queues the job unless it is there already, in whatever state."""
-        if self._rows.locked(order, phase) is None:
+        """Queues the job unless it is there already. One with another plan, made before a contributor was dropped or
+        excused, begins again with this one."""
+        found = self._rows.locked(order, phase)
+        if found is not None and found.plan != plan.encode():
+            found.state, found.plan, found.created_at = WorkState.QUEUED, plan.encode(), now
+            found.failure = found.result = found.result_digest = None
+            found.leased_until = 0.0
+        elif found is None:
             row = JobRow(
                 order=order, phase=phase, state=WorkState.QUEUED, plan=plan.encode(), attempt=0,
                 leased_until=0.0, created_at=now,

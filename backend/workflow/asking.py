@@ -24,7 +24,7 @@ class Asking:
     def __init__(self, ports: Ports, order: str, kind: TaskKind) -> None:
         self._ports = ports
         self._order = order
-        self._kind: TaskKind = kind
+        self.kind: TaskKind = kind
 
     def ask(self, stored: StoredOrder, task: Callable[[Digest], Message]) -> None:
         """Gives every node its task, once. task: the message for the match's digest."""
@@ -32,7 +32,7 @@ class Asking:
         with self._ports.database.write() as session:
             for member in stored.matched:
                 TaskService(session).create(
-                    *(self._order, str(member.contributor), self._kind, self._kind, payload),
+                    *(self._order, str(member.contributor), self.kind, self.kind, payload),
                     int(self._ports.clock()),
                 )
 
@@ -41,7 +41,7 @@ class Asking:
         found: dict[Address, A] = {}
         for node, data in self._results().items():
             try:
-                found[node] = answer.read(data, f"{self._kind} of {node}")
+                found[node] = answer.read(data, f"{self.kind} of {node}")
             except MalformedError:
                 continue
         return found
@@ -49,7 +49,7 @@ class Asking:
     def refusals(self) -> dict[Address, str]:
         """Why nodes will not answer."""
         with self._ports.database.read() as session:
-            tasks = TaskRepository(session).of_order(self._order, self._kind)
+            tasks = TaskRepository(session).of_order(self._order, self.kind)
             return {
                 Address.parse(task.node): f"{task.refusal_code}: {task.refusal_reason}"
                 for task in tasks
@@ -58,7 +58,7 @@ class Asking:
 
     def _results(self) -> dict[Address, bytes]:
         with self._ports.database.read() as session:
-            tasks = TaskRepository(session).of_order(self._order, self._kind, results=True)
+            tasks = TaskRepository(session).of_order(self._order, self.kind, results=True)
             return {
                 Address.parse(task.node): task.result
                 for task in tasks

@@ -5,7 +5,7 @@ The coordinator worker computes; the chain draws the seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from backend.collections import CollectionService
 from backend.coordination.service import JobService
@@ -15,23 +15,26 @@ from backend.orders.documents import StoredOrder
 from backend.ports import Ports
 from backend.tasks.repository import JobRepository
 from backend.workflow.asking import Asking
-from backend.workflow.demands import ReceiptDemands
+from backend.workflow.demands import StepDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
 from provenance.api.coordination import JobPlan, Phase, ScoreResult, TrainResult
 from provenance.api.orders import OrderState
-from provenance.api.queue import WorkState
+from provenance.api.queue import TaskKind, WorkState
 from provenance.api.tasks import COMMIT, REVEAL, CommitAnswer, CommitTask, RevealAnswer, RevealTask
 from provenance.chain.errors import RevertError
-from provenance.chain.ports import CommitmentOnChain, CommittedModel
+from provenance.chain.ports import Absence, CommitmentOnChain, CommittedModel
 from provenance.chain.ports import OrderState as ChainState
+from provenance.crypto.merkle import NO_SHARD
 from provenance.crypto.signing import require_signer
 from provenance.errors import SignatureError
 from provenance.record.collection import Collection
 from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import ModelCommitment, salt_digest
-from provenance.values import Address, Digest
+from provenance.values import Address, Digest, Signature
 
+NOTHING_COMMITTED = CommittedModel(NO_SHARD, NO_SHARD, b"")
+"""In place of a contributor that was dropped before the commit."""
 MISSED = "ModelCommitment_DrawMissed"
 """The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
 
@@ -45,13 +48,13 @@ class Generation:
         self._id = Digest.parse(order)
         self._log = OrderLog(ports, order)
         self._retry = Retry(ports)
-        self._demands = ReceiptDemands(ports, order)
+        self._demands = StepDemands(ports, order)
         self._commits = Asking(ports, order, COMMIT)
         self._reveals = Asking(ports, order, REVEAL)
 
     def train(self) -> None:
         """Has the coordinator worker train with the matched nodes."""
-        self._run_job("train", self.plan(None, None))
+        self._run_job("train", lambda: self.plan(None, None))
         self._log.enter(OrderState.TRAINED)
 
     def commit(self) -> None:
@@ -59,8 +62,10 @@ class Generation:
         stored = self._log.load()
         self._commits.ask(stored, lambda match: CommitTask(order=self._id, match=match))
         self._retry.poll(lambda: self._all_answered(self._commits, self._commitments(stored)))
+        bound = self._commitments(stored)
         models = [
-            CommittedModel(each.model_digest, each.salt_digest, each.signature) for each in self.commitments()
+            _on_chain(bound[member.contributor]) if member.contributor in bound else NOTHING_COMMITTED
+            for member in stored.matched
         ]
         self._retry.transact(
             "commit",
@@ -70,11 +75,11 @@ class Generation:
         )
         self._log.enter(OrderState.COMMITTED)
 
-    def commitments(self) -> tuple[CommitAnswer, ...]:
-        """What the nodes bound themselves to, in participant order."""
-        stored = self._log.load()
-        found = self._commitments(stored)
-        return tuple(found[member.contributor] for member in stored.matched)
+    def commit_signatures(self) -> dict[Address, Signature]:
+        """By contributor, of those that bound themselves; from the chain, which has them whoever committed."""
+        stored, committed = self._log.load(), self._commitment()
+        pairs = zip(stored.matched, committed.signatures, strict=True)
+        return {member.contributor: Signature(data) for member, data in pairs if data}
 
     def draw(self) -> None:
         """Draws the seed once its block has a successor and every salt is told. A missed block gets a new one."""
@@ -94,7 +99,8 @@ class Generation:
 
     def score(self) -> None:
         """Has the worker collect the sampled shards and the nodes' evaluations."""
-        self._run_job("score", self.plan(self.train_result(), self.seed_draw()))
+        train, seed = self.train_result(), self.seed_draw()
+        self._run_job("score", lambda: self.plan(train, seed))
         self._log.enter(OrderState.SCORED)
 
     def seed_draw(self) -> SeedDraw:
@@ -141,26 +147,45 @@ class Generation:
             participants=stored.matched,
             models=None if train is None else train.models,
             seed=seed,
+            out=tuple(sorted(self.out())),
+            excused=() if train is None else tuple(self._excused()),
         )
 
-    def _run_job(self, phase: Phase, plan: JobPlan) -> None:
-        stored = self._log.load()
-        with self._ports.database.write() as session:
-            JobService(session).ensure(self._order, phase, plan, int(self._ports.clock()))
-        self._retry.poll(lambda: self._finished(phase, stored))
+    def _excused(self) -> list[int]:
+        """Contributors whose evaluation was demanded on chain, and is not waited for any more."""
+        late = self._demands.overdue("evaluate")
+        return [k for k in late if self._ports.chain.excuse(self._id, k) is not Absence.NONE]
 
-    def _finished(self, phase: Phase, stored: StoredOrder) -> bool | None:
+    def _run_job(self, phase: Phase, plan: Callable[[], JobPlan]) -> None:
+        """plan: made anew at every look, for contributors may be dropped or excused meanwhile."""
+
+        def look() -> bool | None:
+            with self._ports.database.read() as session:
+                known = JobRepository(session).locked(self._order, phase)
+            if known is not None and known.state == WorkState.DONE:
+                return True
+            wanted = plan()
+            with self._ports.database.write() as session:
+                JobService(session).ensure(self._order, phase, wanted, int(self._ports.clock()))
+            return self._finished(phase)
+
+        self._retry.poll(look)
+
+    def _finished(self, phase: Phase) -> bool | None:
         with self._ports.database.read() as session:
             job = JobRepository(session).locked(self._order, phase)
         assert job is not None
         if job.state == WorkState.DONE:
             return True
-        if not (phase == "score" and self._demands.look() and job.state == WorkState.REFUSED):
+        tasks: tuple[TaskKind, ...] = ("train",) if phase == "train" else ("sample", "evaluate")
+        self._require_matched()
+        if phase == "train" and self.out():
+            raise OrderFailedError("a contributor was dropped before the models were trained")
+        # Every kind is looked at: a demand about one must not hide that another's time ran out.
+        awaited = [task for task in tasks if self._demands.look(task)]
+        if not awaited:
             _require_possible(job, phase)
-        if self._ports.chain.chain_time() > stored.terms.deliver_by:
-            raise OrderFailedError(f"the deadline passed in phase {phase}")
-        if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
-            raise OrderFailedError(f"the order was ended on chain in phase {phase}")
+            self._require_time(f"phase {phase} ended")
         return None
 
     def _try_draw(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
@@ -168,7 +193,7 @@ class Generation:
             return
         salts = self._salts(stored, commitment)
         if salts is None:
-            self._all_answered(self._reveals, {})
+            self._wait_for_salts(stored, commitment)
             return
         try:
             self._log.mined("draw", self._ports.writer.draw_seed(self._id, commitment.salts, salts))
@@ -180,28 +205,71 @@ class Generation:
             self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
-    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> tuple[Digest, ...] | None:
-        """Everybody's salt in participant order; None while one is missing. A salt that is not the committed one
-        counts as missing."""
+    def _wait_for_salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
+        """Fixes the hash first, for a salt may take longer than the chain knows it; then demands what is overdue."""
+        if self._demands.overdue("reveal") and not self._ports.chain.is_hash_fixed(self._id):
+            try:
+                self._log.mined("fix", self._ports.writer.fix_hash(self._id))
+            except RevertError as error:
+                if error.name == MISSED:
+                    self._redraw()
+                return
         told = self._reveals.answers(RevealAnswer)
+        valid = {
+            member.contributor: told[member.contributor]
+            for shard, member in enumerate(stored.matched)
+            if member.contributor in told
+            and salt_digest(self._id, shard, told[member.contributor].salt) == commitment.salts[shard]
+        }
+        self._all_answered(self._reveals, valid)
+
+    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> tuple[Digest, ...] | None:
+        """Everybody's salt in participant order, zero for one that was dropped; None while one is missing. A salt that
+        is not the committed one counts as missing."""
+        told, out = self._reveals.answers(RevealAnswer), self.out()
         salts = []
         for shard, (member, committed) in enumerate(zip(stored.matched, commitment.salts, strict=True)):
             answer = told.get(member.contributor)
-            if answer is None or salt_digest(self._id, shard, answer.salt) != committed:
-                return None
-            salts.append(answer.salt)
+            salt = None if answer is None else answer.salt
+            if shard in out:
+                salts.append(NO_SHARD)
+                continue
+            if salt is None or salt_digest(self._id, shard, salt) != committed:
+                shown = (
+                    self._ports.chain.answered_salt(self._id, shard) if self._is_demanding(shard) else None
+                )
+                if shown is None:
+                    return None
+                salt = shown.salt
+            salts.append(salt)
         return tuple(salts)
 
     def _commitments(self, stored: StoredOrder) -> dict[Address, CommitAnswer]:
-        """The answers that fit the trained models and their contributors' keys."""
+        """The answers that fit the trained models and their contributors' keys, and those shown on chain when they
+        were demanded."""
         models = self.train_result().models
-        found = self._commits.answers(CommitAnswer)
-        return {
-            member.contributor: found[member.contributor]
-            for shard, (member, model) in enumerate(zip(stored.matched, models, strict=True))
-            if member.contributor in found
-            and self._is_commitment(found[member.contributor], shard, member.contributor, model.model_digest)
-        }
+        told, out = self._commits.answers(CommitAnswer), self.out()
+        found = {}
+        for shard, (member, model) in enumerate(zip(stored.matched, models, strict=True)):
+            contributor, answer = member.contributor, told.get(member.contributor)
+            if shard in out:
+                continue
+            if answer is not None and self._is_commitment(answer, shard, contributor, model.model_digest):
+                found[contributor] = answer
+            elif self._is_demanding(shard):
+                shown = self._ports.chain.answered_commitment(self._id, shard)
+                if shown is not None:
+                    found[contributor] = CommitAnswer(
+                        shard=shard,
+                        model_digest=shown.model_digest,
+                        salt_digest=shown.salt_digest,
+                        signature=shown.signature,
+                    )
+        return found
+
+    def _is_demanding(self, shard: int) -> bool:
+        """Whether something was, or could have been, demanded of the shard's node: its tasks are overdue."""
+        return shard in {*self._demands.overdue("commit"), *self._demands.overdue("reveal")}
 
     def _is_commitment(self, told: CommitAnswer, shard: int, contributor: Address, model: Digest) -> bool:
         message = ModelCommitment(self._id, shard, model, told.salt_digest)
@@ -212,20 +280,35 @@ class Generation:
         return (told.shard, told.model_digest) == (shard, model)
 
     def _all_answered(self, asking: Asking, valid: Mapping[Address, object]) -> bool | None:
-        """True once every matched node has a valid answer. Raises OrderFailedError when that cannot come any more."""
-        stored = self._log.load()
-        missing = [member.contributor for member in stored.matched if member.contributor not in valid]
+        """True once every contributor that stands has a valid answer. Demands what is overdue. Raises OrderFailedError
+        when that cannot come any more."""
+        stored, out = self._log.load(), self.out()
+        missing = [
+            member.contributor
+            for shard, member in enumerate(stored.matched)
+            if member.contributor not in valid and shard not in out
+        ]
         if not missing:
             return True
-        refused = asking.refusals()
-        for node in missing:
-            if node in refused:
-                raise OrderFailedError(f"contributor {node} refused ({refused[node]})")
+        if not self._demands.look(asking.kind):
+            refused = asking.refusals()
+            for node in missing:
+                if node in refused:
+                    raise OrderFailedError(f"contributor {node} refused ({refused[node]})")
+        self._require_matched()
         self._require_time("all contributors had answered")
         return None
 
+    def out(self) -> frozenset[int]:
+        """Shards that were dropped on chain."""
+        return self._retry.call(lambda: self._ports.chain.shards(self._id)).out
+
+    def _require_matched(self) -> None:
+        if self._ports.chain.order(self._id).state is not ChainState.MATCHED:
+            raise OrderFailedError("the order was ended on chain: too few contributors were left")
+
     def _require_time(self, event: str) -> None:
-        if self._ports.chain.chain_time() > self._log.load().terms.deliver_by:
+        if self._ports.chain.chain_time() > self._ports.chain.deadline(self._id):
             raise OrderFailedError(f"the deadline passed before {event}")
 
     def _redraw(self) -> None:
@@ -244,3 +327,7 @@ def _require_possible(job: JobRow, phase: str) -> None:
         raise OrderFailedError(f"phase {phase} failed: {job.failure}")
     if job.state == WorkState.CANCELLED:
         raise OrderFailedError(f"phase {phase} was cancelled")
+
+
+def _on_chain(told: CommitAnswer) -> CommittedModel:
+    return CommittedModel(told.model_digest, told.salt_digest, told.signature)

@@ -13,6 +13,7 @@ from backend.orders.terms_policy import require_parents
 from backend.ports import Ports
 from backend.workflow.generate import Generation
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
+from provenance.crypto.merkle import NO_SHARD
 from provenance.exact import SPEC_VERSION
 from provenance.record.collection import Generation as Derivation
 from provenance.record.manifest import (
@@ -39,28 +40,43 @@ class Publication:
 def assemble(ports: Ports, generation: Generation) -> Publication:
     """Builds the publication of a scored order."""
     manifest = _manifest(ports, generation)
-    dataset = DatasetRecord(
+    return Publication(manifest.encode(), _record(ports, manifest), generation.score_result().files())
+
+
+def _record(ports: Ports, manifest: Manifest) -> DatasetRecord:
+    """One entry a participant; empty but for the model of one that was dropped, empty of one that was excused."""
+    models = ports.chain.commitment(manifest.order).models
+    shards = {shard.shard: shard for shard in manifest.shards}
+    scores = {each.contributor: each for each in manifest.evaluation}
+    return DatasetRecord(
         manifest_digest=manifest.digest,
         score_digest=manifest.score.file.plain_sha256,
         parents=manifest.collection.parents,
         shares_bps=manifest.shares_bps,
         shards=tuple(
-            ShardRecord(
-                shard.model_digest,
-                shard.shard_root,
-                shard.epsilon_micro,
-                shard.delta_e12,
-                shard.content.digest,
-                shard.receipt_signature,
-            )
-            for shard in manifest.shards
+            _shard_record(shards[number])
+            if number in shards
+            else ShardRecord(model, NO_SHARD, 0, 0, NO_SHARD, b"")
+            for number, model in enumerate(models)
         ),
         evaluations=tuple(
-            EvaluationRecord(evaluation.score_micro, evaluation.signature)
-            for evaluation in manifest.evaluation
+            EvaluationRecord(scores[member.contributor].score_micro, scores[member.contributor].signature)
+            if member.contributor in scores
+            else EvaluationRecord(0, b"")
+            for member in manifest.participants
         ),
     )
-    return Publication(manifest.encode(), dataset, generation.score_result().files())
+
+
+def _shard_record(shard: ManifestShard) -> ShardRecord:
+    return ShardRecord(
+        shard.model_digest,
+        shard.shard_root,
+        shard.epsilon_micro,
+        shard.delta_e12,
+        shard.content.digest,
+        shard.receipt_signature,
+    )
 
 
 def judge(ports: Ports, generation: Generation) -> None:
@@ -70,15 +86,15 @@ def judge(ports: Ports, generation: Generation) -> None:
     here is what depends on the chain or decides about the money: time, models, parents, score.
     """
     stored, collection = generation.order()
-    terms, score, models = stored.terms, generation.score_result(), generation.train_result().models
-    found = ports.chain.chain_time()
-    if found > terms.deliver_by:
+    terms, score = stored.terms, generation.score_result()
+    found, due = ports.chain.chain_time(), ports.chain.deadline(stored.id)
+    if found > due:
         raise OrderFailedError(
-            f"publish: delivery was due by {utc_time(terms.deliver_by)}, the chain's time is {utc_time(found)}"
+            f"publish: delivery was due by {utc_time(due)}, the chain's time is {utc_time(found)}"
         )
     committed = ports.chain.commitment(stored.id)
-    if committed.models != tuple(model.model_digest for model in models):
-        raise OrderFailedError("publish: the chain holds other models than those that were trained")
+    if any(committed.models[shard.shard] != shard.model_digest for shard in score.shards):
+        raise OrderFailedError("publish: the chain holds other models than those that made the rows")
     try:
         require_parents(ports.chain, collection)
     except TermsRefusedError as error:
@@ -93,7 +109,7 @@ def judge(ports: Ports, generation: Generation) -> None:
 
 def _manifest(ports: Ports, generation: Generation) -> Manifest:
     stored, collection = generation.order()
-    models = generation.commitments()
+    signatures = generation.commit_signatures()
     score = generation.score_result()
     deployment = ports.chain.deployment
     shares = shares_digest(score.shares_bps)
@@ -118,14 +134,14 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
                 contributor=shard.contributor,
                 rows=shard.rows,
                 model_digest=shard.model_digest,
-                commit_signature=model.signature,
+                commit_signature=signatures[shard.contributor],
                 shard_root=shard.shard_root,
                 epsilon_micro=shard.epsilon_micro,
                 delta_e12=shard.delta_e12,
                 content=shard.content,
                 receipt_signature=shard.receipt_signature,
             )
-            for shard, model in zip(score.shards, models, strict=True)
+            for shard in score.shards
         ),
         dataset_root=score.dataset_root,
         evaluation=tuple(

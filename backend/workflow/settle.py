@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.content import release
 from backend.errors import OrderFailedError
 from backend.ports import Ports
-from backend.workflow.demands import ReceiptDemands
+from backend.workflow.demands import StepDemands
 from backend.workflow.generate import Generation
 from backend.workflow.order_log import OrderLog
 from backend.workflow.publication import Publication, assemble, judge
@@ -37,7 +37,7 @@ class Settlement:
         self._id = Digest.parse(order)
         self._log = OrderLog(ports, order)
         self._retry = Retry(ports)
-        self._demands = ReceiptDemands(ports, order)
+        self._demands = StepDemands(ports, order)
         self._generation = generation
 
     def publish(self) -> None:
@@ -128,7 +128,7 @@ class Settlement:
         stored = self._log.load()
         matched = self._chain().state is ChainState.MATCHED
         participants = stored.participants() if matched else ()
-        overdue = matched and self._retry.call(self._ports.chain.chain_time) > stored.terms.deliver_by
+        overdue = matched and self._is_overdue()
         writer = self._ports.writer
         try:
             self._retry.transact(
@@ -143,6 +143,10 @@ class Settlement:
             # The deadline may have passed between the look and the transaction: look again.
             self._log.message(f"the money could not be returned yet: {error}; trying again")
             self._retry.pause(1.0)
+
+    def _is_overdue(self) -> bool:
+        chain = self._ports.chain
+        return self._retry.call(lambda: chain.chain_time() > chain.deadline(self._id))
 
     def _require_contents(self, publication: Publication) -> None:
         """A data set with a missing file must never be published. The store is asked too: it must answer now."""

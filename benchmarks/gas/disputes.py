@@ -16,6 +16,7 @@ from benchmarks.gas.figures import Figure
 from benchmarks.gas.generators import Generator, fitted, unfitted
 from benchmarks.gas.market import ANSWER_SECONDS, ETHER, GasMarket
 from benchmarks.gas.order import OrderParties, enrol
+from provenance.chain.disputes import DemandKind
 from provenance.chain.model_parts import store_model
 from provenance.values import Address, sha256
 from provenance.verify.refutation import Claim, Finding, shard_proof
@@ -148,6 +149,8 @@ class Disputes:
         )
         buyer.demand_chunk(*place, shard.shard_root, proof, FALSE_ROW)
         self._market.skip(ANSWER_SECONDS + 1)
+        buyer.expire(walk.terms, walk.participants, FALSE_SHARD)
+        self._market.skip(ANSWER_SECONDS + 1)
         expired = buyer.expire(walk.terms, walk.participants, FALSE_SHARD)
         return [
             self._figure("demandModel", "", first.gas_used),
@@ -155,7 +158,7 @@ class Disputes:
             self._figure("answerModelFromParts", "stored before", self._answer_from_parts()),
             self._figure("demandChunk", "", asked.gas_used),
             self._figure("answerChunk", f"{len(shard.chunk(chunk)):,} bytes", shown.gas_used),
-            self._figure("expire", "about data, the data set is revoked", expired.gas_used),
+            self._figure("expire", "about data, the shard is revoked", expired.gas_used),
         ]
 
     def _answer_from_parts(self) -> int:
@@ -168,17 +171,20 @@ class Disputes:
 
     def _about_receipts(self) -> list[Figure]:
         walk, broker = self._order("receipts"), self._parties.broker.writer
-        broker.approve(self._market.reader.deployment.demands, ETHER)
         walk.until_seed()
-        asked = broker.demand_receipt(walk.terms, walk.participants, 0, walk.models)
+        receipt = DemandKind.RECEIPT
+        asked = broker.demand_step(walk.terms, walk.participants, 0, receipt, walk.models)
         answered = self._parties.nodes[0].writer.answer_receipt(*walk.receipt(0, sha256(b"root")))
-        broker.demand_receipt(walk.terms, walk.participants, FALSE_SHARD, walk.models)
+        broker.demand_step(walk.terms, walk.participants, FALSE_SHARD, receipt, walk.models)
+        self._market.skip(ANSWER_SECONDS + 1)
+        warned = broker.expire(walk.terms, walk.participants, FALSE_SHARD)
         self._market.skip(ANSWER_SECONDS + 1)
         expired = broker.expire(walk.terms, walk.participants, FALSE_SHARD)
         return [
-            self._figure("demandReceipt", "", asked.gas_used),
+            self._figure("demandStep", "a receipt", asked.gas_used),
             self._figure("answerReceipt", "", answered.gas_used),
-            self._figure("expire", "about a receipt, the order is refunded", expired.gas_used),
+            self._figure("expire", "about a receipt, the first time", warned.gas_used),
+            self._figure("expire", "about a receipt, the contributor is dropped", expired.gas_used),
         ]
 
 

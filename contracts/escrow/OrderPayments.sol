@@ -23,10 +23,17 @@ abstract contract OrderPayments is RewardsPayer {
         uint256 damages;
         uint256 bondLeft;
         bool feeForfeit;
+        // The rest is filled in by the settlement.
+        uint256 fee;
+        uint256 refunded;
+        uint256 burned;
     }
 
     /// @dev How a convicted stake is divided.
     struct Conviction {
+        uint32 shard;
+        address contributor;
+        address rewarded;
         uint256 slashed;
         uint256 reward;
         uint256 held;
@@ -97,31 +104,40 @@ abstract contract OrderPayments is RewardsPayer {
         Settlement memory paid
     ) internal {
         uint256 base = (terms.price * (terms.rows - paid.droppedRows)) / terms.rows;
-        uint256 fee = (base * terms.brokerFeeBps) / WHOLE_BPS;
-        uint256 royalties = _creditParents(base, parents);
-        uint256[] memory amounts = _divide(base - fee - royalties, sharesBps);
-        uint256 refunded = 0;
+        paid.fee = (base * terms.brokerFeeBps) / WHOLE_BPS;
+        uint256[] memory amounts = _divide(base - paid.fee - _creditParents(base, parents), sharesBps);
+        _takeBack(terms, base, amounts, paid);
+
+        emit IOrderEscrow.OrderSettled(order, amounts, paid.fee, paid.bondLeft);
+        _fund(terms.price + paid.damages + paid.bondLeft - paid.refunded - paid.burned);
+        _creditShares(order, terms.broker, participants, amounts, paid.fee + paid.bondLeft);
+        if (paid.refunded == 0 && paid.burned == 0) return;
+        emit IOrderEscrow.OrderReduced(order, paid.refunded, paid.burned);
+        _pay(order, terms.buyer, paid.refunded);
+        _burn(order, paid.burned);
+    }
+
+    /// @dev What the buyer gets back: the part of dropped rows, the shares of convicted contributors, damages up to the
+    /// convicted rows' part of the price, and a fee that is forfeit. Takes it off `amounts` and the fee.
+    function _takeBack(
+        OrderTerms calldata terms,
+        uint256 base,
+        uint256[] memory amounts,
+        Settlement memory paid
+    ) private pure {
+        uint256 shares = 0;
         for (uint256 i = 0; paid.out >> i != 0; ++i) {
             if (!_isOut(paid.out, i)) continue;
-            refunded += amounts[i];
+            shares += amounts[i];
             amounts[i] = 0;
         }
-        // Damages fill the shares up to the convicted rows' part of the price; nothing is for dropped rows but their
-        // part.
-        uint256 damages = Math.min(
-            paid.damages,
-            Math.saturatingSub((terms.price * paid.convictedRows) / terms.rows, refunded)
-        );
-        refunded += terms.price - base + damages;
-        if (paid.feeForfeit) (refunded, fee) = (refunded + fee, 0);
-
-        emit IOrderEscrow.OrderSettled(order, amounts, fee, paid.bondLeft);
-        _fund(terms.price + paid.damages + paid.bondLeft - refunded - (paid.damages - damages));
-        _creditShares(order, terms.broker, participants, amounts, fee + paid.bondLeft);
-        if (refunded == 0 && paid.damages == 0) return;
-        emit IOrderEscrow.OrderReduced(order, refunded, paid.damages - damages);
-        _pay(order, terms.buyer, refunded);
-        _burn(order, paid.damages - damages);
+        uint256 lacking = Math.saturatingSub((terms.price * paid.convictedRows) / terms.rows, shares);
+        uint256 damages = Math.min(paid.damages, lacking);
+        paid.burned = paid.damages - damages;
+        paid.refunded = terms.price - base + shares + damages;
+        if (!paid.feeForfeit) return;
+        paid.refunded += paid.fee;
+        paid.fee = 0;
     }
 
     /// @dev The tokens are there already.
@@ -159,30 +175,24 @@ abstract contract OrderPayments is RewardsPayer {
 
     /// @dev Ratios: docs/decisions/0011. Nobody is rewarded for silence, which costs a demander nothing.
     function _divideStake(address rewarded, uint256 slashed) internal pure returns (Conviction memory found) {
-        found.slashed = slashed;
+        (found.rewarded, found.slashed) = (rewarded, slashed);
         found.reward = rewarded == address(0) ? 0 : slashed / _REWARD_PART;
         found.held = slashed / _PARTS_OF_A_STAKE;
         found.burned = slashed - found.reward - found.held;
     }
 
     /// @dev Pays what a conviction pays at once.
-    function _payConviction(
-        bytes32 order,
-        uint32 shard,
-        address contributor,
-        address rewarded,
-        Conviction memory found
-    ) internal {
+    function _payConviction(bytes32 order, Conviction memory found) internal {
         emit IOrderEscrow.ShardConvicted(
             order,
-            shard,
-            contributor,
+            found.shard,
+            found.contributor,
             found.slashed,
             found.reward,
             found.held,
             found.burned
         );
-        _pay(order, rewarded, found.reward);
+        _pay(order, found.rewarded, found.reward);
         _burn(order, found.burned);
     }
 

@@ -55,12 +55,13 @@ def released_tables(codebook: Codebook, plan: TrainingPlan) -> Workload:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All shards of an order, in participant order: rows; counts of delivered rows, of evidence rows, and
-    references, int64[shards, K] each.
+    """The shards that an order goes on with, in ascending order: numbers and rows; counts of delivered rows, of
+    evidence rows, and references, int64[shards, K] each.
     """
 
     plan: TrainingPlan
     codebook: Codebook
+    shards: tuple[int, ...]
     rows: tuple[int, ...]
     delivered: Counts
     streams: Counts
@@ -77,13 +78,19 @@ class Evidence:
         pairs, variances = self.tables(), self._variances()
         for k, rows in enumerate(self.rows):
             check_counts(self.delivered[k], pair_tables_of(pairs), rows, f"shard {k}, delivered rows")
+        members = [self.plan.participants[shard] for shard in self.shards]
         shards = [
             ShardEvidence(rows, each.training_rows, stream, reference, variances)
             for each, rows, stream, reference in zip(
-                self.plan.participants, self.rows, self.streams, self.references, strict=True
+                members, self.rows, self.streams, self.references, strict=True
             )
         ]
         return score_shards(shards, pairs, self.pooled())
+
+    def shares_bps(self, score: Score) -> tuple[int, ...]:
+        """The division of the price among all participants: nothing for one that was dropped."""
+        paid = dict(zip(self.shards, score.shares_bps, strict=True))
+        return tuple(paid.get(shard, 0) for shard in range(len(self.plan.participants)))
 
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
@@ -109,9 +116,13 @@ def stacked(arrays: Sequence[Array]) -> Counts:
 
 
 def references_of(
-    plan: TrainingPlan, codebook: Codebook, references: Mapping[Address, Mapping[str, Array]]
+    plan: TrainingPlan,
+    codebook: Codebook,
+    references: Mapping[Address, Mapping[str, Array]],
+    shards: Sequence[int],
 ) -> Counts:
-    """The references of a training outcome, in participant order; all zero for a node whose release was useless."""
+    """The references of a training outcome, shard by shard; all zero for a node whose release was useless."""
     nothing = np.zeros(released_tables(codebook, plan).cells)
-    found = [references.get(each.contributor, {}).get("counts", nothing) for each in plan.participants]
+    members = [plan.participants[shard].contributor for shard in shards]
+    found = [references.get(contributor, {}).get("counts", nothing) for contributor in members]
     return stacked([reference_counts(counts, codebook, plan) for counts in found])

@@ -26,7 +26,10 @@ CONDITIONABLE = AutoregressiveSettings.conditionable
 
 @dataclass(frozen=True, slots=True)
 class OrderJob:
-    """What the coordinator needs of an order, verified. declared_rows are in participant order."""
+    """What the coordinator needs of an order, verified. declared_rows are in participant order.
+
+    out: shards that were dropped on chain. excused: those whose evaluation is not waited for.
+    """
 
     order: Digest
     phase: Phase
@@ -35,6 +38,13 @@ class OrderJob:
     participants: tuple[Participant, ...]
     declared_rows: tuple[int, ...]
     conditions: Conditions | None = None
+    out: frozenset[int] = frozenset()
+    excused: frozenset[int] = frozenset()
+
+    @property
+    def standing(self) -> tuple[int, ...]:
+        """Shards that the order goes on with."""
+        return tuple(shard for shard in range(len(self.participants)) if shard not in self.out)
 
     def training_plan(self) -> TrainingPlan:
         """The plan that every node derives from the same terms."""
@@ -73,11 +83,17 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     if chain.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.declared_rows for each in plan.participants)
+    if frozenset(plan.out) != chain.shards(job.order).out:
+        raise JobRefused(f"the job goes on without shards {list(plan.out)}, the chain dropped others")
     try:
         conditions = request.asked(collection.schema, terms.rows)
     except MalformedError as error:
         raise JobRefused(f"the job's request cannot be served: {error}") from error
-    return OrderJob(job.order, job.phase, terms, collection, participants, declared, conditions)
+    return OrderJob(
+        *(job.order, job.phase, terms, collection, participants, declared, conditions),
+        out=frozenset(plan.out),
+        excused=frozenset(plan.excused),
+    )
 
 
 def order_settings(collection: Collection, conditions: Conditions | None) -> dict[str, SettingValue]:

@@ -7,7 +7,7 @@ reveal marginals worth money - is sealed to the buyer, or plain for an open data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +23,16 @@ from generator.federation.transport import Transport
 from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, score_file, stacked
 from generator.market.jobs import OrderJob
 from provenance.api.coordination import EvaluationResult, ScoreResult, ShardResult
-from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, SampleTask
+from provenance.api.tasks import (
+    SAMPLE,
+    EvaluateResult,
+    EvaluateTask,
+    SampleResult,
+    SampleTask,
+    evaluation_name,
+)
 from provenance.chain.ports import CommitmentOnChain
-from provenance.crypto.merkle import dataset_root
+from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.seal import SCORE_SHARD, file_label, new_content_key, seal_file, wrap_key
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain
@@ -83,24 +90,27 @@ class ScorePhase:
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
         """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError."""
-        models = tuple(model.model_digest for model in outcome.models)
-        if committed.seed is None or committed.models != models:
+        standing = job.standing
+        trained = {shard: outcome.models[shard].model_digest for shard in standing}
+        if committed.seed is None or trained != {shard: committed.models[shard] for shard in standing}:
             raise JobRefused("the chain does not hold these models with a drawn seed; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
         samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
-        shards = [
-            self._shard(job, committed, committed.seed, index, result) for index, result in enumerate(samples)
-        ]
+        shards = {
+            shard: self._shard(job, committed, committed.seed, shard, result)
+            for shard, result in zip(standing, samples, strict=True)
+        }
         evidence = self._evidence(job, outcome, samples)
         score = evidence.score()
-        root = dataset_root([shard.receipt.shard_root for shard in shards])
+        roots = {shard: each.receipt.shard_root for shard, each in shards.items()}
+        root = dataset_root(leaves(roots, len(job.participants)))
         self.say("nodes recompute the shares and score the pooled data set on their hold-outs")
-        evaluations = self._evaluations(job, shards, evidence, score, root)
+        evaluations = self._evaluations(job, roots, evidence, score)
         content = self._publish_score(job, score)
         return ScoreResult(
             dataset_root=root,
-            shards=tuple(_shard_result(job, index, shard) for index, shard in enumerate(shards)),
-            shares_bps=score.shares_bps,
+            shards=tuple(_shard_result(job, shard, each) for shard, each in shards.items()),
+            shares_bps=evidence.shares_bps(score),
             score=content,
             evaluations=evaluations,
             privacy=privacy_of(job, outcome),
@@ -139,37 +149,40 @@ class ScorePhase:
 
     def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
         codebook = codebook_of(outcome.shared, job.collection.schema)
-        references = references_of(outcome.plan, codebook, outcome.references)
+        references = references_of(outcome.plan, codebook, outcome.references, job.standing)
+        members = [job.participants[shard] for shard in job.standing]
         none = np.empty(0, dtype=np.int64)
         counts: dict[str, list[Array]] = {}
         for name in (DELIVERED, EVIDENCE):
             counts[name] = [result.arrays.get(name, none) for result in samples]
-            for participant, own in zip(job.participants, counts[name], strict=True):
+            for participant, own in zip(members, counts[name], strict=True):
                 if own.shape != references[0].shape or own.dtype != np.int64:
                     raise TaskFormatError(
                         f"{participant.contributor} sent {name} {own.shape}, not {references[0].shape}"
                     )
         return Evidence(
-            outcome.plan, codebook, tuple(each.rows for each in job.participants),
+            outcome.plan, codebook, job.standing, tuple(each.rows for each in members),
             stacked(counts[DELIVERED]), stacked(counts[EVIDENCE]), references,
         )  # fmt: skip
 
     def _evaluations(
-        self, job: OrderJob, shards: Sequence[Shard], evidence: Evidence, score: Score, root: Digest
+        self, job: OrderJob, roots: Mapping[int, Digest], evidence: Evidence, score: Score
     ) -> tuple[EvaluationResult, ...]:
-        asked = EvaluateTask(
-            dataset_root=root,
-            shard_roots=tuple(shard.receipt.shard_root for shard in shards),
-            shares_bps=score.shares_bps,
-        ).to_document()
+        """Without those of the excused; of a data set without one contributor's shard everybody is asked anew."""
+        whole = leaves(roots, len(job.participants))
+        root, shares = dataset_root(whole), evidence.shares_bps(score)
+        asked = EvaluateTask(dataset_root=root, shard_roots=whole, shares_bps=shares).to_document()
+        name = evaluation_name(len(job.out))
         tasks = [
-            Task(job.order, EVALUATE, each.contributor, asked, evidence.arrays()) for each in job.participants
+            Task(job.order, name, job.participants[shard].contributor, asked, evidence.arrays())
+            for shard in job.standing
+            if shard not in job.excused
         ]
         found: list[EvaluationResult] = []
         digest = sha256(score_file(score))
         for result in self.transport.gather(tasks):
             told = meta_of(EvaluateResult, result)
-            message = Evaluation(job.order, root, told.score_micro, shares_digest(score.shares_bps), digest)
+            message = Evaluation(job.order, root, told.score_micro, shares_digest(shares), digest)
             try:
                 require_signer(self.domain, message, told.signature, result.node)
             except ProvenanceError as error:
@@ -198,7 +211,8 @@ class ScorePhase:
 
 def _sample_tasks(job: OrderJob, seed: Digest, draws: int) -> list[Task]:
     tasks = []
-    for shard, each in enumerate(job.participants):
+    for shard in job.standing:
+        each = job.participants[shard]
         asked = SampleTask(seed=seed, draws=draws, shard=shard, rows=each.rows)
         tasks.append(Task(job.order, SAMPLE, each.contributor, asked.to_document()))
     return tasks

@@ -8,6 +8,8 @@ one Gaussian release on the held-out part, in the ledger before its noise is dra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from generator.errors import EvaluationError, TaskRefused
@@ -22,8 +24,8 @@ from generator.node.context import Node, shard_of
 from generator.node.sample import read_task
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
-from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult
-from provenance.crypto.merkle import dataset_root
+from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, evaluation_name
+from provenance.crypto.merkle import NO_SHARD, dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
 from provenance.record.receipts import Evaluation, shares_digest
@@ -38,7 +40,8 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     Raises TaskRefused (`shares-differ`, `root-differs`, `counts-differ`, `privacy-cap` ...).
     """
     task = Task.decode(payload)
-    asked = read_task(EvaluateTask, task, EVALUATE)
+    dropped = node.chain.shards(task.order).out
+    asked = read_task(EvaluateTask, task, evaluation_name(len(dropped)))
     folder = node.orders.folder(task.order)
     stored = folder.answer(task.name, payload)
     if stored is not None:
@@ -50,16 +53,15 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     plan = order.plan()
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
-    rows = tuple(participant.rows for participant in participants)
+    rows = {k: member.rows for k, member in enumerate(participants) if k not in dropped}
     evidence = read_evidence(task, plan, rows, order.model())
-    root = check_roots(asked, own_receipt(node, task.order), shard)
+    root = check_roots(asked, own_receipt(node, task.order), shard, dropped)
     check_own_rows(node, task.order, evidence, shard)
     score = check_shares(asked, evidence)
-    release = score_release(plan, earlier=folder.set_asides(EVALUATE))
+    release = score_release(plan, earlier=folder.given(EVALUATE))
     score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
-    message = Evaluation(
-        task.order, root, score_micro, shares_digest(score.shares_bps), sha256(score_file(score))
-    )
+    shares = shares_digest(evidence.shares_bps(score))
+    message = Evaluation(task.order, root, score_micro, shares, sha256(score_file(score)))
     signature = node.signer.sign_typed(node.domain, message)
     folder.store_evaluation(message, signature)
     told = EvaluateResult(
@@ -70,12 +72,13 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     return folder.store_answer(task.name, payload, answer(task, told).encode())
 
 
-def read_evidence(task: Task, plan: TrainingPlan, rows: tuple[int, ...], model: bytes) -> Evidence:
-    """The task's arrays; TaskRefused when they have another shape than plan and model give."""
+def read_evidence(task: Task, plan: TrainingPlan, rows: Mapping[int, int], model: bytes) -> Evidence:
+    """The task's arrays; TaskRefused when they have another shape than plan and model give. rows: by shard, of those
+    that the order goes on with."""
     codebook = decode_model(model).codebook
     empty = np.empty((0, 0), dtype=np.int64)
     arrays = [task.arrays.get(name, empty) for name in (DELIVERED, EVIDENCE, REFERENCES)]
-    evidence = Evidence(plan, codebook, rows, *arrays)
+    evidence = Evidence(plan, codebook, tuple(rows), tuple(rows.values()), *arrays)
     expected = (len(rows), evidence.tables().cells)
     shapes = [array.shape for array in arrays]
     if any(shape != expected for shape in shapes) or {array.dtype.str for array in arrays} != {"<i8"}:
@@ -91,14 +94,16 @@ def own_receipt(node: Node, order: Digest) -> Result:
     return Result.decode(stored)
 
 
-def check_roots(asked: EvaluateTask, sampled: Result, shard: int) -> Digest:
-    """The data set's root, recomputed from the shard roots, this node's own among them."""
+def check_roots(asked: EvaluateTask, sampled: Result, shard: int, dropped: frozenset[int]) -> Digest:
+    """The data set's root, recomputed from the shard roots, this node's own among them; those of dropped shards,
+    which the chain names, are zero."""
     roots, own = asked.shard_roots, meta_of(SampleResult, sampled).receipt.shard_root
     try:
         root = dataset_root(roots)
     except ProvenanceError as error:
         raise TaskRefused("bad-task", f"shard roots cannot be used: {error}") from error
-    if shard >= len(roots) or roots[shard] != own or root != asked.dataset_root:
+    empty = {k for k, each in enumerate(roots) if each == NO_SHARD}
+    if shard >= len(roots) or roots[shard] != own or root != asked.dataset_root or empty != dropped:
         raise TaskRefused(
             "root-differs", "the data set's root does not contain the shard that this node signed"
         )
@@ -112,10 +117,11 @@ def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) ->
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
     reference = reference_counts(released, evidence.codebook, evidence.plan)
+    place = evidence.shards.index(shard)
     pairs = (
-        (evidence.delivered[shard], sent[DELIVERED]),
-        (evidence.streams[shard], sent[EVIDENCE]),
-        (evidence.references[shard], reference),
+        (evidence.delivered[place], sent[DELIVERED]),
+        (evidence.streams[place], sent[EVIDENCE]),
+        (evidence.references[place], reference),
     )
     if not all(np.array_equal(shown, own) for shown, own in pairs):
         raise TaskRefused("counts-differ", "the counts shown for this node are not those that it sent")
@@ -127,9 +133,10 @@ def check_shares(asked: EvaluateTask, evidence: Evidence) -> Score:
         score = evidence.score()
     except EvaluationError as error:
         raise TaskRefused("bad-evidence", str(error)) from error
-    if asked.shares_bps != tuple(score.shares_bps):
+    shares = evidence.shares_bps(score)
+    if asked.shares_bps != shares:
         raise TaskRefused(
-            "shares-differ", f"the task says shares {asked.shares_bps}, the evidence gives {score.shares_bps}"
+            "shares-differ", f"the task says shares {asked.shares_bps}, the evidence gives {shares}"
         )
     return score
 

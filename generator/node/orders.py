@@ -109,7 +109,7 @@ class OrderFolder:
 
     def answer(self, name: str, task: bytes) -> bytes | None:
         """The stored answer to this very task, None if there is none; refuses a changed task of that name."""
-        path = self._folder / "answers" / name
+        path = self._answer(name)
         if not path.exists():
             return None
         data = path.read_bytes()
@@ -121,23 +121,30 @@ class OrderFolder:
 
     def stored(self, name: str) -> bytes | None:
         """What was answered under a name, whatever the task; None if nothing was."""
-        path = self._folder / "answers" / name
+        path = self._answer(name)
         return path.read_bytes()[32:] if path.exists() else None
 
     def store_answer(self, name: str, task: bytes, answer: bytes) -> bytes:
         """Stores an answer, then returns it: only what this returns may be sent."""
-        self._write(f"answers/{name}", sha256(task) + answer)
+        self._write(f"answers/{self._answer(name).name}", sha256(task) + answer)
         return answer
 
     def set_aside(self, name: str) -> None:
         """The answer given under a name counts no longer: the chain took back what it was for."""
-        path = self._folder / "answers" / name
+        path = self._answer(name)
         if path.exists():
-            publish(path, path.with_name(f"{name}.before-{self.set_asides(name) + 1}"))
+            publish(path, path.with_name(f"{path.name}.before-{self.set_asides(name) + 1}"))
 
     def set_asides(self, name: str) -> int:
         """How many answers given under a name count no longer."""
         return len(list((self._folder / "answers").glob(f"{name}.before-*")))
+
+    def given(self, name: str) -> int:
+        """How many answers were given under a name, or under one that goes on from it, set aside or not."""
+        answers = self._folder / "answers"
+        return len(
+            [path for path in answers.glob(f"{name}*") if path.name.split(".")[0].split("-")[0] == name]
+        )
 
     def receipt(self) -> SampleResult | None:
         """The signed receipt as it was stored: a shard has one under a seed, whoever asks for it."""
@@ -214,6 +221,10 @@ class OrderFolder:
                 make_folder(path.parent)
                 write_whole(path, b"0x" + secrets.token_hex(32).encode() + b"\n", mode=0o600)
         return Digest(read_secret(path))
+
+    def _answer(self, name: str) -> Path:
+        # "evaluate/0001" is no folder: "evaluate" is a file.
+        return self._folder / "answers" / name.replace("/", "-")
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._folder / name

@@ -66,7 +66,11 @@ class TrainResult(Message):
 
 
 class JobPlan(Message):
-    """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`."""
+    """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`.
+
+    out: shards of contributors that were dropped on chain; the phase goes on without them. excused: shards whose
+    contributors need not evaluate any more, because it was demanded on chain.
+    """
 
     format: Literal["tessera-job/1"] = JOB_FORMAT
     chain_id: Count
@@ -78,6 +82,8 @@ class JobPlan(Message):
     participants: Annotated[Several[MatchedContributor], Field(min_length=1, max_length=MOST_SHARDS)]
     models: Several[ModelResult] | None
     seed: WireSeedDraw | None
+    out: Several[Count] = ()
+    excused: Several[Count] = ()
 
 
 class LeasedJob(Message):

@@ -47,6 +47,11 @@ TASK_FORMAT: Final = "tessera-task/1"
 RESULT_FORMAT: Final = "tessera-result/1"
 
 
+def evaluation_name(dropped: int) -> str:
+    """The name of the task to evaluate a data set without so many of the matched contributors' shards."""
+    return f"{EVALUATE}/{dropped:04}" if dropped else EVALUATE
+
+
 def kind_of(name: str) -> TaskKind:
     """The queue's kind of a task: nodes show it to their operators and choose the handler by it.
 

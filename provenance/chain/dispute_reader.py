@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from provenance.chain.dispute_events import ChunkAnswered, ManifestAnswered, ModelAnswered, SaltAnswered
+from provenance.chain.dispute_events import (
+    ChunkAnswered,
+    CommitmentAnswered,
+    EvaluationAnswered,
+    ManifestAnswered,
+    ModelAnswered,
+    SaltAnswered,
+)
 from provenance.chain.disputes import DemandKind, DemandOnChain, RowQuestion, Verdict
 from provenance.chain.ports import ShownChunk
 from provenance.chain.views import MarketViews
 from provenance.crypto.merkle import Proof
 from provenance.values import Address, Digest
+
+A = TypeVar("A", CommitmentAnswered, SaltAnswered, EvaluationAnswered)
 
 
 class DisputeReader(MarketViews):
@@ -53,6 +62,21 @@ class DisputeReader(MarketViews):
         """Whether the first time of the open demand has passed: after the second, silence is punished."""
         return bool(self._only("demands", "isWarned", order, shard))
 
+    def answered_commitment(self, order: Digest, shard: int) -> CommitmentAnswered | None:
+        """The commitment of a shard as it was shown when it was demanded; None when it was not."""
+        return self._answered(CommitmentAnswered, order, shard)
+
+    def answered_salt(self, order: Digest, shard: int) -> SaltAnswered | None:
+        """As `answered_commitment`, for the salt."""
+        return self._answered(SaltAnswered, order, shard)
+
+    def answered_evaluation(self, order: Digest, shard: int) -> EvaluationAnswered | None:
+        """As `answered_commitment`, for the evaluation."""
+        return self._answered(EvaluationAnswered, order, shard)
+
+    def _answered(self, event: type[A], order: Digest, shard: int) -> A | None:
+        return next((each for each in self._logs("demands", event, order) if each.shard == shard), None)
+
     def shown_model(self, order: Digest, shard: int) -> bytes | None:
         """The model of a shard in clear, as its contributor showed it when it was demanded; None when nobody did.
 
@@ -62,10 +86,6 @@ class DisputeReader(MarketViews):
             if event.shard == shard:
                 return bytes(event.model)
         return None
-
-    def shown_salts(self, order: Digest) -> dict[int, Digest]:
-        """Salts of the seed by shard, as their contributors showed them when they were demanded."""
-        return {event.shard: event.salt for event in self._logs("demands", SaltAnswered, order)}
 
     def shown_manifest(self, order: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownShardError
 from provenance.chain.events import ChainEvent
-from provenance.crypto.merkle import Proof
+from provenance.crypto.merkle import Proof, leaves
 from provenance.crypto.permit import Permit
 from provenance.record.terms import OrderTerms, Participant
 from provenance.units import WHOLE_MICRO
@@ -233,8 +233,7 @@ class DatasetOnChain:
     @property
     def shard_roots(self) -> tuple[Digest, ...]:
         """The leaves of the data set's tree, one a participant; zero for one that was dropped."""
-        roots = {each.shard: each.shard_root for each in self.shards}
-        return tuple(roots.get(number, _NO_DIGEST) for number in range(len(self.shares_bps)))
+        return leaves({each.shard: each.shard_root for each in self.shards}, len(self.shares_bps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ binds its index, a proof along any path is sound. Normative text: docs/spec/merk
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from provenance.errors import MerkleError
 from provenance.values import Digest
@@ -18,6 +19,8 @@ from provenance.values import Digest
 CHUNK_BYTES = 4096
 _LEAF = b"\x00"
 _NODE = b"\x01"
+NO_SHARD: Final = Digest(bytes(32))
+"""The leaf of a contributor that was dropped before the publication."""
 
 
 def rows_per_chunk(row_width: int) -> int:
@@ -78,6 +81,11 @@ def tree_root(leaves: Sequence[bytes]) -> Digest:
 def shard_root(row_bytes: bytes, row_width: int) -> Digest:
     """Root of a shard's rows. Raises MerkleError if there is no row or a row is cut."""
     return tree_root(shard_leaves(row_bytes, row_width))
+
+
+def leaves(roots: Mapping[int, Digest], shards: int) -> tuple[Digest, ...]:
+    """The leaves of a data set's tree: the shards' roots, zero for a shard that was dropped."""
+    return tuple(roots.get(shard, NO_SHARD) for shard in range(shards))
 
 
 def dataset_root(shard_roots: Sequence[bytes]) -> Digest:

@@ -25,6 +25,7 @@ from backend.workflow.match import Matching
 from backend.workflow.order_workflow import run_order
 from backend.workflow.settle import Settlement
 from provenance.canonical import decode_object, encode
+from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.merkle import dataset_root
@@ -566,14 +567,15 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
         generation.draw()
     identifier = Digest.parse(order)
     terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-    ports.writer.approve(chain.reader.deployment.demands, terms.price)
     models = chain.reader.commitment(identifier).models
-    ports.writer.demand_receipt(terms, chain.reader.participants(identifier), 0, models)
+    ports.writer.demand_step(terms, chain.reader.participants(identifier), 0, DemandKind.RECEIPT, models)
     settlement = Settlement(ports, order, generation)
     with world.beside(lambda: settlement.give_back("the worker is lost")):
         threading.Event().wait(0.5)
         assert chain_state(api, order) is OrderState.MATCHED, "nothing is returned while the demand is open"
-        chain.skip(24 * 3600)
+        chain.skip(terms.answer_seconds + 1)
+        until(lambda: chain.reader.is_warned(identifier, 0), "the warning")
+        chain.skip(terms.answer_seconds + 1)
     assert chain_state(api, order) is OrderState.REFUNDED
 
 

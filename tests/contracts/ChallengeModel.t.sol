@@ -97,10 +97,10 @@ contract ChallengeModelTest is RowMarket {
     function test_BytesThatAreNoModelConvict() public {
         uint256 before = _allMoney();
         _challenge(2, NO_MODEL, new address[](0), "");
-        assertState(_order, IOrderEscrow.State.Revoked);
-        assertStake(_node(2), DEPOSIT - STAKE, 0);
-        assertBalance(stranger, STAKE / 2);
-        assertBalance(address(escrow), 0);
+        assertOut(_order, 2);
+        assertStake(_node(2), DEPOSIT - _stakeOf(2), 0);
+        assertBalance(stranger, _stakeOf(2) / 2);
+        assertBalance(address(escrow), PRICE + BOND + _stakeOf(2) / 4);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -108,7 +108,7 @@ contract ChallengeModelTest is RowMarket {
         address[] memory parts = new address[](2);
         (parts[0], parts[1]) = (_storePart(hex"FF"), _storePart(hex"00"));
         _challenge(2, "", parts, "");
-        assertState(_order, IOrderEscrow.State.Revoked);
+        assertOut(_order, 2);
     }
 
     function test_ARowOfBytesThatAreNoModelConvicts() public {
@@ -120,6 +120,6 @@ contract ChallengeModelTest is RowMarket {
         emit IChallenges.FalseRow(_id, 2, 0, 7, stranger, IRowVerifier.Verdict.Malformed);
         vm.prank(stranger);
         challenges.challenge(_terms(), _participants(), claim, evidence, SALT, _noParents());
-        assertState(_order, IOrderEscrow.State.Revoked);
+        assertOut(_order, 2);
     }
 }

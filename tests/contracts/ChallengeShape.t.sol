@@ -58,8 +58,8 @@ contract ChallengeShapeTest is RowMarket {
         emit IChallenges.FalseRow(_id, 1, 0, 7, stranger, IRowVerifier.Verdict.Differs);
         vm.prank(stranger);
         challenges.challenge(_terms(), _participants(), claim, evidence, SALT, _noParents());
-        assertState(_order, IOrderEscrow.State.Revoked);
-        assertStake(_node(1), DEPOSIT - STAKE, 0);
+        assertOut(_order, 1);
+        assertStake(_node(1), DEPOSIT - _stakeOf(1), 0);
         assertEq(_allMoney(), before, "all money");
     }
 

@@ -77,9 +77,9 @@ contract ChallengesTest is RowMarket {
         _reveal(_node(0), _false, _notCommitted(_node(0)));
         _reveal(stranger, _false, "");
         vm.roll(vm.getBlockNumber() + 1);
-        bytes4 cause = IDisputes.Disputes_NotPublished.selector;
-        _reveal(_node(0), _false, abi.encodeWithSelector(cause, _order, IOrderEscrow.State.Revoked));
-        assertBalance(stranger, STAKE / 2);
+        bytes4 cause = IOrderEscrow.OrderEscrow_ShardOut.selector;
+        _reveal(_node(0), _false, abi.encodeWithSelector(cause, _order, 1));
+        assertBalance(stranger, _stakeOf(1) / 2);
         assertBalance(_node(0), 0);
     }
 
@@ -149,16 +149,16 @@ contract ChallengesTest is RowMarket {
     function test_RejectsSecondChallenge() public {
         _commitTo(_false, stranger);
         _reveal(stranger, _false, "");
-        bytes4 cause = IDisputes.Disputes_NotPublished.selector;
-        _reveal(stranger, _false, abi.encodeWithSelector(cause, _order, IOrderEscrow.State.Revoked));
-        assertBalance(stranger, STAKE / 2);
+        bytes4 cause = IOrderEscrow.OrderEscrow_ShardOut.selector;
+        _reveal(stranger, _false, abi.encodeWithSelector(cause, _order, 1));
+        assertBalance(stranger, _stakeOf(1) / 2);
     }
 
     function test_TakesAChallengeInTheLastSecondOfTheWindow() public {
         _commitTo(_false, stranger);
         vm.warp(escrow.windowOf(_terms()));
         _reveal(stranger, _false, "");
-        assertState(_order, IOrderEscrow.State.Revoked);
+        assertOut(_order, 1);
     }
 
     function test_TakesAChallengeInAWindowThatAnAnswerExtended() public {
@@ -170,7 +170,7 @@ contract ChallengesTest is RowMarket {
         escrow.closeDemand(_order, uint64(endsAt + 5 hours));
         vm.warp(endsAt + 5 hours);
         _reveal(stranger, _false, "");
-        assertState(_order, IOrderEscrow.State.Revoked);
+        assertOut(_order, 1);
     }
 
     // -- evidence -----------------------------------------------------------------------------------------------
@@ -300,36 +300,35 @@ contract ChallengesTest is RowMarket {
         verifier.expect(IRowVerifier.RowQuery(_models()[2], seed, 2, 200, 800, 1, 2), "conditions");
         vm.prank(stranger);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertOut(order, 2);
     }
 
     // -- convictions --------------------------------------------------------------------------------------------
 
-    function test_FalseRowRevokesRefundsSlashesAndRewardsToTheWei() public {
+    function test_FalseRowTakesItsShardOutSlashesAndRewardsToTheWei() public {
         _commitTo(_false, stranger);
         uint256 before = _allMoney();
-        uint256 buyerBefore = token.balanceOf(buyer);
         uint256 brokerBefore = token.balanceOf(broker);
         IChallenges.Evidence memory evidence = _evidence(_false);
         vm.expectEmit();
         emit IChallenges.FalseRow(_id, 1, 1, 72, stranger, IRowVerifier.Verdict.Differs);
         vm.expectEmit();
-        emit IDatasetRegistry.DatasetRevoked(_id, address(challenges));
+        emit IOrderEscrow.ShardConvicted(_order, 1, _node(1), 1_200 ether, 600 ether, 300 ether, 300 ether);
         vm.expectEmit();
-        emit IOrderEscrow.OrderRevoked(_order, 1, _node(1), STAKE, 25 ether, PRICE + 12.5 ether, 112.5 ether);
+        emit IDatasetRegistry.ShardRevoked(_id, 1, address(challenges));
         _revealWith(stranger, _false, evidence, "");
 
         IDatasetRegistry.Status status = datasets.datasetOf(_id).status;
-        assertEq(uint256(status), uint256(IDatasetRegistry.Status.Revoked), "status");
-        assertState(_order, IOrderEscrow.State.Revoked);
-        assertEq(token.balanceOf(buyer) - buyerBefore, PRICE + 12.5 ether, "buyer");
-        assertBalance(stranger, 25 ether);
+        assertEq(uint256(status), uint256(IDatasetRegistry.Status.Reduced), "status");
+        assertState(_order, IOrderEscrow.State.Published);
+        assertOut(_order, 1);
+        assertBalance(stranger, 600 ether);
         assertBalance(broker, brokerBefore);
-        assertBalance(BURN, 112.5 ether);
-        assertBalance(address(escrow), 0);
-        assertStake(_node(0), DEPOSIT, 0);
-        assertStake(_node(1), DEPOSIT - STAKE, 0);
-        assertStake(_node(2), DEPOSIT, 0);
+        assertBalance(BURN, 300 ether);
+        assertBalance(address(escrow), PRICE + BOND + 300 ether);
+        assertStake(_node(0), DEPOSIT - 2_000 ether, 2_000 ether);
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 0);
+        assertStake(_node(2), DEPOSIT - 800 ether, 800 ether);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -342,7 +341,7 @@ contract ChallengesTest is RowMarket {
         evidence.modelParts[1] = _storePart("e");
         evidence.modelParts[2] = _storePart("l 1");
         _revealWith(stranger, _false, evidence, "");
-        assertState(_order, IOrderEscrow.State.Revoked);
+        assertOut(_order, 1);
     }
 
     function test_TheSignerWhoConvictsItselfLoses() public {
@@ -350,7 +349,7 @@ contract ChallengesTest is RowMarket {
         _commitTo(_false, _node(1));
         _reveal(_node(1), _false, "");
         uint256 free = registry.stakeOf(_node(1)).free;
-        assertEq(before - token.balanceOf(_node(1)) - free, STAKE / 2, "lost");
+        assertEq(before - token.balanceOf(_node(1)) - free, _stakeOf(1) / 2, "lost");
     }
 
     function test_TheSignerLosesEvenAsBuyerAndChallenger() public {
@@ -361,14 +360,14 @@ contract ChallengesTest is RowMarket {
         token.mint(signer, PRICE);
         vm.prank(signer);
         token.approve(address(escrow), PRICE);
-        uint256 wealth = PRICE + DEPOSIT - STAKE;
+        uint256 wealth = PRICE + DEPOSIT - _stakeOf(1);
         bytes32 order = escrow.place(terms, _signTerms(NODE_KEY + 1, terms), _noPermit());
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
         vm.prank(broker);
-        escrow.matchOrder(terms, _participants(), acceptances, maxRows);
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows, "");
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
         vm.prank(broker);
         uint256 id = datasets.publish(terms, _participants(), record);
@@ -378,9 +377,13 @@ contract ChallengesTest is RowMarket {
         IChallenges.Evidence memory evidence = _evidence(claim);
         vm.prank(signer);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        escrow.settle(terms, _participants(), _shares(), _noParents());
         uint256 free = registry.stakeOf(signer).free;
         // The other order of setUp still binds one stake of the same signer.
-        assertEq(wealth - token.balanceOf(signer) - free, STAKE / 4, "lost");
+        // It paid the price, got the share of its own shard back, and lost half of its stake.
+        uint256 lost = PRICE - 316.635 ether + _stakeOf(1) / 2;
+        assertEq(wealth - token.balanceOf(signer) - free, lost, "lost");
     }
 
     function test_ChunkOfAWrongLengthConvicts() public {
@@ -408,7 +411,7 @@ contract ChallengesTest is RowMarket {
         (evidence.shardProof, ) = _path(leaves, 0);
         vm.prank(stranger);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertOut(order, 0);
     }
 
     function testFuzz_OnlyTheFalseRowConvicts(uint256 shard, uint256 row) public {
@@ -420,10 +423,11 @@ contract ChallengesTest is RowMarket {
         bytes4 cause = IChallenges.Challenges_RowAgrees.selector;
         bytes memory reason = abi.encodeWithSelector(cause, _id, shard, claim.chunk, claim.row);
         _reveal(stranger, claim, isFalse ? bytes("") : reason);
-        assertState(_order, isFalse ? IOrderEscrow.State.Revoked : IOrderEscrow.State.Published);
+        assertEq(escrow.shardsOf(_order).out, isFalse ? 2 : 0, "shards that are out");
     }
 
-    function test_FlagsTheDescendantsThatAreNamed() public {
+    function test_FlagsTheDescendantsThatAreNamedWhenNothingIsLeft() public {
+        _convictOthers();
         _commitTo(_false, stranger);
         IChallenges.Evidence memory evidence = _evidence(_false);
         uint256[] memory descendants = new uint256[](2);
@@ -438,7 +442,15 @@ contract ChallengesTest is RowMarket {
         assertState(_order, IOrderEscrow.State.Revoked);
     }
 
+    function _convictOthers() private {
+        for (uint32 k = 0; k < 3; k += 2) {
+            vm.prank(address(challenges));
+            escrow.convict(_terms(), _participants(), k, stranger);
+        }
+    }
+
     function test_RejectsDescendantThatIsNone() public {
+        _convictOthers();
         _commitTo(_false, stranger);
         IChallenges.Evidence memory evidence = _evidence(_false);
         uint256[] memory descendants = new uint256[](1);

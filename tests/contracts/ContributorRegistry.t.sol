@@ -44,7 +44,7 @@ contract ContributorRegistryTest is Market {
     function test_RequestRejectsReservedStake() public {
         _match(_terms());
         bytes4 cause = IContributorRegistry.ContributorRegistry_InsufficientStake.selector;
-        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), DEPOSIT - STAKE, DEPOSIT));
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), DEPOSIT - _stakeOf(0), DEPOSIT));
         vm.prank(_node(0));
         registry.requestWithdrawal(DEPOSIT);
     }
@@ -96,17 +96,23 @@ contract ContributorRegistryTest is Market {
         bytes4 cause = IContributorRegistry.ContributorRegistry_Unauthorized.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, stranger));
         vm.prank(stranger);
-        registry.slash(ORDER, _node(0));
+        registry.slash(ORDER, _node(0), 0);
     }
 
-    function test_SlashTakesWhatIsReservedForTheOrderAndNoMore() public {
+    function test_SlashTakesOfWhatIsReservedForTheOrderAndNoMore() public {
         vm.prank(address(escrow));
         registry.reserve(ORDER, _node(0), 7);
-        for (uint256 left = 2; left > 0; --left) {
-            vm.prank(address(escrow));
-            uint256 amount = registry.slash(ORDER, _node(0));
-            assertEq(amount, left == 2 ? 7 : 0, "slashed");
-        }
+        bytes4 cause = IContributorRegistry.ContributorRegistry_InsufficientStake.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, _node(0), 7, 8));
+        vm.prank(address(escrow));
+        registry.slash(ORDER, _node(0), 8);
+        vm.prank(address(escrow));
+        assertEq(registry.slash(ORDER, _node(0), 3), 3, "slashed");
+        assertEq(registry.reservedFor(ORDER, _node(0)), 4, "left");
+        vm.prank(address(escrow));
+        assertEq(registry.slash(ORDER, _node(0), 4), 4, "slashed");
+        vm.prank(address(escrow));
+        assertEq(registry.slash(ORDER, _node(0), 0), 0, "nothing left");
         assertStake(_node(0), DEPOSIT - 7, 0);
         assertBalance(address(escrow), 7);
         assertBalance(address(registry), 3 * DEPOSIT - 7);

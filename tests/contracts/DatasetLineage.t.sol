@@ -34,9 +34,9 @@ contract DatasetLineageTest is GoodsMarket {
         uint32 ownRealMicro
     ) private returns (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) {
         terms = _termsNow(99);
-        terms.parents = parentsDigest;
+        (terms.parents, terms.ownRealMicro) = (parentsDigest, ownRealMicro);
         record = _record(_draw(terms));
-        (record.parents, record.ownRealMicro) = (parents, ownRealMicro);
+        record.parents = parents;
     }
 
     function _expectRevert(bytes32 parentsDigest, uint256[] memory parents, bytes memory reason) private {
@@ -56,7 +56,7 @@ contract DatasetLineageTest is GoodsMarket {
 
     function test_PublishRejectsParentsThatTheTermsDoNotName() public {
         uint256[] memory parents = _ids(_dataset(1, 0));
-        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(0, parents, 0);
+        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(0, parents, 1_000_000);
         bytes4 cause = IDatasetRegistry.DatasetRegistry_WrongParents.selector;
         bytes32 found = keccak256(abi.encode(parents));
         vm.expectRevert(abi.encodeWithSelector(cause, escrow.hashTerms(terms), found, bytes32(0)));
@@ -124,15 +124,6 @@ contract DatasetLineageTest is GoodsMarket {
         _expectRevert(_ids(id), abi.encodeWithSelector(cause, id, IOrderEscrow.State.Published));
     }
 
-    function testFuzz_PublishRejectsPartlyRealDataWithoutParents(uint32 own) public {
-        own = uint32(bound(own, 0, 999_999));
-        (OrderTerms memory terms, IDatasetRegistry.DatasetRecord memory record) = _ready(0, new uint256[](0), own);
-        bytes4 cause = IDatasetRegistry.DatasetRegistry_NothingButReal.selector;
-        vm.expectRevert(abi.encodeWithSelector(cause, own, 1_000_000));
-        vm.prank(broker);
-        datasets.publish(terms, _participants(), record);
-    }
-
     function test_CountsDepthFromTheDeepestParentAndStoresThem() public {
         uint256 root = _dataset(1, 0);
         assertLineage(root, 0, 1_000_000);
@@ -161,7 +152,7 @@ contract DatasetLineageTest is GoodsMarket {
 
     function _derivedSettled(uint256 salt, uint256[] memory parents, uint32 own) private returns (uint256 id) {
         OrderTerms memory terms = _termsNow(salt);
-        terms.parents = keccak256(abi.encode(parents));
+        (terms.parents, terms.ownRealMicro) = (keccak256(abi.encode(parents)), own);
         id = _derived(salt, parents, own);
         _settle(terms, parents);
     }
@@ -179,13 +170,13 @@ contract DatasetLineageTest is GoodsMarket {
         bytes4 cause = IDatasetRegistry.DatasetRegistry_NotAJudge.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, id, buyer));
         vm.prank(buyer);
-        datasets.revoke(id);
+        datasets.revokeShard(id, 0, true);
     }
 
     function test_RevokeRejectsUnknownDataSet() public {
         vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, 1, IDatasetRegistry.Status.None));
         vm.prank(judge);
-        datasets.revoke(1);
+        datasets.revokeShard(1, 0, true);
     }
 
     function test_RevokeRejectsSecondTime() public {
@@ -193,7 +184,7 @@ contract DatasetLineageTest is GoodsMarket {
         _revoke(id);
         vm.expectRevert(abi.encodeWithSelector(WRONG_STATUS, id, IDatasetRegistry.Status.Revoked));
         vm.prank(judge);
-        datasets.revoke(id);
+        datasets.revokeShard(id, 0, true);
     }
 
     function test_RevokeMarksWhatTheDemandsFoundWithheld() public {
@@ -202,7 +193,7 @@ contract DatasetLineageTest is GoodsMarket {
         vm.expectEmit();
         emit IDatasetRegistry.DatasetRevoked(id, other);
         vm.prank(other);
-        datasets.revoke(id);
+        datasets.revokeShard(id, 0, true);
         assertStatus(id, IDatasetRegistry.Status.Revoked);
     }
 

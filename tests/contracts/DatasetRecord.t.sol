@@ -62,7 +62,7 @@ contract DatasetRecordTest is Market {
     }
 
     /// @dev As the interface describes it, so that a later fraud proof can be checked against calldata. Without
-    /// parents the computed real fraction is the declared one.
+    /// parents the computed real fraction is that of the terms.
     function _recordDigest(
         bytes32 order,
         IDatasetRegistry.DatasetRecord memory record
@@ -86,8 +86,8 @@ contract DatasetRecordTest is Market {
                 _root(record),
                 record.manifestDigest,
                 record.scoreDigest,
-                record.specVersion,
-                record.ownRealMicro,
+                uint16(1),
+                uint32(1_000_000),
                 record.parents,
                 record.sharesBps,
                 shards

@@ -123,20 +123,6 @@ contract DatasetRegistryTest is Market {
         _expectPublishRevert(_terms(), record, reason);
     }
 
-    function test_RejectsVersionZero() public {
-        (, IDatasetRegistry.DatasetRecord memory record) = _ready();
-        record.specVersion = 0;
-        bytes4 cause = IDatasetRegistry.DatasetRegistry_UnknownVersion.selector;
-        _expectPublishRevert(_terms(), record, abi.encodeWithSelector(cause, 0));
-    }
-
-    function test_RejectsRealFractionAboveOne() public {
-        (, IDatasetRegistry.DatasetRecord memory record) = _ready();
-        record.ownRealMicro = 1_000_001;
-        bytes4 cause = IDatasetRegistry.DatasetRegistry_FractionOutOfRange.selector;
-        _expectPublishRevert(_terms(), record, abi.encodeWithSelector(cause, 1_000_001, 1_000_000));
-    }
-
     function test_RejectsModelSwappedAfterTheSeed() public {
         (bytes32 order, IDatasetRegistry.DatasetRecord memory record) = _ready();
         record.shards[1].modelDigest = sha256("a better model");
@@ -275,10 +261,10 @@ contract DatasetRegistryTest is Market {
         bytes32 order = escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit());
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
         vm.prank(broker);
-        escrow.matchOrder(terms, _participants(), acceptances, maxRows);
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows, "");
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         IDatasetRegistry.DatasetRecord memory record = _record(order);
         vm.prank(broker);
         assertEq(datasets.ownerOf(datasets.publish(terms, _participants(), record)), address(wallet), "owner");

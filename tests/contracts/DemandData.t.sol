@@ -17,7 +17,8 @@ import {RowMarket} from "./support/RowMarket.sol";
 /// answerChunk: given another chunk | another length | no width | a wrong proof: reverts; else deposit, window anew
 /// expire: given silence: revoked, punished, deposit back; given a revoked order: deposit back
 contract DemandDataTest is RowMarket {
-    uint256 private constant PAWN = PRICE / 100;
+    /// @dev A tenth of what the 300 rows of shard 1 cost.
+    uint256 private constant PAWN = 30 ether;
     bytes32 private _order;
     uint256 private _id;
 
@@ -131,15 +132,17 @@ contract DemandDataTest is RowMarket {
 
     function test_DemandsAndAnswersCannotPutOffTheSettlementForEver() public {
         uint256 publishedAt = escrow.windowOf(_terms()) - 1 hours;
-        uint256 last = publishedAt + 2 hours + ANSWER;
+        uint256 last = publishedAt + 2 hours + 2 * uint256(ANSWER);
         for (uint256 round = 0; vm.getBlockTimestamp() <= last; ++round) {
             _demandChunk(buyer, 0, "");
+            // Each time as late as can be.
+            _warn(_terms(), 1);
             vm.warp(vm.getBlockTimestamp() + ANSWER);
             _answerChunk(0, "");
         }
-        _demandChunk(buyer, 0, abi.encodeWithSelector(IDemands.Demands_NoMoreDemands.selector, _order, last));
+        _demandChunk(buyer, 0, abi.encodeWithSelector(IDemands.Demands_TooLateToDemand.selector, _order, last));
         uint256 endsAt = escrow.windowOf(_terms());
-        assertAtMost(endsAt, publishedAt + 3 hours + 2 * uint256(ANSWER), "last end of the window");
+        assertAtMost(endsAt, publishedAt + 3 hours + 4 * uint256(ANSWER) + 1, "last end of the window");
         vm.warp(endsAt + 1);
         escrow.settle(_terms(), _participants(), _shares(), _noParents());
         assertState(_order, IOrderEscrow.State.Settled);
@@ -175,15 +178,16 @@ contract DemandDataTest is RowMarket {
         demands.answerModelFromParts(_order, 1, parts);
     }
 
-    function test_RejectsModelAfterItsTime() public {
+    function test_RejectsModelAfterItsSecondTime() public {
         _demandModel(buyer, "");
+        _warn(_terms(), 1);
         uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         vm.warp(uint256(answerBy) + 1);
         vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_TooLate.selector, _order, 1, answerBy));
         demands.answerModel(_order, 1, "model 1");
     }
 
-    function test_TheModelPaysWhoAnswersAndOpensTheWindowAnew() public {
+    function test_TheModelBurnsTheDepositAndOpensTheWindowAnew() public {
         uint256 before = _allMoney();
         _demandModel(buyer, "");
         assertBalance(address(demands), PAWN);
@@ -193,7 +197,8 @@ contract DemandDataTest is RowMarket {
         emit IDemands.ModelAnswered(_order, 1, _node(1), "model 1");
         vm.prank(_node(1));
         demands.answerModel(_order, 1, "model 1");
-        assertBalance(_node(1), PAWN);
+        assertBalance(_node(1), 0);
+        assertBalance(BURN, PAWN);
         assertBalance(address(demands), 0);
         assertEq(escrow.windowOf(_terms()), uint256(answerBy) + 1 hours, "window");
         assertEq(_allMoney(), before, "all money");
@@ -207,7 +212,7 @@ contract DemandDataTest is RowMarket {
         emit IDemands.ModelAnswered(_order, 1, _node(1), "model 1");
         vm.prank(_node(1));
         demands.answerModelFromParts(_order, 1, parts);
-        assertBalance(_node(1), PAWN);
+        assertBalance(BURN, PAWN);
     }
 
     // -- answers with a chunk -----------------------------------------------------------------------------------
@@ -284,7 +289,8 @@ contract DemandDataTest is RowMarket {
         vm.expectEmit();
         emit IDemands.ChunkAnswered(_order, 1, _node(1), ROW_WIDTH, uint64(index), _chunk(1, index), path, sides);
         _answerChunk(index, "");
-        assertBalance(_node(1), PAWN);
+        assertBalance(_node(1), 0);
+        assertBalance(BURN, PAWN);
         assertBalance(address(demands), 0);
         assertEq(_allMoney(), before, "all money");
         _demandChunk(buyer, uint64(row), "");
@@ -307,38 +313,114 @@ contract DemandDataTest is RowMarket {
         escrow.settle(_terms(), _participants(), _shares(), _noParents());
     }
 
-    function test_SilenceRevokesPunishesAndReturnsTheDeposit() public {
+    function test_TheFirstSilenceWarnsAndTheSecondConvicts() public {
         uint256 before = _allMoney();
         uint256 buyerBefore = token.balanceOf(buyer);
         _demandModel(buyer, "");
         vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        uint64 answerBy = uint64(vm.getBlockTimestamp() + ANSWER);
+        vm.expectEmit();
+        emit IDemands.DemandWarned(_order, 1, IDemands.Kind.Model, answerBy);
+        demands.expire(_terms(), _participants(), 1);
+        assertTrue(demands.isWarned(_order, 1), "warned");
+        assertEq(demands.demandOf(_order, 1).answerBy, answerBy, "second time");
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 1_200 ether);
+        vm.warp(uint256(answerBy) + 1);
         vm.expectEmit();
         emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Model, true);
+        // Nobody is rewarded for another's silence.
         vm.expectEmit();
-        emit IDatasetRegistry.DatasetRevoked(_id, address(demands));
+        emit IOrderEscrow.ShardConvicted(_order, 1, _node(1), 1_200 ether, 0, 300 ether, 900 ether);
+        vm.expectEmit();
+        emit IDatasetRegistry.ShardRevoked(_id, 1, address(demands));
         vm.prank(stranger);
         demands.expire(_terms(), _participants(), 1);
-        assertState(_order, IOrderEscrow.State.Revoked);
-        // The buyer is who demanded: price, a quarter of the stake from the bond, half of the stake.
-        assertEq(token.balanceOf(buyer) - buyerBefore, PRICE + 12.5 ether + 25 ether, "buyer");
-        assertStake(_node(1), DEPOSIT - STAKE, 0);
-        assertBalance(BURN, 112.5 ether);
+        assertState(_order, IOrderEscrow.State.Published);
+        assertOut(_order, 1);
+        assertEq(token.balanceOf(buyer), buyerBefore, "deposit back, and nothing else");
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 0);
+        assertBalance(BURN, 900 ether);
         assertBalance(address(demands), 0);
-        assertBalance(address(escrow), 0);
         assertEq(_allMoney(), before, "all money");
     }
 
-    function test_ARevokedOrderReturnsTheDepositAndPunishesNobodyTwice() public {
+    function test_AnAnswerAfterTheWarningIsAsGood() public {
+        _demandModel(buyer, "");
+        _warn(_terms(), 1);
+        vm.warp(demands.demandOf(_order, 1).answerBy);
+        demands.answerModel(_order, 1, "model 1");
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 1_200 ether);
+    }
+
+    function test_AnAnswerBeforeAnybodyWarnedIsNotLate() public {
+        _demandModel(buyer, "");
+        vm.warp(vm.getBlockTimestamp() + 30 days);
+        demands.answerModel(_order, 1, "model 1");
+        assertEq(escrow.orderOf(_order).openDemands, 0, "answered");
+    }
+
+    function test_AShardThatIsOutReturnsTheDepositAtOnceAndIsNotPunishedTwice() public {
         uint256 before = _allMoney();
         _demandModel(buyer, "");
         vm.prank(address(challenges));
-        escrow.punish(_terms(), _participants(), 0, stranger);
-        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        escrow.convict(_terms(), _participants(), 1, stranger);
         vm.expectEmit();
         emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Model, false);
         demands.expire(_terms(), _participants(), 1);
-        assertStake(_node(1), DEPOSIT, 0);
         assertBalance(address(demands), 0);
+        _demandModel(buyer, abi.encodeWithSelector(IDemands.Demands_ShardOut.selector, _order, 1));
+        _demandChunk(buyer, 0, abi.encodeWithSelector(IDemands.Demands_ShardOut.selector, _order, 1));
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_ADemandAboutAnotherShardGoesOn() public {
+        _demandModel(buyer, "");
+        vm.prank(address(challenges));
+        escrow.convict(_terms(), _participants(), 0, stranger);
+        _silence(_terms(), 1);
+        assertEq(escrow.shardsOf(_order).out, 3, "both are out");
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 0);
+    }
+
+    // -- manifest -----------------------------------------------------------------------------------------------
+
+    function _demandManifest(address caller, bytes memory reason) private {
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(caller);
+        demands.demandManifest(_terms(), _participants(), _id);
+    }
+
+    function test_TheManifestIsShownToAll() public {
+        _demandManifest(stranger, abi.encodeWithSelector(IDemands.Demands_Unauthorized.selector, _order, stranger));
+        _demandManifest(buyer, "");
+        assertEq(demands.demandOf(_order, type(uint32).max).deposit, PRICE / 10, "deposit");
+        bytes32 other = sha256("another");
+        bytes32 expected = sha256("manifest");
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_WrongManifest.selector, other, expected));
+        demands.answerManifest(_order, "another");
+        vm.expectEmit();
+        emit IDemands.ManifestAnswered(_order, broker, "manifest");
+        vm.prank(broker);
+        demands.answerManifest(_order, "manifest");
+        assertBalance(BURN, PRICE / 10);
+        bytes4 cause = IDemands.Demands_AlreadyAnswered.selector;
+        _demandManifest(buyer, abi.encodeWithSelector(cause, _order, type(uint32).max, IDemands.Kind.Manifest));
+    }
+
+    /// @dev Before: a manifest that nobody has settled as any other (B5).
+    function test_B5_ABrokerWithoutAManifestLosesBondAndFee() public {
+        uint256 before = _allMoney();
+        uint256 buyerBefore = token.balanceOf(buyer);
+        uint256 brokerBefore = token.balanceOf(broker);
+        _demandManifest(buyer, "");
+        _silence(_terms(), type(uint32).max);
+        assertBalance(BURN, BOND);
+        vm.warp(escrow.windowOf(_terms()) + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertEq(token.balanceOf(buyer) - buyerBefore, 50 ether, "the fee");
+        assertEq(token.balanceOf(broker) + rewards.claimable(broker), brokerBefore, "no fee and no bond");
+        assertEq(rewards.claimable(_node(0)), 475.095 ether, "a contributor");
+        assertBalance(address(escrow), 0);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -348,7 +430,7 @@ contract DemandDataTest is RowMarket {
         vm.warp(START);
         bytes32 order = _draw(terms);
         vm.prank(broker);
-        demands.demandReceipt(terms, _participants(), 1, _models());
+        demands.demandStep(terms, _participants(), 1, IDemands.Kind.Receipt, _models());
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
         vm.prank(broker);
         uint256 id = datasets.publish(terms, _participants(), record);
@@ -358,7 +440,7 @@ contract DemandDataTest is RowMarket {
         emit IDemands.DemandExpired(order, 1, IDemands.Kind.Receipt, false);
         vm.prank(buyer);
         demands.demandModel(terms, _participants(), id, 1, _models());
-        assertEq(token.balanceOf(broker) - brokerBefore, PAWN, "the broker's deposit");
+        assertEq(token.balanceOf(broker), brokerBefore, "the broker had no deposit");
         assertEq(escrow.orderOf(order).openDemands, 1, "open demands");
         assertEq(demands.demandOf(order, 1).demander, buyer, "demander");
         assertBalance(address(demands), PAWN);

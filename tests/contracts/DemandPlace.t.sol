@@ -10,7 +10,7 @@ import {RowMarket} from "./support/RowMarket.sol";
 /// demandChunk: given a stranger's open demand: another stranger's, and after its time the buyer's, reverts
 ///   before its time the buyer's takes its place: deposit back, still one open demand; and nobody takes the buyer's
 contract DemandPlaceTest is RowMarket {
-    uint256 private constant PAWN = PRICE / 100;
+    uint256 private constant PAWN = 30 ether;
     bytes32 private _order;
     uint256 private _id;
 

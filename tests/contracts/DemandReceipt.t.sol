@@ -17,7 +17,6 @@ import {RowMarket} from "./support/RowMarket.sol";
 /// expire: given no demand | time left: reverts
 ///   given silence: drop-out punished; given publication after all: deposit back, nobody punished
 contract DemandReceiptTest is RowMarket {
-    uint256 private constant PAWN = PRICE / 100;
     bytes32 private _order;
     address private _silent;
 
@@ -36,7 +35,7 @@ contract DemandReceiptTest is RowMarket {
     function _demandBy(address caller, OrderTerms memory terms, bytes memory reason) private {
         if (reason.length != 0) vm.expectRevert(reason);
         vm.prank(caller);
-        demands.demandReceipt(terms, _participants(), 1, _models());
+        demands.demandStep(terms, _participants(), 1, IDemands.Kind.Receipt, _models());
     }
 
     /// @dev What node 1 would have signed in time.
@@ -58,7 +57,11 @@ contract DemandReceiptTest is RowMarket {
         OrderTerms memory terms = _terms();
         terms.salt = bytes32(uint256(2));
         bytes32 order = _commit(terms);
-        _demandBy(broker, terms, abi.encodeWithSelector(IDemands.Demands_SeedNotDrawn.selector, order));
+        _demandBy(broker, terms, _wrongStage(order));
+    }
+
+    function _wrongStage(bytes32 order) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDemands.Demands_WrongStage.selector, order, IDemands.Kind.Receipt);
     }
 
     function test_RejectsDemandAboutAPublishedOrder() public {
@@ -68,13 +71,30 @@ contract DemandReceiptTest is RowMarket {
         _demand(abi.encodeWithSelector(IDemands.Demands_NotMatched.selector, _order));
     }
 
-    function test_RejectsDemandWhoseAnswerWouldComeAfterTheDelivery() public {
+    function test_RejectsDemandAfterTheDeadline() public {
         uint256 deliverBy = _terms().deliverBy;
-        vm.warp(deliverBy - ANSWER + 1);
-        bytes4 cause = IDemands.Demands_TooLateToDemand.selector;
-        _demand(abi.encodeWithSelector(cause, _order, deliverBy + 1, deliverBy));
-        vm.warp(deliverBy - ANSWER);
+        vm.warp(deliverBy + 1);
+        _demand(abi.encodeWithSelector(IDemands.Demands_TooLateToDemand.selector, _order, deliverBy));
+        vm.warp(deliverBy);
         _demand("");
+    }
+
+    /// @dev An order ends in sight whatever is demanded, and whoever dawdles.
+    function test_RejectsDemandWhoseSecondTimeEndsAfterTheLastDeadline() public {
+        uint256 latest = _terms().deliverBy + 12 * uint256(ANSWER);
+        vm.warp(_terms().deliverBy);
+        for (uint256 k = 0; k < 20; ++k) {
+            vm.prank(address(commitment));
+            escrow.prolong(_order);
+            vm.warp(escrow.deliverByOf(_order));
+        }
+        assertEq(escrow.deliverByOf(_order), latest, "the last deadline");
+        bytes4 cause = IDemands.Demands_TooLateToDemand.selector;
+        _demand(abi.encodeWithSelector(cause, _order, latest - 2 * ANSWER));
+        vm.warp(latest - 2 * ANSWER);
+        _demand("");
+        _silence(_terms(), 1);
+        assertEq(escrow.deliverByOf(_order), latest, "no later");
     }
 
     function test_RejectsOtherModels() public {
@@ -82,7 +102,7 @@ contract DemandReceiptTest is RowMarket {
         models[0] = models[1];
         vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongModels.selector, _order));
         vm.prank(broker);
-        demands.demandReceipt(_terms(), _participants(), 1, models);
+        demands.demandStep(_terms(), _participants(), 1, IDemands.Kind.Receipt, models);
     }
 
     function test_RejectsOtherParticipants() public {
@@ -90,7 +110,7 @@ contract DemandReceiptTest is RowMarket {
         participants[1].contributor = stranger;
         vm.expectRevert(abi.encodeWithSelector(IDisputes.Disputes_WrongParticipants.selector, _order));
         vm.prank(broker);
-        demands.demandReceipt(_terms(), participants, 1, _models());
+        demands.demandStep(_terms(), participants, 1, IDemands.Kind.Receipt, _models());
     }
 
     function test_RejectsSecondDemandWhileOneIsOpen() public {
@@ -115,8 +135,9 @@ contract DemandReceiptTest is RowMarket {
         demands.answerReceipt(_order, 1, receipt, signature);
     }
 
-    function test_RejectsAnswerAfterItsTime() public {
+    function test_RejectsAnswerAfterItsSecondTime() public {
         _demand("");
+        _warn(_terms(), 1);
         uint64 answerBy = demands.demandOf(_order, 1).answerBy;
         (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
         vm.warp(uint256(answerBy) + 1);
@@ -177,14 +198,13 @@ contract DemandReceiptTest is RowMarket {
         assertTrue(demands.demandOf(_order, 1).kind == IDemands.Kind.None, "answered");
     }
 
-    function test_TheAnswerReturnsTheDepositAndLetsTheBrokerPublish() public {
+    function test_TheAnswerCostsNobodyAndLetsTheBrokerPublish() public {
         uint256 before = _allMoney();
         uint256 brokerBefore = token.balanceOf(broker);
         uint64 answerBy = uint64(vm.getBlockTimestamp() + ANSWER);
         vm.expectEmit();
-        emit IDemands.DemandOpened(_order, 1, broker, IDemands.Kind.Receipt, 0, 0, answerBy, PAWN);
+        emit IDemands.DemandOpened(_order, 1, broker, IDemands.Kind.Receipt, 0, 0, answerBy, 0);
         _demand("");
-        assertBalance(address(demands), PAWN);
         (IDemands.Receipt memory receipt, bytes memory signature) = _receipt();
         vm.expectEmit();
         emit IDemands.ReceiptAnswered(_order, 1, _silent, receipt, signature);
@@ -226,34 +246,67 @@ contract DemandReceiptTest is RowMarket {
         demands.expire(_terms(), _nobody(), 1);
     }
 
-    function test_SelectiveDropOutAfterTheSeedIsKnownCostsTheStake() public {
+    function test_SelectiveDropOutAfterTheSeedIsKnownCostsTheStakeAndTheOthersGoOn() public {
         uint256 before = _allMoney();
         _demand("");
+        _warn(_terms(), 1);
         vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
         vm.expectEmit();
         emit IDemands.DemandExpired(_order, 1, IDemands.Kind.Receipt, true);
         vm.expectEmit();
-        emit IOrderEscrow.OrderRefunded(_order, PRICE + STAKE / 2);
+        emit IOrderEscrow.ShardDropped(_order, 1, _silent, 1_200 ether);
         demands.expire(_terms(), _participants(), 1);
-        assertState(_order, IOrderEscrow.State.Refunded);
-        assertStake(_silent, DEPOSIT - STAKE, 0);
-        assertStake(_node(0), DEPOSIT, 0);
-        assertBalance(buyer, 1_000_000 ether + STAKE / 2);
-        assertBalance(broker, 1_000_000 ether);
-        assertBalance(BURN, STAKE / 2);
-        assertBalance(address(demands), 0);
+        assertState(_order, IOrderEscrow.State.Matched);
+        assertOut(_order, 1);
+        assertStake(_silent, DEPOSIT - 1_200 ether, 0);
+        assertBalance(BURN, 1_200 ether);
+
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        _leaveOut(_order, record, 1);
+        vm.prank(broker);
+        uint256 id = datasets.publish(_terms(), _participants(), record);
+        assertEq(datasets.datasetOf(id).rows, 700, "rows");
+        vm.warp(escrow.windowOf(_terms()) + 1);
+        escrow.settle(_terms(), _participants(), record.sharesBps, _noParents());
+        // Of 700 for 700 rows: the fee of 5 %, and 665 by 5,001 : 0 : 4,999 to the standing.
+        assertBalance(buyer, 1_000_000 ether - 700 ether);
+        assertEq(rewards.claimable(broker), 35 ether + BOND, "broker");
+        assertEq(rewards.claimable(_node(0)), 332.5665 ether, "node 0");
+        assertEq(rewards.claimable(_silent), 0, "the silent");
+        assertEq(rewards.claimable(_node(2)), 332.4335 ether, "node 2");
         assertBalance(address(escrow), 0);
         assertEq(_allMoney(), before, "all money");
     }
 
+    function test_BelowTheTermsMinimumTheOrderEndsAndTheBondIsWhole() public {
+        OrderTerms memory terms = _terms();
+        (terms.salt, terms.minContributors) = (bytes32(uint256(2)), 3);
+        vm.warp(START);
+        bytes32 order = _draw(terms);
+        _demandBy(broker, terms, "");
+        uint256 before = token.balanceOf(broker);
+        uint256 buyerBefore = token.balanceOf(buyer);
+        _silence(terms, 1);
+        assertState(order, IOrderEscrow.State.Refunded);
+        assertEq(token.balanceOf(buyer) - buyerBefore, PRICE, "price");
+        assertEq(token.balanceOf(broker) - before, BOND, "bond");
+        assertEq(registry.reservedFor(order, _node(0)), 0, "free");
+    }
+
     function test_TheDropOutCannotBeOutrunByARefundAtTheDeadline() public {
-        vm.warp(_terms().deliverBy - ANSWER);
+        vm.warp(_terms().deliverBy);
         _demand("");
-        vm.warp(uint256(_terms().deliverBy) + 1);
+        vm.warp(uint256(_terms().deliverBy) + ANSWER);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_DemandsOpen.selector, _order, 1));
         escrow.refund(_terms(), _participants());
-        demands.expire(_terms(), _participants(), 1);
-        assertStake(_silent, DEPOSIT - STAKE, 0);
+        _silence(_terms(), 1);
+        assertStake(_silent, DEPOSIT - 1_200 ether, 0);
+        // And the broker has time to publish without it.
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_order);
+        _leaveOut(_order, record, 1);
+        vm.warp(escrow.deliverByOf(_order));
+        vm.prank(broker);
+        datasets.publish(_terms(), _participants(), record);
     }
 
     function test_PublicationAfterAllPunishesNobody() public {
@@ -274,18 +327,24 @@ contract DemandReceiptTest is RowMarket {
         assertEq(_allMoney(), before, "all money");
     }
 
-    function test_TwoSilentContributorsArePunishedOnceAndTheSecondDepositComesBack() public {
+    function test_TwoSilentContributorsArePunishedEachForItself() public {
         uint256 before = _allMoney();
         _demand("");
-        vm.prank(broker);
-        demands.demandReceipt(_terms(), _participants(), 2, _models());
+        _demandStep(_terms(), 2, IDemands.Kind.Receipt, _models());
         vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
         demands.expire(_terms(), _participants(), 2);
         demands.expire(_terms(), _participants(), 1);
-        assertStake(_node(1), DEPOSIT, 0);
-        assertStake(_node(2), DEPOSIT - STAKE, 0);
-        assertBalance(address(demands), 0);
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        demands.expire(_terms(), _participants(), 2);
+        assertState(_order, IOrderEscrow.State.Matched);
+        demands.expire(_terms(), _participants(), 1);
+        // One of three is left, and the terms ask for two.
+        assertState(_order, IOrderEscrow.State.Refunded);
+        assertStake(_node(0), DEPOSIT, 0);
+        assertStake(_node(1), DEPOSIT - 1_200 ether, 0);
+        assertStake(_node(2), DEPOSIT - 800 ether, 0);
         assertBalance(broker, 1_000_000 ether);
+        assertBalance(buyer, 1_000_000 ether);
         assertEq(_allMoney(), before, "all money");
     }
 }

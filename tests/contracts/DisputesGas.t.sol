@@ -91,8 +91,7 @@ contract DisputesGasTest is RowMarket {
         (_order, _id) = _publishRows(_terms());
         vm.prank(buyer);
         demands.demandModel(_terms(), _participants(), _id, 1, _models());
-        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
-        demands.expire(_terms(), _participants(), 1);
+        _silence(_terms(), 1);
         _assertGas(300_000, "expire");
     }
 }

@@ -34,7 +34,7 @@ contract ModelCommitmentTest is Market {
         bytes32 order = _place(_terms());
         bytes[] memory signatures = _modelSignatures(order);
         vm.expectRevert(abi.encodeWithSelector(IModelCommitment.ModelCommitment_NotMatched.selector, order));
-        commitment.commit(order, _participants(), _models(), signatures);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
     }
 
     function test_CommitRejectsOtherParticipants() public {
@@ -44,22 +44,25 @@ contract ModelCommitmentTest is Market {
         bytes[] memory signatures = _modelSignatures(order);
         bytes4 cause = IModelCommitment.ModelCommitment_WrongParticipants.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order));
-        commitment.commit(order, participants, _models(), signatures);
+        commitment.commit(order, participants, _models(), _saltDigests(order), signatures);
     }
 
     function test_CommitRejectsMissingModel() public {
         bytes32 order = _match(_terms());
         bytes[] memory signatures = _modelSignatures(order);
         bytes4 cause = IModelCommitment.ModelCommitment_LengthMismatch.selector;
-        vm.expectRevert(abi.encodeWithSelector(cause, 3, 2, 3));
-        commitment.commit(order, _participants(), new bytes32[](2), signatures);
+        bytes32[] memory digests = _saltDigests(order);
+        vm.expectRevert(abi.encodeWithSelector(cause, 3, 2, 3, 3));
+        commitment.commit(order, _participants(), new bytes32[](2), digests, signatures);
+        vm.expectRevert(abi.encodeWithSelector(cause, 3, 3, 4, 3));
+        commitment.commit(order, _participants(), _models(), new bytes32[](4), signatures);
     }
 
     function test_CommitRejectsMissingSignature() public {
         bytes32 order = _match(_terms());
         bytes4 cause = IModelCommitment.ModelCommitment_LengthMismatch.selector;
-        vm.expectRevert(abi.encodeWithSelector(cause, 3, 3, 4));
-        commitment.commit(order, _participants(), _models(), new bytes[](4));
+        vm.expectRevert(abi.encodeWithSelector(cause, 3, 3, 3, 4));
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), new bytes[](4));
     }
 
     function test_CommitRejectsForeignSignatureAndNamesTheShard() public {
@@ -68,7 +71,7 @@ contract ModelCommitmentTest is Market {
         signatures[1] = _signModel(STRANGER_KEY, order, 1, _models()[1]);
         bytes4 cause = IModelCommitment.ModelCommitment_InvalidSignature.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, 1, _node(1)));
-        commitment.commit(order, _participants(), _models(), signatures);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
     }
 
     function test_CommitRejectsSignatureForAnotherShard() public {
@@ -77,7 +80,7 @@ contract ModelCommitmentTest is Market {
         signatures[2] = _signModel(NODE_KEY + 2, order, 1, _models()[2]);
         bytes4 cause = IModelCommitment.ModelCommitment_InvalidSignature.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, 2, _node(2)));
-        commitment.commit(order, _participants(), _models(), signatures);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
     }
 
     function test_CommitRejectsSecondCommit() public {
@@ -85,7 +88,7 @@ contract ModelCommitmentTest is Market {
         bytes[] memory signatures = _modelSignatures(order);
         bytes4 cause = IModelCommitment.ModelCommitment_AlreadyCommitted.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order));
-        commitment.commit(order, _participants(), _models(), signatures);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
     }
 
     function test_CommitFixesModelsAndAppointsABlock() public {
@@ -93,8 +96,10 @@ contract ModelCommitmentTest is Market {
         bytes[] memory signatures = _modelSignatures(order);
         vm.expectEmit();
         emit IModelCommitment.ModelsCommitted(order, _models(), signatures, 1_000 + DELAY);
+        vm.expectEmit();
+        emit IModelCommitment.SaltsCommitted(order, _saltDigests(order));
         vm.prank(stranger);
-        commitment.commit(order, _participants(), _models(), signatures);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
 
         IModelCommitment.Commitment memory found = commitment.commitmentOf(order);
         assertEq(found.modelsDigest, keccak256(abi.encodePacked(_models())), "models");
@@ -102,6 +107,9 @@ contract ModelCommitmentTest is Market {
         assertEq(found.targetBlock, 1_000 + DELAY, "target block");
         assertEq(found.draws, 1, "draws");
         assertEq(found.seed, bytes32(0), "seed");
+        IModelCommitment.Salts memory salts = commitment.saltsOf(order);
+        assertEq(salts.saltsDigest, keccak256(abi.encodePacked(_saltDigests(order))), "salts");
+        assertEq(salts.fixedHash, bytes32(0), "no hash yet");
     }
 
     // -- draw ---------------------------------------------------------------------------------------------------
@@ -110,7 +118,7 @@ contract ModelCommitmentTest is Market {
         bytes32 order = _match(_terms());
         bytes4 cause = IModelCommitment.ModelCommitment_NotCommitted.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
     function test_DrawRejectsUntilTheBlockHasASuccessor() public {
@@ -118,7 +126,7 @@ contract ModelCommitmentTest is Market {
         vm.roll(1_000 + DELAY);
         bytes4 cause = IModelCommitment.ModelCommitment_TooEarly.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
     function test_DrawRejectsWhenTheHashIsOutOfReach() public {
@@ -126,26 +134,131 @@ contract ModelCommitmentTest is Market {
         _miss();
         bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
     function test_DrawRejectsSecondDraw() public {
         bytes32 order = _draw(_terms());
         bytes4 cause = IModelCommitment.ModelCommitment_AlreadyDrawn.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
-    function testFuzz_DrawsFromOrderModelsAndBlockHash(bytes32 hash, uint256 wait) public {
+    /// @dev As the interface describes it.
+    function _seedOf(bytes32 order, bytes32 hash) private view returns (bytes32) {
+        bytes32 models = keccak256(abi.encodePacked(_models()));
+        return keccak256(abi.encode(order, models, hash, keccak256(abi.encodePacked(_salts()))));
+    }
+
+    function testFuzz_DrawRejectsASaltThatWasNotCommittedTo(uint256 shard, bytes32 salt) public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + 1);
+        shard = bound(shard, 0, 2);
+        bytes32[] memory salts = _salts();
+        vm.assume(salt != salts[shard]);
+        salts[shard] = salt;
+        bytes4 cause = IModelCommitment.ModelCommitment_WrongSalt.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, shard));
+        commitment.drawSeed(order, _saltDigests(order), salts);
+    }
+
+    function test_DrawRejectsOtherDigestsAndMissingSalts() public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + 1);
+        bytes32[] memory digests = _saltDigests(order);
+        digests[0] = digests[1];
+        bytes4 cause = IModelCommitment.ModelCommitment_WrongSaltDigests.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order));
+        commitment.drawSeed(order, digests, _salts());
+        cause = IModelCommitment.ModelCommitment_WrongSalt.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 2));
+        commitment.drawSeed(order, _saltDigests(order), new bytes32[](2));
+    }
+
+    // -- the hash ---------------------------------------------------------------------------------------------
+
+    function test_AFixedHashStaysAndIsDrawnFromLater() public {
+        bytes32 order = _commit(_terms());
+        vm.roll(1_000 + DELAY + 1);
+        vm.setBlockhash(1_000 + DELAY, keccak256("hash"));
+        vm.expectEmit();
+        emit IModelCommitment.HashFixed(order, 1_000 + DELAY, keccak256("hash"));
+        vm.prank(stranger);
+        commitment.fixHash(order);
+        assertEq(commitment.saltsOf(order).fixedHash, keccak256("hash"), "hash");
+        bytes memory reason = abi.encodeWithSelector(IModelCommitment.ModelCommitment_AlreadyFixed.selector, order);
+        vm.expectRevert(reason);
+        commitment.fixHash(order);
+        _miss();
+        vm.expectRevert(reason);
+        commitment.redraw(order);
+        bytes32 seed = commitment.drawSeed(order, _saltDigests(order), _salts());
+        assertEq(seed, _seedOf(order, keccak256("hash")), "seed");
+    }
+
+    function test_FixRejectsWhatTheChainDoesNotKnow() public {
+        bytes32 order = _match(_terms());
+        vm.expectRevert(abi.encodeWithSelector(IModelCommitment.ModelCommitment_NotCommitted.selector, order));
+        commitment.fixHash(order);
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
+        vm.roll(1_000 + DELAY);
+        bytes4 cause = IModelCommitment.ModelCommitment_TooEarly.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.fixHash(order);
+        vm.roll(1_000 + DELAY + 257);
+        cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
+        commitment.fixHash(order);
+    }
+
+    function test_NothingIsDoneAfterTheDeadline() public {
+        bytes32 order = _commit(_terms());
+        uint256 deliverBy = _terms().deliverBy;
+        vm.warp(deliverBy + 1);
+        vm.roll(1_000 + DELAY + 1);
+        bytes memory reason = abi.encodeWithSelector(
+            IModelCommitment.ModelCommitment_TooLate.selector,
+            order,
+            deliverBy
+        );
+        vm.expectRevert(reason);
+        commitment.fixHash(order);
+        vm.expectRevert(reason);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
+        _miss();
+        vm.expectRevert(reason);
+        commitment.redraw(order);
+    }
+
+    function test_EachStepLeavesATimeToAnswer() public {
+        bytes32 order = _match(_terms());
+        uint256 deliverBy = _terms().deliverBy;
+        bytes[] memory signatures = _modelSignatures(order);
+        vm.warp(deliverBy);
+        vm.expectEmit();
+        emit IOrderEscrow.DeadlineMoved(order, uint64(deliverBy + ANSWER));
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), signatures);
+        vm.warp(deliverBy + ANSWER);
+        vm.roll(1_000 + DELAY + 1);
+        commitment.fixHash(order);
+        assertEq(escrow.deliverByOf(order), deliverBy + 2 * ANSWER, "after the hash");
+        vm.warp(deliverBy + 2 * ANSWER);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
+        assertEq(escrow.deliverByOf(order), deliverBy + 3 * ANSWER, "after the seed");
+    }
+
+    function testFuzz_DrawsFromOrderModelsBlockHashAndSalts(bytes32 hash, uint256 wait) public {
         bytes32 order = _commit(_terms());
         vm.assume(hash != 0);
         vm.roll(1_000 + DELAY + bound(wait, 1, 256));
         vm.setBlockhash(1_000 + DELAY, hash);
-        bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
+        bytes32 seed = _seedOf(order, hash);
         vm.expectEmit();
         emit IModelCommitment.SeedDrawn(order, seed, 1_000 + DELAY, 1);
+        vm.expectEmit();
+        emit IModelCommitment.SaltsRevealed(order, _salts());
         vm.prank(stranger);
-        assertEq(commitment.drawSeed(order), seed, "returned seed");
+        assertEq(commitment.drawSeed(order, _saltDigests(order), _salts()), seed, "returned seed");
         assertEq(commitment.commitmentOf(order).seed, seed, "stored seed");
     }
 
@@ -173,7 +286,7 @@ contract ModelCommitmentTest is Market {
         vm.setBlockhash(1_000 + DELAY, 0);
         bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         commitment.redraw(order);
         assertEq(commitment.commitmentOf(order).draws, 2, "draws");
     }
@@ -187,8 +300,8 @@ contract ModelCommitmentTest is Market {
         bytes4 cause = IModelCommitment.ModelCommitment_NotMissed.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
         commitment.redraw(order);
-        bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
-        assertEq(commitment.drawSeed(order), seed, "seed");
+        bytes32 seed = _seedOf(order, hash);
+        assertEq(commitment.drawSeed(order, _saltDigests(order), _salts()), seed, "seed");
     }
 
     function test_C5_BeyondTheHistoryTheDrawIsMissed() public {
@@ -198,7 +311,7 @@ contract ModelCommitmentTest is Market {
         vm.roll(1_000 + DELAY + 8_192);
         bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, 1_000 + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         commitment.redraw(order);
     }
 
@@ -253,7 +366,7 @@ contract ModelCommitmentTest is Market {
         assertBalance(BURN, BOND / 10);
         assertBalance(address(escrow), PRICE + BOND - BOND / 10);
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
     function test_RedrawsNeverCostMoreThanTheBond() public {
@@ -275,7 +388,7 @@ contract ModelCommitmentTest is Market {
     function test_ASeedCouldBeKnownFromTheBlockAfterTheTargetOn() public {
         bytes32 order = _match(_terms());
         assertTrue(!commitment.couldSeedBeKnown(order), "nothing committed");
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
         uint64 targetBlock = commitment.commitmentOf(order).targetBlock;
         vm.roll(targetBlock);
         assertTrue(!commitment.couldSeedBeKnown(order), "the target block has no hash yet");

@@ -304,7 +304,7 @@ contract OrderEscrowExitTest is Market {
         assertState(order, IOrderEscrow.State.Matched);
         assertState(otherOrder, IOrderEscrow.State.Refunded);
         assertBalance(address(escrow), PRICE + BOND);
-        assertStake(_node(0), DEPOSIT - STAKE, STAKE);
+        assertStake(_node(0), DEPOSIT - _stakeOf(0), _stakeOf(0));
     }
 
     // -- open demands -------------------------------------------------------------------------------------------

@@ -23,14 +23,14 @@ contract OrderEscrowMatchTest is Market {
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, participants);
         vm.expectRevert(reason);
         vm.prank(broker);
-        escrow.matchOrder(_placed, participants, acceptances, maxRows);
+        escrow.matchOrder(_placed, participants, acceptances, maxRows, "");
     }
 
     function test_RejectsOtherCallersThanTheBroker() public {
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_Unauthorized.selector, _order, buyer));
         vm.prank(buyer);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
     }
 
     function test_RejectsOrderThatWasNeverPlaced() public {
@@ -67,14 +67,14 @@ contract OrderEscrowMatchTest is Market {
         bytes[] memory none = new bytes[](2);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_LengthMismatch.selector, 3, 2, 3));
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), none, maxRows);
+        escrow.matchOrder(_placed, _participants(), none, maxRows, "");
     }
 
     function test_RejectsMissingOffer() public {
         (bytes[] memory acceptances, ) = _offer(_order, _participants());
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_LengthMismatch.selector, 3, 3, 4));
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, new uint64[](4));
+        escrow.matchOrder(_placed, _participants(), acceptances, new uint64[](4), "");
     }
 
     function test_RejectsSameContributorTwice() public {
@@ -119,7 +119,7 @@ contract OrderEscrowMatchTest is Market {
         acceptances[1] = _signAcceptance(STRANGER_KEY, _order, _node(1), 600);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_InvalidSignature.selector, _node(1)));
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
     }
 
     function test_RejectsAcceptanceOfAnotherOrder() public {
@@ -127,7 +127,7 @@ contract OrderEscrowMatchTest is Market {
         acceptances[2] = _signAcceptance(NODE_KEY + 2, keccak256("another"), _node(2), 600);
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_InvalidSignature.selector, _node(2)));
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
     }
 
     function test_RejectsAcceptanceOfFewerRows() public {
@@ -135,7 +135,7 @@ contract OrderEscrowMatchTest is Market {
         maxRows[0] = 700;
         vm.expectRevert(abi.encodeWithSelector(IOrderEscrow.OrderEscrow_InvalidSignature.selector, _node(0)));
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
     }
 
     function test_RejectsUnregisteredContributor() public {
@@ -148,14 +148,14 @@ contract OrderEscrowMatchTest is Market {
             abi.encodeWithSelector(IContributorRegistry.ContributorRegistry_NotRegistered.selector, newcomer)
         );
         vm.prank(broker);
-        escrow.matchOrder(_placed, participants, acceptances, maxRows);
+        escrow.matchOrder(_placed, participants, acceptances, maxRows, "");
     }
 
     function test_RejectsContributorWithoutFreeStake() public {
         vm.prank(_node(1));
-        registry.requestWithdrawal(DEPOSIT - STAKE + 1);
+        registry.requestWithdrawal(DEPOSIT - _stakeOf(1) + 1);
         bytes4 cause = IContributorRegistry.ContributorRegistry_InsufficientStake.selector;
-        _expectMatchRevert(_participants(), abi.encodeWithSelector(cause, _node(1), STAKE - 1, STAKE));
+        _expectMatchRevert(_participants(), abi.encodeWithSelector(cause, _node(1), _stakeOf(1) - 1, _stakeOf(1)));
     }
 
     function test_RejectsBrokerWithoutBond() public {
@@ -170,7 +170,7 @@ contract OrderEscrowMatchTest is Market {
         vm.expectEmit();
         emit IOrderEscrow.OrderMatched(_order, _participants());
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
 
         IOrderEscrow.Order memory found = escrow.orderOf(_order);
         assertEq(uint256(found.state), uint256(IOrderEscrow.State.Matched), "state");
@@ -182,27 +182,59 @@ contract OrderEscrowMatchTest is Market {
         assertEq(found.openDemands, 0, "open demands");
         assertBalance(address(escrow), PRICE + BOND);
         for (uint256 k = 0; k < 3; ++k) {
-            assertStake(_node(k), DEPOSIT - STAKE, STAKE);
-            assertEq(registry.reservedFor(_order, _node(k)), STAKE, "reserved for the order");
+            assertStake(_node(k), DEPOSIT - _stakeOf(k), _stakeOf(k));
+            assertEq(registry.reservedFor(_order, _node(k)), _stakeOf(k), "reserved for the order");
         }
+    }
+
+    /// @dev Before: a digest without a known preimage, or with a giant one, made every challenge impossible (B4).
+    function test_B4_TheConditionsArePublicBeforeAnybodyWorks() public {
+        _placed.salt = bytes32(uint256(4));
+        bytes memory conditions = "conditions";
+        _placed.conditions = sha256(conditions);
+        _order = _place(_placed);
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
+        bytes4 cause = IOrderEscrow.OrderEscrow_WrongConditions.selector;
+        bytes32 expected = _placed.conditions;
+        vm.expectRevert(abi.encodeWithSelector(cause, bytes32(0), expected));
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
+        bytes memory long = new bytes(8_193);
+        cause = IOrderEscrow.OrderEscrow_ConditionsTooLong.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, 8_193, 8_192));
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, long);
+        vm.expectEmit();
+        emit IOrderEscrow.ConditionsShown(_order, conditions);
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, conditions);
+    }
+
+    function test_RejectsConditionsThatTheTermsDoNotName() public {
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
+        bytes32 found = sha256("any");
+        bytes4 cause = IOrderEscrow.OrderEscrow_WrongConditions.selector;
+        vm.expectRevert(abi.encodeWithSelector(cause, found, bytes32(0)));
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "any");
     }
 
     function test_AcceptsTheLastSecond() public {
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
         vm.warp(_placed.matchBy);
         vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
         assertState(_order, IOrderEscrow.State.Matched);
     }
 
     function test_AcceptsContractContributor() public {
         Wallet wallet = new Wallet(_node(2));
-        _enrol(address(wallet), STAKE);
+        _enrol(address(wallet), _stakeOf(2));
         Participant[] memory participants = _participants();
         participants[2].contributor = address(wallet);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, participants);
         vm.prank(broker);
-        escrow.matchOrder(_placed, participants, acceptances, maxRows);
-        assertStake(address(wallet), 0, STAKE);
+        escrow.matchOrder(_placed, participants, acceptances, maxRows, "");
+        assertStake(address(wallet), 0, _stakeOf(2));
     }
 }

@@ -179,7 +179,7 @@ contract OrderEscrowSettleTest is Market {
         OrderTerms memory terms = _child(2, 300, 500);
         // Cannot happen to a parent whose window is closed; the escrow does not rely on it.
         vm.prank(address(challenges));
-        datasets.revoke(1);
+        datasets.revokeShard(1, 0, true);
         vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
         escrow.settle(terms, _participants(), _shares(), _first(2));
         assertEq(rewards.datasetBalance(1), 0, "revoked parent");
@@ -221,10 +221,10 @@ contract OrderEscrowSettleTest is Market {
         bytes32 order = _place(terms);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
         vm.prank(_node(0));
-        escrow.matchOrder(terms, _participants(), acceptances, maxRows);
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows, "");
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         IDatasetRegistry.DatasetRecord memory record = _record(order);
         vm.prank(_node(0));
         datasets.publish(terms, _participants(), record);

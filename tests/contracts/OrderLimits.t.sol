@@ -36,21 +36,22 @@ contract OrderLimitsTest is Market {
     function _chosen() private pure returns (IOrderEscrow.Limits memory) {
         return
             IOrderEscrow.Limits({
-                answerSeconds: 1 hours,
+                minAnswerSeconds: 1 hours,
                 minChallengeSeconds: 2 hours,
                 minDeliverySeconds: 6 hours,
                 maxScoreMicro: 900_000,
                 minRows: 100,
                 minPrice: 10 ether,
                 minStake: 5 ether,
-                minBond: 3 ether
+                minBond: 3 ether,
+                minStakeBps: 40_000
             });
     }
 
     function _least() private view returns (OrderTerms memory terms) {
         terms = _terms();
-        (terms.price, terms.stake, terms.bond, terms.rows) = (10 ether, 5 ether, 3 ether, 100);
-        (terms.challengeSeconds, terms.minScoreMicro) = (2 hours, 900_000);
+        (terms.price, terms.stake, terms.bond, terms.rows) = (10 ether, 40 ether, 3 ether, 100);
+        (terms.challengeSeconds, terms.answerSeconds, terms.minScoreMicro) = (2 hours, 1 hours, 900_000);
         terms.deliverBy = terms.matchBy + 6 hours;
     }
 
@@ -75,6 +76,51 @@ contract OrderLimitsTest is Market {
         terms.challengeSeconds = 2 hours - 1;
         bytes4 cause = IOrderEscrow.OrderEscrow_ChallengeTooShort.selector;
         _rejects(terms, abi.encodeWithSelector(cause, 2 hours - 1, 2 hours));
+    }
+
+    function test_A9_RejectsATimeToAnswerThatAnOutageCanOutlast() public {
+        OrderTerms memory terms = _least();
+        terms.answerSeconds = 1 hours - 1;
+        bytes4 cause = IOrderEscrow.OrderEscrow_AnswerTooShort.selector;
+        _rejects(terms, abi.encodeWithSelector(cause, 1 hours - 1, 1 hours));
+        terms.answerSeconds = 30 days + 1;
+        cause = IOrderEscrow.OrderEscrow_AnswerTooLong.selector;
+        _rejects(terms, abi.encodeWithSelector(cause, 30 days + 1, 30 days));
+    }
+
+    /// @dev Before: with a record of version 65,535 and a manifest of zero the broker was paid, and no tool could read it.
+    function testFuzz_B5_RejectsRowsThatTheContractsCannotJudge(uint16 version, uint8 sizeClass) public {
+        vm.assume(version != 1);
+        sizeClass = uint8(bound(sizeClass, 2, 255));
+        OrderTerms memory terms = _least();
+        terms.specVersion = version;
+        bytes4 cause = IOrderEscrow.OrderEscrow_UnknownSpecification.selector;
+        _rejects(terms, abi.encodeWithSelector(cause, version, 1));
+        terms = _least();
+        terms.sizeClass = sizeClass;
+        cause = IOrderEscrow.OrderEscrow_UnknownSizeClass.selector;
+        _rejects(terms, abi.encodeWithSelector(cause, sizeClass, 1));
+    }
+
+    /// @dev Before: the broker alone declared the real part at publication.
+    function testFuzz_B5_RejectsPartlyRealDataWithoutParents(uint32 own) public {
+        vm.assume(own != 1_000_000);
+        OrderTerms memory terms = _least();
+        terms.ownRealMicro = own;
+        bytes4 cause = IOrderEscrow.OrderEscrow_FractionOutOfRange.selector;
+        _rejects(terms, abi.encodeWithSelector(cause, own, 1_000_000));
+        (terms.parents, terms.ownRealMicro) = (keccak256("parents"), 1_000_001);
+        _rejects(terms, abi.encodeWithSelector(cause, 1_000_001, 1_000_000));
+    }
+
+    function test_AContributorWithOneRowStakesTheMarketsLeast() public view {
+        OrderTerms memory terms = _least();
+        assertEq(_strict.stakeFor(terms, 1), 5 ether, "one row of a hundred");
+        assertEq(_strict.stakeFor(terms, 50), 20 ether, "half of the rows");
+        (terms.stake, terms.rows) = (1_000 ether, 300);
+        assertEq(_strict.stakeFor(terms, 100), 333_333_333_333_333_333_334, "rounded up");
+        terms.indivisible = true;
+        assertEq(_strict.stakeFor(terms, 1), 1_000 ether, "whoever ruins all stakes all");
     }
 
     function test_A9_RejectsADeadlineThatNobodyCanKeep() public {
@@ -103,8 +149,9 @@ contract OrderLimitsTest is Market {
         terms.price = 10 ether - 1;
         _rejects(terms, abi.encodeWithSelector(cause, 10 ether - 1, 10 ether));
         terms = _least();
-        terms.stake = 5 ether - 1;
-        _rejects(terms, abi.encodeWithSelector(cause, 5 ether - 1, 5 ether));
+        // Four times the price.
+        terms.stake = 40 ether - 1;
+        _rejects(terms, abi.encodeWithSelector(cause, 40 ether - 1, 40 ether));
         terms = _least();
         terms.bond = 3 ether - 1;
         _rejects(terms, abi.encodeWithSelector(cause, 3 ether - 1, 3 ether));

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "../../contracts/interfaces/IChallenges.sol";
+import {IDemands} from "../../contracts/interfaces/IDemands.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
 import {RowMarket} from "./support/RowMarket.sol";
@@ -43,13 +44,12 @@ contract RefusedPaymentsTest is RowMarket {
     function test_C7_ATokenThatRefusesTheBurnAddressStopsNoConviction() public {
         uint256 before = _allMoney();
         _unruly.freeze(BURN, true);
-        assertState(_convict(), IOrderEscrow.State.Revoked);
-        assertBalance(stranger, STAKE / 2);
-        assertBalance(address(escrow), 0);
-        assertEq(rewards.claimable(BURN), 112.5 ether, "burned later");
+        assertOut(_convict(), 1);
+        assertBalance(stranger, _stakeOf(1) / 2);
+        assertEq(rewards.claimable(BURN), _stakeOf(1) / 4, "burned later");
         _unruly.freeze(BURN, false);
         rewards.claimFor(BURN);
-        assertBalance(BURN, 112.5 ether);
+        assertBalance(BURN, _stakeOf(1) / 4);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -57,15 +57,12 @@ contract RefusedPaymentsTest is RowMarket {
     function test_C7_ATokenThatRefusesTheBurnAddressFreezesNoExpiredDemand() public {
         bytes32 order = _draw(_terms());
         vm.prank(broker);
-        demands.demandReceipt(_terms(), _participants(), 1, _models());
-        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        demands.demandStep(_terms(), _participants(), 1, IDemands.Kind.Receipt, _models());
         _unruly.freeze(BURN, true);
-        demands.expire(_terms(), _participants(), 1);
-        assertState(order, IOrderEscrow.State.Refunded);
-        assertBalance(broker, 1_000_000 ether);
-        assertBalance(buyer, 1_000_000 ether + STAKE / 2);
-        assertEq(rewards.claimable(BURN), STAKE / 2, "burned later");
-        assertBalance(address(escrow), 0);
+        _silence(_terms(), 1);
+        assertOut(order, 1);
+        assertEq(rewards.claimable(BURN), _stakeOf(1), "burned later");
+        assertBalance(address(escrow), PRICE + BOND);
     }
 
     function test_C7_ATokenThatRefusesTheBurnAddressHoldsUpNoLapseAndNoRedraw() public {
@@ -74,7 +71,7 @@ contract RefusedPaymentsTest is RowMarket {
         vm.roll(vm.getBlockNumber() + DELAY + 257);
         commitment.redraw(order);
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         vm.warp(uint256(_terms().deliverBy) + 1);
         escrow.refund(_terms(), _participants());
         assertEq(rewards.claimable(BURN), BOND, "burned later");
@@ -118,9 +115,11 @@ contract RefusedPaymentsTest is RowMarket {
         IChallenges.Evidence memory evidence = _evidence(claim);
         vm.prank(stranger);
         challenges.challenge(_terms(), _participants(), claim, evidence, SALT, _noParents());
-        assertEq(escrow.heldForRewards(), PRICE + BOND + STAKE, "held");
-        assertEq(rewards.claimable(buyer), PRICE + STAKE / 4, "buyer");
-        assertEq(rewards.claimable(stranger), STAKE / 2, "challenger");
+        vm.warp(escrow.windowOf(_terms()) + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        assertEq(escrow.heldForRewards(), PRICE + BOND + _stakeOf(1), "held");
+        assertEq(rewards.claimable(buyer), 316.635 ether, "buyer");
+        assertEq(rewards.claimable(stranger), _stakeOf(1) / 2, "challenger");
 
         for (uint256 k = 0; k < 4; ++k) {
             _unruly.freeze(accounts[k], false);
@@ -129,6 +128,9 @@ contract RefusedPaymentsTest is RowMarket {
         rewards.claimFor(buyer);
         rewards.claimFor(stranger);
         rewards.claimFor(BURN);
+        rewards.claimFor(broker);
+        rewards.claimFor(_node(0));
+        rewards.claimFor(_node(2));
         assertBalance(address(rewards), 0);
         assertEq(_allMoney(), before, "all money");
     }
@@ -139,16 +141,17 @@ contract RefusedPaymentsTest is RowMarket {
         bytes32 other = _secondOrder();
         _unruly.freeze(address(escrow), true);
         vm.prank(address(demands));
-        escrow.punish(_terms(), _participants(), 1, broker);
-        assertState(order, IOrderEscrow.State.Refunded);
-        assertStake(_node(1), DEPOSIT - 2 * STAKE, STAKE);
-        assertEq(registry.heldToBurn(), STAKE, "held");
+        escrow.drop(_terms(), _participants(), 1);
+        assertOut(order, 1);
+        // Before the commit: a quarter.
+        assertStake(_node(1), DEPOSIT - _stakeOf(1) / 4 - _stakeOf(1), _stakeOf(1));
+        assertEq(registry.heldToBurn(), _stakeOf(1) / 4, "held");
         // Nobody was paid from the money of the other order.
         assertState(other, IOrderEscrow.State.Matched);
-        assertBalance(address(escrow), PRICE + BOND);
-        assertEq(registry.burnHeld(), STAKE, "burned");
+        assertBalance(address(escrow), 2 * (PRICE + BOND));
+        assertEq(registry.burnHeld(), _stakeOf(1) / 4, "burned");
         assertEq(registry.burnHeld(), 0, "burned once");
-        assertBalance(BURN, STAKE);
+        assertBalance(BURN, _stakeOf(1) / 4);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -194,11 +197,14 @@ contract RefusedPaymentsTest is RowMarket {
         assertState(order, IOrderEscrow.State.Refunded);
     }
 
-    function test_C9_OrdersOfNothingAreRevoked() public {
+    function test_C9_OrdersOfNothingAreReduced() public {
         OrderTerms memory terms = _nothing();
         (bytes32 order, ) = _publish(terms);
         vm.prank(address(challenges));
-        escrow.punish(terms, _participants(), 1, stranger);
-        assertState(order, IOrderEscrow.State.Revoked);
+        bool whole = escrow.convict(terms, _participants(), 1, stranger);
+        assertTrue(!whole, "a part is left");
+        vm.warp(escrow.windowOf(terms) + 1);
+        escrow.settle(terms, _participants(), _shares(), _noParents());
+        assertState(order, IOrderEscrow.State.Settled);
     }
 }

@@ -51,12 +51,15 @@ contract UnrulyReceiversTest is RowMarket {
         (, uint256 id) = _publishFalse(_terms(), 1, 200);
         _unruly.freeze(buyer, true);
         _challenge(id, stranger);
-        assertBalance(stranger, STAKE / 2);
-        assertEq(rewards.claimable(buyer), PRICE + STAKE / 4, "waits for the buyer");
-        assertBalance(address(rewards), PRICE + STAKE / 4);
+        assertBalance(stranger, _stakeOf(1) / 2);
+        vm.warp(escrow.windowOf(_terms()) + 1);
+        escrow.settle(_terms(), _participants(), _shares(), _noParents());
+        // The share of shard 1: more than its rows' part of the price, so that no damages are added.
+        assertEq(rewards.claimable(buyer), 316.635 ether, "waits for the buyer");
         assertBalance(address(escrow), 0);
         _unruly.freeze(buyer, false);
         rewards.claimFor(buyer);
+        assertBalance(buyer, 1_000_000 ether - PRICE + 316.635 ether);
         assertEq(_allMoney(), before, "all money");
     }
 
@@ -70,27 +73,38 @@ contract UnrulyReceiversTest is RowMarket {
     }
 
     function test_AFrozenBrokerCannotStopADropOutFromBeingPunished() public {
-        bytes32 order = _draw(_terms());
+        OrderTerms memory terms = _terms();
+        terms.minContributors = 3;
+        bytes32 order = _draw(terms);
         vm.prank(broker);
-        demands.demandReceipt(_terms(), _participants(), 0, _models());
+        demands.demandStep(terms, _participants(), 0, IDemands.Kind.Receipt, _models());
         _unruly.freeze(broker, true);
-        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
-        vm.expectEmit();
-        emit IDemands.PaymentKept(broker, PRICE / 100);
-        demands.expire(_terms(), _participants(), 0);
+        _silence(terms, 0);
         assertState(order, IOrderEscrow.State.Refunded);
         assertEq(rewards.claimable(broker), BOND, "bond");
-        assertBalance(buyer, 1_000_000 ether + STAKE / 2);
+        assertBalance(buyer, 1_000_000 ether);
+    }
 
-        assertBalance(address(demands), PRICE / 100);
-        vm.expectRevert(abi.encodeWithSelector(UnrulyToken.UnrulyToken_Frozen.selector, broker));
-        demands.collect(broker);
-        _unruly.freeze(broker, false);
-        uint256 brokerBefore = token.balanceOf(broker);
-        assertEq(demands.collect(broker), PRICE / 100, "collected");
-        assertEq(token.balanceOf(broker) - brokerBefore, PRICE / 100, "deposit");
-        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_NothingToCollect.selector, broker));
-        demands.collect(broker);
+    function test_AFrozenDemanderCollectsItsDepositLater() public {
+        (, uint256 id) = _publishRows(_terms());
+        vm.prank(buyer);
+        demands.demandModel(_terms(), _participants(), id, 1, _models());
+        _unruly.freeze(buyer, true);
+        _warn(_terms(), 1);
+        vm.warp(vm.getBlockTimestamp() + ANSWER + 1);
+        // A tenth of three tenths.
+        vm.expectEmit();
+        emit IDemands.PaymentKept(buyer, 30 ether);
+        demands.expire(_terms(), _participants(), 1);
+        assertBalance(address(demands), 30 ether);
+        vm.expectRevert(abi.encodeWithSelector(UnrulyToken.UnrulyToken_Frozen.selector, buyer));
+        demands.collect(buyer);
+        _unruly.freeze(buyer, false);
+        uint256 buyerBefore = token.balanceOf(buyer);
+        assertEq(demands.collect(buyer), 30 ether, "collected");
+        assertEq(token.balanceOf(buyer) - buyerBefore, 30 ether, "deposit");
+        vm.expectRevert(abi.encodeWithSelector(IDemands.Demands_NothingToCollect.selector, buyer));
+        demands.collect(buyer);
     }
 
     function test_ARefundReachesAFrozenBuyerLater() public {
@@ -113,8 +127,8 @@ contract UnrulyReceiversTest is RowMarket {
         _challenge(id, address(intruder));
         assertEq(intruder.tries(), 2, "tries");
         assertEq(intruder.successes(), 0, "successes");
-        assertBalance(address(intruder), STAKE / 2);
-        assertBalance(address(escrow), 0);
+        assertBalance(address(intruder), _stakeOf(1) / 2);
+        assertOut(escrow.hashTerms(_terms()), 1);
     }
 
     function _assertGuarded(Intruder intruder) private view {
@@ -164,7 +178,6 @@ contract UnrulyReceiversTest is RowMarket {
         assertEq(intruder.tries(), 2, "tries");
         assertEq(intruder.successes(), 0, "successes");
         _assertGuarded(intruder);
-        assertBalance(address(intruder), PRICE / 100);
         assertBalance(address(demands), 0);
     }
 
@@ -178,10 +191,10 @@ contract UnrulyReceiversTest is RowMarket {
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
         intruder.send(
             address(escrow),
-            abi.encodeCall(IOrderEscrow.matchOrder, (terms, _participants(), acceptances, maxRows))
+            abi.encodeCall(IOrderEscrow.matchOrder, (terms, _participants(), acceptances, maxRows, ""))
         );
         // From the commit on the contributors are paid what the broker forfeits.
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
         _unruly.hook(address(intruder));
         intruder.aim(address(rewards), abi.encodeCall(IRewards.claimFor, (_node(0))));
         intruder.send(address(escrow), abi.encodeCall(IOrderEscrow.abandon, (terms, _participants())));

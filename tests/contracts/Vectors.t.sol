@@ -101,12 +101,18 @@ contract VectorsTest is TestBase {
         terms.matchBy = uint64(vm.parseJsonUint(json, ".terms.matchBy"));
         terms.deliverBy = uint64(vm.parseJsonUint(json, ".terms.deliverBy"));
         terms.challengeSeconds = uint32(vm.parseJsonUint(json, ".terms.challengeSeconds"));
+        terms.answerSeconds = uint32(vm.parseJsonUint(json, ".terms.answerSeconds"));
         terms.price = vm.parseJsonUint(json, ".terms.price");
         terms.stake = vm.parseJsonUint(json, ".terms.stake");
         terms.bond = vm.parseJsonUint(json, ".terms.bond");
         terms.royaltyBps = uint16(vm.parseJsonUint(json, ".terms.royaltyBps"));
         terms.conditions = vm.parseJsonBytes32(json, ".terms.conditions");
         terms.parents = vm.parseJsonBytes32(json, ".terms.parents");
+        terms.schemaDigest = vm.parseJsonBytes32(json, ".terms.schemaDigest");
+        terms.sizeClass = uint8(vm.parseJsonUint(json, ".terms.sizeClass"));
+        terms.specVersion = uint16(vm.parseJsonUint(json, ".terms.specVersion"));
+        terms.ownRealMicro = uint32(vm.parseJsonUint(json, ".terms.ownRealMicro"));
+        terms.indivisible = vm.parseJsonBool(json, ".terms.indivisible");
         terms.salt = vm.parseJsonBytes32(json, ".terms.salt");
     }
 
@@ -127,7 +133,8 @@ contract VectorsTest is TestBase {
         }
         if (typehash == SignedMessages.MODEL_COMMITMENT_TYPEHASH) {
             uint32 shard = uint32(_number(json, message, ".shard"));
-            return SignedMessages.modelCommitment(order, shard, _word(json, message, ".modelDigest"));
+            bytes32 saltDigest = _word(json, message, ".saltDigest");
+            return SignedMessages.modelCommitment(order, shard, _word(json, message, ".modelDigest"), saltDigest);
         }
         if (typehash == SignedMessages.EVALUATION_TYPEHASH) {
             return
@@ -135,7 +142,8 @@ contract VectorsTest is TestBase {
                     order,
                     _word(json, message, ".datasetRoot"),
                     uint32(_number(json, message, ".scoreMicro")),
-                    _word(json, message, ".sharesDigest")
+                    _word(json, message, ".sharesDigest"),
+                    _word(json, message, ".scoreDigest")
                 );
         }
         assertEq(typehash, ShardReceipts.TYPEHASH, "type string");

@@ -33,6 +33,7 @@ contract DisputeWalk is OrderWalk {
     function challenge(uint256 choice) external {
         (bool found, uint256 i) = _pick(choice, Stage.Published);
         if (!found || vm.getBlockTimestamp() > escrow.windowOf(_orders[i])) return;
+        if (_books[i].fate != Fate.Standing) return;
         _setRows(i);
         uint32 shard = uint32(i % 3);
         uint256 row = (choice >> 128) % 2 == 0 ? 150 : (choice >> 129) % _rows(shard);
@@ -43,7 +44,7 @@ contract DisputeWalk is OrderWalk {
         vm.prank(stranger);
         try challenges.challenge(_orders[i], _participants(), claim, evidence, SALT, _noParents()) {
             if (isTrue) ++trueRowsConvicted;
-            _revoke(i, stranger);
+            _convict(i, stranger);
             ++convicted;
         } catch {
             if (isTrue) ++acquitted;
@@ -51,43 +52,57 @@ contract DisputeWalk is OrderWalk {
         }
     }
 
-    /// @notice The broker asks for a receipt, or the buyer for the model or a chunk.
+    /// @notice The broker asks for the next step, or the buyer for the model or a chunk.
     function demand(uint256 choice) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        if (_books[i].stage == Stage.Drawn) _demandReceipt(i);
-        if (_books[i].stage == Stage.Published) _demandData(i, choice >> 128);
+        if (_books[i].fate != Fate.Standing) return;
+        if (_books[i].demand != IDemands.Kind.None && !_isMoot(i)) return;
+        bool other = (choice >> 128) % 2 == 1;
+        Stage stage = _books[i].stage;
+        if (stage == Stage.Matched) _demandStep(i, IDemands.Kind.Commitment);
+        if (stage == Stage.Committed && _fix(i)) _demandStep(i, IDemands.Kind.Salt);
+        if (stage == Stage.Drawn) _demandStep(i, other ? IDemands.Kind.Evaluation : IDemands.Kind.Receipt);
+        if (stage == Stage.Published) _demandData(i, choice >> 128);
     }
 
     function answer(uint256 choice) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
         IDemands.Kind kind = _books[i].demand;
-        if (kind == IDemands.Kind.None || vm.getBlockTimestamp() > _books[i].answerBy) return;
+        if (kind == IDemands.Kind.None || _isMoot(i)) return;
+        if (_books[i].warned && vm.getBlockTimestamp() > _books[i].answerBy) return;
         _setRows(i);
+        uint32 shard = uint32(i % 3);
+        if (kind == IDemands.Kind.Commitment) _answerCommitment(i, shard);
+        if (kind == IDemands.Kind.Salt) demands.answerSalt(_books[i].id, shard, _salts()[shard]);
         if (kind == IDemands.Kind.Receipt) _answerReceipt(i);
-        if (kind == IDemands.Kind.Model) _answerModel(i);
+        if (kind == IDemands.Kind.Evaluation) _answerEvaluation(i, shard);
+        if (kind == IDemands.Kind.Model) demands.answerModel(_books[i].id, shard, _modelBytes(shard));
         if (kind == IDemands.Kind.Chunk) _answerChunk(i);
+        spent += _depositOf(i);
+        if (kind != IDemands.Kind.Chunk) _books[i].shown |= 1 << uint256(kind);
         _books[i].demand = IDemands.Kind.None;
         ++answered;
-        uint256 deposit = _orders[i].price / 100;
-        _give(kind == IDemands.Kind.Receipt ? broker : _node(i % 3), deposit);
-        if (kind != IDemands.Kind.Receipt) spent += deposit;
     }
 
     function expire(uint256 choice) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
         IDemands.Kind kind = _books[i].demand;
-        if (kind == IDemands.Kind.None || vm.getBlockTimestamp() <= _books[i].answerBy) return;
-        Stage stage = _books[i].stage;
+        bool isMoot = _isMoot(i);
+        if (kind == IDemands.Kind.None || (!isMoot && vm.getBlockTimestamp() <= _books[i].answerBy)) return;
         demands.expire(_orders[i], _participants(), uint32(i % 3));
+        if (!isMoot && !_books[i].warned) {
+            (_books[i].warned, _books[i].answerBy) = (true, vm.getBlockTimestamp() + ANSWER);
+            return;
+        }
+        _give(buyer, _depositOf(i));
         _books[i].demand = IDemands.Kind.None;
-        bool isReceipt = kind == IDemands.Kind.Receipt;
-        _give(isReceipt ? broker : buyer, _orders[i].price / 100);
-        if (stage != (isReceipt ? Stage.Drawn : Stage.Published)) return;
-        if (isReceipt) _dropOut(i);
-        else _revoke(i, buyer);
+        if (isMoot) return;
+        if (kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk) _convict(i, address(0));
+        else if (kind == IDemands.Kind.Evaluation) _fine(i);
+        else _drop(i);
         ++silenced;
     }
 
@@ -102,7 +117,7 @@ contract DisputeWalk is OrderWalk {
         if (before.unbonding != 0 && vm.getBlockTimestamp() >= before.unbondingAt) {
             vm.prank(node);
             registry.withdraw();
-        } else if (before.free > 2 * STAKE) {
+        } else if (before.free > STAKE / 2) {
             vm.prank(node);
             registry.requestWithdrawal(1 ether);
         }
@@ -113,27 +128,55 @@ contract DisputeWalk is OrderWalk {
     function wronglyRevoked() external view returns (uint256 wrong) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].dataset == 0 || _books[i].stage == Stage.Over) continue;
-            if (datasets.datasetOf(_books[i].dataset).status != IDatasetRegistry.Status.Valid) ++wrong;
+            IDatasetRegistry.Status status = datasets.datasetOf(_books[i].dataset).status;
+            bool isConvicted = _books[i].fate == Fate.Convicted;
+            if (status != (isConvicted ? IDatasetRegistry.Status.Reduced : IDatasetRegistry.Status.Valid)) ++wrong;
         }
     }
 
-    /// @dev Shard `i % 3` is false, or withheld (docs/spec/refutation.md, "Money").
-    function _revoke(uint256 i, address rewarded) private {
-        _books[i].stage = Stage.Over;
-        ++faults[_node(i % 3)];
-        uint256 bond = _books[i].bond;
-        forfeited += bond;
-        _take(_node(i % 3), STAKE);
-        _give(buyer, _orders[i].price + (bond < STAKE / 4 ? bond : STAKE / 4));
-        _give(rewarded, STAKE / 2);
+    /// @dev Nothing is left to demand.
+    function _isMoot(uint256 i) private view returns (bool) {
+        if (_books[i].fate != Fate.Standing) return true;
+        IDemands.Kind kind = _books[i].demand;
+        Stage stage = _books[i].stage;
+        if (kind == IDemands.Kind.Commitment) return stage != Stage.Matched;
+        if (kind == IDemands.Kind.Salt) return stage != Stage.Committed;
+        bool isAboutData = kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk;
+        return stage != (isAboutData ? Stage.Published : Stage.Drawn);
     }
 
-    /// @dev Its receipt was not shown: the broker is whole.
-    function _dropOut(uint256 i) private {
+    /// @dev Shard `i % 3` is false, or withheld (docs/spec/refutation.md, "Money").
+    function _convict(uint256 i, address rewarded) private {
+        uint256 amount = _stakeIn(i, i % 3);
+        _lose(i, amount);
+        if (rewarded != address(0)) _give(rewarded, amount / 2);
+        _books[i].fate = Fate.Convicted;
+        if (_orders[i].indivisible) _end(i);
+        else _books[i].held = amount / 4;
+    }
+
+    /// @dev It did not bring what was demanded: the others go on.
+    function _drop(uint256 i) private {
+        uint256 amount = _stakeIn(i, i % 3);
+        _lose(i, _books[i].stage == Stage.Matched ? amount / 4 : amount);
+        _books[i].fate = Fate.Dropped;
+        if (_orders[i].indivisible) _end(i);
+    }
+
+    function _fine(uint256 i) private {
+        _lose(i, _stakeIn(i, i % 3) / 4);
+        _books[i].fined = true;
+        _books[i].shown |= 1 << uint256(IDemands.Kind.Evaluation);
+    }
+
+    function _lose(uint256 i, uint256 amount) private {
+        faults[_node(i % 3)] += amount;
+        _take(_node(i % 3), amount);
+    }
+
+    function _end(uint256 i) private {
         _books[i].stage = Stage.Over;
-        ++faults[_node(i % 3)];
-        _take(_node(i % 3), STAKE);
-        _give(buyer, _orders[i].price + STAKE / 2);
+        _give(buyer, _orders[i].price);
         _give(broker, _books[i].bond);
     }
 
@@ -144,23 +187,39 @@ contract DisputeWalk is OrderWalk {
         }
     }
 
-    function _demandReceipt(uint256 i) private {
-        if (_books[i].demand != IDemands.Kind.None || _books[i].receiptShown) return;
-        if (vm.getBlockTimestamp() + ANSWER > _orders[i].deliverBy) return;
-        vm.prank(broker);
-        demands.demandReceipt(_orders[i], _participants(), uint32(i % 3), _models());
-        _opened(i, IDemands.Kind.Receipt);
+    function _demandStep(uint256 i, IDemands.Kind kind) private {
+        uint256 now_ = vm.getBlockTimestamp();
+        bytes32 id = _books[i].id;
+        if (now_ > escrow.deliverByOf(id) || now_ > _orders[i].deliverBy + 10 * uint256(ANSWER)) return;
+        if ((_books[i].shown >> uint256(kind)) & 1 == 1) return;
+        bytes32[] memory digests = new bytes32[](0);
+        if (kind == IDemands.Kind.Salt) digests = _saltDigests(id);
+        if (kind == IDemands.Kind.Receipt) digests = _models();
+        _demandStep(_orders[i], uint32(i % 3), kind, digests);
+        _opened(i, kind);
+    }
+
+    /// @dev Whether the block's hash is on chain now.
+    function _fix(uint256 i) private returns (bool) {
+        if (_books[i].isFixed) return true;
+        bytes32 id = _books[i].id;
+        uint64 targetBlock = commitment.commitmentOf(id).targetBlock;
+        uint256 number = vm.getBlockNumber();
+        if (number <= targetBlock || number > targetBlock + 256) return false;
+        if (vm.getBlockTimestamp() > escrow.deliverByOf(id)) return false;
+        commitment.fixHash(id);
+        _books[i].isFixed = true;
+        return true;
     }
 
     function _demandData(uint256 i, uint256 choice) private {
-        if (_books[i].demand > IDemands.Kind.Receipt) return;
         uint64 publishedAt = escrow.orderOf(_books[i].id).publishedAt;
         uint256 now_ = vm.getBlockTimestamp();
-        bool isTooLate = now_ > uint256(publishedAt) + 2 * _orders[i].challengeSeconds + ANSWER;
+        bool isTooLate = now_ > uint256(publishedAt) + 2 * _orders[i].challengeSeconds + 2 * uint256(ANSWER);
         if (isTooLate || now_ > escrow.windowOf(_orders[i])) return;
         uint32 shard = uint32(i % 3);
         _setRows(i);
-        if (choice % 2 == 0 && !_books[i].modelShown) {
+        if (choice % 2 == 0 && (_books[i].shown >> uint256(IDemands.Kind.Model)) & 1 == 0) {
             vm.prank(buyer);
             demands.demandModel(_orders[i], _participants(), _books[i].dataset, shard, _models());
             _opened(i, IDemands.Kind.Model);
@@ -174,12 +233,28 @@ contract DisputeWalk is OrderWalk {
     }
 
     function _opened(uint256 i, IDemands.Kind kind) private {
-        uint256 deposit = _orders[i].price / 100;
-        _take(kind == IDemands.Kind.Receipt ? broker : buyer, deposit);
-        // A demand for data takes the place of one for the receipt, whose deposit goes back.
-        if (_books[i].demand == IDemands.Kind.Receipt) _give(broker, deposit);
-        _books[i].demand = kind;
+        (_books[i].demand, _books[i].warned) = (kind, false);
         _books[i].answerBy = vm.getBlockTimestamp() + ANSWER;
+        _take(buyer, _depositOf(i));
+    }
+
+    function _answerCommitment(uint256 i, uint32 shard) private {
+        bytes32 id = _books[i].id;
+        bytes memory signature = _modelSignatures(id)[shard];
+        demands.answerCommitment(id, shard, _models()[shard], _saltDigests(id)[shard], signature);
+    }
+
+    /// @dev The one that it would have signed without being asked.
+    function _answerEvaluation(uint256 i, uint32 shard) private {
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(_books[i].id);
+        IDatasetRegistry.EvaluationRecord memory found = record.evaluations[shard];
+        IDemands.Evaluation memory evaluation = IDemands.Evaluation(
+            _root(record),
+            found.scoreMicro,
+            keccak256(abi.encode(record.sharesBps)),
+            record.scoreDigest
+        );
+        demands.answerEvaluation(_books[i].id, shard, evaluation, found.signature);
     }
 
     function _answerReceipt(uint256 i) private {
@@ -190,15 +265,8 @@ contract DisputeWalk is OrderWalk {
             shard.deltaE12,
             shard.contentDigest
         );
-        _books[i].receiptShown = true;
         vm.prank(_node(i % 3));
         demands.answerReceipt(_books[i].id, uint32(i % 3), receipt, shard.receipt);
-    }
-
-    function _answerModel(uint256 i) private {
-        _books[i].modelShown = true;
-        vm.prank(_node(i % 3));
-        demands.answerModel(_books[i].id, uint32(i % 3), _modelBytes(uint32(i % 3)));
     }
 
     function _answerChunk(uint256 i) private {

@@ -52,10 +52,10 @@ abstract contract GoodsMarket is Market {
     /// @dev A data set derived from others, its window open.
     function _derived(uint256 salt, uint256[] memory parents, uint32 ownRealMicro) internal returns (uint256 id) {
         OrderTerms memory terms = _termsNow(salt);
-        terms.parents = keccak256(abi.encode(parents));
+        (terms.parents, terms.ownRealMicro) = (keccak256(abi.encode(parents)), ownRealMicro);
         bytes32 order = _draw(terms);
         IDatasetRegistry.DatasetRecord memory record = _record(order);
-        (record.parents, record.ownRealMicro) = (parents, ownRealMicro);
+        record.parents = parents;
         vm.prank(broker);
         return datasets.publish(terms, _participants(), record);
     }
@@ -70,7 +70,7 @@ abstract contract GoodsMarket is Market {
 
     function _revoke(uint256 id) internal {
         vm.prank(judge);
-        datasets.revoke(id);
+        datasets.revokeShard(id, 0, true);
     }
 
     function assertStatus(uint256 id, IDatasetRegistry.Status expected) internal view {

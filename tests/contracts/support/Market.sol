@@ -30,9 +30,10 @@ abstract contract Market is TestBase {
     uint256 internal constant STRANGER_KEY = 0x57A;
 
     uint256 internal constant PRICE = 1_000 ether;
-    uint256 internal constant STAKE = 50 ether;
+    /// @dev Of all contributors together, four times the price.
+    uint256 internal constant STAKE = 4_000 ether;
     uint256 internal constant BOND = 100 ether;
-    uint256 internal constant DEPOSIT = 200 ether;
+    uint256 internal constant DEPOSIT = 5_000 ether;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
@@ -99,7 +100,7 @@ abstract contract Market is TestBase {
 
     /// @dev As little as a market may ask; OrderLimits.t.sol tries others.
     function _limits() internal pure returns (IOrderEscrow.Limits memory limits) {
-        (limits.answerSeconds, limits.maxScoreMicro) = (ANSWER, 1_000_000);
+        limits.maxScoreMicro = 1_000_000;
     }
 
     function _createToken() internal virtual returns (address) {
@@ -133,10 +134,12 @@ abstract contract Market is TestBase {
         terms.brokerFeeBps = 500;
         terms.matchBy = uint64(START + 1 hours);
         terms.deliverBy = uint64(START + 1 days);
-        terms.challengeSeconds = 1 hours;
+        (terms.challengeSeconds, terms.answerSeconds) = (1 hours, ANSWER);
         terms.price = PRICE;
         terms.stake = STAKE;
         terms.bond = BOND;
+        terms.schemaDigest = keccak256("schema");
+        (terms.sizeClass, terms.specVersion, terms.ownRealMicro) = (1, 1, 1_000_000);
         terms.salt = bytes32(uint256(1));
     }
 
@@ -145,6 +148,11 @@ abstract contract Market is TestBase {
         participants[0] = Participant(_node(0), 500);
         participants[1] = Participant(_node(1), 300);
         participants[2] = Participant(_node(2), 200);
+    }
+
+    /// @dev What each participant reserves: its part of STAKE by rows.
+    function _stakeOf(uint256 k) internal pure returns (uint256) {
+        return (STAKE * _participants()[k].rows) / 1_000;
     }
 
     function _nobody() internal pure returns (Participant[] memory) {
@@ -183,7 +191,7 @@ abstract contract Market is TestBase {
         order = _place(terms);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
         vm.prank(broker);
-        escrow.matchOrder(terms, _participants(), acceptances, maxRows);
+        escrow.matchOrder(terms, _participants(), acceptances, maxRows, "");
     }
 
     /// @dev SHA-256 of "model 0", "model 1" and "model 2". Spelled out, since a call of the precompile would spend an
@@ -195,6 +203,20 @@ abstract contract Market is TestBase {
         models[2] = 0x97e2521720cb4b3821c7ed9df7dbca7a63e04b42ba05ffe3e15dc992f227ae36;
     }
 
+    function _salts() internal pure returns (bytes32[] memory salts) {
+        salts = new bytes32[](3);
+        for (uint256 k = 0; k < 3; ++k) {
+            salts[k] = keccak256(abi.encodePacked("salt ", k));
+        }
+    }
+
+    function _saltDigests(bytes32 order) internal pure returns (bytes32[] memory digests) {
+        digests = new bytes32[](3);
+        for (uint256 k = 0; k < 3; ++k) {
+            digests[k] = keccak256(abi.encode(order, k, _salts()[k]));
+        }
+    }
+
     function _modelSignatures(bytes32 order) internal view returns (bytes[] memory signatures) {
         signatures = new bytes[](3);
         for (uint256 k = 0; k < 3; ++k) {
@@ -204,13 +226,13 @@ abstract contract Market is TestBase {
 
     function _commit(OrderTerms memory terms) internal returns (bytes32 order) {
         order = _match(terms);
-        commitment.commit(order, _participants(), _models(), _modelSignatures(order));
+        commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
     }
 
     function _draw(OrderTerms memory terms) internal returns (bytes32 order) {
         order = _commit(terms);
         vm.roll(vm.getBlockNumber() + DELAY + 1);
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
     }
 
     function _publish(OrderTerms memory terms) internal returns (bytes32 order, uint256 id) {
@@ -224,8 +246,6 @@ abstract contract Market is TestBase {
     function _record(bytes32 order) internal view returns (IDatasetRegistry.DatasetRecord memory record) {
         record.manifestDigest = sha256("manifest");
         record.scoreDigest = sha256("score");
-        record.specVersion = 1;
-        record.ownRealMicro = 1_000_000;
         record.sharesBps = _shares();
         record.shards = new IDatasetRegistry.ShardRecord[](3);
         for (uint256 k = 0; k < 3; ++k) {
@@ -236,6 +256,16 @@ abstract contract Market is TestBase {
             record.shards[k].contentDigest = sha256(abi.encodePacked("content", k));
         }
         _signRecord(order, record);
+    }
+
+    /// @dev Leaves shard `k`, which is out, out of a record; its share goes to the next.
+    function _leaveOut(bytes32 order, IDatasetRegistry.DatasetRecord memory record, uint256 k) internal view {
+        record.sharesBps[(k + 1) % 3] += record.sharesBps[k];
+        record.sharesBps[k] = 0;
+        record.shards[k] = IDatasetRegistry.ShardRecord(record.shards[k].modelDigest, 0, 0, 0, 0, "");
+        _signRecord(order, record);
+        record.shards[k].receipt = "";
+        record.evaluations[k] = IDatasetRegistry.EvaluationRecord(0, "");
     }
 
     /// @dev Signs every receipt and evaluation anew, after a test changed the record.
@@ -302,8 +332,11 @@ abstract contract Market is TestBase {
         uint256 shard,
         bytes32 modelDigest
     ) internal view returns (bytes memory) {
-        bytes32 typehash = keccak256("ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest)");
-        return _signStruct(key, keccak256(abi.encode(typehash, order, shard, modelDigest)));
+        bytes32 typehash = keccak256(
+            "ModelCommitment(bytes32 order,uint32 shard,bytes32 modelDigest,bytes32 saltDigest)"
+        );
+        bytes32 saltDigest = _saltDigests(order)[shard];
+        return _signStruct(key, keccak256(abi.encode(typehash, order, shard, modelDigest, saltDigest)));
     }
 
     function _hashReceipt(
@@ -338,10 +371,29 @@ abstract contract Market is TestBase {
         uint16[] memory shares
     ) internal view returns (bytes memory) {
         bytes32 typehash = keccak256(
-            "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest)"
+            "Evaluation(bytes32 order,bytes32 datasetRoot,uint32 scoreMicro,bytes32 sharesDigest,bytes32 scoreDigest)"
         );
         bytes32 sharesDigest = keccak256(abi.encode(shares));
-        return _signStruct(key, keccak256(abi.encode(typehash, order, datasetRoot, scoreMicro, sharesDigest)));
+        bytes memory message = abi.encode(typehash, order, datasetRoot, scoreMicro, sharesDigest, sha256("score"));
+        return _signStruct(key, keccak256(message));
+    }
+
+    /// @dev Lets a demand pass its first time, and the second.
+    function _silence(OrderTerms memory terms, uint32 shard) internal {
+        _warn(terms, shard);
+        vm.warp(vm.getBlockTimestamp() + terms.answerSeconds + 1);
+        demands.expire(terms, _participants(), shard);
+    }
+
+    /// @dev Lets a demand pass its first time.
+    function _warn(OrderTerms memory terms, uint32 shard) internal {
+        vm.warp(vm.getBlockTimestamp() + terms.answerSeconds + 1);
+        demands.expire(terms, _participants(), shard);
+    }
+
+    function _demandStep(OrderTerms memory terms, uint32 shard, IDemands.Kind kind, bytes32[] memory digests) internal {
+        vm.prank(broker);
+        demands.demandStep(terms, _participants(), shard, kind, digests);
     }
 
     function _permit(uint256 amount) internal view returns (Permit memory permit) {
@@ -379,6 +431,11 @@ abstract contract Market is TestBase {
 
     function assertState(bytes32 order, IOrderEscrow.State expected) internal view {
         assertEq(uint256(_state(order)), uint256(expected), "state");
+    }
+
+    /// @dev Shard `shard` alone is out, and the order goes on.
+    function assertOut(bytes32 order, uint256 shard) internal view {
+        assertEq(escrow.shardsOf(order).out, 1 << shard, "shards that are out");
     }
 
     function assertStake(address node, uint256 expectedFree, uint256 expectedReserved) internal view {

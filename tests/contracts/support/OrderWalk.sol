@@ -18,8 +18,15 @@ abstract contract OrderWalk is RowMarket {
         Over
     }
 
+    /// @dev What became of the shard that an order's disputes are about.
+    enum Fate {
+        Standing,
+        Dropped,
+        Convicted
+    }
+
     /// @dev What the walk knows of an order besides its terms. Its disputes are about shard `order number % 3`; of every
-    /// other order a row of that shard is false.
+    /// other order a row of that shard is false; of every fourth a part is worthless.
     struct Book {
         bytes32 id;
         Stage stage;
@@ -28,8 +35,13 @@ abstract contract OrderWalk is RowMarket {
         bool isFalse;
         IDemands.Kind demand;
         uint256 answerBy;
-        bool receiptShown;
-        bool modelShown;
+        bool warned;
+        /// Bit k: a demand of kind k has ended.
+        uint256 shown;
+        Fate fate;
+        bool fined;
+        bool isFixed;
+        uint256 held;
     }
 
     uint256 private constant _MAX_ORDERS = 6;
@@ -41,13 +53,13 @@ abstract contract OrderWalk is RowMarket {
     /// @dev What the rules have given (or taken from) each account since.
     mapping(address account => int256 amount) private _due;
 
-    /// @notice Convictions and silences by contributor: what costs a stake.
-    mapping(address contributor => uint256 count) public faults;
-    /// @notice What the broker forfeited by giving up, lapsing, missed draws and publishing false rows.
+    /// @notice What convictions and silences of their own have cost contributors.
+    mapping(address contributor => uint256 amount) public faults;
+    /// @notice What the broker forfeited by giving up, lapsing and missed draws.
     uint256 public forfeited;
     /// @notice Of it, what contributors got.
     uint256 public compensated;
-    /// @notice Prices of settled orders, and deposits that answers about data earned.
+    /// @notice What the buyer paid for settled orders, and deposits that answers about data burned.
     uint256 public spent;
 
     /// @notice Whether the walk ever got as far as a settlement, a refund and a missed draw.
@@ -94,15 +106,14 @@ abstract contract OrderWalk is RowMarket {
     function buyersHeld() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].stage != Stage.Over) sum += _orders[i].price;
-            if (_books[i].demand > IDemands.Kind.Receipt) sum += _orders[i].price / 100;
+            sum += _depositOf(i);
         }
     }
 
-    /// @notice Bonds in the escrow, and the broker's deposits of open demands.
+    /// @notice Bonds in the escrow.
     function brokersHeld() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].stage != Stage.Over) sum += _books[i].bond;
-            if (_books[i].demand == IDemands.Kind.Receipt) sum += _orders[i].price / 100;
         }
     }
 
@@ -119,21 +130,36 @@ abstract contract OrderWalk is RowMarket {
     function expectedEscrow() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].stage == Stage.Over) continue;
-            sum += _orders[i].price + _books[i].bond;
+            sum += _orders[i].price + _books[i].bond + _books[i].held;
         }
     }
 
-    function expectedReserved() external view returns (uint256 sum) {
+    function expectedReserved(uint256 k) external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
-            if (_books[i].stage != Stage.Open && _books[i].stage != Stage.Over) sum += STAKE;
+            if (_books[i].stage != Stage.Open && _books[i].stage != Stage.Over) sum += _stakeIn(i, k);
         }
     }
 
     /// @notice Deposits of the demands that are open.
     function expectedDemands() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
-            if (_books[i].demand != IDemands.Kind.None) sum += _orders[i].price / 100;
+            sum += _depositOf(i);
         }
+    }
+
+    /// @dev Of the open demand: only the buyer's have one.
+    function _depositOf(uint256 i) internal view returns (uint256) {
+        IDemands.Kind kind = _books[i].demand;
+        bool isAboutData = kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk;
+        return isAboutData ? (_orders[i].price * _rows(uint32(i % 3))) / 10_000 : 0;
+    }
+
+    /// @dev What contributor `k` has at stake in a matched order.
+    function _stakeIn(uint256 i, uint256 k) internal view returns (uint256 amount) {
+        amount = _orders[i].indivisible ? STAKE : _stakeOf(k);
+        if (k != i % 3) return amount;
+        if (_books[i].fate != Fate.Standing) return 0;
+        if (_books[i].fined) amount -= amount / 4;
     }
 
     function demandsBalance() external view returns (uint256) {
@@ -192,6 +218,7 @@ abstract contract OrderWalk is RowMarket {
         terms.brokerFeeBps = uint16(bound(feeBps, 0, 2_000));
         (terms.matchBy, terms.deliverBy) = (now_ + 1 hours, now_ + 1 days);
         terms.salt = bytes32(_orders.length);
+        terms.indivisible = _orders.length % 4 == 3;
         Book memory book;
         book.id = escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit());
         book.isFalse = _orders.length % 2 == 1;
@@ -209,7 +236,7 @@ abstract contract OrderWalk is RowMarket {
         if (stage == Stage.Open && now_ <= _orders[i].matchBy) _matchOne(i);
         if (stage == Stage.Matched) _commitOne(i);
         if (stage == Stage.Committed) _drawOne(i);
-        if (stage == Stage.Drawn && now_ <= _orders[i].deliverBy) _publishOne(i);
+        if (stage == Stage.Drawn && now_ <= escrow.deliverByOf(_books[i].id)) _publishOne(i);
         if (stage == Stage.Published) _settleOne(i);
     }
 
@@ -220,7 +247,8 @@ abstract contract OrderWalk is RowMarket {
         bool broken = (choice >> 128) % 2 == 0;
         Stage stage = _books[i].stage;
         if (stage == Stage.Published || stage == Stage.Over || _books[i].demand != IDemands.Kind.None) return;
-        bool late = vm.getBlockTimestamp() > (stage == Stage.Open ? _orders[i].matchBy : _orders[i].deliverBy);
+        uint256 deadline = stage == Stage.Open ? _orders[i].matchBy : escrow.deliverByOf(_books[i].id);
+        bool late = vm.getBlockTimestamp() > deadline;
         bool couldBeKnown = commitment.couldSeedBeKnown(_books[i].id);
         if (late) {
             escrow.refund(_orders[i], stage == Stage.Open ? _nobody() : _participants());
@@ -246,11 +274,12 @@ abstract contract OrderWalk is RowMarket {
         uint256 amount = wholly || tenth > left ? left : tenth;
         forfeited += amount;
         _give(broker, left - amount);
-        if (_books[i].stage != Stage.Committed) return;
+        if (_books[i].stage != Stage.Committed || _books[i].isFixed) return;
+        uint256 standing = _books[i].fate == Fate.Standing ? 3 : 2;
         for (uint256 k = 0; k < 3; ++k) {
-            _give(_node(k), amount / 3);
+            if (standing == 3 || k != i % 3) _give(_node(k), amount / standing);
         }
-        compensated += 3 * (amount / 3);
+        compensated += standing * (amount / standing);
     }
 
     function claim(uint256 choice) external {
@@ -270,32 +299,48 @@ abstract contract OrderWalk is RowMarket {
 
     function _matchOne(uint256 i) private {
         for (uint256 k = 0; k < 3; ++k) {
-            if (registry.stakeOf(_node(k)).free < STAKE) return;
+            if (registry.stakeOf(_node(k)).free < _stakeIn(i, k)) return;
         }
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_books[i].id, _participants());
         vm.prank(broker);
-        escrow.matchOrder(_orders[i], _participants(), acceptances, maxRows);
+        escrow.matchOrder(_orders[i], _participants(), acceptances, maxRows, "");
         _books[i].stage = Stage.Matched;
         _books[i].bond = _orders[i].bond;
         _take(broker, _orders[i].bond);
     }
 
     function _commitOne(uint256 i) private {
-        if (vm.getBlockTimestamp() + 2 * ANSWER > _orders[i].deliverBy) return;
-        commitment.commit(_books[i].id, _participants(), _models(), _modelSignatures(_books[i].id));
+        bytes32 id = _books[i].id;
+        if (vm.getBlockTimestamp() > escrow.deliverByOf(id)) return;
+        bytes32[] memory models = _models();
+        bytes32[] memory salts = _saltDigests(id);
+        bytes[] memory signatures = _modelSignatures(id);
+        if (_books[i].fate == Fate.Dropped) (models[i % 3], salts[i % 3], signatures[i % 3]) = (0, 0, "");
+        commitment.commit(id, _participants(), models, salts, signatures);
         _books[i].stage = Stage.Committed;
     }
 
+    /// @dev The digests that were committed: a contributor that was dropped before has none.
+    function _committed(uint256 i, bytes32[] memory digests) internal view returns (bytes32[] memory) {
+        (bool isKnown, bytes32 expected) = (false, commitment.commitmentOf(_books[i].id).modelsDigest);
+        isKnown = expected == keccak256(abi.encodePacked(_models()));
+        if (!isKnown) digests[i % 3] = 0;
+        return digests;
+    }
+
     function _drawOne(uint256 i) private {
-        uint64 targetBlock = commitment.commitmentOf(_books[i].id).targetBlock;
+        bytes32 id = _books[i].id;
+        uint64 targetBlock = commitment.commitmentOf(id).targetBlock;
         uint256 number = vm.getBlockNumber();
-        if (number <= targetBlock || vm.getBlockTimestamp() + ANSWER > _orders[i].deliverBy) return;
-        if (number <= targetBlock + 256) {
-            commitment.drawSeed(_books[i].id);
+        if (number <= targetBlock || vm.getBlockTimestamp() > escrow.deliverByOf(id)) return;
+        if (_books[i].isFixed || number <= targetBlock + 256) {
+            bytes32[] memory salts = _salts();
+            if (_books[i].fate == Fate.Dropped) salts[i % 3] = 0;
+            commitment.drawSeed(id, _committed(i, _saltDigests(id)), salts);
             _books[i].stage = Stage.Drawn;
             return;
         }
-        commitment.redraw(_books[i].id);
+        commitment.redraw(id);
         uint256 tenth = _orders[i].bond / 10;
         uint256 cut = tenth < _books[i].bond ? tenth : _books[i].bond;
         _books[i].bond -= cut;
@@ -306,6 +351,10 @@ abstract contract OrderWalk is RowMarket {
     function _publishOne(uint256 i) private {
         _setRows(i);
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(_books[i].id);
+        if (_books[i].fate == Fate.Dropped) {
+            _leaveOut(_books[i].id, record, i % 3);
+            record.shards[i % 3].modelDigest = _committed(i, _models())[i % 3];
+        }
         vm.prank(broker);
         _books[i].dataset = datasets.publish(_orders[i], _participants(), record);
         _books[i].stage = Stage.Published;
@@ -313,18 +362,40 @@ abstract contract OrderWalk is RowMarket {
 
     function _settleOne(uint256 i) private {
         if (vm.getBlockTimestamp() <= escrow.windowOf(_orders[i])) return;
-        escrow.settle(_orders[i], _participants(), _shares(), _noParents());
+        uint16[] memory shares = _sharesOf(i);
+        escrow.settle(_orders[i], _participants(), shares, _noParents());
         _books[i].stage = Stage.Over;
         ++settled;
+        // docs/spec/refutation.md, "Money".
         uint256 price = _orders[i].price;
-        uint256 fee = (price * _orders[i].brokerFeeBps) / 10_000;
-        uint256 first = ((price - fee) * 5_001) / 10_000;
-        uint256 second = ((price - fee) * 3_333) / 10_000;
-        _give(_node(0), first);
-        _give(_node(1), second);
-        _give(_node(2), price - fee - first - second);
+        uint256 rows = _rows(uint32(i % 3));
+        uint256 base = _books[i].fate == Fate.Dropped ? (price * (1_000 - rows)) / 1_000 : price;
+        uint256 fee = (base * _orders[i].brokerFeeBps) / 10_000;
         _give(broker, fee + _books[i].bond);
-        spent += price;
+        uint256 left = base - fee;
+        uint256 refunded = price - base;
+        for (uint256 k = 0; k < 3; ++k) {
+            uint256 part = k == 2 ? left : ((base - fee) * shares[k]) / 10_000;
+            left -= part;
+            if (k == i % 3 && _books[i].fate != Fate.Standing) refunded += part;
+            else _give(_node(k), part);
+        }
+        if (_books[i].fate == Fate.Convicted) {
+            uint256 whole = (price * rows) / 1_000;
+            uint256 lacking = whole > refunded ? whole - refunded : 0;
+            refunded += lacking < _books[i].held ? lacking : _books[i].held;
+        }
+        _books[i].held = 0;
+        _give(buyer, refunded);
+        if (price > refunded) spent += price - refunded;
+    }
+
+    /// @dev As published: the share of a dropped shard is the next one's.
+    function _sharesOf(uint256 i) private view returns (uint16[] memory shares) {
+        shares = _shares();
+        if (_books[i].fate != Fate.Dropped) return shares;
+        shares[(i + 1) % 3] += shares[i % 3];
+        shares[i % 3] = 0;
     }
 
     /// @dev From here on the rows are those of order `i`: row 150 of its shard is false, or none is.

@@ -101,7 +101,9 @@ def test_a_contributor_that_is_away_within_its_times_loses_nothing(market: Marke
     order.demand(DemandKind.SALT, digests)
     order.warn()
     order.answer(SaltAnswer(salt_of(AWAY)))
-    assert salt_digest(order.id, AWAY, market.chain.shown_salts(order.id)[AWAY]) == digests[AWAY]
+    shown = market.chain.answered_salt(order.id, AWAY)
+    assert shown is not None
+    assert salt_digest(order.id, AWAY, shown.salt) == digests[AWAY]
     order.broker.draw_seed(order.id, digests, salts)
     seed = market.chain.commitment(order.id).seed
     assert seed is not None

@@ -14,6 +14,7 @@ from provenance.chain.ports import DatasetRecord, EvaluationRecord, OrderState, 
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.permit import NO_PERMIT, Permit, sign_permit
 from provenance.crypto.signing import Signer
+from provenance.record.manifest import SeedDraw
 from provenance.record.receipts import Acceptance, Evaluation, ShardReceipt, shares_digest
 from provenance.record.terms import NO_PARENTS, OrderTerms, Participant, participants_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
@@ -247,7 +248,9 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     assert commitment.models_digest == keccak256(b"".join(models))
     block_hash = chain.block_hash(commitment.target_block)
     assert block_hash is not None
-    assert commitment.seed == keccak256(order + commitment.models_digest + block_hash)
+    draw = SeedDraw(commitment.seed, commitment.target_block, 1, block_hash, commitment.revealed)
+    assert commitment.revealed == tuple(salts_of(order, 3)[1])
+    assert commitment.seed == draw.computed(order, commitment.models_digest)
 
     record = record_for(market, order, participants, models)
     with pytest.raises(RevertError) as caught:
