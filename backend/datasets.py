@@ -17,7 +17,7 @@ from backend.database.models import DatasetRow, OfferRow, OrderRow, ShardRow
 from backend.errors import NotFoundError
 from backend.http.context import PortsHere, ReadSession
 from backend.offers import OfferRepository, sale_view
-from backend.orders.outcome import outcome_of
+from backend.outcome import outcome_of
 from backend.ports import Ports
 from provenance.api.catalogue import DatasetList, DatasetView, EvaluationView, ShardView
 from provenance.api.message import Uint256

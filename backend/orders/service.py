@@ -10,10 +10,10 @@ from backend.database.models import ChainDemandRow, OrderRow
 from backend.errors import NotFoundError, SignatureInvalidError
 from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
-from backend.orders.outcome import outcome_of
 from backend.orders.permits import Permits
 from backend.orders.repository import OrderRepository
 from backend.orders.terms_policy import TermsPolicy, require_parents
+from backend.outcome import outcome_of
 from backend.ports import Ports
 from provenance.api.message import Uint256
 from provenance.api.orders import (

@@ -1,7 +1,8 @@
 """Copies of a node's answers for a watchtower, which sends them when the node itself is away.
 
-    FOLDER/deployment.json                         where the market is
-    FOLDER/<order>/<shard>/<kind>-<match or seed>  one sealed answer (provenance.chain.sealed_answers)
+    FOLDER/deployment.json                    where the market is
+    FOLDER/<order>/<shard>/<kind>-<digits>    one sealed answer (provenance.chain.sealed_answers); the digits are of
+                                              what it hangs on: match, seed, or root of the data set
 
 Only the tower's key opens them. A copy is written as soon as the answer exists, the salt not before the block of the
 seed is final. Until the node has evaluated the data set, the copy vouches for nothing: a node that is away when it
@@ -34,9 +35,10 @@ log = logging.getLogger(__name__)
 DEPLOYMENT: Final = "deployment.json"
 _NAME_DIGITS: Final = 16
 _OF_MATCH: Final = (DemandKind.COMMITMENT, DemandKind.SALT)
-_OF_SEED: Final = (DemandKind.RECEIPT, DemandKind.EVALUATION, DemandKind.MODEL, DemandKind.CHUNK)
+_OF_SEED: Final = (DemandKind.RECEIPT, DemandKind.MODEL, DemandKind.CHUNK)
 _NOT_ASKED: Final = Digest(bytes(32))
-"""Stands for the seed in the name of an evaluation that vouches for nothing. The tower takes the newest copy first."""
+"""Stands for the data set's root in the name of an evaluation that vouches for nothing. A tower takes the newest copy
+first."""
 
 
 @dataclass
@@ -97,13 +99,17 @@ class WatchCopies:
         return self.folder / answers.order.hex() / str(answers.shard)
 
     def _stages(self, answers: OrderAnswers) -> list[tuple[DemandKind, Digest]]:
-        """Kinds that can exist by now, each with what its answer hangs on: after a reorganisation it is another."""
+        """Kinds that can exist by now, each with what its answer hangs on: after a reorganisation, or when somebody is
+        dropped, it is another."""
         match = participants_digest(answers.participants)
         found = [(kind, match) for kind in _OF_MATCH]
         seed = answers.node.chain.commitment(answers.order).seed
         is_sampled = answers.node.orders.folder(answers.order).receipt() is not None
         if seed is not None and is_sampled:
             found += [(DemandKind.EVALUATION, _NOT_ASKED), *((kind, seed) for kind in _OF_SEED)]
+            evaluated = answers.evaluation()
+            if evaluated is not None:
+                found.append((DemandKind.EVALUATION, evaluated.evaluation.dataset_root))
         return found
 
 

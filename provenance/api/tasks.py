@@ -150,8 +150,7 @@ class FinishResult(Message):
 
 
 class CommitTask(Message):
-    """Asks a node to bind itself to its finished model. match: digest of the participants as the chain has them; when
-    a contributor is dropped, the others are matched anew and asked again."""
+    """Asks a node to bind itself to its finished model. match: digest of the participants as the chain has them."""
 
     format: Literal["tessera-commit/1"] = "tessera-commit/1"
     order: WireDigest

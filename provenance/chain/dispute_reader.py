@@ -150,10 +150,6 @@ class DisputeReader(MarketViews):
                 return bytes(event.model)
         return None
 
-    def shown_salts(self, order: Digest) -> dict[int, Digest]:
-        """Salts of the seed by shard, as their contributors showed them when they were demanded."""
-        return {event.shard: event.salt for event in self._logs("demands", SaltAnswered, order)}
-
     def shown_manifest(self, order: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""
         event = self._newest("demands", ManifestAnswered, order)

@@ -134,6 +134,13 @@ MinContributors = Annotated[
 MinScore = Annotated[
     str | None, typer.Option("--min-score", help="median score (0 to 1) below which nothing is paid")
 ]
+Indivisible = Annotated[
+    bool,
+    typer.Option(
+        "--indivisible",
+        help="a part of the rows is worth nothing to you: one false or missing shard brings the whole price back",
+    ),
+]
 Purpose = Annotated[
     str, typer.Option("--purpose", help="what the rows are for; contributors may decide by it")
 ]

@@ -84,7 +84,7 @@ class SeedDraw:
                 raise UsageError(
                     f"--salt {shard}={salt}: that is not what shard {shard} of order {self.order} committed to"
                 )
-        found = dict(self._fitting(self.chain.shown_salts(self.order), committed)) | dict(given)
+        found = dict(self._fitting(self._shown(wanted - given.keys()), committed)) | dict(given)
         if wanted - found.keys():
             found = dict(self._fitting(ask_market(), committed)) | found
         missing = sorted(wanted - found.keys())
@@ -106,6 +106,11 @@ class SeedDraw:
         if seed is None:
             raise TesseraError("the draw is sent, but not final yet: give the same command again")
         return seed, receipt
+
+    def _shown(self, shards: set[int]) -> Salts:
+        """What contributors showed on chain when it was demanded."""
+        shown = {shard: self.chain.answered_salt(self.order, shard) for shard in shards}
+        return {shard: event.salt for shard, event in shown.items() if event is not None}
 
     def _fitting(self, told: Salts, committed: tuple[Digest, ...]) -> Salts:
         """Without what nobody committed to: a market may say anything."""

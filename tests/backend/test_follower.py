@@ -22,8 +22,8 @@ from backend.database.models import (
 from backend.datasets import DatasetService
 from backend.indexer.apply import rebuild
 from backend.indexer.follower import Follower, Reorganised
-from backend.orders.outcome import Outcome, outcome_of
 from backend.orders.repository import OrderRepository
+from backend.outcome import Outcome, outcome_of
 from backend.ports import Ports
 from backend.workflow.match import Matching
 from provenance.chain.dispute_events import (

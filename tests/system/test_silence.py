@@ -1,4 +1,4 @@
-"""A contributor that falls silent after the seed is drawn: its receipt is demanded on chain, and a restart answers."""
+"""A contributor that is away: what it owes is demanded on chain, and within two times to answer it loses nothing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.api.market import MarketClient
-from provenance.chain.dispute_events import DemandOpened, ReceiptAnswered
+from provenance.chain.dispute_events import SaltAnswered
 from provenance.chain.disputes import DemandKind
+from provenance.chain.events import ContributorFined, ShardDropped, StakeSlashed
 from provenance.chain.ports import OrderState
-from provenance.values import Digest
 from tests.system.market import Market
 from tests.waiting import until
 
 pytestmark = pytest.mark.system
+
+HOUR = 3600
 
 
 @contextmanager
@@ -46,49 +47,43 @@ def receipts_demanded_at_once(market: Market) -> Iterator[None]:
         market.network.await_backend()
 
 
-def await_sample(market: Market, order: Digest, node: str) -> None:
-    """Waits until the broker has the node's sample, so that the node is not among the silent."""
-    address = market.network.account(node).address
-    with MarketClient(market.network.api_url, signer=market.network.account("broker")) as broker:
-
-        def has_it() -> bool:
-            return any(
-                task.node == address and task.state == "done" for task in broker.tasks(order, "sample")
-            )
-
-        until(has_it, f"{node}'s sample")
-
-
-def test_a_node_killed_before_the_seed_is_asked_on_chain_and_answers_after_its_restart(
-    market: Market,
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_a_node_that_is_away_for_an_hour_within_its_time_to_answer_loses_nothing(
+    market: Market, time: str
 ) -> None:
-    node = market.process("rowan")
-    address = market.network.account("rowan").address
+    """Killed after the commit: its salt is demanded, and a restart answers by itself, also after a warning."""
+    node, address = market.process("rowan"), market.network.account("rowan").address
     with blocks_for_transactions_only(market):
         order = market.place(rows=300)
         market.await_state(order, "committed")
         node.kill()
     try:
-        market.await_state(order, "seeded")
-        await_sample(market, order.order_id, "maple")
+        before = market.chain.stake_of(address)
         shard = [each.contributor for each in market.chain.participants(order.order_id)].index(address)
         with receipts_demanded_at_once(market):
-            until(lambda: market.chain.demand(order.order_id, shard).is_open, "the receipt's demand")
-        demand = market.chain.demand(order.order_id, shard)
-        assert demand.kind is DemandKind.RECEIPT
-        assert demand.demander == market.network.account("broker").address
-        assert demand.deposit == order.terms.price // 100
+            until(lambda: market.chain.demand(order.order_id, shard).is_open, "the demand")
+            demand = market.chain.demand(order.order_id, shard)
+            assert demand.kind is DemandKind.SALT
+            assert demand.demander == market.network.account("broker").address
+            assert demand.deposit == 0
+            if time == "second":
+                market.skip(order.terms.answer_seconds + 1)
+                until(lambda: market.chain.is_warned(order.order_id, shard), "the warning")
+        market.skip(HOUR)
+        status = market.run("node", "status", "--folder", str(market.network.node_folder("rowan")))
+        assert "DEMAND " in status.stdout
+        assert ("THE FIRST TIME HAS PASSED" in status.stdout) is (time == "second")
     finally:
         node.restart()
     market.await_state(order, "settled")
     assert market.chain.order(order.order_id).state is OrderState.SETTLED
     events = [event for event in market.chain.events(0, market.chain.block_number())
               if getattr(event, "order", None) == order.order_id]  # fmt: skip
-    assert sum(isinstance(event, DemandOpened) for event in events) == 1
-    (answer,) = (event for event in events if isinstance(event, ReceiptAnswered))
+    (answer,) = (event for event in events if isinstance(event, SaltAnswered) and event.shard == shard)
     assert answer.answerer == address
+    assert not any(isinstance(event, StakeSlashed | ShardDropped | ContributorFined) for event in events)
+    after = market.chain.stake_of(address)
+    assert after.free + after.reserved == before.free + before.reserved
     dataset = market.chain.dataset_of_order(order.order_id)
     assert dataset is not None
-    recorded = market.chain.dataset(dataset).shards[shard]
-    assert answer.receipt.shard_root == recorded.shard_root, "one shard has one receipt, whoever asks"
-    assert answer.receipt.content_digest == recorded.content_digest
+    assert len(market.chain.dataset(dataset).shards) == 2

@@ -217,6 +217,9 @@ class World:
             matched=dict(old.matched),
             committed=dict(old.committed),
             seeds=dict(old.seeds),
+            salts=dict(old.salts),
+            fixed=set(old.fixed),
+            out=dict(old.out),
             statuses=dict(old.statuses),
         )
         market = replace(

@@ -3,6 +3,10 @@ sealed copies by an account that has no other right: it loses nothing, and the s
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from provenance.chain.answers import Answer, CommitmentAnswer, EvaluationAnswer, ReceiptAnswer, SaltAnswer
@@ -10,13 +14,16 @@ from provenance.chain.disputes import DemandKind
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import Absence, CommittedModel, ShardsOnChain
 from provenance.chain.sealed_answers import open_answer, seal_answer
+from provenance.crypto.key_files import KeyKind, write_secret
 from provenance.crypto.seal import DeliveryKey
 from provenance.record.receipts import Evaluation, ShardReceipt, salt_digest
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Digest, sha256
+from tessera.devnet.network import python_path
 from tests.provenance.chain.conftest import Market
 from tests.provenance.chain.test_life_of_an_order import BROKER, make_terms, match, place, staked_nodes
 from tests.provenance.salts import commitment_of, committed, salt_of, salts_of
+from tests.waiting import HANG_SECONDS, until
 
 TOWER, HOUR, AWAY = DeliveryKey(b"\x43" * 32), 3600, 1
 NONE = Digest(bytes(32))
@@ -101,7 +108,9 @@ def test_a_contributor_that_is_away_within_its_times_loses_nothing(market: Marke
     order.demand(DemandKind.SALT, digests)
     order.warn()
     order.answer(SaltAnswer(salt_of(AWAY)))
-    assert salt_digest(order.id, AWAY, market.chain.shown_salts(order.id)[AWAY]) == digests[AWAY]
+    shown = market.chain.answered_salt(order.id, AWAY)
+    assert shown is not None
+    assert salt_digest(order.id, AWAY, shown.salt) == digests[AWAY]
     order.broker.draw_seed(order.id, digests, salts)
     seed = market.chain.commitment(order.id).seed
     assert seed is not None
@@ -133,3 +142,37 @@ def test_a_contributor_that_is_away_within_its_times_loses_nothing(market: Marke
 
     assert market.chain.stake_of(node.address) == before
     assert market.chain.shards(order.id) == ShardsOnChain()
+
+
+def test_the_tower_as_a_process_answers_from_its_folder_and_ends_when_asked(
+    market: Market, tmp_path: Path
+) -> None:
+    order, folder = Order(market, b"process"), tmp_path / "copies"
+    message = commitment_of(order.id, AWAY, MODELS[AWAY])
+    answer = CommitmentAnswer(message, order.nodes[AWAY].sign_typed(market.chain.domain, message))
+    own = folder / order.id.hex() / str(AWAY)
+    own.mkdir(parents=True)
+    (own / "commitment-0123456789abcdef").write_bytes(seal_answer(answer, order.id, AWAY, TOWER.public))
+    market.chain.deployment.save(folder / "deployment.json")
+    write_secret(tmp_path / "tower.key", b"\x43" * 32, KeyKind.DELIVERY)
+    write_secret(tmp_path / "gas.key", (41).to_bytes(32, "big"), KeyKind.WALLET)
+    order.demand(DemandKind.COMMITMENT)
+    words = ["--folder", "copies", "--rpc", market.rpc_url, "--key", "tower.key", "--wallet", "gas.key"]
+    tower = subprocess.Popen(
+        [sys.executable, "-m", "tessera", "watchtower", "run", *words, "--patience", "0"],
+        cwd=tmp_path,
+        env=python_path(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        until(lambda: not market.chain.demand(order.id, AWAY).is_open, "the tower's answer")
+    finally:
+        tower.terminate()
+        said, _ = tower.communicate(timeout=HANG_SECONDS)
+    assert tower.returncode == 0, said
+    shown = market.chain.answered_commitment(order.id, AWAY)
+    assert shown is not None
+    assert (shown.answerer, shown.signature) == (order.tower.address, answer.signature)
+    assert "SECOND" not in said
