@@ -125,10 +125,16 @@ def show(dataset: Dataset, network: NetworkFile = DEFAULT_NETWORK) -> None:
     with open_client(network) as client:
         chain = client.chain
         sale = chain.sale(dataset)
-        owner = chain.dataset(dataset).owner
+        held = chain.dataset(dataset)
         say(f"data set {dataset}: {STATES[sale.state]}")
+        if held.revoked:
+            standing, revoked = (
+                sum(each.rows for each in held.standing),
+                ", ".join(map(str, sorted(held.revoked))),
+            )
+            say(f"rows    {standing:,} of {held.rows:,}: shard {revoked} was shown to be false, or withheld")
         if sale.seller is None:
-            say(f"holder  {owner}")
+            say(f"holder  {held.owner}")
             return
         record = chain.sales_record(sale.seller)
         say(
