@@ -105,6 +105,10 @@ class NodeExpired(GeneratorError):  # noqa: N818 - named by the situation
         self.name = name
 
 
+class JobReplacedError(GeneratorError):
+    """The market took a job back: it is done again, under another plan or by another worker."""
+
+
 class JobRefused(GeneratorError):  # noqa: N818
     """A coordination job contradicts the chain or the documents its terms bind: the order must not go on."""
 

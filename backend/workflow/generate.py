@@ -191,6 +191,9 @@ class Generation:
     def _try_draw(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
         if self._ports.chain.block_number() <= commitment.target_block:
             return
+        if not self._ports.chain.is_hash_fixed(self._id):
+            self._fix_hash()
+            return
         salts = self._salts(stored, commitment)
         if salts is None:
             self._wait_for_salts(stored, commitment)
@@ -205,15 +208,20 @@ class Generation:
             self._log.message(f"the seed draw was refused ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
-    def _wait_for_salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
-        """Fixes the hash first, for a salt may take longer than the chain knows it; then demands what is overdue."""
-        if self._demands.overdue("reveal") and not self._ports.chain.is_hash_fixed(self._id):
-            try:
-                self._log.mined("fix", self._ports.writer.fix_hash(self._id))
-            except RevertError as error:
-                if error.name == MISSED:
-                    self._redraw()
+    def _fix_hash(self) -> None:
+        """Salts are told only once the block's hash is kept on chain: of another block its producer would know them."""
+        try:
+            self._log.mined("fix", self._ports.writer.fix_hash(self._id))
+        except RevertError as error:
+            if error.name == MISSED:
+                self._redraw()
                 return
+            # Somebody else fixed it or drew: the next look decides.
+            self._log.message(f"the block's hash was not kept ({error.name or error}); looking again")
+            self._retry.pause(1.0)
+
+    def _wait_for_salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
+        """Demands what is overdue."""
         told = self._reveals.answers(RevealAnswer)
         valid = {
             member.contributor: told[member.contributor]

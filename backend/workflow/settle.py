@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.content import drop_older, release
 from backend.errors import OrderFailedError
+from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.workflow.demands import StepDemands
@@ -16,6 +17,7 @@ from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderOnChain
 from provenance.chain.ports import OrderState as ChainState
 from provenance.record.terms import OrderTerms
+from provenance.store.unixfs import cid_of
 from provenance.values import Digest
 
 UNDELIVERED = (ChainState.OPEN, ChainState.MATCHED)
@@ -47,6 +49,11 @@ class Settlement:
         if self._chain().state in UNDELIVERED:
             self._retry.call(lambda: judge(self._ports, self._generation))
         publication = assemble(self._ports, self._generation)
+        if len(publication.manifest) > MOST_BYTES:
+            raise OrderFailedError(
+                f"the manifest has {len(publication.manifest):,} bytes; demanded on chain, one transaction shows "
+                f"{MOST_BYTES:,}: match fewer contributors"
+            )
         self._require_contents(publication)
         # More than once only where blocks are replaced that were deep enough to be acted on.
         while (state := self._chain().state) in UNDELIVERED:
@@ -86,12 +93,22 @@ class Settlement:
 
     def _can_settle(self, terms: OrderTerms) -> bool:
         """Whether the order can be settled, or need not be any more."""
+        self._show_manifest()
         self._demands.end_overdue()
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
         is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
         return is_over and not order.open_demands
+
+    def _show_manifest(self) -> None:
+        """Somebody may demand it on chain: silence would cost bond and fee."""
+        manifest = cid_of(assemble(self._ports, self._generation).manifest)
+        shown = answer_manifest_demand(
+            self._ports.chain, self._ports.writer, self._ports.store, self._id, manifest
+        )
+        if shown is not None:
+            self._log.mined("manifest", shown)
 
     def _enter_final(self, state: ChainState, reason: str | None = None) -> bool:
         """Moves the order to the final state that the chain shows; False when the chain's state is not final."""

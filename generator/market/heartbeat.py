@@ -28,6 +28,8 @@ class Heartbeat:
         self._lease_seconds = lease_seconds
         self._news: Progress | None = None
         self._ended = threading.Event()
+        self.lost = False
+        """Whether the market gave the work to somebody else, or took it back."""
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
 
     def report(self, progress: Progress) -> None:
@@ -54,7 +56,8 @@ class Heartbeat:
             try:
                 self._beat(news)
             except MarketConflict as error:
-                log.warning("the market gave up waiting (%s); finishing all the same", error.detail)
+                self.lost = True
+                log.warning("the market gave up waiting (%s)", error.detail)
                 return
             except MarketError as error:
                 log.warning("heartbeat not delivered: %s", error)

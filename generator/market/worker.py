@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, JobReplacedError
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.market.heartbeat import Heartbeat
@@ -68,7 +68,8 @@ class CoordinationWorker:
 
         with Heartbeat(renew, LEASE_SECONDS) as beat:
             result = self._attempt(job, beat)
-        if result is not None:
+        # Of work that was taken back, to be done under another plan, nothing is told.
+        if result is not None and not beat.lost:
             self._deliver(job, result)
             log.info("phase %s of order %s done in %.1f s", job.phase, job.order, time.monotonic() - began)
         return True
@@ -79,6 +80,8 @@ class CoordinationWorker:
             return self._phase(read_job(job, self._chain), beat)
         except (MarketStopped, UnavailableError):
             raise
+        except JobReplacedError as error:
+            log.warning("phase %s of order %s: %s", job.phase, job.order, error)
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
         except Exception as error:
@@ -90,7 +93,7 @@ class CoordinationWorker:
         return None
 
     def _phase(self, job: OrderJob, beat: Heartbeat) -> TrainResult | ScoreResult:
-        transport = QueueTransport(self._client, late=self._lateness(job), stop=self._stop)
+        transport = QueueTransport(self._client, late=self._lateness(job, beat), stop=self._stop)
         plan = job.training_plan()
         coordinator = Coordinator(plan, transport, family_of(plan.family))
         if job.phase == "train":
@@ -111,21 +114,25 @@ class CoordinationWorker:
         )
         return phase.run(job, outcome, committed)
 
-    def _lateness(self, job: OrderJob) -> Callable[[], str | None]:
-        """Asks the chain's clock now and then; an RPC endpoint that is down makes nobody late."""
+    def _lateness(self, job: OrderJob, beat: Heartbeat) -> Callable[[], str | None]:
+        """Asks the chain's clock now and then; an RPC endpoint that is down makes nobody late, nor does a deadline
+        while something is demanded. The waiting ends with JobReplacedError when the market took the work back."""
         asked, answer = 0.0, None
 
         def late() -> str | None:
             nonlocal asked, answer
+            if beat.lost:
+                raise JobReplacedError("the market took the work back; it comes again if it is still wanted")
             if time.monotonic() - asked > _CLOCK_SECONDS:
                 asked = time.monotonic()
                 try:
-                    now = self._chain.chain_time()
+                    now, due = self._chain.chain_time(), self._chain.deadline(job.order)
+                    is_waited_for = self._chain.order(job.order).open_demands > 0
                 except UnavailableError as error:
                     log.warning("%s", error)
                     return None
-                if now >= job.terms.deliver_by:
-                    answer = f"chain time is {now}, delivery was due by {job.terms.deliver_by}"
+                if now > due and not is_waited_for:
+                    answer = f"chain time is {now}, delivery was due by {due}"
             return answer
 
         return late

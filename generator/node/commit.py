@@ -53,7 +53,7 @@ def reveal_salt(node: Node, payload: bytes) -> bytes:
 
 
 def salt_to_reveal(node: Node, order: Digest, participants: tuple[Participant, ...]) -> Digest:
-    """The salt, never before the block of the seed is final for this node: until then nobody, the block's producer
+    """The salt, never before the hash of the seed's block is kept on chain: until then nobody, the block's producer
     included, may know enough to prefer one seed."""
     shard = shard_of(participants, node.address)
     commitment = node.chain.commitment(order)
@@ -62,8 +62,10 @@ def salt_to_reveal(node: Node, order: Digest, participants: tuple[Participant, .
     salt = node.orders.folder(order).salt(participants_digest(participants))
     if salt_digest(order, shard, salt) != commitment.salts[shard]:
         raise TaskRefused("other-salt", f"the chain holds another salt for shard {shard} of order {order}")
-    if not node.chain.is_final(commitment.target_block + 1):
-        raise NotYet(f"block {commitment.target_block}, which decides the seed, is not final yet")
+    if not node.chain.is_hash_fixed(order):
+        raise NotYet(
+            f"the hash of block {commitment.target_block}, which decides the seed, is not kept on chain yet"
+        )
     return salt
 
 

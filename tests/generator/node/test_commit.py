@@ -50,6 +50,7 @@ def put_on_chain(world: World, order: Digest, told: CommitAnswer) -> None:
     world.chain.committed[order] = tuple(
         told.model_digest if k == told.shard else other for k in range(count)
     )
+    world.chain.fixed.add(order)
     world.chain.salts[order] = tuple(told.salt_digest if k == told.shard else other for k in range(count))
 
 
@@ -74,13 +75,13 @@ def test_the_salt_is_not_told_before_it_is_committed_on_chain(matched: tuple[Nod
         reveal(node, order)
 
 
-def test_the_salt_is_not_told_before_the_block_of_the_seed_is_final(
+def test_the_salt_is_not_told_before_the_hash_of_the_block_is_kept_on_chain(
     world: World, matched: tuple[Node, Digest]
 ) -> None:
     node, order = matched
     put_on_chain(world, order, answer(node, order))
-    world.chain.final = 7
-    with pytest.raises(NotYet, match="block 7, which decides the seed, is not final yet"):
+    world.chain.fixed.clear()
+    with pytest.raises(NotYet, match="the hash of block 7, which decides the seed, is not kept on chain yet"):
         reveal(node, order)
 
 
