@@ -163,7 +163,7 @@ class LocalNetwork:
     @property
     def _stake_wei(self) -> int:
         """Of each contributor: enough for several orders at the same time."""
-        return 100 * self.unit.one
+        return 1_000 * self.unit.one
 
     def key_file(self, name: str) -> Path:
         return self.folder / "keys" / f"{name}.key"
