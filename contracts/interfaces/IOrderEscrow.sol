@@ -211,7 +211,6 @@ interface IOrderEscrow {
     error OrderEscrow_UnknownSizeClass(uint256 sizeClass, uint256 maximum);
     /// @notice At most `maximum`; without parents exactly that: then all rows come from real tables.
     error OrderEscrow_FractionOutOfRange(uint256 ownRealMicro, uint256 maximum);
-    error OrderEscrow_ConditionsTooLong(uint256 length, uint256 maximum);
     /// @notice The bytes have another SHA-256 than the conditions of the terms; zero for none.
     error OrderEscrow_WrongConditions(bytes32 found, bytes32 expected);
     /// @notice `deliverBy` has to be chain time `earliest` or later.
@@ -256,8 +255,9 @@ interface IOrderEscrow {
     /// @param participants distinct; their rows sum to the terms' rows.
     /// @param acceptances each participant's signature over Acceptance(order, contributor, maxRows).
     /// @param maxRows rows each participant offered.
-    /// @param conditions bytes with the digest of the terms, at most 8,192; empty for a digest of zero. So they are
-    /// public before anybody works, and no challenge fails for want of them.
+    /// @param conditions bytes with the digest of the terms, as docs/spec/conditions.md has them, for the terms' rows,
+    /// at most 8,192 ({ConditionBytes}); empty for a digest of zero. So they are public before anybody works, and no
+    /// challenge fails for want of them.
     function matchOrder(
         OrderTerms calldata terms,
         Participant[] calldata participants,
@@ -268,7 +268,8 @@ interface IOrderEscrow {
 
     /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
     /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
-    /// sent back. From the commit until the block's hash is fixed, when nobody but the broker can be to blame, the
+    /// sent back. Before the commit, if a contributor was dropped, it forfeits nothing: without that one's counts the
+    /// others' models would have to be trained anew. From the commit until the block's hash is fixed, when nobody but the broker can be to blame, the
     /// contributors that are not out get what is forfeit in equal parts; before and after it is burned, and so is
     /// what does not divide. Broker only; open orders at any time, matched ones up to {deliverByOf} and without an
     /// open demand.
