@@ -53,6 +53,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @notice The row specification whose rows the contracts judge.
     uint256 public constant SPEC_VERSION = 1;
     uint256 public constant MAX_SIZE_CLASS = 1;
+    /// @notice So that no step takes half of the gas of a transaction (tests/contracts/ContributorsGas.t.sol).
+    uint256 public constant MAX_CONTRIBUTORS = 128;
     uint256 private constant _CUTS_OF_A_BOND = 10;
 
     IContributorRegistry public immutable registry;
@@ -329,7 +331,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function openDemand(bytes32 order) external {
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        // One a shard and one about the manifest at most, and an order has at most 255 shards: never overflows.
+        // One a shard and one about the manifest at most, and an order has at most 128 shards: never overflows.
         ++_orders[order].openDemands;
     }
 
@@ -596,8 +598,12 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (terms.minScoreMicro > _maxScoreMicro) {
             revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, _maxScoreMicro);
         }
-        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
-            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
+        _checkContributors(terms.minContributors, terms.maxContributors);
+    }
+
+    function _checkContributors(uint256 minimum, uint256 maximum) private pure {
+        if (minimum == 0 || maximum < minimum || maximum > MAX_CONTRIBUTORS) {
+            revert OrderEscrow_ContributorBounds(minimum, maximum);
         }
     }
 

@@ -199,6 +199,7 @@ interface IOrderEscrow {
     error OrderEscrow_FeeTooHigh(uint256 feeBps, uint256 maximumBps);
     error OrderEscrow_RoyaltyTooHigh(uint256 royaltyBps, uint256 maximumBps);
     error OrderEscrow_ScoreOutOfRange(uint256 minScoreMicro, uint256 maximum);
+    /// @notice Needed: 1 <= minimum <= maximum <= 128.
     error OrderEscrow_ContributorBounds(uint256 minimum, uint256 maximum);
     /// @notice Needed: now <= matchBy < deliverBy <= latest.
     error OrderEscrow_Deadlines(uint256 matchBy, uint256 deliverBy, uint256 latest);
@@ -269,10 +270,10 @@ interface IOrderEscrow {
     /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
     /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
     /// sent back. Before the commit, if a contributor was dropped, it forfeits nothing: without that one's counts the
-    /// others' models would have to be trained anew. From the commit until the block's hash is fixed, when nobody but the broker can be to blame, the
-    /// contributors that are not out get what is forfeit in equal parts; before and after it is burned, and so is
-    /// what does not divide. Broker only; open orders at any time, matched ones up to {deliverByOf} and without an
-    /// open demand.
+    /// others' models would have to be trained anew. From the commit until the block's hash is fixed, when nobody but
+    /// the broker can be to blame, the contributors that are not out get what is forfeit in equal parts; before and
+    /// after it is burned, and so is what does not divide. Broker only; open orders at any time, matched ones up to
+    /// {deliverByOf} and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
