@@ -302,10 +302,11 @@ interface IOrderEscrow {
     ) external;
 
     /// @notice Goes on without a contributor that fell silent before publication. Before the commit a quarter of its
-    /// stake is burned and the rest is free, after it all is burned: nobody gains by another's absence. The part of
-    /// the price for its rows is the buyer's, at the settlement. If fewer contributors than the terms' minimum are
-    /// left, or the terms call a part worthless, the order is Refunded: the price to the buyer, the bond to the
-    /// broker, the others' stakes free. Demands only.
+    /// stake is burned, or a tenth of the posted bond if that is more (at most the stake), and the rest is free; after
+    /// it all is burned. Nobody gains by another's absence, and a broker does not leave by a friend's for less than by
+    /// {abandon}. The part of the price for its rows is the buyer's, at the settlement. If fewer contributors than the
+    /// terms' minimum are left, or the terms call a part worthless, the order is Refunded: the price to the buyer, the
+    /// bond to the broker, the others' stakes free. Demands only.
     function drop(OrderTerms calldata terms, Participant[] calldata participants, uint32 shard) external;
 
     /// @notice Convicts a published shard, once. Of its contributor's stake S a half goes to `rewarded` (nobody when

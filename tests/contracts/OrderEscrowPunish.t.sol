@@ -357,6 +357,22 @@ contract OrderEscrowPunishTest is Market {
         assertBalance(broker, 1_000_000 ether - BOND / 10);
     }
 
+    /// @dev Whoever goes on without the dropped one, and has what the others committed to, is bound again.
+    function test_ABrokerThatCommitsAfterADropAndThenGivesUpLosesATenth() public {
+        bytes32 order = _match(_terms());
+        _drop(_terms(), 1);
+        bytes32[] memory models = _models();
+        bytes32[] memory saltDigests = _saltDigests(order);
+        bytes[] memory signatures = _modelSignatures(order);
+        (models[1], saltDigests[1], signatures[1]) = (0, 0, "");
+        commitment.commit(order, _participants(), models, saltDigests, signatures);
+        vm.prank(broker);
+        escrow.abandon(_terms(), _participants());
+        assertBalance(broker, 1_000_000 ether - BOND / 10);
+        assertEq(rewards.claimable(_node(0)), BOND / 20, "first");
+        assertEq(rewards.claimable(_node(1)), 0, "dropped");
+    }
+
     function test_AfterTheCommitAnAbsenceCostsTheStake() public {
         _commit(_terms());
         _drop(_terms(), 1);
