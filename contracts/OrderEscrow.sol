@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
+import {ConditionBytes} from "./exact/ConditionBytes.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
 import {IOrderEscrow} from "./interfaces/IOrderEscrow.sol";
@@ -49,11 +50,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     uint256 public constant MAX_DELIVERY_SECONDS = 365 days;
     uint256 public constant MAX_CHALLENGE_SECONDS = 90 days;
     uint256 public constant MAX_ANSWER_SECONDS = 30 days;
-    /// @notice A challenge brings the conditions along.
-    uint256 public constant MAX_CONDITIONS_BYTES = 8_192;
     /// @notice The row specification whose rows the contracts judge.
     uint256 public constant SPEC_VERSION = 1;
     uint256 public constant MAX_SIZE_CLASS = 1;
+    /// @notice So that no step takes half of the gas of a transaction (tests/contracts/ContributorsGas.t.sol).
+    uint256 public constant MAX_CONTRIBUTORS = 128;
     uint256 private constant _CUTS_OF_A_BOND = 10;
 
     IContributorRegistry public immutable registry;
@@ -142,7 +143,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         StoredOrder storage stored = _requireState(order, State.Open);
         if (block.timestamp > terms.matchBy) revert OrderEscrow_TooLate(order, terms.matchBy);
         _checkMatch(order, terms, participants, acceptances, maxRows);
-        _checkConditions(terms.conditions, conditions);
+        _checkConditions(terms, conditions);
 
         stored.state = State.Matched;
         stored.participantsDigest = OrderLists.digest(participants);
@@ -178,9 +179,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
         _release(order, participants, stored.out);
         if (wasMatched) {
-            // Who could know the seed must not pick; who has the contributors' noisy counts must not walk away for
-            // nothing.
-            uint256 forfeit = commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(terms.bond, bondLeft);
+            uint256 forfeit = _forfeitOf(order, stored, terms.bond, bondLeft);
             _forfeit(order, participants, stored.out, forfeit);
             _pay(order, terms.broker, bondLeft - forfeit);
         }
@@ -243,7 +242,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         uint256 bondLeft = stored.bondLeft;
         if (ends) (stored.state, stored.bondLeft) = (State.Refunded, 0);
 
-        uint256 slashed = _slashAbsent(order, shard, participants[shard].contributor);
+        uint256 slashed = _slashAbsent(order, shard, participants[shard].contributor, terms.bond);
         if (ends) {
             emit OrderRefunded(order, terms.price);
             _release(order, participants, stored.out);
@@ -281,7 +280,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
         _requireState(order, State.Matched);
 
-        uint256 slashed = _slashPart(order, contributor);
+        uint256 part = registry.reservedFor(order, contributor) / _PARTS_OF_A_STAKE;
+        uint256 slashed = registry.slash(order, contributor, part);
         emit ContributorFined(order, contributor, slashed);
 
         _burn(order, slashed);
@@ -331,7 +331,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @inheritdoc IOrderEscrow
     function openDemand(bytes32 order) external {
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
-        // One a shard and one about the manifest at most, and an order has at most 255 shards: never overflows.
+        // One a shard and one about the manifest at most, and an order has at most 128 shards: never overflows.
         ++_orders[order].openDemands;
     }
 
@@ -470,22 +470,28 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         for (; out != 0; out &= out - 1) --standing;
     }
 
-    /// @dev Slashes a contributor that is dropped, by how far the order has got.
-    function _slashAbsent(bytes32 order, uint32 shard, address contributor) private returns (uint256 slashed) {
-        bool hasCommitted = commitment.commitmentOf(order).commitBlock != 0;
-        slashed = hasCommitted ? _slash(order, contributor) : _slashPart(order, contributor);
-        if (!hasCommitted) registry.release(order, contributor);
+    /// @dev Slashes a contributor that is dropped: all that is reserved after the commit. Before it a quarter, but no
+    /// less than giving up would have cost the broker, whose way out this is.
+    function _slashAbsent(
+        bytes32 order,
+        uint32 shard,
+        address contributor,
+        uint256 bond
+    ) private returns (uint256 slashed) {
+        uint256 stake = registry.reservedFor(order, contributor);
+        if (_hasCommitted(order)) {
+            slashed = registry.slash(order, contributor, stake);
+        } else {
+            uint256 part = Math.max(stake / _PARTS_OF_A_STAKE, _cutOf(bond, stake));
+            slashed = registry.slash(order, contributor, part);
+            registry.release(order, contributor);
+        }
         emit ShardDropped(order, shard, contributor, slashed);
     }
 
     /// @dev All that is reserved.
     function _slash(bytes32 order, address contributor) private returns (uint256) {
         return registry.slash(order, contributor, registry.reservedFor(order, contributor));
-    }
-
-    /// @dev A quarter of what is reserved.
-    function _slashPart(bytes32 order, address contributor) private returns (uint256) {
-        return registry.slash(order, contributor, registry.reservedFor(order, contributor) / _PARTS_OF_A_STAKE);
     }
 
     function _reserve(bytes32 order, OrderTerms calldata terms, Participant[] calldata participants) private {
@@ -519,6 +525,23 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function _stakeFor(OrderTerms calldata terms, uint256 rows) private view returns (uint256) {
         uint256 part = terms.indivisible ? terms.stake : Math.ceilDiv(terms.stake * rows, terms.rows);
         return Math.max(part, _minStake);
+    }
+
+    /// @dev What the broker loses of its bond by giving up. Who could know the seed must not pick; who has the
+    /// contributors' noisy counts must not walk away for nothing. But a contributor that was dropped before the commit
+    /// is no fault of the broker's: all models have to be trained anew.
+    function _forfeitOf(
+        bytes32 order,
+        StoredOrder storage stored,
+        uint256 bond,
+        uint256 bondLeft
+    ) private view returns (uint256) {
+        if (stored.out != 0 && !_hasCommitted(order)) return 0;
+        return commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(bond, bondLeft);
+    }
+
+    function _hasCommitted(bytes32 order) private view returns (bool) {
+        return commitment.commitmentOf(order).commitBlock != 0;
     }
 
     function _requireState(bytes32 order, State needed) private view returns (StoredOrder storage stored) {
@@ -575,8 +598,12 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (terms.minScoreMicro > _maxScoreMicro) {
             revert OrderEscrow_ScoreOutOfRange(terms.minScoreMicro, _maxScoreMicro);
         }
-        if (terms.minContributors == 0 || terms.maxContributors < terms.minContributors) {
-            revert OrderEscrow_ContributorBounds(terms.minContributors, terms.maxContributors);
+        _checkContributors(terms.minContributors, terms.maxContributors);
+    }
+
+    function _checkContributors(uint256 minimum, uint256 maximum) private pure {
+        if (minimum == 0 || maximum < minimum || maximum > MAX_CONTRIBUTORS) {
+            revert OrderEscrow_ContributorBounds(minimum, maximum);
         }
     }
 
@@ -627,12 +654,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         }
     }
 
-    function _checkConditions(bytes32 expected, bytes calldata conditions) private pure {
-        if (conditions.length > MAX_CONDITIONS_BYTES) {
-            revert OrderEscrow_ConditionsTooLong(conditions.length, MAX_CONDITIONS_BYTES);
-        }
+    /// @dev A challenge brings the conditions along, so they have to be read, and in one transaction.
+    function _checkConditions(OrderTerms calldata terms, bytes calldata conditions) private pure {
         bytes32 found = conditions.length == 0 ? bytes32(0) : sha256(conditions);
-        if (found != expected) revert OrderEscrow_WrongConditions(found, expected);
+        if (found != terms.conditions) revert OrderEscrow_WrongConditions(found, terms.conditions);
+        if (conditions.length != 0) ConditionBytes.check(conditions, terms.rows);
     }
 
     function _checkMatch(

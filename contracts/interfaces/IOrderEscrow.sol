@@ -199,6 +199,7 @@ interface IOrderEscrow {
     error OrderEscrow_FeeTooHigh(uint256 feeBps, uint256 maximumBps);
     error OrderEscrow_RoyaltyTooHigh(uint256 royaltyBps, uint256 maximumBps);
     error OrderEscrow_ScoreOutOfRange(uint256 minScoreMicro, uint256 maximum);
+    /// @notice Needed: 1 <= minimum <= maximum <= 128.
     error OrderEscrow_ContributorBounds(uint256 minimum, uint256 maximum);
     /// @notice Needed: now <= matchBy < deliverBy <= latest.
     error OrderEscrow_Deadlines(uint256 matchBy, uint256 deliverBy, uint256 latest);
@@ -211,7 +212,6 @@ interface IOrderEscrow {
     error OrderEscrow_UnknownSizeClass(uint256 sizeClass, uint256 maximum);
     /// @notice At most `maximum`; without parents exactly that: then all rows come from real tables.
     error OrderEscrow_FractionOutOfRange(uint256 ownRealMicro, uint256 maximum);
-    error OrderEscrow_ConditionsTooLong(uint256 length, uint256 maximum);
     /// @notice The bytes have another SHA-256 than the conditions of the terms; zero for none.
     error OrderEscrow_WrongConditions(bytes32 found, bytes32 expected);
     /// @notice `deliverBy` has to be chain time `earliest` or later.
@@ -256,8 +256,9 @@ interface IOrderEscrow {
     /// @param participants distinct; their rows sum to the terms' rows.
     /// @param acceptances each participant's signature over Acceptance(order, contributor, maxRows).
     /// @param maxRows rows each participant offered.
-    /// @param conditions bytes with the digest of the terms, at most 8,192; empty for a digest of zero. So they are
-    /// public before anybody works, and no challenge fails for want of them.
+    /// @param conditions bytes with the digest of the terms, as docs/spec/conditions.md has them, for the terms' rows,
+    /// at most 8,192 ({ConditionBytes}); empty for a digest of zero. So they are public before anybody works, and no
+    /// challenge fails for want of them.
     function matchOrder(
         OrderTerms calldata terms,
         Participant[] calldata participants,
@@ -268,10 +269,11 @@ interface IOrderEscrow {
 
     /// @notice Gives an order up: the price to the buyer, stakes free. Of a matched order's bond the broker forfeits
     /// a tenth (of the original, or what is left) as long as no seed could be known, and afterwards all; the rest is
-    /// sent back. From the commit until the block's hash is fixed, when nobody but the broker can be to blame, the
-    /// contributors that are not out get what is forfeit in equal parts; before and after it is burned, and so is
-    /// what does not divide. Broker only; open orders at any time, matched ones up to {deliverByOf} and without an
-    /// open demand.
+    /// sent back. Before the commit, if a contributor was dropped, it forfeits nothing: without that one's counts the
+    /// others' models would have to be trained anew. From the commit until the block's hash is fixed, when nobody but
+    /// the broker can be to blame, the contributors that are not out get what is forfeit in equal parts; before and
+    /// after it is burned, and so is what does not divide. Broker only; open orders at any time, matched ones up to
+    /// {deliverByOf} and without an open demand.
     /// @param participants as matched; empty for an open order.
     function abandon(OrderTerms calldata terms, Participant[] calldata participants) external;
 
@@ -300,10 +302,11 @@ interface IOrderEscrow {
     ) external;
 
     /// @notice Goes on without a contributor that fell silent before publication. Before the commit a quarter of its
-    /// stake is burned and the rest is free, after it all is burned: nobody gains by another's absence. The part of
-    /// the price for its rows is the buyer's, at the settlement. If fewer contributors than the terms' minimum are
-    /// left, or the terms call a part worthless, the order is Refunded: the price to the buyer, the bond to the
-    /// broker, the others' stakes free. Demands only.
+    /// stake is burned, or a tenth of the posted bond if that is more (at most the stake), and the rest is free; after
+    /// it all is burned. Nobody gains by another's absence, and a broker does not leave by a friend's for less than by
+    /// {abandon}. The part of the price for its rows is the buyer's, at the settlement. If fewer contributors than the
+    /// terms' minimum are left, or the terms call a part worthless, the order is Refunded: the price to the buyer, the
+    /// bond to the broker, the others' stakes free. Demands only.
     function drop(OrderTerms calldata terms, Participant[] calldata participants, uint32 shard) external;
 
     /// @notice Convicts a published shard, once. Of its contributor's stake S a half goes to `rewarded` (nobody when

@@ -27,6 +27,8 @@ MAX_DELIVERY_SECONDS: Final = 365 * 86_400
 """The escrow takes no delivery deadline further away than this."""
 MAX_CHALLENGE_SECONDS: Final = 90 * 86_400
 MAX_ANSWER_SECONDS: Final = 30 * 86_400
+MAX_CONTRIBUTORS: Final = 128
+"""The escrow takes no more, so that each step of an order fits a transaction with room."""
 MAX_CONDITION_BYTES: Final = 8_192
 """Conditions go to the chain in bytes at the match, and in every challenge."""
 

@@ -20,7 +20,10 @@ contract ArbSysDouble {
     }
 
     function arbBlockHash(uint256 number) external view returns (bytes32) {
-        require(number < arbBlockNumber && number + 256 >= arbBlockNumber, "invalid block number for ArbBlockHash");
+        require(
+            number < arbBlockNumber && number + 256 >= arbBlockNumber,
+            "invalid block number for ArbBlockHash"
+        );
         return _hashes[number];
     }
 }
@@ -47,11 +50,12 @@ contract ArbitrumBlocksTest is Market {
         vm.roll(vm.getBlockNumber() + 100);
         bytes4 cause = IModelCommitment.ModelCommitment_TooEarly.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, NOW + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         bytes32 hash = keccak256("hash");
         _sys.mine(NOW + DELAY, hash);
-        bytes32 seed = keccak256(abi.encode(order, keccak256(abi.encodePacked(_models())), hash));
-        assertEq(commitment.drawSeed(order), seed, "seed");
+        bytes32 models = keccak256(abi.encodePacked(_models()));
+        bytes32 seed = keccak256(abi.encode(order, models, hash, keccak256(abi.encodePacked(_salts()))));
+        assertEq(commitment.drawSeed(order, _saltDigests(order), _salts()), seed, "seed");
     }
 
     function test_C4_AMissedBlockOfThisChainIsReplaced() public {
@@ -60,7 +64,7 @@ contract ArbitrumBlocksTest is Market {
         _sys.roll(NOW + DELAY + 257);
         bytes4 cause = IModelCommitment.ModelCommitment_DrawMissed.selector;
         vm.expectRevert(abi.encodeWithSelector(cause, order, NOW + DELAY));
-        commitment.drawSeed(order);
+        commitment.drawSeed(order, _saltDigests(order), _salts());
         commitment.redraw(order);
         assertEq(commitment.commitmentOf(order).targetBlock, NOW + DELAY + 257 + DELAY, "appointed anew");
     }

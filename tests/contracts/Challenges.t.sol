@@ -283,7 +283,7 @@ contract ChallengesTest is RowMarket {
     function test_AsksTheVerifierAboutTheRightRowUnderTheOrderedConditions() public {
         OrderTerms memory terms = _terms();
         terms.salt = bytes32(uint256(2));
-        terms.conditions = sha256("conditions");
+        terms.conditions = sha256(CONDITIONS);
         vm.warp(START);
         (bytes32 order, uint256 id) = _publishFalse(terms, 2, 130);
         IChallenges.Claim memory claim = _claim(id, 2, 130);
@@ -294,7 +294,7 @@ contract ChallengesTest is RowMarket {
         vm.prank(stranger);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());
 
-        evidence.conditions = "conditions";
+        evidence.conditions = CONDITIONS;
         bytes32 seed = commitment.commitmentOf(order).seed;
         // Shard 2 has 200 rows, and 800 of the request stand before it; row 130 is the third of chunk 1.
         verifier.expect(
@@ -310,7 +310,7 @@ contract ChallengesTest is RowMarket {
                 2,
                 0
             ),
-            "conditions"
+            CONDITIONS
         );
         vm.prank(stranger);
         challenges.challenge(terms, _participants(), claim, evidence, SALT, _noParents());

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "../../contracts/interfaces/IChallenges.sol";
-import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {IRowVerifier} from "../../contracts/interfaces/IRowVerifier.sol";
 import {OrderTerms} from "../../contracts/types/OrderTerms.sol";
 import {ModelMarket} from "./support/ModelMarket.sol";
@@ -52,7 +51,8 @@ contract JudgedModelsTest is ModelMarket {
             SALT,
             _noParents()
         );
-        assertState(order, stands ? IOrderEscrow.State.Published : IOrderEscrow.State.Revoked);
+        if (stands) assertEq(escrow.shardsOf(order).out, 0, "shards that are out");
+        else assertConvicted(stranger);
     }
 
     function _challengeRow(IRowVerifier.Verdict verdict) private {
@@ -63,7 +63,7 @@ contract JudgedModelsTest is ModelMarket {
         emit IChallenges.FalseRow(id, 1, claim.chunk, claim.row, stranger, verdict);
         vm.prank(stranger);
         challenges.challenge{gas: CAP}(_terms1(), _participants(), claim, evidence, SALT, _noParents());
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertConvicted(stranger);
     }
 
     // -- B2: the schema -----------------------------------------------------------------------------------------

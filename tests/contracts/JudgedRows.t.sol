@@ -115,7 +115,7 @@ contract JudgedRowsTest is ModelMarket {
         _commitTo(_claim(id, 1, row), stranger);
         _try(row, 64);
         _challenge(row, stranger, "");
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertConvicted(stranger);
     }
 
     /// @dev Before: one call of 22 M gas, for a model inside the class. Now: the longest part is measured.
@@ -134,7 +134,7 @@ contract JudgedRowsTest is ModelMarket {
         assertAtMost(gas, 15_000_000, "a part");
         _challenge(7, stranger, "");
         assertAtMost(vm.lastCallGas().gasTotalUsed, 15_000_000, "the challenge");
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertConvicted(stranger);
     }
 
     function test_B1_ARowOfWhichAllAttemptsWereShownConvicts() public {
@@ -145,7 +145,7 @@ contract JudgedRowsTest is ModelMarket {
         assertEq(_made(7), 64, "attempts");
         _tryInVain(7, 64);
         _challenge(7, stranger, "");
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertConvicted(stranger);
     }
 
     function _challengeCall(uint256 row) private view returns (bytes memory) {
@@ -176,8 +176,7 @@ contract JudgedRowsTest is ModelMarket {
         vm.roll(vm.getBlockNumber() + 1);
         _copierFails();
         _challenge(7, stranger, "");
-        assertState(order, IOrderEscrow.State.Revoked);
-        assertTrue(token.balanceOf(stranger) != 0, "rewarded");
+        assertConvicted(stranger);
         assertBalance(_node(0), 0);
     }
 
@@ -190,6 +189,6 @@ contract JudgedRowsTest is ModelMarket {
         _copierFails();
         vm.warp(vm.getBlockTimestamp() + 1);
         _challenge(7, _node(0), "");
-        assertState(order, IOrderEscrow.State.Revoked);
+        assertConvicted(_node(0));
     }
 }

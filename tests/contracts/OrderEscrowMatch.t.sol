@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {ConditionBytes} from "../../contracts/exact/ConditionBytes.sol";
 import {IContributorRegistry} from "../../contracts/interfaces/IContributorRegistry.sol";
 import {IOrderEscrow} from "../../contracts/interfaces/IOrderEscrow.sol";
 import {OrderTerms, Participant} from "../../contracts/types/OrderTerms.sol";
@@ -190,8 +191,7 @@ contract OrderEscrowMatchTest is Market {
     /// @dev Before: a digest without a known preimage, or with a giant one, made every challenge impossible (B4).
     function test_B4_TheConditionsArePublicBeforeAnybodyWorks() public {
         _placed.salt = bytes32(uint256(4));
-        bytes memory conditions = "conditions";
-        _placed.conditions = sha256(conditions);
+        _placed.conditions = sha256(CONDITIONS);
         _order = _place(_placed);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
         bytes4 cause = IOrderEscrow.OrderEscrow_WrongConditions.selector;
@@ -199,13 +199,32 @@ contract OrderEscrowMatchTest is Market {
         vm.expectRevert(abi.encodeWithSelector(cause, bytes32(0), expected));
         vm.prank(broker);
         escrow.matchOrder(_placed, _participants(), acceptances, maxRows, "");
-        bytes memory long = new bytes(8_193);
-        cause = IOrderEscrow.OrderEscrow_ConditionsTooLong.selector;
-        vm.expectRevert(abi.encodeWithSelector(cause, 8_193, 8_192));
-        vm.prank(broker);
-        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, long);
         vm.expectEmit();
-        emit IOrderEscrow.ConditionsShown(_order, conditions);
+        emit IOrderEscrow.ConditionsShown(_order, CONDITIONS);
+        vm.prank(broker);
+        escrow.matchOrder(_placed, _participants(), acceptances, maxRows, CONDITIONS);
+    }
+
+    /// @dev Before: bytes that are no conditions were found out when the first row was challenged.
+    function test_B4_ConditionsThatNobodyCanReadAreRefused() public {
+        _refuseConditions(new bytes(8_193), ConditionBytes.ConditionBytes_TooLong.selector, 8_193, 8_192);
+        // Its one segment holds 999 rows, of 1,000 that are ordered.
+        _refuseConditions(hex"0001000003e70000", ConditionBytes.ConditionBytes_OtherRows.selector, 999, 1_000);
+        // A column that is named, and not there.
+        bytes memory cut = hex"0001000003e80001";
+        _placed.conditions = sha256(cut);
+        _refuse(cut, abi.encodeWithSelector(ConditionBytes.ConditionBytes_Malformed.selector, 8));
+    }
+
+    function _refuseConditions(bytes memory conditions, bytes4 cause, uint256 found, uint256 expected) private {
+        _placed.conditions = sha256(conditions);
+        _refuse(conditions, abi.encodeWithSelector(cause, found, expected));
+    }
+
+    function _refuse(bytes memory conditions, bytes memory reason) private {
+        _order = _place(_placed);
+        (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(_order, _participants());
+        vm.expectRevert(reason);
         vm.prank(broker);
         escrow.matchOrder(_placed, _participants(), acceptances, maxRows, conditions);
     }

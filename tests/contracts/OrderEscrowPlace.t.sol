@@ -81,6 +81,18 @@ contract OrderEscrowPlaceTest is Market {
         );
     }
 
+    /// @dev Before: 255, whose match took 18.6 M gas, which no transaction may have.
+    function test_RejectsMoreContributorsThanATransactionCanMatch() public {
+        OrderTerms memory terms = _terms();
+        terms.maxContributors = 129;
+        _expectPlaceRevert(
+            terms,
+            abi.encodeWithSelector(IOrderEscrow.OrderEscrow_ContributorBounds.selector, 2, 129)
+        );
+        terms.maxContributors = 128;
+        assertState(_place(terms), IOrderEscrow.State.Open);
+    }
+
     function test_RejectsMaximumBelowMinimumOfContributors() public {
         OrderTerms memory terms = _terms();
         terms.maxContributors = 1;

@@ -15,7 +15,9 @@ import {Market} from "./support/Market.sol";
 ///     at the settlement: the honest and the broker get all that is theirs, the buyer the convicted rows' part
 ///   given the last shard, or terms that call a part worthless: price to the buyer, bond to the broker, the rest burned
 /// drop: given another caller | a state but matched: reverts
-///   before the commit a quarter is burned, after it all; below the minimum the order ends
+///   before the commit a quarter is burned, or a tenth of the bond if that is more; after it all
+///   below the minimum the order ends
+///   given a broker that gives up then: before the commit its bond is whole, after it not
 /// fine, convictBroker, prolong: given another caller: reverts
 contract OrderEscrowPunishTest is Market {
     function _punish(OrderTerms memory terms, address caller, uint32 shard, address rewarded) private {
@@ -292,6 +294,83 @@ contract OrderEscrowPunishTest is Market {
         assertStake(_node(1), DEPOSIT - 300 ether, 0);
         assertBalance(BURN, 300 ether);
         assertBalance(address(escrow), PRICE + BOND);
+    }
+
+    /// @dev Else a broker with a friend among the contributors gives up for less than its tenth.
+    function test_BeforeTheCommitAnAbsenceCostsNoLessThanGivingUp() public {
+        OrderTerms memory terms = _terms();
+        terms.bond = 8_000 ether;
+        bytes32 order = _match(terms);
+        _drop(terms, 1);
+        assertStake(_node(1), DEPOSIT - 800 ether, 0);
+        // Shard 2's stake is 800.
+        terms.bond = 10_000 ether;
+        order = _match(terms);
+        vm.expectEmit();
+        emit IOrderEscrow.ShardDropped(order, 2, _node(2), 800 ether);
+        _drop(terms, 2);
+        assertBalance(BURN, 1_600 ether);
+    }
+
+    /// @dev Without the dropped one the others' models have to be trained anew.
+    function test_ABrokerThatGivesUpAfterADropBeforeTheCommitKeepsItsBond() public {
+        uint256 before = _allMoney();
+        bytes32 order = _match(_terms());
+        _drop(_terms(), 1);
+        vm.expectEmit();
+        emit IOrderEscrow.BondDivided(order, 0, 0);
+        vm.prank(broker);
+        escrow.abandon(_terms(), _participants());
+        assertState(order, IOrderEscrow.State.Refunded);
+        assertBalance(broker, 1_000_000 ether);
+        assertBalance(buyer, 1_000_000 ether);
+        assertBalance(BURN, 300 ether);
+        assertStake(_node(1), DEPOSIT - 300 ether, 0);
+        assertStake(_node(0), DEPOSIT, 0);
+        assertEq(_allMoney(), before, "all money");
+    }
+
+    function test_ABrokerWithAFriendDoesNotGiveUpForLessThanATenthOfItsBond() public {
+        OrderTerms memory terms = _terms();
+        terms.bond = 8_000 ether;
+        _match(terms);
+        _drop(terms, 1);
+        vm.prank(broker);
+        escrow.abandon(terms, _participants());
+        uint256 lost = 1_000_000 ether - token.balanceOf(broker) + DEPOSIT - registry.stakeOf(_node(1)).free;
+        assertEq(lost, terms.bond / 10, "lost together");
+    }
+
+    function test_ADropBeforeTheDeadlineDoesNotSaveTheBondAfterIt() public {
+        _match(_terms());
+        _drop(_terms(), 1);
+        vm.warp(_terms().deliverBy + 1);
+        escrow.refund(_terms(), _participants());
+        assertBalance(broker, 1_000_000 ether - BOND);
+    }
+
+    function test_ABrokerThatGivesUpAfterTheCommitLosesATenthWhoeverWasDropped() public {
+        _commit(_terms());
+        _drop(_terms(), 1);
+        vm.prank(broker);
+        escrow.abandon(_terms(), _participants());
+        assertBalance(broker, 1_000_000 ether - BOND / 10);
+    }
+
+    /// @dev Whoever goes on without the dropped one, and has what the others committed to, is bound again.
+    function test_ABrokerThatCommitsAfterADropAndThenGivesUpLosesATenth() public {
+        bytes32 order = _match(_terms());
+        _drop(_terms(), 1);
+        bytes32[] memory models = _models();
+        bytes32[] memory saltDigests = _saltDigests(order);
+        bytes[] memory signatures = _modelSignatures(order);
+        (models[1], saltDigests[1], signatures[1]) = (0, 0, "");
+        commitment.commit(order, _participants(), models, saltDigests, signatures);
+        vm.prank(broker);
+        escrow.abandon(_terms(), _participants());
+        assertBalance(broker, 1_000_000 ether - BOND / 10);
+        assertEq(rewards.claimable(_node(0)), BOND / 20, "first");
+        assertEq(rewards.claimable(_node(1)), 0, "dropped");
     }
 
     function test_AfterTheCommitAnAbsenceCostsTheStake() public {

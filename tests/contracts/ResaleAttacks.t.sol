@@ -114,7 +114,7 @@ contract ResaleAttacksTest is SalesMarket {
         assertBalance(address(sales), 0);
     }
 
-    /// @dev The costliest proof there is: 255 shards. A block has 16,777,216 gas at least.
+    /// @dev Twice as many shards as an order can have. A block has 16,777,216 gas at least.
     function test_A8_AProofOverTheMostKeysFitsAnyBlock() public {
         (bytes32[] memory commitments, bytes memory wrapped) = _manyKeys(256);
         vm.prank(buyer);

@@ -38,6 +38,8 @@ abstract contract Market is TestBase {
     uint32 internal constant UNBONDING = 1 days;
     uint64 internal constant DELAY = 2;
     uint32 internal constant ANSWER = 30 minutes;
+    /// @dev One segment of 1,000 rows that conditions nothing.
+    bytes internal constant CONDITIONS = hex"0001000003e80000";
 
     TestToken internal token;
     ContributorRegistry internal registry;
@@ -191,10 +193,14 @@ abstract contract Market is TestBase {
         }
     }
 
+    function _conditionBytes() internal view virtual returns (bytes memory) {
+        return CONDITIONS;
+    }
+
     function _match(OrderTerms memory terms) internal returns (bytes32 order) {
         order = _place(terms);
         (bytes[] memory acceptances, uint64[] memory maxRows) = _offer(order, _participants());
-        bytes memory conditions = terms.conditions == 0 ? bytes("") : bytes("conditions");
+        bytes memory conditions = terms.conditions == 0 ? bytes("") : _conditionBytes();
         vm.prank(broker);
         escrow.matchOrder(terms, _participants(), acceptances, maxRows, conditions);
     }

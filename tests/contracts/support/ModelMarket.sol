@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IChallenges} from "../../../contracts/interfaces/IChallenges.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
+import {IOrderEscrow} from "../../../contracts/interfaces/IOrderEscrow.sol";
 import {IRowAttempts} from "../../../contracts/interfaces/IRowAttempts.sol";
 import {IRowVerifier} from "../../../contracts/interfaces/IRowVerifier.sol";
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
@@ -42,6 +43,10 @@ abstract contract ModelMarket is RowMarket {
 
     function _modelBytes(uint32 shard) internal view override returns (bytes memory) {
         return shard == 1 ? model : super._modelBytes(shard);
+    }
+
+    function _conditionBytes() internal view override returns (bytes memory) {
+        return conditions;
     }
 
     function _row(uint32 shard, uint256 row) internal view override returns (bytes32) {
@@ -121,6 +126,13 @@ abstract contract ModelMarket is RowMarket {
         if (reason.length != 0) vm.expectRevert(reason);
         vm.prank(challenger);
         challenges.challenge{gas: CAP}(terms, _participants(), claim, evidence, SALT, _noParents());
+    }
+
+    /// @dev Shard 1 is out, half of its stake is the challenger's, and the order goes on.
+    function assertConvicted(address challenger) internal view {
+        assertOut(order, 1);
+        assertBalance(challenger, _stakeOf(1) / 2);
+        assertState(order, IOrderEscrow.State.Published);
     }
 
     function _agrees(uint256 row) internal view returns (bytes memory) {
