@@ -18,7 +18,7 @@ from backend.errors import StartupError
 from provenance.chain.fees import DEFAULT_CEILING_GWEI
 from provenance.chain.finality import Finality
 from provenance.record.collection import FAMILIES
-from provenance.record.terms import MAX_ANSWER_SECONDS, MAX_CHALLENGE_SECONDS
+from provenance.record.terms import MAX_ANSWER_SECONDS, MAX_CHALLENGE_SECONDS, MAX_CONTRIBUTORS
 from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO, TokenUnit
 
 PREFIX: Final = "TESSERA_"
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     bond_bps: int = Field(default=1000, ge=0, le=WHOLE_BPS)
     """The broker's bond, in basis points of the price."""
     broker_fee_bps: int = Field(default=500, ge=0, le=2_000)
-    max_contributors: int = Field(default=16, ge=1, le=255)
+    max_contributors: int = Field(default=16, ge=1, le=MAX_CONTRIBUTORS)
     max_rows: int = Field(default=10_000_000, ge=1)
     least_rows: int = Field(default=10, ge=1)
     least_price_wei: int = Field(default=ONE_TOKEN // 100, ge=0)

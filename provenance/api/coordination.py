@@ -27,13 +27,13 @@ from provenance.api.message import (
 )
 from provenance.api.queue import DEFAULT_LEASE_SECONDS, LeaseSeconds, Progress
 from provenance.canonical import MAX_INTEGER
-from provenance.record.terms import Participant
+from provenance.record.terms import MAX_CONTRIBUTORS, Participant
 from provenance.units import WHOLE_MICRO
 from provenance.values import Cid
 
 Phase = Literal["train", "score"]
 JOB_FORMAT: Final = "tessera-job/1"
-MOST_SHARDS: Final = 255
+MOST_SHARDS: Final = MAX_CONTRIBUTORS
 
 
 class MatchedContributor(Message):

@@ -27,11 +27,11 @@ from provenance.api.message import (
 from provenance.api.queue import Progress
 from provenance.canonical import MAX_INTEGER
 from provenance.crypto.permit import Permit
-from provenance.record.terms import OrderTerms
+from provenance.record.terms import MAX_CONTRIBUTORS, OrderTerms
 from provenance.values import Address
 
 Seconds = Annotated[int, Field(ge=0, le=2**31)]
-Contributors = Annotated[int, Field(ge=1, le=255)]
+Contributors = Annotated[int, Field(ge=1, le=MAX_CONTRIBUTORS)]
 
 
 class OrderState(StrEnum):

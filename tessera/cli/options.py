@@ -129,7 +129,7 @@ EpsilonOption = Annotated[
 DeltaOption = Annotated[str, typer.Option("--delta", help="delta beside epsilon")]
 MaxPrice = Annotated[str | None, typer.Option("--max-price", metavar="TOKENS", help="pay no more than this")]
 MinContributors = Annotated[
-    int | None, typer.Option("--min-contributors", min=1, max=255, help="fewer: no data set, money back")
+    int | None, typer.Option("--min-contributors", min=1, max=128, help="fewer: no data set, money back")
 ]
 MinScore = Annotated[
     str | None, typer.Option("--min-score", help="median score (0 to 1) below which nothing is paid")
