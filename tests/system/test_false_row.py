@@ -1,4 +1,4 @@
-"""One false row among 10,000, by a node with a patched sampler: found off chain, proven in one transaction, paid."""
+"""One false row among 10,000, by a node with a patched sampler: found off chain, proven in one transaction; who lied pays."""
 
 from __future__ import annotations
 
@@ -140,19 +140,21 @@ def refusal(published: Published, claim: Claim, evidence: ChallengeEvidence, sal
     return caught.value.name
 
 
-def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(published: Published) -> None:
+def test_a_node_shows_the_rows_that_its_buyer_demands_and_nobody_gets_the_deposit(
+    published: Published,
+) -> None:
     """The answering node is another one than the forger; what it shows stands under the recorded root."""
     market, audited = published.market, published.audited
     honest = next(shard for shard in audited.record.shards if shard.shard != published.shard)
     before = [market.chain.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
-    row = audited.request_row(honest.shard) + honest.rows - 1
+    row = audited.first_row(honest.shard) + honest.rows - 1
     words = ("demand", "--dataset", str(audited.id), "--row", str(row), "--yes", *market.buyer_options())
     done = market.run(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "answered: the chunk with row" in done.stdout
     after = [market.chain.balance(each) for each in (market.buyer.wallet.address, honest.contributor)]
-    deposit = audited.terms.price // 100
-    assert [after[0] - before[0], after[1] - before[1]] == [-deposit, deposit]
+    deposit = audited.terms.price * honest.rows // audited.terms.rows // 10
+    assert [after[0] - before[0], after[1] - before[1]] == [-deposit, 0]
     (shown,) = market.chain.shown_chunks(published.order.order_id, honest.shard)
     opened = audited.open(honest.shard)
     assert (shown.data, shown.proof) == (opened.chunk(shown.index), opened.proof(shown.index))
@@ -165,7 +167,7 @@ def test_a_node_shows_the_rows_that_its_buyer_demands_and_keeps_the_deposit(publ
 def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published) -> None:
     market, order, audited = published.market, published.order, published.audited
     # True rows beside the false one: the same command finds nothing and spends nothing.
-    first = audited.request_row(published.shard)
+    first = audited.first_row(published.shard)
     clean = market.run(*published.command("--row", str(first + FALSE_ROW - 1)))
     assert (clean.returncode, "no false row" in clean.stdout) == (0, True), clean.stdout + clean.stderr
 
@@ -183,29 +185,28 @@ def test_the_false_row_is_found_proven_and_paid_to_the_wei(published: Published)
     print(done.stdout)
     assert done.returncode == 3, done.stdout + done.stderr
     after = holdings(market.chain, parties)
-    _assert_paid(order, before, after, done.stdout)
+    _assert_paid(published, before, after, done.stdout)
     assert f"FALSE: row {FALSE_ROW} of shard {published.shard}" in done.stdout
     assert "in clear into the public chain" in done.stdout
     assert not kept.exists()
     assert "Traceback" not in done.stderr
 
-    assert market.chain.order(order.order_id).state is OrderState.REVOKED
-    assert market.chain.dataset(audited.id).status == DatasetStatus.REVOKED
-    market.await_state(order, "revoked")
+    assert market.chain.order(order.order_id).state is OrderState.PUBLISHED
+    assert market.chain.shards(order.order_id).out == {published.shard}
+    assert market.chain.dataset(audited.id).status == DatasetStatus.REDUCED
 
 
-def _assert_paid(order: OrderFile, before: dict[str, int], after: dict[str, int], told: str) -> None:
+def _assert_paid(published: Published, before: dict[str, int], after: dict[str, int], told: str) -> None:
     """The rules of the escrow, in the figures of the chain and in those that the command printed."""
-    terms = order.terms
-    extra, reward = min(terms.bond, terms.stake // 4), terms.stake // 2
+    terms, rows = published.audited.terms, published.audited.record.shard(published.shard).rows
+    slashed = terms.stake_of(rows)
+    reward, held = slashed // 2, slashed // 4
     changes = {name.split(" 0x")[0]: after[name] - before[name] for name in before}
-    assert changes == {
-        "buyer": terms.price + extra,
+    assert {name: change for name, change in changes.items() if change} == {
         "challenger": reward,
-        "signer's stake": -terms.stake,
-        "price in escrow": -terms.price,
-        "broker's bond in escrow": -terms.bond,
-        "burned": terms.stake + terms.bond - extra - reward,
+        "signer's stake": -slashed,
+        "damages in escrow, for the buyer": held,
+        "burned": slashed - reward - held,
     }
     assert sum(changes.values()) == 0
     assert f"burned {BURN}" in before
@@ -214,22 +215,50 @@ def _assert_paid(order: OrderFile, before: dict[str, int], after: dict[str, int]
     assert [change for change in printed if change] == [change for change in changes.values() if change]
 
 
-def test_a_revoked_data_set_cannot_be_challenged_again_and_fails_its_first_check(
+def test_a_convicted_shard_cannot_be_challenged_again_and_the_others_verify(
     published: Published,
 ) -> None:
     market = published.market
     claim, evidence = published.evidence(FALSE_ROW)
     salt = sha256(b"once more")
     published.commit(claim, salt)
-    assert refusal(published, claim, evidence, salt) == "Disputes_NotPublished"
+    assert refusal(published, claim, evidence, salt) == "OrderEscrow_ShardOut"
     again = market.run(*published.command("--all", "--yes"))
-    assert again.returncode == 3, again.stdout + again.stderr
-    assert "nothing left to refute" in again.stdout
+    assert again.returncode == 0, again.stdout + again.stderr
     store = market.buyer.content
     certificate = verify_dataset(market.chain, store, published.audited.id, market.buyer.delivery_key)
-    check = certificate.check("record on chain")
-    assert check in certificate.failed
-    assert "revoked" in check.detail
+    assert certificate.failed == ()
+    assert any(f"shard {published.shard} of" in remark for remark in certificate.remarks)
+
+
+def test_the_buyer_keeps_the_true_rows_and_the_others_are_paid_as_if_nothing_had_been(
+    published: Published,
+) -> None:
+    market, order, record = published.market, published.order, published.audited.record
+    to = market.folder / "true.csv"
+    key = ("--key", str(market.network.key_file("delivery")))
+    got = market.run("download", str(order.order_id), "--out", str(to), *market.buyer_options(), *key)
+    assert got.returncode == 0, got.stdout + got.stderr
+    false = record.shard(published.shard)
+    assert len(to.read_text().splitlines()) == 1 + ROWS - false.rows
+
+    terms, chain = order.terms, market.chain
+    honest = [each for each in record.shards if each.shard != published.shard]
+    buyer = chain.balance(terms.buyer)
+    earned = {each.contributor: chain.claimable(each.contributor) for each in record.shards}
+    broker = chain.claimable(terms.broker)
+    market.skip(LONG_SECONDS)
+    market.await_state(order, "settled")
+    fee = terms.price * terms.broker_fee_bps // 10_000
+    divided = terms.price - fee
+    for each in honest:
+        paid = chain.claimable(each.contributor) - earned[each.contributor]
+        assert abs(paid - divided * record.shares_bps[each.shard] // 10_000) <= len(record.shards)
+    assert chain.claimable(false.contributor) == earned[false.contributor]
+    assert chain.claimable(terms.broker) - broker == fee + terms.bond, "the bond is whole"
+    least = terms.price * false.rows // terms.rows
+    part = divided * record.shares_bps[published.shard] // 10_000
+    assert chain.balance(terms.buyer) - buyer in (max(least, part), max(least, part) + 1)
 
 
 def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Published) -> None:
