@@ -1,4 +1,4 @@
-"""One false row among 10,000, by a node with a patched sampler: found off chain, proven in one transaction; who lied pays."""
+"""One false row among 10,000, by a node with a patched sampler: found off chain, proven on chain; who lied pays."""
 
 from __future__ import annotations
 
