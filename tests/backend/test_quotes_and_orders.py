@@ -85,11 +85,9 @@ def test_refuses_terms_outside_the_rules_and_names_the_member(
     [
         ({"min_challenge_seconds": 100_000}, {}, "challengeSeconds"),
         ({"min_delivery_seconds": 5_000}, {}, "deliverBy"),
-        ({"answer_seconds": 2_000}, {"deliverWithinSeconds": 3_600}, "deliverBy"),
         ({"max_score_micro": 600_000}, {"minScore": "0.7"}, "minScoreMicro"),
         ({"min_rows": 61}, {}, "rows"),
         ({"min_price": TOKEN}, {}, "price"),
-        ({"min_stake": 2 * TOKEN}, {}, "stake"),
         ({"min_bond": TOKEN}, {}, "bond"),
     ],
 )
@@ -114,6 +112,27 @@ def test_a_quote_keeps_to_what_the_market_asks(
     assert answer.json()["errors"][0]["field"] == member
 
 
+@pytest.mark.parametrize(
+    ("limit", "member", "expected"),
+    [
+        ({"min_answer_seconds": 7 * 86_400}, "answerSeconds", 7 * 86_400),
+        ({"min_stake": 2 * TOKEN}, "stake", 2 * TOKEN),
+        ({"min_stake_bps": 80_000}, "stake", 8 * 60 * 10**12),
+    ],
+)
+def test_a_quote_gives_the_time_and_the_stake_that_the_market_asks(
+    api: Api,
+    buyer: Signer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: dict[str, int],
+    member: str,
+    expected: int,
+) -> None:
+    found = replace(api.chain.reader.limits(), **limit)
+    monkeypatch.setattr(api.chain.reader, "limits", lambda: found)
+    assert int(api.quote(buyer, api.collection())["terms"][member]) == expected
+
+
 def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) -> None:
     quote = api.quote(buyer, api.collection())
     for member, value, words in (
@@ -122,7 +141,11 @@ def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) 
             "30000000",
             "epsilon: found 30, expected at least 0.1 and at most 3, the collection's ceiling",
         ),
-        ("stake", "2500000000000000000", "stake: found 2.5 tokens, expected 1 token"),
+        (
+            "stake",
+            "2500000000000000000",
+            "stake: found 2.5 tokens, expected 0.00024 tokens of all contributors together",
+        ),
         ("brokerFeeBps", "125", "broker's fee: found 1.25 %, expected 5 %"),
         ("matchBy", "1700000000", "match deadline: found 2023-11-14 22:13:20 UTC, expected "),
         ("matchBy", str(2**63), f"later than the match deadline {2**63} seconds after 1970 for family"),

@@ -150,7 +150,9 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
 
     client = Nobody(matched)
     client.tasks = lambda _order, _name: []
-    matched.chain.now = 3_000
+    order = next(iter(matched.chain.matched))
+    matched.chain.deadlines[order] = 3_000
+    matched.chain.now = 3_001
     worker(matched, client).step()
     assert "delivery was due by 3000" in client.failed[0]
 

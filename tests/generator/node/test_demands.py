@@ -224,16 +224,16 @@ def test_nothing_of_a_shard_that_is_out_is_shown(trained: Trained, chain: Chain)
     assert watch(trained, chain).look() == 1
 
 
-def test_salt_is_not_shown_before_the_block_of_the_seed_is_final(
+def test_salt_is_not_shown_before_the_hash_of_the_block_is_kept(
     trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     salt = salt_on_chain(trained)
-    trained.world.chain.final = 7
+    trained.world.chain.fixed.clear()
     chain.ask(trained.order, DemandKind.SALT)
     looking = watch(trained, chain)
     assert looking.look() == 0
-    assert "not final yet" in caplog.text
-    trained.world.chain.final = 8
+    assert "not kept on chain yet" in caplog.text
+    trained.world.chain.fixed.add(trained.order)
     assert looking.look() == 1
     assert chain.answers == [(salt,)]
 
@@ -252,6 +252,7 @@ def salt_on_chain(trained: Trained) -> Digest:
     match = participants_digest(chain.matched[order])
     salt = trained.nodes[0].orders.folder(order).salt(match)
     chain.salts[order] = (salt_digest(order, 0, salt), sha256(b"another's"))
+    chain.fixed.add(order)
     return salt
 
 

@@ -102,11 +102,15 @@ def test_amounts_that_no_line_sets_are_tokens_of_the_market(tmp_path: Path, text
         (unit.one // 100 - 1, unit.one, "policy-price"),
         (unit.one, 1_000 * unit.one + 1, "policy-stake"),
     ):
-        asked = replace(order(price=price, stake=stake, bond=price), unit=unit)
+        # The stake is that of all rows together; the policy's bound is one node's.
+        asked = replace(order(price=price, stake=stake * TERMS.rows, bond=price), unit=unit)
         assert rules.judge(asked).code == code
     own = policy(tmp_path, 'minimum_price_wei = "7"\nmaximum_stake_wei = "8"\n')
     for price, stake, code in ((7, 8, ""), (6, 8, "policy-price"), (7, 9, "policy-stake")):
-        assert own.judge(replace(order(price=price, stake=stake, bond=price), unit=unit)).code == code
+        assert (
+            own.judge(replace(order(price=price, stake=stake * TERMS.rows, bond=price), unit=unit)).code
+            == code
+        )
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,13 @@ def place(trained: Trained, tmp_path: Path) -> Place:
     return Place(trained, folder)
 
 
-def test_the_salt_is_not_copied_before_the_block_of_the_seed_is_final(place: Place) -> None:
+def test_the_salt_is_not_copied_before_the_hash_of_the_block_is_kept(place: Place) -> None:
     salt_on_chain(place.trained)
     del place.trained.world.chain.seeds[place.trained.order]
-    place.trained.world.chain.final = 7
+    place.trained.world.chain.fixed.clear()
     assert place.hand_over() == 1
     assert place.names() == ["commitment"]
-    place.trained.world.chain.final = 8
+    place.trained.world.chain.fixed.add(place.trained.order)
     assert place.hand_over() == 1
     assert place.names() == ["commitment", "salt"]
 

@@ -454,7 +454,7 @@ def test_bodies_are_compact_camel_case_json_without_what_was_not_given(
         b'{"leaseSeconds":15,"progress":{"round":1,"epsilon":"0.5","message":"half"}}'
     )
     assert script.requests[1][2] == b'{"round":2,"leaseSeconds":15}'
-    assert script.requests[2][2].startswith(b'{"models":[{"commitSignature":"0x0101')
+    assert script.requests[2][2].startswith(b'{"models":[{"contributor":"0x')
 
 
 def test_no_task_is_none_and_a_task_is_a_lease(client: MarketClient, script: Script) -> None:

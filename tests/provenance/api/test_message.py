@@ -166,7 +166,7 @@ def test_what_is_not_given_stays_out_of_a_request_and_null_inside_a_document_sta
     announced = Envelope.of(ENVELOPE | {"meta": {"k": None}}, "e")
     assert b'"meta":{"k":null}' in announced.to_json()
     assert QuoteRequest.of(QUOTE, "q").to_json() == (
-        f'{{"collection":"{DIGEST}","buyer":"{ADDRESS}","rows":5,"conditions":[],"purpose":""}}'.encode()
+        f'{{"collection":"{DIGEST}","buyer":"{ADDRESS}","rows":5,"conditions":[],"purpose":"","indivisible":false}}'.encode()
     )
 
 

@@ -144,7 +144,7 @@ def test_another_salt_or_parameter_is_another_market(dollar: Address) -> None:
 
 
 def test_contracts_name_each_other_and_their_parameters(chain: Chain, dollar: Address) -> None:
-    chosen = MarketParameters(5, 3, 7, 11, 13, 17, 19, 23, 29, 31)
+    chosen = MarketParameters(5, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37)
     deployment = deploy_market(chain.rpc, chain.sender, MarketPlan(dollar, chosen))
     assert deployment.parameters == chosen
     found = deployment.contracts()
@@ -167,9 +167,8 @@ def test_contracts_name_each_other_and_their_parameters(chain: Chain, dollar: Ad
         assert asked(role, function) == found[function], (role, function)
     assert asked("registry", "unbondingSeconds") == 5
     assert asked("commitment", "seedDelayBlocks") == 3
-    assert asked("demands", "answerSeconds") == 7
     with ChainReader(chain.url, deployment) as reader:
-        assert reader.limits() == OrderLimits(7, 11, 13, 17, 19, 23, 29, 31)
+        assert reader.limits() == OrderLimits(7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
 @pytest.mark.parametrize("role", DOMAINS)

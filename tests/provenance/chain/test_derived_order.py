@@ -145,7 +145,7 @@ def test_an_answered_demand_keeps_the_window_open(market: Market) -> None:
     buyer.demand_model(found.terms, found.participants, found.id, 1, found.models)
     demand = chain.demand(found.order, 1)
     assert (demand.kind, demand.demander, demand.is_open) == (DemandKind.MODEL, buyer.address, True)
-    assert demand.deposit == found.terms.price // 100
+    assert demand.deposit == found.terms.price * found.participants[1].rows // found.terms.rows // 10
     assert not chain.demand(found.order, 0).is_open
     _, node = market.account(NODES[1])
     with pytest.raises(RevertError) as caught:
@@ -154,14 +154,14 @@ def test_an_answered_demand_keeps_the_window_open(market: Market) -> None:
     before = chain.balance(node.address)
     market.skip(10)
     node.answer_model(found.order, 1, bytes([1]))
-    assert chain.balance(node.address) == before + demand.deposit
+    assert chain.balance(node.address) == before, "the deposit is burned: waiting to be asked earns nothing"
     order = chain.order(found.order)
     assert order.open_demands == 0
     assert order.settle_not_before == chain.chain_time() + 100
     assert order.window_ends(100) == order.settle_not_before > order.published_at + 100
 
 
-def test_bytes_that_are_no_model_revoke_the_data_set(market: Market) -> None:
+def test_bytes_that_are_no_model_revoke_their_shard(market: Market) -> None:
     chain = market.chain
     found = publish(market, b"no model")
     _, challenger = market.account(78)
@@ -176,11 +176,13 @@ def test_bytes_that_are_no_model_revoke_the_data_set(market: Market) -> None:
     challenger.challenge_model(
         found.terms, found.participants, found.id, 2, found.models, bytes([2]), (), salt
     )
-    assert chain.dataset(found.id).status == DatasetStatus.REVOKED
-    assert chain.order(found.order).state is OrderState.REVOKED
-    assert chain.balance(challenger.address) == before + found.terms.stake // 2
+    assert chain.dataset(found.id).status == DatasetStatus.REDUCED
+    assert chain.dataset(found.id).revoked == {2}
+    assert chain.order(found.order).state is OrderState.PUBLISHED
+    assert chain.shards(found.order).out == {2}
+    assert chain.balance(challenger.address) == before + found.terms.stake_of(found.participants[2].rows) // 2
     names = [event.name for event in chain.events(chain.block_number(), chain.block_number())]
-    assert {"FalseModel", "DatasetRevoked", "OrderRevoked", "StakeSlashed"} <= set(names)
+    assert {"FalseModel", "ShardRevoked", "ShardConvicted", "StakeSlashed"} <= set(names)
 
 
 @dataclass
