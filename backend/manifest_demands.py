@@ -35,8 +35,8 @@ def answer_manifest_demand(
     """Shows the manifest of a published order on chain if somebody demands it; the transaction, None where nothing is
     demanded. May be called at any time and again: the chain knows what is open.
 
-    Raises ContentMissingError when the store lost the manifest, UnavailableError, and RevertError while the demand
-    stays open.
+    Raises ContentMissingError when the store lost the manifest, UnavailableError, and RevertError while the
+    demand stays open.
     """
     if not chain.demand(order, MANIFEST_SHARD).is_open:
         return None

@@ -15,7 +15,7 @@ import {IOrderEscrow} from "./IOrderEscrow.sol";
 ///                     \--flag--> Flagged --revokeShard, the last--> Revoked
 ///
 /// @dev Privileges:
-/// - an order's broker alone may publish its data set, once, under signatures of all its contributors;
+/// - an order's broker alone may publish its data set, once, under the signatures said above;
 /// - the challenges and the demands contract may revoke a shard;
 /// - anyone may flag what derives from a revoked or flagged data set;
 /// - the token's holder may transfer it, whatever its status.
@@ -30,7 +30,7 @@ interface IDatasetRegistry {
     enum Status {
         None,
         Valid,
-        /// A row was proven false, or what had to be shown was withheld.
+        /// Nothing is left of it: rows were proven false, or what had to be shown was withheld.
         Revoked,
         /// Derived from a data set that is revoked or flagged; nothing is known against its own rows.
         Flagged,

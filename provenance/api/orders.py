@@ -186,8 +186,8 @@ class FaultView(Message):
 class OrderView(Message):
     """How an order stands. `terms` and `request` are as they were signed, for whoever hashes them again.
 
-    refunded_wei: what went back to the buyer. deliver_by: to when the delivery was moved; left out where the terms'
-    time stands.
+    refunded_wei: what went back to the buyer. deliver_by: to when the delivery was moved; left out where the
+    terms' time stands.
     """
 
     order_id: WireDigest

@@ -72,7 +72,7 @@ class MarketParameters:
     min_rows: int = 100
     """Every order spends privacy, however few rows it brings."""
     min_price: int = 10_000
-    """Token wei: a cent of a token with six decimals, and enough for the hundredth that a demand deposits."""
+    """Token wei: a cent of a token with six decimals, and enough for the tenth that a demand deposits."""
     min_stake: int = 10_000
     """Token wei. Not zero: a false row must cost something. What deters, the order's own terms say."""
     min_stake_bps: int = 40_000

@@ -86,7 +86,7 @@ class DisputeWriter(MarketTransactions):
         salt: Digest,
         descendants: Sequence[int] = (),
     ) -> TxReceipt:
-        """Proves a row false: revokes the data set, slashes, refunds. `descendants` are flagged, in order.
+        """Proves a row false: its shard is out, its signer slashed, the challenger rewarded. Flags `descendants`.
 
         The bytes of `evidence` are public from then on.
         """

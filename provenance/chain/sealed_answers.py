@@ -1,9 +1,9 @@
-"""Answers to demands, sealed to a watchtower: who holds the files reads nothing, who holds the tower's key can send
-them.
+"""Answers to demands, sealed to a watchtower: who holds the files reads nothing, who holds the tower's key
+can send them.
 
-A file: magic "TSW1" | content key, HPKE-wrapped to the tower's X25519 key (80) | SHA-256 of the plain bytes (32) | the
-plain bytes sealed under the content key. The plain bytes are the canonical document `tessera-watch-copy/1`. Normative
-text: docs/spec/watchtower.md.
+A file: magic "TSW1" | content key, HPKE-wrapped to the tower's X25519 key (80) | SHA-256 of the plain bytes
+(32) | the plain bytes sealed under the content key. The plain bytes are the canonical document
+`tessera-watch-copy/1`. Normative text: docs/spec/watchtower.md.
 """
 
 from __future__ import annotations

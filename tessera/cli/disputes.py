@@ -237,8 +237,8 @@ def demand(
     yes: YesOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
-    """Have a contributor show a model or rows on chain that nobody can open, or the broker its manifest; silence
-    costs them.
+    """Have a contributor show a model or rows on chain that nobody can open, or the broker its manifest;
+    silence costs them.
 
     Exit status: 0 answered, 3 not answered and convicted, 4 open or declined, 1 and 2 as everywhere. The same
     command looks again; it warns when the first time to answer ran out, and ends the demand after the second.

@@ -136,8 +136,8 @@ class Delivered:
 def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
     """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there.
 
-    Raises UsageError for a key that this data set was neither ordered nor bought with, ContentMissingError without the
-    manifest.
+    Raises UsageError for a key that this data set was neither ordered nor bought with, ContentMissingError
+    without the manifest.
     """
     record = chain.dataset(dataset_id)
     published = fetch_manifest(chain, store, record)

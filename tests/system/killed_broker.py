@@ -1,5 +1,5 @@
-"""A backend that is killed (SIGKILL) at random moments of its transactions and started again: the real program. For
-tests only.
+"""A backend that is killed (SIGKILL) at random moments of its transactions and started again: the real
+program. For tests only.
 
     KILL_SEED=7 KILL_TIMES=20 KILL_LOG=file python -m tests.system.killed_broker
 

@@ -1,8 +1,8 @@
 """Whole orders while the chain replaces its blocks and asks for twenty times the fee, and while the broker is killed:
 every step counts once, nothing is given away before it counts, and nobody loses a stake or a wei.
 
-Every process acts on blocks with DEPTH blocks on top. The tests make the blocks, so that nothing hangs on how quick
-anybody is.
+Every process acts on blocks with DEPTH blocks on top. The tests make the blocks, so that nothing hangs on how
+quick anybody is.
 """
 
 from __future__ import annotations

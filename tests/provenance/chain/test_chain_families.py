@@ -1,7 +1,7 @@
 """The life of an order on chains set to the rules of those that exist: block time, limits of gas, hashes of the past.
 
-Figures as of late 2026. What anvil cannot be is told in docs/security.md: a sequencer, and block numbers of another
-chain.
+Figures as of late 2026. What anvil cannot be is told in docs/security.md: a sequencer, and block numbers
+of another chain.
 """
 
 from __future__ import annotations
