@@ -238,7 +238,7 @@ def assert_settled_once(chain: Chain, orders: list[OrderFile], before: Books) ->
     for order in orders:
         chain.mine_until(lambda: market.buyer.status(order).state == "settled", "the broker to say settled")  # noqa: B023
         sent = [entry.step for entry in market.buyer.status(order).transactions if entry.step != "approve"]
-        assert sent == ["place", "match", "commit", "draw", "publish", "settle"]
+        assert sent == ["place", "match", "commit", "fix", "draw", "publish", "settle"]
         dataset = market.chain.dataset_of_order(order.order_id)
         assert dataset is not None
         found = delivery.fetch(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
