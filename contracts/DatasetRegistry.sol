@@ -243,7 +243,7 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         DatasetRecord calldata record
     ) private view {
         uint256[] memory scores = new uint256[](participants.length);
-        uint256 count = 0;
+        uint256 heard = 0;
         uint256 signed = 0;
         uint256 voters = 0;
         for (uint256 i = 0; i < participants.length; ++i) {
@@ -252,8 +252,8 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                 if (evaluation.signature.length != 0) revert DatasetRegistry_ShardOut(i);
             } else if (evaluation.signature.length != 0) {
                 _checkEvaluation(derived, i, participants[i].contributor, evaluation, record.scoreDigest);
-                scores[count] = evaluation.scoreMicro;
-                ++count;
+                scores[heard] = evaluation.scoreMicro;
+                ++heard;
                 ++signed;
                 ++voters;
             } else {
@@ -266,12 +266,12 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
                 ++voters;
                 // Who disagrees about shares or score file is heard about the score all the same.
                 if (excuse.datasetRoot != derived.datasetRoot) continue;
-                scores[count] = excuse.scoreMicro;
-                ++count;
+                scores[heard] = excuse.scoreMicro;
+                ++heard;
             }
         }
         if (2 * signed <= voters) revert DatasetRegistry_NoQuorum(signed, voters);
-        uint256 median = _median(scores, count);
+        uint256 median = _median(scores, heard);
         if (median < minScoreMicro) revert DatasetRegistry_ScoreTooLow(median, minScoreMicro);
     }
 
@@ -357,10 +357,10 @@ contract DatasetRegistry is DatasetToken, TesseraDomain {
         if (share < minimum) revert DatasetRegistry_ShareTooSmall(index, share, minimum);
     }
 
-    /// @dev The lower middle one of the first `count` scores, of which there is at least one. Reorders them.
-    function _median(uint256[] memory scores, uint256 count) private pure returns (uint256) {
+    /// @dev The lower middle one of the first `heard` scores, of which there is at least one. Reorders them.
+    function _median(uint256[] memory scores, uint256 heard) private pure returns (uint256) {
         // The unused places are zero: sorted, they stand first.
-        return Arrays.sort(scores)[scores.length - count + (count - 1) / 2];
+        return Arrays.sort(scores)[scores.length - heard + (heard - 1) / 2];
     }
 
     function _isOut(uint256 out, uint256 shard) private pure returns (bool) {

@@ -37,7 +37,7 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function list(uint256 dataset, uint256 price, bytes32[] calldata commitments) external {
+    function list(uint256 dataset, uint256 price, bytes32[] calldata commitments) external nonReentrant {
         // Also while a sale runs: then the holder is this contract.
         if (_titles().ownerOf(dataset) != msg.sender) revert DatasetSales_Unauthorized(dataset, msg.sender);
         if (price > type(uint96).max) revert DatasetSales_PriceTooHigh(price, type(uint96).max);
@@ -54,7 +54,7 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function unlist(uint256 dataset) external {
+    function unlist(uint256 dataset) external nonReentrant {
         address seller = _requireState(dataset, State.Listed).seller;
         if (msg.sender != seller && msg.sender != _titles().ownerOf(dataset)) {
             revert DatasetSales_Unauthorized(dataset, msg.sender);
@@ -96,7 +96,7 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function deliver(uint256 dataset, bytes calldata wrappedKeys) external {
+    function deliver(uint256 dataset, bytes calldata wrappedKeys) external nonReentrant {
         Sale storage sale = _requireState(dataset, State.Sold);
         if (msg.sender != sale.seller) revert DatasetSales_Unauthorized(dataset, msg.sender);
         if (block.timestamp > sale.deadline) revert DatasetSales_TooLate(dataset, sale.deadline);

@@ -162,7 +162,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     /// @inheritdoc IDemands
     function answerSalt(bytes32 order, uint32 shard, bytes32 salt) external nonReentrant {
         StoredDemand memory demand = _requireOpen(order, shard, Kind.Salt);
-        if (SignedMessages.saltDigest(order, shard, salt) != demand.subject)
+        if (SignedMessages.digestOfSalt(order, shard, salt) != demand.subject)
             revert Demands_WrongSalt(order, shard);
         emit SaltAnswered(order, shard, msg.sender, salt);
         _close(order, shard, demand);

@@ -170,7 +170,7 @@ contract ModelCommitment is IModelCommitment, TesseraDomain {
         for (uint256 i = 0; i < salts.length; ++i) {
             if ((out >> i) & 1 == 1) {
                 if (salts[i] != 0) revert ModelCommitment_ShardOut(i);
-            } else if (SignedMessages.saltDigest(order, uint32(i), salts[i]) != saltDigests[i]) {
+            } else if (SignedMessages.digestOfSalt(order, uint32(i), salts[i]) != saltDigests[i]) {
                 revert ModelCommitment_WrongSalt(order, i);
             }
         }

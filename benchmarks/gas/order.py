@@ -23,7 +23,7 @@ from provenance.units import MICRO, WHOLE_BPS
 from provenance.values import Digest, sha256
 from tessera.errors import ServiceDownError
 
-LIMITS = {"place": 120_000, "publish": 350_000, "settle": 150_000, "claim": 60_000}
+LIMITS = {"place": 120_000, "publish": 360_000, "settle": 150_000, "claim": 60_000}
 """Promised in gas, for up to three contributors, in a market that was used before."""
 _ROWS = 1_000
 _EPSILON_MICRO, _DELTA_E12, _SCORE_MICRO = 2_000_000, 10_000_000, 900_000

@@ -18,18 +18,18 @@ library AllowedRanges {
         return allowed.counts.length != 0 && allowed.counts[column] != 0;
     }
 
-    /// @notice Sets the ranges of a column, `count` at `ptr`.
-    function set(AllowedValues memory allowed, uint256 column, uint256 ptr, uint256 count) internal pure {
-        uint256[] memory sums = new uint256[](count + 1);
+    /// @notice Sets the ranges of a column, `number` at `ptr`.
+    function set(AllowedValues memory allowed, uint256 column, uint256 ptr, uint256 number) internal pure {
+        uint256[] memory sums = new uint256[](number + 1);
         uint256 at;
         // The numbers stand behind the array's length.
         assembly ("memory-safe") {
             at := add(sums, 32)
         }
-        (allowed.ranges[column], allowed.counts[column], allowed.sums[column]) = (ptr, count, at);
+        (allowed.ranges[column], allowed.counts[column], allowed.sums[column]) = (ptr, number, at);
         unchecked {
             uint256 total = 0;
-            for (uint256 i = 0; i < count; ++i) {
+            for (uint256 i = 0; i < number; ++i) {
                 at += 32;
                 total += BigEndian.u32(ptr + 4) + 1 - BigEndian.u32(ptr);
                 BigEndian.put(at, total);

@@ -36,7 +36,7 @@ library SignedMessages {
     }
 
     /// @dev What the salt that a contributor keeps until the block's hash is fixed has to hash to.
-    function saltDigest(bytes32 order, uint32 shard, bytes32 salt) internal pure returns (bytes32) {
+    function digestOfSalt(bytes32 order, uint32 shard, bytes32 salt) internal pure returns (bytes32) {
         return keccak256(abi.encode(order, shard, salt));
     }
 

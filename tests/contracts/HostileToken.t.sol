@@ -177,11 +177,24 @@ contract HostileTokenTest is GoodsMarket {
         assertEq(rewards.datasetBalance(_id), 1_000, "pot");
     }
 
-    function test_ListInTheMiddleOfAPurchaseIsTurnedAway() public {
+    function test_ListTurnsAwayTheSellerInTheMiddleOfAPurchase() public {
+        // The token is the seller: it still holds the data set when it is called.
+        address seller = address(_hostile);
+        _hostile.mint(seller, SALE_DEPOSIT);
+        vm.prank(buyer);
+        datasets.transferFrom(buyer, seller, _id);
+        vm.prank(seller);
+        _hostile.approve(address(sales), SALE_DEPOSIT);
+        vm.prank(seller);
+        datasets.approve(address(sales), _id);
+        vm.prank(seller);
+        sales.list(_id, AMOUNT, _promised);
         _hostile.setCall(address(sales), abi.encodeCall(sales.list, (_id, 1, _promised)));
         _buy();
-        bytes4 cause = IDatasetSales.DatasetSales_Unauthorized.selector;
-        assertInterrupted(abi.encodeWithSelector(cause, _id, address(_hostile)));
+        IDatasetSales.Sale memory found = sales.saleOf(_id);
+        assertEq(found.buyer, stranger, "buyer");
+        assertEq(found.price, AMOUNT, "price");
+        assertTurnedAway();
     }
 
     function test_ClaimTurnsAwayAnotherClaim() public {

@@ -35,7 +35,7 @@ def test_every_transaction_of_a_dispute_is_measured(measured: Measured) -> None:
     steps = {figure.step for figure in measured[1]}
     challenges = {"commit", "challenge", disputes.VERIFIER, "store the model", "challengeModel"}
     answers = {"answerModel", "answerModelFromParts", "answerChunk", "answerReceipt"}
-    assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandReceipt", "expire"}
+    assert steps >= challenges | answers | {"demandModel", "demandChunk", "demandStep", "expire"}
 
 
 def test_the_verifier_and_the_stored_parts_are_parts_of_what_they_belong_to(measured: Measured) -> None:
