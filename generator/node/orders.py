@@ -214,7 +214,7 @@ class OrderFolder:
 
     def salt(self, match: Digest) -> Digest:
         """This node's salt of the seed in a match of the order: random, on disk before anything commits to it, told
-        once the seed's block is final. match: the digest of its participants."""
+        once the hash of the seed's block is kept on chain. match: the digest of its participants."""
         path = self._folder / "salts" / match.hex()
         with _DRAWING:
             if not path.exists():

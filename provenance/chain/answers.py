@@ -50,7 +50,7 @@ class CommitmentAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SaltAnswer:
-    """A salt of the seed. Not to be held by anybody else before the hash of the seed's block is final."""
+    """A salt of the seed. Not to be held by anybody else before the hash of the seed's block is kept on chain."""
 
     KIND: ClassVar[DemandKind] = DemandKind.SALT
 

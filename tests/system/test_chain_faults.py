@@ -108,6 +108,7 @@ def steps_of(order: Digest, newest: ChainReader) -> dict[str, Callable[[], bool]
         "place": reached(OrderState.OPEN),
         "match": reached(OrderState.MATCHED),
         "commit": lambda: newest.commitment(order).commit_block != 0,
+        "fix": lambda: newest.is_hash_fixed(order),
         "draw": lambda: newest.commitment(order).seed is not None,
         "publish": reached(OrderState.PUBLISHED),
         "settle": reached(OrderState.SETTLED),
