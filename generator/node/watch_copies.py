@@ -6,7 +6,8 @@
 
 Only the tower's key opens them. A copy is written as soon as the answer exists, the salt not before the hash of the
 seed's block is kept on chain. Until the node has evaluated the data set, the copy vouches for nothing: a node that is
-away when it would be asked is not fined for it. The folder may be a mount, or be carried to the tower by any tool that copies files.
+away when it would be asked is not fined for it. The folder may be a mount, or be carried to the tower by any tool that
+copies files.
 """
 
 from __future__ import annotations
