@@ -23,6 +23,7 @@ STEP_OF_EVENT = {
     "OrderCancelled": "cancel",
     "OrderMatched": "match",
     "ModelsCommitted": "commit",
+    "HashFixed": "fix",
     "SeedMissed": "redraw",
     "SeedDrawn": "draw",
     "DatasetPublished": "publish",
