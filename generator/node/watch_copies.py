@@ -4,10 +4,10 @@
     FOLDER/<order>/<shard>/<kind>-<digits>    one sealed answer (provenance.chain.sealed_answers); the digits are of
                                               what it hangs on: match, seed, or root of the data set
 
-Only the tower's key opens them. A copy is written as soon as the answer exists, the salt not before the hash of the
-seed's block is kept on chain. Until the node has evaluated the data set, the copy vouches for nothing: a node that is
-away when it would be asked is not fined for it. The folder may be a mount, or be carried to the tower by any tool that
-copies files.
+Only the tower's key opens them. A copy is written as soon as the answer exists, the salt not before the hash
+of the seed's block is kept on chain. Until the node has evaluated the data set, the copy vouches for nothing:
+a node that is away when it would be asked is not fined for it. The folder may be a mount, or be carried to
+the tower by any tool that copies files.
 """
 
 from __future__ import annotations
