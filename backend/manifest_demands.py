@@ -9,8 +9,7 @@ from provenance.chain.disputes import MANIFEST_SHARD, DemandOnChain
 from provenance.chain.errors import RevertError
 from provenance.chain.model_parts import CALLDATA_BYTES
 from provenance.chain.ports import TxReceipt
-from provenance.store.ports import ContentStore
-from provenance.values import Cid, Digest
+from provenance.values import Digest
 
 _LOG = logging.getLogger("backend.workflow")
 MOST_BYTES: Final = CALLDATA_BYTES
@@ -30,20 +29,20 @@ class ManifestAnswering(Protocol):
 
 
 def answer_manifest_demand(
-    chain: DemandReading, writer: ManifestAnswering, store: ContentStore, order: Digest, manifest: Cid
+    chain: DemandReading, writer: ManifestAnswering, order: Digest, manifest: bytes
 ) -> TxReceipt | None:
     """Shows the manifest of a published order on chain if somebody demands it; the transaction, None where nothing is
     demanded. May be called at any time and again: the chain knows what is open.
 
-    Raises ContentMissingError when the store lost the manifest, UnavailableError, and RevertError while the
-    demand stays open.
+    Raises UnavailableError, and RevertError while the demand stays open.
     """
     if not chain.demand(order, MANIFEST_SHARD).is_open:
         return None
-    data = store.get(manifest)
-    _LOG.warning("order %s: its manifest is demanded on chain; showing %d bytes", str(order)[:12], len(data))
+    _LOG.warning(
+        "order %s: its manifest is demanded on chain; showing %d bytes", str(order)[:12], len(manifest)
+    )
     try:
-        return writer.answer_manifest(order, data)
+        return writer.answer_manifest(order, manifest)
     except RevertError:
         if chain.demand(order, MANIFEST_SHARD).is_open:
             raise

@@ -36,15 +36,15 @@ class Asking:
                     int(self._ports.clock()),
                 )
 
-    def answers(self, answer: type[A]) -> dict[Address, A]:
-        """What nodes have answered so far; an answer that cannot be read counts as none."""
-        found: dict[Address, A] = {}
-        for node, data in self._results().items():
-            try:
-                found[node] = answer.read(data, f"{self.kind} of {node}")
-            except MalformedError:
-                continue
-        return found
+    def answers(self, answer: type[A]) -> dict[Address, A | None]:
+        """What nodes have answered so far; None for an answer that cannot be read."""
+        return {node: self._read(answer, node, data) for node, data in self._results().items()}
+
+    def _read(self, answer: type[A], node: Address, data: bytes) -> A | None:
+        try:
+            return answer.read(data, f"{self.kind} of {node}")
+        except MalformedError:
+            return None
 
     def refusals(self) -> dict[Address, str]:
         """Why nodes will not answer."""

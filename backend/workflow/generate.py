@@ -5,7 +5,9 @@ The coordinator worker computes; the chain draws the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from backend.collections import CollectionService
 from backend.coordination.service import JobService
@@ -39,6 +41,18 @@ MISSED = "ModelCommitment_DrawMissed"
 """The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[T]):
+    """What nodes answered to one question, as it was read at one moment: what holds, by contributor, and who answered
+    with something that does not."""
+
+    valid: Mapping[Address, T]
+    wrong: Set[Address]
+
+
 class Generation:
     """Steps `train`, `commit`, `draw` and `score`."""
 
@@ -62,10 +76,10 @@ class Generation:
         stored = self._log.load()
         self._commits.ask(stored, lambda match: CommitTask(order=self._id, match=match))
         self._retry.poll(lambda: self._all_answered(self._commits, self._commitments(stored)))
-        bound = self._commitments(stored)
+        bound, out = self._commitments(stored).valid, self.out()
         models = [
-            _on_chain(bound[member.contributor]) if member.contributor in bound else NOTHING_COMMITTED
-            for member in stored.matched
+            NOTHING_COMMITTED if shard in out else _on_chain(bound[contributor])
+            for shard, contributor in enumerate(_contributors(stored))
         ]
         self._retry.transact(
             "commit",
@@ -78,8 +92,8 @@ class Generation:
     def commit_signatures(self) -> dict[Address, Signature]:
         """By contributor, of those that bound themselves; from the chain, which has them whoever committed."""
         stored, committed = self._log.load(), self._commitment()
-        pairs = zip(stored.matched, committed.signatures, strict=True)
-        return {member.contributor: Signature(data) for member, data in pairs if data}
+        pairs = zip(_contributors(stored), committed.signatures, strict=True)
+        return {contributor: Signature(data) for contributor, data in pairs if data}
 
     def draw(self) -> None:
         """Draws the seed once its block has a successor and every salt is told. A missed block gets a new one."""
@@ -194,10 +208,14 @@ class Generation:
         if not self._ports.chain.is_hash_fixed(self._id):
             self._fix_hash()
             return
-        salts = self._salts(stored, commitment)
-        if salts is None:
-            self._wait_for_salts(stored, commitment)
+        told = self._salts(stored, commitment)
+        if not self._all_answered(self._reveals, told):
             return
+        out = self.out()
+        salts = [
+            NO_SHARD if shard in out else told.valid[contributor]
+            for shard, contributor in enumerate(_contributors(stored))
+        ]
         try:
             self._log.mined("draw", self._ports.writer.draw_seed(self._id, commitment.salts, salts))
         except RevertError as error:
@@ -220,64 +238,43 @@ class Generation:
             self._log.message(f"the block's hash was not kept ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
-    def _wait_for_salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
-        """Demands what is overdue."""
-        told = self._reveals.answers(RevealAnswer)
-        valid = {
-            member.contributor: told[member.contributor]
-            for shard, member in enumerate(stored.matched)
-            if member.contributor in told
-            and salt_digest(self._id, shard, told[member.contributor].salt) == commitment.salts[shard]
+    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> Told[Digest]:
+        """The salts that are the committed ones, told to the broker or shown on chain when they were demanded."""
+        answers = self._reveals.answers(RevealAnswer)
+        found = {
+            contributor: answer.salt
+            for shard, contributor in enumerate(_contributors(stored))
+            if (answer := answers.get(contributor)) is not None
+            and salt_digest(self._id, shard, answer.salt) == commitment.salts[shard]
         }
-        self._all_answered(self._reveals, valid)
+        wrong = answers.keys() - found.keys()
+        for shard in self._demands.overdue("reveal", wrong):
+            shown = self._ports.chain.answered_salt(self._id, shard)
+            if shown is not None:
+                found[stored.matched[shard].contributor] = shown.salt
+        return Told(found, wrong)
 
-    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> tuple[Digest, ...] | None:
-        """Everybody's salt in participant order, zero for one that was dropped; None while one is missing. A salt that
-        is not the committed one counts as missing."""
-        told, out = self._reveals.answers(RevealAnswer), self.out()
-        salts = []
-        for shard, (member, committed) in enumerate(zip(stored.matched, commitment.salts, strict=True)):
-            answer = told.get(member.contributor)
-            salt = None if answer is None else answer.salt
-            if shard in out:
-                salts.append(NO_SHARD)
-                continue
-            if salt is None or salt_digest(self._id, shard, salt) != committed:
-                shown = (
-                    self._ports.chain.answered_salt(self._id, shard) if self._is_demanding(shard) else None
-                )
-                if shown is None:
-                    return None
-                salt = shown.salt
-            salts.append(salt)
-        return tuple(salts)
-
-    def _commitments(self, stored: StoredOrder) -> dict[Address, CommitAnswer]:
+    def _commitments(self, stored: StoredOrder) -> Told[CommitAnswer]:
         """The answers that fit the trained models and their contributors' keys, and those shown on chain when they
         were demanded."""
-        models = self.train_result().models
-        told, out = self._commits.answers(CommitAnswer), self.out()
-        found = {}
-        for shard, (member, model) in enumerate(zip(stored.matched, models, strict=True)):
-            contributor, answer = member.contributor, told.get(member.contributor)
-            if shard in out:
-                continue
-            if answer is not None and self._is_commitment(answer, shard, contributor, model.model_digest):
-                found[contributor] = answer
-            elif self._is_demanding(shard):
-                shown = self._ports.chain.answered_commitment(self._id, shard)
-                if shown is not None:
-                    found[contributor] = CommitAnswer(
-                        shard=shard,
-                        model_digest=shown.model_digest,
-                        salt_digest=shown.salt_digest,
-                        signature=shown.signature,
-                    )
-        return found
-
-    def _is_demanding(self, shard: int) -> bool:
-        """Whether something was, or could have been, demanded of the shard's node: its tasks are overdue."""
-        return shard in {*self._demands.overdue("commit"), *self._demands.overdue("reveal")}
+        answers, models = self._commits.answers(CommitAnswer), self.train_result().models
+        found = {
+            contributor: answer
+            for shard, contributor in enumerate(_contributors(stored))
+            if (answer := answers.get(contributor)) is not None
+            and self._is_commitment(answer, shard, contributor, models[shard].model_digest)
+        }
+        wrong = answers.keys() - found.keys()
+        for shard in self._demands.overdue("commit", wrong):
+            shown = self._ports.chain.answered_commitment(self._id, shard)
+            if shown is not None:
+                found[stored.matched[shard].contributor] = CommitAnswer(
+                    shard=shard,
+                    model_digest=shown.model_digest,
+                    salt_digest=shown.salt_digest,
+                    signature=shown.signature,
+                )
+        return Told(found, wrong)
 
     def _is_commitment(self, told: CommitAnswer, shard: int, contributor: Address, model: Digest) -> bool:
         message = ModelCommitment(self._id, shard, model, told.salt_digest)
@@ -287,18 +284,18 @@ class Generation:
             return False
         return (told.shard, told.model_digest) == (shard, model)
 
-    def _all_answered(self, asking: Asking, valid: Mapping[Address, object]) -> bool | None:
+    def _all_answered(self, asking: Asking, told: Told[Any]) -> bool | None:
         """True once every contributor that stands has a valid answer. Demands what is overdue. Raises OrderFailedError
         when that cannot come any more."""
         stored, out = self._log.load(), self.out()
         missing = [
             member.contributor
             for shard, member in enumerate(stored.matched)
-            if member.contributor not in valid and shard not in out
+            if member.contributor not in told.valid and shard not in out
         ]
         if not missing:
             return True
-        if not self._demands.look(asking.kind):
+        if not self._demands.look(asking.kind, told.wrong):
             refused = asking.refusals()
             for node in missing:
                 if node in refused:
@@ -316,6 +313,9 @@ class Generation:
             raise OrderFailedError("the order was ended on chain: too few contributors were left")
 
     def _require_time(self, event: str) -> None:
+        """No deadline outruns a demand: while one is open the order goes on, and its end moves the deadline."""
+        if self._ports.chain.order(self._id).open_demands:
+            return
         if self._ports.chain.chain_time() > self._ports.chain.deadline(self._id):
             raise OrderFailedError(f"the deadline passed before {event}")
 
@@ -339,3 +339,8 @@ def _require_possible(job: JobRow, phase: str) -> None:
 
 def _on_chain(told: CommitAnswer) -> CommittedModel:
     return CommittedModel(told.model_digest, told.salt_digest, told.signature)
+
+
+def _contributors(stored: StoredOrder) -> list[Address]:
+    """In participant order."""
+    return [member.contributor for member in stored.matched]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from backend.content import drop_older, release
 from backend.errors import OrderFailedError
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
@@ -17,9 +19,9 @@ from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderOnChain
 from provenance.chain.ports import OrderState as ChainState
 from provenance.record.terms import OrderTerms
-from provenance.store.unixfs import cid_of
 from provenance.values import Digest
 
+_LOG = logging.getLogger("backend.workflow")
 UNDELIVERED = (ChainState.OPEN, ChainState.MATCHED)
 DELIVERED = (ChainState.PUBLISHED, ChainState.SETTLED, ChainState.REVOKED)
 FINAL = {
@@ -72,9 +74,10 @@ class Settlement:
     def settle(self) -> None:
         """Pays out once the challenge window has passed in chain time and no demand is open."""
         stored = self._log.load()
-        record = assemble(self._ports, self._generation).record
+        publication = assemble(self._ports, self._generation)
+        record = publication.record
         while self._chain().state is ChainState.PUBLISHED:
-            self._retry.poll(lambda: self._can_settle(stored.terms) or None)
+            self._retry.poll(lambda: self._can_settle(stored.terms, publication.manifest) or None)
             try:
                 self._retry.transact(
                     "settle",
@@ -85,15 +88,17 @@ class Settlement:
                     lambda receipt: self._log.mined("settle", receipt),
                 )
             except OrderFailedError as error:
-                if not isinstance(error.__cause__, RevertError) or self._can_settle(stored.terms):
+                is_refused = isinstance(error.__cause__, RevertError)
+                if not is_refused or self._can_settle(stored.terms, publication.manifest):
                     raise
                 # A demand came between the look and the transaction: the window is open again.
                 self._log.message(f"not settled yet: {error}; waiting for the window to close again")
         self._enter_final(self._chain().state)
 
-    def _can_settle(self, terms: OrderTerms) -> bool:
+    def _can_settle(self, terms: OrderTerms, manifest: bytes) -> bool:
         """Whether the order can be settled, or need not be any more."""
-        self._show_manifest()
+        if self._chain().open_demands:
+            self._show_manifest(manifest)
         self._demands.end_overdue()
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
@@ -101,12 +106,14 @@ class Settlement:
         is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
         return is_over and not order.open_demands
 
-    def _show_manifest(self) -> None:
-        """Somebody may demand it on chain: silence would cost bond and fee."""
-        manifest = cid_of(assemble(self._ports, self._generation).manifest)
-        shown = answer_manifest_demand(
-            self._ports.chain, self._ports.writer, self._ports.store, self._id, manifest
-        )
+    def _show_manifest(self, manifest: bytes) -> None:
+        """Somebody may demand it on chain: silence would cost bond and fee. An answer that came too late ends nothing
+        but the demand."""
+        try:
+            shown = answer_manifest_demand(self._ports.chain, self._ports.writer, self._id, manifest)
+        except RevertError as refusal:
+            _LOG.error("order %s: the manifest could not be shown on chain: %s", str(self._id)[:12], refusal)
+            return
         if shown is not None:
             self._log.mined("manifest", shown)
 

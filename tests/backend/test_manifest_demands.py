@@ -10,10 +10,7 @@ from backend.manifest_demands import answer_manifest_demand
 from provenance.chain.disputes import MANIFEST_SHARD, DemandKind, DemandOnChain
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import TxReceipt
-from provenance.errors import ContentMissingError
-from provenance.store.unixfs import cid_of
 from provenance.values import Address, Digest, sha256
-from tests.memory import MemoryStore
 
 ORDER, MANIFEST = sha256(b"order"), b'{"format":"tessera-manifest/1"}'
 BUYER = Address(bytes([9]) * 20)
@@ -43,35 +40,24 @@ class Demands:
         return TxReceipt(sha256(b"answer"), 1, 1)
 
 
-def store() -> MemoryStore:
-    kept = MemoryStore()
-    kept.put(MANIFEST)
-    return kept
-
-
-def answer(chain: Demands, kept: MemoryStore) -> TxReceipt | None:
-    return answer_manifest_demand(chain, chain, kept, ORDER, cid_of(MANIFEST))
+def answer(chain: Demands) -> TxReceipt | None:
+    return answer_manifest_demand(chain, chain, ORDER, MANIFEST)
 
 
 def test_nothing_is_shown_that_nobody_demands() -> None:
     chain = Demands(open=False)
-    assert answer(chain, MemoryStore()) is None
+    assert answer(chain) is None
     assert chain.shown == []
-
-
-def test_a_manifest_that_was_lost_is_an_error_and_not_silence() -> None:
-    with pytest.raises(ContentMissingError):
-        answer(Demands(), MemoryStore())
 
 
 def test_a_refused_answer_is_an_error_while_the_demand_is_open() -> None:
     with pytest.raises(RevertError):
-        answer(Demands(refuse=True), store())
-    assert answer(Demands(outrun=True), store()) is None
+        answer(Demands(refuse=True))
+    assert answer(Demands(outrun=True)) is None
 
 
 def test_the_exact_bytes_are_shown_once() -> None:
-    chain, kept = Demands(), store()
-    assert answer(chain, kept) is not None
-    assert answer(chain, kept) is None
+    chain = Demands()
+    assert answer(chain) is not None
+    assert answer(chain) is None
     assert chain.shown == [MANIFEST]

@@ -185,7 +185,7 @@ class World:
     def bind(self) -> None:
         """Every node commits to its model and its salt."""
         for node in self.nodes:
-            order, shard, target = self._matched_task(node, "commit")
+            order, shard, target = self.matched_task(node, "commit")
             bound = committed(node, self.api.ports.domain, order, shard, model_of(shard, str(order)))
             answer = {
                 "shard": shard, "modelDigest": str(bound.model_digest), "saltDigest": str(bound.salt_digest),
@@ -196,11 +196,11 @@ class World:
     def reveal(self) -> None:
         """Every node tells its salt."""
         for node in self.nodes:
-            _, shard, target = self._matched_task(node, "reveal")
+            _, shard, target = self.matched_task(node, "reveal")
             answer = encode({"salt": str(salt_of(shard))})
             assert self.api.call("PUT", target, answer, by=node).status_code == 201
 
-    def _matched_task(self, node: Signer, kind: str) -> tuple[Digest, int, str]:
+    def matched_task(self, node: Signer, kind: str) -> tuple[Digest, int, str]:
         """The order, the node's shard, and where its answer goes."""
         task = self.task(node)
         assert task["kind"] == kind
@@ -611,6 +611,42 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
         until(lambda: chain.reader.is_warned(identifier, 0), "the warning")
         chain.skip(terms.answer_seconds + 1)
     assert chain_state(api, order) is OrderState.REFUNDED
+
+
+def test_a_false_salt_is_demanded_on_chain_and_costs_its_contributor_and_not_the_broker(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    """Before: the broker waited for the right one until the deadline, and lost its bond."""
+    order = api.order(buyer, world.collection)
+    ports, identifier = api.ports, Digest.parse(order)
+    matching, generation = Matching(ports, order), Generation(ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: work(world, "train", world.train_result)):
+        generation.train()
+    with world.beside(world.bind):
+        generation.commit()
+    chain.mine(4)
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    money = [chain.reader.balance(account) for account in (ports.broker, buyer.address)]
+
+    def reveal_one_falsely() -> None:
+        for node, salt in zip(world.nodes, (salt_of(7), None), strict=True):
+            _, shard, target = world.matched_task(node, "reveal")
+            told = encode({"salt": str(salt or salt_of(shard))})
+            assert api.call("PUT", target, told, by=node).status_code == 201
+        until(lambda: chain.reader.demand(identifier, 0).is_open, "the demand")
+        chain.skip(terms.answer_seconds + 1)
+        until(lambda: chain.reader.is_warned(identifier, 0), "the warning")
+        chain.skip(terms.answer_seconds + 1)
+
+    with world.beside(reveal_one_falsely), pytest.raises(OrderFailedError, match="too few contributors"):
+        generation.draw()
+    assert chain_state(api, order) is OrderState.REFUNDED
+    after = [chain.reader.balance(account) for account in (ports.broker, buyer.address)]
+    assert [new - old for new, old in zip(after, money, strict=True)] == [terms.bond, terms.price]
+    assert chain.reader.stake_of(world.nodes[0].address).reserved == 0
 
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"

@@ -31,7 +31,6 @@ from provenance.store.unixfs import cid_of
 from provenance.values import sha256
 from tessera.cli.app import app
 from tessera.terminal import exit_status
-from tests.memory import MemoryStore
 from tests.provenance.chain.conftest import Market
 from tests.provenance.salts import committed, salts_of
 from tests.provenance.verify.publication import (
@@ -349,12 +348,10 @@ def test_a_demanded_manifest_is_read_from_the_chain_when_no_store_has_it(
     buyer, broker = market.fund(BUYER), market.fund(BROKER)
     buyer.approve(market.chain.deployment.demands, ETHER)
     members = list(publication.manifest.participant_list())
-    store = MemoryStore()
-    store.put(manifest)
-    assert answer_manifest_demand(market.chain, broker, store, order, cid_of(manifest)) is None
+    assert answer_manifest_demand(market.chain, broker, order, manifest) is None
     buyer.demand_manifest(publication.manifest.terms, members, dataset)
     bond = market.chain.order(order).bond_left
-    assert answer_manifest_demand(market.chain, broker, store, order, cid_of(manifest)) is not None
+    assert answer_manifest_demand(market.chain, broker, order, manifest) is not None
     assert market.chain.shown_manifest(order) == manifest
     assert market.chain.order(order).bond_left == bond
     assert verify(arguments(market, found, "--key", key_file)) == 0
