@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
 
 from backend.coordination.checks import check_score, check_train
-from backend.coordination.service import JobService
+from backend.coordination.service import JobKey, JobService
 from backend.http.context import Broker, DigestText, PortsHere, WriteSession, wait_for
 from backend.tasks.repository import JobRepository
 from provenance.api.coordination import (
@@ -20,6 +22,8 @@ from provenance.api.coordination import (
 from provenance.api.queue import LeaseRenewed, LeaseRequest
 
 router = APIRouter(prefix="/v1/coordination", tags=["coordination"])
+
+Attempt = Annotated[int, Path(ge=1, description="the one that was leased")]
 
 
 @router.post("/lease", response_model=JobLease, responses={204: {"description": "nothing to do"}})
@@ -37,45 +41,47 @@ async def lease(_broker: Broker, asked: LeaseRequest, ports: PortsHere) -> JobLe
     return await wait_for(ports, ask, asked.wait_seconds) or Response(status_code=204)
 
 
-@router.post("/{order}/{phase}/progress")
+@router.post("/{order}/{phase}/{attempt}/progress")
 def progress(
-    order: DigestText, phase: Phase, _broker: Broker, told: JobProgress, ports: PortsHere,
+    order: DigestText, phase: Phase, attempt: Attempt, _broker: Broker, told: JobProgress, ports: PortsHere,
     session: WriteSession,
 ) -> LeaseRenewed:  # fmt: skip
     """Renews the lease and may report progress."""
-    return LeaseRenewed(leased_until=JobService(session).progress(order, phase, told, ports.clock()))
+    key = JobKey(order, phase, attempt)
+    return LeaseRenewed(leased_until=JobService(session).progress(key, told, ports.clock()))
 
 
-@router.put("/{order}/train/result", status_code=201)
+@router.put("/{order}/train/{attempt}/result", status_code=201)
 def put_train_result(
-    order: DigestText, _broker: Broker, result: TrainResult, response: Response,
+    order: DigestText, attempt: Attempt, _broker: Broker, result: TrainResult, response: Response,
     session: WriteSession,
 ) -> JobStored:  # fmt: skip
     """Stores the models' digests after checking them."""
-    service = JobService(session)
-    check_train(service.plan(order, "train"), result)
-    digest, is_new = service.put_result(order, "train", result)
+    service, key = JobService(session), JobKey(order, "train", attempt)
+    check_train(service.plan(key), result)
+    digest, is_new = service.put_result(key, result)
     response.status_code = 201 if is_new else 200
     return JobStored(digest=digest)
 
 
-@router.put("/{order}/score/result", status_code=201)
+@router.put("/{order}/score/{attempt}/result", status_code=201)
 def put_score_result(
-    order: DigestText, _broker: Broker, result: ScoreResult, response: Response, ports: PortsHere,
+    order: DigestText, attempt: Attempt, _broker: Broker, result: ScoreResult, response: Response, ports: PortsHere,
     session: WriteSession,
 ) -> JobStored:  # fmt: skip
     """Stores receipts, shares and evaluations after checking them."""
-    service = JobService(session)
-    check_score(ports.domain, service.plan(order, "score"), result)
-    digest, is_new = service.put_result(order, "score", result)
+    service, key = JobService(session), JobKey(order, "score", attempt)
+    check_score(ports.domain, service.plan(key), result)
+    digest, is_new = service.put_result(key, result)
     response.status_code = 201 if is_new else 200
     return JobStored(digest=digest)
 
 
-@router.post("/{order}/{phase}/failure")
+@router.post("/{order}/{phase}/{attempt}/failure")
 def failure(
-    order: DigestText, phase: Phase, _broker: Broker, told: JobFailure, session: WriteSession
-) -> JobFailure:
+    order: DigestText, phase: Phase, attempt: Attempt, _broker: Broker, told: JobFailure,
+    session: WriteSession,
+) -> JobFailure:  # fmt: skip
     """The worker gives up: the order ends and the buyer's money goes back."""
-    JobService(session).fail(order, phase, told.reason)
+    JobService(session).fail(JobKey(order, phase, attempt), told.reason)
     return told

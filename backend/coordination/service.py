@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from backend.database.models import JobRow
@@ -13,6 +15,18 @@ from provenance.api.orders import ProgressEvent
 from provenance.api.queue import WorkState
 from provenance.canonical import decode_object
 from provenance.values import Digest, sha256
+
+
+@dataclass(frozen=True, slots=True)
+class JobKey:
+    """What a worker holds: one attempt at a phase of an order. Every lease and every new plan begins another."""
+
+    order: str
+    phase: Phase
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} at job {self.phase} of {self.order}"
 
 
 class JobService:
@@ -30,6 +44,8 @@ class JobService:
             found.state, found.plan, found.created_at = WorkState.QUEUED, plan.encode(), now
             found.failure = found.result = found.result_digest = None
             found.leased_until = 0.0
+            # Whoever works under the old plan has another attempt: nothing of it is taken any more.
+            found.attempt += 1
         elif found is None:
             row = JobRow(
                 order=order, phase=phase, state=WorkState.QUEUED, plan=plan.encode(), attempt=0,
@@ -48,46 +64,52 @@ class JobService:
         plan = decode_object(row.plan)
         return LeasedJob(order=Digest.parse(row.order), phase=phase, attempt=row.attempt, plan=plan)
 
-    def progress(self, order: str, phase: str, progress: JobProgress, now: float) -> float:
+    def progress(self, key: JobKey, progress: JobProgress, now: float) -> float:
         """Renews the lease; progress becomes an event of the order."""
-        row = self._require(order, phase)
-        if row.state != WorkState.LEASED:
-            raise LeaseLostError(f"job {phase} of {order} is {row.state}; stop working on it")
+        row = self._leased(key)
         row.leased_until = now + progress.lease_seconds
         event = ProgressEvent.of_progress(progress, None)
         if event is not None:
-            EventRepository(self._session).append(order, event, int(now))
+            EventRepository(self._session).append(key.order, event, int(now))
         return row.leased_until
 
-    def plan(self, order: str, phase: Phase) -> JobPlan:
-        """The plan under which a result is judged."""
-        return JobPlan.read(self._require(order, phase).plan, "plan")
+    def plan(self, key: JobKey) -> JobPlan:
+        """The plan under which a result of this attempt is judged."""
+        return JobPlan.read(self._require(key).plan, "plan")
 
-    def put_result(self, order: str, phase: Phase, result: TrainResult | ScoreResult) -> tuple[Digest, bool]:
+    def put_result(self, key: JobKey, result: TrainResult | ScoreResult) -> tuple[Digest, bool]:
         """Stores a checked result; True when it is new."""
-        row = self._require(order, phase)
+        row = self._require(key)
         data = result.encode()
         digest = sha256(data)
         if row.state == WorkState.DONE:
             if row.result_digest != str(digest):
-                raise ConflictError(f"job {phase} of {order} has another result, {row.result_digest}")
+                raise ConflictError(f"{key} has another result, {row.result_digest}")
             return digest, False
-        if row.state not in (WorkState.QUEUED, WorkState.LEASED):
-            raise LeaseLostError(f"job {phase} of {order} is {row.state}; its result is no longer wanted")
+        row = self._leased(key)
         row.state, row.result, row.result_digest = WorkState.DONE, data, str(digest)
         return digest, True
 
-    def fail(self, order: str, phase: str, reason: str) -> None:
+    def fail(self, key: JobKey, reason: str) -> None:
         """The worker gives up; the order's workflow gives the money back."""
-        row = self._require(order, phase)
+        row = self._require(key)
         if row.state == WorkState.REFUSED:
             return
-        if row.state not in (WorkState.QUEUED, WorkState.LEASED):
-            raise ConflictError(f"job {phase} of {order} is {row.state}; it can no longer fail")
+        row = self._leased(key)
         row.state, row.failure = WorkState.REFUSED, reason
 
-    def _require(self, order: str, phase: str) -> JobRow:
-        row = self._rows.locked(order, phase)
+    def _leased(self, key: JobKey) -> JobRow:
+        row = self._require(key)
+        if row.state != WorkState.LEASED:
+            raise LeaseLostError(f"{key} is {row.state}; stop working on it")
+        return row
+
+    def _require(self, key: JobKey) -> JobRow:
+        row = self._rows.locked(key.order, key.phase)
         if row is None:
-            raise NotFoundError(f"no job {phase} of order {order}")
+            raise NotFoundError(f"no job {key.phase} of order {key.order}")
+        if row.attempt != key.attempt:
+            raise LeaseLostError(
+                f"{key} was given up, the job is at attempt {row.attempt}; stop working on it"
+            )
         return row

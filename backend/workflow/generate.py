@@ -179,8 +179,9 @@ class Generation:
             if known is not None and known.state == WorkState.DONE:
                 return True
             wanted = plan()
-            with self._ports.database.write() as session:
-                JobService(session).ensure(self._order, phase, wanted, int(self._ports.clock()))
+            if known is None or known.plan != wanted.encode():
+                with self._ports.database.write() as session:
+                    JobService(session).ensure(self._order, phase, wanted, int(self._ports.clock()))
             return self._finished(phase)
 
         self._retry.poll(look)

@@ -64,7 +64,7 @@ class CoordinationWorker:
         began = time.monotonic()
 
         def renew(news: Progress | None) -> None:
-            self._client.job_progress(job.order, job.phase, LEASE_SECONDS, news)
+            self._client.job_progress(job, LEASE_SECONDS, news)
 
         with Heartbeat(renew, LEASE_SECONDS) as beat:
             result = self._attempt(job, beat)
@@ -139,7 +139,7 @@ class CoordinationWorker:
 
     def _deliver(self, job: LeasedJob, result: TrainResult | ScoreResult) -> None:
         try:
-            self._client.finish_job(job.order, job.phase, result)
+            self._client.finish_job(job, result)
         except MarketConflict as error:
             log.warning(
                 "another result of phase %s of order %s is there: %s", job.phase, job.order, error.detail
@@ -150,7 +150,7 @@ class CoordinationWorker:
     def _fail(self, job: LeasedJob, reason: str) -> None:
         log.error("phase %s of order %s failed: %s", job.phase, job.order, reason)
         try:
-            self._client.fail_job(job.order, job.phase, reason[:_REASON_CHARACTERS])
+            self._client.fail_job(job, reason[:_REASON_CHARACTERS])
         except MarketConflict as error:
             log.warning("the failure came too late: %s", error.detail)
 

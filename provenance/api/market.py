@@ -27,7 +27,6 @@ from provenance.api.coordination import (
     JobLease,
     JobProgress,
     LeasedJob,
-    Phase,
     ScoreResult,
     TrainResult,
 )
@@ -230,20 +229,18 @@ class MarketClient(HttpClient):
         lease = self._lease(JobLease, "/v1/coordination/lease", wait_seconds, lease_seconds)
         return None if lease is None else lease.job
 
-    def job_progress(
-        self, order: Digest, phase: Phase, lease_seconds: int, progress: Progress | None
-    ) -> None:
+    def job_progress(self, job: LeasedJob, lease_seconds: int, progress: Progress | None) -> None:
         """Renews the lease and, with `progress`, tells the buyer; MarketConflict when the lease was lost."""
         told = {} if progress is None else dict(progress)
         beat = JobProgress(lease_seconds=lease_seconds, **told)
-        self.send(Call("POST", f"/v1/coordination/{order}/{phase}/progress", beat.to_json()))
+        self.send(Call("POST", f"{_path(job)}/progress", beat.to_json()))
 
-    def finish_job(self, order: Digest, phase: Phase, result: TrainResult | ScoreResult) -> None:
-        self.send(Call("PUT", f"/v1/coordination/{order}/{phase}/result", result.encode()))
+    def finish_job(self, job: LeasedJob, result: TrainResult | ScoreResult) -> None:
+        self.send(Call("PUT", f"{_path(job)}/result", result.encode()))
 
-    def fail_job(self, order: Digest, phase: Phase, reason: str) -> None:
+    def fail_job(self, job: LeasedJob, reason: str) -> None:
         failure = JobFailure(reason=reason)
-        self.send(Call("POST", f"/v1/coordination/{order}/{phase}/failure", failure.to_json()))
+        self.send(Call("POST", f"{_path(job)}/failure", failure.to_json()))
 
     # -- how -------------------------------------------------------------------------------------------------
 
@@ -263,6 +260,10 @@ class MarketClient(HttpClient):
     def _put_bytes(self, method: str, path: str, data: bytes, query: dict[str, str] | None = None) -> bytes:
         call = Call(method, path, data, query or {}, OCTETS, _BYTES_SECONDS)
         return self.send(call).content
+
+
+def _path(job: LeasedJob) -> str:
+    return f"/v1/coordination/{job.order}/{job.phase}/{job.attempt}"
 
 
 def _named(**wanted: object) -> dict[str, str]:

@@ -253,7 +253,7 @@ def test_coordinator_leases_reports_and_finishes_a_job(
     job = broker.lease_job(0, 15)
     assert job is not None
     assert (job.order, job.phase, JobPlan.of(job.plan, "plan")) == (order, "train", plan)
-    broker.job_progress(order, "train", 15, Progress(round=1, epsilon=0.5))
+    broker.job_progress(job, 15, Progress(round=1, epsilon=0.5))
 
     model = ModelResult(
         contributor=two_nodes[0].address, shard=0, model_digest=Digest(b"\7" * 32),
@@ -261,8 +261,22 @@ def test_coordinator_leases_reports_and_finishes_a_job(
     )  # fmt: skip
     other = model.model_copy(update={"contributor": two_nodes[1].address})
     with pytest.raises(errors.MarketRefused, match=r"models\[0\]\.contributor"):
-        broker.finish_job(order, "train", TrainResult(models=(other,)))
-    broker.finish_job(order, "train", TrainResult(models=(model,)))
-    broker.finish_job(order, "train", TrainResult(models=(model,)))
+        broker.finish_job(job, TrainResult(models=(other,)))
+    broker.finish_job(job, TrainResult(models=(model,)))
+    broker.finish_job(job, TrainResult(models=(model,)))
     with pytest.raises(errors.MarketConflict):
-        broker.fail_job(order, "train", "too late")
+        broker.fail_job(job, "too late")
+    with api.ports.database.write() as session:
+        JobService(session).ensure(str(order), "train", plan.model_copy(update={"out": (0,)}), 2)
+    # Of the attempt under the plan that was replaced nothing is taken: neither beats nor a result nor its failure.
+    given_up = r"attempt 1 .* was given up"
+    with pytest.raises(errors.MarketConflict, match=given_up):
+        broker.job_progress(job, 15, None)
+    with pytest.raises(errors.MarketConflict, match=given_up):
+        broker.finish_job(job, TrainResult(models=(model,)))
+    with pytest.raises(errors.MarketConflict, match=given_up):
+        broker.fail_job(job, "the dropped contributor did not answer")
+    again = broker.lease_job(0, 15)
+    assert again is not None
+    assert (again.attempt, JobPlan.of(again.plan, "plan").out) == (3, (0,))
+    broker.job_progress(again, 15, None)

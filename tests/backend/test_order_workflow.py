@@ -120,8 +120,10 @@ class World:
         return job
 
     def finish(self, job: Json, result: Json) -> httpx.Response:
-        target = f"/v1/coordination/{job['order']}/{job['phase']}/result"
-        return self.api.call("PUT", target, result, by=self.api.broker)
+        return self.api.call("PUT", f"{path_of(job)}/result", result, by=self.api.broker)
+
+    def fail(self, job: Json, reason: str) -> httpx.Response:
+        return self.api.call("POST", f"{path_of(job)}/failure", {"reason": reason}, by=self.api.broker)
 
     def train_result(self, job: Json) -> Json:
         models = []
@@ -239,8 +241,7 @@ def test_money_comes_back_when_the_worker_gives_up(
     with world.in_work(order):
         world.bring_to_match()
         job = world.job("train")
-        target = f"/v1/coordination/{order}/train/failure"
-        assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
+        assert world.fail(job, "a node is lost").status_code == 200
     assert job["plan"]["participants"][0]["declaredRows"] == 2000
     assert chain_state(api, order) is OrderState.REFUNDED
     assert chain.reader.balance(buyer.address) == before
@@ -257,10 +258,9 @@ def test_uploads_wait_for_no_order_that_ended(
     def ends_in_training(order: str) -> None:
         with world.in_work(order):
             world.bring_to_match()
-            world.job("train")
+            job = world.job("train")
             uploads.append(world.upload(f"sealed rows of {order}".encode(), world.nodes[0]).cid)
-            target = f"/v1/coordination/{order}/train/failure"
-            assert api.call("POST", target, {"reason": "a node is lost"}, by=api.broker).status_code == 200
+            assert world.fail(job, "a node is lost").status_code == 200
         assert chain_state(api, order) is OrderState.REFUNDED
         api.ports.stopping.clear()
 
@@ -393,11 +393,7 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(
             answer = world.finish(job, good | {member: value})
             assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, member)
         assert world.finish(job, good | {"sharesBps": [3000, 7000]}).status_code == 422
-        body = {"reason": "enough"}
-        assert (
-            api.call("POST", f"/v1/coordination/{order}/score/failure", body, by=api.broker).status_code
-            == 200
-        )
+        assert world.fail(job, "enough").status_code == 200
     assert chain_state(api, order) is OrderState.REFUNDED
 
 
@@ -410,8 +406,7 @@ def test_an_order_goes_from_signature_to_settlement(
         world.bring_to_match()
         job = world.job("train")
         progress = {"round": 1, "rounds": 4, "loss": 0.25, "message": "averaged"}
-        target = f"/v1/coordination/{order}/train/progress"
-        assert api.call("POST", target, progress, by=api.broker).status_code == 200
+        assert api.call("POST", f"{path_of(job)}/progress", progress, by=api.broker).status_code == 200
         assert world.finish(job, world.train_result(job)).status_code == 201
         world.bind()
         _until_mined(api, chain, order)
@@ -723,6 +718,11 @@ class Watched:
         """Waits until whoever polls has looked so often from now on: `order` is asked twice a look, at least."""
         seen = self.calls["order"] + 2 * (looks + 1)
         until(lambda: self.calls["order"] >= seen, "another look at the order")
+
+
+def path_of(job: Json) -> str:
+    """Of the attempt that was leased."""
+    return f"/v1/coordination/{job['order']}/{job['phase']}/{job['attempt']}"
 
 
 def model_of(shard: int, order: str) -> Digest:

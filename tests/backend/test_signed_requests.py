@@ -57,8 +57,8 @@ def test_refuses_a_signature_over_another_request(api: Api, method: str, target:
         ("GET", f"/v1/tasks?order={ORDER}", None),
         ("GET", "/v1/tasks/1/result", None),
         ("POST", "/v1/coordination/lease", {"waitSeconds": 0}),
-        ("POST", f"/v1/coordination/{ORDER}/train/progress", {}),
-        ("POST", f"/v1/coordination/{ORDER}/train/failure", {"reason": "because"}),
+        ("POST", f"/v1/coordination/{ORDER}/train/1/progress", {}),
+        ("POST", f"/v1/coordination/{ORDER}/train/1/failure", {"reason": "because"}),
     ],
 )
 def test_only_the_broker_may(

@@ -42,15 +42,15 @@ class Client:
     def lease_job(self, wait_seconds: int, lease_seconds: int) -> LeasedJob | None:
         return self.job
 
-    def job_progress(self, order: Digest, phase: str, lease_seconds: int, progress: Progress | None) -> None:
+    def job_progress(self, job: LeasedJob, lease_seconds: int, progress: Progress | None) -> None:
         pass
 
-    def finish_job(self, order: Digest, phase: str, result: TrainResult | ScoreResult) -> None:
+    def finish_job(self, job: LeasedJob, result: TrainResult | ScoreResult) -> None:
         if self.refuse is not None:
             raise self.refuse
         self.finished.append(result)
 
-    def fail_job(self, order: Digest, phase: str, reason: str) -> None:
+    def fail_job(self, job: LeasedJob, reason: str) -> None:
         self.failed.append(reason)
 
 

@@ -17,7 +17,7 @@ import pytest
 from provenance.api import client as client_module
 from provenance.api.catalogue import Announcement
 from provenance.api.client import RetryPolicy
-from provenance.api.coordination import ModelResult, TrainResult
+from provenance.api.coordination import LeasedJob, ModelResult, TrainResult
 from provenance.api.errors import (
     MarketAddressError,
     MarketAnswerInvalid,
@@ -444,16 +444,18 @@ def test_bodies_are_compact_camel_case_json_without_what_was_not_given(
 ) -> None:
     script.say(200, {"leasedUntil": 1})
     client.heartbeat(4, 15, Progress.measured("half", round=1, loss=float("nan"), epsilon=0.5))
-    client.job_progress(ORDER, "train", 15, Progress(round=2))
+    job = LeasedJob(order=ORDER, phase="train", attempt=2, plan={})
+    client.job_progress(job, 15, Progress(round=2))
     model = ModelResult(
         contributor=SIGNER.address, shard=0, model_digest=ORDER,
         epsilon_micro=1, delta_e12=2,
     )  # fmt: skip
-    client.finish_job(ORDER, "train", TrainResult(models=(model,)))
+    client.finish_job(job, TrainResult(models=(model,)))
     assert script.requests[0][2] == (
         b'{"leaseSeconds":15,"progress":{"round":1,"epsilon":"0.5","message":"half"}}'
     )
     assert script.requests[1][2] == b'{"round":2,"leaseSeconds":15}'
+    assert script.requests[2][1] == f"/v1/coordination/{ORDER}/train/2/result"
     assert script.requests[2][2].startswith(b'{"models":[{"contributor":"0x')
 
 
