@@ -58,6 +58,17 @@ class TaskFormatError(GeneratorError):
     """Bytes from the other side are not a task or result of this version: distrust the sender."""
 
 
+class InvalidAnswer(TaskFormatError):  # noqa: N818 - an answer, not a fault
+    """Seen by the coordinator: what a contributor answered to a task does not hold. The market rejects it, and the
+    broker demands the right one on chain."""
+
+    def __init__(self, node: str, name: str, reason: str) -> None:
+        super().__init__(f"contributor {node} answered task {name!r} with what does not hold: {reason}")
+        self.node = node
+        self.name = name
+        self.reason = reason
+
+
 class StateError(GeneratorError):
     """The node's own folder is missing, damaged or in use: an operator must look at it."""
 

@@ -25,6 +25,7 @@ from provenance.api.queue import (
     LeaseRenewed,
     LeaseRequest,
     Refusal,
+    Rejection,
     ResultStored,
     TaskKind,
     TaskLease,
@@ -101,6 +102,13 @@ def refuse(task_id: TaskId, caller: Caller, refusal: Refusal, session: WriteSess
     """The node does not do this task, for good."""
     TaskService(session).refuse(task_id, str(caller), refusal)
     return refusal
+
+
+@router.post("/{task_id}/reject", status_code=200)
+def reject(task_id: TaskId, _broker: Broker, rejection: Rejection, session: WriteSession) -> Rejection:
+    """The stored result does not hold: it counts as a refusal."""
+    TaskService(session).reject(task_id, rejection.reason)
+    return rejection
 
 
 @router.get("/{task_id}/result", response_class=Response)

@@ -11,7 +11,16 @@ from backend.orders.repository import OrderRepository
 from backend.tasks.repository import TaskRepository
 from provenance.api.message import Uint256
 from provenance.api.orders import ProgressEvent
-from provenance.api.queue import Heartbeat, LeasedTask, Progress, Refusal, RefusalView, TaskView, WorkState
+from provenance.api.queue import (
+    INVALID_ANSWER,
+    Heartbeat,
+    LeasedTask,
+    Progress,
+    Refusal,
+    RefusalView,
+    TaskView,
+    WorkState,
+)
 from provenance.values import Address, Digest, sha256
 
 
@@ -94,6 +103,17 @@ class TaskService:
         if row.state in (WorkState.DONE, WorkState.CANCELLED):
             raise ConflictError(f"task {task_id} is {row.state}; it can no longer be refused")
         row.state, row.refusal_code, row.refusal_reason = WorkState.REFUSED, refusal.code, refusal.reason
+
+    def reject(self, task_id: int, reason: str) -> None:
+        """A stored result that does not hold counts as a refusal. It stays to be looked at, and is final."""
+        row = self._rows.locked(task_id)
+        if row is None:
+            raise NotFoundError(f"no task {task_id}")
+        if row.state == WorkState.REFUSED:
+            return
+        if row.state != WorkState.DONE:
+            raise ConflictError(f"task {task_id} is {row.state}; there is no result to reject")
+        row.state, row.refusal_code, row.refusal_reason = WorkState.REFUSED, INVALID_ANSWER, reason
 
     def payload(self, task_id: int, node: str | None) -> bytes:
         """The task's input, for its node (or, with None, for the broker)."""

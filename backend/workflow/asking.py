@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from backend.database.models import TaskRow
 from backend.orders.documents import StoredOrder
 from backend.ports import Ports
 from backend.tasks.repository import TaskRepository
@@ -36,13 +37,30 @@ class Asking:
                     int(self._ports.clock()),
                 )
 
-    def answers(self, answer: type[A]) -> dict[Address, A | None]:
-        """What nodes have answered so far; None for an answer that cannot be read."""
-        return {node: self._read(answer, node, data) for node, data in self._results().items()}
+    def answers(
+        self, stored: StoredOrder, kind: type[A], holds: Callable[[int, A], bool]
+    ) -> dict[Address, A]:
+        """What the matched nodes have answered so far, and holds. What does not is rejected: it counts as a refusal.
+        holds: whether a shard's answer does."""
+        done, found, wrong = self._done(), dict[Address, A](), list[int]()
+        for shard, member in enumerate(stored.matched):
+            if (task := done.get(member.contributor)) is None:
+                continue
+            answer = self._read(kind, task)
+            if answer is not None and holds(shard, answer):
+                found[member.contributor] = answer
+            else:
+                wrong.append(task.id)
+        if wrong:
+            with self._ports.database.write() as session:
+                for task_id in wrong:
+                    TaskService(session).reject(task_id, f"this {self.kind} does not hold")
+        return found
 
-    def _read(self, answer: type[A], node: Address, data: bytes) -> A | None:
+    def _read(self, kind: type[A], task: TaskRow) -> A | None:
+        assert task.result is not None
         try:
-            return answer.read(data, f"{self.kind} of {node}")
+            return kind.read(task.result, f"{self.kind} of {task.node}")
         except MalformedError:
             return None
 
@@ -56,11 +74,7 @@ class Asking:
                 if task.state == WorkState.REFUSED
             }
 
-    def _results(self) -> dict[Address, bytes]:
+    def _done(self) -> dict[Address, TaskRow]:
         with self._ports.database.read() as session:
             tasks = TaskRepository(session).of_order(self._order, self.kind, results=True)
-            return {
-                Address.parse(task.node): task.result
-                for task in tasks
-                if task.state == WorkState.DONE and task.result is not None
-            }
+            return {Address.parse(task.node): task for task in tasks if task.state == WorkState.DONE}

@@ -8,7 +8,7 @@ on with the others. Every look asks the chain first, so a killed broker continue
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from backend.contributors import HONESTLY_REFUSED
@@ -50,11 +50,11 @@ class StepDemands:
         self._log = OrderLog(ports, order)
         self._refused: set[tuple[int, DemandKind]] = set()
 
-    def look(self, task: TaskKind, wrong: Collection[Address] = ()) -> bool:
+    def look(self, task: TaskKind) -> bool:
         """Demands what is overdue of the nodes' tasks of one kind, and ends demands whose time ran out; True while an
-        answer is awaited. wrong: as for `overdue`."""
+        answer is awaited."""
         waiting, kind = False, ASKED_BY[task]
-        for shard in self.overdue(task, wrong):
+        for shard in self.overdue(task):
             demand = self._ports.chain.demand(self._id, shard)
             if not demand.is_open:
                 waiting |= (shard, kind) not in self._refused and self._demand(shard, kind)
@@ -75,9 +75,8 @@ class StepDemands:
             if demand.is_open and now > demand.answer_by:
                 self._expire(shard)
 
-    def overdue(self, task: TaskKind, wrong: Collection[Address] = ()) -> list[int]:
-        """Shards that stand and whose node refused its task, or has it for longer than the settings allow. wrong:
-        nodes whose answer does not hold; they are overdue at once.
+    def overdue(self, task: TaskKind) -> list[int]:
+        """Shards that stand and whose node refused its task, or has it for longer than the settings allow.
 
         Training takes as long as it takes: there the time counts from the node's last sign of life, until the order's
         deadline. Without those whose model makes no rows under the order's conditions: they have no receipt to show,
@@ -92,7 +91,6 @@ class StepDemands:
                 and each.refusal_code != HONESTLY_REFUSED
                 and (
                     each.state == WorkState.REFUSED
-                    or Address.parse(each.node) in wrong
                     or (each.state in WAITING and (is_due or self._is_late(each)))
                 )
             }

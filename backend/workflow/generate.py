@@ -5,9 +5,7 @@ The coordinator worker computes; the chain draws the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Container
 
 from backend.collections import CollectionService
 from backend.coordination.service import JobService
@@ -41,18 +39,6 @@ MISSED = "ModelCommitment_DrawMissed"
 """The chain's word for a target block whose hash it does not know any more: after 256 blocks, or 8,191 (EIP-2935)."""
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Told(Generic[T]):
-    """What nodes answered to one question, as it was read at one moment: what holds, by contributor, and who answered
-    with something that does not."""
-
-    valid: Mapping[Address, T]
-    wrong: Set[Address]
-
-
 class Generation:
     """Steps `train`, `commit`, `draw` and `score`."""
 
@@ -76,7 +62,7 @@ class Generation:
         stored = self._log.load()
         self._commits.ask(stored, lambda match: CommitTask(order=self._id, match=match))
         self._retry.poll(lambda: self._all_answered(self._commits, self._commitments(stored)))
-        bound, out = self._commitments(stored).valid, self.out()
+        bound, out = self._commitments(stored), self.out()
         models = [
             NOTHING_COMMITTED if shard in out else _on_chain(bound[contributor])
             for shard, contributor in enumerate(_contributors(stored))
@@ -214,7 +200,7 @@ class Generation:
             return
         out = self.out()
         salts = [
-            NO_SHARD if shard in out else told.valid[contributor]
+            NO_SHARD if shard in out else told[contributor]
             for shard, contributor in enumerate(_contributors(stored))
         ]
         try:
@@ -239,34 +225,31 @@ class Generation:
             self._log.message(f"the block's hash was not kept ({error.name or error}); looking again")
             self._retry.pause(1.0)
 
-    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> Told[Digest]:
+    def _salts(self, stored: StoredOrder, commitment: CommitmentOnChain) -> dict[Address, Digest]:
         """The salts that are the committed ones, told to the broker or shown on chain when they were demanded."""
-        answers = self._reveals.answers(RevealAnswer)
-        found = {
-            contributor: answer.salt
-            for shard, contributor in enumerate(_contributors(stored))
-            if (answer := answers.get(contributor)) is not None
-            and salt_digest(self._id, shard, answer.salt) == commitment.salts[shard]
-        }
-        wrong = answers.keys() - found.keys()
-        for shard in self._demands.overdue("reveal", wrong):
+
+        def holds(shard: int, told: RevealAnswer) -> bool:
+            return salt_digest(self._id, shard, told.salt) == commitment.salts[shard]
+
+        told = self._reveals.answers(stored, RevealAnswer, holds)
+        found = {node: answer.salt for node, answer in told.items()}
+        for shard in self._demands.overdue("reveal"):
             shown = self._ports.chain.answered_salt(self._id, shard)
             if shown is not None:
                 found[stored.matched[shard].contributor] = shown.salt
-        return Told(found, wrong)
+        return found
 
-    def _commitments(self, stored: StoredOrder) -> Told[CommitAnswer]:
+    def _commitments(self, stored: StoredOrder) -> dict[Address, CommitAnswer]:
         """The answers that fit the trained models and their contributors' keys, and those shown on chain when they
         were demanded."""
-        answers, models = self._commits.answers(CommitAnswer), self.train_result().models
-        found = {
-            contributor: answer
-            for shard, contributor in enumerate(_contributors(stored))
-            if (answer := answers.get(contributor)) is not None
-            and self._is_commitment(answer, shard, contributor, models[shard].model_digest)
-        }
-        wrong = answers.keys() - found.keys()
-        for shard in self._demands.overdue("commit", wrong):
+        models = self.train_result().models
+
+        def holds(shard: int, told: CommitAnswer) -> bool:
+            contributor = stored.matched[shard].contributor
+            return self._is_commitment(told, shard, contributor, models[shard].model_digest)
+
+        found = self._commits.answers(stored, CommitAnswer, holds)
+        for shard in self._demands.overdue("commit"):
             shown = self._ports.chain.answered_commitment(self._id, shard)
             if shown is not None:
                 found[stored.matched[shard].contributor] = CommitAnswer(
@@ -275,7 +258,7 @@ class Generation:
                     salt_digest=shown.salt_digest,
                     signature=shown.signature,
                 )
-        return Told(found, wrong)
+        return found
 
     def _is_commitment(self, told: CommitAnswer, shard: int, contributor: Address, model: Digest) -> bool:
         message = ModelCommitment(self._id, shard, model, told.salt_digest)
@@ -285,18 +268,18 @@ class Generation:
             return False
         return (told.shard, told.model_digest) == (shard, model)
 
-    def _all_answered(self, asking: Asking, told: Told[Any]) -> bool | None:
+    def _all_answered(self, asking: Asking, told: Container[Address]) -> bool | None:
         """True once every contributor that stands has a valid answer. Demands what is overdue. Raises OrderFailedError
         when that cannot come any more."""
         stored, out = self._log.load(), self.out()
         missing = [
             member.contributor
             for shard, member in enumerate(stored.matched)
-            if member.contributor not in told.valid and shard not in out
+            if member.contributor not in told and shard not in out
         ]
         if not missing:
             return True
-        if not self._demands.look(asking.kind, told.wrong):
+        if not self._demands.look(asking.kind):
             refused = asking.refusals()
             for node in missing:
                 if node in refused:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array, Json, Result, Task, meta_of
@@ -128,7 +127,7 @@ class Coordinator:
     def run(self, progress: RoundCallback | None = None) -> TrainingOutcome:
         """Train to the committed models.
 
-        Raises NodeRefused, TransportError (run again later), UpdatesRejected, TaskFormatError (a node
+        Raises NodeRefused, TransportError (run again later), UpdatesRejected, InvalidAnswer (a node
         answered something else than it was asked).
         """
         program = self._family.program(self._plan)
@@ -160,14 +159,7 @@ class Coordinator:
             Task(self._plan.order, step.name, participant.contributor, meta, step.arrays)
             for participant in self._plan.participants
         ]
-        results = self._transport.gather(tasks)
-        for task, result in zip(tasks, results, strict=True):
-            if result.key != task.key:
-                raise TaskFormatError(
-                    f"asked {task.node} for {task.name}, got {result.name} from {result.node} "
-                    "or of another order"
-                )
-        return results
+        return self._transport.gather(tasks)
 
     def _model(self, result: Result) -> TrainedModel:
         finished = meta_of(FinishResult, result)
@@ -182,7 +174,7 @@ class Coordinator:
 
 
 def _read(step: str, results: Sequence[Result]) -> list[StepResult | FinishResult]:
-    """What every contributor says about a step; TaskFormatError for one that says something else."""
+    """What every contributor says about a step; InvalidAnswer for one that says something else."""
     if step == FINISH:
         return [meta_of(FinishResult, result) for result in results]
     return [meta_of(StepResult, result) for result in results]

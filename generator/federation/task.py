@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -20,7 +21,7 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_safetensors
 
-from generator.errors import TaskFormatError
+from generator.errors import InvalidAnswer, TaskFormatError
 from provenance import canonical
 from provenance.api.message import Message
 from provenance.api.tasks import RESULT_FORMAT, TASK_FORMAT, Envelope
@@ -122,11 +123,34 @@ class Result(_Message):
 M = TypeVar("M", bound=Message)
 
 
+@contextmanager
+def judging(message: Task | Result) -> Iterator[None]:
+    """A TaskFormatError in here is the fault of the contributor of this task: InvalidAnswer."""
+    try:
+        yield
+    except InvalidAnswer:
+        raise
+    except TaskFormatError as error:
+        raise InvalidAnswer(str(message.node), message.name, str(error)) from error
+
+
+def result_of(task: Task, data: bytes) -> Result:
+    """A contributor's answer to the task. Raises InvalidAnswer."""
+    with judging(task):
+        result = Result.decode(data)
+        if result.key != task.key:
+            raise TaskFormatError(f"it is the answer to task {result.name!r} of {result.node}")
+    return result
+
+
 def meta_of(kind: type[M], message: Task | Result) -> M:
-    """The meta of a message from the other side as `kind`; raises TaskFormatError that names every wrong entry."""
+    """The meta of a message from the other side as `kind`. Raises TaskFormatError that names every wrong entry, of a
+    result InvalidAnswer."""
     try:
         return kind.of(message.meta, f"{message.name} of {message.node}")
     except DocumentError as error:
+        if isinstance(message, Result):
+            raise InvalidAnswer(str(message.node), message.name, str(error)) from error
         raise TaskFormatError(str(error)) from error
 
 

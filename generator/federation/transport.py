@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from generator.errors import NodeRefused, TaskRefused, TransportError
-from generator.federation.task import Result, Task
+from generator.federation.task import Result, Task, result_of
 from provenance.values import Address
 
 
@@ -19,7 +19,8 @@ class Transport(Protocol):
     """Delivers tasks and waits for all their results."""
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
-        """Results in the order of `tasks`; raises NodeRefused if a node declines, TransportError to try later."""
+        """Results in the order of `tasks`; raises NodeRefused if a node declines, InvalidAnswer, TransportError to try
+        later."""
         ...
 
 
@@ -46,6 +47,6 @@ class InProcessTransport:
         if node is None:
             raise TransportError(f"no contributor {task.node} is connected; {len(self._nodes)} others are")
         try:
-            return Result.decode(node(task.encode()))
+            return result_of(task, node(task.encode()))
         except TaskRefused as refusal:
             raise NodeRefused(str(task.node), refusal.code, refusal.reason) from refusal

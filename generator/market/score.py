@@ -12,17 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.errors import JobRefused, TaskFormatError
+from generator.errors import InvalidAnswer, JobRefused, TaskFormatError
 from generator.evaluation.contribution import Score
 from generator.families.codebook_message import codebook_of
 from generator.families.secure_aggregation import uses_secure_aggregation
 from generator.federation.coordinator import TrainingOutcome
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Array, Json, Result, Task, meta_of
+from generator.federation.task import Array, Json, Result, Task, judging, meta_of
 from generator.federation.transport import Transport
 from generator.market.evidence import DELIVERED, EVIDENCE, Evidence, references_of, score_file, stacked
 from generator.market.jobs import OrderJob
 from provenance.api.coordination import EvaluationResult, ScoreResult, ShardResult
+from provenance.api.errors import MarketNotFound
 from provenance.api.tasks import (
     SAMPLE,
     EvaluateResult,
@@ -97,7 +98,7 @@ class ScorePhase:
     say: Callable[[str], None]
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
-        """The phase's result for the backend.  Raises JobRefused, NodeRefused, TaskFormatError, MarketError;
+        """The phase's result for the backend.  Raises JobRefused, NodeRefused, InvalidAnswer, MarketError;
         ChainUnavailableError while the chain does not show the seed here.
         """
         standing = job.standing
@@ -110,10 +111,10 @@ class ScorePhase:
             raise JobRefused("the chain holds other models than those that were trained; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
         samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
-        shards = {
-            shard: self._shard(job, committed, committed.seed, shard, result)
-            for shard, result in zip(standing, samples, strict=True)
-        }
+        shards: dict[int, Shard] = {}
+        for shard, result in zip(standing, samples, strict=True):
+            with judging(result):
+                shards[shard] = self._shard(job, committed, committed.seed, shard, result)
         evidence = self._evidence(job, outcome, samples)
         score = evidence.score()
         roots = {shard: each.receipt.shard_root for shard, each in shards.items()}
@@ -140,7 +141,7 @@ class ScorePhase:
         try:
             require_signer(self.domain, receipt, signature, participant.contributor)
         except ProvenanceError as error:
-            raise TaskFormatError(f"{participant.contributor} delivered no valid receipt: {error}") from error
+            raise TaskFormatError(f"no valid receipt: {error}") from error
         found = (
             receipt.order,
             receipt.shard,
@@ -151,14 +152,16 @@ class ScorePhase:
         )
         true = (job.order, index, committed.models[index], seed, participant.rows, content.digest)
         if found != true:
-            raise TaskFormatError(f"{participant.contributor} signed {found}, expected {true}")
+            raise TaskFormatError(f"signed was {found}, expected {true}")
         if job.terms.epsilon_micro and receipt.epsilon_micro > job.terms.epsilon_micro:
-            raise TaskFormatError(f"{participant.contributor} spent more epsilon than the terms allow")
+            raise TaskFormatError("more epsilon was spent than the terms allow")
         for name, file in (("rows", content.rows), ("model", content.model)):
-            if not file.matches(self.fetch(file.cid)):
-                raise TaskFormatError(
-                    f"{participant.contributor}: the stored {name} file is not the signed one"
-                )
+            try:
+                stored = self.fetch(file.cid)
+            except MarketNotFound as error:
+                raise TaskFormatError(f"the {name} file was not uploaded") from error
+            if not file.matches(stored):
+                raise TaskFormatError(f"the stored {name} file is not the signed one")
         return Shard(receipt, signature, content)
 
     def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
@@ -166,14 +169,16 @@ class ScorePhase:
         references = references_of(outcome.plan, codebook, outcome.references, job.standing)
         members = [job.participants[shard] for shard in job.standing]
         none = np.empty(0, dtype=np.int64)
-        counts: dict[str, list[Array]] = {}
-        for name in (DELIVERED, EVIDENCE):
-            counts[name] = [result.arrays.get(name, none) for result in samples]
-            for participant, own in zip(members, counts[name], strict=True):
-                if own.shape != references[0].shape or own.dtype != np.int64:
-                    raise TaskFormatError(
-                        f"{participant.contributor} sent {name} {own.shape}, not {references[0].shape}"
-                    )
+        counts: dict[str, list[Array]] = {DELIVERED: [], EVIDENCE: []}
+        for result in samples:
+            for name, of_all in counts.items():
+                own = result.arrays.get(name, none)
+                with judging(result):
+                    if own.shape != references[0].shape or own.dtype != np.int64:
+                        raise TaskFormatError(
+                            f"{name} is {own.dtype}{own.shape}, not int64{references[0].shape}"
+                        )
+                of_all.append(own)
         return Evidence(
             outcome.plan, codebook, job.standing, tuple(each.rows for each in members),
             stacked(counts[DELIVERED]), stacked(counts[EVIDENCE]), references,
@@ -200,9 +205,8 @@ class ScorePhase:
             try:
                 require_signer(self.domain, message, told.signature, result.node)
             except ProvenanceError as error:
-                raise TaskFormatError(
-                    f"{result.node} did not sign its score of these shares: {error}"
-                ) from error
+                reason = f"it did not sign its score of these shares: {error}"
+                raise InvalidAnswer(str(result.node), result.name, reason) from error
             found.append(
                 EvaluationResult(
                     contributor=result.node, score_micro=told.score_micro, signature=told.signature

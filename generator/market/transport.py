@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from generator.errors import NodeExpired, NodeRefused, TaskFormatError
-from generator.federation.task import Result, Task
+from generator.errors import NodeExpired, NodeRefused
+from generator.federation.task import Result, Task, result_of
 from provenance.api.errors import MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import TaskView, WorkState
@@ -40,7 +40,7 @@ class QueueTransport:
         self._poll_seconds = poll_seconds
 
     def gather(self, tasks: Sequence[Task]) -> list[Result]:
-        """Results in the order of `tasks`.  Raises NodeRefused, NodeExpired, MarketUnreachable, MarketStopped."""
+        """Results in the order of `tasks`.  Raises NodeRefused, InvalidAnswer, NodeExpired, MarketError."""
         for task in tasks:
             self._client.post_task(task.order, task.name, task.node, kind_of(task.name), task.encode())
         results: dict[tuple[Digest, Address, str], Result] = {}
@@ -64,7 +64,7 @@ class QueueTransport:
             for status in self._client.tasks(order, name):
                 task = waiting.get((order, status.node, name))
                 if task is not None and self._answered(status):
-                    results[task.key] = self._result(task, status)
+                    results[task.key] = result_of(task, self._client.task_result(status.id))
                     del waiting[task.key]
 
     def _answered(self, status: TaskView) -> bool:
@@ -76,13 +76,3 @@ class QueueTransport:
         if status.state is WorkState.CANCELLED:
             raise NodeExpired([str(status.node)], status.name, f"the task is {status.state}")
         return status.state is WorkState.DONE
-
-    def _result(self, task: Task, status: TaskView) -> Result:
-        result = Result.decode(self._client.task_result(status.id))
-        if result.key != task.key:
-            raise TaskFormatError(
-                f"the queue returned the result of {result.name!r} from {result.node} for task "
-                f"{task.name!r} of "
-                f"{task.node}: the market's task table is damaged"
-            )
-        return result

@@ -3,8 +3,8 @@
 Everything it does is a replay: tasks are named, results are kept by the queue, the coordinator is
 deterministic.  So a worker killed at any instant is replaced by one that repeats the phase and gets the
 stored results back at once.  What can never succeed - a node that refuses, a plan that contradicts the chain
-- is reported as the order's failure, and the backend gives the buyer the money back; what may succeed later
-is left to the next lease.
+- is reported as the phase's failure: the backend goes on without a contributor that does not answer on chain
+either, or gives the buyer the money back.  What may succeed later is left to the next lease.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from generator.errors import GeneratorError, JobReplacedError
+from generator.errors import GeneratorError, InvalidAnswer, JobReplacedError
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.market.heartbeat import Heartbeat
@@ -82,6 +82,10 @@ class CoordinationWorker:
             raise
         except JobReplacedError as error:
             log.warning("phase %s of order %s: %s", job.phase, job.order, error)
+        except InvalidAnswer as error:
+            # First the answer: the broker must see it rejected when it sees that the phase failed.
+            self._reject(job, error)
+            self._fail(job, str(error))
         except (GeneratorError, ProvenanceError) as error:
             self._fail(job, f"{type(error).__name__}: {error}")
         except Exception as error:
@@ -146,6 +150,11 @@ class CoordinationWorker:
             )
         except MarketRefused as error:
             self._fail(job, f"the backend refuses the result: {error.detail}")
+
+    def _reject(self, job: LeasedJob, invalid: InvalidAnswer) -> None:
+        for task in self._client.tasks(job.order, invalid.name):
+            if str(task.node) == invalid.node:
+                self._client.reject_result(task.id, invalid.reason[:_REASON_CHARACTERS])
 
     def _fail(self, job: LeasedJob, reason: str) -> None:
         log.error("phase %s of order %s failed: %s", job.phase, job.order, reason)

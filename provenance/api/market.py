@@ -52,6 +52,7 @@ from provenance.api.queue import (
     LeaseRequest,
     Progress,
     Refusal,
+    Rejection,
     TaskKind,
     TaskLease,
     TaskList,
@@ -221,6 +222,11 @@ class MarketClient(HttpClient):
         for task in found:
             _same(task, call, (task.order, task.name), (order, name))
         return found
+
+    def reject_result(self, task_id: int, reason: str) -> None:
+        """A result that does not hold counts as a refusal. Idempotent; MarketConflict where there is none."""
+        rejection = Rejection(reason=reason)
+        self.send(Call("POST", f"/v1/tasks/{task_id}/reject", rejection.to_json()))
 
     def task_result(self, task_id: int) -> bytes:
         return self._bytes(f"/v1/tasks/{task_id}/result")

@@ -26,6 +26,7 @@ from provenance.api.message import (
 TaskKind = Literal["accept", "train", "commit", "reveal", "sample", "evaluate"]
 LeaseSeconds = Annotated[int, Field(ge=5, le=600)]
 DEFAULT_LEASE_SECONDS: Final = 60
+INVALID_ANSWER: Final = "invalid-answer"
 
 
 class WorkState(StrEnum):
@@ -124,6 +125,12 @@ class Refusal(Message):
 
     code: str = Field(min_length=1, max_length=100)
     reason: str = Field(max_length=2000)
+
+
+class Rejection(Message):
+    """The broker's: the stored result does not hold. It counts as a refusal with the code INVALID_ANSWER."""
+
+    reason: str = Field(min_length=1, max_length=2000)
 
 
 class ResultStored(Message):

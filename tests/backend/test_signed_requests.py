@@ -56,6 +56,7 @@ def test_refuses_a_signature_over_another_request(api: Api, method: str, target:
         ("POST", f"/v1/tasks?order={ORDER}&node=0x{'22' * 20}&name=fit&kind=train", b"x"),
         ("GET", f"/v1/tasks?order={ORDER}", None),
         ("GET", "/v1/tasks/1/result", None),
+        ("POST", "/v1/tasks/1/reject", {"reason": "false"}),
         ("POST", "/v1/coordination/lease", {"waitSeconds": 0}),
         ("POST", f"/v1/coordination/{ORDER}/train/1/progress", {}),
         ("POST", f"/v1/coordination/{ORDER}/train/1/failure", {"reason": "because"}),

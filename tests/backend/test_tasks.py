@@ -126,6 +126,27 @@ def test_a_refusal_is_final_and_typed(api: Api, order: str, two_nodes: list[Sign
     assert (listed[0]["state"], listed[0]["refusal"]) == ("refused", refusal)
 
 
+def test_a_result_that_the_broker_rejects_is_a_refusal_and_stays_one(
+    api: Api, order: str, two_nodes: list[Signer]
+) -> None:
+    node = two_nodes[0]
+    task = post(api, order, node).json()["id"]
+
+    def reject() -> httpx.Response:
+        return api.call("POST", f"/v1/tasks/{task}/reject", {"reason": "not signed"}, by=api.broker)
+
+    assert code(reject()) == (409, "conflict"), "nothing was answered yet"
+    assert put(api, node, task).status_code == 201
+    assert [reject().status_code for _ in range(2)] == [200, 200]
+    assert code(put(api, node, task, b"another")) == (409, "lease-lost")
+    listed = api.call("GET", f"/v1/tasks?order={order}", by=api.broker).json()["tasks"]
+    assert listed[0]["state"] == "refused"
+    assert listed[0]["refusal"] == {"code": "invalid-answer", "reason": "not signed"}
+    assert api.call("GET", f"/v1/tasks/{task}/result", by=api.broker).content == b"result"
+    unknown = api.call("POST", "/v1/tasks/99999/reject", {"reason": "x"}, by=api.broker)
+    assert code(unknown) == (404, "not-found")
+
+
 def test_a_waiting_lease_gets_a_task_that_comes_later(
     api: Api, order: str, two_nodes: list[Signer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

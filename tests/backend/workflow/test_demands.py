@@ -199,16 +199,6 @@ def test_each_step_is_demanded_by_its_own_kind(
     assert world.calls[0] == ("demand", 0, kind)
 
 
-def test_who_answered_with_what_does_not_hold_is_asked_on_chain_at_once(
-    world: World, broker: StepDemands
-) -> None:
-    world.task(0, WorkState.DONE, age=1, kind="reveal")
-    world.task(1, WorkState.DONE, age=1, kind="reveal")
-    assert broker.look("reveal") is False
-    assert broker.look("reveal", {NODES[1]}) is True
-    assert world.calls[0] == ("demand", 1, DemandKind.SALT)
-
-
 def test_an_unanswered_demand_warns_first_and_then_leaves_the_contributor_out(
     world: World, broker: StepDemands
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import NodeRefused, TaskFormatError, TransportError
+from generator.errors import InvalidAnswer, NodeRefused, TransportError
 from generator.federation.coordinator import Coordinator, RoundProgress
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
@@ -88,8 +88,9 @@ def test_refuses_an_answer_to_something_else(family: CountingFamily, make_plan: 
         return Result(task.order, name, node, meta, {"count": np.zeros(1)}).encode()
 
     plan = make_plan(1)
-    with pytest.raises(TaskFormatError):
+    with pytest.raises(InvalidAnswer) as caught:
         Coordinator(plan, InProcessTransport({plan.participants[0].contributor: lie}), family).run()
+    assert caught.value.node == str(plan.participants[0].contributor)
 
 
 @pytest.mark.parametrize("rounds_before_the_kill", [1, 2, 3])

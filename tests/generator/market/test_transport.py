@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from generator.errors import NodeExpired, NodeRefused, TaskFormatError
+from generator.errors import InvalidAnswer, NodeExpired, NodeRefused
 from generator.federation.task import Result, Task, answer
 from generator.market.transport import QueueTransport
 from provenance.api.errors import MarketStopped
@@ -122,8 +122,17 @@ def test_result_of_another_task_is_refused(queue: Queue) -> None:
     made = tasks()
     other = Result(ORDER, "tables", NODES[0], {}, {})
     queue.results[made[0].key] = other.encode()
-    with pytest.raises(TaskFormatError, match="the market's task table is damaged"):
+    with pytest.raises(InvalidAnswer, match="the answer to task 'tables'") as caught:
         transport(queue).gather(made)
+    assert (caught.value.node, caught.value.name) == (str(NODES[0]), made[0].name)
+
+
+def test_a_result_that_cannot_be_read_names_its_node(queue: Queue) -> None:
+    made = tasks()
+    queue.results[made[1].key] = b"not a result"
+    with pytest.raises(InvalidAnswer) as caught:
+        transport(queue).gather(made)
+    assert (caught.value.node, caught.value.name) == (str(made[1].node), made[1].name)
 
 
 def test_results_come_in_the_order_of_the_tasks(queue: Queue) -> None:

@@ -32,6 +32,7 @@ class Client:
         self.job = LeasedJob(order=world.order(), phase=phase, attempt=1, plan=plan)
         self.finished: list[TrainResult | ScoreResult] = []
         self.failed: list[str] = []
+        self.rejected: list[tuple[int, str]] = []
         self.refuse: Exception | None = None
         self.post_task = world.market.post_task
         self.tasks: Callable[[Digest, str], list[TaskView]] = world.market.tasks
@@ -49,6 +50,10 @@ class Client:
         if self.refuse is not None:
             raise self.refuse
         self.finished.append(result)
+
+    def reject_result(self, task_id: int, reason: str) -> None:
+        assert self.failed == [], "the broker must see the answer rejected when it sees that the phase failed"
+        self.rejected.append((task_id, reason))
 
     def fail_job(self, job: LeasedJob, reason: str) -> None:
         self.failed.append(reason)
@@ -142,6 +147,24 @@ def test_refusing_node_fails_the_order_by_name(matched: World) -> None:
     worker(matched, client).step()
     assert str(address) in client.failed[0]
     assert "rows-differ" in client.failed[0]
+
+
+def test_an_answer_that_does_not_hold_is_rejected_by_name_before_the_phase_fails(matched: World) -> None:
+    """Before: the phase failed and nothing was demanded of whoever spoiled it."""
+    client, address = Client(matched), matched.participants[1].contributor
+    true, bins = client.task_result, "bins"
+
+    def spoiled(task_id: int) -> bytes:
+        (task,) = [each for each in client.tasks(matched.order(), bins) if each.node == address]
+        return b"not a result" if task_id == task.id else true(task_id)
+
+    client.task_result = spoiled
+    worker(matched, client).step()
+    ((task_id, reason),) = client.rejected
+    assert [each.node for each in client.tasks(matched.order(), bins) if each.id == task_id] == [address]
+    assert reason
+    (failure,) = client.failed
+    assert f"contributor {address} answered task 'bins' with what does not hold" in failure
 
 
 def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:

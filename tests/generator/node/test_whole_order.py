@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from generator.errors import JobRefused, NodeRefused, NotYet, TaskFormatError, TaskRefused
+from generator.errors import InvalidAnswer, JobRefused, NodeRefused, NotYet, TaskRefused
 from generator.families.codebook_message import codebook_arrays
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, TrainingOutcome
@@ -356,8 +356,9 @@ def test_score_phase_refuses_models_that_the_chain_does_not_hold(trained: Traine
 def test_score_phase_names_a_node_whose_content_is_not_there(trained: Trained) -> None:
     phase = trained.phase()
     broken = ScorePhase(phase.domain, phase.transport, lambda _cid: b"else", phase.upload, phase.say)
-    with pytest.raises(TaskFormatError, match="rows file is not the signed one"):
+    with pytest.raises(InvalidAnswer, match="rows file is not the signed one") as caught:
         broken.run(trained.world.job("score"), trained.outcome, trained.world.chain.commitment(trained.order))
+    assert (caught.value.node, caught.value.name) == (str(trained.nodes[0].address), "sample")
 
 
 def test_score_phase_gives_shares_signed_by_all_and_a_file_for_the_buyer(trained: Trained) -> None:
