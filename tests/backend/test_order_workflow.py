@@ -613,35 +613,41 @@ def test_a_false_salt_is_demanded_on_chain_and_costs_its_contributor_and_not_the
 ) -> None:
     """Before: the broker waited for the right one until the deadline, and lost its bond."""
     order = api.order(buyer, world.collection)
-    ports, identifier = api.ports, Digest.parse(order)
-    matching, generation = Matching(ports, order), Generation(ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
-    with world.beside(lambda: work(world, "train", world.train_result)):
-        generation.train()
-    with world.beside(world.bind):
-        generation.commit()
+    generation = _commit(world, api, order)
     chain.mine(4)
-    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
-    money = [chain.reader.balance(account) for account in (ports.broker, buyer.address)]
 
     def reveal_one_falsely() -> None:
         for node, salt in zip(world.nodes, (salt_of(7), None), strict=True):
             _, shard, target = world.matched_task(node, "reveal")
             told = encode({"salt": str(salt or salt_of(shard))})
             assert api.call("PUT", target, told, by=node).status_code == 201
-        until(lambda: chain.reader.demand(identifier, 0).is_open, "the demand")
-        chain.skip(terms.answer_seconds + 1)
-        until(lambda: chain.reader.is_warned(identifier, 0), "the warning")
-        chain.skip(terms.answer_seconds + 1)
+        _let_two_times_pass(api, chain, order, DemandKind.SALT)
 
-    with world.beside(reveal_one_falsely), pytest.raises(OrderFailedError, match="too few contributors"):
+    _costs_the_first_contributor_alone(world, api, order, generation.draw, reveal_one_falsely)
+
+
+def test_a_sample_that_does_not_hold_is_demanded_on_chain_and_costs_its_contributor_and_not_the_broker(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    """Before: the phase failed at once, and the broker lost its bond for what a contributor had spoiled."""
+    order = api.order(buyer, world.collection)
+    generation = _commit(world, api, order)
+    chain.mine(4)
+    with world.beside(world.reveal):
         generation.draw()
-    assert chain_state(api, order) is OrderState.REFUNDED
-    after = [chain.reader.balance(account) for account in (ports.broker, buyer.address)]
-    assert [new - old for new, old in zip(after, money, strict=True)] == [terms.bond, terms.price]
-    assert chain.reader.stake_of(world.nodes[0].address).reserved == 0
+
+    def spoil() -> None:
+        job = world.job("score")
+        query = f"order={order}&node={world.nodes[0].address}&name=sample&kind=sample"
+        asked = api.call("POST", f"/v1/tasks?{query}", b"sample", by=api.broker).json()["id"]
+        world.task(world.nodes[0])
+        assert api.call("PUT", f"/v1/tasks/{asked}/result", b"rows", by=world.nodes[0]).status_code == 201
+        said = {"reason": "no valid receipt"}
+        assert api.call("POST", f"/v1/tasks/{asked}/reject", said, by=api.broker).status_code == 200
+        assert world.fail(job, "a sample does not hold").status_code == 200
+        _let_two_times_pass(api, chain, order, DemandKind.RECEIPT)
+
+    _costs_the_first_contributor_alone(world, api, order, generation.score, spoil)
 
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
@@ -652,16 +658,8 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
 ) -> None:
     # A chain without EIP-2935 keeps 256 hashes.
     chain.reader.rpc.request("anvil_setCode", HISTORY, "0x")
-    order = api.order(buyer, world.collection)
-    ports = api.ports
-    matching, generation = Matching(ports, order), Generation(ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
-    with world.beside(lambda: work(world, "train", world.train_result)):
-        generation.train()
-    with world.beside(world.bind):
-        generation.commit()
+    order, ports = api.order(buyer, world.collection), api.ports
+    generation = _commit(world, api, order)
     bond = ports.chain.order(Digest.parse(order)).bond_left
     missed = ports.chain.commitment(Digest.parse(order)).target_block
     chain.mine(300)
@@ -733,6 +731,52 @@ def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     job = world.job(phase)
     answer = world.finish(job, result(job))
     assert answer.status_code == 201, answer.text
+
+
+def _commit(world: World, api: Api, order: str) -> Generation:
+    """Brings the order to its commitments, step by step."""
+    matching, generation = Matching(api.ports, order), Generation(api.ports, order)
+    matching.place()
+    with world.beside(world.bring_to_match):
+        matching.match()
+    with world.beside(lambda: work(world, "train", world.train_result)):
+        generation.train()
+    with world.beside(world.bind):
+        generation.commit()
+    return generation
+
+
+def _let_two_times_pass(api: Api, chain: Chain, order: str, kind: DemandKind) -> None:
+    """Both times in which the first contributor could have answered."""
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+    identifier = Digest.parse(order)
+    until(lambda: chain.reader.demand(identifier, 0).is_open, "the demand")
+    assert chain.reader.demand(identifier, 0).kind is kind
+    chain.skip(terms.answer_seconds + 1)
+    until(lambda: chain.reader.is_warned(identifier, 0), "the warning")
+    chain.skip(terms.answer_seconds + 1)
+
+
+def _costs_the_first_contributor_alone(
+    world: World, api: Api, order: str, step: Callable[[], None], spoil: Callable[[], None]
+) -> None:
+    reader = api.ports.chain
+    terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
+
+    def balances() -> list[int]:
+        return [reader.balance(account) for account in (api.ports.broker, terms.buyer)]
+
+    def stakes() -> list[int]:
+        found = [reader.stake_of(node.address) for node in world.nodes]
+        return [each.free + each.reserved for each in found]
+
+    money, staked = balances(), stakes()
+    with world.beside(spoil), pytest.raises(OrderFailedError, match="too few contributors"):
+        step()
+    assert chain_state(api, order) is OrderState.REFUNDED
+    assert [new - old for new, old in zip(balances(), money, strict=True)] == [terms.bond, terms.price]
+    assert stakes()[0] < staked[0]
+    assert stakes()[1] == staked[1]
 
 
 def _until_mined(api: Api, chain: Chain, order: str) -> None:
