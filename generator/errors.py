@@ -12,8 +12,10 @@ Every message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 class GeneratorError(Exception):
@@ -145,6 +147,16 @@ class AwaitingApproval(NodeError):  # noqa: N818
 
 class NotYet(NodeError):  # noqa: N818
     """The chain has not reached the state that a task needs; it is tried again while the order lives."""
+
+    patience_seconds: ClassVar[float] = math.inf
+    """How long a node waits inside the task, at most for one lease."""
+
+
+class NotRecorded(NotYet):
+    """The record is not on chain, or not as deep as the node's `finality` asks, which may take long: other tasks are
+    done meanwhile."""
+
+    patience_seconds = 5.0
 
 
 class StopRequested(NodeError):  # noqa: N818

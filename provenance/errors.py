@@ -79,6 +79,10 @@ class ContentMissingError(UnavailableError):
     """The store does not hold this CID, or could not find it in time."""
 
 
+class KeyNotReleasedError(ContentMissingError):
+    """The contributor of a shard has not released the wrapped key, or the store that was asked does not hold it."""
+
+
 class StoreUnavailableError(UnavailableError):
     """The content store itself cannot be reached or written."""
 

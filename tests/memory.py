@@ -55,6 +55,8 @@ class MemoryChain:
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
     manifests: dict[Digest, bytes] = field(default_factory=dict)
     """As they were shown on chain."""
+    models: dict[tuple[Digest, int], bytes] = field(default_factory=dict)
+    """By order and shard, as they were shown on chain."""
     warned: set[tuple[Digest, int]] = field(default_factory=set)
     """Demands whose first time passed."""
     shown_evaluations: dict[tuple[Digest, int], ExcusedEvaluation] = field(default_factory=dict)
@@ -85,6 +87,9 @@ class MemoryChain:
         if dataset_id not in self.datasets:
             raise UnknownDatasetError(f"no data set {dataset_id} is recorded; check the number")
         return self.datasets[dataset_id]
+
+    def dataset_of_order(self, order_id: Digest) -> int | None:
+        return next((number for number, each in self.datasets.items() if each.order == order_id), None)
 
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         return self.matched.get(order_id, ())
@@ -120,6 +125,9 @@ class MemoryChain:
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
 
+    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+        return self.models.get((order, shard))
+
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         return self.manifests.get(order_id)
 
@@ -152,6 +160,10 @@ class MemoryStore:
     def get(self, cid: Cid) -> bytes:
         """The bytes under `cid`; ContentMissingError if they were never put."""
         return check_content(cid, self._find(cid))
+
+    def drop(self, cid: Cid) -> None:
+        """Loses what was put under `cid`."""
+        del self._contents[cid]
 
     def has(self, cid: Cid) -> bool:
         """Whether `cid` was put."""

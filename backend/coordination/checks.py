@@ -15,6 +15,7 @@ from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.errors import SignatureError
 from provenance.record.receipts import (
     Evaluation,
+    ShardContent,
     ShardReceipt,
     shares_digest,
 )
@@ -52,10 +53,7 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         committed = model.model_digest
         _require(shard.model_digest == committed, f"{where}.modelDigest", f"expected {committed}")
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
-        is_plain = shard.content.wrapped_key is None
-        _require(is_plain == terms.is_open, f"{where}.content.wrappedKey", "null if open")
-        is_committed = shard.content.key_commitment is not None
-        _require(is_committed != is_plain, f"{where}.content.keyCommitment", "expected for every wrapped key")
+        _check_sealing(terms, shard.content, f"{where}.content")
         receipt = shard_receipt(order, draw.seed, shard)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
@@ -91,6 +89,16 @@ def shard_receipt(order: Digest, seed: Digest, shard: ShardResult) -> ShardRecei
         shard.epsilon_micro,
         shard.delta_e12,
         shard.content.digest,
+    )
+
+
+def _check_sealing(terms: OrderTerms, content: ShardContent, where: str) -> None:
+    """With the wrapped key in the document, broker and buyer could read the rows before anybody has to pay for them."""
+    is_kept = content.wrapped_key is None
+    _require(is_kept, f"{where}.wrappedKey", "expected no wrapped key before the data set is recorded")
+    is_named = content.wrapped_key_cid is not None
+    _require(
+        is_named != terms.is_open, f"{where}.wrappedKeyCid", "expected if and only if the order is private"
     )
 
 

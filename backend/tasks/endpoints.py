@@ -17,6 +17,7 @@ from backend.http.context import (
     WriteSession,
     wait_for,
 )
+from backend.keys import keep_released_key
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
 from provenance.api.message import OCTETS
@@ -89,10 +90,12 @@ def heartbeat(
 
 @router.put("/{task_id}/result", status_code=201)
 def put_result(
-    task_id: TaskId, caller: Caller, body: Body, response: Response, session: WriteSession
+    task_id: TaskId, caller: Caller, body: Body, response: Response, ports: PortsHere
 ) -> ResultStored:
-    """Stores the result once."""
-    digest, is_new = TaskService(session).put_result(task_id, str(caller), body)
+    """Stores the result once. A wrapped key is for everybody to read: it goes into the content store first."""
+    keep_released_key(ports, task_id, str(caller), body)
+    with ports.database.write() as session:
+        digest, is_new = TaskService(session).put_result(task_id, str(caller), body)
     response.status_code = 201 if is_new else 200
     return ResultStored(digest=digest)
 

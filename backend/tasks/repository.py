@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, undefer
 from backend.database.engine import Repository
 from backend.database.models import JobRow, TaskRow
 from provenance.api.queue import WorkState
+from provenance.api.tasks import RELEASE
 
 WAITING = (WorkState.QUEUED, WorkState.LEASED)
 Work = TypeVar("Work", TaskRow, JobRow)
@@ -34,6 +35,13 @@ class TaskRepository(LeaseRepository[TaskRow]):
     """Reads and writes tasks in one transaction."""
 
     table = TaskRow
+
+    def cancel_waiting(self, order: str) -> None:
+        """Takes back all unfinished work of the order, but for keys: they are owed also when everybody is paid."""
+        waiting = update(TaskRow).where(
+            TaskRow.order == order, TaskRow.state.in_(WAITING), TaskRow.kind != RELEASE
+        )
+        self.session.execute(waiting.values(state=WorkState.CANCELLED))
 
     def with_bytes(
         self, task_id: int, column: InstrumentedAttribute[bytes] | InstrumentedAttribute[bytes | None]

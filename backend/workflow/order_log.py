@@ -81,7 +81,7 @@ class OrderLog:
             self._row(session).participants = encode_matched(matched)
 
     def store_manifest(self, cid: str) -> None:
-        """Shows where the manifest is. Only of a data set that the chain holds: its wrapped keys open the rows."""
+        """Shows where the manifest is. Only of a data set that the chain holds."""
         with self._ports.database.write() as session:
             self._row(session).manifest_cid = cid
 

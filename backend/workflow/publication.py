@@ -30,17 +30,20 @@ from provenance.values import Cid
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is published: manifest bytes, the record for the registry, and the CIDs the manifest names."""
+    """What is published: manifest bytes, the record for the registry, the CIDs of sealed files, and the shards, whose
+    keys are asked for afterwards."""
 
     manifest: bytes
     record: DatasetRecord
     contents: tuple[Cid, ...]
+    shards: tuple[ManifestShard, ...]
 
 
 def assemble(ports: Ports, generation: Generation) -> Publication:
     """Builds the publication of a scored order."""
     manifest = _manifest(ports, generation)
-    return Publication(manifest.encode(), _record(ports, manifest), generation.score_result().files())
+    files = generation.score_result().files()
+    return Publication(manifest.encode(), _record(ports, manifest), files, manifest.shards)
 
 
 def _record(ports: Ports, manifest: Manifest) -> DatasetRecord:

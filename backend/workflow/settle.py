@@ -6,6 +6,7 @@ import logging
 
 from backend.content import drop_older, release
 from backend.errors import OrderFailedError
+from backend.keys import ask_for_keys
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
@@ -46,7 +47,7 @@ class Settlement:
         self._generation = generation
 
     def publish(self) -> None:
-        """Records the data set on chain; only then files, manifest and the keys in it can be read by others."""
+        """Records the data set on chain; only then files and manifest can be read by others, and keys are asked for."""
         stored = self._log.load()
         if self._chain().state in UNDELIVERED:
             self._retry.call(lambda: judge(self._ports, self._generation))
@@ -186,6 +187,7 @@ class Settlement:
             self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
         manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
         self._log.store_manifest(str(manifest))
+        self._retry.call(lambda: ask_for_keys(self._ports, self._id, publication.shards))
 
     def _chain(self) -> OrderOnChain:
         return self._retry.call(lambda: self._ports.chain.order(self._id))

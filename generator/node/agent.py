@@ -34,6 +34,7 @@ from generator.node.context import Node
 from generator.node.evaluate import evaluate_dataset
 from generator.node.outbox_log import OutboxLog
 from generator.node.registration import announcement
+from generator.node.release import release_key
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from provenance.api.errors import MarketConflict, MarketStopped
@@ -52,6 +53,7 @@ HANDLERS: dict[str, Handler] = {
     "reveal": reveal_salt,
     "sample": sample_shard,
     "evaluate": evaluate_dataset,
+    "release": release_key,
 }
 _RETRY_SECONDS = 0.5
 _REFUSAL_CHARACTERS = 1800
@@ -167,16 +169,17 @@ class Agent:
         return None
 
     def _patiently(self, node: Node, lease: LeasedTask, payload: bytes) -> bytes:
-        """The chain may be a block behind: tried again for as long as one lease."""
+        """The chain may be a block behind: tried again for as long as one lease, or as the reason is worth."""
         handler = HANDLERS.get(lease.kind)
         if handler is None:
             raise TaskRefused("unknown-kind", f"this version knows no {lease.kind!r} tasks; update the node")
-        give_up = time.monotonic() + self._node.settings.lease_seconds
+        began, most = time.monotonic(), self._node.settings.lease_seconds
         while True:
             try:
                 return handler(node, payload)
-            except NotYet:
-                if time.monotonic() > give_up or self._stop.wait(_RETRY_SECONDS):
+            except NotYet as reason:
+                waited, patience = time.monotonic() - began, min(most, reason.patience_seconds)
+                if waited > patience or self._stop.wait(_RETRY_SECONDS):
                     raise
 
     def _send(self, lease: LeasedTask, answer: bytes) -> None:

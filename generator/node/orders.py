@@ -3,6 +3,7 @@
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/accepted-at      chain time of the acceptance
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
+    orders/<order>/wrapped/<shard>  that key wrapped for the buyer (mode 600), released when the record is on chain
     orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -211,6 +212,19 @@ class OrderFolder:
             make_folder(self._folder)
             write_whole(path, b"0x" + new_content_key().hex().encode() + b"\n", mode=0o600)
         return read_secret(path)
+
+    def wrapped_key(self, shard: int, wrap: Callable[[], bytes]) -> bytes:
+        """The content key as it is wrapped for the buyer, once and for good: receipts name its digest."""
+        path = self._folder / "wrapped" / str(shard)
+        if not path.exists():
+            make_folder(path.parent)
+            write_whole(path, wrap(), mode=0o600)
+        return path.read_bytes()
+
+    def key_to_release(self, shard: int) -> bytes | None:
+        """The wrapped key that receipts of the shard name; None when it was lost."""
+        path = self._folder / "wrapped" / str(shard)
+        return path.read_bytes() if path.exists() else None
 
     def salt(self, match: Digest) -> Digest:
         """This node's salt of the seed in a match of the order: random, on disk before anything commits to it, told

@@ -4,7 +4,8 @@ Seed, committed models and participants are read from the chain; what the task s
 Under conditions the shard's rows are the order's from the shard's first on; what is counted for the score is
 still the shard's stream without conditions, since it measures generators, not requests. The rows and the model
 are sealed under this node's own random key, on disk before its first use, and the key is wrapped to the
-delivery key of the terms that this node accepted - nobody else ever can open the shard, the broker included.
+delivery key of the terms that this node accepted - nobody else ever can open the shard, the broker included. The
+wrapped key stays here until the record is on chain (`generator.node.release`); what is signed names its digest.
 """
 
 from __future__ import annotations
@@ -235,9 +236,12 @@ def sealed_content(
         kind: seal_file(key, plain[kind], file_label(order, draw.shard, kind)) for kind in kinds
     }
     described = {name: _described(plain[name], data) for name, data in sealed.items()}
-    wrapped = wrap_key(key, accepted.terms.delivery_key, order, draw.shard)
+    wrapped = node.orders.folder(order).wrapped_key(
+        draw.shard, lambda: wrap_key(key, accepted.terms.delivery_key, order, draw.shard)
+    )
     committed = key_commitment(key, order, draw.shard)
-    return ShardContent(described["rows"], described["model"], wrapped, statement, committed), sealed
+    content = ShardContent(described["rows"], described["model"], None, statement, committed, cid_of(wrapped))
+    return content, sealed
 
 
 def _described(plain: bytes, data: bytes) -> ContentFile:

@@ -23,7 +23,7 @@ from provenance.api.message import (
     optional,
 )
 
-TaskKind = Literal["accept", "train", "commit", "reveal", "sample", "evaluate"]
+TaskKind = Literal["accept", "train", "commit", "reveal", "sample", "evaluate", "release"]
 LeaseSeconds = Annotated[int, Field(ge=5, le=600)]
 DEFAULT_LEASE_SECONDS: Final = 60
 INVALID_ANSWER: Final = "invalid-answer"

@@ -1,6 +1,7 @@
-"""What coordinator and contributors say to each other: offers, training steps, samples, evaluations.
+"""What broker, coordinator and contributors say to each other: offers, training steps, samples, evaluations, keys.
 
-`accept`, `commit` and `reveal` tasks and their answers are JSON. The other tasks and results are one safetensors file
+`accept`, `commit` and `reveal` tasks and their answers are JSON, and so is a `release` task, which is answered by the
+wrapped key itself, 80 bytes. The other tasks and results are one safetensors file
 each, whose only metadata entry, `tessera`, is the canonical JSON of an `Envelope`; its `meta` is one of the messages
 here and its arrays are named by whoever makes them. A training step may say more than `StepResult` only in arrays.
 """
@@ -18,6 +19,7 @@ from provenance.api.message import (
     Message,
     Several,
     WireAddress,
+    WireCid,
     WireCollection,
     WireDigest,
     WireReceipt,
@@ -42,6 +44,7 @@ COMMIT: Final = "commit"
 REVEAL: Final = "reveal"
 SAMPLE: Final = "sample"
 EVALUATE: Final = "evaluate"
+RELEASE: Final = "release"
 FINISH: Final = "finish"
 TASK_FORMAT: Final = "tessera-task/1"
 RESULT_FORMAT: Final = "tessera-result/1"
@@ -55,10 +58,10 @@ def evaluation_name(dropped: int) -> str:
 def kind_of(name: str) -> TaskKind:
     """The queue's kind of a task: nodes show it to their operators and choose the handler by it.
 
-    Every name but five is a step of training.
+    Every name but six is a step of training.
     """
     word = name.split("/")[0]
-    return cast(TaskKind, word) if word in (ACCEPT, COMMIT, REVEAL, SAMPLE, EVALUATE) else "train"
+    return cast(TaskKind, word) if word in (ACCEPT, COMMIT, REVEAL, SAMPLE, EVALUATE, RELEASE) else "train"
 
 
 class Envelope(Message):
@@ -178,6 +181,15 @@ class RevealAnswer(Message):
     """The salt itself: with everybody's and the block's hash it makes the seed."""
 
     salt: WireDigest
+
+
+class ReleaseTask(Message):
+    """Asks for the wrapped key of the node's shard, once the order's record stands on chain. The answer is the file
+    with this name."""
+
+    format: Literal["tessera-release/1"] = "tessera-release/1"
+    order: WireDigest
+    wrapped_key_cid: WireCid
 
 
 class SampleTask(Message):

@@ -320,6 +320,10 @@ class ChainReads(Protocol):
         """Raises UnknownDatasetError."""
         ...
 
+    def dataset_of_order(self, order_id: Digest) -> int | None:
+        """The data set that delivered the order; None before publication."""
+        ...
+
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """From the OrderMatched event; empty before the match."""
         ...
@@ -351,6 +355,10 @@ class ChainReads(Protocol):
     def balance(self, account: Address) -> int: ...
 
     def claimable(self, account: Address) -> int: ...
+
+    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+        """The model of a shard as it was shown on chain, which checked its digest; None when nobody demanded it."""
+        ...
 
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""

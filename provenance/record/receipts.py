@@ -187,33 +187,45 @@ class ContentFile:
 
 
 class SealedKey(NamedTuple):
-    """What is published of a content key: wrapped for the first buyer, and the commitment that a later sale is
-    judged by (None in data sets that were made before there was one)."""
+    """What is published of a content key. wrapped: for the first buyer, None while it lies in a file of its own, whose
+    name is `cid`. commitment: what the key and a later sale are judged by (None in data sets that were made before
+    there was one)."""
 
-    wrapped: bytes
+    wrapped: bytes | None
     commitment: Digest | None
+    cid: Cid | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShardContent:
-    """Where a shard's rows and model are, the key wrapped to the buyer (None = open), the privacy statement, and
-    what the contributor commits the key by (None: open, or made before there was one)."""
+    """Where a shard's rows and model are, the privacy statement, and what is known of the key before it is released.
+
+    key_commitment: what the contributor commits the key by (None: open, or made before there was one).
+    wrapped_key_cid: the file that will hold the key wrapped to the buyer, which leaves its node when the record stands
+    on chain. wrapped_key: the wrapped key itself in documents of before, None in an open order and in those of now.
+    """
 
     rows: ContentFile
     model: ContentFile
     wrapped_key: bytes | None
     statement: Mapping[str, JsonValue]
     key_commitment: Digest | None = None
+    wrapped_key_cid: Cid | None = None
 
     @property
     def sealed_key(self) -> SealedKey | None:
-        return None if self.wrapped_key is None else SealedKey(self.wrapped_key, self.key_commitment)
+        if self.wrapped_key is None and self.wrapped_key_cid is None:
+            return None
+        return SealedKey(self.wrapped_key, self.key_commitment, self.wrapped_key_cid)
 
     def document(self) -> dict[str, JsonValue]:
+        key = _key_document(self.wrapped_key, self.key_commitment)
+        if self.wrapped_key_cid is not None:
+            key = {"keyCommitment": str(self.key_commitment), "wrappedKeyCid": str(self.wrapped_key_cid)}
         return {
             "rows": self.rows.document(),
             "model": self.model.document(),
-            **_key_document(self.wrapped_key, self.key_commitment),
+            **key,
             "statement": dict(self.statement),
         }
 
@@ -224,14 +236,17 @@ class ShardContent:
 
     @classmethod
     def parse(cls, document: object, where: str = "content") -> ShardContent:
-        reader = Reader(document, where, ("rows", "model", "statement", *_key_members(document)))
-        return cls(
-            ContentFile.parse(reader.member("rows"), f"{where}.rows"),
-            ContentFile.parse(reader.member("model"), f"{where}.model"),
-            reader.optional_hex("wrappedKey"),
-            reader.mapping("statement"),
-            _commitment(reader, document),
-        )
+        is_released_later = isinstance(document, Mapping) and "wrappedKeyCid" in document
+        key = ("keyCommitment", "wrappedKeyCid") if is_released_later else _key_members(document)
+        reader = Reader(document, where, ("rows", "model", "statement", *key))
+        rows = ContentFile.parse(reader.member("rows"), f"{where}.rows")
+        model = ContentFile.parse(reader.member("model"), f"{where}.model")
+        statement = reader.mapping("statement")
+        if is_released_later:
+            return cls(
+                rows, model, None, statement, reader.digest("keyCommitment"), reader.cid("wrappedKeyCid")
+            )
+        return cls(rows, model, reader.optional_hex("wrappedKey"), statement, _commitment(reader, document))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@
 another, so that one shard is in memory at a time. What cannot be had is recorded as `Absent`, with the reason. A node
 or store that does not answer raises: then nothing is known about the data. `provenance.verify.dataset` judges.
 
-A private order's files are sealed under one fresh content key a shard, wrapped to the buyer's delivery key;
-an open order's files are published as they are. Opened bytes are always compared with the digests that were
-signed. Normative text: docs/spec/sealing.md.
+A private order's files are sealed under one fresh content key a shard, wrapped to the buyer's delivery key; an open
+order's files are published as they are. The wrapped key is a file of its own, released when the record stands on chain.
+Opened bytes are always compared with the digests that were signed. Normative text: docs/spec/sealing.md.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_labe
 from provenance.errors import (
     ContentMissingError,
     IntegrityError,
+    KeyNotReleasedError,
     MalformedError,
     ProvenanceError,
     SealError,
     WrongKeyError,
 )
+from provenance.exact.sampler import sampler_for
 from provenance.record.manifest import Manifest, ManifestShard
 from provenance.record.receipts import ContentFile, SealedKey
 from provenance.store.ports import ContentStore
@@ -63,8 +65,9 @@ class Absent:
 class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
-    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `excused` says, by shard, why
-    a recorded shard has no recorded evaluation.
+    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `unreleased` are the standing
+    shards whose wrapped key the store does not have: each with its model, if that was shown on chain. `excused` says,
+    by shard, why a recorded shard has no recorded evaluation.
     """
 
     deployment: Deployment
@@ -78,6 +81,7 @@ class Evidence:
     manifest_file: bytes | Absent
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
+    unreleased: Mapping[int, bytes | None] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
 
     @cached_property
@@ -151,12 +155,21 @@ class ShardFiles:
     shard: ManifestShard
     rows_file: bytes | Absent
     model_file: bytes | Absent
+    sealed_key: SealedKey | None
 
     @cached_property
     def opening(self) -> tuple[bytes, bytes] | ProvenanceError:
-        """(row bytes, model bytes) in clear, or what kept one of them closed."""
+        """(row bytes, model bytes) in clear, or what kept one of them closed. Rows that nobody can open are made from
+        the model, where it was shown on chain."""
         try:
+            shown = self.evidence.unreleased.get(self.shard.shard)
+            if shown is not None:
+                return self._made(shown), shown
             return self._open("rows", self.rows_file), self._open("model", self.model_file)
+        except KeyNotReleasedError as error:
+            number, shard = self.evidence.record.id, self.shard.shard
+            command = f"`tessera demand --dataset {number} --shard {shard} --model`"
+            return NotCheckedError(f"{error}. {command} has its model shown on chain, or its contributor pay")
         except (CheckFailedError, IntegrityError, MalformedError) as error:
             return error
 
@@ -173,7 +186,15 @@ class ShardFiles:
         content, order = self.shard.content, self.evidence.record.order
         file = content.rows if kind == "rows" else content.model
         place = (order, self.shard.shard, kind)
-        return opened(file, found, content.sealed_key, self.evidence.right_keys, place)
+        return opened(file, found, self.sealed_key, self.evidence.right_keys, place)
+
+    def _made(self, model: bytes) -> bytes:
+        manifest, entry = self.evidence.manifest, self.shard
+        conditions = manifest.row_conditions(entry.shard)
+        sampler = sampler_for(manifest.spec_version)(
+            model, manifest.seed.seed, entry.shard, conditions=conditions
+        )
+        return sampler.row_bytes(0, entry.rows)
 
 
 class SalesReads(Protocol):
@@ -184,6 +205,14 @@ class SalesReads(Protocol):
 
     def purchases(self, dataset: int) -> Sequence[Purchase]:
         """Every purchase of the data set by resale, the oldest first."""
+        ...
+
+
+class ShownModels(Protocol):
+    """The part of the chain that may hold models."""
+
+    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+        """The model as its contributor showed it on chain; None when nobody demanded it."""
         ...
 
 
@@ -207,11 +236,15 @@ def fetch_evidence(
     commitment = chain.commitment(record.order)
     manifest_file = fetch_manifest(chain, store, record)
     manifest = parse_manifest(record, manifest_file)
+    keys = _keys(chain, record, manifest, delivery_key)
     accounts: frozenset[Address] = frozenset()
+    unreleased: dict[int, bytes | None] = {}
     score_file: bytes | Absent = Absent("the manifest, which names the score file, could not be read")
     if isinstance(manifest, Manifest):
         accounts = frozenset(account for account in _signers(manifest) if chain.is_contract(account))
         score_file = _found(store, manifest.score.file, f"score file of order {manifest.order}")
+        if isinstance(keys, DeliveryKey):
+            unreleased = unreleased_keys(chain, store, record, manifest)
     return Evidence(
         deployment=chain.deployment,
         block=block,
@@ -223,7 +256,8 @@ def fetch_evidence(
         contract_accounts=accounts,
         manifest_file=manifest_file,
         score_file=score_file,
-        keys=_keys(chain, record, manifest, delivery_key),
+        keys=keys,
+        unreleased=unreleased,
         excused=_excused(chain, record),
     )
 
@@ -240,6 +274,7 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
             shard,
             _found(store, shard.content.rows, f"rows of shard {shard.shard}"),
             _found(store, shard.content.model, f"model of shard {shard.shard}"),
+            _key_in_hand(evidence, store, shard),
         )
 
 
@@ -291,7 +326,36 @@ def fetch_opened(
     content = manifest.shard(shard).content
     file = content.rows if kind == "rows" else content.model
     published = fetch_file(store, file, f"{kind} of shard {shard}")
-    return opened(file, published, content.sealed_key, keys, (manifest.order, shard, kind))
+    sealed_key = content.sealed_key
+    if sealed_key is not None and isinstance(keys, DeliveryKey):
+        sealed_key = fetch_key(store, sealed_key)
+    return opened(file, published, sealed_key, keys, (manifest.order, shard, kind))
+
+
+def fetch_key(store: ContentStore, key: SealedKey) -> SealedKey:
+    """The key with its wrapped bytes, where they lie in a file of their own; as it is while that is not to be had.
+    Raises StoreUnavailableError."""
+    if key.cid is None:
+        return key
+    try:
+        return key._replace(wrapped=store.get(key.cid))
+    except (ContentMissingError, IntegrityError):
+        return key
+
+
+def unreleased_keys(
+    chain: ShownModels, store: ContentStore, record: DatasetOnChain, manifest: Manifest
+) -> dict[int, bytes | None]:
+    """The standing shards whose wrapped key the store does not have: each with its model, if that was shown on chain.
+    Raises StoreUnavailableError."""
+    missing = [
+        each.shard
+        for each in manifest.shards
+        if each.shard not in record.revoked
+        and each.content.wrapped_key_cid is not None
+        and not store.has(each.content.wrapped_key_cid)
+    ]
+    return {shard: chain.shown_model(record.order, shard) for shard in missing}
 
 
 def opened(
@@ -303,8 +367,8 @@ def opened(
 ) -> bytes:
     """The bytes of a published file in clear; `place` is (order, shard, kind), which the sealing binds.
 
-    Raises SealError when it does not open, IntegrityError unless what is inside has the signed digest and its key is
-    the committed one.
+    Raises KeyNotReleasedError without the wrapped key, SealError when it does not open, IntegrityError unless what is
+    inside has the signed digest and its key is the committed one.
     """
     order, shard, kind = place
     if sealed_key is None:
@@ -312,7 +376,7 @@ def opened(
     elif keys is None:
         raise SealError("the files are sealed to the buyer; give the delivery key file of the order")
     else:
-        key, label = keys.unwrap(sealed_key.wrapped, order, shard), file_label(order, shard, kind)
+        key, label = content_key(keys, sealed_key, order, shard), file_label(order, shard, kind)
         committed = key_commitment(key, order, shard)
         if sealed_key.commitment not in (None, committed):
             raise IntegrityError(
@@ -331,14 +395,32 @@ def opened(
     return plain
 
 
-def sealed_keys(manifest: Manifest) -> list[tuple[int, SealedKey]]:
-    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set."""
+def content_key(keys: ContentKeys, key: SealedKey, order: Digest, shard: int) -> bytes:
+    """The 32-byte content key of a shard, or of the score. Raises SealError, and KeyNotReleasedError when the wrapped
+    key is needed and not in hand."""
+    if key.wrapped is None and isinstance(keys, DeliveryKey):
+        raise KeyNotReleasedError(
+            f"shard {shard} cannot be opened: its contributor has not released the wrapped key ({key.cid}), or the "
+            "store does not have it; try again later"
+        )
+    return keys.unwrap(key.wrapped or b"", order, shard)
+
+
+def sealed_keys(manifest: Manifest, revoked: frozenset[int] = frozenset()) -> list[tuple[int, SealedKey]]:
+    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set. A `revoked` shard
+    whose key lies in a file of its own is left out: that may never have been released."""
     found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards]
     found.append((SCORE_SHARD, manifest.score.sealed_key))
-    return [(shard, key) for shard, key in found if key is not None]
+    return [
+        (shard, key)
+        for shard, key in found
+        if key is not None and not (shard in revoked and key.cid is not None)
+    ]
 
 
-def content_keys(chain: SalesReads, dataset: int, manifest: Manifest, own: DeliveryKey) -> ContentKeys:
+def content_keys(
+    chain: SalesReads, record: DatasetOnChain, manifest: Manifest, own: DeliveryKey
+) -> ContentKeys:
     """What opens a data set for the holder of `own`: the key itself, or what a seller delivered for it.
 
     Raises WrongKeyError when the data set was neither ordered with this key nor bought with it, SealError when a
@@ -347,7 +429,8 @@ def content_keys(chain: SalesReads, dataset: int, manifest: Manifest, own: Deliv
     sealed_for = manifest.terms.delivery_key
     if own.public == sealed_for:
         return own
-    order, shards = manifest.order, [shard for shard, _ in sealed_keys(manifest)]
+    order, dataset = manifest.order, record.id
+    shards = [shard for shard, _ in sealed_keys(manifest, record.revoked)]
     for bought, key in purchases_with(chain, dataset, own):
         if bought.wrapped_keys is not None:
             return ResoldKeys(sealed_for, opened_keys(key, order, bought.wrapped_keys, shards))
@@ -383,7 +466,7 @@ def _keys(
     if own is None or not isinstance(manifest, Manifest) or manifest.terms.is_open:
         return None
     try:
-        return content_keys(chain, record.id, manifest, own)
+        return content_keys(chain, record, manifest, own)
     except (WrongKeyError, SealError) as error:
         return error
 
@@ -393,6 +476,14 @@ def _found(store: ContentStore, file: ContentFile, what: str) -> bytes | Absent:
         return fetch_file(store, file, what)
     except (ContentMissingError, IntegrityError) as error:
         return Absent(str(error))
+
+
+def _key_in_hand(evidence: Evidence, store: ContentStore, shard: ManifestShard) -> SealedKey | None:
+    """Only who opens with a delivery key needs the wrapped one, and what is known to be missing is not asked for."""
+    key = shard.content.sealed_key
+    if key is None or not isinstance(evidence.keys, DeliveryKey) or shard.shard in evidence.unreleased:
+        return key
+    return fetch_key(store, key)
 
 
 def _parent(chain: ChainReads, dataset_id: int) -> DatasetOnChain | Absent:

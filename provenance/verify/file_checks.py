@@ -51,9 +51,9 @@ def sealing(evidence: Evidence) -> str:
     """Public part of the sealing: open orders in clear, private ones sealed, sizes as they must be."""
     manifest = evidence.manifest
     is_open = manifest.terms.is_open
-    wrapped = [manifest.score.wrapped_key, *(shard.content.wrapped_key for shard in evidence.standing)]
+    keys = [manifest.score.sealed_key, *(shard.content.sealed_key for shard in evidence.standing)]
     require(
-        all((key is None) == is_open for key in wrapped),
+        all((key is None) == is_open for key in keys),
         "a key is wrapped in an open order, or a file of a private order is not sealed",
     )
     files = [("score file", manifest.score.file)]
@@ -106,6 +106,7 @@ class FilesOpen:
 
     def __init__(self, evidence: Evidence, _effort: Effort) -> None:
         self._shards = 0
+        self._made = 0
         if isinstance(evidence.keys, WrongKeyError):
             raise NotCheckedError(str(evidence.keys))
         if isinstance(evidence.keys, SealError):
@@ -115,10 +116,14 @@ class FilesOpen:
     def look(self, shard: ShardFiles) -> None:
         if isinstance(shard.opening, ProvenanceError):
             raise shard.opening
-        self._shards += 1
+        if shard.evidence.unreleased.get(shard.shard.shard) is None:
+            self._shards += 1
+        else:
+            self._made += 1
 
     def detail(self) -> str:
-        return f"{self._shards} shards opened, digests as signed"
+        made = f", {self._made} made from models that were shown on chain" if self._made else ""
+        return f"{self._shards} shards opened, digests as signed{made}"
 
 
 class Models:

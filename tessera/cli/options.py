@@ -156,6 +156,16 @@ ChallengeSeconds = Annotated[
     typer.Option("--challenge", min=0, metavar="SECONDS", help="window between publication and payment"),
 ]
 
+KeyWait = Annotated[
+    int,
+    typer.Option(
+        "--key-wait",
+        min=0,
+        metavar="SECONDS",
+        help="wait so long for keys, which contributors release after the publication",
+    ),
+]
+
 # Conditions on rows
 
 WhereOption = Annotated[

@@ -23,6 +23,7 @@ from tessera.cli.options import (
     EpsilonOption,
     Indivisible,
     JsonOption,
+    KeyWait,
     MatchWithin,
     MaxPrice,
     MaybeWalletFile,
@@ -47,9 +48,13 @@ from tessera.terminal import err, out, progress_bar, remark, say, say_json
 if TYPE_CHECKING:
     from provenance.api.orders import OrderView
     from tessera.client.client import Client
+    from tessera.client.delivery import Delivery
     from tessera.client.order_file import OrderFile
     from tessera.client.order_request import OrderRequest
 
+KEY_SECONDS = 60
+IN_PART = 5
+"""Exit status: rows are written, and more will be when keys are released."""
 _ORDERING = "--collection adult --rows 5000 --wallet wallet.key --key delivery.key"
 QUOTE_EXAMPLES = examples(f"quote {_ORDERING} --epsilon 3", f"quote {_ORDERING} --json")
 REQUEST_EXAMPLES = examples(
@@ -152,13 +157,14 @@ def request(
     challenge: ChallengeSeconds = None,
     yes: YesOption = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch until the rows are here")] = True,
+    key_wait: KeyWait = KEY_SECONDS,
     send_challenge: SendChallenge = False,
     network: NetworkFile = DEFAULT_NETWORK,
 ) -> None:
     """Order synthetic rows, watch them come, check every one of them, write them to a file.
 
     The terms are compared with what you asked for before you sign. What is needed to go on is kept beside the
-    output (FILE.order.json): the same command continues a request that was interrupted. Exit status 3 and 4
+    output (FILE.order.json): the same command continues a request that was interrupted. Exit status 3 to 5
     as `tessera download` has them.
     """
     client = open_client(network, wallet, key)
@@ -194,10 +200,11 @@ def request(
             return
         try:
             _watch(client, order, file)
-            _deliver(client, order, to, send_challenge=send_challenge)
+            status = _deliver(client, order, to, key_wait, send_challenge=send_challenge)
         except KeyboardInterrupt:
             _say_where_it_stands(client, order, file)
             raise
+    raise typer.Exit(status)
 
 
 def _placed(client: Client, asked: OrderRequest, to: Path, file: Path, *, confirmed: bool) -> OrderFile:
@@ -254,15 +261,23 @@ def _say_where_it_stands(client: Client, order: OrderFile, file: Path) -> None:
     remark("the order goes on without you; the same command goes on watching it and fetches the rows")
 
 
-def _deliver(client: Client, order: OrderFile | str, to: Path, *, send_challenge: bool) -> None:
-    """Fetch, verify, write. If the chain can be shown that the data set is false, that is offered, or done at
-    once with `send_challenge`."""
+def _deliver(client: Client, order: OrderFile | str, to: Path, key_wait: int, *, send_challenge: bool) -> int:
+    """Fetch, verify, write; the exit status. If the chain can be shown that the data set is false, that is offered, or
+    done at once with `send_challenge`."""
     from provenance.verify.certificate import Status
+    from tessera.client.delivery import KeyPatience
+
+    def tell(waiting: Delivery) -> None:
+        shards = ", ".join(f"{each.shard} ({each.contributor})" for each in waiting.withheld)
+        remark(f"recorded on chain; waiting up to {key_wait} s for the keys of shards {shards}")
 
     try:
         with progress_bar() as bar:
             found = client.download(
-                order, to, lambda done, rows: bar("recomputing rows", done / rows, f"{done:,} of {rows:,}")
+                order,
+                to,
+                lambda done, rows: bar("recomputing rows", done / rows, f"{done:,} of {rows:,}"),
+                KeyPatience(key_wait, tell),
             )
     except FalseDatasetError as error:
         remark(str(error).partition(". `tessera challenge")[0])
@@ -271,8 +286,9 @@ def _deliver(client: Client, order: OrderFile | str, to: Path, *, send_challenge
         raise challenge_delivery(client, error, to, send=send_challenge) from error
     passed = sum(check.status is Status.PASSED for check in found.certificate.checks)
     say(f"{to}: {found.rows:,} rows of data set {found.dataset}, {passed} checks passed")
-    for each in found.certificate.remarks:
+    for each in (*found.certificate.remarks, *found.withheld):
         remark(each)
+    return IN_PART if found.withheld else 0
 
 
 def orders(
@@ -367,6 +383,7 @@ def download(
     to: OutFile,
     wallet: WalletFile,
     key: DeliveryKeyFile = None,
+    key_wait: KeyWait = KEY_SECONDS,
     send_challenge: SendChallenge = False,
     _overwrite: OverwriteOption = False,
     network: NetworkFile = DEFAULT_NETWORK,
@@ -374,8 +391,10 @@ def download(
     """Fetch a published data set, check every row against chain, model and seed, and write it to a file.
 
     A false data set is not written. If the chain can be shown that before it settles, that is offered, or
-    done with --send-challenge. Exit status: 0 written, 3 false and proven on chain, 4 false and standing, 1
-    and 2 as everywhere; a delivery key of another order is 2.
+    done with --send-challenge. Exit status: 0 written, 3 false and proven on chain, 4 false and standing, 5
+    written without the shards whose keys were not released, 1 and 2 as everywhere; a delivery key of another
+    order is 2.
     """
     with open_client(network, wallet, key) as client:
-        _deliver(client, order, to, send_challenge=send_challenge)
+        status = _deliver(client, order, to, key_wait, send_challenge=send_challenge)
+    raise typer.Exit(status)

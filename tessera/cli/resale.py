@@ -341,7 +341,7 @@ class _Sales:
     def resale(self) -> Resale:
         from tessera.client.resale import Resale
 
-        return Resale(self.client.chain, self.client.writer, self.client.wallet)
+        return Resale(self.client.chain, self.client.writer, self.client.wallet, self.store)
 
     def manifest(self, dataset: int) -> Manifest:
         from tessera.client.resale import read_manifest

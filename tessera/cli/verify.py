@@ -81,14 +81,18 @@ def verify(
     else:
         print_certificate(certificate, out)
     if certificate.exit_code == 0 and not public and _rows_unseen(certificate):
-        say_error(
-            TesseraError(
-                "no row was looked at, so this certificate says nothing about the rows: name the delivery key of the "
-                "order with --key, or say --public to check the public part only"
-            )
-        )
+        say_error(TesseraError(_why_unseen(certificate, with_key=key is not None)))
         raise typer.Exit(UNDECIDED)
     raise typer.Exit(certificate.exit_code)
+
+
+def _why_unseen(certificate: Certificate, *, with_key: bool) -> str:
+    if with_key:
+        return f"not every row was looked at: {certificate.check('rows').detail}"
+    return (
+        "no row was looked at, so this certificate says nothing about the rows: name the delivery key of the order "
+        "with --key, or say --public to check the public part only"
+    )
 
 
 def _rows_unseen(certificate: Certificate) -> bool:

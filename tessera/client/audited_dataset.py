@@ -91,7 +91,7 @@ class AuditedDataset:
         self._keys: ContentKeys | None = None
         if key is not None and not self.terms.is_open:
             try:
-                self._keys = content_keys(chain, dataset, manifest, key)
+                self._keys = content_keys(chain, self.record, manifest, key)
             except WrongKeyError as error:
                 raise UsageError(str(error)) from error
 

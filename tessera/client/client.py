@@ -40,7 +40,7 @@ from provenance.verify.dataset import DatasetName
 from tessera.audit import open_store, require_market
 from tessera.client.audited_dataset import AuditedDataset, search, shard_of_row
 from tessera.client.challenge import Challenge, ChallengeResult, default_file
-from tessera.client.delivery import Delivered, MarketStore, deliver
+from tessera.client.delivery import Delivered, KeyPatience, MarketStore, deliver
 from tessera.client.demand import Demand, DemandResult
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderOptions, OrderRequest, Pinned, Quote, check_terms, differences
@@ -393,12 +393,19 @@ class Client:
             f"{view.buyer}: what was in escrow is back, or `tessera refund` brings it back after the deadline"
         )
 
-    def download(self, order: Order, to: Path | str, progress: Progress | None = None) -> Delivered:
+    def download(
+        self,
+        order: Order,
+        to: Path | str,
+        progress: Progress | None = None,
+        patience: KeyPatience | None = None,
+    ) -> Delivered:
         """Fetch a published data set, check every row against chain, model and seed, write it to `to`.
 
-        progress: called with (rows recomputed, rows in all). Raises OrderFailedError when there is no data
-        set yet, UsageError without the right delivery key, FalseDatasetError when a check fails: nothing
-        is written then.
+        progress: called with (rows recomputed, rows in all). patience: how long keys are waited for that contributors
+        release after the publication, a minute by default; rows of a shard whose key is still missing then are left
+        out, as `Delivered.withheld` says. Raises OrderFailedError when there is no data set yet, UsageError without the
+        right delivery key, FalseDatasetError when a check fails: nothing is written then.
         """
         order_id = self.find(order)
         dataset = self.chain.dataset_of_order(order_id)
@@ -406,7 +413,8 @@ class Client:
             raise OrderFailedError(
                 f"order {order_id} has no data set on chain yet: watch it with the command that placed it"
             )
-        return deliver(self.chain, self.content, dataset, self.delivery_key, Path(to), progress)
+        patience = patience or KeyPatience(PATIENCE_SECONDS)
+        return deliver(self.chain, self.content, dataset, self.delivery_key, Path(to), progress, patience)
 
     # --- taking back. The chain is asked, nobody else: the exit is open without the broker.
 

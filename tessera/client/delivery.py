@@ -1,12 +1,14 @@
 """From a published data set to rows in a file: fetch, verify, open, decode.
 
 Nothing is written before every check has passed: the rows that land in the file are recomputed from model
-and seed, and they have the root that the contributors signed.
+and seed, and they have the root that the contributors signed. A shard whose wrapped key was not released is left
+out, unless its model was shown on chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +19,18 @@ from numpy.typing import NDArray
 from provenance.api.errors import MarketRefused
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import DeliveryKey
-from provenance.errors import ContentMissingError, StoreUnavailableError, WrongKeyError
+from provenance.errors import (
+    ContentMissingError,
+    KeyNotReleasedError,
+    StoreUnavailableError,
+    WrongKeyError,
+)
 from provenance.exact.sampler import sampler_for
 from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content
 from provenance.values import Cid
-from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened
+from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened, unreleased_keys
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 MOST_KEPT_BYTES = 64 << 20
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -77,7 +85,8 @@ class MarketStore:
 class Delivery:
     """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what opens it,
     the delivery key or what a seller delivered for it; None for an open data set, or without a key. revoked: shards
-    that were shown to be false or withheld, whose rows are left out."""
+    that were shown to be false or withheld, whose rows are left out. unreleased: shards whose wrapped key the store
+    does not have, each with its model, if that was shown on chain."""
 
     dataset_id: int
     manifest: Manifest
@@ -85,11 +94,18 @@ class Delivery:
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
     revoked: frozenset[int] = frozenset()
+    unreleased: Mapping[int, bytes | None] = field(default_factory=dict)
 
     @property
     def shards(self) -> tuple[ManifestShard, ...]:
-        """Those that stand, in ascending order."""
-        return tuple(each for each in self.manifest.shards if each.shard not in self.revoked)
+        """Those that stand and can be opened, in ascending order."""
+        closed = {*self.revoked, *(each.shard for each in self.withheld)}
+        return tuple(each for each in self.manifest.shards if each.shard not in closed)
+
+    @property
+    def withheld(self) -> tuple[ManifestShard, ...]:
+        """Those that stand and that nothing opens yet, in ascending order."""
+        return tuple(each for each in self.manifest.shards if self.unreleased.get(each.shard, b"") is None)
 
     def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
@@ -100,11 +116,14 @@ class Delivery:
         return sampler.batches(0, entry.rows, BATCH_ROWS)
 
     def open(self, shard: int) -> bytes:
-        """The model of one shard in clear."""
-        if self.manifest.shard(shard).content.wrapped_key is not None and self.keys is None:
+        """The model of one shard in clear. Raises KeyNotReleasedError for one that is withheld."""
+        if self.manifest.shard(shard).content.sealed_key is not None and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
             )
+        shown = self.unreleased.get(shard)
+        if shown is not None:
+            return shown
         return fetch_opened(self.store, self.manifest, shard, "model", self.keys)
 
     def values(self) -> Iterator[NDArray[np.int64]]:
@@ -125,20 +144,51 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Rows that passed every check and stand in a file."""
+    """Rows that passed every check and stand in a file. withheld: what is missing of each shard whose contributor has
+    not released its key, and what can be done, in words."""
 
     path: Path
     dataset: str
     rows: int
     certificate: Certificate
+    withheld: tuple[str, ...] = ()
 
 
-def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
-    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there.
+@dataclass(frozen=True, slots=True)
+class KeyPatience:
+    """How long released keys are waited for; tell: called once with the delivery, when a key is missing."""
+
+    seconds: float = 0.0
+    tell: Callable[[Delivery], None] = lambda _delivery: None
+
+
+def fetch(
+    chain: ChainReader,
+    store: ContentStore,
+    dataset_id: int,
+    key: DeliveryKey | None,
+    patience: KeyPatience | None = None,
+) -> Delivery:
+    """The data set that the chain records under `dataset_id`; its manifest is the one whose digest is there. patience:
+    how long keys are waited for that are still to be released; left out, it is taken as it stands.
 
     Raises UsageError for a key that this data set was neither ordered nor bought with, ContentMissingError
     without the manifest.
     """
+    patience = patience or KeyPatience()
+    until, told = time.monotonic() + patience.seconds, False
+    while True:
+        found = _fetched(chain, store, dataset_id, key)
+        if not found.withheld or time.monotonic() >= until:
+            return found
+        if not told:
+            patience.tell(found)
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _fetched(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
+    """As it stands now."""
     record = chain.dataset(dataset_id)
     published = fetch_manifest(chain, store, record)
     if isinstance(published, Absent):
@@ -146,13 +196,14 @@ def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: Deliver
             f"the manifest of data set {dataset_id}: {published.words}; `tessera demand --manifest` has it shown"
         )
     manifest = Manifest.parse(published)
-    keys = None
+    keys: ContentKeys | None = None
     if key is not None and not manifest.terms.is_open:
         try:
-            keys = content_keys(chain, dataset_id, manifest, key)
+            keys = content_keys(chain, record, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    return Delivery(dataset_id, manifest, store, key, keys, record.revoked)
+    unreleased = unreleased_keys(chain, store, record, manifest) if isinstance(keys, DeliveryKey) else {}
+    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, unreleased)
 
 
 def deliver(
@@ -162,16 +213,30 @@ def deliver(
     key: DeliveryKey | None,
     to: Path,
     progress: Progress | None = None,
+    patience: KeyPatience | None = None,
 ) -> Delivered:
-    """Fetch, verify, write; of a data set with revoked shards the rows of the others. Nothing is written of one that
-    fails a check.
+    """Fetch, verify, write; of a data set with revoked shards, or keys that nobody released, the rows of the others.
+    Nothing is written of one that fails a check.
 
-    Raises UsageError without the right key, FalseDatasetError when a check fails.
+    Raises UsageError without the right key, FalseDatasetError when a check fails, KeyNotReleasedError when no shard can
+    be opened.
     """
-    found = fetch(chain, store, dataset_id, key)
+    found = fetch(chain, store, dataset_id, key, patience)
     if found.keys is None and not found.manifest.terms.is_open:
         raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order with --key")
     certificate = found.verify(chain, progress)
     if certificate.failed:
         raise FalseDatasetError(dataset_id, certificate)
-    return Delivered(to, certificate.dataset, found.write(to), certificate)
+    missing = tuple(withheld_words(found, each) for each in found.withheld)
+    if missing and not found.shards:
+        raise KeyNotReleasedError(f"nothing of data set {dataset_id} can be opened yet: {'; '.join(missing)}")
+    return Delivered(to, certificate.dataset, found.write(to), certificate, missing)
+
+
+def withheld_words(found: Delivery, shard: ManifestShard) -> str:
+    """Which key is missing, and what makes its contributor show what it sold, or pay."""
+    return (
+        f"contributor {shard.contributor} has not released the key of shard {shard.shard}: its {shard.rows:,} rows are "
+        f"left out. Fetch again later, or inside the challenge window have the model shown on chain, or paid for: "
+        f"`tessera demand --dataset {found.dataset_id} --shard {shard.shard} --model --wallet WALLET`"
+    )

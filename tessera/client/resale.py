@@ -29,8 +29,10 @@ from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
 from provenance.verify.evidence import (
+    content_key,
     content_keys,
     fetch_file,
+    fetch_key,
     purchases_with,
     sale_key,
     sealed_keys,
@@ -90,10 +92,13 @@ def is_fair(manifest: Manifest) -> bool:
     return all(key.commitment is not None for _, key in sealed_keys(manifest))
 
 
-def require_promise(manifest: Manifest, promised: Sequence[Digest], *, trust_seller: bool) -> None:
-    """TesseraError unless the keys on offer are those that the data set's makers committed to. Where they committed to
-    none, and the seller's word is all there is, `trust_seller` has to say so."""
-    keys = sealed_keys(manifest)
+def require_promise(
+    manifest: Manifest, revoked: frozenset[int], promised: Sequence[Digest], *, trust_seller: bool
+) -> None:
+    """TesseraError unless the keys on offer are those that the data set's makers committed to; revoked: shards whose
+    keys are not for sale. Where they committed to none, and the seller's word is all there is, `trust_seller` has to
+    say so."""
+    keys = sealed_keys(manifest, revoked)
     if len(promised) != len(keys):
         raise TesseraError(
             f"the offer is of {len(promised)} keys, the data set has {len(keys)}: do not buy. Its holder can offer it "
@@ -120,6 +125,7 @@ class Resale:
     chain: ChainReader
     writer: ChainWriter
     signer: Signer
+    store: ContentStore
 
     def offer(self, dataset: int, price_wei: int, manifest: Manifest, own: DeliveryKey | None) -> TxReceipt:
         """Offer a data set that this wallet holds and its keys, or change the price. Sends the approvals first where
@@ -172,7 +178,8 @@ class Resale:
                 f"data set {dataset} cannot be bought: its seller {sale.seller} {FALLEN}. Its holder "
                 f"{self.chain.dataset(dataset).owner} can offer it again"
             )
-        require_promise(manifest, self.chain.promised_keys(sale), trust_seller=trust_seller)
+        promised = self.chain.promised_keys(sale)
+        require_promise(manifest, self.chain.dataset(dataset).revoked, promised, trust_seller=trust_seller)
         me = self.signer.address
         held = self.chain.balance(me)
         if held < sale.price:
@@ -214,7 +221,8 @@ class Resale:
         sale = self._require(dataset, SaleState.DELIVERED)
         if own is None:
             raise UsageError(f"name the delivery key that you bought data set {dataset} with, with --key")
-        promised, shards = self.chain.promised_keys(sale), [shard for shard, _ in sealed_keys(manifest)]
+        promised = self.chain.promised_keys(sale)
+        shards = [shard for shard, _ in sealed_keys(manifest, self.chain.dataset(dataset).revoked)]
         for bought, key in purchases_with(self.chain, dataset, own):
             if bought.point != sale.point or bought.wrapped_keys is None:
                 continue
@@ -244,19 +252,24 @@ class Resale:
 
     def _keys(self, dataset: int, manifest: Manifest, own: DeliveryKey | None) -> list[tuple[int, bytes]]:
         """(shard, content key) of all that is sealed, as this wallet's delivery key opens them."""
-        keys = sealed_keys(manifest)
+        record = self.chain.dataset(dataset)
+        keys = sealed_keys(manifest, record.revoked)
         if not keys:
             return []
         if own is None:
             raise UsageError(f"data set {dataset} is sealed: name your delivery key with --key")
-        opening = content_keys(self.chain, dataset, manifest, own)
-        return [(shard, opening.unwrap(key.wrapped, manifest.order, shard)) for shard, key in keys]
+        opening = content_keys(self.chain, record, manifest, own)
+        if isinstance(opening, DeliveryKey):
+            keys = [(shard, fetch_key(self.store, key)) for shard, key in keys]
+        return [(shard, content_key(opening, key, manifest.order, shard)) for shard, key in keys]
 
     def _commitments(self, dataset: int, manifest: Manifest, own: DeliveryKey | None) -> tuple[Digest, ...]:
         """What is promised: of each key in hand its commitment. TesseraError where the data set's maker signed
         another."""
         found = self._keys(dataset, manifest, own)
-        for (shard, key), (_, published) in zip(found, sealed_keys(manifest), strict=True):
+        named = dict(sealed_keys(manifest))
+        for shard, key in found:
+            published = named[shard]
             if published.commitment not in (None, key_commitment(key, manifest.order, shard)):
                 raise TesseraError(
                     f"the key of shard {shard} is not the one that its maker committed to: no buyer would pay for it, "

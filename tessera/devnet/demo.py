@@ -27,8 +27,8 @@ from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
 from provenance.units import E12, MICRO, TOKEN, duration, format_fixed, to_float
-from tessera.client.client import Client
-from tessera.client.delivery import Delivery, fetch
+from tessera.client.client import PATIENCE_SECONDS, Client
+from tessera.client.delivery import Delivery, KeyPatience, fetch
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import Quote
 from tessera.devnet.adult import PARTS, adult_collection
@@ -170,7 +170,8 @@ class Demo:
             raise TesseraError(
                 f"order {order.order_id} says it is published, but the chain has no data set of it"
             )
-        found = fetch(client.chain, client.content, dataset_id, client.delivery_key)
+        patience = KeyPatience(PATIENCE_SECONDS)
+        found = fetch(client.chain, client.content, dataset_id, client.delivery_key, patience)
         certificate = found.verify(client.chain)
         if not certificate.passed:
             raise TesseraError(

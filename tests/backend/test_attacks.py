@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,11 +30,9 @@ from provenance.errors import ContentMissingError
 from provenance.store.unixfs import cid_of
 from provenance.values import Digest
 from tests.backend.conftest import DELIVERY_KEY, Api, Chain, Json, catch_up
-from tests.backend.test_order_workflow import World, chain_state, work
+from tests.backend.test_order_workflow import World, chain_state, work, wrapped_key
 from tests.backend.test_order_workflow import world as world
 from tests.waiting import until
-
-WRAPPED_KEY = "0x" + b"wrapped key".hex()
 
 
 @dataclass
@@ -62,15 +60,16 @@ class Spy:
     def opens(self, generation: Generation) -> bool:
         """Whether the buyer gets hold of a wrapped key or of a file of the data set."""
         publication = assemble(self.api.ports, generation)
-        names = (*publication.contents, cid_of(publication.manifest))
-        order = str(generation.order()[0].id)
+        stored = generation.order()[0]
+        order, keys = str(stored.id), [wrapped_key(shard, stored.id) for shard in range(len(stored.matched))]
+        names = (*publication.contents, cid_of(publication.manifest), *map(cid_of, keys))
         served = [
             self.api.call("GET", f"/v1/content/{cid}", by=by).status_code == 200
             for cid in names
             for by in (None, self.buyer)
         ]
         held = [self.api.ports.store.has(cid) for cid in names]
-        told = [WRAPPED_KEY.encode() in answer for answer in self.reads(order)]
+        told = [key.hex().encode() in answer or key in answer for answer in self.reads(order) for key in keys]
         return any((*served, *held, *told))
 
 
@@ -122,7 +121,62 @@ def test_m1_what_is_recorded_is_released(world: World, api: Api, buyer: Signer, 
         chain.skip(5)
     assert Spy(api, buyer).opens(generation)
     manifest = api.call("GET", f"/v1/content/{cid_of(assemble(api.ports, generation).manifest)}")
-    assert WRAPPED_KEY.encode() in manifest.content
+    for shard, node in enumerate(world.nodes):
+        key = wrapped_key(shard, Digest.parse(order))
+        assert str(cid_of(key)).encode() in manifest.content
+        assert api.call("GET", f"/v1/content/{cid_of(key)}").status_code == 404, "not released yet"
+        assert world.release(node, key[:-1]).status_code == 422, "not the key that the content document names"
+
+
+def test_a3_the_broker_has_no_key_before_the_record_and_waits_for_none_after_it(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    """Before: it had every wrapped key with the receipts, and buyer and broker let the order lapse with the rows."""
+    order = api.order(buyer, world.collection, challengeSeconds=0)
+    generation = sampled(world, api, chain, order, 900_000)
+    tasks = f"/v1/tasks?order={order}&name=release"
+    assert api.call("GET", tasks, by=api.broker).json()["tasks"] == []
+    keys = [cid_of(wrapped_key(shard, Digest.parse(order))) for shard in range(2)]
+    files = (*assemble(api.ports, generation).contents, *keys)
+    held = [api.ports.waiting.has(cid) or api.ports.store.has(cid) for cid in files]
+    assert held == [True] * 5 + [False] * 2, "sealed files, and no key of them"
+
+    settlement = Settlement(api.ports, order, generation)
+    settlement.publish()
+    settlement.publish()  # killed in between, and done again
+    asked = api.call("GET", tasks, by=api.broker).json()["tasks"]
+    assert [(each["node"], each["state"]) for each in asked] == [
+        (str(n.address), "queued") for n in world.nodes
+    ]
+    silent, prompt = world.nodes
+    assert world.release(prompt).status_code == 201
+    assert api.call("GET", f"/v1/content/{keys[1]}").content == wrapped_key(1, Digest.parse(order))
+    chain.skip(5)
+    settlement.settle()
+    assert chain_state(api, order) is OrderState.SETTLED, "a key that is withheld holds up no money"
+    assert world.release(silent).status_code == 201, "late, and still wanted"
+    assert api.call("GET", f"/v1/content/{keys[0]}").content == wrapped_key(0, Digest.parse(order))
+
+
+def test_a3_a_content_document_with_its_wrapped_key_is_refused_before_the_record(
+    world: World, api: Api, buyer: Signer, chain: Chain
+) -> None:
+    order = api.order(buyer, world.collection)
+
+    def leaks(job: Json) -> Json:
+        result = world.score_result(job)
+        content = result["shards"][1]["content"]
+        del content["wrappedKeyCid"]
+        content["wrappedKey"] = "0x" + b"wrapped key".hex()
+        answer = world.finish(job, result)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (
+            422,
+            "shards[1].content.wrappedKey",
+        )
+        return world.score_result(job)
+
+    sampled(world, api, chain, order, leaks)
+    assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the test is over")
 
 
 def test_m3_a_stranger_that_declares_every_row_gets_the_newcomers_part(
@@ -269,8 +323,10 @@ def test_m7_a_buyer_that_approved_the_escrow_needs_no_permit(
         assert Settlement(api.ports, order, Generation(api.ports, order)).give_back("the test is over")
 
 
-def sampled(world: World, api: Api, chain: Chain, order: str, score_micro: int) -> Generation:
-    """Brings an order to the moment before its publication."""
+def sampled(
+    world: World, api: Api, chain: Chain, order: str, score: int | Callable[[Json], Json]
+) -> Generation:
+    """Brings an order to the moment before its publication. score: in millionths, or the result for a job."""
     matching, generation = Matching(api.ports, order), Generation(api.ports, order)
     matching.place()
     with world.beside(world.bring_to_match):
@@ -284,7 +340,7 @@ def sampled(world: World, api: Api, chain: Chain, order: str, score_micro: int) 
         generation.draw()
 
     def scores(job: Json) -> Json:
-        return world.score_result(job, score_micro)
+        return world.score_result(job, score) if isinstance(score, int) else score(job)
 
     with world.beside(lambda: work(world, "score", scores)):
         generation.score()

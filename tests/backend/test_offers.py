@@ -35,6 +35,7 @@ from tests.backend.memory_chain import (
     sold,
     unlisted,
 )
+from tests.memory import MemoryStore
 from tests.provenance.chain.conftest import ETHER, Market
 from tests.provenance.chain.sealed_manifest import sealed_manifest
 from tests.provenance.chain.test_derived_order import publish, settle
@@ -218,7 +219,7 @@ def resold(chain: Chain) -> Iterator[tuple[Market, int]]:
 
 def resale(market: Market, number: int) -> Resale:
     signer, writer = market.account(number)
-    return Resale(market.chain, writer, signer)
+    return Resale(market.chain, writer, signer, MemoryStore())
 
 
 def test_a_real_sale_is_followed_through_and_a_reorganisation_takes_an_offer_away(

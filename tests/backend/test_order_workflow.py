@@ -40,6 +40,7 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.record.terms import OrderTerms, Participant, participants_digest
+from provenance.store.unixfs import cid_of
 from provenance.values import Address, Cid, Digest, sha256
 from tests.backend.conftest import Api, Chain, Clock, Json, catch_up
 from tests.provenance.salts import committed, salt_of
@@ -149,9 +150,10 @@ class World:
             content = ShardContent(
                 self.upload(f"sealed rows {shard} {order}".encode(), node),
                 self.upload(f"sealed model {shard} {order}".encode(), node),
-                b"wrapped key",
+                None,
                 {"mechanism": "gaussian"},
                 sha256(b"key"),
+                cid_of(wrapped_key(shard, order)),
             )
             roots.append(sha256(f"root {shard}".encode()))
             model = Digest.parse(plan["models"][shard]["modelDigest"])
@@ -202,6 +204,16 @@ class World:
             answer = encode({"salt": str(salt_of(shard))})
             assert self.api.call("PUT", target, answer, by=node).status_code == 201
 
+    def release(self, node: Signer, answer: bytes | None = None) -> httpx.Response:
+        """A node sends its wrapped key, or something else."""
+        task = self.task(node)
+        assert (task["name"], task["kind"]) == ("release", "release")
+        order = Digest.parse(task["order"])
+        participants = self.api.ports.chain.participants(order)
+        shard = [member.contributor for member in participants].index(node.address)
+        target = f"/v1/tasks/{task['id']}/result"
+        return self.api.call("PUT", target, answer or wrapped_key(shard, order), by=node)
+
     def matched_task(self, node: Signer, kind: str) -> tuple[Digest, int, str]:
         """The order, the node's shard, and where its answer goes."""
         task = self.task(node)
@@ -212,6 +224,11 @@ class World:
         assert payload["match"] == str(participants_digest(participants))
         shard = [member.contributor for member in participants].index(node.address)
         return order, shard, f"/v1/tasks/{task['id']}/result"
+
+
+def wrapped_key(shard: int, order: Digest) -> bytes:
+    """What node `shard` releases when the record is on chain."""
+    return f"wrapped key {shard} {order}".encode()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from provenance.table.schema import Schema
 from provenance.units import ONE_TOKEN
 from provenance.values import Digest
 from tessera.client.client import Client
+from tessera.client.delivery import Delivery, KeyPatience, fetch
 from tessera.client.order_file import OrderFile
 from tessera.devnet.children import Child
 from tessera.devnet.network import LocalNetwork, python_path
@@ -140,6 +141,14 @@ class Market:
     def await_on_chain(self, order_id: Digest, state: OrderState) -> None:
         """Wait for the escrow's own word."""
         until(lambda: self.chain.order(order_id).state is state, f"the escrow to say {state.name}")
+
+    def delivered(self, dataset: int) -> Delivery:
+        """The data set as its buyer fetches it, once its keys are released."""
+        found = fetch(
+            self.chain, self.buyer.content, dataset, self.buyer.delivery_key, KeyPatience(HANG_SECONDS)
+        )
+        assert not found.withheld
+        return found
 
     def skip(self, seconds: int) -> None:
         """Moves chain time on: what had to happen within a window has happened, now it shall be over."""

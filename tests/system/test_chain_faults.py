@@ -25,7 +25,6 @@ from provenance.chain.reader import ChainReader
 from provenance.store.folder import FolderStore
 from provenance.units import WHOLE_BPS
 from provenance.values import Address, Digest
-from tessera.client import delivery
 from tessera.client.order_file import OrderFile
 from tessera.devnet.demo_checks import Holders, Snapshot
 from tests.system.conftest import open_market
@@ -243,7 +242,7 @@ def assert_settled_once(chain: Chain, orders: list[OrderFile], before: Books) ->
         assert sent == ["place", "match", "commit", "fix", "draw", "publish", "settle"]
         dataset = market.chain.dataset_of_order(order.order_id)
         assert dataset is not None
-        found = delivery.fetch(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
+        found = market.delivered(dataset)
         assert found.verify(market.chain).passed
     after = Books.read(market)
     assert after.stakes == before.stakes, "nobody was slashed"

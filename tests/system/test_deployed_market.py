@@ -22,7 +22,6 @@ from provenance.chain.rpc import Rpc
 from provenance.chain.sender import TransactionSender
 from provenance.crypto.signing import Signer
 from provenance.units import TokenUnit
-from tessera.client import delivery
 from tessera.devnet.network import CHECKOUT, Site, python_path
 from tests import anvil
 from tests.provenance.chain.foreign_tokens import deploy_token
@@ -125,7 +124,7 @@ def test_an_order_is_delivered_and_paid_in_the_token_of_an_interrupted_deploymen
             assert before - market.chain.balance(buyer) == 3 * DOLLAR.one
             dataset = market.chain.dataset_of_order(order.order_id)
             assert dataset is not None
-            found = delivery.fetch(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
+            found = market.delivered(dataset)
             assert found.verify(market.chain).passed
             people = [market.network.account(name).address for name in ("broker", *TABLE_ROWS)]
             assert sum(map(market.chain.claimable, people)) == order.terms.price + order.terms.bond

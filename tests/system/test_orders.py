@@ -13,7 +13,7 @@ from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, file_label, open_file
 from provenance.errors import SealError
 from provenance.table.codec import encode_table
-from tessera.client import delivery
+from tessera.client.delivery import Delivery
 from tessera.client.order_file import OrderFile, order_path
 from tests.system.market import LONG_SECONDS, Market
 
@@ -149,7 +149,7 @@ def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(m
         market.network.await_backend()
 
 
-def _assert_backend_cannot_open(market: Market, found: delivery.Delivery) -> None:
+def _assert_backend_cannot_open(market: Market, found: Delivery) -> None:
     """Database, store and logs hold no key, no model, no row; no 32 bytes in them open a shard."""
     kept = _everything_the_backend_keeps(market)
     broker = market.network.key_file("broker").read_bytes()
@@ -158,8 +158,9 @@ def _assert_backend_cannot_open(market: Market, found: delivery.Delivery) -> Non
     buyer_key = found.delivery_key
     assert buyer_key is not None
     for entry in found.manifest.shards:
-        wrapped = entry.content.wrapped_key
-        assert wrapped is not None
+        cid = entry.content.wrapped_key_cid
+        assert cid is not None
+        wrapped = found.store.get(cid)
         content_key = buyer_key.unwrap(wrapped, found.manifest.order, entry.shard)
         assert content_key not in kept
         assert content_key.hex().encode() not in kept
@@ -187,7 +188,7 @@ def _everything_the_backend_keeps(market: Market) -> bytes:
     return b"\n".join(file.read_bytes() for file in files if file.is_file())
 
 
-def _assert_verifies_alone(market: Market, found: delivery.Delivery) -> None:
+def _assert_verifies_alone(market: Market, found: Delivery) -> None:
     name = market.chain.deployment.dataset_name(found.dataset_id)
     where = ("--dataset", name, "--rpc", market.network.rpc_url, "--store", str(market.network.store_folder))
     key = ("--key", str(market.network.key_file("delivery")))
@@ -240,18 +241,18 @@ def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(ma
     market.await_state(order, "refunded")
 
 
-def _last_delivery(market: Market) -> delivery.Delivery:
+def _last_delivery(market: Market) -> Delivery:
     """The newest data set of the market; an order of its own when this test runs alone."""
     if market.chain.dataset_count() == 0:
         market.await_on_chain(market.place(rows=300).order_id, OrderState.SETTLED)
     newest = market.chain.dataset_count()
-    return delivery.fetch(market.chain, market.buyer.content, newest, market.buyer.delivery_key)
+    return market.delivered(newest)
 
 
-def _fetch(market: Market, order: OrderFile) -> delivery.Delivery:
+def _fetch(market: Market, order: OrderFile) -> Delivery:
     dataset_id = market.chain.dataset_of_order(order.order_id)
     assert dataset_id is not None
-    return delivery.fetch(market.chain, market.buyer.content, dataset_id, market.buyer.delivery_key)
+    return market.delivered(dataset_id)
 
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:

@@ -92,6 +92,8 @@ class MemoryChain:
     final: int = 8
     """The newest block that is final; the seed's is 7."""
     statuses: dict[int, DatasetStatus] = field(default_factory=dict)
+    recorded: dict[Digest, SimpleNamespace] = field(default_factory=dict)
+    """By order: seed, shards and revoked shards of its data set."""
     stake: StakeOnChain = field(default_factory=lambda: StakeOnChain(10**18, 0, 0, 0, True))
 
     def chain_time(self) -> int:
@@ -130,8 +132,14 @@ class MemoryChain:
     def is_final(self, block: int) -> bool:
         return block <= self.final
 
+    def dataset_of_order(self, order: Digest) -> int | None:
+        return list(self.recorded).index(order) + 1 if order in self.recorded else None
+
     def dataset(self, dataset_id: int) -> SimpleNamespace:
-        """The one member of a record that a node looks at."""
+        """The members of a record that a node looks at: of its own orders' data sets, or of a parent."""
+        own = list(self.recorded.values())
+        if 0 < dataset_id <= len(own):
+            return own[dataset_id - 1]
         if dataset_id not in self.statuses:
             raise UnknownDatasetError(f"no data set {dataset_id}")
         return SimpleNamespace(status=self.statuses[dataset_id])
@@ -221,6 +229,7 @@ class World:
             fixed=set(old.fixed),
             out=dict(old.out),
             statuses=dict(old.statuses),
+            recorded=dict(old.recorded),
         )
         market = replace(
             self.market,

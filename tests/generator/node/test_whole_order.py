@@ -300,8 +300,10 @@ def test_shard_is_what_model_and_seed_give_and_opens_for_the_buyer_only(trained:
         trained.nodes[1].address
     )
     assert receipt.content_digest == content.digest
-    assert content.wrapped_key is not None
-    key = trained.world.delivery.unwrap(content.wrapped_key, trained.order, 1)
+    assert content.wrapped_key is None
+    wrapped = trained.nodes[1].orders.folder(trained.order).key_to_release(1)
+    assert wrapped is not None
+    key = trained.world.delivery.unwrap(wrapped, trained.order, 1)
     assert content.key_commitment == key_commitment(key, trained.order, 1)
     kinds: tuple[tuple[FileKind, ContentFile], ...] = (("rows", content.rows), ("model", content.model))
     opened = {
@@ -338,7 +340,7 @@ def test_open_order_is_published_in_clear(world: World, open_delivery_key: Diges
     meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
     result = Result.decode(sample_shard(nodes[0], Task(order, "sample", nodes[0].address, meta).encode()))
     content = ShardContent.parse(result.meta["content"])
-    assert content.wrapped_key is None
+    assert content.sealed_key is None
     assert content.model.matches_plain(world.market.fetch(content.model.cid))
 
 

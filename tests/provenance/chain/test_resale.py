@@ -30,6 +30,7 @@ from tessera.client.resale import Resale
 from tessera.client.rewards import Rewards, SignedPayout
 from tessera.errors import TesseraError, UsageError
 from tests.anvil import running_anvil
+from tests.memory import MemoryStore
 from tests.provenance.chain.conftest import ETHER, Market, deployed
 from tests.provenance.chain.sealed_manifest import content_key, sealed_manifest
 from tests.provenance.chain.test_derived_order import Published, publish, settle
@@ -70,7 +71,7 @@ def an_open_one() -> Manifest:
 
 def resale(market: Market, number: int) -> Resale:
     signer, writer = market.account(number)
-    return Resale(market.chain, writer, signer)
+    return Resale(market.chain, writer, signer, MemoryStore())
 
 
 def rewards(market: Market, number: int) -> Rewards:
@@ -211,11 +212,13 @@ def test_a_delivered_sale_pays_seller_and_contributors_even_when_the_buyer_falls
         "of each purchase its own: the first one's secret is public since it was shown"
     )
     with pytest.raises(WrongKeyError):
-        content_keys(chain, dataset, replace(manifest, order=sha256(b"x")), DeliveryKey(b"\x32" * 32))
+        content_keys(
+            chain, chain.dataset(dataset), replace(manifest, order=sha256(b"x")), DeliveryKey(b"\x32" * 32)
+        )
     with pytest.raises(TesseraError, match="is sold by"):
         second.deliver(dataset, manifest, KEY)
     resale(market, BUYER).deliver(dataset, manifest, KEY)
-    opened = content_keys(chain, dataset, manifest, SECOND_KEY)
+    opened = content_keys(chain, chain.dataset(dataset), manifest, SECOND_KEY)
     assert opened.unwrap(b"", manifest.order, 1) == content_key(1)
     with pytest.raises(TesseraError, match=r"every key .* is the one that was promised"):
         second.reject(dataset, manifest, SECOND_KEY)

@@ -128,8 +128,8 @@ def publish(
     broker.publish(terms, participants, record_of(publication.manifest, len(NODES)))
     store = FolderStore(folder)
     store.put(publication.manifest.encode())
-    for file in publication.files():
-        store.put(publication.store.get(file.cid))
+    for cid in publication.contents():
+        store.put(publication.store.get(cid))
     market.chain.deployment.save(folder / "deployment.json")
     dataset_id = market.chain.dataset_of_order(order)
     assert dataset_id is not None

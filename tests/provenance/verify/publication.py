@@ -64,7 +64,7 @@ from provenance.store.unixfs import cid_of
 from provenance.table.conditions import Conditions, RowConditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
-from provenance.values import Address, Digest, keccak256, sha256
+from provenance.values import Address, Cid, Digest, keccak256, sha256
 from provenance.verify.record_checks import record_digest
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.salts import commitment_of, salt_of
@@ -135,6 +135,7 @@ class ShardDraft:
     in_clear: bool = False
     committed_key: bytes | None = None
     """Another key than the one that the files are sealed with."""
+    releases_key: bool = True
 
 
 @dataclass
@@ -166,6 +167,15 @@ class Publication:
         files = [file for shard in shards for file in (shard.content.rows, shard.content.model)]
         return [*files, self.manifest.score.file]
 
+    def released_keys(self) -> list[Cid]:
+        """Files of the wrapped keys that were released."""
+        cids = [shard.content.wrapped_key_cid for shard in self.manifest.shards]
+        return [cid for cid in cids if cid is not None and self.store.has(cid)]
+
+    def contents(self) -> list[Cid]:
+        """Everything in the store but the manifest."""
+        return [*(file.cid for file in self.files()), *self.released_keys()]
+
 
 @dataclass
 class Builder:
@@ -187,6 +197,8 @@ class Builder:
     conditions: Conditions | None = None
     commits_to_keys: bool = True
     """Data sets that were made before keys were committed to have no commitments."""
+    releases_keys: bool = True
+    """Data sets of before have their wrapped keys in the content documents."""
     dropped: frozenset[int] = frozenset()
     """Contributors that fell silent before the commit: they have no shard."""
     convicted: frozenset[int] = frozenset()
@@ -331,13 +343,13 @@ class Builder:
         rows = seal_file(key, draft.rows, file_label(order, k, "rows"))
         model = seal_file(key, draft.model, file_label(order, k, "model"))
         wrapped = wrap_key(key, to.public, order, k)
-        return ShardContent(
-            self._put(draft.rows, rows),
-            self._put(draft.model, model),
-            wrapped,
-            {"unit": "row"},
-            key_commitment(draft.committed_key or key, order, k) if self.commits_to_keys else None,
-        )
+        commitment = key_commitment(draft.committed_key or key, order, k) if self.commits_to_keys else None
+        files = self._put(draft.rows, rows), self._put(draft.model, model)
+        if not (self.releases_keys and self.commits_to_keys):
+            return ShardContent(*files, wrapped, {"unit": "row"}, commitment)
+        if draft.releases_key:
+            self.store.put(wrapped)
+        return ShardContent(*files, None, {"unit": "row"}, commitment, cid_of(wrapped))
 
     def _put(self, plain: bytes, published: bytes) -> ContentFile:
         self.store.put(published)

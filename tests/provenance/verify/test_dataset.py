@@ -32,7 +32,15 @@ from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import Absent, ShardFiles, fetch_evidence, fetch_shards, sealed_keys
+from provenance.verify.evidence import (
+    Absent,
+    ShardFiles,
+    content_key,
+    fetch_evidence,
+    fetch_key,
+    fetch_shards,
+    sealed_keys,
+)
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
@@ -265,10 +273,17 @@ def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_righ
 BUYER_BY_RESALE = DeliveryKey(b"\x79" * 32)
 
 
+def opened_by_first_owner(publication: Publication) -> list[tuple[int, bytes]]:
+    manifest, store = publication.manifest, publication.store
+    return [
+        (k, content_key(KEY, fetch_key(store, key), manifest.order, k)) for k, key in sealed_keys(manifest)
+    ]
+
+
 def resold(publication: Publication, change: Callable[[bytes], bytes] = lambda bundle: bundle) -> Publication:
     """The same data set after its holder delivered the keys for the second purchase, which is BUYER_BY_RESALE's."""
     manifest, deployment = publication.manifest, publication.chain.deployment
-    keys = [(k, KEY.unwrap(key.wrapped, manifest.order, k)) for k, key in sealed_keys(manifest)]
+    keys = opened_by_first_owner(publication)
     point = SalePlace(deployment.chain_id, deployment.sales, DATASET, 1).key(BUYER_BY_RESALE).point
     sold = Purchase(point, change(masked_keys(keys, manifest.order, point)))
     chain = replace(publication.chain, resold={DATASET: (Purchase(SaleKey(5).point, None), sold)})
@@ -297,9 +312,7 @@ def test_delivered_keys_that_open_nothing_fail(honest: Publication, change: Call
 
 def test_keys_that_were_resold_before_sales_were_judged_open_still(honest: Publication) -> None:
     order, to = honest.manifest.order, BUYER_BY_RESALE.public
-    bundle = b"".join(
-        wrap_key(KEY.unwrap(key.wrapped, order, k), to, order, k) for k, key in sealed_keys(honest.manifest)
-    )
+    bundle = b"".join(wrap_key(key, to, order, k) for k, key in opened_by_first_owner(honest))
     chain = replace(honest.chain, resold={DATASET: (Purchase(to, bundle),)})
     assert verify(replace(honest, chain=chain), BUYER_BY_RESALE).exit_code == 0
     chain = replace(honest.chain, resold={DATASET: (Purchase(to, bundle[:-1]),)})
@@ -310,6 +323,62 @@ def test_data_set_made_before_keys_were_committed_to_verifies() -> None:
     older = Builder(commits_to_keys=False).build()
     assert b"keyCommitment" not in older.manifest.encode()
     assert verify(older).exit_code == 0
+
+
+def test_data_set_whose_wrapped_keys_stand_in_its_content_documents_verifies() -> None:
+    older = Builder(releases_keys=False).build()
+    assert all(
+        b"wrappedKeyCid" not in canonical.encode(each.content.document()) for each in older.manifest.shards
+    )
+    assert verify(older).exit_code == 0
+
+
+def withholding(state: OrderState = OrderState.PUBLISHED) -> Publication:
+    """The contributor of shard 1 never released its key."""
+
+    def withhold(drafts: list[ShardDraft]) -> None:
+        drafts[1].releases_key = False
+
+    return Builder(edit_drafts=withhold, state=state).build()
+
+
+def test_a_key_that_was_not_released_leaves_the_rows_unchecked_and_says_whose_it_is() -> None:
+    published = withholding()
+    certificate = verify(published)
+    assert not certificate.failed
+    assert [check.name for check in certificate.unchecked] == NEEDS_KEY
+    words = certificate.check("files open").detail
+    assert "shard 1 cannot be opened: its contributor has not released the wrapped key" in words
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model`" in words
+    assert verify(published, None).exit_code == 0, "the public part holds"
+
+
+def test_a_false_row_is_found_beside_a_key_that_was_not_released() -> None:
+    def lie(drafts: list[ShardDraft]) -> None:
+        drafts[0].rows = bytes([drafts[0].rows[0] ^ 1]) + drafts[0].rows[1:]
+        drafts[1].releases_key = False
+
+    assert failed(Builder(edit_drafts=lie).build()) == ["rows"]
+
+
+def test_rows_of_a_model_that_was_shown_on_chain_need_no_key() -> None:
+    published = withholding()
+    published.chain.models[published.manifest.order, 1] = MODELS[1]
+    certificate = verify(published)
+    assert certificate.exit_code == 0
+    assert not certificate.unchecked
+    assert "1 made from models that were shown on chain" in certificate.check("files open").detail
+    published.chain.models[published.manifest.order, 1] = MODELS[0]
+    assert {"models", "shard roots"} <= set(failed(published)), "what was shown is judged like any model"
+
+
+def test_who_bought_it_from_its_holder_needs_no_wrapped_key() -> None:
+    sold = resold(Builder().build())
+    for cid in sold.released_keys():
+        sold.store.drop(cid)
+    assert verify(sold).exit_code == 0
+    assert verify(sold).unchecked, "its first owner has its own copy, or opens it no more"
+    assert verify(sold, BUYER_BY_RESALE).exit_code == 0
 
 
 def test_commitment_to_another_key_than_the_files_are_sealed_with_fails() -> None:
@@ -428,9 +497,9 @@ def test_a_false_row_fails_even_when_the_files_of_another_shard_are_closed() -> 
 
     publication = Builder(edit_drafts=change_a_row).build()
     store = MemoryStore()
-    for file in publication.files():
-        if file.cid != publication.manifest.shards[1].content.rows.cid:
-            store.put(publication.store.get(file.cid))
+    for cid in publication.contents():
+        if cid != publication.manifest.shards[1].content.rows.cid:
+            store.put(publication.store.get(cid))
     store.put(publication.manifest.encode())
     certificate = verify(replace(publication, store=store))
     assert [check.name for check in certificate.failed] == ["files present", "files open", "rows"]
@@ -754,8 +823,8 @@ def test_half_of_the_voices_is_no_quorum_and_a_silent_one_is_no_voice() -> None:
 
 def test_manifest_shown_on_chain_stands_in_for_one_that_no_store_has(honest: Publication) -> None:
     store = MemoryStore()
-    for file in honest.files():
-        store.put(honest.store.get(file.cid))
+    for cid in honest.contents():
+        store.put(honest.store.get(cid))
     assert "manifest digest" in failed(replace(honest, store=store))
     order = honest.manifest.order
     shown = replace(honest.chain, manifests={order: honest.manifest.encode()})

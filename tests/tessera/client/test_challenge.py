@@ -446,9 +446,9 @@ def without_files(false: World, shard: int, *kinds: str) -> None:
     content = false.chain.published.manifest.shards[shard].content
     gone = {{"rows": content.rows, "model": content.model}[kind].cid for kind in kinds}
     published, store = false.chain.published, MemoryStore()
-    for file in published.files():
-        if file.cid not in gone:
-            store.put(published.store.get(file.cid))
+    for cid in published.contents():
+        if cid not in gone:
+            store.put(published.store.get(cid))
     store.put(published.manifest.encode())
     published.store = store
 
