@@ -17,7 +17,7 @@ from backend.http.context import (
     WriteSession,
     wait_for,
 )
-from backend.keys import keep_released_key
+from backend.tasks.keys import keep_released_key
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
 from provenance.api.message import OCTETS

@@ -6,10 +6,10 @@ import logging
 
 from backend.content import drop_older, release
 from backend.errors import OrderFailedError
-from backend.keys import ask_for_keys
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
+from backend.tasks.keys import ask_for_keys
 from backend.workflow.demands import StepDemands
 from backend.workflow.generate import Generation
 from backend.workflow.order_log import OrderLog

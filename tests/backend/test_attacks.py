@@ -189,6 +189,8 @@ def test_m3_a_stranger_that_declares_every_row_gets_the_newcomers_part(
         until(lambda: chain_state(api, first) is OrderState.PUBLISHED or None, "the publication")
         chain.skip(5)
     assert chain_state(api, first) is OrderState.SETTLED
+    for node in world.nodes:
+        assert world.release(node).status_code == 201
     catch_up(Follower(api.ports))
     with api.ports.database.read() as session:
         delivered = Records(session).delivered()

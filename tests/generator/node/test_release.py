@@ -7,6 +7,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from provenance.chain.ports import OrderState, ShardOnChain
 from provenance.crypto.seal import WRAPPED_KEY_BYTES, file_label, key_commitment, open_file, wrap_key
 from provenance.errors import SealError
 from provenance.store.unixfs import cid_of
-from provenance.values import Digest, sha256
+from provenance.values import sha256
 from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.test_whole_order import Trained, refused, train
 
@@ -47,7 +48,7 @@ def signed(trained: Trained, number: int = 0) -> SampleResult:
     return found
 
 
-def record(trained: Trained, **changes: Digest) -> None:
+def record(trained: Trained, **changes: Any) -> None:
     """The order is published with the shards that the nodes signed; changes: of shard 0."""
     shards = []
     for number, node in enumerate(trained.nodes):
