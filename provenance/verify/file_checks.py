@@ -114,8 +114,12 @@ class FilesOpen:
         evidence.require_key()
 
     def look(self, shard: ShardFiles) -> None:
-        if isinstance(shard.opening, ProvenanceError):
+        if isinstance(shard.opening, NotCheckedError):
             raise shard.opening
+        if isinstance(shard.opening, ProvenanceError):
+            raise CheckFailedError(
+                f"contributor {shard.shard.contributor}: {shard.opening}"
+            ) from shard.opening
         if shard.evidence.unreleased.get(shard.shard.shard) is None:
             self._shards += 1
         else:

@@ -121,7 +121,8 @@ def _say_closed(challenge: Challenge, searched: Searched) -> None:
     """What was not looked into, and what may be demanded of it."""
     dataset = challenge.dataset
     for closed in searched.closed:
-        said = f"shard {closed.shard} was not looked into: {closed.words}"
+        whose = dataset.record.shard(closed.shard).contributor
+        said = f"shard {closed.shard} of contributor {whose} was not looked into: {closed.words}"
         if closed.demand is None:
             remark(said)
             continue

@@ -22,7 +22,7 @@ from provenance.crypto.permit import NO_PERMIT
 from provenance.crypto.resold_keys import SaleKey, masked_keys
 from provenance.crypto.seal import SCORE_SHARD, DeliveryKey
 from provenance.crypto.signing import Signer
-from provenance.errors import WrongKeyError
+from provenance.errors import KeyNotReleasedError, WrongKeyError
 from provenance.record.manifest import Manifest
 from provenance.values import Address, keccak256, sha256
 from provenance.verify.evidence import content_keys
@@ -108,6 +108,12 @@ def test_offers_no_keys_that_it_cannot_deliver(market: Market, dataset: int, man
     score = replace(manifest.score, key_commitment=sha256(b"of another key"))
     with pytest.raises(TesseraError, match=f"the key of shard {SCORE_SHARD} is not the one"):
         seller.offer(dataset, ETHER, replace(manifest, score=score), KEY)
+    released = MemoryStore()
+    of_now = sealed_manifest(manifest.order, released=released)
+    with pytest.raises(KeyNotReleasedError, match="shard 0 cannot be opened"):
+        seller.offer(dataset, ETHER, of_now, KEY)
+    with pytest.raises(TesseraError, match=r"the deposit of the offer is 1,000,000 tokens"):
+        replace(seller, store=released).offer(dataset, 10_000_000 * ETHER, of_now, KEY)
     with pytest.raises(TesseraError, match=r"the deposit of the offer is 1,000,000 tokens"):
         seller.offer(dataset, 10_000_000 * ETHER, manifest, KEY)
 

@@ -22,6 +22,7 @@ from provenance.record.receipts import (
     Evaluation,
     ModelCommitment,
     Payout,
+    SealedKey,
     ShardContent,
     ShardReceipt,
     salt_digest,
@@ -174,6 +175,21 @@ def test_content_document_survives_and_is_strict() -> None:
         ShardContent.parse(
             content.document() | {"rows": {k: v for k, v in file.document().items() if k != "size"}}
         )
+
+
+def test_a_key_that_is_released_later_is_named_by_commitment_and_file_and_is_not_there() -> None:
+    file = ContentFile(cid_of(b"x"), 1, sha256(b"x"), sha256(b"y"), 1)
+    content = ShardContent(file, file, None, {"epsilon": "3"}, sha256(b"key"), cid_of(b"wrapped"))
+    document = content.document()
+    assert sorted(document) == ["keyCommitment", "model", "rows", "statement", "wrappedKeyCid"]
+    assert ShardContent.parse(document) == content
+    assert content.sealed_key == SealedKey(None, sha256(b"key"), cid_of(b"wrapped"))
+    for key in (None, "0x01"):
+        with pytest.raises(DocumentError, match=r"content: .*unknown members \['wrappedKey'\]"):
+            ShardContent.parse(document | {"wrappedKey": key})
+    del document["keyCommitment"]
+    with pytest.raises(DocumentError, match=r"content: missing members \['keyCommitment'\]"):
+        ShardContent.parse(document)
 
 
 def test_a_key_commitment_is_one_more_member_that_older_documents_do_not_have() -> None:

@@ -387,7 +387,10 @@ def test_commitment_to_another_key_than_the_files_are_sealed_with_fails() -> Non
 
     certificate = verify(Builder(edit_drafts=lie).build())
     assert "files open" in [check.name for check in certificate.failed]
-    assert "the key of shard 1 has commitment" in certificate.check("files open").detail
+    assert (
+        f"contributor {NODES[1].address}: the key of shard 1 has commitment"
+        in certificate.check("files open").detail
+    )
 
 
 def test_model_that_was_not_committed_fails() -> None:

@@ -16,16 +16,29 @@ from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.crypto.seal import DeliveryKey, new_delivery_key
 from provenance.crypto.signing import Signer, create_key
+from provenance.errors import KeyNotReleasedError
 from provenance.record.terms import OrderTerms
 from provenance.store.unixfs import cid_of
 from provenance.values import Cid, Digest
+from tessera.cli.orders import IN_PART, _deliver
 from tessera.client import delivery
 from tessera.client.client import Client
+from tessera.client.delivery import KeyPatience
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import OrderRequest
 from tessera.client.profile import NetworkProfile
 from tessera.errors import FalseDatasetError, OrderFailedError, TesseraError, UsageError
-from tests.provenance.verify.publication import BROKER, BUYER, DATASET, KEY, Builder, Publication
+from tests.provenance.verify.publication import (
+    BROKER,
+    BUYER,
+    DATASET,
+    KEY,
+    MODELS,
+    NODES,
+    ROWS,
+    Builder,
+    Publication,
+)
 from tests.tessera.client.test_buyer import an_order
 from tests.tessera.client.test_challenge import CHALLENGER, world
 
@@ -322,6 +335,70 @@ def test_rows_are_written_only_with_the_right_key(published: Publication, tmp_pa
     found = client.download(order, to)
     assert (found.rows, found.path) == (23, to)
     assert len(to.read_text(encoding="utf-8").splitlines()) == 24
+
+
+def withheld(*shards: int) -> tuple[Any, Publication]:
+    """A client whose data set lacks the keys of some shards; what was never released is returned by none."""
+
+    def withhold(drafts: list[Any]) -> None:
+        for shard in shards:
+            drafts[shard].releases_key = False
+
+    published = Builder(state=OrderState.PUBLISHED, edit_drafts=withhold).build()
+    client = a_client(published, key=KEY)
+    client.chain.dataset_of_order = lambda _order: DATASET
+    return client, published
+
+
+def test_a_key_that_is_not_released_is_named_with_what_to_do_and_the_other_rows_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, published = withheld(1)
+    to, order = tmp_path / "rows.csv", published.manifest.order
+    found = client.download(order, to, patience=KeyPatience())
+    assert found.rows == ROWS[0]
+    assert len(to.read_text(encoding="utf-8").splitlines()) == ROWS[0] + 1
+    (words,) = found.withheld
+    assert f"contributor {NODES[1].address} has not released the key of shard 1: its {ROWS[1]} rows" in words
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model --wallet WALLET`" in words
+    assert _deliver(client, order, to, 0, send_challenge=False) == IN_PART
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"has not released the key of shard 1: its {ROWS[1]} rows are left out" in told
+
+
+def test_nothing_is_written_while_no_key_is_released(tmp_path: Path) -> None:
+    client, published = withheld(0, 1)
+    with pytest.raises(
+        KeyNotReleasedError, match=r"can be opened yet: contributor .* shard 0: .*; .* shard 1: "
+    ):
+        client.download(published.manifest.order, tmp_path / "rows.csv", patience=KeyPatience())
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_key_that_is_released_while_the_buyer_waits_opens_its_rows(tmp_path: Path) -> None:
+    published = Builder(state=OrderState.PUBLISHED).build()
+    client = a_client(published, key=KEY)
+    client.chain.dataset_of_order = lambda _order: DATASET
+    cid = published.released_keys()[1]
+    key, told = published.store.get(cid), []
+    published.store.drop(cid)
+
+    def release(waiting: delivery.Delivery) -> None:
+        told.append([each.shard for each in waiting.withheld])
+        published.store.put(key)
+
+    found = client.download(
+        published.manifest.order, tmp_path / "rows.csv", patience=KeyPatience(60, release)
+    )
+    assert told == [[1]]
+    assert (found.rows, found.withheld) == (sum(ROWS), ())
+
+
+def test_rows_of_a_model_that_was_demanded_are_written_without_its_key(tmp_path: Path) -> None:
+    client, published = withheld(1)
+    published.chain.models[published.manifest.order, 1] = MODELS[1]
+    found = client.download(published.manifest.order, tmp_path / "rows.csv", patience=KeyPatience())
+    assert (found.rows, found.withheld) == (sum(ROWS), ())
 
 
 def test_a_false_data_set_is_not_written_and_its_checks_are_named(tmp_path: Path) -> None:
