@@ -124,8 +124,17 @@ def test_a_node_killed_while_it_trains_finishes_after_a_restart(market: Market) 
 
 
 def test_a_backend_killed_between_publication_and_settlement_still_settles(market: Market) -> None:
+    """Before that, a node stands still with the key of its shard: the rows of the other are delivered."""
     order = market.place(rows=300, challenge_seconds=LONG_SECONDS)
-    market.await_state(order, "published")
+    slow = market.process("rowan")
+    market.await_state(order, "scored")
+    slow.signal_group(signal.SIGSTOP)
+    try:
+        market.await_state(order, "published")
+        _assert_delivered_without(market, order, "rowan")
+    finally:
+        slow.signal_group(signal.SIGCONT)
+    assert _fetch(market, order).verify(market.chain).passed, "once it goes on its key comes too"
     market.process("backend").kill()
     market.skip(LONG_SECONDS + 1)
     assert market.chain.order(order.order_id).state is OrderState.PUBLISHED
@@ -135,6 +144,19 @@ def test_a_backend_killed_between_publication_and_settlement_still_settles(marke
     market.await_on_chain(order.order_id, OrderState.SETTLED)
     steps = [entry.step for entry in market.buyer.status(order).transactions]
     assert steps.count("publish") == steps.count("settle") == 1
+
+
+def _assert_delivered_without(market: Market, order: OrderFile, late: str) -> None:
+    to, key = market.folder / "in_part.csv", ("--key", str(market.network.key_file("delivery")))
+    words = ("download", str(order.order_id), "--out", str(to), *market.buyer_options(), *key)
+    done = market.run(*words, "--key-wait", "5")
+    assert done.returncode == 5, done.stdout + done.stderr
+    address = market.network.account(late).address
+    told = " ".join(done.stderr.split())
+    assert "waiting up to 5 s for the keys of shards" in told
+    assert f"contributor {address} has not released the key of shard" in told
+    (rows,) = (each.rows for each in market.chain.participants(order.order_id) if each.contributor != address)
+    assert len(to.read_text(encoding="utf-8").splitlines()) == rows + 1
 
 
 def test_with_the_backend_gone_nobody_but_the_buyer_reads_and_anybody_verifies(market: Market) -> None:
