@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.families import ChainRules, chain_rules
 from provenance.chain.ports import (
     ChainReads,
     CommitmentOnChain,
@@ -63,8 +64,8 @@ class Absent:
 class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
-    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `excused` says, by shard, why
-    a recorded shard has no recorded evaluation.
+    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
+    `excused` says, by shard, why a recorded shard has no recorded evaluation.
     """
 
     deployment: Deployment
@@ -78,6 +79,7 @@ class Evidence:
     manifest_file: bytes | Absent
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
+    rules: ChainRules
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
 
     @cached_property
@@ -224,6 +226,7 @@ def fetch_evidence(
         manifest_file=manifest_file,
         score_file=score_file,
         keys=_keys(chain, record, manifest, delivery_key),
+        rules=chain_rules(chain, chain.deployment.chain_id),
         excused=_excused(chain, record),
     )
 
