@@ -123,7 +123,7 @@ class Evidence:
         if self.manifest.terms.is_open:
             return
         if self.keys is None:
-            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key")
         if isinstance(self.keys, WrongKeyError):
             raise NotCheckedError("needs the right delivery key: the one given is another's") from self.keys
         if isinstance(self.keys, SealError):

@@ -121,7 +121,7 @@ class Client:
     def wallet(self) -> Signer:
         """The key that pays and signs. Raises UsageError for a client without one."""
         if self._signer is None:
-            raise UsageError("this needs a wallet: name the file of the key that pays and signs (--wallet)")
+            raise UsageError("this needs a wallet: name the file of the key that pays and signs (wallet=)")
         return self._signer
 
     @property
@@ -160,7 +160,7 @@ class Client:
         if collection.is_private and key is None:
             raise UsageError(
                 f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
-                "`tessera key new --out FILE` and name it with --key"
+                "`tessera key new --out FILE` and name it (key=)"
             )
         answer = self.api.quote(asked.to_quote(entry.id, self.wallet.address, key, asked.request(collection)))
         quote = Quote(
@@ -246,7 +246,7 @@ class Client:
         if asked is not None:
             self._require_same(order, asked, file)
         state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
-        again = f"To order again, delete {file}, or choose another --out"
+        again = f"To order again, delete {file}, or choose another file (to=)"
         if state in ENDED:
             raise OrderFailedError(
                 f"order {order.order_id} {ORDER_STATES[state]}, its price is back. {again}"
@@ -268,7 +268,7 @@ class Client:
         if wrong:
             raise UsageError(
                 f"{file} holds another order ({terms.rows:,} rows of {order.collection.name} for {terms.buyer}): "
-                f"{'; '.join(wrong)}. Continue it with its own options, or choose another --out"
+                f"{'; '.join(wrong)}. Continue it with its own options, or choose another file (to=)"
             )
 
     def request(

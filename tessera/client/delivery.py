@@ -103,7 +103,7 @@ class Delivery:
         """The model of one shard in clear."""
         if self.manifest.shard(shard).content.wrapped_key is not None and self.keys is None:
             raise UsageError(
-                f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
+                f"data set {self.dataset_id} is sealed: name the delivery key of its order (key=)"
             )
         return fetch_opened(self.store, self.manifest, shard, "model", self.keys)
 
@@ -170,7 +170,7 @@ def deliver(
     """
     found = fetch(chain, store, dataset_id, key)
     if found.keys is None and not found.manifest.terms.is_open:
-        raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order with --key")
+        raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order (key=)")
     certificate = found.verify(chain, progress)
     if certificate.failed:
         raise FalseDatasetError(dataset_id, certificate)

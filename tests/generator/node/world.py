@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,10 +63,9 @@ class World:
     def copy_to(self, folder: Path) -> World:
         """The same world over copied folders; what is done in one is not seen in the other."""
         shutil.copytree(self.folder, folder)
-        held = {each.name: getattr(self.chain, each.name) for each in fields(self.chain)}
-        chain = replace(
-            self.chain, **{name: copy(each) for name, each in held.items() if isinstance(each, dict | set)}
-        )
+        chain = replace(self.chain)
+        for name, held in vars(self.chain).items():
+            setattr(chain, name, copy(held) if isinstance(held, dict | set) else held)
         market = replace(
             self.market,
             nodes={},
