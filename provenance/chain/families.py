@@ -1,7 +1,6 @@
 """Kinds of chains: who makes their blocks, and how long contracts can look up the hash of one.
 
-By chain id where it is known; else by the contracts that only one kind has. docs/security.md says what that means for
-a seed.
+By chain id where it is known, else by the contracts that only one kind has. See docs/security.md.
 """
 
 from __future__ import annotations
