@@ -37,7 +37,7 @@ def forward_on(name: str) -> Callable[[Model], TorchForward]:
         raise DeviceError(f"device: found {name!r}, expected cpu, cuda or cuda:N") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
-            "device: this machine or this build of torch has no CUDA; use --device cpu, which gives the same rows"
+            "device: this machine or this build of torch has no CUDA; use cpu, which gives the same rows"
         )
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device: found {name!r}, expected cpu or cuda, which compute in float64")

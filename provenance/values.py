@@ -31,7 +31,22 @@ def parse_hex(text: str, what: str, length_bytes: int | None = None) -> bytes:
     return data
 
 
-class _Fixed(bytes):
+class _Hex(bytes):
+    """Bytes that are written as 0x-hex."""
+
+    @property
+    def hex0x(self) -> str:
+        """Lower-case hexadecimal with the prefix 0x."""
+        return "0x" + self.hex()
+
+    def __str__(self) -> str:
+        return self.hex0x
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.hex0x})"
+
+
+class _Fixed(_Hex):
     """Bytes of one fixed length, written as 0x-hex."""
 
     LENGTH = 0
@@ -47,17 +62,6 @@ class _Fixed(bytes):
     def parse(cls, text: str) -> Self:
         """The value written as `0x` and hex digits; upper and lower case are both read."""
         return cls(parse_hex(text, cls.__name__, cls.LENGTH))
-
-    @property
-    def hex0x(self) -> str:
-        """Lower-case hexadecimal with the prefix 0x."""
-        return "0x" + self.hex()
-
-    def __str__(self) -> str:
-        return self.hex0x
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.hex0x})"
 
 
 class Digest(_Fixed):
@@ -91,24 +95,13 @@ class Address(_Fixed):
         )
 
 
-class Signature(bytes):
+class Signature(_Hex):
     """Signature bytes: 65 bytes (r, s, v) of a plain account; any length for an ERC-1271 contract account."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The signature written as `0x` and hex digits."""
         return cls(parse_hex(text, "Signature"))
-
-    @property
-    def hex0x(self) -> str:
-        """Lower-case hexadecimal with the prefix 0x."""
-        return "0x" + self.hex()
-
-    def __str__(self) -> str:
-        return self.hex0x
-
-    def __repr__(self) -> str:
-        return f"Signature({self.hex0x})"
 
 
 class Cid(str):

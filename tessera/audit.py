@@ -65,7 +65,7 @@ def open_store(text: str) -> ContentStore:
 
     if not Path(text).is_dir():
         raise UsageError(
-            f"--store {text}: no such folder; name a content folder or the multiaddr of an IPFS node"
+            f"store={text}: no such folder; name a content folder or the multiaddr of an IPFS node"
         )
     return FolderStore(text)
 
@@ -81,7 +81,7 @@ def _deployment(name: DatasetName, rpc: str, store: Path, given: Path | None) ->
         found = discover_deployment(rpc, name.datasets)
     elif given is None and not beside.is_file():
         raise UsageError(
-            f"--dataset {name.id}: a bare number needs --deployment FILE or {beside}; "
+            f"dataset={name.id}: a bare number needs a deployment file (deployment=, or {beside}); "
             "or name the data set as eip155:<chain>/erc721:<registry>/<number>"
         )
     else:
@@ -95,6 +95,6 @@ def require_market(name: DatasetName, deployment: Deployment) -> None:
     asked = (name.chain_id or deployment.chain_id, name.datasets or deployment.datasets)
     if asked != (deployment.chain_id, deployment.datasets):
         raise UsageError(
-            f"--dataset eip155:{name.chain_id}/erc721:{name.datasets}/{name.id} is not of the market whose data sets "
+            f"dataset=eip155:{name.chain_id}/erc721:{name.datasets}/{name.id} is not of the market whose data sets "
             f"are recorded at {deployment.datasets} on chain {deployment.chain_id}"
         )

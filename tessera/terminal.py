@@ -110,10 +110,11 @@ def say_error(error: Exception) -> None:
 
 
 def _words_of(error: Exception) -> str:
-    """What is said about an error; a contract's refusal in words rather than by its name."""
+    """What is said about an error: with options by their names, a contract's refusal in words rather than by its."""
+    from tessera.words import refusal, with_options
+
     if type(error).__name__ != "RevertError":
-        return str(error)
-    from tessera.words import refusal
+        return with_options(str(error))
 
     return refusal(cast("RevertError", error), int(time.time()))
 

@@ -1,9 +1,11 @@
-"""What a terminal needs beyond `provenance.units`: amounts that are typed, and what a contract refused, in words."""
+"""What a terminal needs beyond `provenance.units`: amounts that are typed, what a contract refused, in words, and
+options by their names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance.errors import ValueFormatError
 from provenance.units import TokenUnit, local_time
@@ -19,6 +21,27 @@ def parse_tokens(text: str, unit: TokenUnit) -> int:
         return unit.parse(text)
     except ValueFormatError as error:
         raise UsageError(f"an amount of {unit.symbol or 'tokens'}: {error}") from error
+
+
+PARAMETERS: Final = {
+    **{
+        name: "--" + name.replace("_", "-")
+        for name in (
+            *("again", "balance", "conditions", "conditions_out", "count", "dataset", "deployment", "device"),
+            *("first_row", "key", "network", "processes", "row", "rows", "salt", "schema_is_public", "seed"),
+            *("shard", "store", "stored", "trust_seller", "wallet", "where"),
+        )
+    },
+    "file": "--salt-file",
+    "to": "--out",
+}
+"""Parameters that messages of the library name, as `key=` or `row=7`, and the options of the command."""
+_PARAMETER = re.compile(rf"(?<![^\s(])({'|'.join(PARAMETERS)})=((?=[\s,;:)]|\.?$|\.\s))?")
+
+
+def with_options(message: str) -> str:
+    """A message of the library as the command says it: `--key` for `key=`, `--row 7` for `row=7`."""
+    return _PARAMETER.sub(lambda found: PARAMETERS[found[1]] + (" " if found[2] is None else ""), message)
 
 
 ORDER_STATES = (

@@ -159,7 +159,7 @@ def _sides(real: Values, test: Values | None, seed: int) -> tuple[Values, Values
     note = (
         f"No test rows were given: {TEST_SHARE:.0%} of the real rows stand in for them. If the generator was fitted "
         "to those too, distances and AUC flatter it, and the membership attack has nobody to compare members with: "
-        "give --test with real rows that did not train."
+        "give real rows that did not train as test rows."
     )
     return real[order[count:]], real[order[:count]], [note]
 

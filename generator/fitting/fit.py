@@ -121,8 +121,7 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
         raise FitError(
             f"the schema took {names}{more} from the data, which epsilon {settings.epsilon:g} does not "
-            "cover: edit them and remove their 'inferred' marks, or vouch for them with schema_is_public "
-            "(--schema-is-public)"
+            "cover: edit them and remove their 'inferred' marks, or vouch for them (schema_is_public=)"
         )
     if settings.conditionable and settings.family not in (None, "autoregressive"):
         raise FitError(

@@ -14,12 +14,10 @@ from generator.node.orders import Accepted
 from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
 from provenance.chain.answers import (
     Answer,
-    CommitmentAnswer,
-    EvaluationAnswer,
     ModelAnswer,
-    ReceiptAnswer,
     RowsAnswer,
     SaltAnswer,
+    SignedAnswer,
 )
 from provenance.chain.disputes import DemandKind
 from provenance.exact import SPEC_VERSION
@@ -64,26 +62,26 @@ class OrderAnswers:
             case _:
                 raise TaskRefused("not-mine", f"a {kind.name.lower()} is not a contributor's to show")
 
-    def commitment(self) -> CommitmentAnswer:
+    def commitment(self) -> SignedAnswer:
         signed = signed_commitment(self.node, self.order, self.participants)
         message = ModelCommitment(self.order, signed.shard, signed.model_digest, signed.salt_digest)
-        return CommitmentAnswer(message, signed.signature)
+        return SignedAnswer(message, signed.signature)
 
-    def receipt(self) -> ReceiptAnswer:
+    def receipt(self) -> SignedAnswer:
         draw = self._draw()
         signed = signed_shard(self.node, self.accepted, draw, self._row_bytes(draw))
-        return ReceiptAnswer(signed.receipt, signed.signature)
+        return SignedAnswer(signed.receipt, signed.signature)
 
-    def evaluation(self) -> EvaluationAnswer | None:
+    def evaluation(self) -> SignedAnswer | None:
         """What this node scored and signed; None when nobody asked it to, or it found something wrong."""
         stored = self.node.orders.folder(self.order).evaluation()
-        return None if stored is None else EvaluationAnswer(*stored)
+        return None if stored is None else SignedAnswer(*stored)
 
-    def no_evaluation(self) -> EvaluationAnswer:
+    def no_evaluation(self) -> SignedAnswer:
         """Vouches for nothing: no rows, no shares, no score. The market never showed what is to be evaluated, or what
         it showed was wrong; an answer is due all the same, and a signature under something unseen would be a lie."""
         message = Evaluation(self.order, _NOTHING, 0, _NOTHING, _NOTHING)
-        return EvaluationAnswer(message, self.node.signer.sign_typed(self.node.domain, message))
+        return SignedAnswer(message, self.node.signer.sign_typed(self.node.domain, message))
 
     def rows(self) -> RowsAnswer:
         draw = self._draw()

@@ -105,12 +105,12 @@ class WatchCopies:
         match = participants_digest(answers.participants)
         found = [(kind, match) for kind in _OF_MATCH]
         seed = answers.node.chain.commitment(answers.order).seed
-        is_sampled = answers.node.orders.folder(answers.order).receipt() is not None
-        if seed is not None and is_sampled:
+        folder = answers.node.orders.folder(answers.order)
+        if seed is not None and folder.receipt() is not None:
             found += [(DemandKind.EVALUATION, _NOT_ASKED), *((kind, seed) for kind in _OF_SEED)]
-            evaluated = answers.evaluation()
+            evaluated = folder.evaluation()
             if evaluated is not None:
-                found.append((DemandKind.EVALUATION, evaluated.evaluation.dataset_root))
+                found.append((DemandKind.EVALUATION, evaluated[0].dataset_root))
         return found
 
 

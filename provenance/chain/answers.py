@@ -32,27 +32,43 @@ class AnswerWriting(PartWriting, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CommitmentAnswer:
-    """A signed commitment to model and salt."""
+class SignedAnswer:
+    """What the contributor signed: a commitment to model and salt, the receipt of its shard, or an evaluation, of the
+    pooled data set or of nothing."""
 
-    KIND: ClassVar[DemandKind] = DemandKind.COMMITMENT
-
-    message: ModelCommitment
+    message: ModelCommitment | ShardReceipt | Evaluation
     signature: bytes
+
+    @property
+    def kind(self) -> DemandKind:
+        """The demand that it answers."""
+        match self.message:
+            case ModelCommitment():
+                return DemandKind.COMMITMENT
+            case ShardReceipt():
+                return DemandKind.RECEIPT
+            case Evaluation():
+                return DemandKind.EVALUATION
 
     def shown(self, _demand: DemandOnChain) -> bytes:
         """What becomes public by the answer."""
         return self.signature
 
-    def send(self, _demand: DemandOnChain, _chain: PartReading, writer: AnswerWriting) -> TxReceipt:
-        return writer.answer_commitment(self.message, self.signature)
+    def send(self, demand: DemandOnChain, _chain: PartReading, writer: AnswerWriting) -> TxReceipt:
+        match self.message:
+            case ModelCommitment():
+                return writer.answer_commitment(self.message, self.signature)
+            case ShardReceipt():
+                return writer.answer_receipt(self.message, self.signature)
+            case Evaluation():
+                return writer.answer_evaluation(demand.shard, self.message, self.signature)
 
 
 @dataclass(frozen=True, slots=True)
 class SaltAnswer:
     """A salt of the seed. Not to be held by anybody else before the hash of the seed's block is kept on chain."""
 
-    KIND: ClassVar[DemandKind] = DemandKind.SALT
+    kind: ClassVar[DemandKind] = DemandKind.SALT
 
     salt: Digest
 
@@ -64,42 +80,10 @@ class SaltAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptAnswer:
-    """The signed receipt of a shard."""
-
-    KIND: ClassVar[DemandKind] = DemandKind.RECEIPT
-
-    receipt: ShardReceipt
-    signature: bytes
-
-    def shown(self, _demand: DemandOnChain) -> bytes:
-        return self.signature
-
-    def send(self, _demand: DemandOnChain, _chain: PartReading, writer: AnswerWriting) -> TxReceipt:
-        return writer.answer_receipt(self.receipt, self.signature)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationAnswer:
-    """A signed evaluation of the pooled data set, or of nothing."""
-
-    KIND: ClassVar[DemandKind] = DemandKind.EVALUATION
-
-    evaluation: Evaluation
-    signature: bytes
-
-    def shown(self, _demand: DemandOnChain) -> bytes:
-        return self.signature
-
-    def send(self, demand: DemandOnChain, _chain: PartReading, writer: AnswerWriting) -> TxReceipt:
-        return writer.answer_evaluation(demand.shard, self.evaluation, self.signature)
-
-
-@dataclass(frozen=True, slots=True)
 class ModelAnswer:
     """The model of a shard in clear; one too large for a transaction is stored in parts first."""
 
-    KIND: ClassVar[DemandKind] = DemandKind.MODEL
+    kind: ClassVar[DemandKind] = DemandKind.MODEL
 
     model: bytes
 
@@ -117,7 +101,7 @@ class ModelAnswer:
 class RowsAnswer:
     """The rows of a shard in clear, of which a demand names one: its chunk is shown."""
 
-    KIND: ClassVar[DemandKind] = DemandKind.CHUNK
+    kind: ClassVar[DemandKind] = DemandKind.CHUNK
 
     rows: bytes
     row_width: int
@@ -137,6 +121,4 @@ class RowsAnswer:
         return chunk_of_row(demand.row, self.row_width), rows_per_chunk(self.row_width) * self.row_width
 
 
-Answer: TypeAlias = (
-    CommitmentAnswer | SaltAnswer | ReceiptAnswer | EvaluationAnswer | ModelAnswer | RowsAnswer
-)
+Answer: TypeAlias = SignedAnswer | SaltAnswer | ModelAnswer | RowsAnswer

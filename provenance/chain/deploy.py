@@ -13,6 +13,7 @@ from typing import Final
 from provenance.chain.abi import interface
 from provenance.chain.deployment import Deployment, MarketParameters
 from provenance.chain.errors import DeploymentError, RevertError
+from provenance.chain.families import LOCAL_CHAINS
 from provenance.chain.fees import DEFAULT_CEILING_WEI
 from provenance.chain.finality import LATEST
 from provenance.chain.market_plan import (
@@ -30,8 +31,6 @@ from provenance.crypto.signing import Signer
 from provenance.units import TOKEN, TokenUnit
 from provenance.values import Address
 
-LOCAL_CHAINS: Final = frozenset({1337, 31337})
-"""Chain ids of development chains, on which the deterministic deployer is set up where it lacks."""
 _CREATE2_CODE: Final = bytes.fromhex(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd"
     "5b8082525050506014600cf3"

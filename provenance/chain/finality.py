@@ -11,13 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from provenance.chain.families import LOCAL_CHAINS
 from provenance.errors import ValueFormatError
 
 if TYPE_CHECKING:
     from provenance.chain.rpc import Rpc
 
 _WORDS: Final = ("latest", "safe", "finalized")
-_LOCAL_CHAINS: Final = (1337, 31337)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Finality:
     @classmethod
     def of_chain(cls, chain_id: int) -> Finality:
         """What fits a chain that nobody said more about."""
-        return LATEST if chain_id in _LOCAL_CHAINS else cls("safe")
+        return LATEST if chain_id in LOCAL_CHAINS else cls("safe")
 
     def __str__(self) -> str:
         return str(self.confirmations) if self.confirmations else self.word

@@ -12,15 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from provenance.canonical import JsonValue, decode, encode
-from provenance.chain.answers import (
-    Answer,
-    CommitmentAnswer,
-    EvaluationAnswer,
-    ModelAnswer,
-    ReceiptAnswer,
-    RowsAnswer,
-    SaltAnswer,
-)
+from provenance.chain.answers import Answer, ModelAnswer, RowsAnswer, SaltAnswer, SignedAnswer
 from provenance.chain.disputes import DemandKind
 from provenance.crypto.seal import (
     WRAPPED_KEY_BYTES,
@@ -45,7 +37,7 @@ def seal_answer(answer: Answer, order: Digest, shard: int, tower: Digest) -> byt
     nothing can be sealed to."""
     key, plain = new_content_key(), encode(_document(answer))
     wrapped = wrap_key(key, tower, order, shard)
-    return MAGIC + wrapped + sha256(plain) + seal_file(key, plain, _label(order, shard, answer.KIND))
+    return MAGIC + wrapped + sha256(plain) + seal_file(key, plain, _label(order, shard, answer.kind))
 
 
 def open_answer(data: bytes, order: Digest, shard: int, kind: DemandKind, key: DeliveryKey) -> Answer:
@@ -64,16 +56,16 @@ def _label(order: Digest, shard: int, kind: DemandKind) -> bytes:
 
 
 def _document(answer: Answer) -> dict[str, JsonValue]:
-    document: dict[str, JsonValue] = {"format": FORMAT, "kind": answer.KIND.name.lower()}
+    document: dict[str, JsonValue] = {"format": FORMAT, "kind": answer.kind.name.lower()}
     match answer:
-        case CommitmentAnswer(message, signature):
+        case SignedAnswer(ModelCommitment() as message, signature):
             document |= {"modelDigest": str(message.model_digest), "saltDigest": str(message.salt_digest)}
             document |= {"signature": "0x" + signature.hex()}
         case SaltAnswer(salt):
             document |= {"salt": str(salt)}
-        case ReceiptAnswer(receipt, signature):
+        case SignedAnswer(ShardReceipt() as receipt, signature):
             document |= {"receipt": dict(receipt.document()), "signature": "0x" + signature.hex()}
-        case EvaluationAnswer(evaluation, signature):
+        case SignedAnswer(Evaluation() as evaluation, signature):
             document |= {"evaluation": dict(evaluation.document()), "signature": "0x" + signature.hex()}
         case ModelAnswer(model):
             document |= {"model": "0x" + model.hex()}
@@ -89,30 +81,30 @@ def _reader(document: object, kind: DemandKind, *members: str) -> Reader:
     return reader
 
 
-def _commitment(document: object, order: Digest, shard: int) -> CommitmentAnswer:
+def _commitment(document: object, order: Digest, shard: int) -> SignedAnswer:
     reader = _reader(document, DemandKind.COMMITMENT, "modelDigest", "saltDigest", "signature")
     message = ModelCommitment(order, shard, reader.digest("modelDigest"), reader.digest("saltDigest"))
-    return CommitmentAnswer(message, reader.signature("signature"))
+    return SignedAnswer(message, reader.signature("signature"))
 
 
 def _salt(document: object, _order: Digest, _shard: int) -> SaltAnswer:
     return SaltAnswer(_reader(document, DemandKind.SALT, "salt").digest("salt"))
 
 
-def _receipt(document: object, order: Digest, shard: int) -> ReceiptAnswer:
+def _receipt(document: object, order: Digest, shard: int) -> SignedAnswer:
     reader = _reader(document, DemandKind.RECEIPT, "receipt", "signature")
     receipt = ShardReceipt.parse(reader.member("receipt"))
     if (receipt.order, receipt.shard) != (order, shard):
         raise DocumentError(f"watch copy: a receipt of shard {receipt.shard} of order {receipt.order}")
-    return ReceiptAnswer(receipt, reader.signature("signature"))
+    return SignedAnswer(receipt, reader.signature("signature"))
 
 
-def _evaluation(document: object, order: Digest, _shard: int) -> EvaluationAnswer:
+def _evaluation(document: object, order: Digest, _shard: int) -> SignedAnswer:
     reader = _reader(document, DemandKind.EVALUATION, "evaluation", "signature")
     evaluation = Evaluation.parse(reader.member("evaluation"))
     if evaluation.order != order:
         raise DocumentError(f"watch copy: an evaluation of order {evaluation.order}")
-    return EvaluationAnswer(evaluation, reader.signature("signature"))
+    return SignedAnswer(evaluation, reader.signature("signature"))
 
 
 def _model(document: object, _order: Digest, _shard: int) -> ModelAnswer:

@@ -8,6 +8,7 @@ from typing import Final
 
 from provenance.canonical import JsonValue
 from provenance.errors import ProvenanceError
+from provenance.verify.seed_origin import SeedOrigin
 
 FORMAT: Final = "tessera-certificate/1"
 
@@ -68,7 +69,8 @@ class Certificate:
     """The verdict over one data set at one block. Valid for exactly these bytes and this chain.
 
     `key_problem`: why the delivery key in hand opens nothing; empty when it opens, or when none was given. `remarks`:
-    what whoever reads "passed" has to know, such as shards that are not part of the data set any more.
+    what whoever reads "passed" has to know, such as shards that are not part of the data set any more. `seed`: who
+    could have influenced it; None unless it was found to be the one that was drawn.
     """
 
     dataset: str
@@ -77,6 +79,7 @@ class Certificate:
     checks: tuple[Check, ...]
     key_problem: str = ""
     remarks: tuple[str, ...] = ()
+    seed: SeedOrigin | None = None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -126,6 +129,7 @@ class Certificate:
             "verdict": "passed" if self.passed else "failed",
             "keyProblem": self.key_problem or None,
             "remarks": list(self.remarks),
+            "seed": None if self.seed is None else self.seed.document(),
             "checks": [check.document() for check in self.checks],
             "failed": [check.name for check in self.failed],
             "notChecked": [check.name for check in self.unchecked],

@@ -32,9 +32,11 @@ from provenance.verify.certificate import Certificate, Check, Label, NotCheckedE
 from provenance.verify.evidence import Evidence, ShardFiles, fetch_evidence, fetch_shards
 from provenance.verify.file_checks import Effort, ShardCheck
 from provenance.verify.score import ScoreFile
+from provenance.verify.seed_origin import SeedOrigin
 
 Progress = Callable[[int, int], None]
 """Called with (rows recomputed so far, rows in all)."""
+_SEED_NEEDS: Final = {"manifest form", "participants", "models committed before the seed", "seed"}
 _CAIP_19 = re.compile(r"eip155:([0-9]{1,15})/erc721:(0x[0-9a-fA-F]{40})/([0-9]{1,15})\Z", re.ASCII)
 
 
@@ -176,6 +178,7 @@ def judge(
         checks=tuple(checks),
         key_problem=str(evidence.keys) if isinstance(evidence.keys, WrongKeyError) else "",
         remarks=tuple(_remarks(evidence)),
+        seed=_seed(checks, evidence),
     )
 
 
@@ -186,6 +189,14 @@ def _label(check: Check, checks: Sequence[Check], evidence: Evidence) -> Label:
     models = next(each for each in checks if each.name == "models")
     in_class = models.status is Status.PASSED and evidence.manifest.terms.size_class == 1
     return Label.FRAUD_PROVABLE if in_class else check.label
+
+
+def _seed(checks: Sequence[Check], evidence: Evidence) -> SeedOrigin | None:
+    """Who could have influenced the seed, where all that it follows from was found to be so."""
+    passed = {check.name for check in checks if check.status is Status.PASSED}
+    if not passed >= _SEED_NEEDS:
+        return None
+    return SeedOrigin.of(evidence.manifest, evidence.commitment.models, evidence.rules)
 
 
 def _remarks(evidence: Evidence) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
+from provenance.chain.families import ChainRules, chain_rules
 from provenance.chain.ports import (
     ChainReads,
     CommitmentOnChain,
@@ -65,9 +66,9 @@ class Absent:
 class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
-    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `unreleased` are the standing
-    shards whose wrapped key the store does not have: each with its model, if that was shown on chain. `excused` says,
-    by shard, why a recorded shard has no recorded evaluation.
+    published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
+    `unreleased` are the standing shards whose wrapped key the store does not have: each with its model, if that was
+    shown on chain. `excused` says, by shard, why a recorded shard has no recorded evaluation.
     """
 
     deployment: Deployment
@@ -81,6 +82,7 @@ class Evidence:
     manifest_file: bytes | Absent
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
+    rules: ChainRules
     unreleased: Mapping[int, bytes | None] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
 
@@ -125,7 +127,7 @@ class Evidence:
         if self.manifest.terms.is_open:
             return
         if self.keys is None:
-            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key (--key)")
+            raise NotCheckedError("the files are sealed to the buyer; needs the delivery key")
         if isinstance(self.keys, WrongKeyError):
             raise NotCheckedError("needs the right delivery key: the one given is another's") from self.keys
         if isinstance(self.keys, SealError):
@@ -257,6 +259,7 @@ def fetch_evidence(
         manifest_file=manifest_file,
         score_file=score_file,
         keys=keys,
+        rules=chain_rules(chain, chain.deployment.chain_id),
         unreleased=unreleased,
         excused=_excused(chain, record),
     )

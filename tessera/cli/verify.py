@@ -133,6 +133,10 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
         console.print(f"[bold green]passed[/]: {done} checks")
     for remark in certificate.remarks:
         console.print(f"[bold yellow]less than was ordered[/]: {escape(remark)}", soft_wrap=True)
+    if certificate.seed is not None:
+        console.print(
+            f"[bold]Seed[/]: {certificate.seed.made_of}. {certificate.seed.sentence}", soft_wrap=True
+        )
     if certificate.key_problem:
         console.print(f"[bold yellow]wrong key[/]: {escape(certificate.key_problem)}", soft_wrap=True)
     if certificate.unchecked:

@@ -76,7 +76,7 @@ class AuditedDataset:
         manifest = parse_manifest(self.record, fetch_manifest(chain, store, self.record))
         if not isinstance(manifest, Manifest):
             raise TesseraError(
-                f"the manifest of data set {dataset} is not to be had ({manifest}): name another store with --store, "
+                f"the manifest of data set {dataset} is not to be had ({manifest}): name another store (store=), "
                 "or demand it of the broker with `tessera demand --manifest --order-file FILE`"
             ) from manifest
         self.manifest = manifest
@@ -87,7 +87,7 @@ class AuditedDataset:
             )
 
         if key is None and not self.terms.is_open:
-            raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key with --key")
+            raise UsageError(f"data set {dataset} is sealed to its buyer: name the delivery key (key=)")
         self._keys: ContentKeys | None = None
         if key is not None and not self.terms.is_open:
             try:
@@ -193,7 +193,7 @@ def shard_of_row(record: DatasetOnChain, row: int) -> tuple[int, int]:
         if row < first + shard.rows:
             return shard.shard, row - first
         first += shard.rows
-    raise UsageError(f"--row {row}: data set {record.id} has rows 0 to {first - 1}")
+    raise UsageError(f"row={row}: data set {record.id} has rows 0 to {first - 1}")
 
 
 def search(dataset: AuditedDataset, row: int | None = None, progress: Progress | None = None) -> Searched:
@@ -201,7 +201,7 @@ def search(dataset: AuditedDataset, row: int | None = None, progress: Progress |
     the data set is looked at."""
     wanted = None if row is None else shard_of_row(dataset.record, row)
     if wanted is not None and wanted[0] in dataset.record.revoked:
-        raise UsageError(f"--row {row}: it is of shard {wanted[0]}, which was revoked already")
+        raise UsageError(f"row={row}: it is of shard {wanted[0]}, which was revoked already")
     standing = dataset.record.standing
     shards = [wanted[0]] if wanted else [shard.shard for shard in standing]
     tally = _Tally(sum(shard.rows for shard in standing) if wanted is None else 1, progress)

@@ -106,8 +106,8 @@ class Challenge:
         model = len(refutation.shard.model)
         if model > CALLDATA_BYTES and not self.stored:
             raise TesseraError(
-                f"the model has {model:,} bytes, a transaction carries about {CALLDATA_BYTES:,}: give "
-                "--stored, which puts it on chain in parts first"
+                f"the model has {model:,} bytes, a transaction carries about {CALLDATA_BYTES:,}: have "
+                "it put on chain in parts first (stored=)"
             )
         shard, finding = refutation.shard, refutation.finding
         if finding.fault is Fault.MODEL:

@@ -93,7 +93,7 @@ class Intent:
             )
         except (MalformedError, ValueError, TypeError) as error:
             raise UsageError(
-                f"{path} is no challenge that `tessera challenge` wrote ({error}): name another with --salt-file"
+                f"{path} is no challenge that `tessera challenge` wrote ({error}): name another (file=)"
             ) from error
 
 
@@ -118,7 +118,7 @@ def intent_of(
     if kept.market != market or kept.claim != claim or kept.claim.dataset != (dataset or claim.dataset):
         raise UsageError(
             f"{path} holds another challenge (data set {kept.claim.dataset}, shard {kept.claim.shard}, by "
-            f"{kept.market.challenger} on chain {kept.market.chain_id}): continue that one, or name another file "
-            "with --salt-file"
+            f"{kept.market.challenger} on chain {kept.market.chain_id}): continue that one, or name another "
+            "(file=)"
         )
     return kept

@@ -7,66 +7,33 @@ is signed once and written down before it is sent, so sending it again is the sa
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from provenance.api.catalogue import OfferState, OfferView
-from provenance.api.client import RetryPolicy
-from provenance.api.errors import MarketRefused
-from provenance.api.market import Event, MarketClient
-from provenance.api.orders import FAILED_STATES, OrderView, StateEvent
-from provenance.api.orders import OrderState as Told
+from provenance.api.market import Event
 from provenance.chain.disputes import MANIFEST_SHARD
-from provenance.chain.errors import RevertError
-from provenance.chain.fees import GWEI
-from provenance.chain.finality import Finality
-from provenance.chain.ports import OrderState
-from provenance.chain.reader import ChainReader
-from provenance.chain.writer import ChainWriter
-from provenance.crypto.key_files import AskPassword, password_source
-from provenance.crypto.permit import sign_permit
-from provenance.crypto.seal import DeliveryKey, load_delivery_key
-from provenance.crypto.signing import Signer, load_key
-from provenance.errors import UnavailableError
-from provenance.record.collection import Collection
-from provenance.record.terms import OrderTerms
-from provenance.units import TokenUnit, local_time
-from provenance.values import Address, Digest
-from provenance.verify.dataset import DatasetName
-from tessera.audit import open_store, require_market
+from provenance.values import Address
 from tessera.client.audited_dataset import AuditedDataset, search, shard_of_row
 from tessera.client.challenge import Challenge, ChallengeResult, default_file
-from tessera.client.delivery import Delivered, KeyPatience, MarketStore, deliver
+from tessera.client.delivery import Delivered
 from tessera.client.demand import Demand, DemandResult
-from tessera.client.order_file import OrderFile, order_path
-from tessera.client.order_request import OrderOptions, OrderRequest, Pinned, Quote, check_terms, differences
-from tessera.client.profile import NetworkProfile, load_profile
+from tessera.client.following import Order
+from tessera.client.order_file import order_path
+from tessera.client.order_request import OrderOptions, OrderRequest
+from tessera.client.ordering import Ordering
 from tessera.client.rewards import Claimed, Rewards
-from tessera.errors import OrderFailedError, TermsDifferError, TesseraError, UsageError
-from tessera.words import ORDER_STATES
+from tessera.client.taking_back import TakingBack
+from tessera.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenance.chain.ports import TxReceipt
-    from provenance.store.ports import ContentStore
     from provenance.verify.dataset import Progress
 
-PATIENCE_SECONDS = 60.0
-LEAST_PREFIX = 6
-MOST_WAITING = 8
-"""So many orders of one wallet may wait at a market to be placed."""
 ALL_STATES = "all"
-DELIVERABLE = frozenset({Told.PUBLISHED, Told.SETTLED})
-ENDED = frozenset({OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED})
-
-Order = str | Digest | OrderFile | Path
-"""An order by its id, the first digits of its id, its file, or as signed."""
 
 
-class Client:
+class Client(Ordering, TakingBack):
     """One party at one market.
 
     network: what a buyer pins about the market (`tessera up` writes DIR/network.json), or its file. wallet:
@@ -75,201 +42,6 @@ class Client:
     comes from TESSERA_PASSWORD or TESSERA_PASSWORD_FILE. Nothing is sent before a method needs it. Raises
     UsageError or KeyFileError for files that cannot be used.
     """
-
-    def __init__(
-        self,
-        network: NetworkProfile | Path | str,
-        *,
-        wallet: Signer | Path | str | None = None,
-        key: DeliveryKey | Path | str | None = None,
-        ask: AskPassword | None = None,
-    ) -> None:
-        self.profile = network if isinstance(network, NetworkProfile) else load_profile(Path(network))
-        if isinstance(wallet, Path | str) and isinstance(key, Path | str):
-            _require_two_keys(Path(wallet), Path(key))
-        self._signer = (
-            wallet
-            if not isinstance(wallet, Path | str)
-            else load_key(wallet, ask or password_source(os.environ))
-        )
-        self.delivery_key = load_delivery_key(key) if isinstance(key, Path | str) else key
-        self._outbox = Path(f"{wallet}.outbox") if isinstance(wallet, Path | str) else None
-        finality = Finality.chosen(self.profile.finality)
-        self.chain = ChainReader(self.profile.rpc, self.profile.deployment, finality=finality)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the connections."""
-        if "api" in self.__dict__:
-            self.api.close()
-        self.chain.close()
-
-    @cached_property
-    def api(self) -> MarketClient:
-        """The market's interface. A market that does not answer at first is an error; later it is waited for."""
-        api = MarketClient(self.profile.api, retry=RetryPolicy(give_up_seconds=0))
-        api.network()
-        api.retry = RetryPolicy(give_up_seconds=PATIENCE_SECONDS)
-        return api
-
-    @property
-    def wallet(self) -> Signer:
-        """The key that pays and signs. Raises UsageError for a client without one."""
-        if self._signer is None:
-            raise UsageError("this needs a wallet: name the file of the key that pays and signs (--wallet)")
-        return self._signer
-
-    @property
-    def unit(self) -> TokenUnit:
-        """How amounts of this market's token are written, as the profile pins it."""
-        return self.profile.deployment.unit
-
-    @cached_property
-    def writer(self) -> ChainWriter:
-        """Transactions of the wallet; what is on its way lies beside its key file, in a folder `KEYFILE.outbox`."""
-        ceiling = self.profile.max_fee_gwei * 10**GWEI
-        return ChainWriter(self.chain, self.wallet, outbox=self._outbox, max_fee_wei=ceiling)
-
-    @cached_property
-    def content(self) -> MarketStore:
-        """The market's content; every byte is checked against its CID."""
-        return MarketStore(self.api)
-
-    # --- ordering
-
-    def quote(self, collection: str, rows: int, **options: Unpack[OrderOptions]) -> Quote:
-        """Terms for `rows` rows of a collection (name or id), checked to say what was asked;
-        nothing is signed.
-
-        options: epsilon, delta, min_score (numbers or text), where, balance, count, conditions, max_price
-        (tokens), min_contributors, purpose, indivisible, match_within_seconds, deliver_within_seconds,
-        challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
-        """
-        return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
-
-    def ask(self, asked: OrderRequest) -> Quote:
-        """`quote`, of a request that is made already."""
-        entry = self.api.collection(asked.collection)
-        collection = Collection.parse(entry.document)
-        key = self.delivery_key.public if self.delivery_key is not None and collection.is_private else None
-        if collection.is_private and key is None:
-            raise UsageError(
-                f"collection {collection.name} is private: its rows are sealed to a delivery key. Make one with "
-                "`tessera key new --out FILE` and name it with --key"
-            )
-        answer = self.api.quote(asked.to_quote(entry.id, self.wallet.address, key, asked.request(collection)))
-        quote = Quote(
-            order_id=answer.order_id,
-            terms=answer.terms,
-            request=answer.request,
-            collection=collection,
-            chain_time=self.chain.chain_time(),
-            unit=self.unit,
-        )
-        check_terms(asked, quote, self._pinned(key))
-        self._check_permit(answer.permit.token, answer.permit.spender)
-        return quote
-
-    def _pinned(self, delivery_key: Digest | None) -> Pinned:
-        profile = self.profile
-        return Pinned(self.wallet.address, profile.broker, delivery_key, profile.deployment.domain)
-
-    def _check_permit(self, token: Address, spender: Address) -> None:
-        """The permit goes to the escrow that the profile pins; a broker naming another is not dealt with."""
-        deployment = self.profile.deployment
-        if (token, spender) != (deployment.token, deployment.escrow):
-            raise TermsDifferError(
-                f"the broker names token {token} and escrow {spender}, this network's are {deployment.token} "
-                f"and {deployment.escrow}: nothing was signed. Check the network file, or do not deal with this "
-                "broker"
-            )
-
-    def order(self, quote: Quote, file: Path | str) -> OrderFile:
-        """Sign the quoted terms, write the order to `file` (mode 600), send it.
-
-        The file is all that is needed to go on, to cancel and to take the money back. Raises TesseraError
-        when the wallet holds less than the price.
-        """
-        for orders_before in range(MOST_WAITING):
-            order = self.sign(quote, orders_before)
-            try:
-                self.send(order, Path(file))
-            except MarketRefused as refusal:
-                if refusal.code != "permit-nonce":
-                    raise
-                continue  # another order of this wallet is still to be placed, and its permit comes first
-            return order
-        raise OrderFailedError(
-            f"{MOST_WAITING} orders of {self.wallet.address} wait to be placed: try again when they are"
-        )
-
-    def sign(self, quote: Quote, orders_before: int = 0) -> OrderFile:
-        """Sign the terms, and a permit for exactly the price that ends when matching ends.
-
-        orders_before: orders of this wallet that are still to be placed; their permits use the nonces before.
-        """
-        terms, me = quote.terms, self.wallet.address
-        balance = self.chain.balance(me)
-        if balance < terms.price:
-            raise TesseraError(
-                f"{me} holds {self.unit.shown(balance)}, the order costs {self.unit.shown(terms.price)}: fund the "
-                "wallet, or ask for fewer rows"
-            )
-        message = self.chain.permit_message(me, terms.price, terms.match_by)
-        message = replace(message, nonce=message.nonce + orders_before)
-        return OrderFile(
-            order_id=quote.order_id,
-            terms=terms,
-            signature=self.wallet.sign_typed(self.profile.deployment.domain, terms),
-            request=quote.request,
-            collection=quote.collection,
-            permit=sign_permit(self.wallet, self.chain.token_domain(), message),
-        )
-
-    def send(self, order: OrderFile, file: Path) -> None:
-        """Write the order down, then send it; repeating this is harmless."""
-        order.write(file)
-        self.api.place(order.signed())
-
-    def resume(self, file: Path | str, asked: OrderRequest | None = None) -> OrderFile:
-        """The order in `file`, sent again in case it never arrived. asked: what it is taken for.
-
-        Raises UsageError for a file of another order, OrderFailedError for an order that ended, with what to
-        do to order again.
-        """
-        order = OrderFile.read(Path(file))
-        if asked is not None:
-            self._require_same(order, asked, file)
-        state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
-        again = f"To order again, delete {file}, or choose another --out"
-        if state in ENDED:
-            raise OrderFailedError(
-                f"order {order.order_id} {ORDER_STATES[state]}, its price is back. {again}"
-            )
-        if state is OrderState.NONE and now >= order.terms.match_by:
-            raise OrderFailedError(
-                f"order {order.order_id} never reached the chain and its time to be matched ended at "
-                f"{local_time(order.terms.match_by, now)}: nothing was paid. {again}"
-            )
-        self.send(order, Path(file))
-        return order
-
-    def _require_same(self, order: OrderFile, asked: OrderRequest, file: Path | str) -> None:
-        terms = order.terms
-        # Its times were counted from the quote; from the last moment of matching they hold all the more.
-        quote = Quote(order.order_id, terms, order.request, order.collection, terms.match_by - 1)
-        key = None if self.delivery_key is None or terms.is_open else self.delivery_key.public
-        wrong = differences(asked, quote, self._pinned(key or terms.delivery_key))
-        if wrong:
-            raise UsageError(
-                f"{file} holds another order ({terms.rows:,} rows of {order.collection.name} for {terms.buyer}): "
-                f"{'; '.join(wrong)}. Continue it with its own options, or choose another --out"
-            )
 
     def request(
         self,
@@ -297,175 +69,6 @@ class Client:
         self.watch(order, observe)
         return self.download(order, to)
 
-    # --- watching and fetching
-
-    def orders(self, *, state: str | None = None, mine: bool = True) -> tuple[OrderView, ...]:
-        """Orders as the broker lists them: the wallet's, or everybody's without a wallet or with mine=False.
-
-        Raises UsageError for a state that there is not.
-        """
-        buyer = self._signer.address if mine and self._signer is not None else None
-        if state is not None and state not in list(Told):
-            raise UsageError(f"state: found {state!r}, expected one of {', '.join(Told)}")
-        return self.api.orders(buyer=buyer, state=None if state is None else Told(state))
-
-    def status(self, order: Order) -> OrderView:
-        """One order as the broker has it."""
-        return self.api.order(self.find(order))
-
-    def find(self, order: Order) -> Digest:
-        """The id of an order. Raises UsageError for digits that no order, or more than one, begins with."""
-        if isinstance(order, Digest):
-            return order
-        if isinstance(order, OrderFile):
-            return order.order_id
-        if isinstance(order, Path) or not order.startswith("0x"):
-            return OrderFile.read(Path(order)).order_id
-        if len(order) == 2 + 2 * Digest.LENGTH:
-            return Digest.parse(order)
-        if len(order) < LEAST_PREFIX:
-            raise UsageError(
-                f"order {order!r}: expected its id, or at least {LEAST_PREFIX - 2} digits of it after 0x"
-            )
-        found = [
-            view.order_id for view in self.orders(mine=False) if str(view.order_id).startswith(order.lower())
-        ]
-        if len(found) != 1:
-            listed = "".join(f"\n  {each}" for each in found)
-            raise UsageError(
-                f"{len(found)} orders begin with {order}, expected one: give more digits, `tessera orders` lists "
-                f"them{listed}"
-            )
-        return found[0]
-
-    def terms(self, order: Order) -> OrderTerms:
-        """The terms of an order: of its file, or of the broker, who is believed only if they hash to its id."""
-        if isinstance(order, OrderFile):
-            return order.terms
-        if isinstance(order, Path) or (isinstance(order, str) and not order.startswith("0x")):
-            return OrderFile.read(Path(order)).terms
-        wanted = self.find(order)
-        terms = self.status(wanted).order_terms()
-        if terms.order_id(self.profile.deployment.domain) != wanted:
-            raise TermsDifferError(
-                f"the broker's terms for {wanted} hash to another order: use the order file that `tessera request` "
-                "wrote"
-            )
-        return terms
-
-    def events(self, order: Order) -> Iterator[Event]:
-        """An order's events from its first, as they come, until it ends; a broken connection is made anew. Of an order
-        in hand the chain's clock is looked at too: OrderFailedError when it is overdue, whatever the broker says.
-        """
-        order_id = self.find(order)
-        if not isinstance(order, OrderFile):
-            return self.api.events(order_id)
-        return self.api.events(order_id, is_over=lambda: self._require_in_time(order))
-
-    def _require_in_time(self, order: OrderFile) -> bool:
-        """False; raises OrderFailedError for an order that is not delivered and cannot be any more."""
-        try:
-            state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
-        except UnavailableError:
-            return False  # a chain that does not answer makes nobody late
-        due = order.terms.deliver_by
-        if now > due and state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
-            raise OrderFailedError(
-                f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: "
-                "the broker does not say so. `tessera refund` brings back what is in escrow"
-            )
-        return False
-
-    def watch(self, order: Order, observe: Callable[[Event], None] | None = None) -> None:
-        """Waits until the rows can be fetched. Raises OrderFailedError when the order ended otherwise."""
-        order_id = self.find(order)
-        for event in self.events(order):
-            if observe is not None:
-                observe(event)
-            state = event.data.state if isinstance(event.data, StateEvent) else None
-            if state in FAILED_STATES:
-                break
-            if state in DELIVERABLE:
-                return
-        view = self.status(order_id)
-        raise OrderFailedError(
-            f"order {order_id} ended {view.state}: {view.reason or 'no reason was given'}. Look at the balance of "
-            f"{view.buyer}: what was in escrow is back, or `tessera refund` brings it back after the deadline"
-        )
-
-    def download(
-        self,
-        order: Order,
-        to: Path | str,
-        progress: Progress | None = None,
-        patience: KeyPatience | None = None,
-    ) -> Delivered:
-        """Fetch a published data set, check every row against chain, model and seed, write it to `to`.
-
-        progress: called with (rows recomputed, rows in all). patience: how long keys are waited for that contributors
-        release after the publication, a minute by default; rows of a shard whose key is still missing then are left
-        out, as `Delivered.withheld` says. Raises OrderFailedError when there is no data set yet, UsageError without the
-        right delivery key, FalseDatasetError when a check fails: nothing is written then.
-        """
-        order_id = self.find(order)
-        dataset = self.chain.dataset_of_order(order_id)
-        if dataset is None:
-            raise OrderFailedError(
-                f"order {order_id} has no data set on chain yet: watch it with the command that placed it"
-            )
-        patience = patience or KeyPatience(PATIENCE_SECONDS)
-        return deliver(self.chain, self.content, dataset, self.delivery_key, Path(to), progress, patience)
-
-    # --- taking back. The chain is asked, nobody else: the exit is open without the broker.
-
-    def cancel(self, order: Order) -> TxReceipt:
-        """Take an order back before it is matched: the whole price returns at once. One that is signed and not placed
-        yet nobody can place any more. Raises TesseraError later than that."""
-        terms = self.terms(order)
-        if terms.buyer != self.wallet.address:
-            raise TesseraError(f"the order was signed by {terms.buyer}, this wallet is {self.wallet.address}")
-        order_id = terms.order_id(self.profile.deployment.domain)
-        if self.chain.order(order_id).state is OrderState.MATCHED:
-            deadline = local_time(self.chain.deadline(order_id), self.chain.chain_time())
-            raise TesseraError(
-                f"order {order_id} {ORDER_STATES[OrderState.MATCHED]}: too late to cancel; without delivery `tessera "
-                f"refund` brings the price back after {deadline}"
-            )
-        self._require(terms, OrderState.NONE, OrderState.OPEN)
-        return self.writer.cancel(terms)
-
-    def refund(self, order: Order) -> tuple[TxReceipt, int]:
-        """Take the price back after the deadline passed without delivery: the transaction, and the token
-        wei that came.
-
-        Anybody may send it, the money goes to the buyer only. Raises TesseraError before the deadline.
-        """
-        terms = self.terms(order)
-        order_id = self._require(terms, OrderState.OPEN, OrderState.MATCHED)
-        state, now = self.chain.order(order_id).state, self.chain.chain_time()
-        deadline = terms.match_by if state is OrderState.OPEN else self.chain.deadline(order_id)
-        if now <= deadline:
-            cancel = "; `tessera cancel` takes it back at once" if state is OrderState.OPEN else ""
-            raise TesseraError(
-                f"order {order_id} {ORDER_STATES[state]}: it can be refunded after {local_time(deadline, now)}{cancel}"
-            )
-        before = self.chain.balance(terms.buyer)
-        try:
-            receipt = self.writer.refund(terms, self.chain.participants(order_id))
-        except RevertError:
-            # The broker gives the money back by itself, and may have come first.
-            self._require(terms, OrderState.OPEN, OrderState.MATCHED)
-            raise
-        return receipt, self.chain.balance(terms.buyer) - before
-
-    def _require(self, terms: OrderTerms, *states: OrderState) -> Digest:
-        """The order's id; TesseraError when it is in none of `states`."""
-        order_id = terms.order_id(self.profile.deployment.domain)
-        state = self.chain.order(order_id).state
-        if state not in states:
-            raise TesseraError(f"order {order_id} {ORDER_STATES[state]}: there is nothing to take back")
-        return order_id
-
     def claim(self, account: Address | None = None) -> Claimed:
         """Have what the market owes to `account` (None: the wallet's) sent to its payout
         address; anybody may."""
@@ -475,8 +78,6 @@ class Client:
     def rewards(self) -> Rewards:
         """Rewards, payout addresses and royalties of the wallet."""
         return Rewards(self.chain, self.writer, self.wallet)
-
-    # --- resale
 
     def offers(
         self,
@@ -601,22 +202,3 @@ class Client:
             (MANIFEST_SHARD if shard is None else shard, None) if row is None else shard_of_row(record, row)
         )
         return Demand(self.chain, self.writer, self.wallet.address, record, terms, *place)
-
-    def dataset_number(self, dataset: str | int) -> int:
-        """The number of a data set by its name; UsageError for one of another market."""
-        name = DatasetName.parse(str(dataset))
-        require_market(name, self.profile.deployment)
-        return name.id
-
-    def store(self, text: str | None) -> ContentStore:
-        """The market's own content, or the store that is named."""
-        return self.content if text is None else open_store(text)
-
-
-def _require_two_keys(wallet: Path, key: Path) -> None:
-    """Raises UsageError for one file named as both."""
-    if wallet.resolve() == key.resolve():
-        raise UsageError(
-            f"{key} is named as wallet and as delivery key: a delivery key is a key of its own, made by `tessera key "
-            "new --out FILE`"
-        )

@@ -119,7 +119,7 @@ class Delivery:
         """The model of one shard in clear. Raises KeyNotReleasedError for one that is withheld."""
         if self.manifest.shard(shard).content.sealed_key is not None and self.keys is None:
             raise UsageError(
-                f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
+                f"data set {self.dataset_id} is sealed: name the delivery key of its order (key=)"
             )
         shown = self.unreleased.get(shard)
         if shown is not None:
@@ -223,7 +223,7 @@ def deliver(
     """
     found = fetch(chain, store, dataset_id, key, patience)
     if found.keys is None and not found.manifest.terms.is_open:
-        raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order with --key")
+        raise UsageError(f"data set {dataset_id} is sealed: name the delivery key of its order (key=)")
     certificate = found.verify(chain, progress)
     if certificate.failed:
         raise FalseDatasetError(dataset_id, certificate)

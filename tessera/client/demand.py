@@ -83,7 +83,7 @@ class Demand:
         try:
             self.record.shard(self.shard)
         except UnknownShardError as error:
-            raise UsageError(f"--shard {self.shard}: {error}") from error
+            raise UsageError(f"shard={self.shard}: {error}") from error
 
     @property
     def is_manifest(self) -> bool:

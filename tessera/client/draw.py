@@ -61,7 +61,7 @@ class SeedDraw:
             if error.name == MISSED:
                 raise MissedDrawError(
                     f"the hash of block {found.target_block} is out of the chain's reach, nobody fixed it in time: "
-                    "--again appoints another block, which costs the broker part of its bond"
+                    "another block can be appointed (again=), which costs the broker part of its bond"
                 ) from error
             if self.chain.is_hash_fixed(self.order):
                 return None  # somebody else did, just now
@@ -82,7 +82,7 @@ class SeedDraw:
         for shard, salt in given.items():
             if shard not in wanted or salt_digest(self.order, shard, salt) != committed[shard]:
                 raise UsageError(
-                    f"--salt {shard}={salt}: that is not what shard {shard} of order {self.order} committed to"
+                    f"salt={salt}: that is not what shard {shard} of order {self.order} committed to"
                 )
         found = dict(self._fitting(self._shown(wanted - given.keys()), committed)) | dict(given)
         if wanted - found.keys():
@@ -125,7 +125,7 @@ class SeedDraw:
         return (
             f"the seed of order {self.order} cannot be drawn yet: missing is the salt of {whose}. The hash is fixed, "
             "so the broker can demand it on chain, and a contributor that keeps it loses its stake; who has it from "
-            "its contributor gives it with --salt SHARD=0x..."
+            "its contributor can give it (salt=)"
         )
 
 

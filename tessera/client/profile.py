@@ -63,8 +63,8 @@ def load_profile(path: Path) -> NetworkProfile:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(
-            f"{path}: no such network file; name one with --network or {VARIABLE} (`tessera up` and "
-            "`tessera deploy` write DIR/network.json)"
+            f"{path}: no such network file; name another (network=; commands read {VARIABLE} too). `tessera up` and "
+            "`tessera deploy` write DIR/network.json"
         ) from error
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}): expected a {FORMAT} document") from error

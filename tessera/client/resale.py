@@ -113,8 +113,8 @@ def require_promise(
     if not is_fair(manifest) and not trust_seller:
         raise TesseraError(
             "no fair exchange: this data set was made before keys were committed to, so the seller alone says which "
-            "keys are right, and you pay also for keys that open nothing. Buy from a seller you trust, with "
-            "--trust-seller"
+            "keys are right, and you pay also for keys that open nothing. Buy from a seller you trust "
+            "(trust_seller=)"
         )
 
 
@@ -171,7 +171,7 @@ class Resale:
             )
         if not manifest.terms.is_open and own is None:
             raise UsageError(
-                f"data set {dataset} is sealed: name the delivery key that its keys shall be made out to with --key"
+                f"data set {dataset} is sealed: name the delivery key that its keys shall be made out to (key=)"
             )
         if not self.chain.stands(sale):
             raise TesseraError(
@@ -220,7 +220,7 @@ class Resale:
         anybody can open this delivery. Raises TesseraError when every key is as promised."""
         sale = self._require(dataset, SaleState.DELIVERED)
         if own is None:
-            raise UsageError(f"name the delivery key that you bought data set {dataset} with, with --key")
+            raise UsageError(f"name the delivery key that you bought data set {dataset} with (key=)")
         promised = self.chain.promised_keys(sale)
         shards = [shard for shard, _ in sealed_keys(manifest, self.chain.dataset(dataset).revoked)]
         for bought, key in purchases_with(self.chain, dataset, own):
@@ -257,7 +257,7 @@ class Resale:
         if not keys:
             return []
         if own is None:
-            raise UsageError(f"data set {dataset} is sealed: name your delivery key with --key")
+            raise UsageError(f"data set {dataset} is sealed: name your delivery key (key=)")
         opening = content_keys(self.chain, record, manifest, own)
         if isinstance(opening, DeliveryKey):
             keys = [(shard, fetch_key(self.store, key)) for shard, key in keys]

@@ -27,10 +27,11 @@ from provenance.crypto.signing import load_key
 from provenance.record.collection import Collection
 from provenance.table.codec import decode_values
 from provenance.units import E12, MICRO, TOKEN, duration, format_fixed, to_float
-from tessera.client.client import PATIENCE_SECONDS, Client
+from tessera.client.client import Client
 from tessera.client.delivery import Delivery, KeyPatience, fetch
 from tessera.client.order_file import OrderFile, order_path
 from tessera.client.order_request import Quote
+from tessera.client.party import PATIENCE_SECONDS
 from tessera.devnet.adult import PARTS, adult_collection
 from tessera.devnet.children import Supervisor, stop_on_signals
 from tessera.devnet.demo_checks import (

@@ -38,8 +38,8 @@ class ConditionOptions:
 
         if (self.balance and self.counts) or (self.document and (self.where or self.balance or self.counts)):
             raise UsageError(
-                "found --balance, --count and --conditions together, expected one of them (--where may stand "
-                "beside --balance and --count)"
+                "found balance=, count= and conditions= together, expected one of them (where= may stand beside "
+                "balance= and count=)"
             )
         if self.document is not None:
             return _read(self.document, schema)
@@ -47,13 +47,13 @@ class ConditionOptions:
             asked = conditions_text.counted_conditions(schema, self.counts, self.where)
             if rows not in (None, asked.rows):
                 raise UsageError(
-                    f"--rows says {rows:,}, the counts add up to {asked.rows:,}: leave --rows out, or count the rest"
+                    f"rows= says {rows:,}, the counts add up to {asked.rows:,}: leave rows= out, or count the rest"
                 )
             return asked
         if not self.stated:
             return None
         if rows is None:
-            raise UsageError("--rows is missing: say how many rows")
+            raise UsageError("rows= is missing: say how many rows")
         if self.balance:
             return conditions_text.balanced_conditions(schema, rows, self.balance, self.where)
         return conditions_text.conditions_on_all(schema, rows, self.where)

@@ -50,7 +50,7 @@ class RowSource:
             asked = Conditions.parse(decode(self.conditions), container.schema)
         if self.device is None:
             return ContainerSampler(container, self.seed, conditions=asked)
-        with needing("generator", f"--device {self.device}"):
+        with needing("generator", f"device={self.device}"):
             from generator.sampling import forward_on
 
         return ContainerSampler(container, self.seed, conditions=asked, forward=forward_on(self.device))
@@ -101,7 +101,7 @@ def _by_workers(source: RowSource, folder: PartFolder, processes: int, missing: 
         except BrokenProcessPool as error:
             raise UsageError(
                 f"a worker process ended (out of memory?) and {folder.path} keeps what is finished: give the "
-                "same command to go on, with fewer --processes if memory is short"
+                "same command to go on, with fewer processes= if memory is short"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

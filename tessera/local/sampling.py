@@ -79,7 +79,7 @@ def parse_seed(text: str) -> bytes:
         f"write 0x{text} if it is hexadecimal" if re.fullmatch(r"[0-9a-fA-F]{1,64}", text) else "such as 42"
     )
     raise UsageError(
-        f"--seed: found {text!r:.80}, expected a number from 0 to 2^256 - 1, or 0x and up to 64 hexadecimal digits; "
+        f"seed=: found {text!r:.80}, expected a number from 0 to 2^256 - 1, or 0x and up to 64 hexadecimal digits; "
         f"{advice}"
     )
 
@@ -97,12 +97,12 @@ def sample_file(
     container = Container.parse(data)
     conditions, rows = _asked(container.schema, request)
     if conditions_out is not None and conditions is None:
-        raise UsageError("--conditions-out: no conditions were asked; add --where, --balance or --count")
+        raise UsageError("conditions_out=: no conditions were asked; add where=, balance= or count=")
     first_row = request.first_row
     limit = container.schema.max_rows
     if limit is not None and first_row + rows > limit:
         raise UsageError(
-            f"--rows: found {first_row + rows:,} rows, expected at most {limit:,}, as many as the schema's "
+            f"rows=: found {first_row + rows:,} rows, expected at most {limit:,}, as many as the schema's "
             "key pattern has keys; ask for fewer, or fit with a longer pattern"
         )
     document = None if conditions is None else conditions.encode()
@@ -126,13 +126,13 @@ def _asked(schema: Schema, request: SampleRequest) -> tuple[Conditions | None, i
     rows, first_row, asked = request.rows, request.first_row, request.asked
     if first_row and (asked.balance or asked.counts):
         raise UsageError(
-            "--first-row: rows in the middle of a balance or of counts are a part of a request; write its document "
-            "with --conditions-out, and give that with --conditions"
+            "first_row=: rows in the middle of a balance or of counts are a part of a request; write its document "
+            "(conditions_out=), and give that (conditions=)"
         )
     conditions = asked.conditions(schema, None if rows is None else first_row + rows)
     if conditions is None:
         if rows is None:
-            raise UsageError("--rows is missing: say how many rows")
+            raise UsageError("rows= is missing: say how many rows")
         return None, rows
     if first_row + (rows or 1) > conditions.rows:
         raise UsageError(

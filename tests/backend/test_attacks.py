@@ -30,7 +30,7 @@ from provenance.errors import ContentMissingError
 from provenance.store.unixfs import cid_of
 from provenance.values import Digest
 from tests.backend.conftest import DELIVERY_KEY, Api, Chain, Json, catch_up
-from tests.backend.test_order_workflow import World, chain_state, work, wrapped_key
+from tests.backend.test_order_workflow import World, chain_state, drawn, matched, work, wrapped_key
 from tests.backend.test_order_workflow import world as world
 from tests.waiting import until
 
@@ -225,10 +225,7 @@ def test_m3_who_left_an_order_to_fail_is_not_asked_for_the_next(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    matching = Matching(api.ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
+    matched(world, api, order)
     for node in world.nodes:
         target = f"/v1/tasks?order={order}&node={node.address}&name=bins&kind=train"
         assert api.call("POST", target, b"a step", by=api.broker).status_code == 201
@@ -262,10 +259,7 @@ def test_m3_a_step_that_nobody_answered_is_nobodys_fault(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    matching = Matching(api.ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
+    matched(world, api, order)
     for node in world.nodes:
         target = f"/v1/tasks?order={order}&node={node.address}&name=bins&kind=train"
         assert api.call("POST", target, b"a step", by=api.broker).status_code == 201
@@ -329,17 +323,7 @@ def sampled(
     world: World, api: Api, chain: Chain, order: str, score: int | Callable[[Json], Json]
 ) -> Generation:
     """Brings an order to the moment before its publication. score: in millionths, or the result for a job."""
-    matching, generation = Matching(api.ports, order), Generation(api.ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
-    with world.beside(lambda: work(world, "train", world.train_result)):
-        generation.train()
-    with world.beside(world.bind):
-        generation.commit()
-    chain.mine(4)
-    with world.beside(world.reveal):
-        generation.draw()
+    generation = drawn(world, api, chain, order)
 
     def scores(job: Json) -> Json:
         return world.score_result(job, score) if isinstance(score, int) else score(job)

@@ -506,21 +506,10 @@ def test_every_step_may_run_twice_and_sends_nothing_twice(
 
 def _publish(world: World, api: Api, chain: Chain, order: str) -> Settlement:
     """Carries an order to its publication, step by step; the settlement."""
-    ports = api.ports
-    matching, generation = Matching(ports, order), Generation(ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
-    with world.beside(lambda: work(world, "train", world.train_result)):
-        generation.train()
-    with world.beside(world.bind):
-        generation.commit()
-    chain.mine(4)
-    with world.beside(world.reveal):
-        generation.draw()
+    generation = drawn(world, api, chain, order)
     with world.beside(lambda: work(world, "score", world.score_result)):
         generation.score()
-    settlement = Settlement(ports, order, generation)
+    settlement = Settlement(api.ports, order, generation)
     settlement.publish()
     return settlement
 
@@ -599,23 +588,12 @@ def test_money_comes_back_after_a_demand_that_expires_while_it_is_waited_for(
     world: World, api: Api, buyer: Signer, chain: Chain
 ) -> None:
     order = api.order(buyer, world.collection)
-    ports = api.ports
-    matching, generation = Matching(ports, order), Generation(ports, order)
-    matching.place()
-    with world.beside(world.bring_to_match):
-        matching.match()
-    with world.beside(lambda: work(world, "train", world.train_result)):
-        generation.train()
-    with world.beside(world.bind):
-        generation.commit()
-    chain.mine(4)
-    with world.beside(world.reveal):
-        generation.draw()
+    generation = drawn(world, api, chain, order)
     identifier = Digest.parse(order)
     terms = OrderTerms.parse(api.call("GET", f"/v1/orders/{order}").json()["terms"])
     models = chain.reader.commitment(identifier).models
-    ports.writer.demand_step(terms, chain.reader.participants(identifier), 0, DemandKind.RECEIPT, models)
-    settlement = Settlement(ports, order, generation)
+    api.ports.writer.demand_step(terms, chain.reader.participants(identifier), 0, DemandKind.RECEIPT, models)
+    settlement = Settlement(api.ports, order, generation)
     with world.beside(lambda: settlement.give_back("the worker is lost")):
         threading.Event().wait(0.5)
         assert chain_state(api, order) is OrderState.MATCHED, "nothing is returned while the demand is open"
@@ -630,7 +608,7 @@ def test_a_false_salt_is_demanded_on_chain_and_costs_its_contributor_and_not_the
 ) -> None:
     """Before: the broker waited for the right one until the deadline, and lost its bond."""
     order = api.order(buyer, world.collection)
-    generation = _commit(world, api, order)
+    generation = committed_to(world, api, order)
     chain.mine(4)
 
     def reveal_one_falsely() -> None:
@@ -648,7 +626,7 @@ def test_a_sample_that_does_not_hold_is_demanded_on_chain_and_costs_its_contribu
 ) -> None:
     """Before: the phase failed at once, and the broker lost its bond for what a contributor had spoiled."""
     order = api.order(buyer, world.collection)
-    generation = _commit(world, api, order)
+    generation = committed_to(world, api, order)
     chain.mine(4)
     with world.beside(world.reveal):
         generation.draw()
@@ -676,7 +654,7 @@ def test_a_missed_draw_is_drawn_again_and_costs_bond(
     # A chain without EIP-2935 keeps 256 hashes.
     chain.reader.rpc.request("anvil_setCode", HISTORY, "0x")
     order, ports = api.order(buyer, world.collection), api.ports
-    generation = _commit(world, api, order)
+    generation = committed_to(world, api, order)
     bond = ports.chain.order(Digest.parse(order)).bond_left
     missed = ports.chain.commitment(Digest.parse(order)).target_block
     chain.mine(300)
@@ -750,16 +728,31 @@ def work(world: World, phase: str, result: Callable[[Json], Json]) -> None:
     assert answer.status_code == 201, answer.text
 
 
-def _commit(world: World, api: Api, order: str) -> Generation:
-    """Brings the order to its commitments, step by step."""
-    matching, generation = Matching(api.ports, order), Generation(api.ports, order)
+def matched(world: World, api: Api, order: str) -> Generation:
+    """Places the order and matches it; what comes next."""
+    matching = Matching(api.ports, order)
     matching.place()
     with world.beside(world.bring_to_match):
         matching.match()
+    return Generation(api.ports, order)
+
+
+def committed_to(world: World, api: Api, order: str) -> Generation:
+    """Brings the order to its commitments, step by step."""
+    generation = matched(world, api, order)
     with world.beside(lambda: work(world, "train", world.train_result)):
         generation.train()
     with world.beside(world.bind):
         generation.commit()
+    return generation
+
+
+def drawn(world: World, api: Api, chain: Chain, order: str) -> Generation:
+    """Brings the order to its seed, step by step."""
+    generation = committed_to(world, api, order)
+    chain.mine(4)
+    with world.beside(world.reveal):
+        generation.draw()
     return generation
 
 

@@ -1,4 +1,5 @@
-"""One false row among 10,000, by a node with a patched sampler: found off chain, proven on chain; who lied pays."""
+"""One false row among 10,000, by one of three nodes, with a patched sampler: found off chain, proven on chain. Who lied
+pays, two contributors are paid, the buyer keeps two thirds of the rows and has a third of the price back."""
 
 from __future__ import annotations
 
@@ -22,30 +23,44 @@ from provenance.verify.refutation import ChallengeEvidence, Claim, Fault, Findin
 from tessera.client.accounts import BURN, Parties, holdings
 from tessera.client.audited_dataset import AuditedDataset
 from tessera.client.order_file import OrderFile
+from tessera.devnet.children import Command
+from tessera.devnet.network import NodeSpec
 from tests.system.lying_node import FALSE_ROW
-from tests.system.market import LONG_SECONDS, Market
+from tests.system.market import COLLECTION, LONG_SECONDS, TABLE_ROWS, Market, write_table
 from tests.waiting import until
 
 pytestmark = pytest.mark.system
 
 ROWS = 10_000
-FORGER = "maple"
+FORGER = "alder"
+FORGERS_TABLE = sum(TABLE_ROWS.values()) // 2
+"""Rows of its table, a third of all: so it makes a third of what is ordered."""
 CHANGE = re.compile(r"[+-]\d+")
 
 
 @contextmanager
-def lying(market: Market, name: str) -> Iterator[None]:
-    """The node is another program for as long as the block lasts; its folder, key and stake are its own."""
-    node = market.process(name)
+def one_more_contributor(market: Market) -> Iterator[Command]:
+    """A node that lies from its first start on, and leaves the market at the end. Gives the honest program for its
+    folder, key and stake."""
+    network = market.network
+    table = market.folder / f"{FORGER}.csv"
+    write_table(table, FORGERS_TABLE, seed=2)
+    network.start_nodes([NodeSpec(FORGER, table, FORGERS_TABLE, epsilon_cap="100")], COLLECTION)
+    node = market.process(FORGER)
     honest = node.command
     argv = ["tests.system.lying_node" if word == "tessera" else word for word in honest.argv]
     node.command = replace(honest, argv=argv)
     node.restart()
+    network.await_contributors(COLLECTION, [FORGER])
     try:
-        yield
+        yield honest
     finally:
-        node.command = honest
-        node.restart()
+        # Who has no free stake is asked for no order.
+        account = network.account(FORGER)
+        free = market.chain.stake_of(account.address).free
+        ChainWriter(market.chain, account).request_withdrawal(free)
+        node.kill()
+        del network.nodes[FORGER]
 
 
 @dataclass
@@ -57,6 +72,8 @@ class Published:
     audited: AuditedDataset
     shard: int
     auditor: Signer
+    honest: Command
+    """The forger's node without the patch."""
 
     @property
     def writer(self) -> ChainWriter:
@@ -95,17 +112,17 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def published(market: Market) -> Published:
-    """10,000 rows, one of them false."""
-    with lying(market, FORGER):
+def published(market: Market) -> Iterator[Published]:
+    """10,000 rows of three contributors, one of them false."""
+    with one_more_contributor(market) as honest:
         order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS)
         market.await_state(order, "published")
-    dataset = market.chain.dataset_of_order(order.order_id)
-    assert dataset is not None
-    forger = market.network.account(FORGER).address
-    audited = AuditedDataset(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
-    shard = next(each.shard for each in audited.record.shards if each.contributor == forger)
-    return Published(market, order, audited, shard, market.network.account("auditor"))
+        dataset = market.chain.dataset_of_order(order.order_id)
+        assert dataset is not None
+        forger = market.network.account(FORGER).address
+        audited = AuditedDataset(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
+        shard = next(each.shard for each in audited.record.shards if each.contributor == forger)
+        yield Published(market, order, audited, shard, market.network.account("auditor"), honest)
 
 
 def test_true_rows_and_wrong_evidence_convict_nobody(published: Published) -> None:
@@ -231,7 +248,7 @@ def test_a_convicted_shard_cannot_be_challenged_again_and_the_others_verify(
     assert any(f"shard {published.shard} of" in remark for remark in certificate.remarks)
 
 
-def test_the_buyer_keeps_the_true_rows_and_the_others_are_paid_as_if_nothing_had_been(
+def test_the_buyer_keeps_two_thirds_and_has_a_third_back_and_the_others_are_paid(
     published: Published,
 ) -> None:
     market, order, record = published.market, published.order, published.audited.record
@@ -240,25 +257,46 @@ def test_the_buyer_keeps_the_true_rows_and_the_others_are_paid_as_if_nothing_had
     got = market.run("download", str(order.order_id), "--out", str(to), *market.buyer_options(), *key)
     assert got.returncode == 0, got.stdout + got.stderr
     false = record.shard(published.shard)
-    assert len(to.read_text().splitlines()) == 1 + ROWS - false.rows
+    assert (len(record.shards), false.rows) == (3, ROWS // 3)
+    assert len(to.read_text().splitlines()) == 1 + ROWS - ROWS // 3
 
-    terms, chain = order.terms, market.chain
-    honest = [each for each in record.shards if each.shard != published.shard]
-    buyer = chain.balance(terms.buyer)
-    earned = {each.contributor: chain.claimable(each.contributor) for each in record.shards}
-    broker = chain.claimable(terms.broker)
+    before = _money(published)
+    damages = market.chain.shards(order.order_id).damages
     market.skip(LONG_SECONDS)
     market.await_state(order, "settled")
+    after = _money(published)
+    terms = order.terms
     fee = terms.price * terms.broker_fee_bps // 10_000
-    divided = terms.price - fee
-    for each in honest:
-        paid = chain.claimable(each.contributor) - earned[each.contributor]
-        assert abs(paid - divided * record.shares_bps[each.shard] // 10_000) <= len(record.shards)
-    assert chain.claimable(false.contributor) == earned[false.contributor]
-    assert chain.claimable(terms.broker) - broker == fee + terms.bond, "the bond is whole"
-    least = terms.price * false.rows // terms.rows
-    part = divided * record.shares_bps[published.shard] // 10_000
-    assert chain.balance(terms.buyer) - buyer in (max(least, part), max(least, part) + 1)
+    parts = [(terms.price - fee) * share // 10_000 for share in record.shares_bps]
+    parts[-1] += terms.price - fee - sum(parts)
+    third = terms.price * false.rows // terms.rows
+    back = parts[false.shard] + min(damages, max(0, third - parts[false.shard]))
+    assert back >= third
+    honest = {str(each.contributor): parts[each.shard] for each in record.shards if each.shard != false.shard}
+    assert len(honest) == 2
+    assert all(part > 0 for part in honest.values())
+    assert {name: after[name] - before[name] for name in before} == {
+        **honest,
+        str(false.contributor): 0,
+        "broker": fee + terms.bond,
+        "buyer": back,
+        "burned": damages + parts[false.shard] - back,
+    }
+
+
+def _money(published: Published) -> dict[str, int]:
+    """Token wei: what contributors, by address, and the broker may claim, what the buyer holds, and what is burned."""
+    chain, terms = published.market.chain, published.order.terms
+    owed = {
+        str(each.contributor): chain.claimable(each.contributor) for each in published.audited.record.shards
+    }
+    broker = chain.claimable(terms.broker)
+    return {
+        **owed,
+        "broker": broker,
+        "buyer": chain.balance(terms.buyer),
+        "burned": chain.balance(BURN),
+    }
 
 
 def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Published) -> None:
@@ -267,6 +305,7 @@ def test_the_slashed_node_starts_again_with_the_stake_that_is_left(published: Pu
     left = market.chain.stake_of(address)
     assert market.chain.balance(address) == 0, "it cannot make good what was slashed"
     node = market.process(FORGER)
+    node.command = published.honest
     said = len(node.command.log.read_text())
     node.restart()
 

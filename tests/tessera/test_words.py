@@ -1,13 +1,23 @@
-"""Refusals as people read them."""
+"""Refusals as people read them, and options where the library names parameters."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+import typer
 
 from provenance.chain.errors import RevertError
+from tessera.cli.app import app
+from tessera.errors import UsageError
 from tessera.terminal import say_error
-from tessera.words import refusal
+from tessera.words import PARAMETERS, refusal, with_options
 
+ROOT = Path(__file__).parents[2]
 NOW = 1_795_919_439
 
 
@@ -41,3 +51,52 @@ def test_a_refusal_without_words_of_ours_keeps_the_contract_s(capsys: pytest.Cap
     assert refusal(error, NOW) == str(error)
     say_error(error)
     assert "Other_Thing(y=1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("name the delivery key (key=)", "name the delivery key (--key)"),
+        ("rows= is missing: leave where= out, or rows=", "--rows is missing: leave --where out, or --rows"),
+        ("first_row=: found 3. row=7: of shard 1", "--first-row: found 3. --row 7: of shard 1"),
+        ("store=./here: no such folder; try file=.", "--store ./here: no such folder; try --salt-file."),
+        ("choose another file (to=)", "choose another file (--out)"),
+        ("found 'rows=3', and a.key=5, disclose=True", "found 'rows=3', and a.key=5, disclose=True"),
+    ],
+)
+def test_a_command_names_the_option_of_a_parameter(
+    message: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert with_options(message) == said
+    say_error(UsageError(message))
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_every_parameter_has_an_option_of_some_command() -> None:
+    def options(command: Any) -> set[str]:
+        found = {name for each in command.params for name in each.opts}
+        return found.union(*map(options, getattr(command, "commands", {}).values()))
+
+    assert set(PARAMETERS.values()) <= options(typer.main.get_command(app))
+
+
+def test_messages_of_the_library_name_no_option_beside_whole_commands() -> None:
+    files = [ROOT / "tessera" / "audit.py", *(ROOT / "tessera" / "client").glob("*.py")]
+    files += (ROOT / "tessera" / "local").glob("*.py")
+    assert len(files) > 20
+    said = [(file.name, text) for file in files for text in texts(file.read_text(encoding="utf-8"))]
+    assert len(said) > 500
+    named = [each for each in said if re.search(r"(?<!\w)--[a-z]", re.sub(r"`[^`]*`", "", each[1]))]
+    assert named == []
+
+
+def texts(source: str) -> Iterator[str]:
+    """Every text of a module but for its documentation; what is filled in stands there as `{}`."""
+    tree = ast.parse(source)
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield node.value

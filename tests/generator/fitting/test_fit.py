@@ -56,7 +56,7 @@ def table(rows: int = 800) -> np.ndarray:
 
 
 def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"age\.maximum.*--schema-is-public"):
+    with pytest.raises(FitError, match=r"age\.maximum.*\(schema_is_public=\)"):
         fit_csv(tmp_path / "absent.csv", INFERRED, FitSettings(epsilon=1.0))
 
 

@@ -24,7 +24,7 @@ from provenance.record.receipts import Acceptance
 from provenance.record.terms import parents_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, Signature
-from tests.generator.node.conftest import World
+from tests.generator.node.world import World
 
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 
@@ -164,7 +164,7 @@ def test_refuses_an_order_that_is_not_open_on_chain(world: World, state: OrderSt
 
 def test_refuses_after_the_matching_time_of_the_chain(world: World) -> None:
     world.open()
-    world.chain.now = 2_000
+    world.chain.time_seconds = 2_000
     assert refusal(world) == "too-late"
 
 
@@ -278,7 +278,7 @@ def test_answers_again_with_the_stored_bytes_even_after_the_match(world: World) 
     node = world.node()
     first = accept_order(node, world.offer())
     world.match()
-    world.chain.now = 9_999
+    world.chain.time_seconds = 9_999
     assert accept_order(node, world.offer()) == first
 
 
@@ -322,8 +322,10 @@ def test_m4_a_day_of_cheap_orders_ends_at_the_policy(world: World) -> None:
     # One that was cancelled before the match cost nothing: nobody can use up the day with such.
     world.chain.states[world.order(orders[0])] = OrderState.CANCELLED
     world.accept(node, orders[3])
-    world.chain.now += 86_400
-    later = replace(orders[4], match_by=world.chain.now + 600, deliver_by=world.chain.now + 2_000)
+    world.chain.time_seconds += 86_400
+    later = replace(
+        orders[4], match_by=world.chain.time_seconds + 600, deliver_by=world.chain.time_seconds + 2_000
+    )
     world.accept(node, later)
 
 

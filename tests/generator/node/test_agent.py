@@ -20,7 +20,7 @@ from provenance.api.errors import MarketConflict
 from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import LeasedTask, Progress
-from tests.generator.node.conftest import World
+from tests.generator.node.world import World
 
 
 class Client:

@@ -21,7 +21,7 @@ from provenance.record.receipts import ShardContent
 from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tests.canaries import SCHEMA, found_in, found_in_model, found_in_rows, values
-from tests.generator.node.conftest import World
+from tests.generator.node.world import World
 
 SETTINGS: dict[str, dict[str, int]] = {
     "marginal": {"steps": 40, "batch": 32, "hiddenWidth": 16, "hiddenLayers": 1},

@@ -15,8 +15,8 @@ from provenance.exact.model import model_digest
 from provenance.record.receipts import ModelCommitment, salt_digest
 from provenance.record.terms import Participant, participants_digest
 from provenance.values import Digest
-from tests.generator.node.conftest import World
 from tests.generator.node.test_train import one_column_model
+from tests.generator.node.world import World
 
 
 @pytest.fixture

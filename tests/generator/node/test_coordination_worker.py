@@ -20,7 +20,7 @@ from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.record.collection import Request
 from provenance.values import Digest
-from tests.generator.node.conftest import World
+from tests.generator.node.world import World
 
 
 class Client:
@@ -175,7 +175,7 @@ def test_late_order_fails_with_the_silent_nodes(matched: World) -> None:
     client.tasks = lambda _order, _name: []
     order = next(iter(matched.chain.matched))
     matched.chain.deadlines[order] = 3_000
-    matched.chain.now = 3_001
+    matched.chain.time_seconds = 3_001
     worker(matched, client).step()
     assert "delivery was due by 3000" in client.failed[0]
 

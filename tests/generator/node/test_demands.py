@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
@@ -26,8 +25,7 @@ from provenance.exact.sampler import Sampler
 from provenance.record.receipts import Evaluation, ModelCommitment, ShardReceipt, salt_digest
 from provenance.record.terms import participants_digest
 from provenance.values import Address, Digest, Signature, sha256
-from tests.generator.node.conftest import MakeWorld
-from tests.generator.node.test_whole_order import SEED, Trained, train
+from tests.generator.node.trained import SEED, Trained
 from tests.waiting import HANG_SECONDS, until
 
 DEMANDER = Address(bytes([9]) * 20)
@@ -98,19 +96,6 @@ class Chain:
         del self.open[order, shard]
         self.answers.append(what)
         return TxReceipt(sha256(b"answer"), 1, 1)
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
-    return train(make_world(tmp_path_factory.mktemp("trained")))
-
-
-@pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
-    world = trained_once.world.copy_to(tmp_path / "copy")
-    nodes = [world.node(0), world.node(1)]
-    world.market.nodes = {node.address: node for node in nodes}
-    return Trained(world, trained_once.order, trained_once.outcome, nodes)
 
 
 @pytest.fixture
@@ -208,7 +193,7 @@ def test_refuses_to_show_a_model_that_the_chain_does_not_hold(trained: Trained, 
 def test_nothing_is_shown_after_the_second_time(
     trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.now - 1)
+    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.time_seconds - 1)
     chain.warned.add((trained.order, 0))
     looking = watch(trained, chain)
     assert looking.look() == looking.look() == 0
@@ -284,10 +269,10 @@ def test_market_has_half_of_the_time_to_ask_for_an_evaluation_then_none_is_vouch
 ) -> None:
     """Who was never asked is not fined for it, and signs nothing about rows that it has not seen."""
     seconds, order = trained.world.terms().answer_seconds, trained.order
-    chain.ask(order, DemandKind.EVALUATION, answer_by=trained.world.chain.now + seconds)
+    chain.ask(order, DemandKind.EVALUATION, answer_by=trained.world.chain.time_seconds + seconds)
     looking = watch(trained, chain)
     assert looking.look() == 0
-    trained.world.chain.now += seconds // 2
+    trained.world.chain.time_seconds += seconds // 2
     assert looking.look() == 1
     ((message, signature),) = chain.answers
     none = Digest(bytes(32))
@@ -307,7 +292,7 @@ def test_node_that_comes_back_in_the_second_time_answers_at_once(
 
 
 def test_answer_after_the_first_time_counts_while_nobody_warned(trained: Trained, chain: Chain) -> None:
-    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.now - 1)
+    chain.ask(trained.order, DemandKind.MODEL, answer_by=trained.world.chain.time_seconds - 1)
     assert watch(trained, chain).look() == 1
 
 

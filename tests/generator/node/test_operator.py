@@ -24,8 +24,8 @@ from provenance.api.message import Uint256
 from provenance.chain.deployment import Deployment
 from provenance.units import TOKENS, TokenUnit
 from provenance.values import Address, Digest, sha256
-from tests.generator.node.conftest import World
 from tests.generator.node.test_policy import TERMS
+from tests.generator.node.world import World
 from tests.waiting import HANG_SECONDS
 
 ORDER = Digest(bytes([1]) * 32)

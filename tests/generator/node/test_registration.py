@@ -16,7 +16,7 @@ from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
 from provenance.units import TOKENS
 from provenance.values import Address, Digest
-from tests.generator.node.conftest import DEPLOYMENT
+from tests.generator.node.memory import DEPLOYMENT
 
 ME = Address(bytes([7]) * 20)
 COLLECTION = Digest(bytes([1]) * 32)

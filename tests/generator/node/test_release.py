@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,23 +22,10 @@ from provenance.crypto.seal import WRAPPED_KEY_BYTES, file_label, key_commitment
 from provenance.errors import SealError
 from provenance.store.unixfs import cid_of
 from provenance.values import sha256
-from tests.generator.node.conftest import MakeWorld
-from tests.generator.node.test_whole_order import Trained, refused, train
+from tests.generator.node.test_whole_order import refused
+from tests.generator.node.trained import Trained
 
 LONG_HEX = re.compile(rb"0x([0-9a-f]{%d})" % (2 * WRAPPED_KEY_BYTES))
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
-    return train(make_world(tmp_path_factory.mktemp("trained")))
-
-
-@pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
-    world = trained_once.world.copy_to(tmp_path / "copy")
-    nodes = [world.node(0), world.node(1)]
-    world.market.nodes = {node.address: node for node in nodes}
-    return Trained(world, trained_once.order, trained_once.outcome, nodes)
 
 
 def signed(trained: Trained, number: int = 0) -> SampleResult:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from generator.errors import TaskRefused
@@ -17,25 +15,11 @@ from provenance.crypto.signing import recover
 from provenance.exact.sampler import Sampler
 from provenance.record.receipts import ShardReceipt
 from provenance.values import Digest, Signature
-from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.test_demands import Chain
-from tests.generator.node.test_whole_order import SEED, Trained, train
+from tests.generator.node.trained import SEED, Trained
 
 OTHER = Digest(bytes([10]) * 32)
 ROWS = 300
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
-    return train(make_world(tmp_path_factory.mktemp("trained")))
-
-
-@pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
-    world = trained_once.world.copy_to(tmp_path / "copy")
-    nodes = [world.node(0), world.node(1)]
-    world.market.nodes = {node.address: node for node in nodes}
-    return Trained(world, trained_once.order, trained_once.outcome, nodes)
 
 
 def reorganise(trained: Trained, seed: Digest = OTHER) -> None:

@@ -26,8 +26,8 @@ from provenance.record.terms import OrderTerms
 from provenance.units import TOKENS
 from provenance.values import Signature
 from tessera.cli.node import _say_status
-from tests.generator.node.conftest import MemoryChain, World
 from tests.generator.node.test_demands import Chain
+from tests.generator.node.world import World
 
 ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
 
@@ -146,15 +146,12 @@ def test_status_shows_money_orders_and_questions(world: World) -> None:
 
 
 def test_status_shows_an_open_demand_how_long_it_has_and_what_to_do(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node = world.node()
     world.accept(node)
     order, demands = world.match(), Chain()
-    monkeypatch.setattr(MemoryChain, "demand", lambda _self, *place: demands.demand(*place), raising=False)
-    monkeypatch.setattr(
-        MemoryChain, "is_warned", lambda _self, *place: demands.is_warned(*place), raising=False
-    )
+    world.chain.demands, world.chain.warned = demands.open, demands.warned
     (held,) = status(opened(world, node)).orders
     assert held.demanded == ""
     demands.ask(order, DemandKind.RECEIPT, shard=1)

@@ -21,7 +21,7 @@ from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
 from provenance.record.terms import Participant as Matched
 from provenance.table.conditions import Conditions, Segment
 from provenance.values import Digest
-from tests.generator.node.conftest import World
+from tests.generator.node.world import World
 
 
 def refusal(world: World, node: Node, payload: bytes) -> str:

@@ -21,25 +21,11 @@ from provenance.exact.sampler import Sampler
 from provenance.record.receipts import Evaluation
 from provenance.values import Digest
 from tessera.client.watchtower import Watchtower
-from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.test_demands import ROWS, Chain, model_of, salt_on_chain, watch
-from tests.generator.node.test_whole_order import SEED, Trained, train
+from tests.generator.node.trained import SEED, Trained
 
 TOWER, ANOTHER = DeliveryKey(b"\x41" * 32), DeliveryKey(b"\x42" * 32)
 NONE = Digest(bytes(32))
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
-    return train(make_world(tmp_path_factory.mktemp("trained")))
-
-
-@pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
-    world = trained_once.world.copy_to(tmp_path / "copy")
-    nodes = [world.node(0), world.node(1)]
-    world.market.nodes = {node.address: node for node in nodes}
-    return Trained(world, trained_once.order, trained_once.outcome, nodes)
 
 
 @dataclass
@@ -56,7 +42,7 @@ class TowerChain(Chain):
         return found
 
     def chain_time(self) -> int:
-        now: int = self.trained.world.chain.now
+        now: int = self.trained.world.chain.time_seconds
         return now
 
 
@@ -158,7 +144,9 @@ def test_the_contributor_is_waited_for_until_somebody_warned(place: Place) -> No
 def test_after_the_second_time_nothing_is_sent(place: Place) -> None:
     sample_shard(place.trained.nodes[0], place.trained.sample_task())
     place.hand_over()
-    place.chain.ask(place.trained.order, DemandKind.MODEL, answer_by=place.trained.world.chain.now - 1)
+    place.chain.ask(
+        place.trained.order, DemandKind.MODEL, answer_by=place.trained.world.chain.time_seconds - 1
+    )
     place.chain.warned.add((place.trained.order, 0))
     assert place.tower().look() == 0
     assert place.chain.answers == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,67 +41,9 @@ from provenance.record.contribution import EVIDENCE_ROWS
 from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Digest, Signature
-from tests.generator.node.conftest import MakeWorld, World
-
-SEED = Digest(bytes([9]) * 32)
-
-
-@dataclass
-class Trained:
-    """An order after its training, models committed and the seed drawn."""
-
-    world: World
-    order: Digest
-    outcome: TrainingOutcome
-    nodes: list[Node]
-
-    def transport(self) -> QueueTransport:
-        return QueueTransport(self.world.client, poll_seconds=0.001)
-
-    def phase(self) -> ScorePhase:
-        market = self.world.market
-        domain = self.world.chain.deployment.domain
-        return ScorePhase(domain, self.transport(), market.fetch, market.upload, lambda _text: None)
-
-    def score(self) -> ScoreResult:
-        committed = self.world.chain.commitment(self.order)
-        return self.phase().run(self.world.job("score"), self.outcome, committed)
-
-    def sample_task(self, number: int = 0, **changes: Any) -> bytes:
-        meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": number, "rows": (300, 200)[number]}
-        return Task(self.order, "sample", self.nodes[number].address, meta | changes).encode()
-
-    def posted(self, name: str, number: int = 0) -> Task:
-        return Task.decode(self.world.market.posted[self.order, self.nodes[number].address, name][1])
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory, make_world: MakeWorld) -> Trained:
-    """Training costs a second; every test gets a copy of its folders and of what chain and market hold."""
-    return train(make_world(tmp_path_factory.mktemp("trained")))
-
-
-def train(world: World) -> Trained:
-    nodes = [world.node(0), world.node(1)]
-    for node in nodes:
-        world.market.nodes[node.address] = node
-        world.accept(node)
-    order = world.match()
-    plan = world.plan()
-    outcome = Coordinator(
-        plan, QueueTransport(world.client, poll_seconds=0.001), family_of(plan.family)
-    ).run()
-    world.chain.committed[order] = tuple(model.model_digest for model in outcome.models)
-    world.chain.seeds[order] = SEED
-    return Trained(world, order, outcome, nodes)
-
-
-@pytest.fixture
-def trained(trained_once: Trained, tmp_path: Path) -> Trained:
-    world = trained_once.world.copy_to(tmp_path / "copy")
-    nodes = [world.node(0), world.node(1)]
-    world.market.nodes = {node.address: node for node in nodes}
-    return Trained(world, trained_once.order, trained_once.outcome, nodes)
+from tests.generator.node.conftest import MakeWorld
+from tests.generator.node.trained import SEED, Trained, train
+from tests.generator.node.world import World
 
 
 def refused(function: Callable[[Node, bytes], bytes], node: Node, payload: bytes) -> str:

@@ -28,7 +28,7 @@ def test_refuses_what_is_no_device_to_compute_on(name: str) -> None:
 
 def test_refuses_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(DeviceError, match="use --device cpu, which gives the same rows"):
+    with pytest.raises(DeviceError, match="use cpu, which gives the same rows"):
         forward_on("cuda")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.chain.answers import Answer, CommitmentAnswer, EvaluationAnswer, ReceiptAnswer, SaltAnswer
+from provenance.chain.answers import Answer, SaltAnswer, SignedAnswer
 from provenance.chain.disputes import DemandKind
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import Absence, CommittedModel, ShardsOnChain
@@ -62,7 +62,7 @@ class Order:
         """From the copy, an hour into the second time."""
         copy = seal_answer(answer, self.id, AWAY, TOWER.public)
         self.market.skip(HOUR)
-        opened = open_answer(copy, self.id, AWAY, answer.KIND, TOWER)
+        opened = open_answer(copy, self.id, AWAY, answer.kind, TOWER)
         demand = self.market.chain.demand(self.id, AWAY)
         opened.send(demand, self.market.chain, self.tower)
         assert not self.market.chain.demand(self.id, AWAY).is_open
@@ -72,13 +72,13 @@ def test_an_answer_of_somebody_else_or_after_the_second_time_is_refused(market: 
     order, domain = Order(market, b"too late"), market.chain.domain
     message = commitment_of(order.id, AWAY, MODELS[AWAY])
     order.demand(DemandKind.COMMITMENT)
-    forged = CommitmentAnswer(message, order.nodes[0].sign_typed(domain, message))
+    forged = SignedAnswer(message, order.nodes[0].sign_typed(domain, message))
     demand = market.chain.demand(order.id, AWAY)
     with pytest.raises(RevertError, match="Demands_InvalidSignature"):
         forged.send(demand, market.chain, order.tower)
     order.warn()
     market.skip(2 * HOUR + 1)
-    true = CommitmentAnswer(message, order.nodes[AWAY].sign_typed(domain, message))
+    true = SignedAnswer(message, order.nodes[AWAY].sign_typed(domain, message))
     with pytest.raises(RevertError, match="Demands_TooLate"):
         true.send(demand, market.chain, order.tower)
     before = market.chain.stake_of(order.nodes[AWAY].address)
@@ -96,7 +96,7 @@ def test_a_contributor_that_is_away_within_its_times_loses_nothing(market: Marke
     message = commitment_of(order.id, AWAY, MODELS[AWAY])
     order.demand(DemandKind.COMMITMENT)
     order.warn()
-    order.answer(CommitmentAnswer(message, node.sign_typed(domain, message)))
+    order.answer(SignedAnswer(message, node.sign_typed(domain, message)))
     bound: list[CommittedModel] = [
         committed(each, domain, order.id, k, MODELS[k]) for k, each in enumerate(order.nodes)
     ]
@@ -131,12 +131,12 @@ def test_a_contributor_that_is_away_within_its_times_loses_nothing(market: Marke
     )
     order.demand(DemandKind.RECEIPT, MODELS)
     order.warn()
-    order.answer(ReceiptAnswer(receipt, node.sign_typed(domain, receipt)))
+    order.answer(SignedAnswer(receipt, node.sign_typed(domain, receipt)))
 
     nothing = Evaluation(order.id, NONE, 0, NONE, NONE)
     order.demand(DemandKind.EVALUATION)
     order.warn()
-    order.answer(EvaluationAnswer(nothing, node.sign_typed(domain, nothing)))
+    order.answer(SignedAnswer(nothing, node.sign_typed(domain, nothing)))
     excused = market.chain.excused_evaluation(order.id, AWAY)
     assert (excused.absence, excused.dataset_root) == (Absence.ANSWERED, NONE)
 
@@ -149,7 +149,7 @@ def test_the_tower_as_a_process_answers_from_its_folder_and_ends_when_asked(
 ) -> None:
     order, folder = Order(market, b"process"), tmp_path / "copies"
     message = commitment_of(order.id, AWAY, MODELS[AWAY])
-    answer = CommitmentAnswer(message, order.nodes[AWAY].sign_typed(market.chain.domain, message))
+    answer = SignedAnswer(message, order.nodes[AWAY].sign_typed(market.chain.domain, message))
     own = folder / order.id.hex() / str(AWAY)
     own.mkdir(parents=True)
     (own / "commitment-0123456789abcdef").write_bytes(seal_answer(answer, order.id, AWAY, TOWER.public))

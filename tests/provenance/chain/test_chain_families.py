@@ -15,6 +15,7 @@ from provenance.chain.deploy import deploy_all
 from provenance.chain.deployment import MarketParameters
 from provenance.chain.errors import RevertError
 from provenance.chain.events import ModelsCommitted
+from provenance.chain.families import ARB_SYS, HISTORY, HISTORY_BLOCKS, OPCODE_BLOCKS, chain_rules
 from provenance.chain.fees import TRANSACTION_GAS_CAP
 from provenance.chain.finality import LATEST
 from provenance.chain.ports import OrderState
@@ -35,10 +36,6 @@ from tests.provenance.chain.test_life_of_an_order import (
 )
 from tests.provenance.salts import salts_of
 
-HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
-"""EIP-2935: hashes of the last 8,191 blocks."""
-OPCODE_BLOCKS = 256
-ARB_SYS = "0x0000000000000000000000000000000000000064"
 ARB_SYS_CODE = "0x366004146013576004354060005260206000f35b4360005260206000f3"
 """arbBlockNumber() and arbBlockHash(number), for a chain that counts its blocks itself."""
 
@@ -85,9 +82,9 @@ def market(family: Family) -> Iterator[Market]:
         with ChainReader(url, deployment, finality=LATEST) as chain:
             chain.rpc.request("anvil_setBlockTimestampInterval", family.block_seconds)
             if not family.has_history:
-                chain.rpc.request("anvil_setCode", HISTORY, "0x")
+                chain.rpc.request("anvil_setCode", str(HISTORY), "0x")
             if family.has_arb_sys:
-                chain.rpc.request("anvil_setCode", ARB_SYS, ARB_SYS_CODE)
+                chain.rpc.request("anvil_setCode", str(ARB_SYS), ARB_SYS_CODE)
             yield Market(url, chain)
 
 
@@ -128,6 +125,8 @@ def test_a_late_seed_is_drawn_where_the_chain_knows_its_block_and_redrawn_elsewh
     market: Market, family: Family
 ) -> None:
     chain, broker = market.chain, market.account(BROKER)[1]
+    reach = HISTORY_BLOCKS if family.has_history else OPCODE_BLOCKS
+    assert chain_rules(chain, family.chain_id).hash_blocks == reach, "as certificates say it"
     chain.rpc.request("anvil_setBlockTimestampInterval", 0)  # what counts here are blocks, not their times
     terms = make_terms(market, b"late")
     order = terms.order_id(chain.domain)

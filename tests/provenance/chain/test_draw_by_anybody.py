@@ -119,7 +119,7 @@ def test_a_missed_draw_is_said(market: Market, commit: Commit, monkeypatch: pyte
 
     monkeypatch.setattr(drawing.writer, "fix_hash", missed)
     market.mine(3)
-    with pytest.raises(MissedDrawError, match="--again appoints another block"):
+    with pytest.raises(MissedDrawError, match=r"another block can be appointed \(again=\)"):
         drawing.fix()
     with pytest.raises(RevertError) as refused:
         drawing.again()

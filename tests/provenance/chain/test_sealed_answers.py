@@ -7,12 +7,10 @@ import pytest
 from provenance import canonical
 from provenance.chain.answers import (
     Answer,
-    CommitmentAnswer,
-    EvaluationAnswer,
     ModelAnswer,
-    ReceiptAnswer,
     RowsAnswer,
     SaltAnswer,
+    SignedAnswer,
 )
 from provenance.chain.disputes import DemandKind
 from provenance.chain.sealed_answers import MAGIC, open_answer, seal_answer
@@ -27,21 +25,21 @@ SIGNATURE = Signature(b"\x07" * 65)
 SALT = SaltAnswer(sha256(b"salt"))
 
 
-def receipt(order: Digest = ORDER, shard: int = SHARD) -> ReceiptAnswer:
-    return ReceiptAnswer(
+def receipt(order: Digest = ORDER, shard: int = SHARD) -> SignedAnswer:
+    return SignedAnswer(
         ShardReceipt(order, shard, sha256(b"m"), sha256(b"seed"), 60, sha256(b"root"), 3, 4, sha256(b"c")),
         SIGNATURE,
     )
 
 
-def evaluation(order: Digest = ORDER) -> EvaluationAnswer:
-    return EvaluationAnswer(
+def evaluation(order: Digest = ORDER) -> SignedAnswer:
+    return SignedAnswer(
         Evaluation(order, sha256(b"root"), 900_000, sha256(b"shares"), sha256(b"score")), SIGNATURE
     )
 
 
 ANSWERS: tuple[Answer, ...] = (
-    CommitmentAnswer(ModelCommitment(ORDER, SHARD, sha256(b"model"), sha256(b"salt")), SIGNATURE),
+    SignedAnswer(ModelCommitment(ORDER, SHARD, sha256(b"model"), sha256(b"salt")), SIGNATURE),
     *(SALT, receipt(), evaluation(), ModelAnswer(bytes(range(256))), RowsAnswer(b"\x01\x02\x03\x04" * 5, 4)),
 )
 
@@ -84,7 +82,7 @@ def test_a_changed_or_cut_copy_does_not_open() -> None:
 def test_a_signature_about_something_else_is_no_answer(answer: Answer) -> None:
     sealed = seal_answer(answer, ORDER, SHARD, TOWER.public)
     with pytest.raises(DocumentError, match="watch copy"):
-        open_answer(sealed, ORDER, SHARD, answer.KIND, TOWER)
+        open_answer(sealed, ORDER, SHARD, answer.kind, TOWER)
 
 
 def test_other_bytes_sealed_by_the_rules_are_no_answer() -> None:
@@ -104,7 +102,7 @@ def test_other_bytes_sealed_by_the_rules_are_no_answer() -> None:
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
 def test_the_tower_reads_what_was_sealed_and_the_file_shows_nothing_of_it(answer: Answer) -> None:
     sealed = seal_answer(answer, ORDER, SHARD, TOWER.public)
-    assert open_answer(sealed, ORDER, SHARD, answer.KIND, TOWER) == answer
+    assert open_answer(sealed, ORDER, SHARD, answer.kind, TOWER) == answer
     for secret in (bytes(SALT.salt), SIGNATURE, bytes(range(256))[:16]):
         assert secret not in sealed
         assert secret.hex().encode() not in sealed

@@ -221,7 +221,7 @@ def test_bare_number_without_a_deployment_says_what_is_needed(
     market: Market, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verify(["--dataset", "1", "--rpc", market.rpc_url, "--store", str(tmp_path)]) == 2
-    assert "needs --deployment FILE" in capsys.readouterr().err
+    assert "needs a deployment file (--deployment, or " in capsys.readouterr().err
 
 
 def test_name_of_another_market_decides_nothing(

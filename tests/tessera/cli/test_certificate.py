@@ -38,6 +38,12 @@ def test_unchecked_and_unprovable_claims_are_said(honest: Publication) -> None:
         assert f"{name}: {reason}" in text
 
 
+def test_who_could_have_influenced_the_seed_is_said_in_one_line(honest: Publication) -> None:
+    lines = printed(verify_dataset(honest.chain, honest.store, DATASET)).replace("\n", " ")
+    assert "Seed: hash of block 42, which could be fixed for 256 blocks or more; salts of 2 of 2" in lines
+    assert "together with the operator of the local chain 31337" in lines
+
+
 def test_every_check_is_printed_with_its_label(honest: Publication) -> None:
     certificate = verify_dataset(honest.chain, honest.store, DATASET, KEY)
     text = printed(certificate)

@@ -361,7 +361,7 @@ def test_a_model_too_large_for_a_transaction_must_be_stored(
 ) -> None:
     monkeypatch.setattr(challenging, "CALLDATA_BYTES", 60)
     false = world(tmp_path)
-    with pytest.raises(TesseraError, match="give --stored"):
+    with pytest.raises(TesseraError, match=r"in parts first \(stored=\)"):
         false.run()
     assert false.run(stored=True) == PROVEN
 

@@ -14,7 +14,7 @@ from provenance.units import TOKENS, TokenUnit
 from tessera.client.client import Client
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.errors import UsageError
-from tests.generator.node.conftest import DEPLOYMENT
+from tests.generator.node.memory import DEPLOYMENT
 
 BROKER = Signer(bytes([7]) * 32).address
 PROFILE = NetworkProfile("http://api", "http://rpc", BROKER, DEPLOYMENT, finality="3", max_fee_gwei=40)
