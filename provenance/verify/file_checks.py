@@ -114,7 +114,7 @@ class FilesOpen:
         evidence.require_key()
 
     def look(self, shard: ShardFiles) -> None:
-        if isinstance(shard.opening, NotCheckedError):
+        if isinstance(shard.opening, NotCheckedError | CheckFailedError):
             raise shard.opening
         if isinstance(shard.opening, ProvenanceError):
             raise CheckFailedError(
