@@ -236,7 +236,7 @@ class ShardContent:
 
 @dataclass(frozen=True, slots=True)
 class ScoreContent:
-    """The score file ("tessera-score/1"); sealed to the buyer under shard index 2^32-1 in a private order, its key
+    """The score file ("tessera-score/2"); sealed to the buyer under shard index 2^32-1 in a private order, its key
     committed to by the coordinator.
 
     `file.plain_sha256` is the `scoreDigest` of the record on chain.

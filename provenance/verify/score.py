@@ -24,7 +24,9 @@ from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence, ShardFiles
 from provenance.verify.file_checks import Effort
 
-FORMAT: Final = "tessera-score/1"
+FORMAT: Final = "tessera-score/2"
+FIRST_FORMAT: Final = "tessera-score/1"
+"""Of data sets made when shares had no floor, and every published shard was delivered."""
 _MEMBERS: Final = (
     *("format", "codeCounts", "tables", "shards", "poolCounts", "referenceWeights", "similarities"),
     *("players", "method", "utilities", "valuesMicro", "sharesBps"),
@@ -41,8 +43,10 @@ class ScoreFile:
         document = evidence.opened_score()
         self._evidence = evidence
         self._effort = effort
-        reader = Reader(decode(document), "score file", _MEMBERS)
-        reader.constant("format", FORMAT)
+        read = decode(document)
+        self._is_first = isinstance(read, Mapping) and read.get("format") == FIRST_FORMAT
+        reader = Reader(read, "score file", _MEMBERS if self._is_first else (*_MEMBERS, "undelivered"))
+        reader.constant("format", FIRST_FORMAT if self._is_first else FORMAT)
         self._reader = reader
         self._tables = _tables(reader)
         shards, expected = reader.array("shards"), len(evidence.manifest.shards)
@@ -93,11 +97,12 @@ class ScoreFile:
         )
         contribution = Contribution(self._tables, self._shards, self._players)
         values = contribution.values()
+        shares = contribution.first_shares_bps(values) if self._is_first else contribution.shares_bps(values)
         pairs: tuple[tuple[str, JsonValue, object], ...] = (
             ("referenceWeights", reader.member("referenceWeights"), contribution.reference_weights),
             ("utilities", reader.member("utilities"), contribution.utilities()),
             ("valuesMicro", reader.member("valuesMicro"), values),
-            ("sharesBps", reader.member("sharesBps"), list(contribution.shares_bps(values))),
+            ("sharesBps", reader.member("sharesBps"), list(shares)),
         )
         for name, found, expected in pairs:
             require(found == expected, f"its {name} do not follow from its counts")

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from generator.evaluation.contribution import score_shards
+from generator.marginals.workload import Workload
 from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
 from provenance.chain.ports import (
@@ -26,6 +29,7 @@ from provenance.crypto.seal import DeliveryKey, wrap_key
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
+from provenance.record.contribution import ShardEvidence
 from provenance.record.receipts import Evaluation
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Signature, sha256
@@ -552,6 +556,49 @@ def test_score_file_with_a_changed_pool_count_fails(cells: tuple[int, int]) -> N
     assert "pool counts" in certificate.failed[0].detail
 
 
+def one_sided(document: dict[str, Any]) -> None:
+    """Shard 0 is what the other's node released, shard 1 is worth nothing: by value alone the first takes all."""
+    first, second = document["shards"]
+    second["referenceCounts"] = list(first["evidenceCounts"])
+    first["referenceCounts"] = [50] * len(first["evidenceCounts"])
+    evidence = [
+        ShardEvidence(
+            each["rows"],
+            each["claimedRows"],
+            *(np.array(each[name]) for name in ("evidenceCounts", "referenceCounts", "noiseVariances")),
+        )
+        for each in (first, second)
+    ]
+    made = score_shards(evidence, Workload(CODEBOOK.code_counts, ((0, 1),)), np.array(document["poolCounts"]))
+    document.update(canonical.decode_object(canonical.encode(made.document)))
+
+
+def without_floor(document: dict[str, Any]) -> None:
+    """The same as it was made before there was a floor."""
+    one_sided(document)
+    document["format"] = "tessera-score/1"
+    document["sharesBps"] = [10_000, 0]
+    del document["undelivered"]
+
+
+def test_shares_have_a_floor_and_those_of_older_data_sets_have_none() -> None:
+    publication = Builder(edit_score=one_sided).build()
+    assert publication.manifest.shares_bps == (6957, 3043), "14 of 23 rows, halved"
+    assert failed(publication) == []
+    older = Builder(edit_score=without_floor).build()
+    assert older.manifest.shares_bps == (10_000, 0)
+    assert failed(older) == []
+
+
+@pytest.mark.parametrize("changed", ["format", "shares"])
+def test_shares_by_the_rule_of_the_other_format_fail(changed: str) -> None:
+    def mix(document: dict[str, Any]) -> None:
+        (one_sided if changed == "shares" else without_floor)(document)
+        document["sharesBps"] = [10_000, 0] if changed == "shares" else [6957, 3043]
+
+    assert failed(Builder(edit_score=mix).build()) == ["score file"]
+
+
 def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails() -> None:
     def deliver(document: dict[str, Any]) -> None:
         for shard, counts in enumerate(document["shards"]):
@@ -575,7 +622,7 @@ def test_score_file_that_is_not_the_recorded_one_fails(is_open: bool) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("format", "tessera-score/2"),
+        ("format", "tessera-score/3"),
         ("tables", []),
         ("tables", [[0, 5]]),
         ("codeCounts", [3]),
