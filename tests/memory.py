@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.events import ChainEvent
@@ -55,6 +56,9 @@ class MemoryChain:
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
     manifests: dict[Digest, bytes] = field(default_factory=dict)
     """As they were shown on chain."""
+    models: dict[tuple[Digest, int], bytes] = field(default_factory=dict)
+    """In clear, as they were shown on chain."""
+    receipts: dict[tuple[Digest, int], ReceiptAnswered] = field(default_factory=dict)
     warned: set[tuple[Digest, int]] = field(default_factory=set)
     """Demands whose first time passed."""
     shown_evaluations: dict[tuple[Digest, int], ExcusedEvaluation] = field(default_factory=dict)
@@ -123,6 +127,12 @@ class MemoryChain:
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         return self.manifests.get(order_id)
 
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        return self.models.get((order_id, shard))
+
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        return self.receipts.get((order_id, shard))
+
     def is_warned(self, order: Digest, shard: int) -> bool:
         return (order, shard) in self.warned
 
@@ -152,6 +162,10 @@ class MemoryStore:
     def get(self, cid: Cid) -> bytes:
         """The bytes under `cid`; ContentMissingError if they were never put."""
         return check_content(cid, self._find(cid))
+
+    def values(self) -> list[bytes]:
+        """All that was put."""
+        return list(self._contents.values())
 
     def has(self, cid: Cid) -> bool:
         """Whether `cid` was put."""

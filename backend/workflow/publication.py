@@ -6,6 +6,7 @@ checked when they were stored; the contract checks them again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend.errors import OrderFailedError, TermsRefusedError
@@ -25,22 +26,27 @@ from provenance.record.manifest import (
 )
 from provenance.record.receipts import median_score, shares_digest
 from provenance.units import MICRO, format_fixed, utc_time
-from provenance.values import Cid
+from provenance.values import Cid, Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is published: manifest bytes, the record for the registry, and the CIDs the manifest names."""
+    """What is published: manifest bytes, the record for the registry, and the CIDs the manifest names. awaited: content
+    digests by shard of those that were not delivered; their files are taken as late as they come."""
 
     manifest: bytes
     record: DatasetRecord
     contents: tuple[Cid, ...]
+    awaited: Mapping[int, Digest]
 
 
 def assemble(ports: Ports, generation: Generation) -> Publication:
     """Builds the publication of a scored order."""
     manifest = _manifest(ports, generation)
-    return Publication(manifest.encode(), _record(ports, manifest), generation.score_result().files())
+    awaited = {shard.shard: shard.content_digest for shard in manifest.shards if not shard.is_delivered}
+    return Publication(
+        manifest.encode(), _record(ports, manifest), generation.score_result().files(), awaited
+    )
 
 
 def _record(ports: Ports, manifest: Manifest) -> DatasetRecord:
@@ -74,7 +80,7 @@ def _shard_record(shard: ManifestShard) -> ShardRecord:
         shard.shard_root,
         shard.epsilon_micro,
         shard.delta_e12,
-        shard.content.digest,
+        shard.content_digest,
         shard.receipt_signature,
     )
 
@@ -138,7 +144,7 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
                 shard_root=shard.shard_root,
                 epsilon_micro=shard.epsilon_micro,
                 delta_e12=shard.delta_e12,
-                content=shard.content,
+                signed_content=shard.signed_content,
                 receipt_signature=shard.receipt_signature,
             )
             for shard in score.shards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from backend.content import drop_older, release
+from backend.content import drop_older, release, release_late
 from backend.errors import OrderFailedError
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
@@ -77,7 +77,7 @@ class Settlement:
         publication = assemble(self._ports, self._generation)
         record = publication.record
         while self._chain().state is ChainState.PUBLISHED:
-            self._retry.poll(lambda: self._can_settle(stored.terms, publication.manifest) or None)
+            self._retry.poll(lambda: self._can_settle(stored.terms, publication) or None)
             try:
                 self._retry.transact(
                     "settle",
@@ -89,22 +89,29 @@ class Settlement:
                 )
             except OrderFailedError as error:
                 is_refused = isinstance(error.__cause__, RevertError)
-                if not is_refused or self._can_settle(stored.terms, publication.manifest):
+                if not is_refused or self._can_settle(stored.terms, publication):
                     raise
                 # A demand came between the look and the transaction: the window is open again.
                 self._log.message(f"not settled yet: {error}; waiting for the window to close again")
         self._enter_final(self._chain().state)
 
-    def _can_settle(self, terms: OrderTerms, manifest: bytes) -> bool:
+    def _can_settle(self, terms: OrderTerms, publication: Publication) -> bool:
         """Whether the order can be settled, or need not be any more."""
+        self._take_late(publication)
         if self._chain().open_demands:
-            self._show_manifest(manifest)
+            self._show_manifest(publication.manifest)
         self._demands.end_overdue()
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
         is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
         return is_over and not order.open_demands
+
+    def _take_late(self, publication: Publication) -> None:
+        """Files of undelivered shards, which may come at any time while the order is published."""
+        for shard, content in publication.awaited.items():
+            if release_late(self._ports, content):
+                self._log.message(f"shard {shard} was delivered late: its files can be had now")
 
     def _show_manifest(self, manifest: bytes) -> None:
         """Somebody may demand it on chain: silence would cost bond and fee. An answer that came too late ends nothing
@@ -184,6 +191,7 @@ class Settlement:
     def _release(self, publication: Publication) -> None:
         for cid in publication.contents:
             self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
+        self._retry.call(lambda: self._take_late(publication))
         manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
         self._log.store_manifest(str(manifest))
 

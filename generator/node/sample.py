@@ -25,7 +25,7 @@ from generator.node.orders import Accepted
 from provenance.api.message import Message
 from provenance.api.queue import Progress
 from provenance.api.tasks import EVALUATE, FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
-from provenance.chain.ports import CommitmentOnChain
+from provenance.chain.ports import CommitmentOnChain, OrderState
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import FileKind, file_label, key_commitment, seal_file, wrap_key
 from provenance.errors import ConditionError, ConditionUnmetError
@@ -72,6 +72,10 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     if stored is not None:
         return stored
     accepted = node.accepted(task.order)
+    late = folder.receipt() if node.chain.order(task.order).state is OrderState.PUBLISHED else None
+    if late is not None:
+        upload_shard(node, task.order, late)
+        return folder.store_answer(task.name, payload, answer(task, late, {}).encode())
     participants = node.matched_participants(task.order)
     shard = shard_of(participants, node.address)
     rows = participants[shard].rows
@@ -88,15 +92,12 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
         stream[:rows] if conditions is None else rows_asked_for(draw, conditions, node.settings.threads)
     )
     signed = signed_shard(node, accepted, draw, encode_rows(delivered, codebook.value_widths))
-    for name, data in folder.files().items():
-        _upload(node, name, data)
+    upload_shard(node, task.order, signed)
     counts = {
         name: pair_counts(values, codebook, node.collection.schema)
         for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
     }
-    stored = folder.store_answer(task.name, payload, answer(task, signed, counts).encode())
-    folder.drop_files()
-    return stored
+    return folder.store_answer(task.name, payload, answer(task, signed, counts).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,17 @@ def sealed_content(
 
 def _described(plain: bytes, data: bytes) -> ContentFile:
     return ContentFile(cid_of(data), len(data), sha256(data), sha256(plain), len(plain))
+
+
+def upload_shard(node: Node, order: Digest, signed: SampleResult) -> None:
+    """Brings the files that the receipt names, as long as they are still to be brought; and the document that names
+    them, where the receipt was shown on chain: the record may have been made without either."""
+    folder = node.orders.folder(order)
+    for name, data in folder.files().items():
+        _upload(node, name, data)
+    if node.chain.answered_receipt(order, signed.receipt.shard) is not None:
+        _upload(node, "content document", signed.content.encode())
+    folder.drop_files()
 
 
 def _upload(node: Node, name: str, data: bytes) -> None:

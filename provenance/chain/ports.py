@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.errors import UnknownShardError
 from provenance.chain.events import ChainEvent
 from provenance.crypto.merkle import Proof, leaves
@@ -338,6 +339,14 @@ class ChainReads(Protocol):
 
     def excused_evaluation(self, order_id: Digest, shard: int) -> ExcusedEvaluation:
         """`excuse`, with the evaluation that was shown when it was demanded."""
+        ...
+
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        """The receipt as it was shown when it was demanded, which the chain checked; None when it was not."""
+        ...
+
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        """The committed model in clear, as it was shown when it was demanded; None when it was not."""
         ...
 
     def is_contract(self, account: Address) -> bool:

@@ -217,10 +217,14 @@ class ShardContent:
             "statement": dict(self.statement),
         }
 
+    def encode(self) -> bytes:
+        """The canonical bytes, which are kept as a file of their own where the manifest has only their digest."""
+        return encode(self.document())
+
     @property
     def digest(self) -> Digest:
         """The receipt's `contentDigest`: SHA-256 of the canonical document."""
-        return sha256(encode(self.document()))
+        return sha256(self.encode())
 
     @classmethod
     def parse(cls, document: object, where: str = "content") -> ShardContent:

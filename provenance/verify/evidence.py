@@ -12,10 +12,11 @@ signed. Normative text: docs/spec/sealing.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
+from provenance.canonical import decode
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
@@ -43,8 +44,9 @@ from provenance.errors import (
     SealError,
     WrongKeyError,
 )
+from provenance.exact.sampler import Sampler, sampler_for
 from provenance.record.manifest import Manifest, ManifestShard
-from provenance.record.receipts import ContentFile, SealedKey
+from provenance.record.receipts import ContentFile, SealedKey, ShardContent
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
@@ -64,7 +66,7 @@ class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `excused` says, by shard, why
-    a recorded shard has no recorded evaluation.
+    a recorded shard has no recorded evaluation. `shown_models` are those of undelivered shards, as shown on chain.
     """
 
     deployment: Deployment
@@ -79,6 +81,7 @@ class Evidence:
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
+    shown_models: Mapping[int, bytes] = field(default_factory=dict)
 
     @cached_property
     def parsed_manifest(self) -> Manifest | ProvenanceError:
@@ -145,16 +148,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ShardFiles:
-    """The two files of one shard as the store has them, opened when a check first asks."""
+    """The two files of one shard as the store has them, opened when a check first asks. shown_model: of a shard without
+    files, the model as it was shown on chain; its rows are then those that model and seed give."""
 
     evidence: Evidence
     shard: ManifestShard
     rows_file: bytes | Absent
     model_file: bytes | Absent
+    shown_model: bytes | None = None
 
     @cached_property
     def opening(self) -> tuple[bytes, bytes] | ProvenanceError:
         """(row bytes, model bytes) in clear, or what kept one of them closed."""
+        if self.shown_model is not None:
+            try:
+                return made_rows(self.evidence.manifest, self.shard.shard, self.shown_model), self.shown_model
+            except ProvenanceError as error:
+                return error
         try:
             return self._open("rows", self.rows_file), self._open("model", self.model_file)
         except (CheckFailedError, IntegrityError, MalformedError) as error:
@@ -184,6 +194,14 @@ class SalesReads(Protocol):
 
     def purchases(self, dataset: int) -> Sequence[Purchase]:
         """Every purchase of the data set by resale, the oldest first."""
+        ...
+
+
+class ModelReads(Protocol):
+    """The part of the chain that may hold a model in clear."""
+
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        """The committed model as it was shown on chain; None when it was not."""
         ...
 
 
@@ -225,6 +243,7 @@ def fetch_evidence(
         score_file=score_file,
         keys=_keys(chain, record, manifest, delivery_key),
         excused=_excused(chain, record),
+        shown_models=shown_models(chain, record, manifest) if isinstance(manifest, Manifest) else {},
     )
 
 
@@ -235,12 +254,50 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
     if not isinstance(evidence.parsed_manifest, Manifest):
         return
     for shard in evidence.standing:
+        content = published_content(store, shard, f"--dataset {evidence.record.id} ")
+        shown = evidence.shown_models.get(shard.shard)
+        if isinstance(content, Absent) or shown is not None:
+            without = content if isinstance(content, Absent) else Absent("its model stands on chain")
+            yield ShardFiles(evidence, shard, without, without, shown)
+            continue
         yield ShardFiles(
             evidence,
-            shard,
-            _found(store, shard.content.rows, f"rows of shard {shard.shard}"),
-            _found(store, shard.content.model, f"model of shard {shard.shard}"),
+            replace(shard, signed_content=content),
+            _found(store, content.rows, f"rows of shard {shard.shard}"),
+            _found(store, content.model, f"model of shard {shard.shard}"),
         )
+
+
+def published_content(store: ContentStore, shard: ManifestShard, dataset: str = "") -> ShardContent | Absent:
+    """Where the files of a shard are: as the manifest says, or, for one that was published by its receipt alone, as the
+    document says that its contributor brought later. dataset: for the command that is named where nobody did."""
+    if isinstance(shard.signed_content, ShardContent):
+        return shard.signed_content
+    try:
+        found = ShardContent.parse(decode(store.get(cid_of_digest(shard.content_digest))))
+    except (ContentMissingError, IntegrityError, MalformedError):
+        found = None
+    if found is None or found.digest != shard.content_digest:
+        return Absent(
+            f"shard {shard.shard} of {shard.contributor} was published by its receipt alone: nobody brought its "
+            f"files; `tessera demand {dataset}--shard {shard.shard} --model` has its model shown on chain"
+        )
+    return found
+
+
+def made_rows(manifest: Manifest, shard: int, model: bytes) -> bytes:
+    """The rows of a shard as model and seed give them, in bytes."""
+    sampler: Sampler = sampler_for(manifest.spec_version)(
+        model, manifest.seed.seed, shard, conditions=manifest.row_conditions(shard)
+    )
+    return sampler.row_bytes(0, manifest.shard(shard).rows)
+
+
+def shown_models(chain: ModelReads, record: DatasetOnChain, manifest: Manifest) -> dict[int, bytes]:
+    """The models of standing shards without files that were shown on chain when somebody demanded them."""
+    missing = [each.shard for each in manifest.shards if not each.is_delivered]
+    found = {k: chain.shown_model(record.order, k) for k in missing if k not in record.revoked}
+    return {k: model for k, model in found.items() if model is not None}
 
 
 def fetch_manifest(chain: ManifestReads, store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
@@ -288,7 +345,9 @@ def fetch_opened(
     """One file of a shard, fetched and in clear, with the digest that its contributor signed. Raises as `fetch_file`
     and `opened` do.
     """
-    content = manifest.shard(shard).content
+    content = published_content(store, manifest.shard(shard))
+    if isinstance(content, Absent):
+        raise ContentMissingError(content.words)
     file = content.rows if kind == "rows" else content.model
     published = fetch_file(store, file, f"{kind} of shard {shard}")
     return opened(file, published, content.sealed_key, keys, (manifest.order, shard, kind))
@@ -333,7 +392,7 @@ def opened(
 
 def sealed_keys(manifest: Manifest) -> list[tuple[int, SealedKey]]:
     """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set."""
-    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards]
+    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards if shard.is_delivered]
     found.append((SCORE_SHARD, manifest.score.sealed_key))
     return [(shard, key) for shard, key in found if key is not None]
 

@@ -6,7 +6,7 @@ and seed, and they have the root that the contributors signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content
 from provenance.values import Cid
-from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened
+from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened, shown_models
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
@@ -77,7 +77,8 @@ class MarketStore:
 class Delivery:
     """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what opens it,
     the delivery key or what a seller delivered for it; None for an open data set, or without a key. revoked: shards
-    that were shown to be false or withheld, whose rows are left out."""
+    that were shown to be false or withheld, whose rows are left out. shown: models that stand on chain, of shards that
+    were published without files."""
 
     dataset_id: int
     manifest: Manifest
@@ -85,6 +86,7 @@ class Delivery:
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
     revoked: frozenset[int] = frozenset()
+    shown: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def shards(self) -> tuple[ManifestShard, ...]:
@@ -101,7 +103,9 @@ class Delivery:
 
     def open(self, shard: int) -> bytes:
         """The model of one shard in clear."""
-        if self.manifest.shard(shard).content.wrapped_key is not None and self.keys is None:
+        if shard in self.shown:
+            return self.shown[shard]
+        if not self.manifest.terms.is_open and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order with --key"
             )
@@ -152,7 +156,8 @@ def fetch(chain: ChainReader, store: ContentStore, dataset_id: int, key: Deliver
             keys = content_keys(chain, dataset_id, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    return Delivery(dataset_id, manifest, store, key, keys, record.revoked)
+    shown = shown_models(chain, record, manifest)
+    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, shown)
 
 
 def deliver(

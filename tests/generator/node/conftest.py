@@ -28,6 +28,7 @@ from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import Progress, RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import (
     Absence,
@@ -89,6 +90,8 @@ class MemoryChain:
     out: dict[Digest, ShardsOnChain] = field(default_factory=dict)
     deadlines: dict[Digest, int] = field(default_factory=dict)
     excuses: dict[tuple[Digest, int], Absence] = field(default_factory=dict)
+    receipts: dict[tuple[Digest, int], ReceiptAnswered] = field(default_factory=dict)
+    """Receipts that were demanded and shown."""
     final: int = 8
     """The newest block that is final; the seed's is 7."""
     statuses: dict[int, DatasetStatus] = field(default_factory=dict)
@@ -126,6 +129,9 @@ class MemoryChain:
 
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         return self.excuses.get((order_id, shard), Absence.NONE)
+
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        return self.receipts.get((order_id, shard))
 
     def is_final(self, block: int) -> bool:
         return block <= self.final
@@ -221,6 +227,8 @@ class World:
             fixed=set(old.fixed),
             out=dict(old.out),
             statuses=dict(old.statuses),
+            excuses=dict(old.excuses),
+            receipts=dict(old.receipts),
         )
         market = replace(
             self.market,

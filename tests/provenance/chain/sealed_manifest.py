@@ -28,7 +28,7 @@ def sealed_manifest(order: Digest, *, commits_to_keys: bool = True) -> Manifest:
     for each in base.shards:
         wrapped, committed = key(each.shard)
         content = replace(each.content, wrapped_key=wrapped, key_commitment=committed)
-        shards.append(replace(each, content=content))
+        shards.append(replace(each, signed_content=content))
     wrapped, committed = key(SCORE_SHARD)
     score = replace(base.score, wrapped_key=wrapped, key_commitment=committed)
     return replace(base, order=order, shards=tuple(shards), score=score)

@@ -213,7 +213,7 @@ def test_swapped_shards_fail(honest: Publication) -> None:
 
 def test_swapped_files_of_two_shards_fail(honest: Publication) -> None:
     first, second = honest.manifest.shards
-    shards = (replace(first, content=second.content), replace(second, content=first.content))
+    shards = (replace(first, signed_content=second.content), replace(second, signed_content=first.content))
     names = failed(honest.republish(replace(honest.manifest, shards=shards)))
     assert {"shard records", "shard receipts", "files open"} <= set(names)
 
@@ -772,6 +772,67 @@ def test_files_of_a_revoked_shard_need_not_be_there() -> None:
     for file in (kept.rows, kept.model, publication.manifest.score.file):
         store.put(publication.store.get(file.cid))
     assert failed(replace(publication, store=store)) == []
+
+
+# --- a shard that was published by its receipt alone
+
+
+def by_receipt(**changes: Any) -> Builder:
+    absent = {1: ExcusedEvaluation(Absence.SILENT)}
+    return Builder(undelivered=frozenset({1}), absent=absent, **changes)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_shard_without_files_fails_by_name_and_says_what_to_demand(is_open: bool) -> None:
+    publication = by_receipt(is_open=is_open).build()
+    certificate = verify(publication)
+    assert [check.name for check in certificate.failed][:1] == ["files present"]
+    assert {check.name for check in certificate.failed} <= {"files present", "files open"}
+    said = certificate.check("files present").detail
+    assert f"shard 1 of {NODES[1].address} was published by its receipt alone" in said
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model`" in said
+    assert certificate.check("rows").status is Status.NOT_CHECKED
+    assert publication.manifest.shares_bps == (6957, 3043)
+    assert any("shard 1" in remark and "paid its floor" in remark for remark in certificate.remarks)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_files_that_came_late_are_verified_like_the_others(is_open: bool) -> None:
+    builder = by_receipt(is_open=is_open)
+    publication = builder.build()
+    for data in builder.withheld.values():
+        builder.store.put(data)
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert not certificate.unchecked
+    assert certificate.check("rows").detail == f"{sum(ROWS)} of {sum(ROWS)} rows recomputed and equal"
+
+
+def test_rows_of_a_model_that_was_shown_on_chain_are_verified() -> None:
+    publication = by_receipt().build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert not certificate.unchecked
+    assert "of shard 1 none, its model stands on chain" in certificate.check("files present").detail
+
+
+def test_a_root_that_is_not_of_the_shown_models_rows_fails() -> None:
+    def lie(drafts: list[ShardDraft]) -> None:
+        drafts[1].rows = drafts[0].rows[: len(drafts[1].rows)].ljust(len(drafts[1].rows), b"\0")
+
+    publication = by_receipt(edit_drafts=lie).build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert failed(publication) == ["shard roots"]
+
+
+def test_score_file_must_name_the_rows_that_were_not_delivered() -> None:
+    def forget(document: dict[str, Any]) -> None:
+        document["undelivered"] = []
+
+    publication = by_receipt(edit_score=forget).build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert failed(publication) == ["score file"]
 
 
 @pytest.mark.parametrize("shard", [0, 1])
