@@ -22,9 +22,10 @@ from generator.federation.task import Result, Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
+from generator.node.untrained import finished_training, order_model
 from provenance.api.message import Message
 from provenance.api.queue import Progress
-from provenance.api.tasks import EVALUATE, FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
+from provenance.api.tasks import EVALUATE, SAMPLE, FinishResult, SampleResult, SampleTask
 from provenance.chain.ports import CommitmentOnChain, OrderState
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import FileKind, file_label, key_commitment, seal_file, wrap_key
@@ -79,7 +80,7 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     participants = node.matched_participants(task.order)
     shard = shard_of(participants, node.address)
     rows = participants[shard].rows
-    model = node.state.order(task.order).model()
+    model = order_model(node, task.order)
     seed = check_commitment(node, task.order, asked, shard, rows, model)
 
     draw = Draw(model, seed, shard, rows)
@@ -183,14 +184,6 @@ def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArr
         return sampler.values(0, draw.rows, threads=threads)
     except (ConditionError, ConditionUnmetError) as error:
         raise TaskRefused("conditions-unmet", str(error)) from error
-
-
-def finished_training(node: Node, order: Digest) -> FinishResult:
-    """What this node answered to "finish": the model's digest, what it cost, its privacy statement."""
-    finish = node.state.order(order).result(FINISH)
-    if finish is None:
-        raise TaskRefused("not-trained", "this node holds no finished training of the order")
-    return meta_of(FinishResult, finish)
 
 
 def check_commitment(

@@ -163,8 +163,7 @@ def test_shard_that_was_never_delivered_has_the_digest_in_place_of_the_document(
     whole = manifest.shards[1]
     shards = (manifest.shards[0], replace(whole, signed_content=whole.content.digest))
     alone = replace(manifest, shards=shards)
-    document = decode(alone.encode())
-    assert isinstance(document, dict)
+    document: Any = decode(alone.encode())
     assert "content" not in document["shards"][1]
     assert document["shards"][1]["contentDigest"] == str(whole.content_digest)
     assert Manifest.parse(alone.encode()) == alone
