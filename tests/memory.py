@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.disputes import DemandKind, DemandOnChain
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.events import ChainEvent
@@ -56,7 +57,8 @@ class MemoryChain:
     manifests: dict[Digest, bytes] = field(default_factory=dict)
     """As they were shown on chain."""
     models: dict[tuple[Digest, int], bytes] = field(default_factory=dict)
-    """By order and shard, as they were shown on chain."""
+    """By order and shard, in clear, as they were shown on chain."""
+    receipts: dict[tuple[Digest, int], ReceiptAnswered] = field(default_factory=dict)
     warned: set[tuple[Digest, int]] = field(default_factory=set)
     """Demands whose first time passed."""
     shown_evaluations: dict[tuple[Digest, int], ExcusedEvaluation] = field(default_factory=dict)
@@ -125,11 +127,14 @@ class MemoryChain:
     def claimable(self, account: Address) -> int:
         return self.rewards.get(account, 0)
 
-    def shown_model(self, order: Digest, shard: int) -> bytes | None:
-        return self.models.get((order, shard))
-
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         return self.manifests.get(order_id)
+
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        return self.models.get((order_id, shard))
+
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        return self.receipts.get((order_id, shard))
 
     def is_warned(self, order: Digest, shard: int) -> bool:
         return (order, shard) in self.warned
@@ -164,6 +169,10 @@ class MemoryStore:
     def drop(self, cid: Cid) -> None:
         """Loses what was put under `cid`."""
         del self._contents[cid]
+
+    def values(self) -> list[bytes]:
+        """All that was put."""
+        return list(self._contents.values())
 
     def has(self, cid: Cid) -> bool:
         """Whether `cid` was put."""

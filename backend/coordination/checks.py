@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.errors import ConflictError, InvalidRequestError
-from provenance.api.coordination import JobPlan, ScoreResult, ShardResult, TrainResult
+from provenance.api.coordination import JobPlan, ScoreResult, TrainResult
 from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain, TypedMessage
@@ -16,12 +16,11 @@ from provenance.errors import SignatureError
 from provenance.record.receipts import (
     Evaluation,
     ShardContent,
-    ShardReceipt,
     shares_digest,
 )
 from provenance.record.terms import OrderTerms
 from provenance.units import E12, MICRO, WHOLE_BPS, format_fixed
-from provenance.values import Address, Digest, Signature
+from provenance.values import Address, Signature
 
 
 def check_train(plan: JobPlan, result: TrainResult) -> None:
@@ -53,11 +52,19 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         committed = model.model_digest
         _require(shard.model_digest == committed, f"{where}.modelDigest", f"expected {committed}")
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
-        _check_sealing(terms, shard.content, f"{where}.content")
-        receipt = shard_receipt(order, draw.seed, shard)
+        receipt = shard.receipt(order, draw.seed)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
         )
+        by_receipt = next((each for each in plan.undelivered if each.shard == number), None)
+        if shard.content is None or by_receipt is not None:
+            _require(
+                shard == by_receipt,
+                where,
+                "expected files, or the very receipt without files that the plan has",
+            )
+            continue
+        _check_sealing(terms, shard.content, f"{where}.content")
     root = dataset_root(leaves({shard.shard: shard.shard_root for shard in result.shards}, count))
     _require(
         result.dataset_root == root, "datasetRoot", f"found {result.dataset_root}, the roots give {root}"
@@ -75,21 +82,6 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         _check_contributor(evaluation.contributor, member.contributor, where)
         message = Evaluation(order, root, evaluation.score_micro, shares, score)
         _check_signature(domain, message, evaluation.signature, member.contributor, f"{where}.signature")
-
-
-def shard_receipt(order: Digest, seed: Digest, shard: ShardResult) -> ShardReceipt:
-    """The message behind a shard's receipt signature."""
-    return ShardReceipt(
-        order,
-        shard.shard,
-        shard.model_digest,
-        seed,
-        shard.rows,
-        shard.shard_root,
-        shard.epsilon_micro,
-        shard.delta_e12,
-        shard.content.digest,
-    )
 
 
 def _check_sealing(terms: OrderTerms, content: ShardContent, where: str) -> None:

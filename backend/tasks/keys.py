@@ -20,11 +20,12 @@ from provenance.values import Digest
 
 
 def ask_for_keys(ports: Ports, order: Digest, shards: Sequence[ManifestShard]) -> None:
-    """Gives every contributor whose key lies in a file of its own the task to release it. Again does nothing."""
+    """Gives every contributor whose key lies in a file of its own the task to release it, one that delivered nothing
+    left out. Again does nothing."""
     with ports.database.write() as session:
         tasks = TaskService(session)
         for each in shards:
-            cid = each.content.wrapped_key_cid
+            cid = each.content.wrapped_key_cid if each.is_delivered else None
             if cid is not None:
                 payload = ReleaseTask(order=order, wrapped_key_cid=cid).encode()
                 node, now = str(each.contributor), int(ports.clock())

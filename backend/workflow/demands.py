@@ -8,7 +8,7 @@ on with the others. Every look asks the chain first, so a killed broker continue
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from backend.contributors import HONESTLY_REFUSED
@@ -50,11 +50,11 @@ class StepDemands:
         self._log = OrderLog(ports, order)
         self._refused: set[tuple[int, DemandKind]] = set()
 
-    def look(self, task: TaskKind) -> bool:
+    def look(self, task: TaskKind, unasked: Sequence[int] = ()) -> bool:
         """Demands what is overdue of the nodes' tasks of one kind, and ends demands whose time ran out; True while an
-        answer is awaited."""
+        answer is awaited. unasked: shards of which it is demanded though they were given no such task."""
         waiting, kind = False, ASKED_BY[task]
-        for shard in self.overdue(task):
+        for shard in sorted({*self.overdue(task), *unasked}):
             demand = self._ports.chain.demand(self._id, shard)
             if not demand.is_open:
                 waiting |= (shard, kind) not in self._refused and self._demand(shard, kind)

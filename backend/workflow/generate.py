@@ -5,7 +5,7 @@ The coordinator worker computes; the chain draws the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 from backend.collections import CollectionService
 from backend.coordination.service import JobService
@@ -18,7 +18,7 @@ from backend.workflow.asking import Asking
 from backend.workflow.demands import StepDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
-from provenance.api.coordination import JobPlan, Phase, ScoreResult, TrainResult
+from provenance.api.coordination import JobPlan, Phase, ScoreResult, ShardResult, TrainResult
 from provenance.api.orders import OrderState
 from provenance.api.queue import TaskKind, WorkState
 from provenance.api.tasks import COMMIT, REVEAL, CommitAnswer, CommitTask, RevealAnswer, RevealTask
@@ -137,6 +137,7 @@ class Generation:
     def plan(self, train: TrainResult | None, seed: SeedDraw | None) -> JobPlan:
         """What the worker needs to run a phase; models and seed are there for `score` only."""
         stored, collection = self.order()
+        undelivered = () if seed is None else self._undelivered(stored, seed)
         return JobPlan(
             chain_id=self._ports.domain.chain_id,
             escrow=self._ports.domain.verifying_contract,
@@ -148,13 +149,56 @@ class Generation:
             models=None if train is None else train.models,
             seed=seed,
             out=tuple(sorted(self.out())),
-            excused=() if train is None else tuple(self._excused()),
+            excused=() if train is None else tuple(self._excused(undelivered)),
+            undelivered=undelivered,
         )
 
-    def _excused(self) -> list[int]:
+    def _excused(self, undelivered: Sequence[ShardResult]) -> list[int]:
         """Contributors whose evaluation was demanded on chain, and is not waited for any more."""
-        late = self._demands.overdue("evaluate")
-        return [k for k in late if self._ports.chain.excuse(self._id, k) is not Absence.NONE]
+        late = {*self._demands.overdue("evaluate"), *(each.shard for each in undelivered)}
+        return [k for k in sorted(late) if self._is_excused(k)]
+
+    def _is_excused(self, shard: int) -> bool:
+        return self._ports.chain.excuse(self._id, shard) is not Absence.NONE
+
+    def _by_receipt(self) -> list[int]:
+        """Shards whose files nobody brought in time and whose receipts stand on chain. None, where no other would be
+        left: of nothing there is no score, and the order goes on waiting."""
+        late = self._demands.overdue("sample")
+        shown = [k for k in late if self._ports.chain.answered_receipt(self._id, k) is not None]
+        return shown if len(shown) < len(self._log.load().matched) - len(self.out()) else []
+
+    def _undelivered(self, stored: StoredOrder, seed: SeedDraw) -> tuple[ShardResult, ...]:
+        """Those that are published by their receipts: their evaluations were demanded on chain too, and that has ended.
+        What a worker was told once stays: whoever evaluated without a shard would pay for it in privacy again."""
+        with self._ports.database.read() as session:
+            job = JobRepository(session).locked(self._order, "score")
+        told = None if job is None else JobPlan.read(job.plan, "plan")
+        kept = () if told is None or told.seed != seed else told.undelivered
+        found = {
+            each.shard: each for each in kept if self._ports.chain.answered_receipt(self._id, each.shard)
+        }
+        late = self._by_receipt()
+        if len({*late, *found}) < len(stored.matched) - len(self.out()):
+            found |= {k: self._receipt_of(stored, k) for k in late if k not in found and self._is_excused(k)}
+        return tuple(found[k] for k in sorted(found))
+
+    def _receipt_of(self, stored: StoredOrder, shard: int) -> ShardResult:
+        """The receipt that stands on chain, which the demands contract has checked."""
+        shown = self._ports.chain.answered_receipt(self._id, shard)
+        assert shown is not None, "who calls has seen it"
+        member, receipt = stored.matched[shard], shown.receipt
+        return ShardResult(
+            shard=shard,
+            contributor=member.contributor,
+            rows=member.rows,
+            model_digest=self._commitment().models[shard],
+            shard_root=receipt.shard_root,
+            epsilon_micro=receipt.epsilon_micro,
+            delta_e12=receipt.delta_e12,
+            content_digest=receipt.content_digest,
+            receipt_signature=shown.signature,
+        )
 
     def _run_job(self, phase: Phase, plan: Callable[[], JobPlan]) -> None:
         """plan: made anew at every look, for contributors may be dropped or excused meanwhile."""
@@ -168,11 +212,11 @@ class Generation:
             if known is None or known.plan != wanted.encode():
                 with self._ports.database.write() as session:
                     JobService(session).ensure(self._order, phase, wanted, int(self._ports.clock()))
-            return self._finished(phase)
+            return self._finished(phase, lambda: plan() == wanted)
 
         self._retry.poll(look)
 
-    def _finished(self, phase: Phase) -> bool | None:
+    def _finished(self, phase: Phase, is_current: Callable[[], bool]) -> bool | None:
         with self._ports.database.read() as session:
             job = JobRepository(session).locked(self._order, phase)
         assert job is not None
@@ -183,11 +227,16 @@ class Generation:
         if phase == "train" and self.out():
             raise OrderFailedError("a contributor was dropped before the models were trained")
         # Every kind is looked at: a demand about one must not hide that another's time ran out.
-        awaited = [task for task in tasks if self._demands.look(task)]
-        if not awaited:
+        awaited = [task for task in tasks if self._demands.look(task, self._unexcused(task))]
+        # A demand may have ended since the plan was made: then the phase begins again under another.
+        if not awaited and is_current():
             _require_possible(job, phase)
             self._require_time(f"phase {phase} ended")
         return None
+
+    def _unexcused(self, task: TaskKind) -> list[int]:
+        """Shards without files are evaluated by the others alone; the registry asks why their contributors did not."""
+        return [k for k in self._by_receipt() if not self._is_excused(k)] if task == "evaluate" else []
 
     def _try_draw(self, stored: StoredOrder, commitment: CommitmentOnChain) -> None:
         if self._ports.chain.block_number() <= commitment.target_block:

@@ -30,8 +30,8 @@ from provenance.values import Cid
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is published: manifest bytes, the record for the registry, the CIDs of sealed files, and the shards, whose
-    keys are asked for afterwards."""
+    """What is published: manifest bytes, the record for the registry, the CIDs the manifest names, and the shards.
+    Their keys are asked for afterwards; files of those that were not delivered are taken as late as they come."""
 
     manifest: bytes
     record: DatasetRecord
@@ -77,7 +77,7 @@ def _shard_record(shard: ManifestShard) -> ShardRecord:
         shard.shard_root,
         shard.epsilon_micro,
         shard.delta_e12,
-        shard.content.digest,
+        shard.content_digest,
         shard.receipt_signature,
     )
 
@@ -141,7 +141,7 @@ def _manifest(ports: Ports, generation: Generation) -> Manifest:
                 shard_root=shard.shard_root,
                 epsilon_micro=shard.epsilon_micro,
                 delta_e12=shard.delta_e12,
-                content=shard.content,
+                signed_content=shard.signed_content,
                 receipt_signature=shard.receipt_signature,
             )
             for shard in score.shards

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
-from backend.content import drop_older, release
+from backend.content import drop_older, release, release_late
 from backend.errors import OrderFailedError
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
@@ -45,6 +46,8 @@ class Settlement:
         self._retry = Retry(ports)
         self._demands = StepDemands(ports, order)
         self._generation = generation
+        self._late: set[int] = set()
+        """Shards whose files came after the publication, of which this process has told."""
 
     def publish(self) -> None:
         """Records the data set on chain; only then files and manifest can be read by others, and keys are asked for."""
@@ -78,7 +81,7 @@ class Settlement:
         publication = assemble(self._ports, self._generation)
         record = publication.record
         while self._chain().state is ChainState.PUBLISHED:
-            self._retry.poll(lambda: self._can_settle(stored.terms, publication.manifest) or None)
+            self._retry.poll(lambda: self._can_settle(stored.terms, publication) or None)
             try:
                 self._retry.transact(
                     "settle",
@@ -90,22 +93,34 @@ class Settlement:
                 )
             except OrderFailedError as error:
                 is_refused = isinstance(error.__cause__, RevertError)
-                if not is_refused or self._can_settle(stored.terms, publication.manifest):
+                if not is_refused or self._can_settle(stored.terms, publication):
                     raise
                 # A demand came between the look and the transaction: the window is open again.
                 self._log.message(f"not settled yet: {error}; waiting for the window to close again")
         self._enter_final(self._chain().state)
 
-    def _can_settle(self, terms: OrderTerms, manifest: bytes) -> bool:
+    def _can_settle(self, terms: OrderTerms, publication: Publication) -> bool:
         """Whether the order can be settled, or need not be any more."""
+        self._take_late(publication)
         if self._chain().open_demands:
-            self._show_manifest(manifest)
+            self._show_manifest(publication.manifest)
         self._demands.end_overdue()
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
         is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
         return is_over and not order.open_demands
+
+    def _take_late(self, publication: Publication) -> None:
+        """Files of undelivered shards, which may come at any time while the order is published."""
+        for shard in publication.shards:
+            if shard.is_delivered:
+                continue
+            content = release_late(self._ports, shard.content_digest)
+            if content is not None and shard.shard not in self._late:
+                ask_for_keys(self._ports, self._id, [replace(shard, signed_content=content)])
+                self._log.message(f"shard {shard.shard} was delivered late: its files can be had now")
+                self._late.add(shard.shard)
 
     def _show_manifest(self, manifest: bytes) -> None:
         """Somebody may demand it on chain: silence would cost bond and fee. An answer that came too late ends nothing
@@ -185,6 +200,7 @@ class Settlement:
     def _release(self, publication: Publication) -> None:
         for cid in publication.contents:
             self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
+        self._retry.call(lambda: self._take_late(publication))
         manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
         self._log.store_manifest(str(manifest))
         self._retry.call(lambda: ask_for_keys(self._ports, self._id, publication.shards))

@@ -79,23 +79,27 @@ def _difference(first: ShardEvidence, second: ShardEvidence, tables: Tables) -> 
     return nearest(min(max(estimate, 0.0), 1000.0), MICRO)
 
 
-FORMAT = "tessera-score/1"
+FORMAT = "tessera-score/2"
 _MAX_ROWS = 1 << 32
 
 
 @dataclass(frozen=True)
 class Score:
-    """Shares in basis points (they sum to 10,000), values in millionths, and the document to publish."""
+    """Shares of the delivered shards in basis points (with those of undelivered ones they sum to 10,000), values in
+    millionths, and the document to publish."""
 
     shares_bps: tuple[int, ...]
     values_micro: tuple[int, ...]
     document: dict[str, object]
 
 
-def score_shards(evidence: Sequence[ShardEvidence], pairs: Workload, pool_counts: Integers) -> Score:
+def score_shards(
+    evidence: Sequence[ShardEvidence], pairs: Workload, pool_counts: Integers, undelivered: Sequence[int] = ()
+) -> Score:
     """Score a data set's shards over the two-way tables `pairs`.
 
-    pool_counts int64[K]: pair counts of all delivered rows together, which hold-out scores are taken of.
+    pool_counts int64[K]: pair counts of all delivered rows together, which hold-out scores are taken of. undelivered:
+    rows of each shard that is published by its receipt alone.
     Raises EvaluationError if the evidence does not fit the tables or contradicts itself.
     """
     check_evidence(evidence, pairs, pool_counts)
@@ -104,12 +108,13 @@ def score_shards(evidence: Sequence[ShardEvidence], pairs: Workload, pool_counts
     players = duplicate_groups(alike, len(evidence))
     contribution = Contribution(tables, evidence, players)
     values = contribution.values()
-    shares = contribution.shares_bps(values)
+    shares = contribution.shares_bps(values, undelivered)
     document: dict[str, object] = {
         "format": FORMAT,
         "codeCounts": list(tables.code_counts),
         "tables": [list(pair) for pair in tables.pairs],
         "shards": [_shard_document(item) for item in evidence],
+        "undelivered": list(undelivered),
         "poolCounts": pool_counts.tolist(),
         "referenceWeights": contribution.reference_weights,
         "similarities": [

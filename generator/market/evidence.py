@@ -8,7 +8,7 @@ tables of training, projected to the same pairs.  All are integers, so that ever
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from generator.marginals.measure import pair_noise_variances, pair_tables, table
 from generator.marginals.workload import Workload, choose_workload, pair_workload
 from provenance import canonical
 from provenance.exact.codebook import Codebook
-from provenance.record.contribution import ShardEvidence
+from provenance.record.contribution import ShardEvidence, share_floors
 from provenance.table.schema import Schema
 from provenance.values import Address
 
@@ -55,8 +55,8 @@ def released_tables(codebook: Codebook, plan: TrainingPlan) -> Workload:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The shards that an order goes on with, in ascending order: numbers and rows; counts of delivered rows, of
-    evidence rows, and references, int64[shards, K] each.
+    """The shards that were delivered, in ascending order: numbers and rows; counts of delivered rows, of evidence rows,
+    and references, int64[shards, K] each. undelivered: number and rows of those published by their receipts alone.
     """
 
     plan: TrainingPlan
@@ -66,6 +66,7 @@ class Evidence:
     delivered: Counts
     streams: Counts
     references: Counts
+    undelivered: Mapping[int, int] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, Array]:
         return {DELIVERED: self.delivered, EVIDENCE: self.streams, REFERENCES: self.references}
@@ -85,11 +86,17 @@ class Evidence:
                 members, self.rows, self.streams, self.references, strict=True
             )
         ]
-        return score_shards(shards, pairs, self.pooled())
+        return score_shards(shards, pairs, self.pooled(), tuple(self.undelivered.values()))
 
     def shares_bps(self, score: Score) -> tuple[int, ...]:
-        """The division of the price among all participants: nothing for one that was dropped."""
-        paid = dict(zip(self.shards, score.shares_bps, strict=True))
+        """The division of the price among all participants: nothing for one that was dropped, the floor for one that
+        did not deliver."""
+        floors = share_floors([*self.rows, *self.undelivered.values()])
+        paid = dict(
+            zip(
+                (*self.shards, *self.undelivered), (*score.shares_bps, *floors[len(self.rows) :]), strict=True
+            )
+        )
         return tuple(paid.get(shard, 0) for shard in range(len(self.plan.participants)))
 
     def _variances(self) -> Counts:

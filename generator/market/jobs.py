@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from generator.errors import JobRefused, PlanError
 from generator.families.settings import AutoregressiveSettings
 from generator.federation.plan import PlanParticipant, SettingValue, TrainingPlan
-from provenance.api.coordination import JobPlan, LeasedJob, Phase
+from provenance.api.coordination import JobPlan, LeasedJob, Phase, ShardResult
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
@@ -29,7 +29,8 @@ CONDITIONABLE = AutoregressiveSettings.conditionable
 class OrderJob:
     """What the coordinator needs of an order, verified. declared_rows are in participant order.
 
-    out: shards that were dropped on chain. excused: those whose evaluation is not waited for.
+    out: shards that were dropped on chain. excused: those whose evaluation is not waited for. undelivered: those that
+    are published by the receipts which stand on chain, without files.
     """
 
     order: Digest
@@ -41,6 +42,13 @@ class OrderJob:
     conditions: Conditions | None = None
     out: frozenset[int] = frozenset()
     excused: frozenset[int] = frozenset()
+    undelivered: tuple[ShardResult, ...] = ()
+
+    @property
+    def delivered(self) -> tuple[int, ...]:
+        """Shards whose files are wanted: those that stand, without the undelivered."""
+        by_receipt = {each.shard for each in self.undelivered}
+        return tuple(shard for shard in self.standing if shard not in by_receipt)
 
     @property
     def standing(self) -> tuple[int, ...]:
@@ -90,6 +98,11 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     if chain.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.declared_rows for each in plan.participants)
+    for shard in plan.undelivered:
+        if shard.shard >= len(participants) or chain.answered_receipt(job.order, shard.shard) is None:
+            raise JobRefused(
+                f"the job takes shard {shard.shard} as undelivered; no receipt of it stands on chain"
+            )
     if frozenset(plan.out) != chain.shards(job.order).out:
         raise JobRefused(f"the job goes on without shards {list(plan.out)}, the chain dropped others")
     try:
@@ -100,6 +113,7 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
         *(job.order, job.phase, terms, collection, participants, declared, conditions),
         out=frozenset(plan.out),
         excused=frozenset(plan.excused),
+        undelivered=plan.undelivered,
     )
 
 

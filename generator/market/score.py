@@ -111,20 +111,25 @@ class ScorePhase:
             raise JobRefused("the chain holds other models than those that were trained; nothing is sampled")
         self.say("nodes sample, seal and sign their shards")
         samples = self.transport.gather(_sample_tasks(job, committed.seed, committed.draws))
-        shards: dict[int, Shard] = {}
-        for shard, result in zip(standing, samples, strict=True):
+        shards: dict[int, ShardResult] = {}
+        for shard, result in zip(job.delivered, samples, strict=True):
             with judging(result):
-                shards[shard] = self._shard(job, committed, committed.seed, shard, result)
+                shards[shard] = _shard_result(
+                    job, shard, self._shard(job, committed, committed.seed, shard, result)
+                )
+        for by_receipt in job.undelivered:
+            self.say(f"shard {by_receipt.shard} was not delivered: it is published by its receipt on chain")
+            shards[by_receipt.shard] = by_receipt
         evidence = self._evidence(job, outcome, samples)
         score = evidence.score()
-        roots = {shard: each.receipt.shard_root for shard, each in shards.items()}
+        roots = {shard: each.shard_root for shard, each in shards.items()}
         root = dataset_root(leaves(roots, len(job.participants)))
         self.say("nodes recompute the shares and score the pooled data set on their hold-outs")
         evaluations = self._evaluations(job, roots, evidence, score)
         content = self._publish_score(job, score)
         return ScoreResult(
             dataset_root=root,
-            shards=tuple(_shard_result(job, shard, each) for shard, each in shards.items()),
+            shards=tuple(shards[shard] for shard in standing),
             shares_bps=evidence.shares_bps(score),
             score=content,
             evaluations=evaluations,
@@ -170,8 +175,8 @@ class ScorePhase:
 
     def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
         codebook = codebook_of(outcome.shared, job.collection.schema)
-        references = references_of(outcome.plan, codebook, outcome.references, job.standing)
-        members = [job.participants[shard] for shard in job.standing]
+        references = references_of(outcome.plan, codebook, outcome.references, job.delivered)
+        members = [job.participants[shard] for shard in job.delivered]
         none = np.empty(0, dtype=np.int64)
         counts: dict[str, list[Array]] = {DELIVERED: [], EVIDENCE: []}
         for result in samples:
@@ -184,18 +189,24 @@ class ScorePhase:
                         )
                 of_all.append(own)
         return Evidence(
-            outcome.plan, codebook, job.standing, tuple(each.rows for each in members),
+            outcome.plan, codebook, job.delivered, tuple(each.rows for each in members),
             stacked(counts[DELIVERED]), stacked(counts[EVIDENCE]), references,
+            {each.shard: each.rows for each in job.undelivered},
         )  # fmt: skip
 
     def _evaluations(
         self, job: OrderJob, roots: Mapping[int, Digest], evidence: Evidence, score: Score
     ) -> tuple[EvaluationResult, ...]:
-        """Without those of the excused; of a data set without one contributor's shard everybody is asked anew."""
+        """Without those of the excused; of a data set without one contributor's rows everybody is asked anew."""
         whole = leaves(roots, len(job.participants))
         root, shares = dataset_root(whole), evidence.shares_bps(score)
-        asked = EvaluateTask(dataset_root=root, shard_roots=whole, shares_bps=shares).to_document()
-        name = evaluation_name(len(job.out))
+        asked = EvaluateTask(
+            dataset_root=root,
+            shard_roots=whole,
+            shares_bps=shares,
+            undelivered=tuple(each.shard for each in job.undelivered),
+        ).to_document()
+        name = evaluation_name(len(job.out) + len(job.undelivered))
         tasks = [
             Task(job.order, name, job.participants[shard].contributor, asked, evidence.arrays())
             for shard in job.standing
@@ -235,7 +246,7 @@ class ScorePhase:
 
 def _sample_tasks(job: OrderJob, seed: Digest, draws: int) -> list[Task]:
     tasks = []
-    for shard in job.standing:
+    for shard in job.delivered:
         each = job.participants[shard]
         asked = SampleTask(seed=seed, draws=draws, shard=shard, rows=each.rows)
         tasks.append(Task(job.order, SAMPLE, each.contributor, asked.to_document()))

@@ -12,6 +12,7 @@ from generator.node.commit import salt_to_reveal, signed_commitment
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
 from generator.node.sample import Draw, check_own_model, rows_asked_for, shard_conditions, signed_shard
+from generator.node.untrained import order_model
 from provenance.chain.answers import (
     Answer,
     ModelAnswer,
@@ -90,7 +91,7 @@ class OrderAnswers:
 
     def _draw(self) -> Draw:
         """What decides the rows, once the chain holds this node's own model and a seed."""
-        model = self.node.state.order(self.order).model()
+        model = order_model(self.node, self.order)
         commitment = self.node.chain.commitment(self.order)
         check_own_model(commitment, self.shard, model_digest(model))
         if commitment.seed is None:

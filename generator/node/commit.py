@@ -11,6 +11,7 @@ from typing import TypeVar
 from generator.errors import NotYet, TaskRefused
 from generator.node.context import Node, shard_of
 from generator.node.train import check_conditions, check_size
+from generator.node.untrained import order_model
 from provenance.api.message import Message
 from provenance.api.tasks import CommitAnswer, CommitTask, RevealAnswer, RevealTask
 from provenance.errors import ProvenanceError
@@ -32,7 +33,7 @@ def commit_model(node: Node, payload: bytes) -> bytes:
 def signed_commitment(node: Node, order: Digest, participants: tuple[Participant, ...]) -> CommitAnswer:
     """Binds this node to its finished model and its salt; deterministic, so signing again gives the same bytes."""
     shard = shard_of(participants, node.address)
-    model = node.state.order(order).model()
+    model = order_model(node, order)
     check_size(node, model)
     check_conditions(node, node.accepted(order), model)
     salt = salt_digest(order, shard, node.orders.folder(order).salt(participants_digest(participants)))

@@ -19,6 +19,7 @@ from generator.node.answers import OrderAnswers
 from generator.node.context import Node
 from generator.node.orders import Accepted
 from generator.node.outbox_log import OutboxLog
+from generator.node.untrained import has_model, stand_in
 from generator.node.watch_copies import WatchCopies
 from provenance.chain.answers import AnswerWriting
 from provenance.chain.disputes import DemandKind, DemandOnChain
@@ -146,7 +147,7 @@ class DemandWatch:
             self._told.pop(order, None)
             return False
         self._tell(found)
-        if found.is_late or _may_still_be_asked(answers, found):
+        if found.is_late or _may_still_be_asked(answers, found) or self._is_to_be_trained(answers, found):
             return False
         try:
             self._answer(answers, found.demand)
@@ -156,6 +157,17 @@ class DemandWatch:
             return False  # answered or ended in the meantime
         self._told.pop(order, None)
         return True
+
+    def _is_to_be_trained(self, answers: OrderAnswers, found: OpenDemand) -> bool:
+        """Whether a model may yet come: always in the first time and half of the second, and while a training step is
+        under way. Who has none then, because its broker asks for none, answers with an untrained one."""
+        node, order = self.node, answers.order
+        if found.demand.kind is not DemandKind.COMMITMENT or has_model(node, order):
+            return False
+        left = found.demand.answer_by - found.now
+        if not found.warned or left > answers.accepted.terms.answer_seconds // 2:
+            return True
+        return not stand_in(node, order, answers.accepted)
 
     def _forget(self, order: Digest) -> None:
         """The order ended: nothing of it can be demanded any more."""

@@ -25,6 +25,7 @@ from generator.node.sample import read_task
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
 from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, evaluation_name
+from provenance.chain.ports import Absence
 from provenance.crypto.merkle import NO_SHARD, dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
@@ -41,7 +42,10 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     """
     task = Task.decode(payload)
     dropped = node.chain.shards(task.order).out
-    asked = read_task(EvaluateTask, task, evaluation_name(len(dropped)))
+    asked = read_task(EvaluateTask, task, task.name)
+    expected = evaluation_name(len(dropped) + len(asked.undelivered))
+    if task.name != expected:
+        raise TaskRefused("bad-task", f"the task is called {task.name!r}, expected {expected!r}")
     folder = node.orders.folder(task.order)
     stored = folder.answer(task.name, payload)
     if stored is not None:
@@ -53,8 +57,10 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     plan = order.plan()
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
+    undelivered = check_undelivered(node, task.order, asked, shard, dropped)
     rows = {k: member.rows for k, member in enumerate(participants) if k not in dropped}
-    evidence = read_evidence(task, plan, rows, order.model())
+    missing = {k: rows.pop(k) for k in undelivered}
+    evidence = read_evidence(task, plan, rows, missing, order.model())
     root = check_roots(asked, own_receipt(node, task.order), shard, dropped)
     check_own_rows(node, task.order, evidence, shard)
     score = check_shares(asked, evidence)
@@ -72,13 +78,38 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     return folder.store_answer(task.name, payload, answer(task, told).encode())
 
 
-def read_evidence(task: Task, plan: TrainingPlan, rows: Mapping[int, int], model: bytes) -> Evidence:
+def check_undelivered(
+    node: Node, order: Digest, asked: EvaluateTask, shard: int, dropped: frozenset[int]
+) -> list[int]:
+    """The shards that the task calls undelivered: each has its receipt on chain, with the root that is shown, and the
+    chain asked its contributor for an evaluation too. That nobody brought its files only the market can know; who did
+    bring them has half of its part by rows all the same, whatever the others sign."""
+    for k in asked.undelivered:
+        receipt = node.chain.answered_receipt(order, k)
+        is_shown = receipt is not None and asked.shard_roots[k : k + 1] == (receipt.receipt.shard_root,)
+        if k == shard or k in dropped or not is_shown or node.chain.excuse(order, k) is Absence.NONE:
+            raise TaskRefused(
+                "not-undelivered", f"shard {k} is called undelivered, and that is not what the chain says"
+            )
+    if list(asked.undelivered) != sorted(set(asked.undelivered)):
+        raise TaskRefused(
+            "bad-task", f"undelivered shards {list(asked.undelivered)}; expected ascending numbers"
+        )
+    return list(asked.undelivered)
+
+
+def read_evidence(
+    task: Task, plan: TrainingPlan, rows: Mapping[int, int], undelivered: Mapping[int, int], model: bytes
+) -> Evidence:
     """The task's arrays; TaskRefused when they have another shape than plan and model give. rows: by shard, of those
-    that the order goes on with."""
+    that were delivered, and of those that were not."""
     codebook = decode_model(model).codebook
     empty = np.empty((0, 0), dtype=np.int64)
     arrays = [task.arrays.get(name, empty) for name in (DELIVERED, EVIDENCE, REFERENCES)]
-    evidence = Evidence(plan, codebook, tuple(rows), tuple(rows.values()), *arrays)
+    delivered, streams, references = arrays
+    evidence = Evidence(
+        plan, codebook, tuple(rows), tuple(rows.values()), delivered, streams, references, undelivered
+    )
     expected = (len(rows), evidence.tables().cells)
     shapes = [array.shape for array in arrays]
     if any(shape != expected for shape in shapes) or {array.dtype.str for array in arrays} != {"<i8"}:

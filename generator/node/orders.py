@@ -4,6 +4,8 @@
     orders/<order>/accepted-at      chain time of the acceptance
     orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
     orders/<order>/wrapped/<shard>  that key wrapped for the buyer (mode 600), released when the record is on chain
+    orders/<order>/training         there while a training step is under way
+    orders/<order>/untrained.tsm    the model that was committed to where none was trained (generator.node.untrained)
     orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
@@ -162,6 +164,26 @@ class OrderFolder:
         for name, data in files.items():
             self._write(f"files/{name}", data)
         self._write("receipt.json", signed.encode())
+
+    def untrained(self) -> bytes | None:
+        """The untrained model that this node stands by; None for an order that it trains, or has trained."""
+        path = self._folder / "untrained.tsm"
+        return path.read_bytes() if path.exists() else None
+
+    def store_untrained(self, model: bytes) -> None:
+        """Stores it before anything commits to it."""
+        self._write("untrained.tsm", model)
+
+    def is_training(self) -> bool:
+        """Whether a training step was begun that was neither answered nor refused."""
+        return (self._folder / "training").exists()
+
+    def note_training(self, is_training: bool) -> None:
+        """A step begins, or has ended."""
+        if is_training:
+            self._write("training", b"")
+        else:
+            (self._folder / "training").unlink(missing_ok=True)
 
     def evaluation(self) -> tuple[Evaluation, Signature] | None:
         """What this node signed of the pooled data set; None while it signed nothing under the seed of now."""

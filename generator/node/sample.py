@@ -23,10 +23,11 @@ from generator.federation.task import Result, Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
+from generator.node.untrained import finished_training, order_model
 from provenance.api.message import Message
 from provenance.api.queue import Progress
-from provenance.api.tasks import EVALUATE, FINISH, SAMPLE, FinishResult, SampleResult, SampleTask
-from provenance.chain.ports import CommitmentOnChain
+from provenance.api.tasks import EVALUATE, SAMPLE, FinishResult, SampleResult, SampleTask
+from provenance.chain.ports import CommitmentOnChain, OrderState
 from provenance.crypto.merkle import shard_root
 from provenance.crypto.seal import FileKind, file_label, key_commitment, seal_file, wrap_key
 from provenance.errors import ConditionError, ConditionUnmetError
@@ -73,10 +74,14 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     if stored is not None:
         return stored
     accepted = node.accepted(task.order)
+    late = folder.receipt() if node.chain.order(task.order).state is OrderState.PUBLISHED else None
+    if late is not None:
+        upload_shard(node, task.order, late)
+        return folder.store_answer(task.name, payload, answer(task, late, {}).encode())
     participants = node.matched_participants(task.order)
     shard = shard_of(participants, node.address)
     rows = participants[shard].rows
-    model = node.state.order(task.order).model()
+    model = order_model(node, task.order)
     seed = check_commitment(node, task.order, asked, shard, rows, model)
 
     draw = Draw(model, seed, shard, rows)
@@ -89,15 +94,12 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
         stream[:rows] if conditions is None else rows_asked_for(draw, conditions, node.settings.threads)
     )
     signed = signed_shard(node, accepted, draw, encode_rows(delivered, codebook.value_widths))
-    for name, data in folder.files().items():
-        _upload(node, name, data)
+    upload_shard(node, task.order, signed)
     counts = {
         name: pair_counts(values, codebook, node.collection.schema)
         for name, values in ((DELIVERED, stream[:rows]), (EVIDENCE, stream))
     }
-    stored = folder.store_answer(task.name, payload, answer(task, signed, counts).encode())
-    folder.drop_files()
-    return stored
+    return folder.store_answer(task.name, payload, answer(task, signed, counts).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +187,6 @@ def rows_asked_for(draw: Draw, conditions: RowConditions, threads: int) -> NDArr
         raise TaskRefused("conditions-unmet", str(error)) from error
 
 
-def finished_training(node: Node, order: Digest) -> FinishResult:
-    """What this node answered to "finish": the model's digest, what it cost, its privacy statement."""
-    finish = node.state.order(order).result(FINISH)
-    if finish is None:
-        raise TaskRefused("not-trained", "this node holds no finished training of the order")
-    return meta_of(FinishResult, finish)
-
-
 def check_commitment(
     node: Node, order: Digest, asked: SampleTask, shard: int, rows: int, model: bytes
 ) -> Digest:
@@ -246,6 +240,17 @@ def sealed_content(
 
 def _described(plain: bytes, data: bytes) -> ContentFile:
     return ContentFile(cid_of(data), len(data), sha256(data), sha256(plain), len(plain))
+
+
+def upload_shard(node: Node, order: Digest, signed: SampleResult) -> None:
+    """Brings the files that the receipt names, as long as they are still to be brought; and the document that names
+    them, where the receipt was shown on chain: the record may have been made without either."""
+    folder = node.orders.folder(order)
+    for name, data in folder.files().items():
+        _upload(node, name, data)
+    if node.chain.answered_receipt(order, signed.receipt.shard) is not None:
+        _upload(node, "content document", signed.content.encode())
+    folder.drop_files()
 
 
 def _upload(node: Node, name: str, data: bytes) -> None:

@@ -18,6 +18,7 @@ from generator.node.accept import require_partners
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
 from generator.node.sample import shard_conditions
+from generator.node.untrained import training
 from provenance.api.queue import Progress
 from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
@@ -58,9 +59,9 @@ def train_step(node: Node, payload: bytes) -> bytes:
         vouching=Vouching(node),
         progress=report,
     )
-    return handle_bytes(
-        payload, node.state, worker, family_of(node.collection.family), request=str(accepted.terms.request)
-    )
+    family, request = family_of(node.collection.family), str(accepted.terms.request)
+    with training(node, task.order):
+        return handle_bytes(payload, node.state, worker, family, request=request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from provenance.api.message import (
     Bps,
@@ -24,12 +24,14 @@ from provenance.api.message import (
     WireShardContent,
     WireSignature,
     WireTerms,
+    optional,
 )
 from provenance.api.queue import DEFAULT_LEASE_SECONDS, LeaseSeconds, Progress
 from provenance.canonical import MAX_INTEGER
+from provenance.record.receipts import ShardContent, ShardReceipt
 from provenance.record.terms import MAX_CONTRIBUTORS, Participant
 from provenance.units import WHOLE_MICRO
-from provenance.values import Cid
+from provenance.values import Cid, Digest
 
 Phase = Literal["train", "score"]
 JOB_FORMAT: Final = "tessera-job/1"
@@ -65,11 +67,56 @@ class TrainResult(Message):
     models: Annotated[Several[ModelResult], Field(min_length=1, max_length=MOST_SHARDS)]
 
 
+class ShardResult(Message):
+    """A shard with the receipt that its contributor signed. content: where its files are; of one that was never
+    delivered, whose receipt stands on chain alone, there is only the document's digest."""
+
+    shard: Count
+    contributor: WireAddress
+    rows: int = Field(ge=1, le=MAX_INTEGER)
+    model_digest: WireDigest
+    shard_root: WireDigest
+    epsilon_micro: Count
+    delta_e12: Count
+    content: WireShardContent | None = optional()
+    content_digest: WireDigest | None = optional()
+    receipt_signature: WireSignature
+
+    @model_validator(mode="after")
+    def _is_described_once(self) -> ShardResult:
+        if (self.content is None) == (self.content_digest is None):
+            raise ValueError("expected either content or contentDigest")
+        return self
+
+    @property
+    def signed_content(self) -> ShardContent | Digest:
+        """As the manifest has it."""
+        found = self.content if self.content is not None else self.content_digest
+        assert found is not None, "checked when it was read"
+        return found
+
+    def receipt(self, order: Digest, seed: Digest) -> ShardReceipt:
+        """The message behind `receipt_signature`."""
+        content = self.signed_content
+        return ShardReceipt(
+            order,
+            self.shard,
+            self.model_digest,
+            seed,
+            self.rows,
+            self.shard_root,
+            self.epsilon_micro,
+            self.delta_e12,
+            content.digest if isinstance(content, ShardContent) else content,
+        )
+
+
 class JobPlan(Message):
     """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`.
 
     out: shards of contributors that were dropped on chain; the phase goes on without them. excused: shards whose
-    contributors need not evaluate any more, because it was demanded on chain.
+    contributors need not evaluate any more, because it was demanded on chain. undelivered: shards, among the excused,
+    whose receipts stand on chain and whose files nobody brought: they are published without.
     """
 
     format: Literal["tessera-job/1"] = JOB_FORMAT
@@ -84,6 +131,7 @@ class JobPlan(Message):
     seed: WireSeedDraw | None
     out: Several[Count] = ()
     excused: Several[Count] = ()
+    undelivered: Several[ShardResult] = ()
 
 
 class LeasedJob(Message):
@@ -107,20 +155,6 @@ class JobFailure(Message):
     reason: str = Field(min_length=1, max_length=2000)
 
 
-class ShardResult(Message):
-    """A delivered shard with the receipt that its contributor signed."""
-
-    shard: Count
-    contributor: WireAddress
-    rows: int = Field(ge=1, le=MAX_INTEGER)
-    model_digest: WireDigest
-    shard_root: WireDigest
-    epsilon_micro: Count
-    delta_e12: Count
-    content: WireShardContent
-    receipt_signature: WireSignature
-
-
 class EvaluationResult(Message):
     contributor: WireAddress
     score_micro: int = Field(ge=0, le=WHOLE_MICRO)
@@ -139,8 +173,8 @@ class ScoreResult(Message):
     broker_saw: Annotated[Several[Annotated[str, Field(max_length=1000)]], Field(max_length=100)]
 
     def files(self) -> tuple[Cid, ...]:
-        """All that was uploaded for the data set: rows and model of each shard, the score file."""
-        contents = [shard.content for shard in self.shards]
+        """All that was uploaded for the data set: rows and model of each delivered shard, the score file."""
+        contents = [shard.content for shard in self.shards if shard.content is not None]
         return (*(file.cid for each in contents for file in (each.rows, each.model)), self.score.file.cid)
 
 

@@ -50,9 +50,9 @@ TASK_FORMAT: Final = "tessera-task/1"
 RESULT_FORMAT: Final = "tessera-result/1"
 
 
-def evaluation_name(dropped: int) -> str:
-    """The name of the task to evaluate a data set without so many of the matched contributors' shards."""
-    return f"{EVALUATE}/{dropped:04}" if dropped else EVALUATE
+def evaluation_name(missing: int) -> str:
+    """The name of the task to evaluate a data set without the rows of so many of the matched contributors."""
+    return f"{EVALUATE}/{missing:04}" if missing else EVALUATE
 
 
 def kind_of(name: str) -> TaskKind:
@@ -210,11 +210,13 @@ class SampleResult(Message):
 
 
 class EvaluateTask(Message):
-    """The data set's roots and the shares that the evidence (as arrays) gives; the node computes both again."""
+    """The data set's roots and the shares that the evidence (as arrays) gives; the node computes both again.
+    undelivered: shards that are published by the receipts which stand on chain, without evidence."""
 
     dataset_root: WireDigest
     shard_roots: Several[WireDigest]
     shares_bps: Several[Bps]
+    undelivered: Several[Count] = ()
 
 
 class EvaluateResult(Message):

@@ -12,6 +12,7 @@ from provenance.chain.dispute_events import (
     EvaluationAnswered,
     ManifestAnswered,
     ModelAnswered,
+    ReceiptAnswered,
     SaltAnswered,
 )
 from provenance.chain.disputes import (
@@ -30,7 +31,7 @@ from provenance.crypto.merkle import Proof
 from provenance.exact.size_class import ATTEMPTS
 from provenance.values import Address, Digest
 
-A = TypeVar("A", CommitmentAnswered, SaltAnswered, EvaluationAnswered)
+A = TypeVar("A", CommitmentAnswered, SaltAnswered, ReceiptAnswered, EvaluationAnswered)
 
 
 class DisputeReader(MarketViews):
@@ -133,6 +134,10 @@ class DisputeReader(MarketViews):
         """As `answered_commitment`, for the salt."""
         return self._answered(SaltAnswered, order, shard)
 
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        """As `answered_commitment`, for the receipt."""
+        return self._answered(ReceiptAnswered, order_id, shard)
+
     def answered_evaluation(self, order: Digest, shard: int) -> EvaluationAnswered | None:
         """As `answered_commitment`, for the evaluation."""
         return self._answered(EvaluationAnswered, order, shard)
@@ -140,12 +145,12 @@ class DisputeReader(MarketViews):
     def _answered(self, event: type[A], order: Digest, shard: int) -> A | None:
         return next((each for each in self._logs("demands", event, order) if each.shard == shard), None)
 
-    def shown_model(self, order: Digest, shard: int) -> bytes | None:
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
         """The model of a shard in clear, as its contributor showed it when it was demanded; None when nobody did.
 
         The demands contract has checked it against the committed digest, and chunks against the recorded roots.
         """
-        for event in self._logs("demands", ModelAnswered, order):
+        for event in self._logs("demands", ModelAnswered, order_id):
             if event.shard == shard:
                 return bytes(event.model)
         return None

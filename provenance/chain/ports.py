@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from provenance.chain.deployment import Deployment
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.errors import UnknownShardError
 from provenance.chain.events import ChainEvent
 from provenance.crypto.merkle import Proof, leaves
@@ -344,6 +345,14 @@ class ChainReads(Protocol):
         """`excuse`, with the evaluation that was shown when it was demanded."""
         ...
 
+    def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
+        """The receipt as it was shown when it was demanded, which the chain checked; None when it was not."""
+        ...
+
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        """The model of a shard as it was shown on chain, which checked its digest; None when nobody demanded it."""
+        ...
+
     def is_contract(self, account: Address) -> bool:
         """True when the account has code: its signatures are for the chain to judge (ERC-1271)."""
         ...
@@ -355,10 +364,6 @@ class ChainReads(Protocol):
     def balance(self, account: Address) -> int: ...
 
     def claimable(self, account: Address) -> int: ...
-
-    def shown_model(self, order: Digest, shard: int) -> bytes | None:
-        """The model of a shard as it was shown on chain, which checked its digest; None when nobody demanded it."""
-        ...
 
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""

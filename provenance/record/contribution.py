@@ -1,5 +1,5 @@
 """Contribution: exact Shapley shares of a data set's shards, from counts and released histograms only. The one
-copy of the arithmetic of `tessera-score/1` (docs/spec/verification.md): coordinator, nodes and verifier use it.
+copy of the arithmetic of `tessera-score/2` (docs/spec/verification.md): coordinator, nodes and verifier use it.
 
 What is measured is the generator, not the luck of the rows that were ordered: a shard's evidence is the pair
 counts of the first max(rows, EVIDENCE_ROWS) rows of its stream, which model and seed give to anyone. In a
@@ -19,9 +19,10 @@ splitting, for copies and for garbage, so:
 4. Nodes whose releases are those of copies are one player with the rows of the largest, and split its value
    by rows. Who is a copy is given (the test is generator.evaluation.contribution).
 
-Negative values earn 0; if nobody earns, shares go by rows. More than 10 players: 400 orders of arrival,
-drawn from the hash of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the
-same basis points.
+Negative values earn 0; if nobody earns, shares go by rows. Every share is at least half of the shard's part by
+rows, which the contracts keep for a contributor that disagrees: a record with less could be refused. Files of
+`tessera-score/1` were made without that floor. More than 10 players: 400 orders of arrival, drawn from the hash
+of the inputs, stand for all. Arithmetic is in integers, so that every machine gets the same basis points.
 """
 
 from __future__ import annotations
@@ -166,16 +167,19 @@ class Contribution:
                 values[k] = value * self.evidence[k].rows // total
         return values
 
-    def shares_bps(self, values: Sequence[int]) -> tuple[int, ...]:
-        """Basis points by largest remainder; by rows when nobody earned anything."""
+    def shares_bps(self, values: Sequence[int], undelivered: Sequence[int] = ()) -> tuple[int, ...]:
+        """Basis points of the delivered shards, by value and none below its floor. undelivered: rows of the shards
+        that belong to the data set but were not delivered; each has its floor and no more."""
+        floors = share_floors([*(item.rows for item in self.evidence), *undelivered])
+        return share_out(self._paid(values), floors)
+
+    def first_shares_bps(self, values: Sequence[int]) -> tuple[int, ...]:
+        """Basis points as `tessera-score/1` divided them: by value alone."""
+        return share_out(self._paid(values), [0] * len(values))
+
+    def _paid(self, values: Sequence[int]) -> list[int]:
         paid = [max(value, 0) for value in values]
-        if sum(paid) == 0:
-            paid = [item.rows for item in self.evidence]
-        shares = [WHOLE_BPS * value // sum(paid) for value in paid]
-        order = sorted(range(len(paid)), key=lambda k: (-(WHOLE_BPS * paid[k] % sum(paid)), k))
-        for k in order[: WHOLE_BPS - sum(shares)]:
-            shares[k] += 1
-        return tuple(shares)
+        return paid if any(paid) else [item.rows for item in self.evidence]
 
     def utilities(self) -> list[list[int]]:
         """[player left out of the reference, coalition as bits, millionths] of all coalitions that were used."""
@@ -269,6 +273,36 @@ class Contribution:
                 return k
             ticket -= self._rows[k]
         return waiting[-1]
+
+
+def share_floors(rows: Sequence[int]) -> list[int]:
+    """Half of each shard's part by rows, in basis points, rounded down as the registry rounds it for a contributor that
+    answered with another evaluation (docs/spec/refutation.md, rule 20). rows: of all shards of the data set."""
+    whole = sum(rows)
+    return [WHOLE_BPS * own // (2 * whole) for own in rows]
+
+
+def share_out(paid: Sequence[int], floors: Sequence[int]) -> tuple[int, ...]:
+    """10,000 basis points: the first len(paid) shards by what they are paid for, the later ones at their floors.
+
+    Whoever would have less than its floor has the floor, and the others divide what is left, until nobody is below.
+    Basis points by largest remainder, ties to the lower shard. Some `paid` must be positive; floors sum to 5,000 at
+    most, so that there is always enough.
+    """
+    shares, above = list(floors), list(range(len(paid)))
+    while True:
+        whole = sum(paid[k] for k in above)
+        left = WHOLE_BPS - sum(floors) + sum(floors[k] for k in above)
+        kept = [k for k in above if left * paid[k] >= floors[k] * whole]
+        if len(kept) == len(above):
+            break
+        above = kept
+    for k in above:
+        shares[k] = left * paid[k] // whole
+    order = sorted(above, key=lambda k: (-(left * paid[k] % whole), k))
+    for k in order[: WHOLE_BPS - sum(shares)]:
+        shares[k] += 1
+    return tuple(shares[: len(paid)])
 
 
 def _project(counts: Integers) -> Integers:

@@ -13,7 +13,7 @@ from typing import Final
 from provenance.canonical import JsonValue, decode, encode
 from provenance.crypto.typed_data import Domain
 from provenance.document import Reader
-from provenance.errors import DocumentError
+from provenance.errors import ContentMissingError, DocumentError
 from provenance.record.collection import Collection, Generation, Request
 from provenance.record.receipts import (
     Acceptance,
@@ -241,7 +241,8 @@ class ManifestParticipant:
 
 @dataclass(frozen=True, slots=True)
 class ManifestShard:
-    """One contributor's rows: model, root, files, and the two signatures that vouch for them."""
+    """One contributor's rows: model, root, files, and the two signatures that vouch for them. signed_content: the
+    document that names the files; its digest alone for a shard that was published by its receipt, never delivered."""
 
     shard: int
     contributor: Address
@@ -251,8 +252,28 @@ class ManifestShard:
     shard_root: Digest
     epsilon_micro: int
     delta_e12: int
-    content: ShardContent
+    signed_content: ShardContent | Digest
     receipt_signature: Signature
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the manifest names its files."""
+        return isinstance(self.signed_content, ShardContent)
+
+    @property
+    def content(self) -> ShardContent:
+        """The content document. Raises ContentMissingError for a shard that was never delivered."""
+        if isinstance(self.signed_content, ShardContent):
+            return self.signed_content
+        raise ContentMissingError(
+            f"shard {self.shard} was published by its receipt alone: the manifest names no files of it"
+        )
+
+    @property
+    def content_digest(self) -> Digest:
+        """The receipt's."""
+        found = self.signed_content
+        return found.digest if isinstance(found, ShardContent) else found
 
     def commitment(self, order: Digest, salts: Sequence[Digest]) -> ModelCommitment | FirstModelCommitment:
         """The message behind `commit_signature`. salts: those of the seed, by shard; none where it has none."""
@@ -272,7 +293,7 @@ class ManifestShard:
             self.shard_root,
             self.epsilon_micro,
             self.delta_e12,
-            self.content.digest,
+            self.content_digest,
         )
 
     def document(self) -> dict[str, JsonValue]:
@@ -285,14 +306,25 @@ class ManifestShard:
             "shardRoot": str(self.shard_root),
             "epsilonMicro": self.epsilon_micro,
             "deltaE12": self.delta_e12,
-            "content": self.content.document(),
+            **self._content_document(),
             "receiptSignature": str(self.receipt_signature),
         }
+
+    def _content_document(self) -> dict[str, JsonValue]:
+        found = self.signed_content
+        return (
+            {"content": found.document()}
+            if isinstance(found, ShardContent)
+            else {"contentDigest": str(found)}
+        )
 
     @classmethod
     def parse(cls, document: object, where: str) -> ManifestShard:
         names = ("shard", "contributor", "rows", "modelDigest", "commitSignature", "shardRoot")
-        reader = Reader(document, where, (*names, "epsilonMicro", "deltaE12", "content", "receiptSignature"))
+        named = (
+            "contentDigest" if isinstance(document, Mapping) and "contentDigest" in document else "content"
+        )
+        reader = Reader(document, where, (*names, "epsilonMicro", "deltaE12", named, "receiptSignature"))
         return cls(
             reader.integer("shard", 0, 2**32 - 2),
             reader.address("contributor"),
@@ -302,7 +334,9 @@ class ManifestShard:
             reader.digest("shardRoot"),
             reader.integer("epsilonMicro"),
             reader.integer("deltaE12"),
-            ShardContent.parse(reader.member("content"), reader.where("content")),
+            reader.digest(named)
+            if named == "contentDigest"
+            else ShardContent.parse(reader.member(named), reader.where(named)),
             reader.signature("receiptSignature"),
         )
 

@@ -229,10 +229,14 @@ class ShardContent:
             "statement": dict(self.statement),
         }
 
+    def encode(self) -> bytes:
+        """The canonical bytes, which are kept as a file of their own where the manifest has only their digest."""
+        return encode(self.document())
+
     @property
     def digest(self) -> Digest:
         """The receipt's `contentDigest`: SHA-256 of the canonical document."""
-        return sha256(encode(self.document()))
+        return sha256(self.encode())
 
     @classmethod
     def parse(cls, document: object, where: str = "content") -> ShardContent:
@@ -251,7 +255,7 @@ class ShardContent:
 
 @dataclass(frozen=True, slots=True)
 class ScoreContent:
-    """The score file ("tessera-score/1"); sealed to the buyer under shard index 2^32-1 in a private order, its key
+    """The score file ("tessera-score/2"); sealed to the buyer under shard index 2^32-1 in a private order, its key
     committed to by the coordinator.
 
     `file.plain_sha256` is the `scoreDigest` of the record on chain.

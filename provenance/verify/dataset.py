@@ -211,6 +211,12 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
                 )
     manifest = evidence.parsed_manifest
     if isinstance(manifest, Manifest):
+        for entry in evidence.standing:
+            if not entry.is_delivered:
+                yield (
+                    f"shard {entry.shard} of {entry.contributor} was published by its receipt alone: its "
+                    f"{entry.rows:,} rows are not in score and shares, and it is paid its floor"
+                )
         published = {shard.shard for shard in record.shards}
         for number, member in enumerate(manifest.participants):
             if number not in published:

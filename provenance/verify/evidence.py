@@ -12,10 +12,11 @@ Opened bytes are always compared with the digests that were signed. Normative te
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
+from provenance.canonical import decode
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.families import ChainRules, chain_rules
@@ -47,7 +48,7 @@ from provenance.errors import (
 )
 from provenance.exact.sampler import sampler_for
 from provenance.record.manifest import Manifest, ManifestShard
-from provenance.record.receipts import ContentFile, SealedKey
+from provenance.record.receipts import ContentFile, SealedKey, ShardContent
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
@@ -67,8 +68,9 @@ class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
-    `unreleased` are the standing shards whose wrapped key the store does not have: each with its model, if that was
-    shown on chain. `excused` says, by shard, why a recorded shard has no recorded evaluation.
+    `closed` are the standing shards that nothing in the store opens, since their files or their wrapped key never came:
+    each with its model, if that was shown on chain. `excused` says, by shard, why a recorded shard has no recorded
+    evaluation.
     """
 
     deployment: Deployment
@@ -83,7 +85,7 @@ class Evidence:
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
     rules: ChainRules
-    unreleased: Mapping[int, bytes | None] = field(default_factory=dict)
+    closed: Mapping[int, bytes | None] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
 
     @cached_property
@@ -151,29 +153,37 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ShardFiles:
-    """The two files of one shard as the store has them, opened when a check first asks."""
+    """The two files of one shard as the store has them, opened when a check first asks. sealed_key: what they are
+    sealed with, as far as it is in hand."""
 
     evidence: Evidence
     shard: ManifestShard
     rows_file: bytes | Absent
     model_file: bytes | Absent
-    sealed_key: SealedKey | None
+    sealed_key: SealedKey | None = None
 
     @cached_property
     def opening(self) -> tuple[bytes, bytes] | ProvenanceError:
-        """(row bytes, model bytes) in clear, or what kept one of them closed. Rows that nobody can open are made from
-        the model, where it was shown on chain."""
+        """(row bytes, model bytes) in clear, or what kept one of them closed. Rows that nothing in the store opens are
+        made from the model, where it was shown on chain."""
         try:
-            shown = self.evidence.unreleased.get(self.shard.shard)
+            shown = self.shown_model
             if shown is not None:
                 return self._made(shown), shown
+            if isinstance(self.rows_file, Absent) and not self.shard.is_delivered:
+                return NotCheckedError(self.rows_file.words)
             return self._open("rows", self.rows_file), self._open("model", self.model_file)
         except KeyNotReleasedError as error:
             number, shard = self.evidence.record.id, self.shard.shard
             command = f"`tessera demand --dataset {number} --shard {shard} --model`"
             return NotCheckedError(f"{error}. {command} has its model shown on chain, or its contributor pay")
-        except (CheckFailedError, IntegrityError, MalformedError) as error:
+        except ProvenanceError as error:
             return error
+
+    @property
+    def shown_model(self) -> bytes | None:
+        """The model as it was shown on chain, of a shard that nothing in the store opens."""
+        return self.evidence.closed.get(self.shard.shard)
 
     @property
     def opened(self) -> tuple[bytes, bytes]:
@@ -210,11 +220,11 @@ class SalesReads(Protocol):
         ...
 
 
-class ShownModels(Protocol):
-    """The part of the chain that may hold models."""
+class ModelReads(Protocol):
+    """The part of the chain that may hold a model in clear."""
 
-    def shown_model(self, order: Digest, shard: int) -> bytes | None:
-        """The model as its contributor showed it on chain; None when nobody demanded it."""
+    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
+        """The committed model as its contributor showed it on chain; None when nobody demanded it."""
         ...
 
 
@@ -240,13 +250,12 @@ def fetch_evidence(
     manifest = parse_manifest(record, manifest_file)
     keys = _keys(chain, record, manifest, delivery_key)
     accounts: frozenset[Address] = frozenset()
-    unreleased: dict[int, bytes | None] = {}
+    closed: dict[int, bytes | None] = {}
     score_file: bytes | Absent = Absent("the manifest, which names the score file, could not be read")
     if isinstance(manifest, Manifest):
         accounts = frozenset(account for account in _signers(manifest) if chain.is_contract(account))
         score_file = _found(store, manifest.score.file, f"score file of order {manifest.order}")
-        if isinstance(keys, DeliveryKey):
-            unreleased = unreleased_keys(chain, store, record, manifest)
+        closed = closed_shards(chain, store, record, manifest, keys)
     return Evidence(
         deployment=chain.deployment,
         block=block,
@@ -260,7 +269,7 @@ def fetch_evidence(
         score_file=score_file,
         keys=keys,
         rules=chain_rules(chain, chain.deployment.chain_id),
-        unreleased=unreleased,
+        closed=closed,
         excused=_excused(chain, record),
     )
 
@@ -272,13 +281,61 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
     if not isinstance(evidence.parsed_manifest, Manifest):
         return
     for shard in evidence.standing:
+        content = published_content(store, shard, f"--dataset {evidence.record.id} ")
+        if isinstance(content, Absent):
+            yield ShardFiles(evidence, shard, content, content)
+            continue
         yield ShardFiles(
             evidence,
-            shard,
-            _found(store, shard.content.rows, f"rows of shard {shard.shard}"),
-            _found(store, shard.content.model, f"model of shard {shard.shard}"),
-            _key_in_hand(evidence, store, shard),
+            replace(shard, signed_content=content),
+            _found(store, content.rows, f"rows of shard {shard.shard}"),
+            _found(store, content.model, f"model of shard {shard.shard}"),
+            _key_in_hand(evidence, store, shard.shard, content),
         )
+
+
+def published_content(store: ContentStore, shard: ManifestShard, dataset: str = "") -> ShardContent | Absent:
+    """Where the files of a shard are: as the manifest says, or, for one that was published by its receipt alone, as the
+    document says that its contributor brought later. dataset: for the command that is named where nobody did."""
+    if isinstance(shard.signed_content, ShardContent):
+        return shard.signed_content
+    try:
+        found = ShardContent.parse(decode(store.get(cid_of_digest(shard.content_digest))))
+    except (ContentMissingError, IntegrityError, MalformedError):
+        found = None
+    if found is None or found.digest != shard.content_digest:
+        return Absent(
+            f"shard {shard.shard} of {shard.contributor} was published by its receipt alone: nobody brought its "
+            f"files; `tessera demand {dataset}--shard {shard.shard} --model` has its model shown on chain"
+        )
+    return found
+
+
+def closed_shards(
+    chain: ModelReads,
+    store: ContentStore,
+    record: DatasetOnChain,
+    manifest: Manifest,
+    keys: ContentKeys | ProvenanceError | None,
+) -> dict[int, bytes | None]:
+    """The standing shards that nothing in the store opens, since their files or their wrapped key never came: each with
+    its model, if that was shown on chain when somebody demanded it. Raises StoreUnavailableError."""
+    closed = [
+        each.shard
+        for each in manifest.shards
+        if each.shard not in record.revoked and not _has_means(store, each, keys)
+    ]
+    return {shard: chain.shown_model(record.order, shard) for shard in closed}
+
+
+def _has_means(store: ContentStore, shard: ManifestShard, keys: ContentKeys | ProvenanceError | None) -> bool:
+    content = published_content(store, shard)
+    if isinstance(content, Absent):
+        return False
+    cid = content.wrapped_key_cid
+    if cid is None or not isinstance(keys, DeliveryKey | ResoldKeys):
+        return True
+    return store.has(cid) if isinstance(keys, DeliveryKey) else shard.is_delivered
 
 
 def fetch_manifest(chain: ManifestReads, store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
@@ -326,7 +383,9 @@ def fetch_opened(
     """One file of a shard, fetched and in clear, with the digest that its contributor signed. Raises as `fetch_file`
     and `opened` do.
     """
-    content = manifest.shard(shard).content
+    content = published_content(store, manifest.shard(shard))
+    if isinstance(content, Absent):
+        raise ContentMissingError(content.words)
     file = content.rows if kind == "rows" else content.model
     published = fetch_file(store, file, f"{kind} of shard {shard}")
     sealed_key = content.sealed_key
@@ -344,21 +403,6 @@ def fetch_key(store: ContentStore, key: SealedKey) -> SealedKey:
         return key._replace(wrapped=store.get(key.cid))
     except (ContentMissingError, IntegrityError):
         return key
-
-
-def unreleased_keys(
-    chain: ShownModels, store: ContentStore, record: DatasetOnChain, manifest: Manifest
-) -> dict[int, bytes | None]:
-    """The standing shards whose wrapped key the store does not have: each with its model, if that was shown on chain.
-    Raises StoreUnavailableError."""
-    missing = [
-        each.shard
-        for each in manifest.shards
-        if each.shard not in record.revoked
-        and each.content.wrapped_key_cid is not None
-        and not store.has(each.content.wrapped_key_cid)
-    ]
-    return {shard: chain.shown_model(record.order, shard) for shard in missing}
 
 
 def opened(
@@ -410,9 +454,10 @@ def content_key(keys: ContentKeys, key: SealedKey, order: Digest, shard: int) ->
 
 
 def sealed_keys(manifest: Manifest, revoked: frozenset[int] = frozenset()) -> list[tuple[int, SealedKey]]:
-    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set. A `revoked` shard
-    whose key lies in a file of its own is left out: that may never have been released."""
-    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards]
+    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set. Left out are shards
+    that were published by their receipts alone, and a `revoked` one whose key lies in a file of its own: that may never
+    have been released."""
+    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards if shard.is_delivered]
     found.append((SCORE_SHARD, manifest.score.sealed_key))
     return [
         (shard, key)
@@ -481,10 +526,12 @@ def _found(store: ContentStore, file: ContentFile, what: str) -> bytes | Absent:
         return Absent(str(error))
 
 
-def _key_in_hand(evidence: Evidence, store: ContentStore, shard: ManifestShard) -> SealedKey | None:
+def _key_in_hand(
+    evidence: Evidence, store: ContentStore, shard: int, content: ShardContent
+) -> SealedKey | None:
     """Only who opens with a delivery key needs the wrapped one, and what is known to be missing is not asked for."""
-    key = shard.content.sealed_key
-    if key is None or not isinstance(evidence.keys, DeliveryKey) or shard.shard in evidence.unreleased:
+    key = content.sealed_key
+    if key is None or not isinstance(evidence.keys, DeliveryKey) or shard in evidence.closed:
         return key
     return fetch_key(store, key)
 

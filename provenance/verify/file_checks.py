@@ -51,13 +51,14 @@ def sealing(evidence: Evidence) -> str:
     """Public part of the sealing: open orders in clear, private ones sealed, sizes as they must be."""
     manifest = evidence.manifest
     is_open = manifest.terms.is_open
-    keys = [manifest.score.sealed_key, *(shard.content.sealed_key for shard in evidence.standing)]
+    delivered = [shard for shard in evidence.standing if shard.is_delivered]
+    keys = [manifest.score.sealed_key, *(shard.content.sealed_key for shard in delivered)]
     require(
         all((key is None) == is_open for key in keys),
         "a key is wrapped in an open order, or a file of a private order is not sealed",
     )
     files = [("score file", manifest.score.file)]
-    for shard in evidence.standing:
+    for shard in delivered:
         files += [(f"shard {shard.shard}", file) for file in (shard.content.rows, shard.content.model)]
     for name, file in files:
         expected = file.plain_size if is_open else sealed_size(file.plain_size)
@@ -79,20 +80,28 @@ def whole_root(evidence: Evidence) -> str:
 
 
 class FilesPresent:
-    """Every file is in the store under its CID, with the size and SHA-256 that its contributor signed."""
+    """Every file is in the store under its CID, with the size and SHA-256 that its contributor signed. A shard without
+    files counts once its model was shown on chain: model and seed give the rows."""
 
     def __init__(self, evidence: Evidence, _effort: Effort) -> None:
         self._files = 0
         self._bytes = 0
+        self._shown: list[str] = []
         _ = evidence.manifest  # which names the files; raises NotCheckedError
         self._count(evidence.score_file)
 
     def look(self, shard: ShardFiles) -> None:
+        if isinstance(shard.rows_file, Absent) and not shard.shard.is_delivered:
+            if shard.shown_model is None:
+                raise NotCheckedError(shard.rows_file.words)
+            self._shown.append(str(shard.shard.shard))
+            return
         self._count(shard.rows_file)
         self._count(shard.model_file)
 
     def detail(self) -> str:
-        return f"{self._files} files, {self._bytes:,} bytes"
+        shown = f"; of shard {', '.join(self._shown)} none, its model stands on chain" if self._shown else ""
+        return f"{self._files} files, {self._bytes:,} bytes{shown}"
 
     def _count(self, found: bytes | Absent) -> None:
         if isinstance(found, Absent):
@@ -120,7 +129,7 @@ class FilesOpen:
             raise CheckFailedError(
                 f"contributor {shard.shard.contributor}: {shard.opening}"
             ) from shard.opening
-        if shard.evidence.unreleased.get(shard.shard.shard) is None:
+        if shard.shown_model is None:
             self._shards += 1
         else:
             self._made += 1

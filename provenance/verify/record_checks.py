@@ -221,7 +221,7 @@ def shard_records(evidence: Evidence) -> str:
             ("root", shard.shard_root, chain.shard_root),
             ("epsilon", shard.epsilon_micro, chain.epsilon_micro),
             ("delta", shard.delta_e12, chain.delta_e12),
-            ("content digest", shard.content.digest, chain.content_digest),
+            ("content digest", shard.content_digest, chain.content_digest),
         )
         for name, found, expected in pairs:
             require(found == expected, f"shard {index}: its {name} is {found}, the chain says {expected}")

@@ -19,12 +19,21 @@ from provenance.errors import DocumentError
 from provenance.exact.codebook import Codebook
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler, sampler_for
-from provenance.record.contribution import Contribution, Integers, ShardEvidence, Tables, evidence_rows
+from provenance.record.contribution import (
+    Contribution,
+    Integers,
+    ShardEvidence,
+    Tables,
+    evidence_rows,
+    share_floors,
+)
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence, ShardFiles
 from provenance.verify.file_checks import Effort
 
-FORMAT: Final = "tessera-score/1"
+FORMAT: Final = "tessera-score/2"
+FIRST_FORMAT: Final = "tessera-score/1"
+"""Of data sets made when shares had no floor, and every published shard was delivered."""
 _MEMBERS: Final = (
     *("format", "codeCounts", "tables", "shards", "poolCounts", "referenceWeights", "similarities"),
     *("players", "method", "utilities", "valuesMicro", "sharesBps"),
@@ -41,24 +50,34 @@ class ScoreFile:
         document = evidence.opened_score()
         self._evidence = evidence
         self._effort = effort
-        reader = Reader(decode(document), "score file", _MEMBERS)
-        reader.constant("format", FORMAT)
+        read = decode(document)
+        self._is_first = isinstance(read, Mapping) and read.get("format") == FIRST_FORMAT
+        reader = Reader(read, "score file", _MEMBERS if self._is_first else (*_MEMBERS, "undelivered"))
+        reader.constant("format", FIRST_FORMAT if self._is_first else FORMAT)
         self._reader = reader
         self._tables = _tables(reader)
-        shards, expected = reader.array("shards"), len(evidence.manifest.shards)
-        require(len(shards) == expected, f"it scores {len(shards)} shards, the data set has {expected}")
+        delivered = [each.shard for each in evidence.manifest.shards if each.is_delivered]
+        self._undelivered = [each for each in evidence.manifest.shards if not each.is_delivered]
+        shards, expected = reader.array("shards"), len(delivered)
+        require(len(shards) == expected, f"it scores {len(shards)} shards, {expected} were delivered")
+        missing = [each.rows for each in self._undelivered]
+        found = [] if self._is_first else reader.member("undelivered")
+        require(found == missing, f"it names undelivered shards of {found} rows, the manifest of {missing}")
         self._shards = [
             _evidence(item, self._tables, f"score file.shards[{k}]") for k, item in enumerate(shards)
         ]
         self._players = _players(reader, len(shards))
         self._pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
-        self._places = {each.shard: place for place, each in enumerate(evidence.manifest.shards)}
+        self._places = {shard: place for place, shard in enumerate(delivered)}
         self._delivered = np.zeros(self._tables.cells, dtype=np.int64)
 
     def look(self, shard: ShardFiles) -> None:
         """Counts the delivered rows, and the evidence rows: these are the delivered ones - that they are the stream's
         is the check "rows" - and the next ones, sampled here."""
-        entry, item = shard.shard, self._shards[self._places[shard.shard.shard]]
+        entry = shard.shard
+        if entry.shard not in self._places:
+            return  # published by its receipt: it is not in the score
+        item = self._shards[self._places[entry.shard]]
         rows, model = shard.opened
         manifest, threads = self._evidence.manifest, self._effort.threads
         sampler: Sampler = sampler_for(manifest.spec_version)(model, manifest.seed.seed, entry.shard)
@@ -93,25 +112,29 @@ class ScoreFile:
         )
         contribution = Contribution(self._tables, self._shards, self._players)
         values = contribution.values()
+        missing = [each.rows for each in self._undelivered]
+        by_value, by_floor = contribution.first_shares_bps, contribution.shares_bps
+        shares = by_value(values) if self._is_first else by_floor(values, missing)
         pairs: tuple[tuple[str, JsonValue, object], ...] = (
             ("referenceWeights", reader.member("referenceWeights"), contribution.reference_weights),
             ("utilities", reader.member("utilities"), contribution.utilities()),
             ("valuesMicro", reader.member("valuesMicro"), values),
-            ("sharesBps", reader.member("sharesBps"), list(contribution.shares_bps(values))),
+            ("sharesBps", reader.member("sharesBps"), list(shares)),
         )
         for name, found, expected in pairs:
             require(found == expected, f"its {name} do not follow from its counts")
-        paid = [record.shares_bps[each.shard] for each in record.shards]
-        require(
-            reader.member("sharesBps") == paid and sum(paid) == sum(record.shares_bps),
-            f"it gives shares {reader.member('sharesBps')}, the record pays {paid}",
-        )
+        floors = share_floors([*(item.rows for item in self._shards), *missing])[len(shares) :]
+        due = dict(zip(self._places, shares, strict=True))
+        due |= {each.shard: floor for each, floor in zip(self._undelivered, floors, strict=True)}
+        paid = list(record.shares_bps)
+        whole = [due.get(shard, 0) for shard in range(len(paid))]
+        require(paid == whole, f"it gives shares {whole}, the record pays {paid}")
         copies = len(self._shards) - len(contribution.players)
         noted = f", {copies} shard(s) judged copies" if copies else ""
         if record.revoked:
             revoked = ", ".join(map(str, sorted(record.revoked)))
             noted += f"; pool counts and the counts of shard {revoked} not looked at: its rows are revoked"
-        rows = self._evidence.standing_rows
+        rows = sum(self._shards[k].rows for shard, k in self._places.items() if shard not in record.revoked)
         return f"counts recomputed from {rows:,} rows, shares recomputed{noted}"
 
 

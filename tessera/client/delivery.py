@@ -30,7 +30,7 @@ from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content
 from provenance.values import Cid
-from provenance.verify.evidence import Absent, content_keys, fetch_manifest, fetch_opened, unreleased_keys
+from provenance.verify.evidence import Absent, closed_shards, content_keys, fetch_manifest, fetch_opened
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
@@ -85,8 +85,8 @@ class MarketStore:
 class Delivery:
     """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what opens it,
     the delivery key or what a seller delivered for it; None for an open data set, or without a key. revoked: shards
-    that were shown to be false or withheld, whose rows are left out. unreleased: shards whose wrapped key the store
-    does not have, each with its model, if that was shown on chain."""
+    that were shown to be false or withheld, whose rows are left out. closed: shards that nothing in the store opens,
+    each with its model, if that was shown on chain."""
 
     dataset_id: int
     manifest: Manifest
@@ -94,7 +94,7 @@ class Delivery:
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
     revoked: frozenset[int] = frozenset()
-    unreleased: Mapping[int, bytes | None] = field(default_factory=dict)
+    closed: Mapping[int, bytes | None] = field(default_factory=dict)
 
     @property
     def shards(self) -> tuple[ManifestShard, ...]:
@@ -105,7 +105,7 @@ class Delivery:
     @property
     def withheld(self) -> tuple[ManifestShard, ...]:
         """Those that stand and that nothing opens yet, in ascending order."""
-        return tuple(each for each in self.manifest.shards if self.unreleased.get(each.shard, b"") is None)
+        return tuple(each for each in self.manifest.shards if self.closed.get(each.shard, b"") is None)
 
     def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
@@ -116,14 +116,15 @@ class Delivery:
         return sampler.batches(0, entry.rows, BATCH_ROWS)
 
     def open(self, shard: int) -> bytes:
-        """The model of one shard in clear. Raises KeyNotReleasedError for one that is withheld."""
-        if self.manifest.shard(shard).content.sealed_key is not None and self.keys is None:
+        """The model of one shard in clear. Raises KeyNotReleasedError or ContentMissingError for one that is
+        withheld."""
+        shown = self.closed.get(shard)
+        if shown is not None:
+            return shown
+        if not self.manifest.terms.is_open and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order (key=)"
             )
-        shown = self.unreleased.get(shard)
-        if shown is not None:
-            return shown
         return fetch_opened(self.store, self.manifest, shard, "model", self.keys)
 
     def values(self) -> Iterator[NDArray[np.int64]]:
@@ -145,7 +146,7 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """Rows that passed every check and stand in a file. withheld: what is missing of each shard whose contributor has
-    not released its key, and what can be done, in words."""
+    not released its key, or not delivered its files, and what can be done, in words."""
 
     path: Path
     dataset: str
@@ -179,7 +180,7 @@ def fetch(
     until, told = time.monotonic() + patience.seconds, False
     while True:
         found = _fetched(chain, store, dataset_id, key)
-        if not found.withheld or time.monotonic() >= until:
+        if not any(each.is_delivered for each in found.withheld) or time.monotonic() >= until:
             return found
         if not told:
             patience.tell(found)
@@ -202,8 +203,8 @@ def _fetched(chain: ChainReader, store: ContentStore, dataset_id: int, key: Deli
             keys = content_keys(chain, record, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    unreleased = unreleased_keys(chain, store, record, manifest) if isinstance(keys, DeliveryKey) else {}
-    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, unreleased)
+    closed = closed_shards(chain, store, record, manifest, keys)
+    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, closed)
 
 
 def deliver(
@@ -215,7 +216,7 @@ def deliver(
     progress: Progress | None = None,
     patience: KeyPatience | None = None,
 ) -> Delivered:
-    """Fetch, verify, write; of a data set with revoked shards, or keys that nobody released, the rows of the others.
+    """Fetch, verify, write; of a data set with revoked shards, or some that nothing opens yet, the rows of the others.
     Nothing is written of one that fails a check.
 
     Raises UsageError without the right key, FalseDatasetError when a check fails, KeyNotReleasedError when no shard can
@@ -234,9 +235,10 @@ def deliver(
 
 
 def withheld_words(found: Delivery, shard: ManifestShard) -> str:
-    """Which key is missing, and what makes its contributor show what it sold, or pay."""
+    """What is missing of a shard, and what makes its contributor show what it sold, or pay."""
+    missing = "released the key" if shard.is_delivered else "delivered the files"
     return (
-        f"contributor {shard.contributor} has not released the key of shard {shard.shard}: its {shard.rows:,} rows are "
+        f"contributor {shard.contributor} has not {missing} of shard {shard.shard}: its {shard.rows:,} rows are "
         f"left out. Fetch again later, or inside the challenge window have the model shown on chain, or paid for: "
         f"`tessera demand --dataset {found.dataset_id} --shard {shard.shard} --model --wallet WALLET`"
     )

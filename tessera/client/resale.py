@@ -80,7 +80,7 @@ def require_published(store: ContentStore, manifest: Manifest) -> None:
 
     Raises ContentMissingError, IntegrityError or StoreUnavailableError.
     """
-    for shard in manifest.shards:
+    for shard in (each for each in manifest.shards if each.is_delivered):
         fetch_file(store, shard.content.rows, f"rows of shard {shard.shard}")
         fetch_file(store, shard.content.model, f"model of shard {shard.shard}")
     fetch_file(store, manifest.score.file, "score file")

@@ -122,6 +122,54 @@ contract AttacksTest is RowMarket {
         _assertTheHonestArePaid(brokerBefore);
     }
 
+    /// @dev Contributor 2 answers every demand on chain, and hands nothing over. Before: no record, 100 of bond burned. Now
+    /// its shard is published by its receipt, with half of its part by rows for a share: 95 instead of 158.27.
+    function _publishByReceipt(bytes32 order) private returns (uint256 id, uint16[] memory shares) {
+        IDatasetRegistry.DatasetRecord memory record = _rowRecord(order);
+        IDatasetRegistry.ShardRecord memory shard = record.shards[2];
+        _demandStep(_terms(), 2, IDemands.Kind.Receipt, _models());
+        demands.answerReceipt(
+            order,
+            2,
+            IDemands.Receipt(shard.shardRoot, shard.epsilonMicro, shard.deltaE12, shard.contentDigest),
+            shard.receipt
+        );
+        _demandStep(_terms(), 2, IDemands.Kind.Evaluation, new bytes32[](0));
+        bytes memory nothing = _signEvaluation(NODE_KEY + 2, order, 0, 0, new uint16[](0));
+        bytes32 none = keccak256(abi.encode(new uint16[](0)));
+        demands.answerEvaluation(order, 2, IDemands.Evaluation(0, 0, none, sha256("score")), nothing);
+        (record.sharesBps[0], record.sharesBps[1], record.sharesBps[2]) = (5_625, 3_375, 1_000);
+        _signRecord(order, record);
+        record.evaluations[2] = IDatasetRegistry.EvaluationRecord(0, "");
+        _publishRecord(_terms(), record);
+        return (datasets.count(), record.sharesBps);
+    }
+
+    function test_A1_AnsweringOnChainAloneCostsPartOfTheShareAndStopsNothing() public {
+        uint256 before = _gang();
+        uint256 brokerBefore = _has(broker);
+        (, uint16[] memory shares) = _publishByReceipt(_draw(_terms()));
+        _settle(_terms(), shares);
+        assertEq(_gang(), before - PRICE + 95 ether, "gang: less than by honest work");
+        assertEq(_has(broker), brokerBefore + 50 ether, "broker: fee, and its bond whole");
+        assertEq(rewards.claimable(_node(0)) + rewards.claimable(_node(1)), 855 ether, "contributors");
+    }
+
+    /// @dev An honest buyer demands the model: it has it for a tenth of the rows' price, or the part back.
+    function test_A1_WhatWasNotDeliveredIsShownOrPaidBack() public {
+        uint256 before = _has(buyer);
+        uint256 brokerBefore = _has(broker);
+        (uint256 id, uint16[] memory shares) = _publishByReceipt(_draw(_terms()));
+        vm.prank(buyer);
+        demands.demandModel(_terms(), _participants(), id, 2, _models());
+        _silence(_terms(), 2);
+        _settle(_terms(), shares);
+        assertEq(_has(buyer), before - 800 ether, "buyer: pays for the rows that it has");
+        assertEq(_has(broker), brokerBefore + 50 ether, "broker");
+        assertEq(rewards.claimable(_node(2)), 0, "contributor 2: nothing, and its stake");
+        assertStake(_node(2), DEPOSIT - 800 ether, 0);
+    }
+
     function test_A1_WithholdingTheSaltCostsTheStakeAndTheOthersGoOn() public {
         uint256 before = _gang();
         uint256 brokerBefore = _has(broker);

@@ -127,11 +127,12 @@ def test_shares_do_not_follow_the_luck_of_the_delivered_rows() -> None:
 
 
 @pytest.mark.parametrize("rows", [100, 500])
-def test_garbage_in_a_small_order_earns_nothing(rows: int) -> None:
+def test_garbage_in_a_small_order_is_worth_nothing_and_paid_its_floor(rows: int) -> None:
     shards = [*(node(500, seed, trained_on=4000) for seed in range(3)), garbage(rows, 9, trained_on=4000)]
-    shares = score(shards).shares_bps
-    assert shares[3] == 0
-    assert min(shares[:3]) > 2500
+    found = score(shards)
+    assert found.values_micro[3] <= 0
+    assert found.shares_bps[3] == 5000 * rows // (1500 + rows)
+    assert min(found.shares_bps[:3]) > 2500 * (10_000 - found.shares_bps[3]) // 10_000
 
 
 def test_one_shard_takes_all_and_more_rows_of_the_same_kind_earn_more() -> None:
@@ -169,7 +170,7 @@ def test_independent_samples_are_not_called_copies_and_noise_accuses_nobody() ->
 
 def test_garbage_that_enters_its_own_reference_earns_nothing() -> None:
     result = score([node(4000, 1), node(3000, 2), garbage(1500, 9)])
-    assert result.shares_bps[2] == 0
+    assert result.shares_bps[2] == 5000 * 1500 // 8500, "half of its part by rows, and no more"
     assert result.values_micro[2] < 0
 
 
@@ -179,8 +180,8 @@ def test_garbage_with_a_quarter_of_the_rows_halves_honest_values_but_not_their_s
     alone, beside = score(nodes), score([*nodes, garbage(4000, 50)])
     for before, after in zip(alone.values_micro, beside.values_micro, strict=False):
         assert 0.3 * before < after < 0.6 * before
-    assert beside.shares_bps[3] == 0
-    assert beside.shares_bps[:3] == pytest.approx([3333] * 3, abs=150)
+    assert beside.shares_bps[3] == 1250
+    assert beside.shares_bps[:3] == pytest.approx([8750 / 3] * 3, abs=150)
 
 
 def test_a_hundred_rows_beside_thousands_earn_almost_nothing() -> None:

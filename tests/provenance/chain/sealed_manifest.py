@@ -36,7 +36,7 @@ def sealed_manifest(
         if released is not None:
             released.put(wrapped)
             content = replace(content, wrapped_key=None, wrapped_key_cid=cid_of(wrapped))
-        shards.append(replace(each, content=content))
+        shards.append(replace(each, signed_content=content))
     wrapped, committed = key(SCORE_SHARD)
     score = replace(base.score, wrapped_key=wrapped, key_commitment=committed)
     return replace(base, order=order, shards=tuple(shards), score=score)

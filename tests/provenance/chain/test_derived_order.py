@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from generator.node.untrained import untrained_model
 from provenance.chain.disputes import MODEL_CLAIM_CHUNK, DemandKind, Verdict
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import DatasetStatus, OrderState
@@ -30,6 +31,7 @@ from tests.provenance.chain.test_life_of_an_order import (
     place,
     record_for,
 )
+from tests.provenance.verify.publication import SCHEMA
 
 MODELS = json.loads((Path(__file__).parents[2] / "vectors" / "model.json").read_text())["models"]
 ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "rows.json").read_text())["rows"]
@@ -210,6 +212,9 @@ def test_the_chain_judges_a_row_as_the_vectors_say(market: Market) -> None:
     assert chain.model_verdict(model, question.schema_digest, 1) is Verdict.AGREES
     assert chain.model_verdict(model, Digest(b"\x01" * 32), 1) is Verdict.OTHER_SCHEMA
     assert chain.model_verdict(model[:-1], question.schema_digest, 1) is Verdict.MALFORMED
+    # What a node commits to when its broker never trained with it is sound in the same eyes.
+    untrained = untrained_model(SCHEMA)
+    assert chain.model_verdict(untrained, SCHEMA.digest, 1) is Verdict.AGREES
     assert chain.row_of(model, b"", question) == row
     assert chain.verdict(model, b"", question, row) is Verdict.AGREES
     assert chain.verdict(model, b"", question, bytes([row[0] ^ 1]) + row[1:]) is Verdict.DIFFERS

@@ -8,8 +8,18 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from provenance.record.contribution import EVIDENCE_ROWS, Contribution, ShardEvidence, Tables, evidence_rows
+from provenance.record.contribution import (
+    EVIDENCE_ROWS,
+    Contribution,
+    ShardEvidence,
+    Tables,
+    evidence_rows,
+    share_floors,
+    share_out,
+)
 
 TABLES = Tables((2, 3, 2), ((0, 1), (0, 2), (1, 2)))
 
@@ -101,5 +111,79 @@ def test_given_counts_have_these_shares() -> None:
     contribution = Contribution(Tables((2, 3), ((0, 1),)), evidence, [[0], [1], [2]])
     values = contribution.values()
     assert values == [156_095, 42_674, 2_434]
-    assert contribution.shares_bps(values) == (7758, 2121, 121)
+    assert contribution.first_shares_bps(values) == (7758, 2121, 121), "as older data sets were divided"
+    assert contribution.shares_bps(values) == (7460, 2040, 500), "the last has half of its tenth of the rows"
+    assert contribution.shares_bps(values, [1000]) == (5693, 1557, 250)
     assert contribution.utilities()[:3] == [[0, 0, 739_410], [0, 1, 968_179], [0, 2, 913_247]]
+
+
+# --- the floor
+
+SHARDS = st.lists(st.tuples(st.integers(1, 2**40), st.integers(-(10**6), 10**6)), min_size=1, max_size=12)
+"""Rows and value of each delivered shard."""
+UNDELIVERED = st.lists(st.integers(1, 2**40), max_size=6)
+
+
+def divide(shards: list[tuple[int, int]], undelivered: list[int]) -> tuple[tuple[int, ...], list[int]]:
+    """Shares of the delivered shards, and the floors of all."""
+    none = np.zeros(1, dtype=np.int64)
+    evidence = [ShardEvidence(rows, 1, none, none, none) for rows, _ in shards]
+    contribution = Contribution(TABLES, evidence, [[k] for k in range(len(shards))])
+    shares = contribution.shares_bps([value for _, value in shards], undelivered)
+    return shares, share_floors([*(rows for rows, _ in shards), *undelivered])
+
+
+@given(shards=SHARDS, undelivered=UNDELIVERED)
+def test_shares_are_the_whole_and_never_less_than_the_registry_asks_for_a_dissenter(
+    shards: list[tuple[int, int]], undelivered: list[int]
+) -> None:
+    """DatasetRegistry._checkShare: share >= (10000 * rows) / (2 * rows of all shards that are not out), floored."""
+    shares, floors = divide(shards, undelivered)
+    rows, found = [*(rows for rows, _ in shards), *undelivered], [*shares, *floors[len(shards) :]]
+    assert all(share >= 10_000 * own // (2 * sum(rows)) for own, share in zip(rows, found, strict=True))
+    assert sum(found) == 10_000
+
+
+@given(shards=SHARDS, undelivered=UNDELIVERED)
+def test_who_is_above_its_floor_divides_by_value(
+    shards: list[tuple[int, int]], undelivered: list[int]
+) -> None:
+    """Within one basis point: nobody above its floor is paid less for its value than another who is above it."""
+    assume(any(value > 0 for _, value in shards))
+    shares, floors = divide(shards, undelivered)
+    above = [k for k, share in enumerate(shares) if share > floors[k] + 1]
+    left, whole = sum(shares[k] for k in above), sum(max(shards[k][1], 0) for k in above)
+    for k in above:
+        assert abs(shares[k] - Fraction(left * shards[k][1], whole)) < len(shares) + 1
+
+
+@given(shards=SHARDS, undelivered=UNDELIVERED, who=st.integers(0, 11), more=st.integers(1, 10**6))
+def test_a_higher_value_never_has_a_lower_share_and_nobody_else_gains(
+    shards: list[tuple[int, int]], undelivered: list[int], who: int, more: int
+) -> None:
+    assume(any(value > 0 for _, value in shards))
+    k = who % len(shards)
+    raised = [*shards[:k], (shards[k][0], shards[k][1] + more), *shards[k + 1 :]]
+    before, after = divide(shards, undelivered)[0], divide(raised, undelivered)[0]
+    assert after[k] >= before[k]
+    assert all(
+        now <= then + 1
+        for now, then in zip(after[:k] + after[k + 1 :], before[:k] + before[k + 1 :], strict=True)
+    )
+
+
+@given(shards=SHARDS)
+def test_shares_that_are_above_their_floors_anyway_are_those_of_before(shards: list[tuple[int, int]]) -> None:
+    none = np.zeros(1, dtype=np.int64)
+    evidence = [ShardEvidence(rows, 1, none, none, none) for rows, _ in shards]
+    contribution = Contribution(TABLES, evidence, [[k] for k in range(len(shards))])
+    values = [value for _, value in shards]
+    first, floors = contribution.first_shares_bps(values), share_floors([rows for rows, _ in shards])
+    assert sum(first) == 10_000
+    if all(share > floor for share, floor in zip(first, floors, strict=True)):
+        assert contribution.shares_bps(values) == first
+
+
+def test_ties_go_to_the_lower_shard() -> None:
+    assert share_out([1, 1, 1], [0, 0, 0]) == (3334, 3333, 3333)
+    assert share_out([0, 1, 1], [1001, 0, 0]) == (1001, 4500, 4499)

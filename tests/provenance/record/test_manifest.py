@@ -159,3 +159,17 @@ def test_generation_is_one_deeper_than_the_deepest_and_as_real_as_the_least_real
     assert Generation.derived(250_001, parents) == Generation(5, (3, 8), 250_001)
     assert Generation.derived(0, parents).real_fraction_micro == 0
     assert Generation.derived(1_000_000, parents).real_fraction_micro == 333_333
+
+
+def test_shard_that_was_never_delivered_has_the_digest_in_place_of_the_document(manifest: Manifest) -> None:
+    whole = manifest.shards[1]
+    shards = (manifest.shards[0], replace(whole, signed_content=whole.content.digest))
+    alone = replace(manifest, shards=shards)
+    document: Any = decode(alone.encode())
+    assert "content" not in document["shards"][1]
+    assert document["shards"][1]["contentDigest"] == str(whole.content_digest)
+    assert Manifest.parse(alone.encode()) == alone
+    seed = manifest.seed.seed
+    assert alone.shards[1].receipt(manifest.order, seed) == whole.receipt(manifest.order, seed)
+    with pytest.raises(MalformedError, match="content"):
+        Manifest.parse(changed(manifest, "shards.1.contentDigest", str(whole.content_digest)))

@@ -201,6 +201,9 @@ class Builder:
     """Data sets of before have their wrapped keys in the content documents."""
     dropped: frozenset[int] = frozenset()
     """Contributors that fell silent before the commit: they have no shard."""
+    undelivered: frozenset[int] = frozenset()
+    """Contributors whose receipt stands on chain alone: what they have is in `withheld`."""
+    withheld: MemoryStore = field(default_factory=MemoryStore)
     convicted: frozenset[int] = frozenset()
     """Shards that were shown to be false, or withheld, after the publication; not all that there are."""
     absent: dict[int, ExcusedEvaluation] = field(default_factory=dict)
@@ -225,6 +228,10 @@ class Builder:
     def _published(self) -> list[int]:
         return [k for k in range(len(NODES)) if k not in self.dropped]
 
+    @property
+    def _delivered(self) -> list[int]:
+        return [k for k in self._published if k not in self.undelivered]
+
     def build(self) -> Publication:
         terms = self.terms()
         domain = self.deployment.domain
@@ -238,13 +245,17 @@ class Builder:
         ]
         self.edit_drafts(drafts)
         shards = tuple(
-            self._shard(order, seed, k, drafts[k], self._content(order, k, drafts[k]), sha256(models[k]))
+            self._shard(
+                order, seed, k, drafts[k], self._signed_content(order, k, drafts[k]), sha256(models[k])
+            )
             for k in self._published
         )
         roots = {shard.shard: shard.shard_root for shard in shards}
         root = dataset_root([roots.get(k, NONE) for k in range(len(NODES))])
         document = self._score(drafts, seed)
-        paid = dict(zip(self._published, document["sharesBps"], strict=True))
+        paid = dict(zip(self._delivered, document["sharesBps"], strict=True))
+        whole = sum(ROWS[k] for k in self._published)
+        paid |= {k: 10_000 * ROWS[k] // (2 * whole) for k in self.undelivered}
         shares = tuple(paid.get(k, 0) for k in range(len(NODES)))
         score = self._score_content(order, encode(document))
         evaluations = tuple(
@@ -355,8 +366,22 @@ class Builder:
         self.store.put(published)
         return ContentFile(cid_of(published), len(published), sha256(published), sha256(plain), len(plain))
 
+    def _signed_content(self, order: Digest, k: int, draft: ShardDraft) -> ShardContent | Digest:
+        """Of an undelivered shard the digest; its files and the document that names them lie elsewhere."""
+        if k not in self.undelivered:
+            return self._content(order, k, draft)
+        content = replace(self, store=self.withheld)._content(order, k, draft)
+        self.withheld.put(content.encode())
+        return content.digest
+
     def _shard(
-        self, order: Digest, seed: Digest, k: int, draft: ShardDraft, content: ShardContent, committed: Digest
+        self,
+        order: Digest,
+        seed: Digest,
+        k: int,
+        draft: ShardDraft,
+        content: ShardContent | Digest,
+        committed: Digest,
     ) -> ManifestShard:
         node, domain = NODES[k], self.deployment.domain
         shard = ManifestShard(
@@ -368,7 +393,7 @@ class Builder:
             shard_root=shard_root(whole_rows(draft.rows), CODEBOOK.row_width),
             epsilon_micro=draft.epsilon_micro,
             delta_e12=10_000_000,
-            content=content,
+            signed_content=content,
             receipt_signature=node.sign_typed(domain, Acceptance(order, node.address, 1)),
         )
         return replace(shard, receipt_signature=node.sign_typed(domain, shard.receipt(order, seed)))
@@ -376,7 +401,7 @@ class Builder:
     def _score(self, drafts: list[ShardDraft], seed: Digest) -> dict[str, Any]:
         pairs = Workload(CODEBOOK.code_counts, ((0, 1),))
         evidence, pool = [], np.zeros(12, dtype=np.int64)
-        for k in self._published:
+        for k in self._delivered:
             draft = drafts[k]
             values = decode_rows(whole_rows(draft.rows), CODEBOOK.value_widths)
             rows = len(values)
@@ -388,7 +413,7 @@ class Builder:
             noise = np.random.default_rng(k).integers(-3, 4, 12)
             evidence.append(ShardEvidence(rows, 400, stream, 40 * counts + noise, np.array([4])))
             pool += counts
-        document = score_shards(evidence, pairs, pool).document
+        document = score_shards(evidence, pairs, pool, [ROWS[k] for k in sorted(self.undelivered)]).document
         document = {key: [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, list) else value
                     for key, value in document.items()}  # fmt: skip
         self.edit_score(document)
@@ -408,7 +433,7 @@ class Builder:
         shards = tuple(
             ShardOnChain(
                 s.shard, s.contributor, s.model_digest, s.shard_root, s.rows, s.epsilon_micro, s.delta_e12,
-                s.content.digest, s.receipt_signature,
+                s.content_digest, s.receipt_signature,
             )
             for s in manifest.shards
         )  # fmt: skip

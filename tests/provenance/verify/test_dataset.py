@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from generator.evaluation.contribution import score_shards
+from generator.marginals.workload import Workload
 from provenance import canonical
 from provenance.chain.errors import ChainUnavailableError, UnknownDatasetError
 from provenance.chain.ports import (
@@ -26,6 +29,7 @@ from provenance.crypto.seal import DeliveryKey, wrap_key
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
+from provenance.record.contribution import ShardEvidence
 from provenance.record.receipts import Evaluation
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Signature, sha256
@@ -217,7 +221,7 @@ def test_swapped_shards_fail(honest: Publication) -> None:
 
 def test_swapped_files_of_two_shards_fail(honest: Publication) -> None:
     first, second = honest.manifest.shards
-    shards = (replace(first, content=second.content), replace(second, content=first.content))
+    shards = (replace(first, signed_content=second.content), replace(second, signed_content=first.content))
     names = failed(honest.republish(replace(honest.manifest, shards=shards)))
     assert {"shard records", "shard receipts", "files open"} <= set(names)
 
@@ -624,6 +628,49 @@ def test_score_file_with_a_changed_pool_count_fails(cells: tuple[int, int]) -> N
     assert "pool counts" in certificate.failed[0].detail
 
 
+def one_sided(document: dict[str, Any]) -> None:
+    """Shard 0 is what the other's node released, shard 1 is worth nothing: by value alone the first takes all."""
+    first, second = document["shards"]
+    second["referenceCounts"] = list(first["evidenceCounts"])
+    first["referenceCounts"] = [50] * len(first["evidenceCounts"])
+    evidence = [
+        ShardEvidence(
+            each["rows"],
+            each["claimedRows"],
+            *(np.array(each[name]) for name in ("evidenceCounts", "referenceCounts", "noiseVariances")),
+        )
+        for each in (first, second)
+    ]
+    made = score_shards(evidence, Workload(CODEBOOK.code_counts, ((0, 1),)), np.array(document["poolCounts"]))
+    document.update(canonical.decode_object(canonical.encode(made.document)))
+
+
+def without_floor(document: dict[str, Any]) -> None:
+    """The same as it was made before there was a floor."""
+    one_sided(document)
+    document["format"] = "tessera-score/1"
+    document["sharesBps"] = [10_000, 0]
+    del document["undelivered"]
+
+
+def test_shares_have_a_floor_and_those_of_older_data_sets_have_none() -> None:
+    publication = Builder(edit_score=one_sided).build()
+    assert publication.manifest.shares_bps == (6957, 3043), "14 of 23 rows, halved"
+    assert failed(publication) == []
+    older = Builder(edit_score=without_floor).build()
+    assert older.manifest.shares_bps == (10_000, 0)
+    assert failed(older) == []
+
+
+@pytest.mark.parametrize("changed", ["format", "shares"])
+def test_shares_by_the_rule_of_the_other_format_fail(changed: str) -> None:
+    def mix(document: dict[str, Any]) -> None:
+        (one_sided if changed == "shares" else without_floor)(document)
+        document["sharesBps"] = [10_000, 0] if changed == "shares" else [6957, 3043]
+
+    assert failed(Builder(edit_score=mix).build()) == ["score file"]
+
+
 def test_score_file_with_counts_of_the_delivered_rows_as_evidence_fails() -> None:
     def deliver(document: dict[str, Any]) -> None:
         for shard, counts in enumerate(document["shards"]):
@@ -647,7 +694,7 @@ def test_score_file_that_is_not_the_recorded_one_fails(is_open: bool) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("format", "tessera-score/2"),
+        ("format", "tessera-score/3"),
         ("tables", []),
         ("tables", [[0, 5]]),
         ("codeCounts", [3]),
@@ -797,6 +844,68 @@ def test_files_of_a_revoked_shard_need_not_be_there() -> None:
     for file in (kept.rows, kept.model, publication.manifest.score.file):
         store.put(publication.store.get(file.cid))
     assert failed(replace(publication, store=store)) == []
+
+
+# --- a shard that was published by its receipt alone
+
+
+def by_receipt(**changes: Any) -> Builder:
+    absent = {1: ExcusedEvaluation(Absence.SILENT)}
+    return Builder(undelivered=frozenset({1}), absent=absent, **changes)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_shard_without_files_is_not_checked_and_says_what_to_demand(is_open: bool) -> None:
+    publication = by_receipt(is_open=is_open).build()
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert certificate.unchecked
+    assert certificate.check("files present").status is Status.NOT_CHECKED
+    said = certificate.check("files present").detail
+    assert f"shard 1 of {NODES[1].address} was published by its receipt alone" in said
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model`" in said
+    assert certificate.check("rows").status is Status.NOT_CHECKED
+    assert publication.manifest.shares_bps == (6957, 3043)
+    assert any("shard 1" in remark and "paid its floor" in remark for remark in certificate.remarks)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_files_that_came_late_are_verified_like_the_others(is_open: bool) -> None:
+    builder = by_receipt(is_open=is_open)
+    publication = builder.build()
+    for data in builder.withheld.values():
+        builder.store.put(data)
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert not certificate.unchecked
+    assert certificate.check("rows").detail == f"{sum(ROWS)} of {sum(ROWS)} rows recomputed and equal"
+
+
+def test_rows_of_a_model_that_was_shown_on_chain_are_verified() -> None:
+    publication = by_receipt().build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert not certificate.unchecked
+    assert "of shard 1 none, its model stands on chain" in certificate.check("files present").detail
+
+
+def test_a_root_that_is_not_of_the_shown_models_rows_fails() -> None:
+    def lie(drafts: list[ShardDraft]) -> None:
+        drafts[1].rows = drafts[0].rows[: len(drafts[1].rows)].ljust(len(drafts[1].rows), b"\0")
+
+    publication = by_receipt(edit_drafts=lie).build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert failed(publication) == ["shard roots"]
+
+
+def test_score_file_must_name_the_rows_that_were_not_delivered() -> None:
+    def forget(document: dict[str, Any]) -> None:
+        document["undelivered"] = []
+
+    publication = by_receipt(edit_score=forget).build()
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert failed(publication) == ["score file"]
 
 
 @pytest.mark.parametrize("shard", [0, 1])

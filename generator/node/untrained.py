@@ -1,0 +1,127 @@
+"""An honest answer to a commitment demand where there is no model: one of the order's schema that learnt nothing.
+
+A broker that never trains can demand commitments all the same, and silence costs a quarter of the stake. So a node
+answers late in the second time with a model whose every code is as likely as another: a function of schema and
+request, made without a look at the table, so that nothing is spent. Never while a training step is under way: what
+its broker gave it to do, a node finishes. From then on this is its model of the order, and it trains no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from generator.errors import TaskRefused
+from generator.federation.task import meta_of
+from generator.marginals.bins import build_codebook
+from generator.marginals.univariate import base_grid, release_bins
+from generator.node.context import Node
+from generator.node.orders import Accepted
+from provenance.api.tasks import FINISH, FinishResult
+from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model, model_digest
+from provenance.table.schema import Schema
+from provenance.values import Digest
+
+log = logging.getLogger(__name__)
+_A_MAX = 255
+_CHOOSING = threading.Lock()
+"""A training step that begins and a demand that is answered must not both win."""
+
+
+def untrained_model(schema: Schema, first: Sequence[int] = ()) -> bytes:
+    """Model bytes with uniform codes: architecture 2, all weights zero. first: columns to draw before the others."""
+    nothing = np.empty((0, len(schema.columns)), dtype=np.int64)
+    book = build_codebook(schema, release_bins(nothing, base_grid(schema), 0.0))
+    order = (*first, *(column for column in range(book.columns) if column not in first))
+    steps = tuple(_uniform(book.code_counts[column]) for column in order)
+    return encode_model(
+        AutoregressiveModel(_A_MAX, schema.digest, book, order, steps, np.zeros((book.codes, 1), np.int8))
+    )
+
+
+def _uniform(codes: int) -> ColumnStep:
+    return ColumnStep(
+        np.zeros(1, np.int32), np.zeros((1, 1), np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8),
+        np.zeros((codes, 1), np.int8), np.zeros(codes, np.uint8), np.zeros(codes, np.int32),
+    )  # fmt: skip
+
+
+def order_model(node: Node, order: Digest) -> bytes:
+    """The model that this node commits to; StateError where there is none."""
+    stand_in = node.orders.folder(order).untrained()
+    return node.state.order(order).model() if stand_in is None else stand_in
+
+
+def finished_training(node: Node, order: Digest) -> FinishResult:
+    """What is said of that model: its digest, what it cost, its privacy statement."""
+    stand_in = node.orders.folder(order).untrained()
+    if stand_in is not None:
+        return _statement(node.accepted(order), stand_in)
+    finish = node.state.order(order).result(FINISH)
+    if finish is None:
+        raise TaskRefused("not-trained", "this node holds no finished training of the order")
+    return meta_of(FinishResult, finish)
+
+
+def _statement(accepted: Accepted, model: bytes) -> FinishResult:
+    """No epsilon was spent. A receipt must claim some where the terms ask for privacy, so it claims the least."""
+    epsilon = min(accepted.terms.epsilon_micro, 1)
+    statement = {
+        "format": "tessera-untrained/1",
+        "rule": "made of schema and request; no table was looked at",
+    }
+    return FinishResult(
+        model_digest=model_digest(model),
+        model_bytes=len(model),
+        epsilon_micro=epsilon,
+        delta_e12=0,
+        statement={**statement, "epsilonMicro": epsilon, "deltaE12": 0},
+        losses={},
+    )
+
+
+def has_model(node: Node, order: Digest) -> bool:
+    """Whether there is a model to commit to."""
+    folder, training = node.orders.folder(order), node.state.order(order)
+    return folder.untrained() is not None or training.result(FINISH) is not None
+
+
+def stand_in(node: Node, order: Digest, accepted: Accepted) -> bool:
+    """Puts an untrained model in place of the one that this node was never brought to finish; False while a training
+    step is under way."""
+    folder = node.orders.folder(order)
+    with _CHOOSING:
+        if folder.is_training():
+            return False
+        asked = accepted.request.asked(node.collection.schema, accepted.terms.rows)
+        columns = sorted({c for each in asked.segments for c in each.allowed}) if asked is not None else []
+        folder.store_untrained(untrained_model(node.collection.schema, columns))
+    log.error(
+        "order %s: its commitment is demanded and its broker never brought the training to an end; this node commits "
+        "to an UNTRAINED model, made without a look at the table, so that its stake is not cut",
+        str(order)[:12],
+    )
+    return True
+
+
+@contextmanager
+def training(node: Node, order: Digest) -> Iterator[None]:
+    """A training step under way, until it is answered or refused. What breaks it otherwise is tried again: until then
+    it counts as under way."""
+    folder = node.orders.folder(order)
+    with _CHOOSING:
+        if folder.untrained() is not None:
+            raise TaskRefused(
+                "committed", "the commitment was demanded meanwhile: this node is bound to an untrained model"
+            )
+        folder.note_training(True)
+    try:
+        yield
+    except TaskRefused:
+        folder.note_training(False)
+        raise
+    folder.note_training(False)

@@ -1,0 +1,134 @@
+"""A shard whose receipt stands on chain and whose files nobody brought: scored without, and signed by the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generator.errors import NodeRefused, TaskRefused
+from generator.federation.task import Result, Task
+from generator.node.demands import DemandWatch
+from generator.node.evaluate import evaluate_dataset
+from generator.node.outbox_log import OutboxLog
+from generator.node.sample import sample_shard
+from provenance.api.coordination import ScoreResult, ShardResult
+from provenance.api.tasks import SampleResult
+from provenance.canonical import decode
+from provenance.chain.dispute_events import DemandedReceipt, ReceiptAnswered
+from provenance.chain.disputes import DemandKind
+from provenance.chain.events import LogPosition
+from provenance.chain.ports import Absence, OrderState
+from provenance.crypto.merkle import dataset_root
+from provenance.record.receipts import ShardContent, ShardReceipt
+from provenance.store.unixfs import cid_of, cid_of_digest
+from provenance.values import Address, Digest, Signature, sha256
+from tests.generator.node.test_demands import Chain
+from tests.generator.node.trained import Trained
+
+NOWHERE = LogPosition(0, Digest(bytes(32)), Digest(bytes(32)), 0, Address(bytes(20)))
+
+
+@pytest.fixture
+def trained(trained_once: Trained, tmp_path: Path) -> Trained:
+    """Node 1 showed its receipt on chain and delivers nothing; the chain excused it from evaluating."""
+    world = trained_once.world.copy_to(tmp_path / "copy")
+    nodes = [world.node(0), world.node(1)]
+    world.market.nodes = {nodes[0].address: nodes[0]}
+    trained = Trained(world, trained_once.order, trained_once.outcome, nodes)
+    demands = Chain()
+    demands.ask(trained.order, DemandKind.RECEIPT, shard=1)
+    assert DemandWatch(nodes[1], demands, demands, OutboxLog(nodes[1].folder)).look() == 1
+    ((receipt, signature),) = demands.answers
+    shown = DemandedReceipt(
+        receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest
+    )
+    world.chain.receipts[trained.order, 1] = ReceiptAnswered(
+        NOWHERE, trained.order, 1, nodes[1].address, shown, Signature(signature)
+    )
+    world.chain.excuses[trained.order, 1] = Absence.ANSWERED
+    return trained
+
+
+def by_receipt(trained: Trained) -> ShardResult:
+    shown = trained.world.chain.receipts[trained.order, 1]
+    return ShardResult(
+        shard=1,
+        contributor=trained.nodes[1].address,
+        rows=200,
+        model_digest=trained.world.chain.committed[trained.order][1],
+        shard_root=shown.receipt.shard_root,
+        epsilon_micro=shown.receipt.epsilon_micro,
+        delta_e12=shown.receipt.delta_e12,
+        content_digest=shown.receipt.content_digest,
+        receipt_signature=shown.signature,
+    )
+
+
+def score(trained: Trained, told: ShardResult | None = None) -> ScoreResult:
+    told = told or by_receipt(trained)
+    job = replace(trained.world.job("score"), undelivered=(told,), excused=frozenset({1}))
+    return trained.phase().run(job, trained.outcome, trained.world.chain.commitment(trained.order))
+
+
+def test_the_others_score_and_sign_without_it_and_it_has_its_floor(trained: Trained) -> None:
+    result = score(trained)
+    assert result.shards[1] == by_receipt(trained)
+    assert result.dataset_root == dataset_root([each.shard_root for each in result.shards])
+    assert result.shares_bps == (8000, 2000), "200 of 500 rows, halved"
+    assert [each.contributor for each in result.evaluations] == [trained.nodes[0].address]
+    assert len(result.files()) == 3, "rows and model of one shard, and the score file"
+    plain = next(
+        data for data in trained.world.market.content.values() if cid_of(data) == result.score.file.cid
+    )
+    assert b"undelivered" not in plain, "the score file is sealed"
+
+
+@pytest.mark.parametrize(
+    "unsay",
+    [
+        lambda trained: trained.world.chain.receipts.clear(),
+        lambda trained: trained.world.chain.excuses.clear(),
+        lambda trained: _other_root(trained),
+    ],
+    ids=["no receipt", "not excused", "another root"],
+)
+def test_a_node_signs_for_no_shard_as_undelivered_unless_the_chain_says_so(
+    trained: Trained, unsay: Callable[[Trained], None]
+) -> None:
+    told = by_receipt(trained)
+    unsay(trained)
+    with pytest.raises(NodeRefused, match="not what the chain says"):
+        score(trained, told)
+
+
+def _other_root(trained: Trained) -> None:
+    receipts = trained.world.chain.receipts
+    shown = receipts[trained.order, 1]
+    receipts[trained.order, 1] = replace(shown, receipt=replace(shown.receipt, shard_root=sha256(b"other")))
+
+
+def test_a_node_that_is_called_undelivered_itself_does_not_sign(trained: Trained) -> None:
+    score(trained)
+    task = trained.posted("evaluate/0001")
+    mine = Task(task.order, task.name, trained.nodes[1].address, task.meta, task.arrays)
+    with pytest.raises(TaskRefused) as caught:
+        evaluate_dataset(trained.nodes[1], mine.encode())
+    assert caught.value.code == "not-undelivered"
+
+
+@pytest.mark.parametrize("state", [OrderState.MATCHED, OrderState.PUBLISHED])
+def test_files_that_come_late_come_with_the_document_that_names_them(
+    trained: Trained, state: OrderState
+) -> None:
+    trained.world.chain.states[trained.order] = state
+    market, receipt = trained.world.market, trained.world.chain.receipts[trained.order, 1].receipt
+    answered = Result.decode(sample_shard(trained.nodes[1], trained.sample_task(1)))
+    assert ShardReceipt.parse(answered.meta["receipt"]).content_digest == receipt.content_digest
+    found = ShardContent.parse(decode(market.content[cid_of_digest(receipt.content_digest)]))
+    assert found == SampleResult.of(answered.meta, "result").content
+    for file in (found.rows, found.model):
+        assert file.matches(market.content[file.cid])
+    assert trained.nodes[1].orders.folder(trained.order).files() == {}

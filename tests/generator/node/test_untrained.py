@@ -1,0 +1,115 @@
+"""A commitment is demanded of a node that its broker never trained with: an honest untrained model, late enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generator.errors import TaskRefused
+from generator.federation.task import Result, Task
+from generator.node.commit import reveal_salt, signed_commitment
+from generator.node.demands import DemandWatch
+from generator.node.outbox_log import OutboxLog
+from generator.node.sample import sample_shard
+from generator.node.train import train_step
+from generator.node.untrained import training, untrained_model
+from provenance.api.tasks import RevealAnswer, RevealTask
+from provenance.chain.disputes import DemandKind
+from provenance.crypto.merkle import shard_root
+from provenance.exact.model import decode_model, model_digest, model_size
+from provenance.exact.sampler import Sampler
+from provenance.record.receipts import ModelCommitment, ShardReceipt, salt_digest
+from provenance.record.terms import participants_digest
+from provenance.values import Digest, sha256
+from tests.generator.node.test_demands import Chain
+from tests.generator.node.trained import SEED
+from tests.generator.node.world import World
+
+
+@pytest.fixture
+def matched(world: World) -> World:
+    for number in range(2):
+        world.accept(world.node(number))
+    world.match()
+    return world
+
+
+def demanded(world: World, chain: Chain, *, left: int, warned: bool = True) -> DemandWatch:
+    """The commitment is demanded of node 0, with so many seconds left of the time that runs."""
+    order, node = world.order(), world.node(0)
+    chain.ask(order, DemandKind.COMMITMENT, answer_by=world.chain.time_seconds + left)
+    if warned:
+        chain.warned.add((order, 0))
+    return DemandWatch(node, chain, chain, OutboxLog(node.folder))
+
+
+def test_nothing_untrained_is_shown_before_the_second_half_of_the_second_time(matched: World) -> None:
+    half, chain = matched.terms().answer_seconds // 2, Chain()
+    assert demanded(matched, chain, left=1, warned=False).look() == 0
+    assert demanded(matched, chain, left=half + 1).look() == 0
+    assert demanded(matched, chain, left=half).look() == 1
+    ((message, _signature),) = chain.answers
+    assert message.model_digest == model_digest(untrained_model(matched.collection.schema))
+
+
+def test_while_a_training_step_is_under_way_no_model_takes_its_place(matched: World) -> None:
+    order, chain, node = matched.order(), Chain(), matched.node(0)
+    with training(node, order):
+        assert demanded(matched, chain, left=1).look() == 0
+    assert demanded(matched, chain, left=1).look() == 1
+
+
+def test_a_step_that_broke_counts_as_under_way_and_a_refused_one_does_not(matched: World) -> None:
+    order, chain, node = matched.order(), Chain(), matched.node(0)
+    with pytest.raises(OSError, match="disk"), training(node, order):
+        raise OSError("the disk is full")
+    assert demanded(matched, chain, left=1).look() == 0
+    with pytest.raises(TaskRefused), training(node, order):
+        raise TaskRefused("no", "no")
+    assert demanded(matched, chain, left=1).look() == 1
+
+
+def test_untrained_model_is_sound_spends_nothing_and_serves_every_later_step(
+    matched: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    order, chain, node = matched.order(), Chain(), matched.node(0)
+    assert demanded(matched, chain, left=1).look() == 1
+    assert "UNTRAINED" in caplog.text
+    ((message, signature),) = chain.answers
+    participants = matched.chain.matched[order]
+    assert signature == signed_commitment(node, order, participants).signature
+
+    model = node.orders.folder(order).untrained()
+    assert model is not None
+    decoded = decode_model(model)
+    assert decoded.schema_digest == matched.terms().schema_digest
+    assert model_size(decoded, len(model)).beyond() == ""
+    assert node.state.ledger.entries() == (), "no table was looked at"
+
+    salt = node.orders.folder(order).salt(participants_digest(participants))
+    assert message == ModelCommitment(order, 0, sha256(model), salt_digest(order, 0, salt))
+    other = sha256(b"other")
+    matched.chain.committed[order] = (message.model_digest, other)
+    matched.chain.salts[order] = (message.salt_digest, other)
+    matched.chain.fixed.add(order)
+    asked = RevealTask(order=order, match=participants_digest(participants))
+    assert RevealAnswer.read(reveal_salt(node, asked.encode()), "answer").salt == salt
+
+    matched.chain.seeds[order] = SEED
+    meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
+    sent = Result.decode(sample_shard(node, Task(order, "sample", node.address, meta).encode()))
+    receipt, rows = ShardReceipt.parse(sent.meta["receipt"]), Sampler(model, SEED, 0).row_bytes(0, 300)
+    assert receipt.shard_root == shard_root(rows, decoded.codebook.row_width)
+    assert 0 < receipt.epsilon_micro <= matched.terms().epsilon_micro
+    with pytest.raises(TaskRefused) as refused:
+        train_step(node, matched.training_task(node))
+    assert refused.value.code == "committed"
+
+
+def test_untrained_codes_are_uniform_and_conditioned_columns_come_first(matched: World) -> None:
+    schema = matched.collection.schema
+    assert decode_model(untrained_model(schema, [2])).order == (2, 0, 1)  # type: ignore[union-attr]
+    values = Sampler(untrained_model(schema), Digest(bytes(32)), 0).values(0, 4000)
+    assert abs(np.mean(values[:, 2]) - 0.5) < 0.04
