@@ -64,7 +64,7 @@ class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `excused` says, by shard, why
-    a recorded shard has no recorded evaluation.
+    a recorded shard has no recorded evaluation. `uptime_feed` is the market's, None for a market without.
     """
 
     deployment: Deployment
@@ -79,6 +79,7 @@ class Evidence:
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
+    uptime_feed: Address | None = None
 
     @cached_property
     def parsed_manifest(self) -> Manifest | ProvenanceError:
@@ -225,6 +226,7 @@ def fetch_evidence(
         score_file=score_file,
         keys=_keys(chain, record, manifest, delivery_key),
         excused=_excused(chain, record),
+        uptime_feed=chain.limits().uptime_feed,
     )
 
 
