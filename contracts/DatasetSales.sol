@@ -99,7 +99,8 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     function deliver(uint256 dataset, bytes calldata wrappedKeys) external nonReentrant {
         Sale storage sale = _requireState(dataset, State.Sold);
         if (msg.sender != sale.seller) revert DatasetSales_Unauthorized(dataset, msg.sender);
-        if (block.timestamp > sale.deadline) revert DatasetSales_TooLate(dataset, sale.deadline);
+        uint256 last = _endOf(sale);
+        if (block.timestamp > last) revert DatasetSales_TooLate(dataset, last);
         uint256 length = _WORD * (sale.keys + 1);
         if (wrappedKeys.length != length) revert DatasetSales_WrongLength(wrappedKeys.length, length);
         bytes32 point = _wordAt(wrappedKeys, 0);
@@ -114,9 +115,8 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     /// @inheritdoc IDatasetSales
     function accept(uint256 dataset) external nonReentrant {
         Sale memory sale = _requireState(dataset, State.Delivered);
-        if (msg.sender != sale.buyer && block.timestamp <= sale.deadline) {
-            revert DatasetSales_TooEarly(dataset, sale.deadline);
-        }
+        uint256 last = _endOf(sale);
+        if (msg.sender != sale.buyer && block.timestamp <= last) revert DatasetSales_TooEarly(dataset, last);
 
         _finish(dataset, sale, depositOf(sale.price));
     }
@@ -124,7 +124,8 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     /// @inheritdoc IDatasetSales
     function reject(uint256 dataset, KeyFault calldata fault) external nonReentrant {
         Sale memory sale = _requireState(dataset, State.Delivered);
-        if (block.timestamp > sale.deadline) revert DatasetSales_TooLate(dataset, sale.deadline);
+        uint256 last = _endOf(sale);
+        if (block.timestamp > last) revert DatasetSales_TooLate(dataset, last);
         _checkFault(dataset, sale, fault);
 
         ++_records[sale.seller].rejected;
@@ -136,7 +137,8 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     /// @inheritdoc IDatasetSales
     function expire(uint256 dataset) external nonReentrant {
         Sale memory sale = _requireState(dataset, State.Sold);
-        if (block.timestamp <= sale.deadline) revert DatasetSales_TooEarly(dataset, sale.deadline);
+        uint256 last = _endOf(sale);
+        if (block.timestamp <= last) revert DatasetSales_TooEarly(dataset, last);
 
         ++_records[sale.seller].undelivered;
         emit SaleExpired(dataset, sale.seller, sale.buyer);
@@ -145,8 +147,9 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDatasetSales
-    function saleOf(uint256 dataset) external view returns (Sale memory) {
-        return _sales[dataset];
+    function saleOf(uint256 dataset) external view returns (Sale memory sale) {
+        sale = _sales[dataset];
+        sale.deadline = uint40(_endOf(sale));
     }
 
     /// @inheritdoc IDatasetSales
@@ -234,6 +237,12 @@ contract DatasetSales is IDatasetSales, RewardsPayer, ReentrancyGuardTransient {
         IDatasetRegistry.Dataset memory found = datasets.datasetOf(dataset);
         if (found.status == IDatasetRegistry.Status.Revoked) revert DatasetSales_Revoked(dataset);
         return found.order;
+    }
+
+    /// @dev When the time of the sale's state is over; an outage of the chain is held against neither side.
+    function _endOf(Sale memory sale) private view returns (uint256) {
+        uint256 length = sale.state == State.Sold ? DELIVER_SECONDS : ACCEPT_SECONDS;
+        return datasets.escrow().endOf(sale.deadline, length);
     }
 
     function _requireState(uint256 dataset, State needed) private view returns (Sale storage sale) {

@@ -267,7 +267,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         StoredDemand memory demand = _demands[order][shard];
         if (demand.kind == Kind.None) revert Demands_NotOpen(order, shard, Kind.None);
         bool isDue = _isDue(order, shard, demand.kind, _requireParticipants(order, participants));
-        if (isDue && block.timestamp <= demand.answerBy) revert Demands_TooEarly(order, shard, demand.answerBy);
+        uint256 end = _endOf(demand);
+        if (isDue && block.timestamp <= end) revert Demands_TooEarly(order, shard, end);
         if (isDue && !demand.warned) {
             uint64 answerBy = uint64(block.timestamp) + demand.answerSeconds;
             (_demands[order][shard].answerBy, _demands[order][shard].warned) = (answerBy, true);
@@ -293,12 +294,12 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @inheritdoc IDemands
     function demandOf(bytes32 order, uint32 shard) external view returns (Demand memory) {
-        StoredDemand storage stored = _demands[order][shard];
+        StoredDemand memory stored = _demands[order][shard];
         return
             Demand({
                 kind: stored.kind,
                 demander: stored.demander,
-                answerBy: stored.answerBy,
+                answerBy: uint64(_endOf(stored)),
                 deposit: stored.deposit,
                 row: stored.row
             });
@@ -392,9 +393,9 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
     ) private view returns (StoredDemand memory demand) {
         demand = _demands[order][shard];
         if (demand.kind != kind) revert Demands_NotOpen(order, shard, kind);
-        if (demand.warned && block.timestamp > demand.answerBy) {
-            revert Demands_TooLate(order, shard, demand.answerBy);
-        }
+        if (!demand.warned) return demand;
+        uint256 end = _endOf(demand);
+        if (block.timestamp > end) revert Demands_TooLate(order, shard, end);
     }
 
     /// @dev What is open gives way once there is nothing left to demand: publication must not find the buyer kept from
@@ -405,7 +406,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         address buyer,
         StoredDemand memory former
     ) private view returns (bool) {
-        bool isFirst = !former.warned && block.timestamp <= former.answerBy;
+        bool isFirst = !former.warned && block.timestamp <= _endOf(former);
         if (isFirst && msg.sender == buyer && former.demander != buyer) return true;
         return !_isDue(order, shard, former.kind, escrow.orderOf(order).state);
     }
@@ -443,7 +444,8 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @dev Both times to answer have to end by the last moment to which the delivery can move.
     function _requireDeliverable(bytes32 order, OrderTerms calldata terms) private view {
-        uint256 last = terms.deliverBy + (MAX_ANSWERS_LATE - _TIMES_TO_ANSWER) * terms.answerSeconds;
+        uint256 last = escrow.endOf(terms.deliverBy, terms.answerSeconds);
+        last += (MAX_ANSWERS_LATE - _TIMES_TO_ANSWER) * terms.answerSeconds;
         last = Math.min(last, escrow.deliverByOf(order));
         if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
     }
@@ -462,7 +464,13 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
             escrow.orderOf(order).publishedAt +
                 2 * uint256(terms.challengeSeconds) +
                 _TIMES_TO_ANSWER * terms.answerSeconds;
+        last = escrow.endOf(last, terms.challengeSeconds);
         if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
+    }
+
+    /// @dev When the time to answer is over.
+    function _endOf(StoredDemand memory demand) private view returns (uint256) {
+        return escrow.endOf(demand.answerBy, demand.answerSeconds);
     }
 
     function _requireSigned(

@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
+import {Outages} from "./escrow/Outages.sol";
 import {ConditionBytes} from "./exact/ConditionBytes.sol";
 import {IContributorRegistry} from "./interfaces/IContributorRegistry.sol";
 import {IModelCommitment} from "./interfaces/IModelCommitment.sol";
@@ -18,7 +19,7 @@ import {TesseraDomain} from "./types/TesseraDomain.sol";
 import {MAX_ANSWERS_LATE, WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 
 /// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderPayments} divides the money.
-contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGuardTransient {
+contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @dev An {Order} and its {Shards} in few slots: the first six members share one, so do the four after the
@@ -56,6 +57,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     /// @notice So that no step takes half of the gas of a transaction (tests/contracts/ContributorsGas.t.sol).
     uint256 public constant MAX_CONTRIBUTORS = 128;
     uint256 private constant _CUTS_OF_A_BOND = 10;
+    uint256 private constant _DRAWS_AFTER_ONE_MISSED = 2;
 
     IContributorRegistry public immutable registry;
     IModelCommitment public immutable commitment;
@@ -77,7 +79,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     constructor(
         Parties memory parties,
         Limits memory chosen
-    ) OrderPayments(parties.token, parties.rewards, parties.datasets) TesseraDomain(address(this)) {
+    )
+        OrderPayments(parties.token, parties.rewards, parties.datasets)
+        Outages(parties.uptimeFeed)
+        TesseraDomain(address(this))
+    {
         registry = parties.registry;
         commitment = parties.commitment;
         challenges = parties.challenges;
@@ -167,11 +173,10 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (msg.sender != terms.broker) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireUndelivered(order, participants);
         // After the deadline all of the bond is forfeit, see refund.
-        if (stored.state == State.Matched && block.timestamp > stored.deliverBy) {
-            revert OrderEscrow_TooLate(order, stored.deliverBy);
-        }
-
         bool wasMatched = stored.state == State.Matched;
+        uint256 deliverBy = _deliverBy(stored);
+        if (wasMatched && block.timestamp > deliverBy) revert OrderEscrow_TooLate(order, deliverBy);
+
         uint256 bondLeft = stored.bondLeft;
         stored.state = State.Refunded;
         stored.bondLeft = 0;
@@ -190,7 +195,8 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     function refund(OrderTerms calldata terms, Participant[] calldata participants) external nonReentrant {
         bytes32 order = _orderId(terms);
         StoredOrder storage stored = _requireUndelivered(order, participants);
-        uint256 deadline = stored.state == State.Open ? terms.matchBy : stored.deliverBy;
+        // An open order binds nobody's money but the buyer's, who gets it back.
+        uint256 deadline = stored.state == State.Open ? terms.matchBy : _deliverBy(stored);
         if (block.timestamp <= deadline) revert OrderEscrow_TooEarly(order, deadline);
 
         bool wasMatched = stored.state == State.Matched;
@@ -321,7 +327,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireState(order, State.Matched);
 
-        uint256 amount = _cutOf(stored.bond, stored.bondLeft);
+        uint256 amount = _isExcused(order, stored) ? 0 : _cutOf(stored.bond, stored.bondLeft);
         stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
@@ -361,7 +367,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
     /// @inheritdoc IOrderEscrow
     function deliverByOf(bytes32 order) external view returns (uint64) {
-        return _orders[order].deliverBy;
+        return uint64(_deliverBy(_orders[order]));
     }
 
     /// @inheritdoc IOrderEscrow
@@ -386,6 +392,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
         StoredOrder storage stored = _orders[_orderId(terms)];
         if (stored.publishedAt == 0) return 0;
         return stored.openDemands != 0 ? type(uint256).max : _windowEnd(stored, terms.challengeSeconds);
+    }
+
+    /// @inheritdoc IOrderEscrow
+    function endOf(uint256 deadline, uint256 length) external view returns (uint256) {
+        return _endOf(deadline, length);
     }
 
     /// @inheritdoc IOrderEscrow
@@ -508,10 +519,25 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
 
     /// @dev Whoever had to wait for what was late has time for the next step, and for a demand.
     function _prolong(bytes32 order, StoredOrder storage stored) private {
-        uint256 deliverBy = Math.min(block.timestamp + stored.answerSeconds, stored.latestDeliverBy);
+        uint256 answerSeconds = stored.answerSeconds;
+        uint256 lateness = MAX_ANSWERS_LATE * answerSeconds;
+        // The bound moves as the terms' own deadline does.
+        uint256 latest = _endOf(stored.latestDeliverBy - lateness, answerSeconds) + lateness;
+        uint256 deliverBy = Math.min(block.timestamp + answerSeconds, latest);
         if (deliverBy <= stored.deliverBy) return;
         stored.deliverBy = uint64(deliverBy);
         emit DeadlineMoved(order, uint64(deliverBy));
+    }
+
+    /// @dev A block's hash may pass out of reach while nobody can act. Once an order: the second seed that could be
+    /// passed by costs whatever a feed says.
+    function _isExcused(bytes32 order, StoredOrder storage stored) private view returns (bool) {
+        if (block.timestamp > _upSince() + stored.answerSeconds) return false;
+        return commitment.commitmentOf(order).draws == _DRAWS_AFTER_ONE_MISSED;
+    }
+
+    function _deliverBy(StoredOrder storage stored) private view returns (uint256) {
+        return _endOf(stored.deliverBy, stored.answerSeconds);
     }
 
     function _settlementOf(StoredOrder storage stored) private view returns (Settlement memory paid) {
@@ -586,7 +612,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, TesseraDomain, ReentrancyGu
     }
 
     function _windowEnd(StoredOrder storage stored, uint256 challengeSeconds) private view returns (uint256) {
-        return Math.max(stored.publishedAt + challengeSeconds, stored.settleNotBefore);
+        return _endOf(Math.max(stored.publishedAt + challengeSeconds, stored.settleNotBefore), challengeSeconds);
     }
 
     function _checkTerms(OrderTerms calldata terms) private view {

@@ -108,7 +108,8 @@ class Settlement:
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
-        is_over = self._ports.chain.chain_time() > order.window_ends(terms.challenge_seconds)
+        chain, length = self._ports.chain, terms.challenge_seconds
+        is_over = chain.chain_time() > chain.end_of(order.window_ends(length), length)
         return is_over and not order.open_demands
 
     def _take_late(self, publication: Publication) -> None:

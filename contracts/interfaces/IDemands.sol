@@ -8,7 +8,8 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// @notice Silence can be shown only by asking in public. A demand names what is missing; the answer stands on chain
 /// for everybody, and anyone may send it. The first time that a demand passes without an answer, {expire} only warns
 /// and the time to answer, `answerSeconds` of the terms, starts again; the second time silence has its consequence.
-/// An answer is late only after the second time has passed.
+/// An answer is late only after the second time has passed. Where the market has an uptime feed, an outage of the chain
+/// moves the end of either time, and the last time of a demand ({IOrderEscrow.endOf}).
 ///
 /// | kind       | who           | while                    | answer                           | silence             |
 /// | ---------- | ------------- | ------------------------ | -------------------------------- | ------------------- |
@@ -69,7 +70,8 @@ interface IDemands is IDisputes {
         Kind kind;
         /// Who put up the deposit.
         address demander;
-        /// Last chain time of an answer; before the warning, of an answer without one.
+        /// Last chain time of an answer; before the warning, of an answer without one. Outages are counted in
+        /// ({IOrderEscrow.endOf}), as far as they are known now; events have the time without them.
         uint64 answerBy;
         /// In token wei.
         uint128 deposit;

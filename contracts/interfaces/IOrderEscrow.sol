@@ -40,6 +40,10 @@ import {Permit} from "../types/Permit.sol";
 /// another's. If the token refuses the rewards contract too, its tokens wait here and anyone sends them later
 /// ({RewardsPayer}); no verdict, settlement or refund depends on a transfer that somebody else can refuse.
 ///
+/// Where the market has an uptime feed, an outage of the chain moves all these ends but `matchBy`, each by at most two
+/// days ({endOf}), and the bound of twelve times with the terms' `deliverBy`. The first draw that an order misses by an
+/// outage costs nothing.
+///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
 ///   the challenge window has passed;
@@ -76,6 +80,8 @@ interface IOrderEscrow {
         IRewards rewards;
         address challenges;
         address demands;
+        /// Chainlink's sequencer uptime feed of the chain; zero for none.
+        address uptimeFeed;
     }
 
     /// @notice What a deployment asks of every order, for good. A local chain sets all but the first to the least
@@ -345,15 +351,16 @@ interface IOrderEscrow {
     /// @notice Starts the challenge window. Data-set registry only.
     function markPublished(bytes32 order, bytes32 sharesDigest) external;
 
-    /// @notice Burns a tenth of the original bond, or what is left of it. Model commitment only.
+    /// @notice Burns a tenth of the original bond, or what is left of it; nothing of it after the first draw that was
+    /// missed, up to `answerSeconds` after an outage of the chain. Model commitment only.
     /// @dev Not to the buyer: with the broker as a friend it could pass by seeds that it does not like for nothing.
     function cutBond(bytes32 order) external;
 
     /// @return Zeros, with state None, for an unknown order.
     function orderOf(bytes32 order) external view returns (Order memory);
 
-    /// @return Last chain time of commit, draw and publication: `deliverBy` of the terms, or what it was moved to;
-    /// zero before the match.
+    /// @return Last chain time of commit, draw and publication: `deliverBy` of the terms, or what it was moved to, also
+    /// by an outage ({endOf}); zero before the match.
     function deliverByOf(bytes32 order) external view returns (uint64);
 
     /// @return Zeros for an order without a shard that is out.
@@ -363,6 +370,11 @@ interface IOrderEscrow {
     /// up; of an order whose parts are worthless, which one false row ruins, all of it. At least the market's
     /// `minStake`.
     function stakeFor(OrderTerms calldata terms, uint64 rows) external view returns (uint256);
+
+    /// @return When a time of `length` seconds ends that ran to chain time `deadline`: as far as is known now not
+    /// before it could run whole after the chain came back, and at most two days after `deadline`. Just `deadline`
+    /// where the market has no uptime feed, or the feed tells of no outage.
+    function endOf(uint256 deadline, uint256 length) external view returns (uint256);
 
     /// @return What this deployment asks of every order.
     function limits() external view returns (Limits memory);

@@ -27,6 +27,7 @@ from provenance.chain.ports import TxReceipt
 from provenance.chain.rpc import Rpc, unhex
 from provenance.chain.sender import TransactionSender
 from provenance.chain.token import Token, inspect_token
+from provenance.chain.uptime import inspect_feed
 from provenance.crypto.signing import Signer
 from provenance.units import TOKEN, TokenUnit
 from provenance.values import Address
@@ -85,10 +86,12 @@ def deploy_market(
 ) -> Deployment:
     """Deploys the contracts that do not stand yet; `tell` hears of each that stands.
 
-    Raises DeploymentError for a token that no market can use, a chain without the deterministic deployer, and an
-    address that holds other code; ChainError as transactions do.
+    Raises DeploymentError for a token or an uptime feed that no market can use, a chain without the deterministic
+    deployer, and an address that holds other code; ChainError as transactions do.
     """
     token = inspect_token(rpc, plan.token)
+    if plan.parameters.uptime_feed is not None:
+        inspect_feed(rpc, plan.parameters.uptime_feed)
     chain_id = ensure_create2(rpc, sender)
     for number, creation in enumerate(plan.creations):
         tell(_ensure(rpc, sender, creation, after=number - 1))

@@ -11,7 +11,8 @@
 
 `token` stands there only when the token's amounts do not have 18 decimals: a reader that knows nothing of it would show
 and sign amounts that are wrong by powers of ten, and refuses the file instead.
-`parameters` says what the deployer chose; files without it are read too, the contracts know (`OrderEscrow.limits`).
+`parameters` says what the deployer chose, with `"uptimeFeed": "0x.."` where the market has one; files without it are
+read too, the contracts know (`OrderEscrow.limits`).
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class MarketParameters:
     """Basis points of the price: a quarter of four times its part makes good what a contributor spoils."""
     min_bond: int = 1_000
     """Token wei. Not zero: giving up after the seed must cost something."""
+    uptime_feed: Address | None = None
+    """Chainlink's L2 sequencer uptime feed; None: times run on while the chain is down."""
 
     @classmethod
     def local(
@@ -108,20 +111,24 @@ class MarketParameters:
         )
 
     def document(self) -> dict[str, JsonValue]:
-        return {
+        document: dict[str, JsonValue] = {
             name: str(getattr(self, field)) if name in _AMOUNTS else getattr(self, field)
             for name, field in _PARAMETERS.items()
         }
+        # Only where there is one: the files of other markets stay as earlier releases read them.
+        return document if self.uptime_feed is None else document | {_FEED: str(self.uptime_feed)}
 
     @classmethod
     def parse(cls, document: object, where: str) -> MarketParameters:
         """Reads `document()` back. Raises DocumentError."""
-        reader = Reader(document, where, _PARAMETERS)
+        has_feed = isinstance(document, Mapping) and _FEED in document
+        reader = Reader(document, where, (*_PARAMETERS, *([_FEED] if has_feed else [])))
         return cls(
+            uptime_feed=reader.address(_FEED) if has_feed else None,
             **{
                 field: reader.decimal(name) if name in _AMOUNTS else reader.integer(name)
                 for name, field in _PARAMETERS.items()
-            }
+            },
         )
 
 
@@ -138,6 +145,7 @@ _PARAMETERS: Final = {
     "minStakeBps": "min_stake_bps",
     "minBond": "min_bond",
 }
+_FEED: Final = "uptimeFeed"
 _AMOUNTS: Final = ("minPrice", "minStake", "minBond")
 
 

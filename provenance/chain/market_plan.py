@@ -25,6 +25,7 @@ CREATE2_DEPLOYER: Final = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B49
 """The deterministic deployment proxy: data is a salt and creation code, CREATE2 does the rest."""
 MARKET_DEPLOYER: Final = "MarketDeployer"
 NO_SALT: Final = Digest(bytes(32))
+_NO_FEED: Final = Address(bytes(20))
 _SIBLINGS: Final = tuple(role for role in CONTRACTS if role != "token")
 _STEP: Final = "(bytes,bytes32[],uint256)"
 _Step = tuple[bytes, Sequence[bytes], int]
@@ -123,6 +124,7 @@ def _arguments(token: Address, chosen: MarketParameters) -> dict[str, tuple[Addr
         "registry": (token, "escrow", chosen.unbonding_seconds),
         "escrow": (
             *(token, "registry", "commitment", "datasets", "rewards", "challenges", "demands"),
+            chosen.uptime_feed or _NO_FEED,
             *chosen.limits(),
         ),
         "commitment": ("escrow", chosen.seed_delay_blocks),

@@ -62,7 +62,8 @@ class OrderOnChain:
     open_demands: int = 0
 
     def window_ends(self, challenge_seconds: int) -> int:
-        """Chain time from which the published order may be settled, if no demand is open."""
+        """Chain time from which the published order may be settled, if no demand is open and the chain did not go down
+        meanwhile (`ChainReads.end_of`)."""
         return max(self.published_at + challenge_seconds, self.settle_not_before)
 
 
@@ -112,6 +113,8 @@ class OrderLimits:
     min_stake: int = 0
     min_stake_bps: int = 0
     min_bond: int = 0
+    uptime_feed: Address | None = None
+    """Of the chain's sequencer: an outage that it tells of moves the ends of times (`IOrderEscrow.endOf`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +361,10 @@ class ChainReads(Protocol):
         ...
 
     def limits(self) -> OrderLimits: ...
+
+    def end_of(self, deadline: int, length: int) -> int:
+        """When a time of `length` seconds ends that ran to chain time `deadline`, outages of the chain counted in."""
+        ...
 
     def stake_of(self, contributor: Address) -> StakeOnChain: ...
 

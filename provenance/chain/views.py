@@ -84,8 +84,24 @@ class MarketViews:
                     min_stake=found["minStake"],
                     min_stake_bps=found["minStakeBps"],
                     min_bond=found["minBond"],
+                    uptime_feed=self._uptime_feed(),
                 )
         return self._limits
+
+    def end_of(self, deadline: int, length: int) -> int:
+        """When a time of `length` seconds ends that ran to chain time `deadline`: later after an outage of the chain,
+        in a market with an uptime feed."""
+        if self.limits().uptime_feed is None:
+            return deadline
+        return int(self._only("escrow", "endOf", deadline, length))
+
+    def _uptime_feed(self) -> Address | None:
+        try:
+            feed: Address = self._only("escrow", "uptimeFeed")
+        except RevertError:
+            # A market of an earlier release has none.
+            return None
+        return feed if any(feed) else None
 
     def _view(self, role: str, function: str, *arguments: Any, block: str = "latest") -> dict[str, Any]:
         contract = interface(CONTRACTS[role])

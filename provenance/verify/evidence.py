@@ -70,7 +70,7 @@ class Evidence:
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
     `closed` are the standing shards that nothing in the store opens, since their files or their wrapped key never came:
     each with its model, if that was shown on chain. `excused` says, by shard, why a recorded shard has no recorded
-    evaluation.
+    evaluation. `uptime_feed` is the market's, None for a market without.
     """
 
     deployment: Deployment
@@ -87,6 +87,7 @@ class Evidence:
     rules: ChainRules
     closed: Mapping[int, bytes | None] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
+    uptime_feed: Address | None = None
 
     @cached_property
     def parsed_manifest(self) -> Manifest | ProvenanceError:
@@ -271,6 +272,7 @@ def fetch_evidence(
         rules=chain_rules(chain, chain.deployment.chain_id),
         closed=closed,
         excused=_excused(chain, record),
+        uptime_feed=chain.limits().uptime_feed,
     )
 
 

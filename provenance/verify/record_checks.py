@@ -51,7 +51,8 @@ def record_on_chain(evidence: Evidence) -> str:
     )
     revoked = ", ".join(map(str, sorted(record.revoked)))
     standing = f"shard {revoked} revoked, the others stand" if revoked else "not revoked"
-    return f"recorded in block {record.block}, order {evidence.order.state.name.lower()}, {standing}"
+    feed = "no uptime feed" if evidence.uptime_feed is None else f"uptime feed {evidence.uptime_feed}"
+    return f"recorded in block {record.block}, order {evidence.order.state.name.lower()}, {standing}; {feed}"
 
 
 def manifest_digest(evidence: Evidence) -> str:

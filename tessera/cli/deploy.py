@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from provenance.chain.deploy import Made
     from provenance.chain.market_plan import Creation, MarketPlan
     from provenance.chain.rpc import Rpc
+    from provenance.values import Address
 
 EXAMPLES = examples(
     "deploy --rpc URL --token 0x... --key deployer.key --dry-run",
@@ -92,6 +93,14 @@ def deploy(
     min_price: LeastAmount = None,
     min_stake: LeastAmount = None,
     min_bond: LeastAmount = None,
+    uptime_feed: Annotated[
+        str | None,
+        typer.Option(
+            "--uptime-feed",
+            metavar="ADDRESS",
+            help="the chain's Chainlink sequencer uptime feed; left out: times run on while the chain is down",
+        ),
+    ] = None,
     salt: Annotated[int, typer.Option(min=0, help="another number is another market with the same rest")] = 0,
     max_fee_gwei: Annotated[
         int, typer.Option(min=1, help="the most that a transaction offers for a unit of gas")
@@ -139,6 +148,7 @@ def deploy(
         min_delivery_seconds=min_delivery_seconds,
         max_score_micro=parse_fixed(max_score, MICRO),
         min_rows=min_rows,
+        uptime_feed=None if uptime_feed is None else Address.parse(uptime_feed),
     )
     amounts = {"min_price": min_price, "min_stake": min_stake, "min_bond": min_bond}
     with closing(Rpc(rpc)) as node:
@@ -148,7 +158,9 @@ def deploy(
         else:
             test, address = None, Address.parse(token)
             unit = inspect_token(node, address).unit
-        least = {name: parse_tokens(text, unit) for name, text in amounts.items() if text is not None}
+        least: dict[str, Any] = {
+            name: parse_tokens(text, unit) for name, text in amounts.items() if text is not None
+        }
         plan = MarketPlan(address, replace(parameters, **least), Digest(salt.to_bytes(32, "big")))
         creations = plan.creations if test is None else [test, *plan.creations]
         _require_same(folder / DEPLOYMENT, node.integer("eth_chainId"), plan)
@@ -211,12 +223,25 @@ def _show(node: Rpc, plan: MarketPlan, creations: Sequence[Creation]) -> int:
             "not to be seen from outside: fees on transfers, balances that change by themselves, blocked accounts. "
             "A token that has one of these must not be used (docs/guides/operator.md)"
         )
+    _show_feed(node, plan.parameters.uptime_feed)
     missing = 0
     for each in creations:
         is_there = stands(node, each)
         missing += not is_there
         say(f"{'stands' if is_there else 'to create'!s:<12}{each.address} {each.contract}")
     return missing
+
+
+def _show_feed(node: Rpc, address: Address | None) -> None:
+    """Whether outages of the chain are held against nobody."""
+    from provenance.chain.uptime import inspect_feed
+
+    if address is None:
+        say("uptime      no feed: times run on while the chain is down (--uptime-feed)")
+        return
+    feed = inspect_feed(node, address)
+    state = "up" if feed.is_up else "DOWN"
+    say(f"uptime      {address}: says that the chain is {state}; an outage moves times, by at most two days")
 
 
 def _agreed(missing: int, *, confirmed: bool) -> bool:

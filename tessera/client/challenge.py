@@ -95,7 +95,8 @@ class Challenge:
                 f"the order is {order.state.name.lower()}: its window is closed and the chain judges it no more. The "
                 "evidence stands, for whoever reads it"
             )
-        ends, now = order.window_ends(self.dataset.terms.challenge_seconds), self.chain.chain_time()
+        length = self.dataset.terms.challenge_seconds
+        ends, now = self.chain.end_of(order.window_ends(length), length), self.chain.chain_time()
         if now > ends and not order.open_demands:
             return f"the challenge window ended at {local_time(ends, now)}: nothing can be sent any more"
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -95,7 +95,7 @@ def test_a_quote_keeps_to_what_the_market_asks(
     api: Api,
     buyer: Signer,
     monkeypatch: pytest.MonkeyPatch,
-    limit: dict[str, int],
+    limit: dict[str, Any],
     asked: dict[str, object],
     member: str,
 ) -> None:
@@ -124,7 +124,7 @@ def test_a_quote_gives_the_time_and_the_stake_that_the_market_asks(
     api: Api,
     buyer: Signer,
     monkeypatch: pytest.MonkeyPatch,
-    limit: dict[str, int],
+    limit: dict[str, Any],
     member: str,
     expected: int,
 ) -> None:

@@ -138,7 +138,10 @@ def test_a5_answering_on_chain_alone_costs_the_contributor_and_not_the_broker(
         until(lambda: ports.store.has(document) or None, "the files that came late")
         assert ports.store.get(cid_of(absent.rows)) == absent.rows
         tasks = f"/v1/tasks?order={order}&node={absent.node.address}&name=release"
-        until(lambda: api.call("GET", tasks, by=api.broker).json()["tasks"] or None, "the task to release its key")
+        until(
+            lambda: api.call("GET", tasks, by=api.broker).json()["tasks"] or None,
+            "the task to release its key",
+        )
         assert world.release(absent.node).status_code == 201
         assert ports.store.get(cid_of(absent.key)) == absent.key
         chain.skip(60)

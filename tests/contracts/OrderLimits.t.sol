@@ -28,7 +28,8 @@ contract OrderLimitsTest is Market {
             datasets: address(datasets),
             rewards: rewards,
             challenges: address(challenges),
-            demands: address(demands)
+            demands: address(demands),
+            uptimeFeed: address(0)
         });
         return _create("OrderEscrow", abi.encode(parties, limits));
     }

@@ -26,6 +26,7 @@ from provenance.units import TokenUnit
 from provenance.values import Address, sha256
 from tests import anvil
 from tests.provenance.chain.foreign_tokens import deploy_token
+from tests.provenance.chain.uptime_feeds import feed_code
 
 BANK = Signer(anvil.DEVELOPMENT_KEY)
 MOST_CODE = 24_576
@@ -141,6 +142,41 @@ def test_another_salt_or_parameter_is_another_market(dollar: Address) -> None:
         MarketPlan(dollar, replace(chosen, min_bond=1_001)),
     ]
     assert len({each.addresses["escrow"] for each in plans}) == len(plans)
+
+
+def test_what_is_no_uptime_feed_is_refused_before_anything_is_sent(chain: Chain, dollar: Address) -> None:
+    feed, blocks = Address(b"\xfe" * 20), chain.blocks()
+    plan = MarketPlan(dollar, MarketParameters(uptime_feed=feed))
+    for code, words in (
+        ("0x", "there is no contract at"),
+        ("0x60206000f3", "gives 32 bytes, expected 160"),
+        ("0x60006000fd", "no latestRoundData that can be read"),
+        (feed_code(4_120, 1_800_000_000), "answers 4120, expected 0 .up. or 1 .down."),
+    ):
+        chain.rpc.request("anvil_setCode", str(feed), code)
+        with pytest.raises(DeploymentError, match=words):
+            deploy_market(chain.rpc, chain.sender, plan)
+    assert chain.blocks() == blocks
+
+
+def test_a_market_keeps_its_uptime_feed_and_counts_outages_in(chain: Chain, dollar: Address) -> None:
+    feed, day = Address(b"\xfe" * 20), 86_400
+    chain.rpc.request("anvil_setCode", str(feed), feed_code(0, 0))
+    without, plan = (MarketPlan(dollar, MarketParameters(uptime_feed=each)) for each in (None, feed))
+    assert plan.addresses["escrow"] != without.addresses["escrow"]
+    deployment = deploy_market(chain.rpc, chain.sender, plan)
+    assert deployment.document()["parameters"] == MarketParameters().document() | {"uptimeFeed": str(feed)}
+    assert Deployment.parse(deployment.document()).parameters == plan.parameters
+    with ChainReader(chain.url, deployment) as reader:
+        assert reader.limits().uptime_feed == feed
+        now = reader.chain_time()
+        assert reader.end_of(now - 5, 3_600) == now - 5, "it has heard of no outage"
+        chain.rpc.request("anvil_setCode", str(feed), feed_code(0, now))
+        assert reader.end_of(now - 5, 3_600) == now + 3_600, "the chain came back now"
+        assert reader.end_of(now - 2 * day - 5, 3_600) == now - 5, "two days at most"
+    with ChainReader(chain.url, deploy_market(chain.rpc, chain.sender, without)) as reader:
+        assert reader.limits().uptime_feed is None
+        assert reader.end_of(now - 5, 3_600) == now - 5
 
 
 def test_contracts_name_each_other_and_their_parameters(chain: Chain, dollar: Address) -> None:

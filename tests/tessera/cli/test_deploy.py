@@ -22,6 +22,7 @@ from tessera.client.profile import load_profile
 from tessera.devnet.network import CHECKOUT, python_path
 from tests import anvil
 from tests.provenance.chain.foreign_tokens import deploy_token
+from tests.provenance.chain.uptime_feeds import feed_code
 from tests.tessera.conftest import Run
 from tests.waiting import until
 
@@ -104,11 +105,15 @@ def test_a_dry_run_shows_addresses_and_sends_nothing(
 ) -> None:
     blocks = chain.rpc.integer("eth_blockNumber")
     out = tmp_path / "m"
-    done = tessera(
-        "deploy", "--rpc", chain.url, "--test-token", "--key", key, "--folder", out, "--dry-run", "--salt", 7
-    )
+    words = ("deploy", "--rpc", chain.url, "--test-token", "--key", key, "--folder", out, "--dry-run")
+    feed = f"0x{'fe' * 20}"
+    chain.rpc.request("anvil_setCode", feed, feed_code(0, 0))
+    told = tessera(*words, "--uptime-feed", feed)
+    assert f"{Address.parse(feed)}: says that the chain is up" in told.out, told.err
+    done = tessera(*words, "--salt", 7)
     assert done.status == 0, done.err
     assert "TEST TOKEN, anybody can mint it" in done.out
+    assert "no feed: times run on while the chain is down" in done.out
     assert done.out.count("to create") == 13
     assert chain.rpc.integer("eth_blockNumber") == blocks
     assert not out.exists()
@@ -168,6 +173,10 @@ def compiled(
         ((), "with --token ADDRESS, or ask for one without value with --test-token"),
         (("--test-token", "--token", "0x" + "11" * 20), "with --token ADDRESS, or ask for one without value"),
         (("--test-token", "--api", "https://x"), "needs both --api URL and --broker ADDRESS"),
+        (
+            ("--test-token", "--uptime-feed", "0x" + "22" * 20, "--yes"),
+            "there is no contract at 0x2222222222222222222222222222222222222222",
+        ),
         (("--test-token", "--salt", "9"), "nobody is there to agree to that: pass --yes"),
         (
             ("--token", "0x" + "11" * 20, "--yes"),
