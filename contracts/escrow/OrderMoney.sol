@@ -48,8 +48,8 @@ library OrderMoney {
         return stake / _PARTS_OF_A_STAKE;
     }
 
-    /// @dev What silence before the commit costs: a quarter of the stake, but no less than giving up would have cost the
-    /// broker, whose way out this is.
+    /// @dev What silence before the commit costs: a quarter of the stake, but no less than giving up would have cost
+    /// the broker, whose way out this is.
     function absenceOf(uint256 stake, uint256 bond) internal pure returns (uint256 part) {
         uint256 cut = cutOf(bond, stake);
         part = fineOf(stake);
@@ -96,8 +96,8 @@ library OrderMoney {
     }
 
     /// @dev What the buyer gets back of price and damages: the part of dropped rows, the shares of convicted
-    /// contributors (`paid.lost`), a fee that is forfeit, and damages up to the convicted rows' part of the price. Never
-    /// more than the price.
+    /// contributors (`paid.lost`), a fee that is forfeit, and damages up to the convicted rows' part of the price.
+    /// Never more than the price.
     /// @return refunded to the buyer.
     /// @return burned of the damages.
     function refund(
