@@ -54,7 +54,7 @@ gas-snapshot: setup ## write down what each step costs and what each contract we
 coverage: setup ## line and statement coverage of the contracts, each at least 98 %
 	$(PY) -m scripts.checks.coverage
 
-audit: setup $(AUDIT)/.installed ## Slither over the contracts: every finding mended or argued in contracts/audit/slither.json
+audit: setup $(AUDIT)/.installed ## Slither over the contracts (findings are argued in contracts/audit/slither.json), proofs of the money's arithmetic
 	$(PY) -m scripts.checks.audit
 
 format: setup ## rewrite Python files in the house format

@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Disputes} from "./disputes/Disputes.sol";
+import {OrderMoney} from "./escrow/OrderMoney.sol";
 import {ChunkShape} from "./exact/ChunkShape.sol";
 import {ModelParts} from "./exact/ModelParts.sol";
 import {IDatasetRegistry} from "./interfaces/IDatasetRegistry.sol";
@@ -46,7 +47,6 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @notice Stands for the manifest among an order's shards.
     uint32 public constant MANIFEST = type(uint32).max;
-    uint256 private constant _DEPOSITS_OF_A_PRICE = 10;
     uint256 private constant _TIMES_TO_ANSWER = 2;
 
     IERC20 public immutable token;
@@ -494,10 +494,9 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
         (demand.challengeSeconds, demand.answerSeconds) = (terms.challengeSeconds, terms.answerSeconds);
     }
 
-    /// @dev A tenth of what the rows cost.
     function _depositOf(OrderTerms calldata terms, uint256 rows) private pure returns (uint128) {
         // The escrow took no price beyond 128 bits.
-        return uint128((terms.price * rows) / (terms.rows * _DEPOSITS_OF_A_PRICE));
+        return uint128(OrderMoney.depositOf(terms.price, rows, terms.rows));
     }
 
     function _receiptOf(

@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {OrderMoney} from "./escrow/OrderMoney.sol";
 import {OrderPayments} from "./escrow/OrderPayments.sol";
 import {Outages} from "./escrow/Outages.sol";
 import {ConditionBytes} from "./exact/ConditionBytes.sol";
@@ -18,7 +19,8 @@ import {SignedMessages} from "./types/SignedMessages.sol";
 import {TesseraDomain} from "./types/TesseraDomain.sol";
 import {MAX_ANSWERS_LATE, WHOLE_BPS, WHOLE_MICRO} from "./types/Units.sol";
 
-/// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderPayments} divides the money.
+/// @notice Described in {IOrderEscrow}. What an order is, and all its transitions; {OrderMoney} divides the money and
+/// {OrderPayments} sends it.
 contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
@@ -56,7 +58,6 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
     uint256 public constant MAX_SIZE_CLASS = 1;
     /// @notice So that no step takes half of the gas of a transaction (tests/contracts/ContributorsGas.t.sol).
     uint256 public constant MAX_CONTRIBUTORS = 128;
-    uint256 private constant _CUTS_OF_A_BOND = 10;
     uint256 private constant _DRAWS_AFTER_ONE_MISSED = 2;
 
     IContributorRegistry public immutable registry;
@@ -225,7 +226,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         if (OrderLists.digest(sharesBps) != stored.sharesDigest) revert OrderEscrow_WrongShares(order);
         if (OrderLists.digest(parents) != terms.parents) revert OrderEscrow_WrongParents(order);
 
-        Settlement memory paid = _settlementOf(stored);
+        OrderMoney.Settlement memory paid = _settlementOf(stored);
         stored.state = State.Settled;
         stored.bondLeft = 0;
         if (paid.damages != 0) stored.damages = 0;
@@ -270,8 +271,10 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         StoredOrder storage stored = _requireState(order, State.Published);
         whole = _takeOut(order, stored, participants, shard) == 0 || terms.indivisible;
         stored.convictedRows += participants[shard].rows;
-        Conviction memory found = _divideStake(rewarded, _slash(order, participants[shard].contributor));
+        Conviction memory found;
         (found.shard, found.contributor) = (shard, participants[shard].contributor);
+        (found.rewarded, found.slashed) = (rewarded, _slash(order, found.contributor));
+        (found.reward, found.held, found.burned) = OrderMoney.divideStake(found.slashed, rewarded != address(0));
         if (whole) {
             _revoke(order, stored, terms, participants, found);
         } else {
@@ -286,7 +289,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         if (msg.sender != demands) revert OrderEscrow_Unauthorized(order, msg.sender);
         _requireState(order, State.Matched);
 
-        uint256 part = registry.reservedFor(order, contributor) / _PARTS_OF_A_STAKE;
+        uint256 part = OrderMoney.fineOf(registry.reservedFor(order, contributor));
         uint256 slashed = registry.slash(order, contributor, part);
         emit ContributorFined(order, contributor, slashed);
 
@@ -327,7 +330,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         if (msg.sender != address(commitment)) revert OrderEscrow_Unauthorized(order, msg.sender);
         StoredOrder storage stored = _requireState(order, State.Matched);
 
-        uint256 amount = _isExcused(order, stored) ? 0 : _cutOf(stored.bond, stored.bondLeft);
+        uint256 amount = _isExcused(order, stored) ? 0 : OrderMoney.cutOf(stored.bond, stored.bondLeft);
         stored.bondLeft -= uint96(amount);
         emit BondCut(order, amount, stored.bondLeft);
 
@@ -474,7 +477,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         _requireParticipants(order, stored, participants);
         if (shard >= participants.length) revert OrderEscrow_UnknownShard(order, shard);
         uint256 out = stored.out;
-        if (_isOut(out, shard)) revert OrderEscrow_ShardOut(order, shard);
+        if (OrderMoney.isOut(out, shard)) revert OrderEscrow_ShardOut(order, shard);
         out |= 1 << shard;
         stored.out = out;
         standing = participants.length;
@@ -493,8 +496,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         if (_hasCommitted(order)) {
             slashed = registry.slash(order, contributor, stake);
         } else {
-            uint256 part = Math.max(stake / _PARTS_OF_A_STAKE, _cutOf(bond, stake));
-            slashed = registry.slash(order, contributor, part);
+            slashed = registry.slash(order, contributor, OrderMoney.absenceOf(stake, bond));
             registry.release(order, contributor);
         }
         emit ShardDropped(order, shard, contributor, slashed);
@@ -513,7 +515,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
 
     function _release(bytes32 order, Participant[] calldata participants, uint256 out) private {
         for (uint256 i = 0; i < participants.length; ++i) {
-            if (!_isOut(out, i)) registry.release(order, participants[i].contributor);
+            if (!OrderMoney.isOut(out, i)) registry.release(order, participants[i].contributor);
         }
     }
 
@@ -540,7 +542,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         return _endOf(stored.deliverBy, stored.answerSeconds);
     }
 
-    function _settlementOf(StoredOrder storage stored) private view returns (Settlement memory paid) {
+    function _settlementOf(StoredOrder storage stored) private view returns (OrderMoney.Settlement memory paid) {
         (paid.bondLeft, paid.feeForfeit, paid.out) = (stored.bondLeft, stored.feeForfeit, stored.out);
         if (paid.out == 0) return paid;
         (paid.droppedRows, paid.convictedRows) = (stored.droppedRows, stored.convictedRows);
@@ -549,7 +551,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
 
     /// @dev Stakes stand for what their rows can spoil: their own part, or, where that ruins the rest, all.
     function _stakeFor(OrderTerms calldata terms, uint256 rows) private view returns (uint256) {
-        uint256 part = terms.indivisible ? terms.stake : Math.ceilDiv(terms.stake * rows, terms.rows);
+        uint256 part = terms.indivisible ? terms.stake : OrderMoney.stakeOf(terms.stake, rows, terms.rows);
         return Math.max(part, _minStake);
     }
 
@@ -563,7 +565,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         uint256 bondLeft
     ) private view returns (uint256) {
         if (stored.out != 0 && !_hasCommitted(order)) return 0;
-        return commitment.couldSeedBeKnown(order) ? bondLeft : _cutOf(bond, bondLeft);
+        return commitment.couldSeedBeKnown(order) ? bondLeft : OrderMoney.cutOf(bond, bondLeft);
     }
 
     function _hasCommitted(bytes32 order) private view returns (bool) {
@@ -724,10 +726,5 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
     function _checkAmount(uint256 amount, uint256 minimum, uint256 maximum) private pure {
         if (amount < minimum) revert OrderEscrow_AmountTooSmall(amount, minimum);
         if (amount > maximum) revert OrderEscrow_AmountTooLarge(amount, maximum);
-    }
-
-    /// @dev A tenth of the bond that was posted, or what is left of it.
-    function _cutOf(uint256 bond, uint256 bondLeft) private pure returns (uint256) {
-        return Math.min(bond / _CUTS_OF_A_BOND, bondLeft);
     }
 }

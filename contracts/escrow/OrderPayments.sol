@@ -3,31 +3,17 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDatasetRegistry} from "../interfaces/IDatasetRegistry.sol";
 import {IOrderEscrow} from "../interfaces/IOrderEscrow.sol";
 import {IRewards} from "../interfaces/IRewards.sol";
+import {OrderMoney} from "./OrderMoney.sol";
 import {RewardsPayer} from "./RewardsPayer.sol";
 import {OrderTerms, Participant} from "../types/OrderTerms.sol";
-import {NOBODY, WHOLE_BPS} from "../types/Units.sol";
+import {NOBODY} from "../types/Units.sol";
 
-/// @notice How the escrow divides money and sends it. Keeps no books: the caller has changed the state before.
+/// @notice How the escrow sends what {OrderMoney} divides. Keeps no books: the caller has changed the state before.
 abstract contract OrderPayments is RewardsPayer {
     using SafeERC20 for IERC20;
-
-    /// @dev What the escrow knows of a published order when it is settled.
-    struct Settlement {
-        uint256 out;
-        uint256 droppedRows;
-        uint256 convictedRows;
-        uint256 damages;
-        uint256 bondLeft;
-        bool feeForfeit;
-        // The rest is filled in by the settlement.
-        uint256 fee;
-        uint256 refunded;
-        uint256 burned;
-    }
 
     /// @dev How a convicted stake is divided.
     struct Conviction {
@@ -42,10 +28,6 @@ abstract contract OrderPayments is RewardsPayer {
 
     /// @notice Where slashed money goes that nobody shall gain.
     address public constant BURN_ADDRESS = NOBODY;
-
-    /// @dev A stake is divided by quarters: docs/decisions/0011.
-    uint256 internal constant _PARTS_OF_A_STAKE = 4;
-    uint256 private constant _REWARD_PART = 2;
 
     address public immutable datasets;
 
@@ -81,7 +63,7 @@ abstract contract OrderPayments is RewardsPayer {
         uint256[] memory amounts = new uint256[](count);
         for (uint256 i = 0; i < count; ++i) {
             accounts[i] = participants[i].contributor;
-            if (!_isOut(out, i)) (amounts[i], standing) = (1, standing + 1);
+            if (!OrderMoney.isOut(out, i)) (amounts[i], standing) = (1, standing + 1);
         }
         // An order without contributors has ended.
         uint256 each = amount / standing;
@@ -101,12 +83,18 @@ abstract contract OrderPayments is RewardsPayer {
         Participant[] calldata participants,
         uint16[] calldata sharesBps,
         uint256[] calldata parents,
-        Settlement memory paid
+        OrderMoney.Settlement memory paid
     ) internal {
-        uint256 base = (terms.price * (terms.rows - paid.droppedRows)) / terms.rows;
-        paid.fee = (base * terms.brokerFeeBps) / WHOLE_BPS;
-        uint256[] memory amounts = _divide(base - paid.fee - _creditParents(base, parents), sharesBps);
-        _takeBack(terms, base, amounts, paid);
+        paid.base = OrderMoney.baseOf(terms.price, terms.rows, paid.droppedRows);
+        paid.fee = OrderMoney.partOf(paid.base, terms.brokerFeeBps);
+        uint256[] memory amounts;
+        (amounts, paid.lost) = OrderMoney.divide(
+            paid.base - paid.fee - _creditParents(paid.base, parents),
+            sharesBps,
+            paid.out
+        );
+        (paid.refunded, paid.burned) = OrderMoney.refund(paid, terms.price, terms.rows);
+        if (paid.feeForfeit) paid.fee = 0;
 
         emit IOrderEscrow.OrderSettled(order, amounts, paid.fee, paid.bondLeft);
         _fund(terms.price + paid.damages + paid.bondLeft - paid.refunded - paid.burned);
@@ -115,29 +103,6 @@ abstract contract OrderPayments is RewardsPayer {
         emit IOrderEscrow.OrderReduced(order, paid.refunded, paid.burned);
         _pay(order, terms.buyer, paid.refunded);
         _burn(order, paid.burned);
-    }
-
-    /// @dev What the buyer gets back: the part of dropped rows, the shares of convicted contributors, damages up to the
-    /// convicted rows' part of the price, and a fee that is forfeit. Takes it off `amounts` and the fee.
-    function _takeBack(
-        OrderTerms calldata terms,
-        uint256 base,
-        uint256[] memory amounts,
-        Settlement memory paid
-    ) private pure {
-        uint256 shares = 0;
-        for (uint256 i = 0; paid.out >> i != 0; ++i) {
-            if (!_isOut(paid.out, i)) continue;
-            shares += amounts[i];
-            amounts[i] = 0;
-        }
-        uint256 lacking = Math.saturatingSub((terms.price * paid.convictedRows) / terms.rows, shares);
-        uint256 damages = Math.min(paid.damages, lacking);
-        paid.burned = paid.damages - damages;
-        paid.refunded = terms.price - base + shares + damages;
-        if (!paid.feeForfeit) return;
-        paid.refunded += paid.fee;
-        paid.fee = 0;
     }
 
     /// @dev The tokens are there already.
@@ -166,19 +131,11 @@ abstract contract OrderPayments is RewardsPayer {
         for (uint256 i = 0; i < parents.length; ++i) {
             uint256 parent = parents[i];
             IDatasetRegistry.Dataset memory found = IDatasetRegistry(datasets).datasetOf(parent);
-            uint256 amount = (base * found.royaltyBps) / WHOLE_BPS;
+            uint256 amount = OrderMoney.partOf(base, found.royaltyBps);
             if (amount == 0 || found.status == IDatasetRegistry.Status.Revoked) continue;
             sum += amount;
             rewards.creditDataset(parent, amount);
         }
-    }
-
-    /// @dev Ratios: docs/decisions/0011. Nobody is rewarded for silence, which costs a demander nothing.
-    function _divideStake(address rewarded, uint256 slashed) internal pure returns (Conviction memory found) {
-        (found.rewarded, found.slashed) = (rewarded, slashed);
-        found.reward = rewarded == address(0) ? 0 : slashed / _REWARD_PART;
-        found.held = slashed / _PARTS_OF_A_STAKE;
-        found.burned = slashed - found.reward - found.held;
     }
 
     /// @dev Pays what a conviction pays at once.
@@ -194,21 +151,5 @@ abstract contract OrderPayments is RewardsPayer {
         );
         _pay(order, found.rewarded, found.reward);
         _burn(order, found.burned);
-    }
-
-    function _isOut(uint256 out, uint256 shard) internal pure returns (bool) {
-        return (out >> shard) & 1 == 1;
-    }
-
-    /// @dev Sums to `amount` exactly: the last part takes what rounding leaves.
-    function _divide(uint256 amount, uint16[] calldata sharesBps) internal pure returns (uint256[] memory parts) {
-        uint256 last = sharesBps.length - 1;
-        uint256 left = amount;
-        parts = new uint256[](last + 1);
-        for (uint256 i = 0; i < last; ++i) {
-            parts[i] = (amount * sharesBps[i]) / WHOLE_BPS;
-            left -= parts[i];
-        }
-        parts[last] = left;
     }
 }

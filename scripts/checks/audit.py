@@ -1,4 +1,4 @@
-"""Slither over contracts/, every finding mended or argued: `make audit`.
+"""Slither over contracts/, every finding mended or argued, and proofs of the money's arithmetic: `make audit`.
 
 Hardhat compiles a copy of the contracts (tests and OpenZeppelin's own files are not looked at) and Slither reads
 its build info, in an environment of its own and without a network.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
+from scripts.checks.proofs import prove
 from scripts.checks.triage import AuditError, compare, listing, parse_argued, parse_findings
 from scripts.checks.workspace import ROOT, copy_contracts, require_tool, run_tool, tail
 from tessera.terminal import exit_status, say
@@ -31,7 +32,7 @@ def renewed(page: str, rows: str) -> str:
 
 
 def main() -> None:
-    """Ends with an error that lists every finding that is not argued."""
+    """Ends with an error that lists every finding that is not argued, or what is not proven."""
     argued = parse_argued(TRIAGE.read_text(encoding="utf-8"))
     place = copy_contracts("audit", ROOT / "contracts/audit/hardhat.config.js")
     require_tool(
@@ -55,6 +56,11 @@ def main() -> None:
         say("docs/security.md: the list of argued findings was renewed, commit it")
     say(
         f"Slither: {len(findings)} findings, each of them argued in contracts/audit/slither.json; none is open"
+    )
+    proven = prove()
+    say(
+        f"money: {proven.assertions} assertions of tests/contracts/proofs are proven for all values that the contracts "
+        f"accept, with {proven.checks} checks that nothing overflows or is divided by zero"
     )
 
 

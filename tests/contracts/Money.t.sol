@@ -23,26 +23,27 @@ contract MoneyTest is TestBase {
         targets[0] = address(_walk);
     }
 
-    /// @dev Steps towards settlement stand more often than ways out, so that walks get there.
+    /// @dev Steps towards settlement, and disputes, stand more often than ways out, so that walks get there.
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
         targets[0].addr = address(_walk);
-        targets[0].selectors = new bytes4[](15);
+        targets[0].selectors = new bytes4[](20);
         targets[0].selectors[0] = _walk.place.selector;
-        targets[0].selectors[1] = _walk.advance.selector;
-        targets[0].selectors[2] = _walk.advance.selector;
-        targets[0].selectors[3] = _walk.advance.selector;
-        targets[0].selectors[4] = _walk.wait.selector;
-        targets[0].selectors[5] = _walk.quit.selector;
-        targets[0].selectors[6] = _walk.claim.selector;
-        targets[0].selectors[7] = _walk.advance.selector;
-        targets[0].selectors[8] = _walk.challenge.selector;
-        targets[0].selectors[9] = _walk.demand.selector;
-        targets[0].selectors[10] = _walk.answer.selector;
-        targets[0].selectors[11] = _walk.expire.selector;
-        targets[0].selectors[12] = _walk.runAway.selector;
-        targets[0].selectors[13] = _walk.advance.selector;
+        targets[0].selectors[1] = _walk.place.selector;
+        for (uint256 k = 2; k < 7; ++k) targets[0].selectors[k] = _walk.advance.selector;
+        targets[0].selectors[7] = _walk.wait.selector;
+        targets[0].selectors[8] = _walk.wait.selector;
+        targets[0].selectors[9] = _walk.quit.selector;
+        targets[0].selectors[10] = _walk.claim.selector;
+        targets[0].selectors[11] = _walk.challenge.selector;
+        targets[0].selectors[12] = _walk.challenge.selector;
+        targets[0].selectors[13] = _walk.demand.selector;
         targets[0].selectors[14] = _walk.demand.selector;
+        targets[0].selectors[15] = _walk.answer.selector;
+        targets[0].selectors[16] = _walk.expire.selector;
+        targets[0].selectors[17] = _walk.runAway.selector;
+        targets[0].selectors[18] = _walk.freeze.selector;
+        targets[0].selectors[19] = _walk.distribute.selector;
     }
 
     function invariant_EscrowHoldsOpenPricesAndBonds() external view {
@@ -51,6 +52,7 @@ contract MoneyTest is TestBase {
 
     function invariant_RewardsHoldWhatIsOwed() external view {
         assertEq(_walk.rewardsBalance(), _walk.owed(), "rewards");
+        assertEq(_walk.wrongPots(), 0, "royalties that are not the books'");
     }
 
     function invariant_RegistryHoldsEveryStake() external view {
@@ -72,13 +74,21 @@ contract MoneyTest is TestBase {
         assertEq(_walk.wrongStates(), 0, "states that are not the books'");
     }
 
+    /// @dev Nor reduced, as long as its signers answer; and what was convicted never stands again.
     function invariant_ATrueDataSetIsNeverRevoked() external view {
-        assertEq(_walk.trueRowsConvicted(), 0, "true rows convicted");
-        assertEq(_walk.wronglyRevoked(), 0, "revoked without cause");
+        assertEq(_walk.trueShardsConvicted(), 0, "true shards convicted");
+        assertEq(_walk.wronglyRevoked(), 0, "statuses without cause");
     }
 
-    function invariant_AFalseRowIsAlwaysRevokedInsideTheWindow() external view {
-        assertEq(_walk.falseRowsThatStood(), 0, "false rows that stood");
+    /// @dev By the row verifier that is shipped, with the gas that a transaction may have.
+    function invariant_AFalseShardCanAlwaysBeConvictedInsideTheWindow() external view {
+        assertEq(_walk.falseShardsThatStood(), 0, "false shards that stood");
+    }
+
+    /// @dev Who answers in time is safe, and who does not cannot be saved.
+    function invariant_TimeToAnswerIsKept() external view {
+        assertEq(_walk.expiredEarly(), 0, "demands that expired early");
+        assertEq(_walk.answeredTooLate(), 0, "answers that came too late");
     }
 
     function invariant_ExposedStakeNeverLeaves() external view {
@@ -126,108 +136,145 @@ contract MoneyTest is TestBase {
         assertTrue(gain <= int256(_walk.compensated()), "the others gained by the broker's bond");
     }
 
-    /// @dev Led to each kind of dispute: order 1 is false, the others are true.
-    function test_WalkReachesEveryKindOfDispute() external {
+    // -- the walk gets there: it would be worth nothing otherwise --------------------------------------------------
+
+    uint256 private constant _HONEST = 0;
+    uint256 private constant _MANIFEST = 3;
+
+    /// @dev Three orders up to the draw.
+    function _draw(uint256 shape) private {
         for (uint256 i = 0; i < 3; ++i) {
-            _walk.place(1_000 + i, 500, 500);
-            for (uint256 step = 0; step < 2; ++step) {
-                _walk.advance(i);
-            }
+            _walk.place(1_000 ether - i, 50 ether, 500, shape);
+            _walk.advance(i, 1);
         }
         _walk.wait(7);
-        for (uint256 i = 0; i < 3; ++i) {
-            _walk.advance(i);
-        }
-        _walk.demand(0);
-        _walk.answer(0);
-        _walk.advance(0);
-        _walk.advance(1);
-        _walk.challenge(0);
-        assertEq(_walk.acquitted(), 1, "acquitted");
-        _walk.challenge(1);
-        assertEq(_walk.convicted(), 1, "convicted");
-        _walk.demand(0);
-        _walk.answer(0);
-        assertEq(_walk.answered(), 2, "answered");
-        _walk.demand((1 << 128) * 3);
-        _walk.demand(2);
-        for (uint256 k = 0; k < 2; ++k) {
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 0);
+    }
+
+    function _publish(uint256 shape) private {
+        _draw(shape);
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 0);
+    }
+
+    /// @dev Lets demand `k` of each order pass its two times.
+    function _expire(uint256 k) private {
+        for (uint256 round = 0; round < 2; ++round) {
             _walk.wait(31 minutes);
-            _walk.expire(0);
-            _walk.expire(2);
+            for (uint256 i = 0; i < 3; ++i) _walk.expire(i, k);
         }
-        assertEq(_walk.silenced(), 2, "silenced");
-        // The others of orders 0 and 2 are paid, as those of order 1 are.
-        _walk.advance(2);
+    }
+
+    function _assertAllIsSettled() private {
         _walk.wait(3 hours - 1);
-        for (uint256 i = 0; i < 3; ++i) {
-            _walk.advance(i);
-        }
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 2);
         assertEq(_walk.settled(), 3, "settled");
         assertEq(_walk.escrowBalance(), 0, "escrow");
-        assertEq(_walk.demandsBalance(), 0, "demands");
+        assertEq(_walk.demandsBalance(), _walk.expectedDemands(), "demands");
+        assertEq(_walk.rewardsBalance(), _walk.owed(), "rewards");
         assertEq(_walk.driftOfAllMoney(), 0, "drift");
+        assertEq(_walk.wrongStates(), 0, "states");
+        assertEq(_walk.wronglyRevoked(), 0, "statuses");
+        address[6] memory all = _walk.accounts();
+        for (uint256 k = 0; k < 6; ++k) {
+            assertEq(uint256(_walk.gainOf(all[k])), uint256(_walk.dueTo(all[k])), "gain");
+        }
+    }
+
+    /// @dev Shard 0 is true, shard 1 has a false row, shard 2 a false model: two convictions an order.
+    function test_WalkConvictsTwoShardsOfAnOrderAndAcquitsTheThird() external {
+        _publish(2 * 4 + 3 * 16);
+        for (uint256 i = 0; i < 3; ++i) {
+            _walk.challenge(i, 0, false);
+            _walk.challenge(i, 0, true);
+            _walk.challenge(i, 1, true);
+            _walk.challenge(i, 1, false);
+            _walk.challenge(i, 2, i % 2 == 0);
+        }
+        assertEq(_walk.convicted(), 6, "convicted");
+        assertEq(_walk.acquitted(), 9, "acquitted");
+        assertEq(_walk.mostOutInOneOrder(), 2, "shards out");
+        _assertAllIsSettled();
+    }
+
+    /// @dev Model, chunk and manifest are open at once; of each order one is answered late, the others twice not.
+    function test_WalkHasSeveralDemandsOpenAtOnce() external {
+        _publish(_HONEST);
+        for (uint256 i = 0; i < 3; ++i) {
+            _walk.demand(i, 0, false);
+            _walk.demand(i, 1, true);
+            _walk.demand(i, _MANIFEST, false);
+        }
+        _walk.wait(31 minutes);
+        for (uint256 i = 0; i < 3; ++i) {
+            for (uint256 k = 0; k < 4; ++k) _walk.expire(i, k);
+            for (uint256 k = 0; k < 4; ++k) _walk.expire(i, k);
+            // After the warning, in the second time.
+            _walk.answer(i, i == 2 ? _MANIFEST : i);
+        }
+        _walk.freeze(0, false);
+        _walk.wait(31 minutes);
+        for (uint256 i = 0; i < 3; ++i) {
+            for (uint256 k = 0; k < 4; ++k) {
+                _walk.answer(i, k);
+                _walk.expire(i, k);
+            }
+        }
+        assertEq(_walk.expiredEarly(), 0, "demands that expired early");
+        assertEq(_walk.answeredTooLate(), 0, "answers that came too late");
+        assertEq(_walk.answered(), 3, "answered");
+        assertEq(_walk.silenced(), 6, "silenced");
+        _assertAllIsSettled();
+        assertTrue(_walk.demandsBalance() != 0, "deposits of a frozen buyer");
+        _walk.freeze(0, false);
+        _walk.claim(0);
+        assertEq(_walk.demandsBalance(), 0, "collected");
+    }
+
+    function test_WalkDropsContributorsBeforeTheCommitAndAfterTheDraw() external {
+        for (uint256 i = 0; i < 3; ++i) {
+            _walk.place(1_000 ether - i, 50 ether, 500, _HONEST);
+            _walk.advance(i, 0);
+            _walk.demand(i, 0, false);
+        }
+        _expire(0);
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 0);
+        _walk.wait(7);
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 0);
+        // An evaluation costs its contributor a quarter; a second contributor that is gone ends the order.
+        _walk.demand(0, 1, true);
+        _walk.demand(1, 1, false);
+        _expire(1);
+        assertEq(_walk.silenced(), 5, "silenced");
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 0);
+        _walk.wait(3 hours - 1);
+        for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 2);
+        assertEq(_walk.settled(), 2, "settled");
+        assertEq(_walk.escrowBalance(), 0, "escrow");
         assertEq(_walk.wrongStates(), 0, "states");
     }
 
-    /// @dev Shard 0 of order 0 is absent before the commit, shard 1 of order 1 keeps its salt, shard 2 of order 2 its
-    /// evaluation.
-    function test_WalkReachesEveryAbsence() external {
-        for (uint256 i = 0; i < 3; ++i) {
-            _walk.place(1_000 + i, 500, 500);
-            _walk.advance(i);
-        }
-        _walk.demand(0);
-        _walk.advance(1);
-        _walk.advance(2);
+    function test_WalkReachesParentsRefundAndMissedDraw() external {
+        _publish(_HONEST);
+        _assertAllIsSettled();
+        _walk.place(1_000 ether, 50 ether, 500, 1 << 8);
+        _walk.advance(3, 1);
         _walk.wait(7);
-        _walk.demand(1);
-        _walk.advance(2);
-        _walk.demand((1 << 128) * 3 + 2);
-        for (uint256 k = 0; k < 2; ++k) {
-            _walk.wait(31 minutes);
-            for (uint256 i = 0; i < 3; ++i) {
-                _walk.expire(i);
-            }
-        }
-        assertEq(_walk.silenced(), 3, "silenced");
-        for (uint256 step = 0; step < 4; ++step) {
-            for (uint256 i = 0; i < 3; ++i) {
-                _walk.advance(i);
-            }
-            _walk.wait(step == 2 ? 2 hours : 7);
-        }
-        assertEq(_walk.settled(), 3, "settled");
-        assertEq(_walk.escrowBalance(), 0, "escrow");
-        assertEq(_walk.driftOfAllMoney(), 0, "drift");
-        for (uint256 k = 0; k < 6; ++k) {
-            address account = _walk.accounts()[k];
-            assertEq(uint256(_walk.gainOf(account)), uint256(_walk.dueTo(account)), "gain");
-        }
-    }
-
-    /// @dev The walk is worth nothing if it gets nowhere; this one is led to each kind of end.
-    function test_WalkReachesSettlementRefundAndMissedDraw() external {
-        for (uint256 i = 0; i < 3; ++i) {
-            _walk.place(1_000 + i, 500, 500);
-        }
-        for (uint256 i = 0; i < 2; ++i) {
-            _walk.advance(i);
-            _walk.advance(i);
-        }
-        _walk.wait(199);
-        for (uint256 step = 0; step < 2; ++step) {
-            _walk.advance(0);
-        }
-        _walk.wait(199);
-        _walk.advance(1);
+        _walk.advance(3, 1);
         _walk.wait(3 hours - 1);
-        _walk.advance(0);
-        _walk.quit(2);
-        assertEq(_walk.settled(), 1, "settled");
-        assertEq(_walk.refunded(), 1, "refunded");
+        _walk.advance(3, 0);
+        assertEq(_walk.withParent(), 1, "with a parent");
+        _walk.distribute(0);
+        assertEq(_walk.wrongPots(), 0, "pots");
+        _walk.place(1_000 ether, 50 ether, 500, _HONEST);
+        _walk.advance(4, 1);
+        _walk.wait(199);
+        _walk.wait(199);
+        _walk.advance(4, 0);
         assertEq(_walk.missed(), 1, "missed");
-        assertEq(_walk.escrowBalance(), _walk.expectedEscrow(), "escrow");
+        for (uint256 k = 0; k < 10; ++k) _walk.wait(3 hours - 1);
+        _walk.quit(4, true);
+        assertEq(_walk.refunded(), 1, "refunded");
+        assertEq(_walk.escrowBalance(), 0, "escrow");
         assertEq(_walk.rewardsBalance(), _walk.owed(), "rewards");
     }
 }

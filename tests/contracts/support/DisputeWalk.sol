@@ -7,19 +7,25 @@ import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.s
 import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
 import {OrderWalk} from "./OrderWalk.sol";
 
-/// @notice The walk with disputes: rows challenged rightly and wrongly, demands opened, answered and left to expire,
-/// contributors that drop out or try to take their stake along.
+/// @notice The walk with disputes: rows and models challenged rightly and wrongly, of every shard of an order; demands of
+/// several shards and of the manifest at once, answered, answered late and left to expire; contributors that drop out or
+/// try to take their stake along.
 contract DisputeWalk is OrderWalk {
+    uint32 private constant _MANIFEST = type(uint32).max;
+
     /// @notice What must never happen.
-    uint256 public trueRowsConvicted;
-    uint256 public falseRowsThatStood;
+    uint256 public trueShardsConvicted;
+    uint256 public falseShardsThatStood;
     uint256 public exposedStakeThatLeft;
+    uint256 public expiredEarly;
+    uint256 public answeredTooLate;
 
     /// @notice Whether the walk got there.
     uint256 public convicted;
     uint256 public acquitted;
     uint256 public answered;
     uint256 public silenced;
+    uint256 public mostOutInOneOrder;
 
     function setUp() public override {
         super.setUp();
@@ -29,86 +35,182 @@ contract DisputeWalk is OrderWalk {
         token.approve(address(demands), type(uint256).max);
     }
 
-    /// @notice A challenge inside the window: of the false row, or of any other.
-    function challenge(uint256 choice) external {
+    /// @notice A challenge inside the window, of a shard's row or of its model, with the gas that a transaction may have.
+    function challenge(uint256 choice, uint32 shard, bool isAboutModel) external {
         (bool found, uint256 i) = _pick(choice, Stage.Published);
         if (!found || vm.getBlockTimestamp() > escrow.windowOf(_orders[i])) return;
-        if (_books[i].fate != Fate.Standing) return;
-        _setRows(i);
-        uint32 shard = uint32(i % 3);
-        uint256 row = (choice >> 128) % 2 == 0 ? 150 : (choice >> 129) % _rows(shard);
-        bool isTrue = !_books[i].isFalse || row != 150;
-        IChallenges.Claim memory claim = _claim(_books[i].dataset, shard, row);
-        _commitTo(claim, stranger);
-        IChallenges.Evidence memory evidence = _evidence(claim);
-        vm.prank(stranger);
-        try challenges.challenge(_orders[i], _participants(), claim, evidence, SALT, _noParents()) {
-            if (isTrue) ++trueRowsConvicted;
-            _convict(i, stranger);
+        shard %= 3;
+        if (_books[i].fates[shard] != Fate.Standing) return;
+        _focus(i);
+        Lie lie = _books[i].lies[shard];
+        bool isTrue = isAboutModel ? lie != Lie.Model : lie == Lie.None;
+        if (isAboutModel ? _challengeModel(i, shard) : _challengeRow(i, shard)) {
+            if (isTrue) ++trueShardsConvicted;
+            _convict(i, shard, stranger);
             ++convicted;
-        } catch {
+        } else {
             if (isTrue) ++acquitted;
-            else ++falseRowsThatStood;
+            else ++falseShardsThatStood;
         }
     }
 
-    /// @notice The broker asks for the next step, or the buyer for the model or a chunk.
-    function demand(uint256 choice) external {
-        if (_orders.length == 0) return;
-        uint256 i = choice % _orders.length;
-        if (_books[i].fate != Fate.Standing) return;
-        if (_books[i].demand != IDemands.Kind.None && !_isMoot(i)) return;
-        bool other = (choice >> 128) % 2 == 1;
-        Stage stage = _books[i].stage;
-        if (stage == Stage.Matched) _demandStep(i, IDemands.Kind.Commitment);
-        if (stage == Stage.Committed && _fix(i)) _demandStep(i, IDemands.Kind.Salt);
-        if (stage == Stage.Drawn) _demandStep(i, other ? IDemands.Kind.Evaluation : IDemands.Kind.Receipt);
-        if (stage == Stage.Published) _demandData(i, choice >> 128);
+    function _challengeRow(uint256 i, uint32 shard) private returns (bool) {
+        IChallenges.Claim memory claim = _claim(_books[i].dataset, shard, TRIED);
+        _commitTo(claim, stranger);
+        IChallenges.Evidence memory evidence = _evidence(claim);
+        evidence.modelDigests = _committed(i, evidence.modelDigests);
+        (evidence.shardProof, ) = _path(_leavesOf(i), shard);
+        vm.prank(stranger);
+        try challenges.challenge{gas: CAP}(_orders[i], _participants(), claim, evidence, SALT, _noParents()) {
+            return true;
+        } catch {
+            return false;
+        }
     }
 
-    function answer(uint256 choice) external {
+    function _challengeModel(uint256 i, uint32 shard) private returns (bool) {
+        uint256 id = _books[i].dataset;
+        _commitTo(IChallenges.Claim(id, shard, type(uint64).max, 0), stranger);
+        bytes32[] memory models = _committed(i, _models());
+        bytes memory model = _modelBytes(shard);
+        vm.prank(stranger);
+        try
+            challenges.challengeModel{gas: CAP}(
+                _orders[i],
+                _participants(),
+                id,
+                shard,
+                models,
+                model,
+                new address[](0),
+                SALT,
+                _noParents()
+            )
+        {
+            return true;
+        } catch {
+            return false;
+        }
+    }
+
+    /// @dev Leaves of the data set's tree: a dropped shard's root is zero.
+    function _leavesOf(uint256 i) private view returns (bytes32[] memory leaves) {
+        leaves = _shardLeaves();
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] == Fate.Dropped)
+                leaves[k] = sha256(abi.encodePacked(bytes1(0), uint64(k), bytes32(0)));
+        }
+    }
+
+    /// @notice The broker asks for the next step, or the buyer for the model, a chunk or the manifest. What is asked of
+    /// other shards meanwhile stays open.
+    /// @param k the shard, or 3 for the manifest.
+    /// @param other an evaluation instead of a receipt, a chunk instead of the model.
+    function demand(uint256 choice, uint256 k, bool other) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        IDemands.Kind kind = _books[i].demand;
-        if (kind == IDemands.Kind.None || _isMoot(i)) return;
-        if (_books[i].warned && vm.getBlockTimestamp() > _books[i].answerBy) return;
-        _setRows(i);
-        uint32 shard = uint32(i % 3);
+        k %= ASKS;
+        if (_asks[i][k].kind != IDemands.Kind.None && !_isMoot(i, k)) return;
+        _focus(i);
+        Stage stage = _books[i].stage;
+        if (k == 3) {
+            if (stage == Stage.Published) _demandManifest(i);
+            return;
+        }
+        if (_books[i].fates[k] != Fate.Standing) return;
+        if (stage == Stage.Matched) _demandStep(i, k, IDemands.Kind.Commitment);
+        if (stage == Stage.Committed && _fix(i)) _demandStep(i, k, IDemands.Kind.Salt);
+        if (stage == Stage.Drawn) _demandStep(i, k, other ? IDemands.Kind.Evaluation : IDemands.Kind.Receipt);
+        if (stage == Stage.Published) _demandData(i, uint32(k), !other);
+    }
+
+    /// @param k the shard, or 3 for the manifest.
+    function answer(uint256 choice, uint256 k) external {
+        if (_orders.length == 0) return;
+        uint256 i = choice % _orders.length;
+        k %= ASKS;
+        Ask storage ask = _asks[i][k];
+        IDemands.Kind kind = ask.kind;
+        if (kind == IDemands.Kind.None || _isMoot(i, k)) return;
+        _focus(i);
+        if (ask.warned && vm.getBlockTimestamp() > ask.answerBy) {
+            _answerTooLate(i, k);
+            return;
+        }
+        uint32 shard = uint32(k);
         if (kind == IDemands.Kind.Commitment) _answerCommitment(i, shard);
         if (kind == IDemands.Kind.Salt) demands.answerSalt(_books[i].id, shard, _salts()[shard]);
-        if (kind == IDemands.Kind.Receipt) _answerReceipt(i);
+        if (kind == IDemands.Kind.Receipt) _answerReceipt(i, shard);
         if (kind == IDemands.Kind.Evaluation) _answerEvaluation(i, shard);
         if (kind == IDemands.Kind.Model) demands.answerModel(_books[i].id, shard, _modelBytes(shard));
-        if (kind == IDemands.Kind.Chunk) _answerChunk(i);
-        spent += _depositOf(i);
-        if (kind != IDemands.Kind.Chunk) _books[i].shown |= 1 << uint256(kind);
-        _books[i].demand = IDemands.Kind.None;
+        if (kind == IDemands.Kind.Chunk) _answerChunk(i, shard);
+        if (kind == IDemands.Kind.Manifest) demands.answerManifest(_books[i].id, "manifest");
+        uint256 deposit = _depositOf(i, k);
+        spent += deposit;
+        if (_unruly.isFrozen(BURN)) _kept[BURN] += deposit;
+        if (kind != IDemands.Kind.Chunk) ask.shown |= 1 << uint256(kind);
+        ask.kind = IDemands.Kind.None;
         ++answered;
     }
 
-    function expire(uint256 choice) external {
+    /// @param k the shard, or 3 for the manifest.
+    function expire(uint256 choice, uint256 k) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        IDemands.Kind kind = _books[i].demand;
-        bool isMoot = _isMoot(i);
-        if (kind == IDemands.Kind.None || (!isMoot && vm.getBlockTimestamp() <= _books[i].answerBy)) return;
-        demands.expire(_orders[i], _participants(), uint32(i % 3));
-        if (!isMoot && !_books[i].warned) {
-            (_books[i].warned, _books[i].answerBy) = (true, vm.getBlockTimestamp() + ANSWER);
+        k %= ASKS;
+        Ask storage ask = _asks[i][k];
+        IDemands.Kind kind = ask.kind;
+        bool isMoot = _isMoot(i, k);
+        if (kind == IDemands.Kind.None) return;
+        if (!isMoot && vm.getBlockTimestamp() <= ask.answerBy) {
+            _expireEarly(i, k);
             return;
         }
-        _give(buyer, _depositOf(i));
-        _books[i].demand = IDemands.Kind.None;
+        demands.expire(_orders[i], _participants(), k == 3 ? _MANIFEST : uint32(k));
+        if (!isMoot && !ask.warned) {
+            (ask.warned, ask.answerBy) = (true, vm.getBlockTimestamp() + ANSWER);
+            return;
+        }
+        _giveBack(_depositOf(i, k));
+        ask.kind = IDemands.Kind.None;
         if (isMoot) return;
-        if (kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk) _convict(i, address(0));
-        else if (kind == IDemands.Kind.Evaluation) _fine(i);
-        else _drop(i);
+        if (kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk) _convict(i, k, address(0));
+        else if (kind == IDemands.Kind.Manifest) _convictBroker(i);
+        else if (kind == IDemands.Kind.Evaluation) _fine(i, k);
+        else _drop(i, k);
         ++silenced;
+    }
+
+    /// @dev Somebody tries to end a demand that may be answered still.
+    function _expireEarly(uint256 i, uint256 k) private {
+        try demands.expire(_orders[i], _participants(), k == 3 ? _MANIFEST : uint32(k)) {
+            ++expiredEarly;
+        } catch {}
+    }
+
+    /// @dev A manifest or a model comes after both times.
+    function _answerTooLate(uint256 i, uint256 k) private {
+        bytes32 id = _books[i].id;
+        if (_asks[i][k].kind == IDemands.Kind.Manifest) {
+            try demands.answerManifest(id, "manifest") {
+                ++answeredTooLate;
+            } catch {}
+        } else if (_asks[i][k].kind == IDemands.Kind.Model) {
+            try demands.answerModel(id, uint32(k), _modelBytes(uint32(k))) {
+                ++answeredTooLate;
+            } catch {}
+        }
+    }
+
+    function _giveBack(uint256 deposit) private {
+        _give(buyer, deposit);
+        if (_unruly.isFrozen(buyer)) _kept[buyer] += deposit;
     }
 
     /// @notice A contributor tries to withdraw everything it has.
     function runAway(uint256 choice) external {
         address node = _node(choice % 3);
+        if (_unruly.isFrozen(node)) return;
         IContributorRegistry.Stake memory before = registry.stakeOf(node);
         vm.prank(node);
         try registry.requestWithdrawal(uint256(before.free) + 1) {
@@ -124,54 +226,76 @@ contract DisputeWalk is OrderWalk {
         if (registry.stakeOf(node).reserved != before.reserved) ++exposedStakeThatLeft;
     }
 
-    /// @notice Data sets that stand revoked though their order was not ended by a conviction or a silence.
+    /// @notice Data sets that stand reduced or revoked without a conviction or a silence, or stand after one.
     function wronglyRevoked() external view returns (uint256 wrong) {
         for (uint256 i = 0; i < _orders.length; ++i) {
-            if (_books[i].dataset == 0 || _books[i].stage == Stage.Over) continue;
-            IDatasetRegistry.Status status = datasets.datasetOf(_books[i].dataset).status;
-            bool isConvicted = _books[i].fate == Fate.Convicted;
-            if (status != (isConvicted ? IDatasetRegistry.Status.Reduced : IDatasetRegistry.Status.Valid)) ++wrong;
+            if (_books[i].dataset == 0) continue;
+            IDatasetRegistry.Status expected = IDatasetRegistry.Status.Valid;
+            if (_rowsThatAre(i, Fate.Convicted) != 0) expected = IDatasetRegistry.Status.Reduced;
+            if (_books[i].revoked) expected = IDatasetRegistry.Status.Revoked;
+            if (datasets.datasetOf(_books[i].dataset).status != expected) ++wrong;
         }
     }
 
     /// @dev Nothing is left to demand.
-    function _isMoot(uint256 i) private view returns (bool) {
-        if (_books[i].fate != Fate.Standing) return true;
-        IDemands.Kind kind = _books[i].demand;
+    function _isMoot(uint256 i, uint256 k) private view returns (bool) {
+        IDemands.Kind kind = _asks[i][k].kind;
         Stage stage = _books[i].stage;
+        if (kind == IDemands.Kind.Manifest) return stage != Stage.Published;
+        if (k == 3 || _books[i].fates[k] != Fate.Standing) return true;
         if (kind == IDemands.Kind.Commitment) return stage != Stage.Matched;
         if (kind == IDemands.Kind.Salt) return stage != Stage.Committed;
-        bool isAboutData = kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk;
-        return stage != (isAboutData ? Stage.Published : Stage.Drawn);
+        if (kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk) return stage != Stage.Published;
+        return stage != Stage.Drawn;
     }
 
-    /// @dev Shard `i % 3` is false, or withheld (docs/spec/refutation.md, "Money").
-    function _convict(uint256 i, address rewarded) private {
-        uint256 amount = _stakeIn(i, i % 3);
-        _lose(i, amount);
+    /// @dev Shard `k` is false, or withheld (docs/spec/refutation.md, "Money").
+    function _convict(uint256 i, uint256 k, address rewarded) private {
+        uint256 amount = _stakeIn(i, k);
+        _lose(k, amount);
         if (rewarded != address(0)) _give(rewarded, amount / 2);
-        _books[i].fate = Fate.Convicted;
-        if (_orders[i].indivisible) _end(i);
-        else _books[i].held = amount / 4;
+        _books[i].fates[k] = Fate.Convicted;
+        uint256 standing = _standing(i);
+        if (3 - standing > mostOutInOneOrder) mostOutInOneOrder = 3 - standing;
+        if (standing != 0 && !_orders[i].indivisible) {
+            _books[i].held += amount / 4;
+            return;
+        }
+        _books[i].revoked = true;
+        _end(i);
     }
 
     /// @dev It did not bring what was demanded: the others go on.
-    function _drop(uint256 i) private {
-        uint256 amount = _stakeIn(i, i % 3);
-        _lose(i, _books[i].stage == Stage.Matched ? amount / 4 : amount);
-        _books[i].fate = Fate.Dropped;
-        if (_orders[i].indivisible) _end(i);
+    function _drop(uint256 i, uint256 k) private {
+        uint256 amount = _stakeIn(i, k);
+        uint256 tenth = _orders[i].bond / 10;
+        _lose(
+            k,
+            _books[i].stage != Stage.Matched
+                ? amount
+                : tenth > amount / 4
+                    ? tenth
+                    : amount / 4
+        );
+        _books[i].fates[k] = Fate.Dropped;
+        if (_orders[i].indivisible || _standing(i) < _orders[i].minContributors) _end(i);
     }
 
-    function _fine(uint256 i) private {
-        _lose(i, _stakeIn(i, i % 3) / 4);
-        _books[i].fined = true;
-        _books[i].shown |= 1 << uint256(IDemands.Kind.Evaluation);
+    function _fine(uint256 i, uint256 k) private {
+        _lose(k, _stakeIn(i, k) / 4);
+        _books[i].fined[k] = true;
+        _asks[i][k].shown |= 1 << uint256(IDemands.Kind.Evaluation);
     }
 
-    function _lose(uint256 i, uint256 amount) private {
-        faults[_node(i % 3)] += amount;
-        _take(_node(i % 3), amount);
+    function _convictBroker(uint256 i) private {
+        forfeited += _books[i].bond;
+        (_books[i].bond, _books[i].feeForfeit) = (0, true);
+        _asks[i][3].shown |= 1 << uint256(IDemands.Kind.Manifest);
+    }
+
+    function _lose(uint256 k, uint256 amount) private {
+        faults[_node(k)] += amount;
+        _take(_node(k), amount);
     }
 
     function _end(uint256 i) private {
@@ -187,16 +311,20 @@ contract DisputeWalk is OrderWalk {
         }
     }
 
-    function _demandStep(uint256 i, IDemands.Kind kind) private {
+    function _hasShown(uint256 i, uint256 k, IDemands.Kind kind) private view returns (bool) {
+        return (_asks[i][k].shown >> uint256(kind)) & 1 == 1;
+    }
+
+    function _demandStep(uint256 i, uint256 k, IDemands.Kind kind) private {
         uint256 now_ = vm.getBlockTimestamp();
         bytes32 id = _books[i].id;
         if (now_ > escrow.deliverByOf(id) || now_ > _orders[i].deliverBy + 10 * uint256(ANSWER)) return;
-        if ((_books[i].shown >> uint256(kind)) & 1 == 1) return;
+        if (_hasShown(i, k, kind)) return;
         bytes32[] memory digests = new bytes32[](0);
-        if (kind == IDemands.Kind.Salt) digests = _saltDigests(id);
-        if (kind == IDemands.Kind.Receipt) digests = _models();
-        _demandStep(_orders[i], uint32(i % 3), kind, digests);
-        _opened(i, kind);
+        if (kind == IDemands.Kind.Salt) digests = _committed(i, _saltDigests(id));
+        if (kind == IDemands.Kind.Receipt) digests = _committed(i, _models());
+        _demandStep(_orders[i], uint32(k), kind, digests);
+        _opened(i, k, kind);
     }
 
     /// @dev Whether the block's hash is on chain now.
@@ -212,30 +340,41 @@ contract DisputeWalk is OrderWalk {
         return true;
     }
 
-    function _demandData(uint256 i, uint256 choice) private {
+    /// @dev Whether data may be demanded still.
+    function _isDemandable(uint256 i) private view returns (bool) {
         uint64 publishedAt = escrow.orderOf(_books[i].id).publishedAt;
         uint256 now_ = vm.getBlockTimestamp();
         bool isTooLate = now_ > uint256(publishedAt) + 2 * _orders[i].challengeSeconds + 2 * uint256(ANSWER);
-        if (isTooLate || now_ > escrow.windowOf(_orders[i])) return;
-        uint32 shard = uint32(i % 3);
-        _setRows(i);
-        if (choice % 2 == 0 && (_books[i].shown >> uint256(IDemands.Kind.Model)) & 1 == 0) {
+        return !isTooLate && now_ <= escrow.windowOf(_orders[i]);
+    }
+
+    function _demandData(uint256 i, uint32 shard, bool isModel) private {
+        if (!_isDemandable(i)) return;
+        if (isModel && !_hasShown(i, shard, IDemands.Kind.Model)) {
+            bytes32[] memory models = _committed(i, _models());
             vm.prank(buyer);
-            demands.demandModel(_orders[i], _participants(), _books[i].dataset, shard, _models());
-            _opened(i, IDemands.Kind.Model);
+            demands.demandModel(_orders[i], _participants(), _books[i].dataset, shard, models);
+            _opened(i, shard, IDemands.Kind.Model);
         } else {
             bytes32 root = _shardRoot(shard);
-            (bytes32[] memory proof, ) = _path(_shardLeaves(), shard);
+            (bytes32[] memory proof, ) = _path(_leavesOf(i), shard);
             vm.prank(buyer);
-            demands.demandChunk(_orders[i], _participants(), _books[i].dataset, shard, root, proof, 150);
-            _opened(i, IDemands.Kind.Chunk);
+            demands.demandChunk(_orders[i], _participants(), _books[i].dataset, shard, root, proof, uint64(TRIED));
+            _opened(i, shard, IDemands.Kind.Chunk);
         }
     }
 
-    function _opened(uint256 i, IDemands.Kind kind) private {
-        (_books[i].demand, _books[i].warned) = (kind, false);
-        _books[i].answerBy = vm.getBlockTimestamp() + ANSWER;
-        _take(buyer, _depositOf(i));
+    function _demandManifest(uint256 i) private {
+        if (!_isDemandable(i) || _hasShown(i, 3, IDemands.Kind.Manifest)) return;
+        vm.prank(buyer);
+        demands.demandManifest(_orders[i], _participants(), _books[i].dataset);
+        _opened(i, 3, IDemands.Kind.Manifest);
+    }
+
+    function _opened(uint256 i, uint256 k, IDemands.Kind kind) private {
+        (_asks[i][k].kind, _asks[i][k].warned) = (kind, false);
+        _asks[i][k].answerBy = vm.getBlockTimestamp() + ANSWER;
+        _take(buyer, _depositOf(i, k));
     }
 
     function _answerCommitment(uint256 i, uint32 shard) private {
@@ -257,23 +396,22 @@ contract DisputeWalk is OrderWalk {
         demands.answerEvaluation(_books[i].id, shard, evaluation, found.signature);
     }
 
-    function _answerReceipt(uint256 i) private {
-        IDatasetRegistry.ShardRecord memory shard = _rowRecord(_books[i].id).shards[i % 3];
+    function _answerReceipt(uint256 i, uint32 k) private {
+        IDatasetRegistry.ShardRecord memory shard = _rowRecord(_books[i].id).shards[k];
         IDemands.Receipt memory receipt = IDemands.Receipt(
             shard.shardRoot,
             shard.epsilonMicro,
             shard.deltaE12,
             shard.contentDigest
         );
-        vm.prank(_node(i % 3));
-        demands.answerReceipt(_books[i].id, uint32(i % 3), receipt, shard.receipt);
+        vm.prank(_node(k));
+        demands.answerReceipt(_books[i].id, k, receipt, shard.receipt);
     }
 
-    function _answerChunk(uint256 i) private {
-        uint32 shard = uint32(i % 3);
-        bytes memory chunk = _chunk(shard, 1);
-        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(shard), 1);
+    function _answerChunk(uint256 i, uint32 shard) private {
+        bytes memory chunk = _chunk(shard, TRIED / ROWS_PER_CHUNK);
+        (bytes32[] memory path, uint256 sides) = _path(_chunkLeaves(shard), TRIED / ROWS_PER_CHUNK);
         vm.prank(_node(shard));
-        demands.answerChunk(_books[i].id, shard, ROW_WIDTH, 1, chunk, path, sides);
+        demands.answerChunk(_books[i].id, shard, ROW_WIDTH, uint64(TRIED / ROWS_PER_CHUNK), chunk, path, sides);
     }
 }

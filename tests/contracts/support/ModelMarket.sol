@@ -12,10 +12,6 @@ import {RowMarket} from "./RowMarket.sol";
 /// @notice A market with the row verifier that is shipped, where shard 1 has a real model: eight columns of four bytes,
 /// rows of 32. Its rows are junk but for those that a test sets.
 abstract contract ModelMarket is RowMarket {
-    bytes32 internal constant SCHEMA = keccak256("schema");
-    bytes32 internal constant TABLES = 0xf5d60c326204acfbbd9529cc8deacfbbd5954852296b675873b796c6b8c75475;
-    uint256 internal constant CAP = 16_777_216;
-
     IRowVerifier internal judge;
     IRowAttempts internal attempts;
     bytes internal model;
@@ -143,14 +139,8 @@ abstract contract ModelMarket is RowMarket {
 
     // -- models -------------------------------------------------------------------------------------------------
 
-    /// @dev Column 0 has a code of value 0 and a rare one of value 1, about one draw in 64; seven free columns.
     function _rareModel(bytes32 schema) internal pure returns (bytes memory) {
-        bytes memory columns = hex"000204000104000104000104000104000104000104000104";
-        bytes memory codes = hex"00000000000000010000000100000001";
-        for (uint256 k = 0; k < 7; ++k) codes = bytes.concat(codes, hex"0000000080000000");
-        bytes memory biases = bytes.concat(hex"00000000fffffef7", new bytes(28));
-        bytes memory head = bytes.concat(hex"54534d3101ff00080009000101000000", schema, TABLES, hex"0001");
-        return bytes.concat(head, columns, codes, new bytes(6), new bytes(18), biases);
+        return _smallModel(schema, 0xf7);
     }
 
     /// @dev 64-128-128-240, 55,296 multiplications an attempt: column 0 has 233 codes, of which code 0 is drawn never.

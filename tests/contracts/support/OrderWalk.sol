@@ -4,10 +4,13 @@ pragma solidity 0.8.37;
 import {IContributorRegistry} from "../../../contracts/interfaces/IContributorRegistry.sol";
 import {IDatasetRegistry} from "../../../contracts/interfaces/IDatasetRegistry.sol";
 import {IDemands} from "../../../contracts/interfaces/IDemands.sol";
+import {IRowVerifier} from "../../../contracts/interfaces/IRowVerifier.sol";
 import {OrderTerms} from "../../../contracts/types/OrderTerms.sol";
 import {RowMarket} from "./RowMarket.sol";
+import {UnrulyToken} from "./UnrulyToken.sol";
 
-/// @notice Drives many orders through a market at random and keeps its own books of where the money should be.
+/// @notice Drives several orders at random through a market with the row verifier that is shipped and a token that
+/// freezes accounts, and keeps its own books of where the money should be.
 abstract contract OrderWalk is RowMarket {
     enum Stage {
         Open,
@@ -18,44 +21,72 @@ abstract contract OrderWalk is RowMarket {
         Over
     }
 
-    /// @dev What became of the shard that an order's disputes are about.
+    /// @dev What became of a shard.
     enum Fate {
         Standing,
         Dropped,
         Convicted
     }
 
-    /// @dev What the walk knows of an order besides its terms. Its disputes are about shard `order number % 3`; of every
-    /// other order a row of that shard is false; of every fourth a part is worthless.
+    /// @dev What is false about a shard from the beginning.
+    enum Lie {
+        None,
+        Row,
+        Model
+    }
+
+    /// @dev What the walk knows of an order besides its terms.
     struct Book {
         bytes32 id;
         Stage stage;
         uint256 bond;
         uint256 dataset;
-        bool isFalse;
-        IDemands.Kind demand;
+        Lie[3] lies;
+        Fate[3] fates;
+        bool[3] fined;
+        bytes32[3] rows;
+        bool isFixed;
+        bool feeForfeit;
+        bool settled;
+        bool revoked;
+        /// Bit k: shard k was dropped before the commit.
+        uint256 uncommitted;
+        uint256 held;
+        /// One more than the index of the order whose data set is the parent; zero for none.
+        uint256 parent;
+        uint256 pot;
+    }
+
+    /// @dev An open demand. Number 3 is the manifest's, the others are the shards'.
+    struct Ask {
+        IDemands.Kind kind;
         uint256 answerBy;
         bool warned;
         /// Bit k: a demand of kind k has ended.
         uint256 shown;
-        Fate fate;
-        bool fined;
-        bool isFixed;
-        uint256 held;
     }
 
-    uint256 private constant _MAX_ORDERS = 6;
+    uint256 internal constant ASKS = 4;
+    /// @dev The row that is looked at: true unless the shard's lie is about it. The others are junk.
+    uint256 internal constant TRIED = 150;
+    uint256 private constant _MAX_ORDERS = 5;
 
     OrderTerms[] internal _orders;
     Book[] internal _books;
+    mapping(uint256 i => mapping(uint256 k => Ask)) internal _asks;
+    UnrulyToken internal _unruly;
     uint256 private _allOfIt;
+    /// @dev The order whose models and rows are spoken of.
+    uint256 private _current;
     mapping(address account => uint256 wealth) private _first;
     /// @dev What the rules have given (or taken from) each account since.
     mapping(address account => int256 amount) private _due;
+    /// @dev Deposits that could not be sent.
+    mapping(address account => uint256 amount) internal _kept;
 
     /// @notice What convictions and silences of their own have cost contributors.
     mapping(address contributor => uint256 amount) public faults;
-    /// @notice What the broker forfeited by giving up, lapsing and missed draws.
+    /// @notice What the broker forfeited by giving up, lapsing, missed draws and a manifest withheld.
     uint256 public forfeited;
     /// @notice Of it, what contributors got.
     uint256 public compensated;
@@ -66,6 +97,7 @@ abstract contract OrderWalk is RowMarket {
     uint256 public settled;
     uint256 public refunded;
     uint256 public missed;
+    uint256 public withParent;
 
     function setUp() public virtual override {
         super.setUp();
@@ -76,6 +108,15 @@ abstract contract OrderWalk is RowMarket {
         for (uint256 k = 0; k < all.length; ++k) {
             _first[all[k]] = wealth(all[k]);
         }
+    }
+
+    function _createToken() internal override returns (address) {
+        _unruly = new UnrulyToken();
+        return address(_unruly);
+    }
+
+    function _createVerifier() internal override returns (address) {
+        return _create("RowVerifier", "");
     }
 
     // -- who has what -------------------------------------------------------------------------------------------
@@ -89,7 +130,7 @@ abstract contract OrderWalk is RowMarket {
     function wealth(address account) public view returns (uint256) {
         IContributorRegistry.Stake memory found = registry.stakeOf(account);
         uint256 staked = uint256(found.free) + found.reserved + found.unbonding;
-        return token.balanceOf(account) + rewards.claimable(account) + staked;
+        return token.balanceOf(account) + rewards.claimable(account) + staked + _kept[account];
     }
 
     /// @notice What an account gained since the beginning; negative for a loss.
@@ -106,7 +147,7 @@ abstract contract OrderWalk is RowMarket {
     function buyersHeld() external view returns (uint256 sum) {
         for (uint256 i = 0; i < _orders.length; ++i) {
             if (_books[i].stage != Stage.Over) sum += _orders[i].price;
-            sum += _depositOf(i);
+            for (uint256 k = 0; k < ASKS; ++k) sum += _depositOf(i, k);
         }
     }
 
@@ -140,26 +181,39 @@ abstract contract OrderWalk is RowMarket {
         }
     }
 
-    /// @notice Deposits of the demands that are open.
+    /// @notice Deposits of the demands that are open, and those that could not be sent.
     function expectedDemands() external view returns (uint256 sum) {
+        sum = _kept[buyer] + _kept[BURN];
         for (uint256 i = 0; i < _orders.length; ++i) {
-            sum += _depositOf(i);
+            for (uint256 k = 0; k < ASKS; ++k) sum += _depositOf(i, k);
         }
     }
 
-    /// @dev Of the open demand: only the buyer's have one.
-    function _depositOf(uint256 i) internal view returns (uint256) {
-        IDemands.Kind kind = _books[i].demand;
-        bool isAboutData = kind == IDemands.Kind.Model || kind == IDemands.Kind.Chunk;
-        return isAboutData ? (_orders[i].price * _rows(uint32(i % 3))) / 10_000 : 0;
+    /// @dev Of an open demand: only the buyer's have one.
+    function _depositOf(uint256 i, uint256 k) internal view returns (uint256) {
+        IDemands.Kind kind = _asks[i][k].kind;
+        if (kind == IDemands.Kind.Manifest) return _orders[i].price / 10;
+        if (kind != IDemands.Kind.Model && kind != IDemands.Kind.Chunk) return 0;
+        return (_orders[i].price * _rows(uint32(k))) / 10_000;
     }
 
     /// @dev What contributor `k` has at stake in a matched order.
     function _stakeIn(uint256 i, uint256 k) internal view returns (uint256 amount) {
+        if (_books[i].fates[k] != Fate.Standing) return 0;
         amount = _orders[i].indivisible ? STAKE : _stakeOf(k);
-        if (k != i % 3) return amount;
-        if (_books[i].fate != Fate.Standing) return 0;
-        if (_books[i].fined) amount -= amount / 4;
+        if (_books[i].fined[k]) amount -= amount / 4;
+    }
+
+    function _standing(uint256 i) internal view returns (uint256 count) {
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] == Fate.Standing) ++count;
+        }
+    }
+
+    function _rowsThatAre(uint256 i, Fate fate) internal view returns (uint256 sum) {
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] == fate) sum += _rows(uint32(k));
+        }
     }
 
     function demandsBalance() external view returns (uint256) {
@@ -195,10 +249,19 @@ abstract contract OrderWalk is RowMarket {
         return token.balanceOf(address(registry));
     }
 
+    /// @notice What the rewards contract owes to accounts and to data sets.
     function owed() external view returns (uint256 sum) {
-        sum = rewards.claimable(buyer) + rewards.claimable(broker);
-        for (uint256 k = 0; k < 3; ++k) {
-            sum += rewards.claimable(_node(k));
+        address[6] memory all = accounts();
+        for (uint256 k = 0; k < all.length; ++k) sum += rewards.claimable(all[k]);
+        sum += rewards.claimable(BURN);
+        for (uint256 i = 0; i < _books.length; ++i) sum += _books[i].pot;
+    }
+
+    /// @notice Royalties that are booked otherwise than the rules say.
+    function wrongPots() external view returns (uint256 wrong) {
+        for (uint256 i = 0; i < _books.length; ++i) {
+            uint256 id = _books[i].dataset;
+            if (id != 0 && rewards.datasetBalance(id) != _books[i].pot) ++wrong;
         }
     }
 
@@ -207,46 +270,95 @@ abstract contract OrderWalk is RowMarket {
         return (found.free + found.reserved + found.unbonding, found.reserved);
     }
 
+    // -- models and rows ----------------------------------------------------------------------------------------
+
+    /// @dev From here on models and rows are those of order `i`.
+    function _focus(uint256 i) internal {
+        _current = i;
+    }
+
+    function _lieOf(uint256 shard) private view returns (Lie) {
+        return _current < _books.length ? _books[_current].lies[shard] : Lie.None;
+    }
+
+    function _modelBytes(uint32 shard) internal view override returns (bytes memory) {
+        bytes32 schema = _lieOf(shard) == Lie.Model ? keccak256("another schema") : SCHEMA;
+        return _smallModel(schema, bytes1(uint8(0xf0 + shard)));
+    }
+
+    function _models() internal view override returns (bytes32[] memory models) {
+        models = new bytes32[](3);
+        for (uint32 k = 0; k < 3; ++k) models[k] = sha256(_modelBytes(k));
+    }
+
+    function _row(uint32 shard, uint256 row) internal view override returns (bytes32) {
+        if (row != TRIED || _lieOf(shard) == Lie.Row) return super._row(shard, row);
+        return _books[_current].rows[shard];
+    }
+
+    /// @dev The row as the committed model makes it from the seed.
+    function _makeRow(uint256 i, uint32 shard) private view returns (bytes32) {
+        IRowVerifier.RowQuery memory query;
+        bytes memory model = _modelBytes(shard);
+        query.modelDigest = sha256(model);
+        query.seed = commitment.commitmentOf(_books[i].id).seed;
+        (query.schemaDigest, query.sizeClass) = (SCHEMA, 1);
+        (query.shard, query.shardRows) = (shard, uint64(_rows(shard)));
+        for (uint32 k = 0; k < shard; ++k) query.requestRow += uint64(_rows(k));
+        (query.chunk, query.row) = (uint64(TRIED / ROWS_PER_CHUNK), uint32(TRIED % ROWS_PER_CHUNK));
+        return bytes32(IRowVerifier(address(verifier)).rowOf(model, "", query));
+    }
+
     // -- steps --------------------------------------------------------------------------------------------------
 
-    function place(uint256 price, uint256 bond, uint16 feeBps) external {
+    /// @param shape two bits a shard: 2 for a false row, 3 for a false model; then whether a part is worthless, and a
+    /// parent if there is one.
+    function place(uint256 price, uint256 bond, uint16 feeBps, uint256 shape) external {
         if (_orders.length == _MAX_ORDERS) return;
         OrderTerms memory terms = _terms();
         uint64 now_ = uint64(vm.getBlockTimestamp());
         terms.price = bound(price, 0, 1_000 ether);
         terms.bond = bound(bond, 0, 100 ether);
         terms.brokerFeeBps = uint16(bound(feeBps, 0, 2_000));
+        terms.royaltyBps = uint16(bound(feeBps, 0, 1_000));
         (terms.matchBy, terms.deliverBy) = (now_ + 1 hours, now_ + 1 days);
         terms.salt = bytes32(_orders.length);
-        terms.indivisible = _orders.length % 4 == 3;
-        Book memory book;
+        terms.indivisible = (shape >> 6) % 4 == 3;
+        uint256 parent = (shape >> 8) % 2 == 1 ? _aParent() : 0;
+        if (parent != 0) terms.parents = keccak256(abi.encode(_parentsOf(parent)));
+        Book storage book = _books.push();
+        for (uint256 k = 0; k < 3; ++k) {
+            uint256 lie = (shape >> (2 * k)) % 4;
+            book.lies[k] = lie < 2 ? Lie.None : Lie(lie - 1);
+        }
+        book.parent = parent;
         book.id = escrow.place(terms, _signTerms(BUYER_KEY, terms), _noPermit());
-        book.isFalse = _orders.length % 2 == 1;
         _take(buyer, terms.price);
         _orders.push(terms);
-        _books.push(book);
     }
 
-    /// @notice One step towards settlement, when the order can take it.
-    function advance(uint256 choice) external {
+    /// @notice Steps towards settlement, as many as the order can take.
+    function advance(uint256 choice, uint256 steps) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        Stage stage = _books[i].stage;
-        uint256 now_ = vm.getBlockTimestamp();
-        if (stage == Stage.Open && now_ <= _orders[i].matchBy) _matchOne(i);
-        if (stage == Stage.Matched) _commitOne(i);
-        if (stage == Stage.Committed) _drawOne(i);
-        if (stage == Stage.Drawn && now_ <= escrow.deliverByOf(_books[i].id)) _publishOne(i);
-        if (stage == Stage.Published) _settleOne(i);
+        _focus(i);
+        for (uint256 step = 0; step <= steps % 3; ++step) {
+            Stage stage = _books[i].stage;
+            uint256 now_ = vm.getBlockTimestamp();
+            if (stage == Stage.Open && now_ <= _orders[i].matchBy) _matchOne(i);
+            if (stage == Stage.Matched) _commitOne(i);
+            if (stage == Stage.Committed) _drawOne(i);
+            if (stage == Stage.Drawn && now_ <= escrow.deliverByOf(_books[i].id)) _publishOne(i);
+            if (stage == Stage.Published) _settleOne(i);
+        }
     }
 
     /// @notice The way out that fits the order's state and the time.
-    function quit(uint256 choice) external {
+    function quit(uint256 choice, bool broken) external {
         if (_orders.length == 0) return;
         uint256 i = choice % _orders.length;
-        bool broken = (choice >> 128) % 2 == 0;
         Stage stage = _books[i].stage;
-        if (stage == Stage.Published || stage == Stage.Over || _books[i].demand != IDemands.Kind.None) return;
+        if (stage == Stage.Published || stage == Stage.Over || _isAsked(i)) return;
         uint256 deadline = stage == Stage.Open ? _orders[i].matchBy : escrow.deliverByOf(_books[i].id);
         bool late = vm.getBlockTimestamp() > deadline;
         bool couldBeKnown = commitment.couldSeedBeKnown(_books[i].id);
@@ -263,33 +375,63 @@ abstract contract OrderWalk is RowMarket {
             return;
         }
         _give(buyer, _orders[i].price);
-        if (stage != Stage.Open) _forfeit(i, late || couldBeKnown);
+        if (stage != Stage.Open) _forfeit(i, late, couldBeKnown);
         _books[i].stage = Stage.Over;
     }
 
+    function _isAsked(uint256 i) private view returns (bool) {
+        for (uint256 k = 0; k < ASKS; ++k) {
+            if (_asks[i][k].kind != IDemands.Kind.None) return true;
+        }
+        return false;
+    }
+
     /// @dev docs/spec/refutation.md, "Money".
-    function _forfeit(uint256 i, bool wholly) private {
+    function _forfeit(uint256 i, bool late, bool couldBeKnown) private {
         uint256 left = _books[i].bond;
         uint256 tenth = _orders[i].bond / 10;
-        uint256 amount = wholly || tenth > left ? left : tenth;
+        uint256 standing = _standing(i);
+        Stage stage = _books[i].stage;
+        uint256 amount = late || couldBeKnown || tenth > left ? left : tenth;
+        if (!late && stage == Stage.Matched && standing < 3) amount = 0;
         forfeited += amount;
         _give(broker, left - amount);
-        if (_books[i].stage != Stage.Committed || _books[i].isFixed) return;
-        uint256 standing = _books[i].fate == Fate.Standing ? 3 : 2;
+        if (stage != Stage.Committed || _books[i].isFixed) return;
         for (uint256 k = 0; k < 3; ++k) {
-            if (standing == 3 || k != i % 3) _give(_node(k), amount / standing);
+            if (_books[i].fates[k] == Fate.Standing) _give(_node(k), amount / standing);
         }
         compensated += standing * (amount / standing);
     }
 
     function claim(uint256 choice) external {
-        address account =
-            choice % 5 == 3
-                ? broker
-                : choice % 5 == 4
-                    ? buyer
-                    : _node(choice % 5);
+        address account = accounts()[choice % 6];
+        if (_unruly.isFrozen(account)) return;
         if (rewards.claimable(account) != 0) rewards.claimFor(account);
+        if (_kept[account] != 0) demands.collect(account);
+        _kept[account] = 0;
+    }
+
+    /// @notice Divides the royalties of a data set.
+    function distribute(uint256 choice) external {
+        if (_orders.length == 0) return;
+        uint256 i = choice % _orders.length;
+        uint256 pot = _books[i].pot;
+        if (pot < 10_000) return;
+        uint16[] memory shares = _sharesOf(i);
+        rewards.distribute(_books[i].dataset, _participants(), shares);
+        for (uint256 k = 0; k < 3; ++k) {
+            uint256 part = (pot * shares[k]) / 10_000;
+            _give(_node(k), part);
+            _books[i].pot -= part;
+        }
+    }
+
+    /// @notice The token freezes an account (the burn address too) or frees it.
+    function freeze(uint256 choice, bool answersFalse) external {
+        uint256 k = choice % 7;
+        address account = k == 6 ? BURN : accounts()[k];
+        _unruly.answerFalse(answersFalse);
+        _unruly.freeze(account, !_unruly.isFrozen(account));
     }
 
     function wait(uint256 time) external {
@@ -312,19 +454,23 @@ abstract contract OrderWalk is RowMarket {
     function _commitOne(uint256 i) private {
         bytes32 id = _books[i].id;
         if (vm.getBlockTimestamp() > escrow.deliverByOf(id)) return;
-        bytes32[] memory models = _models();
-        bytes32[] memory salts = _saltDigests(id);
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] == Fate.Dropped) _books[i].uncommitted |= 1 << k;
+        }
         bytes[] memory signatures = _modelSignatures(id);
-        if (_books[i].fate == Fate.Dropped) (models[i % 3], salts[i % 3], signatures[i % 3]) = (0, 0, "");
-        commitment.commit(id, _participants(), models, salts, signatures);
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] == Fate.Dropped) signatures[k] = "";
+        }
+        bytes32[] memory models = _committed(i, _models());
+        commitment.commit(id, _participants(), models, _committed(i, _saltDigests(id)), signatures);
         _books[i].stage = Stage.Committed;
     }
 
     /// @dev The digests that were committed: a contributor that was dropped before has none.
     function _committed(uint256 i, bytes32[] memory digests) internal view returns (bytes32[] memory) {
-        (bool isKnown, bytes32 expected) = (false, commitment.commitmentOf(_books[i].id).modelsDigest);
-        isKnown = expected == keccak256(abi.encodePacked(_models()));
-        if (!isKnown) digests[i % 3] = 0;
+        for (uint256 k = 0; k < 3; ++k) {
+            if ((_books[i].uncommitted >> k) & 1 == 1) digests[k] = 0;
+        }
         return digests;
     }
 
@@ -335,8 +481,11 @@ abstract contract OrderWalk is RowMarket {
         if (number <= targetBlock || vm.getBlockTimestamp() > escrow.deliverByOf(id)) return;
         if (_books[i].isFixed || number <= targetBlock + 256) {
             bytes32[] memory salts = _salts();
-            if (_books[i].fate == Fate.Dropped) salts[i % 3] = 0;
+            for (uint256 k = 0; k < 3; ++k) {
+                if (_books[i].fates[k] == Fate.Dropped) salts[k] = 0;
+            }
             commitment.drawSeed(id, _committed(i, _saltDigests(id)), salts);
+            for (uint32 k = 0; k < 3; ++k) _books[i].rows[k] = _makeRow(i, k);
             _books[i].stage = Stage.Drawn;
             return;
         }
@@ -349,57 +498,81 @@ abstract contract OrderWalk is RowMarket {
     }
 
     function _publishOne(uint256 i) private {
-        _setRows(i);
         IDatasetRegistry.DatasetRecord memory record = _rowRecord(_books[i].id);
-        if (_books[i].fate == Fate.Dropped) {
-            _leaveOut(_books[i].id, record, i % 3);
-            record.shards[i % 3].modelDigest = _committed(i, _models())[i % 3];
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] != Fate.Dropped) continue;
+            _leaveOut(_books[i].id, record, k);
+            record.shards[k].modelDigest = _committed(i, _models())[k];
         }
+        record.parents = _parentsOf(_books[i].parent);
         vm.prank(broker);
         _books[i].dataset = datasets.publish(_orders[i], _participants(), record);
         _books[i].stage = Stage.Published;
     }
 
+    // -- settlement ---------------------------------------------------------------------------------------------
+
     function _settleOne(uint256 i) private {
         if (vm.getBlockTimestamp() <= escrow.windowOf(_orders[i])) return;
-        uint16[] memory shares = _sharesOf(i);
-        escrow.settle(_orders[i], _participants(), shares, _noParents());
-        _books[i].stage = Stage.Over;
+        escrow.settle(_orders[i], _participants(), _sharesOf(i), _parentsOf(_books[i].parent));
+        (_books[i].stage, _books[i].settled) = (Stage.Over, true);
         ++settled;
-        // docs/spec/refutation.md, "Money".
         uint256 price = _orders[i].price;
-        uint256 rows = _rows(uint32(i % 3));
-        uint256 base = _books[i].fate == Fate.Dropped ? (price * (1_000 - rows)) / 1_000 : price;
+        uint256 base = (price * (1_000 - _rowsThatAre(i, Fate.Dropped))) / 1_000;
         uint256 fee = (base * _orders[i].brokerFeeBps) / 10_000;
-        _give(broker, fee + _books[i].bond);
-        uint256 left = base - fee;
-        uint256 refunded = price - base;
-        for (uint256 k = 0; k < 3; ++k) {
-            uint256 part = k == 2 ? left : ((base - fee) * shares[k]) / 10_000;
-            left -= part;
-            if (k == i % 3 && _books[i].fate != Fate.Standing) refunded += part;
-            else _give(_node(k), part);
-        }
-        if (_books[i].fate == Fate.Convicted) {
-            uint256 whole = (price * rows) / 1_000;
-            uint256 lacking = whole > refunded ? whole - refunded : 0;
-            refunded += lacking < _books[i].held ? lacking : _books[i].held;
-        }
+        uint256 lost = _payShares(i, base - fee - _payParent(i, base));
+        _give(broker, _books[i].bond + (_books[i].feeForfeit ? 0 : fee));
+        uint256 back = price - base + lost + (_books[i].feeForfeit ? fee : 0);
+        uint256 due = (price * _rowsThatAre(i, Fate.Convicted)) / 1_000;
+        due = due > lost ? due - lost : 0;
+        if (due > _books[i].held) due = _books[i].held;
+        if (due > price - back) due = price - back;
         _books[i].held = 0;
-        _give(buyer, refunded);
-        if (price > refunded) spent += price - refunded;
+        _give(buyer, back + due);
+        spent += price - back - due;
+    }
+
+    /// @return lost shares of the convicted.
+    function _payShares(uint256 i, uint256 amount) private returns (uint256 lost) {
+        uint16[] memory shares = _sharesOf(i);
+        uint256 left = amount;
+        for (uint256 k = 0; k < 3; ++k) {
+            uint256 part = k == 2 ? left : (amount * shares[k]) / 10_000;
+            left -= part;
+            if (_books[i].fates[k] == Fate.Standing) _give(_node(k), part);
+            else lost += part;
+        }
+    }
+
+    function _payParent(uint256 i, uint256 base) private returns (uint256 royalty) {
+        uint256 parent = _books[i].parent;
+        if (parent == 0) return 0;
+        royalty = (base * _orders[parent - 1].royaltyBps) / 10_000;
+        _books[parent - 1].pot += royalty;
+        ++withParent;
     }
 
     /// @dev As published: the share of a dropped shard is the next one's.
     function _sharesOf(uint256 i) private view returns (uint16[] memory shares) {
         shares = _shares();
-        if (_books[i].fate != Fate.Dropped) return shares;
-        shares[(i + 1) % 3] += shares[i % 3];
-        shares[i % 3] = 0;
+        for (uint256 k = 0; k < 3; ++k) {
+            if (_books[i].fates[k] != Fate.Dropped) continue;
+            shares[(k + 1) % 3] += shares[k];
+            shares[k] = 0;
+        }
     }
 
-    /// @dev From here on the rows are those of order `i`: row 150 of its shard is false, or none is.
-    function _setRows(uint256 i) internal {
-        (liar, falseRow) = (_books[i].isFalse ? uint32(i % 3) : 3, 150);
+    /// @dev One more than the number of the first order whose data set can be a parent.
+    function _aParent() private view returns (uint256) {
+        for (uint256 i = 0; i < _books.length; ++i) {
+            if (_books[i].settled && _rowsThatAre(i, Fate.Convicted) == 0) return i + 1;
+        }
+        return 0;
+    }
+
+    function _parentsOf(uint256 parent) private view returns (uint256[] memory ids) {
+        if (parent == 0) return _noParents();
+        ids = new uint256[](1);
+        ids[0] = _books[parent - 1].dataset;
     }
 }

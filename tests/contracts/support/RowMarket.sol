@@ -11,6 +11,10 @@ abstract contract RowMarket is Market {
     uint256 internal constant ROWS_PER_CHUNK = 128;
     uint32 internal constant ROW_WIDTH = 32;
     bytes32 internal constant SALT = keccak256("salt");
+    bytes32 internal constant SCHEMA = keccak256("schema");
+    bytes32 internal constant TABLES = 0xf5d60c326204acfbbd9529cc8deacfbbd5954852296b675873b796c6b8c75475;
+    /// @dev Gas that a transaction may have (EIP-7825).
+    uint256 internal constant CAP = 16_777_216;
 
     /// @dev The shard whose row is false; 3 for none.
     uint32 internal liar = 3;
@@ -68,6 +72,17 @@ abstract contract RowMarket is Market {
 
     function _modelBytes(uint32 shard) internal view virtual returns (bytes memory) {
         return abi.encodePacked("model ", bytes1(uint8(48 + shard)));
+    }
+
+    /// @dev A real model of eight columns of four bytes, rows of 32: column 0 has a code of value 0 and a rare one of value
+    /// 1, with a bias that ends in `bias` (about one draw in 64 for 0xf7); seven free columns.
+    function _smallModel(bytes32 schema, bytes1 bias) internal pure returns (bytes memory) {
+        bytes memory columns = hex"000204000104000104000104000104000104000104000104";
+        bytes memory codes = hex"00000000000000010000000100000001";
+        for (uint256 k = 0; k < 7; ++k) codes = bytes.concat(codes, hex"0000000080000000");
+        bytes memory biases = bytes.concat(hex"00000000fffffe", bias, new bytes(28));
+        bytes memory head = bytes.concat(hex"54534d3101ff00080009000101000000", schema, TABLES, hex"0001");
+        return bytes.concat(head, columns, codes, new bytes(6), new bytes(18), biases);
     }
 
     // -- trees --------------------------------------------------------------------------------------------------

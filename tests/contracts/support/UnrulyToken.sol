@@ -11,6 +11,8 @@ contract UnrulyToken is ERC20, ERC20Permit {
     address public hooked;
 
     bool public refusesZero;
+    /// @notice Answers false for a frozen account instead of reverting.
+    bool public answersFalse;
 
     error UnrulyToken_Frozen(address account);
     error UnrulyToken_Zero();
@@ -29,8 +31,16 @@ contract UnrulyToken is ERC20, ERC20Permit {
         hooked = account;
     }
 
+    function answerFalse(bool on) external {
+        answersFalse = on;
+    }
+
     function refuseZero(bool on) external {
         refusesZero = on;
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        return isFrozen[to] && answersFalse ? false : super.transfer(to, value);
     }
 
     function _update(address from, address to, uint256 value) internal override {
