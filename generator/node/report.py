@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import TaskRefused
+from generator.errors import BudgetExceeded, TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -22,6 +22,8 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.registration import announcement
 from generator.node.setup import Opened
+from generator.privacy.charge import WHOLE
+from generator.privacy.ledger import PrivacyLedger
 from generator.privacy.release import event_document
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
@@ -110,19 +112,41 @@ def _demanded(opened: Opened, order: Digest, matched: tuple[Participant, ...]) -
     return "" if found is None else found.words
 
 
-def budget_lines(opened: Opened) -> Iterator[str]:
-    """The privacy ledger: cap, spent, every release."""
-    ledger = opened.state.ledger
-    cap = "none" if ledger.cap.epsilon is None else f"{ledger.cap.epsilon:g}"
-    spent = ledger.spent()
-    yield f"cap         epsilon {cap} at delta {ledger.cap.delta:g}, for the table's whole life"
-    yield f"spent       epsilon {'unbounded' if math.isinf(spent) else f'{spent:.4g}'}"
-    for entry in ledger.entries():
+def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
+    """A privacy ledger: cap, charged, left, every order's charge, every release, what was done beside it."""
+    cap, delta = ledger.cap.epsilon, ledger.cap.delta
+    yield f"cap         epsilon {'none' if cap is None else f'{cap:g}'} at delta {delta:g}, for the table's whole life"
+    yield f"charged     epsilon {_shown(ledger.charged_epsilon())}"
+    if cap is not None:
+        yield f"left        one more order of epsilon {ledger.epsilon_left():.4g} at the most"
+    entries = ledger.entries()
+    for charge in ledger.charged():
+        names = [each.name for each in charge.releases]
+        made = sum(entry.order == charge.order and entry.release.name in names for entry in entries)
+        cost = (
+            charge.training + charge.holdout
+            if charge.split == WHOLE
+            else charge.training.larger(charge.holdout)
+        )
+        yield (
+            f"charge      {str(charge.order)[:12]} epsilon {_shown(cost.epsilon(delta))} alone, for {len(names)} "
+            f"releases, {f'{made} made' if charge.split != WHOLE else 'a fit of its owner'}"
+        )
+    for entry in entries:
         mechanism = event_document(entry.release.event)["mechanism"]
         yield (
             f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.split:<8} "
             f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
         )
+    for note in ledger.notes():
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(str(note["time"]))))
+        yield f"not counted {when} {note['did']}{': ' if note['about'] else ''}{note['about']}"
+    head = ledger.head()
+    yield f"head        line {head.number}, {head.digest}"
+
+
+def _shown(epsilon: float) -> str:
+    return "unbounded" if math.isinf(epsilon) else f"{epsilon:.4g}"
 
 
 def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:
@@ -175,7 +199,10 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     try:
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
-        check_budget(node, order, terms)
+        check_budget(node, order, terms, request)
+    except BudgetExceeded as refusal:
+        yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
+        return
     except TaskRefused as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.reason}"
         return

@@ -120,7 +120,7 @@ def test_budget_shows_cap_spent_and_every_release(world: World) -> None:
     world.accept(node)
     world.match()
     train_step(node, world.training_task(node))
-    text = "\n".join(budget_lines(opened(world, node)))
+    text = "\n".join(budget_lines(opened(world, node).state.ledger))
     assert "epsilon 10 at delta 1e-05" in text
     assert "bins" in text
     assert "gaussian" in text
