@@ -1,9 +1,8 @@
-"""What the operator asks: status as a value; budget, outbox log and what would leave as plain lines of text."""
+"""What the operator asks: status as a value; outbox log and what would leave as plain lines of text."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +21,6 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.registration import announcement
 from generator.node.setup import Opened
-from generator.privacy.charge import WHOLE
-from generator.privacy.ledger import PrivacyLedger
-from generator.privacy.release import event_document
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
@@ -110,43 +106,6 @@ def _demanded(opened: Opened, order: Digest, matched: tuple[Participant, ...]) -
         return ""
     found = open_demand(chain, chain, order, shard_of(matched, me))
     return "" if found is None else found.words
-
-
-def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
-    """A privacy ledger: cap, charged, left, every order's charge, every release, what was done beside it."""
-    cap, delta = ledger.cap.epsilon, ledger.cap.delta
-    yield f"cap         epsilon {'none' if cap is None else f'{cap:g}'} at delta {delta:g}, for the table's whole life"
-    yield f"charged     epsilon {_shown(ledger.charged_epsilon())}"
-    if cap is not None:
-        yield f"left        one more order of epsilon {ledger.epsilon_left():.4g} at the most"
-    entries = ledger.entries()
-    for charge in ledger.charged():
-        names = [each.name for each in charge.releases]
-        made = sum(entry.order == charge.order and entry.release.name in names for entry in entries)
-        cost = (
-            charge.training + charge.holdout
-            if charge.split == WHOLE
-            else charge.training.larger(charge.holdout)
-        )
-        yield (
-            f"charge      {str(charge.order)[:12]} epsilon {_shown(cost.epsilon(delta))} alone, for {len(names)} "
-            f"releases, {f'{made} made' if charge.split != WHOLE else 'a fit of its owner'}"
-        )
-    for entry in entries:
-        mechanism = event_document(entry.release.event)["mechanism"]
-        yield (
-            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.split:<8} "
-            f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
-        )
-    for note in ledger.notes():
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(str(note["time"]))))
-        yield f"not counted {when} {note['did']}{': ' if note['about'] else ''}{note['about']}"
-    head = ledger.head()
-    yield f"head        line {head.number}, {head.digest}"
-
-
-def _shown(epsilon: float) -> str:
-    return "unbounded" if math.isinf(epsilon) else f"{epsilon:.4g}"
 
 
 def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:

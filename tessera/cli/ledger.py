@@ -36,7 +36,7 @@ def ledger(
     A table is known again by its rows, whatever its file is called. Nothing is sent, and nothing leaves this machine.
     """
     require("generator", "`tessera ledger`")
-    from generator.node.report import budget_lines
+    from generator.privacy.ledger_lines import budget_lines
     from generator.privacy.owner import Owner
     from provenance.table.schema import Schema
     from tessera.local.owned import owned_table

@@ -330,7 +330,7 @@ def _answer(folder: Path, order: str, *, approve: bool) -> None:
 def budget(folder: NodeFolder = DEFAULT_FOLDER) -> None:
     """Show the privacy ledger of the node's table: cap, charged, left, every charge and release."""
     opened = _opened(folder)
-    from generator.node.report import budget_lines
+    from generator.privacy.ledger_lines import budget_lines
 
     for line in budget_lines(opened.state.ledger):
         say(line)

@@ -157,7 +157,7 @@ def fit(
     a data frame).
 
     schema: a document or its file; None infers it from the table. A fit with epsilon is charged to the table's one
-    privacy ledger (docs/privacy.md).
+    privacy ledger (docs/spec/privacy-ledger.md).
 
     OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
