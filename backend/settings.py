@@ -23,7 +23,10 @@ from provenance.units import ONE_TOKEN, WHOLE_BPS, WHOLE_MICRO, TokenUnit
 
 PREFIX: Final = "TESSERA_"
 FOR_OTHERS: Final = frozenset(
-    {*("TESSERA_NETWORK", "TESSERA_WALLET", "TESSERA_KEY"), *("TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE")}
+    {
+        *("TESSERA_NETWORK", "TESSERA_WALLET", "TESSERA_KEY", "TESSERA_OWNER"),
+        *("TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE"),
+    }
 )
 """Variables of the command line and of key files."""
 FOR_NODES: Final = "TESSERA_NODE_"

@@ -93,10 +93,15 @@ class TaskRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
 
 
 class BudgetExceeded(TaskRefused):
-    """The release would take the table over its owner's privacy cap. Raised before any row is read."""
+    """The release would take the table over its owner's privacy cap. Raised before any row is read.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("privacy-cap", reason)
+    The message has the ledger's figures, for the table's owner; `reason`, which is sent to whoever asked, has none.
+    """
+
+    def __init__(self, figures: str) -> None:
+        super().__init__("privacy-cap", "the table's owner does not allow this order")
+        self.args = (f"{self.code}: {figures}",)
+        self.figures = figures
 
 
 class NodeRefused(GeneratorError):  # noqa: N818 - an answer, not a fault

@@ -1,6 +1,7 @@
 """Settings that every test shares: one thread per BLAS call, so that two cores stay usable."""
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 
@@ -22,3 +23,16 @@ def dead_port() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _owners(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test keeps a privacy ledger in the folder of whoever runs it."""
+    os.environ["TESSERA_OWNER"] = str(tmp_path_factory.getbasetemp() / "owner")
+
+
+@pytest.fixture(autouse=True)
+def _owner(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has an owner of its own; the folder is made at its first use."""
+    folder = tmp_path_factory.getbasetemp() / f"owner-{secrets.token_hex(8)}"
+    monkeypatch.setenv("TESSERA_OWNER", str(folder))

@@ -53,7 +53,9 @@ def handle_bytes(
         training = state.order(task.order)
         stored = training.stored_result(task)
         if stored is not None:
+            state.ledger.given(task.order, task.name)
             return stored
+        state.ledger.require_not_given(task.order, task.name)
         plan = _plan_of(task, state, worker, family)
         releases = family.releases(plan, worker.contributor)
         state.ledger.check(releases, plan.order)
@@ -63,7 +65,9 @@ def handle_bytes(
             result = family.handle(step)
         except (TaskFormatError, MarginalError, PlanError) as error:
             raise TaskRefused("bad-task", str(error)) from error
-        return training.store_result(task, result)
+        answer = training.store_result(task, result)
+        state.ledger.given(task.order, task.name)
+        return answer
 
 
 def handle(

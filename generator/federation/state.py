@@ -3,6 +3,8 @@
     table.safetensors   stored values [rows, columns]          schema.json   the table's schema
     secret.key          decides which rows are held out        ledger.jsonl  every release ever made
     cap.json            the owner's privacy cap                lock          held while a task runs
+    ledger.json         instead of ledger.jsonl: where the owner keeps the table's ledger (`generator.privacy.owner`)
+    ledger.head         the head of that ledger, so that an older copy of it is noticed
     orders/<order>/     plan.json, results/, state/, model.tsm, sum.key until the model is made
 
 Rules. Files are whole or absent (`files.write_whole`). A result is stored before it is sent, and sent again
@@ -18,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +36,7 @@ from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.task import Array, Result, Task
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
 from provenance.errors import ProvenanceError
 from provenance.files import make_folder, sweep, write_whole
@@ -41,6 +45,8 @@ from provenance.table.table_csv import CompactValues
 from provenance.values import Digest, sha256
 
 _ROWS_AT_ONCE = 16_384
+_PLACE = "ledger.json"
+_HEAD = "ledger.head"
 
 
 class TrainingState:
@@ -125,6 +131,10 @@ class TrainingState:
         write_whole(self.folder / "model.tsm", data)
         return sha256(data)
 
+    def keep_head(self, ledger: PrivacyLedger) -> None:
+        """Note where the ledger stood when this order's model was committed: later ones go on from there."""
+        ledger.keep_head(self.folder / _HEAD)
+
     def model(self) -> bytes:
         """The committed model's bytes; StateError before the step "finish"."""
         path = self.folder / "model.tsm"
@@ -145,12 +155,20 @@ class ContributorState:
 
     @classmethod
     def create(
-        cls, folder: Path, schema: Schema, values: CompactValues, cap: PrivacyCap, *, hold_out: bool = True
+        cls,
+        folder: Path,
+        schema: Schema,
+        values: CompactValues,
+        cap: PrivacyCap,
+        *,
+        hold_out: bool = True,
+        owned: OwnedTable | None = None,
     ) -> ContributorState:
         """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if
         it holds one.
 
-        hold_out: False lets every row train, for fits that are not scored on the table itself.
+        hold_out: False lets every row train, for fits that are not scored on the table itself. owned: the
+        table's ledger, kept by its owner; None keeps one in the folder, for a folder that is gone after a fit.
         """
         if (folder / "schema.json").exists():
             raise StateError(f"{folder} already holds a table: open it, or choose another folder")
@@ -164,7 +182,12 @@ class ContributorState:
         make_folder(folder)
         make_folder(folder / "orders")
         sweep(folder)
-        write_whole(folder / "secret.key", secrets.token_bytes(32) if hold_out else b"")
+        secret = secrets.token_bytes(32)
+        if owned is not None:
+            owned.tighten(cap)
+            secret = owned.split_secret()
+            _point(folder, owned)
+        write_whole(folder / "secret.key", secret if hold_out else b"")
         write_whole(folder / "cap.json", canonical.encode(cap.document()))
         write_whole(
             folder / "table.safetensors",
@@ -187,7 +210,24 @@ class ContributorState:
         except (ProvenanceError, json.JSONDecodeError) as error:
             raise StateError(f"{folder} is damaged: {error}") from error
         sweep(folder)
-        return cls(folder, schema, PrivacyLedger(folder / "ledger.jsonl", cap))
+        return cls(folder, schema, _ledger(folder, cap))
+
+    def hand_ledger_to(self, owner: Owner, name: str) -> ContributorState:
+        """The folder with its ledger kept by `owner`, which takes over what this folder spent; twice is as once.
+
+        Folders of earlier releases kept their own ledger, which a copied table did not find.
+        """
+        if (self.folder / _PLACE).exists():
+            return self
+        with self.exclusive():
+            table = owner.table(self.values, self.schema, name)
+            table.tighten(self.ledger.cap)
+            mine = self.ledger
+            table.ledger(_split_name(self.folder), cap=mine.cap, head=self.folder / _HEAD).take_over(mine)
+            _point(self.folder, table)
+        if mine.path.exists():
+            mine.path.rename(mine.path.with_suffix(".handed-over"))
+        return ContributorState.open(self.folder)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -199,7 +239,8 @@ class ContributorState:
                 raise StateError(
                     f"{self.folder} is in use by another process: let it end, or stop it"
                 ) from error
-            yield
+            with self.ledger.exclusive():
+                yield
 
     def order(self, order: Digest) -> TrainingState:
         """The folder of one order, made at first use."""
@@ -227,6 +268,32 @@ class ContributorState:
     @cached_property
     def _held_out(self) -> NDArray[np.bool_]:
         return held_out(self.values, (self.folder / "secret.key").read_bytes())
+
+
+def _ledger(folder: Path, cap: PrivacyCap) -> PrivacyLedger:
+    """The owner's ledger of the folder's table, or the folder's own."""
+    split = _split_name(folder)
+    if not (folder / _PLACE).exists():
+        return PrivacyLedger(folder / "ledger.jsonl", cap, split=split)
+    try:
+        place = canonical.decode_object((folder / _PLACE).read_bytes())
+        owner, table = Owner(folder / str(place["owner"])), str(place["table"])
+    except (ProvenanceError, KeyError) as error:
+        raise StateError(f"{folder / _PLACE} is damaged ({error}): restore it from a copy") from error
+    kept = sorted((folder / "orders").glob(f"*/{_HEAD}"))
+    return owner.known(table).ledger(split, cap=cap, head=folder / _HEAD, kept=kept)
+
+
+def _point(folder: Path, table: OwnedTable) -> None:
+    """Note where the table's ledger is kept: relative to the folder where both move together."""
+    place, near = table.owner.folder.absolute(), folder.absolute().parent
+    named = os.path.relpath(place, folder.absolute()) if place.is_relative_to(near) else str(place)
+    write_whole(folder / _PLACE, canonical.encode({"owner": named, "table": table.fingerprint}))
+
+
+def _split_name(folder: Path) -> str:
+    """A name of the secret that parts the rows: the same for the same parts."""
+    return sha256(b"split" + (folder / "secret.key").read_bytes()).hex()[:16]
 
 
 def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:

@@ -105,7 +105,11 @@ class Step:
         for release in self.releases:
             if release.name == name:
                 self.state.ledger.record(
-                    release, order=self.plan.order, delta=self.plan.delta, request=self.request
+                    release,
+                    order=self.plan.order,
+                    delta=self.plan.delta,
+                    request=self.request,
+                    plan=self.releases,
                 )
                 return release
         raise TaskRefused("not-planned", f"the plan has no release named {name}; nothing was released")

@@ -29,7 +29,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import FitError, NodeRefused
+from generator.errors import BudgetExceeded, FitError, NodeRefused, PrivacyError
 from generator.families.family import family_of
 from generator.families.settings import AutoregressiveSettings
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
@@ -40,7 +40,10 @@ from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
 from generator.fitting.settings import FitSettings, default_family
-from generator.privacy.ledger import PrivacyCap
+from generator.privacy.charge import WHOLE, Charge
+from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
+from generator.privacy.delta import delta_for
+from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.schema import Schema
@@ -80,11 +83,13 @@ def fit(
     progress: FitProgressCallback | None = None,
     *,
     owners: NDArray[np.int64] | None = None,
+    ledger: PrivacyLedger | None = None,
 ) -> Container:
     """Fit stored values [rows, columns] of `schema`, any signed integers.
 
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
-    may depend on that row alone, and how many each owns is public.
+    may depend on that row alone, and how many each owns is public. ledger: the table's, at its owner: charged with
+    the whole plan before the first step.
 
     Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
     Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
@@ -98,7 +103,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
         outcome, models = _train(
-            _Table(values, schema, partition), settings, progress, Path(folder), deadline
+            _Table(values, schema, partition, ledger), settings, progress, Path(folder), deadline
         )
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
     weights = part_weights([participant.declared_rows for participant in outcome.plan.participants])
@@ -135,7 +140,7 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
         )
     if settings.declared_rows is not None and settings.declared_rows < settings.contributors:
         raise FitError(f"{settings.declared_rows} declared rows: at least one for each contributor is needed")
-    plan = _plan(schema, settings, [10**6] * settings.contributors)
+    plan = _plan(schema, settings, [10**6] * settings.contributors, settings.delta or DEFAULT_DELTA)
     family_of(plan.family).check(plan)
 
 
@@ -188,6 +193,7 @@ class _Table:
     values: CompactValues
     schema: Schema
     partition: Partition
+    ledger: PrivacyLedger | None
 
 
 def _train(
@@ -197,7 +203,9 @@ def _train(
     folder: Path,
     deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
-    plan = _plan(table.schema, settings, table.partition.declared)
+    plan = _plan(table.schema, settings, table.partition.declared, _delta(settings, table.partition))
+    if table.ledger is not None:
+        _count(table.ledger, plan)
     family = family_of(plan.family)
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
@@ -228,7 +236,31 @@ def _train(
     return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]
 
 
-def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> TrainingPlan:
+def _delta(settings: FitSettings, partition: Partition) -> float:
+    """Of the public number of rows."""
+    if settings.epsilon is None:
+        return settings.delta or DEFAULT_DELTA
+    try:
+        return delta_for(settings.delta, sum(partition.declared))
+    except PrivacyError as error:
+        raise FitError(str(error)) from error
+
+
+def _count(ledger: PrivacyLedger, plan: TrainingPlan) -> None:
+    """Charge the plan to the table's ledger: a row is in one part, so the dearest part's releases."""
+    if plan.epsilon is None:
+        ledger.note("fit without privacy", plan.family)
+        return
+    order, delta = Digest(secrets.token_bytes(32)), ledger.cap.delta
+    parts = {family_of(plan.family).releases(plan, each.contributor) for each in plan.participants}
+    dearest = max(parts, key=lambda part: Charge.of(order, part, WHOLE, delta).training.mu_squared)
+    try:
+        ledger.charge(dearest, order)
+    except BudgetExceeded as refusal:
+        raise FitError(f"this fit of epsilon {plan.epsilon:g} is not made: {refusal.figures}") from refusal
+
+
+def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta: float) -> TrainingPlan:
     epsilon = settings.epsilon
     participants = tuple(PlanParticipant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
@@ -236,7 +268,7 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
         family=settings.family or default_family(settings, sum(declared)),
         schema=schema,
         epsilon_micro=None if epsilon is None else round_down(epsilon, MICRO),
-        delta_e12=round_down(settings.delta, E12),
+        delta_e12=round_down(delta, E12),
         participants=participants,
         settings=_family_settings(settings),
     )

@@ -15,6 +15,7 @@ from generator.errors import FitError
 from generator.families.settings import FAMILIES
 
 T = TypeVar("T")
+_STRONG_EPSILON = 10.0
 _LIKELIHOOD_ROWS = 50_000
 """Rows times epsilon from which one table's likelihood net bears the noise of its steps."""
 
@@ -74,9 +75,17 @@ class FitSettings:
         choices=FAMILIES,
     )
     epsilon: float | None = _option(
-        None, "differential privacy of each contributor's rows; left out: none", minimum=1e-6, maximum=1e6
+        None, "differential privacy of each contributor's rows; left out: none", minimum=1e-6, maximum=1e3
     )
-    delta: float = _option(1e-5, "delta beside epsilon", minimum=1e-12, maximum=0.5)
+    delta: float | None = _option(
+        None,
+        "delta beside epsilon, at most one in the number of rows; left out: 1e-5, or a tenth of that one if it is less",
+        minimum=1e-12,
+        maximum=0.5,
+    )
+    weak_privacy: bool = _option(
+        False, f"say that an epsilon above {_STRONG_EPSILON:g} is meant: it hardly protects anybody"
+    )
     contributors: int = _option(
         1, "split the table into this many random parts of equal size and fit them together", minimum=1
     )
@@ -113,6 +122,11 @@ class FitSettings:
         """FitError for the first option that is out of its bounds."""
         for option in FIT_OPTIONS.values():
             option.check(getattr(self, option.name))
+        if self.epsilon is not None and self.epsilon > _STRONG_EPSILON and not self.weak_privacy:
+            raise FitError(
+                f"epsilon is {self.epsilon:g}: above {_STRONG_EPSILON:g} it hardly protects anybody. Ask for less, or "
+                "say that it is meant with weak_privacy (--weak-privacy)"
+            )
 
 
 _KINDS = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Mapping
 
-from generator.errors import AwaitingApproval, BudgetExceeded, GeneratorError, NotYet, TaskRefused
+from generator.errors import AwaitingApproval, GeneratorError, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.federation.plan import PlanParticipant, TrainingPlan
@@ -21,8 +21,7 @@ from generator.node.context import Node
 from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
-from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
-from generator.privacy.release import Release, Split
+from generator.privacy.release import Release
 from generator.privacy.secure_sum import honest_contributors
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
@@ -33,7 +32,7 @@ from provenance.errors import ProvenanceError, SealError
 from provenance.record.collection import Collection, Request, bindings
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
-from provenance.units import E12, MICRO, format_fixed, to_float
+from provenance.units import E12, format_fixed
 from provenance.values import Address, Digest, Signature
 
 _DIFFERS: Mapping[str, str] = {
@@ -48,7 +47,6 @@ _DIFFERS: Mapping[str, str] = {
     "ownRealMicro": "real-rows-differ",
 }
 _DAY_SECONDS = 86_400
-_SPLITS: tuple[Split, ...] = ("training", "holdout")
 
 
 def accept_order(node: Node, payload: bytes) -> bytes:
@@ -147,23 +145,12 @@ def require_partners(node: Node, others: Several[Address] | None, contributors: 
         raise TaskRefused(verdict.code, verdict.reason)
 
 
-def check_budget(node: Node, order: Digest, terms: OrderTerms) -> None:
-    """BudgetExceeded if the cap cannot bear this order beside all that is spent or promised."""
-    cap = node.state.ledger.cap
-    if cap.epsilon is None:
+def check_budget(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
+    """BudgetExceeded if the cap cannot bear this order beside all that is charged or promised."""
+    if node.state.ledger.cap.epsilon is None:
         return
-    promised = [
-        release for other, held in _living(node) if other != order for release in _promise(node, other, held)
-    ]
-    total = node.state.ledger.spent([*promised, *_whole(order, terms)])
-    if total > cap.epsilon:
-        raise BudgetExceeded(
-            f"with this order (epsilon {format_fixed(terms.epsilon_micro, MICRO)}) the table would reach epsilon "
-            f"{total:.4g} at "
-            f"delta {cap.delta:g}, its owner's cap is {cap.epsilon:g} ({node.state.ledger.spent():.4g} "
-            "spent, "
-            f"{len(promised)} promised releases): raise the cap or decline"
-        )
+    wanted = [(other, _promise(node, other, held)) for other, held in _living(node) if other != order]
+    node.state.ledger.check_all([*wanted, (order, _planned(_plan(node, order, terms, request), node))])
 
 
 def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, request: Request) -> Accepted:
@@ -184,8 +171,9 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
             "free: deposit more stake",
         )
     _check_parents(node)
+    _check_delta(node, terms)
     _check_plan(node, order, terms, request)
-    check_budget(node, order, terms)
+    check_budget(node, order, terms, request)
     # Its part of the stake is by its rows: it offers as many as its stake bears.
     max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
@@ -203,27 +191,41 @@ def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
         raise TaskRefused("too-late", f"chain time is {now}, the order had to be matched by {terms.match_by}")
 
 
+def _check_delta(node: Node, terms: OrderTerms) -> None:
+    """A delta of one in as many rows as the table has would allow to publish a row of it as it is."""
+    if terms.epsilon_micro and terms.delta_e12 * node.settings.declared_rows > 10**E12:
+        raise TaskRefused(
+            "delta-too-large",
+            f"the order asks for delta {format_fixed(terms.delta_e12, E12)}, expected at most one in the "
+            f"{node.settings.declared_rows:,} rows that this node declares",
+        )
+
+
 def _check_plan(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
     """The training plan as far as it is known before the match: what no family can run is refused while the buyer
     can still have its money back and nobody has spent anything.
     """
-    collection, declared = node.collection, node.settings.declared_rows
-    # Whoever else comes, these are as many as there must be.
-    others = (Address(number.to_bytes(20, "big")) for number in range(1, terms.min_contributors))
     try:
-        plan = TrainingPlan(
-            order=order,
-            family=collection.family,
-            schema=collection.schema,
-            epsilon_micro=terms.epsilon_micro or None,
-            delta_e12=terms.delta_e12,
-            participants=tuple(PlanParticipant(each, declared) for each in (node.address, *others)),
-            settings=order_settings(collection, request.asked(collection.schema, terms.rows)),
-        )
+        plan = _plan(node, order, terms, request)
         family_of(plan.family).check(plan)
         family_of(plan.family).releases(plan, node.address)
     except GeneratorError as error:
         raise TaskRefused("bad-plan", f"no training keeps these terms: {error}") from error
+
+
+def _plan(node: Node, order: Digest, terms: OrderTerms, request: Request) -> TrainingPlan:
+    """Whoever else comes, these are as many as there must be."""
+    collection, declared = node.collection, node.settings.declared_rows
+    others = (Address(number.to_bytes(20, "big")) for number in range(1, terms.min_contributors))
+    return TrainingPlan(
+        order=order,
+        family=collection.family,
+        schema=collection.schema,
+        epsilon_micro=terms.epsilon_micro or None,
+        delta_e12=terms.delta_e12,
+        participants=tuple(PlanParticipant(each, declared) for each in (node.address, *others)),
+        settings=order_settings(collection, request.asked(collection.schema, terms.rows)),
+    )
 
 
 def _check_parents(node: Node) -> None:
@@ -269,20 +271,16 @@ def _living(node: Node) -> list[tuple[Digest, Accepted]]:
 
 
 def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
-    """Releases of an accepted order that the ledger does not hold yet: the plan's, or all the terms allow."""
-    plan = node.state.order(order).plan()
-    if plan is None:
-        return _whole(order, accepted.terms)
-    made = {entry.release.name for entry in node.state.ledger.entries() if entry.order == order}
-    planned = (*family_of(plan.family).releases(plan, node.address), score_release(plan))
-    return [release for release in planned if release.name not in made]
+    """Releases of an accepted order that the ledger has not charged yet."""
+    plan = node.state.order(order).plan() or _plan(node, order, accepted.terms, accepted.request)
+    charged = {
+        release.name
+        for charge in node.state.ledger.charged()
+        if charge.order == order
+        for release in charge.releases
+    }
+    return [release for release in _planned(plan, node) if release.name not in charged]
 
 
-def _whole(order: Digest, terms: OrderTerms) -> list[Release]:
-    """Releases that spend exactly the terms' epsilon and delta, on the training and on the held-out part."""
-    event = None
-    if terms.epsilon_micro:
-        event = GaussianEvent(
-            noise_multiplier_for(to_float(terms.epsilon_micro, MICRO), to_float(terms.delta_e12, E12))
-        )
-    return [Release(f"promised/{order.hex()}/{split}", event, split) for split in _SPLITS]
+def _planned(plan: TrainingPlan, node: Node) -> list[Release]:
+    return [*family_of(plan.family).releases(plan, node.address), score_release(plan)]

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from generator.errors import (
     AwaitingApproval,
+    BudgetExceeded,
     GeneratorError,
     NotYet,
     SettingsError,
@@ -145,6 +146,8 @@ class Agent:
         try:
             return self._patiently(node, lease, payload)
         except TaskRefused as refusal:
+            if isinstance(refusal, BudgetExceeded):
+                log.warning("%s", refusal.figures)  # which the market is not told
             self._refuse(lease, refusal.code, refusal.reason)
         except (AwaitingApproval, NotYet) as reason:
             log.info("not now: %s", reason)

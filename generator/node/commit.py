@@ -38,6 +38,7 @@ def signed_commitment(node: Node, order: Digest, participants: tuple[Participant
     check_conditions(node, node.accepted(order), model)
     salt = salt_digest(order, shard, node.orders.folder(order).salt(participants_digest(participants)))
     message = ModelCommitment(order, shard, model_digest(model), salt)
+    node.state.order(order).keep_head(node.state.ledger)
     return CommitAnswer(
         shard=shard,
         model_digest=message.model_digest,

@@ -9,6 +9,7 @@ one Gaussian release on the held-out part, in the ledger before its noise is dra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -64,14 +65,22 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     root = check_roots(asked, own_receipt(node, task.order), shard, dropped)
     check_own_rows(node, task.order, evidence, shard)
     score = check_shares(asked, evidence)
+    shares, scored = shares_digest(evidence.shares_bps(score)), sha256(score_file(score))
+    held = folder.evaluation()
     release = score_release(plan, earlier=folder.given(EVALUATE))
-    score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
-    shares = shares_digest(evidence.shares_bps(score))
-    message = Evaluation(task.order, root, score_micro, shares, sha256(score_file(score)))
-    signature = node.signer.sign_typed(node.domain, message)
-    folder.store_evaluation(message, signature)
+    if held is None or held[0] != replace(
+        held[0], dataset_root=root, shares_digest=shares, score_digest=scored
+    ):
+        node.state.ledger.require_not_given(task.order, release.name)
+        score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
+        message = Evaluation(task.order, root, score_micro, shares, scored)
+        held = message, node.signer.sign_typed(node.domain, message)
+        folder.store_evaluation(*held)
+    # From here on it may be shown to the chain, whether or not this task is ever answered.
+    node.state.ledger.given(task.order, release.name)
+    message, signature = held
     told = EvaluateResult(
-        score_micro=score_micro,
+        score_micro=message.score_micro,
         signature=signature,
         epsilon_micro=plan.epsilon_micro or 0,
     )

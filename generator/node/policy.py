@@ -308,15 +308,12 @@ class Limits(BaseModel):
         yield _Limit(
             "rate",
             order.orders_today < self.maximum_orders_per_day,
-            f"{order.orders_today} orders were accepted in the last day, this node takes "
-            f"{self.maximum_orders_per_day}: ask again later",
+            "this node takes no more orders today: ask again later",
         )
         yield _Limit(
             "rate",
             order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
-            f"orders of epsilon {_micro(order.epsilon_today_micro)} were accepted in the last day, with this one "
-            f"(epsilon {_micro(epsilon)}) it would be more than {_micro(self.maximum_epsilon_per_day_micro)}: ask "
-            "again later",
+            "this node takes no more orders today that spend so much epsilon: ask again later",
         )
 
 

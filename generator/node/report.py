@@ -1,9 +1,8 @@
-"""What the operator asks: status as a value; budget, outbox log and what would leave as plain lines of text."""
+"""What the operator asks: status as a value; outbox log and what would leave as plain lines of text."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import TaskRefused
+from generator.errors import BudgetExceeded, TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -22,7 +21,6 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.registration import announcement
 from generator.node.setup import Opened
-from generator.privacy.release import event_document
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
@@ -110,21 +108,6 @@ def _demanded(opened: Opened, order: Digest, matched: tuple[Participant, ...]) -
     return "" if found is None else found.words
 
 
-def budget_lines(opened: Opened) -> Iterator[str]:
-    """The privacy ledger: cap, spent, every release."""
-    ledger = opened.state.ledger
-    cap = "none" if ledger.cap.epsilon is None else f"{ledger.cap.epsilon:g}"
-    spent = ledger.spent()
-    yield f"cap         epsilon {cap} at delta {ledger.cap.delta:g}, for the table's whole life"
-    yield f"spent       epsilon {'unbounded' if math.isinf(spent) else f'{spent:.4g}'}"
-    for entry in ledger.entries():
-        mechanism = event_document(entry.release.event)["mechanism"]
-        yield (
-            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.split:<8} "
-            f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
-        )
-
-
 def outbox_lines(outbox: OutboxLog, *, order: str = "", summary: bool = False) -> Iterator[str]:
     """Every message that left, or its kinds with counts and bytes."""
     wanted = [entry for entry in outbox.entries() if entry.order.startswith(order)]
@@ -175,7 +158,10 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     try:
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
-        check_budget(node, order, terms)
+        check_budget(node, order, terms, request)
+    except BudgetExceeded as refusal:
+        yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
+        return
     except TaskRefused as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.reason}"
         return

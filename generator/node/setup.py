@@ -25,7 +25,9 @@ from generator.node.context import APPROVALS, ORDERS, Node
 from generator.node.orders import Orders
 from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
+from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap
+from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
 from provenance.api.catalogue import NetworkView
 from provenance.api.client import RetryPolicy
@@ -54,8 +56,8 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. stake is in tokens; None: what the
-    market asks for.
+    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. delta_cap None: the default for so many
+    rows. owner None: the folder that the environment names. stake is in tokens; None: what the market asks for.
     """
 
     folder: Path
@@ -65,7 +67,8 @@ class Setup:
     collection: str
     declared_rows: int
     epsilon_cap: float | None
-    delta_cap: float = 1e-5
+    delta_cap: float | None = None
+    owner: Path | None = None
     key: Path | None = None
     schema: Path | None = None
     deployment: Path | None = None
@@ -73,15 +76,24 @@ class Setup:
     threads: int = 1
 
 
-def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
-    """Makes the node's folder; returns settings, signer and the rows read. node.toml comes last: with it
-    all is there.
-    """
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `initialise` made. rows: of the table. table: its ledger, which may have been there before."""
+
+    settings: NodeSettings
+    signer: Signer
+    rows: int
+    table: OwnedTable
+
+
+def initialise(setup: Setup) -> Made:
+    """Makes the node's folder. node.toml comes last: with it all is there."""
     folder = setup.folder
     if (folder / settings.FILE).exists():
         raise SettingsError(
             f"{folder} holds a node already: choose another --folder, or remove it with its keys"
         )
+    cap = PrivacyCap(setup.epsilon_cap, delta_for(setup.delta_cap, setup.declared_rows))
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     passwords = password_source(os.environ)
@@ -95,9 +107,10 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
         chain.check()
     require_same_market(network, deployment)
     values = read_compact(setup.table, collection.schema)
+    owner = Owner.of_environment() if setup.owner is None else Owner(setup.owner)
+    table = owner.table(values, collection.schema, setup.table.name)
     if not (folder / STATE / "schema.json").exists():
-        cap = PrivacyCap(setup.epsilon_cap, setup.delta_cap)
-        ContributorState.create(folder / STATE, collection.schema, values, cap)
+        ContributorState.create(folder / STATE, collection.schema, values, cap, owned=table)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -115,7 +128,7 @@ def initialise(setup: Setup) -> tuple[NodeSettings, Signer, int]:
         "command line",
     )
     made.write(folder)
-    return made, signer, len(values)
+    return Made(made, signer, len(values), table)
 
 
 def deployment_of(network: NetworkView) -> Deployment:
@@ -205,7 +218,7 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
         ChainReader(chosen.rpc, deployment, finality=Finality.chosen(chosen.finality)),
-        ContributorState.open(folder / STATE),
+        ContributorState.open(folder / STATE).hand_ledger_to(Owner.of_environment(), folder.absolute().name),
         OutboxLog(folder),
         folder,
     )

@@ -13,13 +13,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import log_ndtr, ndtr
 
 from generator.errors import PrivacyError
-from generator.privacy.loss_distribution import Loss, epsilon_bound
+from generator.privacy.loss_distribution import Loss, delta_curve, epsilon_bound
 
 _EPSILON_CEILING = 1e4
+_MU_CEILING = 1e3
 _BISECTIONS = 100
+_CHARGE_BISECTIONS = 24
 _SGD_NOISE_RELATIVE_STEP = 1e-3
 
 
@@ -97,6 +100,12 @@ def gdp_mu(epsilon: float, delta: float) -> float:
     return low
 
 
+def gdp_epsilon(mu: float, delta: float) -> float:
+    """Smallest epsilon such that mu-GDP implies (epsilon, `delta`)-DP, rounded up; PrivacyError beyond 10,000."""
+    _require_delta(delta)
+    return _epsilon_of_gdp(mu, delta)
+
+
 def noise_multiplier_for(epsilon: float, delta: float) -> float:
     """Noise multiplier of one Gaussian release that spends (`epsilon`, `delta`) whole."""
     return 1.0 / gdp_mu(epsilon, delta)
@@ -112,6 +121,37 @@ def epsilon_of(events: Sequence[PrivacyEvent], delta: float) -> float:
     if not subsampled:
         return _epsilon_of_gdp(math.sqrt(mu_squared), delta)
     return _epsilon_by_losses(mu_squared, subsampled, delta)
+
+
+def gdp_charge(events: Sequence[PrivacyEvent], tail: float) -> float:
+    """mu^2 of a Gaussian mechanism that is at most as private as all `events` together, but for probability `tail`.
+
+    Gaussian releases alone are one Gaussian mechanism, without a tail. With subsampled steps among them mu is the
+    smallest with delta(epsilon) <= tail + (1 - tail) * delta_mu(epsilon) at every epsilon >= 0, in the worse
+    direction: by Blackwell's theorem the events are then computed from one Gaussian release of mu, except in `tail`
+    of the cases. That is what a filter over events that were chosen by earlier answers may add up (docs/decisions/
+    0015). Raises PrivacyError when no mu below 1,000 serves.
+    """
+    mu_squared, subsampled = _split(events)
+    if not subsampled:
+        return mu_squared
+    epsilons, bounds = delta_curve(_losses(mu_squared, subsampled), tail)
+
+    def serves(mu: float) -> bool:
+        rest = np.exp(np.minimum(epsilons + log_ndtr(-epsilons / mu - mu / 2), 0.0))
+        rest = np.where(np.isfinite(epsilons), rest, 0.0)
+        reached = tail + (1 - tail) * np.maximum(ndtr(-epsilons / mu + mu / 2) - rest, 0.0)
+        return bool((bounds <= reached).all())
+
+    low = high = max(math.sqrt(mu_squared), 1e-3)
+    while not serves(high):
+        low, high = high, 2 * high
+        if high > _MU_CEILING:
+            raise PrivacyError(f"the releases spend more than mu {_MU_CEILING:g} of Gaussian DP; add noise")
+    for _ in range(_CHARGE_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if serves(middle) else (middle, high)
+    return high**2
 
 
 def sgd_noise_multiplier_for(
@@ -184,14 +224,16 @@ def _epsilon_of_gdp(mu: float, delta: float) -> float:
 
 
 def _epsilon_by_losses(mu_squared: float, subsampled: list[SubsampledGaussianEvent], delta: float) -> float:
-    losses = [Loss(e.noise_multiplier, e.sample_rate, e.steps) for e in subsampled]
-    if mu_squared > 0:
-        losses.append(Loss(1 / math.sqrt(mu_squared), 1.0, 1))
-    upper = epsilon_bound(losses, delta)
+    upper = epsilon_bound(_losses(mu_squared, subsampled), delta)
     if upper > _EPSILON_CEILING:
         raise PrivacyError(f"the releases spend more than epsilon {_EPSILON_CEILING:.0f}; add noise")
     # An unsampled Gaussian among the events is a lower bound that numerical error must not undercut.
     return max(upper, _epsilon_of_gdp(math.sqrt(mu_squared), delta))
+
+
+def _losses(mu_squared: float, subsampled: Sequence[SubsampledGaussianEvent]) -> list[Loss]:
+    losses = [Loss(e.noise_multiplier, e.sample_rate, e.steps) for e in subsampled]
+    return losses if mu_squared <= 0 else [*losses, Loss(1 / math.sqrt(mu_squared), 1.0, 1)]
 
 
 def _require_positive(name: str, value: float) -> None:

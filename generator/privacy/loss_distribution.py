@@ -20,6 +20,10 @@ from scipy.special import gammaln, logsumexp, ndtr
 Floats = NDArray[np.float64]
 
 _EPSILON_ERROR: Final = 0.004
+_CURVE_ERROR: Final = 0.002
+_CURVE_POINTS: Final = 1 << 14
+_MOST_POINTS: Final = 1 << 19
+"""On each side of a curve's mesh: beyond it the mesh is made coarser, and its error, which is added, larger."""
 _DELTA_SHARE: Final = 1e-3
 _ORDERS: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
@@ -59,9 +63,37 @@ class Loss:
 def epsilon_bound(losses: Sequence[Loss], delta: float) -> float:
     """Upper bound on epsilon at `delta` of all losses together; math.inf where the mesh shows none."""
     delta_error = delta * _DELTA_SHARE
-    count = sum(loss.steps for loss in losses)
-    mesh = _EPSILON_ERROR / math.sqrt(count * math.log(12 / delta_error) / 2)
-    half = next_fast_len(math.ceil(_half_width(losses, count, delta_error) / mesh), real=True)
+    points, composed = _composed(losses, delta_error, _EPSILON_ERROR)
+    return _epsilon_at(points, composed, delta - delta_error) + _EPSILON_ERROR
+
+
+def delta_curve(losses: Sequence[Loss], tail: float) -> tuple[Floats, Floats]:
+    """(epsilons, bounds): between epsilons[k - 1] and epsilons[k] delta is at most bounds[k], ascending from 0.
+
+    It ends where the bound falls to `tail`. The errors of mesh and truncation are in it, the latter `tail` / 2.
+    """
+    error = _CURVE_ERROR
+    while _mesh_points(losses, tail / 2, error) > _MOST_POINTS:
+        error *= 2
+    points, mass = _composed(losses, tail / 2, error)
+    beyond = np.flip(np.flip(mass).cumsum())
+    discounted = np.flip(np.flip(mass * np.exp(-points)).cumsum())
+    bounds = np.maximum(beyond - np.exp(points) * discounted, 0.0) + tail / 2
+    epsilons = points + error
+    # a bound at one point holds up to the next: the curve falls
+    right = np.append(epsilons[1:], np.inf)
+    used = (right > 0) & (bounds > tail)
+    right, bounds = right[used], bounds[used]
+    # of neighbouring points the first bound holds up to the last epsilon
+    first = np.arange(0, len(right), max(1, len(right) // _CURVE_POINTS))
+    last = np.append(first[1:], len(right))[: len(first)] - 1
+    return right[last], bounds[first]
+
+
+def _composed(losses: Sequence[Loss], delta_error: float, epsilon_error: float) -> tuple[Floats, Floats]:
+    """(losses, mass of each) of all of `losses` together, on one mesh whose errors are the two given."""
+    mesh = _mesh(losses, delta_error, epsilon_error)
+    half = next_fast_len(_mesh_points(losses, delta_error, epsilon_error), real=True)
     # index k stands for the loss k * mesh: 0, 1, .., half - 1, -half, .., -1
     spectrum: NDArray[np.complex128] = np.ones(half + 1, dtype=np.complex128)
     shift = 0.0
@@ -70,8 +102,18 @@ def epsilon_bound(losses: Sequence[Loss], delta: float) -> float:
         spectrum *= np.fft.rfft(np.fft.ifftshift(mass)) ** loss.steps
         shift += loss.steps * moved
     composed = np.fft.fftshift(np.fft.irfft(spectrum, 2 * half))
-    points = np.arange(-half, half) * mesh + shift
-    return _epsilon_at(points, composed, delta - delta_error) + _EPSILON_ERROR
+    return np.arange(-half, half) * mesh + shift, composed
+
+
+def _mesh(losses: Sequence[Loss], delta_error: float, epsilon_error: float) -> float:
+    """The distance of neighbouring points."""
+    return epsilon_error / math.sqrt(sum(loss.steps for loss in losses) * math.log(12 / delta_error) / 2)
+
+
+def _mesh_points(losses: Sequence[Loss], delta_error: float, epsilon_error: float) -> int:
+    """Points on each side of 0."""
+    count = sum(loss.steps for loss in losses)
+    return math.ceil(_half_width(losses, count, delta_error) / _mesh(losses, delta_error, epsilon_error))
 
 
 def _on_mesh(loss: Loss, mesh: float, half: int) -> tuple[Floats, float]:

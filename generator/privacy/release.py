@@ -72,17 +72,27 @@ class LedgerEntry:
         """Read a document; StateError, KeyError, ValueError or a ProvenanceError if it is not one."""
         if not isinstance(document, dict) or document["format"] != FORMAT:
             raise StateError(f"expected a line of format {FORMAT}")
-        name, request, part = document["release"], document["request"], document["part"]
-        split = next((split for split in _SPLITS if split == part), None)
-        if not isinstance(name, str) or not isinstance(request, str) or split is None:
-            raise StateError("release, request or part is malformed")
+        request = document["request"]
+        if not isinstance(request, str):
+            raise StateError("request is malformed")
         return cls(
             order=Digest.parse(str(document["order"])),
-            release=Release(name, _event(document["event"]), split),
+            release=release_of(document),
             request=request,
             epsilon=decimal(document["epsilon"], "epsilon"),
             delta=decimal(document["delta"], "delta"),
         )
+
+
+def release_of(document: JsonValue) -> Release:
+    """The release of a document; StateError, KeyError or ValueError if it names none."""
+    if not isinstance(document, dict):
+        raise StateError("a release is not an object")
+    name, part = document["release"], document["part"]
+    split = next((split for split in _SPLITS if split == part), None)
+    if not isinstance(name, str) or split is None:
+        raise StateError("release or part is malformed")
+    return Release(name, _event(document["event"]), split)
 
 
 def composed_epsilon(releases: Sequence[Release], delta: float) -> float:

@@ -22,6 +22,7 @@ from tessera.cli import (
     disputes,
     draw,
     keys,
+    ledger,
     models,
     orders,
     resale,
@@ -36,7 +37,14 @@ from tessera.errors import UsageError
 from tessera.terminal import exit_status, say
 
 _PREFIX = "TESSERA_"
-_OWN = ("TESSERA_KEY", "TESSERA_NETWORK", "TESSERA_PASSWORD", "TESSERA_PASSWORD_FILE", "TESSERA_WALLET")
+_OWN = (
+    "TESSERA_KEY",
+    "TESSERA_NETWORK",
+    "TESSERA_OWNER",
+    "TESSERA_PASSWORD",
+    "TESSERA_PASSWORD_FILE",
+    "TESSERA_WALLET",
+)
 
 app = typer.Typer(
     name="tessera",
@@ -51,6 +59,7 @@ app = typer.Typer(
     context_settings=HELP_NAMES,
 )
 models.add_to(app)
+ledger.add_to(app)
 app.add_typer(schemas.schema_app, name="schema", rich_help_panel="Your own data")
 app.add_typer(keys.key_app, name="key", rich_help_panel="Buying")
 orders.add_to(app)

@@ -10,7 +10,7 @@ import typer
 
 from generator.families.settings import FAMILIES, settings_from_texts, settings_of
 from generator.fitting.settings import FIT_OPTIONS, FitSettings
-from provenance.units import MICRO, to_float
+from provenance.units import E12, MICRO, to_float
 from tessera.cli.options import (
     BalanceOption,
     ConditionsFile,
@@ -24,13 +24,14 @@ from tessera.cli.options import (
     out_file,
 )
 from tessera.extras import require
-from tessera.terminal import out, progress_bar, say, say_json
+from tessera.terminal import out, progress_bar, remark, say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from generator.evaluation.report import EvaluationReport
     from generator.fitting.fit import FitProgress
+    from generator.privacy.owner import OwnedTable
     from tessera.local.fitting import FitResult
 
 WORST_SHOWN = 8
@@ -90,7 +91,8 @@ def fit(
     seconds: Annotated[float, _option("seconds")] = 60.0,
     threads: Annotated[int, _option("threads")] = 1,
     epsilon: Annotated[float | None, _option("epsilon")] = None,
-    delta: Annotated[float, _option("delta")] = 1e-5,
+    delta: Annotated[float | None, _option("delta")] = None,
+    weak_privacy: Annotated[bool, _option("weak_privacy", "--weak-privacy")] = False,
     contributors: Annotated[int, _option("contributors")] = 1,
     family: Annotated[FamilyName | None, _option("family")] = None,
     seed: Annotated[int | None, _option("seed")] = None,
@@ -119,6 +121,7 @@ def fit(
         family=None if family is None else family.value,
         epsilon=epsilon,
         delta=delta,
+        weak_privacy=weak_privacy,
         contributors=contributors,
         seconds=seconds,
         threads=threads,
@@ -137,11 +140,13 @@ def fit(
 
         bar("reading", 0.0)
         result = fit_file(table, schema, to, asked, show)
-    out.print(_fit_table(result, to, asked.delta if epsilon is not None else None))
+    out.print(_fit_table(result, to))
+    for near in result.table.near:
+        remark(near.warning)
 
 
-def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
-    """What was fitted and what it took; delta: None without privacy."""
+def _fit_table(result: FitResult, to: Path) -> Table:
+    """What was fitted and what it took."""
     from rich.table import Table
 
     from provenance.exact.model import size_class
@@ -150,10 +155,10 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
     table = Table(title=str(to), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
-    spent = container.privacy.get("epsilonMicro")
+    spent, delta = container.privacy.get("epsilonMicro"), container.privacy.get("deltaE12")
     privacy = "none"
-    if isinstance(spent, int) and delta is not None:
-        privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {delta:g}"
+    if isinstance(spent, int) and isinstance(delta, int) and delta:
+        privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {to_float(delta, E12):g}"
     provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
     notes = container.fit.get("notes")
     for name, value in (
@@ -162,6 +167,7 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
         ("a row on chain", "small enough to be recomputed in one transaction" if provable
          else "too large for one transaction; rows are recomputed off chain only"),
         ("privacy of each row", privacy),
+        ("by all of the table", _charged(result.table)),
         ("seconds", f"{result.seconds:.1f}"),
         ("CPU-seconds", f"{result.cpu_seconds / len(container.parts):.1f} a contributor, reading included"),
         ("memory", "not measured here" if result.peak_bytes is None else f"{result.peak_bytes / 1e6:.0f} MB at most"),
@@ -170,6 +176,12 @@ def _fit_table(result: FitResult, to: Path, delta: float | None) -> Table:
     ):  # fmt: skip
         table.add_row(name, value)
     return table
+
+
+def _charged(table: OwnedTable) -> str:
+    """What the table's ledger holds, in words."""
+    charged, ledger = table.ledger().charged_epsilon(), f"ledger {table.fingerprint[:12]} (`tessera ledger`)"
+    return f"epsilon {charged:.4g} charged, {ledger}" if charged else f"nothing charged, {ledger}"
 
 
 def sample(
@@ -269,6 +281,11 @@ def evaluate(
         found = evaluating.evaluate(real, synthetic, schema, test=test, seed=seed, progress=bar)
     if to is not None:
         found.save(to)
+    remark(
+        f"real table: {_charged(found.table)}; these figures are exact, and none of that epsilon covers them"
+    )
+    for near in found.table.near:
+        remark(near.warning)
     if as_json:
         say_json(found.document())
         return

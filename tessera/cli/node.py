@@ -22,7 +22,7 @@ from tessera.cli.options import (
     examples,
 )
 from tessera.extras import require
-from tessera.terminal import say, say_json
+from tessera.terminal import remark, say, say_json
 
 if TYPE_CHECKING:
     from generator.node.report import Status
@@ -87,7 +87,20 @@ def init(
         ),
     ],
     folder: NodeFolder = DEFAULT_FOLDER,
-    delta_cap: Annotated[float, typer.Option(metavar="D", help="delta of the cap")] = 1e-5,
+    delta_cap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="D",
+            help="delta of the cap, at most one in the declared rows; default: 1e-5, or a tenth of that one if less",
+        ),
+    ] = None,
+    owner: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="where you keep the ledgers of your tables; default: TESSERA_OWNER, else ~/.local/state/tessera",
+        ),
+    ] = None,
     node_key: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +123,7 @@ def init(
     from generator.node.setup import DEPLOYMENT, Setup, initialise
     from provenance.chain.deployment import Deployment
 
-    made, signer, rows = initialise(
+    made = initialise(
         Setup(
             folder=folder,
             backend=backend,
@@ -120,6 +133,7 @@ def init(
             declared_rows=declared_rows,
             epsilon_cap=None if epsilon_cap == "none" else float(epsilon_cap),
             delta_cap=delta_cap,
+            owner=owner,
             key=node_key,
             schema=schema,
             deployment=deployment,
@@ -128,10 +142,19 @@ def init(
         )
     )
     unit = Deployment.load(folder / DEPLOYMENT).unit
-    say(f"node {signer.address} is set up in {folder}")
-    say(f"  table       {rows:,} rows read and copied; {made.declared_rows:,} will be declared in public")
-    say(f"  privacy     cap epsilon {epsilon_cap} at delta {delta_cap:g}, over all orders")
-    say(f"  stake       {unit.shown(made.stake_wei)} will be deposited when it first runs")
+    cap, ledger = made.table.cap, made.table.ledger()
+    say(f"node {made.signer.address} is set up in {folder}")
+    say(f"  table       {made.rows:,} rows read and copied; {declared_rows:,} will be declared in public")
+    shown = "none" if cap.epsilon is None else f"{cap.epsilon:g}"
+    say(f"  privacy     cap epsilon {shown} at delta {cap.delta:g}, over all orders and fits of this table")
+    say(f"  ledger      {made.table.folder}")
+    if ledger.charged():
+        say(
+            f"              epsilon {ledger.charged_epsilon():.4g} of it is charged already (`tessera ledger`)"
+        )
+    for near in made.table.near:
+        remark(near.warning)
+    say(f"  stake       {unit.shown(made.settings.stake_wei)} will be deposited when it first runs")
     say(f"  rules       {folder / 'policy.toml'} - read it before `tessera node run --folder {folder}`")
 
 
@@ -305,11 +328,11 @@ def _answer(folder: Path, order: str, *, approve: bool) -> None:
 
 @node_app.command("budget", epilog=examples("node budget --folder node"))
 def budget(folder: NodeFolder = DEFAULT_FOLDER) -> None:
-    """Show the privacy ledger: cap, spent, every release."""
+    """Show the privacy ledger of the node's table: cap, charged, left, every charge and release."""
     opened = _opened(folder)
-    from generator.node.report import budget_lines
+    from generator.privacy.ledger_lines import budget_lines
 
-    for line in budget_lines(opened):
+    for line in budget_lines(opened.state.ledger):
         say(line)
 
 

@@ -323,6 +323,8 @@ class LocalNetwork:
             "--node-key": self.key_file(spec.name),
             "--deployment": self.deployment_file,
             "--stake": self.unit.plain(self._stake_wei),
+            # each contributor is another owner, and none is the user whose machine this is
+            "--owner": self.node_folder(spec.name) / "owner",
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from generator.evaluation.cells import CheckedTable, check_cells
+from generator.evaluation.cells import CheckedTable, check_cells, plain_schema
 from generator.evaluation.report import EvaluationReport, Tell
 from generator.evaluation.report import evaluate as judge_tables
+from generator.privacy.owner import OwnedTable
 from provenance.files import READABLE, write_whole
 from provenance.table.python_cells import TableLike, cell_texts
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
+from tessera.local.owned import owned_table
 from tessera.local.table_file import table_chunks
 
 
@@ -25,6 +27,8 @@ class Evaluation:
     schema: Schema
     real: CheckedTable
     synthetic: CheckedTable
+    table: OwnedTable
+    """The real table's place at its owner, where the ledger tells what was spent."""
 
     def __repr__(self) -> str:
         auc = "" if self.report.utility is None else f", AUC {self.report.utility.synthetic_auc:.4f}"
@@ -58,7 +62,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge synthetic rows against the real rows that the generator was fitted to: use for
     prediction, distances, copies, a membership attack. The figures are read off real rows without
-    noise: they are not private.
+    noise: they are not private. The real table's privacy ledger notes that they were read.
 
     real, synthetic, test: a CSV or Parquet file, or columns by name (a dict of lists, a data frame).
     schema: of all of them, or its file. test: real rows that did not train; without them figures flatter
@@ -71,7 +75,9 @@ def evaluate(
     held_out = None if test is None else _checked(test, known, "test")
     tell = progress or (lambda _step, _share: None)
     report = judge_tables(tables[0], tables[1], known, held_out, seed=seed, tell=tell)
-    return Evaluation(report, known, tables[0], tables[1])
+    owned = owned_table(tables[0].values, plain_schema(known), real)
+    owned.ledger().note("evaluation, exact figures")
+    return Evaluation(report, known, tables[0], tables[1], owned)
 
 
 def checked_target(path: Path | str) -> Path:

@@ -8,19 +8,22 @@ from pathlib import Path
 
 from generator.fitting.fit import FitProgressCallback, check_settings, fit
 from generator.fitting.settings import FitSettings
+from generator.privacy.owner import OwnedTable
 from provenance.exact.container import Container
 from provenance.files import READABLE, write_whole
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
+from tessera.local.owned import owned_table
 from tessera.local.table_file import read_table
 
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """What was written, and what it took: wall time, CPU time of all threads, the process's largest memory
-    (None: not told here)."""
+    """What was written, where the table's ledger is, and what it took: wall time, CPU time of all threads, the
+    process's largest memory (None: not told here)."""
 
     container: Container
+    table: OwnedTable
     seconds: float
     cpu_seconds: float
     peak_bytes: int | None
@@ -39,9 +42,11 @@ def fit_file(
         raise UsageError(f"{to} cannot be written: expected the name of a file in a folder that exists")
     started, cpu = time.monotonic(), time.process_time()
     check_settings(schema, settings)
-    container = fit(read_table(table, schema), schema, settings, progress)
+    values = read_table(table, schema)
+    owned = owned_table(values, schema, table)
+    container = fit(values, schema, settings, progress, ledger=owned.ledger())
     write_whole(to, container.encode(), mode=READABLE)
-    return FitResult(container, time.monotonic() - started, time.process_time() - cpu, peak_bytes())
+    return FitResult(container, owned, time.monotonic() - started, time.process_time() - cpu, peak_bytes())
 
 
 def peak_bytes() -> int | None:

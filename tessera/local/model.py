@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import secrets
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -140,7 +141,8 @@ def fit(
     *,
     family: str | None = None,
     epsilon: float | None = None,
-    delta: float = 1e-5,
+    delta: float | None = None,
+    weak_privacy: bool = False,
     schema_is_public: bool = False,
     declared_rows: int | None = None,
     conditionable: Sequence[str] | str = (),
@@ -154,7 +156,8 @@ def fit(
     """A generator of the rows of `table`: a CSV or Parquet file, or columns by name (a dict of lists,
     a data frame).
 
-    schema: a document or its file; None infers it from the table.
+    schema: a document or its file; None infers it from the table. A fit with epsilon is charged to the table's one
+    privacy ledger (docs/spec/privacy-ledger.md).
 
     OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
@@ -166,6 +169,7 @@ def fit(
         from generator.fitting.fit import check_settings
         from generator.fitting.fit import fit as fit_values
         from generator.fitting.settings import FitSettings
+        from tessera.local.owned import owned_table
 
     if isinstance(schema, Path | str):
         schema = Schema.load(schema)
@@ -175,6 +179,7 @@ def fit(
         family=family,
         epsilon=epsilon,
         delta=delta,
+        weak_privacy=weak_privacy,
         contributors=contributors,
         seconds=seconds,
         threads=threads,
@@ -185,7 +190,11 @@ def fit(
         conditionable=(conditionable,) if isinstance(conditionable, str) else tuple(conditionable),
     )
     check_settings(schema, options)
-    return Model(fit_values(read_table(table, schema), schema, options, progress))
+    values = read_table(table, schema)
+    owned = owned_table(values, schema, table)
+    for near in owned.near:
+        warnings.warn(near.warning, stacklevel=2)
+    return Model(fit_values(values, schema, options, progress, ledger=owned.ledger()))
 
 
 fit.__doc__ = (fit.__doc__ or "").replace("    OPTIONS", option_lines())

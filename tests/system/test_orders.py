@@ -279,5 +279,6 @@ def _fetch(market: Market, order: OrderFile) -> Delivery:
 
 def _releases_of(market: Market, node: str, order: OrderFile) -> list[str]:
     """Names in the node's own privacy ledger, as far as this order."""
-    entries = [json.loads(line) for line in market.ledger_text(node).splitlines()]
+    entries = [json.loads(line)["entry"] for line in market.ledger_text(node).splitlines()]
+    entries = [entry for entry in entries if entry["format"] == "tessera-release/1"]
     return [entry["release"] for entry in entries if entry["order"] == str(order.order_id)]

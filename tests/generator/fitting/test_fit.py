@@ -13,6 +13,7 @@ from generator.errors import FitError, PlanError
 from generator.fitting.fit import FitProgress, check_settings, fit, fit_csv
 from generator.fitting.settings import FitSettings, default_family
 from generator.learning.fit_marginals import MarginalFitter
+from generator.privacy.delta import delta_for
 from provenance.errors import ProvenanceError
 from provenance.exact.container import Container, Part
 from provenance.exact.container_sampler import ContainerSampler
@@ -71,12 +72,38 @@ def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path
         ("epsilon", -1.0),
         ("epsilon", float("nan")),
         ("epsilon", float("inf")),
+        ("epsilon", 20_000.0),
         ("delta", 0.0),
+        ("delta", float("nan")),
     ],
 )
 def test_refuses_options_out_of_their_bounds_and_names_them(name: str, value: float) -> None:
     with pytest.raises(FitError, match=f"{name} is .*, expected (a number|an integer) from"):
         fit(table(), SCHEMA, replace(FitSettings(), **{name: value}))  # type: ignore[arg-type]
+
+
+def test_refuses_an_epsilon_that_hardly_protects_unless_it_is_meant() -> None:
+    with pytest.raises(FitError, match=r"epsilon is 11: above 10 .* \(--weak-privacy\)"):
+        fit(table(), SCHEMA, FitSettings(epsilon=11.0))
+    FitSettings(epsilon=11.0, weak_privacy=True).check()
+    FitSettings(epsilon=10.0).check()
+
+
+@pytest.mark.parametrize("declared", [None, 400])
+def test_refuses_a_delta_above_one_in_the_public_rows(declared: int | None) -> None:
+    delta = 1.01 / (declared or 800)
+    with pytest.raises(FitError, match="expected at most one in the"):
+        fit(table(), SCHEMA, FitSettings(epsilon=1.0, delta=delta, declared_rows=declared))
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "expected"),
+    [(None, 800, 1e-5), (None, 10_000, 1e-5), (None, 50_000, 2e-6), (1 / 3, 3, 1 / 3), (1e-3, 1_000, 1e-3)],
+)
+def test_delta_left_out_is_a_tenth_of_one_in_the_rows_where_that_is_less(
+    asked: float | None, rows: int, expected: float
+) -> None:
+    assert delta_for(asked, rows) == expected
 
 
 def test_refuses_more_contributors_than_rows() -> None:

@@ -13,9 +13,10 @@ from generator.node.accept import accept_order
 from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.report import budget_lines, dry_run_lines, outbox_lines, status
+from generator.node.report import dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
+from generator.privacy.ledger_lines import budget_lines
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState, OrderView
 from provenance.chain.disputes import DemandKind
@@ -120,7 +121,7 @@ def test_budget_shows_cap_spent_and_every_release(world: World) -> None:
     world.accept(node)
     world.match()
     train_step(node, world.training_task(node))
-    text = "\n".join(budget_lines(opened(world, node)))
+    text = "\n".join(budget_lines(opened(world, node).state.ledger))
     assert "epsilon 10 at delta 1e-05" in text
     assert "bins" in text
     assert "gaussian" in text

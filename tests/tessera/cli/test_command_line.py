@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -186,6 +187,45 @@ def test_epsilon_refuses_a_schema_that_was_read_off_the_rows(tessera: Run, tmp_p
     assert found.status != 0
     assert "--schema-is-public" in found.err
     assert not (tmp_path / "m.tsm").exists()
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "words"),
+    [
+        ("20000", "less than or equal to 1000"),
+        ("nan", "less than or equal to 1000"),
+        ("11", "--weak-privacy"),
+    ],
+)
+def test_an_epsilon_that_protects_nobody_is_an_error_in_words(
+    tessera: Run, tmp_path: Path, epsilon: str, words: str
+) -> None:
+    table = write_toy(tmp_path / "t.csv", "age,kind", *(f"{i % 50},{'ab'[i % 2]}" for i in range(200)))
+    schema = tmp_path / "s.json"
+    assert tessera("schema", "infer", table, "--out", schema).status == 0
+    asked = ("--schema", schema, "--out", tmp_path / "m.tsm", "--schema-is-public", "--epsilon", epsilon)
+    found = tessera("fit", table, *asked)
+    assert found.status != 0
+    assert "Traceback" not in found.err
+    assert "epsilon" in found.err
+    assert words in " ".join(found.err.split())
+
+
+def test_the_ledger_of_a_table_is_shown_whatever_its_file_is_called(tessera: Run, tmp_path: Path) -> None:
+    lines = [f"{i % 50},{'ab'[i % 2]}" for i in range(200)]
+    table = write_toy(tmp_path / "t.csv", "age,kind", *lines)
+    copy = write_toy(tmp_path / "copy.csv", "age,kind", *reversed(lines))
+    schema, model = tmp_path / "s.json", tmp_path / "m.tsm"
+    assert "no table is known" in tessera("ledger").out
+    assert tessera("ledger", table).status == 2
+    assert tessera("schema", "infer", table, "--out", schema).status == 0
+    words = ("--schema", schema, "--out", model, "--family", "marginal", "--set", "steps=5")
+    assert tessera("fit", table, *words, "--epsilon", 1, "--schema-is-public").status == 0
+    shown = tessera("ledger", copy, "--schema", schema).out
+    assert "t.csv, copy.csv" in shown
+    assert re.search(r"charged +epsilon 1\b", shown) or re.search(r"charged +epsilon 0\.99", shown)
+    assert "a fit of its owner" in shown
+    assert len(tessera("ledger").out.splitlines()) == 1
 
 
 def test_a_fit_takes_the_family_s_settings_and_says_which_there_are(tessera: Run, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""A privacy ledger for its owner's eyes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+from generator.privacy.charge import WHOLE
+from generator.privacy.ledger import PrivacyLedger
+from generator.privacy.release import event_document
+
+
+def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
+    """A privacy ledger: cap, charged, left, every order's charge, every release, what was done beside it."""
+    cap, delta = ledger.cap.epsilon, ledger.cap.delta
+    yield f"cap         epsilon {'none' if cap is None else f'{cap:g}'} at delta {delta:g}, for the table's whole life"
+    yield f"charged     epsilon {_shown(ledger.charged_epsilon())}"
+    if cap is not None:
+        yield f"left        one more order of epsilon {ledger.epsilon_left():.4g} at the most"
+    entries = ledger.entries()
+    for charge in ledger.charged():
+        names = [each.name for each in charge.releases]
+        made = sum(entry.order == charge.order and entry.release.name in names for entry in entries)
+        cost = (
+            charge.training + charge.holdout
+            if charge.split == WHOLE
+            else charge.training.larger(charge.holdout)
+        )
+        yield (
+            f"charge      {str(charge.order)[:12]} epsilon {_shown(cost.epsilon(delta))} alone, for {len(names)} "
+            f"releases, {f'{made} made' if charge.split != WHOLE else 'a fit of its owner'}"
+        )
+    for entry in entries:
+        mechanism = event_document(entry.release.event)["mechanism"]
+        yield (
+            f"release     {str(entry.order)[:12]} {entry.release.name:<12} {entry.release.split:<8} "
+            f"{mechanism}, alone epsilon {entry.epsilon:.4g}"
+        )
+    for note in ledger.notes():
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(str(note["time"]))))
+        yield f"not counted {when} {note['did']}{': ' if note['about'] else ''}{note['about']}"
+    head = ledger.head()
+    yield f"head        line {head.number}, {head.digest}"
+
+
+def _shown(epsilon: float) -> str:
+    return "unbounded" if math.isinf(epsilon) else f"{epsilon:.4g}"
