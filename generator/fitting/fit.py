@@ -5,9 +5,10 @@ several contributors each row goes to one of them by an independent draw of the 
 says), so a row touches one part's releases and the privacy of the whole is the largest of the parts'. All rows
 train, but for a tenth of small tables that several train on without epsilon, which the memorisation gate needs.
 
-Under epsilon the schema must be public: fields marked as inferred were read off the table without noise, so
-they are refused unless the caller vouches for them. The exact number of rows is taken as public too, unless
-`declared_rows` stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
+Under epsilon the schema must be public or released under privacy: fields marked as inferred were read off the table
+without noise, so they are refused unless their column is vouched for in the schema. What a schema released is charged
+with the fit. The exact number of rows is taken as public too, unless `declared_rows` or the schema's released number
+stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
@@ -39,10 +40,13 @@ from generator.federation.state import ContributorState
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
+from generator.fitting.schema_budget import charge_schema, check_schema_budget, within_budget
+from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.ledger import PrivacyCap
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
+from provenance.table.origins import Origins
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues, read_compact
 from provenance.units import E12, MICRO, round_down
@@ -91,8 +95,10 @@ def fit(
     """
     started = time.monotonic()
     check_settings(schema, settings)
+    if settings.epsilon is not None:
+        require_held_values(values, schema, settings.least_rows)
     if owners is None:
-        partition = random_partition(len(values), settings.contributors, settings.declared_rows)
+        partition = random_partition(len(values), settings.contributors, _declared_rows(schema, settings))
     else:
         partition = given_partition(owners, len(values), settings.contributors, settings.declared_rows)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
@@ -115,15 +121,9 @@ def fit(
 def check_settings(schema: Schema, settings: FitSettings) -> None:
     """Everything that can be refused before the table is read; FitError or PlanError."""
     settings.check()
-    inferred = schema.inferred_fields()
-    if settings.epsilon is not None and inferred and not settings.schema_is_public:
-        names = ", ".join(f"{column}.{name}" for column, name in inferred[:6])
-        more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
-        raise FitError(
-            f"the schema took {names}{more} from the data, which epsilon {settings.epsilon:g} does not "
-            "cover: edit them and remove their 'inferred' marks, or vouch for them with schema_is_public "
-            "(--schema-is-public)"
-        )
+    if settings.epsilon is not None:
+        require_vouched(schema, settings.epsilon)
+        check_schema_budget(schema, settings.epsilon, settings.delta)
     if settings.conditionable and settings.family not in (None, "autoregressive"):
         raise FitError(
             f"family {settings.family} draws all columns at once, so none can be made conditionable: leave it out "
@@ -200,6 +200,7 @@ def _train(
 ) -> tuple[TrainingOutcome, list[bytes]]:
     plan = _plan(table.schema, settings, table.partition.declared)
     family = family_of(plan.family)
+    plan = within_budget(plan, lambda each: family.releases(each, _address(0)))
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
@@ -213,6 +214,7 @@ def _train(
             PrivacyCap(None),
             hold_out=family.needs_holdout(plan),
         )
+        charge_schema(state.ledger, plan)
         worker = Worker(
             address,
             threads=settings.threads,
@@ -241,6 +243,14 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int]) -> Tra
         participants=participants,
         settings=_family_settings(settings),
     )
+
+
+def _declared_rows(schema: Schema, settings: FitSettings) -> int | None:
+    """What stands in for the number of rows: the caller's figure, else what the schema released; None for the number
+    itself."""
+    if settings.declared_rows is not None or schema.release is None or settings.epsilon is None:
+        return settings.declared_rows
+    return max(schema.release.rows, settings.contributors)
 
 
 def _family_settings(settings: FitSettings) -> Settings:
@@ -275,9 +285,9 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
-        "declaredRowsAreExact": settings.declared_rows is None,
+        "declaredRowsAreExact": _declared_rows(plan.schema, settings) is None,
         "notes": list(outcome.notes),
-        "schemaIsPublic": settings.schema_is_public,
+        "schemaFrom": Origins.of(plan.schema).document(),
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
         "settings": dict(plan.settings),

@@ -141,7 +141,7 @@ def fit(
     family: str | None = None,
     epsilon: float | None = None,
     delta: float = 1e-5,
-    schema_is_public: bool = False,
+    least_rows: int = 10,
     declared_rows: int | None = None,
     conditionable: Sequence[str] | str = (),
     contributors: int = 1,
@@ -154,7 +154,7 @@ def fit(
     """A generator of the rows of `table`: a CSV or Parquet file, or columns by name (a dict of lists,
     a data frame).
 
-    schema: a document or its file; None infers it from the table.
+    schema: a document or its file; None infers it from the table, which epsilon refuses (`tessera.schema.infer`).
 
     OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
@@ -179,7 +179,7 @@ def fit(
         seconds=seconds,
         threads=threads,
         seed=seed,
-        schema_is_public=schema_is_public,
+        least_rows=least_rows,
         declared_rows=declared_rows,
         settings=settings or {},
         conditionable=(conditionable,) if isinstance(conditionable, str) else tuple(conditionable),

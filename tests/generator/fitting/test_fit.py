@@ -56,7 +56,7 @@ def table(rows: int = 800) -> np.ndarray:
 
 
 def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"age\.maximum.*--schema-is-public"):
+    with pytest.raises(FitError, match=r"age\.maximum.*schema infer --epsilon.*\"public\""):
         fit_csv(tmp_path / "absent.csv", INFERRED, FitSettings(epsilon=1.0))
 
 
@@ -138,11 +138,67 @@ def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path)
         fit_csv(path, SCHEMA, FitSettings())
 
 
-def test_a_vouched_schema_is_fitted_under_epsilon_and_the_statement_says_how_much() -> None:
-    settings = FitSettings("marginal", epsilon=2.0, schema_is_public=True, settings=SMALL["marginal"])
-    container = fit(table(), INFERRED, settings)
+def with_age(**words: Any) -> Schema:
+    """The toy schema as a draft that was read off rows, its first column with these words."""
+    columns = [{**DOCUMENT["columns"][0], **words}, *DOCUMENT["columns"][1:]]
+    return Schema.parse({**DOCUMENT, "columns": columns, "leastRows": 2})
+
+
+def test_a_column_is_vouched_for_by_name_and_the_container_says_why() -> None:
+    settings = FitSettings("marginal", epsilon=2.0, settings=SMALL["marginal"])
+    other = with_age(inferred=["minimum"], public="labour law").document()
+    other["columns"][2]["inferred"] = ["type"]  # type: ignore[index, call-overload]
+    with pytest.raises(FitError, match=r"took bought\.type from the data"):
+        fit(table(), Schema.parse(other), settings)
+    container = fit(table(), with_age(inferred=["minimum"], public="labour law"), settings)
     assert 1_990_000 <= int(str(container.privacy["epsilonMicro"])) <= 2_000_000
-    assert container.fit["schemaIsPublic"] is True
+    assert container.fit["schemaFrom"] == {"declared": ["town", "bought"], "vouched": {"age": "labour law"}}
+    assert container.schema.cell_columns[0].remarks.public == "labour law"
+
+
+@pytest.mark.parametrize(("rows", "least"), [(1, 2), (9, 10)])
+def test_refuses_values_of_few_rows_in_a_draft_whose_marks_were_removed(rows: int, least: int) -> None:
+    values = table()
+    values[:, 0] = np.where(values[:, 0] == 49, 48, values[:, 0])
+    values[:rows, 0] = 49
+    settings = FitSettings("marginal", epsilon=2.0, least_rows=least, settings=SMALL["marginal"])
+    with pytest.raises(
+        FitError, match=rf"column 'age': found 1 of its bounds held by fewer than {least} rows"
+    ):
+        fit(values, with_age(), settings)
+    fit(values, with_age(), replace(settings, least_rows=rows))
+    fit(values, with_age(public="labour law"), settings)
+    fit(values, with_age(maximum=80), settings)
+    fit(values, SCHEMA, settings)
+    values[:, 1] = np.where(values[:, 1] == 2, 1, values[:, 1])
+    values[0, 1] = 2
+    with pytest.raises(FitError, match="column 'town': found 1 of its categories held by fewer than"):
+        fit(values, with_age(maximum=80), settings)
+
+
+THRESHOLD = {"columns": 1, "least": 27, "stdMicro": 4_000_000}
+RELEASE = {"epsilonMicro": 990_000, "deltaE12": 10_000_000, "rows": 805, "parts": [
+    {"name": "rows", "noiseMultiplierMicro": 20_000_000},
+    {"name": "values", "noiseMultiplierMicro": 4_000_000, "threshold": THRESHOLD},
+]}  # fmt: skip
+
+
+def test_what_a_schema_released_is_charged_with_the_fit_and_its_rows_stand_for_the_number() -> None:
+    schema = Schema.parse({**DOCUMENT, "release": RELEASE})
+    with pytest.raises(FitError, match=r"schema and fit together, and the schema's release has spent 0\.9"):
+        fit_csv(Path("absent.csv"), schema, FitSettings(epsilon=0.5))
+    with pytest.raises(FitError, match="the schema's release has spent inf"):
+        fit_csv(Path("absent.csv"), schema, FitSettings(epsilon=2.0, delta=1e-12))
+    for family in SMALL:
+        container = fit(table(), schema, FitSettings(family, epsilon=2.0, settings=SMALL[family]))
+        statement: Any = container.privacy
+        assert [each["name"] for each in statement["mechanisms"]][:2] == ["schema/rows", "schema/values"]
+        assert statement["mechanisms"][1]["threshold"] == THRESHOLD
+        assert 1_950_000 <= statement["epsilonMicro"] <= 2_000_000
+        assert (container.fit["declaredRows"], container.fit["declaredRowsAreExact"]) == (805, False)
+        assert "800" not in repr((container.fit, statement))
+    alone = fit(table(), schema, FitSettings("marginal", settings=SMALL["marginal"]))
+    assert alone.privacy["guarantee"] == "none"
 
 
 @pytest.mark.parametrize("contributors", [1, 3])
@@ -158,7 +214,7 @@ def test_the_container_samples_rows_like_the_table_s(family: str, contributors: 
 
 @pytest.mark.parametrize(("epsilon", "family"), [(None, "autoregressive"), (3.0, "marginal")])
 def test_the_default_family_follows_from_the_privacy_asked_for(epsilon: float | None, family: str) -> None:
-    settings = FitSettings(epsilon=epsilon, schema_is_public=True, seconds=1.0)
+    settings = FitSettings(epsilon=epsilon, seconds=1.0)
     assert fit(table(60), SCHEMA, settings).family == family
 
 
