@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provenance.table.python_cells import TableLike
 from provenance.table.schema import Schema
-from tessera.local.table_file import inferred
+from tessera.local.table_file import inferred, privately_inferred
 
 __all__ = ["Schema", "infer", "read"]
 
@@ -18,16 +18,32 @@ def infer(
     *,
     target: str | None = None,
     without: Collection[str] | str = (),
+    epsilon: float | None = None,
+    delta: float = 1e-5,
+    least_rows: int = 2,
+    keep: Collection[str] | str = (),
 ) -> Schema:
     """The schema that a table fits: a CSV or Parquet file, or columns by name (a dict of lists,
     a data frame).
 
-    Every field that was read off the rows is marked as `inferred` (`Schema.inferred_fields`): look at each
-    before the schema leaves the machine. name: None for the file's. target: the column that a buyer would
-    predict; None for the last one if it has few categories. without: columns to leave out. Raises
-    TableError or SchemaError.
+    name: None for the file's. target: the column that a buyer would predict; None for the last one if it has few
+    categories. without: columns to leave out.
+
+    epsilon, delta: release the schema under differential privacy, one row being protected. What was spent stands in
+    it (`Schema.release`), and a fit of the same table is charged both together. Columns of which nothing stands out of
+    the noise are left out.
+
+    Without epsilon every field that was read off the rows is marked as `inferred` (`Schema.inferred_fields`): look at
+    each before the schema leaves the machine. least_rows: values that fewer rows hold do not appear. keep: columns of
+    which every value may.
+
+    Raises TableError, SchemaError or PrivacyError.
     """
-    return inferred(table, name, target, [without] if isinstance(without, str) else without)
+    dropped = [without] if isinstance(without, str) else without
+    if epsilon is not None:
+        return privately_inferred(table, name, target, dropped, epsilon, delta).schema
+    kept = [keep] if isinstance(keep, str) else keep
+    return inferred(table, name, target, dropped, least_rows=least_rows, keep=kept)
 
 
 def read(path: Path | str) -> Schema:

@@ -5,9 +5,10 @@ several contributors each row goes to one of them by an independent draw of the 
 says), so a row touches one part's releases and the privacy of the whole is the largest of the parts'. All rows
 train, but for a tenth of small tables that several train on without epsilon, which the memorisation gate needs.
 
-Under epsilon the schema must be public: fields marked as inferred were read off the table without noise, so
-they are refused unless the caller vouches for them. The exact number of rows is taken as public too, unless
-`declared_rows` stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
+Under epsilon the schema must be public or released under privacy: fields marked as inferred were read off the table
+without noise, so they are refused unless their column is vouched for in the schema. What a schema released is charged
+with the fit. The exact number of rows is taken as public too, unless `declared_rows` or the schema's released number
+stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
@@ -39,6 +40,8 @@ from generator.federation.state import ContributorState
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
+from generator.fitting.schema_budget import charge_schema, check_schema_budget, record_schema, within_budget
+from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.charge import WHOLE, Charge
 from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
@@ -46,6 +49,7 @@ from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
+from provenance.table.origins import Origins
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues, read_compact
 from provenance.units import E12, MICRO, round_down
@@ -96,8 +100,10 @@ def fit(
     """
     started = time.monotonic()
     check_settings(schema, settings)
+    if settings.epsilon is not None:
+        require_held_values(values, schema, settings.least_rows)
     if owners is None:
-        partition = random_partition(len(values), settings.contributors, settings.declared_rows)
+        partition = random_partition(len(values), settings.contributors, _declared_rows(schema, settings))
     else:
         partition = given_partition(owners, len(values), settings.contributors, settings.declared_rows)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
@@ -120,14 +126,11 @@ def fit(
 def check_settings(schema: Schema, settings: FitSettings) -> None:
     """Everything that can be refused before the table is read; FitError or PlanError."""
     settings.check()
-    inferred = schema.inferred_fields()
-    if settings.epsilon is not None and inferred and not settings.schema_is_public:
-        names = ", ".join(f"{column}.{name}" for column, name in inferred[:6])
-        more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
-        raise FitError(
-            f"the schema took {names}{more} from the data, which epsilon {settings.epsilon:g} does not "
-            "cover: edit them and remove their 'inferred' marks, or vouch for them (schema_is_public=)"
-        )
+    if settings.epsilon is not None:
+        require_vouched(schema, settings.epsilon)
+        rows = _declared_rows(schema, settings)
+        if rows is not None:
+            check_schema_budget(schema, settings.epsilon, _delta(settings, rows))
     if settings.conditionable and settings.family not in (None, "autoregressive"):
         raise FitError(
             f"family {settings.family} draws all columns at once, so none can be made conditionable: leave it out "
@@ -203,10 +206,12 @@ def _train(
     folder: Path,
     deadline: float | None,
 ) -> tuple[TrainingOutcome, list[bytes]]:
-    plan = _plan(table.schema, settings, table.partition.declared, _delta(settings, table.partition))
+    declared = table.partition.declared
+    plan = _plan(table.schema, settings, declared, _delta(settings, sum(declared)))
+    family = family_of(plan.family)
+    plan = within_budget(plan, lambda each: family.releases(each, _address(0)))
     if table.ledger is not None:
         _count(table.ledger, plan)
-    family = family_of(plan.family)
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
@@ -220,6 +225,7 @@ def _train(
             PrivacyCap(None),
             hold_out=family.needs_holdout(plan),
         )
+        record_schema(state.ledger, plan)
         worker = Worker(
             address,
             threads=settings.threads,
@@ -236,18 +242,19 @@ def _train(
     return outcome, [states[model.contributor].order(plan.order).model() for model in outcome.models]
 
 
-def _delta(settings: FitSettings, partition: Partition) -> float:
+def _delta(settings: FitSettings, rows: int) -> float:
     """Of the public number of rows."""
     if settings.epsilon is None:
         return settings.delta or DEFAULT_DELTA
     try:
-        return delta_for(settings.delta, sum(partition.declared))
+        return delta_for(settings.delta, rows)
     except PrivacyError as error:
         raise FitError(str(error)) from error
 
 
 def _count(ledger: PrivacyLedger, plan: TrainingPlan) -> None:
-    """Charge the plan to the table's ledger: a row is in one part, so the dearest part's releases."""
+    """Charge schema and plan to the table's ledger: a row is in one part, so the dearest part's releases."""
+    charge_schema(ledger, plan.schema)
     if plan.epsilon is None:
         ledger.note("fit without privacy", plan.family)
         return
@@ -257,7 +264,7 @@ def _count(ledger: PrivacyLedger, plan: TrainingPlan) -> None:
     try:
         ledger.charge(dearest, order)
     except BudgetExceeded as refusal:
-        raise FitError(f"this fit of epsilon {plan.epsilon:g} is not made: {refusal.figures}") from refusal
+        raise FitError(f"this fit of epsilon {plan.epsilon:.4g} is not made: {refusal.figures}") from refusal
 
 
 def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta: float) -> TrainingPlan:
@@ -272,6 +279,14 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta:
         participants=participants,
         settings=_family_settings(settings),
     )
+
+
+def _declared_rows(schema: Schema, settings: FitSettings) -> int | None:
+    """What stands in for the number of rows: the caller's figure, else what the schema released; None for the number
+    itself."""
+    if settings.declared_rows is not None or schema.release is None or settings.epsilon is None:
+        return settings.declared_rows
+    return max(schema.release.rows, settings.contributors)
 
 
 def _family_settings(settings: FitSettings) -> Settings:
@@ -306,9 +321,9 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
-        "declaredRowsAreExact": settings.declared_rows is None,
+        "declaredRowsAreExact": _declared_rows(plan.schema, settings) is None,
         "notes": list(outcome.notes),
-        "schemaIsPublic": settings.schema_is_public,
+        "schemaFrom": Origins.of(plan.schema).document(),
         "seconds": math.ceil(seconds),
         "seed": settings.seed,
         "settings": dict(plan.settings),

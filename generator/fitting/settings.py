@@ -75,7 +75,11 @@ class FitSettings:
         choices=FAMILIES,
     )
     epsilon: float | None = _option(
-        None, "differential privacy of each contributor's rows; left out: none", minimum=1e-6, maximum=1e3
+        None,
+        "differential privacy of each contributor's rows, for the fit and for what the schema released together; left "
+        "out: none",
+        minimum=1e-6,
+        maximum=1e3,
     )
     delta: float | None = _option(
         None,
@@ -102,11 +106,15 @@ class FitSettings:
         "entropy",
         minimum=0,
     )
-    schema_is_public: bool = _option(False, "vouch that inferred fields of the schema are public knowledge")
+    least_rows: int = _option(
+        10,
+        "with epsilon, a value of an inferred schema that fewer rows hold must stand in a column that is vouched for",
+        minimum=1,
+    )
     declared_rows: int | None = _option(
         None,
-        "public figure for the number of rows, right within a factor of two or so; left out: the exact number is "
-        "public",
+        "public figure for the number of rows, right within a factor of two or so; left out: what the schema "
+        "released under privacy, else the exact number is public",
         minimum=1,
     )
     settings: Mapping[str, int | str] = field(

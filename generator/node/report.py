@@ -26,6 +26,7 @@ from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
 from provenance.record.collection import Request
+from provenance.record.epsilon_words import epsilon_in_words
 from provenance.record.terms import OrderTerms, Participant
 from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Address, Digest
@@ -168,6 +169,8 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     if verdict.decision is Decision.ASK:
         yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
     yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
+    if terms.epsilon_micro:
+        yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12)}"
     yield from (f"    {line}" for line in _what_leaves(node, terms))
 
 

@@ -43,15 +43,36 @@ class DistributedNoise:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """Histograms over values that nobody lists beforehand, `columns` of them, of which one row fills one cell each.
+
+    Shown are the cells whose noisy count, an integer, is at least `least`. std: of the noise on a count.
+    """
+
+    columns: int
+    least: int
+    std: float
+
+    def delta(self, rows: int = 1) -> float:
+        """Bound on the chance that a cell is shown which nobody but `rows` rows of one person fills.
+
+        They fill at most `rows` cells of a column, none with more than `rows`.
+        """
+        return min(1.0, self.columns * rows * float(ndtr(-(self.least - rows - 0.5) / self.std)))
+
+
+@dataclass(frozen=True, slots=True)
 class GaussianEvent:
     """One Gaussian release.
 
     noise_multiplier: the noise's standard deviation over the L2 sensitivity. distributed: whose shares make up the
-    noise, None where one contributor adds it all.
+    noise, None where one contributor adds it all. threshold: what hides the cells of histograms over values that are
+    not public; its delta is counted beside the noise's.
     """
 
     noise_multiplier: float
     distributed: DistributedNoise | None = None
+    threshold: Threshold | None = None
 
     def __post_init__(self) -> None:
         _require_positive("noise multiplier", self.noise_multiplier)
@@ -103,7 +124,17 @@ def gdp_mu(epsilon: float, delta: float) -> float:
 def gdp_epsilon(mu: float, delta: float) -> float:
     """Smallest epsilon such that mu-GDP implies (epsilon, `delta`)-DP, rounded up; PrivacyError beyond 10,000."""
     _require_delta(delta)
-    return _epsilon_of_gdp(mu, delta)
+    if gdp_delta(0.0, mu) <= delta:
+        return 0.0
+    low, high = 0.0, 1.0
+    while gdp_delta(high, mu) > delta:
+        low, high = high, 2 * high
+        if high > _EPSILON_CEILING:
+            raise PrivacyError(f"the releases spend more than epsilon {_EPSILON_CEILING:.0f}; add noise")
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gdp_delta(middle, mu) <= delta else (middle, high)
+    return high
 
 
 def noise_multiplier_for(epsilon: float, delta: float) -> float:
@@ -114,12 +145,13 @@ def noise_multiplier_for(epsilon: float, delta: float) -> float:
 def epsilon_of(events: Sequence[PrivacyEvent], delta: float) -> float:
     """Upper bound on epsilon at `delta` of all `events` together; 0.0 for no events.
 
-    Raises PrivacyError when delta is not in (0, 1) or the events spend more than epsilon 10,000.
+    Raises PrivacyError when delta is not in (0, 1), when thresholds spend all of it, or when the events spend more
+    than epsilon 10,000.
     """
-    _require_delta(delta)
+    delta = noise_delta(events, delta)
     mu_squared, subsampled = _split(events)
     if not subsampled:
-        return _epsilon_of_gdp(math.sqrt(mu_squared), delta)
+        return gdp_epsilon(math.sqrt(mu_squared), delta)
     return _epsilon_by_losses(mu_squared, subsampled, delta)
 
 
@@ -130,7 +162,7 @@ def gdp_charge(events: Sequence[PrivacyEvent], tail: float) -> float:
     smallest with delta(epsilon) <= tail + (1 - tail) * delta_mu(epsilon) at every epsilon >= 0, in the worse
     direction: by Blackwell's theorem the events are then computed from one Gaussian release of mu, except in `tail`
     of the cases. That is what a filter over events that were chosen by earlier answers may add up (docs/decisions/
-    0015). Raises PrivacyError when no mu below 1,000 serves.
+    0016). Raises PrivacyError when no mu below 1,000 serves.
     """
     mu_squared, subsampled = _split(events)
     if not subsampled:
@@ -152,6 +184,27 @@ def gdp_charge(events: Sequence[PrivacyEvent], tail: float) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if serves(middle) else (middle, high)
     return high**2
+
+
+def threshold_delta(events: Sequence[PrivacyEvent], *, rows: int = 1) -> float:
+    """The delta that thresholds of released values spend, where `rows` rows are one person's."""
+    gaussian = (event for event in events if isinstance(event, GaussianEvent))
+    return sum(event.threshold.delta(rows) for event in gaussian if event.threshold is not None)
+
+
+def noise_delta(events: Sequence[PrivacyEvent], delta: float, *, rows: int = 1) -> float:
+    """What thresholds leave of `delta` for the noise, where `rows` rows are one person's; PrivacyError for nothing."""
+    _require_delta(delta)
+    left = delta - threshold_delta(events, rows=rows)
+    if left <= 0:
+        raise PrivacyError("the thresholds of released values spend all of delta; ask for a larger delta")
+    return left
+
+
+def gaussian_mu(events: Sequence[PrivacyEvent]) -> float | None:
+    """Mu of all events together if every one is Gaussian, else None."""
+    mu_squared, subsampled = _split(events)
+    return None if subsampled else math.sqrt(mu_squared)
 
 
 def sgd_noise_multiplier_for(
@@ -209,26 +262,12 @@ def _split(events: Sequence[PrivacyEvent]) -> tuple[float, list[SubsampledGaussi
     return mu_squared, [SubsampledGaussianEvent(sigma, rate, n) for (sigma, rate), n in sorted(steps.items())]
 
 
-def _epsilon_of_gdp(mu: float, delta: float) -> float:
-    if gdp_delta(0.0, mu) <= delta:
-        return 0.0
-    low, high = 0.0, 1.0
-    while gdp_delta(high, mu) > delta:
-        low, high = high, 2 * high
-        if high > _EPSILON_CEILING:
-            raise PrivacyError(f"the releases spend more than epsilon {_EPSILON_CEILING:.0f}; add noise")
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if gdp_delta(middle, mu) <= delta else (middle, high)
-    return high
-
-
 def _epsilon_by_losses(mu_squared: float, subsampled: list[SubsampledGaussianEvent], delta: float) -> float:
     upper = epsilon_bound(_losses(mu_squared, subsampled), delta)
     if upper > _EPSILON_CEILING:
         raise PrivacyError(f"the releases spend more than epsilon {_EPSILON_CEILING:.0f}; add noise")
     # An unsampled Gaussian among the events is a lower bound that numerical error must not undercut.
-    return max(upper, _epsilon_of_gdp(math.sqrt(mu_squared), delta))
+    return max(upper, gdp_epsilon(math.sqrt(mu_squared), delta))
 
 
 def _losses(mu_squared: float, subsampled: Sequence[SubsampledGaussianEvent]) -> list[Loss]:

@@ -6,7 +6,8 @@ them everything together is Gaussian DP (Smith and Thakurta 2022, arXiv:2210.175
 and Whitehouse et al. 2023). So each order is charged the mu of its whole plan, however much of it is carried out.
 
 Plans with subsampled steps have a tail that no mu bounds: they are charged a probability too (`accountant.gdp_charge`),
-whose sum stays below a hundredth of the cap's delta, taken off before the bound on mu^2 is computed.
+and so are thresholds of released values. The sum stays below a hundredth of the cap's delta, taken off before the bound
+on mu^2 is computed.
 
 Rows of the two splits are disjoint, so the larger sum counts. That holds for one secret of the split: charges under
 different secrets add up, and so does what read the whole table.
@@ -20,7 +21,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from generator.errors import PrivacyError, StateError
-from generator.privacy.accountant import GaussianEvent, PrivacyEvent, gdp_charge, gdp_epsilon, gdp_mu
+from generator.privacy.accountant import (
+    GaussianEvent,
+    PrivacyEvent,
+    gdp_charge,
+    gdp_epsilon,
+    gdp_mu,
+    threshold_delta,
+)
 from generator.privacy.release import Release, Split, composed_epsilon, decimal, event_document, release_of
 from provenance.canonical import JsonValue
 from provenance.values import Digest
@@ -171,7 +179,7 @@ def _protected(events: tuple[PrivacyEvent, ...], tail: float) -> Cost:
     """A plan with subsampled steps takes a second, and every task asks for the same one."""
     if all(isinstance(event, GaussianEvent) for event in events):
         tail = 0.0
-    return Cost(gdp_charge(events, tail), tail)
+    return Cost(gdp_charge(events, tail), tail + threshold_delta(events))
 
 
 def _document(cost: Cost) -> dict[str, JsonValue]:

@@ -285,11 +285,18 @@ class PrivacyLedger:
             self._append(book, entry.document())
             return entry
 
-    def charge(self, releases: Sequence[Release], order: Digest) -> None:
-        """Charge a plan that is carried out whole, before any of it is; raises BudgetExceeded over the cap."""
+    def charge(self, releases: Sequence[Release], order: Digest, *, is_made: bool = False) -> None:
+        """Charge a plan that is carried out whole, before any of it is; raises BudgetExceeded over the cap.
+
+        is_made: the releases were made already, so no cap refuses them. Charging the same again is free.
+        """
         with self.exclusive():
             book = self._read()
-            self._charge_for(book, order, _uncharged(book, releases, order))
+            new = _uncharged(book, releases, order)
+            if new and is_made:
+                self._append(book, self._charge(order, new).document())
+            elif new:
+                self._charge_for(book, order, new)
 
     def given(self, order: Digest, task: str) -> None:
         """Write down, durably, that a task's result is on the disk; must come before it is sent."""

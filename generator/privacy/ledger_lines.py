@@ -29,7 +29,7 @@ def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
         )
         yield (
             f"charge      {str(charge.order)[:12]} epsilon {_shown(cost.epsilon(delta))} alone, for {len(names)} "
-            f"releases, {f'{made} made' if charge.split != WHOLE else 'a fit of its owner'}"
+            f"releases, {f'{made} made' if charge.split != WHOLE else 'a schema or fit of its owner'}"
         )
     for entry in entries:
         mechanism = event_document(entry.release.event)["mechanism"]

@@ -18,6 +18,7 @@ from generator.privacy.accountant import (
     GaussianEvent,
     PrivacyEvent,
     SubsampledGaussianEvent,
+    Threshold,
     epsilon_of,
 )
 from provenance.canonical import JsonValue
@@ -118,6 +119,9 @@ def event_document(event: PrivacyEvent | None) -> dict[str, JsonValue]:
         "mechanism": "gaussian",
         "noiseMultiplier": repr(float(event.noise_multiplier)),
     }
+    if isinstance(event, GaussianEvent) and event.threshold is not None:
+        each = event.threshold
+        document["threshold"] = {"columns": each.columns, "least": each.least, "std": repr(float(each.std))}
     if isinstance(event, SubsampledGaussianEvent):
         document["mechanism"] = "subsampled-gaussian"
         document["sampleRate"] = repr(float(event.sample_rate))
@@ -148,11 +152,23 @@ def _event(document: JsonValue) -> PrivacyEvent | None:
         return None
     noise, distributed = decimal(document["noiseMultiplier"], "noiseMultiplier"), _distributed(document)
     if document["mechanism"] == "gaussian":
-        return GaussianEvent(noise, distributed)
+        return GaussianEvent(noise, distributed, _threshold(document))
     if document["mechanism"] == "subsampled-gaussian" and isinstance(document["steps"], int):
         rate = decimal(document["sampleRate"], "sampleRate")
         return SubsampledGaussianEvent(noise, rate, document["steps"], distributed)
     raise StateError(f"mechanism {document['mechanism']!r} is unknown to this version: update the node")
+
+
+def _threshold(document: dict[str, JsonValue]) -> Threshold | None:
+    value = document.get("threshold")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise StateError("threshold is not an object")
+    columns, least = value["columns"], value["least"]
+    if not isinstance(columns, int) or not isinstance(least, int):
+        raise StateError("columns and least of a threshold must be integers")
+    return Threshold(columns, least, decimal(value["std"], "std"))
 
 
 def _distributed(document: dict[str, JsonValue]) -> DistributedNoise | None:

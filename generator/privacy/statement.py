@@ -1,7 +1,7 @@
 """The privacy statement of a shard or data set, in the shape of NIST SP 800-226.
 
-It names the unit, the neighbours, epsilon and delta, each mechanism, and what is NOT covered; it holds
-strings and integers only, so that it can be hashed as canonical JSON. Epsilon is rounded up, never down.
+It names the unit, the neighbours, epsilon and delta, what they mean for a person, each mechanism, and what is NOT
+covered; it holds strings and integers only, so that it can be hashed as canonical JSON. Epsilon is always rounded up.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.errors import PrivacyError
-from generator.privacy.accountant import GaussianEvent, PrivacyEvent, epsilon_of
+from generator.privacy.accountant import GaussianEvent, PrivacyEvent, Threshold, epsilon_of
+from generator.privacy.meaning import in_words, meanings
 from provenance.units import E12, MICRO, round_up
 
 FORMAT = "tessera-privacy/1"
 NOT_COVERED = (
-    "the schema (column names, categories, bounds and grids), which is declared as public",
+    "the schema (column names, categories, bounds and grids), which is declared as public, but for what a mechanism of "
+    "its own names",
     "the declared number of rows of each table, which is public",
     "a person with rows in several contributors' tables, or with several rows in one",
     "floating-point representation of the noise (Mironov 2012) and the quality of the operating system's generator",
@@ -39,6 +41,8 @@ class Mechanism:
         document: dict[str, object] = {"name": self.name, "noiseMultiplierMicro": noise}
         if isinstance(self.event, GaussianEvent):
             document["mechanism"] = "gaussian"
+            if self.event.threshold is not None:
+                document["threshold"] = threshold_document(self.event.threshold)
         else:
             document["mechanism"] = "poisson-subsampled-gaussian"
             document["sampleRateE9"] = math.ceil(self.event.sample_rate * 1_000_000_000)
@@ -58,7 +62,9 @@ def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> d
             )
         return {"format": FORMAT, "guarantee": "none", "epsilonMicro": 0, "deltaE12": 0,
                 "mechanisms": [], "notCovered": [NO_GUARANTEE]}  # fmt: skip
-    epsilon = epsilon_of([mechanism.event for mechanism in mechanisms], delta)
+    events = [mechanism.event for mechanism in mechanisms]
+    epsilon = epsilon_of(events, delta)
+    means = meanings(events, delta)
     return {
         "format": FORMAT,
         "guarantee": "epsilon-delta differential privacy",
@@ -66,9 +72,20 @@ def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> d
         "neighbours": "add or remove one row",
         "epsilonMicro": epsilon_micro(epsilon),
         "deltaE12": delta_e12(delta),
+        "meaning": in_words(means, delta_e12(delta)),
+        "persons": [each.document() for each in means],
         "accounting": ACCOUNTING,
         "mechanisms": [mechanism.document() for mechanism in mechanisms],
         "notCovered": [*NOT_COVERED, *_conditions(mechanisms)],
+    }
+
+
+def threshold_document(threshold: Threshold) -> dict[str, int]:
+    """How values that nobody lists beforehand were hidden, in integers that the accountant counted by."""
+    return {
+        "columns": threshold.columns,
+        "least": threshold.least,
+        "stdMicro": round(threshold.std * 10**MICRO),
     }
 
 

@@ -17,17 +17,15 @@ from typing import Literal
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError, TableError
 from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, Grid, GridKind
+from provenance.table.remarks import NO_REMARKS, REMARKS, Remarks
 from provenance.table.schema_words import flag_member, no_extra
 
-INFERABLE = (
-    "type", "format", "separator", "minimum", "maximum", "multipleOf", "enum", "pattern", "nullable", "missing",
-)  # fmt: skip
 MISSING_MARKS = ("", "?", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null")
 Outside = Literal["refuse", "clip"]
 """What to do with a cell outside of its column: refuse it, or take the nearest grid point or missing."""
 _NUMERIC_TYPES = {"integer": GridKind.INTEGER, "number": GridKind.NUMBER}
 _FORMATS = {kind.value: kind for kind in (GridKind.DATE, GridKind.TIME, GridKind.DATE_TIME)}
-_COMMON = {"name", "type", "nullable", "missing", "inferred"}
+_COMMON = {"name", "type", "nullable", "missing", *REMARKS}
 _GRID_WORDS = {"minimum", "maximum", "multipleOf"}
 _TYPES = "integer, number, string or boolean"
 
@@ -42,7 +40,7 @@ class Column:
     is_boolean: bool
     nullable: bool
     missing: str
-    inferred: tuple[str, ...] = ()
+    remarks: Remarks = NO_REMARKS
 
     @property
     def is_numeric(self) -> bool:
@@ -82,7 +80,7 @@ class Column:
             return self.categories[value]
         return self.grid.text_of_scaled(self.grid.origin + value * self.grid.step)
 
-    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
+    def document(self, *, with_remarks: bool = True) -> dict[str, JsonValue]:
         """The column as it stands in the canonical document."""
         result: dict[str, JsonValue] = {"name": self.name}
         if self.grid is not None:
@@ -92,9 +90,7 @@ class Column:
         else:
             result |= {"type": "string", "enum": list(self.categories)}
         result |= {"nullable": self.nullable, "missing": self.missing}
-        if with_inferred and self.inferred:
-            result["inferred"] = list(self.inferred)
-        return result
+        return result | (self.remarks.document() if with_remarks else {})
 
 
 def parse_column(document: Mapping[str, object], name: str) -> Column:
@@ -119,25 +115,14 @@ def parse_column(document: Mapping[str, object], name: str) -> Column:
         categories = ("false", "true")
     else:
         raise SchemaError(f"{place}, field 'type': found {kind!r}, expected {_TYPES}")
-    column = Column(
-        name, grid, categories, kind == "boolean", nullable, missing, parse_inferred(document, place)
-    )
+    remarks = Remarks.parse(document, place)
+    column = Column(name, grid, categories, kind == "boolean", nullable, missing, remarks)
     if column.cardinality > GRID_LIMIT:
         raise SchemaError(
             f"{place}: found {column.cardinality:,} grid points, expected at most 2^32; "
             "use a larger 'multipleOf' or narrower bounds"
         )
     return column
-
-
-def parse_inferred(document: Mapping[str, object], place: str) -> tuple[str, ...]:
-    """The words of a column's `inferred` list, in a fixed order."""
-    value = document.get("inferred", [])
-    if not isinstance(value, list | tuple) or any(item not in INFERABLE for item in value):
-        raise SchemaError(
-            f"{place}, field 'inferred': found {value!r}, expected a list of {', '.join(INFERABLE)}"
-        )
-    return tuple(word for word in INFERABLE if word in value)
 
 
 def cell_text(column: Column, value: int) -> str:
@@ -157,9 +142,10 @@ def cell_value(
 ) -> int:
     """The value of the text of one cell. index_of: the column's categories by text, to save building it.
 
-    outside="clip" moves numbers to the nearest grid point and unknown categories to missing where that
-    exists. Raises TableError that says what was expected.
+    outside="clip", or the column's remark `clip`, moves numbers to the nearest grid point and all else that is
+    unknown to missing where that exists. Raises TableError that says what was expected.
     """
+    clips = outside == "clip" or column.remarks.clip
     cell = cell.strip()
     if index_of is None:
         index_of = category_index(column)
@@ -169,13 +155,23 @@ def cell_value(
     if is_missing and column.missing_index is not None:
         return column.missing_index
     if column.grid is not None:
-        return column.grid.clipped_index(cell) if outside == "clip" else column.grid.index(cell)
+        return _clipped(column, column.grid, cell) if clips else column.grid.index(cell)
     if column.is_boolean and cell.lower() in index_of:
         return index_of[cell.lower()]
-    if outside == "clip" and column.missing_index is not None:
+    if clips and column.missing_index is not None:
         return column.missing_index
     shown = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
     raise TableError(f"expected one of {shown}")
+
+
+def _clipped(column: Column, grid: Grid, cell: str) -> int:
+    """The nearest grid point; missing for text that is no value of this kind, where there is a missing value."""
+    try:
+        return grid.clipped_index(cell)
+    except TableError:
+        if column.missing_index is None:
+            raise
+        return column.missing_index
 
 
 def category_index(column: Column) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 Different cells are counted until there are too many for categories; after that only each type's own summary goes on
 (bounds, digits, common step), so a column of ten million numbers costs no more than one of a hundred thousand.
-Missing marks are counted apart. A column counts as "all different" if no cell came twice among those counted.
+Missing marks are counted apart. A column counts as "all different" if no cell came twice among those counted. The
+outermost numbers are kept with their counts in any case (`provenance.table.bounds`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from provenance.table.bounds import N, Tails
 from provenance.table.column import MISSING_MARKS
 from provenance.table.datetimes import has_zone
 from provenance.table.grid import CATEGORY_LIMIT, decimal_places, parse_decimal
@@ -75,7 +77,7 @@ class NumberSummary:
 
     def see(self, cells: Iterable[str]) -> bool:
         for cell in cells:
-            number = None if _CODE.match(cell) else parse_decimal(cell)
+            number = parse_number(cell)
             if number is None:
                 return False
             self.low = number if self.low is None or number < self.low else self.low
@@ -125,18 +127,29 @@ def parse_integer(cell: str) -> int | None:
     return int(cell) if _INTEGER.match(cell) else None
 
 
+def parse_number(cell: str) -> Decimal | None:
+    """The decimal in `cell`, codes like `007` left out, or None."""
+    return None if _CODE.match(cell) else parse_decimal(cell)
+
+
 @dataclass(slots=True)
 class ColumnTally:
-    """One column while its cells go by. `summaries` holds those types that every cell so far is of."""
+    """One column while its cells go by. `summaries` holds those types that every cell so far is of.
+
+    least: how many rows must hold a value that is to be shown; so many outermost rows are known that its bounds are.
+    """
 
     name: str
     summaries: dict[str, Summary]
+    least: int = 1
     rows: int = 0
     counts: Counter[str] | None = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
     separator: str = "T"
     all_different: bool = True
     counts_up_from: int | None = None
+    _points: dict[str, Tails[int]] = field(default_factory=dict)
+    _numbers: Tails[Decimal] | None = None
 
     def see(self, cells: Sequence[str]) -> None:
         """Take the next cells in, in the table's order."""
@@ -154,7 +167,11 @@ class ColumnTally:
             self.all_different &= len(fresh) == len(found) == found.total()
             self.counts.update(found)
             if len(self.counts) > COUNTED_CELLS:
+                self._follow_tails(self.counts)
                 self.counts = None
+        else:
+            for each in self._tails():
+                each.see(found)
         fresh = list(fresh)
         self.summaries = {kind: each for kind, each in self.summaries.items() if each.see(fresh)}
         if "date-time" in self.summaries:
@@ -169,6 +186,33 @@ class ColumnTally:
     def missing(self) -> str:
         """The most frequent missing mark."""
         return max(self.marks, key=lambda mark: self.marks[mark]) if self.marks else ""
+
+    def points(self, kind: str, summary: PointSummary) -> Tails[int]:
+        """The outermost values of integers, dates or times."""
+        return self._seen(Tails(summary.parse, 2 * self.least - 1), self._points.get(kind))
+
+    def numbers(self) -> Tails[Decimal]:
+        """The outermost values of decimals."""
+        return self._seen(Tails(parse_number, 2 * self.least - 1), self._numbers)
+
+    def _seen(self, fresh: Tails[N], followed: Tails[N] | None) -> Tails[N]:
+        if self.counts is not None:
+            fresh.see(self.counts)
+            return fresh
+        return fresh if followed is None else followed
+
+    def _follow_tails(self, counts: Counter[str]) -> None:
+        """From now on cells are not counted, and the outermost of every type that is left are followed."""
+        for kind, summary in self.summaries.items():
+            if isinstance(summary, PointSummary):
+                self._points[kind] = Tails(summary.parse, 2 * self.least - 1)
+            elif isinstance(summary, NumberSummary):
+                self._numbers = Tails(parse_number, 2 * self.least - 1)
+        for each in self._tails():
+            each.see(counts)
+
+    def _tails(self) -> list[Tails[int] | Tails[Decimal]]:
+        return [*self._points.values(), *([] if self._numbers is None else [self._numbers])]
 
     def _follow(self, cells: Sequence[str]) -> None:
         """Notes whether the cells are 0, 1, 2, ... or 1, 2, 3, ... in the table's order."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError, TableError
-from provenance.table.column import parse_inferred
+from provenance.table.remarks import NO_REMARKS, Remarks
 from provenance.table.schema_words import no_extra
 
 DIGIT, LETTER = "#", "@"
@@ -38,17 +38,17 @@ class KeyColumn:
 
     name: str
     pattern: str
-    inferred: tuple[str, ...] = ()
+    remarks: Remarks = NO_REMARKS
 
     @classmethod
     def parse(cls, document: Mapping[str, object], name: str) -> KeyColumn:
         """The column of a JSON object whose name was read already. Raises SchemaError."""
         place = f"column {name!r}"
-        no_extra(document, {"name", "type", "format", "pattern", "inferred"}, place)
+        no_extra(document, {"name", "type", "format", "pattern", "inferred", "public"}, place)
         pattern = document.get("pattern")
         if not isinstance(pattern, str) or not 1 <= len(pattern) <= 128 or pattern != pattern.strip():
             raise SchemaError(f"{place}, field 'pattern': found {pattern!r}, expected text like \"P-#####\"")
-        column = cls(name, pattern, parse_inferred(document, place))
+        column = cls(name, pattern, Remarks.parse(document, place))
         if any(ord(c) < 32 for c in pattern) or not 1 < column.count <= MAX_KEYS:
             raise SchemaError(
                 f"{place}, field 'pattern': found {pattern!r}, expected some # (a digit) or @ (a letter A-Z), "
@@ -71,14 +71,12 @@ class KeyColumn:
         """Whether every key reads as an integer without leading zeros and below 10^18."""
         return _INTEGER.match(self.pattern) is not None
 
-    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
+    def document(self, *, with_remarks: bool = True) -> dict[str, JsonValue]:
         """The column as it stands in the canonical document."""
         result: dict[str, JsonValue] = {
             "name": self.name, "type": "string", "format": "key", "pattern": self.pattern,
         }  # fmt: skip
-        if with_inferred and self.inferred:
-            result["inferred"] = list(self.inferred)
-        return result
+        return result | (self.remarks.document() if with_remarks else {})
 
     def texts(self, first_row: int, rows: int) -> list[str]:
         """The keys of rows first_row .. first_row + rows - 1; TableError beyond the pattern's last key."""

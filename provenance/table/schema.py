@@ -7,8 +7,8 @@ combination are stored as one category, and a later column of an inequality is s
 between columns, the `constraints`, hold in every row by the way rows are stored: nothing is ever drawn again.
 
 A value is a stored column's index 0 .. cardinality - 1; the missing value of a nullable column is the last
-index. The digest leaves out the `inferred` marks: they say where a bound came from, not what it is. Normative
-text: docs/spec/schema.md. Reading and writing cells: `provenance.table.codec`.
+index. The digest leaves out the remarks (`provenance.table.remarks`): they say where a bound came from, not what it
+is. Normative text: docs/spec/schema.md. Reading and writing cells: `provenance.table.codec`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from provenance.table.column import Column, parse_column
 from provenance.table.combination import Combination
 from provenance.table.increasing import Increasing
 from provenance.table.key_column import KeyColumn
+from provenance.table.remarks import Release, least_rows_member
 from provenance.table.schema_words import members, no_extra, text_member
 from provenance.values import Digest, sha256
 
@@ -56,12 +57,18 @@ class Storage:
 @dataclass(frozen=True)
 class Schema:
     """The columns of a table in order, constraints between them, and optionally the column that learners
-    should predict. `columns` are the stored ones."""
+    should predict. `columns` are the stored ones.
+
+    release: what a draft read off rows under differential privacy has spent. least_rows: of a draft that was read off
+    rows without it, how many rows hold each value in it at least.
+    """
 
     name: str
     cell_columns: tuple[CellColumn, ...]
     target: str | None = None
     constraints: tuple[Constraint, ...] = ()
+    release: Release | None = None
+    least_rows: int | None = None
 
     @classmethod
     def parse(cls, value: object) -> Schema:
@@ -72,7 +79,11 @@ class Schema:
             raise UnknownVersionError(
                 f'schema: found format {found!r}, expected "{FORMAT}"; convert the document'
             )
-        no_extra(document, {"format", "name", "target", "columns", "constraints"}, "schema")
+        no_extra(
+            document,
+            {"format", "name", "target", "columns", "constraints", "release", "leastRows"},
+            "schema",
+        )
         name = text_member(document, "name", "schema")
         raw = document.get("columns")
         if not isinstance(raw, list | tuple) or not 1 <= len(raw) <= MAX_COLUMNS:
@@ -88,8 +99,16 @@ class Schema:
             raise SchemaError(
                 f"schema, field 'target': found {target!r}, expected null or one of {', '.join(names):.300}"
             )
-        schema = cls(name, columns, None if target is None else str(target), constraints)
+        schema = cls(
+            name,
+            columns,
+            None if target is None else str(target),
+            constraints,
+            Release.parse(document["release"]) if "release" in document else None,
+            least_rows_member(document),
+        )
         schema._check_stored()
+        schema._check_release()
         return schema
 
     @classmethod
@@ -115,16 +134,17 @@ class Schema:
         except SchemaError as error:
             raise SchemaError(f"{path}: {error}") from error
 
-    def document(self, *, with_inferred: bool = True) -> dict[str, JsonValue]:
+    def document(self, *, with_remarks: bool = True) -> dict[str, JsonValue]:
         """The canonical document; `Schema.parse(schema.document()) == schema`."""
-        columns: list[JsonValue] = [c.document(with_inferred=with_inferred) for c in self.cell_columns]
+        columns: list[JsonValue] = [c.document(with_remarks=with_remarks) for c in self.cell_columns]
         constraints: list[JsonValue] = [each.document() for each in self.constraints]
         head: dict[str, JsonValue] = {"format": FORMAT, "name": self.name, "target": self.target}
-        return head | {"columns": columns} | ({"constraints": constraints} if constraints else {})
+        tail = {"constraints": constraints} if constraints else {}
+        return head | {"columns": columns} | tail | (self._remarks() if with_remarks else {})
 
     def pretty(self) -> str:
         """JSON text for people to edit: one column a line."""
-        head = (("format", FORMAT), ("name", self.name), ("target", self.target))
+        head = (("format", FORMAT), ("name", self.name), ("target", self.target), *self._remarks().items())
         lines = [f"  {json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}," for key, item in head]
         lists = [("columns", [c.document() for c in self.cell_columns])]
         if self.constraints:
@@ -137,8 +157,8 @@ class Schema:
 
     @cached_property
     def digest(self) -> Digest:
-        """SHA-256 of the canonical document without the `inferred` marks."""
-        return sha256(canonical.encode(self.document(with_inferred=False)))
+        """SHA-256 of the canonical document without remarks."""
+        return sha256(canonical.encode(self.document(with_remarks=False)))
 
     @property
     def target_index(self) -> int | None:
@@ -206,12 +226,28 @@ class Schema:
         return tuple(column.cardinality for column in self.columns)
 
     def inferred_fields(self) -> tuple[tuple[str, str], ...]:
-        """(column, field) pairs that were taken from data and not declared by a person."""
-        return tuple((column.name, field) for column in self.cell_columns for field in column.inferred)
+        """(column, field) pairs that were read off rows without privacy, vouched for or not."""
+        return tuple(
+            (column.name, field) for column in self.cell_columns for field in column.remarks.inferred
+        )
 
-    def declared(self) -> Schema:
-        """The same schema with no field marked as inferred: the caller vouches that it is public."""
-        return Schema.parse(self.document(with_inferred=False))
+    def unvouched_fields(self) -> tuple[tuple[str, str], ...]:
+        """Those of the `inferred_fields` whose column nobody declares to be public."""
+        return tuple(
+            (column.name, field)
+            for column in self.cell_columns
+            for field in column.remarks.inferred
+            if column.remarks.public is None
+        )
+
+    def _remarks(self) -> dict[str, JsonValue]:
+        """The remarks on the whole."""
+        found: dict[str, JsonValue] = {}
+        if self.release is not None:
+            found["release"] = self.release.document()
+        if self.least_rows is not None:
+            found["leastRows"] = self.least_rows
+        return found
 
     def _stored_columns(self, storage: Storage) -> tuple[Column, ...]:
         if storage.constraint is None:
@@ -219,6 +255,15 @@ class Schema:
             return () if isinstance(column, KeyColumn) else (column,)
         stored = storage.constraint.stored
         return stored if isinstance(stored, tuple) else (stored,)
+
+    def _check_release(self) -> None:
+        """Nothing counts as released that the schema does not count."""
+        named = [column.name for column in self.cell_columns if column.remarks.released]
+        if named and self.release is None:
+            raise SchemaError(
+                f"column {named[0]!r}, field 'released': found it without the schema's 'release', expected what the "
+                "release has spent; restore the member, or infer the schema again"
+            )
 
     def _check_stored(self) -> None:
         if not self.columns:

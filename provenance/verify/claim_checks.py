@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from provenance.chain.ports import Absence
+from provenance.record.epsilon_words import epsilon_in_words
 from provenance.record.receipts import median_score, shares_digest
 from provenance.record.terms import FirstOrderTerms
+from provenance.table.origins import Origins
 from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
 from provenance.verify.certificate import require
 from provenance.verify.evidence import Evidence
@@ -77,11 +79,13 @@ def shares(evidence: Evidence) -> str:
 
 
 def privacy(evidence: Evidence) -> str:
-    """What the contributors claim to have spent is within the buyer's ceiling."""
+    """What the contributors claim to have spent is within the buyer's ceiling; what that means, and where the schema
+    came from, is told."""
     manifest = evidence.manifest
     terms = manifest.terms
+    schema = f"schema {'; '.join(Origins.of(manifest.collection.schema).lines())}"
     if terms.epsilon_micro == 0:
-        return "the terms ask for no privacy"
+        return f"the terms ask for no privacy; {schema}"
     require(bool(evidence.standing), "the manifest names no shard, so nobody signed what was spent")
     for shard in evidence.standing:
         require(
@@ -92,4 +96,6 @@ def privacy(evidence: Evidence) -> str:
         )
     spent = max(shard.epsilon_micro for shard in evidence.standing)
     most = format_fixed(terms.epsilon_micro, MICRO)
-    return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts"
+    delta = max(shard.delta_e12 for shard in evidence.standing)
+    means = epsilon_in_words(spent, delta)
+    return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts: {means}; {schema}"

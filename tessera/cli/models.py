@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WORST_SHOWN = 8
 FIT_EXAMPLES = examples(
     "fit table.csv --schema schema.json --out model.tsm",
-    "fit table.csv --schema schema.json --out model.tsm --epsilon 1 --schema-is-public",
+    "fit table.csv --schema schema.json --out model.tsm --epsilon 3",
 )
 SAMPLE_EXAMPLES = examples(
     "sample model.tsm --rows 10000 --seed 42 --out synthetic.csv",
@@ -98,7 +98,7 @@ def fit(
     seed: Annotated[int | None, _option("seed")] = None,
     conditionable: Annotated[list[str] | None, _option("conditionable", metavar="COLUMN")] = None,
     declared_rows: Annotated[int | None, _option("declared_rows", metavar="N")] = None,
-    schema_is_public: Annotated[bool, _option("schema_is_public", "--schema-is-public")] = False,
+    least_rows: Annotated[int, _option("least_rows", metavar="K")] = 10,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,7 +126,7 @@ def fit(
         seconds=seconds,
         threads=threads,
         seed=seed,
-        schema_is_public=schema_is_public,
+        least_rows=least_rows,
         conditionable=tuple(conditionable or ()),
         declared_rows=declared_rows,
         settings=settings_from_texts(settings or (), family),
@@ -150,6 +150,7 @@ def _fit_table(result: FitResult, to: Path) -> Table:
     from rich.table import Table
 
     from provenance.exact.model import size_class
+    from provenance.table.origins import Origins
 
     container = result.container
     table = Table(title=str(to), title_justify="left", show_header=False)
@@ -159,6 +160,8 @@ def _fit_table(result: FitResult, to: Path) -> Table:
     privacy = "none"
     if isinstance(spent, int) and isinstance(delta, int) and delta:
         privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {to_float(delta, E12):g}"
+    meaning = container.privacy.get("meaning")
+    schema_from = Origins.of(container.schema).lines()
     provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
     notes = container.fit.get("notes")
     for name, value in (
@@ -167,7 +170,9 @@ def _fit_table(result: FitResult, to: Path) -> Table:
         ("a row on chain", "small enough to be recomputed in one transaction" if provable
          else "too large for one transaction; rows are recomputed off chain only"),
         ("privacy of each row", privacy),
+        *(() if meaning is None else (("which means", f"add or remove one row: {meaning}"),)),
         ("by all of the table", _charged(result.table)),
+        *(("schema", line) for line in schema_from),
         ("seconds", f"{result.seconds:.1f}"),
         ("CPU-seconds", f"{result.cpu_seconds / len(container.parts):.1f} a contributor, reading included"),
         ("memory", "not measured here" if result.peak_bytes is None else f"{result.peak_bytes / 1e6:.0f} MB at most"),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.units import MICRO, format_fixed
 from tessera.cli.options import HELP_NAMES, OverwriteOption, TableFile, examples, out_file
 from tessera.terminal import out, remark, say
+
+if TYPE_CHECKING:
+    from provenance.table.remarks import Remarks
 
 schema_app = typer.Typer(
     help="What the columns of a table may hold: infer it, show it, check a table against it.",
@@ -23,6 +27,7 @@ SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema d
     "infer",
     epilog=examples(
         "schema infer table.csv --out schema.json",
+        "schema infer table.csv --out schema.json --epsilon 1",
         "schema infer table.parquet --out schema.json --target late --without note",
     ),
 )
@@ -41,21 +46,52 @@ def infer(
     without: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="leave this column out; may be repeated")
     ] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="release the schema under differential privacy; a later fit is charged both together"
+        ),
+    ] = None,
+    delta: Annotated[float, typer.Option(min=1e-12, max=0.5, help="delta beside epsilon")] = 1e-5,
+    least_rows: Annotated[
+        int,
+        typer.Option(min=1, metavar="K", help="without epsilon: values that fewer rows hold do not appear"),
+    ] = 2,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="without epsilon: every value of this column may appear; may be repeated"
+        ),
+    ] = None,
     _overwrite: OverwriteOption = False,
 ) -> None:
-    """Infer a schema from a table, marking as `inferred` what was taken from its rows.
+    """Infer a schema from a table, under differential privacy or as a draft to edit.
 
-    Look at every inferred field: a range or a list of categories that was read off private rows tells
-    something about them. Put public knowledge in its place and delete the mark.
+    With --epsilon bounds and categories are released with noise and a fit may use them as they are. Without it they are
+    read off the rows and marked as `inferred`: put public knowledge in their place and delete the mark, or vouch for a
+    column by a member "public" that says why, before a fit with privacy.
     """
     from provenance.files import READABLE, write_whole
     from provenance.table.key_column import KeyColumn
-    from tessera.local.table_file import inferred
+    from tessera.local.table_file import inferred, privately_inferred
 
-    schema = inferred(table, name, target, without or ())
+    if epsilon is None:
+        schema = inferred(table, name, target, without or (), least_rows=least_rows, keep=keep or ())
+    else:
+        draft = privately_inferred(table, name, target, without or (), epsilon, delta)
+        schema = draft.schema
+        for left_out in draft.left_out:
+            remark(
+                f"{left_out!r} is left out: no value of it stands out of the noise of this epsilon. If you need it, "
+                "declare it from public knowledge."
+            )
     write_whole(to, schema.pretty().encode(), mode=READABLE)
     fields = schema.inferred_fields()
     say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
+    if schema.release is not None:
+        spent = schema.release
+        cost = format_fixed(spent.epsilon_micro, MICRO)
+        say(f"released with epsilon {cost}, about {spent.rows:,} rows; a fit is charged both together")
     for column in schema.cell_columns:
         if isinstance(column, KeyColumn):
             remark(
@@ -65,7 +101,8 @@ def infer(
     if fields:
         remark(
             f"{len(fields)} fields were read off the rows and are marked `inferred`: replace them by public "
-            "knowledge before the schema leaves this machine or a model is fitted with privacy."
+            "knowledge before the schema leaves this machine or a model is fitted with privacy, or release the schema "
+            "with --epsilon."
         )
 
 
@@ -75,6 +112,7 @@ def show(schema_file: SchemaArgument) -> None:
     from rich.table import Table
 
     from provenance.table.key_column import KeyColumn
+    from provenance.table.origins import Origins
     from provenance.table.schema import Schema
     from tessera.extras import needing
 
@@ -83,12 +121,12 @@ def show(schema_file: SchemaArgument) -> None:
 
     schema = Schema.load(schema_file)
     grid = Table(title=f"{schema.name}  {schema.digest}", title_justify="left")
-    for heading in ("column", "type", "values", "missing", "inferred"):
+    for heading in ("column", "type", "values", "missing", "comes from"):
         grid.add_column(heading)
     for column in schema.cell_columns:
         words = column.document()
         if isinstance(column, KeyColumn):
-            grid.add_row(column.name, column.kind, column.pattern, "", ", ".join(column.inferred))
+            grid.add_row(column.name, column.kind, column.pattern, "", _comes_from(column.remarks))
             continue
         values = (
             f"{words['minimum']} to {words['maximum']}"
@@ -96,8 +134,10 @@ def show(schema_file: SchemaArgument) -> None:
             else f"{column.grid_size} categories"
         )
         missing = repr(column.missing) if column.nullable else ""
-        grid.add_row(column.name, column.kind, values, missing, ", ".join(column.inferred))
+        grid.add_row(column.name, column.kind, values, missing, _comes_from(column.remarks))
     out.print(grid)
+    for line in Origins.of(schema).lines():
+        say(line)
     for constraint in schema.constraints:
         say(constraint.describe())
     for size in expected_sizes(schema):
@@ -105,6 +145,15 @@ def show(schema_file: SchemaArgument) -> None:
             f"family {size.family}: about {size.multiplications:,} multiplications a row, {size.model_bytes:,} bytes, "
             f"size class {size.size_class}"
         )
+
+
+def _comes_from(remarks: Remarks) -> str:
+    """Where a column's words came from, briefly."""
+    if remarks.public is not None:
+        return f"public: {remarks.public}"
+    if remarks.inferred:
+        return f"inferred: {', '.join(remarks.inferred)}"
+    return "released" if remarks.released else ""
 
 
 @schema_app.command("check", epilog=examples("schema check schema.json table.csv"))

@@ -143,7 +143,7 @@ def fit(
     epsilon: float | None = None,
     delta: float | None = None,
     weak_privacy: bool = False,
-    schema_is_public: bool = False,
+    least_rows: int = 10,
     declared_rows: int | None = None,
     conditionable: Sequence[str] | str = (),
     contributors: int = 1,
@@ -156,8 +156,8 @@ def fit(
     """A generator of the rows of `table`: a CSV or Parquet file, or columns by name (a dict of lists,
     a data frame).
 
-    schema: a document or its file; None infers it from the table. A fit with epsilon is charged to the table's one
-    privacy ledger (docs/spec/privacy-ledger.md).
+    schema: a document or its file; None infers it from the table, which epsilon refuses (`tessera.schema.infer`). A
+    fit with epsilon is charged to the table's one privacy ledger (docs/spec/privacy-ledger.md).
 
     OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
@@ -184,7 +184,7 @@ def fit(
         seconds=seconds,
         threads=threads,
         seed=seed,
-        schema_is_public=schema_is_public,
+        least_rows=least_rows,
         declared_rows=declared_rows,
         settings=settings or {},
         conditionable=(conditionable,) if isinstance(conditionable, str) else tuple(conditionable),

@@ -6,7 +6,7 @@ datetime is ISO. Nested and binary columns are refused when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from provenance.table.table_csv import READ_ROWS, encode_chunks, read_chunks
 from tessera.extras import needing
 
 if TYPE_CHECKING:
+    from generator.fitting.private_schema import PrivateDraft
     from provenance.table.schema import Schema
     from provenance.table.table_csv import CompactValues
 
@@ -37,13 +38,39 @@ def inferred(
     name: str | None = None,
     target: str | None = None,
     without: Collection[str] = (),
+    *,
+    least_rows: int = 2,
+    keep: Collection[str] = (),
 ) -> Schema:
     """The schema that a table fits. name: None for the file's, or "table"."""
     from provenance.table.schema_infer import infer_schema
 
-    if isinstance(table, Path | str):
-        return infer_schema(table_chunks(table), name or Path(table).name.split(".")[0], target, without)
-    return infer_schema([cell_texts(table)], name or "table", target, without)
+    named = name or _name(table)
+    return infer_schema(_pieces(table), named, target, without, least_rows=least_rows, keep=keep)
+
+
+def privately_inferred(
+    table: Path | str | TableLike,
+    name: str | None,
+    target: str | None,
+    without: Collection[str],
+    epsilon: float,
+    delta: float,
+) -> PrivateDraft:
+    """A schema of the table under differential privacy."""
+    with needing("generator", "a schema under epsilon"):
+        from generator.fitting.private_schema import PrivateRequest, private_schema
+
+    request = PrivateRequest(name or _name(table), epsilon, delta, target, without)
+    return private_schema(lambda: _pieces(table), request)
+
+
+def _name(table: Path | str | TableLike) -> str:
+    return Path(table).name.split(".")[0] if isinstance(table, Path | str) else "table"
+
+
+def _pieces(table: Path | str | TableLike) -> Iterable[Cells]:
+    return table_chunks(table) if isinstance(table, Path | str) else [cell_texts(table)]
 
 
 def table_chunks(path: Path | str) -> Iterator[Cells]:

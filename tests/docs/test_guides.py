@@ -8,9 +8,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backend.settings import Settings
+from provenance.exact.container import Container
 from tests.docs.guide import ROOT, Reader, blocks
 
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
@@ -52,6 +54,45 @@ def test_the_data_scientists_guide_runs_and_its_rows_are_as_asked(tmp_path: Path
         assert [row["income"] for row in csv.DictReader(file)].count(">50K") == 100
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.timeout(300)
+def test_the_quick_start_puts_nothing_of_one_row_into_model_or_rows(tmp_path: Path) -> None:
+    """One person has the highest salary and age and a diagnosis of its own."""
+    random = np.random.default_rng(5)
+    ill = random.integers(0, 2, 2_000)
+    people = [
+        (str(20 + age % 50), str(1_000 * (20 + wage % 80)), ("cold", "flu")[sick], ("no", "yes")[sick])
+        for age, wage, sick in zip(
+            random.integers(0, 50, 2_000), random.integers(0, 80, 2_000), ill, strict=True
+        )
+    ]
+    people[700] = ("101", "8765432", "Zqx disease", "yes")
+    lines = ["age,salary,diagnosis,ill", *map(",".join, people)]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (text,) = (text for _, text in blocks(ROOT / "README.md") if "schema infer" in text)
+    page = tmp_path / "quick_start.md"
+    page.write_text(f"```sh\n{text}\n```\n", encoding="utf-8")
+    with Reader(tmp_path).follow(page) as said:
+        assert "epsilon 2.9" in said[0] or "epsilon 3," in said[0]
+        assert "even chance" in said[0]
+        assert "released under differential privacy (epsilon 0.9" in " ".join(said[0].split())
+    container = Container.parse((tmp_path / "model.tsm").read_bytes())
+    assert container.schema.inferred_fields() == ()
+    for name in ("schema.json", "model.tsm", "synthetic.csv"):
+        data = (tmp_path / name).read_bytes()
+        assert not [cell for cell in (b"8765432", b"Zqx") if cell in data], name
+    age, salary, diagnosis, _ = container.schema.columns
+    assert diagnosis.categories == ("cold", "flu")
+    assert [
+        int(column.plain_text(column.grid_size - 1)) < most
+        for column, most in ((age, 101), (salary, 200_000))
+    ] == [True, True]
+    with (tmp_path / "synthetic.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 1_000
+    assert {row["diagnosis"] for row in rows} <= {"cold", "flu", ""}
+    assert max(int(row["age"] or 0) for row in rows) < 101
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)

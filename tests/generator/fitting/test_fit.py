@@ -10,16 +10,24 @@ import numpy as np
 import pytest
 
 from generator.errors import FitError, PlanError
+from generator.families.family import family_of
+from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.fitting.fit import FitProgress, check_settings, fit, fit_csv
+from generator.fitting.schema_budget import schema_releases, within_budget
 from generator.fitting.settings import FitSettings, default_family
 from generator.learning.fit_marginals import MarginalFitter
+from generator.privacy.accountant import Threshold
+from generator.privacy.charge import WHOLE
 from generator.privacy.delta import delta_for
+from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.release import Release, composed_epsilon
 from provenance.errors import ProvenanceError
 from provenance.exact.container import Container, Part
 from provenance.exact.container_sampler import ContainerSampler
 from provenance.exact.model import AutoregressiveModel, decode_model
 from provenance.table.conditions_text import conditions_on_all
 from provenance.table.schema import Schema
+from provenance.values import Address, Digest
 
 SMALL: dict[str, dict[str, int]] = {
     "marginal": {"steps": 120, "batch": 64, "latentBytes": 16, "hiddenWidth": 32, "hiddenLayers": 1},
@@ -57,7 +65,7 @@ def table(rows: int = 800) -> np.ndarray:
 
 
 def test_refuses_inferred_fields_under_epsilon_before_the_table_is_read(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"age\.maximum.*\(schema_is_public=\)"):
+    with pytest.raises(FitError, match=r"age\.maximum.*schema infer --epsilon.*\"public\""):
         fit_csv(tmp_path / "absent.csv", INFERRED, FitSettings(epsilon=1.0))
 
 
@@ -165,11 +173,113 @@ def test_a_value_outside_the_schema_is_named_with_row_and_column(tmp_path: Path)
         fit_csv(path, SCHEMA, FitSettings())
 
 
-def test_a_vouched_schema_is_fitted_under_epsilon_and_the_statement_says_how_much() -> None:
-    settings = FitSettings("marginal", epsilon=2.0, schema_is_public=True, settings=SMALL["marginal"])
-    container = fit(table(), INFERRED, settings)
+def with_age(**words: Any) -> Schema:
+    """The toy schema as a draft that was read off rows, its first column with these words."""
+    columns = [{**DOCUMENT["columns"][0], **words}, *DOCUMENT["columns"][1:]]
+    return Schema.parse({**DOCUMENT, "columns": columns, "leastRows": 2})
+
+
+def test_a_column_is_vouched_for_by_name_and_the_container_says_why() -> None:
+    settings = FitSettings("marginal", epsilon=2.0, settings=SMALL["marginal"])
+    other = with_age(inferred=["minimum"], public="labour law").document()
+    other["columns"][2]["inferred"] = ["type"]  # type: ignore[index, call-overload]
+    with pytest.raises(FitError, match=r"took bought\.type from the data"):
+        fit(table(), Schema.parse(other), settings)
+    container = fit(table(), with_age(inferred=["minimum"], public="labour law"), settings)
     assert 1_990_000 <= int(str(container.privacy["epsilonMicro"])) <= 2_000_000
-    assert container.fit["schemaIsPublic"] is True
+    assert container.fit["schemaFrom"] == {"declared": ["town", "bought"], "vouched": {"age": "labour law"}}
+    assert container.schema.cell_columns[0].remarks.public == "labour law"
+
+
+@pytest.mark.parametrize(("rows", "least"), [(1, 2), (9, 10)])
+def test_refuses_values_of_few_rows_in_a_draft_whose_marks_were_removed(rows: int, least: int) -> None:
+    values = table()
+    values[:, 0] = np.where(values[:, 0] == 49, 48, values[:, 0])
+    values[:rows, 0] = 49
+    settings = FitSettings("marginal", epsilon=2.0, least_rows=least, settings=SMALL["marginal"])
+    with pytest.raises(
+        FitError, match=rf"column 'age': found 1 of its bounds held by fewer than {least} rows"
+    ):
+        fit(values, with_age(), settings)
+    fit(values, with_age(), replace(settings, least_rows=rows))
+    fit(values, with_age(public="labour law"), settings)
+    fit(values, with_age(maximum=80), settings)
+    fit(values, SCHEMA, settings)
+    values[:, 1] = np.where(values[:, 1] == 2, 1, values[:, 1])
+    values[0, 1] = 2
+    with pytest.raises(FitError, match="column 'town': found 1 of its categories held by fewer than"):
+        fit(values, with_age(maximum=80), settings)
+
+
+THRESHOLD = {"columns": 1, "least": 27, "stdMicro": 4_000_000}
+RELEASE = {"id": "0x" + "5c" * 32, "epsilonMicro": 990_000, "deltaE12": 10_000_000, "rows": 805, "parts": [
+    {"name": "rows", "noiseMultiplierMicro": 20_000_000},
+    {"name": "values", "noiseMultiplierMicro": 4_000_000, "threshold": THRESHOLD},
+]}  # fmt: skip
+
+
+def test_what_a_schema_released_is_charged_with_the_fit_and_its_rows_stand_for_the_number() -> None:
+    schema = Schema.parse({**DOCUMENT, "release": RELEASE})
+    with pytest.raises(FitError, match=r"schema and fit together, and the schema's release has spent 0\.9"):
+        fit_csv(Path("absent.csv"), schema, FitSettings(epsilon=0.5))
+    with pytest.raises(FitError, match="the schema's release has spent inf"):
+        fit_csv(Path("absent.csv"), schema, FitSettings(epsilon=2.0, delta=1e-12))
+    for family in SMALL:
+        container = fit(table(), schema, FitSettings(family, epsilon=2.0, settings=SMALL[family]))
+        statement: Any = container.privacy
+        assert [each["name"] for each in statement["mechanisms"]][:2] == ["schema/rows", "schema/values"]
+        assert statement["mechanisms"][1]["threshold"] == THRESHOLD
+        assert 1_950_000 <= statement["epsilonMicro"] <= 2_000_000
+        assert (container.fit["declaredRows"], container.fit["declaredRowsAreExact"]) == (805, False)
+        assert "800" not in repr((container.fit, statement))
+    alone = fit(table(), schema, FitSettings("marginal", settings=SMALL["marginal"]))
+    assert alone.privacy["guarantee"] == "none"
+
+
+def test_a_schema_s_release_is_charged_to_its_table_once_and_whatever_the_cap(tmp_path: Path) -> None:
+    schema = Schema.parse({**DOCUMENT, "release": RELEASE})
+    settings = FitSettings("marginal", epsilon=2.0, settings=SMALL["marginal"])
+    ledger = PrivacyLedger(tmp_path / "own" / "ledger.jsonl", PrivacyCap(None), split=WHOLE)
+    fit(table(), schema, replace(settings, epsilon=None), ledger=ledger)
+    assert charged(ledger) == [["schema/rows", "schema/values"]]
+    assert ledger.charged()[0].training.tail == Threshold(1, 27, 4.0).delta() > 0
+    assert 0.9 < ledger.charged_epsilon() <= 0.99
+    fit(table(), schema, settings, ledger=ledger)
+    assert 1.95 < ledger.charged_epsilon() <= 2.0
+    fit(table(), schema, settings, ledger=ledger)
+    assert charged(ledger) == [["schema/rows", "schema/values"], *[["bins", "tables"]] * 2]
+    other = Schema.parse({**DOCUMENT, "release": {**RELEASE, "id": "0x" + "5d" * 32}})
+    fit(table(), other, settings, ledger=ledger)
+    assert charged(ledger)[3:] == [["schema/rows", "schema/values"], ["bins", "tables"]]
+
+    strict = PrivacyLedger(tmp_path / "strict" / "ledger.jsonl", PrivacyCap(0.5), split=WHOLE)
+    with pytest.raises(FitError, match="is not made: bins, tables would take this table to epsilon"):
+        fit(table(), schema, settings, ledger=strict)
+    assert charged(strict) == [["schema/rows", "schema/values"]]
+    assert strict.charged_epsilon() > 0.9
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1.2, 3.0, 9.0])
+@pytest.mark.parametrize("family", SMALL)
+def test_a_fit_gets_all_that_its_schema_leaves_of_the_budget(family: str, epsilon: float) -> None:
+    schema = Schema.parse({**DOCUMENT, "release": RELEASE})
+    participants = (PlanParticipant(Address(bytes(20)), 805),)
+    settings = SMALL[family]
+    plan = TrainingPlan(
+        Digest(bytes(32)), family, schema, round(epsilon * 10**6), 10**7, participants, settings
+    )
+
+    def releases(each: TrainingPlan) -> tuple[Release, ...]:
+        return family_of(family).releases(each, participants[0].contributor)
+
+    smaller = within_budget(plan, releases)
+    total = composed_epsilon([*schema_releases(schema), *releases(smaller)], 1e-5)
+    assert 0.99 * epsilon < total <= epsilon
+
+
+def charged(ledger: PrivacyLedger) -> list[list[str]]:
+    """The releases of each charge."""
+    return [[release.name for release in charge.releases] for charge in ledger.charged()]
 
 
 @pytest.mark.parametrize("contributors", [1, 3])
@@ -185,7 +295,7 @@ def test_the_container_samples_rows_like_the_table_s(family: str, contributors: 
 
 @pytest.mark.parametrize(("epsilon", "family"), [(None, "autoregressive"), (3.0, "marginal")])
 def test_the_default_family_follows_from_the_privacy_asked_for(epsilon: float | None, family: str) -> None:
-    settings = FitSettings(epsilon=epsilon, schema_is_public=True, seconds=1.0)
+    settings = FitSettings(epsilon=epsilon, seconds=1.0)
     assert fit(table(60), SCHEMA, settings).family == family
 
 

@@ -24,7 +24,7 @@ from provenance import canonical
 from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tessera.local.evaluating import evaluate
-from tests.generator.node.conftest import World, toy_table
+from tests.generator.node.world import World, toy_table
 
 CAP = 4.0
 FIT = FitSettings(family="marginal", epsilon=3.0, seconds=1, settings={"steps": 2}, declared_rows=1200)

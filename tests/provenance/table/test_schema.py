@@ -43,6 +43,27 @@ def changed(column: int, **fields: Any) -> dict[str, Any]:
     return document
 
 
+def bare(schema: Schema) -> Schema:
+    """The schema without remarks."""
+    return Schema.parse(schema.document(with_remarks=False))
+
+
+RELEASE: dict[str, Any] = {
+    "id": "0x" + "5c" * 32,
+    "epsilonMicro": 500_000,
+    "deltaE12": 10_000_000,
+    "rows": 1_012,
+    "parts": [
+        {"name": "rows", "noiseMultiplierMicro": 40_000_000},
+        {
+            "name": "values",
+            "noiseMultiplierMicro": 9_000_000,
+            "threshold": {"columns": 3, "least": 90, "stdMicro": 15_000_000},
+        },
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -61,6 +82,15 @@ def changed(column: int, **fields: Any) -> dict[str, Any]:
         (changed(0, type={}), r"column 'age', field 'type': found \{\}, expected integer, number"),
         (changed(0, enum=["a"]), r"column 'age': found the unknown field 'enum'"),
         (changed(0, inferred=["age"]), r"field 'inferred'"),
+        (changed(0, released=["minimum"]), r"'released': found it without the schema's 'release'"),
+        (changed(0, public=True), r"field 'public': found True, expected 1 to 128 characters of text"),
+        (changed(0, public=""), r"field 'public': found '', expected 1 to 128 characters of text"),
+        (changed(0, clip=1), r"field 'clip': found 1, expected true or false"),
+        ({**DOCUMENT, "leastRows": 0}, r"field 'leastRows': found 0, expected an integer above 0"),
+        ({**DOCUMENT, "release": {**RELEASE, "epsilonMicro": 0.5}}, r"'epsilonMicro': found 0.5, expected"),
+        ({**DOCUMENT, "release": {**RELEASE, "id": "0x5c"}}, r"'release', field 'id': Digest"),
+        ({**DOCUMENT, "release": {**RELEASE, "parts": []}}, r"field 'parts': found \[\], expected a list"),
+        ({**DOCUMENT, "release": {**RELEASE, "free": 1}}, r"'release': found the unknown field 'free'"),
         (changed(0, nullable="yes"), r"field 'nullable': found 'yes', expected true or false"),
         (changed(1, multipleOf="0.0000000000001"), r"found 13 digits after the point, expected at most 12"),
         (changed(1, minimum="NaN"), r"column 'ratio', field 'minimum': found 'NaN', expected a number"),
@@ -132,9 +162,28 @@ def test_the_document_is_canonical_and_parses_to_the_same_schema() -> None:
 def test_the_digest_forgets_where_bounds_came_from_but_not_what_they_are() -> None:
     schema = Schema.parse(DOCUMENT)
     assert schema.inferred_fields() == (("age", "minimum"), ("age", "maximum"))
-    assert schema.declared().inferred_fields() == ()
-    assert schema.declared().digest == schema.digest
+    assert bare(schema).inferred_fields() == ()
+    assert bare(schema).digest == schema.digest
     assert Schema.parse(changed(0, minimum=17)).digest != schema.digest
+
+
+def test_the_digest_forgets_every_remark() -> None:
+    document = {
+        **changed(0, released=["maximum"], public="a law", clip=True),
+        "release": RELEASE,
+        "leastRows": 2,
+    }
+    schema = Schema.parse(document)
+    assert schema.document()["release"] == RELEASE
+    assert schema.unvouched_fields() == ()
+    assert schema.digest == Schema.parse(DOCUMENT).digest
+    assert Schema.parse(schema.document()) == schema
+    assert Schema.from_text(schema.pretty()) == schema
+
+
+def test_the_digest_of_a_schema_made_before_remarks_is_what_it_was() -> None:
+    known = "0x6bff45014e94d0ea8e4de8676f4cf4560f1e227b04d7e683bd0295cb577695ea"
+    assert str(Schema.parse(DOCUMENT).digest) == known
 
 
 def test_decimals_written_in_several_ways_are_one_schema() -> None:
@@ -201,7 +250,7 @@ def test_a_constrained_document_is_its_own_canonical_form() -> None:
     schema = Schema.parse(constrained(CHAIN, PAIR))
     assert Schema.parse(schema.document()) == schema
     assert Schema.from_text(schema.pretty()) == schema
-    assert schema.declared().digest == schema.digest
+    assert bare(schema).digest == schema.digest
     assert schema.digest != Schema.parse(constrained(PAIR, CHAIN)).digest
     assert "constraints" not in Schema.parse(constrained()).document()
 
@@ -209,4 +258,4 @@ def test_a_constrained_document_is_its_own_canonical_form() -> None:
 def test_a_key_marked_as_inferred_is_told() -> None:
     schema = Schema.parse({**DOCUMENT, "columns": [{**KEY, "inferred": ["pattern"]}, *DOCUMENT["columns"]]})
     assert ("id", "pattern") in schema.inferred_fields()
-    assert schema.declared().inferred_fields() == ()
+    assert bare(schema).inferred_fields() == ()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from provenance.errors import SchemaError, TableError
+from provenance.table.codec import encode_table
 from provenance.table.column_tally import COUNTED_CELLS, ColumnTally, NumberSummary
 from provenance.table.schema import Schema
 from provenance.table.schema_infer import infer_schema
@@ -15,7 +16,7 @@ from provenance.table.table_csv import read_chunks, read_csv
 
 
 def infer_from_cells(table: dict[str, Sequence[str]], name: str, target: str | None = None) -> Schema:
-    return infer_schema([table], name, target)
+    return infer_schema([table], name, target, least_rows=1)
 
 
 def column(cells: list[str]) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def test_a_table_fits_the_schema_inferred_from_it(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.gz"
     text = "age, work ,ratio,income\n39, State-gov,0.50,<=50K\n50,?,-1.5,>50K\n 38,Private,,<=50K\n"
     path.write_bytes(gzip.compress(text.encode()))
-    schema = infer_schema(read_chunks(path), "t")
+    schema = infer_schema(read_chunks(path), "t", least_rows=1)
     assert schema.column_names == ("age", "work", "ratio", "income")
     assert Schema.from_text(schema.pretty()) == schema
     assert read_csv(path, schema).tolist() == [[1, 1, 20, 0], [12, 2, 0, 1], [0, 0, 21, 0]]
@@ -129,7 +130,7 @@ def test_refuses_to_leave_out_a_column_that_is_not_there(tmp_path: Path) -> None
         infer_schema(read_chunks(path), "t", without=["c"])
     with pytest.raises(SchemaError, match="expected at least one; leave out fewer"):
         infer_schema(read_chunks(path), "t", without=["a", "b"])
-    assert infer_schema(read_chunks(path), "t", without=["a"]).cell_names == ("b",)
+    assert infer_schema(read_chunks(path), "t", without=["a"], least_rows=1).cell_names == ("b",)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,85 @@ def test_integers_are_a_key_only_by_name_or_when_they_number_the_rows() -> None:
         assert schema.cell_columns[0].document()["pattern"] == "1####"
     # the same name, but a value comes twice
     assert infer_from_cells({"id": [*cells[:-1], cells[0]]}, "t").columns[0].kind == "integer"
+
+
+YEAR = [f"2000-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 28)]
+DAY = [f"{hour:02}:{minute:02}:00" for hour in range(9, 18) for minute in range(60)]
+
+
+def rows_of(cells: Sequence[str], least_rows: int = 2, keep: Sequence[str] = ()) -> dict[str, Any]:
+    """The document of one column in which a value is shown if so many rows hold it."""
+    schema = infer_schema([{"x": cells}], "t", least_rows=least_rows, keep=keep)
+    assert schema.least_rows == least_rows
+    return dict(schema.columns[0].document())
+
+
+@pytest.mark.parametrize(
+    ("cells", "bounds"),
+    [
+        (["17", "17", *map(str, range(20, 70)), "70", "70", "99"], (17, 70)),
+        (["17", *map(str, range(20, 71)), "71", "99"], (19, 72)),
+        (["3", *map(str, range(1_000, 90_000, 7)), "90000", "9000000"], (900, 90_100)),
+        ([*["5"] * 9, "6"], (5, 5)),
+        (["0", "1", "2"], (0, 3)),
+    ],
+)
+def test_no_bound_of_integers_is_one_row_s_value(cells: list[str], bounds: tuple[int, int]) -> None:
+    found = rows_of(cells)
+    assert (found["minimum"], found["maximum"]) == bounds
+    assert all(cells.count(str(bound)) != 1 for bound in bounds if bound)
+    kept = rows_of(cells, keep=["x"])
+    assert (kept["minimum"], kept["maximum"]) == (min(map(int, cells)), max(map(int, cells)))
+    assert "clip" not in kept
+    assert ("clip" in found) == any(not bounds[0] <= int(cell) <= bounds[1] for cell in cells)
+
+
+def test_a_text_of_one_row_is_no_category_and_is_read_as_missing(tmp_path: Path) -> None:
+    cells = ["flu"] * 5 + ["cold"] * 3 + ["Zqx disease"]
+    found = rows_of(cells)
+    assert (found["enum"], found["nullable"], found["clip"]) == (["cold", "flu"], True, True)
+    assert rows_of(cells, least_rows=4)["enum"] == ["flu"]
+    assert rows_of(cells, keep=["x"])["enum"] == ["Zqx disease", "cold", "flu"]
+    schema = infer_schema([{"x": cells}], "t")
+    assert encode_table(schema, {"x": cells})[:, 0].tolist() == [1] * 5 + [0] * 3 + [2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1.5", *[f"{i}.25" for i in range(2, 40)], "777.5"], ("2.2", "39.3")),
+        (["1900-01-01", *YEAR, "9999-12-30", "9999-12-31"], ("1999-09-03", "9999-12-31")),
+        (["00:00:07", *DAY, "23:59:59"], ("08:59:00", "18:00:00")),
+    ],
+)  # fmt: skip
+def test_no_bound_of_decimals_and_times_is_one_row_s_value(cells: list[str], words: tuple[str, str]) -> None:
+    found = rows_of(cells)
+    assert (found["minimum"], found["maximum"]) == words
+    assert found["clip"] is True
+
+
+def test_bounds_of_too_many_different_numbers_to_count_are_no_single_row_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = [str(i) for i in range(1_000, 2_000)] + ["1000", "1999", "5", "77777"]
+    few = rows_of(cells)
+    monkeypatch.setattr("provenance.table.column_tally.COUNTED_CELLS", 50)
+    pieces = [{"x": cells[start : start + 40]} for start in range(0, len(cells), 40)]
+    many = infer_schema(pieces, "t").columns[0].document()
+    assert (many["minimum"], many["maximum"]) == (few["minimum"], few["maximum"]) == (1000, 1999)
+
+
+def test_refuses_a_draft_of_fewer_rows_than_it_takes_to_hide_one() -> None:
+    with pytest.raises(
+        SchemaError, match=r"'x': found 2 rows with a value, expected 3 .*keep the column whole"
+    ):
+        rows_of(["1", "2"])
+    with pytest.raises(SchemaError, match="'x': found no text that 2 rows hold"):
+        rows_of(["a", "b", "c"])
+    with pytest.raises(SchemaError, match="found no column 'y' to keep whole, expected one of x"):
+        rows_of(["1", "2", "3"], keep=["y"])
+    with pytest.raises(SchemaError, match="least rows: found 0, expected at least 1"):
+        rows_of(["1"], least_rows=0)
 
 
 def test_high_cardinality_categories_are_categories() -> None:
