@@ -101,7 +101,8 @@ def _rounded_normals(steps: NDArray[np.float64]) -> Integers:
     sizes = nearest.astype(np.int64)
     for place in np.flatnonzero(~sure):
         sizes[place] = _size_of_tail(Decimal(float(steps[place])), int(halves[place]), _WORD_BITS)
-    return np.where(words & np.uint64(1), -sizes, sizes)
+    signed: Integers = np.where(words & np.uint64(1), -sizes, sizes)
+    return signed
 
 
 def _size_of_tail(std: Decimal, bits: int, count: int, limit: Decimal = Decimal(1)) -> int:

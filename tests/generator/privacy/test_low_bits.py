@@ -86,7 +86,7 @@ TABLE = np.concatenate([ROWS, np.zeros((1, 3), dtype=np.int64)])
 
 
 def bins(rows: Rows, multiplier: float) -> Figure:
-    exact = tuple(float(univariate_counts(each, GRID)[0]) for each in (ROWS, TABLE))
+    exact = (float(univariate_counts(ROWS, GRID)[0]), float(univariate_counts(TABLE, GRID)[0]))
     release = release_bins(rows, GRID, multiplier)
     exponent = noise.step_exponent(release.noise_std)
     return Figure(float(np.ldexp(release.arrays()["base"][0], exponent)), exact, 2.0**exponent)
@@ -156,7 +156,7 @@ def discriminator_states(rows: Rows, multiplier: float) -> Figure:
 
 
 POOL = table_counts(ROWS, PAIRS)
-FIRST_CELL = tuple(float(table_counts(each, PAIRS)[0]) for each in (ROWS, TABLE))
+FIRST_CELL = (float(table_counts(ROWS, PAIRS)[0]), float(table_counts(TABLE, PAIRS)[0]))
 RELEASES = (
     bins,
     tables,

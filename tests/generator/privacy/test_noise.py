@@ -6,7 +6,7 @@ import inspect
 import math
 from decimal import Decimal
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]  # comes with torch
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
@@ -71,7 +71,7 @@ def test_each_bit_of_noise_is_a_fair_coin_below_the_size_of_the_noise() -> None:
 def test_digits_decide_as_doubles_do_where_both_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow way for every draw: the same bits, a different path."""
     words = np.random.default_rng(0).integers(0, 2**64, 200, dtype=np.uint64)
-    monkeypatch.setattr(noise.os, "urandom", lambda count: words.tobytes()[:count])
+    monkeypatch.setattr("os.urandom", lambda count: words.tobytes()[:count])
     fast = noise.gaussian(200, 300.0)
     monkeypatch.setattr(noise, "_DOUBLES_TO", math.inf)
     assert np.array_equal(noise.gaussian(200, 300.0), fast)
