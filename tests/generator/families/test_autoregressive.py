@@ -162,7 +162,7 @@ def test_training_is_what_it_would_be_in_one_place_however_rows_are_spread(
 
         def seen(task: Task, result: Result, name: str = name) -> None:
             if task.name == "finish":
-                sent[name] = task.arrays[WEIGHTS]
+                sent[name] = from_fixed(task.arrays[WEIGHTS])
 
         watch(market, seen)
         market.run()
