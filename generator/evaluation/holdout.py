@@ -3,6 +3,9 @@
 score = 1 - mean over pair tables of 1/2 sum |pool share - hold-out count / declared hold-out rows|. Dividing
 by the DECLARED size makes one row move one cell of each table by 1 / declared: sensitivity 1 / (2 *
 declared), whatever the true size. Label of the figure: signed, not proven.
+
+Computed in integers: times 2 * tables * pool rows * declared the difference is whole, and one row moves it by at most
+tables * pool rows. The noise is a whole number too.
 """
 
 from __future__ import annotations
@@ -42,10 +45,16 @@ def holdout_score(
         raise EvaluationError(
             f"pool counts have shape {pool_counts.shape}; expected {pairs.cells} counts >= 0"
         )
-    exact = _exact_score(pool_counts.astype(np.float64), holdout_codes, pairs, declared_rows)
-    std = noise_multiplier * sensitivity(declared_rows)
-    released = exact + float(noise.gaussian(1, std)[0])
-    return HoldoutScore(nearest(min(max(released, 0.0), 1.0), MICRO), std)
+    pool = pool_counts.astype(np.int64)
+    rows = _pool_rows(pool, pairs)
+    tables = len(pairs.tables)
+    own = table_counts(holdout_codes, pairs).astype(np.int64)
+    difference = int(np.abs(pool * declared_rows - own * rows).sum())
+    difference += int(noise.gaussian(1, noise_multiplier * tables * rows)[0])
+    released = 1 - difference / (2 * tables * rows * declared_rows)
+    return HoldoutScore(
+        nearest(min(max(released, 0.0), 1.0), MICRO), noise_multiplier * sensitivity(declared_rows)
+    )
 
 
 def sensitivity(declared_rows: int) -> float:
@@ -53,11 +62,12 @@ def sensitivity(declared_rows: int) -> float:
     return 1 / (2 * declared_rows)
 
 
-def _exact_score(
-    pool: NDArray[np.float64], holdout_codes: NDArray[np.int64], pairs: Workload, declared_rows: int
-) -> float:
-    totals = np.repeat(np.add.reduceat(pool, pairs.offsets[:-1]), pairs.sizes)
+def _pool_rows(pool: NDArray[np.int64], pairs: Workload) -> int:
+    totals = np.add.reduceat(pool, pairs.offsets[:-1])
     if not (totals > 0).all():
         raise EvaluationError("the pool has an empty table; it must hold at least one row")
-    own = table_counts(holdout_codes, pairs) / declared_rows
-    return 1 - 0.5 * float(np.abs(pool / totals - own).sum()) / len(pairs.tables)
+    if (totals != totals[0]).any():
+        raise EvaluationError(
+            f"the pool's tables hold {totals.min()} to {totals.max()} rows; expected all of them in each"
+        )
+    return int(totals[0])

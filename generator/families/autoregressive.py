@@ -43,7 +43,7 @@ from generator.federation.compress import expanded
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
-from generator.federation.task import Array, Result
+from generator.federation.task import Array, Result, to_fixed
 from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.calibrate import match_univariate
 from generator.learning.descent import Descent
@@ -117,7 +117,7 @@ class AutoregressiveFamily:
             needed = (
                 marginals.arrays() if uses_secure_aggregation(plan) else codebook_arrays(marginals.codebook)
             )
-            last = {**needed, WEIGHTS: weights}
+            last = {**needed, WEIGHTS: to_fixed(weights)}
         yield Round(FINISH, last)
         return ProgramEnd(marginals.arrays(), marginals.references(plan), tuple(flagged), tuple(notes))
 

@@ -29,7 +29,7 @@ from generator.families.secure_aggregation import masked, uses_secure_aggregatio
 from generator.families.steps import answer_finish, loss_texts, report, round_name
 from generator.federation.compress import compressed
 from generator.federation.step import Step
-from generator.federation.task import Array, Result, answer
+from generator.federation.task import Array, Result, answer, from_fixed, to_fixed
 from generator.learning.autoregressive import Flat, NetShape, initial_weights, memorisation
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_univariate
@@ -63,8 +63,9 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     torch.set_num_threads(step.worker.threads)
     codebook = read_codebook(step)
     shape = schedule.shape(codebook)
-    net = AutoregressiveGradient(shape, _sent_weights(step, shape))
     dp = _record(step, schedule)
+    expected = None if dp is None else max(1.0, schedule.sample_rate * step.me.training_rows)
+    net = AutoregressiveGradient(shape, _sent_weights(step, shape), expected)
     rows = step.state.training
     picked = privacy_noise.poisson_sample(len(rows), schedule.sample_rate)
     codes = net.tensor(_drawn_codes(rows[picked], codebook, schedule))
@@ -78,7 +79,7 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
         total, loss = net.summed(codes)
         losses |= {"likelihood": loss} if len(picked) else {}
     else:
-        total = dp.release(partial(net.clipped_sum, codes))
+        total = dp.release(partial(net.clipped_sum, codes), shape.size)
     arrays, left = compressed(total + residual)
     step.order.save_arrays(step.task.name, {_RESIDUAL: left})
     if number > 2:
@@ -98,10 +99,11 @@ def _masked_sum(
     """A step's sum with this contributor's share of the noise alone, in the ring and masked."""
     ring, size = schedule.ring(net.shape.columns), net.shape.size
     if dp is None:
-        total, std = net.summed(codes)[0], 0.0
+        own, std = ring.encode(net.summed(codes)[0]), 0.0
     else:
-        total, std = dp.clip_and_accumulate(partial(net.clipped_sum, codes)), dp.noise_std
-    share = ring.encode(total) + noise_share(np.full(size, std), len(step.plan.participants), ring)
+        clipped = dp.clip_and_accumulate(partial(net.clipped_sum, codes), size, -ring.fraction_bits)
+        own, std = clipped.astype(ring.dtype), dp.noise_std
+    share = own + noise_share(np.full(size, std), len(step.plan.participants), ring)
     return masked(step, share.astype(ring.dtype), ring)
 
 
@@ -125,7 +127,7 @@ def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
         seen_rows=seen,
         unseen_rows=unseen,
     )
-    return answer(step.task, told, {FOUND: areas})
+    return answer(step.task, told, {FOUND: to_fixed(areas)})
 
 
 def finish(step: Step, noise: Noise, schedule: TrainingSchedule) -> Result:
@@ -134,7 +136,7 @@ def finish(step: Step, noise: Noise, schedule: TrainingSchedule) -> Result:
     losses: dict[str, float] = {}
     if len(step.plan.participants) > 1:
         codebook = read_codebook(step)
-        weights = step.array(WEIGHTS).astype(np.float32)
+        weights = from_fixed(step.array(WEIGHTS)).astype(np.float32)
     else:
         codebook, weights = _train_alone(step, noise, schedule, losses)
     keep_reference(step)

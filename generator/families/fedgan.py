@@ -23,12 +23,12 @@ from generator.errors import PlanError
 from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
 from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
 from generator.families.settings import FedGanSettings
-from generator.families.steps import round_name
+from generator.families.steps import STATE, round_name
 from generator.federation.aggregate import Flagged, Vector, combine
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
-from generator.federation.task import Array, Result
+from generator.federation.task import Array, Result, from_fixed, to_fixed
 from generator.privacy.accountant import PrivacyEvent, SubsampledGaussianEvent
 from generator.privacy.release import Release
 from provenance.api.tasks import FINISH
@@ -78,8 +78,9 @@ class FedGanFamily:
         flagged = list(marginals.flagged)
         for number in range(1, settings.rounds + 1):
             name = round_name(number)
-            results = yield Round(name, {**marginals.arrays(), "state": state.astype(np.float32)})
-            start = state.astype(np.float32).astype(np.float64)
+            sent = to_fixed(state, np.int32)
+            results = yield Round(name, {**marginals.arrays(), STATE: sent})
+            start = from_fixed(sent)
             state, left_out = combine(
                 start,
                 {result.node: _state_of(result) for result in results},
@@ -88,7 +89,7 @@ class FedGanFamily:
                 method=settings.aggregation,
             )
             flagged += left_out
-        shared: dict[str, Array] = {**marginals.arrays(), "state": state.astype(np.float32)}
+        shared: dict[str, Array] = {**marginals.arrays(), STATE: to_fixed(state, np.int32)}
         yield Round(FINISH, shared)
         return ProgramEnd(shared, marginals.references(plan), _once(flagged))
 
@@ -130,7 +131,9 @@ def _noise(plan: TrainingPlan, settings: FedGanSettings) -> Noise:
 
 
 def _state_of(result: Result) -> Vector:
-    return np.asarray(result.arrays.get("state", np.empty(0)), dtype=np.float64).reshape(-1)
+    """A node's weights; none for what are no weights, which `combine` flags."""
+    sent = result.arrays.get(STATE, np.empty(0))
+    return from_fixed(sent).reshape(-1) if sent.dtype == np.int32 else np.empty(0)
 
 
 def _once(flagged: list[Flagged]) -> tuple[Flagged, ...]:

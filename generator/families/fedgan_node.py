@@ -20,12 +20,13 @@ from generator.families.marginal_node import initial_seed
 from generator.families.marginal_release import read_target, spent_micro
 from generator.families.release_noise import Noise
 from generator.families.settings import FedGanSettings
-from generator.families.steps import answer_finish, loss_texts, report, round_name
+from generator.families.steps import STATE, answer_finish, loss_texts, report, round_name
 from generator.federation.step import Step
-from generator.federation.task import Array, Result, answer
+from generator.federation.task import Array, Result, answer, from_fixed, to_fixed
 from generator.learning.fit_marginals import MarginalFitSettings, MarginalFitter, new_net
 from generator.learning.gan import (
     DiscriminatorSettings,
+    FlatState,
     flat_state,
     generator_steps,
     load_flat_state,
@@ -61,7 +62,7 @@ def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int)
     trained = train_discriminator(
         codes,
         fitter.net,
-        step.array("state").astype(np.float32),
+        _sent_state(step),
         _discriminator(step, settings, multiplier),
         steps=settings.discriminator_steps,
         seed=initial_seed(step) + number,
@@ -70,7 +71,7 @@ def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int)
         losses["discriminator"] = trained.loss
     _forget(step, number - 2)
     told = StepResult(epsilon_micro=spent_micro(step), losses=loss_texts(losses))
-    return answer(step.task, told, {"state": trained.state.astype(np.float32)})
+    return answer(step.task, told, {STATE: to_fixed(trained.state, np.int32)})
 
 
 def finish(step: Step, noise: Noise, settings: FedGanSettings) -> Result:
@@ -118,7 +119,7 @@ def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment
         now = min(_STEPS_AT_ONCE, steps - done)
         loss = generator_steps(
             fitter,
-            step.array("state").astype(np.float32),
+            _sent_state(step),
             _discriminator(step, settings, 0.0),
             steps=now,
             adversarial=settings.adversarial_percent / 100 if segment > 0 else 0.0,
@@ -128,6 +129,11 @@ def _learn(step: Step, fitter: MarginalFitter, settings: FedGanSettings, segment
         )
         done += now
     return loss
+
+
+def _sent_state(step: Step) -> FlatState:
+    """The averaged discriminator's weights."""
+    return from_fixed(step.array(STATE)).astype(np.float32)
 
 
 def _discriminator(step: Step, settings: FedGanSettings, noise_multiplier: float) -> DiscriminatorSettings:

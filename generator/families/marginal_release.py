@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
@@ -31,7 +31,7 @@ from generator.federation.coordinator import Round
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.federation.state import TrainingState
 from generator.federation.step import Step
-from generator.federation.task import Array, Result, answer
+from generator.federation.task import Array, Result, answer, from_fixed, to_fixed
 from generator.marginals.bins import (
     BinRelease,
     base_grid,
@@ -40,7 +40,7 @@ from generator.marginals.bins import (
     release_bins,
     sum_bins,
 )
-from generator.marginals.measure import release_tables, release_tables_share
+from generator.marginals.measure import release_tables, release_tables_share, table_exponent
 from generator.marginals.target import (
     MarginalTarget,
     passes_snr_cut,
@@ -49,6 +49,7 @@ from generator.marginals.target import (
     target_from_counts,
 )
 from generator.marginals.workload import Workload
+from generator.privacy.noise import from_steps, to_steps
 from generator.privacy.release import composed_epsilon
 from generator.privacy.statement import epsilon_micro
 from provenance.api.tasks import StepResult, SumKey
@@ -56,6 +57,7 @@ from provenance.exact.codebook import Codebook
 from provenance.values import Address
 
 _EVERYBODY: Final = "everybody"
+_COUNTS: Final = "counts"
 T = TypeVar("T")
 _ROWS_FACTOR = 3.0
 _NOISE_STDS = 8.0
@@ -83,8 +85,8 @@ class Marginals:
         """What the nodes get for fitting."""
         return {
             **codebook_arrays(self.codebook),
-            "everybody": self.everybody,
-            "everybody_std": np.array([self.std]),
+            _EVERYBODY: to_fixed(self.everybody),
+            "everybody_std": to_fixed(np.array([self.std])),
         }
 
     def shrinkage_target(self, plan: TrainingPlan) -> dict[str, Array]:
@@ -104,8 +106,8 @@ class Marginals:
             return {}
         common = shrinkage_target(owns)
         return {
-            "everybody": common.probabilities * common.rows,
-            "everybody_std": np.array([common.std * common.rows]),
+            _EVERYBODY: to_fixed(common.probabilities * common.rows),
+            "everybody_std": to_fixed(np.array([common.std * common.rows])),
         }
 
     def references(self, plan: TrainingPlan) -> dict[Address, dict[str, Array]]:
@@ -114,17 +116,19 @@ class Marginals:
         """
         if uses_secure_aggregation(plan):
             part = self.everybody / len(plan.participants)
-            return {participant.contributor: {"counts": part} for participant in plan.participants}
-        return {node: {"counts": counts} for node, counts in self.counts.items()}
+            return {participant.contributor: {_COUNTS: part} for participant in plan.participants}
+        return {node: {_COUNTS: counts} for node, counts in self.counts.items()}
 
 
-def own_reference(plan: TrainingPlan, order: TrainingState) -> Array | None:
-    """What a node knows to be its reference: its own release, or its part of the sum that it was given."""
+def own_reference(plan: TrainingPlan, order: TrainingState, exponent: int) -> Array | None:
+    """What a node knows to be its reference, float64[K]: its own release, which is in steps of 2^exponent, or its part
+    of the sum that it was given.
+    """
     if uses_secure_aggregation(plan):
         kept = order.load_arrays(_EVERYBODY)
-        return None if kept is None else kept[_EVERYBODY] / len(plan.participants)
-    released = order.result(TABLES)
-    return None if released is None else released.arrays["counts"]
+        return None if kept is None else from_fixed(kept[_EVERYBODY]) / len(plan.participants)
+    stored = order.result(TABLES)
+    return None if stored is None else from_steps(stored.arrays[_COUNTS], exponent)
 
 
 def release_marginals(
@@ -139,9 +143,7 @@ def release_marginals(
     for result in shown:
         try:
             # The noise is the plan's; what a node says about it is not believed.
-            release = replace(
-                BinRelease.from_arrays(result.arrays, grid), noise_std=noise.bins * grid.sensitivity
-            )
+            release = BinRelease.from_arrays(result.arrays, grid, noise.bins * grid.sensitivity)
         except MarginalError as error:
             flagged.append(Flagged(result.node, BINS, str(error)))
             continue
@@ -159,23 +161,30 @@ def release_marginals(
         std = summed_noise(plan, own_std, len(results))
         _require_plausible_sum(plan, everybody, workload, std)
     else:
-        counts, kept = _separate_counts(plan, results, workload, own_std, flagged)
+        counts, kept = _separate_counts(plan, results, workload, noise.tables, flagged)
         everybody = summed(_most(kept, plan, flagged))
         std = own_std * math.sqrt(len(kept))
     return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), sum_keys)
 
 
 def _separate_counts(
-    plan: TrainingPlan, results: Sequence[Result], workload: Workload, std: float, flagged: list[Flagged]
+    plan: TrainingPlan,
+    results: Sequence[Result],
+    workload: Workload,
+    noise_multiplier: float,
+    flagged: list[Flagged],
 ) -> tuple[dict[Address, NDArray[np.float64]], list[NDArray[np.float64]]]:
     """(every node's counts, those that are plausible)."""
+    exponent, std = table_exponent(workload, noise_multiplier), noise_multiplier * workload.sensitivity
     counts: dict[Address, NDArray[np.float64]] = {}
     kept: list[NDArray[np.float64]] = []
     for result in results:
-        noisy = np.asarray(result.arrays.get("counts", np.empty(0)), dtype=np.float64)
-        if noisy.shape != (workload.cells,):
-            flagged.append(Flagged(result.node, TABLES, f"{noisy.shape} counts, expected {workload.cells}"))
+        sent = result.arrays.get(_COUNTS, np.empty(0))
+        if sent.shape != (workload.cells,) or sent.dtype != np.int64:
+            problem = f"counts are {sent.dtype}{list(sent.shape)}, expected int64[{workload.cells}]"
+            flagged.append(Flagged(result.node, TABLES, problem))
             continue
+        noisy = from_steps(sent, exponent)
         counts[result.node] = noisy
         totals = np.add.reduceat(noisy, workload.offsets[:-1])
         if _keep_plausible(plan.participant(result.node), TABLES, totals, workload.cells, std, flagged):
@@ -218,7 +227,8 @@ def answer_tables(step: Step, noise: Noise) -> Result:
         part = release_tables_share(codes, workload, noise.tables, contributors, COUNTS_RING)
         arrays = masked(step, part, COUNTS_RING)
     else:
-        arrays = {"counts": release_tables(codes, workload, noise.tables)}
+        exponent = table_exponent(workload, noise.tables)
+        arrays = {_COUNTS: to_steps(release_tables(codes, workload, noise.tables), exponent)}
     return answer(step.task, StepResult(epsilon_micro=spent_micro(step)), arrays)
 
 
@@ -231,14 +241,15 @@ def read_target(step: Step, noise: Noise) -> tuple[Codebook, MarginalTarget]:
     stored = step.order.result(TABLES)
     if stored is None:
         raise MarginalError(f"step {step.task.name} came before {TABLES}; ask for that first")
-    std, declared = float(step.array("everybody_std")[0]), step.plan.training_rows
-    everybody = target_from_counts(step.array("everybody"), workload, std, declared)
+    std, declared = float(from_fixed(step.array("everybody_std"))[0]), step.plan.training_rows
+    everybody = target_from_counts(from_fixed(step.array(_EVERYBODY)), workload, std, declared)
     if len(step.plan.participants) == 1 or uses_secure_aggregation(step.plan):
         return codebook, everybody
     try:
         declared = step.plan.participant(step.worker.contributor).training_rows
         std = noise.tables * workload.sensitivity
-        own = target_from_counts(stored.arrays["counts"], workload, std, declared)
+        own_counts = from_steps(stored.arrays[_COUNTS], table_exponent(workload, noise.tables))
+        own = target_from_counts(own_counts, workload, std, declared)
     except MarginalError:  # more noise than own rows: the node learns from everybody's alone
         return codebook, everybody
     return codebook, shrink_towards(own, everybody)

@@ -17,7 +17,7 @@ import numpy as np
 from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
-from generator.federation.task import Result, meta_of
+from generator.federation.task import Result, from_fixed, meta_of
 from generator.learning.autoregressive import MEMORISATION_GATE, Flat, passes_gate
 from provenance.api.tasks import StepResult
 
@@ -42,7 +42,8 @@ def kept_share(plan: TrainingPlan, results: Sequence[Result], flagged: list[Flag
     pairs, total = np.zeros(len(SHARES)), 0.0
     seen = unseen = 0
     for result in results:
-        areas = np.asarray(result.arrays.get(FOUND, np.empty(0)), dtype=np.float64)
+        sent = result.arrays.get(FOUND, np.empty(0))
+        areas = from_fixed(sent) if sent.dtype == np.int64 else np.empty(0)
         most = _ROWS_FACTOR * plan.participant(result.node).declared_rows
         own_seen, own_unseen = _counts(result, most)
         if own_seen < 0 or areas.shape != pairs.shape or not ((areas >= 0) & (areas <= 1)).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 from generator.errors import GeneratorError
 from generator.federation.step import Step, StepProgress
@@ -12,6 +12,9 @@ from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 from provenance.api.tasks import FinishResult
+
+STATE: Final = "state"
+"""The averaged discriminator's weights in messages of family "fedgan"."""
 
 
 def round_name(number: int) -> str:

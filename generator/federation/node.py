@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from generator.errors import MarginalError, PlanError, TaskFormatError, TaskRefused
+from generator.errors import MarginalError, PlanError, PrivacyError, TaskFormatError, TaskRefused
 from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState
 from generator.federation.step import Step, Worker
@@ -63,7 +63,7 @@ def handle_bytes(
         step = Step(task, plan, state, training, worker, releases, request)
         try:
             result = family.handle(step)
-        except (TaskFormatError, MarginalError, PlanError) as error:
+        except (TaskFormatError, MarginalError, PlanError, PrivacyError) as error:
             raise TaskRefused("bad-task", str(error)) from error
         answer = training.store_result(task, result)
         state.ledger.given(task.order, task.name)

@@ -1,8 +1,11 @@
 """What coordinator and contributor say to each other: a `Task` down, a `Result` up.
 
 Bytes: one safetensors file whose only metadata entry, `tessera`, is canonical JSON. Never a pickle: reading
-cannot run code. Both sides distrust each other, so decoding refuses unknown array types, numbers that are not
-finite, names outside the alphabet, unknown formats and anything over the size limits.
+cannot run code. Both sides distrust each other, so decoding refuses unknown array types, names outside the alphabet,
+unknown formats and anything over the size limits.
+
+Arrays hold integers, on both ways: the last bits of a floating-point number can tell what noise was to hide. What is
+no whole number travels as multiples of 2^-24 (`to_fixed`) or of a step that the plan fixes.
 
 Tasks are told apart by (order, node, name); the same triple never means two different pieces of work.
 """
@@ -37,8 +40,6 @@ MAX_META_BYTES = 4 << 20
 MAX_ARRAYS = 4096
 
 _DTYPES: dict[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"),
-    "F64": np.dtype("<f8"),
     "I8": np.dtype("i1"),
     "I32": np.dtype("<i4"),
     "I64": np.dtype("<i8"),
@@ -49,6 +50,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 _SENDABLE = frozenset(_DTYPES.values())
+_FIXED_BITS = 24
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
@@ -163,6 +165,22 @@ def answer(
     return Result(task.order, task.name, task.node, meta, arrays or {})
 
 
+def to_fixed(values: NDArray[np.floating[Any]], dtype: type[np.signedinteger[Any]] = np.int64) -> Array:
+    """Finite numbers as multiples of 2^-24, rounded to the nearest, cut to what `dtype` (int32 or int64) holds."""
+    if not bool(np.isfinite(values).all()):
+        raise TaskFormatError("numbers that are not finite cannot be sent: the training diverged")
+    steps = np.rint(np.ldexp(np.asarray(values, dtype=np.float64), _FIXED_BITS))
+    largest = 2.0 ** (8 * np.dtype(dtype).itemsize - 2)
+    return np.clip(steps, -largest, largest).astype(dtype)
+
+
+def from_fixed(steps: Array) -> NDArray[np.float64]:
+    """The numbers that `to_fixed` sent; TaskFormatError for an array of other numbers than int32 or int64."""
+    if steps.dtype not in (np.dtype(np.int32), np.dtype(np.int64)):
+        raise TaskFormatError(f"numbers came as {steps.dtype}, expected multiples of 2^-24 as int32 or int64")
+    return np.ldexp(steps.astype(np.float64), -_FIXED_BITS)
+
+
 def _envelope(head: Json | Mapping[str, object]) -> Envelope:
     try:
         return Envelope.of(head, "message")
@@ -178,15 +196,7 @@ def _sendable(name: str, array: Array) -> Array:
         raise TaskFormatError(
             f"array {name} has type {little.dtype}, expected one of {sorted(_DTYPES)}: convert it"
         )
-    _require_finite(name, little)
     return little
-
-
-def _require_finite(name: str, array: Array) -> None:
-    if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
-        raise TaskFormatError(
-            f"array {name} holds numbers that are not finite: the sender's training diverged"
-        )
 
 
 def _read_head(data: bytes) -> dict[str, Json]:
@@ -222,7 +232,5 @@ def _read_arrays(data: bytes) -> dict[str, Array]:
         raw = bytes(part["data"])
         if part["dtype"] == "BOOL" and raw.strip(b"\x00\x01"):
             raise TaskFormatError(f"array {name} of type BOOL holds bytes other than 0 and 1")
-        array = np.frombuffer(raw, dtype=dtype).reshape(part["shape"])
-        _require_finite(name, array)
-        arrays[name] = array
+        arrays[name] = np.frombuffer(raw, dtype=dtype).reshape(part["shape"])
     return arrays

@@ -11,7 +11,7 @@ column's histogram in one cell by one, so its L2 sensitivity is the root of the 
    threshold has a delta (Korolova et al. 2009; Wilkins et al. 2024 for Gaussian noise).
 4. `digits`: of decimals the digits after the point, of times their step.
 
-Noise is rounded to integers before it is added to integers: a function of the noise alone. Whether a cell is missing is
+Noise is Gaussian, rounded to integers before it is added to integers (docs/spec/noise.md). Whether a cell is missing is
 not asked: every column of such a draft has a missing value, and takes cells that it does not know for it or for its
 nearest bound (`clip`). Column names are public, and so is that the table has rows.
 """
@@ -172,7 +172,7 @@ class _Noise:
         std = self.std[name] = micro / 10**MICRO
         threshold = None if not hidden else Threshold(hidden, self.least(hidden), micro)
         self._parts.append(ReleasedPart(name, math.floor(micro / sensitivity), threshold))
-        return [counts + integer_noise(len(counts), std) for counts in histograms]
+        return [counts + gaussian(len(counts), std) for counts in histograms]
 
     def outstanding(self, name: str, cells: int) -> int:
         """A count that noise alone reaches in none of so many cells, but for a rare chance."""
@@ -190,11 +190,6 @@ class _Noise:
         )
         epsilon = epsilon_of([event for _, event in events_of(draft)], self._delta)
         return replace(draft, epsilon_micro=max(1, round_up(epsilon, MICRO)))
-
-
-def integer_noise(count: int, std: float) -> NDArray[np.int64]:
-    """Gaussian noise rounded to integers: added to an integer count it is the Gaussian mechanism, post-processed."""
-    return np.rint(gaussian(count, std)).astype(np.int64)
 
 
 def _count_kinds(chunks: Chunks, without: Collection[str]) -> tuple[int, dict[str, Counter[Bucket]]]:

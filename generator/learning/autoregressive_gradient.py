@@ -11,8 +11,10 @@ and fresh pages cost more here than multiplications. Not safe for two threads on
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,9 +67,12 @@ class _Backward:
 
 
 class AutoregressiveGradient:
-    """Reads the weights of `flat`, whose memory it shares: it follows an optimiser that works in place."""
+    """Reads the weights of `flat`, whose memory it shares: it follows an optimiser that works in place.
 
-    def __init__(self, shape: NetShape, flat: Flat) -> None:
+    expected_rows: of a batch whose gradients are clipped, a public figure; it sets how many go through at once.
+    """
+
+    def __init__(self, shape: NetShape, flat: Flat, expected_rows: float | None = None) -> None:
         shape.check(flat)
         self.shape = shape
         self._weights = {name: torch.from_numpy(shape.view(flat, name)) for name in shape.parts}
@@ -76,6 +81,9 @@ class AutoregressiveGradient:
         self._buffers: dict[str, Tensor] = {}
         fitting = _NUMBERS_AT_ONCE // max(shape.columns * shape.width, shape.codes)
         self._rows_at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, fitting))
+        if expected_rows is not None:
+            usual = expected_rows + 2 * math.sqrt(expected_rows)
+            self._rows_at_once = math.ceil(usual / math.ceil(expected_rows / self._rows_at_once))
 
     def tensor(self, codes: Codes) -> Tensor:
         """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where
@@ -95,23 +103,42 @@ class AutoregressiveGradient:
         return torch.cat(parts).numpy().astype(np.float64)
 
     @torch.no_grad()
-    def summed(self, codes: Tensor, clip: float | None = None) -> tuple[Flat, float]:
-        """(sum over rows of the gradient of -log p, float32[P]; mean of -log p).
-
-        clip: each row's gradient is first scaled to Euclidean norm `clip` if it is longer. No rows: zeros.
-        """
+    def summed(self, codes: Tensor) -> tuple[Flat, float]:
+        """(sum over rows of the gradient of -log p, float32[P]; mean of -log p). No rows: zeros."""
         total = np.zeros(self.shape.size, dtype=np.float32)
         loss = 0.0
         for part in self._split(codes):
             if part.shape[1]:
                 forward = self._forward(part)
                 loss -= float(forward.log_likelihood.sum())
-                self._add(part, forward, clip, total)
+                backward = self._backward(part, forward)
+                _add_later_columns(backward.by_running)
+                self._add(part, forward, backward, total)
         return total, loss / max(codes.shape[1], 1)
 
-    def clipped_sum(self, codes: Tensor, max_grad_norm: float) -> Flat:
-        """As `summed`, every row's gradient clipped, without the loss."""
-        total, _ = self.summed(codes, max_grad_norm)
+    @torch.no_grad()
+    def clipped_sum(self, codes: Tensor, max_grad_norm: float) -> NDArray[np.float64]:
+        """Sum over rows of the gradient of -log p, each first scaled to Euclidean norm `max_grad_norm` if it is
+        longer, float64[P]. No rows: zeros.
+
+        What a row adds does not depend on the others: all go through products of one shape, the last of them filled
+        up with rows that add nothing. Terms are float32, their sum is float64 (`dp_sgd` has the bound).
+        """
+        total = np.zeros(self.shape.size)
+        for part in self._split(codes):
+            rows = part.shape[1]
+            if not rows:
+                continue
+            filled = part[:, torch.arange(self._rows_at_once) % rows].contiguous()
+            forward = self._forward(filled)
+            backward = self._backward(filled, forward)
+            factor = clip_factor(self._norms_and_running(forward, backward), max_grad_norm)
+            factor[rows:] = 0.0  # and of a row whose norm is not finite, which sent weights can make
+            factor.nan_to_num_(0.0)
+            backward.by_logits.mul_(factor)
+            backward.by_neurons.mul_(factor.unsqueeze(1))
+            backward.by_running.mul_(factor.unsqueeze(1))
+            self._add(filled, forward, backward, total)
         return total
 
     @torch.no_grad()
@@ -126,12 +153,12 @@ class AutoregressiveGradient:
     def _split(self, codes: Tensor) -> tuple[Tensor, ...]:
         return tuple(part.long().contiguous() for part in torch.split(codes, self._rows_at_once, dim=1))
 
-    def _buffer(self, name: str, *size: int) -> Tensor:
+    def _buffer(self, name: str, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Memory for a tensor, holding whatever it held before."""
         numbers = int(np.prod(size))
         kept = self._buffers.get(name)
         if kept is None or kept.numel() < numbers:
-            kept = self._buffers[name] = torch.empty(numbers)
+            kept = self._buffers[name] = torch.empty(numbers, dtype=dtype)
         return kept[:numbers].view(size)
 
     def _forward(self, codes: Tensor) -> _Forward:
@@ -198,25 +225,28 @@ class AutoregressiveGradient:
             squares += part.square().sum(0) * beside[c]
         return squares.sqrt()
 
-    def _add(self, codes: Tensor, forward: _Forward, clip: float | None, total: Flat) -> None:
+    def _add(
+        self, codes: Tensor, forward: _Forward, backward: _Backward, total: NDArray[np.floating[Any]]
+    ) -> None:
+        """Add a batch's gradient to `total` [P], in its precision. by_running holds all later columns' parts."""
         shape = self.shape
         parts = {name: torch.from_numpy(shape.view(total, name)) for name in shape.parts}
-        backward = self._backward(codes, forward)
-        by_logits, by_neurons, by_running = backward.by_logits, backward.by_neurons, backward.by_running
-        if clip is None:
-            _add_later_columns(by_running)
-        else:
-            norms = self._norms_and_running(forward, backward)
-            factor = clip_factor(norms, clip)
-            by_logits *= factor
-            by_neurons *= factor.unsqueeze(1)
-            by_running *= factor.unsqueeze(1)
+        by_logits, by_neurons, by_running, neurons, active = (
+            self._in_precision(name, tensor, parts[OUTPUT_BIAS].dtype)
+            for name, tensor in (
+                ("by_logits", backward.by_logits),
+                ("by_neurons", backward.by_neurons),
+                ("by_running", backward.by_running),
+                ("neurons", forward.neurons),
+                ("active", forward.active),
+            )
+        )
         outputs = torch.split(parts[OUTPUT_WEIGHTS], self._code_counts)
         by_columns = torch.split(by_logits, self._code_counts)
-        for into, own, neurons in zip(outputs, by_columns, forward.neurons.unbind(0), strict=True):
-            into.addmm_(own, neurons)
+        for into, own, before in zip(outputs, by_columns, neurons.unbind(0), strict=True):
+            into.addmm_(own, before)
         parts[OUTPUT_BIAS] += by_logits.sum(1)
-        parts[HIDDEN_WEIGHTS].baddbmm_(by_neurons.transpose(1, 2), forward.active)
+        parts[HIDDEN_WEIGHTS].baddbmm_(by_neurons.transpose(1, 2), active)
         parts[HIDDEN_BIAS] += by_neurons.sum(1)
         sums = by_running.sum(1)
         parts[INPUT_BIAS] += sums
@@ -224,6 +254,11 @@ class AutoregressiveGradient:
         if shape.columns > 1:
             later = by_running[1:].view(-1, shape.width)
             parts[EMBEDDING].index_add_(0, codes[:-1].reshape(-1), later)
+
+    def _in_precision(self, name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        if tensor.dtype == dtype:
+            return tensor
+        return self._buffer(f"{name}, {dtype}", *tensor.shape, dtype=dtype).copy_(tensor)
 
 
 def _add_later_columns(by_running: Tensor) -> None:

@@ -1,9 +1,15 @@
 """One step of DP-SGD in named stages, the same for both nets that train on private rows.
 
     poisson_sample        every row is in the batch with probability `sample_rate`, independently of the others
-    clip_and_accumulate   every row's gradient scaled to Euclidean norm `max_grad_norm` if it is longer; their sum
-    add_noise             N(0, (noise_multiplier * max_grad_norm)^2) on each number of the sum: the release
+    clip_and_accumulate   every row's gradient scaled to Euclidean norm `max_grad_norm` if it is longer; their sum,
+                          in whole steps of a power of two
+    add_noise             N(0, (noise_multiplier * max_grad_norm)^2) on each number of the sum, rounded to a step:
+                          the release
     scale_grad            the sum over the expected batch; post-processing
+
+Rounding is inside the sensitivity: rows are clipped to a little less than `max_grad_norm`, and what is left covers the
+rounding of two sums to the grid, at most sqrt(P) steps, and that of the arithmetic before it, at most 2^-11 of that
+norm. docs/spec/noise.md has the argument.
 
 After Abadi et al. 2016 (arXiv:1607.00133); stages and names as in Opacus (`optimizers/optimizer.py`). Batches and
 noise come from the operating system's entropy. `n` steps are one SubsampledGaussianEvent(noise_multiplier,
@@ -13,6 +19,7 @@ adds its share in place of `add_noise` (`privacy.secure_sum`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,13 +29,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generator.errors import LearningError
+from generator.errors import LearningError, PrivacyError
 from generator.privacy import noise
 
 Flat: TypeAlias = NDArray[np.float32]
-ClippedSum: TypeAlias = Callable[[float], Flat]
-"""A batch's sum of gradients float32[P], every row's first scaled to the given norm if it is longer."""
+ClippedSum: TypeAlias = Callable[[float], NDArray[np.float64]]
+"""A batch's sum of gradients float64[P], every row's first scaled to the given norm if it is longer. Terms may be
+float32; they are summed as float64, and what a row adds does not depend on the others."""
 _LEAST_NORM = 1e-12
+_ARITHMETIC = 2.0**-11
+_MOST_FOR_ROUNDING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +68,44 @@ class DPSGD:
         """Indices of a step's rows."""
         return noise.poisson_sample(rows, self.sample_rate)
 
-    def clip_and_accumulate(self, clipped_sum: ClippedSum) -> Flat:
-        """The batch's sum of clipped gradients. Private: add noise before it leaves."""
-        return clipped_sum(self.max_grad_norm)
+    def exponent(self, size: int) -> int:
+        """Of the grid that sums of `size` numbers are released on: sqrt(size) steps are at most 2^-11 of the norm."""
+        return math.floor(math.log2(self.max_grad_norm * _ARITHMETIC / math.sqrt(size)))
 
-    def add_noise(self, summed_grad: Flat) -> Flat:
-        """A step's release."""
-        return (summed_grad + noise.gaussian(len(summed_grad), self.noise_std)).astype(np.float32)
+    def clip_and_accumulate(
+        self, clipped_sum: ClippedSum, size: int, exponent: int | None = None
+    ) -> NDArray[np.int64]:
+        """The batch's sum of clipped gradients [size] in steps of 2^exponent (`exponent` where none is given).
+        Private: add noise before it leaves.
+
+        Raises PrivacyError for a grid so coarse that rounding takes a tenth of the norm.
+        """
+        exponent = self.exponent(size) if exponent is None else exponent
+        rounding = _ARITHMETIC * self.max_grad_norm + math.sqrt(size) * 2.0**exponent
+        if rounding > _MOST_FOR_ROUNDING * self.max_grad_norm:
+            raise PrivacyError(
+                f"rounding {size} numbers to steps of 2^{exponent} can move them by {rounding:.3g}, a tenth of the "
+                f"clip norm {self.max_grad_norm:g} is the most: ask for fewer rows a round or a larger clip norm"
+            )
+        return np.rint(np.ldexp(clipped_sum(self.max_grad_norm - rounding), -exponent)).astype(np.int64)
+
+    def add_noise(self, summed_grad: NDArray[np.int64]) -> Flat:
+        """A step's release, of a sum in the steps of `exponent`."""
+        exponent = self.exponent(len(summed_grad))
+        noisy = summed_grad + noise.gaussian(len(summed_grad), self.noise_std, exponent)
+        return noise.from_steps(noisy, exponent).astype(np.float32)
 
     def scale_grad(self, grad: Flat) -> Flat:
         """The mean gradient of the expected batch."""
         return grad if self.expected_batch_size is None else grad * np.float32(1 / self.expected_batch_size)
 
-    def release(self, clipped_sum: ClippedSum) -> Flat:
-        """The noisy sum of clipped gradients."""
-        return self.add_noise(self.clip_and_accumulate(clipped_sum))
+    def release(self, clipped_sum: ClippedSum, size: int) -> Flat:
+        """The noisy sum of clipped gradients, float32[size]."""
+        return self.add_noise(self.clip_and_accumulate(clipped_sum, size))
 
-    def step(self, clipped_sum: ClippedSum) -> Flat:
-        """The gradient that the optimiser takes."""
-        return self.scale_grad(self.release(clipped_sum))
+    def step(self, clipped_sum: ClippedSum, size: int) -> Flat:
+        """The gradient that the optimiser takes, float32[size]."""
+        return self.scale_grad(self.release(clipped_sum, size))
 
 
 def clip_factor(norms: Tensor, max_grad_norm: float) -> Tensor:

@@ -108,7 +108,7 @@ def train_privately(
     rows = run.net.tensor(codes)
     while (done := run.descent.steps) < recipe.steps:
         batch = rows.index_select(1, torch.from_numpy(dp.poisson_sample(len(codes))))
-        run.step(dp.step(partial(run.net.clipped_sum, batch)), done / recipe.steps)
+        run.step(dp.step(partial(run.net.clipped_sum, batch), shape.size), done / recipe.steps)
         if progress is not None and (done % _REPORT_EVERY == 0 or done + 1 == recipe.steps):
             progress(done + 1)
     return run.descent.average
@@ -147,7 +147,7 @@ class _Run:
         self.descent = Descent(shape, start, recipe)
         if checkpoint is not None and checkpoint.state is not None:
             self.descent.restore(checkpoint.state)
-        self.net = AutoregressiveGradient(shape, self.descent.weights)
+        self.net = AutoregressiveGradient(shape, self.descent.weights, recipe.batch)
         self._checkpoint = checkpoint
         self._kept = time.monotonic()
 

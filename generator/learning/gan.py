@@ -92,22 +92,27 @@ class Discriminator(nn.Module):
         return rows.squeeze(1)
 
 
-def clipped_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip: float | None) -> Tensor:
-    """Sum over rows [B, D] of each row's gradient of the cross-entropy loss, float32[P] in the order of
+def clipped_sum(
+    discriminator: Discriminator, rows: Tensor, labels: Tensor, clip: float | None
+) -> NDArray[np.float64]:
+    """Sum over rows [B, D] of each row's gradient of the cross-entropy loss, float64[P] in the order of
     `flat_state`, every row's first scaled to Euclidean norm `clip` if it is longer.
 
     Written out by hand: a layer's gradient of one row is the outer product of what comes back and what went in,
     so its norm is the product of their norms (Goodfellow 2015, arXiv:1510.01799) and no row's gradient is kept.
+    In double precision, so that neither the other rows nor the sum's length move what a row adds by more than
+    `dp_sgd` leaves for it.
     """
-    layers = [layer for layer in discriminator.layers if isinstance(layer, nn.Linear)]
     with torch.no_grad():
-        inputs, sums = [rows], []
-        for layer in layers:
-            sums.append(layer(inputs[-1]))
+        weights = [parameter.double() for parameter in discriminator.parameters()]
+        layers = list(zip(weights[::2], weights[1::2], strict=True))
+        inputs, sums = [rows.double()], []
+        for weight, bias in layers:
+            sums.append(functional.linear(inputs[-1], weight, bias))
             inputs.append(functional.leaky_relu(sums[-1], _SLOPE))
         backs = [(sums[-1].squeeze(1).sigmoid() - labels).unsqueeze(1)]
-        for layer, before in zip(layers[:0:-1], sums[-2::-1], strict=True):
-            backs.insert(0, (backs[0] @ layer.weight) * torch.where(before > 0, 1.0, _SLOPE))
+        for (weight, _), before in zip(layers[:0:-1], sums[-2::-1], strict=True):
+            backs.insert(0, (backs[0] @ weight) * torch.where(before > 0, 1.0, _SLOPE))
         if clip is not None:
             pairs = list(zip(backs, inputs[:-1], strict=True))
             squares = sum(
@@ -120,12 +125,7 @@ def clipped_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip
             backs = [torch.where(usable[:, None], back * factor[:, None], 0.0) for back in backs]
             inputs = [torch.where(usable[:, None], x, 0.0) for x in inputs]
         parts = [(back.T @ x, back.sum(0)) for back, x in zip(backs, inputs[:-1], strict=True)]
-        return torch.cat([part.ravel() for pair in parts for part in pair])
-
-
-def _flat_sum(discriminator: Discriminator, rows: Tensor, labels: Tensor, clip: float | None) -> FlatState:
-    """`clipped_sum` as the optimiser takes it."""
-    return clipped_sum(discriminator, rows, labels, clip).numpy()
+        return torch.cat([part.ravel() for pair in parts for part in pair]).numpy()
 
 
 def flat_state(module: nn.Module) -> FlatState:
@@ -204,10 +204,12 @@ def _discriminator_step(
     """(gradient of a step, mean loss of its rows: computed on private rows)."""
     with torch.no_grad():
         logits = net(net.draw_latent(settings.generated, random))
-        rows = torch.cat([real, sample_rows(net, logits, random)])
-        labels = torch.cat([torch.ones(len(real)), torch.zeros(settings.generated)])
-        summed = partial(_flat_sum, discriminator, rows, labels)
-        gradient = summed(None) if settings.dp is None else settings.dp.step(summed)
+        rows = torch.cat([sample_rows(net, logits, random), real])
+        labels = torch.cat([torch.zeros(settings.generated), torch.ones(len(real))])
+        summed = partial(clipped_sum, discriminator, rows, labels)
+        size = sum(parameter.numel() for parameter in discriminator.parameters())
+        dp = settings.dp
+        gradient = summed(None).astype(np.float32) if dp is None else dp.step(summed, size)
         loss = functional.binary_cross_entropy_with_logits(discriminator(rows), labels)
     return gradient, float(loss)
 

@@ -35,10 +35,16 @@ def table_counts(codes: Codes, workload: Workload) -> Counts:
 
 
 def release_tables(codes: Codes, workload: Workload, noise_multiplier: float) -> Counts:
-    """All tables in one release: a GaussianEvent(noise_multiplier), or exact counts when it is 0."""
-    std = noise_multiplier * workload.sensitivity
-    weights = np.repeat(workload.weights, workload.sizes)
-    return np.asarray(table_counts(codes, workload) + noise.gaussian(workload.cells, std) / weights)
+    """All tables in one release: a GaussianEvent(noise_multiplier), or exact counts when it is 0. Every count is a
+    multiple of 2^table_exponent.
+    """
+    exponent = table_exponent(workload, noise_multiplier)
+    return noise.noisy_counts(table_counts(codes, workload), _cell_stds(workload, noise_multiplier), exponent)
+
+
+def table_exponent(workload: Workload, noise_multiplier: float) -> int:
+    """Of the grid that released tables are on: it suits the table with the least noise on a cell."""
+    return noise.step_exponent(float(_cell_stds(workload, noise_multiplier).min()))
 
 
 def release_tables_share(
@@ -47,9 +53,14 @@ def release_tables_share(
     """One contributor's part of a release whose sum alone is seen, in the ring: its counts with a part of the
     noise. Private until it is masked. Raises PrivacyError where the ring is too coarse.
     """
-    std = noise_multiplier * workload.sensitivity / np.repeat(workload.weights, workload.sizes)
+    std = _cell_stds(workload, noise_multiplier)
     part = ring.encode(table_counts(codes, workload)) + noise_share(std, contributors, ring)
     return np.asarray(part, dtype=ring.dtype)
+
+
+def _cell_stds(workload: Workload, noise_multiplier: float) -> Counts:
+    """Standard deviation of the noise on each cell, float64[K]."""
+    return noise_multiplier * workload.sensitivity / np.repeat(workload.weights, workload.sizes)
 
 
 def pair_tables(counts: Counts, workload: Workload) -> Counts:

@@ -94,7 +94,8 @@ class BinRelease:
     """Base counts of all columns, and the cells of finer levels that passed the threshold.
 
     base: float64[cells]; column, level, cell: int64[M]; count: float64[M]. `noise_std` is the standard
-    deviation of the noise on every count (of the sum, once releases are summed), 0 without privacy.
+    deviation of the noise on every count (of the sum, once releases are summed), 0 without privacy. Every count of
+    a release is a multiple of 2^step_exponent(noise_std).
     """
 
     base: Counts
@@ -105,31 +106,33 @@ class BinRelease:
     noise_std: float
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The release as named arrays; `from_arrays` is the inverse."""
+        """The release as named arrays int64, counts in steps; `from_arrays` is the inverse."""
+        exponent = noise.step_exponent(self.noise_std)
         return {
-            "base": self.base,
+            "base": noise.to_steps(self.base, exponent),
             "column": self.column,
             "level": self.level,
             "cell": self.cell,
-            "count": self.count,
-            "noise_std": np.array([self.noise_std], dtype=np.float64),
+            "count": noise.to_steps(self.count, exponent),
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], grid: BaseGrid) -> BinRelease:
-        """Parse a stranger's arrays; raises MarginalError for anything that is not a release over `grid`."""
-        missing = {"base", "column", "level", "cell", "count", "noise_std"} - set(arrays)
-        if missing:
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], grid: BaseGrid, noise_std: float
+    ) -> BinRelease:
+        """Parse a stranger's arrays, of a release with noise of `noise_std`.
+
+        Raises MarginalError for anything that is not a release over `grid`.
+        """
+        names = ("base", "column", "level", "cell", "count")
+        if missing := set(names) - set(arrays):
             raise MarginalError(f"bin release lacks the arrays {sorted(missing)}; refuse its sender's result")
-        column, level, cell = (
-            np.asarray(arrays[name], dtype=np.int64) for name in ("column", "level", "cell")
-        )
-        base, count, std = (
-            np.asarray(arrays[name], dtype=np.float64) for name in ("base", "count", "noise_std")
-        )
-        if std.shape != (1,):
-            raise MarginalError(f"bin release has noise_std of shape {std.shape}; expected (1,)")
-        release = cls(base, column, level, cell, count, float(std[0]))
+        base, column, level, cell, count = (np.asarray(arrays[name]) for name in names)
+        if {array.dtype for array in (base, column, level, cell, count)} != {np.dtype(np.int64)}:
+            raise MarginalError("bin release holds other numbers than int64; refuse its sender's result")
+        exponent = noise.step_exponent(noise_std)
+        base, count = noise.from_steps(base, exponent), noise.from_steps(count, exponent)
+        release = cls(base, column, level, cell, count, noise_std)
         _check_release(release, grid)
         return release
 
@@ -159,8 +162,7 @@ def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float)
     that one row alone has must not become an edge of a bin, which models carry.
     """
     std = noise_multiplier * grid.sensitivity
-    base = univariate_counts(values, grid)
-    base += noise.gaussian(base.shape[0], std)
+    base = noise.noisy_counts(univariate_counts(values, grid), std, noise.step_exponent(std))
     passed: list[tuple[int, int, Indices, Counts]] = []
     for c, column in enumerate(grid.columns):
         for level in range(1, len(column.widths)):
@@ -219,35 +221,31 @@ def _threshold(
         keep = counts >= floor
         return cells[keep], counts[keep]
     total = -(-column.grid_size // column.widths[level])
-    threshold = _noise_threshold(total, std)
-    noisy = counts + noise.gaussian(len(counts), std)
-    keep = noisy > threshold
-    empty = noise.binomial(total - len(cells), noise.normal_tail(threshold, std))
-    lucky = _draw_empty_cells(cells, total, empty)
+    exponent = noise.step_exponent(std)
+    threshold = _noise_threshold(total, std, exponent)
+    noisy = noise.noisy_counts(counts, std, exponent)
+    keep = noise.to_steps(noisy, exponent) > threshold
+    by_noise_alone = noise.exceeding(total - len(cells), std, exponent, threshold)
+    lucky = _nth_empty_cells(cells, noise.different_integers(len(by_noise_alone), total - len(cells)))
     kept_cells = np.concatenate([cells[keep], lucky])
-    kept_counts = np.concatenate([noisy[keep], noise.gaussian_tail(len(lucky), std, threshold)])
+    kept_counts = np.concatenate([noisy[keep], noise.from_steps(by_noise_alone, exponent)])
     order = np.argsort(kept_cells)
     return kept_cells[order], kept_counts[order]
 
 
-def _noise_threshold(total_cells: int, std: float) -> float:
-    """The level that noise alone passes in 0.05 cells of a whole level, on average."""
-    low, high = 0.0, 40.0 * std
-    for _ in range(60):
-        middle = (low + high) / 2
-        too_low = noise.normal_tail(middle, std) * total_cells > _FALSE_CELLS_A_LEVEL
+def _noise_threshold(total_cells: int, std: float, exponent: int) -> int:
+    """The steps that noise alone exceeds in 0.05 cells of a whole level, on average, or a little less."""
+    low, high = 0, math.ceil(math.ldexp(40.0 * std, -exponent))
+    while high - low > 1:
+        middle = (low + high) // 2
+        too_low = noise.passing(std, exponent, middle) * total_cells > _FALSE_CELLS_A_LEVEL
         low, high = (middle, high) if too_low else (low, middle)
     return high
 
 
-def _draw_empty_cells(occupied: Indices, total: int, count: int) -> Indices:
-    taken = set(occupied.tolist())
-    drawn: set[int] = set()
-    while len(drawn) < count:
-        cell = int(noise.uniform(1)[0] * total)
-        if cell not in taken:
-            drawn.add(cell)
-    return np.array(sorted(drawn), dtype=np.int64)
+def _nth_empty_cells(occupied: Indices, places: Indices) -> Indices:
+    """The cells at these places among those that are not in `occupied`, which is ascending."""
+    return places + np.searchsorted(occupied - np.arange(len(occupied)), places, side="right")
 
 
 def _flatten(passed: list[tuple[int, int, Indices, Counts]]) -> tuple[Indices, Indices, Indices, Counts]:

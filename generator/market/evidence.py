@@ -19,7 +19,7 @@ from generator.families.release_noise import reference_std, workload_of
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
-from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts
+from generator.marginals.measure import pair_noise_variances, pair_tables, table_counts, table_exponent
 from generator.marginals.workload import Workload, choose_workload, pair_workload
 from provenance import canonical
 from provenance.exact.codebook import Codebook
@@ -51,6 +51,11 @@ def reference_counts(released: Array, codebook: Codebook, plan: TrainingPlan) ->
 def released_tables(codebook: Codebook, plan: TrainingPlan) -> Workload:
     """The tables that every node of the plan releases over this codebook."""
     return workload_of(plan, codebook, family_of(plan.family).table_noise(plan))
+
+
+def released_exponent(codebook: Codebook, plan: TrainingPlan) -> int:
+    """Of the grid that these tables' counts are on."""
+    return table_exponent(released_tables(codebook, plan), family_of(plan.family).table_noise(plan))
 
 
 @dataclass(frozen=True, slots=True)

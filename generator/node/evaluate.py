@@ -20,7 +20,15 @@ from generator.families.marginal_release import own_reference
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Result, Task, answer, meta_of
 from generator.marginals.bins import encode_codes
-from generator.market.evidence import DELIVERED, EVIDENCE, REFERENCES, Evidence, reference_counts, score_file
+from generator.market.evidence import (
+    DELIVERED,
+    EVIDENCE,
+    REFERENCES,
+    Evidence,
+    reference_counts,
+    released_exponent,
+    score_file,
+)
 from generator.node.context import Node, shard_of
 from generator.node.sample import read_task
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
@@ -153,7 +161,8 @@ def check_roots(asked: EvaluateTask, sampled: Result, shard: int, dropped: froze
 def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) -> None:
     """TaskRefused unless the evidence about this node is what it sent itself."""
     sent = own_receipt(node, order).arrays
-    released = own_reference(evidence.plan, node.state.order(order))
+    exponent = released_exponent(evidence.codebook, evidence.plan)
+    released = own_reference(evidence.plan, node.state.order(order), exponent)
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
     reference = reference_counts(released, evidence.codebook, evidence.plan)

@@ -7,9 +7,8 @@ its contributors anyway. A stream is bound to a context, so two contributors who
 cancel each other.
 
 Noise (distributed DP): each contributor adds its share, rounded to the grid, so that the shares of the honest ones
-together are as large as asked. On a grid this fine the sum of shares is a Gaussian but for its rounding (Kairouz,
-Liu and Steinke 2021, theorem 1, bounds the distance by exp(-pi^2 s^2), s the deviation of a share in grid steps);
-`_ROUNDING` covers that.
+together are as large as asked. With 256 steps or more to a share's deviation their sum has the law of a Gaussian plus
+uniforms of a step, rounded, up to exp(-pi^2 s^2 / 2): the accounting of the Gaussian holds (docs/spec/noise.md).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from generator.privacy import noise
 
 KEY_BYTES = 32
 _ROUNDING = 1.0001
-_FEWEST_STEPS = 256.0
+_FEWEST_STEPS = 2.0**noise.FEWEST_STEPS_BITS
 _LARGEST = 2.0**62
 _LABEL = b"tessera/secure-sum/1"
 
@@ -84,7 +83,7 @@ def noise_share(std: Floats, contributors: int, ring: Ring) -> Integers:
         return np.zeros(std.shape, dtype=ring.dtype)
     require_fine(float(std.min()), contributors, ring)
     share = std * (_ROUNDING / math.sqrt(honest_contributors(contributors)))
-    return ring.encode(noise.gaussian(len(share), 1.0) * share)
+    return noise.gaussian(len(share), share, -ring.fraction_bits).astype(ring.dtype)
 
 
 def require_fine(std: float, contributors: int, ring: Ring) -> None:

@@ -21,7 +21,7 @@ NOT_COVERED = (
     "its own names",
     "the declared number of rows of each table, which is public",
     "a person with rows in several contributors' tables, or with several rows in one",
-    "floating-point representation of the noise (Mironov 2012) and the quality of the operating system's generator",
+    "the quality of the operating system's generator, which the noise is drawn from",
     "that the noise was really added: this rests on the contributor's signature and stake, not on proof",
 )
 NO_GUARANTEE = "no differential privacy was asked for: nothing bounds what the data set tells about one row"

@@ -46,8 +46,8 @@ SAMPLE: Final = "sample"
 EVALUATE: Final = "evaluate"
 RELEASE: Final = "release"
 FINISH: Final = "finish"
-TASK_FORMAT: Final = "tessera-task/1"
-RESULT_FORMAT: Final = "tessera-result/1"
+TASK_FORMAT: Final = "tessera-task/2"
+RESULT_FORMAT: Final = "tessera-result/2"
 
 
 def evaluation_name(missing: int) -> str:
@@ -67,7 +67,7 @@ def kind_of(name: str) -> TaskKind:
 class Envelope(Message):
     """Whose work it is. name: the step, such as `bins` or `round/0003`; (order, node, name) is the work's identity."""
 
-    format: Literal["tessera-task/1", "tessera-result/1"]
+    format: Literal["tessera-task/2", "tessera-result/2"]
     order: WireDigest
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}(/[0-9]{4,8})?$")
     node: WireAddress

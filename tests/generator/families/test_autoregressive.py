@@ -18,7 +18,7 @@ from generator.families.steps import report
 from generator.federation.compress import STEPS
 from generator.federation.plan import PlanParticipant
 from generator.federation.state import ContributorState
-from generator.federation.task import Result, Task
+from generator.federation.task import Result, Task, from_fixed, to_fixed
 from generator.learning.descent import Descent
 from generator.learning.dp_sgd import DPSGD
 from generator.marginals.bins import encode_codes
@@ -142,8 +142,10 @@ def test_training_is_what_it_would_be_in_one_place_however_rows_are_spread(
 ) -> None:
     """With every row in every batch and no rounding, weights depend on the rows and not on who holds them."""
     monkeypatch.setattr(noise, "poisson_sample", lambda rows, rate: np.arange(rows))
-    monkeypatch.setattr(autoregressive_node, "compressed", lambda vector: ({STEPS: vector}, 0 * vector))
-    monkeypatch.setattr(autoregressive, "expanded", lambda arrays, _: arrays[STEPS].astype(np.float64))
+    monkeypatch.setattr(
+        autoregressive_node, "compressed", lambda vector: ({STEPS: to_fixed(vector)}, 0 * vector)
+    )
+    monkeypatch.setattr(autoregressive, "expanded", lambda arrays, _: from_fixed(arrays[STEPS]))
     market = make_market(FAMILY, nodes=2, epsilon=None, settings={"rounds": 20})
     values = np.concatenate([state.values for state in market.states.values()])
     values = values[np.argsort(values[:, 0], kind="stable")]
@@ -160,7 +162,7 @@ def test_training_is_what_it_would_be_in_one_place_however_rows_are_spread(
 
         def seen(task: Task, result: Result, name: str = name) -> None:
             if task.name == "finish":
-                sent[name] = task.arrays[WEIGHTS]
+                sent[name] = from_fixed(task.arrays[WEIGHTS])
 
         watch(market, seen)
         market.run()

@@ -11,7 +11,7 @@ from generator.evaluation.density import log_density
 from generator.families.memorisation_gate import FOUND, GATE, SHARES, kept_share
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import PlanParticipant, TrainingPlan
-from generator.federation.task import Result
+from generator.federation.task import Result, to_fixed
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
 from generator.learning import recipes
@@ -38,7 +38,7 @@ PLAN = TrainingPlan(
 
 def answer(node: Address, areas: object, seen: object = 900, unseen: object = 100) -> Result:
     meta: Any = {"epsilonMicro": 0, "seenRows": seen, "unseenRows": unseen}
-    return Result(PLAN.order, GATE, node, meta, {FOUND: np.asarray(areas)})
+    return Result(PLAN.order, GATE, node, meta, {FOUND: to_fixed(np.asarray(areas))})
 
 
 def table(rows: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
@@ -50,7 +50,7 @@ def table(rows: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64
     [
         answer(NODES[1], [0.5] * 3),
         answer(NODES[1], [0.5] * 5 + [1.5]),
-        answer(NODES[1], [0.5] * 5 + [float("nan")]),
+        answer(NODES[1], [0.5] * 5 + [2.0]),
         answer(NODES[1], [0.5] * 6, seen=-1),
         answer(NODES[1], [0.5] * 6, unseen=True),
         answer(NODES[1], [0.5] * 6, seen=10**6),

@@ -3,7 +3,6 @@ one and the same for every family."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
@@ -77,12 +76,11 @@ class Drawn:
         self.samples: Counter[float] = Counter()
         gaussian, poisson = noise.gaussian, noise.poisson_sample
 
-        def draw(shape: int | tuple[int, ...], std: float) -> Any:
-            count = math.prod(shape) if isinstance(shape, tuple) else shape
-            if count:
-                self.numbers[round(std, 9)] += count
-                self.calls[round(std, 9)] += 1
-            return gaussian(shape, std)
+        def draw(count: int, std: Any, exponent: int = 0) -> Any:
+            for each in np.unique(std) if count else ():
+                self.numbers[round(float(each), 9)] += count
+                self.calls[round(float(each), 9)] += 1
+            return gaussian(count, std, exponent)
 
         def sample(rows: int, rate: float) -> Any:
             self.samples[round(rate, 12)] += 1

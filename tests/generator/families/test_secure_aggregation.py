@@ -23,7 +23,7 @@ from generator.federation.node import handle_bytes
 from generator.federation.plan import Settings
 from generator.federation.state import ContributorState
 from generator.federation.step import Worker
-from generator.federation.task import Result, Task
+from generator.federation.task import Result, Task, from_fixed
 from generator.marginals.bins import encode_codes
 from generator.marginals.measure import table_counts
 from generator.market.evidence import references_of
@@ -131,7 +131,7 @@ def test_a_coordinator_that_tells_one_node_something_else_gets_noise_and_no_data
     def altered(data: bytes) -> bytes:
         task = Task.decode(data)
         if task.name == TABLES:
-            task = replace(task, arrays={**task.arrays, "more": np.zeros(1)})
+            task = replace(task, arrays={**task.arrays, "more": np.zeros(1, np.int8)})
         return node(task.encode())
 
     market.wrap[first] = altered
@@ -211,7 +211,7 @@ def test_only_the_sum_is_seen_and_without_epsilon_it_is_exact(
     seen: dict[Address, list[tuple[Task, Result]]] = {}
     spied(market, seen)
     outcome = market.run()
-    assert np.array_equal(outcome.shared["everybody"], exact_sum(market, outcome))
+    assert np.array_equal(from_fixed(outcome.shared["everybody"]), exact_sum(market, outcome))
     for answers in seen.values() if nodes > 1 else ():
         for task, result in answers:
             if task.name == TABLES or task.name.startswith("round"):
@@ -224,8 +224,8 @@ def test_only_the_sum_is_seen_and_without_epsilon_it_is_exact(
 def test_the_noise_in_the_sum_is_that_of_all_parts_together(make_market: MakeMarket, family: str) -> None:
     market = make_market(family, nodes=4, epsilon=3.0, settings=POOLED)
     outcome = market.run()
-    noise = outcome.shared["everybody"] - exact_sum(market, outcome)
-    expected = float(outcome.shared["everybody_std"][0])
+    noise = from_fixed(outcome.shared["everybody"]) - exact_sum(market, outcome)
+    expected = float(from_fixed(outcome.shared["everybody_std"])[0])
     assert noise.std() == pytest.approx(expected, rel=5 / np.sqrt(2 * len(noise)))
     noise = family_of(family).table_noise(market.plan)
     codebook = codebook_of(outcome.shared, market.plan.schema)
@@ -284,7 +284,7 @@ def test_a_node_killed_before_its_answer_was_stored_makes_the_same_mask_again(
     market.wrap[first] = dies_once
     outcome = market.run()
     assert killed
-    assert np.array_equal(outcome.shared["everybody"], exact_sum(market, outcome))
+    assert np.array_equal(from_fixed(outcome.shared["everybody"]), exact_sum(market, outcome))
 
 
 def broken_disk(*_arguments: object) -> bytes:
@@ -303,9 +303,9 @@ def test_secrets_are_gone_after_the_last_step_and_the_references_are_parts_of_th
     for state in market.states.values():
         order = state.order(market.plan.order)
         assert not (order.folder / "sum.key").exists()
-        own = own_reference(market.plan, order)
+        own = own_reference(market.plan, order, exponent=0)
         assert own is not None
-        assert np.array_equal(own, outcome.shared["everybody"] / 3)
+        assert np.array_equal(own, from_fixed(outcome.shared["everybody"]) / 3)
 
 
 def test_counts_are_on_the_grid_whatever_their_weight() -> None:

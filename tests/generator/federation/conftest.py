@@ -16,7 +16,7 @@ from generator.federation.step import Step
 from generator.federation.task import Result, answer
 from generator.privacy.accountant import GaussianEvent
 from generator.privacy.ledger import PrivacyCap
-from generator.privacy.noise import gaussian
+from generator.privacy.noise import noisy_counts, to_steps
 from generator.privacy.release import Release
 from provenance.api.tasks import FinishResult
 from provenance.table.schema import Schema
@@ -31,7 +31,7 @@ def address(number: int) -> Address:
 
 @dataclass
 class CountingFamily:
-    """Releases the number of rows with noise, twice, then "finishes". Counts how often it was asked."""
+    """Releases the number of rows with noise, in steps of 2^-24, twice, then "finishes". Counts its calls."""
 
     name: str = "marginal"
     noise_multiplier: float = 4.0
@@ -68,7 +68,7 @@ class CountingFamily:
         event = step.record(name).event
         self.die("recorded")
         std = 0.0 if event is None else event.noise_multiplier
-        count = len(step.state.training) + gaussian(1, std)
+        count = to_steps(noisy_counts(np.array([len(step.state.training)]), std, -24), -24)
         self.die("drawn")
         return answer(step.task, {"losses": {"count": "0.5"}, "epsilonMicro": 7}, {"count": count})
 

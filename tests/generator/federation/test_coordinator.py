@@ -85,7 +85,7 @@ def test_refuses_an_answer_to_something_else(family: CountingFamily, make_plan: 
             meta["more"] = 1
         name = "other" if wrong == "name" else task.name
         node = type(task.node)(b"\x77" * 20) if wrong == "node" else task.node
-        return Result(task.order, name, node, meta, {"count": np.zeros(1)}).encode()
+        return Result(task.order, name, node, meta, {"count": np.zeros(1, np.int64)}).encode()
 
     plan = make_plan(1)
     with pytest.raises(InvalidAnswer) as caught:

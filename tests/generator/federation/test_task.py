@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 
 from generator.errors import TaskFormatError
-from generator.federation.task import Result, Task, answer
+from generator.federation.task import Result, Task, answer, from_fixed, to_fixed
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.values import Address, sha256
@@ -18,7 +18,7 @@ from provenance.values import Address, sha256
 ORDER = sha256(b"order")
 NODE = Address(b"\x11" * 20)
 HEAD = {
-    "format": "tessera-task/1",
+    "format": "tessera-task/2",
     "meta": {},
     "name": "bins",
     "node": str(NODE),
@@ -36,21 +36,37 @@ def raw(head: object = HEAD, arrays: dict[str, np.ndarray] | None = None, **extr
         np.zeros(2, np.float16),
         np.zeros(2, np.complex128),
         np.array(["text"]),
-        np.array([np.nan]),
-        np.array([np.inf], dtype=np.float32),
+        np.array([3.0]),
+        np.array([3.0], dtype=np.float32),
     ],
 )
-def test_refuses_to_send_arrays_of_unknown_type_or_not_finite(array: np.ndarray) -> None:
-    with pytest.raises(TaskFormatError):
-        Task(ORDER, "bins", NODE, {}, {"a": array}).encode()
+def test_refuses_to_send_other_arrays_than_of_integers(array: np.ndarray) -> None:
+    """The last bits of a noisy count as a double tell the count."""
+    for kind in (Task, Result):
+        with pytest.raises(TaskFormatError, match="array a has type"):
+            kind(ORDER, "bins", NODE, {}, {"a": array}).encode()
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros(2, np.float16), np.array([np.nan]), np.array([-np.inf], np.float32)]
-)
-def test_refuses_received_arrays_of_unknown_type_or_not_finite(array: np.ndarray) -> None:
-    with pytest.raises(TaskFormatError, match="array"):
-        Task.decode(raw(arrays={"a": array}))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(("kind", "name"), [(Task, "task"), (Result, "result")])
+def test_refuses_received_arrays_of_floating_point_numbers(
+    kind: type[Task] | type[Result], name: str, dtype: type
+) -> None:
+    head = {**HEAD, "format": f"tessera-{name}/2"}
+    assert kind.decode(raw(head, {"a": np.zeros(2, np.int64)})).arrays["a"].dtype == np.int64
+    with pytest.raises(TaskFormatError, match="'a' of type F"):
+        kind.decode(raw(head, {"a": np.zeros(2, dtype)}))
+
+
+def test_what_is_no_whole_number_travels_as_whole_steps() -> None:
+    sent = to_fixed(np.array([0.1, -3.0, 1e300]))
+    assert sent.dtype == np.int64
+    assert from_fixed(sent)[:2] == pytest.approx([0.1, -3.0], abs=2**-25)
+    assert to_fixed(np.array([-1e9]), np.int32).tolist() == [-(2**30)]
+    with pytest.raises(TaskFormatError, match="finite"):
+        to_fixed(np.array([np.nan]))
+    with pytest.raises(TaskFormatError, match="float64"):
+        from_fixed(np.zeros(1))
 
 
 def test_refuses_booleans_that_are_neither_true_nor_false() -> None:
@@ -69,8 +85,8 @@ def test_refuses_step_names_outside_the_alphabet(name: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        {**HEAD, "format": "tessera-task/2"},
-        {**HEAD, "format": "tessera-result/1"},
+        {**HEAD, "format": "tessera-task/1"},
+        {**HEAD, "format": "tessera-result/2"},
         {**HEAD, "more": 1},
         {**HEAD, "meta": []},
         {**HEAD, "node": "0x12"},
@@ -100,7 +116,7 @@ def test_refuses_a_header_nested_without_end() -> None:
 
 
 def test_refuses_more_bytes_than_the_limit() -> None:
-    data = Task(ORDER, "bins", NODE, {}, {"a": np.zeros(100)}).encode()
+    data = Task(ORDER, "bins", NODE, {}, {"a": np.zeros(100, np.int64)}).encode()
     with pytest.raises(TaskFormatError, match="refuse the sender"):
         Task.decode(data, max_bytes=len(data) - 1)
 
@@ -123,14 +139,13 @@ META = st.dictionaries(
     ),
     max_size=4,
 )
-DTYPES = st.sampled_from(["<f4", "<f8", "i1", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "?"])
+DTYPES = st.sampled_from(["i1", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "?"])
 ARRAYS = st.dictionaries(
     st.from_regex(r"\A[A-Za-z0-9_./-]{1,12}\Z"),
     DTYPES.flatmap(
         lambda dtype: hnp.arrays(
             np.dtype(dtype),
             hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
-            elements={"allow_nan": False, "allow_infinity": False} if "f" in dtype else None,
         )
     ),
     max_size=4,

@@ -14,9 +14,10 @@ from scipy.stats import beta
 from generator.errors import PrivacyError
 from generator.fitting import private_schema as module
 from generator.fitting.cell_kinds import BUCKETS, POSITION, Kind, bucket_of, number_bounds
-from generator.fitting.private_schema import PrivateRequest, integer_noise, private_schema
+from generator.fitting.private_schema import PrivateRequest, private_schema
 from generator.fitting.schema_budget import events_of
 from generator.privacy.accountant import epsilon_of
+from generator.privacy.noise import gaussian
 from provenance.errors import SchemaError
 from provenance.table.codec import encode_table
 from provenance.table.remarks import Release
@@ -124,9 +125,9 @@ def test_noise_is_drawn_with_the_deviation_that_is_counted(monkeypatch: pytest.M
 
     def noted(count: int, std: float) -> np.ndarray:
         asked.append(std)
-        return integer_noise(count, std)
+        return gaussian(count, std)
 
-    monkeypatch.setattr(module, "integer_noise", noted)
+    monkeypatch.setattr(module, "gaussian", noted)
     table = {name: ["1", "2"] * 20_000 for name in "abc"} | {name: ["x"] * 40_000 for name in "de"}
     spent = spent_by(release(table, 1.0))
     multiplier = {part.name: part.noise_multiplier_micro / 1e6 for part in spent.parts}
@@ -136,7 +137,7 @@ def test_noise_is_drawn_with_the_deviation_that_is_counted(monkeypatch: pytest.M
         *[multiplier["values"] * math.sqrt(5)] * 5,
     ]
     assert asked == pytest.approx(expected, abs=1e-5)
-    drawn = integer_noise(40_000, 7.5)
+    drawn = gaussian(40_000, 7.5)
     assert drawn.dtype == np.int64
     assert abs(float(drawn.mean())) < 5 * 7.5 / 200
     assert float(drawn.std()) == pytest.approx(math.sqrt(7.5**2 + 1 / 12), rel=0.03)
@@ -221,7 +222,7 @@ def test_the_attack_sees_a_draft_without_noise(monkeypatch: pytest.MonkeyPatch) 
     """Without noise the same attack is always right, so that it would have been noticed."""
     least = spent_by(release({"x": ["a"] * 5_000}, 2.0)).parts[2].threshold
     assert least is not None
-    monkeypatch.setattr(module, "integer_noise", lambda count, std: np.zeros(count, dtype=np.int64))
+    monkeypatch.setattr(module, "gaussian", lambda count, std: np.zeros(count, dtype=np.int64))
     for present in (0, 1):
         found = release({"x": ["a"] * 2_000 + ["Zqx"] * (least.least - 1 + present)}, 2.0).schema
         assert ("Zqx" in found.columns[0].categories) == bool(present)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from generator.errors import LearningError
+from generator.errors import LearningError, PrivacyError
 from generator.learning.dp_sgd import DPSGD, clip_factor
 
 DP = DPSGD(0.2, noise_multiplier=1.5, max_grad_norm=2.0, expected_batch_size=50)
@@ -35,20 +35,32 @@ def test_rows_are_clipped_to_the_norm_and_shorter_ones_stay() -> None:
     assert factor.tolist() == [1.0, 1.0, 1.0, 0.25]
 
 
-def test_the_first_stage_asks_for_gradients_of_at_most_the_norm() -> None:
+def test_a_grid_on_which_rounding_takes_a_tenth_of_the_norm_is_refused() -> None:
+    with pytest.raises(PrivacyError, match="ask for fewer rows a round"):
+        DP.clip_and_accumulate(lambda _: np.ones(10_000), 10_000, exponent=-8)
+
+
+def test_the_first_stage_asks_for_less_than_the_norm_by_what_rounding_can_add() -> None:
     asked: list[float] = []
 
     def clipped_sum(max_grad_norm: float) -> np.ndarray:
         asked.append(max_grad_norm)
-        return np.ones(3, dtype=np.float32)
+        return np.array([1.0, -2.0, 0.3])
 
-    assert DP.clip_and_accumulate(clipped_sum).tolist() == [1.0, 1.0, 1.0]
-    assert asked == [2.0]
+    exponent = DP.exponent(3)
+    assert DP.clip_and_accumulate(clipped_sum, 3).tolist() == [
+        2**-exponent,
+        -(2 ** (1 - exponent)),
+        round(0.3 * 2**-exponent),
+    ]
+    rounding = math.sqrt(3) * 2.0**exponent + 2.0 * 2**-11
+    assert asked == [2.0 - rounding]
+    assert rounding < 2.0 * 2**-10
 
 
 def test_the_second_stage_adds_noise_of_multiplier_times_norm() -> None:
-    total = np.full(60_000, 100.0, dtype=np.float32)
-    noisy = DP.add_noise(total)
+    exponent = DP.exponent(60_000)
+    noisy = DP.add_noise(np.full(60_000, 100 << -exponent))
     assert noisy.dtype == np.float32
     assert noisy.mean() == pytest.approx(100.0, abs=5 * 3.0 / math.sqrt(len(noisy)))
     assert noisy.std() == pytest.approx(3.0, rel=5 / math.sqrt(2 * len(noisy)))
@@ -61,6 +73,6 @@ def test_the_third_stage_divides_by_the_expected_batch_or_leaves_the_sum() -> No
 
 
 def test_a_step_is_the_three_stages_in_their_order() -> None:
-    step = DP.step(lambda norm: np.full(60_000, 100.0 * norm, dtype=np.float32))
-    assert step.mean() == pytest.approx(200 / 50, abs=5 * 3.0 / 50 / math.sqrt(len(step)))
+    step = DP.step(lambda norm: np.full(60_000, 100.0 * norm), 60_000)
+    assert step.mean() == pytest.approx(4 * (1 - 2**-10), abs=5 * 3.0 / 50 / math.sqrt(len(step)))
     assert step.std() == pytest.approx(3.0 / 50, rel=5 / math.sqrt(2 * len(step)))

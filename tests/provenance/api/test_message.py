@@ -24,7 +24,7 @@ TASK: dict[str, Any] = {
 PERMIT: dict[str, Any] = {"deadline": "9", "v": 27, "r": DIGEST, "s": DIGEST}
 QUOTE: dict[str, Any] = {"collection": DIGEST, "buyer": ADDRESS, "rows": 5}
 ENVELOPE: dict[str, Any] = {
-    "format": "tessera-task/1", "order": DIGEST, "name": "round/0003", "node": ADDRESS, "meta": {"k": 1},
+    "format": "tessera-task/2", "order": DIGEST, "name": "round/0003", "node": ADDRESS, "meta": {"k": 1},
 }  # fmt: skip
 
 
