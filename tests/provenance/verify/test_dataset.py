@@ -36,15 +36,8 @@ from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import (
-    Absent,
-    ShardFiles,
-    content_key,
-    fetch_evidence,
-    fetch_key,
-    fetch_shards,
-    sealed_keys,
-)
+from provenance.verify.evidence import ShardFiles, fetch_evidence, fetch_shards
+from provenance.verify.opening import Absent, content_key, fetch_key, sealed_keys
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
