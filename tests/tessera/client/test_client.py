@@ -199,7 +199,7 @@ def test_a_request_for_an_order_that_ended_says_how_to_order_again(
     on_chain(published, order, state)
     with pytest.raises(OrderFailedError, match=words) as ended:
         client.resume(file)
-    assert f"To order again, delete {file}, or choose another file (to=)" in str(ended.value)
+    assert f"To order again, delete {file}, or choose another file for it" in str(ended.value)
     assert client.api.placed == []
 
 
