@@ -117,6 +117,9 @@ class MemoryChain:
     def deadline(self, order_id: Digest) -> int:
         return self.deadlines.get(order_id, 0)
 
+    def is_overdue(self, order_id: Digest) -> bool:
+        return self.chain_time() > self.deadline(order_id)
+
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         return self.excuses.get((order_id, shard), Absence.NONE)
 

@@ -340,6 +340,11 @@ class ChainReads(Protocol):
         """Last chain time of commit, draw and publication; 0 before the match."""
         ...
 
+    def is_overdue(self, order_id: Digest) -> bool:
+        """Whether the newest block is past the deadline, as it stands there and as deep as `finality` says: an outage
+        that only the newest blocks know of moves it."""
+        ...
+
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         """Why the contributor's evaluation may be left out of the record."""
         ...
