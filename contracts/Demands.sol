@@ -444,8 +444,7 @@ contract Demands is IDemands, Disputes, ReentrancyGuardTransient {
 
     /// @dev Both times to answer have to end by the last moment to which the delivery can move.
     function _requireDeliverable(bytes32 order, OrderTerms calldata terms) private view {
-        uint256 last = escrow.endOf(terms.deliverBy, terms.answerSeconds);
-        last += (MAX_ANSWERS_LATE - _TIMES_TO_ANSWER) * terms.answerSeconds;
+        uint256 last = escrow.latestDeliverByOf(order) - _TIMES_TO_ANSWER * terms.answerSeconds;
         last = Math.min(last, escrow.deliverByOf(order));
         if (block.timestamp > last) revert Demands_TooLateToDemand(order, last);
     }

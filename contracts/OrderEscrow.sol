@@ -156,7 +156,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
         stored.participantsDigest = OrderLists.digest(participants);
         stored.deliverBy = terms.deliverBy;
         // Less than a year from the placing, and twelve months after that.
-        stored.latestDeliverBy = uint64(terms.deliverBy + MAX_ANSWERS_LATE * terms.answerSeconds);
+        stored.latestDeliverBy = uint64(terms.deliverBy + MAX_ANSWERS_LATE * terms.answerSeconds + _mostDelay());
         stored.answerSeconds = terms.answerSeconds;
         // place refused bonds beyond 96 bits.
         stored.bond = uint96(terms.bond);
@@ -374,6 +374,11 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
     }
 
     /// @inheritdoc IOrderEscrow
+    function latestDeliverByOf(bytes32 order) external view returns (uint64) {
+        return _orders[order].latestDeliverBy;
+    }
+
+    /// @inheritdoc IOrderEscrow
     function shardsOf(bytes32 order) external view returns (Shards memory) {
         StoredOrder storage stored = _orders[order];
         Shards memory found;
@@ -521,11 +526,7 @@ contract OrderEscrow is IOrderEscrow, OrderPayments, Outages, TesseraDomain, Ree
 
     /// @dev Whoever had to wait for what was late has time for the next step, and for a demand.
     function _prolong(bytes32 order, StoredOrder storage stored) private {
-        uint256 answerSeconds = stored.answerSeconds;
-        uint256 lateness = MAX_ANSWERS_LATE * answerSeconds;
-        // The bound moves as the terms' own deadline does.
-        uint256 latest = _endOf(stored.latestDeliverBy - lateness, answerSeconds) + lateness;
-        uint256 deliverBy = Math.min(block.timestamp + answerSeconds, latest);
+        uint256 deliverBy = Math.min(block.timestamp + stored.answerSeconds, stored.latestDeliverBy);
         if (deliverBy <= stored.deliverBy) return;
         stored.deliverBy = uint64(deliverBy);
         emit DeadlineMoved(order, uint64(deliverBy));

@@ -117,6 +117,9 @@ class MemoryChain:
     def deadline(self, order_id: Digest) -> int:
         return self.deadlines.get(order_id, 0)
 
+    def is_overdue(self, order_id: Digest) -> bool:
+        return self.chain_time() > self.deadline(order_id)
+
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         return self.excuses.get((order_id, shard), Absence.NONE)
 
@@ -133,8 +136,8 @@ class MemoryChain:
     def shown_manifest(self, order_id: Digest) -> bytes | None:
         return self.manifests.get(order_id)
 
-    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
-        return self.models.get((order_id, shard))
+    def shown_models(self, order_id: Digest) -> dict[int, bytes]:
+        return {shard: model for (order, shard), model in self.models.items() if order == order_id}
 
     def answered_receipt(self, order_id: Digest, shard: int) -> ReceiptAnswered | None:
         return self.receipts.get((order_id, shard))

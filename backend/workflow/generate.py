@@ -349,7 +349,7 @@ class Generation:
         """No deadline outruns a demand: while one is open the order goes on, and its end moves the deadline."""
         if self._ports.chain.order(self._id).open_demands:
             return
-        if self._ports.chain.chain_time() > self._ports.chain.deadline(self._id):
+        if self._ports.chain.is_overdue(self._id):
             raise OrderFailedError(f"the deadline passed before {event}")
 
     def _redraw(self) -> None:

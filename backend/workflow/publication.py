@@ -90,10 +90,10 @@ def judge(ports: Ports, generation: Generation) -> None:
     """
     stored, collection = generation.order()
     terms, score = stored.terms, generation.score_result()
-    found, due = ports.chain.chain_time(), ports.chain.deadline(stored.id)
-    if found > due:
+    if ports.chain.is_overdue(stored.id):
         raise OrderFailedError(
-            f"publish: delivery was due by {utc_time(due)}, the chain's time is {utc_time(found)}"
+            f"publish: delivery was due by {utc_time(ports.chain.deadline(stored.id))}, the chain's time is "
+            f"{utc_time(ports.chain.chain_time())}"
         )
     committed = ports.chain.commitment(stored.id)
     if any(committed.models[shard.shard] != shard.model_digest for shard in score.shards):

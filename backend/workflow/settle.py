@@ -188,8 +188,7 @@ class Settlement:
             self._retry.pause(1.0)
 
     def _is_overdue(self) -> bool:
-        chain = self._ports.chain
-        return self._retry.call(lambda: chain.chain_time() > chain.deadline(self._id))
+        return self._retry.call(lambda: self._ports.chain.is_overdue(self._id))
 
     def _require_contents(self, publication: Publication) -> None:
         """A data set with a missing file must never be published. The store is asked too: it must answer now."""

@@ -30,6 +30,7 @@ abstract contract Outages {
     /// @dev All but a 64th of what is left goes to a call (EIP-150); the call itself costs up to 2,600.
     uint256 private constant _NEEDED_GAS = _FEED_GAS + _FEED_GAS / 32 + 5_000;
     uint256 private constant _WORDS_BYTES = 160;
+    uint256 private constant _TIMES_BEFORE_PUBLICATION = 8;
     int256 private constant _UP = 0;
     int256 private constant _DOWN = 1;
 
@@ -48,6 +49,11 @@ abstract contract Outages {
     function _endOf(uint256 deadline, uint256 length) internal view returns (uint256) {
         if (deadline == 0) return 0;
         return Math.max(deadline, Math.min(_upSince() + length, deadline + MAX_OUTAGE_SECONDS));
+    }
+
+    /// @dev What outages can delay before a publication: four steps that are demanded have two times to answer each.
+    function _mostDelay() internal view returns (uint256) {
+        return uptimeFeed == address(0) ? 0 : _TIMES_BEFORE_PUBLICATION * MAX_OUTAGE_SECONDS;
     }
 
     /// @dev Chain time at which the chain came back: now while it is down, zero if nothing is known of an outage.

@@ -41,8 +41,8 @@ import {Permit} from "../types/Permit.sol";
 /// ({RewardsPayer}); no verdict, settlement or refund depends on a transfer that somebody else can refuse.
 ///
 /// Where the market has an uptime feed, an outage of the chain moves all these ends but `matchBy`, each by at most two
-/// days ({endOf}), and the bound of twelve times with the terms' `deliverBy`. The first draw that an order misses by an
-/// outage costs nothing.
+/// days ({endOf}), and the bound of twelve times is that much later for each time that can be moved
+/// ({latestDeliverByOf}). The first draw that an order misses by an outage costs nothing.
 ///
 /// @dev Privileges, all bound to one order:
 /// - anyone may place an order whose terms the buyer signed, refund it when a deadline has passed, and settle it when
@@ -362,6 +362,11 @@ interface IOrderEscrow {
     /// @return Last chain time of commit, draw and publication: `deliverBy` of the terms, or what it was moved to, also
     /// by an outage ({endOf}); zero before the match.
     function deliverByOf(bytes32 order) external view returns (uint64);
+
+    /// @return What {deliverByOf} can be moved to at most: twelve times to answer after the terms' `deliverBy` and, where
+    /// the market has an uptime feed, two days for each of the eight times to answer that outages can move before the
+    /// publication; zero before the match.
+    function latestDeliverByOf(bytes32 order) external view returns (uint64);
 
     /// @return Zeros for an order without a shard that is out.
     function shardsOf(bytes32 order) external view returns (Shards memory);

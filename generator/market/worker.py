@@ -27,6 +27,7 @@ from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads
 from provenance.errors import MarketError, ProvenanceError, UnavailableError
+from provenance.units import utc_time
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +131,13 @@ class CoordinationWorker:
             if time.monotonic() - asked > _CLOCK_SECONDS:
                 asked = time.monotonic()
                 try:
-                    now, due = self._chain.chain_time(), self._chain.deadline(job.order)
+                    is_overdue, due = self._chain.is_overdue(job.order), self._chain.deadline(job.order)
                     is_waited_for = self._chain.order(job.order).open_demands > 0
                 except UnavailableError as error:
                     log.warning("%s", error)
                     return None
-                if now > due and not is_waited_for:
-                    answer = f"chain time is {now}, delivery was due by {due}"
+                if is_overdue and not is_waited_for:
+                    answer = f"delivery was due by {utc_time(due)}"
             return answer
 
         return late

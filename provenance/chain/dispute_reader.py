@@ -145,15 +145,12 @@ class DisputeReader(MarketViews):
     def _answered(self, event: type[A], order: Digest, shard: int) -> A | None:
         return next((each for each in self._logs("demands", event, order) if each.shard == shard), None)
 
-    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
-        """The model of a shard in clear, as its contributor showed it when it was demanded; None when nobody did.
+    def shown_models(self, order_id: Digest) -> dict[int, bytes]:
+        """Models in clear by shard, as their contributors showed them when they were demanded.
 
-        The demands contract has checked it against the committed digest, and chunks against the recorded roots.
+        The demands contract has checked them against the committed digests, and chunks against the recorded roots.
         """
-        for event in self._logs("demands", ModelAnswered, order_id):
-            if event.shard == shard:
-                return bytes(event.model)
-        return None
+        return {event.shard: bytes(event.model) for event in self._logs("demands", ModelAnswered, order_id)}
 
     def shown_manifest(self, order: Digest) -> bytes | None:
         """The manifest as it was shown on chain, which checked its digest; None when nobody demanded it."""

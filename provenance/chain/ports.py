@@ -5,7 +5,7 @@ The real reader is reader.ChainReader, the real writer writer.ChainWriter; tests
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -340,6 +340,11 @@ class ChainReads(Protocol):
         """Last chain time of commit, draw and publication; 0 before the match."""
         ...
 
+    def is_overdue(self, order_id: Digest) -> bool:
+        """Whether the newest block is past the deadline, as it stands there and as deep as `finality` says: an outage
+        that only the newest blocks know of moves it."""
+        ...
+
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         """Why the contributor's evaluation may be left out of the record."""
         ...
@@ -352,8 +357,8 @@ class ChainReads(Protocol):
         """The receipt as it was shown when it was demanded, which the chain checked; None when it was not."""
         ...
 
-    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
-        """The model of a shard as it was shown on chain, which checked its digest; None when nobody demanded it."""
+    def shown_models(self, order_id: Digest) -> Mapping[int, bytes]:
+        """Models in clear by shard, as they were shown when they were demanded; the chain checked their digests."""
         ...
 
     def is_contract(self, account: Address) -> bool:

@@ -116,6 +116,12 @@ class ChainReader(DisputeReader, SalesReader):
         """Last chain time of commit, draw and publication, moved by demands included; 0 before the match."""
         return int(self._final("escrow", "deliverByOf", order_id))
 
+    def is_overdue(self, order_id: Digest) -> bool:
+        """Whether the newest block is past the deadline, as it stands there and as deep as `finality` says: an outage
+        that only the newest blocks know of moves it."""
+        now = self.chain_time()
+        return now > self.deadline(order_id) and now > int(self._only("escrow", "deliverByOf", order_id))
+
     def excuse(self, order_id: Digest, shard: int) -> Absence:
         """Why the contributor's evaluation may be left out of the record."""
         return self.excused_evaluation(order_id, shard).absence

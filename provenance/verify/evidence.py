@@ -4,19 +4,16 @@
 another, so that one shard is in memory at a time. What cannot be had is recorded as `Absent`, with the reason. A node
 or store that does not answer raises: then nothing is known about the data. `provenance.verify.dataset` judges.
 
-A private order's files are sealed under one fresh content key a shard, wrapped to the buyer's delivery key; an open
-order's files are published as they are. The wrapped key is a file of its own, released when the record stands on chain.
-Opened bytes are always compared with the digests that were signed. Normative text: docs/spec/sealing.md.
+What opens the files is `provenance.verify.opening`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
-from provenance.canonical import decode
 from provenance.chain.deployment import Deployment
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.families import ChainRules, chain_rules
@@ -26,21 +23,12 @@ from provenance.chain.ports import (
     DatasetOnChain,
     ExcusedEvaluation,
     OrderOnChain,
-    Purchase,
 )
-from provenance.crypto.resold_keys import (
-    ContentKeys,
-    ResoldKeys,
-    SaleKey,
-    SalePlace,
-    opened_keys,
-    unwrapped_keys,
-)
-from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, FileKind, file_label, key_commitment, open_file
+from provenance.crypto.resold_keys import ContentKeys
+from provenance.crypto.seal import SCORE_SHARD, DeliveryKey
 from provenance.errors import (
     ContentMissingError,
     IntegrityError,
-    KeyNotReleasedError,
     MalformedError,
     ProvenanceError,
     SealError,
@@ -54,13 +42,17 @@ from provenance.store.unixfs import cid_of_digest
 from provenance.table.conditions import Conditions
 from provenance.values import Address, Digest, sha256
 from provenance.verify.certificate import CheckFailedError, NotCheckedError
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """Something that could not be had, or not as it was promised, and why."""
-
-    words: str
+from provenance.verify.opening import (
+    Absent,
+    SalesReads,
+    closed_shards,
+    content_keys,
+    demand_command,
+    fetch_file,
+    fetch_key,
+    opened,
+    published_content,
+)
 
 
 @dataclass(frozen=True)
@@ -68,9 +60,8 @@ class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
     knows it; `contract_accounts` are the signers that are contracts; `parents` stand in the record's order; files are
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
-    `closed` are the standing shards that nothing in the store opens, since their files or their wrapped key never came:
-    each with its model, if that was shown on chain. `excused` says, by shard, why a recorded shard has no recorded
-    evaluation. `uptime_feed` is the market's, None for a market without.
+    `closed` says of each standing shard that they cannot open why; `shown_models` has the models that were shown on
+    chain, by shard; `excused` says why a recorded shard has no recorded evaluation. `uptime_feed` is the market's.
     """
 
     deployment: Deployment
@@ -85,7 +76,8 @@ class Evidence:
     score_file: bytes | Absent
     keys: ContentKeys | WrongKeyError | SealError | None
     rules: ChainRules
-    closed: Mapping[int, bytes | None] = field(default_factory=dict)
+    closed: Mapping[int, str] = field(default_factory=dict)
+    shown_models: Mapping[int, bytes] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
     uptime_feed: Address | None = None
 
@@ -165,26 +157,22 @@ class ShardFiles:
 
     @cached_property
     def opening(self) -> tuple[bytes, bytes] | ProvenanceError:
-        """(row bytes, model bytes) in clear, or what kept one of them closed. Rows that nothing in the store opens are
-        made from the model, where it was shown on chain."""
+        """(row bytes, model bytes) in clear, or what kept one of them closed. Rows that do not open are made from the
+        model, where it was shown on chain."""
+        if not self.is_made:
+            return self._from_files
         try:
-            shown = self.shown_model
-            if shown is not None:
-                return self._made(shown), shown
-            if isinstance(self.rows_file, Absent) and not self.shard.is_delivered:
-                return NotCheckedError(self.rows_file.words)
-            return self._open("rows", self.rows_file), self._open("model", self.model_file)
-        except KeyNotReleasedError as error:
-            number, shard = self.evidence.record.id, self.shard.shard
-            command = f"`tessera demand --dataset {number} --shard {shard} --model`"
-            return NotCheckedError(f"{error}. {command} has its model shown on chain, or its contributor pay")
+            model = self.evidence.shown_models[self.shard.shard]
+            return self._made(model), model
         except ProvenanceError as error:
             return error
 
     @property
-    def shown_model(self) -> bytes | None:
-        """The model as it was shown on chain, of a shard that nothing in the store opens."""
-        return self.evidence.closed.get(self.shard.shard)
+    def is_made(self) -> bool:
+        """Whether the files do not open, and the model was shown on chain."""
+        return (
+            isinstance(self._from_files, ProvenanceError) and self.shard.shard in self.evidence.shown_models
+        )
 
     @property
     def opened(self) -> tuple[bytes, bytes]:
@@ -192,6 +180,20 @@ class ShardFiles:
         if isinstance(self.opening, ProvenanceError):
             raise NotCheckedError(f"the files could not be opened: {self.opening}") from self.opening
         return self.opening
+
+    @cached_property
+    def _from_files(self) -> tuple[bytes, bytes] | ProvenanceError:
+        number = self.shard.shard
+        closed = self.evidence.closed.get(number)
+        if closed is not None:
+            command = demand_command(self.evidence.record.id, number)
+            return NotCheckedError(
+                f"{closed}; {command} has its model shown on chain, or its contributor pay"
+            )
+        try:
+            return self._open("rows", self.rows_file), self._open("model", self.model_file)
+        except ProvenanceError as error:
+            return error
 
     def _open(self, kind: Literal["rows", "model"], found: bytes | Absent) -> bytes:
         if isinstance(found, Absent):
@@ -208,25 +210,6 @@ class ShardFiles:
             model, manifest.seed.seed, entry.shard, conditions=conditions
         )
         return sampler.row_bytes(0, entry.rows)
-
-
-class SalesReads(Protocol):
-    """The part of the chain that knows of resale."""
-
-    @property
-    def deployment(self) -> Deployment: ...
-
-    def purchases(self, dataset: int) -> Sequence[Purchase]:
-        """Every purchase of the data set by resale, the oldest first."""
-        ...
-
-
-class ModelReads(Protocol):
-    """The part of the chain that may hold a model in clear."""
-
-    def shown_model(self, order_id: Digest, shard: int) -> bytes | None:
-        """The committed model as its contributor showed it on chain; None when nobody demanded it."""
-        ...
 
 
 class ManifestReads(Protocol):
@@ -251,12 +234,12 @@ def fetch_evidence(
     manifest = parse_manifest(record, manifest_file)
     keys = _keys(chain, record, manifest, delivery_key)
     accounts: frozenset[Address] = frozenset()
-    closed: dict[int, bytes | None] = {}
+    closed: dict[int, str] = {}
     score_file: bytes | Absent = Absent("the manifest, which names the score file, could not be read")
     if isinstance(manifest, Manifest):
         accounts = frozenset(account for account in _signers(manifest) if chain.is_contract(account))
         score_file = _found(store, manifest.score.file, f"score file of order {manifest.order}")
-        closed = closed_shards(chain, store, record, manifest, keys)
+        closed = closed_shards(store, record, manifest, keys)
     return Evidence(
         deployment=chain.deployment,
         block=block,
@@ -271,6 +254,7 @@ def fetch_evidence(
         keys=keys,
         rules=chain_rules(chain, chain.deployment.chain_id),
         closed=closed,
+        shown_models=chain.shown_models(record.order),
         excused=_excused(chain, record),
         uptime_feed=chain.limits().uptime_feed,
     )
@@ -283,7 +267,7 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
     if not isinstance(evidence.parsed_manifest, Manifest):
         return
     for shard in evidence.standing:
-        content = published_content(store, shard, f"--dataset {evidence.record.id} ")
+        content = published_content(store, evidence.manifest, shard)
         if isinstance(content, Absent):
             yield ShardFiles(evidence, shard, content, content)
             continue
@@ -294,50 +278,6 @@ def fetch_shards(evidence: Evidence, store: ContentStore) -> Iterator[ShardFiles
             _found(store, content.model, f"model of shard {shard.shard}"),
             _key_in_hand(evidence, store, shard.shard, content),
         )
-
-
-def published_content(store: ContentStore, shard: ManifestShard, dataset: str = "") -> ShardContent | Absent:
-    """Where the files of a shard are: as the manifest says, or, for one that was published by its receipt alone, as the
-    document says that its contributor brought later. dataset: for the command that is named where nobody did."""
-    if isinstance(shard.signed_content, ShardContent):
-        return shard.signed_content
-    try:
-        found = ShardContent.parse(decode(store.get(cid_of_digest(shard.content_digest))))
-    except (ContentMissingError, IntegrityError, MalformedError):
-        found = None
-    if found is None or found.digest != shard.content_digest:
-        return Absent(
-            f"shard {shard.shard} of {shard.contributor} was published by its receipt alone: nobody brought its "
-            f"files; `tessera demand {dataset}--shard {shard.shard} --model` has its model shown on chain"
-        )
-    return found
-
-
-def closed_shards(
-    chain: ModelReads,
-    store: ContentStore,
-    record: DatasetOnChain,
-    manifest: Manifest,
-    keys: ContentKeys | ProvenanceError | None,
-) -> dict[int, bytes | None]:
-    """The standing shards that nothing in the store opens, since their files or their wrapped key never came: each with
-    its model, if that was shown on chain when somebody demanded it. Raises StoreUnavailableError."""
-    closed = [
-        each.shard
-        for each in manifest.shards
-        if each.shard not in record.revoked and not _has_means(store, each, keys)
-    ]
-    return {shard: chain.shown_model(record.order, shard) for shard in closed}
-
-
-def _has_means(store: ContentStore, shard: ManifestShard, keys: ContentKeys | ProvenanceError | None) -> bool:
-    content = published_content(store, shard)
-    if isinstance(content, Absent):
-        return False
-    cid = content.wrapped_key_cid
-    if cid is None or not isinstance(keys, DeliveryKey | ResoldKeys):
-        return True
-    return store.has(cid) if isinstance(keys, DeliveryKey) else shard.is_delivered
 
 
 def fetch_manifest(chain: ManifestReads, store: ContentStore, record: DatasetOnChain) -> bytes | Absent:
@@ -360,154 +300,6 @@ def parse_manifest(record: DatasetOnChain, found: bytes | Absent) -> Manifest | 
         return Manifest.parse(found)
     except MalformedError as error:
         return error
-
-
-def fetch_file(store: ContentStore, file: ContentFile, what: str) -> bytes:
-    """The published bytes of a file; `what` names it in errors. Raises ContentMissingError, StoreUnavailableError, or
-    IntegrityError when they are not those that were signed.
-    """
-    data = store.get(file.cid)
-    if not file.matches(data):
-        raise IntegrityError(
-            f"{what}: found {len(data)} bytes with SHA-256 {sha256(data)}, signed were {file.size} "
-            f"bytes with {file.sha256}; fetch it from another store"
-        )
-    return data
-
-
-def fetch_opened(
-    store: ContentStore,
-    manifest: Manifest,
-    shard: int,
-    kind: Literal["rows", "model"],
-    keys: ContentKeys | None,
-) -> bytes:
-    """One file of a shard, fetched and in clear, with the digest that its contributor signed. Raises as `fetch_file`
-    and `opened` do.
-    """
-    content = published_content(store, manifest.shard(shard))
-    if isinstance(content, Absent):
-        raise ContentMissingError(content.words)
-    file = content.rows if kind == "rows" else content.model
-    published = fetch_file(store, file, f"{kind} of shard {shard}")
-    sealed_key = content.sealed_key
-    if sealed_key is not None and isinstance(keys, DeliveryKey):
-        sealed_key = fetch_key(store, sealed_key)
-    return opened(file, published, sealed_key, keys, (manifest.order, shard, kind))
-
-
-def fetch_key(store: ContentStore, key: SealedKey) -> SealedKey:
-    """The key with its wrapped bytes, where they lie in a file of their own; as it is while that is not to be had.
-    Raises StoreUnavailableError."""
-    if key.cid is None:
-        return key
-    try:
-        return key._replace(wrapped=store.get(key.cid))
-    except (ContentMissingError, IntegrityError):
-        return key
-
-
-def opened(
-    file: ContentFile,
-    published: bytes,
-    sealed_key: SealedKey | None,
-    keys: ContentKeys | None,
-    place: tuple[Digest, int, FileKind],
-) -> bytes:
-    """The bytes of a published file in clear; `place` is (order, shard, kind), which the sealing binds.
-
-    Raises KeyNotReleasedError without the wrapped key, SealError when it does not open, IntegrityError unless what is
-    inside has the signed digest and its key is the committed one.
-    """
-    order, shard, kind = place
-    if sealed_key is None:
-        plain = published
-    elif keys is None:
-        raise SealError("the files are sealed to the buyer; give the delivery key file of the order")
-    else:
-        key, label = content_key(keys, sealed_key, order, shard), file_label(order, shard, kind)
-        committed = key_commitment(key, order, shard)
-        if sealed_key.commitment not in (None, committed):
-            raise IntegrityError(
-                f"the key of shard {shard} has commitment {committed}, the content document says "
-                f"{sealed_key.commitment}: it is not the key that was committed to, and nobody could sell it on"
-            )
-        try:
-            plain = open_file(key, published, label, file.plain_sha256)
-        except SealError as error:
-            raise SealError(f"the {kind} file of shard {shard}: {error}") from error
-    if not file.matches_plain(plain):
-        raise IntegrityError(
-            f"the opened {kind} file of shard {shard} has {len(plain)} bytes with SHA-256 {sha256(plain)}, the receipt "
-            f"says {file.plain_size} bytes with {file.plain_sha256}; its contributor signed other bytes than it sealed"
-        )
-    return plain
-
-
-def content_key(keys: ContentKeys, key: SealedKey, order: Digest, shard: int) -> bytes:
-    """The 32-byte content key of a shard, or of the score. Raises SealError, and KeyNotReleasedError when the wrapped
-    key is needed and not in hand."""
-    if key.wrapped is None and isinstance(keys, DeliveryKey):
-        raise KeyNotReleasedError(
-            f"shard {shard} cannot be opened: its contributor has not released the wrapped key ({key.cid}), or the "
-            "store does not have it; try again later"
-        )
-    return keys.unwrap(key.wrapped or b"", order, shard)
-
-
-def sealed_keys(manifest: Manifest, revoked: frozenset[int] = frozenset()) -> list[tuple[int, SealedKey]]:
-    """(shard, key) of all that is sealed, shards first, the score last; empty for an open data set. Left out are shards
-    that were published by their receipts alone, and a `revoked` one whose key lies in a file of its own: that may never
-    have been released."""
-    found = [(shard.shard, shard.content.sealed_key) for shard in manifest.shards if shard.is_delivered]
-    found.append((SCORE_SHARD, manifest.score.sealed_key))
-    return [
-        (shard, key)
-        for shard, key in found
-        if key is not None and not (shard in revoked and key.cid is not None)
-    ]
-
-
-def content_keys(
-    chain: SalesReads, record: DatasetOnChain, manifest: Manifest, own: DeliveryKey
-) -> ContentKeys:
-    """What opens a data set for the holder of `own`: the key itself, or what a seller delivered for it.
-
-    Raises WrongKeyError when the data set was neither ordered with this key nor bought with it, SealError when a
-    seller delivered keys that are none.
-    """
-    sealed_for = manifest.terms.delivery_key
-    if own.public == sealed_for:
-        return own
-    order, dataset = manifest.order, record.id
-    shards = [shard for shard, _ in sealed_keys(manifest, record.revoked)]
-    for bought, key in purchases_with(chain, dataset, own):
-        if bought.wrapped_keys is not None:
-            return ResoldKeys(sealed_for, opened_keys(key, order, bought.wrapped_keys, shards))
-    for bought in reversed(chain.purchases(dataset)):
-        if bought.point == own.public and bought.wrapped_keys is not None:
-            return ResoldKeys(sealed_for, unwrapped_keys(own, order, bought.wrapped_keys, shards))
-    raise WrongKeyError(
-        f"delivery key {own.public} is not the one of data set {dataset}: it was ordered with {sealed_for}, and no "
-        "seller delivered keys for yours; name the key file that you ordered or bought it with"
-    )
-
-
-def purchases_with(chain: SalesReads, dataset: int, own: DeliveryKey) -> Iterator[tuple[Purchase, SaleKey]]:
-    """Purchases that the holder of `own` made, with the one-time key of each; the newest first."""
-    purchases = chain.purchases(dataset)
-    keys = [sale_key(chain, dataset, number, own) for number in range(len(purchases))]
-    for number in reversed(range(len(purchases))):
-        # Somebody else may have bought between the look at the chain and the purchase: then the key is an earlier one.
-        for key in keys[number::-1]:
-            if key.point == purchases[number].point:
-                yield purchases[number], key
-
-
-def sale_key(chain: SalesReads, dataset: int, number: int, own: DeliveryKey) -> SaleKey:
-    """The one-time key of the holder of `own` for purchase `number` of a data set."""
-    deployment = chain.deployment
-    return SalePlace(deployment.chain_id, deployment.sales, dataset, number).key(own)
 
 
 def _keys(

@@ -20,7 +20,8 @@ from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler, sampler_for
 from provenance.values import sha256
 from provenance.verify.certificate import CheckFailedError, NotCheckedError, require
-from provenance.verify.evidence import Absent, Evidence, ShardFiles
+from provenance.verify.evidence import Evidence, ShardFiles
+from provenance.verify.opening import Absent
 
 BATCH_ROWS = 4096
 _SHOWN_SEGMENTS = 4
@@ -91,11 +92,12 @@ class FilesPresent:
         self._count(evidence.score_file)
 
     def look(self, shard: ShardFiles) -> None:
-        if isinstance(shard.rows_file, Absent) and not shard.shard.is_delivered:
-            if shard.shown_model is None:
-                raise NotCheckedError(shard.rows_file.words)
+        files = (shard.rows_file, shard.model_file)
+        if any(isinstance(file, Absent) for file in files) and shard.is_made:
             self._shown.append(str(shard.shard.shard))
             return
+        if not shard.shard.is_delivered and isinstance(shard.opening, NotCheckedError):
+            raise shard.opening
         self._count(shard.rows_file)
         self._count(shard.model_file)
 
@@ -129,7 +131,7 @@ class FilesOpen:
             raise CheckFailedError(
                 f"contributor {shard.shard.contributor}: {shard.opening}"
             ) from shard.opening
-        if shard.shown_model is None:
+        if not shard.is_made:
             self._shards += 1
         else:
             self._made += 1

@@ -16,7 +16,8 @@ from provenance.record.terms import FirstOrderTerms, participants_digest
 from provenance.units import MICRO, percent
 from provenance.values import Address, Digest, keccak256, sha256
 from provenance.verify.certificate import CheckFailedError, require
-from provenance.verify.evidence import Absent, Evidence
+from provenance.verify.evidence import Evidence
+from provenance.verify.opening import Absent
 
 _NO_SHARD = Digest(bytes(32))
 _FALLEN = {

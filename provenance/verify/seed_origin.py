@@ -41,7 +41,11 @@ class SeedOrigin:
         that was dropped before."""
         draw, is_salted = manifest.seed, bool(manifest.seed.salts)
         members = [each.contributor for each in manifest.participants]
-        told = [salt != _NONE for salt in draw.salts] if is_salted else [False] * len(members)
+        recorded = {each.contributor for each in manifest.shards}  # who revealed zeros revealed them
+        told = [
+            is_salted and (salt != _NONE or member in recorded)
+            for member, salt in zip(members, draw.salts or [_NONE] * len(members), strict=True)
+        ]
         states = list(zip(members, [model != _NONE for model in models], told, strict=True))
         return cls(
             chain_id=manifest.chain_id,

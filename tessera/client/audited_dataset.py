@@ -22,7 +22,8 @@ from provenance.store.ports import ContentStore
 from provenance.table.conditions_bytes import encode_conditions
 from provenance.values import Digest, sha256
 from provenance.verify.dataset import Progress
-from provenance.verify.evidence import content_keys, fetch_manifest, fetch_opened, parse_manifest
+from provenance.verify.evidence import fetch_manifest, parse_manifest
+from provenance.verify.opening import content_keys, fetch_opened
 from provenance.verify.published_shard import Demandable, NotProvableError, PublishedShard
 from provenance.verify.refutation import Finding, find_invalid_row
 from tessera.errors import TesseraError, UsageError
@@ -58,8 +59,6 @@ class Searched:
 
 class AuditReads(ChainReads, Protocol):
     """The chain, and what contributors showed there when it was demanded."""
-
-    def shown_model(self, order: Digest, shard: int) -> bytes | None: ...
 
     def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]: ...
 
@@ -146,7 +145,7 @@ class AuditedDataset:
 
     def _shown(self, shard: int, error: ProvenanceError) -> PublishedShard:
         """As far as the contributor showed it on chain; `error` is what kept the files closed."""
-        model = self._file(shard, "model") or self._chain.shown_model(self.record.order, shard)
+        model = self._file(shard, "model") or self._chain.shown_models(self.record.order).get(shard)
         if model is None:
             raise NotProvableError(str(error), "model") from error
         published = self._published(shard, b"", model)

@@ -30,7 +30,8 @@ from provenance.record.manifest import Manifest, ManifestShard
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import check_content
 from provenance.values import Cid
-from provenance.verify.evidence import Absent, closed_shards, content_keys, fetch_manifest, fetch_opened
+from provenance.verify.evidence import fetch_manifest
+from provenance.verify.opening import Absent, closed_shards, content_keys, demand_command, fetch_opened
 from tessera.errors import FalseDatasetError, UsageError
 from tessera.local.row_file import write_rows
 
@@ -85,8 +86,8 @@ class MarketStore:
 class Delivery:
     """A data set in its holder's hands: what the chain names, the manifest, the way to the rows. keys: what opens it,
     the delivery key or what a seller delivered for it; None for an open data set, or without a key. revoked: shards
-    that were shown to be false or withheld, whose rows are left out. closed: shards that nothing in the store opens,
-    each with its model, if that was shown on chain."""
+    that were shown to be false or withheld, whose rows are left out. closed: of each shard that the keys cannot open,
+    why. shown: models that were shown on chain, by shard."""
 
     dataset_id: int
     manifest: Manifest
@@ -94,7 +95,8 @@ class Delivery:
     delivery_key: DeliveryKey | None
     keys: ContentKeys | None
     revoked: frozenset[int] = frozenset()
-    closed: Mapping[int, bytes | None] = field(default_factory=dict)
+    closed: Mapping[int, str] = field(default_factory=dict)
+    shown: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def shards(self) -> tuple[ManifestShard, ...]:
@@ -105,7 +107,8 @@ class Delivery:
     @property
     def withheld(self) -> tuple[ManifestShard, ...]:
         """Those that stand and that nothing opens yet, in ascending order."""
-        return tuple(each for each in self.manifest.shards if self.closed.get(each.shard, b"") is None)
+        without = self.closed.keys() - self.shown.keys()
+        return tuple(each for each in self.manifest.shards if each.shard in without)
 
     def shard_values(self, shard: int) -> Iterator[NDArray[np.int64]]:
         """The rows of one shard, recomputed from its opened model and the seed, a batch at a time."""
@@ -116,11 +119,11 @@ class Delivery:
         return sampler.batches(0, entry.rows, BATCH_ROWS)
 
     def open(self, shard: int) -> bytes:
-        """The model of one shard in clear. Raises KeyNotReleasedError or ContentMissingError for one that is
-        withheld."""
-        shown = self.closed.get(shard)
-        if shown is not None:
-            return shown
+        """The model of one shard in clear. Raises KeyNotReleasedError for one that is withheld."""
+        if shard in self.shown:
+            return self.shown[shard]
+        if shard in self.closed:
+            raise KeyNotReleasedError(self.closed[shard])
         if not self.manifest.terms.is_open and self.keys is None:
             raise UsageError(
                 f"data set {self.dataset_id} is sealed: name the delivery key of its order (key=)"
@@ -203,8 +206,8 @@ def _fetched(chain: ChainReader, store: ContentStore, dataset_id: int, key: Deli
             keys = content_keys(chain, record, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    closed = closed_shards(chain, store, record, manifest, keys)
-    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, closed)
+    closed, shown = closed_shards(store, record, manifest, keys), chain.shown_models(record.order)
+    return Delivery(dataset_id, manifest, store, key, keys, record.revoked, closed, shown)
 
 
 def deliver(
@@ -236,9 +239,8 @@ def deliver(
 
 def withheld_words(found: Delivery, shard: ManifestShard) -> str:
     """What is missing of a shard, and what makes its contributor show what it sold, or pay."""
-    missing = "released the key" if shard.is_delivered else "delivered the files"
     return (
-        f"contributor {shard.contributor} has not {missing} of shard {shard.shard}: its {shard.rows:,} rows are "
-        f"left out. Fetch again later, or inside the challenge window have the model shown on chain, or paid for: "
-        f"`tessera demand --dataset {found.dataset_id} --shard {shard.shard} --model --wallet WALLET`"
+        f"{found.closed[shard.shard]}: its {shard.rows:,} rows are not there. Fetch again later, or inside the "
+        f"challenge window have its model shown on chain, or paid for: "
+        f"{demand_command(found.dataset_id, shard.shard)}"
     )

@@ -133,7 +133,7 @@ class Ordering(Party):
         if asked is not None:
             self._require_same(order, asked, file)
         state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
-        again = f"To order again, delete {file}, or choose another file (to=)"
+        again = f"To order again, delete {file}, or choose another file for it"
         if state in ENDED:
             raise OrderFailedError(
                 f"order {order.order_id} {ORDER_STATES[state]}, its price is back. {again}"
@@ -155,5 +155,5 @@ class Ordering(Party):
         if wrong:
             raise UsageError(
                 f"{file} holds another order ({terms.rows:,} rows of {order.collection.name} for {terms.buyer}): "
-                f"{'; '.join(wrong)}. Continue it with its own options, or choose another file (to=)"
+                f"{'; '.join(wrong)}. Continue it with its own options, or choose another file for it"
             )

@@ -28,7 +28,7 @@ from provenance.record.manifest import Manifest
 from provenance.store.ports import ContentStore
 from provenance.store.unixfs import cid_of_digest
 from provenance.values import Digest
-from provenance.verify.evidence import (
+from provenance.verify.opening import (
     content_key,
     content_keys,
     fetch_file,
@@ -36,6 +36,7 @@ from provenance.verify.evidence import (
     purchases_with,
     sale_key,
     sealed_keys,
+    unsold,
 )
 from tessera.client.delivery import Delivered, deliver
 from tessera.errors import FalseDatasetError, TesseraError, UsageError
@@ -93,12 +94,12 @@ def is_fair(manifest: Manifest) -> bool:
 
 
 def require_promise(
-    manifest: Manifest, revoked: frozenset[int], promised: Sequence[Digest], *, trust_seller: bool
+    manifest: Manifest, without: frozenset[int], promised: Sequence[Digest], *, trust_seller: bool
 ) -> None:
-    """TesseraError unless the keys on offer are those that the data set's makers committed to; revoked: shards whose
-    keys are not for sale. Where they committed to none, and the seller's word is all there is, `trust_seller` has to
-    say so."""
-    keys = sealed_keys(manifest, revoked)
+    """TesseraError unless the keys on offer are those that the data set's makers committed to; without: shards whose
+    keys are not for sale (`unsold`). Where they committed to none, and the seller's word is all there is,
+    `trust_seller` has to say so."""
+    keys = sealed_keys(manifest, without)
     if len(promised) != len(keys):
         raise TesseraError(
             f"the offer is of {len(promised)} keys, the data set has {len(keys)}: do not buy. Its holder can offer it "
@@ -179,7 +180,8 @@ class Resale:
                 f"{self.chain.dataset(dataset).owner} can offer it again"
             )
         promised = self.chain.promised_keys(sale)
-        require_promise(manifest, self.chain.dataset(dataset).revoked, promised, trust_seller=trust_seller)
+        without = unsold(self.chain, self.chain.dataset(dataset))
+        require_promise(manifest, without, promised, trust_seller=trust_seller)
         me = self.signer.address
         held = self.chain.balance(me)
         if held < sale.price:
@@ -222,7 +224,8 @@ class Resale:
         if own is None:
             raise UsageError(f"name the delivery key that you bought data set {dataset} with (key=)")
         promised = self.chain.promised_keys(sale)
-        shards = [shard for shard, _ in sealed_keys(manifest, self.chain.dataset(dataset).revoked)]
+        without = unsold(self.chain, self.chain.dataset(dataset))
+        shards = [shard for shard, _ in sealed_keys(manifest, without)]
         for bought, key in purchases_with(self.chain, dataset, own):
             if bought.point != sale.point or bought.wrapped_keys is None:
                 continue
@@ -253,7 +256,7 @@ class Resale:
     def _keys(self, dataset: int, manifest: Manifest, own: DeliveryKey | None) -> list[tuple[int, bytes]]:
         """(shard, content key) of all that is sealed, as this wallet's delivery key opens them."""
         record = self.chain.dataset(dataset)
-        keys = sealed_keys(manifest, record.revoked)
+        keys = sealed_keys(manifest, unsold(self.chain, record))
         if not keys:
             return []
         if own is None:

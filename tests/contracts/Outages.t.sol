@@ -154,7 +154,7 @@ contract OutagesTest is SalesMarket {
         assertBalance(BURN, BOND / 10);
     }
 
-    /// @dev The bound of twelve times to answer moves too: else a late answer would leave the broker no time at all.
+    /// @dev The bound of twelve times to answer is later too: else a late answer would leave the broker no time at all.
     function test_AfterALateAnswerTheBrokerHasTimeToGoOn() public {
         OrderTerms memory terms = _termsNow(2);
         bytes32 order = _match(terms);
@@ -170,6 +170,24 @@ contract OutagesTest is SalesMarket {
         demands.answerCommitment(order, 1, _models()[1], digest, _modelSignatures(order)[1]);
         assertEq(escrow.deliverByOf(order), _now() + ANSWER, "deadline");
         commitment.commit(order, _participants(), _models(), _saltDigests(order), _modelSignatures(order));
+    }
+
+    /// @dev Before: both times to answer moved by up to two days each, the bound once, and the order lapsed with the bond.
+    function test_TwoOutagesInOneDemandLeaveTheBrokerItsTime() public {
+        OrderTerms memory terms = _termsNow(2);
+        bytes32 order = _match(terms);
+        vm.warp(terms.deliverBy);
+        _demandStep(terms, 1, IDemands.Kind.Commitment, new bytes32[](0));
+        for (uint256 i = 0; i < 2; ++i) {
+            _goDown();
+            vm.warp(_now() + 40 hours);
+            _comeBack();
+            vm.warp(_now() + ANSWER + 1);
+            if (i == 0) _warn(terms, 1);
+        }
+        demands.expire(terms, _participants(), 1);
+        assertEq(escrow.deliverByOf(order), _now() + ANSWER, "deadline");
+        assert(escrow.deliverByOf(order) < escrow.latestDeliverByOf(order));
     }
 
     function test_ChallengersHaveTheWholeWindowAfterTheRestart() public {

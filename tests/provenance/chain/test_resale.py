@@ -25,7 +25,7 @@ from provenance.crypto.signing import Signer
 from provenance.errors import KeyNotReleasedError, WrongKeyError
 from provenance.record.manifest import Manifest
 from provenance.values import Address, keccak256, sha256
-from provenance.verify.evidence import content_keys
+from provenance.verify.opening import content_keys
 from tessera.client.resale import Resale
 from tessera.client.rewards import Rewards, SignedPayout
 from tessera.errors import TesseraError, UsageError

@@ -204,6 +204,8 @@ class Builder:
     undelivered: frozenset[int] = frozenset()
     """Contributors whose receipt stands on chain alone: what they have is in `withheld`."""
     withheld: MemoryStore = field(default_factory=MemoryStore)
+    edit_content: Callable[[int, ShardContent], ShardContent] = lambda _shard, content: content
+    """What the contributor of a shard signs instead of the true content document."""
     convicted: frozenset[int] = frozenset()
     """Shards that were shown to be false, or withheld, after the publication; not all that there are."""
     absent: dict[int, ExcusedEvaluation] = field(default_factory=dict)
@@ -369,8 +371,8 @@ class Builder:
     def _signed_content(self, order: Digest, k: int, draft: ShardDraft) -> ShardContent | Digest:
         """Of an undelivered shard the digest; its files and the document that names them lie elsewhere."""
         if k not in self.undelivered:
-            return self._content(order, k, draft)
-        content = replace(self, store=self.withheld)._content(order, k, draft)
+            return self.edit_content(k, self._content(order, k, draft))
+        content = self.edit_content(k, replace(self, store=self.withheld)._content(order, k, draft))
         self.withheld.put(content.encode())
         return content.digest
 

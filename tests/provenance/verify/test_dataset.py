@@ -25,26 +25,20 @@ from provenance.chain.ports import (
     Purchase,
 )
 from provenance.crypto.resold_keys import SaleKey, SalePlace, masked_keys
-from provenance.crypto.seal import DeliveryKey, wrap_key
+from provenance.crypto.seal import SCORE_SHARD, DeliveryKey, wrap_key
 from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import ShardEvidence
-from provenance.record.receipts import Evaluation
+from provenance.record.receipts import Evaluation, ShardContent
+from provenance.store.unixfs import check_content
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Certificate, Label, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import (
-    Absent,
-    ShardFiles,
-    content_key,
-    fetch_evidence,
-    fetch_key,
-    fetch_shards,
-    sealed_keys,
-)
+from provenance.verify.evidence import ShardFiles, fetch_evidence, fetch_shards
+from provenance.verify.opening import Absent, content_key, fetch_key, sealed_keys, unsold
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.publication import (
     BUYER,
@@ -222,8 +216,9 @@ def test_swapped_shards_fail(honest: Publication) -> None:
 def test_swapped_files_of_two_shards_fail(honest: Publication) -> None:
     first, second = honest.manifest.shards
     shards = (replace(first, signed_content=second.content), replace(second, signed_content=first.content))
-    names = failed(honest.republish(replace(honest.manifest, shards=shards)))
-    assert {"shard records", "shard receipts", "files open"} <= set(names)
+    published = honest.republish(replace(honest.manifest, shards=shards))
+    assert {"shard records", "shard receipts"} <= set(failed(published))
+    assert verify(published).check("files open").status is Status.NOT_CHECKED
 
 
 def test_receipt_signed_by_another_fails(honest: Publication) -> None:
@@ -253,15 +248,37 @@ def test_file_in_clear_in_a_private_order_fails() -> None:
     assert "sealing" in failed(publication, None)
 
 
-def test_key_wrapped_to_another_buyer_fails() -> None:
-    def seal_for_a_stranger(drafts: list[ShardDraft]) -> None:
-        drafts[0].sealed_under = DeliveryKey(b"\x77" * 32)
+def seal_for_a_stranger(drafts: list[ShardDraft]) -> None:
+    drafts[1].sealed_under = DeliveryKey(b"\x77" * 32)
 
-    publication = Builder(edit_drafts=seal_for_a_stranger).build()
+
+def commit_to_another_key(drafts: list[ShardDraft]) -> None:
+    drafts[1].committed_key = bytes(32)
+
+
+WRONG_KEYS = [
+    pytest.param(seal_for_a_stranger, "released a key of shard 1 that nothing here opens", id="stranger's"),
+    pytest.param(
+        commit_to_another_key, "released another key of shard 1 than it committed to", id="uncommitted"
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG_KEYS)
+def test_a_key_that_opens_nothing_is_as_good_as_none_and_its_contributor_is_named(
+    wrong: Callable[[list[ShardDraft]], None], words: str
+) -> None:
+    publication = Builder(edit_drafts=wrong).build()
     assert failed(publication, None) == []
     certificate = verify(publication)
-    assert [check.name for check in certificate.failed] == ["files open"]
-    assert "was not wrapped to delivery key" in certificate.failed[0].detail
+    assert not certificate.failed
+    assert [check.name for check in certificate.unchecked] == NEEDS_KEY
+    said = certificate.check("files open").detail
+    assert f"contributor {NODES[1].address} {words}" in said
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model --wallet WALLET`" in said
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    certificate = verify(publication)
+    assert (certificate.exit_code, certificate.unchecked) == (0, ())
 
 
 def test_a_wrong_delivery_key_leaves_the_sealed_unchecked_and_says_which_is_right(
@@ -278,10 +295,9 @@ BUYER_BY_RESALE = DeliveryKey(b"\x79" * 32)
 
 
 def opened_by_first_owner(publication: Publication) -> list[tuple[int, bytes]]:
-    manifest, store = publication.manifest, publication.store
-    return [
-        (k, content_key(KEY, fetch_key(store, key), manifest.order, k)) for k, key in sealed_keys(manifest)
-    ]
+    manifest, store, chain = publication.manifest, publication.store, publication.chain
+    keys = sealed_keys(manifest, unsold(chain, chain.dataset(DATASET)))
+    return [(k, content_key(KEY, fetch_key(store, key), manifest.order, k)) for k, key in keys]
 
 
 def resold(publication: Publication, change: Callable[[bytes], bytes] = lambda bundle: bundle) -> Publication:
@@ -352,8 +368,8 @@ def test_a_key_that_was_not_released_leaves_the_rows_unchecked_and_says_whose_it
     assert not certificate.failed
     assert [check.name for check in certificate.unchecked] == NEEDS_KEY
     words = certificate.check("files open").detail
-    assert "shard 1 cannot be opened: its contributor has not released the wrapped key" in words
-    assert f"`tessera demand --dataset {DATASET} --shard 1 --model`" in words
+    assert f"contributor {NODES[1].address} has not released the key of shard 1" in words
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model --wallet WALLET`" in words
     assert verify(published, None).exit_code == 0, "the public part holds"
 
 
@@ -385,16 +401,51 @@ def test_who_bought_it_from_its_holder_needs_no_wrapped_key() -> None:
     assert verify(sold, BUYER_BY_RESALE).exit_code == 0
 
 
-def test_commitment_to_another_key_than_the_files_are_sealed_with_fails() -> None:
-    def lie(drafts: list[ShardDraft]) -> None:
-        drafts[1].committed_key = bytes(32)
+class Unpinned(MemoryStore):
+    """A store that finds what others have and keeps nothing itself."""
 
-    certificate = verify(Builder(edit_drafts=lie).build())
-    assert "files open" in [check.name for check in certificate.failed]
-    assert (
-        f"contributor {NODES[1].address}: the key of shard 1 has commitment"
-        in certificate.check("files open").detail
-    )
+    def has(self, cid: Cid) -> bool:
+        return False
+
+
+def test_a_key_that_the_store_can_fetch_from_others_is_there(honest: Publication) -> None:
+    store = Unpinned()
+    for data in honest.store.values():
+        store.put(data)
+    assert verify(replace(honest, store=store)).exit_code == 0
+    assert not verify(replace(honest, store=store)).unchecked
+
+
+def test_damaged_bytes_under_a_keys_cid_count_as_no_key(honest: Publication) -> None:
+    bad = honest.released_keys()[1]
+
+    class Damaging(MemoryStore):
+        def get(self, cid: Cid) -> bytes:
+            return check_content(cid, b"x" * 80) if cid == bad else honest.store.get(cid)
+
+    certificate = verify(replace(honest, store=Damaging()))
+    assert not certificate.failed
+    assert "has not released the key of shard 1" in certificate.check("files open").detail
+
+
+def test_files_that_hold_other_bytes_than_were_signed_give_way_to_a_model_that_was_shown() -> None:
+    def lie(shard: int, content: ShardContent) -> ShardContent:
+        return (
+            replace(content, rows=replace(content.rows, plain_sha256=sha256(b"x"))) if shard == 1 else content
+        )
+
+    publication = Builder(edit_content=lie).build()
+    assert failed(publication) == ["files open"]
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert (verify(publication).exit_code, verify(publication).unchecked) == (0, ())
+
+
+def test_what_was_shown_on_chain_is_no_part_of_a_sale_and_needs_no_key() -> None:
+    published = withholding(OrderState.SETTLED)
+    published.chain.models[published.manifest.order, 1] = MODELS[1]
+    sold = resold(published)
+    assert [shard for shard, _ in opened_by_first_owner(published)] == [0, SCORE_SHARD]
+    assert (verify(sold, BUYER_BY_RESALE).exit_code, verify(sold, BUYER_BY_RESALE).unchecked) == (0, ())
 
 
 def test_model_that_was_not_committed_fails() -> None:
@@ -862,8 +913,8 @@ def test_shard_without_files_is_not_checked_and_says_what_to_demand(is_open: boo
     assert certificate.unchecked
     assert certificate.check("files present").status is Status.NOT_CHECKED
     said = certificate.check("files present").detail
-    assert f"shard 1 of {NODES[1].address} was published by its receipt alone" in said
-    assert f"`tessera demand --dataset {DATASET} --shard 1 --model`" in said
+    assert f"contributor {NODES[1].address} has not delivered the files of shard 1" in said
+    assert f"`tessera demand --dataset {DATASET} --shard 1 --model --wallet WALLET`" in said
     assert certificate.check("rows").status is Status.NOT_CHECKED
     assert publication.manifest.shares_bps == (6957, 3043)
     assert any("shard 1" in remark and "paid its floor" in remark for remark in certificate.remarks)
@@ -879,6 +930,38 @@ def test_files_that_came_late_are_verified_like_the_others(is_open: bool) -> Non
     assert not certificate.failed
     assert not certificate.unchecked
     assert certificate.check("rows").detail == f"{sum(ROWS)} of {sum(ROWS)} rows recomputed and equal"
+
+
+@pytest.mark.parametrize("wrong", ["digest", "size", "open"])
+def test_late_files_that_do_not_hold_count_as_not_delivered(wrong: str) -> None:
+    def lie(shard: int, content: ShardContent) -> ShardContent:
+        if shard != 1:
+            return content
+        if wrong == "open":
+            return replace(content, wrapped_key_cid=None)
+        file = content.rows
+        changed = replace(file, sha256=sha256(b"x")) if wrong == "digest" else replace(file, plain_size=1)
+        return replace(content, rows=changed)
+
+    builder = by_receipt(edit_content=lie)
+    publication = builder.build()
+    for data in builder.withheld.values():
+        builder.store.put(data)
+    certificate = verify(publication)
+    assert not certificate.failed
+    assert certificate.check("files present").status is Status.NOT_CHECKED
+    publication.chain.models[publication.manifest.order, 1] = MODELS[1]
+    assert (verify(publication).exit_code, verify(publication).unchecked) == (0, ())
+
+
+def test_files_that_came_late_are_no_part_of_a_sale() -> None:
+    builder = by_receipt()
+    publication = builder.build()
+    for data in builder.withheld.values():
+        builder.store.put(data)
+    certificate = verify(resold(publication), BUYER_BY_RESALE)
+    assert not certificate.failed
+    assert "the key of shard 1 was no part of the sale" in certificate.check("files open").detail
 
 
 def test_rows_of_a_model_that_was_shown_on_chain_are_verified() -> None:

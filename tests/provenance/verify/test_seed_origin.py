@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.chain.families import ARB_SYS, HISTORY, L1_BLOCK
+from provenance.chain.families import ARB_SYS, HISTORY, L1_BLOCK, ChainFamily, ChainRules
 from provenance.record.manifest import SeedDraw
 from provenance.values import Address, keccak256, sha256
 from provenance.verify.certificate import Certificate
@@ -85,13 +85,23 @@ def test_a_certificate_says_whose_salts_are_missing_and_how_many_draws_were_miss
     assert "salts of 1 of 2 contributors; no draw missed" in dropped.made_of
     assert "only by the one contributor whose salt is in it" in dropped.sentence
 
-    order = Builder().terms().order_id(DEPLOYMENT.domain)
-    unsaid = SeedDraw(NONE, 42, 3, sha256(b"block 42"), (salt_of(0), NONE))
-    drawn = replace(unsaid, seed=unsaid.computed(order, keccak256(b"".join(map(sha256, MODELS)))))
-    seed = origin(Builder(draw=drawn).build())
+    published = Builder(draw=drawn_without_the_second_salt()).build()
+    alone = replace(published.manifest, shards=published.manifest.shards[:1])
+    seed = SeedOrigin.of(alone, list(map(sha256, MODELS)), ChainRules(ChainFamily.LOCAL, 256))
     assert (seed.revealed, seed.withheld, seed.dropped) == ((NODES[0].address,), (NODES[1].address,), ())
     assert "salts of 1 of 2 contributors; 2 draw(s) missed before" in seed.made_of
     assert f"{NODES[1].address} kept a salt back" in seed.sentence
+
+
+def test_who_revealed_a_salt_of_zeros_and_stands_in_the_record_kept_nothing_back() -> None:
+    seed = origin(Builder(draw=drawn_without_the_second_salt()).build())
+    assert (seed.revealed, seed.withheld) == (tuple(node.address for node in NODES), ())
+
+
+def drawn_without_the_second_salt() -> SeedDraw:
+    order = Builder().terms().order_id(DEPLOYMENT.domain)
+    unsaid = SeedDraw(NONE, 42, 3, sha256(b"block 42"), (salt_of(0), NONE))
+    return replace(unsaid, seed=unsaid.computed(order, keccak256(b"".join(map(sha256, MODELS)))))
 
 
 def test_a_seed_of_before_salts_rests_on_the_block_alone() -> None:

@@ -115,8 +115,8 @@ class Chain:
     def is_contract(self, account: Address) -> bool:
         return account in self.stored
 
-    def shown_model(self, order: Digest, shard: int) -> bytes | None:
-        return self.model_shown if shard == 1 else None
+    def shown_models(self, order: Digest) -> dict[int, bytes]:
+        return {} if self.model_shown is None else {1: self.model_shown}
 
     def shown_chunks(self, order: Digest, shard: int) -> tuple[ShownChunk, ...]:
         return self.chunks_shown if shard == 1 else ()

@@ -199,7 +199,7 @@ def test_a_request_for_an_order_that_ended_says_how_to_order_again(
     on_chain(published, order, state)
     with pytest.raises(OrderFailedError, match=words) as ended:
         client.resume(file)
-    assert f"To order again, delete {file}, or choose another file (to=)" in str(ended.value)
+    assert f"To order again, delete {file}, or choose another file for it" in str(ended.value)
     assert client.api.placed == []
 
 
@@ -363,7 +363,7 @@ def test_a_key_that_is_not_released_is_named_with_what_to_do_and_the_other_rows_
     assert f"`tessera demand --dataset {DATASET} --shard 1 --model --wallet WALLET`" in words
     assert _deliver(client, str(order), to, 0, send_challenge=False) == IN_PART
     told = " ".join(capsys.readouterr().err.split())
-    assert f"has not released the key of shard 1: its {ROWS[1]} rows are left out" in told
+    assert f"has not released the key of shard 1: its {ROWS[1]} rows are not there" in told
 
 
 def test_nothing_is_written_while_no_key_is_released(tmp_path: Path) -> None:
