@@ -62,8 +62,8 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
             continue
         fault = shard.content.sealing_fault(is_open=terms.is_open)
         if fault is not None:
-            member, expected = fault
-            _require(False, f"{where}.content.{member}", expected)
+            name, expected = fault
+            _require(False, f"{where}.content.{name}", expected)
     root = dataset_root(leaves({shard.shard: shard.shard_root for shard in result.shards}, count))
     _require(
         result.dataset_root == root, "datasetRoot", f"found {result.dataset_root}, the roots give {root}"
