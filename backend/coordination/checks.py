@@ -48,6 +48,10 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         committed = model.model_digest
         _require(shard.model_digest == committed, f"{where}.modelDigest", f"expected {committed}")
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
+        fault = None if shard.content is None else shard.content.sealing_fault(is_open=terms.is_open)
+        if fault is not None:
+            name, expected = fault
+            _require(False, f"{where}.content.{name}", expected)
         receipt = shard.receipt(order, draw.seed)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
@@ -59,11 +63,6 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
                 where,
                 "expected files, or the very receipt without files that the plan has",
             )
-            continue
-        fault = shard.content.sealing_fault(is_open=terms.is_open)
-        if fault is not None:
-            name, expected = fault
-            _require(False, f"{where}.content.{name}", expected)
     root = dataset_root(leaves({shard.shard: shard.shard_root for shard in result.shards}, count))
     _require(
         result.dataset_root == root, "datasetRoot", f"found {result.dataset_root}, the roots give {root}"
