@@ -6,8 +6,7 @@ reads, once the chain has recorded its data set: until then the buyer has not pa
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from fastapi import APIRouter, Response
 
@@ -19,14 +18,10 @@ from backend.http.context import Body, Caller, CidText, KnownCaller, PortsHere
 from backend.ports import Ports
 from provenance.api.catalogue import ContentStored
 from provenance.api.message import OCTETS
-from provenance.canonical import decode
-from provenance.errors import ContentMissingError, MalformedError
-from provenance.record.receipts import ShardContent
-from provenance.store.unixfs import cid_of_digest
-from provenance.values import Address, Cid, Digest
+from provenance.errors import ContentMissingError
+from provenance.values import Address, Cid
 
 router = APIRouter(prefix="/v1/content", tags=["content"])
-_LOG = logging.getLogger("backend.content")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
@@ -71,38 +66,15 @@ def download(cid: CidText, caller: KnownCaller, ports: PortsHere) -> Response:
     return Response(ports.store.get(wanted), media_type=OCTETS, headers=_FOREVER)
 
 
-def drop_older(ports: Ports, waiting: Sequence[Cid], oldest: int | None) -> None:
-    """Drops those of the waiting uploads that came before the time `oldest`; None for all of them."""
+def drop_older(ports: Ports, waiting: Sequence[Cid], oldest: int | None, awaited: Container[str]) -> None:
+    """Drops those of the waiting uploads that came before the time `oldest`, or all where that is None; but none of the
+    contributors that are `awaited`."""
     with ports.database.read() as session:
         contents = ContentRepository(session)
         uploads = [row for row in map(contents.get, map(str, waiting)) if row is not None]
     for upload in uploads:
-        if oldest is None or upload.created_at < oldest:
+        if upload.uploader not in awaited and (oldest is None or upload.created_at < oldest):
             ports.waiting.drop(Cid(upload.cid))
-
-
-def release_late(ports: Ports, content: Digest) -> ShardContent | None:
-    """Releases the files of a shard that was published by its receipt alone, once all are there: those that the content
-    document with this digest names, and the document itself, which the manifest does not have. The document when all
-    are released, now or before; None until then."""
-    document = cid_of_digest(content)
-    is_released = ports.store.has(document)
-    if not is_released and not ports.waiting.has(document):
-        return None
-    try:
-        named = ShardContent.parse(decode((ports.store if is_released else ports.waiting).get(document)))
-    except MalformedError as error:
-        _LOG.warning(
-            "content document %s cannot be read: %s; its contributor signed its digest", content, error
-        )
-        ports.waiting.drop(document)
-        return None
-    files = (named.rows.cid, named.model.cid)
-    if not all(ports.waiting.has(cid) or ports.store.has(cid) for cid in files):
-        return None
-    for cid in (*files, document):
-        release(ports, cid)
-    return named
 
 
 def release(ports: Ports, cid: Cid) -> None:

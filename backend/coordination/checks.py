@@ -13,11 +13,7 @@ from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.signing import require_signer
 from provenance.crypto.typed_data import Domain, TypedMessage
 from provenance.errors import SignatureError
-from provenance.record.receipts import (
-    Evaluation,
-    ShardContent,
-    shares_digest,
-)
+from provenance.record.receipts import Evaluation, shares_digest
 from provenance.record.terms import OrderTerms
 from provenance.units import E12, MICRO, WHOLE_BPS, format_fixed
 from provenance.values import Address, Signature
@@ -52,6 +48,10 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         committed = model.model_digest
         _require(shard.model_digest == committed, f"{where}.modelDigest", f"expected {committed}")
         _check_privacy(terms, shard.epsilon_micro, shard.delta_e12, where)
+        fault = None if shard.content is None else shard.content.sealing_fault(is_open=terms.is_open)
+        if fault is not None:
+            name, expected = fault
+            _require(False, f"{where}.content.{name}", expected)
         receipt = shard.receipt(order, draw.seed)
         _check_signature(
             domain, receipt, shard.receipt_signature, member.contributor, f"{where}.receiptSignature"
@@ -63,8 +63,6 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
                 where,
                 "expected files, or the very receipt without files that the plan has",
             )
-            continue
-        _check_sealing(terms, shard.content, f"{where}.content")
     root = dataset_root(leaves({shard.shard: shard.shard_root for shard in result.shards}, count))
     _require(
         result.dataset_root == root, "datasetRoot", f"found {result.dataset_root}, the roots give {root}"
@@ -82,16 +80,6 @@ def check_score(domain: Domain, plan: JobPlan, result: ScoreResult) -> None:
         _check_contributor(evaluation.contributor, member.contributor, where)
         message = Evaluation(order, root, evaluation.score_micro, shares, score)
         _check_signature(domain, message, evaluation.signature, member.contributor, f"{where}.signature")
-
-
-def _check_sealing(terms: OrderTerms, content: ShardContent, where: str) -> None:
-    """With the wrapped key in the document, broker and buyer could read the rows before anybody has to pay for them."""
-    is_kept = content.wrapped_key is None
-    _require(is_kept, f"{where}.wrappedKey", "expected no wrapped key before the data set is recorded")
-    is_named = content.wrapped_key_cid is not None
-    _require(
-        is_named != terms.is_open, f"{where}.wrappedKeyCid", "expected if and only if the order is private"
-    )
 
 
 def _check_contributor(found: Address, expected: Address, where: str) -> None:

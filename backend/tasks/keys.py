@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.database.models import TaskRow
 from backend.errors import InvalidRequestError
 from backend.ports import Ports
 from backend.tasks.repository import TaskRepository
 from backend.tasks.service import TaskService
 from provenance.api.tasks import RELEASE, ReleaseTask
+from provenance.crypto.seal import WRAPPED_KEY_BYTES
 from provenance.record.manifest import ManifestShard
 from provenance.store.unixfs import cid_of
 from provenance.values import Digest
@@ -35,15 +35,16 @@ def ask_for_keys(ports: Ports, order: Digest, shards: Sequence[ManifestShard]) -
 def keep_released_key(ports: Ports, task_id: int, node: str, result: bytes) -> None:
     """Puts a released key into the store, before the task counts as done: a task that is done has its key there.
 
-    Does nothing for other tasks. Raises InvalidRequestError for bytes that the content document does not name.
+    Does nothing for other tasks. Raises InvalidRequestError for bytes that the content document does not name, and for
+    those that cannot be a wrapped key.
     """
     with ports.database.read() as session:
-        task = TaskRepository(session).with_bytes(task_id, TaskRow.payload)
-        if task is None or task.kind != RELEASE or task.node != node:
-            return
-        named = ReleaseTask.read(task.payload, "release task").wrapped_key_cid
+        payload = TaskRepository(session).release_asked(task_id, node)
+    if payload is None:
+        return
+    named = ReleaseTask.read(payload, "release task").wrapped_key_cid
     found = cid_of(result)
-    if found != named:
-        words = f"found {len(result)} bytes with CID {found}, expected the wrapped key {named}"
+    if found != named or len(result) != WRAPPED_KEY_BYTES:
+        words = f"found {len(result)} bytes with CID {found}, expected {WRAPPED_KEY_BYTES}, the wrapped key {named}"
         raise InvalidRequestError(words, (("body", words),))
     ports.store.put(result)

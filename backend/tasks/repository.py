@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
 from backend.database.engine import Repository
-from backend.database.models import JobRow, TaskRow
+from backend.database.models import JobRow, OrderRow, TaskRow
+from provenance.api.orders import OrderState
 from provenance.api.queue import WorkState
 from provenance.api.tasks import RELEASE
 
@@ -48,6 +50,11 @@ class TaskRepository(LeaseRepository[TaskRow]):
     ) -> TaskRow | None:
         """One task with one of its large columns, payload or result."""
         return self.session.scalar(select(TaskRow).where(TaskRow.id == task_id).options(undefer(column)))
+
+    def release_asked(self, task_id: int, node: str) -> bytes | None:
+        """The payload of a task of the node's to release its key; None, and nothing is loaded, of any other task."""
+        query = select(TaskRow.payload).where(TaskRow.id == task_id, TaskRow.node == node)
+        return self.session.scalar(query.where(TaskRow.kind == RELEASE))
 
     def locked(self, task_id: int) -> TaskRow | None:
         """One task, its row locked where the database can lock rows."""
@@ -98,6 +105,15 @@ class JobRepository(LeaseRepository[JobRow]):
     def next_leasable(self, now: float) -> JobRow | None:
         """The oldest leasable job, locked."""
         return self.session.scalar(self._leasable(now).with_for_update(skip_locked=True))
+
+    def awaited_late(self) -> frozenset[str]:
+        """Contributors of published orders whose shards were scored without files."""
+        published = OrderRow.state == OrderState.PUBLISHED
+        query = select(JobRow.plan).join(OrderRow, JobRow.order == OrderRow.id)
+        plans = self.session.scalars(query.where(published, JobRow.phase == "score"))
+        # Of plans that an earlier release wrote only this is read: they must not hold up other orders.
+        told = (json.loads(plan).get("undelivered", ()) for plan in plans)
+        return frozenset(shard["contributor"] for shards in told for shard in shards)
 
     def _leasable(self, now: float) -> Select[JobRow]:
         query = select(JobRow).where(self.is_leasable(now))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
-from backend.content import drop_older, release, release_late
+from backend.content import drop_older, release
 from backend.errors import OrderFailedError
 from backend.manifest_demands import MOST_BYTES, answer_manifest_demand
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.tasks.keys import ask_for_keys
+from backend.tasks.repository import JobRepository
 from backend.workflow.demands import StepDemands
 from backend.workflow.generate import Generation
+from backend.workflow.late_files import LateFiles
 from backend.workflow.order_log import OrderLog
 from backend.workflow.publication import Publication, assemble, judge
 from backend.workflow.retry import Retry
@@ -46,8 +47,7 @@ class Settlement:
         self._retry = Retry(ports)
         self._demands = StepDemands(ports, order)
         self._generation = generation
-        self._late: set[int] = set()
-        """Shards whose files came after the publication, of which this process has told."""
+        self._late = LateFiles(ports, self._id, self._log)
 
     def publish(self) -> None:
         """Records the data set on chain; only then files and manifest can be read by others, and keys are asked for."""
@@ -98,10 +98,11 @@ class Settlement:
                 # A demand came between the look and the transaction: the window is open again.
                 self._log.message(f"not settled yet: {error}; waiting for the window to close again")
         self._enter_final(self._chain().state)
+        self._retry.call(self._sweep)
 
     def _can_settle(self, terms: OrderTerms, publication: Publication) -> bool:
         """Whether the order can be settled, or need not be any more."""
-        self._take_late(publication)
+        self._late.take(publication.shards)
         if self._chain().open_demands:
             self._show_manifest(publication.manifest)
         self._demands.end_overdue()
@@ -111,17 +112,6 @@ class Settlement:
         chain, length = self._ports.chain, terms.challenge_seconds
         is_over = chain.chain_time() > chain.end_of(order.window_ends(length), length)
         return is_over and not order.open_demands
-
-    def _take_late(self, publication: Publication) -> None:
-        """Files of undelivered shards, which may come at any time while the order is published."""
-        for shard in publication.shards:
-            if shard.is_delivered:
-                continue
-            content = release_late(self._ports, shard.content_digest)
-            if content is not None and shard.shard not in self._late:
-                ask_for_keys(self._ports, self._id, [replace(shard, signed_content=content)])
-                self._log.message(f"shard {shard.shard} was delivered late: its files can be had now")
-                self._late.add(shard.shard)
 
     def _show_manifest(self, manifest: bytes) -> None:
         """Somebody may demand it on chain: silence would cost bond and fee. An answer that came too late ends nothing
@@ -155,11 +145,14 @@ class Settlement:
             self._return_money()
 
     def _sweep(self) -> None:
-        """Drops uploads older than every order that is still to be recorded: they were for orders that ended."""
+        """Drops uploads older than every order that is still to be recorded: they were for orders that ended. Those of
+        contributors whose shards are published without files stay: the rest may come as long as the order is published.
+        """
         waiting = self._ports.waiting.cids()  # first: what comes now may be for an order that comes now
         with self._ports.database.read() as session:
             oldest = OrderRepository(session).oldest_unrecorded()
-        drop_older(self._ports, waiting, oldest)
+            awaited = JobRepository(session).awaited_late()
+        drop_older(self._ports, waiting, oldest, awaited)
 
     def _no_demand_open(self) -> bool:
         """The contract returns nothing while a demand is open; an answer or its expiry ends it."""
@@ -200,7 +193,7 @@ class Settlement:
     def _release(self, publication: Publication) -> None:
         for cid in publication.contents:
             self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
-        self._retry.call(lambda: self._take_late(publication))
+        self._retry.call(lambda: self._late.take(publication.shards))
         manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
         self._log.store_manifest(str(manifest))
         self._retry.call(lambda: ask_for_keys(self._ports, self._id, publication.shards))

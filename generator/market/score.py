@@ -158,10 +158,9 @@ class ScorePhase:
         true = (job.order, index, committed.models[index], seed, participant.rows, content.digest)
         if found != true:
             raise TaskFormatError(f"signed was {found}, expected {true}")
-        if content.wrapped_key is not None:
-            raise TaskFormatError("the content document holds the wrapped key, which no node may tell yet")
-        if (content.wrapped_key_cid is None) != job.terms.is_open:
-            raise TaskFormatError("a private shard names the file of its wrapped key, an open one has none")
+        fault = content.sealing_fault(is_open=job.terms.is_open)
+        if fault is not None:
+            raise TaskFormatError(f"content document, {fault[0]}: {fault[1]}")
         if job.terms.epsilon_micro and receipt.epsilon_micro > job.terms.epsilon_micro:
             raise TaskFormatError("more epsilon was spent than the terms allow")
         for name, file in (("rows", content.rows), ("model", content.model)):

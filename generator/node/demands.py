@@ -170,8 +170,9 @@ class DemandWatch:
         return not stand_in(node, order, answers.accepted)
 
     def _forget(self, order: Digest) -> None:
-        """The order ended: nothing of it can be demanded any more."""
+        """The order ended: nothing of it can be demanded any more, and its files are not taken any more."""
         self._over.add(order)
+        self.node.orders.folder(order).drop_files()
         self._told.pop(order, None)
         if self.copies is not None:
             self.copies.forget(order)

@@ -9,7 +9,7 @@
     orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
-    orders/<order>/files/NAME       what the receipt names, sealed, until it is uploaded
+    orders/<order>/files/NAME       what the receipt names, as it is published, until the order ends
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent as it is
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
 
@@ -219,11 +219,11 @@ class OrderFolder:
         (self._folder / "evaluation.json").unlink(missing_ok=True)
 
     def files(self) -> dict[str, bytes]:
-        """The receipt's files that are still to be published, by name."""
+        """The receipt's files as they are published, by name; none once the order ended."""
         return {path.name: path.read_bytes() for path in sorted((self._folder / "files").glob("[a-z]*"))}
 
     def drop_files(self) -> None:
-        """Once they are published."""
+        """Once the order ended: nobody takes them any more."""
         for path in (self._folder / "files").glob("*"):
             path.unlink()
 

@@ -1,8 +1,8 @@
 """The wrapped key of this node's shard: it leaves when the record of the order stands on chain, and never before.
 
-Until then the shard is paid for by nobody: with the wrapped key in hand, buyer and broker together could read the rows
-and let the order lapse. The node looks at the chain itself, as deep as its own `finality` asks. Normative text:
-docs/spec/sealing.md.
+Until then the shard is paid for by nobody: with the wrapped key in hand, buyer and broker together could read the
+rows and let the order lapse. The node looks at the chain itself, as deep as its own `finality` asks. Normative
+text: docs/spec/sealing.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def release_key(node: Node, payload: bytes) -> bytes:
 
 
 def _require_recorded(node: Node, signed: SampleResult) -> None:
-    """The chain holds, as deep as `finality` asks, the record of the order with this very shard, and it stands."""
+    """The chain holds, as deep as `finality` asks, the record of the order with this very shard, and it stands. Another
+    record may yet be replaced by a reorganisation while the order is published, but not once it is settled."""
     order, shard = signed.receipt.order, signed.receipt.shard
     state = node.chain.order(order).state
     if state in _BEFORE:
@@ -63,10 +64,12 @@ def _require_recorded(node: Node, signed: SampleResult) -> None:
             "revoked", f"shard {shard} of data set {number} was revoked: its buyer has the money back"
         )
     found, own = _recorded(record, shard), _own(node.address, signed)
-    if found != own:
-        raise NotRecorded(
-            f"data set {number} holds shard {shard} as {found}, this node signed {own}: its key stays here"
-        )
+    if found == own:
+        return
+    words = f"data set {number} holds shard {shard} as {found}, this node signed {own}: its key stays here"
+    if state is OrderState.SETTLED:
+        raise TaskRefused("other-shard", words)
+    raise NotRecorded(words)
 
 
 def _own(address: Address, signed: SampleResult) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ def sample_shard(node: Node, payload: bytes) -> bytes:
     set_aside_replaced(node, task.order, asked.seed)
     stored = folder.answer(task.name, payload)
     if stored is not None:
+        _bring_what_was_shown(node, task.order)
         return stored
     accepted = node.accepted(task.order)
     late = folder.receipt() if node.chain.order(task.order).state is OrderState.PUBLISHED else None
@@ -243,14 +244,22 @@ def _described(plain: bytes, data: bytes) -> ContentFile:
 
 
 def upload_shard(node: Node, order: Digest, signed: SampleResult) -> None:
-    """Brings the files that the receipt names, as long as they are still to be brought; and the document that names
-    them, where the receipt was shown on chain: the record may have been made without either."""
-    folder = node.orders.folder(order)
-    for name, data in folder.files().items():
+    """Brings the files that the receipt names; and the document that names them, where the receipt was shown on chain:
+    the record may have been made without either. The files stay here until the order ends: the market keeps what it did
+    not record only so long, and sealed again they would be others."""
+    for name, data in node.orders.folder(order).files().items():
         _upload(node, name, data)
     if node.chain.answered_receipt(order, signed.receipt.shard) is not None:
         _upload(node, "content document", signed.content.encode())
-    folder.drop_files()
+
+
+def _bring_what_was_shown(node: Node, order: Digest) -> None:
+    """What a stored answer names was brought before it was stored; but by a receipt that was shown on chain since, by
+    this node or a watchtower, the shard may be published without: then all has to be brought again, with the document.
+    """
+    signed = node.orders.folder(order).receipt()
+    if signed is not None and node.chain.answered_receipt(order, signed.receipt.shard) is not None:
+        upload_shard(node, order, signed)
 
 
 def _upload(node: Node, name: str, data: bytes) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from provenance.canonical import JsonValue, encode
+from provenance.crypto.seal import sealed_size
 from provenance.crypto.typed_data import TypedMessage
 from provenance.document import Reader
 from provenance.errors import DocumentError
@@ -185,6 +186,12 @@ class ContentFile:
         """True when `data` are the opened bytes."""
         return len(data) == self.plain_size and sha256(data) == self.plain_sha256
 
+    def has_form(self, *, is_open: bool) -> bool:
+        """True when an open file is described as its own plain bytes, a sealed one with the size that sealing gives."""
+        if is_open:
+            return (self.size, self.sha256) == (self.plain_size, self.plain_sha256)
+        return self.size == sealed_size(self.plain_size)
+
 
 class SealedKey(NamedTuple):
     """What is published of a content key. wrapped: for the first buyer, None while it lies in a file of its own, whose
@@ -232,6 +239,20 @@ class ShardContent:
     def encode(self) -> bytes:
         """The canonical bytes, which are kept as a file of their own where the manifest has only their digest."""
         return encode(self.document())
+
+    def sealing_fault(self, *, is_open: bool) -> tuple[str, str] | None:
+        """What cannot be taken of a shard whose data set is made now: the member and what was expected of it. With the
+        wrapped key in the document, broker and buyer could read the rows before anybody has to pay for them."""
+        if self.wrapped_key is not None:
+            return "wrappedKey", "expected no wrapped key before the data set is recorded"
+        if (self.wrapped_key_cid is None) != is_open:
+            return "wrappedKeyCid", "expected if and only if the order is private"
+        for member, file in (("rows", self.rows), ("model", self.model)):
+            if not file.has_form(is_open=is_open):
+                found = f"found {file.size:,} bytes for {file.plain_size:,} plain ones"
+                form = "the plain bytes themselves" if is_open else f"{sealed_size(file.plain_size):,}"
+                return f"{member}.size", f"{found}, expected {form}"
+        return None
 
     @property
     def digest(self) -> Digest:

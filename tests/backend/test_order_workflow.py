@@ -29,6 +29,7 @@ from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.merkle import dataset_root
+from provenance.crypto.seal import sealed_size
 from provenance.crypto.signing import Signer
 from provenance.record.manifest import Manifest
 from provenance.record.receipts import (
@@ -139,7 +140,8 @@ class World:
     def upload(self, data: bytes, by: Signer) -> ContentFile:
         answer = self.api.call("POST", "/v1/content", data, by=by)
         assert answer.status_code in (200, 201), answer.text
-        return ContentFile(Cid(answer.json()["cid"]), len(data), sha256(data), sha256(b"plain"), 5)
+        assert answer.json()["cid"] == str(cid_of(data))
+        return sealed(data)
 
     def score_result(self, job: Json, score_micro: int = 900_000) -> Json:
         plan, order = job["plan"], Digest.parse(job["order"])
@@ -224,6 +226,11 @@ class World:
         assert payload["match"] == str(participants_digest(participants))
         shard = [member.contributor for member in participants].index(node.address)
         return order, shard, f"/v1/tasks/{task['id']}/result"
+
+
+def sealed(data: bytes) -> ContentFile:
+    """As a content document names `data`, taken for a small sealed file."""
+    return ContentFile(cid_of(data), len(data), sha256(data), sha256(b"plain"), len(data) - sealed_size(0))
 
 
 def wrapped_key(shard: int, order: Digest) -> bytes:
@@ -406,6 +413,10 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(
         world.reveal()
         job = world.job("score")
         good = world.score_result(job)
+        unsealed = world.score_result(job)
+        unsealed["shards"][0]["content"]["model"]["plainSize"] += 1
+        field = world.finish(job, unsealed).json()["errors"][0]["field"]
+        assert field == "shards[0].content.model.size"
         for member, value in (("sharesBps", [5000, 4000]), ("datasetRoot", "0x" + "11" * 32)):
             answer = world.finish(job, good | {member: value})
             assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, member)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from backend.tasks.keys import keep_released_key
 from backend.tasks.repository import TaskRepository
+from provenance.api.tasks import ReleaseTask
 from provenance.crypto.signing import Signer
+from provenance.store.unixfs import cid_of
+from provenance.values import Digest
 from tests.backend.conftest import Api, Clock
 from tests.waiting import HANG_SECONDS
 
@@ -190,3 +195,29 @@ def test_a_malformed_heartbeat_is_refused(
     lease(api, two_nodes[0])
     answer = api.call("POST", f"/v1/tasks/{task}/heartbeat", body, by=two_nodes[0])
     assert code(answer) == (422, "invalid-request")
+
+
+def test_what_is_named_as_a_wrapped_key_and_is_none_is_not_released(
+    api: Api, order: str, two_nodes: list[Signer]
+) -> None:
+    """Its contributor named it: the store would hold for everybody whatever it wants to spread."""
+    long = b"k" * 81
+    asked = ReleaseTask(order=Digest.parse(order), wrapped_key_cid=cid_of(long)).encode()
+    task = post(api, order, two_nodes[0], name="release", body=asked, kind="release").json()["id"]
+    lease(api, two_nodes[0])
+    assert code(put(api, two_nodes[0], task, long)) == (422, "invalid-request")
+    assert not api.ports.store.has(cid_of(long))
+
+
+def test_results_of_other_tasks_do_not_load_what_was_asked(
+    api: Api, order: str, two_nodes: list[Signer]
+) -> None:
+    payload = bytes(4 << 20)
+    task = int(post(api, order, two_nodes[0], body=payload).json()["id"])
+    tracemalloc.start()
+    try:
+        keep_released_key(api.ports, task, str(two_nodes[0].address), b"result")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < len(payload) // 2

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from backend.database.models import OrderEventRow
 from backend.workflow.generate import Generation
+from backend.workflow.late_files import LateFiles
+from backend.workflow.order_log import OrderLog
 from backend.workflow.settle import Settlement
 from provenance.chain.disputes import DemandKind
 from provenance.chain.ports import OrderState
 from provenance.chain.writer import ChainWriter
 from provenance.crypto.merkle import dataset_root
 from provenance.crypto.signing import Signer
-from provenance.record.manifest import Manifest
+from provenance.record.manifest import Manifest, ManifestShard
 from provenance.record.receipts import ContentFile, Evaluation, ShardContent, ShardReceipt, shares_digest
 from provenance.store.unixfs import cid_of, cid_of_digest
-from provenance.values import Cid, Digest, sha256
+from provenance.values import Cid, Digest, Signature, sha256
 from tests.backend.conftest import Api, Chain, Json
 from tests.backend.test_order_workflow import (
     World,
@@ -20,6 +30,7 @@ from tests.backend.test_order_workflow import (
     chain_state,
     committed_to,
     model_of,
+    sealed,
     wrapped_key,
 )
 from tests.backend.test_order_workflow import world as world
@@ -40,10 +51,7 @@ class Withheld:
             f"sealed rows of {self.order}".encode(),
             f"sealed model of {self.order}".encode(),
         )
-        files = [
-            ContentFile(cid_of(data), len(data), sha256(data), sha256(b"plain"), 5)
-            for data in (self.rows, self.model)
-        ]
+        files = [sealed(data) for data in (self.rows, self.model)]
         self.key = wrapped_key(ABSENT, self.order)
         self.content = ShardContent(files[0], files[1], None, {}, sha256(b"key"), cid_of(self.key))
         draw = generation.seed_draw()
@@ -122,7 +130,12 @@ def test_a5_answering_on_chain_alone_costs_the_contributor_and_not_the_broker(
     accounts = [ports.broker, *(node.address for node in world.nodes)]
     paid = [reader.claimable(account) for account in accounts]
     settlement = Settlement(ports, order, generation)
+    # The rows came in time, and nobody asked for them: what the publication sweeps is not what may still be completed.
+    world.upload(absent.rows, absent.node)
+    swept = world.upload(b"of an order that ended", world.nodes[1]).cid
     settlement.publish()
+    assert ports.waiting.has(cid_of(absent.rows))
+    assert not ports.waiting.has(swept)
     assert chain_state(api, order) is OrderState.PUBLISHED
     cid = Cid(api.call("GET", f"/v1/orders/{order}").json()["manifestCid"])
     manifest = Manifest.parse(ports.store.get(cid))
@@ -144,7 +157,9 @@ def test_a5_answering_on_chain_alone_costs_the_contributor_and_not_the_broker(
         )
         assert world.release(absent.node).status_code == 201
         assert ports.store.get(cid_of(absent.key)) == absent.key
+        left = world.upload(b"named by nothing", absent.node).cid
         chain.skip(60)
+    assert not ports.waiting.has(left), "the order is over, and so is the waiting"
     assert chain_state(api, order) is OrderState.SETTLED
     terms, rows = absent.terms, [each.rows for each in manifest.participants]
     fee = terms.price * terms.broker_fee_bps // 10_000
@@ -162,3 +177,65 @@ def _dataset(chain: Chain, absent: Withheld) -> int:
     found = chain.reader.dataset_of_order(absent.order)
     assert found is not None
     return found
+
+
+LATE_ROWS, LATE_MODEL = b"sealed rows that come late" * 3, b"sealed model that comes late" * 3
+TRUE = ShardContent(sealed(LATE_ROWS), sealed(LATE_MODEL), None, {}, sha256(b"key"), cid_of(b"k" * 80))
+
+
+def of_rows(**changes: Any) -> ShardContent:
+    return replace(TRUE, rows=replace(TRUE.rows, **changes))
+
+
+def take_late(world: World, order: str, document: bytes) -> None:
+    """What the broker does with the files and this document of a shard that was published without."""
+    ports, node = world.api.ports, world.nodes[ABSENT]
+    shard = ManifestShard(
+        ABSENT, node.address, 10, sha256(b"model"), Signature(bytes(65)), sha256(b"root"), 1, 1, sha256(document),
+        Signature(bytes(65)),
+    )  # fmt: skip
+    late = LateFiles(ports, Digest.parse(order), OrderLog(ports, order))
+    late.take([shard])
+    for data in (LATE_ROWS, LATE_MODEL, document):
+        world.upload(data, node)
+    for _ in range(2):
+        late.take([shard])
+    world.upload(document, node)
+    late.take([shard])
+
+
+def told(api: Api, order: str) -> list[str]:
+    with api.ports.database.read() as session:
+        rows = session.scalars(select(OrderEventRow).where(OrderEventRow.order == order)).all()
+        return [json.loads(row.data)["text"] for row in rows if row.kind == "message"]
+
+
+def test_true_files_are_taken_late_and_told_of_once(world: World, api: Api, buyer: Signer) -> None:
+    order = api.order(buyer, world.collection)
+    take_late(world, order, TRUE.encode())
+    assert all(api.ports.store.has(cid_of(data)) for data in (LATE_ROWS, LATE_MODEL, TRUE.encode()))
+    assert told(api, order) == ["shard 0 was delivered late: its files can be had now"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (of_rows(sha256=sha256(b"other")), "has another size or SHA-256"),
+        (of_rows(size=92, plain_size=65), "has another size or SHA-256"),
+        (of_rows(plain_size=5), "rows.size: found 78 bytes for 5 plain ones, expected 32"),
+        (replace(TRUE, wrapped_key=b"k" * 80, wrapped_key_cid=None), "wrappedKey: expected no wrapped key"),
+        (ShardContent(TRUE.rows, TRUE.model, None, {}), "wrappedKeyCid: expected if and only if"),
+        (None, "the content document cannot be read"),
+    ],
+)
+def test_files_that_do_not_hold_are_not_taken_late(
+    world: World, api: Api, buyer: Signer, content: ShardContent | None, why: str
+) -> None:
+    """Before: they were released, and turned a certificate that passed without them into one that fails."""
+    order = api.order(buyer, world.collection)
+    document = b"{}" if content is None else content.encode()
+    take_late(world, order, document)
+    assert not any(api.ports.store.has(cid_of(data)) for data in (LATE_ROWS, LATE_MODEL, document))
+    (text,) = told(api, order)
+    assert text.startswith("the files of shard 0 came late and are not taken: ")
+    assert why in text

@@ -167,7 +167,6 @@ def test_shows_a_receipt_that_is_the_one_the_task_gets_later(trained: Trained, c
     assert ShardReceipt.parse(result.meta["receipt"]) == receipt
     assert str(result.meta["signature"]) == str(Signature(signature))
     assert len(set(trained.world.market.content) - before) == 2, "rows and model"
-    assert trained.nodes[0].orders.folder(trained.order).files() == {}
 
 
 def _refusing(_data: bytes) -> NoReturn:

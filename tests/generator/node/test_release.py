@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from provenance.api.tasks import ReleaseTask, SampleResult
 from provenance.chain.ports import OrderState, ShardOnChain
 from provenance.crypto.seal import WRAPPED_KEY_BYTES, file_label, key_commitment, open_file, wrap_key
 from provenance.errors import SealError
+from provenance.record.receipts import ShardContent
 from provenance.store.unixfs import cid_of
 from provenance.values import sha256
 from tests.generator.node.test_whole_order import refused
@@ -81,6 +83,8 @@ def test_no_key_is_released_for_a_record_with_another_shard_than_this_node_signe
     record(trained, **{part: sha256(b"another")})
     with pytest.raises(NotRecorded, match="its key stays here"):
         release_key(trained.nodes[0], task(trained))
+    trained.world.chain.states[trained.order] = OrderState.SETTLED
+    assert refused(release_key, trained.nodes[0], task(trained)) == "other-shard", "the record is final"
     assert release_key(trained.nodes[1], task(trained, 1)), "its own shard is as it signed it"
 
 
@@ -92,6 +96,8 @@ def test_no_key_is_released_for_a_shard_that_was_left_out_of_the_record(trained:
     found.shards = found.shards[1:]
     with pytest.raises(NotRecorded):
         release_key(trained.nodes[0], task(trained))
+    trained.world.chain.states[trained.order] = OrderState.SETTLED
+    assert refused(release_key, trained.nodes[0], task(trained)) == "other-shard"
 
 
 @pytest.mark.parametrize("state", [OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REVOKED])
@@ -198,13 +204,30 @@ def opens(trained: Trained, node: Node, number: int, key: bytes) -> bool:
     return True
 
 
-def test_a_content_document_with_the_wrapped_key_is_refused_by_the_coordinator(trained: Trained) -> None:
+def with_wrapped_key(trained: Trained, content: ShardContent) -> ShardContent:
+    wrapped = wrap_key(bytes(32), trained.world.delivery.public, trained.order, 0)
+    return replace(content, wrapped_key=wrapped, wrapped_key_cid=None)
+
+
+def with_another_size(_trained: Trained, content: ShardContent) -> ShardContent:
+    return replace(content, model=replace(content.model, plain_size=content.model.plain_size - 1))
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (with_wrapped_key, "wrappedKey: expected no wrapped key before the data set is recorded"),
+        (with_another_size, "model.size: found"),
+    ],
+)
+def test_a_content_document_that_the_broker_would_refuse_is_refused_by_the_coordinator(
+    trained: Trained, edit: Callable[[Trained, ShardContent], ShardContent], why: str
+) -> None:
     """A node of an earlier release would give its rows away: nothing of its answer goes on."""
     node = trained.nodes[0]
     honest = Result.decode(sample_shard(node, trained.sample_task()))
     told = SampleResult.of(honest.meta, "sample")
-    wrapped = wrap_key(bytes(32), trained.world.delivery.public, trained.order, 0)
-    content = replace(told.content, wrapped_key=wrapped, wrapped_key_cid=None)
+    content = edit(trained, told.content)
     receipt = replace(told.receipt, content_digest=content.digest)
     leaking = SampleResult(
         receipt=receipt, signature=node.signer.sign_typed(node.domain, receipt), content=content
@@ -213,5 +236,5 @@ def test_a_content_document_with_the_wrapped_key_is_refused_by_the_coordinator(t
     trained.world.market.results[trained.order, node.address, "sample"] = answer
     trained.world.market.posted[trained.order, node.address, "sample"] = ("sample", trained.sample_task())
     phase: ScorePhase = trained.phase()
-    with pytest.raises(InvalidAnswer, match="holds the wrapped key, which no node may tell yet"):
+    with pytest.raises(InvalidAnswer, match=why):
         phase.run(trained.world.job("score"), trained.outcome, trained.world.chain.commitment(trained.order))

@@ -131,4 +131,37 @@ def test_files_that_come_late_come_with_the_document_that_names_them(
     assert found == SampleResult.of(answered.meta, "result").content
     for file in (found.rows, found.model):
         assert file.matches(market.content[file.cid])
-    assert trained.nodes[1].orders.folder(trained.order).files() == {}
+
+
+def test_a_receipt_shown_by_another_makes_the_stored_answer_bring_files_and_document(
+    trained: Trained,
+) -> None:
+    """Before: killed between storing the answer and sending it, the node never brought the document, and its files,
+    which the market had swept meanwhile, were gone."""
+    world, order = trained.world, trained.order
+    shown = world.chain.receipts.pop((order, 1))
+    answered = sample_shard(trained.nodes[1], trained.sample_task(1))
+    world.chain.receipts[order, 1] = shown
+    world.chain.states[order] = OrderState.PUBLISHED
+    world.market.content.clear()
+    assert sample_shard(world.node(1), trained.sample_task(1)) == answered
+    document = world.market.content[cid_of_digest(shown.receipt.content_digest)]
+    content = ShardContent.parse(decode(document))
+    assert {content.rows.cid, content.model.cid} < set(world.market.content)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_kept"),
+    [
+        (OrderState.MATCHED, True),
+        (OrderState.PUBLISHED, True),
+        (OrderState.SETTLED, False),
+        (OrderState.REFUNDED, False),
+    ],
+)
+def test_sealed_files_stay_until_the_order_ends(trained: Trained, state: OrderState, is_kept: bool) -> None:
+    node = trained.nodes[1]
+    sample_shard(node, trained.sample_task(1))
+    trained.world.chain.states[trained.order] = state
+    DemandWatch(node, Chain(), Chain(), OutboxLog(node.folder)).look()
+    assert bool(node.orders.folder(trained.order).files()) == is_kept
