@@ -222,8 +222,8 @@ def deliver(
     """Fetch, verify, write; of a data set with revoked shards, or some that nothing opens yet, the rows of the others.
     Nothing is written of one that fails a check.
 
-    Raises UsageError without the right key, FalseDatasetError when a check fails, KeyNotReleasedError when no
-    shard can be opened.
+    Raises UsageError without the right key, FalseDatasetError when a check fails, KeyNotReleasedError when there is
+    no shard that can be opened.
     """
     found = fetch(chain, store, dataset_id, key, patience)
     if found.keys is None and not found.manifest.terms.is_open:

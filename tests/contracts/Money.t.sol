@@ -164,6 +164,15 @@ contract MoneyTest is TestBase {
         }
     }
 
+    /// @dev Demands that were opened or warned about just now run until here, and whoever tries to end one is refused.
+    function _waitToTheLastSecond() private {
+        _walk.wait(30 minutes - 1);
+        for (uint256 i = 0; i < 3; ++i) {
+            for (uint256 k = 0; k < 4; ++k) _walk.expire(i, k);
+        }
+        _walk.wait(0);
+    }
+
     function _assertAllIsSettled() private {
         _walk.wait(3 hours - 1);
         for (uint256 i = 0; i < 3; ++i) _walk.advance(i, 2);
@@ -204,7 +213,7 @@ contract MoneyTest is TestBase {
             _walk.demand(i, 1, true);
             _walk.demand(i, _MANIFEST, false);
         }
-        _walk.wait(31 minutes);
+        _waitToTheLastSecond();
         for (uint256 i = 0; i < 3; ++i) {
             for (uint256 k = 0; k < 4; ++k) _walk.expire(i, k);
             for (uint256 k = 0; k < 4; ++k) _walk.expire(i, k);
@@ -212,7 +221,7 @@ contract MoneyTest is TestBase {
             _walk.answer(i, i == 2 ? _MANIFEST : i);
         }
         _walk.freeze(0, false);
-        _walk.wait(31 minutes);
+        _waitToTheLastSecond();
         for (uint256 i = 0; i < 3; ++i) {
             for (uint256 k = 0; k < 4; ++k) {
                 _walk.answer(i, k);

@@ -85,13 +85,11 @@ contract OrderEscrowSettleTest is Market {
     function test_AnEarlierAnswerDoesNotShortenTheWindow() public {
         (bytes32 order, ) = _publish(_terms());
         uint256 endsAt = escrow.windowOf(_terms());
-        for (uint64 k = 0; k < 2; ++k) {
-            vm.prank(address(demands));
-            escrow.openDemand(order);
-            vm.prank(address(demands));
-            escrow.closeDemand(order, uint64(endsAt) - k);
-        }
+        _answer(order, endsAt - 1);
         assertEq(escrow.windowOf(_terms()), endsAt, "window");
+        _answer(order, endsAt + 1 hours);
+        _answer(order, endsAt + 1 hours - 1);
+        assertEq(escrow.windowOf(_terms()), endsAt + 1 hours, "extended window");
     }
 
     function test_ThereIsNoWindowBeforePublication() public {
@@ -266,5 +264,12 @@ contract OrderEscrowSettleTest is Market {
         }
         assertEq(paid, terms.price + BOND, "all of it");
         assertBalance(address(rewards), terms.price + BOND);
+    }
+
+    function _answer(bytes32 order, uint256 settleNotBefore) private {
+        vm.prank(address(demands));
+        escrow.openDemand(order);
+        vm.prank(address(demands));
+        escrow.closeDemand(order, uint64(settleNotBefore));
     }
 }
