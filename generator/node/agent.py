@@ -141,7 +141,7 @@ class Agent:
         log.info("task %s done in %.1f s, %d bytes sent", lease.name, time.monotonic() - began, len(answer))
 
     def _answer(self, node: Node, lease: LeasedTask, payload: bytes) -> bytes | None:
-        """The stored answer; None when the task was refused or must wait."""
+        """The stored answer; None when the task must wait (`context.TRIED_AGAIN`) or was refused (all else)."""
         try:
             return self._patiently(node, lease, payload)
         except TaskRefused as refusal:

@@ -19,7 +19,7 @@ from generator.errors import TaskRefused
 from generator.federation.task import meta_of
 from generator.marginals.bins import build_codebook
 from generator.marginals.univariate import base_grid, release_bins
-from generator.node.context import Node
+from generator.node.context import TRIED_AGAIN, Node
 from generator.node.orders import Accepted
 from provenance.api.tasks import FINISH, FinishResult
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model, model_digest
@@ -110,8 +110,8 @@ def stand_in(node: Node, order: Digest, accepted: Accepted) -> bool:
 
 @contextmanager
 def training(node: Node, order: Digest) -> Iterator[None]:
-    """A training step under way, until it is answered or refused. What breaks it otherwise is tried again: until then
-    it counts as under way."""
+    """A training step under way, until it is answered or refused. The agent refuses whatever breaks it but for
+    `TRIED_AGAIN`: until the next try it counts as under way."""
     folder = node.orders.folder(order)
     with _CHOOSING:
         if folder.untrained() is not None:
@@ -121,7 +121,9 @@ def training(node: Node, order: Digest) -> Iterator[None]:
         folder.note_training(True)
     try:
         yield
-    except TaskRefused:
+    except TRIED_AGAIN:
+        raise
+    except Exception:
         folder.note_training(False)
         raise
     folder.note_training(False)

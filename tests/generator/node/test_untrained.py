@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.errors import TaskRefused
+from generator.errors import StateError, TaskRefused
 from generator.federation.task import Result, Task
 from generator.node.commit import reveal_salt, signed_commitment
 from generator.node.demands import DemandWatch
@@ -18,6 +18,7 @@ from generator.node.untrained import training, untrained_model
 from provenance.api.tasks import RevealAnswer, RevealTask
 from provenance.chain.disputes import DemandKind
 from provenance.crypto.merkle import shard_root
+from provenance.errors import UnavailableError
 from provenance.exact.model import decode_model, model_digest, model_size
 from provenance.exact.sampler import Sampler
 from provenance.record.receipts import ModelCommitment, ShardReceipt, salt_digest
@@ -61,14 +62,32 @@ def test_while_a_training_step_is_under_way_no_model_takes_its_place(matched: Wo
     assert demanded(matched, chain, left=1).look() == 1
 
 
-def test_a_step_that_broke_counts_as_under_way_and_a_refused_one_does_not(matched: World) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError("the disk is full"), UnavailableError("no answer"), StateError("in use")]
+)
+def test_a_step_that_is_tried_again_counts_as_under_way(matched: World, error: Exception) -> None:
     order, chain, node = matched.order(), Chain(), matched.node(0)
-    with pytest.raises(OSError, match="disk"), training(node, order):
-        raise OSError("the disk is full")
+    with pytest.raises(type(error)), training(node, order):
+        raise error
     assert demanded(matched, chain, left=1).look() == 0
     with pytest.raises(TaskRefused), training(node, order):
         raise TaskRefused("no", "no")
     assert demanded(matched, chain, left=1).look() == 1
+
+
+def test_a_task_that_breaks_the_node_leaves_no_step_under_way(matched: World) -> None:
+    """A broker that never trains, and sends arrays on which the training breaks, gets a model all the same."""
+    node, good = matched.node(0), Task.decode(matched.training_task(matched.node(0)))
+    arrays = {
+        "code_counts": np.zeros((2, 2), np.int64),
+        "low": np.zeros(2, np.int64),
+        "width": np.zeros(2, np.int64),
+    }
+    with pytest.raises(Exception, match=r"index|shape|dimension") as broke:
+        train_step(node, Task(good.order, "tables", good.node, good.meta, arrays).encode())
+    assert not isinstance(broke.value, TaskRefused)
+    assert not node.orders.folder(good.order).is_training()
+    assert demanded(matched, Chain(), left=1).look() == 1
 
 
 def test_untrained_model_is_sound_spends_nothing_and_serves_every_later_step(
