@@ -88,6 +88,14 @@ class PrivacyLedger:
         releases = [entry.release for entry in self.entries() if order is None or entry.order == order]
         return composed_epsilon([*releases, *further], self.cap.delta)
 
+    def training_releases(self, order: Digest) -> tuple[Release, ...]:
+        """What an order's training released so far, oldest first."""
+        return tuple(
+            each.release
+            for each in self.entries()
+            if each.order == order and each.release.split == "training"
+        )
+
     def check(self, releases: Sequence[Release], order: Digest) -> None:
         """Raise BudgetExceeded if the table cannot afford `releases` for `order`. Reads no row, spends nothing.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from generator.errors import StateError, TaskRefused
+from generator.families.steps import statement_of
 from generator.federation.task import Result, Task
 from generator.node.commit import reveal_salt, signed_commitment
 from generator.node.demands import DemandWatch
@@ -15,14 +16,18 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
 from generator.node.untrained import training, untrained_model
+from generator.privacy.accountant import GaussianEvent
+from generator.privacy.release import Release, composed_epsilon
+from generator.privacy.statement import epsilon_micro
 from provenance.api.tasks import RevealAnswer, RevealTask
 from provenance.chain.disputes import DemandKind
 from provenance.crypto.merkle import shard_root
 from provenance.errors import UnavailableError
 from provenance.exact.model import decode_model, model_digest, model_size
 from provenance.exact.sampler import Sampler
-from provenance.record.receipts import ModelCommitment, ShardReceipt, salt_digest
+from provenance.record.receipts import ModelCommitment, ShardContent, ShardReceipt, salt_digest
 from provenance.record.terms import participants_digest
+from provenance.units import E12, to_float
 from provenance.values import Digest, sha256
 from tests.generator.node.test_demands import Chain
 from tests.generator.node.trained import SEED
@@ -121,7 +126,7 @@ def test_untrained_model_is_sound_spends_nothing_and_serves_every_later_step(
     sent = Result.decode(sample_shard(node, Task(order, "sample", node.address, meta).encode()))
     receipt, rows = ShardReceipt.parse(sent.meta["receipt"]), Sampler(model, SEED, 0).row_bytes(0, 300)
     assert receipt.shard_root == shard_root(rows, decoded.codebook.row_width)
-    assert 0 < receipt.epsilon_micro <= matched.terms().epsilon_micro
+    assert receipt.epsilon_micro == 1, "the least that the terms take"
     with pytest.raises(TaskRefused) as refused:
         train_step(node, matched.training_task(node))
     assert refused.value.code == "committed"
@@ -132,3 +137,44 @@ def test_untrained_codes_are_uniform_and_conditioned_columns_come_first(matched:
     assert decode_model(untrained_model(schema, [2])).order == (2, 0, 1)  # type: ignore[union-attr]
     values = Sampler(untrained_model(schema), Digest(bytes(32)), 0).values(0, 4000)
     assert abs(np.mean(values[:, 2]) - 0.5) < 0.04
+
+
+def committed_untrained(world: World) -> bytes:
+    """Node 0 has shown its untrained model on chain, and the seed is drawn."""
+    chain, order = Chain(), world.order()
+    assert demanded(world, chain, left=1).look() == 1
+    ((message, _signature),) = chain.answers
+    world.chain.committed[order] = (message.model_digest, sha256(b"other"))
+    world.chain.seeds[order] = SEED
+    meta: dict[str, Any] = {"seed": str(SEED), "draws": 1, "shard": 0, "rows": 300}
+    return Task(order, "sample", world.node(0).address, meta).encode()
+
+
+def test_receipt_of_an_untrained_model_claims_what_was_released_before_the_broker_stopped(
+    matched: World,
+) -> None:
+    node, order = matched.node(0), matched.order()
+    begun = Result.decode(train_step(node, matched.training_task(node)))
+    released = node.state.ledger.training_releases(order)
+    assert [each.name for each in released] == ["bins"]
+    sent = Result.decode(sample_shard(node, committed_untrained(matched)))
+    receipt, content = ShardReceipt.parse(sent.meta["receipt"]), ShardContent.parse(sent.meta["content"])
+    delta = to_float(matched.terms().delta_e12, E12)
+    assert (
+        receipt.epsilon_micro
+        == epsilon_micro(composed_epsilon(released, delta))
+        == begun.meta["epsilonMicro"]
+    )
+    assert 1 < receipt.epsilon_micro < matched.terms().epsilon_micro
+    assert receipt.delta_e12 == matched.terms().delta_e12
+    assert content.statement["format"] == "tessera-untrained/1"
+    assert content.statement["mechanisms"] == statement_of(released, delta)["mechanisms"]
+
+
+def test_no_receipt_is_signed_for_more_epsilon_than_the_terms_allow(matched: World) -> None:
+    node, order = matched.node(0), matched.order()
+    node.state.ledger.record(Release("bins", GaussianEvent(0.9)), order=order, delta=1e-5)
+    assert composed_epsilon(node.state.ledger.training_releases(order), 1e-5) > 3
+    with pytest.raises(TaskRefused) as refused:
+        sample_shard(node, committed_untrained(matched))
+    assert refused.value.code == "privacy-exceeded"
