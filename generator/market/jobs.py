@@ -7,14 +7,13 @@ order fails early instead of being refused by every node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.errors import JobRefused, PlanError
 from generator.families.settings import AutoregressiveSettings
 from generator.federation.plan import PlanParticipant, SettingValue, TrainingPlan
 from provenance.api.coordination import JobPlan, LeasedJob, Phase, ShardResult
-from provenance.chain.dispute_events import DemandedReceipt
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
@@ -135,12 +134,18 @@ def _check_absent(order: Digest, plan: JobPlan, chain: ChainReads) -> None:
                 f"no receipt of shard {told.shard}, which the job takes as undelivered, is on chain as read here; "
                 "looking again later"
             )
-        claimed = DemandedReceipt(told.shard_root, told.epsilon_micro, told.delta_e12, told.content_digest)
-        if claimed != shown.receipt:
+        receipt = shown.receipt
+        found = (receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest)
+        claimed = (told.shard_root, told.epsilon_micro, told.delta_e12, told.content_digest)
+        if claimed != found:
             raise JobRefused(
-                f"the job takes shard {told.shard} as undelivered with receipt {claimed}, the chain holds "
-                f"{shown.receipt}"
+                f"the job takes shard {told.shard} as undelivered with root, epsilon, delta and content "
+                f"{_words(claimed)}; the chain holds {_words(found)}"
             )
+
+
+def _words(parts: Iterable[object]) -> str:
+    return ", ".join(map(str, parts))
 
 
 def order_settings(collection: Collection, conditions: Conditions | None) -> dict[str, SettingValue]:

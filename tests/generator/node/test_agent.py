@@ -274,3 +274,17 @@ def test_a_training_step_is_under_way_exactly_until_it_is_refused(
     is_training = world.node().orders.folder(client.order).is_training()
     assert is_training != bool(client.refusals)
     assert is_training == isinstance(error, TRIED_AGAIN)
+
+
+def test_a_shard_counts_as_sent_once_the_market_took_it(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "sample", b"the shard")
+    handled_by(monkeypatch, "commit", b"the model")
+    folder, working = world.node().orders.folder(client.order), agent(world, client)
+    for kind, client.conflict, is_sent in (
+        ("commit", False, False), ("sample", True, False), ("sample", False, True)
+    ):  # fmt: skip
+        client.add(kind)
+        working.step()
+        assert folder.is_shard_sent() == is_sent

@@ -16,7 +16,7 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from provenance.api.coordination import ScoreResult, ShardResult
 from provenance.api.tasks import EvaluateTask, SampleResult
-from provenance.canonical import decode
+from provenance.canonical import JsonValue, decode
 from provenance.chain.dispute_events import DemandedReceipt, ReceiptAnswered
 from provenance.chain.disputes import DemandKind
 from provenance.chain.events import LogPosition
@@ -113,7 +113,8 @@ def test_a_shard_that_is_left_out_is_waited_for_until_the_chain_drops_it(trained
     posted, node = trained.posted("evaluate/0001"), trained.nodes[0]
 
     def leaving_out(shard: int, name: str) -> Task:
-        roots = [str(NO_SHARD) if k == shard else root for k, root in enumerate(posted.meta["shardRoots"])]
+        told = EvaluateTask.of(posted.meta, "task").shard_roots
+        roots: list[JsonValue] = [str(NO_SHARD if k == shard else root) for k, root in enumerate(told)]
         meta = {**posted.meta, "shardRoots": roots, "undelivered": []}
         return Task(posted.order, name, posted.node, meta, posted.arrays)
 

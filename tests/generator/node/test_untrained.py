@@ -11,7 +11,7 @@ from generator.errors import StateError, TaskRefused
 from generator.families.steps import statement_of
 from generator.federation.task import Result, Task
 from generator.node.commit import reveal_salt, signed_commitment
-from generator.node.demands import DemandWatch
+from generator.node.demands import DemandWatch, closing_seconds
 from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
@@ -51,13 +51,33 @@ def demanded(world: World, chain: Chain, *, left: int, warned: bool = True) -> D
     return DemandWatch(node, chain, chain, OutboxLog(node.folder))
 
 
-def test_nothing_untrained_is_shown_before_the_second_half_of_the_second_time(matched: World) -> None:
-    half, chain = matched.terms().answer_seconds // 2, Chain()
-    assert demanded(matched, chain, left=1, warned=False).look() == 0
-    assert demanded(matched, chain, left=half + 1).look() == 0
-    assert demanded(matched, chain, left=half).look() == 1
+@pytest.mark.parametrize(
+    ("answer_seconds", "closing"), [(100, 50), (120, 60), (960, 60), (3_600, 225), (6 * 3_600, 1_350)]
+)
+def test_a_node_leaves_itself_a_sixteenth_of_the_time_at_least_a_minute_at_most_half(
+    answer_seconds: int, closing: int
+) -> None:
+    assert closing_seconds(answer_seconds) == closing
+
+
+def test_nothing_untrained_is_shown_before_the_second_time_closes(world: World) -> None:
+    """A step may wait in the market's queue while the node is busy or away: the stand-in is for who gets none."""
+    terms, chain = world.terms(answer_seconds=3_600), Chain()
+    for number in range(2):
+        world.accept(world.node(number), terms)
+    order, node = world.match(terms), world.node(0)
+    watch = DemandWatch(node, chain, chain, OutboxLog(node.folder))
+
+    def look(left: int) -> int:
+        chain.ask(order, DemandKind.COMMITMENT, answer_by=world.chain.time_seconds + left)
+        return watch.look()
+
+    assert look(1) == 0, "the first time"
+    chain.warned.add((order, 0))
+    assert look(226) == 0
+    assert look(225) == 1
     ((message, _signature),) = chain.answers
-    assert message.model_digest == model_digest(untrained_model(matched.collection.schema))
+    assert message.model_digest == model_digest(untrained_model(world.collection.schema))
 
 
 def test_while_a_training_step_is_under_way_no_model_takes_its_place(matched: World) -> None:
