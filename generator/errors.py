@@ -164,6 +164,13 @@ class NotRecorded(NotYet):
     patience_seconds = 5.0
 
 
+class KeyMissing(NotYet):
+    """The wrapped key of a shard was lost or changed on this node's disk: an operator must restore it, and other tasks
+    are done meanwhile."""
+
+    patience_seconds = 0.0
+
+
 class StopRequested(NodeError):  # noqa: N818
     """The process was asked to stop; whatever was begun is continued at the next start."""
 

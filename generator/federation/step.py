@@ -116,7 +116,4 @@ class Step:
 
     def recorded(self) -> tuple[Release, ...]:
         """This order's training releases so far, from the ledger."""
-        entries = self.state.ledger.entries()
-        return tuple(
-            e.release for e in entries if e.order == self.plan.order and e.release.split == "training"
-        )
+        return self.state.ledger.training_releases(self.plan.order)

@@ -7,7 +7,7 @@ order fails early instead of being refused by every node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.errors import JobRefused, PlanError
@@ -74,7 +74,7 @@ class OrderJob:
 
 def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     """The job's plan, held against digests and chain.  Raises JobRefused; ChainUnavailableError also when the chain as
-    this worker reads it, deeper or from another node than the backend, does not show the match yet.
+    this worker reads it, deeper or from another node than the backend, does not show yet what the plan stands on.
     """
     try:
         plan = JobPlan.of(job.plan, "plan")
@@ -98,13 +98,7 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
     if chain.participants(job.order) != participants:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.declared_rows for each in plan.participants)
-    for shard in plan.undelivered:
-        if shard.shard >= len(participants) or chain.answered_receipt(job.order, shard.shard) is None:
-            raise JobRefused(
-                f"the job takes shard {shard.shard} as undelivered; no receipt of it stands on chain"
-            )
-    if frozenset(plan.out) != chain.shards(job.order).out:
-        raise JobRefused(f"the job goes on without shards {list(plan.out)}, the chain dropped others")
+    _check_absent(job.order, plan, chain)
     try:
         conditions = request.asked(collection.schema, terms.rows)
     except MalformedError as error:
@@ -115,6 +109,43 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
         excused=frozenset(plan.excused),
         undelivered=plan.undelivered,
     )
+
+
+def _check_absent(order: Digest, plan: JobPlan, chain: ChainReads) -> None:
+    """Dropped and undelivered shards of the plan, held against the chain: JobRefused for what contradicts it,
+    ChainUnavailableError for what it does not show here yet."""
+    shards = len(plan.participants)
+    if beyond := [k for k in (*plan.out, *(told.shard for told in plan.undelivered)) if k >= shards]:
+        raise JobRefused(f"the job goes on without shards {beyond}; the order has {shards}")
+    out = chain.shards(order).out
+    if unseen := sorted(set(plan.out) - out):
+        raise ChainUnavailableError(
+            f"the job goes on without shards {unseen}, which are not dropped on chain as read here; looking again "
+            "later"
+        )
+    if out - set(plan.out):
+        raise JobRefused(
+            f"the job goes on without shards {list(plan.out)}, the chain dropped {sorted(out)}: expected all of them"
+        )
+    for told in plan.undelivered:
+        shown = chain.answered_receipt(order, told.shard)
+        if shown is None:
+            raise ChainUnavailableError(
+                f"no receipt of shard {told.shard}, which the job takes as undelivered, is on chain as read here; "
+                "looking again later"
+            )
+        receipt = shown.receipt
+        found = (receipt.shard_root, receipt.epsilon_micro, receipt.delta_e12, receipt.content_digest)
+        claimed = (told.shard_root, told.epsilon_micro, told.delta_e12, told.content_digest)
+        if claimed != found:
+            raise JobRefused(
+                f"the job takes shard {told.shard} as undelivered with root, epsilon, delta and content "
+                f"{_words(claimed)}; the chain holds {_words(found)}"
+            )
+
+
+def _words(parts: Iterable[object]) -> str:
+    return ", ".join(map(str, parts))
 
 
 def order_settings(collection: Collection, conditions: Conditions | None) -> dict[str, SettingValue]:

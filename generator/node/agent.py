@@ -41,6 +41,7 @@ from generator.node.train import train_step
 from provenance.api.errors import MarketConflict, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import LeasedTask, Progress
+from provenance.api.tasks import SAMPLE
 from provenance.errors import MarketError, ProvenanceError, UnavailableError
 from provenance.units import MICRO, format_fixed
 
@@ -142,7 +143,7 @@ class Agent:
         log.info("task %s done in %.1f s, %d bytes sent", lease.name, time.monotonic() - began, len(answer))
 
     def _answer(self, node: Node, lease: LeasedTask, payload: bytes) -> bytes | None:
-        """The stored answer; None when the task was refused or must wait."""
+        """The stored answer; None when the task must wait (`context.TRIED_AGAIN`) or was refused (all else)."""
         try:
             return self._patiently(node, lease, payload)
         except TaskRefused as refusal:
@@ -193,6 +194,9 @@ class Agent:
                 log.warning(
                     "the market does not want the result of %s any more: %s", lease.name, error.detail
                 )
+                return
+        if lease.kind == SAMPLE:
+            self._node.orders.folder(lease.order).note_shard_sent(True)
 
     def _refuse(self, lease: LeasedTask, code: str, reason: str) -> None:
         log.warning("refusing %s of order %s - %s: %s", lease.name, str(lease.order)[:12], code, reason)

@@ -6,21 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.errors import NotYet, TaskRefused
+from generator.errors import AwaitingApproval, NotYet, SettingsError, StateError, StopRequested, TaskRefused
 from generator.federation.state import ContributorState
 from generator.node.approvals import Approvals
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
 from generator.node.settings import NodeSettings
+from provenance.api.errors import MarketStopped
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
+from provenance.errors import UnavailableError
 from provenance.record.collection import Collection
 from provenance.record.terms import Participant, participants_digest
 from provenance.values import Address, Cid, Digest
 
 ORDERS, APPROVALS = "orders", "approvals"
+TRIED_AGAIN = (
+    AwaitingApproval, MarketStopped, NotYet, OSError, SettingsError, StateError, StopRequested, UnavailableError
+)  # fmt: skip
+"""What may end a task and is no answer to it: the market gives it out again. Everything else becomes a refusal."""
 
 
 def _silent(_progress: Progress) -> None:

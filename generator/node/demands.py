@@ -34,6 +34,7 @@ from provenance.values import Digest
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+CLOSING_SECONDS = 60
 _OPEN = (OrderState.MATCHED, OrderState.PUBLISHED)
 
 
@@ -62,6 +63,10 @@ class OpenDemand:
         """Too late only after the second time: until somebody warned, an answer is as good as in time."""
         return self.warned and self.now > self.demand.answer_by
 
+    def is_closing(self, answer_seconds: int) -> bool:
+        """Whether the last moment has come for an answer that may turn out better until then."""
+        return self.warned and self.demand.answer_by - self.now <= closing_seconds(answer_seconds)
+
     @property
     def stage(self) -> tuple[DemandKind, bool, bool]:
         """Changes when there is something new to say."""
@@ -78,6 +83,12 @@ class OpenDemand:
         if self.now > self.demand.answer_by:
             return f"the {what} is demanded and its first time passed at {when}; a second begins when anyone warns"
         return f"the {what} is demanded, to be shown by {when}; a second time of the same length follows"
+
+
+def closing_seconds(answer_seconds: int) -> int:
+    """How much of the second time a node leaves itself for an answer that it puts off: a sixteenth, at least a minute
+    for the transaction, never more than half."""
+    return min(max(answer_seconds // 16, CLOSING_SECONDS), answer_seconds // 2)
 
 
 def open_demand(orders: ChainReads, demands: DemandReading, order: Digest, shard: int) -> OpenDemand | None:
@@ -159,13 +170,13 @@ class DemandWatch:
         return True
 
     def _is_to_be_trained(self, answers: OrderAnswers, found: OpenDemand) -> bool:
-        """Whether a model may yet come: always in the first time and half of the second, and while a training step is
-        under way. Who has none then, because its broker asks for none, answers with an untrained one."""
+        """Whether a model may yet come: until the second time closes, for a step may wait in the market's queue, and
+        while a training step is under way. Who has none then, because its broker asks for none, answers with an
+        untrained one."""
         node, order = self.node, answers.order
         if found.demand.kind is not DemandKind.COMMITMENT or has_model(node, order):
             return False
-        left = found.demand.answer_by - found.now
-        if not found.warned or left > answers.accepted.terms.answer_seconds // 2:
+        if not found.is_closing(answers.accepted.terms.answer_seconds):
             return True
         return not stand_in(node, order, answers.accepted)
 
@@ -194,10 +205,14 @@ class DemandWatch:
 
 def _may_still_be_asked(answers: OrderAnswers, found: OpenDemand) -> bool:
     """An evaluation that the market has not asked for by a task may yet come, for half of the first time. Then the
-    node says on chain that it has none, rather than pay for the market's silence."""
-    if found.demand.kind is not DemandKind.EVALUATION or found.warned or answers.evaluation() is not None:
+    node says on chain that it has none, rather than pay for the market's silence. While its own shard has not left for
+    the market it waits until the second time closes: with this answer the shard may count as undelivered."""
+    if found.demand.kind is not DemandKind.EVALUATION or answers.evaluation() is not None:
         return False
-    return found.demand.answer_by - found.now > answers.accepted.terms.answer_seconds // 2
+    seconds = answers.accepted.terms.answer_seconds
+    if not answers.node.orders.folder(answers.order).is_shard_sent():
+        return not found.is_closing(seconds)
+    return not found.warned and found.demand.answer_by - found.now > seconds // 2
 
 
 @contextmanager

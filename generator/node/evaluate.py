@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from generator.errors import EvaluationError, TaskRefused
+from generator.errors import EvaluationError, NotYet, TaskRefused
 from generator.evaluation.contribution import Score
 from generator.evaluation.holdout import holdout_score
 from generator.families.marginal_release import own_reference
@@ -47,11 +47,12 @@ SCORE = "score"
 def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     """The answer to an "evaluate" task: `{"scoreMicro", "signature"}`.
 
-    Raises TaskRefused (`shares-differ`, `root-differs`, `counts-differ`, `privacy-cap` ...).
+    Raises TaskRefused (`shares-differ`, `root-differs`, `counts-differ`, `privacy-cap` ...), NotYet while the chain
+    as this node reads it does not show what the task stands on.
     """
     task = Task.decode(payload)
-    dropped = node.chain.shards(task.order).out
     asked = read_task(EvaluateTask, task, task.name)
+    dropped = dropped_shards(node, task, asked)
     expected = evaluation_name(len(dropped) + len(asked.undelivered))
     if task.name != expected:
         raise TaskRefused("bad-task", f"the task is called {task.name!r}, expected {expected!r}")
@@ -95,24 +96,53 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     return folder.store_answer(task.name, payload, answer(task, told).encode())
 
 
+def dropped_shards(node: Node, task: Task, asked: EvaluateTask) -> frozenset[int]:
+    """The shards that the chain dropped. NotYet while a task that is sound otherwise leaves out more of them, and never
+    this node's own, than are seen here."""
+    dropped = node.chain.shards(task.order).out
+    left_out = {k for k, each in enumerate(asked.shard_roots) if each == NO_SHARD}
+    own = {
+        k for k, each in enumerate(node.chain.participants(task.order)) if each.contributor == node.address
+    }
+    is_sound = task.name == evaluation_name(len(left_out) + len(asked.undelivered)) and not own & left_out
+    if is_sound and (unseen := sorted(left_out - dropped)):
+        raise NotYet(
+            f"shards {unseen} of order {task.order} are left out, and not yet dropped on chain as read here"
+        )
+    return dropped
+
+
 def check_undelivered(
     node: Node, order: Digest, asked: EvaluateTask, shard: int, dropped: frozenset[int]
 ) -> list[int]:
     """The shards that the task calls undelivered: each has its receipt on chain, with the root that is shown, and the
     chain asked its contributor for an evaluation too. That nobody brought its files only the market can know; who did
-    bring them has half of its part by rows all the same, whatever the others sign."""
-    for k in asked.undelivered:
-        receipt = node.chain.answered_receipt(order, k)
-        is_shown = receipt is not None and asked.shard_roots[k : k + 1] == (receipt.receipt.shard_root,)
-        if k == shard or k in dropped or not is_shown or node.chain.excuse(order, k) is Absence.NONE:
-            raise TaskRefused(
-                "not-undelivered", f"shard {k} is called undelivered, and that is not what the chain says"
-            )
-    if list(asked.undelivered) != sorted(set(asked.undelivered)):
+    bring them has half of its part by rows all the same, whatever the others sign.
+
+    Raises TaskRefused for what contradicts the chain, NotYet for what is not seen there yet.
+    """
+    undelivered, shards = list(asked.undelivered), len(asked.shard_roots)
+    if undelivered != sorted(set(undelivered)) or any(k >= shards for k in undelivered):
         raise TaskRefused(
-            "bad-task", f"undelivered shards {list(asked.undelivered)}; expected ascending numbers"
+            "bad-task", f"undelivered shards {undelivered}; expected ascending numbers below {shards}"
         )
-    return list(asked.undelivered)
+    for k in undelivered:
+        if k == shard or k in dropped:
+            what = "this node's own" if k == shard else "dropped on chain"
+            raise TaskRefused("not-undelivered", f"shard {k} is called undelivered, and it is {what}")
+        receipt = node.chain.answered_receipt(order, k)
+        if receipt is None or node.chain.excuse(order, k) is Absence.NONE:
+            lacks = "receipt" if receipt is None else "ended demand for an evaluation"
+            raise NotYet(
+                f"shard {k} is called undelivered, and no {lacks} of it is on chain as read here yet"
+            )
+        if receipt.receipt.shard_root != asked.shard_roots[k]:
+            raise TaskRefused(
+                "not-undelivered",
+                f"shard {k} is called undelivered with root {asked.shard_roots[k]}, the receipt on chain says "
+                f"{receipt.receipt.shard_root}",
+            )
+    return undelivered
 
 
 def read_evidence(

@@ -11,6 +11,7 @@
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
     orders/<order>/files/NAME       what the receipt names, as it is published, until the order ends
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent as it is
+    orders/<order>/shard-sent       there once the market has the answer to "sample"
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
 
 Training steps keep their results in the training state (`generator.federation.state`) in the same manner.
@@ -184,6 +185,17 @@ class OrderFolder:
             self._write("training", b"")
         else:
             (self._folder / "training").unlink(missing_ok=True)
+
+    def is_shard_sent(self) -> bool:
+        """Whether the market took this node's shard under the seed of now."""
+        return (self._folder / "shard-sent").exists()
+
+    def note_shard_sent(self, is_sent: bool) -> None:
+        """The market took it, or the chain took back its seed."""
+        if is_sent:
+            self._write("shard-sent", b"")
+        else:
+            (self._folder / "shard-sent").unlink(missing_ok=True)
 
     def evaluation(self) -> tuple[Evaluation, Signature] | None:
         """What this node signed of the pooled data set; None while it signed nothing under the seed of now."""

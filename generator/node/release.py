@@ -7,23 +7,30 @@ text: docs/spec/sealing.md.
 
 from __future__ import annotations
 
-from generator.errors import NotRecorded, TaskRefused
+import logging
+from pathlib import Path
+
+from generator.errors import KeyMissing, NotRecorded, TaskRefused
 from generator.node.context import Node
 from provenance.api.tasks import ReleaseTask, SampleResult
 from provenance.chain.ports import DatasetOnChain, OrderState
 from provenance.errors import ProvenanceError
 from provenance.store.unixfs import cid_of
-from provenance.values import Address
+from provenance.values import Address, Digest
+
+log = logging.getLogger(__name__)
 
 _BEFORE = (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED)
 _DELIVERED = (OrderState.PUBLISHED, OrderState.SETTLED)
+_TOLD: set[tuple[Path, Digest]] = set()
+"""Orders, by node, whose lost key the operator was told of: the task comes again with every lease."""
 
 
 def release_key(node: Node, payload: bytes) -> bytes:
     """The answer to a "release" task: the wrapped key, 80 bytes, the same as often as it is asked for.
 
-    Raises NotRecorded before the record with this node's own receipt is on chain, TaskRefused where it will never
-    be, or for a key that was lost.
+    Raises NotRecorded before the record with this node's own receipt is on chain, KeyMissing for a key that was lost
+    until it is restored, TaskRefused where there will never be one.
     """
     try:
         asked = ReleaseTask.read(payload, "release task")
@@ -36,13 +43,24 @@ def release_key(node: Node, payload: bytes) -> bytes:
         raise TaskRefused("nothing-sealed", f"this node keeps no key of order {asked.order} back")
     _require_recorded(node, signed)
     wrapped = folder.key_to_release(signed.receipt.shard)
-    kept = None if wrapped is None else cid_of(wrapped)
-    if wrapped is None or not kept == signed.content.wrapped_key_cid == asked.wrapped_key_cid:
+    if asked.wrapped_key_cid != signed.content.wrapped_key_cid:
         raise TaskRefused(
             "other-key",
-            f"asked was for key {asked.wrapped_key_cid}, signed was {signed.content.wrapped_key_cid}, kept is {kept}: "
-            "restore the folder `wrapped` of the order from a copy",
+            f"asked was for key {asked.wrapped_key_cid}, signed was {signed.content.wrapped_key_cid}",
         )
+    kept = None if wrapped is None else cid_of(wrapped)
+    place = node.folder, asked.order
+    if wrapped is None or kept != signed.content.wrapped_key_cid:
+        missing = KeyMissing(
+            f"order {asked.order}: its key to release is {signed.content.wrapped_key_cid}, kept is {kept}: restore the "
+            "folder `wrapped` of the order from a copy; until then the buyer cannot open the shard, and its model can "
+            "be demanded on chain"
+        )
+        if place not in _TOLD:
+            _TOLD.add(place)
+            log.error("%s", missing)
+        raise missing
+    _TOLD.discard(place)
     return wrapped
 
 

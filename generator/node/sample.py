@@ -175,6 +175,7 @@ def set_aside_replaced(node: Node, order: Digest, asked: Digest) -> None:
             "order %s: the chain replaced its seed; the shard is made and signed anew", str(order)[:12]
         )
         folder.drop_evaluation()
+        folder.note_shard_sent(False)
         folder.set_aside(EVALUATE)
         folder.set_aside(SAMPLE)
 

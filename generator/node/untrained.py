@@ -2,8 +2,9 @@
 
 A broker that never trains can demand commitments all the same, and silence costs a quarter of the stake. So a node
 answers late in the second time with a model whose every code is as likely as another: a function of schema and
-request, made without a look at the table, so that nothing is spent. Never while a training step is under way: what
-its broker gave it to do, a node finishes. From then on this is its model of the order, and it trains no other.
+request, made without a look at the table. What was spent before on the order, by steps that its broker began and did
+not bring to an end, the receipt claims. Never while a training step is under way: what its broker gave it to do, a node
+finishes. From then on this is its model of the order, and it trains no other.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 
 from generator.errors import TaskRefused
-from generator.federation.task import meta_of
+from generator.families.steps import statement_of
+from generator.federation.task import Json, meta_of
 from generator.marginals.bins import build_codebook
 from generator.marginals.univariate import base_grid, release_bins
-from generator.node.context import Node
+from generator.node.context import TRIED_AGAIN, Node
 from generator.node.orders import Accepted
+from generator.privacy.release import Release
 from provenance.api.tasks import FINISH, FinishResult
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model, model_digest
 from provenance.table.schema import Schema
+from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Digest
 
 log = logging.getLogger(__name__)
@@ -60,26 +65,34 @@ def finished_training(node: Node, order: Digest) -> FinishResult:
     """What is said of that model: its digest, what it cost, its privacy statement."""
     stand_in = node.orders.folder(order).untrained()
     if stand_in is not None:
-        return _statement(node.accepted(order), stand_in)
+        return _statement(node.accepted(order), stand_in, node.state.ledger.training_releases(order))
     finish = node.state.order(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
     return meta_of(FinishResult, finish)
 
 
-def _statement(accepted: Accepted, model: bytes) -> FinishResult:
-    """No epsilon was spent. A receipt must claim some where the terms ask for privacy, so it claims the least."""
-    epsilon = min(accepted.terms.epsilon_micro, 1)
-    statement = {
-        "format": "tessera-untrained/1",
-        "rule": "made of schema and request; no table was looked at",
-    }
+def _statement(accepted: Accepted, model: bytes, released: tuple[Release, ...]) -> FinishResult:
+    """What the order's releases cost, counted as at an ordinary finish; the model adds nothing. A receipt must claim
+    some epsilon where the terms ask for privacy, so without releases it claims the least."""
+    terms = accepted.terms
+    statement: dict[str, Json] = {"epsilonMicro": min(terms.epsilon_micro, 1), "deltaE12": 0}
+    if released:
+        statement = statement_of(released, to_float(terms.delta_e12, E12) if terms.epsilon_micro else None)
+    epsilon, delta = cast(int, statement["epsilonMicro"]), cast(int, statement["deltaE12"])
+    if epsilon > terms.epsilon_micro:
+        raise TaskRefused(
+            "privacy-exceeded",
+            f"what was released for the order costs epsilon {format_fixed(epsilon, MICRO)}, its terms allow "
+            f"{format_fixed(terms.epsilon_micro, MICRO)}: no receipt is signed",
+        )
+    rule = "made of schema and request; no table was looked at"
     return FinishResult(
         model_digest=model_digest(model),
         model_bytes=len(model),
         epsilon_micro=epsilon,
-        delta_e12=0,
-        statement={**statement, "epsilonMicro": epsilon, "deltaE12": 0},
+        delta_e12=delta,
+        statement={**statement, "format": "tessera-untrained/1", "rule": rule},
         losses={},
     )
 
@@ -110,8 +123,8 @@ def stand_in(node: Node, order: Digest, accepted: Accepted) -> bool:
 
 @contextmanager
 def training(node: Node, order: Digest) -> Iterator[None]:
-    """A training step under way, until it is answered or refused. What breaks it otherwise is tried again: until then
-    it counts as under way."""
+    """A training step under way, until it is answered or refused. The agent refuses whatever breaks it but for
+    `TRIED_AGAIN`: until the next try it counts as under way."""
     folder = node.orders.folder(order)
     with _CHOOSING:
         if folder.untrained() is not None:
@@ -121,7 +134,9 @@ def training(node: Node, order: Digest) -> Iterator[None]:
         folder.note_training(True)
     try:
         yield
-    except TaskRefused:
+    except TRIED_AGAIN:
+        raise
+    except Exception:
         folder.note_training(False)
         raise
     folder.note_training(False)

@@ -239,6 +239,14 @@ class PrivacyLedger:
         """Those of `releases` that no charge of the order covers yet."""
         return _uncharged(self._read(), releases, order)
 
+    def training_releases(self, order: Digest) -> tuple[Release, ...]:
+        """What an order's training released so far, oldest first."""
+        return tuple(
+            each.release
+            for each in self.entries()
+            if each.order == order and each.release.split == "training"
+        )
+
     def check(self, releases: Sequence[Release], order: Digest) -> None:
         """Raise BudgetExceeded if the table cannot afford `releases` for `order`. Reads no row, spends nothing.
 

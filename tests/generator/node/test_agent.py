@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -10,16 +11,30 @@ from typing import Any, cast
 
 import pytest
 
-from generator.errors import AwaitingApproval, NotYet, SettingsError, StateError, StopRequested, TaskRefused
+from generator.errors import (
+    AwaitingApproval,
+    BudgetExceeded,
+    FitError,
+    NotYet,
+    SettingsError,
+    StateError,
+    StopRequested,
+    TaskFormatError,
+    TaskRefused,
+    TransportError,
+)
 from generator.node import agent as agent_module
 from generator.node.agent import Agent
-from generator.node.context import Node
+from generator.node.context import TRIED_AGAIN, Node
 from generator.node.outbox_log import OutboxLog
+from generator.node.untrained import training
 from provenance.api.catalogue import Announcement
-from provenance.api.errors import MarketConflict
+from provenance.api.errors import MarketConflict, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.message import Uint256
 from provenance.api.queue import LeasedTask, Progress
+from provenance.chain.errors import ChainUnavailableError
+from provenance.errors import MalformedError, UnavailableError
 from tests.generator.node.world import World
 
 
@@ -228,3 +243,48 @@ def test_task_without_work_is_false_and_the_node_is_idle_while_it_waits(world: W
     running = agent(world, client)
     assert running.step() is False
     assert running.report()["doing"] == "waiting for tasks"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AwaitingApproval("ask"), MarketStopped("leaving"), NotYet("no match"), OSError(errno.ENOSPC, "disk full"),
+        SettingsError("half edited"), StateError("in use"), StopRequested("stop"), ChainUnavailableError("down"),
+        BudgetExceeded("over the cap"), FitError("failed"), MarketConflict("PUT", 409, "conflict", "no"),
+        MalformedError("bad"), TaskFormatError("bad"), TaskRefused("no", "no"), TransportError("gone"),
+        RuntimeError("bug"), MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_a_training_step_is_under_way_exactly_until_it_is_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A step that counts as under way for good would keep the node from answering when its commitment is demanded."""
+
+    def breaks(node: Node, _payload: bytes) -> bytes:
+        with training(node, client.order):
+            raise error
+
+    monkeypatch.setattr(NotYet, "patience_seconds", 0.0)
+    monkeypatch.setitem(agent_module.HANDLERS, "train", breaks)
+    client.add("train")
+    working = agent(world, client)
+    with contextlib.suppress(StateError, StopRequested, MarketStopped, UnavailableError):
+        working.step()
+    is_training = world.node().orders.folder(client.order).is_training()
+    assert is_training != bool(client.refusals)
+    assert is_training == isinstance(error, TRIED_AGAIN)
+
+
+def test_a_shard_counts_as_sent_once_the_market_took_it(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled_by(monkeypatch, "sample", b"the shard")
+    handled_by(monkeypatch, "commit", b"the model")
+    folder, working = world.node().orders.folder(client.order), agent(world, client)
+    for kind, client.conflict, is_sent in (
+        ("commit", False, False), ("sample", True, False), ("sample", False, True)
+    ):  # fmt: skip
+        client.add(kind)
+        working.step()
+        assert folder.is_shard_sent() == is_sent

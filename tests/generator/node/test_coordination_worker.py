@@ -12,14 +12,16 @@ import pytest
 from generator.errors import JobRefused
 from generator.market.jobs import read_job
 from generator.market.worker import CoordinationWorker
-from provenance.api.coordination import LeasedJob, Phase, ScoreResult, TrainResult
+from provenance.api.coordination import LeasedJob, Phase, ScoreResult, ShardResult, TrainResult
 from provenance.api.errors import MarketConflict, MarketRefused, MarketUnreachable
 from provenance.api.market import MarketClient
 from provenance.api.queue import Progress, TaskView
+from provenance.chain.dispute_events import DemandedReceipt, ReceiptAnswered
 from provenance.chain.errors import ChainUnavailableError
-from provenance.chain.ports import OrderState
+from provenance.chain.events import LogPosition
+from provenance.chain.ports import OrderState, ShardsOnChain
 from provenance.record.collection import Request
-from provenance.values import Digest
+from provenance.values import Address, Digest, Signature, sha256
 from tests.generator.node.world import World
 
 
@@ -263,3 +265,64 @@ def test_job_is_read_as_values(matched: World) -> None:
     assert job.training_plan() == matched.plan()
     with pytest.raises(JobRefused):
         read_job(Client(matched, terms={}).job, matched.reads)
+
+
+ROOT, CONTENT = sha256(b"root"), sha256(b"content")
+
+
+def undelivered(world: World, *, shard: int = 1, root: Digest = ROOT) -> ShardResult:
+    """A shard for which a receipt stands alone."""
+    return ShardResult(
+        shard=shard,
+        contributor=world.participants[1].contributor,
+        rows=200,
+        model_digest=sha256(b"model"),
+        shard_root=root,
+        epsilon_micro=2_000_000,
+        delta_e12=10_000_000,
+        content_digest=CONTENT,
+        receipt_signature=Signature(bytes(65)),
+    )
+
+
+def answered(told: ShardResult) -> ReceiptAnswered:
+    nowhere = LogPosition(0, Digest(bytes(32)), Digest(bytes(32)), 0, Address(bytes(20)))
+    shown = DemandedReceipt(told.shard_root, told.epsilon_micro, told.delta_e12, CONTENT)
+    signature = told.receipt_signature
+    return ReceiptAnswered(nowhere, Digest(bytes(32)), told.shard, told.contributor, shown, signature)
+
+
+def test_a_receipt_that_the_worker_does_not_see_yet_is_waited_for(matched: World) -> None:
+    """The worker may look deeper into the chain than the broker, or through another RPC endpoint."""
+    told = undelivered(matched)
+    client = Client(matched, "score", undelivered=[told.to_document()])
+    with pytest.raises(ChainUnavailableError, match="no receipt of shard 1"):
+        worker(matched, client).step()
+    assert client.failed == []
+    matched.chain.receipts[matched.order(), 1] = answered(told)
+    assert read_job(client.job, matched.reads).undelivered == (told,)
+
+
+def test_another_receipt_than_the_one_on_chain_is_refused(matched: World) -> None:
+    told = undelivered(matched)
+    matched.chain.receipts[matched.order(), 1] = answered(undelivered(matched, root=sha256(b"other")))
+    with pytest.raises(JobRefused, match="the chain holds"):
+        read_job(Client(matched, undelivered=[told.to_document()]).job, matched.reads)
+
+
+def test_a_drop_that_the_worker_does_not_see_yet_is_waited_for(matched: World) -> None:
+    client = Client(matched, out=[1])
+    with pytest.raises(ChainUnavailableError, match=r"without shards \[1\]"):
+        worker(matched, client).step()
+    assert client.failed == []
+    matched.chain.out[matched.order()] = ShardsOnChain(out=frozenset({1}))
+    assert read_job(client.job, matched.reads).out == {1}
+    with pytest.raises(JobRefused, match="expected all of them"):
+        read_job(Client(matched, out=[]).job, matched.reads)
+
+
+def test_a_plan_without_a_shard_that_the_order_lacks_is_refused(matched: World) -> None:
+    told = undelivered(matched, shard=2).to_document()
+    for client in (Client(matched, out=[2]), Client(matched, undelivered=[told])):
+        with pytest.raises(JobRefused, match=r"without shards \[2\]; the order has 2"):
+            read_job(client.job, matched.reads)

@@ -268,6 +268,7 @@ def test_market_has_half_of_the_time_to_ask_for_an_evaluation_then_none_is_vouch
 ) -> None:
     """Who was never asked is not fined for it, and signs nothing about rows that it has not seen."""
     seconds, order = trained.world.terms().answer_seconds, trained.order
+    trained.nodes[0].orders.folder(order).note_shard_sent(True)
     chain.ask(order, DemandKind.EVALUATION, answer_by=trained.world.chain.time_seconds + seconds)
     looking = watch(trained, chain)
     assert looking.look() == 0
@@ -279,9 +280,29 @@ def test_market_has_half_of_the_time_to_ask_for_an_evaluation_then_none_is_vouch
     assert recover(trained.world.chain.deployment.domain, message, signature) == looking.node.address
 
 
+def test_while_its_own_shard_is_under_way_a_node_says_nothing_until_the_second_time_closes(
+    trained: Trained, chain: Chain
+) -> None:
+    """With its answer the demand ends, and a shard whose files are still being uploaded would count as undelivered."""
+    order, looking = trained.order, watch(trained, chain)
+    by = trained.world.chain.time_seconds + trained.world.terms().answer_seconds
+    chain.ask(order, DemandKind.EVALUATION, answer_by=by)
+    trained.world.chain.time_seconds = by - 1
+    sample_shard(trained.nodes[0], trained.sample_task())
+    assert looking.look() == 0, "made, and not sent"
+    chain.warned.add((order, 0))
+    trained.world.chain.time_seconds = by - 51
+    assert looking.look() == 0
+    trained.world.chain.time_seconds = by - 50
+    assert looking.look() == 1
+    ((message, _signature),) = chain.answers
+    assert message.dataset_root == Digest(bytes(32))
+
+
 def test_node_that_comes_back_in_the_second_time_answers_at_once(
     trained: Trained, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
+    trained.nodes[0].orders.folder(trained.order).note_shard_sent(True)
     chain.ask(trained.order, DemandKind.EVALUATION)
     chain.warned.add((trained.order, 0))
     looking = watch(trained, chain)

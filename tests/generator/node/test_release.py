@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generator.errors import InvalidAnswer, NotRecorded, TaskRefused
+from generator.errors import InvalidAnswer, KeyMissing, NotRecorded
 from generator.federation.task import Result
 from generator.market.score import ScorePhase
 from generator.node.context import Node
@@ -152,7 +152,7 @@ def test_the_wrapped_key_is_on_disk_for_its_owner_alone_before_the_receipt_is_si
     assert cid_of(path.read_bytes()) == signed(trained).content.wrapped_key_cid
 
 
-def test_a_key_that_was_lost_or_never_named_is_refused_and_said(trained: Trained) -> None:
+def test_a_key_that_this_node_never_signed_for_is_refused(trained: Trained) -> None:
     node = trained.nodes[0]
     assert refused(release_key, node, b"{}") == "bad-task"
     other = ReleaseTask(order=trained.order, wrapped_key_cid=cid_of(b"another")).encode()
@@ -161,9 +161,26 @@ def test_a_key_that_was_lost_or_never_named_is_refused_and_said(trained: Trained
         sample_shard(each, trained.sample_task(number))
     record(trained)
     assert refused(release_key, node, other) == "other-key"
-    (node.folder / "orders" / trained.order.hex() / "wrapped" / "0").unlink()
-    with pytest.raises(TaskRefused, match="restore the folder `wrapped` of the order from a copy"):
-        release_key(node, task(trained))
+
+
+@pytest.mark.parametrize("damage", [None, b"another key"], ids=["lost", "changed"])
+def test_a_lost_key_is_waited_for_said_once_and_released_when_it_is_restored(
+    trained: Trained, caplog: pytest.LogCaptureFixture, damage: bytes | None
+) -> None:
+    """A refusal would be for good, and the buyer would never have what the operator restores."""
+    node = trained.nodes[0]
+    for number, each in enumerate(trained.nodes):
+        sample_shard(each, trained.sample_task(number))
+    record(trained)
+    path = node.folder / "orders" / trained.order.hex() / "wrapped" / "0"
+    kept = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage)
+    for _ in range(2):
+        with pytest.raises(KeyMissing, match="restore the folder `wrapped` of the order from a copy"):
+            release_key(node, task(trained))
+    assert [each.levelname for each in caplog.records if "`wrapped`" in each.getMessage()] == ["ERROR"]
+    path.write_bytes(kept)
+    assert release_key(node, task(trained)) == kept
 
 
 def test_a3_broker_and_buyer_in_league_hold_nothing_that_opens_before_the_record(trained: Trained) -> None:

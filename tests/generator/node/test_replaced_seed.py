@@ -69,9 +69,12 @@ def test_task_for_the_new_seed_is_answered_anew_and_no_longer_for_the_old(traine
     spent = ledger(trained)
     with pytest.raises(TaskRefused, match="answered for other bytes"):
         sample_shard(node, trained.sample_task(seed=str(OTHER)))
+    folder = node.orders.folder(trained.order)
+    folder.note_shard_sent(True)
     reorganise(trained)
     task = trained.sample_task(seed=str(OTHER))
     second = sample_shard(node, task)
+    assert not folder.is_shard_sent(), "the shard under the new seed is still to be sent"
     receipts = [ShardReceipt.parse(Result.decode(each).meta["receipt"]) for each in (first, second)]
     assert [receipt.seed for receipt in receipts] == [SEED, OTHER]
     assert receipts[1].shard_root == root_under(trained, OTHER)

@@ -8,23 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import NodeRefused, TaskRefused
+from generator.errors import NodeRefused, NotYet, TaskRefused
 from generator.federation.task import Result, Task
 from generator.node.demands import DemandWatch
-from generator.node.evaluate import evaluate_dataset
+from generator.node.evaluate import check_undelivered, dropped_shards, evaluate_dataset
 from generator.node.outbox_log import OutboxLog
 from generator.node.sample import sample_shard
 from provenance.api.coordination import ScoreResult, ShardResult
-from provenance.api.tasks import SampleResult
-from provenance.canonical import decode
+from provenance.api.tasks import EvaluateTask, SampleResult
+from provenance.canonical import JsonValue, decode
 from provenance.chain.dispute_events import DemandedReceipt, ReceiptAnswered
 from provenance.chain.disputes import DemandKind
 from provenance.chain.events import LogPosition
-from provenance.chain.ports import Absence, OrderState
-from provenance.crypto.merkle import dataset_root
+from provenance.chain.ports import Absence, OrderState, ShardsOnChain
+from provenance.crypto.merkle import NO_SHARD, dataset_root
 from provenance.record.receipts import ShardContent, ShardReceipt
 from provenance.store.unixfs import cid_of, cid_of_digest
 from provenance.values import Address, Digest, Signature, sha256
+from tests.generator.node.memory import NodeChain
 from tests.generator.node.test_demands import Chain
 from tests.generator.node.trained import Trained
 
@@ -87,27 +88,64 @@ def test_the_others_score_and_sign_without_it_and_it_has_its_floor(trained: Trai
 
 
 @pytest.mark.parametrize(
-    "unsay",
+    ("unsay", "lacks"),
     [
-        lambda trained: trained.world.chain.receipts.clear(),
-        lambda trained: trained.world.chain.excuses.clear(),
-        lambda trained: _other_root(trained),
+        (lambda chain: chain.receipts.clear(), "no receipt"),
+        (lambda chain: chain.excuses.clear(), "no ended demand for an evaluation"),
     ],
-    ids=["no receipt", "not excused", "another root"],
 )
-def test_a_node_signs_for_no_shard_as_undelivered_unless_the_chain_says_so(
-    trained: Trained, unsay: Callable[[Trained], None]
+def test_what_a_node_does_not_see_on_chain_yet_it_waits_for_and_signs_then(
+    trained: Trained, unsay: Callable[[NodeChain], None], lacks: str
 ) -> None:
-    told = by_receipt(trained)
-    unsay(trained)
-    with pytest.raises(NodeRefused, match="not what the chain says"):
+    """A node may look deeper into the chain than the broker, or through another RPC endpoint."""
+    told, chain = by_receipt(trained), trained.world.chain
+    receipts, excuses = dict(chain.receipts), dict(chain.excuses)
+    unsay(chain)
+    with pytest.raises(NotYet, match=lacks):
+        score(trained, told)
+    chain.receipts.update(receipts)
+    chain.excuses.update(excuses)
+    assert [each.contributor for each in score(trained, told).evaluations] == [trained.nodes[0].address]
+
+
+def test_a_shard_that_is_left_out_is_waited_for_until_the_chain_drops_it(trained: Trained) -> None:
+    score(trained)
+    posted, node = trained.posted("evaluate/0001"), trained.nodes[0]
+
+    def leaving_out(shard: int, name: str) -> Task:
+        told = EvaluateTask.of(posted.meta, "task").shard_roots
+        roots: list[JsonValue] = [str(NO_SHARD if k == shard else root) for k, root in enumerate(told)]
+        meta = {**posted.meta, "shardRoots": roots, "undelivered": []}
+        return Task(posted.order, name, posted.node, meta, posted.arrays)
+
+    task = leaving_out(1, "evaluate/0001")
+    with pytest.raises(NotYet, match=r"shards \[1\] of order .* are left out"):
+        evaluate_dataset(node, task.encode())
+    for other in (leaving_out(0, "evaluate/0001"), leaving_out(1, "evaluate/0002")):
+        with pytest.raises(TaskRefused, match="bad-task"):
+            evaluate_dataset(node, other.encode())
+    trained.world.chain.out[trained.order] = ShardsOnChain(out=frozenset({1}))
+    assert dropped_shards(node, task, EvaluateTask.of(task.meta, "task")) == {1}
+
+
+def test_a_node_signs_for_no_undelivered_shard_with_another_root_than_the_chain_holds(
+    trained: Trained,
+) -> None:
+    told, receipts = by_receipt(trained), trained.world.chain.receipts
+    shown = receipts[trained.order, 1]
+    receipts[trained.order, 1] = replace(shown, receipt=replace(shown.receipt, shard_root=sha256(b"other")))
+    with pytest.raises(NodeRefused, match="the receipt on chain says"):
         score(trained, told)
 
 
-def _other_root(trained: Trained) -> None:
-    receipts = trained.world.chain.receipts
-    shown = receipts[trained.order, 1]
-    receipts[trained.order, 1] = replace(shown, receipt=replace(shown.receipt, shard_root=sha256(b"other")))
+@pytest.mark.parametrize("undelivered", [[1, 1], [2]])
+def test_undelivered_shards_are_ascending_and_of_the_order(trained: Trained, undelivered: list[int]) -> None:
+    score(trained)
+    task, node = trained.posted("evaluate/0001"), trained.nodes[0]
+    asked = EvaluateTask.of({**task.meta, "undelivered": undelivered}, "task")
+    with pytest.raises(TaskRefused) as caught:
+        check_undelivered(node, trained.order, asked, 0, frozenset())
+    assert caught.value.code == "bad-task"
 
 
 def test_a_node_that_is_called_undelivered_itself_does_not_sign(trained: Trained) -> None:
