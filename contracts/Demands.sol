@@ -18,7 +18,7 @@ import {OrderTerms, Participant} from "./types/OrderTerms.sol";
 import {ShardReceipt, ShardReceipts} from "./types/ShardReceipt.sol";
 import {ShardTree} from "./types/ShardTree.sol";
 import {SignedMessages} from "./types/SignedMessages.sol";
-import {MAX_ANSWERS_LATE, NOBODY} from "./types/Units.sol";
+import {NOBODY} from "./types/Units.sol";
 
 /// @notice Described in {IDemands}.
 contract Demands is IDemands, Disputes, ReentrancyGuardTransient {

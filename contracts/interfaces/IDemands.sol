@@ -40,8 +40,8 @@ import {OrderTerms, Participant} from "../types/OrderTerms.sol";
 /// that it can be challenged. Demands about published data are taken up to two windows and two times to answer after
 /// publication; so every order can be settled three windows and four times to answer after it, whatever is demanded.
 /// The end of a demand before publication leaves at least one time to answer until the deadline
-/// ({IOrderEscrow.deliverByOf}); demands whose second time would end later than
-/// {IOrderEscrow.latestDeliverByOf} are refused. The balance equals the deposits of the open demands, and what could not be sent.
+/// ({IOrderEscrow.deliverByOf}); demands whose second time would end later than {IOrderEscrow.latestDeliverByOf} are
+/// refused. The balance equals the deposits of the open demands, and what could not be sent.
 /// @dev Privileges: none beyond the table. There is no owner.
 interface IDemands is IDisputes {
     enum Kind {

@@ -364,7 +364,7 @@ interface IOrderEscrow {
     function deliverByOf(bytes32 order) external view returns (uint64);
 
     /// @return What {deliverByOf} can be moved to at most: twelve times to answer after the terms' `deliverBy` and, where
-    /// the market has an uptime feed, two days for each of the eight times to answer that outages can move before the
+    /// the market has an uptime feed, two days for each of the eight times to answer that outages can move before a
     /// publication; zero before the match.
     function latestDeliverByOf(bytes32 order) external view returns (uint64);
 
