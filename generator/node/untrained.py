@@ -1,7 +1,7 @@
 """An honest answer to a commitment demand where there is no model: one of the order's schema that learnt nothing.
 
 A broker that never trains can demand commitments all the same, and silence costs a quarter of the stake. So a node
-answers late in the second time with a model whose every code is as likely as another: a function of schema and
+answers when the second time closes with a model whose every code is as likely as another: a function of schema and
 request, made without a look at the table. What was spent before on the order, by steps that its broker began and did
 not bring to an end, the receipt claims. Never while a training step is under way: what its broker gave it to do, a node
 finishes. From then on this is its model of the order, and it trains no other.
