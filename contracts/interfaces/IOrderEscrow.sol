@@ -363,9 +363,9 @@ interface IOrderEscrow {
     /// by an outage ({endOf}); zero before the match.
     function deliverByOf(bytes32 order) external view returns (uint64);
 
-    /// @return What {deliverByOf} can be moved to at most: twelve times to answer after the terms' `deliverBy` and, where
-    /// the market has an uptime feed, two days for each of the eight times to answer that outages can move before a
-    /// publication; zero before the match.
+    /// @return What {deliverByOf} can be moved to at most: twelve times to answer after the terms' `deliverBy` and,
+    /// where the market has an uptime feed, two days for each of the eight times to answer that outages can move before
+    /// a publication; zero before the match.
     function latestDeliverByOf(bytes32 order) external view returns (uint64);
 
     /// @return Zeros for an order without a shard that is out.

@@ -1,8 +1,7 @@
 """The wrapped key of this node's shard: it leaves when the record of the order stands on chain, and never before.
 
-Until then the shard is paid for by nobody: with the wrapped key in hand, buyer and broker together could read the
-rows and let the order lapse. The node looks at the chain itself, as deep as its own `finality` asks. Normative
-text: docs/spec/sealing.md.
+Until then nobody pays for the shard: with the wrapped key in hand, buyer and broker together could read the rows and
+let the order lapse. The node looks at the chain itself, as deep as its own `finality` asks (docs/spec/sealing.md).
 """
 
 from __future__ import annotations
