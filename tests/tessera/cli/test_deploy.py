@@ -54,6 +54,11 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
+def pending(chain: Chain) -> int:
+    """Transactions that wait for a block."""
+    return int(chain.rpc.request("txpool_status")["pending"], 16)
+
+
 def test_a_process_that_is_killed_between_sending_and_mining_is_gone_on_with(
     chain: Chain, key: Path, tessera: Run, tmp_path: Path
 ) -> None:
@@ -77,11 +82,10 @@ def test_a_process_that_is_killed_between_sending_and_mining_is_gone_on_with(
             cwd=CHECKOUT,
             stdout=subprocess.DEVNULL,
         )
-        pending = until(lambda: int(chain.rpc.request("txpool_status")["pending"], 16), "a transaction")
+        assert until(lambda: pending(chain), "a transaction") == 1
         process.kill()
         process.wait()
-        assert pending == 1
-        chain.rpc.request("evm_mine")
+        until(lambda: chain.rpc.request("evm_mine") and not pending(chain), "the block that takes it")
     chain.rpc.request("evm_setAutomine", True)
     blocks = chain.rpc.integer("eth_blockNumber")
 
