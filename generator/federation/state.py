@@ -39,7 +39,7 @@ from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
 from provenance.errors import ProvenanceError
-from provenance.files import make_folder, sweep, write_whole
+from provenance.files import make_folder, publish, sweep, write_whole
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 from provenance.values import Digest, sha256
@@ -226,7 +226,7 @@ class ContributorState:
             table.ledger(_split_name(self.folder), cap=mine.cap, head=self.folder / _HEAD).take_over(mine)
             _point(self.folder, table)
         if mine.path.exists():
-            mine.path.rename(mine.path.with_suffix(".handed-over"))
+            publish(mine.path, mine.path.with_suffix(".handed-over"))
         return ContributorState.open(self.folder)
 
     @contextmanager

@@ -401,17 +401,17 @@ def _default_places(column: _Column) -> int:
 
 
 def _number_words(column: _Column, places: int) -> dict[str, JsonValue]:
+    """With as many digits as a grid can hold. Of a range that is too wide for whole numbers, which noise alone can make
+    of any column, the part on the side of the bound that is nearer to zero: what lies beyond is clipped."""
     for scale in range(places, -1, -1):
-        unit = Decimal(1).scaleb(-scale)
+        unit = Decimal(10) ** -scale
         low = column.low.quantize(unit, ROUND_FLOOR)
         high = column.high.quantize(unit, ROUND_CEILING)
-        if (high - low) / unit + 2 <= GRID_LIMIT and max(abs(low), abs(high)).scaleb(scale) < 2**53:
+        if (high - low) / unit + 2 <= GRID_LIMIT and max(abs(low), abs(high)) / unit < 2**53:
             break
     else:
-        raise SchemaError(
-            f"column {column.name!r}: found a range of numbers that no grid can hold, expected less than 2^32 units; "
-            "write it in a coarser unit or leave it out"
-        )
+        most = Decimal(GRID_LIMIT - 2)
+        low, high = (low, min(high, low + most)) if abs(low) <= abs(high) else (max(low, high - most), high)
     return {
         "type": "number",
         "minimum": canonical_decimal(low),

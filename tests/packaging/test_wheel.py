@@ -223,7 +223,7 @@ def test_a_name_that_lacks_its_extra_names_it(installed: Path, name: str, extra:
 
 
 def test_the_base_set_reads_and_infers_schemas_and_loads_models(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("age,late\n30,yes\n41,no\n", encoding="utf-8")
+    (tmp_path / "t.csv").write_text("age,late\n" + "30,yes\n41,no\n" * 2, encoding="utf-8")
     code = f"""
 import tessera
 schema = tessera.schema.infer({str(tmp_path / "t.csv")!r})

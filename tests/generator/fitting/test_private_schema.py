@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from generator.privacy.accountant import epsilon_of
 from generator.privacy.noise import gaussian
 from provenance.errors import SchemaError
 from provenance.table.codec import encode_table
+from provenance.table.grid import canonical_decimal
 from provenance.table.remarks import Release
 from provenance.table.schema import Schema
 
@@ -171,6 +173,25 @@ def test_every_cell_is_in_one_bucket() -> None:
     assert kinds == [
         Kind.MISSING, Kind.MISSING, Kind.BOOLEAN, *[Kind.TEXT] * 5, Kind.DATE_TIME, Kind.TIME, Kind.INTEGER,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kept"),
+    [
+        ("1.00000", "1099511627776.96875", ("1", "4294967295")),
+        ("-1099511627776.5", "7.5", ("-4294967286", "8")),
+        ("0.25", "7.5", ("0.25", "7.50")),
+    ],
+)
+def test_a_range_that_noise_made_too_wide_for_a_grid_keeps_the_part_near_zero(
+    low: str, high: str, kept: tuple[str, str]
+) -> None:
+    column = module._Column("x", Kind.NUMBER, Decimal(low), Decimal(high), Counter())
+    words = module._number_words(column, 2)
+    assert (words["minimum"], words["maximum"]) == tuple(canonical_decimal(Decimal(each)) for each in kept)
+    other = {"name": "y", "type": "string", "enum": ["a", "b"], "nullable": False}
+    columns = [{"name": "x", "nullable": True, "missing": "", **words}, other]
+    assert Schema.parse({"format": "tessera-schema/1", "name": "t", "target": "y", "columns": columns})
 
 
 def held_rate(hits: int, runs: int, *, upper: bool) -> float:
