@@ -102,6 +102,9 @@ class MemoryChain:
     def stake_of(self, contributor: Address) -> StakeOnChain:
         return self.stakes.get(contributor, StakeOnChain(0, 0, 0, 0, False))
 
+    def uptime_feed(self) -> Address | None:
+        return self.limits().uptime_feed
+
     def limits(self) -> OrderLimits:
         return OrderLimits(1)
 

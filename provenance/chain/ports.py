@@ -367,6 +367,10 @@ class ChainReads(Protocol):
 
     def limits(self) -> OrderLimits: ...
 
+    def uptime_feed(self) -> Address | None:
+        """The uptime feed of this market; None without one, and in markets of earlier releases."""
+        ...
+
     def end_of(self, deadline: int, length: int) -> int:
         """When a time of `length` seconds ends that ran to chain time `deadline`, outages of the chain counted in."""
         ...

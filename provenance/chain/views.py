@@ -84,18 +84,19 @@ class MarketViews:
                     min_stake=found["minStake"],
                     min_stake_bps=found["minStakeBps"],
                     min_bond=found["minBond"],
-                    uptime_feed=self._uptime_feed(),
+                    uptime_feed=self.uptime_feed(),
                 )
         return self._limits
 
     def end_of(self, deadline: int, length: int) -> int:
         """When a time of `length` seconds ends that ran to chain time `deadline`: later after an outage of the chain,
         in a market with an uptime feed."""
-        if self.limits().uptime_feed is None:
+        if self.uptime_feed() is None:
             return deadline
         return int(self._only("escrow", "endOf", deadline, length))
 
-    def _uptime_feed(self) -> Address | None:
+    def uptime_feed(self) -> Address | None:
+        """The uptime feed of this market; None without one, and in markets of earlier releases."""
         try:
             feed: Address = self._only("escrow", "uptimeFeed")
         except RevertError:

@@ -256,7 +256,7 @@ def fetch_evidence(
         closed=closed,
         shown_models=chain.shown_models(record.order),
         excused=_excused(chain, record),
-        uptime_feed=chain.limits().uptime_feed,
+        uptime_feed=chain.uptime_feed(),
     )
 
 

@@ -119,6 +119,7 @@ def published(market: Market) -> Iterator[Published]:
         market.await_state(order, "published")
         dataset = market.chain.dataset_of_order(order.order_id)
         assert dataset is not None
+        market.delivered(dataset)
         forger = market.network.account(FORGER).address
         audited = AuditedDataset(market.chain, market.buyer.content, dataset, market.buyer.delivery_key)
         shard = next(each.shard for each in audited.record.shards if each.contributor == forger)
