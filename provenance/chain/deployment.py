@@ -48,6 +48,8 @@ CONTRACTS: Final = {
     "modelStore": "ModelStore",
 }
 """Role in the deployment -> contract name, in the order of deployment."""
+NO_FEED: Final = Address(bytes(20))
+"""What the contracts have for a market without an uptime feed."""
 EVENT_ROLES: Final = (
     *("registry", "escrow", "commitment", "datasets", "rewards"),
     *("challenges", "demands", "sales", "royalties"),

@@ -17,7 +17,7 @@ from typing import Final
 from eth_abi.abi import encode
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import CONTRACTS, MarketParameters
+from provenance.chain.deployment import CONTRACTS, NO_FEED, MarketParameters
 from provenance.units import TOKEN
 from provenance.values import Address, Digest, keccak256
 
@@ -25,7 +25,6 @@ CREATE2_DEPLOYER: Final = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B49
 """The deterministic deployment proxy: data is a salt and creation code, CREATE2 does the rest."""
 MARKET_DEPLOYER: Final = "MarketDeployer"
 NO_SALT: Final = Digest(bytes(32))
-_NO_FEED: Final = Address(bytes(20))
 _SIBLINGS: Final = tuple(role for role in CONTRACTS if role != "token")
 _STEP: Final = "(bytes,bytes32[],uint256)"
 _Step = tuple[bytes, Sequence[bytes], int]
@@ -124,7 +123,7 @@ def _arguments(token: Address, chosen: MarketParameters) -> dict[str, tuple[Addr
         "registry": (token, "escrow", chosen.unbonding_seconds),
         "escrow": (
             *(token, "registry", "commitment", "datasets", "rewards", "challenges", "demands"),
-            chosen.uptime_feed or _NO_FEED,
+            chosen.uptime_feed or NO_FEED,
             *chosen.limits(),
         ),
         "commitment": ("escrow", chosen.seed_delay_blocks),

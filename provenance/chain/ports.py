@@ -99,10 +99,7 @@ class ExcusedEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class OrderLimits:
-    """What a market asks of every order (`IOrderEscrow.Limits`): seconds, rows, token wei; the highest score in 1e-6.
-
-    A market of an earlier release asks for nothing but the time of an answer, and for exactly that.
-    """
+    """What a market asks of every order (`IOrderEscrow.Limits`): seconds, rows, token wei; the score in 1e-6."""
 
     min_answer_seconds: int
     min_challenge_seconds: int = 0
@@ -113,8 +110,6 @@ class OrderLimits:
     min_stake: int = 0
     min_stake_bps: int = 0
     min_bond: int = 0
-    uptime_feed: Address | None = None
-    """Of the chain's sequencer: an outage that it tells of moves the ends of times (`IOrderEscrow.endOf`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +363,8 @@ class ChainReads(Protocol):
     def limits(self) -> OrderLimits: ...
 
     def uptime_feed(self) -> Address | None:
-        """The uptime feed of this market; None without one, and in markets of earlier releases."""
+        """The feed that tells of outages of the chain, which move the ends of times (`IOrderEscrow.endOf`); None in a
+        market without one."""
         ...
 
     def end_of(self, deadline: int, length: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from provenance.chain.abi import interface
-from provenance.chain.deployment import CONTRACTS, Deployment
+from provenance.chain.deployment import CONTRACTS, NO_FEED, Deployment
 from provenance.chain.errors import (
     ChainUnavailableError,
     DeploymentError,
@@ -44,6 +44,7 @@ class MarketViews:
         self.finality = finality or Finality.of_chain(deployment.chain_id)
         self._deployment = deployment
         self._limits: OrderLimits | None = None
+        self._feed: Address | None = None
         self._most_blocks = _ALL_BLOCKS
 
     def __enter__(self) -> Self:
@@ -68,24 +69,18 @@ class MarketViews:
     def limits(self) -> OrderLimits:
         """What this market asks of every order. Asked once: the contracts cannot change it."""
         if self._limits is None:
-            try:
-                found = self._only("escrow", "limits")
-            except RevertError:
-                # A market of an earlier release.
-                self._limits = OrderLimits(self._only("demands", "answerSeconds"))
-            else:
-                self._limits = OrderLimits(
-                    min_answer_seconds=found["minAnswerSeconds"],
-                    min_challenge_seconds=found["minChallengeSeconds"],
-                    min_delivery_seconds=found["minDeliverySeconds"],
-                    max_score_micro=found["maxScoreMicro"],
-                    min_rows=found["minRows"],
-                    min_price=found["minPrice"],
-                    min_stake=found["minStake"],
-                    min_stake_bps=found["minStakeBps"],
-                    min_bond=found["minBond"],
-                    uptime_feed=self.uptime_feed(),
-                )
+            found = self._only("escrow", "limits")
+            self._limits = OrderLimits(
+                min_answer_seconds=found["minAnswerSeconds"],
+                min_challenge_seconds=found["minChallengeSeconds"],
+                min_delivery_seconds=found["minDeliverySeconds"],
+                max_score_micro=found["maxScoreMicro"],
+                min_rows=found["minRows"],
+                min_price=found["minPrice"],
+                min_stake=found["minStake"],
+                min_stake_bps=found["minStakeBps"],
+                min_bond=found["minBond"],
+            )
         return self._limits
 
     def end_of(self, deadline: int, length: int) -> int:
@@ -96,13 +91,13 @@ class MarketViews:
         return int(self._only("escrow", "endOf", deadline, length))
 
     def uptime_feed(self) -> Address | None:
-        """The uptime feed of this market; None without one, and in markets of earlier releases."""
-        try:
-            feed: Address = self._only("escrow", "uptimeFeed")
-        except RevertError:
-            # A market of an earlier release has none.
-            return None
-        return feed if any(feed) else None
+        """The uptime feed of this market, None without one. Asked once, as the limits are."""
+        if self._feed is None:
+            try:
+                self._feed = self._only("escrow", "uptimeFeed")
+            except RevertError:  # a market of an earlier release has none
+                self._feed = NO_FEED
+        return None if self._feed == NO_FEED else self._feed
 
     def _view(self, role: str, function: str, *arguments: Any, block: str = "latest") -> dict[str, Any]:
         contract = interface(CONTRACTS[role])

@@ -168,14 +168,14 @@ def test_a_market_keeps_its_uptime_feed_and_counts_outages_in(chain: Chain, doll
     assert deployment.document()["parameters"] == MarketParameters().document() | {"uptimeFeed": str(feed)}
     assert Deployment.parse(deployment.document()).parameters == plan.parameters
     with ChainReader(chain.url, deployment) as reader:
-        assert reader.limits().uptime_feed == feed
+        assert reader.uptime_feed() == feed
         now = reader.chain_time()
         assert reader.end_of(now - 5, 3_600) == now - 5, "it has heard of no outage"
         chain.rpc.request("anvil_setCode", str(feed), feed_code(0, now))
         assert reader.end_of(now - 5, 3_600) == now + 3_600, "the chain came back now"
         assert reader.end_of(now - 2 * day - 5, 3_600) == now - 5, "two days at most"
     with ChainReader(chain.url, deploy_market(chain.rpc, chain.sender, without)) as reader:
-        assert reader.limits().uptime_feed is None
+        assert reader.uptime_feed() is None
         assert reader.end_of(now - 5, 3_600) == now - 5
 
 
