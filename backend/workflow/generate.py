@@ -22,6 +22,7 @@ from provenance.api.coordination import JobPlan, Phase, ScoreResult, ShardResult
 from provenance.api.orders import OrderState
 from provenance.api.queue import TaskKind, WorkState
 from provenance.api.tasks import COMMIT, REVEAL, CommitAnswer, CommitTask, RevealAnswer, RevealTask
+from provenance.chain.dispute_events import ReceiptAnswered
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import Absence, CommitmentOnChain, CommittedModel
 from provenance.chain.ports import OrderState as ChainState
@@ -51,6 +52,9 @@ class Generation:
         self._demands = StepDemands(ports, order)
         self._commits = Asking(ports, order, COMMIT)
         self._reveals = Asking(ports, order, REVEAL)
+        self._receipts: dict[int, ReceiptAnswered] = {}
+        self._receipts_of: Digest | None = None
+        """The seed of the receipts that were seen on chain."""
 
     def train(self) -> None:
         """Has the coordinator worker train with the matched nodes."""
@@ -165,7 +169,7 @@ class Generation:
         """Shards whose files nobody brought in time and whose receipts stand on chain. None, where no other would be
         left: of nothing there is no score, and the order goes on waiting."""
         late = self._demands.overdue("sample")
-        shown = [k for k in late if self._ports.chain.answered_receipt(self._id, k) is not None]
+        shown = [k for k in late if self._shown_receipt(k) is not None]
         return shown if len(shown) < len(self._log.load().matched) - len(self.out()) else []
 
     def _undelivered(self, stored: StoredOrder, seed: SeedDraw) -> tuple[ShardResult, ...]:
@@ -175,18 +179,29 @@ class Generation:
             job = JobRepository(session).locked(self._order, "score")
         told = None if job is None else JobPlan.read(job.plan, "plan")
         kept = () if told is None or told.seed != seed else told.undelivered
-        found = {
-            each.shard: each for each in kept if self._ports.chain.answered_receipt(self._id, each.shard)
-        }
+        if seed.seed != self._receipts_of:
+            self._receipts, self._receipts_of = {}, seed.seed
+        found = {each.shard: each for each in kept if self._shown_receipt(each.shard) is not None}
         late = self._by_receipt()
         if len({*late, *found}) < len(stored.matched) - len(self.out()):
-            found |= {k: self._receipt_of(stored, k) for k in late if k not in found and self._is_excused(k)}
+            for k in late:
+                shown = self._shown_receipt(k)
+                if shown is not None and k not in found and self._is_excused(k):
+                    found[k] = self._by_its_receipt(stored, k, shown)
         return tuple(found[k] for k in sorted(found))
 
-    def _receipt_of(self, stored: StoredOrder, shard: int) -> ShardResult:
-        """The receipt that stands on chain, which the demands contract has checked."""
-        shown = self._ports.chain.answered_receipt(self._id, shard)
-        assert shown is not None, "who calls has seen it"
+    def _shown_receipt(self, shard: int) -> ReceiptAnswered | None:
+        """The receipt that stands on chain. What was seen stays for as long as the seed does: to find it takes the
+        market's whole log."""
+        if shard not in self._receipts:
+            shown = self._ports.chain.answered_receipt(self._id, shard)
+            if shown is None:
+                return None
+            self._receipts[shard] = shown
+        return self._receipts[shard]
+
+    def _by_its_receipt(self, stored: StoredOrder, shard: int, shown: ReceiptAnswered) -> ShardResult:
+        """A shard without files, by the receipt that the demands contract has checked."""
         member, receipt = stored.matched[shard], shown.receipt
         return ShardResult(
             shard=shard,

@@ -21,6 +21,7 @@ from provenance.api.orders import OrderState
 from provenance.chain.errors import RevertError
 from provenance.chain.ports import OrderOnChain
 from provenance.chain.ports import OrderState as ChainState
+from provenance.errors import ProvenanceError
 from provenance.record.terms import OrderTerms
 from provenance.values import Digest
 
@@ -102,16 +103,23 @@ class Settlement:
 
     def _can_settle(self, terms: OrderTerms, publication: Publication) -> bool:
         """Whether the order can be settled, or need not be any more."""
-        self._late.take(publication.shards)
         if self._chain().open_demands:
             self._show_manifest(publication.manifest)
         self._demands.end_overdue()
+        self._take_late(publication)
         order = self._chain()
         if order.state is not ChainState.PUBLISHED:
             return True
         chain, length = self._ports.chain, terms.challenge_seconds
         is_over = chain.chain_time() > chain.end_of(order.window_ends(length), length)
         return is_over and not order.open_demands
+
+    def _take_late(self, publication: Publication) -> None:
+        """Nothing waits for late files: what keeps them away now is looked at again later."""
+        try:
+            self._late.take(publication.shards)
+        except ProvenanceError as error:
+            _LOG.warning("order %s: late files: %s", str(self._id)[:12], error)
 
     def _show_manifest(self, manifest: bytes) -> None:
         """Somebody may demand it on chain: silence would cost bond and fee. An answer that came too late ends nothing
@@ -193,7 +201,7 @@ class Settlement:
     def _release(self, publication: Publication) -> None:
         for cid in publication.contents:
             self._retry.call(lambda cid=cid: release(self._ports, cid))  # type: ignore[misc]
-        self._retry.call(lambda: self._late.take(publication.shards))
+        self._take_late(publication)
         manifest = self._retry.call(lambda: self._ports.store.put(publication.manifest))
         self._log.store_manifest(str(manifest))
         self._retry.call(lambda: ask_for_keys(self._ports, self._id, publication.shards))

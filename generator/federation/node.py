@@ -57,6 +57,7 @@ def handle_bytes(
             return stored
         state.ledger.require_not_given(task.order, task.name)
         plan = _plan_of(task, state, worker, family)
+        state.ledger.bind(task.order, str(worker.contributor))
         releases = family.releases(plan, worker.contributor)
         state.ledger.check(releases, plan.order)
         training.keep_plan(plan)

@@ -136,11 +136,12 @@ class TrainingState:
         ledger.keep_head(self.folder / _HEAD)
 
     def model(self) -> bytes:
-        """The committed model's bytes; StateError before the step "finish"."""
+        """The committed model's bytes. Raises TaskRefused before the step "finish": the market may ask too early."""
         path = self.folder / "model.tsm"
         if not path.exists():
-            raise StateError(
-                f"no model in {self.folder.name}: the order was not trained to its end on this node"
+            raise TaskRefused(
+                "not-trained",
+                f"no model in {self.folder.name}: the order was not trained to its end on this node",
             )
         return path.read_bytes()
 

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from generator.fitting.cell_kinds import BUCKETS, POSITION, Bucket, Kind, bucket_of, number_bounds
-from generator.fitting.schema_budget import budget_of, events_of
-from generator.privacy.accountant import epsilon_of
+from generator.fitting.schema_budget import events_of
+from generator.privacy.accountant import epsilon_of, gdp_mu
 from generator.privacy.noise import gaussian
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError
@@ -120,10 +120,12 @@ def private_schema(chunks: Callable[[], Chunks], request: PrivateRequest) -> Pri
     Raises SchemaError where no column can be told, or a column that is named is not there; PrivacyError for a budget
     out of range.
     """
-    noise = _Noise(budget_of(request.epsilon, request.delta * (1 - _THRESHOLD_SHARE)), request.delta)
+    noise = _Noise(gdp_mu(request.epsilon, request.delta * (1 - _THRESHOLD_SHARE)), request.delta)
     rows, kinds = _count_kinds(chunks(), request.without)
     if not kinds:
         raise SchemaError("found no column beside those to leave out, expected at least one; leave out fewer")
+    if request.target is not None and request.target not in kinds:
+        raise SchemaError(f"target: found no column {request.target!r}, expected one of {', '.join(kinds)}")
     released_rows = max(1, noise.add(ROWS, [np.array([rows])])[0][0])
     counts = noise.add(KINDS, [_bucket_counts(each) for each in kinds.values()])
     told = [

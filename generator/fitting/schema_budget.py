@@ -26,11 +26,6 @@ from provenance.units import MICRO, round_down, to_float
 _TRIES = 12
 
 
-def budget_of(epsilon: float, delta: float) -> float:
-    """Mu of a release that spends (epsilon, delta); PrivacyError for figures that are no budget."""
-    return gdp_mu(epsilon, delta)
-
-
 def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
     """The parts of a schema's release by name."""
     return tuple(
@@ -74,10 +69,15 @@ def record_schema(ledger: PrivacyLedger, plan: TrainingPlan) -> None:
 def check_schema_budget(schema: Schema, epsilon: float, delta: float) -> None:
     """FitError where the schema alone has spent all of (epsilon, delta)."""
     releases = schema_releases(schema)
-    if releases and composed_epsilon(releases, delta) >= epsilon:
+    spent = composed_epsilon(releases, delta) if releases else 0.0
+    if math.isinf(spent):
+        raise FitError(
+            f"the thresholds of the schema's release need more than delta {delta:g}: infer it with a smaller delta"
+        )
+    if releases and spent >= epsilon:
         raise FitError(
             f"epsilon {epsilon:g} at delta {delta:g} is for schema and fit together, and the schema's release has "
-            f"spent {composed_epsilon(releases, delta):.4g}: ask for more, or for a schema of a smaller epsilon"
+            f"spent {spent:.4g}: ask for more, or for a schema of a smaller epsilon"
         )
 
 

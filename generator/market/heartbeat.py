@@ -19,8 +19,8 @@ _NEWS_SECONDS = 1.0
 class Heartbeat:
     """A context around the work on one leased task or job.
 
-    beat: renews the lease, with progress or None. A lost lease is noted, not acted on: the market still takes
-    the result if nobody else brought one, and what is done twice has the same bytes.
+    beat: renews the lease, with progress or None. A lost lease is noted. Of a task the market still takes
+    the result if nobody else brought one; of a job it takes nothing of an older attempt, and the worker stops.
     """
 
     def __init__(self, beat: Callable[[Progress | None], None], lease_seconds: int) -> None:

@@ -174,6 +174,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_delta(node, terms)
     _check_plan(node, order, terms, request)
     check_budget(node, order, terms, request)
+    node.state.ledger.bind(order, str(node.address))
     # Its part of the stake is by its rows: it offers as many as its stake bears.
     max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))

@@ -24,7 +24,7 @@ M = TypeVar("M", bound=Message)
 
 
 def commit_model(node: Node, payload: bytes) -> bytes:
-    """The answer to a "commit" task: digests of model and salt, signed. Raises TaskRefused, NotYet, StateError."""
+    """The answer to a "commit" task: digests of model and salt, signed. Raises TaskRefused, NotYet."""
     asked = _read(CommitTask, payload, "commit task")
     participants = _matched(node, asked.order, asked.match)
     return signed_commitment(node, asked.order, participants).encode()

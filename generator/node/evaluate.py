@@ -31,6 +31,7 @@ from generator.market.evidence import (
 )
 from generator.node.context import Node, shard_of
 from generator.node.sample import read_task
+from generator.node.untrained import order_model
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
 from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, evaluation_name
@@ -63,14 +64,13 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     accepted = node.accepted(task.order)
     participants = node.matched_participants(task.order)
     shard = shard_of(participants, node.address)
-    order = node.state.order(task.order)
-    plan = order.plan()
+    plan = node.state.order(task.order).plan()
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
     undelivered = check_undelivered(node, task.order, asked, shard, dropped)
     rows = {k: member.rows for k, member in enumerate(participants) if k not in dropped}
     missing = {k: rows.pop(k) for k in undelivered}
-    evidence = read_evidence(task, plan, rows, missing, order.model())
+    evidence = read_evidence(task, plan, rows, missing, order_model(node, task.order))
     root = check_roots(asked, own_receipt(node, task.order), shard, dropped)
     check_own_rows(node, task.order, evidence, shard)
     score = check_shares(asked, evidence)

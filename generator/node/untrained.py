@@ -56,9 +56,9 @@ def _uniform(codes: int) -> ColumnStep:
 
 
 def order_model(node: Node, order: Digest) -> bytes:
-    """The model that this node commits to; StateError where there is none."""
-    stand_in = node.orders.folder(order).untrained()
-    return node.state.order(order).model() if stand_in is None else stand_in
+    """The model that this node commits to. Raises TaskRefused where there is none: the market may ask too early."""
+    kept = node.orders.folder(order).untrained()
+    return node.state.order(order).model() if kept is None else kept
 
 
 def finished_training(node: Node, order: Digest) -> FinishResult:

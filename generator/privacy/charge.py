@@ -136,11 +136,16 @@ def total(charges: Iterable[Charge]) -> Cost:
 def keeps(charges: Sequence[Charge], epsilon: float, delta: float) -> bool:
     """Whether all charges keep a cap: as the filter has it, or as the one order of the table, by its own epsilon."""
     spent = total(charges)
-    if spent.tail <= MOST_TAIL * delta * (1 + _ROUNDING):
+    if not is_tail_full(spent, delta):
         bound = gdp_mu(epsilon, delta * (1 - MOST_TAIL) if spent.tail else delta) ** 2
         if spent.mu_squared <= bound * (1 + _ROUNDING):
             return True
     return alone(charges, delta) <= epsilon * (1 + _ROUNDING)
+
+
+def is_tail_full(spent: Cost, delta: float) -> bool:
+    """Whether thresholds and subsampled steps take more of delta than a filter leaves for them."""
+    return spent.tail > MOST_TAIL * delta * (1 + _ROUNDING)
 
 
 def alone(charges: Sequence[Charge], delta: float) -> float:
@@ -154,6 +159,8 @@ def alone(charges: Sequence[Charge], delta: float) -> float:
 def epsilon_left(charges: Sequence[Charge], epsilon: float, delta: float) -> float:
     """The most epsilon of one more order of Gaussian releases that the cap bears."""
     spent = total(charges)
+    if is_tail_full(spent, delta):
+        return 0.0
     bound = gdp_mu(epsilon, delta * (1 - MOST_TAIL) if spent.tail else delta) ** 2
     rest = bound - spent.mu_squared
     if rest <= bound * _ROUNDING:

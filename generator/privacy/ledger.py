@@ -33,7 +33,7 @@ from typing import Final, NamedTuple
 
 from generator.errors import BudgetExceeded, PrivacyError, StateError, TaskRefused
 from generator.privacy import charge as charges
-from generator.privacy.charge import Charge, alone, epsilon_left, keeps, total
+from generator.privacy.charge import Charge, alone, epsilon_left, is_tail_full, keeps, total
 from generator.privacy.release import FORMAT as RELEASE
 from generator.privacy.release import LedgerEntry, Release, composed_epsilon, decimal
 from provenance import canonical
@@ -44,6 +44,7 @@ from provenance.values import Digest, sha256
 
 FORMAT: Final = "tessera-ledger/2"
 OPENED: Final = "tessera-opened/1"
+NODE: Final = "tessera-node/1"
 GIVEN: Final = "tessera-given/1"
 NOTE: Final = "tessera-note/1"
 _WAIT_SECONDS: Final = 2.0
@@ -121,6 +122,8 @@ class _Book:
     charged: list[Charge] = field(default_factory=list)
     given: set[tuple[Digest, str]] = field(default_factory=set)
     """Orders and names of tasks whose results were stored."""
+    nodes: dict[Digest, str] = field(default_factory=dict)
+    """By order, the node that answers for the table."""
     notes: list[dict[str, JsonValue]] = field(default_factory=list)
     is_old: bool = False
 
@@ -135,6 +138,8 @@ class _Book:
             self.releases.append(LedgerEntry.parse(document))
         elif kind == charges.FORMAT:
             self.charged.append(Charge.parse(document))
+        elif kind == NODE:
+            self.nodes[Digest.parse(str(document["order"]))] = str(document["node"])
         elif kind == GIVEN:
             self.given.add((Digest.parse(str(document["order"])), str(document["task"])))
         elif kind == NOTE:
@@ -306,6 +311,17 @@ class PrivacyLedger:
             elif new:
                 self._charge_for(book, order, new)
 
+    def bind(self, order: Digest, node: str) -> None:
+        """Write down, durably, which node answers an order for the table. TaskRefused for another one: noise that two
+        of them drew for one charge would be two releases."""
+        with self.exclusive():
+            book = self._read()
+            bound = book.nodes.get(order)
+            if bound is None:
+                self._append(book, {"format": NODE, "order": str(order), "node": node})
+            elif bound != node:
+                raise TaskRefused("same-table", "another node of this table's owner answers the order for it")
+
     def given(self, order: Digest, task: str) -> None:
         """Write down, durably, that a task's result is on the disk; must come before it is sent."""
         with self.exclusive():
@@ -365,6 +381,12 @@ class PrivacyLedger:
         together = [*book.charged, *new]
         if keeps(together, cap.epsilon, cap.delta):
             return
+        spent = total(together)
+        if is_tail_full(spent, cap.delta):
+            raise BudgetExceeded(
+                f"thresholds and subsampled steps of this table would take {spent.tail:.3g} of its delta "
+                f"{cap.delta:g}, of which a hundredth may go there: it bears no more of them, whatever its cap"
+            )
         names = ", ".join(release.name for release in new[-1].releases)
         would = min(total(together).epsilon(cap.delta), alone(together, cap.delta))
         before = min(total(book.charged).epsilon(cap.delta), alone(book.charged, cap.delta))
@@ -389,6 +411,12 @@ class PrivacyLedger:
             write_whole(path, canonical.encode(book.head.document()))
 
     def _read(self) -> _Book:
+        # Heads first: who reads without the lock may have a line appended meanwhile, and then lines reach further.
+        heads = [
+            (path, Head.parse(path.read_bytes(), path))
+            for path in (*self._heads, *self._kept)
+            if path.exists()
+        ]
         lines = self._file.lines()
         book = _Book()
         if lines and b'"format":"tessera-ledger/' not in lines[0]:
@@ -398,8 +426,8 @@ class PrivacyLedger:
                 with self._damage(number):
                     book.add(_entry(line, book.head))
                     book.lines.append(line)
-        for path in (*self._heads, *self._kept):
-            self._require_on_chain(book, path)
+        for path, kept in heads:
+            self._require_on_chain(book, path, kept)
         return book
 
     def _old(self, lines: Sequence[bytes]) -> _Book:
@@ -429,10 +457,7 @@ class PrivacyLedger:
                 "restore the file from a copy before releasing anything"
             ) from error
 
-    def _require_on_chain(self, book: _Book, path: Path) -> None:
-        if not path.exists():
-            return
-        kept = Head.parse(path.read_bytes(), path)
+    def _require_on_chain(self, book: _Book, path: Path, kept: Head) -> None:
         if kept.number == 0:
             return
         if kept.number > len(book.lines) or sha256(book.lines[kept.number - 1]) != kept.digest:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
-from generator.privacy.charge import WHOLE
+from generator.privacy.charge import WHOLE, total
 from generator.privacy.ledger import PrivacyLedger
 from generator.privacy.release import event_document
 
@@ -22,11 +22,7 @@ def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
     for charge in ledger.charged():
         names = [each.name for each in charge.releases]
         made = sum(entry.order == charge.order and entry.release.name in names for entry in entries)
-        cost = (
-            charge.training + charge.holdout
-            if charge.split == WHOLE
-            else charge.training.larger(charge.holdout)
-        )
+        cost = total([charge])
         yield (
             f"charge      {str(charge.order)[:12]} epsilon {_shown(cost.epsilon(delta))} alone, for {len(names)} "
             f"releases, {f'{made} made' if charge.split != WHOLE else 'a schema or fit of its owner'}"

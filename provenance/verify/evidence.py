@@ -239,7 +239,8 @@ def fetch_evidence(
     if isinstance(manifest, Manifest):
         accounts = frozenset(account for account in _signers(manifest) if chain.is_contract(account))
         score_file = _found(store, manifest.score.file, f"score file of order {manifest.order}")
-        closed = closed_shards(store, record, manifest, keys)
+        standing = (each for each in manifest.shards if each.shard not in record.revoked)
+        closed = closed_shards(store, manifest, standing, keys)
     return Evidence(
         deployment=chain.deployment,
         block=block,

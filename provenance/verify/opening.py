@@ -7,7 +7,7 @@ Opened bytes are always compared with the digests that were signed. Normative te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -30,7 +30,6 @@ from provenance.crypto.seal import (
     file_label,
     key_commitment,
     open_file,
-    sealed_size,
 )
 from provenance.errors import (
     ContentMissingError,
@@ -88,11 +87,9 @@ def published_content(store: ContentStore, manifest: Manifest, shard: ManifestSh
 
 def _holds(store: ContentStore, content: ShardContent, *, is_open: bool) -> bool:
     """Whether the files of a content document are in the store, and of the form that private or open orders have."""
-    if (content.wrapped_key_cid is None) != is_open or content.wrapped_key is not None:
+    if content.sealing_fault(is_open=is_open) is not None:
         return False
     for file in (content.rows, content.model):
-        if file.size != (file.plain_size if is_open else sealed_size(file.plain_size)):
-            return False
         fetch_file(store, file, "late file")
     return True
 
@@ -111,17 +108,13 @@ def demand_command(dataset: int, shard: int) -> str:
 
 def closed_shards(
     store: ContentStore,
-    record: DatasetOnChain,
     manifest: Manifest,
+    shards: Iterable[ManifestShard],
     keys: ContentKeys | ProvenanceError | None,
 ) -> dict[int, str]:
-    """The standing shards that `keys` cannot open, whatever else is right: their files or their wrapped key never came,
+    """Those of `shards` that `keys` cannot open, whatever else is right: their files or their wrapped key never came,
     or it is not the key that was committed to. Each with the reason in words. Raises StoreUnavailableError."""
-    reasons = {
-        each.shard: _closed(store, manifest, each, keys)
-        for each in manifest.shards
-        if each.shard not in record.revoked
-    }
+    reasons = {each.shard: _closed(store, manifest, each, keys) for each in shards}
     return {shard: reason for shard, reason in reasons.items() if reason is not None}
 
 

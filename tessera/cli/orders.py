@@ -268,7 +268,9 @@ def _deliver(client: Client, order: OrderFile | str, to: Path, key_wait: int, *,
     from tessera.client.delivery import KeyPatience
 
     def tell(waiting: Delivery) -> None:
-        shards = ", ".join(f"{each.shard} ({each.contributor})" for each in waiting.withheld)
+        shards = ", ".join(
+            f"{each.shard} ({each.contributor})" for each in waiting.withheld if each.is_delivered
+        )
         remark(f"recorded on chain; waiting up to {key_wait} s for the keys of shards {shards}")
 
     try:

@@ -75,6 +75,8 @@ def infer(
     from provenance.table.key_column import KeyColumn
     from tessera.local.table_file import inferred, privately_inferred
 
+    if epsilon is not None and keep:
+        raise typer.BadParameter("it is for drafts without --epsilon", param_hint="--keep")
     if epsilon is None:
         schema = inferred(table, name, target, without or (), least_rows=least_rows, keep=keep or ())
     else:

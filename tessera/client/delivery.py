@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,14 +181,20 @@ def fetch(
     """
     patience = patience or KeyPatience()
     until, told = time.monotonic() + patience.seconds, False
-    while True:
-        found = _fetched(chain, store, dataset_id, key)
-        if not any(each.is_delivered for each in found.withheld) or time.monotonic() >= until:
-            return found
+    found = _fetched(chain, store, dataset_id, key)
+    while time.monotonic() < until:
+        awaited = [each for each in found.withheld if each.is_delivered]
+        if not awaited:
+            break
         if not told:
             patience.tell(found)
             told = True
         time.sleep(_LOOK_SECONDS)
+        others = {
+            shard: why for shard, why in found.closed.items() if shard not in {each.shard for each in awaited}
+        }
+        found = replace(found, closed=others | closed_shards(store, found.manifest, awaited, found.keys))
+    return found
 
 
 def _fetched(chain: ChainReader, store: ContentStore, dataset_id: int, key: DeliveryKey | None) -> Delivery:
@@ -206,7 +212,8 @@ def _fetched(chain: ChainReader, store: ContentStore, dataset_id: int, key: Deli
             keys = content_keys(chain, record, manifest, key)
         except WrongKeyError as error:
             raise UsageError(str(error)) from error
-    closed, shown = closed_shards(store, record, manifest, keys), chain.shown_models(record.order)
+    standing = (each for each in manifest.shards if each.shard not in record.revoked)
+    closed, shown = closed_shards(store, manifest, standing, keys), chain.shown_models(record.order)
     return Delivery(dataset_id, manifest, store, key, keys, record.revoked, closed, shown)
 
 

@@ -82,7 +82,7 @@ class SeedDraw:
         for shard, salt in given.items():
             if shard not in wanted or salt_digest(self.order, shard, salt) != committed[shard]:
                 raise UsageError(
-                    f"salt={salt}: that is not what shard {shard} of order {self.order} committed to"
+                    f"salt={shard}={salt}: that is not what shard {shard} of order {self.order} committed to"
                 )
         found = dict(self._fitting(self._shown(wanted - given.keys()), committed)) | dict(given)
         if wanted - found.keys():
@@ -125,7 +125,7 @@ class SeedDraw:
         return (
             f"the seed of order {self.order} cannot be drawn yet: missing is the salt of {whose}. The hash is fixed, "
             "so the broker can demand it on chain, and a contributor that keeps it loses its stake; who has it from "
-            "its contributor can give it (salt=)"
+            "its contributor can give it as SHARD=0x... (salt=)"
         )
 
 

@@ -99,11 +99,17 @@ class Following(Party):
     def _require_in_time(self, order: OrderFile) -> bool:
         """False; raises OrderFailedError for an order that is not delivered and cannot be any more."""
         try:
-            state, now = self.chain.order(order.order_id).state, self.chain.chain_time()
+            record, now = self.chain.order(order.order_id), self.chain.chain_time()
+            state, due = record.state, order.terms.deliver_by
+            is_over = state in (OrderState.NONE, OrderState.OPEN) and now > due
+            if (
+                state is OrderState.MATCHED
+            ):  # demands and outages move the deadline, and an open demand suspends it
+                due = self.chain.deadline(order.order_id)
+                is_over = not record.open_demands and self.chain.is_overdue(order.order_id)
         except UnavailableError:
             return False  # a chain that does not answer makes nobody late
-        due = order.terms.deliver_by
-        if now > due and state in (OrderState.NONE, OrderState.OPEN, OrderState.MATCHED):
+        if is_over:
             raise OrderFailedError(
                 f"order {order.order_id} {ORDER_STATES[state]}, and delivery was due at {local_time(due, now)}: "
                 "the broker does not say so. `tessera refund` brings back what is in escrow"

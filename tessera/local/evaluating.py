@@ -74,9 +74,9 @@ def evaluate(
     tables = [_checked(table, known, what) for table, what in ((real, "real"), (synthetic, "synthetic"))]
     held_out = None if test is None else _checked(test, known, "test")
     tell = progress or (lambda _step, _share: None)
-    report = judge_tables(tables[0], tables[1], known, held_out, seed=seed, tell=tell)
     owned = owned_table(tables[0].values, plain_schema(known), real)
     owned.ledger().note("evaluation, exact figures")
+    report = judge_tables(tables[0], tables[1], known, held_out, seed=seed, tell=tell)
     return Evaluation(report, known, tables[0], tables[1], owned)
 
 

@@ -148,7 +148,7 @@ def test_stored_results_arrays_and_models_come_back(make_state: MakeState) -> No
     state = make_state()
     order = state.order(ORDER)
     assert order.stored_result(task()) is None
-    with pytest.raises(StateError, match="not trained"):
+    with pytest.raises(TaskRefused, match="not trained"):
         order.model()
     data = order.store_result(task(), answer(task(), {"a": 1}, {"x": np.arange(3)}))
     order.save_arrays("round/0001", {"w": np.eye(2, dtype=np.float32), "scalar": np.array(3.0)})

@@ -175,6 +175,12 @@ def test_every_cell_is_in_one_bucket() -> None:
     ]  # fmt: skip
 
 
+def test_a_target_that_no_column_is_named_for_is_told_apart_from_one_in_the_noise() -> None:
+    pieces = [{"x": ["a"] * 2_000}]
+    with pytest.raises(SchemaError, match="found no column 'y', expected one of x"):
+        private_schema(lambda: iter(pieces), PrivateRequest("t", 1.0, 1e-5, "y"))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "kept"),
     [

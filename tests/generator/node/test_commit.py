@@ -61,6 +61,15 @@ def test_a_task_that_cannot_be_read_is_refused(world: World) -> None:
         reveal_salt(world.node(), b"{}")
 
 
+def test_a_node_that_is_asked_before_it_has_trained_refuses_and_goes_on(world: World) -> None:
+    """Before: what it raised is meant for damaged folders, and ended the node."""
+    node = world.node()
+    world.accept(node)
+    order = world.match()
+    with pytest.raises(TaskRefused, match="not trained to its end"):
+        answer(node, order)
+
+
 def test_nothing_is_signed_for_another_match_than_the_chain_has(matched: tuple[Node, Digest]) -> None:
     node, order = matched
     task = CommitTask(order=order, match=Digest(bytes([1]) * 32))

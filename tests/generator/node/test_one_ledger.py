@@ -94,6 +94,21 @@ def test_a_second_folder_of_the_table_has_the_same_ledger(world: World, owner: O
         accept_order(other, second_order(world))
 
 
+def test_two_nodes_of_a_table_do_not_both_answer_an_order(world: World, owner: Owner) -> None:
+    """Each would draw noise of its own, and one charge would pay for both."""
+    first, second = owned_node(world, owner), owned_node(world, owner, 1)
+    world.accept(first)
+    with pytest.raises(TaskRefused, match="same-table"):
+        accept_order(second, world.offer())
+    world.accept(first)  # asked again, it gives the same answer
+    world.match()
+    train_step(first, world.training_task(first))
+    with pytest.raises(TaskRefused):
+        train_step(second, world.training_task(second))
+    charged = first.state.ledger.charged_epsilon()
+    assert charged == second.state.ledger.charged_epsilon() == pytest.approx(3.0, abs=0.01)
+
+
 def test_a_fit_after_a_node_s_order_is_counted_or_refused(world: World, owner: Owner) -> None:
     node = trained(world, owner)
     table = table_of(world, owner, toy_table(0), "table.parquet")

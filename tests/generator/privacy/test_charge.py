@@ -50,6 +50,16 @@ def book(folder: Path, epsilon: float, delta: float = DELTA) -> PrivacyLedger:
     return PrivacyLedger(folder / "ledger.jsonl", PrivacyCap(epsilon, delta))
 
 
+def test_says_that_thresholds_took_their_part_of_delta_when_no_epsilon_would_help(tmp_path: Path) -> None:
+    ledger, plan = book(tmp_path, 1e3), sgd_plan(1.0)
+    for order in orders(100):
+        ledger.charge(plan, order)
+    with pytest.raises(BudgetExceeded, match=r"a hundredth may go there"):
+        ledger.charge(plan, ORDER)
+    over = [*ledger.charged(), Charge.of(ORDER, plan, WHOLE, DELTA)]
+    assert epsilon_left(over, 1e3, DELTA) == 0.0, "nothing is left that would be refused"
+
+
 def test_refuses_the_order_after_the_last_that_fits(tmp_path: Path) -> None:
     ledger = book(tmp_path, gdp_epsilon(math.sqrt(5) * gdp_mu(1.0, DELTA), DELTA))
     for order in orders(5):

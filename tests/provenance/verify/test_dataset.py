@@ -932,7 +932,7 @@ def test_files_that_came_late_are_verified_like_the_others(is_open: bool) -> Non
     assert certificate.check("rows").detail == f"{sum(ROWS)} of {sum(ROWS)} rows recomputed and equal"
 
 
-@pytest.mark.parametrize("wrong", ["digest", "size", "open"])
+@pytest.mark.parametrize("wrong", ["digest", "size", "open", "other in clear"])
 def test_late_files_that_do_not_hold_count_as_not_delivered(wrong: str) -> None:
     def lie(shard: int, content: ShardContent) -> ShardContent:
         if shard != 1:
@@ -940,10 +940,12 @@ def test_late_files_that_do_not_hold_count_as_not_delivered(wrong: str) -> None:
         if wrong == "open":
             return replace(content, wrapped_key_cid=None)
         file = content.rows
+        if wrong == "other in clear":
+            return replace(content, rows=replace(file, plain_sha256=sha256(b"x")))
         changed = replace(file, sha256=sha256(b"x")) if wrong == "digest" else replace(file, plain_size=1)
         return replace(content, rows=changed)
 
-    builder = by_receipt(edit_content=lie)
+    builder = by_receipt(edit_content=lie, is_open=wrong == "other in clear")
     publication = builder.build()
     for data in builder.withheld.values():
         builder.store.put(data)

@@ -455,11 +455,26 @@ def test_a_broker_that_says_nothing_is_not_watched_beyond_the_delivery_date(
     client, order = a_client(published), an_order()
     record = replace(client.chain.order(order.order_id), state=state)
     client.chain.order = lambda _order: record
+    client.chain.deadlines[order.order_id] = order.terms.deliver_by
     client.chain.time_seconds = order.terms.deliver_by
     with pytest.raises(AssertionError, match="nobody listens for ever"):
         client.watch(order)
     client.chain.time_seconds += 1
     with pytest.raises(OrderFailedError, match=r"delivery was due at .*`tessera refund` brings back"):
+        client.watch(order)
+
+
+@pytest.mark.parametrize(("open_demands", "moved"), [(1, 0), (0, 3_600)])
+def test_an_order_whose_deadline_was_moved_or_waits_for_a_demand_is_watched_on(
+    published: Publication, open_demands: int, moved: int
+) -> None:
+    client, order = a_client(published), an_order()
+    chain = client.chain
+    record = replace(chain.order(order.order_id), state=OrderState.MATCHED, open_demands=open_demands)
+    chain.order = lambda _order: record
+    chain.deadlines[order.order_id] = order.terms.deliver_by + moved
+    chain.time_seconds = order.terms.deliver_by + 1
+    with pytest.raises(AssertionError, match="nobody listens for ever"):
         client.watch(order)
 
 
