@@ -31,9 +31,10 @@ test: test-contracts test-python ## all tests: contracts, units, whole orders ov
 test-contracts: setup ## Solidity tests
 	npx --no-install hardhat test
 
-test-python: setup ## Python tests, the system tests last
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not ipfs and not system" tests
-	$(PY) -m pytest -m system tests/system
+# One process has the system tests, which mostly wait for other processes; as many more as there are cores have the rest.
+WORKERS = $$(( 1 + $$($(PY) -c 'import os; print(min(os.cpu_count() or 1, 4))') ))
+test-python: setup ## Python tests: units, and whole orders over real processes beside them
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not ipfs" tests
 
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
 	$(PY) -m pytest -m ipfs tests/ipfs

@@ -51,7 +51,10 @@ def _place(process: subprocess.Popen[bytes], log: Path) -> str | None:
 
 
 def skip(rpc: Rpc, seconds: int) -> None:
-    """Moves chain time on by so much, and mines a block in which that shows."""
+    """Moves chain time on by so much, and mines a block in which that shows.
+
+    A block whose effects are seen may not be the latest for a moment; once another one is mined, it is."""
+    mine(rpc, 1)
     skip_with_next_block(rpc, seconds)
     mine(rpc, 1)
 

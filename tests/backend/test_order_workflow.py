@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from backend.contributors import ContributorRepository, Records
 from backend.database.models import OrderEventRow
-from backend.errors import OrderFailedError
+from backend.errors import OrderFailedError, Stopping
 from backend.indexer.follower import Follower
 from backend.ports import BrokerReading, BrokerWriting
 from backend.workflow.generate import Generation
@@ -70,14 +70,27 @@ class World:
 
     @contextmanager
     def beside(self, action: Callable[[], object]) -> Iterator[None]:
-        """Runs the action in a thread and waits for its end; what it raises is raised here."""
+        """Runs the action in a thread and waits for its end; what it raises is raised here. When one side fails, the
+        other ends too."""
+        stopping = self.api.ports.stopping
+
+        def attempt() -> None:
+            try:
+                action()
+            except BaseException:
+                stopping.set()  # or the test would wait for work that nobody does
+                raise
+
         with ThreadPoolExecutor(1) as pool:
-            self.running = pool.submit(action)
+            self.running = pool.submit(attempt)
             try:
                 yield
                 self.running.result(HANG_SECONDS)
+            except Stopping:
+                self.running.result(HANG_SECONDS)
+                raise
             except BaseException:
-                self.api.ports.stopping.set()  # or the thread would wait for a test that has failed
+                stopping.set()  # or the thread would wait for a test that has failed
                 raise
             finally:
                 self.running = None
