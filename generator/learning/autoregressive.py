@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from generator.errors import LearningError
 
 Flat = NDArray[np.float32]
+Real = TypeVar("Real", bound=np.floating[Any])
 
 EMBEDDING, INPUT_BIAS = "embedding", "input_bias"
 HIDDEN_WEIGHTS, HIDDEN_BIAS = "hidden_weights", "hidden_bias"
@@ -104,7 +106,7 @@ class NetShape:
         """Multiply-adds of one row."""
         return self.neurons * (self.columns * self.width + self.codes)
 
-    def view(self, flat: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    def view(self, flat: NDArray[Real], name: str) -> NDArray[Real]:
         """One matrix of a flat vector, sharing its memory."""
         where, shape = self.parts[name]
         return flat[where].reshape(shape)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +32,13 @@ from generator.learning.autoregressive import (
     NetShape,
 )
 from generator.learning.dp_sgd import clip_factor
+from generator.privacy import noise
 from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20
 _MOST_ROWS, _FEWEST_ROWS = 1024, 16
+_BLOCK_ROWS = 64
+"""Rows of a block, whose clipped gradients are summed before blocks are."""
 _TINY = 1e-30
 
 
@@ -84,6 +86,9 @@ class AutoregressiveGradient:
         if expected_rows is not None:
             usual = expected_rows + 2 * math.sqrt(expected_rows)
             self._rows_at_once = math.ceil(usual / math.ceil(expected_rows / self._rows_at_once))
+        self._block_rows = min(_BLOCK_ROWS, self._rows_at_once)
+        self._rows_at_once = -(-self._rows_at_once // self._block_rows) * self._block_rows
+        self._block_starts = torch.arange(self._rows_at_once) // self._block_rows * shape.codes
 
     def tensor(self, codes: Codes) -> Tensor:
         """Codes [n, C] in the layout of the other methods: [C, n], counted over all columns, in int16 where
@@ -121,11 +126,13 @@ class AutoregressiveGradient:
         """Sum over rows of the gradient of -log p, each first scaled to Euclidean norm `max_grad_norm` if it is
         longer, float64[P]. No rows: zeros.
 
-        What a row adds does not depend on the others: all go through products of one shape, the last of them filled
-        up with rows that add nothing. Terms are float32, their sum is float64 (`dp_sgd` has the bound).
+        What a row computes does not depend on the others: all go through products of one shape, the last of them filled
+        up with rows that add nothing. They stand in a random order, so that a further row moves one other at most.
+        Blocks of 64 are summed in float32, then those of a product, products in float64 (docs/spec/noise.md).
         """
         total = np.zeros(self.shape.size)
-        for part in self._split(codes):
+        order = torch.from_numpy(noise.random_order(codes.shape[1]))
+        for part in self._split(codes.index_select(1, order)):
             rows = part.shape[1]
             if not rows:
                 continue
@@ -138,7 +145,7 @@ class AutoregressiveGradient:
             backward.by_logits.mul_(factor)
             backward.by_neurons.mul_(factor.unsqueeze(1))
             backward.by_running.mul_(factor.unsqueeze(1))
-            self._add(filled, forward, backward, total)
+            self._add_blocks(filled, forward, backward, total)
         return total
 
     @torch.no_grad()
@@ -225,40 +232,54 @@ class AutoregressiveGradient:
             squares += part.square().sum(0) * beside[c]
         return squares.sqrt()
 
-    def _add(
-        self, codes: Tensor, forward: _Forward, backward: _Backward, total: NDArray[np.floating[Any]]
-    ) -> None:
-        """Add a batch's gradient to `total` [P], in its precision. by_running holds all later columns' parts."""
-        shape = self.shape
+    def _add(self, codes: Tensor, forward: _Forward, backward: _Backward, total: Flat) -> None:
+        """Add a batch's gradient to `total` float32[P]. by_running holds all later columns' parts."""
+        shape, neurons = self.shape, forward.neurons
         parts = {name: torch.from_numpy(shape.view(total, name)) for name in shape.parts}
-        by_logits, by_neurons, by_running, neurons, active = (
-            self._in_precision(name, tensor, parts[OUTPUT_BIAS].dtype)
-            for name, tensor in (
-                ("by_logits", backward.by_logits),
-                ("by_neurons", backward.by_neurons),
-                ("by_running", backward.by_running),
-                ("neurons", forward.neurons),
-                ("active", forward.active),
-            )
-        )
         outputs = torch.split(parts[OUTPUT_WEIGHTS], self._code_counts)
-        by_columns = torch.split(by_logits, self._code_counts)
+        by_columns = torch.split(backward.by_logits, self._code_counts)
         for into, own, before in zip(outputs, by_columns, neurons.unbind(0), strict=True):
             into.addmm_(own, before)
-        parts[OUTPUT_BIAS] += by_logits.sum(1)
-        parts[HIDDEN_WEIGHTS].baddbmm_(by_neurons.transpose(1, 2), active)
-        parts[HIDDEN_BIAS] += by_neurons.sum(1)
-        sums = by_running.sum(1)
+        parts[OUTPUT_BIAS] += backward.by_logits.sum(1)
+        parts[HIDDEN_WEIGHTS].baddbmm_(backward.by_neurons.transpose(1, 2), forward.active)
+        parts[HIDDEN_BIAS] += backward.by_neurons.sum(1)
+        sums = backward.by_running.sum(1)
         parts[INPUT_BIAS] += sums
         parts[INPUT_BIAS][:-1] -= sums[1:]
         if shape.columns > 1:
-            later = by_running[1:].view(-1, shape.width)
+            later = backward.by_running[1:].view(-1, shape.width)
             parts[EMBEDDING].index_add_(0, codes[:-1].reshape(-1), later)
 
-    def _in_precision(self, name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-        if tensor.dtype == dtype:
-            return tensor
-        return self._buffer(f"{name}, {dtype}", *tensor.shape, dtype=dtype).copy_(tensor)
+    def _add_blocks(
+        self, codes: Tensor, forward: _Forward, backward: _Backward, total: NDArray[np.float64]
+    ) -> None:
+        """As `_add`, to float64[P]: rows of a block, and the blocks of a batch, are summed as float32."""
+        shape, rows = self.shape, self._block_rows
+        blocks = codes.shape[1] // rows
+        parts = {name: torch.from_numpy(shape.view(total, name)) for name in shape.parts}
+        neurons = forward.neurons.view(shape.columns, blocks, rows, shape.neurons)
+        outputs = torch.split(parts[OUTPUT_WEIGHTS], self._code_counts)
+        by_columns = torch.split(backward.by_logits, self._code_counts)
+        for into, own, before in zip(outputs, by_columns, neurons.unbind(0), strict=True):
+            of_blocks = self._buffer("outputs", blocks, len(own), shape.neurons)
+            torch.bmm(own.view(-1, blocks, rows).transpose(0, 1), before, out=of_blocks)
+            into += of_blocks.sum(0)
+        parts[OUTPUT_BIAS] += backward.by_logits.view(-1, blocks, rows).sum(2).sum(1)
+        hidden = self._buffer("hidden", shape.columns * blocks, shape.neurons, shape.width)
+        by_neurons = backward.by_neurons.view(-1, rows, shape.neurons)
+        torch.bmm(by_neurons.transpose(1, 2), forward.active.view(-1, rows, shape.width), out=hidden)
+        parts[HIDDEN_WEIGHTS] += hidden.view(shape.columns, blocks, shape.neurons, shape.width).sum(1)
+        parts[HIDDEN_BIAS] += by_neurons.sum(1).view(shape.columns, blocks, -1).sum(1)
+        sums = backward.by_running.view(-1, rows, shape.width).sum(1).view(shape.columns, blocks, -1).sum(1)
+        parts[INPUT_BIAS] += sums
+        parts[INPUT_BIAS][:-1] -= sums[1:]
+        if shape.columns > 1:
+            later = backward.by_running[1:].view(-1, shape.width)
+            of_blocks = self._buffer("embedding", blocks, shape.codes, shape.width).zero_()
+            of_blocks.view(-1, shape.width).index_add_(
+                0, (codes[:-1] + self._block_starts).reshape(-1), later
+            )
+            parts[EMBEDDING] += of_blocks.sum(0)
 
 
 def _add_later_columns(by_running: Tensor) -> None:

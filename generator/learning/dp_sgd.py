@@ -8,7 +8,7 @@
     scale_grad            the sum over the expected batch; post-processing
 
 Rounding is inside the sensitivity: rows are clipped to a little less than `max_grad_norm`, and what is left covers the
-rounding of two sums to the grid, at most sqrt(P) steps, and that of the arithmetic before it, at most 2^-11 of that
+rounding of two sums to the grid, at most sqrt(P) steps, and that of the arithmetic before it, at most 2^-7 of that
 norm. docs/spec/noise.md has the argument.
 
 After Abadi et al. 2016 (arXiv:1607.00133); stages and names as in Opacus (`optimizers/optimizer.py`). Batches and
@@ -34,10 +34,11 @@ from generator.privacy import noise
 
 Flat: TypeAlias = NDArray[np.float32]
 ClippedSum: TypeAlias = Callable[[float], NDArray[np.float64]]
-"""A batch's sum of gradients float64[P], every row's first scaled to the given norm if it is longer. Terms may be
-float32; they are summed as float64, and what a row adds does not depend on the others."""
+"""A batch's sum of gradients float64[P], every row's first scaled to the given norm if it is longer. A further row
+moves it by that norm and rounding of at most `_ARITHMETIC` of the norm."""
 _LEAST_NORM = 1e-12
-_ARITHMETIC = 2.0**-11
+_GRID = 2.0**-11
+_ARITHMETIC = 2.0**-7
 _MOST_FOR_ROUNDING = 0.1
 
 
@@ -70,7 +71,7 @@ class DPSGD:
 
     def exponent(self, size: int) -> int:
         """Of the grid that sums of `size` numbers are released on: sqrt(size) steps are at most 2^-11 of the norm."""
-        return math.floor(math.log2(self.max_grad_norm * _ARITHMETIC / math.sqrt(size)))
+        return math.floor(math.log2(self.max_grad_norm * _GRID / math.sqrt(size)))
 
     def clip_and_accumulate(
         self, clipped_sum: ClippedSum, size: int, exponent: int | None = None

@@ -138,7 +138,7 @@ def test_a_round_clips_and_noises_only_under_privacy(
         0.1, generated=16, noise_multiplier=noise_multiplier, max_grad_norm=0.7, hidden=8
     )
     train_discriminator(codes(), net(), flat_state(new_discriminator(9, 8, 0)), settings, steps=3, seed=1)
-    assert clips == [pytest.approx(0.7, rel=1e-3) if noise_multiplier else None] * 3
+    assert clips == [pytest.approx(0.7, rel=1e-2) if noise_multiplier else None] * 3
 
 
 def test_private_rounds_are_never_the_same_twice_and_plain_weights_come_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections import Counter
 from decimal import Decimal
 
 import mpmath  # type: ignore[import-untyped]  # comes with torch
@@ -40,7 +41,7 @@ def test_the_normal_distribution_is_right_to_fifty_digits() -> None:
 
 def test_the_doubles_are_as_good_as_the_sampler_takes_them_to_be() -> None:
     """A sixteenth of the allowance, as far out as doubles decide."""
-    edges = np.concatenate([np.geomspace(3e-6, 0.5, 400), np.linspace(0.1, 0.5, 400)])
+    edges = np.concatenate([np.geomspace(2.0**-53, 0.5, 400), np.linspace(0.1, 0.5, 400)])
     worst = max(
         abs(float(Decimal(-float(ndtri(p))) - normal.quantile_of_tail(Decimal(float(p))))) for p in edges
     )
@@ -71,10 +72,36 @@ def test_each_bit_of_noise_is_a_fair_coin_below_the_size_of_the_noise() -> None:
 def test_digits_decide_as_doubles_do_where_both_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow way for every draw: the same bits, a different path."""
     words = np.random.default_rng(0).integers(0, 2**64, 200, dtype=np.uint64)
-    monkeypatch.setattr("os.urandom", lambda count: words.tobytes()[:count])
+    monkeypatch.setattr(noise, "random_words", lambda count: words[:count])
     fast = noise.gaussian(200, 300.0)
     monkeypatch.setattr(noise, "_DOUBLES_TO", math.inf)
     assert np.array_equal(noise.gaussian(200, 300.0), fast)
+    monkeypatch.setattr(noise, "_LEAST_BITS", 128)
+    assert np.array_equal(noise.gaussian(200, 300.0), fast)
+
+
+@pytest.mark.parametrize("bits", [1, 2**20, 2**30, 2**44])
+def test_far_tails_are_as_digits_have_them(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond 4.5 deviations, and beyond 8.2, where doubles of 128 bits decide no more."""
+    monkeypatch.setattr("secrets.randbits", lambda count: 2**63 + 12345)
+    words = np.array([bits << 1, bits << 1 | 1], dtype=np.uint64)
+    monkeypatch.setattr(noise, "random_words", lambda count: words[:count])
+    probability = Decimal(2 * (bits * 2**64 + 2**63 + 12345) + 1) / 2**129
+    size = int((normal.quantile_of_tail(probability) * 300).to_integral_value())
+    assert noise.gaussian(2, 300.0 / noise._ROUNDED_UP).tolist() == [size, -size]
+
+
+def test_random_words_differ_and_each_of_their_bits_is_a_fair_coin() -> None:
+    words = noise.random_words(100_000)
+    assert len(np.unique(words)) == len(words)
+    for bit in range(64):
+        assert abs(np.mean(words >> np.uint64(bit) & np.uint64(1)) - 0.5) < 5.5 * 0.5 / math.sqrt(len(words))
+
+
+def test_a_random_order_is_every_order_alike() -> None:
+    found = Counter(tuple(noise.random_order(3).tolist()) for _ in range(6000))
+    assert len(found) == 6
+    assert chi2.sf(sum((n - 1000) ** 2 / 1000 for n in found.values()), 5) > FALSE_ALARM
 
 
 def test_each_number_has_its_own_deviation() -> None:
