@@ -17,6 +17,7 @@ settings.register_profile("tessera", deadline=None, suppress_health_check=[Healt
 settings.load_profile("tessera")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes one takes a whole file, so that its fixtures are made once, and one all system tests, which
     share a market. These take longest, so they begin first."""

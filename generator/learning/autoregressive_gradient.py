@@ -162,7 +162,7 @@ class AutoregressiveGradient:
 
     def _buffer(self, name: str, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Memory for a tensor, holding whatever it held before."""
-        numbers = int(np.prod(size))
+        numbers = math.prod(size)
         kept = self._buffers.get(name)
         if kept is None or kept.numel() < numbers:
             kept = self._buffers[name] = torch.empty(numbers, dtype=dtype)
@@ -258,12 +258,12 @@ class AutoregressiveGradient:
         blocks = codes.shape[1] // rows
         parts = {name: torch.from_numpy(shape.view(total, name)) for name in shape.parts}
         neurons = forward.neurons.view(shape.columns, blocks, rows, shape.neurons)
-        outputs = torch.split(parts[OUTPUT_WEIGHTS], self._code_counts)
-        by_columns = torch.split(backward.by_logits, self._code_counts)
-        for into, own, before in zip(outputs, by_columns, neurons.unbind(0), strict=True):
-            of_blocks = self._buffer("outputs", blocks, len(own), shape.neurons)
-            torch.bmm(own.view(-1, blocks, rows).transpose(0, 1), before, out=of_blocks)
-            into += of_blocks.sum(0)
+        by_columns = torch.split(backward.by_logits.view(-1, blocks, rows).transpose(0, 1), self._code_counts, 1)
+        outputs = self._buffer("outputs", blocks, shape.codes, shape.neurons)
+        split = torch.split(outputs, self._code_counts, 1)
+        for into, own, before in zip(split, by_columns, neurons.unbind(0), strict=True):
+            torch.bmm(own, before, out=into)
+        parts[OUTPUT_WEIGHTS] += outputs.sum(0)
         parts[OUTPUT_BIAS] += backward.by_logits.view(-1, blocks, rows).sum(2).sum(1)
         hidden = self._buffer("hidden", shape.columns * blocks, shape.neurons, shape.width)
         by_neurons = backward.by_neurons.view(-1, rows, shape.neurons)
