@@ -247,6 +247,19 @@ class ContributorState:
         """The folder of one order, made at first use."""
         return TrainingState(self.folder / "orders" / order.hex())
 
+    def ledgers(self) -> Iterator[PrivacyLedger]:
+        """This table's ledger, then those of its owner's other tables."""
+        yield self.ledger
+        if (owned := self.owned) is not None:
+            yield from (
+                table.ledger() for table in owned.owner.tables() if table.fingerprint != owned.fingerprint
+            )
+
+    @property
+    def owned(self) -> OwnedTable | None:
+        """The table at its owner; None where the folder itself keeps the ledger. StateError for a lost one."""
+        return _owned(self.folder)
+
     @cached_property
     def values(self) -> CompactValues:
         """The whole private table, [rows, columns] in the integers it was stored in."""
@@ -273,16 +286,23 @@ class ContributorState:
 
 def _ledger(folder: Path, cap: PrivacyCap) -> PrivacyLedger:
     """The owner's ledger of the folder's table, or the folder's own."""
-    split = _split_name(folder)
-    if not (folder / _PLACE).exists():
+    split, owned = _split_name(folder), _owned(folder)
+    if owned is None:
         return PrivacyLedger(folder / "ledger.jsonl", cap, split=split)
+    kept = sorted((folder / "orders").glob(f"*/{_HEAD}"))
+    return owned.ledger(split, cap=cap, head=folder / _HEAD, kept=kept)
+
+
+def _owned(folder: Path) -> OwnedTable | None:
+    """The folder's table at its owner; None where the folder keeps the ledger. StateError for a lost one."""
+    if not (folder / _PLACE).exists():
+        return None
     try:
         place = canonical.decode_object((folder / _PLACE).read_bytes())
         owner, table = Owner(folder / str(place["owner"])), str(place["table"])
     except (ProvenanceError, KeyError) as error:
         raise StateError(f"{folder / _PLACE} is damaged ({error}): restore it from a copy") from error
-    kept = sorted((folder / "orders").glob(f"*/{_HEAD}"))
-    return owner.known(table).ledger(split, cap=cap, head=folder / _HEAD, kept=kept)
+    return owner.known(table)
 
 
 def _point(folder: Path, table: OwnedTable) -> None:

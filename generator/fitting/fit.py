@@ -40,13 +40,14 @@ from generator.federation.state import ContributorState
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
-from generator.fitting.schema_budget import charge_schema, check_schema_budget, record_schema, within_budget
+from generator.fitting.schema_budget import check_schema_budget, record_schema, within_budget
 from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.charge import WHOLE, Charge
 from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.schema_release import charge_schema
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.origins import Origins

@@ -38,7 +38,8 @@ class Node:
     """One contributor's node.
 
     collection: the document this node joined; orders must name its digest. state: table, ledger, training. upload:
-    stores bytes at the market and returns the CID that it claims. progress: towards the market and a terminal.
+    stores bytes at the market and returns the CID that it claims. fetch: what the market serves under a CID, not yet
+    compared with it. progress: towards the market and a terminal.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Node:
     state: ContributorState
     chain: ChainReads
     upload: Callable[[bytes], Cid]
+    fetch: Callable[[Cid], bytes]
     progress: Callable[[Progress], None] = _silent
 
     @property

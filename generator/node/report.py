@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import BudgetExceeded, TaskRefused
+from generator.errors import BudgetExceeded, LedgerRestored, NotYet, TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -19,6 +19,7 @@ from generator.node.context import Node, shard_of
 from generator.node.demands import open_demand
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.registration import announcement
 from generator.node.setup import Opened
 from provenance.api.market import MarketClient
@@ -159,8 +160,12 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     try:
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
+        require_newest_ledger(node)
         check_budget(node, order, terms, request)
-    except BudgetExceeded as refusal:
+    except NotYet as reason:
+        yield f"order {order}: would wait: {reason}"
+        return
+    except (BudgetExceeded, LedgerRestored) as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
         return
     except TaskRefused as refusal:

@@ -28,6 +28,7 @@ from generator.node.settings import NodeSettings, secure_folder
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.owner import OwnedTable, Owner
+from generator.privacy.schema_release import charge_schema
 from provenance import canonical
 from provenance.api.catalogue import NetworkView
 from provenance.api.client import RetryPolicy
@@ -111,6 +112,7 @@ def initialise(setup: Setup) -> Made:
     table = owner.table(values, collection.schema, setup.table.name)
     if not (folder / STATE / "schema.json").exists():
         ContributorState.create(folder / STATE, collection.schema, values, cap, owned=table)
+    charge_schema(table.ledger(), collection.schema)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -196,9 +198,16 @@ class Opened:
         )
 
     def node(self, client: MarketClient) -> Node:
-        """Everything the handlers need; contents are uploaded by `client`."""
+        """Everything the handlers need; contents go to the market and come from it by `client`."""
         return Node(
-            self.folder, self.settings, self.signer, self.collection, self.state, self.chain, client.upload
+            self.folder,
+            self.settings,
+            self.signer,
+            self.collection,
+            self.state,
+            self.chain,
+            client.upload,
+            client.content,
         )
 
 
@@ -213,12 +222,16 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         raise SettingsError(
             f"{folder / COLLECTION}: {error.strerror}; run `init` again in a new folder"
         ) from error
+    state = ContributorState.open(folder / STATE)
+    state = state.hand_ledger_to(Owner.of_environment(), folder.absolute().name)
+    if state.owned is not None:
+        charge_schema(state.owned.ledger(), collection.schema)
     return Opened(
         chosen,
         load_key(chosen.key_path(folder), password_source(os.environ)),
         collection,
         ChainReader(chosen.rpc, deployment, finality=Finality.chosen(chosen.finality)),
-        ContributorState.open(folder / STATE).hand_ledger_to(Owner.of_environment(), folder.absolute().name),
+        state,
         OutboxLog(folder),
         folder,
     )

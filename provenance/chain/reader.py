@@ -210,6 +210,13 @@ class ChainReader(DisputeReader, SalesReader):
         found = self._newest_log(LogQuery((self._deployment.datasets,), topics))
         return None if found is None else cast(DatasetPublished, found).id
 
+    def recorded_shards(self, contributor: Address) -> dict[int, ShardOnChain]:
+        """Every shard of the contributor's that was ever recorded, revoked or not, by data set, oldest first."""
+        topics = (event_topic("ShardRecorded"), None, None, str(Digest(bytes(12) + contributor)))
+        query = LogQuery((self._deployment.datasets,), topics)
+        found = self._raw_logs(query, self._deployment.block, self.finality.height(self.rpc))
+        return {each.id: _shard(each) for each in found if isinstance(each, ShardRecorded)}
+
     def dataset_count(self) -> int:
         """Data sets published so far; the newest id."""
         return int(self._view("datasets", "count")["0"])

@@ -118,6 +118,7 @@ class World:
             ContributorState.open(state),
             self.reads,
             upload or self.market.upload,
+            self.market.fetch,
             progress,
         )
 
