@@ -12,7 +12,8 @@ stands in for it; the document of the fit says which. Privacy steps and noise ar
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
-While it works the table lies in a temporary folder that only this user can read.
+While it works the table lies in a temporary folder that only this user can read, sealed under a key that is in memory
+alone: what a killed fit leaves there nobody can open.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.schema_release import charge_schema
+from provenance.crypto.at_rest import RestKey
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.origins import Origins
@@ -216,6 +218,7 @@ def _train(
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
+    key = RestKey.random()
     nodes: dict[Address, Callable[[bytes], bytes]] = {}
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
@@ -224,6 +227,7 @@ def _train(
             table.schema,
             _part(table.values, table.partition.owners, index),
             PrivacyCap(None),
+            key,
             hold_out=family.needs_holdout(plan),
         )
         record_schema(state.ledger, plan)

@@ -15,6 +15,7 @@ from generator.node.settings import NodeSettings
 from provenance.api.errors import MarketStopped
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
+from provenance.crypto.at_rest import RestKey
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import UnavailableError
@@ -65,7 +66,7 @@ class Node:
     @property
     def orders(self) -> Orders:
         """What this node keeps of its orders."""
-        return Orders(self.folder / ORDERS)
+        return Orders(self.folder / ORDERS, RestKey.of(self.signer))
 
     @property
     def approvals(self) -> Approvals:

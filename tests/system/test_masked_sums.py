@@ -14,6 +14,8 @@ from generator.families.secure_aggregation import VECTOR
 from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.task import Result
 from provenance.chain.ports import OrderState
+from provenance.crypto.at_rest import RestKey, SealedFolder
+from provenance.crypto.signing import load_key
 from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market
@@ -74,6 +76,8 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
 
 def _tables(market: Market, node: str, order: str) -> np.ndarray:
     (file,) = market.network.node_folder(node).rglob(f"orders/{order[2:]}/results/tables.safetensors")
-    result = Result.decode(file.read_bytes()[32:])
+    folder = market.network.node_folder(node)
+    private = SealedFolder(folder / "table", RestKey.of(load_key(folder / "node.key")))
+    result = Result.decode(private.read(file)[32:])
     assert set(result.arrays) == {VECTOR}
     return result.arrays[VECTOR]

@@ -1,4 +1,4 @@
-"""A ledger's head is signed with each shard; a node whose ledger does not go on from a recorded one releases nothing."""
+"""A ledger's head is signed with each shard; a node whose ledger does not go on from a recorded one gives nothing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from generator.privacy.owner import Owner
 from provenance.chain.ports import DatasetOnChain, ShardOnChain
 from provenance.record.receipts import LedgerHead, ShardContent
 from provenance.store.unixfs import cid_of
-from provenance.values import Digest, sha256
+from provenance.values import sha256
 from tests.generator.node.test_one_ledger import owned_node, second_order
 from tests.generator.node.trained import train
 from tests.generator.node.world import World
-from tests.provenance.verify.publication import NODES, Builder
+from tests.provenance.verify.publication import NODES, NONE, Builder
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Published:
     def record(self, content: ShardContent) -> None:
         """One data set more, with a shard of the node's."""
         signer = self.world.signer(0)
-        shard = ShardOnChain(0, signer.address, *[Digest(bytes(32))] * 2, 300, 0, 0, content.digest, b"")
+        shard = ShardOnChain(0, signer.address, NONE, NONE, 300, 0, 0, content.digest, b"")
         record = SimpleNamespace(
             shards=(shard,), manifest_digest=sha256(b"manifest"), order=sha256(b"order"), revoked=frozenset()
         )

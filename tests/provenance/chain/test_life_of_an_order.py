@@ -273,6 +273,9 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     assert dataset.transaction == published.hash
     assert [shard.rows for shard in dataset.shards] == [10, 20, 30]
     assert dataset.epsilon_micro == 2_000_000
+    for shard in dataset.shards:
+        assert chain.recorded_shards(shard.contributor)[dataset_id] == shard
+    assert chain.recorded_shards(terms.buyer) == {}
     assert [each.score_micro for each in dataset.evaluations] == [900_000] * 3
 
     with pytest.raises(RevertError, match="OrderEscrow_TooEarly"):
