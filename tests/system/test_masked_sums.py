@@ -76,8 +76,9 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
 
 def _tables(market: Market, node: str, order: str) -> np.ndarray:
     (file,) = market.network.node_folder(node).rglob(f"orders/{order[2:]}/results/tables.safetensors")
-    folder = market.network.node_folder(node)
-    private = SealedFolder(folder / "table", RestKey.of(load_key(folder / "node.key")))
+    private = SealedFolder(
+        market.network.node_folder(node) / "table", RestKey.of(load_key(market.network.key_file(node)))
+    )
     result = Result.decode(private.read(file)[32:])
     assert set(result.arrays) == {VECTOR}
     return result.arrays[VECTOR]
