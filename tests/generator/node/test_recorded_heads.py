@@ -23,6 +23,7 @@ from provenance.record.receipts import LedgerHead, ShardContent
 from provenance.store.unixfs import cid_of
 from provenance.values import sha256
 from tests.generator.node.test_one_ledger import owned_node, second_order
+from tests.generator.node.test_report import dry_run
 from tests.generator.node.trained import train
 from tests.generator.node.world import World
 from tests.provenance.verify.publication import NODES, NONE, Builder
@@ -105,6 +106,15 @@ def test_folders_put_back_together_are_refused(published: Published) -> None:
         accept_order(node, second_order(published.world))
     assert "bring back the newest of the owner's folder" in str(refusal.value)
     assert not re.search(r"[0-9]", refusal.value.reason), "the market is told no figure"
+
+
+def test_a_dry_run_says_so(published: Published) -> None:
+    node, terms = published.put_back(), published.world.terms(rows=400)
+    published.world.open(terms)
+    published.world.chain.states.pop(published.world.order(), None)
+    assert "would wait: where the privacy ledger stood" in dry_run(published.world, node, terms)
+    published.world.market.upload(published.content.encode())
+    assert "would be refused (ledger-restored): with data set 1" in dry_run(published.world, node, terms)
 
 
 def test_an_order_s_first_task_looks_too(published: Published) -> None:
