@@ -142,6 +142,14 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     body = announcement(settings).to_json()
     yield f"would send  announcement, {len(body)} bytes: {body.decode()}"
     node = opened.node(client)
+    try:
+        require_newest_ledger(node)
+    except NotYet as reason:
+        yield f"would answer no order yet: {reason}"
+        return
+    except LedgerRestored as refusal:
+        yield f"would refuse every order ({refusal.code}): {refusal.figures}"
+        return
     is_any = False
     for view in client.orders(state=BrokerState.OPEN):
         if view.collection == opened.collection.digest:
@@ -160,12 +168,8 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     try:
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
-        require_newest_ledger(node)
         check_budget(node, order, terms, request)
-    except NotYet as reason:
-        yield f"order {order}: would wait: {reason}"
-        return
-    except (BudgetExceeded, LedgerRestored) as refusal:
+    except BudgetExceeded as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
         return
     except TaskRefused as refusal:

@@ -111,10 +111,11 @@ def test_folders_put_back_together_are_refused(published: Published) -> None:
 def test_a_dry_run_says_so(published: Published) -> None:
     node, terms = published.put_back(), published.world.terms(rows=400)
     published.world.open(terms)
-    published.world.chain.states.pop(published.world.order(), None)
-    assert "would wait: where the privacy ledger stood" in dry_run(published.world, node, terms)
+    assert "answer no order yet: where the privacy ledger stood" in dry_run(published.world, node, terms)
     published.world.market.upload(published.content.encode())
-    assert "would be refused (ledger-restored): with data set 1" in dry_run(published.world, node, terms)
+    text = dry_run(published.world, node, terms)
+    assert "would refuse every order (ledger-restored): with data set 1 this node signed line" in text
+    assert str(published.world.order(terms)) not in text
 
 
 def test_an_order_s_first_task_looks_too(published: Published) -> None:
