@@ -25,24 +25,27 @@ from provenance.values import sha256
 from tests.generator.node.test_one_ledger import owned_node, second_order
 from tests.generator.node.test_report import dry_run
 from tests.generator.node.trained import train
-from tests.generator.node.world import World
+from tests.generator.node.world import World, new_world
 from tests.provenance.verify.publication import NODES, NONE, Builder
 
 
 @dataclass
 class Published:
-    """A node whose table's ledger an owner keeps, after an order that is recorded; before: copies of both folders."""
+    """A node whose table's ledger an owner keeps in its folder, after an order that is recorded; before: a copy of the
+    folder of before the order."""
 
     world: World
-    owner: Owner
     content: ShardContent
     before: Path
 
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.world.folder / "node0" / "owner")
+
     def put_back(self) -> Node:
-        """Both folders as they were before the order."""
-        for folder, kept in ((self.world.folder / "node0", "node0"), (self.owner.folder, "owner")):
-            shutil.rmtree(folder)
-            shutil.copytree(self.before / kept, folder)
+        """Node's and owner's folder as they were before the order."""
+        shutil.rmtree(self.world.folder / "node0")
+        shutil.copytree(self.before, self.world.folder / "node0")
         return self.world.node(0)
 
     def record(self, content: ShardContent) -> None:
@@ -55,19 +58,28 @@ class Published:
         self.world.chain.recorded[sha256(content.encode())] = record
 
 
-@pytest.fixture
-def published(world: World, tmp_path: Path) -> Published:
-    owner = Owner(world.folder / "owner")
-    owned_node(world, owner).state.ledger.note("evaluation, exact figures")
-    for kept in ("node0", "owner"):
-        shutil.copytree(world.folder / kept, tmp_path / "before" / kept)
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Training costs a second; every test gets a copy. Not to be changed."""
+    world, before = (
+        new_world(tmp_path_factory.mktemp("published")),
+        tmp_path_factory.mktemp("before") / "node0",
+    )
+    owned_node(world, Owner(world.folder / "node0" / "owner")).state.ledger.note("evaluation, exact figures")
+    shutil.copytree(world.folder / "node0", before)
     trained = train(world)
     sample_shard(trained.nodes[0], trained.sample_task(0))
     signed = trained.nodes[0].orders.folder(trained.order).receipt()
     assert signed is not None
-    made = Published(world, owner, signed.content, tmp_path / "before")
+    made = Published(world, signed.content, before)
     made.record(signed.content)
     return made
+
+
+@pytest.fixture
+def published(published_once: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
+    monkeypatch.setattr("generator.node.recorded_heads._HEADS", {})  # as in a new process
+    return replace(published_once, world=published_once.world.copy_to(tmp_path / "copy"))
 
 
 def head_of(content: ShardContent) -> LedgerHead:
@@ -146,7 +158,6 @@ def test_two_copies_that_were_both_used_are_refused_both(published: Published) -
 
 
 def test_a_ledger_that_was_begun_anew_is_refused(published: Published) -> None:
-    shutil.rmtree(published.owner.folder)
     shutil.rmtree(published.world.folder / "node0")
     published.world.market.upload(published.content.encode())
     node = owned_node(published.world, published.owner)
