@@ -250,14 +250,14 @@ class OrderFolder:
         """The shard's content key; drawn once and on disk before anything is sealed with it."""
         path = self._folder / "content.key"
         if not path.exists():
-            self._seal("content.key", _as_text(new_content_key()))
+            self._draw(path, _as_text(new_content_key()))
         return self._secret(path)
 
     def wrapped_key(self, shard: int, wrap: Callable[[], bytes]) -> bytes:
         """The content key as it is wrapped for the buyer, once and for good: receipts name its digest."""
         path = self._folder / "wrapped" / str(shard)
         if not path.exists():
-            self._seal(f"wrapped/{shard}", wrap())
+            self._draw(path, wrap())
         return self._private.read(path)
 
     def key_to_release(self, shard: int) -> bytes | None:
@@ -273,12 +273,17 @@ class OrderFolder:
         path = self._folder / "salts" / match.hex()
         with _DRAWING:
             if not path.exists():
-                self._seal(f"salts/{match.hex()}", _as_text(secrets.token_bytes(32)))
+                self._draw(path, _as_text(secrets.token_bytes(32)))
         return self._secret(path)
 
     def _answer(self, name: str) -> Path:
         # "evaluate/0001" is no folder: "evaluate" is a file.
         return self._folder / "answers" / name.replace("/", "-")
+
+    def _draw(self, path: Path, secret: bytes) -> None:
+        """Without a sweep: another thread may be writing in the folder."""
+        make_folder(path.parent)
+        self._private.write(path, secret)
 
     def _secret(self, path: Path) -> Digest:
         return Digest.parse(self._private.read(path).decode("ascii").strip())
