@@ -104,6 +104,22 @@ class BudgetExceeded(TaskRefused):
         self.figures = figures
 
 
+class LedgerRestored(TaskRefused):
+    """The table's privacy ledger does not go on from a head that this node signed and that is recorded on chain.
+
+    The message has the ledger's figures, for the table's owner; `reason`, which is sent to whoever asked, has none.
+    """
+
+    def __init__(self, figures: str) -> None:
+        super().__init__(
+            "ledger-restored",
+            "the table's privacy ledger does not go on from the one that was signed for an earlier data set: nothing "
+            "is released from it until its owner brings the newest one back",
+        )
+        self.args = (f"{self.code}: {figures}",)
+        self.figures = figures
+
+
 class NodeRefused(GeneratorError):  # noqa: N818 - an answer, not a fault
     """Seen by the coordinator: a node declined, so the order cannot be completed with these participants."""
 

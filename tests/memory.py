@@ -22,6 +22,7 @@ from provenance.chain.ports import (
     OrderOnChain,
     OrderState,
     Purchase,
+    ShardOnChain,
     ShardsOnChain,
     StakeOnChain,
 )
@@ -92,6 +93,10 @@ class MemoryChain:
 
     def dataset_of_order(self, order_id: Digest) -> int | None:
         return next((number for number, each in self.datasets.items() if each.order == order_id), None)
+
+    def recorded_shards(self, contributor: Address) -> dict[int, ShardOnChain]:
+        every = ((number, shard) for number, each in self.datasets.items() for shard in each.shards)
+        return {number: shard for number, shard in every if shard.contributor == contributor}
 
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         return self.matched.get(order_id, ())

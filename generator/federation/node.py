@@ -58,7 +58,7 @@ def handle_bytes(
         state.ledger.require_not_given(task.order, task.name)
         plan = _plan_of(task, state, worker, family)
         state.ledger.bind(task.order, str(worker.contributor))
-        releases = family.releases(plan, worker.contributor)
+        releases = (*family.releases(plan, worker.contributor), *worker.later(plan))
         state.ledger.check(releases, plan.order)
         training.keep_plan(plan)
         step = Step(task, plan, state, training, worker, releases, request)

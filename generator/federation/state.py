@@ -1,18 +1,21 @@
 """A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an order.
 
-    table.safetensors   stored values [rows, columns]          schema.json   the table's schema
-    secret.key          decides which rows are held out        ledger.jsonl  every release ever made
+    table.safetensors * stored values [rows, columns]          schema.json   the table's schema
+    secret.key *        decides which rows are held out        ledger.jsonl  every release ever made
     cap.json            the owner's privacy cap                lock          held while a task runs
     ledger.json         instead of ledger.jsonl: where the owner keeps the table's ledger (`generator.privacy.owner`)
     ledger.head         the head of that ledger, so that an older copy of it is noticed
-    orders/<order>/     plan.json, results/, state/, model.tsm, sum.key until the model is made
+    orders/<order>/     plan.json, results/ *, state/ *, model.tsm *, sum.key * until the model is made
+    sealed *            says that all with a star are sealed under the folder's key (`provenance.crypto.at_rest`)
 
 Rules. Files are whole or absent (`files.write_whole`). A result is stored before it is sent, and sent again
 from the stored bytes: noise is never drawn twice for one release that anybody saw. Local state of a step
 (generator, optimiser) is written under the step's name before its result, and the step before it is kept,
 so a step that was cut off starts again from where it had started.
 
-Not covered: whoever can read this folder can read the table.
+Files of earlier releases, which were not sealed, are sealed when the folder is opened.
+
+Not covered: whoever can read this folder and has its key can read the table.
 """
 
 from __future__ import annotations
@@ -33,11 +36,13 @@ from numpy.typing import NDArray
 
 from generator.errors import StateError, TaskRefused
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
+from generator.federation.private_files import PrivateFiles
 from generator.federation.task import Array, Result, Task
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
+from provenance.crypto.at_rest import RestKey
 from provenance.errors import ProvenanceError
 from provenance.files import make_folder, publish, sweep, write_whole
 from provenance.table.schema import Schema
@@ -47,13 +52,18 @@ from provenance.values import Digest, sha256
 _ROWS_AT_ONCE = 16_384
 _PLACE = "ledger.json"
 _HEAD = "ledger.head"
+_PRIVATE = (
+    *("table.safetensors", "secret.key", "orders/*/results/*", "orders/*/state/*"),
+    *("orders/*/model.tsm", "orders/*/sum.key"),
+)
 
 
 class TrainingState:
     """The part of the folder that belongs to one order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, private: PrivateFiles) -> None:
         self.folder = folder
+        self._private = private
         self._results = folder / "results"
         self._state = folder / "state"
         for part in (folder, self._results, self._state):
@@ -81,7 +91,7 @@ class TrainingState:
         path = self._results / _file_name(task.name)
         if not path.exists():
             return None
-        data = path.read_bytes()
+        data = self._private.read(path)
         asked, result = Digest(data[:32]), data[32:]
         if asked != task.digest:
             raise TaskRefused(
@@ -93,23 +103,23 @@ class TrainingState:
     def store_result(self, task: Task, result: Result) -> bytes:
         """Store a result beside its task's digest, then return the bytes that may be sent."""
         data = result.encode()
-        write_whole(self._results / _file_name(task.name), task.digest + data)
+        self._private.write(self._results / _file_name(task.name), task.digest + data)
         return data
 
     def result(self, name: str) -> Result | None:
         """What was answered under a step's name, None if nothing was."""
         path = self._results / _file_name(name)
-        return Result.decode(path.read_bytes()[32:]) if path.exists() else None
+        return Result.decode(self._private.read(path)[32:]) if path.exists() else None
 
     def save_arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Keep local arrays (never sent) under a step's name."""
         whole = {key: np.ascontiguousarray(value).reshape(np.shape(value)) for key, value in arrays.items()}
-        write_whole(self._state / _file_name(name), tensors.save(whole))
+        self._private.write(self._state / _file_name(name), tensors.save(whole))
 
     def load_arrays(self, name: str) -> dict[str, Array] | None:
         """Local arrays of a step, None if the step never ended."""
         path = self._state / _file_name(name)
-        return tensors.load(path.read_bytes()) if path.exists() else None
+        return tensors.load(self._private.read(path)) if path.exists() else None
 
     def drop_arrays(self, name: str) -> None:
         """Forget a step's local arrays once a later step's result is stored."""
@@ -119,8 +129,8 @@ class TrainingState:
         """The node's secret for the order's secure sums; drawn once and on disk before its public key is shown."""
         path = self.folder / "sum.key"
         if not path.exists():
-            write_whole(path, secure_sum.new_secret())
-        return path.read_bytes()
+            self._private.write(path, secure_sum.new_secret())
+        return self._private.read(path)
 
     def drop_sum_secret(self) -> None:
         """After the last sum: what nobody holds, nobody can be made to give away."""
@@ -128,7 +138,7 @@ class TrainingState:
 
     def store_model(self, data: bytes) -> Digest:
         """Store the quantised generator; returns its digest."""
-        write_whole(self.folder / "model.tsm", data)
+        self._private.write(self.folder / "model.tsm", data)
         return sha256(data)
 
     def keep_head(self, ledger: PrivacyLedger) -> None:
@@ -143,16 +153,17 @@ class TrainingState:
                 "not-trained",
                 f"no model in {self.folder.name}: the order was not trained to its end on this node",
             )
-        return path.read_bytes()
+        return self._private.read(path)
 
 
 class ContributorState:
     """A contributor's folder. Open with `open`, or make a new one with `create`."""
 
-    def __init__(self, folder: Path, schema: Schema, ledger: PrivacyLedger) -> None:
-        self.folder = folder
+    def __init__(self, private: PrivateFiles, schema: Schema, ledger: PrivacyLedger) -> None:
+        self.folder = private.folder
         self.schema = schema
         self.ledger = ledger
+        self._private = private
 
     @classmethod
     def create(
@@ -161,12 +172,13 @@ class ContributorState:
         schema: Schema,
         values: CompactValues,
         cap: PrivacyCap,
+        key: RestKey,
         *,
         hold_out: bool = True,
         owned: OwnedTable | None = None,
     ) -> ContributorState:
         """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if
-        it holds one.
+        it holds one. key: what its private files are sealed under.
 
         hold_out: False lets every row train, for fits that are not scored on the table itself. owned: the
         table's ledger, kept by its owner; None keeps one in the folder, for a folder that is gone after a fit.
@@ -188,19 +200,20 @@ class ContributorState:
             owned.tighten(cap)
             secret = owned.split_secret()
             _point(folder, owned)
-        write_whole(folder / "secret.key", secret if hold_out else b"")
+        private = PrivateFiles(folder, key)
+        private.begin()
+        private.write(folder / "secret.key", secret if hold_out else b"")
         write_whole(folder / "cap.json", canonical.encode(cap.document()))
-        write_whole(
-            folder / "table.safetensors",
-            tensors.save({"values": np.ascontiguousarray(values)}),
-        )
+        private.write(folder / "table.safetensors", tensors.save({"values": np.ascontiguousarray(values)}))
         # Last, because its presence says that the folder is complete.
         write_whole(folder / "schema.json", canonical.encode(schema.document()))
-        return cls.open(folder)
+        return cls.open(folder, key)
 
     @classmethod
-    def open(cls, folder: Path) -> ContributorState:
-        """Open an existing folder; StateError says what is missing or damaged."""
+    def open(cls, folder: Path, key: RestKey) -> ContributorState:
+        """Open an existing folder; StateError says what is missing or damaged, or that it was sealed under another key
+        than `key`.
+        """
         try:
             schema = Schema.parse(canonical.decode((folder / "schema.json").read_bytes()))
             cap = PrivacyCap.parse(canonical.decode((folder / "cap.json").read_bytes()))
@@ -211,7 +224,9 @@ class ContributorState:
         except (ProvenanceError, json.JSONDecodeError) as error:
             raise StateError(f"{folder} is damaged: {error}") from error
         sweep(folder)
-        return cls(folder, schema, _ledger(folder, cap))
+        private = PrivateFiles(folder, key)
+        private.seal_all(path for pattern in _PRIVATE for path in folder.glob(pattern))
+        return cls(private, schema, _ledger(folder, cap, _split_name(private)))
 
     def hand_ledger_to(self, owner: Owner, name: str) -> ContributorState:
         """The folder with its ledger kept by `owner`, which takes over what this folder spent; twice is as once.
@@ -224,11 +239,11 @@ class ContributorState:
             table = owner.table(self.values, self.schema, name)
             table.tighten(self.ledger.cap)
             mine = self.ledger
-            table.ledger(_split_name(self.folder), cap=mine.cap, head=self.folder / _HEAD).take_over(mine)
+            table.ledger(_split_name(self._private), cap=mine.cap, head=self.folder / _HEAD).take_over(mine)
             _point(self.folder, table)
         if mine.path.exists():
             publish(mine.path, mine.path.with_suffix(".handed-over"))
-        return ContributorState.open(self.folder)
+        return ContributorState.open(self.folder, self._private.key)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -245,12 +260,25 @@ class ContributorState:
 
     def order(self, order: Digest) -> TrainingState:
         """The folder of one order, made at first use."""
-        return TrainingState(self.folder / "orders" / order.hex())
+        return TrainingState(self.folder / "orders" / order.hex(), self._private)
+
+    def ledgers(self) -> Iterator[PrivacyLedger]:
+        """This table's ledger, then those of its owner's other tables."""
+        yield self.ledger
+        if (owned := self.owned) is not None:
+            yield from (
+                table.ledger() for table in owned.owner.tables() if table.fingerprint != owned.fingerprint
+            )
+
+    @property
+    def owned(self) -> OwnedTable | None:
+        """The table at its owner; None where the folder itself keeps the ledger. StateError for a lost one."""
+        return _owned(self.folder)
 
     @cached_property
     def values(self) -> CompactValues:
         """The whole private table, [rows, columns] in the integers it was stored in."""
-        table = tensors.load_file(self.folder / "table.safetensors")["values"]
+        table = tensors.load(self._private.read(self.folder / "table.safetensors"))["values"]
         if table.dtype.kind != "i":
             raise StateError(f"{self.folder} is damaged: its table holds {table.dtype}, expected integers")
         return table
@@ -268,21 +296,28 @@ class ContributorState:
 
     @cached_property
     def _held_out(self) -> NDArray[np.bool_]:
-        return held_out(self.values, (self.folder / "secret.key").read_bytes())
+        return held_out(self.values, self._private.read(self.folder / "secret.key"))
 
 
-def _ledger(folder: Path, cap: PrivacyCap) -> PrivacyLedger:
+def _ledger(folder: Path, cap: PrivacyCap, split: str) -> PrivacyLedger:
     """The owner's ledger of the folder's table, or the folder's own."""
-    split = _split_name(folder)
-    if not (folder / _PLACE).exists():
+    owned = _owned(folder)
+    if owned is None:
         return PrivacyLedger(folder / "ledger.jsonl", cap, split=split)
+    kept = sorted((folder / "orders").glob(f"*/{_HEAD}"))
+    return owned.ledger(split, cap=cap, head=folder / _HEAD, kept=kept)
+
+
+def _owned(folder: Path) -> OwnedTable | None:
+    """The folder's table at its owner; None where the folder keeps the ledger. StateError for a lost one."""
+    if not (folder / _PLACE).exists():
+        return None
     try:
         place = canonical.decode_object((folder / _PLACE).read_bytes())
         owner, table = Owner(folder / str(place["owner"])), str(place["table"])
     except (ProvenanceError, KeyError) as error:
         raise StateError(f"{folder / _PLACE} is damaged ({error}): restore it from a copy") from error
-    kept = sorted((folder / "orders").glob(f"*/{_HEAD}"))
-    return owner.known(table).ledger(split, cap=cap, head=folder / _HEAD, kept=kept)
+    return owner.known(table)
 
 
 def _point(folder: Path, table: OwnedTable) -> None:
@@ -292,9 +327,9 @@ def _point(folder: Path, table: OwnedTable) -> None:
     write_whole(folder / _PLACE, canonical.encode({"owner": named, "table": table.fingerprint}))
 
 
-def _split_name(folder: Path) -> str:
+def _split_name(private: PrivateFiles) -> str:
     """A name of the secret that parts the rows: the same for the same parts."""
-    return sha256(b"split" + (folder / "secret.key").read_bytes()).hex()[:16]
+    return sha256(b"split" + private.read(private.folder / "secret.key")).hex()[:16]
 
 
 def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:

@@ -26,6 +26,8 @@ class StepProgress:
 
 
 StepCallback: TypeAlias = Callable[[StepProgress], None]
+ReleasesOf: TypeAlias = Callable[[TrainingPlan], tuple[Release, ...]]
+"""What a contributor releases of an order beside its training."""
 CheckModel: TypeAlias = Callable[[bytes], None]
 """Refuses a finished model that this contributor will not commit to."""
 
@@ -46,6 +48,11 @@ def silent(_: StepProgress) -> None:
     """No progress wanted."""
 
 
+def nothing(_: TrainingPlan) -> tuple[Release, ...]:
+    """Training is all."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Who does the work and with what.
@@ -53,7 +60,8 @@ class Worker:
     threads: for torch. seed: initialisation and latent noise only, None for the system's entropy; privacy
     noise and batches never depend on it. deadline: time.monotonic() by which all contributors' fitting should
     end when they work one after another in this process; it cuts steps that read no row, never others. vouching:
-    None where all contributors are parts of one process, which need not be told apart.
+    None where all contributors are parts of one process, which need not be told apart. later: what is charged with the
+    training, because it is released after it.
     """
 
     contributor: Address
@@ -63,6 +71,7 @@ class Worker:
     check_model: CheckModel | None = None
     vouching: KeyVouching | None = None
     progress: StepCallback = silent
+    later: ReleasesOf = nothing
 
     def share_of_time(self, turns_left: int) -> float | None:
         """Seconds for one of so many turns that are left until the deadline; None without one."""

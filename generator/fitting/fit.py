@@ -12,7 +12,8 @@ stands in for it; the document of the fit says which. Privacy steps and noise ar
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
-While it works the table lies in a temporary folder that only this user can read.
+While it works the table lies in a temporary folder that only this user can read, sealed under a key that is in memory
+alone: what a killed fit leaves there nobody can open.
 """
 
 from __future__ import annotations
@@ -40,13 +41,15 @@ from generator.federation.state import ContributorState
 from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Json
 from generator.federation.transport import InProcessTransport
-from generator.fitting.schema_budget import charge_schema, check_schema_budget, record_schema, within_budget
+from generator.fitting.schema_budget import check_schema_budget, record_schema, within_budget
 from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.charge import WHOLE, Charge
 from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.schema_release import charge_schema
+from provenance.crypto.at_rest import RestKey
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.origins import Origins
@@ -215,6 +218,7 @@ def _train(
     rounds = family.rounds(plan)
     watch = _Watch(progress, rounds, settings.contributors)
     states: dict[Address, ContributorState] = {}
+    key = RestKey.random()
     nodes: dict[Address, Callable[[bytes], bytes]] = {}
     for index, participant in enumerate(plan.participants):
         address = participant.contributor
@@ -223,6 +227,7 @@ def _train(
             table.schema,
             _part(table.values, table.partition.owners, index),
             PrivacyCap(None),
+            key,
             hold_out=family.needs_holdout(plan),
         )
         record_schema(state.ledger, plan)

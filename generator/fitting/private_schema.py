@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from generator.fitting.cell_kinds import BUCKETS, POSITION, Bucket, Kind, bucket_of, number_bounds
-from generator.fitting.schema_budget import events_of
 from generator.privacy.accountant import epsilon_of, gdp_mu
 from generator.privacy.noise import gaussian
+from generator.privacy.schema_release import events_of
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError
 from provenance.table.column import MISSING_MARKS

@@ -1,4 +1,4 @@
-"""What a schema's own release costs, as events of the accountant, and what it leaves of a fit's budget."""
+"""What a schema's own release leaves of a fit's budget."""
 
 from __future__ import annotations
 
@@ -8,54 +8,14 @@ from dataclasses import replace
 
 from generator.errors import FitError
 from generator.federation.plan import TrainingPlan
-from generator.privacy.accountant import (
-    GaussianEvent,
-    Threshold,
-    epsilon_of,
-    gaussian_mu,
-    gdp_epsilon,
-    gdp_mu,
-    noise_delta,
-)
+from generator.privacy.accountant import epsilon_of, gaussian_mu, gdp_epsilon, gdp_mu, noise_delta
 from generator.privacy.ledger import PrivacyLedger
 from generator.privacy.release import Release, composed_epsilon
-from provenance.table.remarks import Release as SchemaRelease
+from generator.privacy.schema_release import schema_releases
 from provenance.table.schema import Schema
-from provenance.units import MICRO, round_down, to_float
+from provenance.units import MICRO, round_down
 
 _TRIES = 12
-
-
-def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
-    """The parts of a schema's release by name."""
-    return tuple(
-        (
-            part.name,
-            GaussianEvent(
-                to_float(part.noise_multiplier_micro, MICRO),
-                threshold=None
-                if part.threshold is None
-                else Threshold(
-                    part.threshold.columns, part.threshold.least, to_float(part.threshold.std_micro, MICRO)
-                ),
-            ),
-        )
-        for part in release.parts
-    )
-
-
-def schema_releases(schema: Schema) -> tuple[Release, ...]:
-    """What the schema tells about the rows that it was read off; () where it was declared."""
-    parts = () if schema.release is None else events_of(schema.release)
-    return tuple(Release(f"schema/{name}", event) for name, event in parts)
-
-
-def charge_schema(ledger: PrivacyLedger, schema: Schema) -> None:
-    """Charges the schema's release to its table's ledger: once, however many fits use it, and whatever the cap, because
-    it was made already.
-    """
-    if schema.release is not None:
-        ledger.charge(schema_releases(schema), schema.release.id, is_made=True)
 
 
 def record_schema(ledger: PrivacyLedger, plan: TrainingPlan) -> None:

@@ -2,8 +2,9 @@
 
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
-collection has a delivery key; the operator's policy; the stake; the privacy cap with everything promised so
-far, and that a plan for it can be made.  Then the acceptance is signed and stored, then sent.
+collection has a delivery key; the operator's policy; the stake; that a plan for it can be made; that the privacy
+ledger goes on from what was published of it; the privacy cap with everything promised so far.  Then the acceptance is
+signed and stored, then sent.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from generator.node.context import Node
 from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
+from generator.node.recorded_heads import require_newest_ledger
 from generator.privacy.release import Release
 from generator.privacy.secure_sum import honest_contributors
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
@@ -173,6 +175,7 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     _check_parents(node)
     _check_delta(node, terms)
     _check_plan(node, order, terms, request)
+    require_newest_ledger(node)
     check_budget(node, order, terms, request)
     node.state.ledger.bind(order, str(node.address))
     # Its part of the stake is by its rows: it offers as many as its stake bears.

@@ -20,6 +20,7 @@ from generator.errors import (
     AwaitingApproval,
     BudgetExceeded,
     GeneratorError,
+    LedgerRestored,
     NotYet,
     SettingsError,
     StateError,
@@ -147,7 +148,7 @@ class Agent:
         try:
             return self._patiently(node, lease, payload)
         except TaskRefused as refusal:
-            if isinstance(refusal, BudgetExceeded):
+            if isinstance(refusal, BudgetExceeded | LedgerRestored):
                 log.warning("%s", refusal.figures)  # which the market is not told
             self._refuse(lease, refusal.code, refusal.reason)
         except (AwaitingApproval, NotYet) as reason:

@@ -15,6 +15,7 @@ from generator.node.settings import NodeSettings
 from provenance.api.errors import MarketStopped
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
+from provenance.crypto.at_rest import RestKey
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import UnavailableError
@@ -38,7 +39,8 @@ class Node:
     """One contributor's node.
 
     collection: the document this node joined; orders must name its digest. state: table, ledger, training. upload:
-    stores bytes at the market and returns the CID that it claims. progress: towards the market and a terminal.
+    stores bytes at the market and returns the CID that it claims. fetch: what the market serves under a CID, not yet
+    compared with it. progress: towards the market and a terminal.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Node:
     state: ContributorState
     chain: ChainReads
     upload: Callable[[bytes], Cid]
+    fetch: Callable[[Cid], bytes]
     progress: Callable[[Progress], None] = _silent
 
     @property
@@ -63,7 +66,7 @@ class Node:
     @property
     def orders(self) -> Orders:
         """What this node keeps of its orders."""
-        return Orders(self.folder / ORDERS)
+        return Orders(self.folder / ORDERS, RestKey.of(self.signer))
 
     @property
     def approvals(self) -> Approvals:

@@ -2,18 +2,20 @@
 
     orders/<order>/accepted.json    terms, documents and acceptance as signed
     orders/<order>/accepted-at      chain time of the acceptance
-    orders/<order>/content.key      random key of this node's shard (mode 600), made before its first use
-    orders/<order>/wrapped/<shard>  that key wrapped for the buyer (mode 600), released when the record is on chain
+    orders/<order>/content.key *    random key of this node's shard, made before its first use
+    orders/<order>/wrapped/<shard> *  that key wrapped for the buyer, released when the record is on chain
     orders/<order>/training         there while a training step is under way
-    orders/<order>/untrained.tsm    the model that was committed to where none was trained (generator.node.untrained)
-    orders/<order>/salts/<match>    random salt of the seed (mode 600), made before it is committed to
+    orders/<order>/untrained.tsm *  the model that was committed to where none was trained (generator.node.untrained)
+    orders/<order>/salts/<match> *  random salt of the seed, made before it is committed to
     orders/<order>/receipt.json     the receipt signed for this node's shard under the seed that the chain has
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
-    orders/<order>/files/NAME       what the receipt names, as it is published, until the order ends
-    orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent as it is
+    orders/<order>/files/NAME *     what the receipt names, as it is published, until the order ends
+    orders/<order>/answers/NAME *   digest of the task, then the answer: stored before it is sent, sent as it is
     orders/<order>/shard-sent       there once the market has the answer to "sample"
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
+    orders/sealed *                 says that all with a star are sealed, under the node's key (crypto.at_rest)
 
+Files of earlier releases, which were not sealed, are sealed when the node's folder is opened (`Orders.seal_all`).
 Training steps keep their results in the training state (`generator.federation.state`) in the same manner.
 """
 
@@ -26,10 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import StateError, TaskRefused
+from generator.federation.private_files import PrivateFiles
 from provenance import canonical
 from provenance.api.tasks import SampleResult
 from provenance.canonical import JsonValue
-from provenance.crypto.key_files import read_secret
+from provenance.crypto.at_rest import RestKey
 from provenance.crypto.seal import new_content_key
 from provenance.document import Reader
 from provenance.errors import ProvenanceError
@@ -42,6 +45,7 @@ from provenance.values import Digest, Signature, sha256
 FORMAT = "tessera-accepted/1"
 _EVALUATION_MEMBERS = ("datasetRoot", "scoreMicro", "sharesDigest", "scoreDigest", "signature")
 _MEMBERS = ("format", "terms", "termsSignature", "request", "maxRows", "acceptance")
+_PRIVATE = ("content.key", "wrapped/*", "untrained.tsm", "salts/*", "files/[a-z]*", "answers/*")
 _DRAWING = threading.Lock()
 """A task and a demand on chain may need the same salt at the same moment; there is to be one."""
 
@@ -84,9 +88,10 @@ class Accepted:
 class OrderFolder:
     """One order's folder; made at first use."""
 
-    def __init__(self, folder: Path, order: Digest) -> None:
+    def __init__(self, private: PrivateFiles, order: Digest) -> None:
         self.order = order
-        self._folder = folder / order.hex()
+        self._private = private
+        self._folder = private.folder / order.hex()
 
     def accepted(self) -> Accepted | None:
         """The order as this node accepted it; None if it did not."""
@@ -116,7 +121,7 @@ class OrderFolder:
         path = self._answer(name)
         if not path.exists():
             return None
-        data = path.read_bytes()
+        data = self._private.read(path)
         if data[:32] != sha256(task):
             raise TaskRefused(
                 "task-changed", f"{name} was answered for other bytes; each task is answered once"
@@ -126,11 +131,11 @@ class OrderFolder:
     def stored(self, name: str) -> bytes | None:
         """What was answered under a name, whatever the task; None if nothing was."""
         path = self._answer(name)
-        return path.read_bytes()[32:] if path.exists() else None
+        return self._private.read(path)[32:] if path.exists() else None
 
     def store_answer(self, name: str, task: bytes, answer: bytes) -> bytes:
         """Stores an answer, then returns it: only what this returns may be sent."""
-        self._write(f"answers/{self._answer(name).name}", sha256(task) + answer)
+        self._seal(f"answers/{self._answer(name).name}", sha256(task) + answer)
         return answer
 
     def set_aside(self, name: str) -> None:
@@ -163,17 +168,17 @@ class OrderFolder:
     def store_receipt(self, signed: SampleResult, files: Mapping[str, bytes]) -> None:
         """Stores a receipt and, before it, the files that it names as they will be published."""
         for name, data in files.items():
-            self._write(f"files/{name}", data)
+            self._seal(f"files/{name}", data)
         self._write("receipt.json", signed.encode())
 
     def untrained(self) -> bytes | None:
         """The untrained model that this node stands by; None for an order that it trains, or has trained."""
         path = self._folder / "untrained.tsm"
-        return path.read_bytes() if path.exists() else None
+        return self._private.read(path) if path.exists() else None
 
     def store_untrained(self, model: bytes) -> None:
         """Stores it before anything commits to it."""
-        self._write("untrained.tsm", model)
+        self._seal("untrained.tsm", model)
 
     def is_training(self) -> bool:
         """Whether a training step was begun that was neither answered nor refused."""
@@ -232,7 +237,9 @@ class OrderFolder:
 
     def files(self) -> dict[str, bytes]:
         """The receipt's files as they are published, by name; none once the order ended."""
-        return {path.name: path.read_bytes() for path in sorted((self._folder / "files").glob("[a-z]*"))}
+        return {
+            path.name: self._private.read(path) for path in sorted((self._folder / "files").glob("[a-z]*"))
+        }
 
     def drop_files(self) -> None:
         """Once the order ended: nobody takes them any more."""
@@ -243,22 +250,22 @@ class OrderFolder:
         """The shard's content key; drawn once and on disk before anything is sealed with it."""
         path = self._folder / "content.key"
         if not path.exists():
-            make_folder(self._folder)
-            write_whole(path, b"0x" + new_content_key().hex().encode() + b"\n", mode=0o600)
-        return read_secret(path)
+            self._draw(path, _as_text(new_content_key()))
+        return self._secret(path)
 
     def wrapped_key(self, shard: int, wrap: Callable[[], bytes]) -> bytes:
         """The content key as it is wrapped for the buyer, once and for good: receipts name its digest."""
         path = self._folder / "wrapped" / str(shard)
         if not path.exists():
-            make_folder(path.parent)
-            write_whole(path, wrap(), mode=0o600)
-        return path.read_bytes()
+            self._draw(path, wrap())
+        return self._private.read(path)
 
     def key_to_release(self, shard: int) -> bytes | None:
-        """The wrapped key that receipts of the shard name; None when it was lost."""
-        path = self._folder / "wrapped" / str(shard)
-        return path.read_bytes() if path.exists() else None
+        """The wrapped key that receipts of the shard name; None when it was lost or damaged."""
+        try:
+            return self._private.read(self._folder / "wrapped" / str(shard))
+        except (FileNotFoundError, StateError):
+            return None
 
     def salt(self, match: Digest) -> Digest:
         """This node's salt of the seed in a match of the order: random, on disk before anything commits to it, told
@@ -266,34 +273,57 @@ class OrderFolder:
         path = self._folder / "salts" / match.hex()
         with _DRAWING:
             if not path.exists():
-                make_folder(path.parent)
-                write_whole(path, b"0x" + secrets.token_hex(32).encode() + b"\n", mode=0o600)
-        return Digest(read_secret(path))
+                self._draw(path, _as_text(secrets.token_bytes(32)))
+        return self._secret(path)
 
     def _answer(self, name: str) -> Path:
         # "evaluate/0001" is no folder: "evaluate" is a file.
         return self._folder / "answers" / name.replace("/", "-")
 
+    def _draw(self, path: Path, secret: bytes) -> None:
+        """Without a sweep: another thread may be writing in the folder."""
+        make_folder(path.parent)
+        self._private.write(path, secret)
+
+    def _secret(self, path: Path) -> Digest:
+        return Digest.parse(self._private.read(path).decode("ascii").strip())
+
     def _write(self, name: str, data: bytes) -> None:
+        write_whole(self._place(name), data)
+
+    def _seal(self, name: str, data: bytes) -> None:
+        self._private.write(self._place(name), data)
+
+    def _place(self, name: str) -> Path:
         path = self._folder / name
         make_folder(path.parent)
         sweep(path.parent)
-        write_whole(path, data)
+        return path
+
+
+def _as_text(secret: bytes) -> bytes:
+    return b"0x" + secret.hex().encode() + b"\n"
 
 
 class Orders:
     """All orders of a node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: RestKey) -> None:
         self._folder = folder
+        self._private = PrivateFiles(folder, key)
+
+    def seal_all(self) -> None:
+        """Seals what an earlier release left plain; StateError where another key sealed the folder."""
+        make_folder(self._folder)
+        self._private.seal_all(path for pattern in _PRIVATE for path in self._folder.glob(f"*/{pattern}"))
 
     def folder(self, order: Digest) -> OrderFolder:
         """The folder of one order; nothing is made before its first write."""
-        return OrderFolder(self._folder, order)
+        return OrderFolder(self._private, order)
 
     def accepted(self) -> Iterator[tuple[Digest, Accepted]]:
         """Every accepted order."""
-        for folder in sorted(self._folder.glob("*")) if self._folder.is_dir() else []:
+        for folder in sorted(self._folder.glob("?" * 64)) if self._folder.is_dir() else []:
             order = Digest(bytes.fromhex(folder.name))
             accepted = self.folder(order).accepted()
             if accepted is not None:

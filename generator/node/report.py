@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import BudgetExceeded, TaskRefused
+from generator.errors import BudgetExceeded, LedgerRestored, NotYet, TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -19,6 +19,7 @@ from generator.node.context import Node, shard_of
 from generator.node.demands import open_demand
 from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.registration import announcement
 from generator.node.setup import Opened
 from provenance.api.market import MarketClient
@@ -141,6 +142,14 @@ def dry_run_lines(opened: Opened, client: MarketClient) -> Iterator[str]:
     body = announcement(settings).to_json()
     yield f"would send  announcement, {len(body)} bytes: {body.decode()}"
     node = opened.node(client)
+    try:
+        require_newest_ledger(node)
+    except NotYet as reason:
+        yield f"would answer no order yet: {reason}"
+        return
+    except LedgerRestored as refusal:
+        yield f"would refuse every order ({refusal.code}): {refusal.figures}"
+        return
     is_any = False
     for view in client.orders(state=BrokerState.OPEN):
         if view.collection == opened.collection.digest:

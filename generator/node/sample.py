@@ -222,10 +222,11 @@ def sealed_content(
     """The content document, and rows and model by name as they will be published: sealed, or plain for an open
     data set."""
     statement, order = finish.statement, accepted.terms.order_id(node.domain)
+    ledger = node.state.ledger.published_head()
     plain = {"rows": row_bytes, "model": draw.model}
     if accepted.terms.is_open:
         described = {name: _described(data, data) for name, data in plain.items()}
-        return ShardContent(described["rows"], described["model"], None, statement), plain
+        return ShardContent(described["rows"], described["model"], None, statement, ledger=ledger), plain
     key = node.orders.folder(order).content_key()
     kinds: tuple[FileKind, ...] = ("rows", "model")
     sealed: dict[str, bytes] = {
@@ -236,7 +237,9 @@ def sealed_content(
         draw.shard, lambda: wrap_key(key, accepted.terms.delivery_key, order, draw.shard)
     )
     committed = key_commitment(key, order, draw.shard)
-    content = ShardContent(described["rows"], described["model"], None, statement, committed, cid_of(wrapped))
+    content = ShardContent(
+        described["rows"], described["model"], None, statement, committed, cid_of(wrapped), ledger
+    )
     return content, sealed
 
 

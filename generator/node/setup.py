@@ -1,8 +1,10 @@
 """Making a node's folder, and opening it again.
 
     node.toml policy.toml node.key deployment.json collection.json   what the operator set up
-    table/      the table as grid indices, the privacy ledger, training state (generator.federation.state)
+    table/      the table as grid indices, training state (generator.federation.state)
     orders/ approvals/ receipts.jsonl                                written while running
+
+Table, results, models and keys of orders are sealed under a key that follows from the node's (`crypto.at_rest`).
 
 The market's word about contracts is only a hint: chain id and code are asked of the chain, and the operator
 may name a deployment file of his own instead.
@@ -28,6 +30,7 @@ from generator.node.settings import NodeSettings, secure_folder
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.owner import OwnedTable, Owner
+from generator.privacy.schema_release import charge_schema
 from provenance import canonical
 from provenance.api.catalogue import NetworkView
 from provenance.api.client import RetryPolicy
@@ -37,6 +40,7 @@ from provenance.chain.fees import GWEI
 from provenance.chain.finality import Finality
 from provenance.chain.reader import ChainReader
 from provenance.chain.writer import ChainWriter
+from provenance.crypto.at_rest import RestKey
 from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.files import write_whole
@@ -110,7 +114,9 @@ def initialise(setup: Setup) -> Made:
     owner = Owner.of_environment() if setup.owner is None else Owner(setup.owner)
     table = owner.table(values, collection.schema, setup.table.name)
     if not (folder / STATE / "schema.json").exists():
-        ContributorState.create(folder / STATE, collection.schema, values, cap, owned=table)
+        key = RestKey.of(signer)
+        ContributorState.create(folder / STATE, collection.schema, values, cap, key, owned=table)
+    charge_schema(table.ledger(), collection.schema)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -169,7 +175,7 @@ class Opened:
     @property
     def orders(self) -> Orders:
         """What the node keeps of its orders."""
-        return Orders(self.folder / ORDERS)
+        return Orders(self.folder / ORDERS, RestKey.of(self.signer))
 
     @property
     def approvals(self) -> Approvals:
@@ -196,9 +202,16 @@ class Opened:
         )
 
     def node(self, client: MarketClient) -> Node:
-        """Everything the handlers need; contents are uploaded by `client`."""
+        """Everything the handlers need; contents go to the market and come from it by `client`."""
         return Node(
-            self.folder, self.settings, self.signer, self.collection, self.state, self.chain, client.upload
+            self.folder,
+            self.settings,
+            self.signer,
+            self.collection,
+            self.state,
+            self.chain,
+            client.upload,
+            client.content,
         )
 
 
@@ -213,12 +226,18 @@ def open_node(folder: Path, overrides: dict[str, str | int | None] | None = None
         raise SettingsError(
             f"{folder / COLLECTION}: {error.strerror}; run `init` again in a new folder"
         ) from error
+    signer = load_key(chosen.key_path(folder), password_source(os.environ))
+    state = ContributorState.open(folder / STATE, RestKey.of(signer))
+    Orders(folder / ORDERS, RestKey.of(signer)).seal_all()
+    state = state.hand_ledger_to(Owner.of_environment(), folder.absolute().name)
+    if state.owned is not None:
+        charge_schema(state.owned.ledger(), collection.schema)
     return Opened(
         chosen,
-        load_key(chosen.key_path(folder), password_source(os.environ)),
+        signer,
         collection,
         ChainReader(chosen.rpc, deployment, finality=Finality.chosen(chosen.finality)),
-        ContributorState.open(folder / STATE).hand_ledger_to(Owner.of_environment(), folder.absolute().name),
+        state,
         OutboxLog(folder),
         folder,
     )

@@ -16,7 +16,9 @@ from generator.federation.task import Task, meta_of
 from generator.market.jobs import order_settings
 from generator.node.accept import require_partners
 from generator.node.context import Node, shard_of
+from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.sample import shard_conditions
 from generator.node.untrained import training
 from provenance.api.queue import Progress
@@ -43,6 +45,8 @@ def train_step(node: Node, payload: bytes) -> bytes:
     task = Task.decode(payload)
     check_plan(node, task)
     accepted = node.accepted(task.order)
+    if node.state.order(task.order).plan() is None:
+        require_newest_ledger(node)
 
     def report(local: StepProgress) -> None:
         loss = next(iter(local.losses.values()), None)
@@ -58,6 +62,7 @@ def train_step(node: Node, payload: bytes) -> bytes:
         check_model=check,
         vouching=Vouching(node),
         progress=report,
+        later=lambda plan: (score_release(plan),),
     )
     family, request = family_of(node.collection.family), str(accepted.terms.request)
     with training(node, task.order):

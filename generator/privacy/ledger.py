@@ -11,7 +11,8 @@ line holds its number, the SHA-256 of the line before and one entry:
 
 A last line without its line end was never acknowledged, so no noise was drawn for it: it does not count. Any other
 damage stops the node, because a lost line would be privacy spent twice. The head, number and digest of the last line,
-is kept in a second place too: a ledger that does not go on from there was restored from an older copy, or forked.
+is kept in a second place too, and signed with every shard: a ledger that does not go on from there was restored from an
+older copy, or forked.
 
 A release is known by (order, name). Recording it again is free if nothing about it changed: the step was cut off before
 its result was stored, so nobody saw it, and its one result may be drawn anew. Recorded again with other figures it is
@@ -40,6 +41,8 @@ from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.errors import ProvenanceError
 from provenance.files import LineFile, make_folder, write_whole
+from provenance.record.receipts import LedgerHead
+from provenance.units import E12, MICRO, round_up
 from provenance.values import Digest, sha256
 
 FORMAT: Final = "tessera-ledger/2"
@@ -111,6 +114,22 @@ class Head(NamedTuple):
             return cls(number, Digest.parse(str(document["digest"])))
         except (ProvenanceError, KeyError, StateError) as error:
             raise StateError(f"{where} is damaged ({error}): restore it from a copy") from error
+
+
+class Trail(NamedTuple):
+    """The digests of a ledger's lines, which tell nothing of the table."""
+
+    digests: tuple[Digest, ...]
+
+    @property
+    def name(self) -> Digest | None:
+        """The same as long as a ledger goes on, and in its copies: by the random bytes of its first line. None of an
+        empty one."""
+        return sha256(b"tessera/ledger-name/1" + self.digests[0]) if self.digests else None
+
+    def goes_on_from(self, published: LedgerHead) -> bool:
+        """Whether the ledger has the line that a head names."""
+        return self.digests[published.entries - 1 : published.entries] == (published.head,)
 
 
 @dataclass(slots=True)
@@ -217,6 +236,20 @@ class PrivacyLedger:
         """Number and digest of the last line: what a signature under it would fix."""
         return self._read().head
 
+    def trail(self) -> Trail:
+        """The digests of all lines, for heads that were published."""
+        return Trail(tuple(sha256(line) for line in self._read().lines))
+
+    def published_head(self) -> LedgerHead | None:
+        """The head as a receipt names it, with what was charged until now; None of an empty ledger."""
+        book = self._read()
+        name = Trail(tuple(sha256(line) for line in book.lines[:1])).name
+        if name is None:
+            return None
+        spent = _charged_epsilon(book, self.cap.delta)
+        micro = None if math.isinf(spent) else round_up(spent, MICRO)
+        return LedgerHead(name, *book.head, micro, round_up(self.cap.delta, E12))
+
     def spent(self, further: Sequence[Release] = (), *, order: Digest | None = None) -> float:
         """Epsilon at the cap's delta of the releases that were made (of one order, if given) and `further` ones.
 
@@ -227,8 +260,7 @@ class PrivacyLedger:
 
     def charged_epsilon(self) -> float:
         """Epsilon at the cap's delta of all that was charged: what the filter holds against the cap."""
-        made = self.charged()
-        return min(total(made).epsilon(self.cap.delta), alone(made, self.cap.delta))
+        return _charged_epsilon(self._read(), self.cap.delta)
 
     def epsilon_left(self) -> float:
         """The most epsilon of one more order that the cap bears; infinite without a cap."""
@@ -389,7 +421,7 @@ class PrivacyLedger:
             )
         names = ", ".join(release.name for release in new[-1].releases)
         would = min(total(together).epsilon(cap.delta), alone(together, cap.delta))
-        before = min(total(book.charged).epsilon(cap.delta), alone(book.charged, cap.delta))
+        before = _charged_epsilon(book, cap.delta)
         raise BudgetExceeded(
             f"{names} would take this table to epsilon {would:.4g} at delta {cap.delta:g}, its owner's cap is "
             f"{cap.epsilon:g} ({before if book.charged else 0:.4g} are charged, {len(new) - 1} more orders promised): "
@@ -466,6 +498,10 @@ class PrivacyLedger:
                 f"{len(book.lines)}): it was restored from an older copy, or belongs to another folder. Bring back the "
                 "newest ledger; without it nothing more may be released from this table"
             )
+
+
+def _charged_epsilon(book: _Book, delta: float) -> float:
+    return min(total(book.charged).epsilon(delta), alone(book.charged, delta))
 
 
 def _uncharged(book: _Book, releases: Iterable[Release], order: Digest) -> list[Release]:

@@ -36,8 +36,8 @@ def budget_lines(ledger: PrivacyLedger) -> Iterator[str]:
     for note in ledger.notes():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(str(note["time"]))))
         yield f"not counted {when} {note['did']}{': ' if note['about'] else ''}{note['about']}"
-    head = ledger.head()
-    yield f"head        line {head.number}, {head.digest}"
+    head, name = ledger.head(), ledger.trail().name
+    yield f"head        line {head.number}, {head.digest}{'' if name is None else f', of ledger {name}'}"
 
 
 def _shown(epsilon: float) -> str:

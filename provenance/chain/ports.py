@@ -323,6 +323,10 @@ class ChainReads(Protocol):
         """The data set that delivered the order; None before publication."""
         ...
 
+    def recorded_shards(self, contributor: Address) -> Mapping[int, ShardOnChain]:
+        """Every shard of the contributor's that was ever recorded, revoked or not, by data set, oldest first."""
+        ...
+
     def participants(self, order_id: Digest) -> tuple[Participant, ...]:
         """From the OrderMatched event; empty before the match."""
         ...

@@ -41,6 +41,8 @@ from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Address, Digest
 
 _NO_DIGEST = Digest(bytes(32))
+_ASKED_AGAIN = 1024
+"""Blocks that a reorganisation may have replaced since they were read."""
 
 
 class ChainReader(DisputeReader, SalesReader):
@@ -209,6 +211,19 @@ class ChainReader(DisputeReader, SalesReader):
         topics = (event_topic("DatasetPublished"), None, str(order_id))
         found = self._newest_log(LogQuery((self._deployment.datasets,), topics))
         return None if found is None else cast(DatasetPublished, found).id
+
+    def recorded_shards(self, contributor: Address) -> dict[int, ShardOnChain]:
+        """Every shard of the contributor's that was ever recorded, revoked or not, by data set, oldest first. What was
+        found is kept, for many nodes give logs of few blocks at once; the newest are asked for again each time."""
+        seen, kept = self._recorded.get(contributor, (0, ()))
+        start, height = max(self._deployment.block, seen - _ASKED_AGAIN), self.finality.height(self.rpc)
+        topics = (event_topic("ShardRecorded"), None, None, str(Digest(bytes(12) + contributor)))
+        query = LogQuery((self._deployment.datasets,), topics)
+        logs = self._raw_logs(query, start, height)
+        found = [each for each in kept if each.at.block < start]
+        found += [each for each in logs if isinstance(each, ShardRecorded)]
+        self._recorded[contributor] = height, tuple(found)
+        return {each.id: _shard(each) for each in found}
 
     def dataset_count(self) -> int:
         """Data sets published so far; the newest id."""

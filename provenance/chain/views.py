@@ -14,7 +14,7 @@ from provenance.chain.errors import (
     LogRangeError,
     RevertError,
 )
-from provenance.chain.events import ChainEvent
+from provenance.chain.events import ChainEvent, ShardRecorded
 from provenance.chain.finality import Finality
 from provenance.chain.log_decoder import decode_log, event_topic
 from provenance.chain.ports import OrderLimits
@@ -46,6 +46,7 @@ class MarketViews:
         self._limits: OrderLimits | None = None
         self._feed: Address | None = None
         self._most_blocks = _ALL_BLOCKS
+        self._recorded: dict[Address, tuple[int, tuple[ShardRecorded, ...]]] = {}
 
     def __enter__(self) -> Self:
         return self

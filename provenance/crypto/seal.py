@@ -2,7 +2,7 @@
 
 One random content key seals both files of a shard; each file has a fresh random nonce prefix and its own label as
 associated data, so files cannot be swapped, cut or extended unnoticed. AEADs are not key-committing: `open_file`, the
-one way in, always compares what it opened with the digest in the shard's receipt. Normative text:
+one way into files of others, always compares what it opened with the digest in the shard's receipt. Normative text:
 docs/spec/sealing.md.
 """
 
@@ -129,10 +129,22 @@ def seal_file(key: bytes, data: bytes, label: bytes) -> bytes:
 
 
 def open_file(key: bytes, sealed: bytes, label: bytes, plain_sha256: Digest) -> bytes:
-    """The bytes inside a sealed file. The one way in: what comes out has the digest that was signed.
+    """The bytes inside a sealed file. The one way into another's: what comes out has the digest that was signed.
 
     Raises SealError on any change: flipped, cut, extended, reordered, wrong key or label, other bytes than were signed.
     """
+    plain = open_own(key, sealed, label)
+    found = sha256(plain)
+    if found != plain_sha256:
+        raise SealError(
+            f"what is inside has SHA-256 {found}, the receipt says {plain_sha256}; "
+            "its contributor signed other bytes than it sealed"
+        )
+    return plain
+
+
+def open_own(key: bytes, sealed: bytes, label: bytes) -> bytes:
+    """As `open_file`, of a file that this very machine sealed: no digest of it was signed. Raises SealError."""
     head = len(MAGIC) + PREFIX_BYTES
     if sealed[: len(MAGIC)] != MAGIC or len(sealed) < head + TAG_BYTES:
         raise SealError("these bytes are not a Tessera sealed file of version 1")
@@ -148,14 +160,7 @@ def open_file(key: bytes, sealed: bytes, label: bytes, plain_sha256: Digest) -> 
             raise SealError(
                 f"frame {frame} of {frames} does not open: the bytes changed or the key is another's"
             ) from error
-    plain = b"".join(parts)
-    found = sha256(plain)
-    if found != plain_sha256:
-        raise SealError(
-            f"what is inside has SHA-256 {found}, the receipt says {plain_sha256}; "
-            "its contributor signed other bytes than it sealed"
-        )
-    return plain
+    return b"".join(parts)
 
 
 def _nonce(prefix: bytes, frame: int, last: bool) -> bytes:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 import provenance.crypto.recursion_limit  # noqa: F401
 from provenance.crypto.key_files import AskPassword, KeyKind, read_secret, write_keystore, write_secret
 from provenance.crypto.typed_data import Domain, TypedMessage
@@ -55,6 +58,10 @@ class Signer:
 
         signed = Account.sign_transaction(dict(transaction), self.__key.to_bytes())
         return bytes(signed.raw_transaction)
+
+    def derived(self, info: bytes, length: int) -> bytes:
+        """Secret bytes that only the holder of this key can make (HKDF-SHA256); others for every `info`."""
+        return HKDF(SHA256(), length, salt=None, info=info).derive(self.__key.to_bytes())
 
 
 def text_digest(text: str) -> Digest:

@@ -204,12 +204,49 @@ class SealedKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerHead:
+    """Where the privacy ledger of a contributor's table stood when it signed for a shard (docs/spec/privacy-ledger.md).
+
+    table: the same for all heads of one ledger, and tells nothing of the table. entries, head: number and digest of the
+    ledger's last line. epsilon_micro, delta_e12: what everything that was charged to the table until then costs one of
+    its rows, this order's training and score with it; epsilon None where nothing bounds it.
+    """
+
+    table: Digest
+    entries: int
+    head: Digest
+    epsilon_micro: int | None
+    delta_e12: int
+
+    def document(self) -> dict[str, JsonValue]:
+        return {
+            "table": str(self.table),
+            "entries": self.entries,
+            "head": str(self.head),
+            "spentEpsilonMicro": self.epsilon_micro,
+            "spentDeltaE12": self.delta_e12,
+        }
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> LedgerHead:
+        reader = Reader(document, where, ("table", "entries", "head", "spentEpsilonMicro", "spentDeltaE12"))
+        return cls(
+            reader.digest("table"),
+            reader.integer("entries", 1),
+            reader.digest("head"),
+            None if reader.member("spentEpsilonMicro") is None else reader.integer("spentEpsilonMicro"),
+            reader.integer("spentDeltaE12"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ShardContent:
     """Where a shard's rows and model are, the privacy statement, and what is known of the key before it is released.
 
     key_commitment: what the contributor commits the key by (None: open, or made before there was one).
     wrapped_key_cid: the file that will hold the key wrapped to the buyer, which leaves its node when the record stands
     on chain. wrapped_key: the wrapped key itself in documents of before, None in an open order and in those of now.
+    ledger: of the contributor's table, None in documents of before.
     """
 
     rows: ContentFile
@@ -218,6 +255,7 @@ class ShardContent:
     statement: Mapping[str, JsonValue]
     key_commitment: Digest | None = None
     wrapped_key_cid: Cid | None = None
+    ledger: LedgerHead | None = None
 
     @property
     def sealed_key(self) -> SealedKey | None:
@@ -229,11 +267,13 @@ class ShardContent:
         key = _key_document(self.wrapped_key, self.key_commitment)
         if self.wrapped_key_cid is not None:
             key = {"keyCommitment": str(self.key_commitment), "wrappedKeyCid": str(self.wrapped_key_cid)}
+        ledger: dict[str, JsonValue] = {} if self.ledger is None else {"ledger": self.ledger.document()}
         return {
             "rows": self.rows.document(),
             "model": self.model.document(),
             **key,
             "statement": dict(self.statement),
+            **ledger,
         }
 
     def encode(self) -> bytes:
@@ -263,15 +303,20 @@ class ShardContent:
     def parse(cls, document: object, where: str = "content") -> ShardContent:
         is_released_later = isinstance(document, Mapping) and "wrappedKeyCid" in document
         key = ("keyCommitment", "wrappedKeyCid") if is_released_later else _key_members(document)
-        reader = Reader(document, where, ("rows", "model", "statement", *key))
-        rows = ContentFile.parse(reader.member("rows"), f"{where}.rows")
-        model = ContentFile.parse(reader.member("model"), f"{where}.model")
-        statement = reader.mapping("statement")
-        if is_released_later:
-            return cls(
-                rows, model, None, statement, reader.digest("keyCommitment"), reader.cid("wrappedKeyCid")
-            )
-        return cls(rows, model, reader.optional_hex("wrappedKey"), statement, _commitment(reader, document))
+        has_ledger = isinstance(document, Mapping) and "ledger" in document
+        members = ("rows", "model", "statement", *key, *(("ledger",) if has_ledger else ()))
+        reader = Reader(document, where, members)
+        return cls(
+            rows=ContentFile.parse(reader.member("rows"), f"{where}.rows"),
+            model=ContentFile.parse(reader.member("model"), f"{where}.model"),
+            wrapped_key=None if is_released_later else reader.optional_hex("wrappedKey"),
+            statement=reader.mapping("statement"),
+            key_commitment=reader.digest("keyCommitment")
+            if is_released_later
+            else _commitment(reader, document),
+            wrapped_key_cid=reader.cid("wrappedKeyCid") if is_released_later else None,
+            ledger=LedgerHead.parse(reader.member("ledger"), f"{where}.ledger") if has_ledger else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provenance.chain.ports import Absence
 from provenance.record.epsilon_words import epsilon_in_words
-from provenance.record.receipts import median_score, shares_digest
+from provenance.record.receipts import LedgerHead, ShardContent, median_score, shares_digest
 from provenance.record.terms import FirstOrderTerms
 from provenance.table.origins import Origins
 from provenance.units import BASIS_POINTS, E12, MICRO, WHOLE_BPS, format_fixed, percent, to_float
@@ -98,4 +98,28 @@ def privacy(evidence: Evidence) -> str:
     most = format_fixed(terms.epsilon_micro, MICRO)
     delta = max(shard.delta_e12 for shard in evidence.standing)
     means = epsilon_in_words(spent, delta)
-    return f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts: {means}; {schema}"
+    ledgers = _ledgers(evidence)
+    return (
+        f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts: {means}; "
+        f"{f'{ledgers}; ' if ledgers else ''}{schema}"
+    )
+
+
+def _ledgers(evidence: Evidence) -> str:
+    """What the tables have spent over all their orders, where the receipts say it."""
+    contents = [(each.shard, each.signed_content) for each in evidence.standing]
+    heads = {
+        shard: content.ledger
+        for shard, content in contents
+        if isinstance(content, ShardContent) and content.ledger is not None
+    }
+    if not heads:
+        return ""
+    spent = ", ".join(f"shard {shard} {_spent(head)}" for shard, head in heads.items())
+    return f"spent by its table over all orders until then, signed and not proven: {spent}"
+
+
+def _spent(head: LedgerHead) -> str:
+    if head.epsilon_micro is None:
+        return "without a bound"
+    return f"epsilon {format_fixed(head.epsilon_micro, MICRO)} at delta {format_fixed(head.delta_e12, E12)}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from generator.families.secure_aggregation import VECTOR
 from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.task import Result
 from provenance.chain.ports import OrderState
+from provenance.crypto.at_rest import RestKey, SealedFolder
+from provenance.crypto.signing import load_key
 from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market
@@ -49,6 +53,7 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
             text = policy.read().replace("trusted_partners = []", f"trusted_partners = {json.dumps(trusted)}")
             policy.seek(0)
             policy.write(text)
+    before = shutil.copytree(market.network.node_folder("alder"), market.folder / "alder before")
     order = market.place(rows=300, collection=MASKED)
     market.await_state(order, "settled")
     assert market.chain.order(order.order_id).state is OrderState.SETTLED
@@ -59,6 +64,7 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
     found = delivery.fetch(market.chain, market.buyer.content, dataset, None)
     certificate = found.verify(market.chain)
     assert certificate.passed, certificate.failed
+    assert "spent by its table over all orders until then" in certificate.check("privacy within terms").detail
     assert sum(len(values) for values in found.values()) == 300
     privacy: dict[str, Any] = dict(found.manifest.privacy)
     statements = [node["statement"] for node in privacy["nodes"]]
@@ -71,9 +77,23 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
         assert abs(ones - 0.5) < 5 * 0.5 / np.sqrt(8 * vector.nbytes), "a masked vector is fair coins"
     assert not list(market.network.folder.rglob("sum.key")), "secrets of sums are gone when the model is made"
 
+    # Node and owner's folder put back together: the market has the manifest, and the chain its digest.
+    now = _dry_run(market, market.network.node_folder("alder"))
+    assert "no open order of this collection" in now
+    assert "would refuse every order (ledger-restored): with data set" in _dry_run(market, before)
+
+
+def _dry_run(market: Market, folder: Path) -> str:
+    done = market.run("node", "run", "--folder", str(folder), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 def _tables(market: Market, node: str, order: str) -> np.ndarray:
     (file,) = market.network.node_folder(node).rglob(f"orders/{order[2:]}/results/tables.safetensors")
-    result = Result.decode(file.read_bytes()[32:])
+    private = SealedFolder(
+        market.network.node_folder(node) / "table", RestKey.of(load_key(market.network.key_file(node)))
+    )
+    result = Result.decode(private.read(file)[32:])
     assert set(result.arrays) == {VECTOR}
     return result.arrays[VECTOR]

@@ -21,6 +21,7 @@ from generator.federation.transport import InProcessTransport
 from generator.privacy.ledger import PrivacyCap
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
+from tests.generator.rest_key import REST_KEY
 
 ROWS = 500
 SMALL = {
@@ -79,7 +80,7 @@ class Market:
     wrap: dict[Address, Callable[[bytes], bytes]] = field(default_factory=dict)
 
     def node(self, address: Address) -> Callable[[bytes], bytes]:
-        state = ContributorState.open(self.states[address].folder)
+        state = ContributorState.open(self.states[address].folder, REST_KEY)
         return partial(
             handle_bytes, state=state, worker=Worker(address, seed=1), family=family_of(self.plan.family)
         )
@@ -106,7 +107,7 @@ def make_market(tmp_path: Path) -> MakeMarket:
         for number in range(nodes):
             address = Address(bytes([number + 1]) * 20)
             states[address] = ContributorState.create(
-                tmp_path / str(number), SCHEMA, toy_values(ROWS, number), PrivacyCap(None)
+                tmp_path / str(number), SCHEMA, toy_values(ROWS, number), PrivacyCap(None), REST_KEY
             )
             participants.append(PlanParticipant(address, ROWS))
         micro = None if epsilon is None else round(epsilon * 1e6)

@@ -30,6 +30,7 @@ from generator.privacy.ledger import PrivacyCap
 from provenance.exact.sampler import Sampler
 from provenance.values import Address
 from tests.generator.families.conftest import MakeMarket, Market
+from tests.generator.rest_key import REST_KEY
 
 FAMILY = "autoregressive"
 
@@ -156,7 +157,12 @@ def test_training_is_what_it_would_be_in_one_place_however_rows_are_spread(
             zip(market.states, (values[:cut], values[cut:]), strict=True)
         ):
             states[address] = ContributorState.create(
-                tmp_path / f"{name}{number}", market.plan.schema, part, PrivacyCap(None), hold_out=False
+                tmp_path / f"{name}{number}",
+                market.plan.schema,
+                part,
+                PrivacyCap(None),
+                REST_KEY,
+                hold_out=False,
             )
         market.states, market.wrap = states, {}
 

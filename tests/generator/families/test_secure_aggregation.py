@@ -35,6 +35,7 @@ from provenance.errors import ProvenanceError
 from provenance.record.receipts import AggregationKey
 from provenance.values import Address, Digest, Signature
 from tests.generator.families.conftest import MakeMarket, Market
+from tests.generator.rest_key import REST_KEY
 
 POOLED = {MarginalSettings.noise.name: DISTRIBUTED}
 FAMILIES = ("marginal", "autoregressive")
@@ -58,7 +59,7 @@ def exact_sum(market: Market, outcome: TrainingOutcome) -> np.ndarray:
     codebook = codebook_of(outcome.shared, market.plan.schema)
     noise = family_of(market.plan.family).table_noise(market.plan)
     workload = workload_of(market.plan, codebook, noise)
-    rows = [ContributorState.open(state.folder).training for state in market.states.values()]
+    rows = [ContributorState.open(state.folder, REST_KEY).training for state in market.states.values()]
     total: np.ndarray = np.sum([table_counts(encode_codes(own, codebook), workload) for own in rows], axis=0)
     return total
 
@@ -184,7 +185,7 @@ def test_a_key_that_its_contributor_did_not_sign_is_refused(make_market: MakeMar
     own = public_of(new_secret())
 
     def node(signer: Signer, *, forge: bool) -> Callable[[bytes], bytes]:
-        state = ContributorState.open(market.states[signer.address].folder)
+        state = ContributorState.open(market.states[signer.address].folder, REST_KEY)
 
         def work(data: bytes) -> bytes:
             worker = Worker(signer.address, seed=1, vouching=Keys(signer))
@@ -257,7 +258,7 @@ def test_it_costs_what_local_noise_costs_and_the_statement_names_the_condition(
         assert (tables["noiseFrom"], tables["noiseHonest"]) == (3, 2)
         assert "at least 2 of them keep their part" in statement["notCovered"][-1]
     for state in market.states.values():
-        entries = ContributorState.open(state.folder).ledger.entries()
+        entries = ContributorState.open(state.folder, REST_KEY).ledger.entries()
         parts = {e.release.name: e.release.event.distributed for e in entries if e.release.event is not None}
         assert parts[TABLES] == DistributedNoise(3, 2)
         assert parts["bins"] is None

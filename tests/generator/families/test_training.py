@@ -21,6 +21,7 @@ from generator.privacy.statement import epsilon_micro
 from provenance.exact.sampler import sampler_for
 from provenance.values import Address
 from tests.generator.families.conftest import MakeMarket, Market
+from tests.generator.rest_key import REST_KEY
 
 
 class KilledError(BaseException):
@@ -199,7 +200,8 @@ def test_a_node_killed_in_a_round_takes_it_up_again_with_its_generator(
     assert learnt == [0, 1, 2], "what the generator had learnt was not learnt again"
     assert outcome.models[0].epsilon_micro <= 3_000_000
     names = [
-        entry.release.name for entry in ContributorState.open(market.states[address].folder).ledger.entries()
+        entry.release.name
+        for entry in ContributorState.open(market.states[address].folder, REST_KEY).ledger.entries()
     ]
     assert names == ["bins", "tables", "round/0001", "round/0002"]
 

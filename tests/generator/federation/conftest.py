@@ -21,6 +21,7 @@ from generator.privacy.release import Release
 from provenance.api.tasks import FinishResult
 from provenance.table.schema import Schema
 from provenance.values import Address, Digest, sha256
+from tests.generator.rest_key import REST_KEY
 
 ORDER = sha256(b"an order")
 
@@ -113,6 +114,6 @@ def make_plan(schema: Schema) -> Callable[..., TrainingPlan]:
 @pytest.fixture
 def make_state(tmp_path: Path, schema: Schema, values: np.ndarray) -> Callable[..., ContributorState]:
     def make(name: str = "node", epsilon: float | None = 10.0) -> ContributorState:
-        return ContributorState.create(tmp_path / name, schema, values, PrivacyCap(epsilon, 1e-5))
+        return ContributorState.create(tmp_path / name, schema, values, PrivacyCap(epsilon, 1e-5), REST_KEY)
 
     return make

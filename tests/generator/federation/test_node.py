@@ -16,6 +16,7 @@ from generator.federation.task import Task
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
 from tests.generator.federation.conftest import CountingFamily
+from tests.generator.rest_key import REST_KEY
 
 ME = Address(b"\x01" * 20)
 WORKER = Worker(ME)
@@ -108,7 +109,7 @@ def test_the_same_result_is_sent_again_and_not_drawn_again(
     state = make_state()
     data = asked(make_plan()).encode()
     first = handle_bytes(data, state, WORKER, family)
-    again = handle_bytes(data, ContributorState.open(state.folder), WORKER, family)
+    again = handle_bytes(data, ContributorState.open(state.folder, REST_KEY), WORKER, family)
     assert first == again
     assert family.asked == ["bins"]
     assert len(state.ledger.entries()) == 1
@@ -130,7 +131,7 @@ def test_a_kill_between_ledger_and_result_costs_nothing_twice_and_releases_once(
     with pytest.raises(KilledError):
         handle(task, state, WORKER, family)
     family.die = lambda _: None
-    again = ContributorState.open(state.folder)
+    again = ContributorState.open(state.folder, REST_KEY)
     result = handle(task, again, WORKER, family, request="0x01")
     assert len(again.ledger.entries()) == 1
     assert handle(task, again, WORKER, family).encode() == result.encode()

@@ -17,6 +17,7 @@ from generator.privacy.ledger import PrivacyCap
 from provenance.files import TEMPORARY, write_whole
 from provenance.table.schema import Schema
 from provenance.values import Address, sha256
+from tests.generator.rest_key import REST_KEY
 
 ORDER = sha256(b"an order")
 MakeState = Callable[..., ContributorState]
@@ -32,7 +33,7 @@ def task(name: str = "bins", **meta: int) -> Task:
 
 def test_refuses_a_folder_without_a_table(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="set the node up"):
-        ContributorState.open(tmp_path)
+        ContributorState.open(tmp_path, REST_KEY)
 
 
 def test_refuses_to_put_a_second_table_into_a_folder(make_state: MakeState) -> None:
@@ -47,7 +48,7 @@ def test_refuses_values_outside_the_schema(
 ) -> None:
     values[3, 0] = bad
     with pytest.raises(StateError, match="outside its schema"):
-        ContributorState.create(tmp_path / "n", schema, values, PrivacyCap(1.0))
+        ContributorState.create(tmp_path / "n", schema, values, PrivacyCap(1.0), REST_KEY)
 
 
 def test_refuses_a_second_process_while_a_task_runs(make_state: MakeState) -> None:
@@ -111,7 +112,7 @@ def test_what_a_killed_writer_left_is_swept_at_the_next_start(make_state: MakeSt
     ]
     for file in left:
         file.write_bytes(b"half")
-    again = ContributorState.open(state.folder)
+    again = ContributorState.open(state.folder, REST_KEY)
     again.order(ORDER)
     assert not any(file.exists() for file in left)
 
@@ -132,16 +133,16 @@ def test_a_folder_killed_while_it_was_made_can_be_made_again(
         with monkeypatch.context() as patched:
             patched.setattr(os, "replace", replace)
             try:
-                ContributorState.create(folder, schema, values, PrivacyCap(1.0))
+                ContributorState.create(folder, schema, values, PrivacyCap(1.0), REST_KEY)
             except KilledError:
                 pass
             else:
                 break
         with pytest.raises(StateError):
-            ContributorState.open(folder)
-        state = ContributorState.create(folder, schema, values, PrivacyCap(1.0))
+            ContributorState.open(folder, REST_KEY)
+        state = ContributorState.create(folder, schema, values, PrivacyCap(1.0), REST_KEY)
         assert np.array_equal(state.values, values)
-    assert fatal == 4
+    assert fatal == 5
 
 
 def test_stored_results_arrays_and_models_come_back(make_state: MakeState) -> None:
@@ -153,7 +154,7 @@ def test_stored_results_arrays_and_models_come_back(make_state: MakeState) -> No
     data = order.store_result(task(), answer(task(), {"a": 1}, {"x": np.arange(3)}))
     order.save_arrays("round/0001", {"w": np.eye(2, dtype=np.float32), "scalar": np.array(3.0)})
     digest = order.store_model(b"model")
-    again = ContributorState.open(state.folder).order(ORDER)
+    again = ContributorState.open(state.folder, REST_KEY).order(ORDER)
     assert again.stored_result(task()) == data
     result = again.result("bins")
     assert result is not None
@@ -173,7 +174,7 @@ def test_about_a_tenth_is_held_out_and_the_parts_are_the_whole(
     state = make_state()
     assert len(state.training) + len(state.holdout) == len(values)
     assert 15 <= len(state.holdout) <= 80
-    again = ContributorState.open(state.folder)
+    again = ContributorState.open(state.folder, REST_KEY)
     assert np.array_equal(state.holdout, again.holdout)
 
 

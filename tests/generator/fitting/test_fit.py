@@ -13,7 +13,7 @@ from generator.errors import FitError, PlanError
 from generator.families.family import family_of
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.fitting.fit import FitProgress, check_settings, fit, fit_csv
-from generator.fitting.schema_budget import schema_releases, within_budget
+from generator.fitting.schema_budget import within_budget
 from generator.fitting.settings import FitSettings, default_family
 from generator.learning.fit_marginals import MarginalFitter
 from generator.privacy.accountant import Threshold
@@ -21,6 +21,7 @@ from generator.privacy.charge import WHOLE
 from generator.privacy.delta import delta_for
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.release import Release, composed_epsilon
+from generator.privacy.schema_release import schema_releases
 from provenance.errors import ProvenanceError
 from provenance.exact.container import Container, Part
 from provenance.exact.container_sampler import ContainerSampler

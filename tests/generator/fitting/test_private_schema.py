@@ -16,9 +16,9 @@ from generator.errors import PrivacyError
 from generator.fitting import private_schema as module
 from generator.fitting.cell_kinds import BUCKETS, POSITION, Kind, bucket_of, number_bounds
 from generator.fitting.private_schema import PrivateRequest, private_schema
-from generator.fitting.schema_budget import events_of
 from generator.privacy.accountant import epsilon_of
 from generator.privacy.noise import gaussian
+from generator.privacy.schema_release import events_of
 from provenance.errors import SchemaError
 from provenance.table.codec import encode_table
 from provenance.table.grid import canonical_decimal

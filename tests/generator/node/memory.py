@@ -9,6 +9,7 @@ from typing import cast
 from generator.errors import TaskRefused
 from generator.node.agent import HANDLERS
 from generator.node.context import Node
+from provenance.api.errors import MarketNotFound
 from provenance.api.message import Uint256
 from provenance.api.queue import RefusalView, TaskView, WorkState
 from provenance.chain.deployment import CONTRACTS, Deployment
@@ -19,6 +20,7 @@ from provenance.chain.ports import (
     DatasetStatus,
     OrderOnChain,
     OrderState,
+    ShardOnChain,
     StakeOnChain,
 )
 from provenance.record.terms import participants_digest
@@ -74,6 +76,10 @@ class NodeChain(MemoryChain):
             raise UnknownDatasetError(f"no data set {dataset_id}")
         return cast(DatasetOnChain, SimpleNamespace(status=self.statuses[dataset_id]))
 
+    def recorded_shards(self, contributor: Address) -> dict[int, ShardOnChain]:
+        every = ((k, shard) for k, each in enumerate(self.recorded.values(), 1) for shard in each.shards)
+        return {k: shard for k, shard in every if shard.contributor == contributor}
+
     def claimable(self, account: Address) -> int:
         return 7
 
@@ -97,6 +103,8 @@ class MemoryMarket:
         return cid
 
     def fetch(self, cid: Cid) -> bytes:
+        if cid not in self.content:
+            raise MarketNotFound(f"GET /v1/content/{cid}", 404, "not-found", "nothing is stored under it")
         return self.content[cid]
 
     def post_task(self, order: Digest, name: str, node: Address, kind: str, body: bytes) -> None:

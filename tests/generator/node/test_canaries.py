@@ -16,6 +16,7 @@ from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
 from generator.node.policy import DEFAULT_TEXT
 from generator.privacy.ledger import PrivacyCap
+from provenance.crypto.at_rest import RestKey
 from provenance.exact.sampler import Sampler
 from provenance.record.receipts import ShardContent
 from provenance.table.codec import decode_values
@@ -48,8 +49,8 @@ def test_an_order_published_in_clear_holds_no_planted_value(
         world.collection, schema=SCHEMA, family=family, settings=SETTINGS[family], visibility="open"
     )
     for number in (0, 1):
-        table = world.folder / f"node{number}" / "table"
-        ContributorState.create(table, SCHEMA, values(tmp_path / "t.csv"), PrivacyCap(None))
+        table, key = world.folder / f"node{number}" / "table", RestKey.of(world.signer(number))
+        ContributorState.create(table, SCHEMA, values(tmp_path / "t.csv"), PrivacyCap(None), key)
     terms = world.terms(delivery_key=open_delivery_key, epsilon_micro=epsilon_micro)
     policy = DEFAULT_TEXT.replace("allow_without_privacy = false", "allow_without_privacy = true")
     nodes = [world.node(number, cap=None, policy=policy) for number in (0, 1)]

@@ -21,6 +21,7 @@ from generator.node.train import train_step
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
+from provenance.crypto.at_rest import RestKey
 from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tessera.local.evaluating import evaluate
@@ -43,7 +44,8 @@ def owned_node(world: World, owner: Owner, number: int = 0, values: np.ndarray |
     """A node whose table's ledger is kept by `owner`."""
     own = toy_table(0) if values is None else values
     schema, folder = world.collection.schema, world.folder / f"node{number}" / "table"
-    ContributorState.create(folder, schema, own, PrivacyCap(CAP), owned=table_of(world, owner, own))
+    key = RestKey.of(world.signer(number))
+    ContributorState.create(folder, schema, own, PrivacyCap(CAP), key, owned=table_of(world, owner, own))
     return world.node(number)
 
 

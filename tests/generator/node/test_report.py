@@ -25,7 +25,7 @@ from provenance.chain.ports import StakeOnChain
 from provenance.chain.reader import ChainReader
 from provenance.record.terms import OrderTerms
 from provenance.units import TOKENS
-from provenance.values import Signature
+from provenance.values import Cid, Signature
 from tessera.cli.node import _say_status
 from tests.generator.node.test_demands import Chain
 from tests.generator.node.world import World
@@ -42,6 +42,9 @@ class Market:
     def orders(self, *, state: OrderState) -> tuple[OrderView, ...]:
         assert state is OrderState.OPEN
         return tuple(self._view(each) for each in self._terms)
+
+    def content(self, cid: Cid) -> bytes:
+        return self._world.market.fetch(cid)
 
     def _view(self, terms: OrderTerms) -> OrderView:
         return OrderView(

@@ -25,6 +25,7 @@ from provenance.api.coordination import Phase
 from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads, OrderState
+from provenance.crypto.at_rest import RestKey
 from provenance.crypto.seal import DeliveryKey
 from provenance.crypto.signing import Signer
 from provenance.errors import MalformedError
@@ -98,9 +99,9 @@ class World:
         progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> Node:
         folder = self.folder / f"node{number}"
-        state = folder / "table"
+        state, key = folder / "table", RestKey.of(self.signer(number))
         if not (state / "schema.json").exists():
-            ContributorState.create(state, self.collection.schema, toy_table(number), PrivacyCap(cap))
+            ContributorState.create(state, self.collection.schema, toy_table(number), PrivacyCap(cap), key)
         (folder / "policy.toml").write_text(policy)
         settings = NodeSettings(
             backend="http://127.0.0.1:1",
@@ -115,9 +116,10 @@ class World:
             settings,
             self.signer(number),
             self.collection,
-            ContributorState.open(state),
+            ContributorState.open(state, key),
             self.reads,
             upload or self.market.upload,
+            self.market.fetch,
             progress,
         )
 

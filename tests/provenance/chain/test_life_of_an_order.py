@@ -228,7 +228,7 @@ def test_says_that_an_unknown_data_set_is_unknown(market: Market) -> None:
         market.chain.dataset(987)
 
 
-def test_whole_life_from_deposit_to_claim(market: Market) -> None:
+def test_whole_life_from_deposit_to_claim(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     chain, (_, broker) = market.chain, market.account(BROKER)
     terms = make_terms(market, b"whole life")
     order = terms.order_id(chain.domain)
@@ -273,6 +273,12 @@ def test_whole_life_from_deposit_to_claim(market: Market) -> None:
     assert dataset.transaction == published.hash
     assert [shard.rows for shard in dataset.shards] == [10, 20, 30]
     assert dataset.epsilon_micro == 2_000_000
+    for shard in dataset.shards:
+        for again in (1024, 0, 0):  # how many blocks are asked for again; the rest is what was kept
+            monkeypatch.setattr("provenance.chain.reader._ASKED_AGAIN", again)
+            assert chain.recorded_shards(shard.contributor)[dataset_id] == shard
+        market.mine(1)
+    assert chain.recorded_shards(terms.buyer) == {}
     assert [each.score_micro for each in dataset.evaluations] == [900_000] * 3
 
     with pytest.raises(RevertError, match="OrderEscrow_TooEarly"):

@@ -20,6 +20,7 @@ from provenance.record.receipts import (
     Acceptance,
     ContentFile,
     Evaluation,
+    LedgerHead,
     ModelCommitment,
     Payout,
     SealedKey,
@@ -190,6 +191,21 @@ def test_a_key_that_is_released_later_is_named_by_commitment_and_file_and_is_not
     del document["keyCommitment"]
     with pytest.raises(DocumentError, match=r"content: missing members \['keyCommitment'\]"):
         ShardContent.parse(document)
+
+
+def test_a_ledger_s_head_is_one_more_member_that_older_documents_do_not_have() -> None:
+    file = ContentFile(cid_of(b"x"), 1, sha256(b"x"), sha256(b"y"), 1)
+    older = ShardContent(file, file, None, {"epsilon": "3"}, sha256(b"key"), cid_of(b"wrapped"))
+    head = LedgerHead(sha256(b"table"), 4, sha256(b"line"), 3_000_000, 10**7)
+    for each in (head, replace(head, epsilon_micro=None)):
+        content = replace(older, ledger=each)
+        assert content.document() == older.document() | {"ledger": each.document()}
+        assert ShardContent.parse(content.document()) == content
+        assert content.digest != older.digest
+    with pytest.raises(DocumentError, match=r"content\.ledger\.entries: found 0, expected an integer from 1"):
+        ShardContent.parse(content.document() | {"ledger": head.document() | {"entries": 0}})
+    with pytest.raises(DocumentError, match=r"content\.ledger: found NoneType, expected a JSON object"):
+        ShardContent.parse(older.document() | {"ledger": None})
 
 
 def test_a_key_commitment_is_one_more_member_that_older_documents_do_not_have() -> None:

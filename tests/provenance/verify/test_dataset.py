@@ -27,7 +27,7 @@ from provenance.errors import IntegrityError
 from provenance.exact.sampler import Sampler
 from provenance.record.collection import Request
 from provenance.record.contribution import ShardEvidence
-from provenance.record.receipts import Evaluation
+from provenance.record.receipts import Evaluation, LedgerHead
 from provenance.table.conditions import Conditions, RowConditions, Segment
 from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
@@ -554,6 +554,15 @@ def test_epsilon_beyond_the_terms_fails() -> None:
         drafts[0].epsilon_micro = 3_000_001
 
     assert failed(Builder(edit_drafts=spend).build()) == ["privacy within terms"]
+
+
+def test_what_the_tables_have_spent_over_all_orders_is_shown_as_signed(honest: Publication) -> None:
+    heads = [LedgerHead(sha256(b"table"), 12, sha256(b"line"), spent, 10**7) for spent in (6_500_000, None)]
+    detail = "; spent by its table over all orders until then, signed and not proven: shard 0 epsilon 6.5 at delta "
+    found = verify(Builder(edit_content=lambda k, content: replace(content, ledger=heads[k])).build())
+    assert found.passed
+    assert detail + "0.00001, shard 1 without a bound; schema" in found.check("privacy within terms").detail
+    assert "spent by its table" not in verify(honest).check("privacy within terms").detail
 
 
 def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails() -> None:
