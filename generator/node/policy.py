@@ -371,16 +371,17 @@ class Policy(Limits):
         return limits.in_unit(order.unit).refusal(order) or Verdict(decision)
 
     def judge_partners(self, others: Collection[Address] | None, honest: int) -> Verdict | None:
-        """A refusal if distributed noise would not be whole: with the trusted among the other contributors (None: not
-        yet known, any may come) and this node, at least `honest` must keep their share to themselves.
+        """A refusal if sums would not hide enough: with the trusted among the other contributors (None: not yet known,
+        any may come) and this node, at least `honest` must keep their vectors and shares of the noise to themselves.
         """
         trusted = len(self.trusted_partners if others is None else self.trusted_partners & set(others)) + 1
         if trusted >= honest:
             return None
         return _deny(
             "policy-partners",
-            f"the noise is drawn in shares of which {honest} must be kept secret; this node and trusted_partners of "
-            f"{FILE} keep {trusted}: name those whom you trust, or take collections with local noise",
+            f"only sums are seen, in which {honest} contributors' parts must be kept secret; this node and "
+            f"trusted_partners of {FILE} keep {trusted}: name those whom you trust, or take collections with local "
+            "noise",
         )
 
     @classmethod

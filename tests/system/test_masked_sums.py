@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from generator.families.secure_aggregation import VECTOR
-from generator.families.settings import DISTRIBUTED, MarginalSettings
+from generator.families.settings import MarginalSettings
 from generator.federation.task import Result
 from provenance.chain.ports import OrderState
+from provenance.record.collection import DISTRIBUTED
 from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market

@@ -189,6 +189,12 @@ class World:
         self.chain.matched[order] = self.participants
         return order
 
+    def policy_without_privacy(self) -> str:
+        """Takes orders without epsilon, and trusts both nodes to keep their vectors to themselves."""
+        text = DEFAULT_TEXT.replace("allow_without_privacy = false", "allow_without_privacy = true")
+        trusted = json.dumps([str(self.signer(number).address) for number in (0, 1)])
+        return text.replace("trusted_partners = []", f"trusted_partners = {trusted}")
+
     @property
     def participants(self) -> tuple[Participant, ...]:
         return (Participant(self.signer(0).address, 300), Participant(self.signer(1).address, 200))
