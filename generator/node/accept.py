@@ -46,6 +46,7 @@ _DIFFERS: Mapping[str, str] = {
     "ownRealMicro": "real-rows-differ",
 }
 _DAY_SECONDS = 86_400
+_MONTH_SECONDS = 30 * _DAY_SECONDS
 
 
 def accept_order(node: Node, payload: bytes) -> bytes:
@@ -108,21 +109,24 @@ def _check_documents(terms: OrderTerms, collection: Collection, request: Request
 def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
     """What the policy looks at."""
     now, order = node.chain.chain_time(), terms.order_id(node.domain)
-    recent = [
-        held
+    month = [
+        (node.orders.folder(other).accepted_at(), held.terms.epsilon_micro)
         for other, held in node.orders.accepted()
         if other != order
-        and node.orders.folder(other).accepted_at() > now - _DAY_SECONDS
+        and node.orders.folder(other).accepted_at() > now - _MONTH_SECONDS
         and _cost(node, other)
     ]
+    today = [epsilon for at, epsilon in month if at > now - _DAY_SECONDS]
     return Proposal(
         node.collection.name,
         request.purpose,
         terms,
         now,
-        len(recent),
-        sum(held.terms.epsilon_micro for held in recent),
-        node.chain.deployment.unit,
+        declared_rows=node.settings.declared_rows,
+        orders_today=len(today),
+        epsilon_today_micro=sum(today),
+        epsilon_month_micro=sum(epsilon for _, epsilon in month),
+        unit=node.chain.deployment.unit,
     )
 
 
@@ -155,6 +159,7 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms, request: Request)
 
 
 def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, request: Request) -> Accepted:
+    node.state.ledger.note_limits(f"policy of {node.address}", node.policy().all_privacy_words())
     _check_chain(node, order, terms)
     if node.collection.is_private and terms.is_open:
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")

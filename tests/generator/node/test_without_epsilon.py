@@ -29,7 +29,6 @@ from generator.node.accept import accept_order
 from generator.node.context import Node
 from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import what_leaves
 from generator.node.train import train_step
 from generator.privacy.accountant import epsilon_of
@@ -39,7 +38,7 @@ from provenance.record.receipts import Acceptance
 from provenance.values import Address
 from tests.generator.node.conftest import MakeWorld
 from tests.generator.node.trained import Trained, train
-from tests.generator.node.world import World
+from tests.generator.node.world import AUTO, World
 
 SETTINGS: dict[str, dict[str, int | str | bool]] = {
     "marginal": {"steps": 40, "batch": 32, "hiddenWidth": 16, "hiddenLayers": 1},
@@ -68,7 +67,7 @@ def test_an_order_under_which_exact_counts_would_leave_is_not_accepted_and_no_op
 ) -> None:
     without_epsilon(world, family, is_masked=is_masked)
     policy = world.policy_without_privacy().replace('default = "auto"', 'default = "ask"')
-    node = world.node(cap=None, policy=policy.replace("minimum_contributors = 2", "minimum_contributors = 1"))
+    node = world.node(cap=None, policy=policy)
     terms = plain_terms(world, min_contributors=contributors)
     world.open(terms)
     with pytest.raises(TaskRefused, match=r"Expected epsilon, or a collection .*two contributors") as refusal:
@@ -100,7 +99,7 @@ def test_somebody_else_must_be_trusted_for_the_rest_of_a_sum_is_what_one_sent(
     without_epsilon(world)
     policy = world.policy_without_privacy()
     if not trusts:
-        policy = DEFAULT_TEXT.replace("allow_without_privacy = false", "allow_without_privacy = true")
+        policy = AUTO.replace("allow_without_privacy = false", "allow_without_privacy = true")
     node, terms = world.node(cap=None, policy=policy), plain_terms(world)
     world.open(terms)
     if trusts:
