@@ -193,7 +193,9 @@ def dense_bins(release: BinRelease, grid: BaseGrid) -> Counts:
     parts = [release.base]
     for c, level, cells in _dense_levels(grid):
         mine = (release.column == c) & (release.level == level)
-        parts.append(np.bincount(release.cell[mine], release.count[mine], minlength=cells))
+        counts = np.zeros(cells)
+        counts[release.cell[mine]] = release.count[mine]
+        parts.append(counts)
     return np.concatenate(parts)
 
 
