@@ -56,6 +56,7 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.store.unixfs import cid_of
+from provenance.units import E12, format_fixed, round_down
 from provenance.values import Cid, Digest, Signature, sha256
 
 _SEPARATE = (
@@ -77,6 +78,7 @@ _SUMMED_EXACT = (
     "has them; no contributor's own (no privacy was asked for: rows of the tables may be read out of the sums, though "
     "not whose they are)",
 )
+_SCORE = f"epsilon {SCORE_EPSILON:g} and delta {format_fixed(round_down(SCORE_DELTA, E12), E12)}"
 _ALWAYS = (
     "exact pair counts of each shard's synthetic rows (under conditions: of as many rows without them), and of "
     "the first 16,384 rows of its stream",
@@ -275,8 +277,8 @@ def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> dict[str, Json]:
             "one Gaussian release a node on held-out rows, which no training release touches, "
             "with the order's epsilon and delta"
             if job.terms.epsilon_micro
-            else "one Gaussian release a node on held-out rows, which no training release touches, with epsilon "
-            f"{SCORE_EPSILON:g} and delta {SCORE_DELTA:f}: the order asked for no privacy, and scores are public"
+            else f"one Gaussian release a node on held-out rows, which no training release touches, with {_SCORE}: the "
+            "order asked for no privacy, and scores are public"
         ),
         "nodes": [
             {"contributor": str(model.contributor), "statement": dict(model.statement)}
