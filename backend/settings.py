@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     receipt_seconds: int = Field(default=300, ge=1)
     """How long a node may be silent after the seed before its receipt is demanded on chain."""
 
+    task_retention_seconds: int = Field(default=30 * 86_400, ge=0)
+    """For so long after an order's end what its nodes sent is kept; 0 deletes it at once."""
+
     finality: str = ""
     """How deep in the chain lies what the broker acts on: `latest`, `safe`, `finalized` or a number of blocks.
     Empty: `latest` on a local chain, `safe` on any other."""

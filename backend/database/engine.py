@@ -85,6 +85,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten, not only forgotten: it may be counts of somebody's rows.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

@@ -16,7 +16,7 @@ from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, Or
 from provenance.crypto.seal import require_usable
 from provenance.errors import SealError, ValueFormatError
 from provenance.exact import SPEC_VERSION
-from provenance.record.collection import Collection, Request, bindings
+from provenance.record.collection import DISTRIBUTED, Collection, Request, bindings
 from provenance.record.terms import (
     MAX_ANSWER_SECONDS,
     MAX_CHALLENGE_SECONDS,
@@ -169,6 +169,12 @@ class TermsPolicy:
             ),
             _Rule("deliveryKey", "delivery key", _is_usable(t), str(t.delivery_key), "a key that can be sealed to"),
             _Rule("epsilonMicro", "epsilon", epsilon_holds, format_fixed(t.epsilon_micro, MICRO), epsilon_rule),
+            _Rule(
+                "epsilonMicro", "epsilon", collection.serves(t.epsilon_micro, t.min_contributors),
+                format_fixed(t.epsilon_micro, MICRO),
+                f"{format_fixed(least, MICRO)} or more: no node sends exact counts of its own. Without privacy take a "
+                f'collection whose setting "noise" is "{DISTRIBUTED}", and two contributors at least',
+            ),
             _Rule(
                 "deltaE12", "delta", delta_holds, format_fixed(t.delta_e12, E12),
                 "0 without epsilon, otherwise between 0 and 1",

@@ -125,6 +125,10 @@ class TaskService:
     def result(self, task_id: int) -> bytes:
         """The stored result. Raises NotFoundError before it is there."""
         row = self._rows.with_bytes(task_id, TaskRow.result)
+        if row is not None and row.result is None and row.result_digest is not None:
+            raise NotFoundError(
+                f"the result of task {task_id} ({row.result_digest}) was deleted after its order's end"
+            )
         if row is None or row.result is None:
             raise NotFoundError(f"no result of task {task_id} yet")
         return row.result

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.errors import StartupError
 from backend.orders.repository import OrderRepository
 from backend.ports import Ports
+from backend.tasks.retention import delete_old_results
 from backend.workflow.order_workflow import run_order
 
 WORKFLOW = "order_life"
@@ -25,6 +26,8 @@ VERSION = "order-life-1"
 as they are whatever the code calls itself. VERSION is raised when the list of steps changes: older workflows are
 then begun again, not continued."""
 SWEEP_SECONDS = 30.0
+DELETE_SECONDS = 3600.0
+"""How often old orders are looked for; an order that ends looks too."""
 _RUNNING = ("PENDING", "ENQUEUED", "DELAYED")
 _LOG = logging.getLogger("backend.workflow")
 _ports: list[Ports] = []
@@ -84,13 +87,17 @@ class DbosRunner:
         DBOS.destroy()
 
     def _sweep(self, ports: Ports) -> None:
+        deletes_at = 0.0
         while True:
             try:
                 with ports.database.read() as session:
                     unfinished = OrderRepository(session).unfinished()
                 for order in unfinished:
                     self.start(order)
+                if ports.clock() >= deletes_at:
+                    delete_old_results(ports)
+                    deletes_at = ports.clock() + DELETE_SECONDS
             except Exception:  # noqa: BLE001 - the edge of a thread that must outlive a busy database
-                _LOG.exception("looking for unfinished orders failed; trying again")
+                _LOG.exception("looking for unfinished and for old orders failed; trying again")
             if ports.stopping.wait(SWEEP_SECONDS):
                 return

@@ -29,6 +29,11 @@ class OrderLog:
         with self._ports.database.read() as session:
             return StoredOrder.of(self._row(session))
 
+    def is_over(self) -> bool:
+        """Whether the order is in a final state."""
+        with self._ports.database.read() as session:
+            return self._row(session).state in FINAL_STATES
+
     def enter(self, state: OrderState, reason: str | None = None) -> None:
         """Moves the order to a state, with an event, unless it is there already. A final state ends all its work."""
         with self._ports.database.write() as session:

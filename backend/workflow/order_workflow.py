@@ -16,6 +16,7 @@ from backend.errors import OrderFailedError, Stopping
 from backend.ports import Ports
 from backend.workflow.generate import Generation
 from backend.workflow.match import Matching
+from backend.workflow.order_log import OrderLog
 from backend.workflow.settle import Settlement
 
 _LOG = logging.getLogger("backend.workflow")
@@ -35,10 +36,15 @@ def run_directly(name: str, step: Callable[[], bool | None]) -> bool | None:
 
 
 def run_order(ports: Ports, order: str, run: RunStep = run_directly) -> None:
-    """Carries one order to its final state."""
+    """Carries one order to its final state. What was begun of one that is over is ended: its steps would look for what
+    nodes sent, which may be deleted."""
     matching = Matching(ports, order)
     generation = Generation(ports, order)
     settlement = Settlement(ports, order, generation)
+
+    if _retry_busy_database(ports, OrderLog(ports, order).is_over):
+        settlement.sweep()
+        return
 
     def carry(name: str, step: Callable[[], bool | None]) -> bool | None:
         return run(name, lambda: _retry_busy_database(ports, step))

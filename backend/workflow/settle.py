@@ -11,6 +11,7 @@ from backend.orders.repository import OrderRepository
 from backend.ports import Ports
 from backend.tasks.keys import ask_for_keys
 from backend.tasks.repository import JobRepository
+from backend.tasks.retention import delete_old_results
 from backend.workflow.demands import StepDemands
 from backend.workflow.generate import Generation
 from backend.workflow.late_files import LateFiles
@@ -74,7 +75,7 @@ class Settlement:
             raise OrderFailedError("the order was ended on chain before publication")
         self._release(publication)
         self._log.enter(OrderState.PUBLISHED)
-        self._retry.call(self._sweep)
+        self._retry.call(self.sweep)
 
     def settle(self) -> None:
         """Pays out once the challenge window has passed in chain time and no demand is open."""
@@ -99,7 +100,7 @@ class Settlement:
                 # A demand came between the look and the transaction: the window is open again.
                 self._log.message(f"not settled yet: {error}; waiting for the window to close again")
         self._enter_final(self._chain().state)
-        self._retry.call(self._sweep)
+        self._retry.call(self.sweep)
 
     def _can_settle(self, terms: OrderTerms, publication: Publication) -> bool:
         """Whether the order can be settled, or need not be any more."""
@@ -145,22 +146,24 @@ class Settlement:
         while True:
             state = self._chain().state
             if self._enter_final(state, reason):
-                self._retry.call(self._sweep)
+                self._retry.call(self.sweep)
                 return True
             if state is ChainState.PUBLISHED:
                 return False
             self._retry.poll(lambda: self._no_demand_open() or None)
             self._return_money()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Drops uploads older than every order that is still to be recorded: they were for orders that ended. Those of
         contributors whose shards are published without files stay: the rest may come as long as the order is published.
+        What nodes sent for orders that are over is deleted when its time has come.
         """
         waiting = self._ports.waiting.cids()  # first: what comes now may be for an order that comes now
         with self._ports.database.read() as session:
             oldest = OrderRepository(session).oldest_unrecorded()
             awaited = JobRepository(session).awaited_late()
         drop_older(self._ports, waiting, oldest, awaited)
+        delete_old_results(self._ports)
 
     def _no_demand_open(self) -> bool:
         """The contract returns nothing while a demand is open; an answer or its expiry ends it."""

@@ -24,6 +24,7 @@ from generator.marginals.workload import Workload
 from provenance.record.contribution import (
     EXACT_PLAYERS,
     SAMPLED_ORDERS,
+    SUM,
     Contribution,
     Integers,
     ShardEvidence,
@@ -94,17 +95,23 @@ class Score:
 
 
 def score_shards(
-    evidence: Sequence[ShardEvidence], pairs: Workload, pool_counts: Integers, undelivered: Sequence[int] = ()
+    evidence: Sequence[ShardEvidence],
+    pairs: Workload,
+    pool_counts: Integers,
+    undelivered: Sequence[int] = (),
+    *,
+    is_sum: bool = False,
 ) -> Score:
     """Score a data set's shards over the two-way tables `pairs`.
 
     pool_counts int64[K]: pair counts of all delivered rows together, which hold-out scores are taken of. undelivered:
-    rows of each shard that is published by its receipt alone.
+    rows of each shard that is published by its receipt alone. is_sum: the references are equal parts of the sum of all
+    nodes' tables, the only one that was seen: they tell nobody a copy.
     Raises EvaluationError if the evidence does not fit the tables or contradicts itself.
     """
     check_evidence(evidence, pairs, pool_counts)
     tables = pair_tables_of(pairs)
-    alike = similarities(evidence, tables)
+    alike = {} if is_sum else similarities(evidence, tables)
     players = duplicate_groups(alike, len(evidence))
     contribution = Contribution(tables, evidence, players)
     values = contribution.values()
@@ -126,6 +133,8 @@ def score_shards(
         "valuesMicro": values,
         "sharesBps": list(shares),
     }
+    if is_sum:
+        document["references"] = SUM
     return Score(shares, tuple(values), document)
 
 

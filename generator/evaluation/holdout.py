@@ -21,6 +21,9 @@ from generator.marginals.workload import Workload
 from generator.privacy import noise
 from provenance.units import MICRO, nearest
 
+SCORE_EPSILON, SCORE_DELTA = 1.0, 1e-5
+"""Of the score in an order without privacy: it is one node's own and public, so it is never released exactly."""
+
 
 @dataclass(frozen=True, slots=True)
 class HoldoutScore:

@@ -35,7 +35,14 @@ from generator.families.codebook_message import codebook_arrays
 from generator.families.marginal_release import Marginals, answer_bins, answer_tables, release_marginals
 from generator.families.memorisation_gate import GATE, UNTRAINED, between, kept_share, notes_of
 from generator.families.release_noise import BINS, TABLES, Noise, noise_of, sgd_noise
-from generator.families.secure_aggregation import distributed_noise, unmasked, uses_secure_aggregation
+from generator.families.secure_aggregation import (
+    KEYS,
+    answer_keys,
+    distributed_noise,
+    masks_everything,
+    unmasked,
+    uses_secure_aggregation,
+)
 from generator.families.settings import AutoregressiveSettings
 from generator.families.steps import round_name
 from generator.federation.aggregate import Flagged, Vector, summed
@@ -77,11 +84,12 @@ class AutoregressiveFamily:
                 raise PlanError(str(error)) from error
 
     def rounds(self, plan: TrainingPlan) -> int:
-        """bins, tables, the rounds (several contributors), the gate (of small tables), finish."""
+        """keys (where all is masked), bins, tables, the rounds (several contributors), the gate (of small tables),
+        finish."""
         if len(plan.participants) == 1:
             return 3
         schedule = schedule_of(plan, AutoregressiveSettings.parse(plan.settings))
-        return schedule.recipe.steps + 3 + schedule.is_gated
+        return schedule.recipe.steps + 3 + schedule.is_gated + masks_everything(plan)
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
         """Two Gaussian releases, one of all steps and the gate's; the same noise for every contributor."""
@@ -125,6 +133,8 @@ class AutoregressiveFamily:
         """The node's side."""
         settings = AutoregressiveSettings.parse(step.plan.settings)
         noise = _noise(step.plan, settings)
+        if step.task.name == KEYS and masks_everything(step.plan):
+            return answer_keys(step)
         if step.task.name == BINS:
             return answer_bins(step, noise)
         if step.task.name == TABLES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from generator.errors import PlanError
 from generator.families.marginal_release import answer_bins, answer_tables, release_marginals
 from generator.families.release_noise import BINS, TABLES, Noise, noise_of
+from generator.families.secure_aggregation import KEYS, answer_keys, masks_everything
 from generator.families.settings import MarginalSettings
 from generator.federation.coordinator import Program, ProgramEnd, Round
 from generator.federation.plan import TrainingPlan
@@ -30,9 +31,9 @@ class MarginalFamily:
         """Settings and budget; PlanError says what is wrong."""
         self._noise(plan)
 
-    def rounds(self, plan: TrainingPlan) -> int:  # noqa: ARG002 - the protocol's signature
-        """bins, tables, finish."""
-        return 3
+    def rounds(self, plan: TrainingPlan) -> int:
+        """keys (where all is masked), bins, tables, finish."""
+        return 3 + masks_everything(plan)
 
     def releases(self, plan: TrainingPlan, contributor: Address) -> tuple[Release, ...]:  # noqa: ARG002
         """The two releases; the same noise for every contributor."""
@@ -55,6 +56,8 @@ class MarginalFamily:
     def handle(self, step: Step) -> Result:
         """The node's side."""
         noise = self._noise(step.plan)
+        if step.task.name == KEYS and masks_everything(step.plan):
+            return answer_keys(step)
         if step.task.name == BINS:
             return answer_bins(step, noise)
         if step.task.name == TABLES:

@@ -1,8 +1,9 @@
 """The releases that every family begins with: univariate counts for the bins, then the tables of counts.
 
-Coordinator side: `release_marginals`, two rounds. Node side: `answer_bins`, `answer_tables`, `read_target`.
+Coordinator side: `release_marginals`. Node side: `answer_bins`, `answer_tables`, `read_target`.
 How much noise, and over which tables: `release_noise`. The tables are each node's own, or seen in their sum alone
-(secure aggregation); the bins are released by each node alone in both cases, because what is sparse cannot be masked.
+(secure aggregation). The bins are released by each node alone, sparse and under noise; without epsilon they are
+masked too where tables are, over all cells that a vector has room for, after a round that exchanges keys.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from generator.families.codebook_message import codebook_arrays, read_codebook
 from generator.families.release_noise import BINS, TABLES, Noise, summed_noise, workload_of
 from generator.families.secure_aggregation import (
     COUNTS_RING,
+    KEYS,
     masked,
-    own_sum_key,
+    masks_everything,
     shown_sum_keys,
     unmasked,
     uses_secure_aggregation,
+    with_sum_key,
 )
 from generator.federation.aggregate import Flagged, summed
 from generator.federation.coordinator import Round
@@ -35,7 +38,10 @@ from generator.federation.task import Array, Result, answer, from_fixed, to_fixe
 from generator.marginals.bins import (
     BinRelease,
     base_grid,
+    bins_of_sum,
     build_codebook,
+    dense_bins,
+    dense_cells,
     encode_codes,
     release_bins,
     sum_bins,
@@ -134,13 +140,40 @@ def own_reference(plan: TrainingPlan, order: TrainingState, exponent: int) -> Ar
 def release_marginals(
     plan: TrainingPlan, noise: Noise, number_bins: int | None = None
 ) -> Generator[Round, list[Result], Marginals]:
-    """The coordinator's first two rounds. number_bins: see `build_codebook`."""
-    grid = base_grid(plan.schema)
+    """The coordinator's first rounds. number_bins: see `build_codebook`."""
     flagged: list[Flagged] = []
+    sum_keys = None
+    if masks_everything(plan):
+        sum_keys = shown_sum_keys(plan, (yield Round(KEYS)))
+        bins = _summed_bins(plan, (yield Round(BINS, {}, sum_keys)))
+    else:
+        shown = yield Round(BINS)
+        sum_keys = shown_sum_keys(plan, shown)
+        bins = sum_bins(_most(_separate_bins(plan, shown, noise, flagged), plan, flagged))
+    codebook = build_codebook(plan.schema, bins, number_bins)
+    workload = workload_of(plan, codebook, noise.tables)
+    own_std = noise.tables * workload.sensitivity
+    results = yield Round(TABLES, codebook_arrays(codebook), sum_keys)
+    if uses_secure_aggregation(plan):
+        counts: dict[Address, NDArray[np.float64]] = {}
+        everybody = unmasked(results, COUNTS_RING, workload.cells)
+        std = summed_noise(plan, own_std, len(results))
+        totals = np.add.reduceat(everybody, workload.offsets[:-1])
+        _require_plausible_sum(plan, "tables", totals, workload.cells, std)
+    else:
+        counts, kept = _separate_counts(plan, results, workload, noise.tables, flagged)
+        everybody = summed(_most(kept, plan, flagged))
+        std = own_std * math.sqrt(len(kept))
+    return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), sum_keys)
+
+
+def _separate_bins(
+    plan: TrainingPlan, results: Sequence[Result], noise: Noise, flagged: list[Flagged]
+) -> list[BinRelease]:
+    """The releases that are plausible."""
+    grid = base_grid(plan.schema)
     bins: list[BinRelease] = []
-    shown = yield Round(BINS)
-    sum_keys = shown_sum_keys(plan, shown)
-    for result in shown:
+    for result in results:
         try:
             # The noise is the plan's; what a node says about it is not believed.
             release = BinRelease.from_arrays(result.arrays, grid, noise.bins * grid.sensitivity)
@@ -151,20 +184,15 @@ def release_marginals(
         participant, std = plan.participant(result.node), release.noise_std
         if _keep_plausible(participant, BINS, totals, len(release.base), std, flagged):
             bins.append(release)
-    codebook = build_codebook(plan.schema, sum_bins(_most(bins, plan, flagged)), number_bins)
-    workload = workload_of(plan, codebook, noise.tables)
-    own_std = noise.tables * workload.sensitivity
-    results = yield Round(TABLES, codebook_arrays(codebook), sum_keys)
-    if uses_secure_aggregation(plan):
-        counts: dict[Address, NDArray[np.float64]] = {}
-        everybody = unmasked(results, COUNTS_RING, workload.cells)
-        std = summed_noise(plan, own_std, len(results))
-        _require_plausible_sum(plan, everybody, workload, std)
-    else:
-        counts, kept = _separate_counts(plan, results, workload, noise.tables, flagged)
-        everybody = summed(_most(kept, plan, flagged))
-        std = own_std * math.sqrt(len(kept))
-    return Marginals(codebook, workload, everybody, std, own_std, counts, tuple(flagged), sum_keys)
+    return bins
+
+
+def _summed_bins(plan: TrainingPlan, results: Sequence[Result]) -> BinRelease:
+    """All contributors' exact counts in one release."""
+    grid = base_grid(plan.schema)
+    bins = bins_of_sum(unmasked(results, COUNTS_RING, dense_cells(grid)), grid)
+    _require_plausible_sum(plan, "univariate counts", grid.totals(bins.base), len(bins.base), 0.0)
+    return bins
 
 
 def _separate_counts(
@@ -193,27 +221,23 @@ def _separate_counts(
 
 
 def _require_plausible_sum(
-    plan: TrainingPlan, everybody: NDArray[np.float64], workload: Workload, std: float
+    plan: TrainingPlan, what: str, totals: NDArray[np.float64], cells: int, std: float
 ) -> None:
     """Masks that do not cancel, or a vector that no table gives, end the order: who sent it cannot be told."""
-    totals = np.add.reduceat(everybody, workload.offsets[:-1])
-    declared = plan.training_rows
-    problem = _implausible(totals, declared, workload.cells, std)
+    problem = _implausible(totals, plan.training_rows, cells, std)
     if problem:
-        raise UpdatesRejected(f"the contributors' tables together {problem}; whose they are was not seen")
+        raise UpdatesRejected(f"the contributors' {what} together {problem}; whose they are was not seen")
 
 
 def answer_bins(step: Step, noise: Noise) -> Result:
     """The node's univariate counts, recorded before they are drawn."""
     step.record(BINS)
-    release = release_bins(step.state.training, base_grid(step.plan.schema), noise.bins)
-    key = own_sum_key(step)
-    told = StepResult(
-        epsilon_micro=spent_micro(step),
-        sum_key=key.sum_key if key else None,
-        sum_key_signature=key.sum_key_signature if key else None,
-    )
-    return answer(step.task, told, release.arrays())
+    grid = base_grid(step.plan.schema)
+    release = release_bins(step.state.training, grid, noise.bins)
+    if masks_everything(step.plan):
+        arrays = masked(step, COUNTS_RING.encode(dense_bins(release, grid)), COUNTS_RING)
+        return answer(step.task, StepResult(epsilon_micro=0), arrays)
+    return answer(step.task, with_sum_key(step, spent_micro(step)), release.arrays())
 
 
 def answer_tables(step: Step, noise: Noise) -> Result:

@@ -18,28 +18,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import PrivacyError, TaskFormatError, TaskRefused, UpdatesRejected
-from generator.families.settings import DISTRIBUTED, MarginalSettings
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import Step
-from generator.federation.task import Array, Result, meta_of
+from generator.federation.task import Array, Result, answer, meta_of
 from generator.privacy.accountant import DistributedNoise
 from generator.privacy.secure_sum import Integers, Ring, add, honest_contributors, mask, public_of
 from provenance.api.tasks import StepResult, SumKey, TrainTask
+from provenance.record.collection import DISTRIBUTED, sums_alone
 from provenance.values import Address, Digest
 
 VECTOR: Final = "masked"
+KEYS: Final = "keys"
+"""The first step where nothing may leave a node unmasked: keys alone."""
 COUNTS_RING: Final = Ring(64, 24)
 _NOBODY = Address(bytes(20))
 
 
-def has_distributed_noise(settings: Mapping[str, object]) -> bool:
-    """Whether a collection's or a plan's settings have several contributors each add a share of the noise."""
-    return settings.get(MarginalSettings.noise.name) == DISTRIBUTED
-
-
 def uses_secure_aggregation(plan: TrainingPlan) -> bool:
     """Whether vectors of counts and gradients are seen in their sum alone; of one contributor that is its own."""
-    return has_distributed_noise(plan.settings) and len(plan.participants) > 1
+    return sums_alone(plan.settings) and len(plan.participants) > 1
+
+
+def masks_everything(plan: TrainingPlan) -> bool:
+    """Whether univariate counts too are seen in their sum alone: without epsilon no noise hides a contributor's own."""
+    return plan.epsilon is None and uses_secure_aggregation(plan)
+
+
+def exact_sums_of(plan: TrainingPlan) -> int:
+    """Of how many contributors' exact counts the sum alone is seen; 0 under epsilon, or where each sends its own."""
+    return len(plan.participants) if masks_everything(plan) else 0
+
+
+def require_no_exact_counts(plan: TrainingPlan) -> None:
+    """TaskRefused for a plan under which exact counts of one contributor would leave it: from exact counts of two or
+    three columns whole rows can be read."""
+    if plan.epsilon is not None or masks_everything(plan):
+        return
+    contributors, way = len(plan.participants), "masked sums" if sums_alone(plan.settings) else "each its own"
+    raise TaskRefused(
+        "exact-counts",
+        f"the order asks for no privacy, with {contributors} contributor(s) of family {plan.family} that send {way}: "
+        "exact counts would give rows of this table away. Expected epsilon, or a collection with the setting "
+        f'"noise": "{DISTRIBUTED}" and two contributors or more, whose sum alone is seen: order one of these',
+    )
+
+
+def trusted_contributors(contributors: int, epsilon_micro: int) -> int:
+    """How many contributors must keep to themselves what sums are made of: those whose noise makes up the whole, and
+    without epsilon two at the least, for one can be told from the others' vectors and the sum."""
+    return max(honest_contributors(contributors), 1 if epsilon_micro else 2)
 
 
 def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:
@@ -52,14 +79,19 @@ def distributed_noise(plan: TrainingPlan) -> DistributedNoise | None:
     )
 
 
-def own_sum_key(step: Step) -> SumKey | None:
-    """The node's public key for the order's sums, signed; None where noise is local."""
+def with_sum_key(step: Step, epsilon_micro: int) -> StepResult:
+    """What a node says with its first answer: its public key for the order's sums too, signed, where there are any."""
     if not uses_secure_aggregation(step.plan):
-        return None
+        return StepResult(epsilon_micro=epsilon_micro)
     public = Digest(public_of(step.order.sum_secret()))
     vouching = step.worker.vouching
     signature = "" if vouching is None else vouching.sign(step.plan.order, public)
-    return SumKey(sum_key=public, sum_key_signature=signature)
+    return StepResult(epsilon_micro=epsilon_micro, sum_key=public, sum_key_signature=signature)
+
+
+def answer_keys(step: Step) -> Result:
+    """The node's key alone; no row was read."""
+    return answer(step.task, with_sum_key(step, 0))
 
 
 def shown_sum_keys(plan: TrainingPlan, results: Sequence[Result]) -> tuple[SumKey, ...] | None:

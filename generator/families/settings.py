@@ -13,9 +13,10 @@ from generator.families.setting_kinds import (
     IntSetting,
     ListSetting,
 )
+from provenance.record.collection import DISTRIBUTED
 
 MAX_COUNTED_PERCENT: Final = 95
-LOCAL, DISTRIBUTED = "local", "distributed"
+LOCAL = "local"
 MEAN, TRIMMED = "mean", "trimmed"
 TARGET_TABLES, PAIR_TABLES = "target", "pairs"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from generator.errors import GeneratorError
+from generator.families.secure_aggregation import exact_sums_of
 from generator.federation.step import Step, StepProgress
 from generator.federation.task import Json, Result, answer
 from generator.privacy.release import Release
@@ -27,7 +28,8 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     digest = step.order.store_model(model)
     if step.worker.check_model is not None:
         step.worker.check_model(model)
-    statement = statement_of(step.recorded(), step.plan.delta if step.plan.epsilon is not None else None)
+    delta = step.plan.delta if step.plan.epsilon is not None else None
+    statement = statement_of(step.recorded(), delta, exact_sums_of(step.plan))
     told = FinishResult(
         model_digest=digest,
         model_bytes=len(model),
@@ -39,15 +41,16 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     return answer(step.task, told)
 
 
-def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str, Json]:
-    """The privacy statement of an order's training releases; delta None for an order without privacy."""
+def statement_of(releases: tuple[Release, ...], delta: float | None, summed: int = 0) -> dict[str, Json]:
+    """The privacy statement of an order's training releases; delta None for an order without privacy. summed: see
+    `privacy_statement`."""
     mechanisms = []
     for release in releases:
         if release.event is not None:
             mechanisms.append(Mechanism(release.name, release.event))
         elif delta is not None:
             raise GeneratorError(f"release {release.name} was made without noise in an order with privacy")
-    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta)))
+    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta, summed)))
     if not isinstance(statement, dict):
         raise GeneratorError("a privacy statement must be an object")
     return statement

@@ -33,6 +33,7 @@ _DIRECT_REFINEMENT = 1024
 _FALSE_CELLS_A_LEVEL = 0.05
 _ATOM_SHARE = 0.002
 _FEWEST_ROWS = 5.0
+_MOST_DENSE_CELLS = 2**21
 
 Counts = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -185,6 +186,49 @@ def sum_bins(releases: Sequence[BinRelease]) -> BinRelease:
     std = math.sqrt(math.fsum(r.noise_std**2 for r in releases))
     base = np.sum([r.base for r in releases], axis=0)
     return BinRelease(base, unique[:, 0], unique[:, 1], unique[:, 2], count, std)
+
+
+def dense_bins(release: BinRelease, grid: BaseGrid) -> Counts:
+    """An exact release as a vector over all cells float64[K], so that several nodes' can be added unseen."""
+    parts = [release.base]
+    for c, level, cells in _dense_levels(grid):
+        mine = (release.column == c) & (release.level == level)
+        counts = np.zeros(cells)
+        counts[release.cell[mine]] = release.count[mine]
+        parts.append(counts)
+    return np.concatenate(parts)
+
+
+def dense_cells(grid: BaseGrid) -> int:
+    """Length K of `dense_bins`; the schema alone decides it."""
+    return int(grid.offsets[-1]) + sum(cells for _, _, cells in _dense_levels(grid))
+
+
+def bins_of_sum(total: Counts, grid: BaseGrid) -> BinRelease:
+    """The exact release that a sum float64[K] of `dense_bins` stands for."""
+    place = int(grid.offsets[-1])
+    base = total[:place]
+    passed: list[tuple[int, int, Indices, Counts]] = []
+    for c, level, cells in _dense_levels(grid):
+        block = total[place : place + cells]
+        kept = np.flatnonzero(block)
+        passed.append((c, level, kept, block[kept]))
+        place += cells
+    return BinRelease(base, *_flatten(passed), noise_std=0.0)
+
+
+def _dense_levels(grid: BaseGrid) -> list[tuple[int, int, int]]:
+    """(column, level, cells) of the finer levels that a vector over all cells has room for, coarse levels first."""
+    left = _MOST_DENSE_CELLS - int(grid.offsets[-1])
+    found: list[tuple[int, int, int]] = []
+    deepest = max((len(column.widths) for column in grid.columns), default=0)
+    for level in range(1, deepest):
+        for c, column in enumerate(grid.columns):
+            cells = -(-column.grid_size // column.widths[level]) if level < len(column.widths) else 0
+            if 0 < cells <= left:
+                found.append((c, level, cells))
+                left -= cells
+    return found
 
 
 def _column_grid(column: Column, columns: int) -> ColumnGrid:

@@ -1,8 +1,9 @@
 """What a score is computed from, the same at the coordinator and at every node.
 
 Per shard: exact pair counts of the rows delivered, which the pool is scored on; the same over the first rows
-of its stream, at least EVIDENCE_ROWS, which shares are computed from; and its node's own released (noisy)
-tables of training, projected to the same pairs.  All are integers, so that every party computes the same.
+of its stream, at least EVIDENCE_ROWS, which shares are computed from; and its node's own released tables of
+training, projected to the same pairs, or its equal part of all nodes' where only their sum was seen.  All are
+integers, so that every party computes the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from generator.evaluation.contribution import Score, check_counts, pair_tables_of, score_shards
 from generator.families.family import family_of
 from generator.families.release_noise import reference_std, workload_of
+from generator.families.secure_aggregation import uses_secure_aggregation
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Array
 from generator.marginals.bins import encode_codes
@@ -91,7 +93,9 @@ class Evidence:
                 members, self.rows, self.streams, self.references, strict=True
             )
         ]
-        return score_shards(shards, pairs, self.pooled(), tuple(self.undelivered.values()))
+        undelivered = tuple(self.undelivered.values())
+        is_sum = uses_secure_aggregation(self.plan)
+        return score_shards(shards, pairs, self.pooled(), undelivered, is_sum=is_sum)
 
     def shares_bps(self, score: Score) -> tuple[int, ...]:
         """The division of the price among all participants: nothing for one that was dropped, the floor for one that

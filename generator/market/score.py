@@ -14,6 +14,7 @@ import numpy as np
 
 from generator.errors import InvalidAnswer, JobRefused, TaskFormatError
 from generator.evaluation.contribution import Score
+from generator.evaluation.holdout import SCORE_DELTA, SCORE_EPSILON
 from generator.families.codebook_message import codebook_of
 from generator.families.secure_aggregation import uses_secure_aggregation
 from generator.federation.coordinator import TrainingOutcome
@@ -55,17 +56,29 @@ from provenance.record.receipts import (
     shares_digest,
 )
 from provenance.store.unixfs import cid_of
+from provenance.units import E12, format_fixed, round_down
 from provenance.values import Cid, Digest, Signature, sha256
 
 _SEPARATE = (
     "each contributor's noisy univariate, pair or triple counts of the order (private by epsilon, worth money)",
     "updates of averaged discriminators or sums of gradients, where the family has them (private by epsilon)",
 )
+_SEPARATE_EXACT = (
+    "each contributor's exact univariate, pair or triple counts of the order (no privacy was asked for: rows of its "
+    "table can be read out of them)",
+    "exact updates of averaged discriminators or sums of gradients, where the family has them (no privacy asked for)",
+)
 _SUMMED = (
     "each contributor's noisy univariate counts of the columns that need bins (private by epsilon)",
     "the noisy sums of all contributors' tables, and of their gradients where the family has them; no contributor's "
     "own (private by epsilon while the named number of contributors is honest)",
 )
+_SUMMED_EXACT = (
+    "the exact sums of all contributors' univariate, pair or triple counts, and of their gradients where the family "
+    "has them; no contributor's own (no privacy was asked for: rows of the tables may be read out of the sums, though "
+    "not whose they are)",
+)
+_SCORE = f"epsilon {SCORE_EPSILON:g} and delta {format_fixed(round_down(SCORE_DELTA, E12), E12)}"
 _ALWAYS = (
     "exact pair counts of each shard's synthetic rows (under conditions: of as many rows without them), and of "
     "the first 16,384 rows of its stream",
@@ -75,7 +88,8 @@ _ALWAYS = (
 
 def broker_saw(plan: TrainingPlan) -> tuple[str, ...]:
     """What passed the coordinator in the clear, for the manifest."""
-    return (*(_SUMMED if uses_secure_aggregation(plan) else _SEPARATE), *_ALWAYS)
+    summed, separate = (_SUMMED, _SEPARATE) if plan.epsilon is not None else (_SUMMED_EXACT, _SEPARATE_EXACT)
+    return (*(summed if uses_secure_aggregation(plan) else separate), *_ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +277,8 @@ def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> dict[str, Json]:
             "one Gaussian release a node on held-out rows, which no training release touches, "
             "with the order's epsilon and delta"
             if job.terms.epsilon_micro
-            else "released exactly: the order asked for no privacy"
+            else f"one Gaussian release a node on held-out rows, which no training release touches, with {_SCORE}: the "
+            "order asked for no privacy, and scores are public"
         ),
         "nodes": [
             {"contributor": str(model.contributor), "statement": dict(model.statement)}

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Mapping
 
-from generator.errors import AwaitingApproval, GeneratorError, NotYet, TaskRefused
+from generator.errors import AwaitingApproval, GeneratorError, NotYet, PlanError, TaskRefused
 from generator.families.family import family_of
-from generator.families.secure_aggregation import has_distributed_noise
+from generator.families.secure_aggregation import require_no_exact_counts, trusted_contributors
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.market.jobs import order_settings
 from generator.node.approvals import APPROVED, DENIED
@@ -24,14 +24,13 @@ from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.node.recorded_heads import require_newest_ledger
 from generator.privacy.release import Release
-from generator.privacy.secure_sum import honest_contributors
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.seal import require_usable
 from provenance.crypto.signing import require_signer
 from provenance.errors import ProvenanceError, SealError
-from provenance.record.collection import Collection, Request, bindings
+from provenance.record.collection import Collection, Request, bindings, sums_alone
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms
 from provenance.units import E12, format_fixed
@@ -49,6 +48,7 @@ _DIFFERS: Mapping[str, str] = {
     "ownRealMicro": "real-rows-differ",
 }
 _DAY_SECONDS = 86_400
+_MONTH_SECONDS = 30 * _DAY_SECONDS
 
 
 def accept_order(node: Node, payload: bytes) -> bytes:
@@ -111,21 +111,24 @@ def _check_documents(terms: OrderTerms, collection: Collection, request: Request
 def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
     """What the policy looks at."""
     now, order = node.chain.chain_time(), terms.order_id(node.domain)
-    recent = [
-        held
+    month = [
+        (node.orders.folder(other).accepted_at(), held.terms.epsilon_micro)
         for other, held in node.orders.accepted()
         if other != order
-        and node.orders.folder(other).accepted_at() > now - _DAY_SECONDS
+        and node.orders.folder(other).accepted_at() > now - _MONTH_SECONDS
         and _cost(node, other)
     ]
+    today = [epsilon for at, epsilon in month if at > now - _DAY_SECONDS]
     return Proposal(
         node.collection.name,
         request.purpose,
         terms,
         now,
-        len(recent),
-        sum(held.terms.epsilon_micro for held in recent),
-        node.chain.deployment.unit,
+        declared_rows=node.settings.declared_rows,
+        orders_today=len(today),
+        epsilon_today_micro=sum(today),
+        epsilon_month_micro=sum(epsilon for _, epsilon in month),
+        unit=node.chain.deployment.unit,
     )
 
 
@@ -136,13 +139,15 @@ def _cost(node: Node, order: Digest) -> bool:
     return any(entry.order == order for entry in node.state.ledger.entries())
 
 
-def require_partners(node: Node, others: Several[Address] | None, contributors: int) -> None:
-    """TaskRefused where noise is distributed and too few of the contributors are trusted. others: None
-    before the match.
+def require_partners(
+    node: Node, others: Several[Address] | None, contributors: int, epsilon_micro: int
+) -> None:
+    """TaskRefused where sums alone are seen and too few of the contributors are trusted. others: None before the
+    match.
     """
-    if not has_distributed_noise(node.collection.settings):
+    if not sums_alone(node.collection.settings):
         return
-    verdict = node.policy().judge_partners(others, honest_contributors(contributors))
+    verdict = node.policy().judge_partners(others, trusted_contributors(contributors, epsilon_micro))
     if verdict is not None:
         raise TaskRefused(verdict.code, verdict.reason)
 
@@ -156,12 +161,14 @@ def check_budget(node: Node, order: Digest, terms: OrderTerms, request: Request)
 
 
 def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, request: Request) -> Accepted:
+    node.state.ledger.note_limits(f"policy of {node.address}", node.policy().all_privacy_words())
     _check_chain(node, order, terms)
     if node.collection.is_private and terms.is_open:
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
     _check_delivery_key(terms)
+    check_exact_counts(node, order, terms, request)
     _ask_policy(node, order, proposal_of(node, terms, request))
-    require_partners(node, None, terms.min_contributors)
+    require_partners(node, None, terms.min_contributors, terms.epsilon_micro)
     stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     policy = node.policy()
     least = node.chain.limits().min_stake
@@ -203,6 +210,14 @@ def _check_delta(node: Node, terms: OrderTerms) -> None:
             f"the order asks for delta {format_fixed(terms.delta_e12, E12)}, expected at most one in the "
             f"{node.settings.declared_rows:,} rows that this node declares",
         )
+
+
+def check_exact_counts(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
+    """With the fewest contributors that the order may run with: more mask no less."""
+    try:
+        require_no_exact_counts(_plan(node, order, terms, request))
+    except PlanError as error:
+        raise TaskRefused("bad-plan", f"no training keeps these terms: {error}") from error
 
 
 def _check_plan(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:

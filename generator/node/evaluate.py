@@ -15,7 +15,7 @@ import numpy as np
 
 from generator.errors import EvaluationError, NotYet, TaskRefused
 from generator.evaluation.contribution import Score
-from generator.evaluation.holdout import holdout_score
+from generator.evaluation.holdout import SCORE_DELTA, SCORE_EPSILON, holdout_score
 from generator.families.marginal_release import own_reference
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Result, Task, answer, meta_of
@@ -221,29 +221,33 @@ def check_shares(asked: EvaluateTask, evidence: Evidence) -> Score:
 
 
 def score_release(plan: TrainingPlan, *, earlier: int = 0) -> Release:
-    """What the score will cost: all of the plan's budget, on the held-out rows.
+    """What the score will cost: all of the plan's budget, on the held-out rows; without epsilon one of its own.
 
     earlier: scores that were told before a reorganisation of the chain replaced the seed. Scoring other rows is
     another release and counts beside them, under a name of its own.
     """
     name = f"{SCORE}/{earlier + 1}" if earlier else SCORE
-    if plan.epsilon is None:
-        return Release(name, None, "holdout")
-    return Release(name, GaussianEvent(noise_multiplier_for(plan.epsilon, plan.delta)), "holdout")
+    return Release(name, GaussianEvent(noise_multiplier_for(*_score_budget(plan))), "holdout")
+
+
+def _score_budget(plan: TrainingPlan) -> tuple[float, float]:
+    """(epsilon, delta) of the score."""
+    return (SCORE_EPSILON, SCORE_DELTA) if plan.epsilon is None else (plan.epsilon, plan.delta)
 
 
 def score_holdout(
     node: Node, plan: TrainingPlan, evidence: Evidence, release: Release, *, request: str
 ) -> int:
     """The noisy score in millionths; counted on the held-out rows, which no training release touches."""
-    event = release.event
+    event, (_, delta) = release.event, _score_budget(plan)
+    assert event is not None, "a score is never released exactly"
     with node.state.exclusive():
-        node.state.ledger.record(release, order=plan.order, delta=plan.delta, request=request)
+        node.state.ledger.record(release, order=plan.order, delta=delta, request=request)
         score = holdout_score(
             evidence.pooled(),
             encode_codes(node.state.holdout, evidence.codebook),
             evidence.tables(),
             declared_rows=plan.participant(node.address).holdout_rows,
-            noise_multiplier=event.noise_multiplier if event else 0.0,
+            noise_multiplier=event.noise_multiplier,
         )
     return score.score_micro

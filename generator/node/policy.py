@@ -7,7 +7,8 @@ a policy: what protects the table stands in one file.  policy.toml:
 
     default = "ask"
     minimum_contributors = 2
-    maximum_epsilon = "3"
+    maximum_epsilon = "1"
+    maximum_epsilon_per_month = "4"
     trusted_partners = ["0x..."]  # contributors that keep their share of distributed noise to themselves
     [[rule]]
     decision = "auto"
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -48,20 +49,22 @@ FILE = "policy.toml"
 
 DEFAULT_TEXT = """\
 # This node's own rules. The first [[rule]] that fits an order decides (auto, ask or deny), else `default`.
-default = "auto"
+default = "ask"
 
 # Limits for every order; a rule may set its own.
 minimum_contributors = 2          # the order may not run with fewer
-maximum_epsilon = "10"            # per order; the cap over all orders is the privacy ledger's
+maximum_epsilon = "1"             # per order; the cap over all orders is the privacy ledger's
+maximum_epsilon_per_month = "4"   # of all orders accepted in 30 days of chain time
 maximum_delta = "0.00001"         # per order: an epsilon at a larger delta promises less
-allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken
-minimum_price_per_row_wei = "0"
+allow_without_privacy = false     # true: orders that ask for no privacy at all may be taken, in masked sums alone
+# For each row that this node declares and each epsilon: an order spends the privacy of them all, however few it buys.
+minimum_price_per_row_and_epsilon_wei = "100000000000000"
+minimum_price_per_row_wei = "0"   # for each row that is ordered
 minimum_price_wei = "10000000000000000"  # of a whole order: training costs the same for three rows
 minimum_rows = 10                 # synthetic rows of one order
 maximum_rows = 1000000
 maximum_score = "0.9"             # highest minimum score: one that is never reached is never paid
 maximum_orders_per_day = 24       # accepted in a day of chain time; 0 for none at all
-maximum_epsilon_per_day = "50"    # of all orders accepted in a day of chain time
 minimum_bond = "0.01"             # part of the price that the broker loses if it does not deliver
 maximum_broker_fee = "0.2"        # part of the price that the broker keeps
 minimum_delivery_seconds = 60     # from the match to the delivery, of chain time
@@ -97,15 +100,18 @@ class Decision(StrEnum):
 class Proposal:
     """What the policy looks at in an order: its terms (epsilon 0 = no privacy asked) and what stands beside them.
 
-    now: chain time. orders_today, epsilon_today_micro: what this node has accepted in the last day, without this one.
+    now: chain time. declared_rows: of this node. orders_today: those that it accepted in the last day;
+    epsilon_today_micro, epsilon_month_micro: of those of the last day and of 30 days; without this one.
     """
 
     collection_name: str
     purpose: str
     terms: OrderTerms
     now: int = 0
+    declared_rows: int = 0
     orders_today: int = 0
     epsilon_today_micro: int = 0
+    epsilon_month_micro: int = 0
     unit: TokenUnit = TOKENS
 
 
@@ -119,11 +125,20 @@ class Verdict:
 
 
 def default_text(unit: TokenUnit) -> str:
-    """The file of a new node: DEFAULT_TEXT with a stake of 1000 tokens and a price of 0.01 in the market's unit."""
-    (price, stake), (own_price, own_stake) = (
-        (f'"{each.one // 100}"', f'"{1_000 * each.one}"') for each in (TOKENS, unit)
-    )
-    return DEFAULT_TEXT.replace(price, own_price).replace(stake, own_stake)
+    """The file of a new node: DEFAULT_TEXT with its amounts in the market's unit."""
+    text = DEFAULT_TEXT
+    for name, amount in _amounts(TOKENS).items():
+        text = text.replace(f'{name} = "{amount}"', f'{name} = "{_amounts(unit)[name]}"')
+    return text
+
+
+def _amounts(unit: TokenUnit) -> dict[str, int]:
+    """The default amounts: 0.01 tokens an order, 0.0001 a row and epsilon, a stake of 1,000."""
+    return {
+        "minimum_price_wei": unit.one // 100,
+        "minimum_price_per_row_and_epsilon_wei": unit.one // 10_000,
+        "maximum_stake_wei": 1_000 * unit.one,
+    }
 
 
 def _count(value: object) -> object:
@@ -171,17 +186,31 @@ Micro = Annotated[int, BeforeValidator(_fixed(MICRO))]
 """A decimal number, kept in millionths."""
 
 
+PRIVACY_LIMITS: Final = frozenset(
+    {
+        *("allow_without_privacy", "maximum_delta_e12", "maximum_epsilon_micro"),
+        *("maximum_epsilon_per_day_micro", "maximum_epsilon_per_month_micro"),
+    }
+)
+"""Of them every change is noted in the privacy ledger of the node's table."""
+
+
+def _places(entry: str) -> int:
+    return E12 if entry == "maximum_delta" else MICRO
+
+
 class Limits(BaseModel):
     """Figures that an order must keep to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     minimum_contributors: Count = 2
-    maximum_epsilon_micro: Micro = Field(default=10_000_000, alias="maximum_epsilon")
+    maximum_epsilon_micro: Micro = Field(default=1_000_000, alias="maximum_epsilon")
     maximum_delta_e12: Annotated[int, BeforeValidator(_fixed(E12))] = Field(
         default=10_000_000, alias="maximum_delta"
     )
     allow_without_privacy: bool = False
+    minimum_price_per_row_and_epsilon_wei: Count = TOKENS.one // 10_000
     minimum_price_per_row_wei: Count = 0
     minimum_price_wei: Count = TOKENS.one // 100
     minimum_rows: Count = 10
@@ -190,6 +219,7 @@ class Limits(BaseModel):
     maximum_stake_wei: Count = 1_000 * TOKENS.one
     maximum_orders_per_day: Count = 24
     maximum_epsilon_per_day_micro: Micro = Field(default=50_000_000, alias="maximum_epsilon_per_day")
+    maximum_epsilon_per_month_micro: Micro = Field(default=4_000_000, alias="maximum_epsilon_per_month")
     minimum_bond_micro: Micro = Field(default=10_000, alias="minimum_bond")
     maximum_broker_fee_micro: Micro = Field(default=200_000, alias="maximum_broker_fee")
     minimum_delivery_seconds: Count = 60
@@ -198,10 +228,18 @@ class Limits(BaseModel):
     minimum_answer_seconds: Count = 60
 
     def in_unit(self, unit: TokenUnit) -> Limits:
-        """With the default price of 0.01 and stake of 1000 tokens, whatever the token's decimals are."""
-        defaults = {"minimum_price_wei": unit.one // 100, "maximum_stake_wei": 1_000 * unit.one}
+        """With the default amounts in tokens, whatever the token's decimals are."""
         return self.model_copy(
-            update={name: wei for name, wei in defaults.items() if name not in self.model_fields_set}
+            update={name: wei for name, wei in _amounts(unit).items() if name not in self.model_fields_set}
+        )
+
+    def privacy_words(self) -> str:
+        """The limits that say how much privacy orders may spend, in one line; for a log of their changes."""
+        names = PRIVACY_LIMITS & (self.model_fields_set if isinstance(self, PolicyRule) else PRIVACY_LIMITS)
+        entries = {type(self).model_fields[name].alias or name: getattr(self, name) for name in sorted(names)}
+        return ", ".join(
+            f"{name} {str(value).lower() if isinstance(value, bool) else format_fixed(value, _places(name))}"
+            for name, value in entries.items()
         )
 
     def refusal(self, order: Proposal) -> Verdict | None:
@@ -305,6 +343,15 @@ class Limits(BaseModel):
             f"payment comes {duration(terms.challenge_seconds)} after publication, this node waits "
             f"{duration(self.maximum_challenge_seconds)} at most",
         )
+        for_privacy = (
+            self.minimum_price_per_row_and_epsilon_wei * order.declared_rows * epsilon // WHOLE_MICRO
+        )
+        yield _Limit(
+            "price",
+            price >= for_privacy,
+            f"{shown(price)} offered for epsilon {_micro(epsilon)} of {order.declared_rows:,} declared rows, "
+            f"{shown(for_privacy)} asked at least",
+        )
         yield _Limit(
             "rate",
             order.orders_today < self.maximum_orders_per_day,
@@ -314,6 +361,11 @@ class Limits(BaseModel):
             "rate",
             order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
             "this node takes no more orders today that spend so much epsilon: ask again later",
+        )
+        yield _Limit(
+            "rate",
+            order.epsilon_month_micro + epsilon <= self.maximum_epsilon_per_month_micro,
+            "this node takes no more orders this month that spend so much epsilon: ask again later",
         )
 
 
@@ -356,7 +408,7 @@ class PolicyRule(Limits):
 class Policy(Limits):
     """All rules of a node, in order, and the limits for every order."""
 
-    default: Annotated[Decision, BeforeValidator(_decision)] = Decision.AUTO
+    default: Annotated[Decision, BeforeValidator(_decision)] = Decision.ASK
     trusted_partners: Annotated[frozenset[Address], BeforeValidator(_accounts)] = frozenset()
     rules: tuple[PolicyRule, ...] = Field(default=(), alias="rule", strict=False)
 
@@ -371,16 +423,24 @@ class Policy(Limits):
         return limits.in_unit(order.unit).refusal(order) or Verdict(decision)
 
     def judge_partners(self, others: Collection[Address] | None, honest: int) -> Verdict | None:
-        """A refusal if distributed noise would not be whole: with the trusted among the other contributors (None: not
-        yet known, any may come) and this node, at least `honest` must keep their share to themselves.
+        """A refusal if sums would not hide enough: with the trusted among the other contributors (None: not yet known,
+        any may come) and this node, at least `honest` must keep their vectors and shares of the noise to themselves.
         """
         trusted = len(self.trusted_partners if others is None else self.trusted_partners & set(others)) + 1
         if trusted >= honest:
             return None
         return _deny(
             "policy-partners",
-            f"the noise is drawn in shares of which {honest} must be kept secret; this node and trusted_partners of "
-            f"{FILE} keep {trusted}: name those whom you trust, or take collections with local noise",
+            f"only sums are seen, in which {honest} contributors' parts must be kept secret; this node and "
+            f"trusted_partners of {FILE} keep {trusted}: name those whom you trust, or take collections with local "
+            "noise",
+        )
+
+    def all_privacy_words(self) -> str:
+        """`privacy_words` of the policy and of every rule that sets such limits."""
+        rules = ((number, rule.privacy_words()) for number, rule in enumerate(self.rules, 1))
+        return "; ".join(
+            [self.privacy_words(), *(f"rule {number}: {words}" for number, words in rules if words)]
         )
 
     @classmethod

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.errors import BudgetExceeded, LedgerRestored, NotYet, TaskRefused
-from generator.families.secure_aggregation import has_distributed_noise
+from generator.evaluation.holdout import SCORE_EPSILON
 from generator.node import health
-from generator.node.accept import check_budget, proposal_of
+from generator.node.accept import check_budget, check_exact_counts, proposal_of
 from generator.node.approvals import ASKED, Approval
 from generator.node.context import Node, shard_of
 from generator.node.demands import open_demand
@@ -26,7 +26,7 @@ from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
 from provenance.errors import UnavailableError
-from provenance.record.collection import Request
+from provenance.record.collection import Request, sums_alone
 from provenance.record.epsilon_words import epsilon_in_words
 from provenance.record.terms import OrderTerms, Participant
 from provenance.units import E12, MICRO, format_fixed, to_float
@@ -166,6 +166,7 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         return
     verdict = node.policy().judge(proposal_of(node, terms, request))
     try:
+        check_exact_counts(node, order, terms, request)
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
         check_budget(node, order, terms, request)
@@ -180,30 +181,38 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
     if terms.epsilon_micro:
         yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12)}"
-    yield from (f"    {line}" for line in _what_leaves(node, terms))
+    yield from (f"    {line}" for line in what_leaves(node, terms))
 
 
-def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
+def what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
+    """A line for each message that an order of these terms would have the node send."""
     yield f"acceptance  a signature under at most {terms.rows} rows"
-    is_summed = has_distributed_noise(node.collection.settings)
-    noise = (
-        "with a share of the noise, masked: only all nodes' sum is seen"
-        if is_summed
-        else "with Gaussian noise"
-    )
-    yield "train       univariate counts with Gaussian noise"
-    yield f"            pair or triple counts {noise}"
-    if node.collection.family == "fedgan":
-        yield "            updates of the averaged discriminator under DP-SGD, one a round"
-    if node.collection.family == "autoregressive":
-        yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if is_summed else ''}"
+    yield from _what_training_sends(node, is_private=terms.epsilon_micro > 0)
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
     )
     yield f"sample      rows and model, {sealed}; receipt"
     yield "            exact pair counts of the synthetic rows and of the first 16,384 rows of their stream"
-    yield "evaluate    one hold-out score with Gaussian noise and a signature"
+    own = "" if terms.epsilon_micro else f" of epsilon {SCORE_EPSILON:g}"
+    yield f"evaluate    one hold-out score with Gaussian noise{own} and a signature"
+
+
+def _what_training_sends(node: Node, *, is_private: bool) -> Iterator[str]:
+    is_summed = sums_alone(node.collection.settings)
+    alike = ", masked alike" if is_summed else ""
+    if not is_private:
+        yield "train       univariate counts, exact, masked: only all nodes' sum is seen, out of which rows may be read"
+        yield "            pair or triple counts, exact, masked alike"
+    else:
+        noise = "a share of the noise, masked: only all nodes' sum is seen" if is_summed else "Gaussian noise"
+        yield "train       univariate counts with Gaussian noise"
+        yield f"            pair or triple counts with {noise}"
+    if node.collection.family == "fedgan":
+        yield "            updates of the averaged discriminator under DP-SGD, one a round"
+    if node.collection.family == "autoregressive":
+        sums = "sums of clipped gradients under DP-SGD" if is_private else "exact sums of gradients"
+        yield f"            {sums}, one a round{alike}"
 
 
 def _running(opened: Opened) -> tuple[str | None, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from generator.errors import PlanError, TaskFormatError, TaskRefused
 from generator.families.family import family_of
+from generator.families.secure_aggregation import require_no_exact_counts
 from generator.federation.node import handle_bytes
 from generator.federation.plan import TrainingPlan
 from generator.federation.step import StepProgress, Worker
@@ -115,7 +116,8 @@ def check_plan(node: Node, task: Task) -> None:
         raise TaskRefused(
             "participants-differ", "the plan's participants are not those that the chain names, in order"
         )
-    require_partners(node, planned, len(planned))
+    require_no_exact_counts(plan)
+    require_partners(node, planned, len(planned), plan.epsilon_micro or 0)
     declared = plan.participant(node.address).declared_rows
     if declared != node.settings.declared_rows:
         raise TaskRefused(

@@ -18,6 +18,7 @@ from typing import cast
 import numpy as np
 
 from generator.errors import TaskRefused
+from generator.families.secure_aggregation import exact_sums_of
 from generator.families.steps import statement_of
 from generator.federation.task import Json, meta_of
 from generator.marginals.bins import build_codebook
@@ -65,26 +66,32 @@ def finished_training(node: Node, order: Digest) -> FinishResult:
     """What is said of that model: its digest, what it cost, its privacy statement."""
     stand_in = node.orders.folder(order).untrained()
     if stand_in is not None:
-        return _statement(node.accepted(order), stand_in, node.state.ledger.training_releases(order))
+        plan = node.state.order(order).plan()
+        summed = 0 if plan is None else exact_sums_of(plan)
+        return _statement(node.accepted(order), stand_in, node.state.ledger.training_releases(order), summed)
     finish = node.state.order(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
     return meta_of(FinishResult, finish)
 
 
-def _statement(accepted: Accepted, model: bytes, released: tuple[Release, ...]) -> FinishResult:
+def _statement(accepted: Accepted, model: bytes, released: tuple[Release, ...], summed: int) -> FinishResult:
     """What the order's releases cost, counted as at an ordinary finish; the model adds nothing. A receipt must claim
     some epsilon where the terms ask for privacy, so without releases it claims the least."""
     terms = accepted.terms
     statement: dict[str, Json] = {"epsilonMicro": min(terms.epsilon_micro, 1), "deltaE12": 0}
     if released:
-        statement = statement_of(released, to_float(terms.delta_e12, E12) if terms.epsilon_micro else None)
+        delta = to_float(terms.delta_e12, E12) if terms.epsilon_micro else None
+        statement = statement_of(released, delta, summed)
     epsilon, delta = cast(int, statement["epsilonMicro"]), cast(int, statement["deltaE12"])
     if epsilon > terms.epsilon_micro:
+        log.error(
+            "what was released costs epsilon %s, the terms allow %s: no receipt is signed",
+            *(format_fixed(micro, MICRO) for micro in (epsilon, terms.epsilon_micro)),
+        )
         raise TaskRefused(
             "privacy-exceeded",
-            f"what was released for the order costs epsilon {format_fixed(epsilon, MICRO)}, its terms allow "
-            f"{format_fixed(terms.epsilon_micro, MICRO)}: no receipt is signed",
+            "what was released for the order costs more than its terms allow: no receipt is signed",
         )
     rule = "made of schema and request; no table was looked at"
     return FinishResult(

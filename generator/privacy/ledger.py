@@ -8,6 +8,7 @@ line holds its number, the SHA-256 of the line before and one entry:
     tessera-release/1   one release (`release`), before its noise is drawn
     tessera-given/1     a task's result was stored, before it is sent
     tessera-note/1      what the owner did with the table beside its budget
+    tessera-limits/1    a cap or a policy's limits, as they were and as they are from now on
 
 A last line without its line end was never acknowledged, so no noise was drawn for it: it does not count. Any other
 damage stops the node, because a lost line would be privacy spent twice. The head, number and digest of the last line,
@@ -50,6 +51,8 @@ OPENED: Final = "tessera-opened/1"
 NODE: Final = "tessera-node/1"
 GIVEN: Final = "tessera-given/1"
 NOTE: Final = "tessera-note/1"
+LIMITS: Final = "tessera-limits/1"
+CAP: Final = "cap"
 _WAIT_SECONDS: Final = 2.0
 _NOTHING = Digest(bytes(32))
 
@@ -69,6 +72,11 @@ class PrivacyCap:
             raise PrivacyError(f"the cap's epsilon is {self.epsilon:g}, expected a finite number above 0")
         if not 0 < self.delta < 1:
             raise PrivacyError(f"the cap's delta is {self.delta:g}, expected a number between 0 and 1")
+
+    @property
+    def words(self) -> str:
+        """The cap in one line."""
+        return f"epsilon {'none' if self.epsilon is None else f'{self.epsilon:g}'} at delta {self.delta:g}"
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document, figures as decimal text."""
@@ -144,6 +152,7 @@ class _Book:
     nodes: dict[Digest, str] = field(default_factory=dict)
     """By order, the node that answers for the table."""
     notes: list[dict[str, JsonValue]] = field(default_factory=list)
+    limits: list[dict[str, JsonValue]] = field(default_factory=list)
     is_old: bool = False
 
     @property
@@ -163,6 +172,8 @@ class _Book:
             self.given.add((Digest.parse(str(document["order"])), str(document["task"])))
         elif kind == NOTE:
             self.notes.append(document)
+        elif kind == LIMITS:
+            self.limits.append(document)
         elif kind != OPENED:
             raise StateError(f"entry of format {kind!r} is unknown to this version: update")
 
@@ -231,6 +242,10 @@ class PrivacyLedger:
     def notes(self) -> tuple[dict[str, JsonValue], ...]:
         """What the owner did beside the budget, oldest first."""
         return tuple(self._read().notes)
+
+    def limits(self) -> tuple[dict[str, JsonValue], ...]:
+        """Every change of the cap and of policies' limits, oldest first."""
+        return tuple(self._read().limits)
 
     def head(self) -> Head:
         """Number and digest of the last line: what a signature under it would fix."""
@@ -339,7 +354,7 @@ class PrivacyLedger:
             book = self._read()
             new = _uncharged(book, releases, order)
             if new and is_made:
-                self._append(book, self._charge(order, new).document())
+                self._append_charge(book, self._charge(order, new))
             elif new:
                 self._charge_for(book, order, new)
 
@@ -380,6 +395,11 @@ class PrivacyLedger:
             }
             self._append(self._read(), document)
 
+    def note_limits(self, what: str, now: str) -> None:
+        """Write down, durably, a cap or a policy's limits where they are not as they were last noted."""
+        with self.exclusive():
+            self._note_limits(self._read(), what, now)
+
     def take_over(self, other: PrivacyLedger) -> None:
         """Charge and record all that another ledger holds about the same table; twice is as once.
 
@@ -401,7 +421,21 @@ class PrivacyLedger:
     def _charge_for(self, book: _Book, order: Digest, releases: Sequence[Release]) -> None:
         made = self._charge(order, releases)
         self._require_room(book, [made])
+        self._append_charge(book, made)
+
+    def _append_charge(self, book: _Book, made: Charge) -> None:
+        """Under a cap that is noted: it may have been changed by hand."""
+        if book.limits or self.cap.epsilon is not None:
+            self._note_limits(book, CAP, self.cap.words)
         self._append(book, made.document())
+
+    def _note_limits(self, book: _Book, what: str, now: str) -> None:
+        before = next((str(each["now"]) for each in reversed(book.limits) if each["what"] == what), "")
+        if before != now:
+            self._append(
+                book,
+                {"format": LIMITS, "what": what, "before": before, "now": now, "time": int(time.time())},
+            )
 
     def _charge(self, order: Digest, releases: Sequence[Release]) -> Charge:
         return Charge.of(order, releases, self._split, self.cap.delta)

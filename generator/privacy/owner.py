@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from generator.errors import StateError
 from generator.privacy.charge import WHOLE
-from generator.privacy.ledger import PrivacyCap, PrivacyLedger
+from generator.privacy.ledger import CAP, PrivacyCap, PrivacyLedger
 from provenance import canonical
 from provenance.canonical import JsonValue
 from provenance.errors import ProvenanceError
@@ -118,9 +118,10 @@ class OwnedTable:
             raise StateError(f"{path} is damaged ({error}): restore it from a copy") from error
 
     def tighten(self, cap: PrivacyCap) -> PrivacyCap:
-        """Set a cap, unless a stricter one is set; returns what holds."""
+        """Set a cap, unless a stricter one is set; returns what holds. A change is noted in the ledger."""
         held = self.cap.stricter(cap)
         write_whole(self.folder / "cap.json", canonical.encode(held.document()))
+        self.ledger().note_limits(CAP, held.words)
         return held
 
     def split_secret(self) -> bytes:

@@ -25,6 +25,13 @@ NOT_COVERED = (
     "that the noise was really added: this rests on the contributor's signature and stake, not on proof",
 )
 NO_GUARANTEE = "no differential privacy was asked for: nothing bounds what the data set tells about one row"
+EXACT_SUMS = (
+    "what left the node in training are exact sums over the tables of {contributors} contributors: whoever sees them "
+    "may read rows of these tables out of them, though not whose they are",
+    "the other contributors' vectors, taken from the sum, leave this contributor's: it is hidden only while at least "
+    "one of the others keeps its own to itself",
+)
+"""Of an order without privacy, whose vectors were seen in their sum alone."""
 ACCOUNTING = "Gaussian DP, exact; with subsampled steps, composed privacy loss distributions (upper bound)"
 
 
@@ -53,15 +60,20 @@ class Mechanism:
         return document
 
 
-def privacy_statement(mechanisms: Sequence[Mechanism], delta: float | None) -> dict[str, object]:
-    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms)."""
+def privacy_statement(
+    mechanisms: Sequence[Mechanism], delta: float | None, summed: int = 0
+) -> dict[str, object]:
+    """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms).
+
+    summed: of how many contributors the sum alone was seen, where no privacy was asked for; 0 where it was not so.
+    """
     if delta is None:
         if mechanisms:
             raise PrivacyError(
                 "mechanisms were listed without a delta; give the delta that they are counted at"
             )
         return {"format": FORMAT, "guarantee": "none", "epsilonMicro": 0, "deltaE12": 0,
-                "mechanisms": [], "notCovered": [NO_GUARANTEE]}  # fmt: skip
+                "mechanisms": [], "notCovered": [NO_GUARANTEE, *_exact_sums(summed)]}  # fmt: skip
     events = [mechanism.event for mechanism in mechanisms]
     epsilon = epsilon_of(events, delta)
     means = meanings(events, delta)
@@ -87,6 +99,10 @@ def threshold_document(threshold: Threshold) -> dict[str, int]:
         "least": threshold.least,
         "stdMicro": round(threshold.std * 10**MICRO),
     }
+
+
+def _exact_sums(contributors: int) -> list[str]:
+    return [line.format(contributors=contributors) for line in EXACT_SUMS] if contributors else []
 
 
 def _conditions(mechanisms: Sequence[Mechanism]) -> list[str]:

@@ -35,9 +35,16 @@ from provenance.values import Digest, sha256
 COLLECTION_FORMAT: Final = "tessera-collection/1"
 REQUEST_FORMAT: Final = "tessera-request/1"
 FAMILIES: Final = ("fedgan", "marginal", "autoregressive")
+DISTRIBUTED: Final = "distributed"
+"""Of the setting "noise": contributors send vectors of which the sum alone is seen (docs/spec/secure-sums.md)."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
 Settings = Mapping[str, int | str | bool]
+
+
+def sums_alone(settings: Mapping[str, object]) -> bool:
+    """Whether settings have several contributors' vectors seen in their sum alone."""
+    return settings.get("noise") == DISTRIBUTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,11 @@ class Collection:
     @property
     def is_private(self) -> bool:
         return self.visibility == "private"
+
+    def serves(self, epsilon_micro: int, min_contributors: int) -> bool:
+        """Whether its nodes take orders of this epsilon: without any, exact counts leave them in masked sums alone,
+        which takes two contributors."""
+        return epsilon_micro > 0 or (sums_alone(self.settings) and min_contributors > 1)
 
     @property
     def size_class_number(self) -> int:

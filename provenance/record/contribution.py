@@ -19,6 +19,9 @@ splitting, for copies and for garbage, so:
 4. Nodes whose releases are those of copies are one player with the rows of the largest, and split its value
    by rows. Who is a copy is given (the test is generator.evaluation.contribution).
 
+Where only the sum of the nodes' tables was seen, each is given an equal part of it as its own: rule 2 then measures
+everybody against the sum, and rule 4 finds no copies.
+
 Negative values earn 0; if nobody earns, shares go by rows. Every share is at least half of the shard's part by
 rows, which the contracts keep for a contributor that disagrees: a record with less could be refused. Files of
 `tessera-score/1` were made without that floor. More than 10 players: 400 orders of arrival, drawn from the hash
@@ -48,6 +51,9 @@ _FACTOR_BITS = 20
 _FINE_BITS = 10
 _SHARE_BITS = 30
 _SCALE = 1 << 60
+
+SUM = "sum"
+"""Member "references" of a score file whose shards were measured against the sum of all nodes' tables."""
 
 EVIDENCE_ROWS = 16_384
 """Least rows of a shard's stream that its evidence counts: sampling error is then small beside a reference."""

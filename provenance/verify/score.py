@@ -20,6 +20,7 @@ from provenance.exact.codebook import Codebook
 from provenance.exact.rows import decode_rows
 from provenance.exact.sampler import Sampler, sampler_for
 from provenance.record.contribution import (
+    SUM,
     Contribution,
     Integers,
     ShardEvidence,
@@ -52,7 +53,9 @@ class ScoreFile:
         self._effort = effort
         read = decode(document)
         self._is_first = isinstance(read, Mapping) and read.get("format") == FIRST_FORMAT
-        reader = Reader(read, "score file", _MEMBERS if self._is_first else (*_MEMBERS, "undelivered"))
+        self._is_sum = not self._is_first and isinstance(read, Mapping) and "references" in read
+        more = () if self._is_first else ("undelivered", *(("references",) if self._is_sum else ()))
+        reader = Reader(read, "score file", (*_MEMBERS, *more))
         reader.constant("format", FIRST_FORMAT if self._is_first else FORMAT)
         self._reader = reader
         self._tables = _tables(reader)
@@ -67,9 +70,22 @@ class ScoreFile:
             _evidence(item, self._tables, f"score file.shards[{k}]") for k, item in enumerate(shards)
         ]
         self._players = _players(reader, len(shards))
+        if self._is_sum:
+            reader.constant("references", SUM)
+            self._require_one_reference()
         self._pool = _integers(reader.member("poolCounts"), "score file.poolCounts", 0)
         self._places = {shard: place for place, shard in enumerate(delivered)}
         self._delivered = np.zeros(self._tables.cells, dtype=np.int64)
+
+    def _require_one_reference(self) -> None:
+        """Equal parts of one sum: they differ in nothing, and tell nobody a copy."""
+        first = self._shards[0].reference_counts
+        same = all(np.array_equal(first, each.reference_counts) for each in self._shards)
+        require(same, "it takes the sum of all tables for reference, and shows shards of different ones")
+        alone = all(len(player) == 1 for player in self._players)
+        require(
+            alone, "it judges shards copies of one another, and only the sum of their nodes' tables was seen"
+        )
 
     def look(self, shard: ShardFiles) -> None:
         """Counts the delivered rows, and the evidence rows: these are the delivered ones - that they are the stream's
@@ -131,6 +147,7 @@ class ScoreFile:
         require(paid == whole, f"it gives shares {whole}, the record pays {paid}")
         copies = len(self._shards) - len(contribution.players)
         noted = f", {copies} shard(s) judged copies" if copies else ""
+        noted += ", all measured against the sum of the nodes' tables" if self._is_sum else ""
         if record.revoked:
             revoked = ", ".join(map(str, sorted(record.revoked)))
             noted += f"; pool counts and the counts of shard {revoked} not looked at: its rows are revoked"

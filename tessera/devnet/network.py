@@ -79,6 +79,18 @@ class NetworkSettings:
     """None: a chain and contracts of its own."""
 
 
+NODE_POLICY = """\
+# Of a contributor on a market with test tokens: takes every order that keeps these limits, without asking.
+# `tessera node init` writes stricter rules for a real table.
+default = "auto"
+maximum_epsilon = "10"
+maximum_epsilon_per_month = "1000"
+maximum_epsilon_per_day = "1000"
+minimum_price_per_row_and_epsilon_wei = "0"
+trusted_partners = []
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
     """A contributor: its table (any CSV of the collection's schema), its publicly declared rows
@@ -312,8 +324,11 @@ class LocalNetwork:
             )
 
     def _initialise_node(self, spec: NodeSpec, collection: Collection) -> None:
+        folder = self.node_folder(spec.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "policy.toml").write_text(NODE_POLICY, encoding="utf-8")
         arguments = {
-            "--folder": self.node_folder(spec.name),
+            "--folder": folder,
             "--backend": self.api_url,
             "--rpc": self.rpc_url,
             "--table": spec.table,
@@ -324,7 +339,7 @@ class LocalNetwork:
             "--deployment": self.deployment_file,
             "--stake": self.unit.plain(self._stake_wei),
             # each contributor is another owner, and none is the user whose machine this is
-            "--owner": self.node_folder(spec.name) / "owner",
+            "--owner": folder / "owner",
         }
         words = [word for name, value in arguments.items() for word in (name, str(value))]
         run_to_end(

@@ -20,6 +20,7 @@ from backend.database.models import OrderEventRow
 from backend.errors import OrderFailedError, Stopping
 from backend.indexer.follower import Follower
 from backend.ports import BrokerReading, BrokerWriting
+from backend.tasks.retention import delete_old_results
 from backend.workflow.generate import Generation
 from backend.workflow.match import Matching
 from backend.workflow.order_workflow import run_order
@@ -439,7 +440,7 @@ def test_a_worker_result_that_the_contract_would_refuse_is_refused_before(
 
 
 def test_an_order_goes_from_signature_to_settlement(
-    world: World, api: Api, buyer: Signer, chain: Chain
+    world: World, api: Api, buyer: Signer, chain: Chain, clock: Clock
 ) -> None:
     order = api.order(buyer, world.collection, challengeSeconds=5)
     paid = [chain.reader.claimable(node.address) for node in world.nodes]
@@ -488,6 +489,15 @@ def test_an_order_goes_from_signature_to_settlement(
     assert dataset["identifier"] in page
     assert "People &amp; &lt;work&gt;" in page
     assert "<work>" not in page
+    # Nothing that is shown afterwards needs what the nodes sent, not after a restart either.
+    clock.now += api.ports.settings.task_retention_seconds
+    assert delete_old_results(api.ports) == 1
+    assert api.call("GET", f"/v1/orders/{order}").json() == shown
+    assert api.call("GET", f"/v1/datasets/{dataset['id']}").json() == dataset
+    assert api.call("GET", f"/v1/datasets/{dataset['id']}/manifest").content == manifest.encode()
+    assert len(api.call("GET", f"/v1/orders/{order}/salts").json()) == 1
+    run_order(api.ports, order)
+    assert api.call("GET", f"/v1/orders/{order}").json() == shown
 
 
 def test_every_step_may_run_twice_and_sends_nothing_twice(

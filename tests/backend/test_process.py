@@ -230,7 +230,7 @@ def _collection() -> Collection:
     }
     columns = [column | {"missing": ""}]
     schema = Schema.parse({"format": "tessera-schema/1", "name": "ages", "target": None, "columns": columns})
-    return Collection("ages", "Ages", schema, "marginal", "open", 2, 10**9, 0, {})
+    return Collection("ages", "Ages", schema, "marginal", "open", 2, 10**9, 3_000_000, {})
 
 
 def _order(client: httpx.Client, chain: Chain, buyer: Signer, collection: str) -> str:

@@ -156,6 +156,22 @@ def test_a_refusal_speaks_in_decimals_tokens_and_dates(api: Api, buyer: Signer) 
         assert words in detail, detail
 
 
+def test_an_order_without_privacy_is_quoted_only_where_nodes_send_masked_sums(
+    api: Api, buyer: Signer
+) -> None:
+    body = {"buyer": str(buyer.address), "rows": 60, "epsilon": "0", "deliveryKey": DELIVERY_KEY}
+    separate = api.collection(name="separate", epsilon_micro=0)
+    answer = api.call("POST", "/v1/quotes", body | {"collection": separate})
+    assert answer.status_code == 422
+    assert "no node sends exact counts of its own" in answer.json()["detail"]
+    alone = api.collection(
+        name="alone", epsilon_micro=0, min_contributors=1, settings={"noise": "distributed"}
+    )
+    assert api.call("POST", "/v1/quotes", body | {"collection": alone}).status_code == 422
+    summed = api.collection(name="summed", epsilon_micro=0, settings={"noise": "distributed"})
+    assert api.call("POST", "/v1/quotes", body | {"collection": summed}).status_code == 200
+
+
 def test_a_decimal_finer_than_the_terms_can_say_is_refused(api: Api, buyer: Signer) -> None:
     body = {
         "collection": api.collection(),

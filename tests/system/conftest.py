@@ -48,6 +48,7 @@ def open_market(
     *,
     finality: str = "",
     site: Site | None = None,
+    epsilon_cap: str = "100",
 ) -> Iterator[Market]:
     """A market of its own in a folder: contributors by name with so many rows each, written by `write` with a seed."""
     with Supervisor() as supervisor:
@@ -62,7 +63,7 @@ def open_market(
         specs = []
         for seed, (name, rows) in enumerate(table_rows.items()):
             write(folder / f"{name}.csv", rows, seed)
-            specs.append(NodeSpec(name, folder / f"{name}.csv", declared_rows=rows, epsilon_cap="100"))
+            specs.append(NodeSpec(name, folder / f"{name}.csv", declared_rows=rows, epsilon_cap=epsilon_cap))
         network.start_nodes(specs, collection)
         network.fund("buyer", BUYER_TOKENS * network.unit.one)
         new_delivery_key(network.key_file("delivery"))

@@ -101,12 +101,13 @@ class Market:
         deliver_within_seconds: int = LONG_SECONDS,
         challenge_seconds: int = CHALLENGE_SECONDS,
         collection: Collection = COLLECTION,
+        epsilon: Decimal = Decimal(2),
     ) -> OrderFile:
         """Ask, check, sign, send."""
         quote = self.buyer.quote(
             collection.name,
             rows,
-            epsilon=Decimal(2),
+            epsilon=epsilon,
             deliver_within_seconds=deliver_within_seconds,
             match_within_seconds=deliver_within_seconds // 2,
             challenge_seconds=challenge_seconds,

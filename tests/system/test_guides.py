@@ -160,11 +160,12 @@ def test_the_contributors_guide(adult_market: Market, reader: Reader) -> None:
         network.fund("fir", 100 * ONE_TOKEN)
         return {}
 
-    def ask_about_everything() -> dict[str, str]:
+    def give_what_the_order_asks() -> dict[str, str]:
         policy = folder / "node" / "policy.toml"
         text = policy.read_text(encoding="utf-8")
-        assert text.count('default = "auto"') == 1
-        policy.write_text(text.replace('default = "auto"', 'default = "ask"'), encoding="utf-8")
+        assert 'default = "ask"' in text, "a node asks unless its operator says otherwise"
+        assert text.count('maximum_epsilon = "1"') == 1
+        policy.write_text(text.replace('maximum_epsilon = "1"', 'maximum_epsilon = "2"'), encoding="utf-8")
         return {}
 
     def wait_for_the_node() -> dict[str, str]:
@@ -192,7 +193,7 @@ def test_the_contributors_guide(adult_market: Market, reader: Reader) -> None:
 
     reader.before = {
         "tessera node init": fund_the_node,
-        "--dry-run": ask_about_everything,
+        "--dry-run": give_what_the_order_asks,
         "tessera node budget": wait_for_the_node,
         "tessera node approve": order_of_three,
         "tessera node withdraw rewards": settle,

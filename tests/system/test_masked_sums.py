@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 
 from generator.families.secure_aggregation import VECTOR
-from generator.families.settings import DISTRIBUTED, MarginalSettings
+from generator.families.settings import MarginalSettings
 from generator.federation.task import Result
 from provenance.chain.ports import OrderState
 from provenance.crypto.at_rest import RestKey, SealedFolder
 from provenance.crypto.signing import load_key
+from provenance.record.collection import DISTRIBUTED
 from tessera.client import delivery
 from tests.system.conftest import open_market
 from tests.system.market import COLLECTION, Market
@@ -32,13 +34,15 @@ MASKED = replace(
     family="marginal",
     visibility="open",
     min_contributors=3,
+    epsilon_micro=0,
     settings={MarginalSettings.noise.name: DISTRIBUTED, "steps": 120, "latentBytes": 16, "hiddenWidth": 32},
 )
 
 
 @pytest.fixture(scope="module")
 def masked_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    with open_market(tmp_path_factory.mktemp("masked"), MASKED, NODES) as running:
+    folder = tmp_path_factory.mktemp("masked")
+    with open_market(folder, MASKED, NODES, epsilon_cap="none") as running:
         yield running
 
 
@@ -52,9 +56,10 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
         with (market.network.node_folder(name) / "policy.toml").open("r+", encoding="utf-8") as policy:
             text = policy.read().replace("trusted_partners = []", f"trusted_partners = {json.dumps(trusted)}")
             policy.seek(0)
-            policy.write(text)
+            policy.write("allow_without_privacy = true\n" + text)
     before = shutil.copytree(market.network.node_folder("alder"), market.folder / "alder before")
     order = market.place(rows=300, collection=MASKED)
+    plain = market.place(rows=60, collection=MASKED, epsilon=Decimal(0))
     market.await_state(order, "settled")
     assert market.chain.order(order.order_id).state is OrderState.SETTLED
 
@@ -75,6 +80,15 @@ def test_an_order_whose_tables_are_seen_in_their_sum_alone_is_delivered_and_veri
     for vector in sent:
         ones = np.unpackbits(np.ascontiguousarray(vector).view(np.uint8)).mean()
         assert abs(ones - 0.5) < 5 * 0.5 / np.sqrt(8 * vector.nbytes), "a masked vector is fair coins"
+
+    market.await_state(plain, "settled")
+    dataset = market.chain.dataset_of_order(plain.order_id)
+    assert dataset is not None
+    found = delivery.fetch(market.chain, market.buyer.content, dataset, None)
+    certificate = found.verify(market.chain)
+    assert certificate.passed, certificate.failed
+    assert any("measured against the sum" in check.detail for check in certificate.checks)
+    assert "exact sums of all contributors'" in found.manifest.broker_saw[0]
     assert not list(market.network.folder.rglob("sum.key")), "secrets of sums are gone when the model is made"
 
     # Node and owner's folder put back together: the market has the manifest, and the chain its digest.

@@ -48,7 +48,7 @@ def test_a_step_is_repeated_until_the_database_answers(monkeypatch: Any) -> None
 
 
 class _Steps:
-    """Stands for all three parts of the workflow: every step succeeds."""
+    """Stands for all parts of the workflow: every step succeeds, and the order is not over."""
 
     def __init__(self, *_arguments: object) -> None: ...
 
@@ -58,7 +58,7 @@ class _Steps:
 
 def test_the_names_in_running_databases_stay(monkeypatch: Any) -> None:
     """A restart finds its workflow by these names. Whoever changes the steps raises VERSION as well."""
-    for part in ("Matching", "Generation", "Settlement"):
+    for part in ("Matching", "Generation", "Settlement", "OrderLog"):
         monkeypatch.setattr(order_workflow, part, _Steps)
     names = []
 

@@ -15,9 +15,9 @@ from generator.errors import NodeRefused, PlanError, TaskRefused, UpdatesRejecte
 from generator.families.codebook_message import codebook_of
 from generator.families.family import family_of
 from generator.families.marginal_release import own_reference
-from generator.families.release_noise import TABLES, workload_of
+from generator.families.release_noise import BINS, TABLES, workload_of
 from generator.families.secure_aggregation import COUNTS_RING, VECTOR
-from generator.families.settings import DISTRIBUTED, MarginalSettings
+from generator.families.settings import MarginalSettings
 from generator.federation.coordinator import TrainingOutcome
 from generator.federation.node import handle_bytes
 from generator.federation.plan import Settings
@@ -32,6 +32,7 @@ from generator.privacy.secure_sum import new_secret, public_of
 from provenance.crypto.signing import Signer, require_signer
 from provenance.crypto.typed_data import Domain
 from provenance.errors import ProvenanceError
+from provenance.record.collection import DISTRIBUTED
 from provenance.record.receipts import AggregationKey
 from provenance.values import Address, Digest, Signature
 from tests.generator.families.conftest import MakeMarket, Market
@@ -215,7 +216,7 @@ def test_only_the_sum_is_seen_and_without_epsilon_it_is_exact(
     assert np.array_equal(from_fixed(outcome.shared["everybody"]), exact_sum(market, outcome))
     for answers in seen.values() if nodes > 1 else ():
         for task, result in answers:
-            if task.name == TABLES or task.name.startswith("round"):
+            if task.name in (BINS, TABLES) or task.name.startswith("round"):
                 assert set(result.arrays) == {VECTOR}
                 ones = np.unpackbits(np.ascontiguousarray(result.arrays[VECTOR]).view(np.uint8))
                 assert abs(ones.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(ones))

@@ -11,7 +11,10 @@ from generator.errors import MarginalError
 from generator.marginals.bins import (
     BinRelease,
     base_grid,
+    bins_of_sum,
     build_codebook,
+    dense_bins,
+    dense_cells,
     encode_codes,
     release_bins,
     sum_bins,
@@ -163,6 +166,30 @@ def test_equal_sums_give_equal_codebooks_whatever_the_order() -> None:
     second = build_codebook(SCHEMA, sum_bins(releases[::-1]))
     assert first.code_counts == second.code_counts
     assert np.array_equal(first.low, second.low)
+
+
+def test_a_sum_of_vectors_over_all_cells_gives_the_codebook_that_the_releases_give() -> None:
+    """With a finest level of ten million cells, which the vector has no room for, only its edges are coarser."""
+    for top, same in ((199_999, True), (9_999_999, False)):
+        columns = [
+            DOCUMENT["columns"][0],
+            {**DOCUMENT["columns"][1], "maximum": top},
+            *DOCUMENT["columns"][2:],
+        ]
+        schema = Schema.parse({**DOCUMENT, "columns": columns})
+        grid = base_grid(schema)
+        values = table()
+        values[:, 1] %= top + 1
+        releases = [release_bins(part, grid, 0.0) for part in np.array_split(values, 3)]
+        vectors = [dense_bins(release, grid) for release in releases]
+        assert {len(vector) for vector in vectors} == {dense_cells(grid)}
+        assert dense_cells(grid) <= 2**21
+        summed = bins_of_sum(np.sum(vectors, axis=0), grid)
+        books = [build_codebook(schema, each) for each in (sum_bins(releases), summed)]
+        assert (books[0].low.tolist() == books[1].low.tolist()) == same
+        spike = encode_codes(values, books[1])[values[:, 1] == 123_456, 1]
+        width = books[1].width[books[1].column_codes(1)][spike[0]]
+        assert width == 1 if same else width <= 40_000
 
 
 def test_summed_noise_adds_in_variance() -> None:

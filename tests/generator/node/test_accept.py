@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from generator.errors import AwaitingApproval, NotYet, TaskRefused
 from generator.families.family import family_of
 from generator.node.accept import accept_order
 from generator.node.context import Node
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import train_step
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
@@ -24,9 +22,9 @@ from provenance.record.receipts import Acceptance
 from provenance.record.terms import parents_digest
 from provenance.table.conditions_bytes import NO_CONDITIONS
 from provenance.values import Digest, Signature
-from tests.generator.node.world import World
+from tests.generator.node.world import AUTO, World
 
-ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
+ASK = AUTO.replace('default = "auto"', 'default = "ask"')
 
 
 def refusal(world: World, **how: Any) -> str:
@@ -87,7 +85,7 @@ def test_refuses_noise_in_parts_among_contributors_of_whom_it_trusts_too_few(wor
     world.open(terms)
     assert refusal_of(world.node(), world.offer(terms)) == "policy-partners"
     partner = world.signer(1).address
-    trusting = DEFAULT_TEXT.replace("trusted_partners = []", f'trusted_partners = ["{partner}"]')
+    trusting = AUTO.replace("trusted_partners = []", f'trusted_partners = ["{partner}"]')
     assert accept_order(world.node(policy=trusting), world.offer(terms))
 
 
@@ -182,7 +180,7 @@ def test_refuses_a_delivery_key_that_nothing_can_be_sealed_to(world: World) -> N
 
 def test_refuses_what_the_policy_denies(world: World) -> None:
     world.open()
-    policy = DEFAULT_TEXT + '[[rule]]\ndecision = "deny"\npurpose = "res*"\n'
+    policy = AUTO + '[[rule]]\ndecision = "deny"\npurpose = "res*"\n'
     assert refusal(world, node=world.node(policy=policy)) == "policy-denied"
 
 
@@ -284,8 +282,7 @@ def test_answers_again_with_the_stored_bytes_even_after_the_match(world: World) 
 
 def test_delivers_no_more_rows_than_its_policy_says(world: World) -> None:
     world.open()
-    policy: Callable[[str], str] = lambda text: text.replace("maximum_rows = 1000000", "maximum_rows = 500")  # noqa: E731
-    answer = json.loads(accept_order(world.node(policy=policy(DEFAULT_TEXT)), world.offer()))
+    answer = json.loads(accept_order(world.node(policy=AUTO + "maximum_rows = 500\n"), world.offer()))
     assert answer["maxRows"] == 500
 
 
@@ -312,7 +309,7 @@ def test_terms_that_only_harm_are_refused_before_any_privacy_is_spent(
 
 def test_m4_a_day_of_cheap_orders_ends_at_the_policy(world: World) -> None:
     """Before: each order of three rows cost three nodes a whole training and epsilon 3, its buyer nothing."""
-    policy = DEFAULT_TEXT.replace("maximum_orders_per_day = 24", "maximum_orders_per_day = 2")
+    policy = AUTO + "maximum_orders_per_day = 2\n"
     node = world.node(policy=policy, cap=100.0)
     orders = [world.terms(salt=Digest(bytes([number]) * 32)) for number in range(5)]
     for terms in orders[:2]:

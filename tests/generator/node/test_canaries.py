@@ -14,10 +14,10 @@ from generator.federation.state import ContributorState
 from generator.federation.task import Result, Task
 from generator.market.score import ScorePhase
 from generator.market.transport import QueueTransport
-from generator.node.policy import DEFAULT_TEXT
 from generator.privacy.ledger import PrivacyCap
 from provenance.crypto.at_rest import RestKey
 from provenance.exact.sampler import Sampler
+from provenance.record.collection import DISTRIBUTED
 from provenance.record.receipts import ShardContent
 from provenance.table.codec import decode_values
 from provenance.values import Digest
@@ -39,21 +39,25 @@ SETTINGS: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.mark.parametrize("epsilon_micro", [0, 1_000_000])
-@pytest.mark.parametrize("family", SETTINGS)
+@pytest.mark.parametrize(
+    ("family", "epsilon_micro"),
+    [*((family, 1_000_000) for family in SETTINGS), ("marginal", 0), ("autoregressive", 0)],
+)
 def test_an_order_published_in_clear_holds_no_planted_value(
     world: World, open_delivery_key: Digest, tmp_path: Path, family: str, epsilon_micro: int,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    settings: dict[str, int | str | bool] = {**SETTINGS[family]}
+    if not epsilon_micro:
+        settings["noise"] = DISTRIBUTED
     world.collection = replace(
-        world.collection, schema=SCHEMA, family=family, settings=SETTINGS[family], visibility="open"
+        world.collection, schema=SCHEMA, family=family, settings=settings, visibility="open"
     )
     for number in (0, 1):
         table, key = world.folder / f"node{number}" / "table", RestKey.of(world.signer(number))
         ContributorState.create(table, SCHEMA, values(tmp_path / "t.csv"), PrivacyCap(None), key)
     terms = world.terms(delivery_key=open_delivery_key, epsilon_micro=epsilon_micro)
-    policy = DEFAULT_TEXT.replace("allow_without_privacy = false", "allow_without_privacy = true")
-    nodes = [world.node(number, cap=None, policy=policy) for number in (0, 1)]
+    nodes = [world.node(number, cap=None, policy=world.policy_without_privacy()) for number in (0, 1)]
     for node in nodes:
         world.market.nodes[node.address] = node
         world.accept(node, terms)

@@ -25,7 +25,7 @@ from provenance.crypto.at_rest import RestKey
 from provenance.table.codec import decode_values
 from provenance.values import Digest
 from tessera.local.evaluating import evaluate
-from tests.generator.node.world import World, toy_table
+from tests.generator.node.world import AUTO, World, toy_table
 
 CAP = 4.0
 FIT = FitSettings(family="marginal", epsilon=3.0, seconds=1, settings={"steps": 2}, declared_rows=1200)
@@ -214,6 +214,6 @@ def test_a_folder_of_an_earlier_release_hands_its_ledger_over(world: World, owne
 def test_a_delta_above_one_in_the_declared_rows_is_refused(world: World) -> None:
     terms = world.terms(delta_e12=10**12 // 1200 + 1)
     world.open(terms)
-    policy = 'default = "auto"\nmaximum_delta = "0.1"\n'
+    policy = AUTO + 'maximum_delta = "0.1"\n'
     with pytest.raises(TaskRefused, match="delta-too-large"):
         accept_order(world.node(policy=policy), world.offer(terms))

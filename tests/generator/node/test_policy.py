@@ -62,7 +62,7 @@ def policy(folder: Path, text: str) -> Policy:
     ("change", "code"),
     [
         ({"epsilon_micro": 0}, "policy-privacy"),
-        ({"epsilon_micro": 10_000_001}, "policy-epsilon"),
+        ({"epsilon_micro": 1_000_001}, "policy-epsilon"),
         ({"delta_e12": 10**7 + 1}, "policy-delta"),
         ({"min_contributors": 1}, "policy-contributors"),
         ({"rows": 1_000_001}, "policy-rows"),
@@ -90,7 +90,7 @@ def test_limits_are_kept_at_their_figures(tmp_path: Path) -> None:
         rows=10, price=10**16, bond=10**14, min_score_micro=900_000, broker_fee_bps=2_000, deliver_by=10_060,
         challenge_seconds=30 * 86_400,
     )  # fmt: skip
-    assert policy(tmp_path, DEFAULT_TEXT).judge(at_the_limits).decision is Decision.AUTO
+    assert policy(tmp_path, DEFAULT_TEXT).judge(at_the_limits).decision is Decision.ASK
 
 
 @pytest.mark.parametrize("text", ["", '[[rule]]\ndecision = "auto"\nmaximum_rows = 2000\n'])
@@ -120,12 +120,57 @@ def test_amounts_that_no_line_sets_are_tokens_of_the_market(tmp_path: Path, text
         ("maximum_orders_per_day = 3", {"orders_today": 2}, ""),
         ('maximum_epsilon_per_day = "4"', {"epsilon_today_micro": 3_000_001}, "policy-rate"),
         ('maximum_epsilon_per_day = "4"', {"epsilon_today_micro": 3_000_000}, ""),
+        ("", {"epsilon_month_micro": 3_000_001}, "policy-rate"),
+        ("", {"epsilon_month_micro": 3_000_000}, ""),
     ],
 )
-def test_orders_and_epsilon_of_a_day_are_limited(
+def test_orders_and_epsilon_of_a_day_and_a_month_are_limited(
     tmp_path: Path, text: str, found: dict[str, int], code: str
 ) -> None:
     assert policy(tmp_path, text).judge(replace(ORDER, **found)).code == code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rows", "epsilon_micro", "code"), [
+    (10_001, 1_000_000, "policy-price"),
+    (10_000, 1_000_000, ""),
+    (20_001, 500_000, "policy-price"),
+    (20_000, 500_000, ""),
+])  # fmt: skip
+def test_the_privacy_of_every_declared_row_has_a_price(
+    tmp_path: Path, rows: int, epsilon_micro: int, code: str
+) -> None:
+    """One token is 10,000 rows at epsilon 1, by default; however many synthetic rows it buys."""
+    asked = replace(order(epsilon_micro=epsilon_micro), declared_rows=rows)
+    assert policy(tmp_path, "").judge(asked).code == code
+    assert policy(tmp_path, DEFAULT_TEXT).judge(asked).code == code
+
+
+def test_the_default_file_says_what_holds_without_it(tmp_path: Path) -> None:
+    written = policy(tmp_path, DEFAULT_TEXT)
+    assert written.model_dump() == policy(tmp_path, "").model_dump()
+    assert written.default is Decision.ASK
+    assert written.all_privacy_words() == (
+        "allow_without_privacy false, maximum_delta 0.00001, maximum_epsilon 1, maximum_epsilon_per_day 50, "
+        "maximum_epsilon_per_month 4"
+    )
+
+
+def test_limits_of_privacy_in_one_line_name_the_rules_that_set_their_own(tmp_path: Path) -> None:
+    text = '[[rule]]\ndecision = "auto"\n[[rule]]\ndecision = "ask"\nmaximum_epsilon = "3"\n'
+    assert policy(tmp_path, text).all_privacy_words().endswith("; rule 2: maximum_epsilon 3")
+
+
+def test_a_refusal_tells_nothing_of_what_other_orders_spent(tmp_path: Path) -> None:
+    rules = policy(tmp_path, 'maximum_orders_per_day = 2\nmaximum_epsilon_per_day = "3"\n')
+    for name, low, high in (
+        ("orders_today", 2, 7),
+        ("epsilon_today_micro", 2_500_000, 7_125_000),
+        ("epsilon_month_micro", 3_500_000, 9_876_543),
+    ):
+        asked = (replace(ORDER, **{name: found}) for found in (low, high))  # type: ignore[arg-type]
+        verdicts = {rules.judge(each) for each in asked}
+        assert {each.code for each in verdicts} == {"policy-rate"}
+        assert len({each.reason for each in verdicts}) == 1
 
 
 def test_a_rule_may_take_a_broker_without_bond(tmp_path: Path) -> None:
@@ -135,14 +180,14 @@ def test_a_rule_may_take_a_broker_without_bond(tmp_path: Path) -> None:
 
 def test_a_rule_may_allow_a_larger_delta(tmp_path: Path) -> None:
     rules = policy(tmp_path, 'maximum_delta = "1e-4"')
-    assert rules.judge(order(delta_e12=10**8)).decision is Decision.AUTO
+    assert rules.judge(order(delta_e12=10**8)).code == ""
     assert rules.judge(order(delta_e12=10**8 + 1)).code == "policy-delta"
 
 
 def test_price_below_the_minimum_a_row_is_denied(tmp_path: Path) -> None:
     rules = policy(tmp_path, 'minimum_price_per_row_wei = "1000000000000001"')
     assert rules.judge(ORDER).code == "policy-price"
-    assert rules.judge(order(price=1000 * (10**15 + 1))).decision is Decision.AUTO
+    assert rules.judge(order(price=1000 * (10**15 + 1))).code == ""
 
 
 @pytest.mark.parametrize(

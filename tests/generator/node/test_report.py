@@ -12,7 +12,6 @@ from generator.errors import AwaitingApproval
 from generator.node.accept import accept_order
 from generator.node.context import Node
 from generator.node.outbox_log import OutboxLog
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import dry_run_lines, outbox_lines, status
 from generator.node.setup import Opened
 from generator.node.train import train_step
@@ -28,9 +27,9 @@ from provenance.units import TOKENS
 from provenance.values import Cid, Signature
 from tessera.cli.node import _say_status
 from tests.generator.node.test_demands import Chain
-from tests.generator.node.world import World
+from tests.generator.node.world import AUTO, World
 
-ASK = DEFAULT_TEXT.replace('default = "auto"', 'default = "ask"')
+ASK = AUTO.replace('default = "auto"', 'default = "ask"')
 
 
 class Market:

@@ -13,7 +13,6 @@ from generator.errors import NotYet, TaskRefused
 from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
 from generator.node.context import Node
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.train import check_prefix, check_size, train_step
 from provenance.chain.ports import OrderState
 from provenance.exact.codebook import Codebook
@@ -21,7 +20,7 @@ from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
 from provenance.record.terms import Participant as Matched
 from provenance.table.conditions import Conditions, Segment
 from provenance.values import Digest
-from tests.generator.node.world import World
+from tests.generator.node.world import AUTO, World
 
 
 def refusal(world: World, node: Node, payload: bytes) -> str:
@@ -127,7 +126,7 @@ def test_refuses_noise_in_parts_when_others_were_matched_than_it_trusts(world: W
     )
     terms = world.terms(min_contributors=3)
     friend, others = world.signer(7).address, [world.signer(number).address for number in (1, 2)]
-    trusting = DEFAULT_TEXT.replace("trusted_partners = []", f'trusted_partners = ["{friend}"]')
+    trusting = AUTO.replace("trusted_partners = []", f'trusted_partners = ["{friend}"]')
     node = world.node(policy=trusting)
     world.accept(node, terms)
     order = world.match(terms)

@@ -198,3 +198,6 @@ def test_no_receipt_is_signed_for_more_epsilon_than_the_terms_allow(matched: Wor
     with pytest.raises(TaskRefused) as refused:
         sample_shard(node, committed_untrained(matched))
     assert refused.value.code == "privacy-exceeded"
+    assert not any(character.isdigit() for character in refused.value.reason), (
+        "the ledger's figures stay here"
+    )

@@ -18,7 +18,6 @@ from generator.federation.task import Task
 from generator.market.jobs import OrderJob
 from generator.node.agent import HANDLERS
 from generator.node.context import Node
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.settings import NodeSettings
 from generator.privacy.ledger import PrivacyCap
 from provenance.api.coordination import Phase
@@ -37,6 +36,14 @@ from provenance.table.schema import Schema
 from provenance.values import Cid, Digest, keccak256
 from tests.generator.node.memory import DEPLOYMENT, MemoryMarket, NodeChain
 
+AUTO = """\
+default = "auto"
+maximum_epsilon = "10"
+maximum_epsilon_per_month = "50"
+allow_without_privacy = false
+trusted_partners = []
+"""
+"""Takes orders that keep wide limits, without asking anybody."""
 BUYER, BROKER = Signer(bytes([101]) * 32), Signer(bytes([102]) * 32)
 SCHEMA = {
     "format": "tessera-schema/1",
@@ -94,7 +101,7 @@ class World:
         number: int = 0,
         *,
         cap: float | None = 10.0,
-        policy: str = DEFAULT_TEXT,
+        policy: str = AUTO,
         upload: Callable[[bytes], Cid] | None = None,
         progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> Node:
@@ -190,6 +197,12 @@ class World:
         self.chain.states[order] = OrderState.MATCHED
         self.chain.matched[order] = self.participants
         return order
+
+    def policy_without_privacy(self) -> str:
+        """Takes orders without epsilon, and trusts both nodes to keep their vectors to themselves."""
+        text = AUTO.replace("allow_without_privacy = false", "allow_without_privacy = true")
+        trusted = json.dumps([str(self.signer(number).address) for number in (0, 1)])
+        return text.replace("trusted_partners = []", f"trusted_partners = {trusted}")
 
     @property
     def participants(self) -> tuple[Participant, ...]:

@@ -11,6 +11,7 @@ import pytest
 
 from generator.errors import StateError
 from generator.privacy.ledger import PrivacyCap
+from generator.privacy.ledger_lines import budget_lines
 from generator.privacy.owner import Owner, portrait
 from provenance.table.codec import encode_table
 from provenance.table.schema import Schema
@@ -164,6 +165,10 @@ def test_the_stricter_cap_holds(tmp_path: Path) -> None:
     assert table.tighten(PrivacyCap(3.0, 1e-5)) == PrivacyCap(3.0, 1e-5)
     assert table.tighten(PrivacyCap(5.0, 1e-6)) == PrivacyCap(3.0, 1e-6)
     assert table.tighten(PrivacyCap(None)) == PrivacyCap(3.0, 1e-6)
+    changes = [(each["before"], each["now"]) for each in table.ledger().limits()]
+    first, second = "epsilon 3 at delta 1e-05", "epsilon 3 at delta 1e-06"
+    assert changes == [("", first), (first, second)], "what changed nothing is not noted"
+    assert any(f"cap: {second}, before: {first}" in line for line in budget_lines(table.ledger()))
 
 
 def test_the_environment_names_the_folder(tmp_path: Path) -> None:

@@ -488,6 +488,46 @@ def without_floor(document: dict[str, Any]) -> None:
     del document["undelivered"]
 
 
+def against_the_sum(document: dict[str, Any]) -> None:
+    """As of an order whose nodes' tables were seen in their sum alone."""
+    first, second = document["shards"]
+    part = [(a + b) // 2 for a, b in zip(first["referenceCounts"], second["referenceCounts"], strict=True)]
+    evidence = [
+        ShardEvidence(
+            each["rows"],
+            each["claimedRows"],
+            *(np.array(found) for found in (each["evidenceCounts"], part, each["noiseVariances"])),
+        )
+        for each in (first, second)
+    ]
+    workload, pool = Workload(CODEBOOK.code_counts, ((0, 1),)), np.array(document["poolCounts"])
+    made = score_shards(evidence, workload, pool, is_sum=True)
+    document.update(canonical.decode_object(canonical.encode(made.document)))
+
+
+def test_a_score_against_the_sum_says_so_and_judges_nobody_a_copy() -> None:
+    publication = Builder(edit_score=against_the_sum).build()
+    certificate = verify(publication)
+    assert certificate.passed, certificate.failed
+    (told,) = (check.detail for check in certificate.checks if check.name == "score file")
+    assert "measured against the sum of the nodes' tables" in told
+    assert "copies" not in told
+
+
+@pytest.mark.parametrize("changed", ["reference", "players", "word"])
+def test_a_score_that_calls_different_references_a_sum_fails(changed: str) -> None:
+    def change(document: dict[str, Any]) -> None:
+        against_the_sum(document)
+        if changed == "reference":
+            document["shards"][0]["referenceCounts"][0] += 1
+        elif changed == "players":
+            document["players"] = [[0, 1]]
+        else:
+            document["references"] = "own"
+
+    assert failed(Builder(edit_score=change).build()) == ["score file"]
+
+
 def test_shares_have_a_floor_and_those_of_older_data_sets_have_none() -> None:
     publication = Builder(edit_score=one_sided).build()
     assert publication.manifest.shares_bps == (6957, 3043), "14 of 23 rows, halved"
