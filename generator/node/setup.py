@@ -41,8 +41,9 @@ from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.files import write_whole
 from provenance.record.collection import Collection
+from provenance.table.persons import read_rows
 from provenance.table.schema import Schema
-from provenance.table.table_csv import read_compact
+from provenance.table.table_csv import read_chunks
 from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
@@ -106,11 +107,12 @@ def initialise(setup: Setup) -> Made:
     with ChainReader(setup.rpc, deployment) as chain:
         chain.check()
     require_same_market(network, deployment)
-    values = read_compact(setup.table, collection.schema)
     owner = Owner.of_environment() if setup.owner is None else Owner(setup.owner)
-    table = owner.table(values, collection.schema, setup.table.name)
+    key, schema = owner.person_key(), collection.schema
+    rows = read_rows(setup.table, read_chunks(setup.table), schema, key)
+    table = owner.table(rows.values, schema, setup.table.name)
     if not (folder / STATE / "schema.json").exists():
-        ContributorState.create(folder / STATE, collection.schema, values, cap, owned=table)
+        ContributorState.create(folder / STATE, schema, rows.used(schema, key), cap, owned=table)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -128,7 +130,7 @@ def initialise(setup: Setup) -> Made:
         "command line",
     )
     made.write(folder)
-    return Made(made, signer, len(values), table)
+    return Made(made, signer, len(rows.values), table)
 
 
 def deployment_of(network: NetworkView) -> Deployment:

@@ -93,7 +93,7 @@ def _gaussian(events: tuple[PrivacyEvent, ...], delta: float, rows: int) -> tupl
     mu = gaussian_mu(events)
     if mu is None:
         return None
-    left = noise_delta(events, delta, rows=rows)
+    left = noise_delta(events, delta, units=rows)
     return gdp_epsilon(rows * mu, left), (rows * mu) ** 2 / 2 + rows * mu * float(-ndtri(left))
 
 

@@ -160,10 +160,17 @@ def _comes_from(remarks: Remarks) -> str:
 
 @schema_app.command("check", epilog=examples("schema check schema.json table.csv"))
 def check(schema_file: SchemaArgument, table: TableFile) -> None:
-    """Check that every value of a table is one that the schema knows."""
+    """Check that every value of a table is one that the schema knows, and that every row says whose it is."""
+    import numpy as np
+
+    from provenance.table.persons import numbered
     from provenance.table.schema import Schema
     from tessera.local.table_file import read_table
 
     schema = Schema.load(schema_file)
-    values = read_table(table, schema)
-    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")
+    rows = read_table(table, schema)
+    say(f"{table}: {len(rows.values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")
+    if rows.persons is not None:
+        sizes = np.bincount(numbered(rows.persons))
+        used = int(np.minimum(sizes, schema.unit_rows).sum())
+        say(f"{len(sizes):,} persons, up to {sizes.max():,} rows each; {used:,} rows are used, at most {schema.unit_rows} each")

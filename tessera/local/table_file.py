@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from provenance.errors import TableError
-from provenance.table.codec import encode_table
+from provenance.table.persons import Rows, read_rows
 from provenance.table.python_cells import TableLike, cell_texts
-from provenance.table.table_csv import READ_ROWS, encode_chunks, read_chunks
+from provenance.table.table_csv import READ_ROWS, read_chunks
 from tessera.extras import needing
 
 if TYPE_CHECKING:
     from generator.fitting.private_schema import PrivateDraft
     from provenance.table.schema import Schema
-    from provenance.table.table_csv import CompactValues
 
 Cells = Mapping[str, Sequence[str]]
 
 
-def read_table(table: Path | str | TableLike, schema: Schema) -> CompactValues:
-    """Stored values [rows, columns] of a file or of columns by name; TableError names (file,) row and column."""
-    if isinstance(table, Path | str):
-        return encode_chunks(table, table_chunks(table), schema)
-    return encode_table(schema, cell_texts(table))
+def read_table(table: Path | str | TableLike, schema: Schema, key: bytes = b"") -> Rows:
+    """Stored values [rows, columns] of a file or of columns by name; TableError names (file,) row and column.
+
+    key: of the digests of persons, where the schema's unit is one; the owner's, or none where only values are wanted.
+    """
+    source = table if isinstance(table, Path | str) else "a table in memory"
+    return read_rows(source, _pieces(table), schema, key)
 
 
 def inferred(
