@@ -38,8 +38,8 @@ def holdout_score(
     declared_rows: int,
     noise_multiplier: float,
 ) -> HoldoutScore:
-    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact. pairs: its
-    `unit_rows` are the most of one unit among the hold-out rows."""
+    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact.
+    pairs: its `unit_rows` are the most of one unit among the hold-out rows."""
     if declared_rows < 1:
         raise EvaluationError(f"declared hold-out size is {declared_rows}; declare at least one row")
     if pool_counts.shape != (pairs.cells,) or (len(pool_counts) and pool_counts.min() < 0):

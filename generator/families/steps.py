@@ -12,6 +12,7 @@ from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 from provenance.api.tasks import FinishResult
+from provenance.table.unit import Unit
 
 STATE: Final = "state"
 """The averaged discriminator's weights in messages of family "fedgan"."""
@@ -27,7 +28,8 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     digest = step.order.store_model(model)
     if step.worker.check_model is not None:
         step.worker.check_model(model)
-    statement = statement_of(step.recorded(), step.plan.delta if step.plan.epsilon is not None else None)
+    delta = step.plan.delta if step.plan.epsilon is not None else None
+    statement = statement_of(step.recorded(), delta, step.plan.schema.unit)
     told = FinishResult(
         model_digest=digest,
         model_bytes=len(model),
@@ -39,7 +41,7 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     return answer(step.task, told)
 
 
-def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str, Json]:
+def statement_of(releases: tuple[Release, ...], delta: float | None, unit: Unit | None) -> dict[str, Json]:
     """The privacy statement of an order's training releases; delta None for an order without privacy."""
     mechanisms = []
     for release in releases:
@@ -47,7 +49,7 @@ def statement_of(releases: tuple[Release, ...], delta: float | None) -> dict[str
             mechanisms.append(Mechanism(release.name, release.event))
         elif delta is not None:
             raise GeneratorError(f"release {release.name} was made without noise in an order with privacy")
-    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta)))
+    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta, unit)))
     if not isinstance(statement, dict):
         raise GeneratorError("a privacy statement must be an object")
     return statement

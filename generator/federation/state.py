@@ -175,8 +175,9 @@ class ContributorState:
         """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if
         it holds one.
 
-        rows: those that may be used (`Rows.used`); values alone where the schema names no unit. hold_out: False lets every row train, for fits that are not scored on the table itself. owned: the
-        table's ledger, kept by its owner; None keeps one in the folder, for a folder that is gone after a fit.
+        rows: those that may be used (`Rows.used`); values alone where the schema names no unit. hold_out: False
+        lets every row train, for fits that are not scored on the table itself. owned: the table's ledger, kept
+        by its owner; None keeps one in the folder, for a folder that is gone after a fit.
         """
         if (folder / "schema.json").exists():
             raise StateError(f"{folder} already holds a table: open it, or choose another folder")
@@ -361,7 +362,9 @@ def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
     before = np.empty(len(values), dtype=np.int64)
     before[by_kind] = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    small = (int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(values, secret, 8, before))
+    small = (
+        int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(values, secret, 8, before)
+    )
     return np.fromiter(small, dtype=np.bool_, count=len(values))
 
 

@@ -99,8 +99,8 @@ def fit(
     [rows, columns] alone, any signed integers.
 
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
-    may depend on that row alone (all of a person's have one owner), and how many each owns is public. ledger: the table's, at its owner: charged with
-    the whole plan before the first step.
+    may depend on that row alone (all of a person's have one owner), and how many each owns is public. ledger:
+    the table's, at its owner: charged with the whole plan before the first step.
 
     Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
     Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.

@@ -28,6 +28,7 @@ _TRIES = 12
 
 def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
     """The parts of a schema's release by name."""
+    unit_rows = 1 if release.unit is None else release.unit.rows
     return tuple(
         (
             part.name,
@@ -36,7 +37,10 @@ def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
                 threshold=None
                 if part.threshold is None
                 else Threshold(
-                    part.threshold.columns, part.threshold.least, to_float(part.threshold.std_micro, MICRO)
+                    part.threshold.columns,
+                    part.threshold.least,
+                    to_float(part.threshold.std_micro, MICRO),
+                    unit_rows,
                 ),
             ),
         )

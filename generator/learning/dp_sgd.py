@@ -46,9 +46,10 @@ _MOST_FOR_ROUNDING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DPSGD:
-    """sample_rate: Poisson rate of every unit, a public figure. noise_multiplier: the noise's standard deviation over what
-    a unit adds at the most, unit_rows * max_grad_norm. expected_batch_size: what `scale_grad` divides by, of DECLARED
-    rows; None leaves the sum, for optimisers that do not see a scale. unit_rows: the schema's.
+    """sample_rate: Poisson rate of every unit, a public figure. noise_multiplier: the noise's standard
+    deviation over what a unit adds at the most, unit_rows * max_grad_norm. expected_batch_size: what
+    `scale_grad` divides by, of DECLARED rows; None leaves the sum, for optimisers that do not see a scale.
+    unit_rows: the schema's.
     """
 
     sample_rate: float

@@ -1,10 +1,10 @@
 """The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a generator.
 
-Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that
-the discriminator cannot tell them by their softness. Its step is `dp_sgd`: Poisson-sampled real rows beside
+Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that the
+discriminator cannot tell them by their softness. Its step is `dp_sgd`: Poisson-sampled real rows beside
 generated ones. The number of generated rows is public and fixed, so one real row moves the sum by at most
-max_grad_norm, a person by that times its rows. The optimiser starts anew each round: a round's only state is the flat weights. The generator's
-step reads no private row.
+max_grad_norm, a person by that times its rows. The optimiser starts anew each round: a round's only state is
+the flat weights. The generator's step reads no private row.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ class DiscriminatorSettings:
         """The privacy of a step; None without. The sum is not scaled: Adam does not see a scale."""
         if not self.noise_multiplier:
             return None
-        return DPSGD(
-            self.sample_rate, self.noise_multiplier, self.max_grad_norm, unit_rows=self.unit_rows
-        )
+        return DPSGD(self.sample_rate, self.noise_multiplier, self.max_grad_norm, unit_rows=self.unit_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,8 @@ def train_discriminator(
 ) -> DiscriminatorRound:
     """One local round of `steps` from `state` on private codes [n, C] against rows of `net`.
 
-    `seed` picks generated rows only. units: of the rows; None where each is its own. The caller has `steps` steps at `settings` in its privacy ledger beforehand.
+    `seed` picks generated rows only. units: of the rows; None where each is its own. The caller has `steps`
+    steps at `settings` in its privacy ledger beforehand.
     """
     if steps < 1 or codes.ndim != 2 or codes.shape[1] != len(net.code_counts):
         raise LearningError(

@@ -1,10 +1,11 @@
 """Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
-Gaussian mechanism: one row adds one to one cell of each table, one unit as many as it has rows. Pairs with the target, and every two-way table,
-follow from the three-way ones by summing, which is why they are not released - unless most three-way tables
-are smaller than their noise. Then the pairs with the target are released beside them, by a share of the budget
-that follows from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
+Gaussian mechanism: one row adds one to one cell of each table, one unit as many as it has rows. Pairs with the
+target, and every two-way table, follow from the three-way ones by summing, which is why they are not released -
+unless most three-way tables are smaller than their noise. Then the pairs with the target are released beside
+them, by a share of the budget that follows from the plan: a table counted with weight w has noise of 1/w of the
+noise of a table of weight 1.
 
 Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
 (around the end) in that order until the next table would exceed the limit; so 300 columns still work, with
@@ -71,8 +72,8 @@ class Workload:
 
     @property
     def sensitivity(self) -> float:
-        """L2 sensitivity of all counts together, each times its table's weight, add/remove one unit: all its rows may be
-        in the same cells."""
+        """L2 sensitivity of all counts together, each times its table's weight, add/remove one unit: all its
+        rows may be in the same cells."""
         return self.unit_rows * math.sqrt(math.fsum(weight**2 for weight in self.weights))
 
     @cached_property

@@ -28,6 +28,7 @@ from generator.privacy.release import Release
 from provenance.api.tasks import FINISH, FinishResult
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model, model_digest
 from provenance.table.schema import Schema
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Digest
 
@@ -65,20 +66,24 @@ def finished_training(node: Node, order: Digest) -> FinishResult:
     """What is said of that model: its digest, what it cost, its privacy statement."""
     stand_in = node.orders.folder(order).untrained()
     if stand_in is not None:
-        return _statement(node.accepted(order), stand_in, node.state.ledger.training_releases(order))
+        released = node.state.ledger.training_releases(order)
+        return _statement(node.accepted(order), stand_in, released, node.collection.schema.unit)
     finish = node.state.order(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
     return meta_of(FinishResult, finish)
 
 
-def _statement(accepted: Accepted, model: bytes, released: tuple[Release, ...]) -> FinishResult:
+def _statement(
+    accepted: Accepted, model: bytes, released: tuple[Release, ...], unit: Unit | None
+) -> FinishResult:
     """What the order's releases cost, counted as at an ordinary finish; the model adds nothing. A receipt must claim
     some epsilon where the terms ask for privacy, so without releases it claims the least."""
     terms = accepted.terms
     statement: dict[str, Json] = {"epsilonMicro": min(terms.epsilon_micro, 1), "deltaE12": 0}
     if released:
-        statement = statement_of(released, to_float(terms.delta_e12, E12) if terms.epsilon_micro else None)
+        delta = to_float(terms.delta_e12, E12) if terms.epsilon_micro else None
+        statement = statement_of(released, delta, unit)
     epsilon, delta = cast(int, statement["epsilonMicro"]), cast(int, statement["deltaE12"])
     if epsilon > terms.epsilon_micro:
         raise TaskRefused(

@@ -68,9 +68,10 @@ class Threshold:
 class GaussianEvent:
     """One Gaussian release.
 
-    noise_multiplier: the noise's standard deviation over the L2 sensitivity of one unit, a row or a person with all its
-    rows. distributed: whose shares make up the noise, None where one contributor adds it all. threshold: what hides the cells of histograms over values that are
-    not public; its delta is counted beside the noise's.
+    noise_multiplier: the noise's standard deviation over the L2 sensitivity of one unit, a row or a person with
+    all its rows. distributed: whose shares make up the noise, None where one contributor adds it all.
+    threshold: what hides the cells of histograms over values that are not public; its delta is counted beside
+    the noise's.
     """
 
     noise_multiplier: float
@@ -196,7 +197,8 @@ def threshold_delta(events: Sequence[PrivacyEvent], *, units: int = 1) -> float:
 
 
 def noise_delta(events: Sequence[PrivacyEvent], delta: float, *, units: int = 1) -> float:
-    """What thresholds leave of `delta` for the noise, where `units` units are one person's; PrivacyError for nothing."""
+    """What thresholds leave of `delta` for the noise, where `units` units are one person's; PrivacyError for
+    nothing."""
     _require_delta(delta)
     left = delta - threshold_delta(events, units=units)
     if left <= 0:

@@ -19,8 +19,8 @@ from provenance.table.schema import Schema
 
 @dataclass(frozen=True)
 class Units:
-    """The units of `rows` rows: `most` of one at the most. number: int64[rows], the same for rows of one unit; None where
-    each row is one. Raises PrivacyError for a unit of more rows."""
+    """The units of `rows` rows: `most` of one at the most. number: int64[rows], the same for rows of one unit;
+    None where each row is one. Raises PrivacyError for a unit of more rows."""
 
     rows: int
     most: int = 1

@@ -9,8 +9,9 @@ file, and nobody without the key can foresee it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,6 +55,35 @@ def read_rows(source: Path | str, chunks: Iterable[Cells], schema: Schema, key: 
     column = UnitColumn(schema.unit, key)
     values = encode_chunks(source, column.watch(chunks, source), schema)
     return Rows(values, column.digests)
+
+
+def used_cells(
+    chunks: Callable[[], Iterable[Cells]], unit: Unit, key: bytes
+) -> Callable[[], Iterator[Cells]]:
+    """The cells of a table's rows that may be used, without the unit's column, as often as they are asked for:
+    for drafts, which have no stored values yet. Rows are told apart by their texts. Raises TableError as
+    `read_rows`, without a source.
+    """
+    column = UnitColumn(unit, key)
+    texts: list[bytes] = []
+    for chunk in chunks():
+        column.see(chunk)
+        names = sorted(name for name in chunk if name != unit.column)
+        rows = zip(*(chunk[name] for name in names), strict=True)
+        texts += [_digest(key, b"text", "\x1f".join(row).encode()) for row in rows]
+    if texts:
+        kept = kept_rows(_digests(b"".join(texts)), column.digests, unit.rows, key)
+    else:  # a table of the unit's column alone has no cells to use
+        kept = np.zeros(0, dtype=np.bool_)
+
+    def again() -> Iterator[Cells]:
+        start = 0
+        for chunk in chunks():
+            own = kept[start : start + len(chunk[unit.column])]
+            start += len(chunk[unit.column])
+            yield {name: tuple(compress(cells, own)) for name, cells in chunk.items() if name != unit.column}
+
+    return again
 
 
 class UnitColumn:

@@ -60,9 +60,9 @@ class Schema:
     """The columns of a table in order, constraints between them, and optionally the column that learners
     should predict. `columns` are the stored ones.
 
-    release: what a draft read off rows under differential privacy has spent. least_rows: of a draft that was read off
-    rows without it, how many rows hold each value in it at least. unit: whom privacy protects where a person has several
-    rows; None where it protects rows.
+    release: what a draft read off rows under differential privacy has spent. least_rows: of a draft that was
+    read off rows without it, how many rows hold each value in it at least. unit: whom privacy protects where a
+    person has several rows; None where it protects rows.
     """
 
     name: str
@@ -273,8 +273,8 @@ class Schema:
         """The column that says whose a row is, is read and never learnt."""
         if self.unit is not None and self.unit.column in self.cell_names:
             raise SchemaError(
-                f"schema, field 'unit': found {self.unit.column!r} among the columns too, expected a column of the table "
-                "that the schema leaves out; take it out of `columns`"
+                f"schema, field 'unit': found {self.unit.column!r} among the columns too, expected a column of the "
+                "table that the schema leaves out; take it out of `columns`"
             )
 
     def _check_release(self) -> None:

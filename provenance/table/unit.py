@@ -41,6 +41,13 @@ class Unit:
             )
         return cls(column, rows)
 
+    @property
+    def words(self) -> str:
+        """How people read it."""
+        return (
+            f"a person by column {self.column!r}, at most {self.rows:,} {'row' if self.rows == 1 else 'rows'}"
+        )
+
     def document(self) -> dict[str, JsonValue]:
         """The member as it stands in the document."""
         return {"column": self.column, "rows": self.rows}

@@ -1,5 +1,5 @@
-"""The one privacy ledger of a table that this user has: found again whatever file the table is read from; and the rows of
-a table that may be used, of each person so many as the schema's unit says."""
+"""The one privacy ledger of a table that this user has: found again whatever file the table is read from; and
+the rows of a table that may be used, of each person so many as the schema's unit says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.privacy.owner import ENVIRONMENT, OwnedTable, Owner
+from provenance.table.unit import Unit
 from tessera.errors import UsageError
-from tessera.local.table_file import read_table
+from tessera.local.table_file import Persons, read_table
 
 if TYPE_CHECKING:
     from provenance.table.persons import Rows
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def owned_rows(table: Path | str | TableLike, schema: Schema) -> tuple[OwnedTable, Rows]:
-    """(the place of the table's ledger, which is that of all its rows; the rows that may be used). Raises UsageError where
-    nothing can be kept, TableError."""
+    """(the place of the table's ledger, which is that of all its rows; the rows that may be used). Raises
+    UsageError where nothing can be kept, TableError."""
     key = person_key()
     rows = read_table(table, schema, key)
     return owned_table(rows.values, schema, table), rows.used(schema, key)
@@ -41,6 +42,18 @@ def person_key() -> bytes:
         return owner.person_key()
     except OSError as error:
         raise _unkept(owner, error) from error
+
+
+def persons_of(column: str | None, rows: int | None) -> Persons | None:
+    """What a draft protects by the names of its options; UsageError for one without the other, SchemaError."""
+    if column is None and rows is None:
+        return None
+    if column is None or rows is None:
+        raise UsageError(
+            "found only one of unit and rows per person, expected both: the column that says whose a row is, and how "
+            "many rows of one person are used at most"
+        )
+    return Persons(Unit.of(column, rows), person_key())
 
 
 def _name(table: Path | str | TableLike) -> str:
