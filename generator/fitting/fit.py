@@ -8,8 +8,8 @@ train, but for a tenth of small tables that several train on without epsilon, wh
 
 Under epsilon the schema must be public or released under privacy: fields marked as inferred were read off the table
 without noise, so they are refused unless their column is vouched for in the schema. What a schema released is charged
-with the fit. The exact number of rows is taken as public too, unless `declared_rows` or the schema's released number
-stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
+with the fit. For the number of rows stands `declared_rows`, else what the schema released, else the number rounded down
+(`delta.public_rows`); without epsilon the exact one. Privacy steps and noise are fixed by
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
@@ -46,7 +46,7 @@ from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.charge import WHOLE, Charge
 from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
-from generator.privacy.delta import delta_for
+from generator.privacy.delta import delta_for, public_rows
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.units import Units
 from provenance.exact import SPEC_VERSION
@@ -99,7 +99,7 @@ def fit(
     [rows, columns] alone, any signed integers.
 
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
-    may depend on that row alone (all of a person's have one owner), and how many each owns is public. ledger:
+    may depend on that row alone (all of a person's have one owner), and about how many each owns is public. ledger:
     the table's, at its owner: charged with the whole plan before the first step.
 
     Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
@@ -115,9 +115,15 @@ def fit(
     if settings.epsilon is not None:
         require_held_values(table.values, schema, settings.least_rows)
     if owners is None:
-        partition = random_partition(units, settings.contributors, _declared_rows(schema, settings))
+        partition = random_partition(
+            units, settings.contributors, _declared_rows(schema, settings, units.rows)
+        )
+    elif settings.declared_rows is not None:
+        raise FitError(
+            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
+        )
     else:
-        partition = given_partition(owners, units, settings.contributors, settings.declared_rows)
+        partition = given_partition(owners, units, settings.contributors, is_public=settings.epsilon is None)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
         outcome, models = _train(
@@ -140,7 +146,8 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
     settings.check()
     if settings.epsilon is not None:
         require_vouched(schema, settings.epsilon)
-        rows = _declared_rows(schema, settings)
+        released = None if schema.release is None else schema.release.rows
+        rows = released if settings.declared_rows is None else settings.declared_rows
         if rows is not None:
             check_schema_budget(schema, settings.epsilon, _delta(settings, rows))
     if settings.conditionable and settings.family not in (None, "autoregressive"):
@@ -169,7 +176,7 @@ class Partition:
     declared: tuple[int, ...]
 
 
-def random_partition(units: Units, contributors: int, declared_rows: int | None) -> Partition:
+def random_partition(units: Units, contributors: int, declared_rows: int) -> Partition:
     """Independent draws of the system's entropy, every contributor at least one unit, all declaring equal parts.
 
     A permutation cut into equal pieces would move other units when one is added, which the accounting of each
@@ -185,19 +192,15 @@ def random_partition(units: Units, contributors: int, declared_rows: int | None)
         owners = random.integers(0, contributors, count)
     if units.number is not None:
         owners = owners[units.number]
-    declared = max(1, (units.rows if declared_rows is None else declared_rows) // contributors)
+    declared = max(1, declared_rows // contributors)
     return Partition(owners.astype(np.int64), (declared,) * contributors)
 
 
 def given_partition(
-    owners: NDArray[np.int64], units: Units, contributors: int, declared_rows: int | None
+    owners: NDArray[np.int64], units: Units, contributors: int, *, is_public: bool
 ) -> Partition:
-    """The caller's partition, each contributor declaring the rows that it got."""
+    """The caller's partition, each contributor declaring the rows that it got: exactly where they are public."""
     rows = units.rows
-    if declared_rows is not None:
-        raise FitError(
-            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
-        )
     fits = owners.shape == (rows,) and owners.dtype.kind == "i"
     counts = np.bincount(owners) if fits and owners.min(initial=0) >= 0 else np.zeros(0, dtype=np.int64)
     if len(counts) != contributors or not counts.all():
@@ -210,7 +213,8 @@ def given_partition(
         first[units.number] = owners
         if not np.array_equal(first[units.number], owners):
             raise FitError("owners part the rows of one person, expected one contributor for all of them")
-    return Partition(owners, tuple(counts.tolist()))
+    declared = (count if is_public else public_rows(count) for count in counts.tolist())
+    return Partition(owners, tuple(declared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,12 +307,14 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta:
     )
 
 
-def _declared_rows(schema: Schema, settings: FitSettings) -> int | None:
-    """What stands in for the number of rows: the caller's figure, else what the schema released; None for the number
-    itself."""
-    if settings.declared_rows is not None or schema.release is None or settings.epsilon is None:
+def _declared_rows(schema: Schema, settings: FitSettings, rows: int) -> int:
+    """What stands for the number of rows: the caller's figure; under epsilon what the schema released, else the number
+    rounded down."""
+    if settings.declared_rows is not None:
         return settings.declared_rows
-    return max(schema.release.rows, settings.contributors)
+    if settings.epsilon is None:
+        return rows
+    return max(public_rows(rows) if schema.release is None else schema.release.rows, settings.contributors)
 
 
 def _family_settings(settings: FitSettings) -> Settings:
@@ -345,7 +351,7 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
-        "declaredRowsAreExact": _declared_rows(plan.schema, settings) is None,
+        "declaredRowsAreExact": settings.epsilon is None and settings.declared_rows is None,
         "notes": list(outcome.notes),
         "schemaFrom": Origins.of(plan.schema).document(),
         "seconds": math.ceil(seconds),

@@ -113,8 +113,8 @@ class FitSettings:
     )
     declared_rows: int | None = _option(
         None,
-        "public figure for the number of rows, right within a factor of two or so; left out: what the schema "
-        "released under privacy, else the exact number is public",
+        "public figure for the number of rows, right within a factor of two or so; left out: with epsilon what the "
+        "schema released under privacy, else the number rounded down to two digits",
         minimum=1,
     )
     settings: Mapping[str, int | str] = field(

@@ -59,9 +59,10 @@ class DPSGD:
     unit_rows: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 < self.sample_rate <= 1 and self.noise_multiplier > 0 and self.max_grad_norm > 0):
+        figures = (self.noise_multiplier, self.max_grad_norm, self.unit_rows)
+        if not (0 < self.sample_rate <= 1 and all(figure > 0 for figure in figures)):
             raise LearningError(
-                f"{self}: expected a sample rate in (0, 1], and a noise multiplier and a norm above 0"
+                f"{self}: expected a sample rate in (0, 1], and a noise multiplier, a norm and unit rows above 0"
             )
 
     @property

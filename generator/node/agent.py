@@ -38,6 +38,7 @@ from generator.node.registration import announcement
 from generator.node.release import release_key
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
+from generator.privacy.delta import public_rows
 from provenance.api.errors import MarketConflict, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import LeasedTask, Progress
@@ -111,7 +112,11 @@ class Agent:
         """Offers the table for the collection; repeated at each start, the newest figures hold."""
         settings = self._node.settings
         self._client.announce(announcement(settings))
-        log.info("announced %d declared rows for %s", settings.declared_rows, self._node.collection.name)
+        log.info(
+            "announced %d declared rows for %s",
+            public_rows(settings.declared_rows),
+            self._node.collection.name,
+        )
 
     def step(self) -> bool:
         """Leases and does one task; False when there was none."""

@@ -25,7 +25,7 @@ from generator.node.context import APPROVALS, ORDERS, Node
 from generator.node.orders import Orders
 from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
-from generator.privacy.delta import delta_for
+from generator.privacy.delta import delta_for, public_rows
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.owner import OwnedTable, Owner
 from provenance import canonical
@@ -44,6 +44,7 @@ from provenance.record.collection import Collection
 from provenance.table.persons import read_rows
 from provenance.table.schema import Schema
 from provenance.table.table_csv import read_chunks
+from provenance.table.unit import Unit
 from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
@@ -57,8 +58,9 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. delta_cap None: the default for so many
-    rows. owner None: the folder that the environment names. stake is in tokens; None: what the market asks for.
+    declared_rows: rounded down to two digits. epsilon_cap None: no cap, unprotected releases too - to be said
+    explicitly. delta_cap None: the default for so many rows. owner None: the folder that the environment names.
+    stake is in tokens; None: what the market asks for.
     """
 
     folder: Path
@@ -79,11 +81,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What `initialise` made. rows: of the table. table: its ledger, which may have been there before."""
+    """What `initialise` made. rows: of the table. used: so many of them, where the collection's schema has a
+    unit. table: its ledger, which may have been there before."""
 
     settings: NodeSettings
     signer: Signer
     rows: int
+    used: int
+    unit: Unit | None
     table: OwnedTable
 
 
@@ -94,7 +99,8 @@ def initialise(setup: Setup) -> Made:
         raise SettingsError(
             f"{folder} holds a node already: choose another --folder, or remove it with its keys"
         )
-    cap = PrivacyCap(setup.epsilon_cap, delta_for(setup.delta_cap, setup.declared_rows))
+    declared = public_rows(setup.declared_rows)
+    cap = PrivacyCap(setup.epsilon_cap, delta_for(setup.delta_cap, declared))
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     passwords = password_source(os.environ)
@@ -111,8 +117,9 @@ def initialise(setup: Setup) -> Made:
     key, schema = owner.person_key(), collection.schema
     rows = read_rows(setup.table, read_chunks(setup.table), schema, key)
     table = owner.table(rows.values, schema, setup.table.name)
+    used = rows.used(schema, key)
     if not (folder / STATE / "schema.json").exists():
-        ContributorState.create(folder / STATE, schema, rows.used(schema, key), cap, owned=table)
+        ContributorState.create(folder / STATE, schema, used, cap, owned=table)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -122,7 +129,7 @@ def initialise(setup: Setup) -> Made:
             "backend": setup.backend,
             "rpc": setup.rpc,
             "collection": str(collection.digest),
-            "declared_rows": setup.declared_rows,
+            "declared_rows": declared,
             "stake_wei": network.stake_wei if setup.stake is None else deployment.unit.parse(setup.stake),
             "key": str(setup.key.absolute()) if setup.key else "node.key",
             "threads": setup.threads,
@@ -130,7 +137,7 @@ def initialise(setup: Setup) -> Made:
         "command line",
     )
     made.write(folder)
-    return Made(made, signer, len(rows.values), table)
+    return Made(made, signer, len(rows.values), len(used.values), schema.unit, table)
 
 
 def deployment_of(network: NetworkView) -> Deployment:

@@ -19,6 +19,7 @@ from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
 from generator.node.sample import shard_conditions
 from generator.node.untrained import training
+from generator.privacy.delta import public_rows
 from provenance.api.queue import Progress
 from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
@@ -112,11 +113,11 @@ def check_plan(node: Node, task: Task) -> None:
         )
     require_partners(node, planned, len(planned))
     declared = plan.participant(node.address).declared_rows
-    if declared != node.settings.declared_rows:
+    announced = public_rows(node.settings.declared_rows)  # earlier releases announced what the settings hold
+    if declared not in (announced, node.settings.declared_rows):
         raise TaskRefused(
             "rows-differ",
-            f"the plan says that this node declared {declared} rows, it declared "
-            f"{node.settings.declared_rows}",
+            f"the plan says that this node declared {declared} rows, it declared {announced}",
         )
 
 

@@ -79,7 +79,7 @@ def in_words(found: Sequence[Meaning], delta_e12: int, unit: Unit | None = None)
 def meanings(events: Sequence[PrivacyEvent], delta: float, unit: Unit | None = None) -> tuple[Meaning, ...]:
     """One entry for each of PERSONS, or where the unit is a person, of events counted for it, that person's alone."""
     if unit is not None:
-        return (replace(_meaning(tuple(events), delta, 1), rows=unit.rows),)
+        return (replace(_meaning(tuple(events), delta, 1), rows=unit.rows, epsilon_micro=None),)
     return tuple(_meaning(tuple(events), delta, rows) for rows in PERSONS)
 
 

@@ -170,7 +170,7 @@ def _fit_table(result: FitResult, to: Path) -> Table:
         ("a row on chain", "small enough to be recomputed in one transaction" if provable
          else "too large for one transaction; rows are recomputed off chain only"),
         (f"privacy of each {'row' if unit is None else 'person'}", privacy),
-        *(() if unit is None else (("a person is", f"{unit.words}; the others are not used"),)),
+        *(() if unit is None else (("unit of privacy", f"{unit.words}; further ones are not used"),)),
         *(() if meaning is None else (("which means", f"{container.privacy['neighbours']}: {meaning}"),)),
         ("by all of the table", _charged(result.table)),
         *(("schema", line) for line in schema_from),
