@@ -298,7 +298,7 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta:
     participants = tuple(PlanParticipant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
-        family=settings.family or default_family(settings, sum(declared)),
+        family=settings.family or default_family(settings, sum(declared) // schema.unit_rows),
         schema=schema,
         epsilon_micro=None if epsilon is None else round_down(epsilon, MICRO),
         delta_e12=round_down(delta, E12),

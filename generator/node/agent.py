@@ -38,7 +38,6 @@ from generator.node.registration import announcement
 from generator.node.release import release_key
 from generator.node.sample import sample_shard
 from generator.node.train import train_step
-from generator.privacy.delta import public_rows
 from provenance.api.errors import MarketConflict, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import LeasedTask, Progress
@@ -114,7 +113,7 @@ class Agent:
         self._client.announce(announcement(settings))
         log.info(
             "announced %d declared rows for %s",
-            public_rows(settings.declared_rows),
+            settings.public_rows,
             self._node.collection.name,
         )
 

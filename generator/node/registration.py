@@ -9,7 +9,6 @@ import logging
 
 from generator.errors import NodeError
 from generator.node.settings import NodeSettings
-from generator.privacy.delta import public_rows
 from provenance import canonical
 from provenance.api.catalogue import Announcement
 from provenance.chain.reader import ChainReader
@@ -26,10 +25,10 @@ def metadata_digest(collection: Digest) -> Digest:
 
 
 def announcement(settings: NodeSettings) -> Announcement:
-    """What the node tells the market of itself, at every start. Settings of earlier releases hold exact rows."""
+    """What the node tells the market of itself, at every start."""
     return Announcement(
         collection=Digest.parse(settings.collection),
-        declared_rows=public_rows(settings.declared_rows),
+        declared_rows=settings.public_rows,
         metadata={"software": "tessera-market"},
     )
 

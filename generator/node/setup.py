@@ -50,6 +50,7 @@ from provenance.units import TokenUnit
 START_SECONDS = 20.0
 STATE = "table"
 OUTBOX = "transactions"
+_MOST_DECLARED = 2
 DEPLOYMENT = "deployment.json"
 COLLECTION = "collection.json"
 
@@ -118,6 +119,11 @@ def initialise(setup: Setup) -> Made:
     rows = read_rows(setup.table, read_chunks(setup.table), schema, key)
     table = owner.table(rows.values, schema, setup.table.name)
     used = rows.used(schema, key)
+    if schema.unit is not None and declared > _MOST_DECLARED * len(used.values):
+        raise SettingsError(
+            f"found {declared:,} rows to declare, expected about {public_rows(len(used.values)):,}: the collection uses "
+            f"at most {schema.unit.rows:,} rows of a person"
+        )
     if not (folder / STATE / "schema.json").exists():
         ContributorState.create(folder / STATE, schema, used, cap, owned=table)
     deployment.save(folder / DEPLOYMENT)

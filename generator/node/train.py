@@ -19,7 +19,6 @@ from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
 from generator.node.sample import shard_conditions
 from generator.node.untrained import training
-from generator.privacy.delta import public_rows
 from provenance.api.queue import Progress
 from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
@@ -113,7 +112,7 @@ def check_plan(node: Node, task: Task) -> None:
         )
     require_partners(node, planned, len(planned))
     declared = plan.participant(node.address).declared_rows
-    announced = public_rows(node.settings.declared_rows)  # earlier releases announced what the settings hold
+    announced = node.settings.public_rows  # earlier releases announced what the settings hold
     if declared not in (announced, node.settings.declared_rows):
         raise TaskRefused(
             "rows-differ",

@@ -1,12 +1,15 @@
 """The audit of a person: the best attack on one release, against a table of ten rows a person.
 
-All rows of the person in doubt sit in one otherwise empty cell, or have one gradient, which is the worst case. Whoever
-knows all other rows compares the release's likelihood with and without the person; thousands of releases with and
-without give a lower bound on epsilon for that person. With `unit` it stays below the epsilon that is stated. Without, it
-shows that the same epsilon is a row's and not a person's: so the attack is able to find what it looks for.
+All rows of the person in doubt sit in one otherwise empty cell, or have one gradient, which is the worst case.
+Whoever knows all other rows compares the release's likelihood with and without the person; thousands of
+releases with and without give a lower bound on epsilon for that person. With `unit` it stays below the epsilon
+that is stated. Without, it shows that the same epsilon is a row's and not a person's: so the attack is able to
+find what it looks for.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ RELEASES = 2_000
 EACH = 10
 KEY = b"k" * 32
 Scores = NDArray[np.float64]
+Attack = Callable[[int | None, bool], Scores]
 
 
 def rows_of(unit_rows: int | None, with_person: bool) -> Rows:
@@ -78,15 +82,13 @@ ATTACKS = (table_scores, gradient_scores)
 
 @pytest.mark.parametrize("unit_rows", [10, 3])
 @pytest.mark.parametrize("scores", ATTACKS, ids=lambda attack: str(attack.__name__))
-def test_the_lower_bound_for_a_person_stays_below_the_stated_epsilon(scores: object, unit_rows: int) -> None:
-    assert callable(scores)
+def test_the_lower_bound_for_a_person_stays_below_the_stated_epsilon(scores: Attack, unit_rows: int) -> None:
     shown = epsilon_shown(scores(unit_rows, True), scores(unit_rows, False), delta=DELTA, confidence=0.999)
     assert shown <= EPSILON
 
 
 @pytest.mark.parametrize("scores", ATTACKS, ids=lambda attack: str(attack.__name__))
-def test_without_a_unit_the_same_attack_shows_more_than_a_row_s_epsilon(scores: object) -> None:
-    assert callable(scores)
+def test_without_a_unit_the_same_attack_shows_more_than_a_row_s_epsilon(scores: Attack) -> None:
     shown = epsilon_shown(scores(None, True), scores(None, False), delta=DELTA, confidence=0.999)
     assert shown > EPSILON
 

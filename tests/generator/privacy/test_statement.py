@@ -3,9 +3,16 @@ from typing import Any
 import pytest
 
 from generator.errors import PrivacyError
-from generator.privacy.accountant import GaussianEvent, PrivacyEvent, SubsampledGaussianEvent, epsilon_of
+from generator.privacy.accountant import (
+    GaussianEvent,
+    PrivacyEvent,
+    SubsampledGaussianEvent,
+    epsilon_of,
+    gdp_epsilon,
+)
 from generator.privacy.statement import Mechanism, delta_e12, epsilon_micro, privacy_statement
 from provenance import canonical
+from provenance.table.unit import Unit
 
 
 def test_refuses_mechanisms_without_a_delta() -> None:
@@ -35,3 +42,26 @@ def test_rounding_never_understates() -> None:
     assert epsilon_micro(3.0000001) == 3_000_001
     assert epsilon_micro(3.0) == 3_000_000
     assert delta_e12(1e-5) == 10_000_000
+
+
+def test_a_statement_says_whom_it_protects() -> None:
+    """Without a unit it says what the figure is for somebody with 2, 5 and 10 rows, with one only what it is for."""
+    events = [Mechanism("tables", GaussianEvent(12.0))]
+    rows: dict[str, Any] = privacy_statement(events, 1e-5, None)
+    assert (rows["unit"], rows["neighbours"]) == (
+        "one row of the contributor's table",
+        "add or remove one row",
+    )
+    assert [each["rows"] for each in rows["persons"]] == [1, 2, 5, 10]
+    assert [each["epsilonMicro"] for each in rows["persons"][1:]] == [
+        pytest.approx(1e6 * gdp_epsilon(k / 12, 1e-5), abs=1.0) for k in (2, 5, 10)
+    ]
+    assert "of a person with 10 rows" in rows["meaning"]
+    person: dict[str, Any] = privacy_statement(events, 1e-5, Unit("patient", 10))
+    assert person["unit"] == "one person, at most 10 rows of the contributor's table"
+    assert person["neighbours"] == "add or remove one person with all rows that are used"
+    assert person["epsilonMicro"] == rows["epsilonMicro"]
+    assert person["persons"] == [{"rows": 10, "sureMicro": rows["persons"][0]["sureMicro"]}]
+    assert "that a person (at most 10 rows) is in the table" in person["meaning"]
+    assert any("several tables of one, under the same key" in text for text in person["notCovered"])
+    assert "patient" not in repr(person)

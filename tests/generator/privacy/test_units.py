@@ -22,7 +22,7 @@ from generator.families.release_noise import workload_of
 from generator.families.secure_aggregation import COUNTS_RING
 from generator.federation.plan import PlanParticipant, TrainingPlan
 from generator.fitting import private_schema as drafts
-from generator.fitting.fit import fit
+from generator.fitting.fit import fit, random_partition
 from generator.fitting.private_schema import PrivateRequest, private_schema
 from generator.fitting.settings import FitSettings
 from generator.learning.autoregressive import NetShape, initial_weights
@@ -37,7 +37,6 @@ from generator.privacy.units import Units
 from provenance.exact.codebook import Codebook
 from provenance.table.persons import Rows
 from provenance.table.schema import Schema
-from provenance.table.unit import Unit
 from provenance.values import Address, Digest
 
 Table = NDArray[np.int64]
@@ -284,7 +283,8 @@ def test_noise_for_a_row_is_too_little_for_a_person(
     ],
 )  # fmt: skip
 def test_a_whole_fit_draws_k_times_the_noise(family: str, settings: dict[str, int], drawn: Drawn) -> None:
-    """From the schema's member to the last draw: nothing on the way forgets it. The tables follow from the schema here."""
+    """From the schema's member to the last draw: nothing on the way forgets it. The tables follow from the
+    schema here."""
     document = {
         **DOCUMENT,
         "columns": [{"name": "age", "type": "integer", "minimum": 0, "maximum": 9}, *DOCUMENT["columns"][1:]],
@@ -336,30 +336,13 @@ def test_what_would_break_the_promise_is_refused() -> None:
         fit(Rows(others(), persons), known, FitSettings(contributors=2), owners=parted)
 
 
-def test_the_parts_of_simulated_contributors_have_whole_persons(monkeypatch: pytest.MonkeyPatch) -> None:
-    from generator.fitting import fit as module
-
-    seen: list[Rows] = []
-
-    class StopError(Exception):
-        pass
-
-    def create(_folder: Any, _schema: Schema, rows: Rows, *_: Any, **__: Any) -> None:
-        seen.append(rows)
-        if len(seen) == 2:
-            raise StopError
-
-    class States:
-        pass
-
-    States.create = staticmethod(create)  # type: ignore[attr-defined]
-    monkeypatch.setattr(module, "record_schema", lambda *_: None)
-    monkeypatch.setattr(module, "ContributorState", States)
+def test_the_parts_of_simulated_contributors_have_whole_persons() -> None:
     persons = np.repeat(np.arange(300)[:, None] // 3, 2, axis=1)
-    with pytest.raises((StopError, AttributeError)):
-        fit(Rows(others(), persons), schema(3), FitSettings("marginal", contributors=2))
-    assert seen
-    for part in seen:
-        assert part.persons is not None
-        assert set(np.unique(part.persons[:, 0], return_counts=True)[1].tolist()) == {3}
-    assert Unit("patient", 3) == schema(3).unit
+    units = Units.of(schema(3), 300, persons)
+    partition = random_partition(units, 2, 300)
+    for part in (0, 1):
+        _, counts = np.unique(persons[partition.owners == part, 0], return_counts=True)
+        assert set(counts.tolist()) == {3}
+    assert partition.declared == (150, 150)
+    with pytest.raises(FitError, match="100 persons cannot be split between 101 contributors"):
+        random_partition(units, 101, 300)

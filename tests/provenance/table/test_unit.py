@@ -141,7 +141,7 @@ def test_a_row_of_nobody_is_named_by_its_number(missing: str) -> None:
     with pytest.raises(TableError, match="row 5, column 'patient': found no value") as caught:
         used(cells)
     assert "Person" not in str(caught.value)
-    with pytest.raises(TableError, match="visits.csv: row 105, column 'patient'"):
+    with pytest.raises(TableError, match=r"visits\.csv: row 105, column 'patient'"):
         read_rows("visits.csv", [table(10, 10), cells], SCHEMA, KEY)
     with pytest.raises(TableError, match="has no column 'patient', which the schema's unit names"):
         used({name: own for name, own in cells.items() if name != "patient"})
