@@ -121,8 +121,8 @@ def initialise(setup: Setup) -> Made:
     used = rows.used(schema, key)
     if schema.unit is not None and declared > _MOST_DECLARED * len(used.values):
         raise SettingsError(
-            f"found {declared:,} rows to declare, expected about {public_rows(len(used.values)):,}: the collection uses "
-            f"at most {schema.unit.rows:,} rows of a person"
+            f"found {declared:,} rows to declare, expected about {public_rows(len(used.values)):,}: the collection "
+            f"uses at most {schema.unit.rows:,} rows of a person"
         )
     if not (folder / STATE / "schema.json").exists():
         ContributorState.create(folder / STATE, schema, used, cap, owned=table)

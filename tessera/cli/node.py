@@ -77,8 +77,8 @@ def init(
         typer.Option(
             min=1,
             metavar="N",
-            help="about how many rows the table has, or the collection uses of it (at most so many a person); two digits are "
-            "declared in public",
+            help="about how many rows the table has, or the collection uses of it (at most so many a person); two "
+            "digits are declared in public",
         ),
     ],
     epsilon_cap: Annotated[
