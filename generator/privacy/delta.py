@@ -17,7 +17,7 @@ def public_rows(rows: int) -> int:
     """What is told of a table's number of rows under epsilon: two digits of it, in steps of ten at the least, rounded
     down; 1 below ten. The exact number would tell whether one row is there to whoever knows of the others.
     """
-    step = max(_STEP, 10 ** (len(str(rows)) - 2))
+    step = max(_STEP, int(10 ** (len(str(rows)) - 2)))
     return max(1, rows - rows % step)
 
 

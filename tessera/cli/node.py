@@ -149,8 +149,8 @@ def init(
     say(f"node {made.signer.address} is set up in {folder}")
     declared = made.settings.declared_rows
     say(f"  table       {made.rows:,} rows read and copied; {declared:,} will be declared in public")
-    if (unit := made.unit) is not None:
-        say(f"  privacy of  {unit.words}; {made.used:,} rows are used")
+    if made.unit is not None:
+        say(f"  privacy of  {made.unit.words}; {made.used:,} rows are used")
     shown = "none" if cap.epsilon is None else f"{cap.epsilon:g}"
     say(f"  privacy     cap epsilon {shown} at delta {cap.delta:g}, over all orders and fits of this table")
     say(f"  ledger      {made.table.folder}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from generator.privacy.owner import Owner
 from provenance.files import TEMPORARY, write_whole
 from provenance.table.persons import Rows, numbered
 from provenance.table.schema import Schema
+from provenance.table.unit import Unit
 from provenance.values import Address, sha256
 
 ORDER = sha256(b"an order")
@@ -206,7 +208,7 @@ def persons_of(values: np.ndarray, rows: int = 4) -> np.ndarray:
 
 
 def with_unit(schema: Schema, rows: int) -> Schema:
-    return Schema.parse({**schema.document(), "unit": {"column": "patient", "rows": rows}})
+    return replace(schema, unit=Unit("patient", rows))
 
 
 def test_no_person_is_parted_between_training_and_held_out_rows(
