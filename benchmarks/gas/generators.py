@@ -44,7 +44,7 @@ def fitted() -> list[Generator]:
     of 40,000 multiplications; about a minute and a half of one core."""
     collection = adult_collection()
     with tempfile.TemporaryDirectory(prefix="tessera-gas-") as folder:
-        tables = [read_table(spec.table, collection.schema) for spec in deal_tables(Path(folder))]
+        tables = [read_table(spec.table, collection.schema).values for spec in deal_tables(Path(folder))]
     values = np.concatenate(tables)
     owners = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     demo = FitSettings(

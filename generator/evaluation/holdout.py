@@ -2,10 +2,10 @@
 
 score = 1 - mean over pair tables of 1/2 sum |pool share - hold-out count / declared hold-out rows|. Dividing
 by the DECLARED size makes one row move one cell of each table by 1 / declared: sensitivity 1 / (2 *
-declared), whatever the true size. Label of the figure: signed, not proven.
+declared), whatever the true size, times the rows of one unit. Label of the figure: signed, not proven.
 
 Computed in integers: times 2 * tables * pool rows * declared the difference is whole, and one row moves it by at most
-tables * pool rows. The noise is a whole number too.
+tables * pool rows, one unit by that times its rows. The noise is a whole number too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def holdout_score(
     declared_rows: int,
     noise_multiplier: float,
 ) -> HoldoutScore:
-    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact."""
+    """Score pool pair counts [K] on hold-out codes int64[m, C]: one GaussianEvent(noise_multiplier), 0 = exact.
+    pairs: its `unit_rows` are the most of one unit among the hold-out rows."""
     if declared_rows < 1:
         raise EvaluationError(f"declared hold-out size is {declared_rows}; declare at least one row")
     if pool_counts.shape != (pairs.cells,) or (len(pool_counts) and pool_counts.min() < 0):
@@ -53,16 +54,17 @@ def holdout_score(
     tables = len(pairs.tables)
     own = table_counts(holdout_codes, pairs).astype(np.int64)
     difference = int(np.abs(pool * declared_rows - own * rows).sum())
-    difference += int(noise.gaussian(1, noise_multiplier * tables * rows)[0])
+    difference += int(noise.gaussian(1, noise_multiplier * pairs.unit_rows * tables * rows)[0])
     released = 1 - difference / (2 * tables * rows * declared_rows)
     return HoldoutScore(
-        nearest(min(max(released, 0.0), 1.0), MICRO), noise_multiplier * sensitivity(declared_rows)
+        nearest(min(max(released, 0.0), 1.0), MICRO),
+        noise_multiplier * sensitivity(declared_rows, pairs.unit_rows),
     )
 
 
-def sensitivity(declared_rows: int) -> float:
-    """Most that one hold-out row, added or removed, moves the score."""
-    return 1 / (2 * declared_rows)
+def sensitivity(declared_rows: int, unit_rows: int = 1) -> float:
+    """Most that one unit of so many hold-out rows, added or removed, moves the score."""
+    return unit_rows / (2 * declared_rows)
 
 
 def _pool_rows(pool: NDArray[np.int64], pairs: Workload) -> int:

@@ -157,7 +157,9 @@ class AutoregressiveFamily:
         event = next(
             r.event for r in self.releases(plan, plan.participants[0].contributor) if r.name == ROUNDS
         )
-        return 0.0 if event is None or schedule.clip is None else event.noise_multiplier * schedule.clip
+        if event is None or schedule.clip is None:
+            return 0.0
+        return event.noise_multiplier * plan.schema.unit_rows * schedule.clip
 
     def _federated(
         self, plan: TrainingPlan, settings: AutoregressiveSettings, marginals: Marginals,
@@ -255,8 +257,9 @@ def _unmasked(
 
 def _longest(schedule: TrainingSchedule, shape: NetShape, declared: int, std: float) -> float:
     """The longest plausible sum of gradients of so many declared rows, noise of `std` a number included."""
-    expected = declared * schedule.sample_rate
-    longest = schedule.row_norm(shape.columns) * _ROWS_FACTOR * (expected + _STDS * math.sqrt(expected) + 1)
+    expected, together = declared * schedule.sample_rate, schedule.schema.unit_rows
+    rows = expected + _STDS * math.sqrt(together * expected) + together
+    longest = schedule.row_norm(shape.columns) * _ROWS_FACTOR * rows
     return longest + 2 * std * math.sqrt(shape.size)
 
 

@@ -45,7 +45,6 @@ from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
 from generator.marginals.target import univariate_marginals
-from generator.privacy import noise as privacy_noise
 from generator.privacy.accountant import SubsampledGaussianEvent
 from generator.privacy.secure_sum import noise_share
 from provenance.api.tasks import StepResult
@@ -67,7 +66,8 @@ def answer_round(step: Step, schedule: TrainingSchedule, number: int) -> Result:
     expected = None if dp is None else max(1.0, schedule.sample_rate * step.me.training_rows)
     net = AutoregressiveGradient(shape, _sent_weights(step, shape), expected)
     rows = step.state.training
-    picked = privacy_noise.poisson_sample(len(rows), schedule.sample_rate)
+    units = step.state.training_units
+    picked = units.poisson_sample(schedule.sample_rate) if dp is None else dp.poisson_sample(units)
     codes = net.tensor(_drawn_codes(rows[picked], codebook, schedule))
     if uses_secure_aggregation(step.plan):
         arrays = _masked_sum(step, schedule, net, codes, dp)
@@ -161,7 +161,7 @@ def _train_alone(
     codes = _drawn_codes(step.state.training, codebook, schedule)
     if dp is not None:
         weights = train_privately(
-            codes, shape, start, schedule.recipe, dp,
+            codes, shape, start, schedule.recipe, dp, units=step.state.training_units,
             progress=lambda done: report(step, done, schedule.recipe.steps, {}),
             checkpoint=_checkpoint(step, schedule.recipe),
         )  # fmt: skip
@@ -179,7 +179,8 @@ def _train_alone(
     if kept is not None:
         recipe = replace(recipe, decay=float(kept[_DECAY][0]))
     elif schedule.chooses_decay:
-        recipe = choose_decay(codes, shape, start, recipe, seed=seed, deadline=choosing)
+        units = step.state.training_units
+        recipe = choose_decay(codes, shape, start, recipe, seed=seed, units=units, deadline=choosing)
     return codebook, train(
         codes, shape, start, recipe, seed=seed, deadline=deadline, progress=seen,
         checkpoint=_checkpoint(step, recipe),
@@ -206,7 +207,8 @@ def _record(step: Step, schedule: TrainingSchedule) -> DPSGD | None:
     if not isinstance(event, SubsampledGaussianEvent) or schedule.clip is None:
         return None
     expected = event.sample_rate * step.plan.training_rows
-    return DPSGD(event.sample_rate, event.noise_multiplier, schedule.clip, expected)
+    unit_rows = step.plan.schema.unit_rows
+    return DPSGD(event.sample_rate, event.noise_multiplier, schedule.clip, expected, unit_rows)
 
 
 def _sent_weights(step: Step, shape: NetShape, name: str = WEIGHTS) -> Flat:

@@ -69,8 +69,9 @@ class TrainingSchedule:
         return self.clip or _ROW_NORM_A_COLUMN * math.sqrt(columns)
 
     def ring(self, columns: int) -> Ring:
-        """Where gradients are summed masked: eight times what the rows of a round can add up to."""
-        largest = 8 * self.row_norm(columns) * max(1.0, self.recipe.batch)
+        """Where gradients are summed masked: eight times what the rows of a round can add up to, and as much
+        more as the noise is larger for a unit of several rows."""
+        largest = 8 * self.row_norm(columns) * max(1.0, self.recipe.batch) * self.schema.unit_rows
         return Ring(32, 31 - math.ceil(math.log2(largest)))
 
 

@@ -66,6 +66,7 @@ def train_round(step: Step, noise: Noise, settings: FedGanSettings, number: int)
         _discriminator(step, settings, multiplier),
         steps=settings.discriminator_steps,
         seed=initial_seed(step) + number,
+        units=step.state.training_units,
     )
     if step.plan.epsilon is None:  # computed on private rows: it leaves only where nothing is promised
         losses["discriminator"] = trained.loss
@@ -142,6 +143,7 @@ def _discriminator(step: Step, settings: FedGanSettings, noise_multiplier: float
         generated=settings.discriminator_batch,
         noise_multiplier=noise_multiplier,
         hidden=settings.discriminator_width,
+        unit_rows=step.plan.schema.unit_rows,
     )
 
 

@@ -78,7 +78,7 @@ def workload_of(plan: TrainingPlan, codebook: Codebook, table_noise: float) -> W
     When noise alone is expected to put the sum of all nodes' tables 0.6 in total variation distance from the
     truth, three tenths of the budget go to the pairs with the target. The declared rows stand for the true ones.
     """
-    workload = choose_workload(codebook.code_counts, plan.schema.target_index)
+    workload = choose_workload(codebook.code_counts, plan.schema.target_index, plan.schema.unit_rows)
     if plan.settings.get(MarginalSettings.tables.name) == PAIR_TABLES:
         return pair_workload(workload)
     rows = plan.training_rows

@@ -13,6 +13,7 @@ from generator.privacy.release import Release
 from generator.privacy.statement import Mechanism, privacy_statement
 from provenance import canonical
 from provenance.api.tasks import FinishResult
+from provenance.table.unit import Unit
 
 STATE: Final = "state"
 """The averaged discriminator's weights in messages of family "fedgan"."""
@@ -29,7 +30,7 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     if step.worker.check_model is not None:
         step.worker.check_model(model)
     delta = step.plan.delta if step.plan.epsilon is not None else None
-    statement = statement_of(step.recorded(), delta, exact_sums_of(step.plan))
+    statement = statement_of(step.recorded(), delta, step.plan.schema.unit, exact_sums_of(step.plan))
     told = FinishResult(
         model_digest=digest,
         model_bytes=len(model),
@@ -41,8 +42,10 @@ def answer_finish(step: Step, model: bytes, losses: Mapping[str, float]) -> Resu
     return answer(step.task, told)
 
 
-def statement_of(releases: tuple[Release, ...], delta: float | None, summed: int = 0) -> dict[str, Json]:
-    """The privacy statement of an order's training releases; delta None for an order without privacy. summed: see
+def statement_of(
+    releases: tuple[Release, ...], delta: float | None, unit: Unit | None, summed: int = 0
+) -> dict[str, Json]:
+    """The privacy statement of an order's training releases; delta None for an order without privacy. unit, summed: see
     `privacy_statement`."""
     mechanisms = []
     for release in releases:
@@ -50,7 +53,7 @@ def statement_of(releases: tuple[Release, ...], delta: float | None, summed: int
             mechanisms.append(Mechanism(release.name, release.event))
         elif delta is not None:
             raise GeneratorError(f"release {release.name} was made without noise in an order with privacy")
-    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta, summed)))
+    statement = canonical.decode(canonical.encode(privacy_statement(mechanisms, delta, unit, summed)))
     if not isinstance(statement, dict):
         raise GeneratorError("a privacy statement must be an object")
     return statement

@@ -1,6 +1,7 @@
 """A contributor's own folder: the private table, its hold-out split, the privacy ledger, and one folder an order.
 
-    table.safetensors * stored values [rows, columns]          schema.json   the table's schema
+    table.safetensors * stored values [rows, columns], and     schema.json   the table's schema
+                        keyed digests of whose they are
     secret.key *        decides which rows are held out        ledger.jsonl  every release ever made
     cap.json            the owner's privacy cap                lock          held while a task runs
     ledger.json         instead of ledger.jsonl: where the owner keeps the table's ledger (`generator.privacy.owner`)
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -29,27 +31,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy as tensors
 from numpy.typing import NDArray
 
-from generator.errors import StateError, TaskRefused
+from generator.errors import PrivacyError, StateError, TaskRefused
 from generator.federation.plan import HOLDOUT_DIVISOR, TrainingPlan
 from generator.federation.private_files import PrivateFiles
 from generator.federation.task import Array, Result, Task
 from generator.privacy import secure_sum
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.owner import OwnedTable, Owner
+from generator.privacy.units import Units
 from provenance import canonical
 from provenance.crypto.at_rest import RestKey
 from provenance.errors import ProvenanceError
 from provenance.files import make_folder, publish, sweep, write_whole
+from provenance.table.persons import Digests, Rows
 from provenance.table.schema import Schema
 from provenance.table.table_csv import CompactValues
 from provenance.values import Digest, sha256
 
 _ROWS_AT_ONCE = 16_384
+_VALUES, _PERSONS = "values", "persons"
+_HELD_OUT_BELOW = (1 << 64) // HOLDOUT_DIVISOR
 _PLACE = "ledger.json"
 _HEAD = "ledger.head"
 _PRIVATE = (
@@ -170,7 +177,7 @@ class ContributorState:
         cls,
         folder: Path,
         schema: Schema,
-        values: CompactValues,
+        rows: Rows | CompactValues,
         cap: PrivacyCap,
         key: RestKey,
         *,
@@ -180,11 +187,13 @@ class ContributorState:
         """Make the folder for a table of stored values [rows, columns], any signed integers; StateError if
         it holds one. key: what its private files are sealed under.
 
-        hold_out: False lets every row train, for fits that are not scored on the table itself. owned: the
-        table's ledger, kept by its owner; None keeps one in the folder, for a folder that is gone after a fit.
+        rows: those that may be used (`Rows.used`); values alone where the schema names no unit. hold_out: False
+        lets every row train, for fits that are not scored on the table itself. owned: the table's ledger, kept
+        by its owner; None keeps one in the folder, for a folder that is gone after a fit.
         """
         if (folder / "schema.json").exists():
             raise StateError(f"{folder} already holds a table: open it, or choose another folder")
+        values, persons = (rows.values, rows.persons) if isinstance(rows, Rows) else (rows, None)
         if values.ndim != 2 or values.shape[1] != len(schema.columns) or not len(values):
             raise StateError(
                 f"table has shape {values.shape}, expected at least one row of {len(schema.columns)} columns"
@@ -192,6 +201,10 @@ class ContributorState:
         limits = np.array([column.cardinality for column in schema.columns], dtype=np.int64)
         if bool((values < 0).any()) or bool((values >= limits).any()):
             raise StateError("table holds grid indices outside its schema: encode it with this schema first")
+        try:
+            Units.of(schema, len(values), persons)
+        except PrivacyError as error:
+            raise StateError(f"{folder} cannot hold the table: {error}") from error
         make_folder(folder)
         make_folder(folder / "orders")
         sweep(folder)
@@ -200,11 +213,15 @@ class ContributorState:
             owned.tighten(cap)
             secret = owned.split_secret()
             _point(folder, owned)
+        arrays: dict[str, NDArray[np.integer[Any]]] = {_VALUES: np.ascontiguousarray(values)}
+        if schema.unit is not None and persons is not None:
+            arrays[_PERSONS] = np.ascontiguousarray(persons)
+            secret = _secret_of_persons(secret, persons)
         private = PrivateFiles(folder, key)
         private.begin()
         private.write(folder / "secret.key", secret if hold_out else b"")
         write_whole(folder / "cap.json", canonical.encode(cap.document()))
-        private.write(folder / "table.safetensors", tensors.save({"values": np.ascontiguousarray(values)}))
+        private.write(folder / "table.safetensors", tensors.save(arrays))
         # Last, because its presence says that the folder is complete.
         write_whole(folder / "schema.json", canonical.encode(schema.document()))
         return cls.open(folder, key)
@@ -277,8 +294,8 @@ class ContributorState:
 
     @cached_property
     def values(self) -> CompactValues:
-        """The whole private table, [rows, columns] in the integers it was stored in."""
-        table = tensors.load(self._private.read(self.folder / "table.safetensors"))["values"]
+        """The whole private table as it is used, [rows, columns] in the integers it was stored in."""
+        table = self._arrays[_VALUES]
         if table.dtype.kind != "i":
             raise StateError(f"{self.folder} is damaged: its table holds {table.dtype}, expected integers")
         return table
@@ -294,9 +311,25 @@ class ContributorState:
         """The rows that never train, [rows, columns]: they score, and tell what a small net learnt by heart."""
         return self.values[self._held_out]
 
+    @property
+    def training_units(self) -> Units:
+        """Whose the rows of `training` are. No unit has rows in both parts."""
+        return self._units.of_rows(~self._held_out)
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return tensors.load(self._private.read(self.folder / "table.safetensors"))
+
+    @cached_property
+    def _units(self) -> Units:
+        return Units.of(self.schema, len(self.values), self._arrays.get(_PERSONS))
+
     @cached_property
     def _held_out(self) -> NDArray[np.bool_]:
-        return held_out(self.values, self._private.read(self.folder / "secret.key"))
+        secret = self._private.read(self.folder / "secret.key")
+        if self.schema.unit is None:
+            return held_out(self.values, secret)
+        return _held_out_persons(self._arrays[_PERSONS], secret)
 
 
 def _ledger(folder: Path, cap: PrivacyCap, split: str) -> PrivacyLedger:
@@ -332,6 +365,22 @@ def _split_name(private: PrivateFiles) -> str:
     return sha256(b"split" + private.read(private.folder / "secret.key")).hex()[:16]
 
 
+def _secret_of_persons(secret: bytes, persons: Digests) -> bytes:
+    """The secret that parts these persons. Releases on both parts compose in parallel under one secret; it is another
+    one where rows are parted, or where another reading of the table knows other persons."""
+    different = np.unique(persons, axis=0).astype("<i8").tobytes()
+    return hmac.digest(secret, b"persons" + different, "sha256")
+
+
+def _held_out_persons(persons: Digests, secret: bytes) -> NDArray[np.bool_]:
+    """Which rows are held out: those of about one person in ten, by a keyed hash of the person alone."""
+    if not secret:
+        return np.zeros(len(persons), dtype=np.bool_)
+    different, inverse = np.unique(persons, axis=0, return_inverse=True)
+    small = [int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(different, secret, 8)]
+    return np.array(small, dtype=np.bool_)[inverse.ravel()]
+
+
 def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     """Which rows are held out: bool[rows], about one in ten.
 
@@ -348,8 +397,9 @@ def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
     before = np.empty(len(values), dtype=np.int64)
     before[by_kind] = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    limit = (1 << 64) // HOLDOUT_DIVISOR
-    small = (int.from_bytes(digest, "big") < limit for digest in _digests(values, secret, 8, before))
+    small = (
+        int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(values, secret, 8, before)
+    )
     return np.fromiter(small, dtype=np.bool_, count=len(values))
 
 

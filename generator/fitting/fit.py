@@ -1,14 +1,15 @@
 """The engine of `tessera fit`: one table, contributors simulated in this process, a `.tsm` container out.
 
 The very coordinator, handlers and ledgers of the market run here; only the transport is a function call. With
-several contributors each row goes to one of them by an independent draw of the system's entropy (or as `owners`
-says), so a row touches one part's releases and the privacy of the whole is the largest of the parts'. All rows
+several contributors each row, or each person where the schema names a unit, goes to one of them by an independent draw
+of the system's entropy (or as `owners` says), so it touches one part's releases and the privacy of the whole is the
+largest of the parts'. All rows
 train, but for a tenth of small tables that several train on without epsilon, which the memorisation gate needs.
 
 Under epsilon the schema must be public or released under privacy: fields marked as inferred were read off the table
 without noise, so they are refused unless their column is vouched for in the schema. What a schema released is charged
-with the fit. The exact number of rows is taken as public too, unless `declared_rows` or the schema's released number
-stands in for it; the document of the fit says which. Privacy steps and noise are fixed by
+with the fit. For the number of rows stands `declared_rows`, else what the schema released, else the number rounded down
+(`delta.public_rows`); without epsilon the exact one. Privacy steps and noise are fixed by
 settings before the first; `seconds` only shortens what needs no row any more. `seed` fixes initialisation;
 noise and batches never depend on it.
 
@@ -46,15 +47,17 @@ from generator.fitting.schema_values import require_held_values, require_vouched
 from generator.fitting.settings import FitSettings, default_family
 from generator.privacy.charge import WHOLE, Charge
 from generator.privacy.delta import DEFAULT as DEFAULT_DELTA
-from generator.privacy.delta import delta_for
+from generator.privacy.delta import delta_for, public_rows
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.schema_release import charge_schema
+from generator.privacy.units import Units
 from provenance.crypto.at_rest import RestKey
 from provenance.exact import SPEC_VERSION
 from provenance.exact.container import Container, Part, part_weights
 from provenance.table.origins import Origins
+from provenance.table.persons import Rows, read_rows
 from provenance.table.schema import Schema
-from provenance.table.table_csv import CompactValues, read_compact
+from provenance.table.table_csv import CompactValues, read_chunks
 from provenance.units import E12, MICRO, round_down
 from provenance.values import Address, Digest
 
@@ -78,13 +81,16 @@ FitProgressCallback: TypeAlias = Callable[[FitProgress], None]
 def fit_csv(
     path: Path | str, schema: Schema, settings: FitSettings, progress: FitProgressCallback | None = None
 ) -> Container:
-    """Fit the table in a CSV file, plain or .gz; errors of the file name row and column."""
+    """Fit the table in a CSV file, plain or .gz; errors of the file name row and column. Which of a person's rows are
+    used is drawn anew."""
     check_settings(schema, settings)
-    return fit(read_compact(path, schema), schema, settings, progress)
+    key = secrets.token_bytes(32)
+    rows = read_rows(path, read_chunks(path), schema, key).used(schema, key)
+    return fit(rows, schema, settings, progress)
 
 
 def fit(
-    values: CompactValues,
+    rows: Rows | CompactValues,
     schema: Schema,
     settings: FitSettings,
     progress: FitProgressCallback | None = None,
@@ -92,27 +98,39 @@ def fit(
     owners: NDArray[np.int64] | None = None,
     ledger: PrivacyLedger | None = None,
 ) -> Container:
-    """Fit stored values [rows, columns] of `schema`, any signed integers.
+    """Fit the rows of a table that may be used (`Rows.used`), or where `schema` names no unit stored values
+    [rows, columns] alone, any signed integers.
 
     owners: the contributor 0, 1, ... of each row, int64[rows], where it is given and not drawn; who owns a row
-    may depend on that row alone, and how many each owns is public. ledger: the table's, at its owner: charged with
-    the whole plan before the first step.
+    may depend on that row alone (all of a person's have one owner), and about how many each owns is public. ledger:
+    the table's, at its owner: charged with the whole plan before the first step.
 
     Returns the container: one part a contributor, weights by declared rows, the largest part's privacy statement.
     Raises FitError for arguments that cannot be served, PlanError for settings or a budget out of range.
     """
     started = time.monotonic()
     check_settings(schema, settings)
+    table = rows if isinstance(rows, Rows) else Rows(rows)
+    try:
+        units = Units.of(schema, len(table.values), table.persons)
+    except PrivacyError as error:
+        raise FitError(str(error)) from error
     if settings.epsilon is not None:
-        require_held_values(values, schema, settings.least_rows)
+        require_held_values(table.values, schema, settings.least_rows)
     if owners is None:
-        partition = random_partition(len(values), settings.contributors, _declared_rows(schema, settings))
+        partition = random_partition(
+            units, settings.contributors, _declared_rows(schema, settings, units.rows)
+        )
+    elif settings.declared_rows is not None:
+        raise FitError(
+            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
+        )
     else:
-        partition = given_partition(owners, len(values), settings.contributors, settings.declared_rows)
+        partition = given_partition(owners, units, settings.contributors, is_public=settings.epsilon is None)
     with tempfile.TemporaryDirectory(prefix="tessera-fit-") as folder:
         deadline = _deadline(settings, started)
         outcome, models = _train(
-            _Table(values, schema, partition, ledger), settings, progress, Path(folder), deadline
+            _Table(table, schema, partition, ledger), settings, progress, Path(folder), deadline
         )
     worst = max(outcome.models, key=lambda model: model.epsilon_micro)
     weights = part_weights([participant.declared_rows for participant in outcome.plan.participants])
@@ -131,7 +149,8 @@ def check_settings(schema: Schema, settings: FitSettings) -> None:
     settings.check()
     if settings.epsilon is not None:
         require_vouched(schema, settings.epsilon)
-        rows = _declared_rows(schema, settings)
+        released = None if schema.release is None else schema.release.rows
+        rows = released if settings.declared_rows is None else settings.declared_rows
         if rows is not None:
             check_schema_budget(schema, settings.epsilon, _delta(settings, rows))
     if settings.conditionable and settings.family not in (None, "autoregressive"):
@@ -160,30 +179,31 @@ class Partition:
     declared: tuple[int, ...]
 
 
-def random_partition(rows: int, contributors: int, declared_rows: int | None) -> Partition:
-    """Independent draws of the system's entropy, every contributor at least one row, all declaring equal parts.
+def random_partition(units: Units, contributors: int, declared_rows: int) -> Partition:
+    """Independent draws of the system's entropy, every contributor at least one unit, all declaring equal parts.
 
-    A permutation cut into equal pieces would move other rows when one is added, which the accounting of each
+    A permutation cut into equal pieces would move other units when one is added, which the accounting of each
     part alone would not cover.
     """
-    if rows < contributors:
-        raise FitError(f"{rows} rows cannot be split between {contributors} contributors")
+    count = units.rows if units.number is None else len(np.unique(units.number))
+    if count < contributors:
+        what = "rows" if units.number is None else "persons"
+        raise FitError(f"{count} {what} cannot be split between {contributors} contributors")
     random = np.random.default_rng(secrets.randbits(128))
-    owners = random.integers(0, contributors, rows)
+    owners = random.integers(0, contributors, count)
     while len(np.unique(owners)) < contributors:
-        owners = random.integers(0, contributors, rows)
-    declared = max(1, (rows if declared_rows is None else declared_rows) // contributors)
+        owners = random.integers(0, contributors, count)
+    if units.number is not None:
+        owners = owners[units.number]
+    declared = max(1, declared_rows // contributors)
     return Partition(owners.astype(np.int64), (declared,) * contributors)
 
 
 def given_partition(
-    owners: NDArray[np.int64], rows: int, contributors: int, declared_rows: int | None
+    owners: NDArray[np.int64], units: Units, contributors: int, *, is_public: bool
 ) -> Partition:
-    """The caller's partition, each contributor declaring the rows that it got."""
-    if declared_rows is not None:
-        raise FitError(
-            "declared_rows says nothing of how given owners' rows are spread: leave one of them out"
-        )
+    """The caller's partition, each contributor declaring the rows that it got: exactly where they are public."""
+    rows = units.rows
     fits = owners.shape == (rows,) and owners.dtype.kind == "i"
     counts = np.bincount(owners) if fits and owners.min(initial=0) >= 0 else np.zeros(0, dtype=np.int64)
     if len(counts) != contributors or not counts.all():
@@ -191,12 +211,18 @@ def given_partition(
             f"owners {owners.dtype}{list(owners.shape)} do not name each of {contributors} contributors for some "
             f"of {rows} rows: give an integer from 0 for every row"
         )
-    return Partition(owners, tuple(counts.tolist()))
+    if units.number is not None:
+        first = np.zeros(int(units.number.max()) + 1, dtype=np.int64)
+        first[units.number] = owners
+        if not np.array_equal(first[units.number], owners):
+            raise FitError("owners part the rows of one person, expected one contributor for all of them")
+    declared = (count if is_public else public_rows(count) for count in counts.tolist())
+    return Partition(owners, tuple(declared))
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    values: CompactValues
+    rows: Rows
     schema: Schema
     partition: Partition
     ledger: PrivacyLedger | None
@@ -225,7 +251,7 @@ def _train(
         state = ContributorState.create(
             folder / str(index),
             table.schema,
-            _part(table.values, table.partition.owners, index),
+            _part(table.rows, table.partition.owners, index),
             PrivacyCap(None),
             key,
             hold_out=family.needs_holdout(plan),
@@ -277,7 +303,7 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta:
     participants = tuple(PlanParticipant(_address(index), rows) for index, rows in enumerate(declared))
     return TrainingPlan(
         order=Digest(secrets.token_bytes(32)),
-        family=settings.family or default_family(settings, sum(declared)),
+        family=settings.family or default_family(settings, sum(declared) // schema.unit_rows),
         schema=schema,
         epsilon_micro=None if epsilon is None else round_down(epsilon, MICRO),
         delta_e12=round_down(delta, E12),
@@ -286,12 +312,14 @@ def _plan(schema: Schema, settings: FitSettings, declared: Sequence[int], delta:
     )
 
 
-def _declared_rows(schema: Schema, settings: FitSettings) -> int | None:
-    """What stands in for the number of rows: the caller's figure, else what the schema released; None for the number
-    itself."""
-    if settings.declared_rows is not None or schema.release is None or settings.epsilon is None:
+def _declared_rows(schema: Schema, settings: FitSettings, rows: int) -> int:
+    """What stands for the number of rows: the caller's figure; under epsilon what the schema released, else the number
+    rounded down."""
+    if settings.declared_rows is not None:
         return settings.declared_rows
-    return max(schema.release.rows, settings.contributors)
+    if settings.epsilon is None:
+        return rows
+    return max(public_rows(rows) if schema.release is None else schema.release.rows, settings.contributors)
 
 
 def _family_settings(settings: FitSettings) -> Settings:
@@ -309,9 +337,11 @@ def _address(index: int) -> Address:
     return Address((index + 1).to_bytes(20, "big"))
 
 
-def _part(values: CompactValues, owners: NDArray[np.int64], index: int) -> CompactValues:
+def _part(rows: Rows, owners: NDArray[np.int64], index: int) -> Rows:
     mine = owners == index
-    return values if mine.all() else values[mine]
+    if mine.all():
+        return rows
+    return Rows(rows.values[mine], None if rows.persons is None else rows.persons[mine])
 
 
 def _deadline(settings: FitSettings, started: float) -> float | None:
@@ -326,7 +356,7 @@ def _fit_document(settings: FitSettings, outcome: TrainingOutcome, seconds: floa
     return {
         "contributors": settings.contributors,
         "declaredRows": sum(participant.declared_rows for participant in plan.participants),
-        "declaredRowsAreExact": _declared_rows(plan.schema, settings) is None,
+        "declaredRowsAreExact": settings.epsilon is None and settings.declared_rows is None,
         "notes": list(outcome.notes),
         "schemaFrom": Origins.of(plan.schema).document(),
         "seconds": math.ceil(seconds),

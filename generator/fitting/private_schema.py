@@ -1,7 +1,8 @@
 """A draft schema under differential privacy: row count, types, bounds and categories as noisy integer counts.
 
-Unit: one row; neighbours: add or remove one row. Four Gaussian releases, each a vector in which one row changes every
-column's histogram in one cell by one, so its L2 sensitivity is the root of the number of histograms:
+Unit: one row, or one person of whom at most so many rows are read; neighbours: add or remove one unit. Four Gaussian
+releases, each a vector in which one row changes every column's histogram in one cell by one, so its L2 sensitivity is
+the root of the number of histograms, times the rows of one unit:
 
 1. `rows`: the number of rows.
 2. `kinds`: how many cells of each column fall into each public bucket (`generator.fitting.cell_kinds`). Buckets whose
@@ -51,6 +52,7 @@ from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, MAX_SCALE, canonic
 from provenance.table.remarks import Release, ReleasedPart, Threshold
 from provenance.table.schema import FORMAT, Schema
 from provenance.table.schema_infer import MAX_TARGET_CATEGORIES, require_columns
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, round_up
 from provenance.values import Digest
 
@@ -103,8 +105,9 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class PrivateRequest:
-    """What is asked: the schema's name, its target (None: the last column if it has few categories), columns to leave
-    out, epsilon and delta of the whole draft.
+    """What is asked: the schema's name, its target (None: the last column if it has few categories), columns to
+    leave out, epsilon and delta of the whole draft. unit: whom it protects, None for rows; the pieces have at
+    most its rows of one person and not its column (`provenance.table.persons.used_cells`).
     """
 
     name: str
@@ -112,6 +115,7 @@ class PrivateRequest:
     delta: float
     target: str | None = None
     without: Collection[str] = ()
+    unit: Unit | None = None
 
 
 def private_schema(chunks: Callable[[], Chunks], request: PrivateRequest) -> PrivateDraft:
@@ -120,7 +124,8 @@ def private_schema(chunks: Callable[[], Chunks], request: PrivateRequest) -> Pri
     Raises SchemaError where no column can be told, or a column that is named is not there; PrivacyError for a budget
     out of range.
     """
-    noise = _Noise(gdp_mu(request.epsilon, request.delta * (1 - _THRESHOLD_SHARE)), request.delta)
+    mu = gdp_mu(request.epsilon, request.delta * (1 - _THRESHOLD_SHARE))
+    noise = _Noise(mu, request.delta, request.unit)
     rows, kinds = _count_kinds(chunks(), request.without)
     if not kinds:
         raise SchemaError("found no column beside those to leave out, expected at least one; leave out fewer")
@@ -150,6 +155,7 @@ def private_schema(chunks: Callable[[], Chunks], request: PrivateRequest) -> Pri
             "target": _target(request, fields),
             "columns": [{"name": name, **words} for name, words in fields.items()],
             "release": noise.release(int(released_rows)).document(),
+            **({} if request.unit is None else {"unit": request.unit.document()}),
         }
     )
     return PrivateDraft(schema, left_out)
@@ -158,9 +164,11 @@ def private_schema(chunks: Callable[[], Chunks], request: PrivateRequest) -> Pri
 class _Noise:
     """Draws the noise of each release within the budget and keeps what was drawn for the accountant."""
 
-    def __init__(self, mu: float, delta: float) -> None:
+    def __init__(self, mu: float, delta: float, unit: Unit | None) -> None:
         self._mu = mu
         self._delta = delta
+        self._unit = unit
+        self._unit_rows = 1 if unit is None else unit.rows
         self._parts: list[ReleasedPart] = []
         self.std: dict[str, float] = {}
 
@@ -169,7 +177,7 @@ class _Noise:
     ) -> list[NDArray[np.int64]]:
         """The integer counts with integer noise. hidden: how many of the histograms are over values that are not
         public, and wait for the `least` count."""
-        sensitivity = math.sqrt(len(histograms))
+        sensitivity = self._unit_rows * math.sqrt(len(histograms))
         micro = math.ceil(10**MICRO * sensitivity / (self._mu * math.sqrt(_SHARES[name])))
         std = self.std[name] = micro / 10**MICRO
         threshold = None if not hidden else Threshold(hidden, self.least(hidden), micro)
@@ -181,14 +189,21 @@ class _Noise:
         return math.ceil(self.std[name] * float(-ndtri(_FALSE_ALARM / cells)))
 
     def least(self, hidden: int) -> int:
-        """The count from which a category is shown. A category of one row reaches it with noise of least - 1.5."""
-        chance = self._delta * _THRESHOLD_SHARE / hidden
-        return math.ceil(1.5 + self.std[VALUES] * float(-ndtri(chance)))
+        """The count from which a category is shown. One that n rows of one unit hold reaches it with noise of
+        least - n - 1/2, and they hold n at the most in each column."""
+        rows = self._unit_rows
+        chance = self._delta * _THRESHOLD_SHARE / (hidden * rows)
+        return math.ceil(rows + 0.5 + self.std[VALUES] * float(-ndtri(chance)))
 
     def release(self, rows: int) -> Release:
         """What was spent, rounded up."""
         draft = Release(
-            Digest(secrets.token_bytes(32)), 1, round_up(self._delta, E12), rows, tuple(self._parts)
+            Digest(secrets.token_bytes(32)),
+            1,
+            round_up(self._delta, E12),
+            rows,
+            tuple(self._parts),
+            self._unit,
         )
         epsilon = epsilon_of([event for _, event in events_of(draft)], self._delta)
         return replace(draft, epsilon_micro=max(1, round_up(epsilon, MICRO)))

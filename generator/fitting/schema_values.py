@@ -7,6 +7,7 @@ import numpy as np
 from generator.errors import FitError
 from provenance.table.column import Column
 from provenance.table.schema import Schema
+from provenance.table.schema_infer import rows_of_persons
 from provenance.table.table_csv import CompactValues
 
 _SHOWN = 6
@@ -27,7 +28,8 @@ def require_vouched(schema: Schema, epsilon: float) -> None:
 
 
 def require_held_values(values: CompactValues, schema: Schema, least_rows: int) -> None:
-    """FitError for a column of an inferred draft whose categories or bounds are few rows', and nobody vouches for it.
+    """FitError for a column of an inferred draft whose categories or bounds are few rows' (where the schema
+    names a unit: maybe few persons'), and nobody vouches for it.
 
     It holds for columns whose `inferred` marks were removed as well; a schema that never was a draft is its writer's
     word. Columns stored through a constraint are not looked at: who writes the constraint vouches for it. values:
@@ -35,6 +37,8 @@ def require_held_values(values: CompactValues, schema: Schema, least_rows: int) 
     """
     if schema.least_rows is None:
         return
+    if schema.unit is not None:
+        least_rows = rows_of_persons(least_rows, schema.unit)
     for column in schema.cell_columns:
         place = schema.stored_place(column.name)
         if not isinstance(column, Column) or place is None or column.remarks.public is not None:

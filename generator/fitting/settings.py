@@ -113,8 +113,8 @@ class FitSettings:
     )
     declared_rows: int | None = _option(
         None,
-        "public figure for the number of rows, right within a factor of two or so; left out: what the schema "
-        "released under privacy, else the exact number is public",
+        "public figure for the number of rows, right within a factor of two or so; left out: with epsilon what the "
+        "schema released under privacy, else the number rounded down to two digits",
         minimum=1,
     )
     settings: Mapping[str, int | str] = field(
@@ -167,7 +167,8 @@ def option_lines() -> str:
 
 
 def default_family(settings: FitSettings, rows: int) -> str:
-    """The family that measured best for so many declared rows (docs/decisions/0006-default-family.md).
+    """The family that measured best for so many units: declared rows over those of a person
+    (docs/decisions/0006-default-family.md).
 
     Columns to be conditioned on ask for the one that can draw them first.
     """

@@ -258,7 +258,9 @@ class AutoregressiveGradient:
         blocks = codes.shape[1] // rows
         parts = {name: torch.from_numpy(shape.view(total, name)) for name in shape.parts}
         neurons = forward.neurons.view(shape.columns, blocks, rows, shape.neurons)
-        by_columns = torch.split(backward.by_logits.view(-1, blocks, rows).transpose(0, 1), self._code_counts, 1)
+        by_columns = torch.split(
+            backward.by_logits.view(-1, blocks, rows).transpose(0, 1), self._code_counts, 1
+        )
         outputs = self._buffer("outputs", blocks, shape.codes, shape.neurons)
         split = torch.split(outputs, self._code_counts, 1)
         for into, own, before in zip(split, by_columns, neurons.unbind(0), strict=True):

@@ -1,15 +1,17 @@
 """One step of DP-SGD in named stages, the same for both nets that train on private rows.
 
-    poisson_sample        every row is in the batch with probability `sample_rate`, independently of the others
+    poisson_sample        every unit, a row or a person with its rows, is in the batch with probability `sample_rate`,
+                          independently of the others
     clip_and_accumulate   every row's gradient scaled to Euclidean norm `max_grad_norm` if it is longer; their sum,
                           in whole steps of a power of two
-    add_noise             N(0, (noise_multiplier * max_grad_norm)^2) on each number of the sum, rounded to a step:
-                          the release
+    add_noise             N(0, (noise_multiplier * unit_rows * max_grad_norm)^2) on each number of the sum, rounded to a
+                          step: the release
     scale_grad            the sum over the expected batch; post-processing
 
 Rounding is inside the sensitivity: rows are clipped to a little less than `max_grad_norm`, and what is left covers the
 rounding of two sums to the grid, at most sqrt(P) steps, and that of the arithmetic before it, at most 2^-7 of that
-norm. docs/spec/noise.md has the argument.
+norm. A person's k rows move the sum by k times what a row does at the most, and have a k-th of the rounding each.
+docs/spec/noise.md has the argument.
 
 After Abadi et al. 2016 (arXiv:1607.00133); stages and names as in Opacus (`optimizers/optimizer.py`). Batches and
 noise come from the operating system's entropy. `n` steps are one SubsampledGaussianEvent(noise_multiplier,
@@ -31,6 +33,7 @@ from torch import Tensor
 
 from generator.errors import LearningError, PrivacyError
 from generator.privacy import noise
+from generator.privacy.units import Units
 
 Flat: TypeAlias = NDArray[np.float32]
 ClippedSum: TypeAlias = Callable[[float], NDArray[np.float64]]
@@ -44,30 +47,37 @@ _MOST_FOR_ROUNDING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DPSGD:
-    """sample_rate: Poisson rate of every row, a public figure. noise_multiplier: the noise's standard deviation over
-    max_grad_norm. expected_batch_size: what `scale_grad` divides by, of DECLARED rows; None leaves the sum, for
-    optimisers that do not see a scale.
+    """sample_rate: Poisson rate of every unit, a public figure. noise_multiplier: the noise's standard
+    deviation over what a unit adds at the most, unit_rows * max_grad_norm. expected_batch_size: what
+    `scale_grad` divides by, of DECLARED rows; None leaves the sum, for optimisers that do not see a scale.
+    unit_rows: the schema's.
     """
 
     sample_rate: float
     noise_multiplier: float
     max_grad_norm: float
     expected_batch_size: float | None = None
+    unit_rows: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 < self.sample_rate <= 1 and self.noise_multiplier > 0 and self.max_grad_norm > 0):
+        figures = (self.noise_multiplier, self.max_grad_norm, self.unit_rows)
+        if not (0 < self.sample_rate <= 1 and all(figure > 0 for figure in figures)):
             raise LearningError(
-                f"{self}: expected a sample rate in (0, 1], and a noise multiplier and a norm above 0"
+                f"{self}: expected a sample rate in (0, 1], and a noise multiplier, a norm and unit rows above 0"
             )
 
     @property
     def noise_std(self) -> float:
         """Standard deviation of the noise on each number of a sum."""
-        return self.noise_multiplier * self.max_grad_norm
+        return self.noise_multiplier * self.unit_rows * self.max_grad_norm
 
-    def poisson_sample(self, rows: int) -> NDArray[np.int64]:
-        """Indices of a step's rows."""
-        return noise.poisson_sample(rows, self.sample_rate)
+    def poisson_sample(self, units: Units) -> NDArray[np.int64]:
+        """Indices of a step's rows. LearningError where a unit may have more rows than the noise is for."""
+        if units.most > self.unit_rows:
+            raise LearningError(
+                f"the noise is for {self.unit_rows} rows of one unit, the table has up to {units.most} of one"
+            )
+        return units.poisson_sample(self.sample_rate)
 
     def exponent(self, size: int) -> int:
         """Of the grid that sums of `size` numbers are released on: sqrt(size) steps are at most 2^-11 of the norm."""
@@ -82,7 +92,7 @@ class DPSGD:
         Raises PrivacyError for a grid so coarse that rounding takes a tenth of the norm.
         """
         exponent = self.exponent(size) if exponent is None else exponent
-        rounding = _ARITHMETIC * self.max_grad_norm + math.sqrt(size) * 2.0**exponent
+        rounding = _ARITHMETIC * self.max_grad_norm + math.sqrt(size) * 2.0**exponent / self.unit_rows
         if rounding > _MOST_FOR_ROUNDING * self.max_grad_norm:
             raise PrivacyError(
                 f"rounding {size} numbers to steps of 2^{exponent} can move them by {rounding:.3g}, a tenth of the "

@@ -28,6 +28,7 @@ from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
 from generator.learning.dp_sgd import DPSGD
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
+from generator.privacy.units import Units
 from provenance.exact.codebook import Codes
 
 _NEAR_BEST = 0.005
@@ -97,17 +98,21 @@ def train(
 
 def train_privately(
     codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, dp: DPSGD,
-    *, progress: Callable[[int], None] | None = None, checkpoint: Checkpoint | None = None,
+    *, units: Units | None = None, progress: Callable[[int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Flat:  # fmt: skip
     """Weights after DP-SGD; every step of the recipe is made, whatever it takes.
+
+    units: of the rows; None where each is its own.
 
     The caller has recipe.steps steps of `dp` in its privacy ledger beforehand. progress: steps done; no loss, which
     would be computed on private rows.
     """
     run = _Run(shape, start, recipe, checkpoint)
     rows = run.net.tensor(codes)
+    sampled = Units(len(codes)) if units is None else units
     while (done := run.descent.steps) < recipe.steps:
-        batch = rows.index_select(1, torch.from_numpy(dp.poisson_sample(len(codes))))
+        batch = rows.index_select(1, torch.from_numpy(dp.poisson_sample(sampled)))
         run.step(dp.step(partial(run.net.clipped_sum, batch), shape.size), done / recipe.steps)
         if progress is not None and (done % _REPORT_EVERY == 0 or done + 1 == recipe.steps):
             progress(done + 1)
@@ -115,14 +120,14 @@ def train_privately(
 
 
 def choose_decay(
-    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int, deadline: float | None = None
-) -> Recipe:
-    """The recipe with the decay for codes [n, C]; see the module. Reads rows freely: only without privacy."""
-    held_out = max(1, len(codes) // _HELD_OUT_DIVISOR)
+    codes: Codes, shape: NetShape, start: Flat, recipe: Recipe, *, seed: int, units: Units | None = None,
+    deadline: float | None = None,
+) -> Recipe:  # fmt: skip
+    """The recipe with the decay for codes [n, C]; see the module. Reads rows freely: only without privacy. No unit is
+    parted between training and held-out rows."""
     if len(codes) >= CHOSEN_BELOW_ROWS or len(codes) < 2 * _HELD_OUT_DIVISOR:
         return recipe
-    order = np.random.default_rng(seed).permutation(len(codes))
-    validation, training = codes[order[:held_out]], codes[order[held_out:]]
+    validation, training = _parted(codes, units, np.random.default_rng(seed))
     losses: dict[float, float] = {}
     for decay in CANDIDATE_DECAYS:
         if losses and deadline is not None and time.monotonic() >= deadline:
@@ -138,6 +143,18 @@ def choose_decay(
         losses[decay] = loss
     best = min(losses.values())
     return replace(recipe, decay=max(d for d, loss in losses.items() if loss <= best * (1 + _NEAR_BEST)))
+
+
+def _parted(codes: Codes, units: Units | None, random: np.random.Generator) -> tuple[Codes, Codes]:
+    """(a tenth of the rows, the others), whole units each."""
+    if units is None or units.number is None:
+        order = random.permutation(len(codes))
+        held_out = max(1, len(codes) // _HELD_OUT_DIVISOR)
+        return codes[order[:held_out]], codes[order[held_out:]]
+    different = np.unique(units.number)
+    chosen = random.permutation(different)[: max(1, len(different) // _HELD_OUT_DIVISOR)]
+    is_held_out = np.isin(units.number, chosen)
+    return codes[is_held_out], codes[~is_held_out]
 
 
 class _Run:

@@ -1,10 +1,10 @@
 """The local GAN of FedGAN: a discriminator trained on private rows with DP-SGD, and how it teaches a generator.
 
-Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that
-the discriminator cannot tell them by their softness. Its step is `dp_sgd`: Poisson-sampled real rows beside
+Rows are one-hot codes; generated rows are one-hot too, drawn with straight-through Gumbel-softmax, so that the
+discriminator cannot tell them by their softness. Its step is `dp_sgd`: Poisson-sampled real rows beside
 generated ones. The number of generated rows is public and fixed, so one real row moves the sum by at most
-max_grad_norm. The optimiser starts anew each round: a round's only state is the flat weights. The generator's
-step reads no private row.
+max_grad_norm, a person by that times its rows. The optimiser starts anew each round: a round's only state is
+the flat weights. The generator's step reads no private row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from generator.learning.adam import Adam
 from generator.learning.dp_sgd import DPSGD, clip_factor
 from generator.learning.fit_marginals import MarginalFitter
 from generator.learning.nets import MarginalNet
-from generator.privacy import noise
+from generator.privacy.units import Units
 from provenance.exact.codebook import Codes
 
 FlatState = NDArray[np.float32]
@@ -37,9 +37,10 @@ _MOMENTUM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DiscriminatorSettings:
-    """`sample_rate` is the Poisson rate of real rows, public: expected batch over the DECLARED row count.
+    """`sample_rate` is the Poisson rate of real units, public: expected batch over the DECLARED row count.
 
-    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy: no clipping either.
+    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy: no clipping either. unit_rows: the
+    schema's.
     """
 
     sample_rate: float
@@ -48,6 +49,7 @@ class DiscriminatorSettings:
     max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
     hidden: int = 64
+    unit_rows: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.sample_rate <= 1 or self.generated < 2 or self.hidden < 1:
@@ -60,7 +62,7 @@ class DiscriminatorSettings:
         """The privacy of a step; None without. The sum is not scaled: Adam does not see a scale."""
         if not self.noise_multiplier:
             return None
-        return DPSGD(self.sample_rate, self.noise_multiplier, self.max_grad_norm)
+        return DPSGD(self.sample_rate, self.noise_multiplier, self.max_grad_norm, unit_rows=self.unit_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +175,12 @@ def train_discriminator(
     *,
     steps: int,
     seed: int,
+    units: Units | None = None,
 ) -> DiscriminatorRound:
     """One local round of `steps` from `state` on private codes [n, C] against rows of `net`.
 
-    `seed` picks generated rows only. The caller has `steps` steps at `settings` in its privacy ledger beforehand.
+    `seed` picks generated rows only. units: of the rows; None where each is its own. The caller has `steps`
+    steps at `settings` in its privacy ledger beforehand.
     """
     if steps < 1 or codes.ndim != 2 or codes.shape[1] != len(net.code_counts):
         raise LearningError(
@@ -188,8 +192,9 @@ def train_discriminator(
     adam = Adam(weights, np.zeros_like(weights), averaging=0.0, momentum=_MOMENTUM)
     random = torch.Generator().manual_seed(seed)
     loss = math.nan
+    dp, sampled = settings.dp, Units(len(codes)) if units is None else units
     for _ in range(steps):
-        picked = noise.poisson_sample(len(codes), settings.sample_rate)
+        picked = sampled.poisson_sample(settings.sample_rate) if dp is None else dp.poisson_sample(sampled)
         real = one_hot(codes[picked], net.code_counts)
         gradient, loss = _discriminator_step(discriminator, real, net, settings, random)
         adam.step(gradient, settings.learning_rate)

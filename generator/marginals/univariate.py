@@ -6,7 +6,7 @@ wider than one grid step, finer levels down to the grid itself. Finer levels are
 *thresholded*: only cells whose noisy count exceeds a threshold leave the node, which is post-processing of a
 Gaussian release of the whole level. The cells that hold no row and pass by noise alone are drawn from their
 exact distribution, so a level of 2^32 cells costs nothing. Each row adds one to one cell of each level of
-each column: sensitivity sqrt(levels).
+each column: sensitivity sqrt(levels), times the rows of one unit.
 
 Everything after the noise is deterministic post-processing (`bins.py`): equal sums give equal codebooks.
 """
@@ -65,9 +65,10 @@ class ColumnGrid:
 
 @dataclass(frozen=True, slots=True)
 class BaseGrid:
-    """The public cells of a schema: what may be counted before any row is read."""
+    """The public cells of a schema: what may be counted before any row is read. unit_rows: of one unit at the most."""
 
     columns: tuple[ColumnGrid, ...]
+    unit_rows: int = 1
 
     @property
     def offsets(self) -> Indices:
@@ -86,8 +87,8 @@ class BaseGrid:
 
     @property
     def sensitivity(self) -> float:
-        """L2 sensitivity of one release, add/remove one row."""
-        return math.sqrt(self.histograms)
+        """L2 sensitivity of one release, add/remove one unit: all its rows may be in the same cells."""
+        return self.unit_rows * math.sqrt(self.histograms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class BinRelease:
 def base_grid(schema: Schema) -> BaseGrid:
     """The cells that the schema alone determines."""
     columns = len(schema.columns)
-    return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns))
+    return BaseGrid(tuple(_column_grid(column, columns) for column in schema.columns), schema.unit_rows)
 
 
 def univariate_counts(values: CompactValues, grid: BaseGrid) -> Counts:

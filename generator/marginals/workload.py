@@ -1,10 +1,11 @@
 """Which tables of counts are released: (column, column, target) for every pair, or pairs where there is no target.
 
 The choice depends on the codebook alone, so it costs no privacy, and every table of it is released in one
-Gaussian mechanism: one row adds one to one cell of each table. Pairs with the target, and every two-way table,
-follow from the three-way ones by summing, which is why they are not released - unless most three-way tables
-are smaller than their noise. Then the pairs with the target are released beside them, by a share of the budget
-that follows from the plan: a table counted with weight w has noise of 1/w of the noise of a table of weight 1.
+Gaussian mechanism: one row adds one to one cell of each table, one unit as many as it has rows. Pairs with the
+target, and every two-way table, follow from the three-way ones by summing, which is why they are not released -
+unless most three-way tables are smaller than their noise. Then the pairs with the target are released beside
+them, by a share of the budget that follows from the plan: a table counted with weight w has noise of 1/w of the
+noise of a table of weight 1.
 
 Wide tables: beyond 600 tables or 4 million cells, column i is paired with its neighbours i + 1, i + 2, ...
 (around the end) in that order until the next table would exceed the limit; so 300 columns still work, with
@@ -32,12 +33,14 @@ MAX_TARGET_CODES = 32
 class Workload:
     """Tables over the codes of columns; cells are flat, table after table, last column fastest.
 
-    weights: of each table in the one Gaussian release; all 1 when left out.
+    weights: of each table in the one Gaussian release; all 1 when left out. unit_rows: of one unit of privacy at the
+    most.
     """
 
     code_counts: tuple[int, ...]
     tables: tuple[tuple[int, ...], ...]
     weights: tuple[float, ...] = ()
+    unit_rows: int = 1
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -69,8 +72,9 @@ class Workload:
 
     @property
     def sensitivity(self) -> float:
-        """L2 sensitivity of all counts together, each times its table's weight, add/remove one row."""
-        return math.sqrt(math.fsum(weight**2 for weight in self.weights))
+        """L2 sensitivity of all counts together, each times its table's weight, add/remove one unit: all its
+        rows may be in the same cells."""
+        return self.unit_rows * math.sqrt(math.fsum(weight**2 for weight in self.weights))
 
     @cached_property
     def target(self) -> int | None:
@@ -86,8 +90,9 @@ class Workload:
         return thirds.pop() if thirds else None
 
 
-def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
-    """The tables to release for a codebook's code counts; `target` is a column position or None."""
+def choose_workload(code_counts: Sequence[int], target: int | None, unit_rows: int = 1) -> Workload:
+    """The tables to release for a codebook's code counts; `target` is a column position or None. unit_rows: the
+    schema's."""
     counts = tuple(int(count) for count in code_counts)
     if len(counts) < 2:
         raise MarginalError(
@@ -108,7 +113,7 @@ def choose_workload(code_counts: Sequence[int], target: int | None) -> Workload:
         if tables and (len(tables) == MAX_TABLES or cells > MAX_CELLS):
             break
         tables.append(table)
-    return Workload(counts, tuple(sorted(tables)))
+    return Workload(counts, tuple(sorted(tables)), unit_rows=unit_rows)
 
 
 def with_target_pairs(workload: Workload, share: float) -> Workload:
@@ -125,7 +130,7 @@ def with_target_pairs(workload: Workload, share: float) -> Workload:
     weight = math.sqrt(share / (1 - share) * len(workload.tables) / len(columns))
     pairs = tuple((column, target) for column in columns)
     weights = (weight,) * len(pairs) + workload.weights
-    return Workload(workload.code_counts, pairs + workload.tables, weights)
+    return Workload(workload.code_counts, pairs + workload.tables, weights, workload.unit_rows)
 
 
 def expected_error(workload: Workload, noise_std: float, rows: float) -> float:
@@ -141,7 +146,7 @@ def pair_workload(workload: Workload) -> Workload:
         for table in workload.tables
         for a, b in ((table[i], table[j]) for i in range(len(table)) for j in range(i + 1, len(table)))
     }
-    return Workload(workload.code_counts, tuple(sorted(pairs)))
+    return Workload(workload.code_counts, tuple(sorted(pairs)), unit_rows=workload.unit_rows)
 
 
 def _pairs_by_distance(columns: list[int]) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ DELIVERED, EVIDENCE, REFERENCES = "deliveredCounts", "evidenceCounts", "referenc
 
 def score_tables(codebook: Codebook, schema: Schema) -> Workload:
     """The two-way tables that shards are compared and scored on; they follow from the committed codebook."""
-    return pair_workload(choose_workload(codebook.code_counts, schema.target_index))
+    return pair_workload(choose_workload(codebook.code_counts, schema.target_index, schema.unit_rows))
 
 
 def pair_counts(values: NDArray[np.int64], codebook: Codebook, schema: Schema) -> Counts:

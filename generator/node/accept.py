@@ -204,11 +204,11 @@ def _check_chain(node: Node, order: Digest, terms: OrderTerms) -> None:
 
 def _check_delta(node: Node, terms: OrderTerms) -> None:
     """A delta of one in as many rows as the table has would allow to publish a row of it as it is."""
-    if terms.epsilon_micro and terms.delta_e12 * node.settings.declared_rows > 10**E12:
+    if terms.epsilon_micro and terms.delta_e12 * node.settings.public_rows > 10**E12:
         raise TaskRefused(
             "delta-too-large",
             f"the order asks for delta {format_fixed(terms.delta_e12, E12)}, expected at most one in the "
-            f"{node.settings.declared_rows:,} rows that this node declares",
+            f"{node.settings.public_rows:,} rows that this node declares",
         )
 
 
@@ -234,7 +234,7 @@ def _check_plan(node: Node, order: Digest, terms: OrderTerms, request: Request) 
 
 def _plan(node: Node, order: Digest, terms: OrderTerms, request: Request) -> TrainingPlan:
     """Whoever else comes, these are as many as there must be."""
-    collection, declared = node.collection, node.settings.declared_rows
+    collection, declared = node.collection, node.settings.public_rows
     others = (Address(number.to_bytes(20, "big")) for number in range(1, terms.min_contributors))
     return TrainingPlan(
         order=order,

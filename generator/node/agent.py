@@ -112,7 +112,11 @@ class Agent:
         """Offers the table for the collection; repeated at each start, the newest figures hold."""
         settings = self._node.settings
         self._client.announce(announcement(settings))
-        log.info("announced %d declared rows for %s", settings.declared_rows, self._node.collection.name)
+        log.info(
+            "announced %d declared rows for %s",
+            settings.public_rows,
+            self._node.collection.name,
+        )
 
     def step(self) -> bool:
         """Leases and does one task; False when there was none."""

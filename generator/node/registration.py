@@ -28,7 +28,7 @@ def announcement(settings: NodeSettings) -> Announcement:
     """What the node tells the market of itself, at every start."""
     return Announcement(
         collection=Digest.parse(settings.collection),
-        declared_rows=settings.declared_rows,
+        declared_rows=settings.public_rows,
         metadata={"software": "tessera-market"},
     )
 

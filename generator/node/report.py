@@ -180,7 +180,8 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
     yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
     if terms.epsilon_micro:
-        yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12)}"
+        unit = node.collection.schema.unit
+        yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12, unit)}"
     yield from (f"    {line}" for line in what_leaves(node, terms))
 
 

@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from generator.errors import SettingsError, unknown_name
 from generator.node.config_file import ConfigFile, Location, checked, entry_names
+from generator.privacy.delta import public_rows
 from provenance.chain.fees import DEFAULT_CEILING_GWEI
 from provenance.chain.finality import Finality
 from provenance.errors import ValueFormatError
@@ -89,7 +90,7 @@ class NodeSettings(BaseModel):
     collection: str
     """The market's id of the collection."""
     declared_rows: int = Field(ge=1, le=2**53)
-    """Rows publicly declared."""
+    """About how many rows the table has; `public_rows` are declared."""
     stake_wei: Wei
     """Stake that is deposited at registration."""
     key: str = Field(default="node.key", min_length=1)
@@ -111,6 +112,11 @@ class NodeSettings(BaseModel):
     """Public key of a watchtower that answers demands while the node is away. Empty: none."""
     watchtower_folder: str = ""
     """Where copies of the node's answers are put for it, sealed."""
+
+    @property
+    def public_rows(self) -> int:
+        """The rows that are declared in public: two digits. Settings of earlier releases hold exact numbers."""
+        return public_rows(self.declared_rows)
 
     def key_path(self, folder: Path) -> Path:
         """The key file; a relative path stands in the node's folder."""

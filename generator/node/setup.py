@@ -27,7 +27,7 @@ from generator.node.context import APPROVALS, ORDERS, Node
 from generator.node.orders import Orders
 from generator.node.outbox_log import OutboxLog
 from generator.node.settings import NodeSettings, secure_folder
-from generator.privacy.delta import delta_for
+from generator.privacy.delta import delta_for, public_rows
 from generator.privacy.ledger import PrivacyCap
 from generator.privacy.owner import OwnedTable, Owner
 from generator.privacy.schema_release import charge_schema
@@ -45,13 +45,16 @@ from provenance.crypto.key_files import password_source
 from provenance.crypto.signing import Signer, create_key, load_key
 from provenance.files import write_whole
 from provenance.record.collection import Collection
+from provenance.table.persons import read_rows
 from provenance.table.schema import Schema
-from provenance.table.table_csv import read_compact
+from provenance.table.table_csv import read_chunks
+from provenance.table.unit import Unit
 from provenance.units import TokenUnit
 
 START_SECONDS = 20.0
 STATE = "table"
 OUTBOX = "transactions"
+_MOST_DECLARED = 2
 DEPLOYMENT = "deployment.json"
 COLLECTION = "collection.json"
 
@@ -60,8 +63,9 @@ COLLECTION = "collection.json"
 class Setup:
     """What `init` is told. key None: a new key in the folder. schema, deployment None: the market's.
 
-    epsilon_cap None: no cap, unprotected releases too - to be said explicitly. delta_cap None: the default for so many
-    rows. owner None: the folder that the environment names. stake is in tokens; None: what the market asks for.
+    declared_rows: rounded down to two digits. epsilon_cap None: no cap, unprotected releases too - to be said
+    explicitly. delta_cap None: the default for so many rows. owner None: the folder that the environment names.
+    stake is in tokens; None: what the market asks for.
     """
 
     folder: Path
@@ -82,11 +86,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What `initialise` made. rows: of the table. table: its ledger, which may have been there before."""
+    """What `initialise` made. rows: of the table. used: so many of them, where the collection's schema has a
+    unit. table: its ledger, which may have been there before."""
 
     settings: NodeSettings
     signer: Signer
     rows: int
+    used: int
+    unit: Unit | None
     table: OwnedTable
 
 
@@ -97,7 +104,8 @@ def initialise(setup: Setup) -> Made:
         raise SettingsError(
             f"{folder} holds a node already: choose another --folder, or remove it with its keys"
         )
-    cap = PrivacyCap(setup.epsilon_cap, delta_for(setup.delta_cap, setup.declared_rows))
+    declared = public_rows(setup.declared_rows)
+    cap = PrivacyCap(setup.epsilon_cap, delta_for(setup.delta_cap, declared))
     secure_folder(folder)
     key_path = setup.key.absolute() if setup.key else folder / "node.key"
     passwords = password_source(os.environ)
@@ -110,13 +118,20 @@ def initialise(setup: Setup) -> Made:
     with ChainReader(setup.rpc, deployment) as chain:
         chain.check()
     require_same_market(network, deployment)
-    values = read_compact(setup.table, collection.schema)
     owner = Owner.of_environment() if setup.owner is None else Owner(setup.owner)
-    table = owner.table(values, collection.schema, setup.table.name)
+    key, schema = owner.person_key(), collection.schema
+    rows = read_rows(setup.table, read_chunks(setup.table), schema, key)
+    table = owner.table(rows.values, schema, setup.table.name)
+    used = rows.used(schema, key)
+    if schema.unit is not None and declared > _MOST_DECLARED * len(used.values):
+        raise SettingsError(
+            f"found {declared:,} rows to declare, expected about {public_rows(len(used.values)):,}: the collection "
+            f"uses at most {schema.unit.rows:,} rows of a person"
+        )
     if not (folder / STATE / "schema.json").exists():
-        key = RestKey.of(signer)
-        ContributorState.create(folder / STATE, collection.schema, values, cap, key, owned=table)
-    charge_schema(table.ledger(), collection.schema)
+        at_rest = RestKey.of(signer)
+        ContributorState.create(folder / STATE, schema, used, cap, at_rest, owned=table)
+    charge_schema(table.ledger(), schema)
     deployment.save(folder / DEPLOYMENT)
     write_whole(folder / COLLECTION, canonical.encode(collection.document()))
     if not (folder / policy.FILE).exists():
@@ -126,7 +141,7 @@ def initialise(setup: Setup) -> Made:
             "backend": setup.backend,
             "rpc": setup.rpc,
             "collection": str(collection.digest),
-            "declared_rows": setup.declared_rows,
+            "declared_rows": declared,
             "stake_wei": network.stake_wei if setup.stake is None else deployment.unit.parse(setup.stake),
             "key": str(setup.key.absolute()) if setup.key else "node.key",
             "threads": setup.threads,
@@ -134,7 +149,7 @@ def initialise(setup: Setup) -> Made:
         "command line",
     )
     made.write(folder)
-    return Made(made, signer, len(values), table)
+    return Made(made, signer, len(rows.values), len(used.values), schema.unit, table)
 
 
 def deployment_of(network: NetworkView) -> Deployment:

@@ -29,6 +29,7 @@ from generator.privacy.release import Release
 from provenance.api.tasks import FINISH, FinishResult
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model, model_digest
 from provenance.table.schema import Schema
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, format_fixed, to_float
 from provenance.values import Digest
 
@@ -66,23 +67,25 @@ def finished_training(node: Node, order: Digest) -> FinishResult:
     """What is said of that model: its digest, what it cost, its privacy statement."""
     stand_in = node.orders.folder(order).untrained()
     if stand_in is not None:
-        plan = node.state.order(order).plan()
+        plan, released = node.state.order(order).plan(), node.state.ledger.training_releases(order)
         summed = 0 if plan is None else exact_sums_of(plan)
-        return _statement(node.accepted(order), stand_in, node.state.ledger.training_releases(order), summed)
+        return _statement(node.accepted(order), stand_in, released, node.collection.schema.unit, summed)
     finish = node.state.order(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
     return meta_of(FinishResult, finish)
 
 
-def _statement(accepted: Accepted, model: bytes, released: tuple[Release, ...], summed: int) -> FinishResult:
+def _statement(
+    accepted: Accepted, model: bytes, released: tuple[Release, ...], unit: Unit | None, summed: int
+) -> FinishResult:
     """What the order's releases cost, counted as at an ordinary finish; the model adds nothing. A receipt must claim
     some epsilon where the terms ask for privacy, so without releases it claims the least."""
     terms = accepted.terms
     statement: dict[str, Json] = {"epsilonMicro": min(terms.epsilon_micro, 1), "deltaE12": 0}
     if released:
         delta = to_float(terms.delta_e12, E12) if terms.epsilon_micro else None
-        statement = statement_of(released, delta, summed)
+        statement = statement_of(released, delta, unit, summed)
     epsilon, delta = cast(int, statement["epsilonMicro"]), cast(int, statement["deltaE12"])
     if epsilon > terms.epsilon_micro:
         log.error(

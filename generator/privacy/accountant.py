@@ -46,18 +46,21 @@ class DistributedNoise:
 class Threshold:
     """Histograms over values that nobody lists beforehand, `columns` of them, of which one row fills one cell each.
 
-    Shown are the cells whose noisy count, an integer, is at least `least`. std: of the noise on a count.
+    Shown are the cells whose noisy count, an integer, is at least `least`. std: of the noise on a count. unit_rows: of
+    one unit at the most.
     """
 
     columns: int
     least: int
     std: float
+    unit_rows: int = 1
 
-    def delta(self, rows: int = 1) -> float:
-        """Bound on the chance that a cell is shown which nobody but `rows` rows of one person fills.
+    def delta(self, units: int = 1) -> float:
+        """Bound on the chance that a cell is shown which nobody but `units` units fill.
 
-        They fill at most `rows` cells of a column, none with more than `rows`.
+        Their rows, n of them, fill at most n cells of a column, none with more than n.
         """
+        rows = units * self.unit_rows
         return min(1.0, self.columns * rows * float(ndtr(-(self.least - rows - 0.5) / self.std)))
 
 
@@ -65,9 +68,10 @@ class Threshold:
 class GaussianEvent:
     """One Gaussian release.
 
-    noise_multiplier: the noise's standard deviation over the L2 sensitivity. distributed: whose shares make up the
-    noise, None where one contributor adds it all. threshold: what hides the cells of histograms over values that are
-    not public; its delta is counted beside the noise's.
+    noise_multiplier: the noise's standard deviation over the L2 sensitivity of one unit, a row or a person with
+    all its rows. distributed: whose shares make up the noise, None where one contributor adds it all.
+    threshold: what hides the cells of histograms over values that are not public; its delta is counted beside
+    the noise's.
     """
 
     noise_multiplier: float
@@ -80,7 +84,7 @@ class GaussianEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubsampledGaussianEvent:
-    """`steps` Gaussian releases, every one over a Poisson sample of the rows at `sample_rate` (DP-SGD).
+    """`steps` Gaussian releases, every one over a Poisson sample of the units at `sample_rate` (DP-SGD).
 
     distributed: as in `GaussianEvent`.
     """
@@ -186,16 +190,17 @@ def gdp_charge(events: Sequence[PrivacyEvent], tail: float) -> float:
     return high**2
 
 
-def threshold_delta(events: Sequence[PrivacyEvent], *, rows: int = 1) -> float:
-    """The delta that thresholds of released values spend, where `rows` rows are one person's."""
+def threshold_delta(events: Sequence[PrivacyEvent], *, units: int = 1) -> float:
+    """The delta that thresholds of released values spend, where `units` units are one person's."""
     gaussian = (event for event in events if isinstance(event, GaussianEvent))
-    return sum(event.threshold.delta(rows) for event in gaussian if event.threshold is not None)
+    return sum(event.threshold.delta(units) for event in gaussian if event.threshold is not None)
 
 
-def noise_delta(events: Sequence[PrivacyEvent], delta: float, *, rows: int = 1) -> float:
-    """What thresholds leave of `delta` for the noise, where `rows` rows are one person's; PrivacyError for nothing."""
+def noise_delta(events: Sequence[PrivacyEvent], delta: float, *, units: int = 1) -> float:
+    """What thresholds leave of `delta` for the noise, where `units` units are one person's; PrivacyError for
+    nothing."""
     _require_delta(delta)
-    left = delta - threshold_delta(events, rows=rows)
+    left = delta - threshold_delta(events, units=units)
     if left <= 0:
         raise PrivacyError("the thresholds of released values spend all of delta; ask for a larger delta")
     return left

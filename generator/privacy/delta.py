@@ -1,4 +1,4 @@
-"""How large a delta may be beside how many rows."""
+"""How many rows a table is said to have, and how large a delta may be beside them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from generator.errors import PrivacyError
 
 DEFAULT: Final = 1e-5
 """The largest default; a tenth of one in the number of rows where that is less."""
+
+
+_STEP: Final = 10
+
+
+def public_rows(rows: int) -> int:
+    """What is told of a table's number of rows under epsilon: two digits of it, in steps of ten at the least, rounded
+    down; 1 below ten. The exact number would tell whether one row is there to whoever knows of the others.
+    """
+    step = max(_STEP, int(10 ** (len(str(rows)) - 2)))
+    return max(1, rows - rows % step)
 
 
 def delta_for(asked: float | None, rows: int) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from scipy.special import ndtri
@@ -24,11 +24,12 @@ from generator.privacy.accountant import (
     gdp_epsilon,
     noise_delta,
 )
-from provenance.record.epsilon_words import EVEN, sure_micro, sure_text
+from provenance.record.epsilon_words import EVEN, protected, sure_micro, sure_text
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, format_fixed, round_up
 
 PERSONS = (1, 2, 5, 10)
-"""Rows of one person that a statement speaks of, as long as no column says whose a row is."""
+"""Rows of one person that a statement speaks of where no column says whose a row is."""
 _TAIL = 0.2
 _LEAST_DELTA = 1e-13
 _MOST = 7.0
@@ -37,8 +38,9 @@ _MOST = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """For somebody with `rows` rows: the posterior of an even chance in millionths, exceeded with a chance of the
-    statement's delta at most. epsilon_micro: at that delta, None where the accountant knows no bound.
+    """For somebody with `rows` rows, or with as many units: the posterior of an even chance in millionths,
+    exceeded with a chance of the statement's delta at most. epsilon_micro: at that delta, None where the
+    accountant knows no bound.
     """
 
     rows: int
@@ -56,11 +58,11 @@ class Meaning:
         return sure_text(self.sure_micro) != sure_text(10**MICRO)
 
 
-def in_words(found: Sequence[Meaning], delta_e12: int) -> str:
-    """All entries, that of one row first, as a sentence."""
+def in_words(found: Sequence[Meaning], delta_e12: int, unit: Unit | None = None) -> str:
+    """All entries, that of one row or one person first, as a sentence."""
     one, *more = found
     words = (
-        f"{EVEN} a row is in the table ends at {sure_text(one.sure_micro)} at most, but for a chance of "
+        f"{EVEN} {protected(unit)} is in the table ends at {sure_text(one.sure_micro)} at most, but for a chance of "
         f"{format_fixed(delta_e12, E12)}"
     )
     words += "".join(
@@ -74,8 +76,10 @@ def in_words(found: Sequence[Meaning], delta_e12: int) -> str:
     )
 
 
-def meanings(events: Sequence[PrivacyEvent], delta: float) -> tuple[Meaning, ...]:
-    """One entry for each of PERSONS."""
+def meanings(events: Sequence[PrivacyEvent], delta: float, unit: Unit | None = None) -> tuple[Meaning, ...]:
+    """One entry for each of PERSONS, or where the unit is a person, of events counted for it, that person's alone."""
+    if unit is not None:
+        return (replace(_meaning(tuple(events), delta, 1), rows=unit.rows, epsilon_micro=None),)
     return tuple(_meaning(tuple(events), delta, rows) for rows in PERSONS)
 
 
@@ -93,7 +97,7 @@ def _gaussian(events: tuple[PrivacyEvent, ...], delta: float, rows: int) -> tupl
     mu = gaussian_mu(events)
     if mu is None:
         return None
-    left = noise_delta(events, delta, rows=rows)
+    left = noise_delta(events, delta, units=rows)
     return gdp_epsilon(rows * mu, left), (rows * mu) ** 2 / 2 + rows * mu * float(-ndtri(left))
 
 

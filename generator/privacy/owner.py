@@ -190,6 +190,10 @@ class Owner:
         found = sorted((self.folder / "ledgers").glob("*/table.json"))
         return tuple(OwnedTable(self, path.parent.name) for path in found)
 
+    def person_key(self) -> bytes:
+        """Key of the digests of persons and of which of their rows are used, the same for all tables of the owner."""
+        return hmac.digest(self.secret(), b"person", "sha256")
+
     def secret(self) -> bytes:
         """The owner's secret, made at its first use."""
         path = self.folder / "secret.key"

@@ -1,7 +1,8 @@
 """Releases: what leaves a node under noise, what several of them cost together, and a ledger's line for one.
 
-Unit: one row; neighbours: add or remove one row. The rows that train and the rows held out are disjoint and
-chosen row by row, so their releases compose in parallel: the table has spent the larger of the two.
+Unit: one row, or one person where the table's schema says whose rows are whose; neighbours: add or remove one unit. The
+rows that train and the rows held out are disjoint and chosen unit by unit, so their releases compose in parallel: the
+table has spent the larger of the two.
 """
 
 from __future__ import annotations
@@ -121,7 +122,12 @@ def event_document(event: PrivacyEvent | None) -> dict[str, JsonValue]:
     }
     if isinstance(event, GaussianEvent) and event.threshold is not None:
         each = event.threshold
-        document["threshold"] = {"columns": each.columns, "least": each.least, "std": repr(float(each.std))}
+        document["threshold"] = {
+            "columns": each.columns,
+            "least": each.least,
+            "std": repr(float(each.std)),
+            **({} if each.unit_rows == 1 else {"unitRows": each.unit_rows}),
+        }
     if isinstance(event, SubsampledGaussianEvent):
         document["mechanism"] = "subsampled-gaussian"
         document["sampleRate"] = repr(float(event.sample_rate))
@@ -165,10 +171,10 @@ def _threshold(document: dict[str, JsonValue]) -> Threshold | None:
         return None
     if not isinstance(value, dict):
         raise StateError("threshold is not an object")
-    columns, least = value["columns"], value["least"]
-    if not isinstance(columns, int) or not isinstance(least, int):
-        raise StateError("columns and least of a threshold must be integers")
-    return Threshold(columns, least, decimal(value["std"], "std"))
+    columns, least, unit_rows = value["columns"], value["least"], value.get("unitRows", 1)
+    if not isinstance(columns, int) or not isinstance(least, int) or not isinstance(unit_rows, int):
+        raise StateError("columns, least and unitRows of a threshold must be integers")
+    return Threshold(columns, least, decimal(value["std"], "std"), unit_rows)
 
 
 def _distributed(document: dict[str, JsonValue]) -> DistributedNoise | None:

@@ -12,6 +12,7 @@ from provenance.units import MICRO, to_float
 
 def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
     """The parts of a schema's release by name."""
+    unit_rows = 1 if release.unit is None else release.unit.rows
     return tuple(
         (
             part.name,
@@ -20,7 +21,10 @@ def events_of(release: SchemaRelease) -> tuple[tuple[str, GaussianEvent], ...]:
                 threshold=None
                 if part.threshold is None
                 else Threshold(
-                    part.threshold.columns, part.threshold.least, to_float(part.threshold.std_micro, MICRO)
+                    part.threshold.columns,
+                    part.threshold.least,
+                    to_float(part.threshold.std_micro, MICRO),
+                    unit_rows,
                 ),
             ),
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from generator.errors import PrivacyError
 from generator.privacy.accountant import GaussianEvent, PrivacyEvent, Threshold, epsilon_of
 from generator.privacy.meaning import in_words, meanings
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, round_up
 
 FORMAT = "tessera-privacy/1"
@@ -20,7 +21,6 @@ NOT_COVERED = (
     "the schema (column names, categories, bounds and grids), which is declared as public, but for what a mechanism of "
     "its own names",
     "the declared number of rows of each table, which is public",
-    "a person with rows in several contributors' tables, or with several rows in one",
     "the quality of the operating system's generator, which the noise is drawn from",
     "that the noise was really added: this rests on the contributor's signature and stake, not on proof",
 )
@@ -32,7 +32,23 @@ EXACT_SUMS = (
     "one of the others keeps its own to itself",
 )
 """Of an order without privacy, whose vectors were seen in their sum alone."""
-ACCOUNTING = "Gaussian DP, exact; with subsampled steps, composed privacy loss distributions (upper bound)"
+ROWS_NOT_COVERED = (
+    "a person with several rows, beyond what `persons` says",
+    "a person with rows in several contributors' tables, or in several tables of one: each figure is for one table",
+)
+PERSONS_NOT_COVERED = (
+    "a person with rows in several contributors' tables, or in several tables of one, under the same key or another: "
+    "each figure is for one table",
+    "a person who stands under several values of the column that says whose a row is: each of them counts as a person",
+)
+ACCOUNTING = (
+    "Gaussian DP, exact; with subsampled steps, composed privacy loss distributions (upper bound). A person of k rows: "
+    "k times mu, exact; with subsampled steps, k neighbours in a row (upper bound)"
+)
+PERSON_ACCOUNTING = (
+    "Gaussian DP, exact; with subsampled steps, composed privacy loss distributions (upper bound). Sensitivities are "
+    "those of a person's rows together, samples are of persons"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +77,12 @@ class Mechanism:
 
 
 def privacy_statement(
-    mechanisms: Sequence[Mechanism], delta: float | None, summed: int = 0
+    mechanisms: Sequence[Mechanism], delta: float | None, unit: Unit | None, summed: int = 0
 ) -> dict[str, object]:
     """Canonical-JSON-able statement; `delta` None says that no privacy was asked for (then: no mechanisms).
 
-    summed: of how many contributors the sum alone was seen, where no privacy was asked for; 0 where it was not so.
+    unit: of the schema, which the mechanisms were counted for; None for rows. summed: of how many contributors the sum
+    alone was seen, where no privacy was asked for; 0 where it was not so.
     """
     if delta is None:
         if mechanisms:
@@ -76,20 +93,25 @@ def privacy_statement(
                 "mechanisms": [], "notCovered": [NO_GUARANTEE, *_exact_sums(summed)]}  # fmt: skip
     events = [mechanism.event for mechanism in mechanisms]
     epsilon = epsilon_of(events, delta)
-    means = meanings(events, delta)
+    means = meanings(events, delta, unit)
+    rows = "row" if unit is not None and unit.rows == 1 else "rows"
     return {
         "format": FORMAT,
         "guarantee": "epsilon-delta differential privacy",
-        "unit": "one row of the contributor's table",
-        "neighbours": "add or remove one row",
+        "unit": "one row of the contributor's table" if unit is None
+                else f"one person, at most {unit.rows:,} {rows} of the contributor's table",
+        "neighbours": "add or remove one row" if unit is None
+                      else "add or remove one person with all rows that are used",
         "epsilonMicro": epsilon_micro(epsilon),
         "deltaE12": delta_e12(delta),
-        "meaning": in_words(means, delta_e12(delta)),
+        "meaning": in_words(means, delta_e12(delta), unit),
         "persons": [each.document() for each in means],
-        "accounting": ACCOUNTING,
+        "accounting": ACCOUNTING if unit is None else PERSON_ACCOUNTING,
         "mechanisms": [mechanism.document() for mechanism in mechanisms],
-        "notCovered": [*NOT_COVERED, *_conditions(mechanisms)],
-    }
+        "notCovered": [
+            *NOT_COVERED, *(ROWS_NOT_COVERED if unit is None else PERSONS_NOT_COVERED), *_conditions(mechanisms),
+        ],
+    }  # fmt: skip
 
 
 def threshold_document(threshold: Threshold) -> dict[str, int]:
@@ -98,6 +120,7 @@ def threshold_document(threshold: Threshold) -> dict[str, int]:
         "columns": threshold.columns,
         "least": threshold.least,
         "stdMicro": round(threshold.std * 10**MICRO),
+        **({} if threshold.unit_rows == 1 else {"unitRows": threshold.unit_rows}),
     }
 
 

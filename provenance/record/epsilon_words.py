@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from provenance.table.unit import Unit
 from provenance.units import E12, MICRO, format_fixed, to_float
 
 EVEN = "somebody who thinks it an even chance that"
@@ -25,12 +26,19 @@ def sure_text(micro: int) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def epsilon_in_words(epsilon_micro: int, delta_e12: int) -> str:
-    """What (epsilon, delta) alone promises about one row.
+def protected(unit: Unit | None) -> str:
+    """Whom the privacy of a table is for: "a row", or "a person (at most 10 rows)"."""
+    return (
+        "a row" if unit is None else f"a person (at most {unit.rows:,} {'row' if unit.rows == 1 else 'rows'})"
+    )
+
+
+def epsilon_in_words(epsilon_micro: int, delta_e12: int, unit: Unit | None) -> str:
+    """What (epsilon, delta) alone promises about one row, or one person.
 
     delta >= P(loss > epsilon + t) (1 - e^-t); with t = ln 2 the loss stays below epsilon + ln 2 but for a chance
     of 2 delta.
     """
     sure = sure_text(sure_micro(to_float(epsilon_micro, MICRO) + math.log(2)))
     chance = format_fixed(2 * delta_e12, E12)
-    return f"{EVEN} a row is in the table ends at {sure} at most, but for a chance of {chance}"
+    return f"{EVEN} {protected(unit)} is in the table ends at {sure} at most, but for a chance of {chance}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from provenance.canonical import JsonValue
 from provenance.errors import SchemaError, ValueFormatError
 from provenance.table.schema_words import flag_member, members, no_extra, text_member
+from provenance.table.unit import Unit
 from provenance.values import Digest
 
 INFERABLE = (
@@ -77,7 +78,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedPart:
-    """One Gaussian release: its noise over the L2 sensitivity of one row in millionths, rounded down."""
+    """One Gaussian release: its noise over the L2 sensitivity of one unit in millionths, rounded down."""
 
     name: str
     noise_multiplier_micro: int
@@ -88,7 +89,8 @@ class ReleasedPart:
 class Release:
     """What a draft told about the rows it was read off: every part, and their epsilon at delta together.
 
-    id: random, so that whoever sees the draft again knows it is charged already. rows: the noisy number of rows.
+    id: random, so that whoever sees the draft again knows it is charged already. rows: the noisy number of rows. unit:
+    what the noise was for, None for one row.
     """
 
     id: Digest
@@ -96,13 +98,14 @@ class Release:
     delta_e12: int
     rows: int
     parts: tuple[ReleasedPart, ...]
+    unit: Unit | None = None
 
     @classmethod
     def parse(cls, value: object) -> Release:
         """The member `release` of a schema. Raises SchemaError."""
         place = "schema, field 'release'"
         document = members(value, place)
-        no_extra(document, {"id", "epsilonMicro", "deltaE12", "rows", "parts"}, place)
+        no_extra(document, {"id", "epsilonMicro", "deltaE12", "rows", "parts", "unit"}, place)
         parts = document.get("parts")
         if not isinstance(parts, list | tuple) or not parts:
             raise SchemaError(f"{place}, field 'parts': found {parts!r:.80}, expected a list of releases")
@@ -116,16 +119,19 @@ class Release:
             _positive(document, "deltaE12", place),
             _positive(document, "rows", place),
             tuple(_part(item, f"{place}, part {number}") for number, item in enumerate(parts, start=1)),
+            Unit.parse(document["unit"]) if "unit" in document else None,
         )
 
     def document(self) -> dict[str, JsonValue]:
         """The member as it stands in the document."""
+        unit: dict[str, JsonValue] = {} if self.unit is None else {"unit": self.unit.document()}
         return {
             "id": str(self.id),
             "epsilonMicro": self.epsilon_micro,
             "deltaE12": self.delta_e12,
             "rows": self.rows,
             "parts": [_part_document(part) for part in self.parts],
+            **unit,
         }
 
 

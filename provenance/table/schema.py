@@ -31,6 +31,7 @@ from provenance.table.increasing import Increasing
 from provenance.table.key_column import KeyColumn
 from provenance.table.remarks import Release, least_rows_member
 from provenance.table.schema_words import members, no_extra, text_member
+from provenance.table.unit import Unit
 from provenance.values import Digest, sha256
 
 FORMAT = "tessera-schema/1"
@@ -59,8 +60,9 @@ class Schema:
     """The columns of a table in order, constraints between them, and optionally the column that learners
     should predict. `columns` are the stored ones.
 
-    release: what a draft read off rows under differential privacy has spent. least_rows: of a draft that was read off
-    rows without it, how many rows hold each value in it at least.
+    release: what a draft read off rows under differential privacy has spent. least_rows: of a draft that was
+    read off rows without it, how many rows hold each value in it at least. unit: whom privacy protects where a
+    person has several rows; None where it protects rows.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Schema:
     constraints: tuple[Constraint, ...] = ()
     release: Release | None = None
     least_rows: int | None = None
+    unit: Unit | None = None
 
     @classmethod
     def parse(cls, value: object) -> Schema:
@@ -81,7 +84,7 @@ class Schema:
             )
         no_extra(
             document,
-            {"format", "name", "target", "columns", "constraints", "release", "leastRows"},
+            {"format", "name", "target", "columns", "constraints", "release", "leastRows", "unit"},
             "schema",
         )
         name = text_member(document, "name", "schema")
@@ -106,8 +109,10 @@ class Schema:
             constraints,
             Release.parse(document["release"]) if "release" in document else None,
             least_rows_member(document),
+            Unit.parse(document["unit"]) if "unit" in document else None,
         )
         schema._check_stored()
+        schema._check_unit()
         schema._check_release()
         return schema
 
@@ -140,11 +145,14 @@ class Schema:
         constraints: list[JsonValue] = [each.document() for each in self.constraints]
         head: dict[str, JsonValue] = {"format": FORMAT, "name": self.name, "target": self.target}
         tail = {"constraints": constraints} if constraints else {}
-        return head | {"columns": columns} | tail | (self._remarks() if with_remarks else {})
+        unit: dict[str, JsonValue] = {} if self.unit is None else {"unit": self.unit.document()}
+        return head | {"columns": columns} | tail | unit | (self._remarks() if with_remarks else {})
 
     def pretty(self) -> str:
         """JSON text for people to edit: one column a line."""
-        head = (("format", FORMAT), ("name", self.name), ("target", self.target), *self._remarks().items())
+        unit = {} if self.unit is None else {"unit": self.unit.document()}
+        named = (("format", FORMAT), ("name", self.name), ("target", self.target))
+        head = (*named, *unit.items(), *self._remarks().items())
         lines = [f"  {json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}," for key, item in head]
         lists = [("columns", [c.document() for c in self.cell_columns])]
         if self.constraints:
@@ -197,6 +205,11 @@ class Schema:
             if each.cells[0] == index and not isinstance(each.constraint, Combination):
                 return each.places[0]
         return None
+
+    @property
+    def unit_rows(self) -> int:
+        """Rows that one unit of privacy has at the most: what every sensitivity is multiplied by."""
+        return 1 if self.unit is None else self.unit.rows
 
     @property
     def cell_names(self) -> tuple[str, ...]:
@@ -256,8 +269,21 @@ class Schema:
         stored = storage.constraint.stored
         return stored if isinstance(stored, tuple) else (stored,)
 
+    def _check_unit(self) -> None:
+        """The column that says whose a row is, is read and never learnt."""
+        if self.unit is not None and self.unit.column in self.cell_names:
+            raise SchemaError(
+                f"schema, field 'unit': found {self.unit.column!r} among the columns too, expected a column of the "
+                "table that the schema leaves out; take it out of `columns`"
+            )
+
     def _check_release(self) -> None:
-        """Nothing counts as released that the schema does not count."""
+        """Nothing counts as released that the schema does not count, nor for another unit than it was counted for."""
+        if self.release is not None and self.release.unit != self.unit:
+            raise SchemaError(
+                "schema, field 'unit': found another one than that of the schema's 'release', whose noise was for that "
+                "one alone; restore the member, or infer the schema again"
+            )
         named = [column.name for column in self.cell_columns if column.remarks.released]
         if named and self.release is None:
             raise SchemaError(

@@ -40,6 +40,7 @@ from provenance.table.datetimes import (
 from provenance.table.grid import CATEGORY_LIMIT, GRID_LIMIT, MAX_SCALE, canonical_decimal
 from provenance.table.key_column import DIGIT, LETTER, MAX_KEYS, KeyColumn
 from provenance.table.schema import FORMAT, Schema
+from provenance.table.unit import Unit
 
 MAX_TARGET_CATEGORIES = 20
 FEW_CATEGORIES = 50
@@ -63,16 +64,19 @@ def infer_schema(
     *,
     least_rows: int = LEAST_ROWS,
     keep: Collection[str] = (),
+    unit: Unit | None = None,
 ) -> Schema:
     """The schema that a table fits, from pieces of it by column name, in memory that does not grow with them.
 
     `target` defaults to the last column if it has at most 20 categories; columns in `without` are left out. Values that
     fewer than `least_rows` rows hold do not appear, but in the columns of `keep`: bounds lie inside or on round numbers
-    that nobody holds, rare categories are left out, and the column clips the cells that are then outside. Raises
-    SchemaError for a column that cannot be a grid or categories.
+    that nobody holds, rare categories are left out, and the column clips the cells that are then outside. unit: whose
+    column the pieces leave out, and of whom they hold at most its rows (`persons.used_cells`): values show that so many
+    persons hold for certain. Raises SchemaError for a column that cannot be a grid or categories.
     """
     if least_rows < 1:
         raise SchemaError(f"least rows: found {least_rows}, expected at least 1, which shows every value")
+    least_rows = least_rows if unit is None else rows_of_persons(least_rows, unit)
     tallies: dict[str, ColumnTally] = {}
     for chunk in chunks:
         require_columns(chunk, without, "leave out")
@@ -83,7 +87,13 @@ def infer_schema(
                     least = 1 if column in keep else least_rows
                     tallies[column] = ColumnTally(column, _summaries(), least)
                 tallies[column].see(cells)
-    return _schema(tallies, name, target, without, least_rows)
+    schema = _schema(tallies, name, target, without, least_rows)
+    return schema if unit is None else Schema.parse({**schema.document(), "unit": unit.document()})
+
+
+def rows_of_persons(persons: int, unit: Unit) -> int:
+    """The fewest rows that so many different persons hold for certain, each with at most the unit's rows."""
+    return (persons - 1) * unit.rows + 1
 
 
 def require_columns(chunk: Mapping[str, Sequence[str]], names: Collection[str], purpose: str) -> None:

@@ -97,7 +97,7 @@ def privacy(evidence: Evidence) -> str:
     spent = max(shard.epsilon_micro for shard in evidence.standing)
     most = format_fixed(terms.epsilon_micro, MICRO)
     delta = max(shard.delta_e12 for shard in evidence.standing)
-    means = epsilon_in_words(spent, delta)
+    means = epsilon_in_words(spent, delta, manifest.collection.schema.unit)
     ledgers = _ledgers(evidence)
     return (
         f"largest epsilon {format_fixed(spent, MICRO)} of {most}, as signed in the receipts: {means}; "

@@ -52,7 +52,7 @@ def ledger(
     if schema is None:
         raise typer.BadParameter("--schema is needed to read TABLE", param_hint="--schema")
     known = Schema.load(schema)
-    found = owned_table(read_table(table, known), known, table)
+    found = owned_table(read_table(table, known).values, known, table)
     say(f"ledger      {found.folder}")
     say(f"seen as     {', '.join(found.names())}")
     for line in budget_lines(found.ledger()):

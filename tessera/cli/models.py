@@ -160,7 +160,7 @@ def _fit_table(result: FitResult, to: Path) -> Table:
     privacy = "none"
     if isinstance(spent, int) and isinstance(delta, int) and delta:
         privacy = f"epsilon {to_float(spent, MICRO):.4g}, delta {to_float(delta, E12):g}"
-    meaning = container.privacy.get("meaning")
+    meaning, unit = container.privacy.get("meaning"), container.schema.unit
     schema_from = Origins.of(container.schema).lines()
     provable = all(size_class(part.model_bytes) == "fraud-provable" for part in container.parts)
     notes = container.fit.get("notes")
@@ -169,8 +169,9 @@ def _fit_table(result: FitResult, to: Path) -> Table:
         ("parts", f"{len(container.parts)}, {container.model_bytes:,} bytes of models"),
         ("a row on chain", "small enough to be recomputed in one transaction" if provable
          else "too large for one transaction; rows are recomputed off chain only"),
-        ("privacy of each row", privacy),
-        *(() if meaning is None else (("which means", f"add or remove one row: {meaning}"),)),
+        (f"privacy of each {'row' if unit is None else 'person'}", privacy),
+        *(() if unit is None else (("unit of privacy", f"{unit.words}; further ones are not used"),)),
+        *(() if meaning is None else (("which means", f"{container.privacy['neighbours']}: {meaning}"),)),
         ("by all of the table", _charged(result.table)),
         *(("schema", line) for line in schema_from),
         ("seconds", f"{result.seconds:.1f}"),

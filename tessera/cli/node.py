@@ -75,7 +75,10 @@ def init(
     declared_rows: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="rows to declare in public; a bound you state, not a count: round it"
+            min=1,
+            metavar="N",
+            help="about how many rows the table has, or the collection uses of it (at most so many a person); two "
+            "digits are declared in public",
         ),
     ],
     epsilon_cap: Annotated[
@@ -144,7 +147,10 @@ def init(
     unit = Deployment.load(folder / DEPLOYMENT).unit
     cap, ledger = made.table.cap, made.table.ledger()
     say(f"node {made.signer.address} is set up in {folder}")
-    say(f"  table       {made.rows:,} rows read and copied; {declared_rows:,} will be declared in public")
+    declared = made.settings.declared_rows
+    say(f"  table       {made.rows:,} rows read and copied; {declared:,} will be declared in public")
+    if made.unit is not None:
+        say(f"  privacy of  {made.unit.words}; {made.used:,} rows are used")
     shown = "none" if cap.epsilon is None else f"{cap.epsilon:g}"
     say(f"  privacy     cap epsilon {shown} at delta {cap.delta:g}, over all orders and fits of this table")
     say(f"  ledger      {made.table.folder}")

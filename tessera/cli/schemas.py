@@ -9,6 +9,7 @@ import typer
 
 from provenance.units import MICRO, format_fixed
 from tessera.cli.options import HELP_NAMES, OverwriteOption, TableFile, examples, out_file
+from tessera.extras import require
 from tessera.terminal import out, remark, say
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="schema d
         "schema infer table.csv --out schema.json",
         "schema infer table.csv --out schema.json --epsilon 1",
         "schema infer table.parquet --out schema.json --target late --without note",
+        "schema infer visits.csv --out schema.json --unit patient_id --rows-per-person 10 --epsilon 1",
     ),
 )
 def infer(
@@ -63,6 +65,18 @@ def infer(
             metavar="COLUMN", help="without epsilon: every value of this column may appear; may be repeated"
         ),
     ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="the column that says whose a row is, where a person has several; privacy then protects persons, and "
+            "the column is left out",
+        ),
+    ] = None,
+    rows_per_person: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="with --unit: rows of one person that are used at most"),
+    ] = None,
     _overwrite: OverwriteOption = False,
 ) -> None:
     """Infer a schema from a table, under differential privacy or as a draft to edit.
@@ -77,10 +91,18 @@ def infer(
 
     if epsilon is not None and keep:
         raise typer.BadParameter("it is for drafts without --epsilon", param_hint="--keep")
+    persons = None
+    if unit is not None or rows_per_person is not None:
+        require("generator", "a schema with --unit")
+        from tessera.local.owned import persons_of
+
+        persons = persons_of(unit, rows_per_person)
     if epsilon is None:
-        schema = inferred(table, name, target, without or (), least_rows=least_rows, keep=keep or ())
+        schema = inferred(
+            table, name, target, without or (), least_rows=least_rows, keep=keep or (), persons=persons
+        )
     else:
-        draft = privately_inferred(table, name, target, without or (), epsilon, delta)
+        draft = privately_inferred(table, name, target, without or (), epsilon, delta, persons)
         schema = draft.schema
         for left_out in draft.left_out:
             remark(
@@ -89,6 +111,8 @@ def infer(
             )
     write_whole(to, schema.pretty().encode(), mode=READABLE)
     fields = schema.inferred_fields()
+    if schema.unit is not None:
+        say(f"unit of privacy: {schema.unit.words}")
     say(f"{to}: {len(schema.cell_columns)} columns, digest {schema.digest}")
     if schema.release is not None:
         spent = schema.release
@@ -138,6 +162,8 @@ def show(schema_file: SchemaArgument) -> None:
         missing = repr(column.missing) if column.nullable else ""
         grid.add_row(column.name, column.kind, values, missing, _comes_from(column.remarks))
     out.print(grid)
+    if schema.unit is not None:
+        say(f"unit of privacy: {schema.unit.words}")
     for line in Origins.of(schema).lines():
         say(line)
     for constraint in schema.constraints:
@@ -160,10 +186,18 @@ def _comes_from(remarks: Remarks) -> str:
 
 @schema_app.command("check", epilog=examples("schema check schema.json table.csv"))
 def check(schema_file: SchemaArgument, table: TableFile) -> None:
-    """Check that every value of a table is one that the schema knows."""
+    """Check that every value of a table is one that the schema knows, and that every row says whose it is."""
+    import numpy as np
+
+    from provenance.table.persons import numbered
     from provenance.table.schema import Schema
     from tessera.local.table_file import read_table
 
     schema = Schema.load(schema_file)
-    values = read_table(table, schema)
-    say(f"{table}: {len(values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")
+    rows = read_table(table, schema)
+    say(f"{table}: {len(rows.values):,} rows agree with {schema_file} ({len(schema.cell_columns)} columns)")
+    if rows.persons is not None:
+        sizes = np.bincount(numbered(rows.persons))
+        used = int(np.minimum(sizes, schema.unit_rows).sum())
+        most = f"at most {schema.unit_rows:,} each"
+        say(f"{len(sizes):,} persons, up to {sizes.max():,} rows each; {used:,} rows are used, {most}")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 from pathlib import Path
 
 from generator.evaluation.cells import CheckedTable, check_cells, plain_schema
 from generator.evaluation.report import EvaluationReport, Tell
 from generator.evaluation.report import evaluate as judge_tables
 from generator.privacy.owner import OwnedTable
+from provenance.errors import TableError
 from provenance.files import READABLE, write_whole
+from provenance.table.codec import TableEncoder
+from provenance.table.persons import UnitColumn, kept_rows
 from provenance.table.python_cells import TableLike, cell_texts
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
-from tessera.local.owned import owned_table
+from tessera.local.owned import owned_table, person_key
 from tessera.local.table_file import table_chunks
 
 
@@ -65,19 +69,23 @@ def evaluate(
     noise: they are not private. The real table's privacy ledger notes that they were read.
 
     real, synthetic, test: a CSV or Parquet file, or columns by name (a dict of lists, a data frame).
-    schema: of all of them, or its file. test: real rows that did not train; without them figures flatter
-    and the attack is left out. seed: of the rows that are drawn for comparison. progress: called with
+    schema: of all of them, or its file; where it names a unit, real and test rows have its column, and so many rows
+    of each person are looked at as a fit uses, the same ones. test: real rows that did not train; without them
+    figures flatter and the attack is left out. seed: of the rows that are drawn for comparison. progress: called with
     (step, share of all work). Raises SchemaError, TableError, or EvaluationError for another schema's
     columns and too few rows.
     """
     known = schema if isinstance(schema, Schema) else Schema.load(schema)
-    tables = [_checked(table, known, what) for table, what in ((real, "real"), (synthetic, "synthetic"))]
-    held_out = None if test is None else _checked(test, known, "test")
+    made = check_cells(_cells(synthetic), known, _source(synthetic, "synthetic"))
+    held_out = None if test is None else _used(_cells(test), known, _source(test, "test"))
     tell = progress or (lambda _step, _share: None)
-    owned = owned_table(tables[0].values, plain_schema(known), real)
+    cells, source = _cells(real), _source(real, "real")
+    whole = check_cells(cells, known, source)
+    owned = owned_table(whole.values, plain_schema(known), real)
+    trained = whole if known.unit is None else _used(cells, known, source)
     owned.ledger().note("evaluation, exact figures")
-    report = judge_tables(tables[0], tables[1], known, held_out, seed=seed, tell=tell)
-    return Evaluation(report, known, tables[0], tables[1], owned)
+    report = judge_tables(trained, made, known, held_out, seed=seed, tell=tell)
+    return Evaluation(report, known, trained, made, owned)
 
 
 def checked_target(path: Path | str) -> Path:
@@ -90,13 +98,33 @@ def checked_target(path: Path | str) -> Path:
     return to
 
 
-def _checked(table: Path | str | TableLike, schema: Schema, what: str) -> CheckedTable:
+def _cells(table: Path | str | TableLike) -> dict[str, list[str]]:
     if not isinstance(table, Path | str):
-        return check_cells(cell_texts(table), schema, f"the {what} rows")
+        return cell_texts(table)
     cells: dict[str, list[str]] = {}
     for chunk in table_chunks(table):
         _extend(cells, chunk)
-    return check_cells(cells, schema, str(table))
+    return cells
+
+
+def _source(table: Path | str | TableLike, what: str) -> str:
+    return str(table) if isinstance(table, Path | str) else f"the {what} rows"
+
+
+def _used(cells: Mapping[str, Sequence[str]], schema: Schema, source: str) -> CheckedTable:
+    """The rows that a fit uses: of a person with more of them as many as the schema's unit says."""
+    if schema.unit is None:
+        return check_cells(cells, schema, source)
+    key = person_key()
+    column = UnitColumn(schema.unit, key)
+    try:
+        column.see(cells)
+        values = TableEncoder(schema, "clip").encode(cells)
+    except TableError as error:
+        raise TableError(f"{source}: {error}") from error
+    kept = kept_rows(values, column.digests, schema.unit.rows, key)
+    used = {name: list(compress(own, kept)) for name, own in cells.items()}
+    return check_cells(used, schema, source)
 
 
 def _extend(cells: dict[str, list[str]], chunk: Mapping[str, Sequence[str]]) -> None:

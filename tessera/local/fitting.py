@@ -13,8 +13,7 @@ from provenance.exact.container import Container
 from provenance.files import READABLE, write_whole
 from provenance.table.schema import Schema
 from tessera.errors import UsageError
-from tessera.local.owned import owned_table
-from tessera.local.table_file import read_table
+from tessera.local.owned import owned_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,8 @@ def fit_file(
         raise UsageError(f"{to} cannot be written: expected the name of a file in a folder that exists")
     started, cpu = time.monotonic(), time.process_time()
     check_settings(schema, settings)
-    values = read_table(table, schema)
-    owned = owned_table(values, schema, table)
-    container = fit(values, schema, settings, progress, ledger=owned.ledger())
+    owned, rows = owned_rows(table, schema)
+    container = fit(rows, schema, settings, progress, ledger=owned.ledger())
     write_whole(to, container.encode(), mode=READABLE)
     return FitResult(container, owned, time.monotonic() - started, time.process_time() - cpu, peak_bytes())
 

@@ -30,7 +30,7 @@ from provenance.units import MICRO, format_fixed
 from provenance.values import Digest
 from tessera.errors import UsageError
 from tessera.extras import needing
-from tessera.local.table_file import inferred, read_table
+from tessera.local.table_file import inferred
 
 if TYPE_CHECKING:
     from generator.federation.plan import Settings
@@ -167,9 +167,9 @@ def fit(
     """
     with needing("generator", "tessera.fit"):
         from generator.fitting.fit import check_settings
-        from generator.fitting.fit import fit as fit_values
+        from generator.fitting.fit import fit as fit_rows
         from generator.fitting.settings import FitSettings
-        from tessera.local.owned import owned_table
+        from tessera.local.owned import owned_rows
 
     if isinstance(schema, Path | str):
         schema = Schema.load(schema)
@@ -190,11 +190,10 @@ def fit(
         conditionable=(conditionable,) if isinstance(conditionable, str) else tuple(conditionable),
     )
     check_settings(schema, options)
-    values = read_table(table, schema)
-    owned = owned_table(values, schema, table)
+    owned, rows = owned_rows(table, schema)
     for near in owned.near:
         warnings.warn(near.warning, stacklevel=2)
-    return Model(fit_values(values, schema, options, progress, ledger=owned.ledger()))
+    return Model(fit_rows(rows, schema, options, progress, ledger=owned.ledger()))
 
 
 fit.__doc__ = (fit.__doc__ or "").replace("    OPTIONS", option_lines())

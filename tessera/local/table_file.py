@@ -8,29 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from provenance.errors import TableError
-from provenance.table.codec import encode_table
+from provenance.table.persons import Rows, read_rows, used_cells
 from provenance.table.python_cells import TableLike, cell_texts
-from provenance.table.table_csv import READ_ROWS, encode_chunks, read_chunks
+from provenance.table.table_csv import READ_ROWS, read_chunks
+from provenance.table.unit import Unit
 from tessera.extras import needing
 
 if TYPE_CHECKING:
     from generator.fitting.private_schema import PrivateDraft
     from provenance.table.schema import Schema
-    from provenance.table.table_csv import CompactValues
 
 Cells = Mapping[str, Sequence[str]]
 
 
-def read_table(table: Path | str | TableLike, schema: Schema) -> CompactValues:
-    """Stored values [rows, columns] of a file or of columns by name; TableError names (file,) row and column."""
-    if isinstance(table, Path | str):
-        return encode_chunks(table, table_chunks(table), schema)
-    return encode_table(schema, cell_texts(table))
+class Persons(NamedTuple):
+    """What a draft protects, and the owner's key of the digests of persons."""
+
+    unit: Unit
+    key: bytes
+
+
+def read_table(table: Path | str | TableLike, schema: Schema, key: bytes = b"") -> Rows:
+    """Stored values [rows, columns] of a file or of columns by name; TableError names (file,) row and column.
+
+    key: of the digests of persons, where the schema's unit is one; the owner's, or none where only values are wanted.
+    """
+    return read_rows(_source(table), _pieces(table), schema, key)
 
 
 def inferred(
@@ -41,12 +49,15 @@ def inferred(
     *,
     least_rows: int = 2,
     keep: Collection[str] = (),
+    persons: Persons | None = None,
 ) -> Schema:
     """The schema that a table fits. name: None for the file's, or "table"."""
     from provenance.table.schema_infer import infer_schema
 
     named = name or _name(table)
-    return infer_schema(_pieces(table), named, target, without, least_rows=least_rows, keep=keep)
+    unit = None if persons is None else persons.unit
+    pieces = _used_pieces(table, persons)()
+    return infer_schema(pieces, named, target, without, least_rows=least_rows, keep=keep, unit=unit)
 
 
 def privately_inferred(
@@ -56,13 +67,29 @@ def privately_inferred(
     without: Collection[str],
     epsilon: float,
     delta: float,
+    persons: Persons | None = None,
 ) -> PrivateDraft:
     """A schema of the table under differential privacy."""
     with needing("generator", "a schema under epsilon"):
         from generator.fitting.private_schema import PrivateRequest, private_schema
 
-    request = PrivateRequest(name or _name(table), epsilon, delta, target, without)
-    return private_schema(lambda: _pieces(table), request)
+    unit = None if persons is None else persons.unit
+    request = PrivateRequest(name or _name(table), epsilon, delta, target, without, unit)
+    return private_schema(_used_pieces(table, persons), request)
+
+
+def _used_pieces(table: Path | str | TableLike, persons: Persons | None) -> Callable[[], Iterable[Cells]]:
+    """The cells of all rows, or of so many of each person as the unit says."""
+    if persons is None:
+        return lambda: _pieces(table)
+    try:
+        return used_cells(lambda: _pieces(table), persons.unit, persons.key)
+    except TableError as error:
+        raise TableError(f"{_source(table)}: {error}") from error
+
+
+def _source(table: Path | str | TableLike) -> Path | str:
+    return table if isinstance(table, Path | str) else "a table in memory"
 
 
 def _name(table: Path | str | TableLike) -> str:

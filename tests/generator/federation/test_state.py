@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ from generator.federation.plan import TrainingPlan
 from generator.federation.state import ContributorState, held_out
 from generator.federation.task import Task, answer
 from generator.privacy.ledger import PrivacyCap
+from generator.privacy.owner import Owner
 from provenance.files import TEMPORARY, write_whole
+from provenance.table.persons import Rows, numbered
 from provenance.table.schema import Schema
+from provenance.table.unit import Unit
 from provenance.values import Address, sha256
 from tests.generator.rest_key import REST_KEY
 
@@ -196,3 +200,63 @@ def test_equal_rows_are_split_like_others_and_another_secret_splits_otherwise() 
     share = held_out(rows, b"k" * 32).mean()
     assert 0.08 < share < 0.12
     assert not np.array_equal(held_out(rows, b"k" * 32), held_out(rows, b"l" * 32))
+
+
+def persons_of(values: np.ndarray, rows: int = 4) -> np.ndarray:
+    """Digests of persons of so many rows each."""
+    numbers = np.random.default_rng(8).permutation(np.arange(len(values)) // rows)
+    return np.stack([numbers * 7_919, numbers], axis=1)
+
+
+def with_unit(schema: Schema, rows: int) -> Schema:
+    return replace(schema, unit=Unit("patient", rows))
+
+
+def test_no_person_is_parted_between_training_and_held_out_rows(
+    tmp_path: Path, schema: Schema, values: np.ndarray
+) -> None:
+    persons = persons_of(values)
+    state = ContributorState.create(
+        tmp_path / "n", with_unit(schema, 4), Rows(values, persons), PrivacyCap(1.0)
+    )
+    assert len(state.training) + len(state.holdout) == 400
+    assert 0 < len(state.holdout) < 120
+    units = state.training_units
+    assert (units.rows, units.most) == (len(state.training), 4)
+    assert units.number is not None
+    assert set(np.bincount(units.number).tolist()) == {0, 4}, "all of a person's rows train, or none"
+    again = ContributorState.open(tmp_path / "n")
+    assert np.array_equal(again.holdout, state.holdout)
+
+
+def test_the_parts_are_the_same_in_another_order_and_have_another_name_than_those_of_rows(
+    tmp_path: Path, schema: Schema, values: np.ndarray
+) -> None:
+    owner, known, persons = Owner(tmp_path / "owner"), with_unit(schema, 4), persons_of(values)
+    table = owner.table(values, schema, "t.csv")
+    order = np.random.default_rng(4).permutation(len(values))
+    states = [
+        ContributorState.create(tmp_path / name, each, rows, PrivacyCap(1.0), owned=table)
+        for name, each, rows in (
+            ("a", known, Rows(values, persons)),
+            ("b", known, Rows(values[order], persons[order])),
+            ("c", schema, Rows(values)),
+            ("d", known, Rows(values, persons[order])),
+        )
+    ]
+    held = [sorted(state.holdout.tolist()) for state in states]
+    assert held[0] == held[1]
+    secrets = [(state.folder / "secret.key").read_bytes() for state in states]
+    assert secrets[0] == secrets[1] != secrets[2]
+    assert secrets[3] == secrets[0], "the same persons, whatever rows are theirs"
+    assert numbered(persons).max() == 99
+
+
+def test_a_table_without_its_persons_or_with_too_many_rows_of_one_is_refused(
+    tmp_path: Path, schema: Schema, values: np.ndarray
+) -> None:
+    known = with_unit(schema, 3)
+    with pytest.raises(StateError, match="was not read with the rows"):
+        ContributorState.create(tmp_path / "n", known, values, PrivacyCap(1.0))
+    with pytest.raises(StateError, match="found 4 rows of one person, expected at most 3"):
+        ContributorState.create(tmp_path / "n", known, Rows(values, persons_of(values)), PrivacyCap(1.0))

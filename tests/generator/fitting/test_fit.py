@@ -18,7 +18,7 @@ from generator.fitting.settings import FitSettings, default_family
 from generator.learning.fit_marginals import MarginalFitter
 from generator.privacy.accountant import Threshold
 from generator.privacy.charge import WHOLE
-from generator.privacy.delta import delta_for
+from generator.privacy.delta import delta_for, public_rows
 from generator.privacy.ledger import PrivacyCap, PrivacyLedger
 from generator.privacy.release import Release, composed_epsilon
 from generator.privacy.schema_release import schema_releases
@@ -396,5 +396,16 @@ def test_declared_rows_stand_in_for_the_exact_number() -> None:
     assert container.fit["declaredRows"] == 1000
     assert container.fit["declaredRowsAreExact"] is False
     assert "777" not in repr((container.fit, container.privacy))
-    exact = fit(table(777), SCHEMA, FitSettings("marginal", epsilon=3.0, settings=SMALL["marginal"]))
+
+    rounded = fit(table(777), SCHEMA, FitSettings("marginal", epsilon=3.0, settings=SMALL["marginal"]))
+    assert (rounded.fit["declaredRows"], rounded.fit["declaredRowsAreExact"]) == (770, False)
+    assert "777" not in repr((rounded.fit, rounded.privacy))
+    exact = fit(table(777), SCHEMA, FitSettings("marginal", settings=SMALL["marginal"]))
     assert (exact.fit["declaredRows"], exact.fit["declaredRowsAreExact"]) == (777, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"), [(1, 1), (9, 1), (19, 10), (123, 120), (1_999, 1_900), (32_561, 32_000)]
+)
+def test_under_epsilon_two_digits_of_the_number_of_rows_are_told(rows: int, told: int) -> None:
+    assert public_rows(rows) == told

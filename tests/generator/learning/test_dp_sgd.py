@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +23,11 @@ DP = DPSGD(0.2, noise_multiplier=1.5, max_grad_norm=2.0, expected_batch_size=50)
         {"noise_multiplier": 0.0},
         {"noise_multiplier": float("nan")},
         {"max_grad_norm": 0.0},
+        {"unit_rows": 0},
     ],
 )
 def test_refuses_a_step_without_a_guarantee(change: dict[str, float]) -> None:
-    values = {"sample_rate": 0.2, "noise_multiplier": 1.0, "max_grad_norm": 1.0, **change}
+    values: dict[str, Any] = {"sample_rate": 0.2, "noise_multiplier": 1.0, "max_grad_norm": 1.0, **change}
     with pytest.raises(LearningError, match="expected a sample rate"):
         DPSGD(**values)
 

@@ -27,6 +27,7 @@ from generator.node import agent as agent_module
 from generator.node.agent import Agent
 from generator.node.context import TRIED_AGAIN, Node
 from generator.node.outbox_log import OutboxLog
+from generator.node.registration import announcement
 from generator.node.untrained import training
 from provenance.api.catalogue import Announcement
 from provenance.api.errors import MarketConflict, MarketStopped
@@ -237,6 +238,11 @@ def test_announces_the_declared_rows_and_never_the_tables(world: World, client: 
     (announced,) = client.announced
     assert announced.declared_rows == 1200
     assert announced.collection == world.collection.digest
+
+
+def test_announces_two_digits_of_rows_that_older_settings_hold_exactly(world: World) -> None:
+    settings = world.node().settings.model_copy(update={"declared_rows": 1_237})
+    assert announcement(settings).declared_rows == 1_200
 
 
 def test_task_without_work_is_false_and_the_node_is_idle_while_it_waits(world: World, client: Client) -> None:

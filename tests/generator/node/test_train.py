@@ -11,9 +11,9 @@ import pytest
 
 from generator.errors import NotYet, TaskRefused
 from generator.federation.plan import PlanParticipant
-from generator.federation.task import Result
+from generator.federation.task import Result, Task
 from generator.node.context import Node
-from generator.node.train import check_prefix, check_size, train_step
+from generator.node.train import check_plan, check_prefix, check_size, train_step
 from provenance.chain.ports import OrderState
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
@@ -109,6 +109,25 @@ def test_refuses_a_plan_with_participants_in_another_order(world: World) -> None
     world.match()
     plan = replace(world.plan(), participants=tuple(reversed(world.plan().participants)))
     assert refusal(world, node, world.training_task(node, plan)) == "participants-differ"
+
+
+@pytest.mark.parametrize(("declared", "is_taken"), [(1_200, True), (1_237, True), (1_230, False)])
+def test_takes_two_digits_of_the_rows_that_older_settings_hold_exactly(
+    world: World, declared: int, is_taken: bool
+) -> None:
+    """The plan of an order that began before an update has the exact number."""
+    node = world.node()
+    node = replace(node, settings=node.settings.model_copy(update={"declared_rows": 1_237}))
+    world.accept(node)
+    world.match()
+    plan = world.plan()
+    own = (PlanParticipant(node.address, declared), *plan.participants[1:])
+    task = Task.decode(world.training_task(node, replace(plan, participants=own)))
+    if is_taken:
+        check_plan(node, task)
+    else:
+        with pytest.raises(TaskRefused, match="it declared 1200"):
+            check_plan(node, task)
 
 
 def test_refuses_a_plan_that_declares_other_rows_for_it(world: World) -> None:

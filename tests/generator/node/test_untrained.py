@@ -188,7 +188,7 @@ def test_receipt_of_an_untrained_model_claims_what_was_released_before_the_broke
     assert 1 < receipt.epsilon_micro < matched.terms().epsilon_micro
     assert receipt.delta_e12 == matched.terms().delta_e12
     assert content.statement["format"] == "tessera-untrained/1"
-    assert content.statement["mechanisms"] == statement_of(released, delta)["mechanisms"]
+    assert content.statement["mechanisms"] == statement_of(released, delta, None)["mechanisms"]
 
 
 def test_no_receipt_is_signed_for_more_epsilon_than_the_terms_allow(matched: World) -> None:

@@ -80,14 +80,14 @@ def test_the_chance_of_a_threshold_grows_with_the_rows_of_a_person() -> None:
 def test_the_statement_says_it_in_words_and_names_what_hid_values() -> None:
     threshold = Threshold(columns=2, least=90, std=14.0)
     event = GaussianEvent(9.9, threshold=threshold)
-    statement = privacy_statement([Mechanism("schema/values", event)], DELTA)
+    statement = privacy_statement([Mechanism("schema/values", event)], DELTA, None)
     assert statement["meaning"] == in_words(meanings([event], DELTA), 10_000_000)
     assert "an even chance that a row is in the table ends at 6" in str(statement["meaning"])
     assert [each["rows"] for each in statement["persons"]] == [1, 2, 5, 10]  # type: ignore[attr-defined]
     assert statement["mechanisms"][0]["threshold"] == {"columns": 2, "least": 90, "stdMicro": 14_000_000}  # type: ignore[index]
     entry = LedgerEntry(Digest(bytes(32)), Release("schema/values", event), "", 0.5, DELTA)
     assert LedgerEntry.parse(entry.document()) == entry
-    strong = privacy_statement([Mechanism("all", GaussianEvent(0.5))], DELTA)
+    strong = privacy_statement([Mechanism("all", GaussianEvent(0.5))], DELTA, None)
     assert "a person with 2 or 5 or 10 rows is practically not protected" in str(strong["meaning"])
 
 
@@ -95,7 +95,7 @@ def test_words_of_epsilon_alone_round_against_the_contributor() -> None:
     assert sure_micro(0.0) == 500_000
     assert sure_text(sure_micro(1.0)) == "73.2 %"
     assert sure_text(999_001) == "100.0 %"
-    assert epsilon_in_words(1_000_000, 10_000_000) == (
+    assert epsilon_in_words(1_000_000, 10_000_000, None) == (
         "somebody who thinks it an even chance that a row is in the table ends at 84.5 % at most, but for a chance of "
         "0.00002"
     )
