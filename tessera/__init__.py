@@ -21,7 +21,7 @@ asked for; one whose extra is not installed raises ImportError with the command 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tessera import schema
-    from tessera.audit import verify
+    from tessera.verification import verify
     from tessera.client.client import Client
     from tessera.local.evaluating import evaluate
     from tessera.local.model import fit, load
@@ -36,7 +36,7 @@ _HOMES = {
     "fit": ("tessera.local.model", "generator"),
     "load": ("tessera.local.model", ""),
     "schema": ("tessera.schema", ""),
-    "verify": ("tessera.audit", ""),
+    "verify": ("tessera.verification", ""),
 }
 
 
