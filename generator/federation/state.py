@@ -297,8 +297,8 @@ def _split_name(folder: Path) -> str:
     return sha256(b"split" + (folder / "secret.key").read_bytes()).hex()[:16]
 
 
-def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
-    """Which rows are held out: bool[rows], about one in ten.
+def held_out(values: CompactValues, secret: bytes, divisor: float = HOLDOUT_DIVISOR) -> NDArray[np.bool_]:
+    """Which rows are held out: bool[rows], about one in `divisor`; those of a larger one are among those of a smaller.
 
     Decided row by row, by a keyed hash of the row's values and of how many equal rows came before it. So
     adding or removing a row moves no other row (of equal rows, which are exchangeable, only the last), and
@@ -313,7 +313,7 @@ def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
     before = np.empty(len(values), dtype=np.int64)
     before[by_kind] = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    limit = (1 << 64) // HOLDOUT_DIVISOR
+    limit = int((1 << 64) / divisor)
     small = (int.from_bytes(digest, "big") < limit for digest in _digests(values, secret, 8, before))
     return np.fromiter(small, dtype=np.bool_, count=len(values))
 

@@ -28,8 +28,9 @@ from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
 from generator.learning.dp_sgd import DPSGD
-from generator.learning.memorisation import columns_likelihood, memorisation, passes_gate
+from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
+from generator.marginals.columns import columns_likelihood
 from provenance.exact.codebook import Codes
 
 _NEAR_BEST = 0.005

@@ -10,28 +10,15 @@ What the columns alone tell of a row is in every net, and not in this figure: `t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.exact.codebook import Codes
-
 MEMORISATION_GATE: Final = 0.60
 """Largest area under the curve at which a net passes."""
 _ONE_SIDED: Final = 1.645
 """Of the normal law: a net that has learnt nothing by heart fails once in twenty."""
-
-
-def columns_likelihood(training: Codes, codes: Codes, code_counts: Sequence[int]) -> NDArray[np.float64]:
-    """log p float64[n] of codes [n, C] under independent columns, counted on training codes [m, C], half a row more
-    a code."""
-    total = np.zeros(len(codes))
-    for column, size in enumerate(code_counts):
-        counts = np.bincount(training[:, column], minlength=size) + 0.5
-        total += np.log(counts / counts.sum())[codes[:, column]]
-    return total
 
 
 def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> float:
@@ -44,7 +31,7 @@ def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> floa
 def passes_gate(area: float, seen: int, unseen: int) -> bool:
     """Whether an area under the curve, estimated on so many rows, is within the gate or no more than chance gives.
 
-    The deviation of chance is that of Mann and Whitney (1947). At 225 rows against 25 chance ends where the gate is, .60.
+    The deviation of chance is that of Mann and Whitney (1947). At 225 rows against 25 chance ends at the gate, .60.
     """
     chance = math.sqrt((1 / seen + 1 / unseen) / 12)
     return area <= max(MEMORISATION_GATE, 0.5 + _ONE_SIDED * chance)

@@ -54,8 +54,8 @@ def verify(
     --public). What no certificate proves is printed with it.
     """
     from provenance.errors import ProvenanceError
-    from tessera.verification import verify as verify_published
     from tessera.errors import TesseraError
+    from tessera.verification import verify as verify_published
 
     try:
         with progress_bar() as bar:

@@ -9,8 +9,9 @@ import pytest
 
 from generator.learning.autoregressive import NetShape, initial_weights
 from generator.learning.fit_autoregressive import log_likelihood, train
-from generator.learning.memorisation import columns_likelihood, memorisation, passes_gate
+from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import Recipe
+from generator.marginals.columns import columns_likelihood
 
 
 @pytest.mark.parametrize(("seen", "unseen"), [(225, 25), (450, 50), (1000, 100)])
@@ -38,12 +39,6 @@ def test_memorisation_is_the_area_under_the_curve() -> None:
     slow = np.mean([float(a > b) for a, b in product(seen, unseen)])
     assert memorisation(seen, unseen) == pytest.approx(slow)
     assert memorisation(np.zeros(5), np.zeros(7)) == 0.5
-
-
-def test_columns_are_counted_on_the_rows_that_trained() -> None:
-    training = np.array([[0, 1], [0, 0], [0, 1]])
-    found = columns_likelihood(training, np.array([[0, 1], [1, 0]]), (2, 3))
-    assert np.exp(found) == pytest.approx([3.5 / 4 * 2.5 / 4.5, 0.5 / 4 * 1.5 / 4.5])
 
 
 def test_of_250_rows_a_net_that_learnt_them_by_heart_fails_and_an_honest_one_passes() -> None:
