@@ -131,7 +131,7 @@ def audit(
     bound = _plant(container, training, planted, random, fits) if planted else None
     if not planted:
         notes.append("No canaries were planted, so there is no lower bound on epsilon.")
-    epsilon, delta = settings.epsilon, _stated(container, "deltaE12", E12)
+    epsilon, delta = _stated(container, "epsilonMicro", MICRO) or None, _stated(container, "deltaE12", E12)
     tell("copies", 0.97)
     return AuditReport(
         schema=container.schema.name,
