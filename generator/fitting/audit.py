@@ -83,14 +83,14 @@ class Closeness:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """epsilon, delta: what the model states, None without privacy. membership: None where rows are too few."""
+    """rows: that trained. epsilon, delta: what the model states, None and 0 without privacy."""
 
     schema: str
     family: str
     rows: int
     epsilon: float | None
     delta: float
-    membership: Membership | None
+    membership: Membership
     canaries: EpsilonBound | None
     closeness: Closeness
     notes: tuple[str, ...]
@@ -155,8 +155,9 @@ def quick_attack(
         return None
     settings = settings_of(container)
     fits = _fits(container, settings, threads, lambda _what, _share: None, len(training), len(others), 0)
-    found = _membership(container, training, others, np.random.default_rng(0), replace(fits, folds=1), [])
-    return None if found is None else found.attack
+    return _membership(
+        container, training, others, np.random.default_rng(0), replace(fits, folds=1), []
+    ).attack
 
 
 def settings_of(container: Container) -> FitSettings:
@@ -167,15 +168,16 @@ def settings_of(container: Container) -> FitSettings:
         raise EvaluationError(
             "the model does not say how it was fitted: expected a file that `tessera fit` or `Model.save` wrote"
         )
-    epsilon = _stated(container, "epsilonMicro", MICRO)
+    epsilon, declared = _stated(container, "epsilonMicro", MICRO) or None, document.get("declaredRows")
     return FitSettings(
         family=container.family,
-        epsilon=epsilon or None,
+        epsilon=epsilon,
         delta=_stated(container, "deltaE12", E12) or None,
         weak_privacy=True,
         contributors=contributors,
         seconds=max(60.0, 2.0 * seconds),  # a guide: the first fit may have been cut where this one is not
         least_rows=1,  # of a part of the table, whose values were looked at in the whole
+        declared_rows=declared if epsilon is not None and isinstance(declared, int) else None,
         settings=_family_settings(settings),
     )
 
@@ -261,7 +263,7 @@ def _sides(
 def _membership(
     container: Container, training: Values, others: Values, random: np.random.Generator, fits: _Fits,
     notes: list[str],
-) -> Membership | None:  # fmt: skip
+) -> Membership:  # fmt: skip
     if len(others) >= LEAST_OTHERS:
         scores = [_judged(container, training, others, random, fits)]
         known_by = f"{len(others):,} rows that the fit set aside, or that were given as a reference"

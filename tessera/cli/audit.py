@@ -71,8 +71,7 @@ def audit(
         say_json(found.document())
     else:
         out.print(_figures(found.report))
-        if found.report.membership is not None:
-            say(f"Who did not train: {found.report.membership.known_by}.")
+        say(f"Who did not train: {found.report.membership.known_by}.")
         for note in found.report.notes:
             say(note)
         if to is not None:

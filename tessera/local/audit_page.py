@@ -25,25 +25,18 @@ def attack_words(attack: AttackReport) -> str:
 
 def audit_rows(report: AuditReport) -> Rows:
     """(what, found, beside it) of every figure."""
-    rows: Rows = []
-    if report.membership is not None:
-        attack = report.membership.attack
-        rows.append(
-            (
-                "members told from non-members (AUC)",
-                f"{attack.auc:.3f}, {attack.lower:.3f} to {attack.upper:.3f}",
-                "0.5 = cannot",
-            )
+    attack = report.membership.attack
+    between = f"{attack.auc:.3f}, {attack.lower:.3f} to {attack.upper:.3f}"
+    rows: Rows = [("members told from non-members (AUC)", between, "0.5 = cannot")]
+    rows += [
+        (
+            f"members told at {rate.false_rate:.1%} false alarms",
+            f"{rate.rate:.1%}, {rate.low:.1%} to {rate.high:.1%}",
+            f"{rate.false_rate:.1%} = cannot",
         )
-        for rate in report.membership.rates:
-            if rate is not None:
-                rows.append(
-                    (
-                        f"members told at {rate.false_rate:.1%} false alarms",
-                        f"{rate.rate:.1%}, {rate.low:.1%} to {rate.high:.1%}",
-                        f"{rate.false_rate:.1%} = cannot",
-                    )
-                )
+        for rate in report.membership.rates
+        if rate is not None
+    ]
     if report.canaries is not None:
         found = report.canaries
         rows.append(("epsilon", *bound_words(report)))
@@ -94,23 +87,19 @@ def verdict(report: AuditReport) -> str:
 def audit_page(report: AuditReport) -> str:
     """The page."""
     title = f"What a model of {report.schema} gives away"
+    attack = report.membership.attack
+    shown = [
+        Dots("AUC", (attack.auc,)),
+        Dots("95 %, from", (attack.lower,), 5),
+        Dots("to", (attack.upper,), 5),
+    ]
     body = [
         f"<h1>{escape(title)}</h1>",
         *(f"<p class='note'>{escape(note)}</p>" for note in report.notes),
         f"<p>{escape(verdict(report))}</p>",
         page_table(("", "found", "beside it"), audit_rows(report)),
+        "<h2>Who trained</h2>",
+        f"<p>Here {escape(attack_words(attack))}. Who did not train: {escape(report.membership.known_by)}.</p>",
+        dot_rows([("Membership", shown)], [Axis("area under the ROC curve", 0.4, 1.0)], 560),
     ]
-    if report.membership is not None:
-        attack = report.membership.attack
-        shown = [
-            Dots("AUC", (attack.auc,)),
-            Dots("95 %, from", (attack.lower,), 5),
-            Dots("to", (attack.upper,), 5),
-        ]
-        body += [
-            "<h2>Who trained</h2>",
-            f"<p>{escape(attack_words(attack))}. How it is known who did not train: "
-            f"{escape(report.membership.known_by)}.</p>",
-            dot_rows([("Membership", shown)], [Axis("area under the ROC curve", 0.4, 1.0)], 560),
-        ]
     return page(title, body)

@@ -29,9 +29,8 @@ class Audit:
     table: OwnedTable
 
     def __repr__(self) -> str:
-        found = self.report.membership
-        auc = "" if found is None else f", AUC {found.attack.auc:.3f}"
-        return f"Audit({self.report.schema!r}, {self.report.rows:,} rows{auc})"
+        auc = self.report.membership.attack.auc
+        return f"Audit({self.report.schema!r}, {self.report.rows:,} rows, AUC {auc:.3f})"
 
     def document(self) -> dict[str, object]:
         """All figures as JSON has them."""
