@@ -21,22 +21,24 @@ asked for; one whose extra is not installed raises ImportError with the command 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tessera import schema
-    from tessera.audit import verify
     from tessera.client.client import Client
+    from tessera.local.auditing import audit
     from tessera.local.evaluating import evaluate
     from tessera.local.model import fit, load
+    from tessera.verification import verify
 
     __version__: str
 
-__all__ = ["Client", "__version__", "evaluate", "fit", "load", "schema", "verify"]
+__all__ = ["Client", "__version__", "audit", "evaluate", "fit", "load", "schema", "verify"]
 
 _HOMES = {
     "Client": ("tessera.client.client", "client"),
+    "audit": ("tessera.local.auditing", "generator"),
     "evaluate": ("tessera.local.evaluating", "evaluate"),
     "fit": ("tessera.local.model", "generator"),
     "load": ("tessera.local.model", ""),
     "schema": ("tessera.schema", ""),
-    "verify": ("tessera.audit", ""),
+    "verify": ("tessera.verification", ""),
 }
 
 

@@ -59,6 +59,12 @@ class FalseDatasetError(TesseraError):
         self.exit_code = exit_code
 
 
+class EpsilonRefutedError(TesseraError):
+    """An audit found that a model spent more epsilon than it states."""
+
+    exit_code = 6
+
+
 class Stopped(BaseException):
     """SIGTERM or SIGHUP arrived: unwinds like KeyboardInterrupt, so that every `with` block closes."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from generator.errors import EvaluationError, MarginalError
 from generator.marginals.bins import encode_codes
+from generator.marginals.columns import columns_likelihood
 from provenance.exact.codebook import Codebook, Codes
 from provenance.exact.container import Container
 from provenance.exact.mlp import MlpForward
@@ -47,9 +48,15 @@ def log_density(model: bytes, values: NDArray[np.int64], *, latents: int = LATEN
     else:
         parts = [codes[at : at + _ROWS_AT_ONCE] for at in range(0, len(codes), _ROWS_AT_ONCE)]
         density = np.concatenate([np.empty(0), *(_autoregressive(decoded, part) for part in parts)])
-    places = codes + np.array(book.offsets[:-1])
-    spread: Floats = np.log(book.width.astype(np.float64))[places].sum(axis=1)
-    return density - spread
+    return density - _spread(codes, book)
+
+
+def columns_log_density(model: bytes, counted: NDArray[np.int64], values: NDArray[np.int64]) -> Floats:
+    """As `log_density`, under independent columns counted on other rows [m, C], in the codes of `model`."""
+    book = decode_model(model).codebook
+    codes = encode_codes(values, book)
+    sizes = np.diff(book.offsets).tolist()
+    return columns_likelihood(encode_codes(counted, book), codes, sizes) - _spread(codes, book)
 
 
 def mixture_log_density(container: Container, values: NDArray[np.int64], *, latents: int = LATENTS) -> Floats:
@@ -60,6 +67,12 @@ def mixture_log_density(container: Container, values: NDArray[np.int64], *, late
         for part in container.parts
     ]
     return np.asarray(np.logaddexp.reduce(parts, axis=0), dtype=np.float64)
+
+
+def _spread(codes: Codes, book: Codebook) -> Floats:
+    """Of each row, the log of how many values its codes stand for."""
+    places = codes + np.array(book.offsets[:-1])
+    return np.asarray(np.log(book.width.astype(np.float64))[places].sum(axis=1))
 
 
 def _log_probabilities(logits: NDArray[np.floating], axis: int) -> Floats:

@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import beta, rankdata
 
 from generator.errors import EvaluationError
 from generator.evaluation.mixed_space import EQUAL, MixedSpace, nearest
@@ -49,6 +49,23 @@ class AttackReport:
         """End of the 95 % interval."""
         return min(1.0, self.auc + 1.96 * self.error)
 
+    @property
+    def lower(self) -> float:
+        """Start of the 95 % interval."""
+        return max(0.0, self.auc - 1.96 * self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class HitRate:
+    """Share of the members that are told (true positives) at a threshold that a share of at most `false_rate` of the
+    others passes (false positives). low, high: 95 % limits (Clopper and Pearson 1934) at that threshold.
+    """
+
+    false_rate: float
+    rate: float
+    low: float
+    high: float
+
 
 def attack(members: Floats, others: Floats) -> AttackReport:
     """Judge scores float64[n] of rows that trained and float64[m] of rows that did not."""
@@ -59,6 +76,17 @@ def attack(members: Floats, others: Floats) -> AttackReport:
     below = 1 - (pooled[n:] - rankdata(second)) / n
     error = math.sqrt(float(above.var(ddof=1)) / n + float(below.var(ddof=1)) / m)
     return AttackReport(float(above.mean()), error, n, m)
+
+
+def hit_rate(members: Floats, others: Floats, false_rate: float) -> HitRate | None:
+    """None where fewer than 1 / false_rate others are too few to set the threshold by."""
+    if len(others) * false_rate < 1 - 1e-9:
+        return None
+    most = int(len(others) * false_rate + 1e-9)
+    hits, count = int((members > np.sort(others)[-1 - most]).sum()), len(members)
+    low = float(beta.ppf(0.025, hits, count - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(0.975, hits + 1, count - hits)) if hits < count else 1.0
+    return HitRate(false_rate, hits / count, low, high)
 
 
 def _scores(values: Floats) -> Floats:

@@ -30,7 +30,7 @@ from generator.families.steps import answer_finish, loss_texts, report, round_na
 from generator.federation.compress import compressed
 from generator.federation.step import Step
 from generator.federation.task import Array, Result, answer, from_fixed, to_fixed
-from generator.learning.autoregressive import Flat, NetShape, initial_weights, memorisation
+from generator.learning.autoregressive import Flat, NetShape, initial_weights
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.calibrate import match_univariate
 from generator.learning.dp_sgd import DPSGD
@@ -38,9 +38,11 @@ from generator.learning.fit_autoregressive import (
     Checkpoint,
     LikelihoodProgress,
     choose_decay,
+    log_likelihood,
     train,
     train_privately,
 )
+from generator.learning.memorisation import memorisation
 from generator.learning.quantise_autoregressive import quantise_autoregressive
 from generator.learning.recipes import Recipe
 from generator.marginals.bins import encode_codes
@@ -117,9 +119,13 @@ def answer_gate(step: Step, schedule: TrainingSchedule) -> Result:
     parts = [_drawn_codes(rows, codebook, schedule) for rows in (step.state.training, step.state.holdout)]
     areas = np.full(len(SHARES), 0.5)
     if all(map(len, parts)):
+        known = [log_likelihood(shape, untrained, codes) for codes in parts]
         for place, share in enumerate(SHARES):
-            net = AutoregressiveGradient(shape, between(untrained, trained, share))
-            areas[place] = memorisation(*(net.log_likelihood(net.tensor(codes)) for codes in parts))
+            net = between(untrained, trained, share)
+            scores = [
+                log_likelihood(shape, net, codes) - own for codes, own in zip(parts, known, strict=True)
+            ]
+            areas[place] = memorisation(*scores)
     seen, unseen = map(len, parts)
     told = StepResult(
         epsilon_micro=spent_micro(step),

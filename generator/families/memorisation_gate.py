@@ -1,9 +1,9 @@
 """The gate on what small tables' shared net has learnt by heart, where several contributors train without privacy.
 
 A federation cannot try one decay after another as a lone contributor does, and a decay that suits one table
-lets another be learnt by heart. So before the last step every node says how well the net's likelihood tells
-its training rows from those that it held out, for nets on the straight line from the untrained net
-(independent columns) to the trained one. The furthest of them that passes is kept. Beside the coordinator's
+lets another be learnt by heart. So before the last step every node says how well the net's likelihood, over that
+of the untrained net (independent columns), tells its training rows from those that it held out, for nets on the
+straight line from the untrained to the trained one. The furthest of them that passes is kept. Beside the coordinator's
 side here, the node's is `autoregressive_node.answer_gate`.
 """
 
@@ -18,7 +18,8 @@ from generator.errors import TaskFormatError
 from generator.federation.aggregate import Flagged
 from generator.federation.plan import TrainingPlan
 from generator.federation.task import Result, from_fixed, meta_of
-from generator.learning.autoregressive import MEMORISATION_GATE, Flat, passes_gate
+from generator.learning.autoregressive import Flat
+from generator.learning.memorisation import MEMORISATION_GATE, passes_gate
 from provenance.api.tasks import StepResult
 
 GATE: Final = "gate"

@@ -56,7 +56,6 @@ from provenance.values import Digest, sha256
 
 _ROWS_AT_ONCE = 16_384
 _VALUES, _PERSONS = "values", "persons"
-_HELD_OUT_BELOW = (1 << 64) // HOLDOUT_DIVISOR
 _PLACE = "ledger.json"
 _HEAD = "ledger.head"
 _PRIVATE = (
@@ -372,17 +371,26 @@ def _secret_of_persons(secret: bytes, persons: Digests) -> bytes:
     return hmac.digest(secret, b"persons" + different, "sha256")
 
 
-def _held_out_persons(persons: Digests, secret: bytes) -> NDArray[np.bool_]:
-    """Which rows are held out: those of about one person in ten, by a keyed hash of the person alone."""
+def rows_held_out(rows: Rows, secret: bytes, divisor: float) -> NDArray[np.bool_]:
+    """Which rows are held out, bool[rows]: as the folder of a table whose owner has this secret parts them, but about
+    one row, or one person, in `divisor`."""
+    if rows.persons is None:
+        return held_out(rows.values, secret, divisor)
+    return _held_out_persons(rows.persons, _secret_of_persons(secret, rows.persons), divisor)
+
+
+def _held_out_persons(persons: Digests, secret: bytes, divisor: float = HOLDOUT_DIVISOR) -> NDArray[np.bool_]:
+    """Which rows are held out: those of about one person in `divisor`, by a keyed hash of the person alone."""
     if not secret:
         return np.zeros(len(persons), dtype=np.bool_)
     different, inverse = np.unique(persons, axis=0, return_inverse=True)
-    small = [int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(different, secret, 8)]
+    limit = int((1 << 64) / divisor)
+    small = [int.from_bytes(digest, "big") < limit for digest in _digests(different, secret, 8)]
     return np.array(small, dtype=np.bool_)[inverse.ravel()]
 
 
-def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
-    """Which rows are held out: bool[rows], about one in ten.
+def held_out(values: CompactValues, secret: bytes, divisor: float = HOLDOUT_DIVISOR) -> NDArray[np.bool_]:
+    """Which rows are held out: bool[rows], about one in `divisor`; those of a larger one are among those of a smaller.
 
     Decided row by row, by a keyed hash of the row's values and of how many equal rows came before it. So
     adding or removing a row moves no other row (of equal rows, which are exchangeable, only the last), and
@@ -397,9 +405,8 @@ def held_out(values: CompactValues, secret: bytes) -> NDArray[np.bool_]:
     starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
     before = np.empty(len(values), dtype=np.int64)
     before[by_kind] = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    small = (
-        int.from_bytes(digest, "big") < _HELD_OUT_BELOW for digest in _digests(values, secret, 8, before)
-    )
+    limit = int((1 << 64) / divisor)
+    small = (int.from_bytes(digest, "big") < limit for digest in _digests(values, secret, 8, before))
     return np.fromiter(small, dtype=np.bool_, count=len(values))
 
 

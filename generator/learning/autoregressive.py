@@ -31,8 +31,6 @@ OUTPUT_WEIGHTS, OUTPUT_BIAS = "output_weights", "output_bias"
 DECAYED = (EMBEDDING, HIDDEN_WEIGHTS, OUTPUT_WEIGHTS)
 """What weight decay pulls to zero: weights, and no bias, so that the strongest decay leaves the marginals."""
 _PROBABILITY_FLOOR = 1e-5
-MEMORISATION_GATE = 0.60
-"""Largest area under the curve at which a net still passes, beside two standard errors of the estimate."""
 
 
 @dataclass(frozen=True)
@@ -182,16 +180,3 @@ def draw_column(
     codes = np.minimum((weights <= drawn[:, None]).sum(axis=1), weights.shape[1] - 1)
     running += shape.view(flat, EMBEDDING)[shape.spans[column]][codes]
     return np.asarray(codes, dtype=np.int64)
-
-
-def memorisation(seen: NDArray[np.float64], unseen: NDArray[np.float64]) -> float:
-    """Area under the ROC curve of telling rows that trained from others by their log-likelihoods; 0.5 for none."""
-    ordered = np.sort(unseen)
-    below = np.searchsorted(ordered, seen, side="left") + np.searchsorted(ordered, seen, side="right")
-    return float(below.mean() / (2 * len(unseen)))
-
-
-def passes_gate(area: float, seen: int, unseen: int) -> bool:
-    """Whether an area under the curve, estimated on so many rows, may be within the gate."""
-    error = math.sqrt((1 / seen + 1 / unseen) / 12)
-    return area <= MEMORISATION_GATE + 2 * error

@@ -3,7 +3,8 @@
 Without privacy the decay of a small table is chosen: from the strongest of a few down, each trains on nine
 rows in ten, until the loss on the tenth no longer falls or the net has learnt rows by heart; the strongest
 whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
-makes possible (`memorisation`). The chosen decay then trains on every row. Large tables take one fixed recipe.
+makes possible, beside a reference (`memorisation`). The chosen decay then trains on every row. Large tables take one
+fixed recipe.
 
 With privacy nothing is chosen by looking at rows: the recipe follows from the plan, and every step is
 one of `dp_sgd`.
@@ -23,11 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generator.errors import LearningError
-from generator.learning.autoregressive import Flat, NetShape, memorisation, passes_gate
+from generator.learning.autoregressive import Flat, NetShape
 from generator.learning.autoregressive_gradient import AutoregressiveGradient
 from generator.learning.descent import Descent
 from generator.learning.dp_sgd import DPSGD
+from generator.learning.memorisation import memorisation, passes_gate
 from generator.learning.recipes import CANDIDATE_DECAYS, CHOSEN_BELOW_ROWS, Recipe
+from generator.marginals.columns import columns_likelihood
 from generator.privacy.units import Units
 from provenance.exact.codebook import Codes
 
@@ -128,16 +131,18 @@ def choose_decay(
     if len(codes) >= CHOSEN_BELOW_ROWS or len(codes) < 2 * _HELD_OUT_DIVISOR:
         return recipe
     validation, training = _parted(codes, units, np.random.default_rng(seed))
+    parts = (training, validation)
+    columns = [columns_likelihood(training, part, shape.code_counts) for part in parts]
     losses: dict[float, float] = {}
     for decay in CANDIDATE_DECAYS:
         if losses and deadline is not None and time.monotonic() >= deadline:
             break
         weights = train(training, shape, start, replace(recipe, decay=decay), seed=seed, deadline=deadline)
-        net = AutoregressiveGradient(shape, weights)
-        seen, unseen = (net.log_likelihood(net.tensor(part)) for part in (training, validation))
+        trained = [log_likelihood(shape, weights, part) for part in parts]
+        seen, unseen = (own - known for own, known in zip(trained, columns, strict=True))
         if losses and not passes_gate(memorisation(seen, unseen), len(seen), len(unseen)):
             break
-        loss = -float(unseen.mean())
+        loss = -float(trained[1].mean())
         if losses and loss > min(losses.values()):
             break
         losses[decay] = loss
@@ -155,6 +160,12 @@ def _parted(codes: Codes, units: Units | None, random: np.random.Generator) -> t
     chosen = random.permutation(different)[: max(1, len(different) // _HELD_OUT_DIVISOR)]
     is_held_out = np.isin(units.number, chosen)
     return codes[is_held_out], codes[~is_held_out]
+
+
+def log_likelihood(shape: NetShape, weights: Flat, codes: Codes) -> NDArray[np.float64]:
+    """float64[n] of codes [n, C]."""
+    net = AutoregressiveGradient(shape, weights)
+    return net.log_likelihood(net.tensor(codes))
 
 
 class _Run:

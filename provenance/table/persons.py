@@ -37,12 +37,23 @@ class Rows:
     values: CompactValues
     persons: Digests | None = None
 
+    def where(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Some of the rows, bool[rows]."""
+        return Rows(self.values[chosen], None if self.persons is None else self.persons[chosen])
+
     def used(self, schema: Schema, key: bytes) -> Rows:
         """The rows that may be trained on: all, or at most `unit.rows` of each person."""
         if schema.unit is None or self.persons is None:
             return self
         kept = kept_rows(self.values, self.persons, schema.unit.rows, key)
-        return self if kept.all() else Rows(self.values[kept], self.persons[kept])
+        return self if kept.all() else self.where(kept)
+
+
+def strangers(values: CompactValues, schema: Schema) -> Rows:
+    """Rows of which each is somebody else's, where the schema names a unit."""
+    if schema.unit is None:
+        return Rows(values)
+    return Rows(values, np.stack([np.arange(len(values)), np.zeros(len(values), np.int64)], axis=1))
 
 
 def read_rows(source: Path | str, chunks: Iterable[Cells], schema: Schema, key: bytes) -> Rows:

@@ -1,7 +1,8 @@
 """The `tessera` command.
 
 Exit status: 0 done, 1 refused or failed, 2 the command line, a file that it names or the installation cannot
-be used, 3 a data set is false and the chain has judged it, 4 it is false and stands, 130 interrupted.
+be used, 3 a data set is false and the chain has judged it, 4 it is false and stands, 5 keys are still awaited, 6 an
+audit refutes a stated epsilon, 130 interrupted.
 Expected errors are one message (what was found, what was expected, what to do); a traceback is a bug of ours.
 """
 
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 
 from tessera.cli import (
+    audit,
     coordinator,
     deploy,
     devnet,
@@ -59,6 +61,7 @@ app = typer.Typer(
     context_settings=HELP_NAMES,
 )
 models.add_to(app)
+audit.add_to(app)
 ledger.add_to(app)
 app.add_typer(schemas.schema_app, name="schema", rich_help_panel="Your own data")
 app.add_typer(keys.key_app, name="key", rich_help_panel="Buying")

@@ -113,8 +113,12 @@ def fit(
     ] = False,
     _overwrite: OverwriteOption = False,
 ) -> None:
-    """Fit a generator to a table and write it as exact integers."""
+    """Fit a generator to a table and write it as exact integers.
+
+    Without --epsilon the last line says how well an attacker tells who trained; it is printed and written nowhere.
+    """
     require("generator", "`tessera fit`")
+    from tessera.local.audit_page import attack_words
     from tessera.local.fitting import fit_file
 
     asked = FitSettings(
@@ -143,6 +147,15 @@ def fit(
     out.print(_fit_table(result, to))
     for near in result.table.near:
         remark(near.warning)
+    if result.attack is not None:
+        of = (
+            f"{result.aside_rows:,} rows set aside"
+            if result.aside_rows
+            else "a second fit of four rows in five"
+        )
+        say(
+            f"without epsilon: {attack_words(result.attack)}; {of}, {result.attack_cpu_seconds:.1f} CPU-seconds"
+        )
 
 
 def _fit_table(result: FitResult, to: Path) -> Table:

@@ -54,12 +54,12 @@ def verify(
     --public). What no certificate proves is printed with it.
     """
     from provenance.errors import ProvenanceError
-    from tessera import audit
     from tessera.errors import TesseraError
+    from tessera.verification import verify as verify_published
 
     try:
         with progress_bar() as bar:
-            certificate = audit.verify(
+            certificate = verify_published(
                 dataset,
                 rpc=rpc,
                 store=store,

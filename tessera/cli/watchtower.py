@@ -72,9 +72,9 @@ def run(
     from provenance.crypto.seal import load_delivery_key
     from provenance.crypto.signing import load_key
     from provenance.errors import UnavailableError
-    from tessera.audit import DEPLOYMENT_FILE
     from tessera.cli.console import set_up_logging
     from tessera.client.watchtower import Watchtower
+    from tessera.verification import DEPLOYMENT_FILE
 
     set_up_logging(verbose=verbose)
     log = logging.getLogger(__name__)

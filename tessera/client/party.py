@@ -18,10 +18,10 @@ from provenance.crypto.seal import DeliveryKey, load_delivery_key
 from provenance.crypto.signing import Signer, load_key
 from provenance.units import TokenUnit
 from provenance.verify.dataset import DatasetName
-from tessera.audit import open_store, require_market
 from tessera.client.delivery import MarketStore
 from tessera.client.profile import NetworkProfile, load_profile
 from tessera.errors import UsageError
+from tessera.verification import open_store, require_market
 
 if TYPE_CHECKING:
     from provenance.store.ports import ContentStore

@@ -75,16 +75,16 @@ def evaluation_page(
     body = [
         f"<h1>Synthetic rows of {escape(report.schema)}</h1>",
         *(f"<p class='note'>{escape(note)}</p>" for note in report.notes),
-        _table(("", "synthetic", "real rows"), figure_rows(report)),
+        page_table(("", "synthetic", "real rows"), figure_rows(report)),
         f"<p>Real rows: the {'training' if report.own_test else 'other'} rows against the same {report.rows_test:,} "
         "test rows; what no generator can be expected to pass.</p>",
         "<h2>Outside the schema</h2>",
-        _table(("column", "cells", "first", "expected"), outside) if outside else "<p>Nothing.</p>",
+        page_table(("column", "cells", "first", "expected"), outside) if outside else "<p>Nothing.</p>",
         "<h2>Columns, the furthest first</h2>",
         "<p>Filled: real rows. Outline: synthetic rows. The number is the distance (total variation) to the test "
         "rows.</p>",
         f"<div class='grid'>{''.join(drawings)}</div>",
-        _table(
+        page_table(
             ("column", "kind", "distance", "of real rows", "missing", "missing in real rows"),
             [
                 (
@@ -97,11 +97,22 @@ def evaluation_page(
     ]  # fmt: skip
     if pairs:
         body += ["<h2>Pairs, the furthest first</h2>", bars("Distance of joint tables", pairs, "")]
-    title = f"Synthetic rows of {escape(report.schema)}"
+    return page(f"Synthetic rows of {report.schema}", body)
+
+
+def page(title: str, body: Sequence[str]) -> str:
+    """A page that stands alone."""
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
+
+
+def page_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def column_shares(
@@ -132,9 +143,3 @@ def column_shares(
         for side, share in zip((real, synthetic), shares, strict=True):
             share.append(float((side == column.missing_index).mean()))
     return labels, (shares[0], shares[1])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

@@ -6,7 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.fitting.fit import FitProgressCallback, check_settings, fit
+import numpy as np
+
+from generator.evaluation.membership import AttackReport
+from generator.fitting.aside import set_aside
+from generator.fitting.audit import quick_attack
+from generator.fitting.fit import FitProgress, FitProgressCallback, check_settings, fit
 from generator.fitting.settings import FitSettings
 from generator.privacy.owner import OwnedTable
 from provenance.exact.container import Container
@@ -19,13 +24,18 @@ from tessera.local.owned import owned_rows
 @dataclass(frozen=True, slots=True)
 class FitResult:
     """What was written, where the table's ledger is, and what it took: wall time, CPU time of all threads, the
-    process's largest memory (None: not told here)."""
+    process's largest memory (None: not told here). attack: on a model without epsilon, for its owner's eyes; None where
+    epsilon bounds it, or of too few rows.
+    """
 
     container: Container
     table: OwnedTable
     seconds: float
     cpu_seconds: float
     peak_bytes: int | None
+    aside_rows: int
+    attack: AttackReport | None
+    attack_cpu_seconds: float
 
 
 def fit_file(
@@ -42,9 +52,17 @@ def fit_file(
     started, cpu = time.monotonic(), time.process_time()
     check_settings(schema, settings)
     owned, rows = owned_rows(table, schema)
-    container = fit(rows, schema, settings, progress, ledger=owned.ledger())
+    aside = set_aside(rows, owned.split_secret(), settings.epsilon)
+    container = fit(rows.where(~aside), schema, settings, progress, ledger=owned.ledger())
     write_whole(to, container.encode(), mode=READABLE)
-    return FitResult(container, owned, time.monotonic() - started, time.process_time() - cpu, peak_bytes())
+    took, used, peak = time.monotonic() - started, time.process_time() - cpu, peak_bytes()
+    attack = None
+    if settings.epsilon is None:
+        if progress is not None:
+            progress(FitProgress("attacking the model", 1.0, {}, None))
+        attack = quick_attack(container, np.asarray(rows.values, dtype=np.int64), aside, settings.threads)
+    more = time.process_time() - cpu - used
+    return FitResult(container, owned, took, used, peak, int(aside.sum()), attack, more)
 
 
 def peak_bytes() -> int | None:

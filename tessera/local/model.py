@@ -157,7 +157,8 @@ def fit(
     a data frame).
 
     schema: a document or its file; None infers it from the table, which epsilon refuses (`tessera.schema.infer`). A
-    fit with epsilon is charged to the table's one privacy ledger (docs/spec/privacy-ledger.md).
+    fit with epsilon is charged to the table's one privacy ledger (docs/spec/privacy-ledger.md). One without
+    epsilon, from 2,000 rows, sets about one in twenty aside (1,200 at most) for `tessera.audit` to tell what leaks.
 
     OPTIONS
     progress: called with a FitProgress (stage, fraction, losses, epsilon) as the fit goes on.
@@ -166,6 +167,7 @@ def fit(
     for an option that there is not.
     """
     with needing("generator", "tessera.fit"):
+        from generator.fitting.aside import set_aside
         from generator.fitting.fit import check_settings
         from generator.fitting.fit import fit as fit_rows
         from generator.fitting.settings import FitSettings
@@ -193,7 +195,8 @@ def fit(
     owned, rows = owned_rows(table, schema)
     for near in owned.near:
         warnings.warn(near.warning, stacklevel=2)
-    return Model(fit_rows(rows, schema, options, progress, ledger=owned.ledger()))
+    aside = set_aside(rows, owned.split_secret(), epsilon)
+    return Model(fit_rows(rows.where(~aside), schema, options, progress, ledger=owned.ledger()))
 
 
 fit.__doc__ = (fit.__doc__ or "").replace("    OPTIONS", option_lines())

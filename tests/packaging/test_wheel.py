@@ -192,6 +192,7 @@ def test_the_base_set_verifies_as_far_as_to_its_chain(installed: Path, tmp_path:
         (["fit", "t.csv", "--schema", "s.json", "--out", "m.tsm"], "generator"),
         (["schema", "show", "s.json"], "generator"),
         (["evaluate", "a.csv", "b.csv", "--schema", "s.json"], "evaluate"),
+        (["audit", "m.tsm", "t.csv"], "generator"),
         (["orders"], "client"),
         (["request", "--wallet", "w", "--rows", "5", "--out", "r.csv", "--collection", "c"], "client"),
         (["node", "status"], "node"),
@@ -212,7 +213,8 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "extra"), [("fit", "generator"), ("evaluate", "evaluate"), ("Client", "client")]
+    ("name", "extra"),
+    [("fit", "generator"), ("audit", "generator"), ("evaluate", "evaluate"), ("Client", "client")],
 )
 def test_a_name_that_lacks_its_extra_names_it(installed: Path, name: str, extra: str) -> None:
     code = f"import tessera\ntry:\n    tessera.{name}\nexcept ImportError as error:\n    print(error)"

@@ -81,7 +81,7 @@ def test_every_parameter_has_an_option_of_some_command() -> None:
 
 
 def test_messages_of_the_library_name_no_option_beside_whole_commands() -> None:
-    files = [ROOT / "tessera" / "audit.py", *(ROOT / "tessera" / "client").glob("*.py")]
+    files = [ROOT / "tessera" / "verification.py", *(ROOT / "tessera" / "client").glob("*.py")]
     files += (ROOT / "tessera" / "local").glob("*.py")
     assert len(files) > 20
     said = [(file.name, text) for file in files for text in texts(file.read_text(encoding="utf-8"))]

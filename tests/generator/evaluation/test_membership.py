@@ -10,7 +10,7 @@ import pytest
 
 from generator.errors import EvaluationError
 from generator.evaluation.density import log_density
-from generator.evaluation.membership import attack
+from generator.evaluation.membership import attack, hit_rate
 from generator.families.settings import FAMILIES
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
@@ -139,3 +139,18 @@ def test_exposure_of_chance_is_one_over_ln_two_and_the_most_likely_row_has_all_b
     assert exposures(np.full(4, 99.0), candidates) == pytest.approx(np.full(4, 12.0))
     assert exposures(np.full(4, -99.0), candidates) == pytest.approx(np.zeros(4))
     assert exposures(np.ones(4), np.ones(9)) == pytest.approx(np.full(4, math.log2(10 / 5.5)))
+
+
+def test_a_hit_rate_needs_rows_to_set_its_threshold_by() -> None:
+    assert hit_rate(np.arange(10.0), np.arange(99.0), 0.01) is None
+    found = hit_rate(np.arange(0.0, 200.0), np.arange(100.0), 0.01)
+    assert found is not None
+    assert found.rate == 101 / 200, "one of a hundred others passes: 99"
+    assert 0.43 < found.low < found.rate < found.high < 0.58
+
+
+def test_no_other_is_passed_by_more_than_the_rate_even_where_scores_are_equal() -> None:
+    found = hit_rate(np.ones(50), np.ones(100), 0.01)
+    assert found is not None
+    assert (found.rate, found.low) == (0.0, 0.0)
+    assert found.high < 0.08
