@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from backend import collections, content, contributors, datasets, network, offers, page, salts
+from backend import collections, content, contributors, datasets, network, offers, page, salts, standing
 from backend.coordination import endpoints as coordination
 from backend.http import problems
 from backend.http.problems import BodyLimit
@@ -16,7 +16,7 @@ from backend.tasks import endpoints as tasks
 
 ROUTERS = (
     *(network.router, collections.router, contributors.router, orders.router, datasets.router, offers.router),
-    *(salts.router, content.router, tasks.router, coordination.router, page.router),
+    *(standing.router, salts.router, content.router, tasks.router, coordination.router, page.router),
 )
 
 

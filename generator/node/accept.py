@@ -3,7 +3,8 @@
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
 collection has a delivery key; the operator's policy; the stake; the privacy cap with everything promised so
-far, and that a plan for it can be made.  Then the acceptance is signed and stored, then sent.
+far, and that a plan for it can be made.  An order from stock needs neither cap nor plan: its models are there
+(`generator.node.stock`).  Then the acceptance is signed and stored, then sent.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from generator.node.context import Node
 from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
+from generator.node.stock import check_stock
 from generator.privacy.release import Release
 from generator.privacy.secure_sum import honest_contributors
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
@@ -122,8 +124,9 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
         terms,
         now,
         len(recent),
-        sum(held.terms.epsilon_micro for held in recent),
+        sum(held.terms.epsilon_micro for held in recent if held.request.training is None),
         node.chain.deployment.unit,
+        request.training is not None,
     )
 
 
@@ -146,8 +149,9 @@ def require_partners(node: Node, others: Several[Address] | None, contributors: 
 
 
 def check_budget(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
-    """BudgetExceeded if the cap cannot bear this order beside all that is charged or promised."""
-    if node.state.ledger.cap.epsilon is None:
+    """BudgetExceeded if the cap cannot bear this order beside all that is charged or promised. An order from stock
+    asks for nothing."""
+    if node.state.ledger.cap.epsilon is None or request.training is not None:
         return
     wanted = [(other, _promise(node, other, held)) for other, held in _living(node) if other != order]
     node.state.ledger.check_all([*wanted, (order, _planned(_plan(node, order, terms, request), node))])
@@ -159,7 +163,8 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
     _check_delivery_key(terms)
     _ask_policy(node, order, proposal_of(node, terms, request))
-    require_partners(node, None, terms.min_contributors)
+    if request.training is None:
+        require_partners(node, None, terms.min_contributors)
     stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     policy = node.policy()
     least = node.chain.limits().min_stake
@@ -171,10 +176,13 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
             "free: deposit more stake",
         )
     _check_parents(node)
-    _check_delta(node, terms)
-    _check_plan(node, order, terms, request)
-    check_budget(node, order, terms, request)
-    node.state.ledger.bind(order, str(node.address))
+    if request.training is not None:
+        check_stock(node, terms, request, request.training)
+    else:
+        _check_delta(node, terms)
+        _check_plan(node, order, terms, request)
+        check_budget(node, order, terms, request)
+        node.state.ledger.bind(order, str(node.address))
     # Its part of the stake is by its rows: it offers as many as its stake bears.
     max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
@@ -272,7 +280,9 @@ def _living(node: Node) -> list[tuple[Digest, Accepted]]:
 
 
 def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
-    """Releases of an accepted order that the ledger has not charged yet."""
+    """Releases of an accepted order that the ledger has not charged yet; none of one from stock."""
+    if accepted.request.training is not None:
+        return []
     plan = node.state.order(order).plan() or _plan(node, order, accepted.terms, accepted.request)
     charged = {
         release.name

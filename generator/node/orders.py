@@ -11,6 +11,7 @@
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
     orders/<order>/files/NAME       what the receipt names, as it is published, until the order ends
     orders/<order>/answers/NAME     digest of the task, then the answer: stored before it is sent, sent as it is
+    orders/<order>/retired          there once the models of the order are not sold again (generator.node.stock)
     orders/<order>/shard-sent       there once the market has the answer to "sample"
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
 
@@ -185,6 +186,14 @@ class OrderFolder:
             self._write("training", b"")
         else:
             (self._folder / "training").unlink(missing_ok=True)
+
+    def is_retired(self) -> bool:
+        """Whether the models of this order are not sold again."""
+        return (self._folder / "retired").exists()
+
+    def retire(self) -> None:
+        """For good: orders that are accepted already are served to their end."""
+        self._write("retired", b"")
 
     def is_shard_sent(self) -> bool:
         """Whether the market took this node's shard under the seed of now."""

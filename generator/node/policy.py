@@ -98,6 +98,7 @@ class Proposal:
     """What the policy looks at in an order: its terms (epsilon 0 = no privacy asked) and what stands beside them.
 
     now: chain time. orders_today, epsilon_today_micro: what this node has accepted in the last day, without this one.
+    from_stock: whether its models are there already, so that it spends no privacy.
     """
 
     collection_name: str
@@ -107,6 +108,12 @@ class Proposal:
     orders_today: int = 0
     epsilon_today_micro: int = 0
     unit: TokenUnit = TOKENS
+    from_stock: bool = False
+
+    @property
+    def spent_micro(self) -> int:
+        """The epsilon that the order would spend of this table, in millionths."""
+        return 0 if self.from_stock else self.terms.epsilon_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +219,10 @@ class Limits(BaseModel):
 
     def _limits(self, order: Proposal) -> Iterator[_Limit]:
         terms, shown = order.terms, order.unit.shown
-        epsilon, price, rows = terms.epsilon_micro, terms.price, terms.rows
+        epsilon, price, rows = order.spent_micro, terms.price, terms.rows
         yield _Limit(
             "privacy",
-            epsilon != 0 or self.allow_without_privacy,
+            terms.epsilon_micro != 0 or self.allow_without_privacy,
             "the order asks for no privacy; this node takes private orders only",
         )
         yield _Limit(

@@ -13,8 +13,9 @@ from generator.errors import NotYet, TaskRefused
 from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result
 from generator.node.context import Node
+from generator.node.model_checks import check_prefix, check_size
 from generator.node.policy import DEFAULT_TEXT
-from generator.node.train import check_prefix, check_size, train_step
+from generator.node.train import train_step
 from provenance.chain.ports import OrderState
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model
