@@ -6,11 +6,12 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from backend import collections, content, contributors, datasets, network, offers, page, salts, standing
+from backend import collections, content, contributors, datasets, network, offers, page, salts
 from backend.coordination import endpoints as coordination
 from backend.http import problems
 from backend.http.problems import BodyLimit
 from backend.orders import endpoints as orders
+from backend.orders import standing
 from backend.ports import Ports
 from backend.tasks import endpoints as tasks
 

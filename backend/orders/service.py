@@ -12,10 +12,10 @@ from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.permits import Permits
 from backend.orders.repository import OrderRepository
+from backend.orders.standing import StandingModels, newest_fit
 from backend.orders.terms_policy import TermsPolicy, require_parents
 from backend.outcome import outcome_of
 from backend.ports import Ports
-from backend.standing import StandingModels, newest_fit
 from provenance.api.message import Uint256
 from provenance.api.orders import (
     DemandView,

@@ -9,8 +9,8 @@ import secrets
 from dataclasses import dataclass
 
 from backend.errors import BidBelowQuoteError, TermsRefusedError
+from backend.orders.standing import StandingModel
 from backend.settings import Settings
-from backend.standing import StandingModel
 from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
 from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, OrderLimits, OrderState

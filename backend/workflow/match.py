@@ -11,8 +11,8 @@ from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.orders.permits import Permits
+from backend.orders.standing import StandingModel, StandingModels
 from backend.ports import Ports
-from backend.standing import StandingModel, StandingModels
 from backend.tasks.repository import WAITING, TaskRepository
 from backend.tasks.service import TaskService
 from backend.workflow.allocation import Offer, Wanted, allocate, choose

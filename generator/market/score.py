@@ -75,7 +75,7 @@ _ALWAYS = (
 
 def broker_saw(job: OrderJob, plan: TrainingPlan) -> tuple[str, ...]:
     """What passed the coordinator in the clear, for the manifest."""
-    trained = _SUMMED if uses_secure_aggregation(plan) else _SEPARATE
+    trained: tuple[str, ...] = _SUMMED if uses_secure_aggregation(plan) else _SEPARATE
     if job.stock is not None:
         trained = tuple(f"when order {job.stock.order} was trained: {line}" for line in trained)
     return (*trained, *_ALWAYS)

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.errors import StateError, TaskRefused
+from generator.errors import NodeError, StateError, TaskRefused
 from provenance import canonical
 from provenance.api.tasks import SampleResult
 from provenance.canonical import JsonValue
@@ -299,6 +299,16 @@ class Orders:
     def folder(self, order: Digest) -> OrderFolder:
         """The folder of one order; nothing is made before its first write."""
         return OrderFolder(self._folder, order)
+
+    def find(self, prefix: str) -> Digest:
+        """The accepted order whose digest begins so, with or without 0x; NodeError unless there is exactly one."""
+        wanted = prefix.lower().removeprefix("0x")
+        found = [order for order, _ in self.accepted() if wanted and order.hex().startswith(wanted)]
+        if len(found) != 1:
+            raise NodeError(
+                f"{len(found)} accepted orders begin with {prefix!r}, expected one; `status` lists them"
+            )
+        return found[0]
 
     def accepted(self) -> Iterator[tuple[Digest, Accepted]]:
         """Every accepted order."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.errors import BudgetExceeded, TaskRefused
+from generator.errors import BudgetExceeded, NotYet, TaskRefused
 from generator.families.secure_aggregation import has_distributed_noise
 from generator.node import health
 from generator.node.accept import check_budget, proposal_of
@@ -21,6 +21,7 @@ from generator.node.outbox_log import OutboxLog
 from generator.node.policy import Decision
 from generator.node.registration import announcement
 from generator.node.setup import Opened
+from generator.node.stock import check_stock
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
@@ -159,7 +160,12 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     try:
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
+        if request.training is not None:
+            check_stock(node, terms, request, request.training)
         check_budget(node, order, terms, request)
+    except NotYet as reason:
+        yield f"order {order}: would wait: {reason}"
+        return
     except BudgetExceeded as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
         return
@@ -171,7 +177,9 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
     if terms.epsilon_micro:
         yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12)}"
-    yield from (f"    {line}" for line in _what_leaves(node, terms))
+    training = request.training
+    what = _what_leaves(node, terms) if training is None else _leaves_from_stock(terms, training)
+    yield from (f"    {line}" for line in what)
 
 
 def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
@@ -189,12 +197,23 @@ def _what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     if node.collection.family == "autoregressive":
         yield f"            sums of clipped gradients under DP-SGD, one a round{', masked alike' if is_summed else ''}"
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
+    yield from _sampled(terms)
+    yield "evaluate    one hold-out score with Gaussian noise and a signature"
+
+
+def _leaves_from_stock(terms: OrderTerms, training: Digest) -> Iterator[str]:
+    yield f"acceptance  a signature under at most {terms.rows} rows"
+    yield f"commit      a signature under the SHA-256 of the model of order {training}; no privacy is spent"
+    yield from _sampled(terms)
+    yield f"evaluate    the score that was released with order {training}, and a signature"
+
+
+def _sampled(terms: OrderTerms) -> Iterator[str]:
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
     )
     yield f"sample      rows and model, {sealed}; receipt"
     yield "            exact pair counts of the synthetic rows and of the first 16,384 rows of their stream"
-    yield "evaluate    one hold-out score with Gaussian noise and a signature"
 
 
 def _running(opened: Opened) -> tuple[str | None, int]:

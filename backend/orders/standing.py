@@ -127,7 +127,7 @@ class StandingModels:
         )
 
 
-def _trainings() -> Select[tuple[OrderRow, DatasetRow, int]]:
+def _trainings() -> Select[OrderRow, DatasetRow, int]:
     """Recorded orders whose models were made to order and whose data sets are valid, with the time of training."""
     return (
         select(OrderRow, DatasetRow, JobRow.created_at)
