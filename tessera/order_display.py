@@ -199,7 +199,7 @@ def show_terms(quoted: Quote) -> None:
     out.print(table)
     if quoted.in_stock is not None:
         out.print(
-            f"models with this epsilon are in stock (order {quoted.in_stock}): --from-stock has rows of them in seconds",
+            f"models with this epsilon are in stock (order {quoted.in_stock}): --from-stock brings rows in seconds",
             markup=False,
             soft_wrap=True,
         )

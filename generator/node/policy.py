@@ -319,7 +319,7 @@ class Limits(BaseModel):
         )
         yield _Limit(
             "rate",
-            order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
+            epsilon == 0 or order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
             "this node takes no more orders today that spend so much epsilon: ask again later",
         )
 

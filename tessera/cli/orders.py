@@ -328,10 +328,14 @@ def _show_stock(found: Sequence[StandingModelView], collection: str) -> None:
         table.add_column(heading, overflow="fold")
     for each in found:
         table.add_row(
-            str(each.training), str(each.dataset), format_fixed(each.epsilon_micro, MICRO) if each.epsilon_micro else "none",
-            format_fixed(each.delta_e12, E12), format_fixed(each.score_micro, MICRO), str(len(each.contributors)),
+            str(each.training),
+            str(each.dataset),
+            format_fixed(each.epsilon_micro, MICRO) if each.epsilon_micro else "none",
+            format_fixed(each.delta_e12, E12),
+            format_fixed(each.score_micro, MICRO),
+            str(len(each.contributors)),
             utc_time(each.trained_at),
-        )  # fmt: skip
+        )
     out.print(table)
 
 

@@ -36,7 +36,8 @@ class Ordering(Party):
 
         options: epsilon, delta, min_score (numbers or text), where, balance, count, conditions, max_price
         (tokens), min_contributors, purpose, from_stock, training, indivisible, match_within_seconds,
-        deliver_within_seconds, challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
+        deliver_within_seconds, challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's
+        terms say something else.
         """
         return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
 
