@@ -10,8 +10,15 @@ from typing import Any, cast
 
 from generator.market.worker import CoordinationWorker
 from generator.node.context import Node
-from provenance.api.coordination import JobPlan, LeasedJob, MatchedContributor, Phase, ReusedTraining
-from provenance.api.coordination import ScoreResult, TrainResult
+from provenance.api.coordination import (
+    JobPlan,
+    LeasedJob,
+    MatchedContributor,
+    Phase,
+    ReusedTraining,
+    ScoreResult,
+    TrainResult,
+)
 from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import DatasetStatus, OrderState
