@@ -236,7 +236,7 @@ def bindings(terms: OrderTerms, collection: Collection, request: Request) -> tup
 
 
 def stock_faults(
-    terms: OrderTerms, collection: Collection, training: OrderTerms, made_to_order: bool
+    terms: OrderTerms, collection: Collection, training: OrderTerms, *, made_to_order: bool
 ) -> tuple[tuple[str, str, str], ...]:
     """What keeps an order from being sold from the stock of another: (member, found, expected) of each rule that does
     not hold (docs/spec/terms.md). training: the terms of the order that trained; made_to_order: whether that order's
