@@ -251,9 +251,9 @@ def test_an_order_from_stock_is_delivered_and_spends_no_privacy(stock: Trained) 
     for node, told in zip(sold.nodes, trained.models, strict=True):
         task = CommitTask(order=sold.order, match=match).encode()
         answer = CommitAnswer.read(commit_model(node, task), "answer")
-        own = node.orders.folder(stock.order).salt(match)
+        before_salt = node.orders.folder(stock.order).salt(participants_digest(stock.world.participants))
         assert (answer.shard, answer.model_digest) == (told.shard, told.model_digest)
-        assert node.orders.folder(sold.order).salt(match) != own
+        assert node.orders.folder(sold.order).salt(match) != before_salt
 
     sold.commit()
     asked = len(stock.world.market.posted)
@@ -273,11 +273,11 @@ def test_an_order_from_stock_is_delivered_and_spends_no_privacy(stock: Trained) 
         stored = node.orders.folder(sold.order).stored("sample")
         assert stored is not None
         receipt = ShardReceipt.parse(Result.decode(stored).meta["receipt"])
-        model = node.training(sold.order).model()
-        rows = Sampler(model, OTHER_SEED, shard).row_bytes(0, (300, 200)[shard])
-        assert receipt.shard_root == shard_root(rows, Sampler(model, OTHER_SEED, shard).row_width)
+        own = node.training(sold.order).model()
+        rows = Sampler(own, OTHER_SEED, shard).row_bytes(0, (300, 200)[shard])
+        assert receipt.shard_root == shard_root(rows, Sampler(own, OTHER_SEED, shard).row_width)
         assert (receipt.model_digest, receipt.epsilon_micro) == (
-            model_digest(model), models[node.address].epsilon_micro,
+            model_digest(own), models[node.address].epsilon_micro,
         )  # fmt: skip
         again = stock.world.node(stock.nodes.index(node))
         task = stock.world.market.posted[sold.order, node.address, "sample"][1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provenance.chain.ports import DatasetStatus
-from provenance.record.terms import Participant
+from provenance.record.terms import Participant, participants_digest
 from provenance.values import Digest, keccak256, sha256
 from provenance.verify.certificate import Certificate, Status
 from provenance.verify.dataset import NEVER_PROVEN, RULES, verify_dataset
@@ -39,7 +39,7 @@ def training(**changes: Any) -> Publication:
 def sold(trained: Publication, **changes: Any) -> Publication:
     """A data set from its stock, on a chain and in a store that hold both."""
     order = trained.manifest.order
-    parts = {
+    parts: dict[str, Any] = {
         "training": order,
         "privacy": {"unit": "row", "trainingOrder": str(order), "newEpsilonMicro": 0},
         "collection_changes": STANDING,
@@ -95,8 +95,6 @@ def test_a_contributor_that_is_not_of_the_training_fails() -> None:
     (order,) = publication.chain.matched
     stranger = Participant(publication.manifest.shards[0].contributor, 9)
     participants = (stranger, Participant(publication.chain.deployment.token, 14))
-    from provenance.record.terms import participants_digest
-
     escrow = replace(publication.chain.orders[order], participants_digest=participants_digest(participants))
     chain = replace(
         publication.chain,

@@ -178,7 +178,7 @@ def test_an_order_from_stock_has_the_epsilon_of_its_training_where_none_was_stat
     terms = replace(TERMS, request=request.digest)
     check(terms, asked=served, request=request)
     assert served.request(COLLECTION) == request
-    with pytest.raises(TermsDifferError, match="epsilon: the terms say 3, asked 2.5"):
+    with pytest.raises(TermsDifferError, match=r"epsilon: the terms say 3, asked 2\.5"):
         check(replace(terms, epsilon_micro=3_000_000), asked=served, request=request)
 
 

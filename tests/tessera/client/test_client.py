@@ -19,7 +19,7 @@ from provenance.crypto.signing import Signer, create_key
 from provenance.errors import KeyNotReleasedError
 from provenance.record.terms import OrderTerms
 from provenance.store.unixfs import cid_of
-from provenance.values import Cid, Digest
+from provenance.values import Cid, Digest, sha256
 from tessera.cli.orders import IN_PART, _deliver
 from tessera.client import delivery
 from tessera.client.client import Client
