@@ -272,6 +272,11 @@ def test_a_second_order_comes_from_stock_in_seconds_and_spends_no_privacy(market
     assert found.manifest.privacy["newEpsilonMicro"] == 0
     assert {name: market.ledger_text(name) for name in ledgers} == ledgers, "not a byte of any ledger changed"
 
+    folder = str(market.network.node_folder("maple"))
+    retired = market.run("node", "retire", str(newest.training), "--folder", folder)
+    assert retired.returncode == 0, retired.stdout + retired.stderr
+    assert newest.training not in [each.training for each in market.buyer.models("visits")]
+
 
 def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(market: Market) -> None:
     buyer = market.buyer.wallet.address

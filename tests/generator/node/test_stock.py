@@ -15,6 +15,7 @@ from generator.node.accept import accept_order, check_budget, proposal_of
 from generator.node.commit import commit_model
 from generator.node.context import Node
 from generator.node.policy import DEFAULT_TEXT
+from generator.node.report import _would_answer
 from generator.node.sample import sample_shard
 from generator.node.stock import retire
 from generator.node.train import train_step
@@ -306,6 +307,17 @@ def test_cap_and_limits_of_epsilon_do_not_count_an_order_from_stock(stock: Train
         check_budget(node, stock.world.order(plain), plain, stock.world.request)
         check_budget(node, later.order, later.terms, later.world.request)
     assert checked == [2], "the order itself, and nothing promised to the one from stock"
+
+
+def test_a_dry_run_says_that_no_privacy_would_be_spent(stock: Trained) -> None:
+    sold, node = Sold.of(stock), stock.nodes[0]
+    stock.world.open(sold.terms)
+    said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
+    assert f"the model of order {stock.order}; no privacy is spent" in said
+    assert "Gaussian" not in said
+    retire(node.orders, stock.order)
+    said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
+    assert "would be refused (retired)" in said
 
 
 def test_money_rules_hold_for_orders_from_stock_too(stock: Trained) -> None:
