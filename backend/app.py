@@ -11,12 +11,13 @@ from backend.coordination import endpoints as coordination
 from backend.http import problems
 from backend.http.problems import BodyLimit
 from backend.orders import endpoints as orders
+from backend.orders import standing
 from backend.ports import Ports
 from backend.tasks import endpoints as tasks
 
 ROUTERS = (
     *(network.router, collections.router, contributors.router, orders.router, datasets.router, offers.router),
-    *(salts.router, content.router, tasks.router, coordination.router, page.router),
+    *(standing.router, salts.router, content.router, tasks.router, coordination.router, page.router),
 )
 
 

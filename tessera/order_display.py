@@ -181,6 +181,7 @@ def show_terms(quoted: Quote) -> None:
         ("order", str(quoted.order_id)),
         ("collection", f"{quoted.collection.title} ({quoted.collection.name}, {quoted.collection.family})"),
         ("rows", f"{terms.rows:,}"),
+        ("supply", quoted.supply),
         ("size class", SIZES[quoted.collection.size_class]),
         ("epsilon at most", privacy),
         ("contributors", f"{terms.min_contributors} to {terms.max_contributors}"),
@@ -196,3 +197,9 @@ def show_terms(quoted: Quote) -> None:
     ):
         table.add_row(name, value)
     out.print(table)
+    if quoted.in_stock is not None:
+        out.print(
+            f"models with this epsilon are in stock (order {quoted.in_stock}): --from-stock brings rows in seconds",
+            markup=False,
+            soft_wrap=True,
+        )

@@ -75,7 +75,8 @@ class OrderRow(Base):
     """What the broker knows of an order.
 
     `participants` is the intended match, stored before its transaction is sent. `failure` says why the money is
-    returned, from the moment that is decided.
+    returned, from the moment that is decided. `training` is the order from whose stock it is sold, null where its
+    models are made to order.
     """
 
     __tablename__ = "orders"
@@ -88,6 +89,7 @@ class OrderRow(Base):
     signature: Mapped[bytes] = mapped_column(LargeBinary)
     permit: Mapped[bytes] = mapped_column(LargeBinary)
     request: Mapped[bytes] = mapped_column(LargeBinary)
+    training: Mapped[str | None] = mapped_column(HEX32, index=True)
     participants: Mapped[bytes | None] = mapped_column(LargeBinary)
     manifest_cid: Mapped[str | None] = mapped_column(CID)
     failure: Mapped[str | None] = mapped_column(Text)
@@ -119,6 +121,16 @@ class TransactionRow(Base):
     step: Mapped[str] = mapped_column(String(32))
     block: Mapped[int] = mapped_column(BigInteger)
     gas_used: Mapped[int] = mapped_column(BigInteger)
+
+
+class RetirementRow(Base):
+    """A contributor that does not sell its model of an order any more."""
+
+    __tablename__ = "retirements"
+
+    order: Mapped[str] = mapped_column("order_id", HEX32, ForeignKey("orders.id"), primary_key=True)
+    contributor: Mapped[str] = mapped_column(ADDRESS, primary_key=True)
+    created_at: Mapped[int] = mapped_column(BigInteger)
 
 
 # --- Node tasks

@@ -12,6 +12,7 @@ from backend.orders.documents import matched_of
 from backend.orders.events import EventRepository
 from backend.orders.permits import Permits
 from backend.orders.repository import OrderRepository
+from backend.orders.standing import StandingModels, newest_fit
 from backend.orders.terms_policy import TermsPolicy, require_parents
 from backend.outcome import outcome_of
 from backend.ports import Ports
@@ -44,9 +45,15 @@ def quote(
 ) -> QuoteView:
     """Terms to sign, the order id they will have, and the permit that pays for them."""
     collection = CollectionService(session).require(str(asked.collection))
-    request = Request(asked.purpose, asked.conditions)
+    request = Request(asked.purpose, asked.conditions, asked.training)
     require_parents(ports.chain, collection)
-    terms = _policy(ports, chain_time).quote(collection, asked, request)
+    models = StandingModels(session)
+    stock = None if asked.training is None else models.get(asked.training)
+    terms = _policy(ports, chain_time).quote(collection, asked, request, stock)
+    in_stock = None
+    if request.training is None:
+        fitting = models.of(str(collection.digest))
+        in_stock = newest_fit(fitting, terms.epsilon_micro, terms.delta_e12, terms.min_contributors)
     chain = ports.chain
     message = permits.message(terms, permits.next_nonce(permits.waiting(session)))
     return QuoteView(
@@ -55,6 +62,8 @@ def quote(
         size_class=collection.size_class,
         terms=terms,
         request=request,
+        supply="made-to-order" if request.training is None else "from-stock",
+        in_stock=in_stock,
         typed_data=terms.typed_data(ports.domain),
         permit=PermitToSign(
             token=chain.deployment.token,
@@ -93,7 +102,8 @@ class OrderService:
         if existing is not None:
             return existing
         collection = CollectionService(self._session).require(str(terms.collection))
-        _policy(ports, chain_time).check(collection, request, terms)
+        stock = None if request.training is None else StandingModels(self._session).get(request.training)
+        _policy(ports, chain_time).check(collection, request, terms, stock)
         try:
             require_signer(ports.domain, terms, body.signature, terms.buyer)
         except SignatureError as error:
@@ -104,7 +114,7 @@ class OrderService:
             id=order, state=OrderState.ACCEPTED, buyer=str(terms.buyer), collection=str(terms.collection),
             terms=encode(terms.document()), signature=bytes(body.signature),
             permit=encode(body.permit.permit().document()), request=encode(request.document()),
-            created_at=now,
+            training=None if request.training is None else str(request.training), created_at=now,
         )  # fmt: skip
         self._rows.add(row)
         EventRepository(self._session).append(order, StateEvent(state=OrderState.ACCEPTED), now)

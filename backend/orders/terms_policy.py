@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 
 from backend.errors import BidBelowQuoteError, TermsRefusedError
+from backend.orders.standing import StandingModel
 from backend.settings import Settings
 from provenance.api.orders import QuoteRequest
 from provenance.chain.errors import UnknownDatasetError
@@ -16,7 +17,7 @@ from provenance.chain.ports import ChainReads, DatasetOnChain, DatasetStatus, Or
 from provenance.crypto.seal import require_usable
 from provenance.errors import SealError, ValueFormatError
 from provenance.exact import SPEC_VERSION
-from provenance.record.collection import DISTRIBUTED, Collection, Request, bindings
+from provenance.record.collection import DISTRIBUTED, Collection, Request, bindings, stock_faults
 from provenance.record.terms import (
     MAX_ANSWER_SECONDS,
     MAX_CHALLENGE_SECONDS,
@@ -41,6 +42,7 @@ from provenance.units import (
 )
 from provenance.values import Address, Digest
 
+_MEMBERS = {"epsilon and delta": "epsilon", "standing": "training"}
 DEFAULT_DELTA_E12 = 10_000_000
 """1e-5."""
 
@@ -55,17 +57,29 @@ class TermsPolicy:
     limits: OrderLimits
     unit: TokenUnit = TOKENS
 
-    def quote(self, collection: Collection, asked: QuoteRequest, request: Request) -> OrderTerms:
-        """Terms for the buyer to sign. Raises TermsRefusedError for what cannot be delivered."""
-        settings = self.settings
+    def quote(
+        self,
+        collection: Collection,
+        asked: QuoteRequest,
+        request: Request,
+        stock: StandingModel | None = None,
+    ) -> OrderTerms:
+        """Terms for the buyer to sign. stock: what the request's training has, None where there is nothing. Raises
+        TermsRefusedError for what cannot be delivered."""
+        settings, trained = self.settings, None if stock is None else stock.order.terms
         price = collection.price_per_row_wei * asked.rows
         if asked.max_price_wei is not None and price > asked.max_price_wei:
             raise TermsRefusedError(
                 f"price: {asked.rows} rows cost {self.unit.shown(price)}, more than the "
                 f"{self.unit.shown(asked.max_price_wei)} of maxPriceWei; ask for fewer rows or offer more"
             )
-        epsilon = _fixed(asked.epsilon, MICRO, "epsilon", collection.epsilon_micro)
-        delta = _fixed(asked.delta, E12, "delta", DEFAULT_DELTA_E12)
+        usual = (
+            (trained.epsilon_micro, trained.delta_e12)
+            if trained
+            else (collection.epsilon_micro, DEFAULT_DELTA_E12)
+        )
+        epsilon = _fixed(asked.epsilon, MICRO, "epsilon", usual[0])
+        delta = _fixed(asked.delta, E12, "delta", usual[1])
         minimum = asked.min_contributors or collection.min_contributors
         match_by = self.chain_time + (asked.match_within_seconds or settings.match_seconds)
         deliver_by = self.chain_time + (asked.deliver_within_seconds or settings.deliver_seconds)
@@ -100,7 +114,7 @@ class TermsPolicy:
             indivisible=asked.indivisible,
             salt=Digest(secrets.token_bytes(32)),
         )
-        self.check(collection, request, terms)
+        self.check(collection, request, terms, stock)
         return terms
 
     def _stake(self, price: int) -> int:
@@ -108,7 +122,9 @@ class TermsPolicy:
         least = max(self.settings.stake_bps, self.limits.min_stake_bps)
         return max(-(-price * least // WHOLE_BPS), self.limits.min_stake)
 
-    def check(self, collection: Collection, request: Request, terms: OrderTerms) -> None:
+    def check(
+        self, collection: Collection, request: Request, terms: OrderTerms, stock: StandingModel | None = None
+    ) -> None:
         """Raises BidBelowQuoteError, TermsRefusedError with the member that breaks a rule, or ConditionError."""
         price = collection.price_per_row_wei * terms.rows
         if terms.price < price:
@@ -120,7 +136,11 @@ class TermsPolicy:
             _Rule(binding.member, binding.member, binding.holds, str(binding.found), str(binding.expected))
             for binding in bindings(terms, collection, request)
         ]
-        for rule in (*bound, *self._rules(collection, terms)):
+        for rule in (
+            *bound,
+            *_stock_rules(collection, request, terms, stock),
+            *self._rules(collection, terms),
+        ):
             if not rule.holds:
                 words = f"found {rule.found}, expected {rule.expected}"
                 raise TermsRefusedError(
@@ -240,6 +260,33 @@ class _Rule:
     holds: bool
     found: str
     expected: str
+
+
+def _stock_rules(
+    collection: Collection, request: Request, terms: OrderTerms, stock: StandingModel | None
+) -> tuple[_Rule, ...]:
+    """Of an order from stock: its models stand, were trained with the terms' own privacy, and suffice."""
+    if request.training is None:
+        return ()
+    if stock is None:
+        found, expected = f"{request.training}, which has no models in stock", "one that GET /v1/models lists"
+        return (_Rule("training", "training", False, found, expected),)
+    scores, left = stock.scores.values(), len(stock.scores)
+    lowest = min(scores, default=0)
+    faults = stock_faults(
+        terms, collection, stock.order.terms, made_to_order=stock.order.request.training is None
+    )
+    return (
+        *(_Rule(_MEMBERS.get(member, member), member, False, found, expected) for member, found, expected in faults),
+        _Rule(
+            "minContributors", "minimum contributors", terms.min_contributors <= left, str(terms.min_contributors),
+            f"at most {left}, who go on selling models of order {request.training}",
+        ),
+        _Rule(
+            "minScore", "minimum score", terms.min_score_micro <= lowest, format_fixed(terms.min_score_micro, MICRO),
+            f"at most {format_fixed(lowest, MICRO)}, which each of these models reaches",
+        ),
+    )  # fmt: skip
 
 
 def _is_usable(terms: OrderTerms) -> bool:

@@ -2,7 +2,8 @@
 
 Counts of every contributor's rows, noisy or summed, are in them. Nothing that is shown or paid afterwards needs them:
 manifest, record and receipts stand in the store and on chain, and the queue keeps each task's name, state and digests.
-Keys stay, for they are owed also when everybody is paid, and public. Which orders are due follows from the database
+Of orders whose models are sold again they are kept: an order from stock replays them. Keys stay, for they are owed
+also when everybody is paid, and public. Which orders are due follows from the database
 alone, so a pass that was killed is made again by the next.
 """
 
@@ -13,16 +14,12 @@ import logging
 from sqlalchemy import func, select, update
 
 from backend.database.models import OrderEventRow, OrderRow, TaskRow
+from backend.orders.standing import StandingModels
 from backend.ports import Ports
 from provenance.api.orders import FINAL_STATES
 from provenance.api.tasks import RELEASE
 
 _LOG = logging.getLogger("backend.tasks")
-
-
-def is_kept(order: OrderRow) -> bool:  # noqa: ARG001 - asked of every order that is over
-    """Whether what nodes sent for an order is needed after its end. Of no order it is."""
-    return False
 
 
 def delete_old_results(ports: Ports) -> int:
@@ -40,7 +37,10 @@ def delete_old_results(ports: Ports) -> int:
         select(TaskRow.id).where(TaskRow.order == OrderRow.id, *of_task).exists(),
     )
     with ports.database.read() as session:
-        due = [row.id for row in session.scalars(select(OrderRow).where(*is_due)) if not is_kept(row)]
+        stock = StandingModels(session)
+        due = [
+            row.id for row in session.scalars(select(OrderRow).where(*is_due)) if not stock.is_needed(row.id)
+        ]
     for order in due:
         with ports.database.write() as session:
             session.execute(

@@ -18,7 +18,7 @@ from backend.workflow.asking import Asking
 from backend.workflow.demands import StepDemands
 from backend.workflow.order_log import OrderLog
 from backend.workflow.retry import Retry
-from provenance.api.coordination import JobPlan, Phase, ScoreResult, ShardResult, TrainResult
+from provenance.api.coordination import JobPlan, Phase, ReusedTraining, ScoreResult, ShardResult, TrainResult
 from provenance.api.orders import OrderState
 from provenance.api.queue import TaskKind, WorkState
 from provenance.api.tasks import COMMIT, REVEAL, CommitAnswer, CommitTask, RevealAnswer, RevealTask
@@ -155,7 +155,16 @@ class Generation:
             out=tuple(sorted(self.out())),
             excused=() if train is None else tuple(self._excused(undelivered)),
             undelivered=undelivered,
+            training=self._training(stored),
         )
+
+    def _training(self, stored: StoredOrder) -> ReusedTraining | None:
+        """What the worker needs to read a training again; None where models are made to order."""
+        named = stored.request.training
+        if named is None:
+            return None
+        trained = OrderLog(self._ports, str(named)).load()
+        return ReusedTraining(terms=trained.terms, request=trained.request, participants=trained.matched)
 
     def _excused(self, undelivered: Sequence[ShardResult]) -> list[int]:
         """Contributors whose evaluation was demanded on chain, and is not waited for any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from backend.collections import CollectionService
@@ -10,6 +11,7 @@ from backend.database.models import TaskRow
 from backend.errors import OrderFailedError
 from backend.orders.documents import StoredOrder
 from backend.orders.permits import Permits
+from backend.orders.standing import StandingModel, StandingModels
 from backend.ports import Ports
 from backend.tasks.repository import WAITING, TaskRepository
 from backend.tasks.service import TaskService
@@ -120,7 +122,8 @@ class Matching:
             offers, Wanted(terms.rows, terms.min_contributors, terms.max_contributors, newcomer_bps)
         )
         if chosen is None:
-            if now < latest:
+            # Nobody else can come to an order from stock: whoever has its models was asked.
+            if now < latest and (stored.request.training is None or waiting):
                 return None
             raise OrderFailedError(
                 f"{len(offers)} contributors accepted, for {sum(offer.most_rows for offer in offers)} rows; "
@@ -155,6 +158,9 @@ class Matching:
                 Address.parse(row.address): row.declared_rows
                 for row in ContributorRepository(session).list(collection)
             }
+            if stored.request.training is not None:
+                stock = StandingModels(session).get(stored.request.training)
+                announced = {} if stock is None else _among(stock, announced)
         declared = {node: rows for node, rows in announced.items() if node not in spoilers}
         bearable = {node: self._bearable(node, stored.terms) for node in declared}
         staked = [node for node, rows in bearable.items() if rows > 0]
@@ -221,3 +227,8 @@ class Matching:
 
     def _chain_state(self) -> ChainState:
         return self._retry.call(lambda: self._ports.chain.order(self._id)).state
+
+
+def _among(stock: StandingModel, announced: Mapping[Address, int]) -> dict[Address, int]:
+    """Declared rows of those that have models in stock, in the order of the training."""
+    return {each: announced[each] for each in stock.contributors if each in announced}

@@ -13,6 +13,7 @@ from backend.orders.terms_policy import require_parents
 from backend.ports import Ports
 from backend.workflow.generate import Generation
 from provenance.chain.ports import DatasetRecord, EvaluationRecord, ShardRecord
+from provenance.chain.training import TrainingOnChain
 from provenance.crypto.merkle import NO_SHARD
 from provenance.exact import SPEC_VERSION
 from provenance.record.collection import Generation as Derivation
@@ -98,6 +99,7 @@ def judge(ports: Ports, generation: Generation) -> None:
     committed = ports.chain.commitment(stored.id)
     if any(committed.models[shard.shard] != shard.model_digest for shard in score.shards):
         raise OrderFailedError("publish: the chain holds other models than those that made the rows")
+    _require_reused(ports, generation)
     try:
         require_parents(ports.chain, collection)
     except TermsRefusedError as error:
@@ -108,6 +110,21 @@ def judge(ports: Ports, generation: Generation) -> None:
             f"publish: the median score is {format_fixed(median, MICRO)}, the order asks for "
             f"{format_fixed(terms.min_score_micro, MICRO)}"
         )
+
+
+def _require_reused(ports: Ports, generation: Generation) -> None:
+    """OrderFailedError unless the rows of an order from stock come from the models that were trained for it."""
+    stored, _ = generation.order()
+    training = stored.request.training
+    if training is None:
+        return
+    trained = TrainingOnChain.read(ports.chain, training).models
+    for shard in generation.score_result().shards:
+        if trained.get(shard.contributor) != shard.model_digest:
+            raise OrderFailedError(
+                f"publish: shard {shard.shard} is made by model {shard.model_digest}, in order {training} "
+                f"{shard.contributor} committed to {trained.get(shard.contributor)}"
+            )
 
 
 def _manifest(ports: Ports, generation: Generation) -> Manifest:

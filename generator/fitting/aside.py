@@ -17,8 +17,8 @@ _ASIDE_ENOUGH: Final = 1_200
 
 
 def set_aside(rows: Rows, secret: bytes, epsilon: float | None) -> NDArray[np.bool_]:
-    """Rows to set aside, bool[rows], whole persons where there are: about one in twenty, about 1,200 at most; none under
-    epsilon or of few rows.
+    """Rows to set aside, bool[rows], whole persons where there are: about one in twenty, about 1,200 at most; none
+    under epsilon or of few rows.
 
     secret: of the table's owner, so that the same rows are found again, and none of them trains on the owner's node.
     """

@@ -64,10 +64,12 @@ def released_exponent(codebook: Codebook, plan: TrainingPlan) -> int:
 class Evidence:
     """The shards that were delivered, in ascending order: numbers and rows; counts of delivered rows, of evidence rows,
     and references, int64[shards, K] each. undelivered: number and rows of those published by their receipts alone.
+    contributors: of every shard of the order; the plan may be of a training with more of them, in another order.
     """
 
     plan: TrainingPlan
     codebook: Codebook
+    contributors: tuple[Address, ...]
     shards: tuple[int, ...]
     rows: tuple[int, ...]
     delivered: Counts
@@ -86,7 +88,7 @@ class Evidence:
         pairs, variances = self.tables(), self._variances()
         for k, rows in enumerate(self.rows):
             check_counts(self.delivered[k], pair_tables_of(pairs), rows, f"shard {k}, delivered rows")
-        members = [self.plan.participants[shard] for shard in self.shards]
+        members = [self.plan.participant(self.contributors[shard]) for shard in self.shards]
         shards = [
             ShardEvidence(rows, each.training_rows, stream, reference, variances)
             for each, rows, stream, reference in zip(
@@ -106,7 +108,7 @@ class Evidence:
                 (*self.shards, *self.undelivered), (*score.shares_bps, *floors[len(self.rows) :]), strict=True
             )
         )
-        return tuple(paid.get(shard, 0) for shard in range(len(self.plan.participants)))
+        return tuple(paid.get(shard, 0) for shard in range(len(self.contributors)))
 
     def _variances(self) -> Counts:
         """Noise variance of a cell of each pair table, rounded up; the plan fixes it, no node is asked."""
@@ -135,10 +137,9 @@ def references_of(
     plan: TrainingPlan,
     codebook: Codebook,
     references: Mapping[Address, Mapping[str, Array]],
-    shards: Sequence[int],
+    contributors: Sequence[Address],
 ) -> Counts:
-    """The references of a training outcome, shard by shard; all zero for a node whose release was useless."""
+    """The references of a training outcome, one of each contributor; all zero for a node whose release was useless."""
     nothing = np.zeros(released_tables(codebook, plan).cells)
-    members = [plan.participants[shard].contributor for shard in shards]
-    found = [references.get(contributor, {}).get("counts", nothing) for contributor in members]
+    found = [references.get(contributor, {}).get("counts", nothing) for contributor in contributors]
     return stacked([reference_counts(counts, codebook, plan) for counts in found])

@@ -8,19 +8,20 @@ order fails early instead of being refused by every node.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.errors import JobRefused, PlanError
 from generator.families.settings import AutoregressiveSettings
+from generator.federation.coordinator import TrainingOutcome
 from generator.federation.plan import PlanParticipant, SettingValue, TrainingPlan
 from provenance.api.coordination import JobPlan, LeasedJob, Phase, ShardResult
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import ChainReads, OrderState
 from provenance.errors import MalformedError
-from provenance.record.collection import Collection
+from provenance.record.collection import Collection, Request, stock_faults
 from provenance.record.terms import OrderTerms, Participant
 from provenance.table.conditions import Conditions
-from provenance.values import Digest
+from provenance.values import Address, Digest
 
 CONDITIONABLE = AutoregressiveSettings.conditionable
 
@@ -43,6 +44,8 @@ class OrderJob:
     out: frozenset[int] = frozenset()
     excused: frozenset[int] = frozenset()
     undelivered: tuple[ShardResult, ...] = ()
+    stock: OrderJob | None = None
+    """Of an order from stock: the order that trained, of which the stored results are read."""
 
     @property
     def delivered(self) -> tuple[int, ...]:
@@ -55,8 +58,15 @@ class OrderJob:
         """Shards that the order goes on with."""
         return tuple(shard for shard in range(len(self.participants)) if shard not in self.out)
 
+    @property
+    def contributors(self) -> tuple[Address, ...]:
+        """By shard."""
+        return tuple(each.contributor for each in self.participants)
+
     def training_plan(self) -> TrainingPlan:
-        """The plan that every node derives from the same terms."""
+        """The plan that every node derives from the same terms; of an order from stock, the training's own."""
+        if self.stock is not None:
+            return self.stock.training_plan()
         participants = tuple(
             PlanParticipant(each.contributor, declared)
             for each, declared in zip(self.participants, self.declared_rows, strict=True)
@@ -70,6 +80,14 @@ class OrderJob:
             participants=participants,
             settings=order_settings(self.collection, self.conditions),
         )
+
+    def served(self, outcome: TrainingOutcome) -> TrainingOutcome:
+        """The outcome of `training_plan` with the models of this order's contributors alone, by its shards."""
+        if self.stock is None:
+            return outcome
+        trained = {model.contributor: model for model in outcome.models}
+        models = tuple(replace(trained[each], shard=shard) for shard, each in enumerate(self.contributors))
+        return replace(outcome, models=models)
 
 
 def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
@@ -99,16 +117,67 @@ def read_job(job: LeasedJob, chain: ChainReads) -> OrderJob:
         raise JobRefused("the job's participants are not those that the chain names")
     declared = tuple(each.declared_rows for each in plan.participants)
     _check_absent(job.order, plan, chain)
-    try:
-        conditions = request.asked(collection.schema, terms.rows)
-    except MalformedError as error:
-        raise JobRefused(f"the job's request cannot be served: {error}") from error
+    stock = _stock(job, plan, chain)
     return OrderJob(
-        *(job.order, job.phase, terms, collection, participants, declared, conditions),
+        *(
+            job.order,
+            job.phase,
+            terms,
+            collection,
+            participants,
+            declared,
+            _conditions(collection, terms, request),
+        ),
         out=frozenset(plan.out),
         excused=frozenset(plan.excused),
         undelivered=plan.undelivered,
+        stock=stock,
     )
+
+
+def _conditions(collection: Collection, terms: OrderTerms, request: Request) -> Conditions | None:
+    try:
+        return request.asked(collection.schema, terms.rows)
+    except MalformedError as error:
+        raise JobRefused(f"the job's request cannot be served: {error}") from error
+
+
+def _stock(job: LeasedJob, plan: JobPlan, chain: ChainReads) -> OrderJob | None:
+    """The order that trained, held against its digest, the chain and the rules of stock; None where models are made to
+    order."""
+    named, shown = plan.request.training, plan.training
+    if named is None and shown is None:
+        return None
+    if named is None or shown is None:
+        raise JobRefused(
+            f"the buyer's request names training {named}, the job shows {(shown and 'one') or 'none'}"
+        )
+    found = shown.terms.order_id(chain.deployment.domain)
+    if found != named:
+        raise JobRefused(f"the job shows the training of order {found}, the buyer's request names {named}")
+    if shown.request.digest != shown.terms.request:
+        raise JobRefused(f"the job's request of training {named} is not the one that its terms bind")
+    to_order = shown.request.training is None
+    faults = stock_faults(plan.terms, plan.collection, shown.terms, made_to_order=to_order)
+    if faults:
+        raise JobRefused(f"training {named} cannot serve this order: {'; '.join(map(_fault, faults))}")
+    participants = tuple(each.participant for each in shown.participants)
+    if chain.participants(named) != participants:
+        raise JobRefused(f"the job's participants of training {named} are not those that the chain names")
+    if strangers := {each.contributor for each in plan.participants} - {
+        each.contributor for each in participants
+    }:
+        raise JobRefused(
+            f"{_words(sorted(strangers))} did not train for order {named}: no model of theirs is there"
+        )
+    declared = tuple(each.declared_rows for each in shown.participants)
+    conditions = _conditions(plan.collection, shown.terms, shown.request)
+    return OrderJob(named, job.phase, shown.terms, plan.collection, participants, declared, conditions)
+
+
+def _fault(fault: tuple[str, str, str]) -> str:
+    member, found, expected = fault
+    return f"{member}: found {found}, expected {expected}"
 
 
 def _check_absent(order: Digest, plan: JobPlan, chain: ChainReads) -> None:

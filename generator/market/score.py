@@ -86,10 +86,13 @@ _ALWAYS = (
 )
 
 
-def broker_saw(plan: TrainingPlan) -> tuple[str, ...]:
+def broker_saw(job: OrderJob, plan: TrainingPlan) -> tuple[str, ...]:
     """What passed the coordinator in the clear, for the manifest."""
     summed, separate = (_SUMMED, _SEPARATE) if plan.epsilon is not None else (_SUMMED_EXACT, _SEPARATE_EXACT)
-    return (*(summed if uses_secure_aggregation(plan) else separate), *_ALWAYS)
+    trained: tuple[str, ...] = summed if uses_secure_aggregation(plan) else separate
+    if job.stock is not None:
+        trained = tuple(f"when order {job.stock.order} was trained: {line}" for line in trained)
+    return (*trained, *_ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class ScorePhase:
             score=content,
             evaluations=evaluations,
             privacy=privacy_of(job, outcome),
-            broker_saw=broker_saw(outcome.plan),
+            broker_saw=broker_saw(job, outcome.plan),
         )
 
     def _shard(
@@ -188,8 +191,9 @@ class ScorePhase:
 
     def _evidence(self, job: OrderJob, outcome: TrainingOutcome, samples: Sequence[Result]) -> Evidence:
         codebook = codebook_of(outcome.shared, job.collection.schema)
-        references = references_of(outcome.plan, codebook, outcome.references, job.delivered)
         members = [job.participants[shard] for shard in job.delivered]
+        contributors = [each.contributor for each in members]
+        references = references_of(outcome.plan, codebook, outcome.references, contributors)
         none = np.empty(0, dtype=np.int64)
         counts: dict[str, list[Array]] = {DELIVERED: [], EVIDENCE: []}
         for result in samples:
@@ -202,7 +206,7 @@ class ScorePhase:
                         )
                 of_all.append(own)
         return Evidence(
-            outcome.plan, codebook, job.delivered, tuple(each.rows for each in members),
+            outcome.plan, codebook, job.contributors, job.delivered, tuple(each.rows for each in members),
             stacked(counts[DELIVERED]), stacked(counts[EVIDENCE]), references,
             {each.shard: each.rows for each in job.undelivered},
         )  # fmt: skip
@@ -267,23 +271,30 @@ def _sample_tasks(job: OrderJob, seed: Digest, draws: int) -> list[Task]:
 
 
 def privacy_of(job: OrderJob, outcome: TrainingOutcome) -> dict[str, Json]:
-    """The data set's statement: the largest epsilon over its nodes, and each node's own statement."""
+    """The data set's statement: the largest epsilon over its nodes, and each node's own statement. Of an order from
+    stock also which order's training they are about, and that nothing was spent anew."""
+    scores = (
+        "one Gaussian release a node on held-out rows, which no training release touches, "
+        "with the order's epsilon and delta"
+        if job.terms.epsilon_micro
+        else f"one Gaussian release a node on held-out rows, which no training release touches, with {_SCORE}: the "
+        "order asked for no privacy, and scores are public"
+    )
+    reused: dict[str, Json] = {}
+    if job.stock is not None:
+        scores = f"released with order {job.stock.order}, on its data set: {scores}; signed again, not released anew"
+        reused = {"trainingOrder": str(job.stock.order), "newEpsilonMicro": 0}
     return {
         "format": "tessera-dataset-privacy/1",
         "epsilonMicro": max(model.epsilon_micro for model in outcome.models),
         "deltaE12": max(model.delta_e12 for model in outcome.models),
         "rule": "the maximum over the nodes; a person with rows at several nodes is not covered",
-        "scores": (
-            "one Gaussian release a node on held-out rows, which no training release touches, "
-            "with the order's epsilon and delta"
-            if job.terms.epsilon_micro
-            else f"one Gaussian release a node on held-out rows, which no training release touches, with {_SCORE}: the "
-            "order asked for no privacy, and scores are public"
-        ),
+        "scores": scores,
         "nodes": [
             {"contributor": str(model.contributor), "statement": dict(model.statement)}
             for model in outcome.models
         ],
+        **reused,
     }
 
 

@@ -1,4 +1,4 @@
-"""The federation's transport over the broker's task queue.
+"""The federation's transport over the broker's task queue, and one that reads what it holds and asks nobody.
 
 `gather` posts every task under its (order, node, name) - the queue keeps the first bytes and hands the same
 result back for ever - and polls until all nodes have answered.  So a coordinator killed at any instant is
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from generator.errors import NodeExpired, NodeRefused
+from generator.errors import JobRefused, NodeExpired, NodeRefused
 from generator.federation.task import Result, Task, result_of
 from provenance.api.errors import MarketStopped
 from provenance.api.market import MarketClient
@@ -76,3 +76,30 @@ class QueueTransport:
         if status.state is WorkState.CANCELLED:
             raise NodeExpired([str(status.node)], status.name, f"the task is {status.state}")
         return status.state is WorkState.DONE
+
+
+class StoredResults:
+    """A transport over the results of an order that is over: a training is run again without anybody who trains.
+
+    Nothing is posted: a task of a training that is not there any more would ask a node to train for an order that
+    nobody pays for.
+    """
+
+    def __init__(self, client: MarketClient) -> None:
+        self._client = client
+
+    def gather(self, tasks: Sequence[Task]) -> list[Result]:
+        """Results in the order of `tasks`. Raises JobRefused where the market has one no more, InvalidAnswer."""
+        found: dict[tuple[Digest, Address, str], Result] = {}
+        for order, name in sorted({(task.order, task.name) for task in tasks}):
+            wanted = {task.node: task for task in tasks if (task.order, task.name) == (order, name)}
+            for status in self._client.tasks(order, name):
+                if status.node in wanted and status.state is WorkState.DONE:
+                    task = wanted[status.node]
+                    found[task.key] = result_of(task, self._client.task_result(status.id))
+        if missing := [task for task in tasks if task.key not in found]:
+            raise JobRefused(
+                f"the market holds no result of task {missing[0].name!r} of {missing[0].node} in order "
+                f"{missing[0].order} any more: its models are not sold again"
+            )
+        return [found[task.key] for task in tasks]

@@ -14,18 +14,19 @@ import threading
 import time
 from collections.abc import Callable
 
-from generator.errors import GeneratorError, InvalidAnswer, JobReplacedError
+from generator.errors import GeneratorError, InvalidAnswer, JobRefused, JobReplacedError
 from generator.families.family import family_of
 from generator.federation.coordinator import Coordinator, RoundProgress, TrainingOutcome
 from generator.market.heartbeat import Heartbeat
 from generator.market.jobs import OrderJob, read_job
 from generator.market.score import ScorePhase
-from generator.market.transport import QueueTransport
+from generator.market.transport import QueueTransport, StoredResults
 from provenance.api.coordination import LeasedJob, ModelResult, ScoreResult, TrainResult
 from provenance.api.errors import MarketConflict, MarketRefused, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import ChainReads
+from provenance.chain.training import TrainingOnChain
 from provenance.errors import MarketError, ProvenanceError, UnavailableError
 from provenance.units import utc_time
 
@@ -100,16 +101,18 @@ class CoordinationWorker:
     def _phase(self, job: OrderJob, beat: Heartbeat) -> TrainResult | ScoreResult:
         transport = QueueTransport(self._client, late=self._lateness(job, beat), stop=self._stop)
         plan = job.training_plan()
-        coordinator = Coordinator(plan, transport, family_of(plan.family))
+        training = transport if job.stock is None else StoredResults(self._client)
+        coordinator = Coordinator(plan, training, family_of(plan.family))
         if job.phase == "train":
-            outcome = coordinator.run(lambda now: beat.report(_progress(now)))
+            outcome = job.served(coordinator.run(lambda now: beat.report(_progress(now))))
+            self._require_committed(job, outcome)
             for flagged in outcome.flagged:
                 log.warning("left out at %s: %s - %s", flagged.step, flagged.contributor, flagged.reason)
             for note in outcome.notes:
                 log.warning("order %s: %s", job.order, note)
             return models_of(outcome)
         committed = self._chain.commitment(job.order)
-        outcome = coordinator.run()
+        outcome = job.served(coordinator.run())
         phase = ScorePhase(
             self._chain.deployment.domain,
             transport,
@@ -118,6 +121,17 @@ class CoordinationWorker:
             lambda text: beat.report(Progress(message=text)),
         )
         return phase.run(job, outcome, committed)
+
+    def _require_committed(self, job: OrderJob, outcome: TrainingOutcome) -> None:
+        """JobRefused unless models from stock are those that their contributors committed to when they were trained."""
+        if job.stock is None:
+            return
+        committed = TrainingOnChain.read(self._chain, job.stock.order).models
+        if wrong := [each for each in outcome.models if committed.get(each.contributor) != each.model_digest]:
+            raise JobRefused(
+                f"contributor {wrong[0].contributor} has model {wrong[0].model_digest} in the stored training of order "
+                f"{job.stock.order}, the chain committed to {committed.get(wrong[0].contributor)}"
+            )
 
     def _lateness(self, job: OrderJob, beat: Heartbeat) -> Callable[[], str | None]:
         """Asks the chain's clock now and then; an RPC endpoint that is down makes nobody late, nor does a deadline

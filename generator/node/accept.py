@@ -3,8 +3,9 @@
 Order of checks: right chain and escrow; the terms are the ones asked about and signed by the buyer; escrow
 holds them as Open and there is time left; collection and request are what the terms bind; a private
 collection has a delivery key; the operator's policy; the stake; that a plan for it can be made; that the privacy
-ledger goes on from what was published of it; the privacy cap with everything promised so far.  Then the acceptance is
-signed and stored, then sent.
+ledger goes on from what was published of it; the privacy cap with everything promised so far.  An order from stock
+needs neither ledger nor plan: its models are there (`generator.node.stock`).  Then the acceptance is signed and stored,
+then sent.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from generator.node.evaluate import score_release
 from generator.node.orders import Accepted
 from generator.node.policy import Decision, Proposal
 from generator.node.recorded_heads import require_newest_ledger
+from generator.node.stock import check_stock
 from generator.privacy.release import Release
 from provenance.api.tasks import AcceptAnswer, AcceptOffer
 from provenance.chain.errors import UnknownDatasetError
@@ -112,7 +114,7 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
     """What the policy looks at."""
     now, order = node.chain.chain_time(), terms.order_id(node.domain)
     month = [
-        (node.orders.folder(other).accepted_at(), held.terms.epsilon_micro)
+        (node.orders.folder(other).accepted_at(), 0 if held.request.training else held.terms.epsilon_micro)
         for other, held in node.orders.accepted()
         if other != order
         and node.orders.folder(other).accepted_at() > now - _MONTH_SECONDS
@@ -129,6 +131,7 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
         epsilon_today_micro=sum(today),
         epsilon_month_micro=sum(epsilon for _, epsilon in month),
         unit=node.chain.deployment.unit,
+        from_stock=request.training is not None,
     )
 
 
@@ -153,8 +156,9 @@ def require_partners(
 
 
 def check_budget(node: Node, order: Digest, terms: OrderTerms, request: Request) -> None:
-    """BudgetExceeded if the cap cannot bear this order beside all that is charged or promised."""
-    if node.state.ledger.cap.epsilon is None:
+    """BudgetExceeded if the cap cannot bear this order beside all that is charged or promised. An order from stock
+    asks for nothing."""
+    if node.state.ledger.cap.epsilon is None or request.training is not None:
         return
     wanted = [(other, _promise(node, other, held)) for other, held in _living(node) if other != order]
     node.state.ledger.check_all([*wanted, (order, _planned(_plan(node, order, terms, request), node))])
@@ -166,9 +170,11 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     if node.collection.is_private and terms.is_open:
         raise TaskRefused("no-delivery-key", "the collection is private and the terms name no delivery key")
     _check_delivery_key(terms)
-    check_exact_counts(node, order, terms, request)
+    if request.training is None:
+        check_exact_counts(node, order, terms, request)
     _ask_policy(node, order, proposal_of(node, terms, request))
-    require_partners(node, None, terms.min_contributors, terms.epsilon_micro)
+    if request.training is None:
+        require_partners(node, None, terms.min_contributors, terms.epsilon_micro)
     stake, unit = node.chain.stake_of(node.address), node.chain.deployment.unit
     policy = node.policy()
     least = node.chain.limits().min_stake
@@ -180,11 +186,14 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
             "free: deposit more stake",
         )
     _check_parents(node)
-    _check_delta(node, terms)
-    _check_plan(node, order, terms, request)
-    require_newest_ledger(node)
-    check_budget(node, order, terms, request)
-    node.state.ledger.bind(order, str(node.address))
+    if request.training is not None:
+        check_stock(node, terms, request, request.training)
+    else:
+        _check_delta(node, terms)
+        _check_plan(node, order, terms, request)
+        require_newest_ledger(node)
+        check_budget(node, order, terms, request)
+        node.state.ledger.bind(order, str(node.address))
     # Its part of the stake is by its rows: it offers as many as its stake bears.
     max_rows = min(terms.rows, policy.maximum_rows, affordable)
     acceptance = node.signer.sign_typed(node.domain, Acceptance(order, node.address, max_rows))
@@ -290,7 +299,9 @@ def _living(node: Node) -> list[tuple[Digest, Accepted]]:
 
 
 def _promise(node: Node, order: Digest, accepted: Accepted) -> list[Release]:
-    """Releases of an accepted order that the ledger has not charged yet."""
+    """Releases of an accepted order that the ledger has not charged yet; none of one from stock."""
+    if accepted.request.training is not None:
+        return []
     plan = node.state.order(order).plan() or _plan(node, order, accepted.terms, accepted.request)
     charged = {
         release.name

@@ -45,6 +45,7 @@ class Approvals:
         if not self._path(order).exists():
             terms = proposal.terms
             epsilon = format_fixed(terms.epsilon_micro, MICRO) if terms.epsilon_micro else "none"
+            epsilon += " (from stock: none of it anew)" if proposal.from_stock and terms.epsilon_micro else ""
             summary = (
                 f"{terms.rows} rows of {proposal.collection_name} for {terms.buyer}, epsilon {epsilon}, "
                 f"price {proposal.unit.shown(terms.price)}, purpose {proposal.purpose or 'not said'}"

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from generator.errors import NotYet, TaskRefused
 from generator.node.context import Node, shard_of
-from generator.node.train import check_conditions, check_size
+from generator.node.model_checks import check_conditions, check_size
 from generator.node.untrained import order_model
 from provenance.api.message import Message
 from provenance.api.tasks import CommitAnswer, CommitTask, RevealAnswer, RevealTask

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.errors import AwaitingApproval, NotYet, SettingsError, StateError, StopRequested, TaskRefused
-from generator.federation.state import ContributorState
+from generator.federation.state import ContributorState, TrainingState
 from generator.node.approvals import Approvals
 from generator.node.orders import Accepted, Orders
 from generator.node.policy import Policy
@@ -83,6 +83,15 @@ class Node:
         if accepted is None:
             raise TaskRefused("not-accepted", f"this node did not accept order {order}")
         return accepted
+
+    def trained_for(self, order: Digest) -> Digest:
+        """The order that the models of `order` were trained for: itself, or the one from whose stock it is sold."""
+        held = self.orders.folder(order).accepted()
+        return order if held is None or held.request.training is None else held.request.training
+
+    def training(self, order: Digest) -> TrainingState:
+        """Plan, model, codebook and releases that `order` is served from: the one place that knows of stock."""
+        return self.state.order(self.trained_for(order))
 
     def matched_participants(self, order: Digest) -> tuple[Participant, ...]:
         """The participants the chain names, this node among them.

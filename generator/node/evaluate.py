@@ -3,13 +3,14 @@
 The task brings every shard's pair counts, of its delivered rows and of its evidence rows, and every node's
 released reference.  This node checks its own part of them against what it sent, recomputes the shares,
 compares roots and rows, and only then scores the pooled data set as delivered on rows that never trained -
-one Gaussian release on the held-out part, in the ledger before its noise is drawn.
+one Gaussian release on the held-out part, in the ledger before its noise is drawn. An order from stock has the score
+that was released with the order that trained: nothing of the table is looked at for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,7 +41,7 @@ from provenance.crypto.merkle import NO_SHARD, dataset_root
 from provenance.errors import ProvenanceError
 from provenance.exact.model import decode_model
 from provenance.record.receipts import Evaluation, shares_digest
-from provenance.values import Digest, sha256
+from provenance.values import Address, Digest, sha256
 
 SCORE = "score"
 
@@ -64,34 +65,41 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     accepted = node.accepted(task.order)
     participants = node.matched_participants(task.order)
     shard = shard_of(participants, node.address)
-    plan = node.state.order(task.order).plan()
+    plan = node.training(task.order).plan()
     if plan is None:
         raise TaskRefused("not-trained", "this node holds no training of the order")
+    training = accepted.request.training
     undelivered = check_undelivered(node, task.order, asked, shard, dropped)
     rows = {k: member.rows for k, member in enumerate(participants) if k not in dropped}
     missing = {k: rows.pop(k) for k in undelivered}
-    evidence = read_evidence(task, plan, rows, missing, order_model(node, task.order))
+    members = tuple(member.contributor for member in participants)
+    shown = Shown(plan, members, rows, missing)
+    evidence = read_evidence(task, shown, order_model(node, task.order))
     root = check_roots(asked, own_receipt(node, task.order), shard, dropped)
     check_own_rows(node, task.order, evidence, shard)
     score = check_shares(asked, evidence)
     shares, scored = shares_digest(evidence.shares_bps(score)), sha256(score_file(score))
     held = folder.evaluation()
-    release = score_release(plan, earlier=folder.given(EVALUATE))
+    release = None if training is not None else score_release(plan, earlier=folder.given(EVALUATE))
     if held is None or held[0] != replace(
         held[0], dataset_root=root, shares_digest=shares, score_digest=scored
     ):
-        node.state.ledger.require_not_given(task.order, release.name)
-        score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
+        if release is None:
+            score_micro = released_score(node, node.trained_for(task.order))
+        else:
+            node.state.ledger.require_not_given(task.order, release.name)
+            score_micro = score_holdout(node, plan, evidence, release, request=str(accepted.terms.request))
         message = Evaluation(task.order, root, score_micro, shares, scored)
         held = message, node.signer.sign_typed(node.domain, message)
         folder.store_evaluation(*held)
-    # From here on it may be shown to the chain, whether or not this task is ever answered.
-    node.state.ledger.given(task.order, release.name)
+    if release is not None:
+        # From here on it may be shown to the chain, whether or not this task is ever answered.
+        node.state.ledger.given(task.order, release.name)
     message, signature = held
     told = EvaluateResult(
         score_micro=message.score_micro,
         signature=signature,
-        epsilon_micro=plan.epsilon_micro or 0,
+        epsilon_micro=0 if release is None else plan.epsilon_micro or 0,
     )
     return folder.store_answer(task.name, payload, answer(task, told).encode())
 
@@ -145,17 +153,26 @@ def check_undelivered(
     return undelivered
 
 
-def read_evidence(
-    task: Task, plan: TrainingPlan, rows: Mapping[int, int], undelivered: Mapping[int, int], model: bytes
-) -> Evidence:
-    """The task's arrays; TaskRefused when they have another shape than plan and model give. rows: by shard, of those
-    that were delivered, and of those that were not."""
-    codebook = decode_model(model).codebook
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What evidence is about: the training, the order's contributors by shard, and rows by shard, of those that were
+    delivered and of those that were not."""
+
+    plan: TrainingPlan
+    contributors: tuple[Address, ...]
+    rows: Mapping[int, int]
+    undelivered: Mapping[int, int]
+
+
+def read_evidence(task: Task, shown: Shown, model: bytes) -> Evidence:
+    """The task's arrays; TaskRefused when they have another shape than plan and model give."""
+    codebook, rows = decode_model(model).codebook, shown.rows
     empty = np.empty((0, 0), dtype=np.int64)
     arrays = [task.arrays.get(name, empty) for name in (DELIVERED, EVIDENCE, REFERENCES)]
     delivered, streams, references = arrays
     evidence = Evidence(
-        plan, codebook, tuple(rows), tuple(rows.values()), delivered, streams, references, undelivered
+        *(shown.plan, codebook, shown.contributors, tuple(rows), tuple(rows.values())),
+        *(delivered, streams, references, shown.undelivered),
     )
     expected = (len(rows), evidence.tables().cells)
     shapes = [array.shape for array in arrays]
@@ -192,7 +209,7 @@ def check_own_rows(node: Node, order: Digest, evidence: Evidence, shard: int) ->
     """TaskRefused unless the evidence about this node is what it sent itself."""
     sent = own_receipt(node, order).arrays
     exponent = released_exponent(evidence.codebook, evidence.plan)
-    released = own_reference(evidence.plan, node.state.order(order), exponent)
+    released = own_reference(evidence.plan, node.training(order), exponent)
     if released is None:
         raise TaskRefused("not-trained", "this node has released no tables for the order")
     reference = reference_counts(released, evidence.codebook, evidence.plan)
@@ -233,6 +250,16 @@ def score_release(plan: TrainingPlan, *, earlier: int = 0) -> Release:
 def _score_budget(plan: TrainingPlan) -> tuple[float, float]:
     """(epsilon, delta) of the score."""
     return (SCORE_EPSILON, SCORE_DELTA) if plan.epsilon is None else (plan.epsilon, plan.delta)
+
+
+def released_score(node: Node, training: Digest) -> int:
+    """The score that this node released with an order, in millionths. TaskRefused where it holds none."""
+    held = node.orders.folder(training).evaluation()
+    if held is None:
+        raise TaskRefused(
+            "training-lost", f"this node holds no score of order {training}: its models are not sold again"
+        )
+    return held[0].score_micro
 
 
 def score_holdout(

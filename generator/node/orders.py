@@ -11,6 +11,7 @@
     orders/<order>/evaluation.json  the evaluation signed for the pooled data set under that seed
     orders/<order>/files/NAME *     what the receipt names, as it is published, until the order ends
     orders/<order>/answers/NAME *   digest of the task, then the answer: stored before it is sent, sent as it is
+    orders/<order>/retired          there once the models of the order are not sold again (generator.node.stock)
     orders/<order>/shard-sent       there once the market has the answer to "sample"
     orders/<order>/answers/NAME.before-N   an answer for a seed that a reorganisation of the chain took back
     orders/sealed *                 says that all with a star are sealed, under the node's key (crypto.at_rest)
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.errors import StateError, TaskRefused
+from generator.errors import NodeError, StateError, TaskRefused
 from generator.federation.private_files import PrivateFiles
 from provenance import canonical
 from provenance.api.tasks import SampleResult
@@ -191,6 +192,14 @@ class OrderFolder:
         else:
             (self._folder / "training").unlink(missing_ok=True)
 
+    def is_retired(self) -> bool:
+        """Whether the models of this order are not sold again."""
+        return (self._folder / "retired").exists()
+
+    def retire(self) -> None:
+        """For good: orders that are accepted already are served to their end."""
+        self._write("retired", b"")
+
     def is_shard_sent(self) -> bool:
         """Whether the market took this node's shard under the seed of now."""
         return (self._folder / "shard-sent").exists()
@@ -320,6 +329,16 @@ class Orders:
     def folder(self, order: Digest) -> OrderFolder:
         """The folder of one order; nothing is made before its first write."""
         return OrderFolder(self._private, order)
+
+    def find(self, prefix: str) -> Digest:
+        """The accepted order whose digest begins so, with or without 0x; NodeError unless there is exactly one."""
+        wanted = prefix.lower().removeprefix("0x")
+        found = [order for order, _ in self.accepted() if wanted and order.hex().startswith(wanted)]
+        if len(found) != 1:
+            raise NodeError(
+                f"{len(found)} accepted orders begin with {prefix!r}, expected one; `status` lists them"
+            )
+        return found[0]
 
     def accepted(self) -> Iterator[tuple[Digest, Accepted]]:
         """Every accepted order."""

@@ -101,7 +101,8 @@ class Proposal:
     """What the policy looks at in an order: its terms (epsilon 0 = no privacy asked) and what stands beside them.
 
     now: chain time. declared_rows: of this node. orders_today: those that it accepted in the last day;
-    epsilon_today_micro, epsilon_month_micro: of those of the last day and of 30 days; without this one.
+    epsilon_today_micro, epsilon_month_micro: of those of the last day and of 30 days; without this one. from_stock:
+    whether its models are there already, so that it spends no privacy.
     """
 
     collection_name: str
@@ -113,6 +114,12 @@ class Proposal:
     epsilon_today_micro: int = 0
     epsilon_month_micro: int = 0
     unit: TokenUnit = TOKENS
+    from_stock: bool = False
+
+    @property
+    def spent_micro(self) -> int:
+        """The epsilon that the order would spend of this table, in millionths."""
+        return 0 if self.from_stock else self.terms.epsilon_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +257,10 @@ class Limits(BaseModel):
 
     def _limits(self, order: Proposal) -> Iterator[_Limit]:
         terms, shown = order.terms, order.unit.shown
-        epsilon, price, rows = terms.epsilon_micro, terms.price, terms.rows
+        epsilon, price, rows = order.spent_micro, terms.price, terms.rows
         yield _Limit(
             "privacy",
-            epsilon != 0 or self.allow_without_privacy,
+            terms.epsilon_micro != 0 or self.allow_without_privacy,
             "the order asks for no privacy; this node takes private orders only",
         )
         yield _Limit(
@@ -359,7 +366,7 @@ class Limits(BaseModel):
         )
         yield _Limit(
             "rate",
-            order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
+            epsilon == 0 or order.epsilon_today_micro + epsilon <= self.maximum_epsilon_per_day_micro,
             "this node takes no more orders today that spend so much epsilon: ask again later",
         )
         yield _Limit(

@@ -22,6 +22,7 @@ from generator.node.policy import Decision
 from generator.node.recorded_heads import require_newest_ledger
 from generator.node.registration import announcement
 from generator.node.setup import Opened
+from generator.node.stock import check_stock
 from provenance.api.market import MarketClient
 from provenance.api.orders import OrderState as BrokerState
 from provenance.chain.ports import OrderState, StakeOnChain
@@ -166,10 +167,16 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         return
     verdict = node.policy().judge(proposal_of(node, terms, request))
     try:
-        check_exact_counts(node, order, terms, request)
+        if request.training is None:
+            check_exact_counts(node, order, terms, request)
         if verdict.decision is Decision.DENY:
             raise TaskRefused(verdict.code, verdict.reason)
+        if request.training is not None:
+            check_stock(node, terms, request, request.training)
         check_budget(node, order, terms, request)
+    except NotYet as reason:
+        yield f"order {order}: would wait: {reason}"
+        return
     except BudgetExceeded as refusal:
         yield f"order {order}: would be refused ({refusal.code}): {refusal.figures}"
         return
@@ -182,7 +189,9 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
     if terms.epsilon_micro:
         unit = node.collection.schema.unit
         yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12, unit)}"
-    yield from (f"    {line}" for line in what_leaves(node, terms))
+    training = request.training
+    what = what_leaves(node, terms) if training is None else _leaves_from_stock(terms, training)
+    yield from (f"    {line}" for line in what)
 
 
 def what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
@@ -190,13 +199,24 @@ def what_leaves(node: Node, terms: OrderTerms) -> Iterator[str]:
     yield f"acceptance  a signature under at most {terms.rows} rows"
     yield from _what_training_sends(node, is_private=terms.epsilon_micro > 0)
     yield "finish      the model's SHA-256 and a signature under it; the model itself stays"
+    yield from _sampled(terms)
+    own = "" if terms.epsilon_micro else f" of epsilon {SCORE_EPSILON:g}"
+    yield f"evaluate    one hold-out score with Gaussian noise{own} and a signature"
+
+
+def _leaves_from_stock(terms: OrderTerms, training: Digest) -> Iterator[str]:
+    yield f"acceptance  a signature under at most {terms.rows} rows"
+    yield f"commit      a signature under the SHA-256 of the model of order {training}; no privacy is spent"
+    yield from _sampled(terms)
+    yield f"evaluate    the score that was released with order {training}, and a signature"
+
+
+def _sampled(terms: OrderTerms) -> Iterator[str]:
     sealed = (
         "in clear: the data set is open" if terms.is_open else f"sealed to delivery key {terms.delivery_key}"
     )
     yield f"sample      rows and model, {sealed}; receipt"
     yield "            exact pair counts of the synthetic rows and of the first 16,384 rows of their stream"
-    own = "" if terms.epsilon_micro else f" of epsilon {SCORE_EPSILON:g}"
-    yield f"evaluate    one hold-out score with Gaussian noise{own} and a signature"
 
 
 def _what_training_sends(node: Node, *, is_private: bool) -> Iterator[str]:

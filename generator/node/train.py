@@ -4,7 +4,6 @@ and only for the plan that follows from the terms this node accepted.  The train
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
 from generator.errors import PlanError, TaskFormatError, TaskRefused
@@ -16,29 +15,18 @@ from generator.federation.step import StepProgress, Worker
 from generator.federation.task import Task, meta_of
 from generator.market.jobs import order_settings
 from generator.node.accept import require_partners
-from generator.node.context import Node, shard_of
+from generator.node.context import Node
 from generator.node.evaluate import score_release
+from generator.node.model_checks import check_conditions, check_size
 from generator.node.orders import Accepted
 from generator.node.recorded_heads import require_newest_ledger
-from generator.node.sample import shard_conditions
 from generator.node.untrained import training
 from provenance.api.queue import Progress
 from provenance.api.tasks import TrainTask
 from provenance.crypto.signing import require_signer
-from provenance.errors import ConditionError, ConditionUnmetError, ProvenanceError
-from provenance.exact import SPEC_VERSION
-from provenance.exact.allowed import AllowedCodes
-from provenance.exact.conditional import prefix_size_of
-from provenance.exact.model import decode_model, model_size
-from provenance.exact.sampler import sampler_for
-from provenance.exact.size_class import ATTEMPTS
+from provenance.errors import ProvenanceError
 from provenance.record.receipts import AggregationKey
-from provenance.table.conditions import Conditions
 from provenance.values import Address, Digest, Signature
-
-TRIAL_ROWS = 4096
-MOST_RISK = 1e-3
-"""Largest chance at which a node commits that a row of its shard fails all attempts."""
 
 
 def train_step(node: Node, payload: bytes) -> bytes:
@@ -91,20 +79,15 @@ class Vouching:
             ) from error
 
 
-def check_size(node: Node, model: bytes) -> None:
-    """TaskRefused for a model that breaks the size class that the collection promises."""
-    beyond = model_size(decode_model(model), len(model)).beyond()
-    if beyond and node.collection.size_class == "fraud-provable":
-        raise TaskRefused(
-            "too-large",
-            f"the collection promises models whose every row the chain can judge, this one has {beyond}: offer a "
-            'collection of sizeClass "recomputed", or with settings for a smaller net',
-        )
-
-
 def check_plan(node: Node, task: Task) -> None:
     """TaskRefused unless the plan says what terms, collection and chain say."""
     accepted = node.accepted(task.order)
+    if accepted.request.training is not None:
+        raise TaskRefused(
+            "from-stock",
+            f"order {task.order} is sold from the models of order {accepted.request.training}: nothing is trained, and "
+            "nothing of the table is released for it",
+        )
     participants = node.matched_participants(task.order)
     try:
         plan = TrainingPlan.of(meta_of(TrainTask, task).plan)
@@ -141,56 +124,4 @@ def _compare(node: Node, plan: TrainingPlan, accepted: Accepted) -> None:
         if planned_value != expected:
             raise TaskRefused(
                 "plan-differs", f"the plan's {name} is {planned_value}, the accepted terms say {expected}"
-            )
-
-
-def check_conditions(node: Node, accepted: Accepted, model: bytes) -> None:
-    """TaskRefused ("conditions-unmet") for a model that would probably leave a row of the order unmade.
-
-    After the seed is drawn the node owes its rows, and silence costs its stake: what it cannot deliver it must refuse
-    before. It tries rows of a stream under a seed of its own; how many attempts they took tells how likely one of the
-    order's rows is to fail 64 times. Conditions on columns that are drawn first take one attempt and never fail.
-    """
-    participants = node.matched_participants(accepted.terms.order_id(node.domain))
-    shard = shard_of(participants, node.address)
-    conditions = shard_conditions(node, accepted, participants, shard)
-    if conditions is None:
-        return
-    rows = participants[shard].rows
-    if node.collection.size_class == "fraud-provable":
-        check_prefix(conditions.conditions, model)
-    try:
-        sampler = sampler_for(SPEC_VERSION)(
-            model, Digest(secrets.token_bytes(32)), shard, conditions=conditions
-        )
-        sampler.values(0, min(rows, TRIAL_ROWS), threads=node.settings.threads)
-    except (ConditionError, ConditionUnmetError) as error:
-        raise TaskRefused("conditions-unmet", str(error)) from error
-    tally = sampler.tally
-    assert tally is not None, "a sampler under conditions counts"
-    met = tally.rows / tally.attempts
-    risk = rows * (1 - met) ** ATTEMPTS
-    if risk > MOST_RISK:
-        raise TaskRefused(
-            "conditions-unmet",
-            f"{met:.1%} of the attempts meet the order's conditions, so that one of {rows} rows fails all "
-            f"{ATTEMPTS} with a chance of {min(risk, 1):.1%}; expected at most {MOST_RISK:.1%}: ask for less rare "
-            'values, or for a collection of family "autoregressive", which draws such columns first',
-        )
-
-
-def check_prefix(conditions: Conditions, model: bytes) -> None:
-    """TaskRefused ("too-large") for conditions under which a row's first steps are more work than the chain can judge:
-    whoever signs such rows would lose its stake."""
-    decoded = decode_model(model)
-    for number, segment in enumerate(conditions.segments):
-        allowed = {
-            column: AllowedCodes(decoded.codebook, column, each) for column, each in segment.allowed.items()
-        }
-        beyond = prefix_size_of(decoded, allowed).beyond()
-        if beyond:
-            raise TaskRefused(
-                "too-large",
-                f"rows with {conditions.describe(number)} take {beyond}, too much for the chain to judge: "
-                'condition fewer columns, or ask for a collection of sizeClass "recomputed"',
             )

@@ -60,7 +60,7 @@ def _uniform(codes: int) -> ColumnStep:
 def order_model(node: Node, order: Digest) -> bytes:
     """The model that this node commits to. Raises TaskRefused where there is none: the market may ask too early."""
     kept = node.orders.folder(order).untrained()
-    return node.state.order(order).model() if kept is None else kept
+    return node.training(order).model() if kept is None else kept
 
 
 def finished_training(node: Node, order: Digest) -> FinishResult:
@@ -70,7 +70,7 @@ def finished_training(node: Node, order: Digest) -> FinishResult:
         plan, released = node.state.order(order).plan(), node.state.ledger.training_releases(order)
         summed = 0 if plan is None else exact_sums_of(plan)
         return _statement(node.accepted(order), stand_in, released, node.collection.schema.unit, summed)
-    finish = node.state.order(order).result(FINISH)
+    finish = node.training(order).result(FINISH)
     if finish is None:
         raise TaskRefused("not-trained", "this node holds no finished training of the order")
     return meta_of(FinishResult, finish)
@@ -109,7 +109,7 @@ def _statement(
 
 def has_model(node: Node, order: Digest) -> bool:
     """Whether there is a model to commit to."""
-    folder, training = node.orders.folder(order), node.state.order(order)
+    folder, training = node.orders.folder(order), node.training(order)
     return folder.untrained() is not None or training.result(FINISH) is not None
 
 

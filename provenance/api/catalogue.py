@@ -110,6 +110,35 @@ class ContributorList(Message):
     contributors: Several[ContributorView]
 
 
+class StandingModelView(Message):
+    """Models that later orders can be sold from, in seconds: those of one order that trained.
+
+    score_micro: the median of the contributors' recorded scores, lowest_score_micro the least of them. contributors:
+    who goes on selling.
+    """
+
+    training: WireDigest
+    collection: WireDigest
+    dataset: Count
+    epsilon_micro: Count
+    delta_e12: Count
+    score_micro: Count
+    lowest_score_micro: Count
+    contributors: Several[WireAddress]
+    trained_at: Count
+
+
+class StandingModelList(Message):
+    models: Several[StandingModelView]
+
+
+class Retirement(Message):
+    """A contributor does not sell its model of a training any more."""
+
+    training: WireDigest
+    contributor: WireAddress
+
+
 class ContentStored(Message):
     """The CID as the store computed it, and the bytes' number."""
 

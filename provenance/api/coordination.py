@@ -111,8 +111,17 @@ class ShardResult(Message):
         )
 
 
+class ReusedTraining(Message):
+    """The order whose stored training serves an order from stock, bound by its own digest and the match on chain."""
+
+    terms: WireTerms
+    request: WireRequest
+    participants: Annotated[Several[MatchedContributor], Field(min_length=1, max_length=MOST_SHARDS)]
+
+
 class JobPlan(Message):
-    """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`.
+    """What a phase works under, bound to the chain by the terms. models, seed: there in phase `score`. training: there
+    for an order from stock.
 
     out: shards of contributors that were dropped on chain; the phase goes on without them. excused: shards whose
     contributors need not evaluate any more, because it was demanded on chain. undelivered: shards, among the excused,
@@ -132,6 +141,7 @@ class JobPlan(Message):
     out: Several[Count] = ()
     excused: Several[Count] = ()
     undelivered: Several[ShardResult] = ()
+    training: ReusedTraining | None = optional()
 
 
 class LeasedJob(Message):

@@ -20,6 +20,8 @@ from provenance.api.catalogue import (
     OfferList,
     OfferState,
     OfferView,
+    StandingModelList,
+    StandingModelView,
 )
 from provenance.api.client import MOST_CONTENT_BYTES, Call, HttpClient, StreamEvent
 from provenance.api.coordination import (
@@ -116,6 +118,14 @@ class MarketClient(HttpClient):
         call = Call("GET", "/v1/contributors", query={"collection": str(collection)})
         return self._read(ContributorList, call).contributors
 
+    def models(self, collection: Digest) -> tuple[StandingModelView, ...]:
+        """What later orders of a collection can be sold from, the newest training first."""
+        call = Call("GET", "/v1/models", query={"collection": str(collection)})
+        found = self._read(StandingModelList, call).models
+        for each in found:
+            _same(each, call, each.collection, collection)
+        return found
+
     def order(self, order: Digest) -> OrderView:
         call = Call("GET", f"/v1/orders/{order}")
         found = self._read(OrderView, call)
@@ -178,6 +188,10 @@ class MarketClient(HttpClient):
 
     def announce(self, announcement: Announcement) -> None:
         self.send(Call("POST", "/v1/contributors", announcement.to_json()))
+
+    def retire_model(self, training: Digest) -> None:
+        """This node does not sell its model of the training any more. Idempotent."""
+        self.send(Call("POST", f"/v1/models/{training}/retire"))
 
     def lease_task(self, wait_seconds: int, lease_seconds: int) -> LeasedTask | None:
         """The next task of this node; waits at the market at most `wait_seconds`; None when there is none."""

@@ -65,8 +65,13 @@ FINAL_STATES: Final = FAILED_STATES | {OrderState.SETTLED}
 WireOrderState = Annotated[OrderState, Strict(False)]
 
 
+Supply = Literal["from-stock", "made-to-order"]
+"""Rows of models that are there, in seconds; or of models that are trained for the order, in minutes."""
+
+
 class QuoteRequest(Message):
-    """What a buyer asks for; what is left out is the collection's or the broker's usual."""
+    """What a buyer asks for; what is left out is the collection's or the broker's usual. training: the order from whose
+    stock the rows are to come."""
 
     collection: WireDigest
     buyer: WireAddress
@@ -79,6 +84,7 @@ class QuoteRequest(Message):
     min_score: DecimalText | None = optional()
     conditions: Annotated[Several[JsonObject], Field(max_length=4096)] = ()
     purpose: str = Field(default="", max_length=1000)
+    training: WireDigest | None = optional()
     indivisible: bool = False
     match_within_seconds: Seconds | None = optional()
     deliver_within_seconds: Seconds | None = optional()
@@ -98,13 +104,16 @@ class PermitToSign(Message):
 
 
 class QuoteView(Message):
-    """Terms to sign. Nothing in it is believed before the buyer compared it with what was asked."""
+    """Terms to sign. Nothing in it is believed before the buyer compared it with what was asked. in_stock: the newest
+    training that an order with these terms could be sold from, where this one is made to order."""
 
     order_id: WireDigest
     price_wei: WireUint256
     size_class: str
     terms: WireTerms
     request: WireRequest
+    supply: Supply
+    in_stock: WireDigest | None = optional()
     typed_data: JsonObject
     permit: PermitToSign
 

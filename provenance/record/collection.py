@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -29,7 +29,7 @@ from provenance.table.conditions import FORMAT as CONDITIONS_FORMAT
 from provenance.table.conditions import Conditions
 from provenance.table.conditions_bytes import conditions_digest
 from provenance.table.schema import Schema
-from provenance.units import WHOLE_MICRO
+from provenance.units import E12, MICRO, WHOLE_MICRO, format_fixed
 from provenance.values import Digest, sha256
 
 COLLECTION_FORMAT: Final = "tessera-collection/1"
@@ -53,7 +53,8 @@ class Collection:
     broker. size_class: what every model of its orders must keep; nodes refuse to commit a larger one.
     parents: ids of the data sets that its tables derive from, ascending. royalty_bps: what data sets derived from
     its own, and their resales, owe its contributors. own_real_micro: part of its tables' rows that come from real
-    tables directly, declared; the rest comes from the parents.
+    tables directly, declared; the rest comes from the parents. standing: whether models trained for one order may
+    make the rows of later ones.
     """
 
     name: str
@@ -69,13 +70,14 @@ class Collection:
     parents: tuple[int, ...] = ()
     royalty_bps: int = 0
     own_real_micro: int = WHOLE_MICRO
+    standing: bool = False
 
     def __post_init__(self) -> None:
         _check_parents(self.parents, self.own_real_micro, f"collection {self.name!r}")
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document; its SHA-256 is `OrderTerms.collection`."""
-        return {
+        document: dict[str, JsonValue] = {
             "format": COLLECTION_FORMAT,
             "name": self.name,
             "title": self.title,
@@ -91,6 +93,8 @@ class Collection:
             "royaltyBps": self.royalty_bps,
             "ownRealMicro": self.own_real_micro,
         }
+        # Left out where it is not offered: collections of before keep their digests.
+        return {**document, "standing": True} if self.standing else document
 
     @property
     def digest(self) -> Digest:
@@ -115,7 +119,8 @@ class Collection:
         """Reads `document()` back. Raises DocumentError or SchemaError."""
         names = ("format", "name", "title", "schema", "family", "visibility", "minContributors")
         more = ("pricePerRowWei", "epsilonMicro", "settings", "sizeClass")
-        reader = Reader(document, where, (*names, *more, "parents", "royaltyBps", "ownRealMicro"))
+        last = ("parents", "royaltyBps", "ownRealMicro", *_present(document, "standing"))
+        reader = Reader(document, where, (*names, *more, *last))
         reader.constant("format", COLLECTION_FORMAT)
         name = reader.text("name")
         if not _NAME.match(name):
@@ -136,21 +141,29 @@ class Collection:
             reader.items("parents", _parent_id),
             reader.integer("royaltyBps", 0, MAX_ROYALTY_BPS),
             reader.integer("ownRealMicro", 0, WHOLE_MICRO),
+            _standing(reader, document),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the buyer says beside the signed numbers. segments: those of a conditions document about the
-    collection's schema (docs/spec/conditions.md), as found; none for whole tables."""
+    collection's schema (docs/spec/conditions.md), as found; none for whole tables. training: the order whose models
+    make the rows, from stock; None where models are made to order."""
 
     purpose: str = ""
     segments: tuple[Mapping[str, JsonValue], ...] = ()
+    training: Digest | None = None
 
     def document(self) -> dict[str, JsonValue]:
         """The canonical document; its SHA-256 is `OrderTerms.request`."""
         segments: list[JsonValue] = [dict(segment) for segment in self.segments]
-        return {"format": REQUEST_FORMAT, "conditions": segments, "purpose": self.purpose}
+        document: dict[str, JsonValue] = {
+            "format": REQUEST_FORMAT,
+            "conditions": segments,
+            "purpose": self.purpose,
+        }
+        return document if self.training is None else {**document, "training": str(self.training)}
 
     @property
     def digest(self) -> Digest:
@@ -159,7 +172,8 @@ class Request:
     @classmethod
     def parse(cls, document: object, where: str = "request") -> Request:
         """Reads `document()` back. Raises DocumentError. The segments are judged by `asked`."""
-        reader = Reader(document, where, ("format", "conditions", "purpose"))
+        named = _present(document, "training")
+        reader = Reader(document, where, ("format", "conditions", "purpose", *named))
         reader.constant("format", REQUEST_FORMAT)
         segments = []
         for number, segment in enumerate(reader.array("conditions")):
@@ -168,15 +182,16 @@ class Request:
                     f"{where}.conditions[{number}]: found {segment!r:.80}, expected a JSON object"
                 )
             segments.append(segment)
-        return cls(reader.text("purpose"), tuple(segments))
+        return cls(reader.text("purpose"), tuple(segments), reader.digest("training") if named else None)
 
     @classmethod
-    def of(cls, purpose: str, conditions: Conditions | None) -> Request:
-        """The request for rows under `conditions`."""
+    def of(cls, purpose: str, conditions: Conditions | None, training: Digest | None = None) -> Request:
+        """The request for rows under `conditions`, from stock where it names a `training`."""
         if conditions is None or conditions.is_free:
-            return cls(purpose)
+            return cls(purpose, (), training)
         segments = conditions.document()["segments"]
-        return cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
+        made = cls.parse({"format": REQUEST_FORMAT, "conditions": segments, "purpose": purpose})
+        return replace(made, training=training)
 
     def asked(self, schema: Schema, rows: int) -> Conditions | None:
         """The conditions on an order of `rows` rows; None for whole tables. Raises
@@ -232,6 +247,30 @@ def bindings(terms: OrderTerms, collection: Collection, request: Request) -> tup
     )
 
 
+def stock_faults(
+    terms: OrderTerms, collection: Collection, training: OrderTerms, *, made_to_order: bool
+) -> tuple[tuple[str, str, str], ...]:
+    """What keeps an order from being sold from the stock of another: (member, found, expected) of each rule that does
+    not hold (docs/spec/terms.md). training: the terms of the order that trained; made_to_order: whether that order's
+    own request names no training.
+    """
+    spent, left = (f"{format_fixed(each.epsilon_micro, MICRO)} at {format_fixed(each.delta_e12, E12)}"
+                   for each in (terms, training))  # fmt: skip
+    rules = (
+        (collection.standing, "standing", "a collection without standing models", "one that offers them"),
+        (made_to_order, "training", "an order that was itself sold from stock", "the one that trained"),
+        (
+            terms.collection == training.collection,
+            "training", f"an order of collection {training.collection}", f"one of collection {terms.collection}",
+        ),
+        (
+            (terms.epsilon_micro, terms.delta_e12) == (training.epsilon_micro, training.delta_e12),
+            "epsilon and delta", spent, f"{left}, which the models were trained with",
+        ),
+    )  # fmt: skip
+    return tuple((member, found, expected) for holds, member, found, expected in rules if not holds)
+
+
 class Parent(Protocol):
     """A recorded data set that another derives from."""
 
@@ -278,6 +317,21 @@ class Generation:
             reader.items("parents", _parent_id),
             reader.integer("realFractionMicro", 0, WHOLE_MICRO),
         )
+
+
+def _present(document: object, *optional: str) -> tuple[str, ...]:
+    """Of members that may be left out, those that are there."""
+    return tuple(name for name in optional if isinstance(document, Mapping) and name in document)
+
+
+def _standing(reader: Reader, document: object) -> bool:
+    if not _present(document, "standing"):
+        return False
+    if reader.member("standing") is not True:
+        raise DocumentError(
+            f"{reader.where('standing')}: found {reader.member('standing')!r:.80}, expected true, or no such member"
+        )
+    return True
 
 
 def _size_class(reader: Reader) -> SizeClass:

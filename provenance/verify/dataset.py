@@ -33,6 +33,7 @@ from provenance.verify.evidence import Evidence, ShardFiles, fetch_evidence, fet
 from provenance.verify.file_checks import Effort, ShardCheck
 from provenance.verify.score import ScoreFile
 from provenance.verify.seed_origin import SeedOrigin
+from provenance.verify.training_check import NAME, reused_training
 
 Progress = Callable[[int, int], None]
 """Called with (rows recomputed so far, rows in all)."""
@@ -106,7 +107,8 @@ RULES: Final[tuple[Rule | ShardRule, ...]] = (
     Rule("generation", Label.RECOMPUTED, record_checks.generation),
     ShardRule("conditions", Label.RECOMPUTED, file_checks.RowsMeetConditions),
 )
-"""The checks, in the order of their numbers (from 1). docs/spec/verification.md says what each compares."""
+"""The checks, in the order of their numbers (from 1). docs/spec/verification.md says what each compares. A data set
+from stock has one more, behind what is never proven."""
 
 NEVER_PROVEN: Final = (
     ("trained on real data", "rests on the contributors' signatures, stake and audits; no proof exists"),
@@ -171,6 +173,10 @@ def judge(
     checks = [replace(check, label=_label(check, checks, evidence)) for check in checks]
     for name, reason in NEVER_PROVEN:
         checks.append(Check(len(checks) + 1, name, Label.NOT_PROVEN, Status.NOT_CHECKED, reason))
+    if evidence.training is not None:
+        # Last, so that every other check has the number that it has for a data set made to order.
+        found = _outcome(partial(reused_training, evidence))
+        checks.append(Check(len(checks) + 1, NAME, Label.RECOMPUTED, *found))
     return Certificate(
         dataset=evidence.deployment.dataset_name(evidence.record.id),
         order=str(evidence.record.order),

@@ -24,6 +24,7 @@ from provenance.chain.ports import (
     ExcusedEvaluation,
     OrderOnChain,
 )
+from provenance.chain.training import TrainingOnChain
 from provenance.crypto.resold_keys import ContentKeys
 from provenance.crypto.seal import SCORE_SHARD, DeliveryKey
 from provenance.errors import (
@@ -55,6 +56,15 @@ from provenance.verify.opening import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ReusedTraining:
+    """The order whose models a data set from stock reuses: what the chain holds of it, and its manifest, or why that is
+    not in hand."""
+
+    on_chain: TrainingOnChain
+    manifest: Manifest | ProvenanceError
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One data set as chain and store have it. `block_hash` is that of the seed's block, None when the node no longer
@@ -62,6 +72,7 @@ class Evidence:
     published bytes; `keys` is what opens them, or why the delivery key in hand does not. `rules` are the chain's.
     `closed` says of each standing shard that they cannot open why; `shown_models` has the models that were shown on
     chain, by shard; `excused` says why a recorded shard has no recorded evaluation. `uptime_feed` is the market's.
+    `training` is there for a data set from stock.
     """
 
     deployment: Deployment
@@ -80,6 +91,7 @@ class Evidence:
     shown_models: Mapping[int, bytes] = field(default_factory=dict)
     excused: Mapping[int, ExcusedEvaluation] = field(default_factory=dict)
     uptime_feed: Address | None = None
+    training: ReusedTraining | None = None
 
     @cached_property
     def parsed_manifest(self) -> Manifest | ProvenanceError:
@@ -258,6 +270,7 @@ def fetch_evidence(
         shown_models=chain.shown_models(record.order),
         excused=_excused(chain, record),
         uptime_feed=chain.uptime_feed(),
+        training=_training(chain, store, manifest),
     )
 
 
@@ -301,6 +314,18 @@ def parse_manifest(record: DatasetOnChain, found: bytes | Absent) -> Manifest | 
         return Manifest.parse(found)
     except MalformedError as error:
         return error
+
+
+def _training(
+    chain: ChainReads, store: ContentStore, manifest: Manifest | ProvenanceError
+) -> ReusedTraining | None:
+    if not isinstance(manifest, Manifest) or manifest.request.training is None:
+        return None
+    found = TrainingOnChain.read(chain, manifest.request.training)
+    if found.dataset is None:
+        return ReusedTraining(found, NotCheckedError("it has no data set"))
+    trained = parse_manifest(found.dataset, fetch_manifest(chain, store, found.dataset))
+    return ReusedTraining(found, trained)
 
 
 def _keys(

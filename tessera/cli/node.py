@@ -326,6 +326,20 @@ def deny(order: OrderPrefix, folder: NodeFolder = DEFAULT_FOLDER) -> None:
     _answer(folder, order, approve=False)
 
 
+@node_app.command("retire", epilog=examples("node retire 0x12ab --folder node"))
+def retire(order: OrderPrefix, folder: NodeFolder = DEFAULT_FOLDER) -> None:
+    """Stop selling the model of an order from stock, at once and for good. Orders accepted already are served."""
+    opened = _opened(folder)
+    from generator.node.stock import retire as retire_model
+
+    training = opened.orders.find(order)
+    retire_model(opened.orders, training)
+    say(f"retired: this node refuses every later order from the models of order {training}")
+    with opened.client(threading.Event(), remark, START_SECONDS) as client:
+        client.retire_model(training)
+    say("the market offers them no more from this node; an order made to order trains new ones")
+
+
 def _answer(folder: Path, order: str, *, approve: bool) -> None:
     approvals = _opened(folder).approvals
     answered = approvals.decide(approvals.find(order), approve=approve)

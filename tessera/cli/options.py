@@ -144,6 +144,16 @@ Indivisible = Annotated[
 Purpose = Annotated[
     str, typer.Option("--purpose", help="what the rows are for; contributors may decide by it")
 ]
+FromStock = Annotated[
+    bool,
+    typer.Option("--from-stock", help="rows of models that are there already, in seconds (`tessera stock`)"),
+]
+TrainingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--training", metavar="ORDER", help="from stock, of this order's models; default: newest that fit"
+    ),
+]
 MatchWithin = Annotated[
     int | None, typer.Option("--match-within", min=1, metavar="SECONDS", help="time until matched")
 ]

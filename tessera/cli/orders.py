@@ -1,4 +1,4 @@
-"""`tessera quote | request | orders | cancel | refund | download`: the buyer's side."""
+"""`tessera quote | request | stock | orders | cancel | refund | download`: the buyer's side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.units import TokenUnit, local_time
+from provenance.units import E12, MICRO, TokenUnit, format_fixed, local_time, utc_time
 from tessera.cli.options import (
     DEFAULT_NETWORK,
     ROWS_OUT,
@@ -21,6 +21,7 @@ from tessera.cli.options import (
     DeliveryKeyFile,
     DeltaOption,
     EpsilonOption,
+    FromStock,
     Indivisible,
     JsonOption,
     KeyWait,
@@ -36,6 +37,7 @@ from tessera.cli.options import (
     Purpose,
     RowsOption,
     SendChallenge,
+    TrainingOption,
     WalletFile,
     WhereOption,
     YesOption,
@@ -46,6 +48,7 @@ from tessera.errors import FalseDatasetError, UsageError
 from tessera.terminal import err, out, progress_bar, remark, say, say_json
 
 if TYPE_CHECKING:
+    from provenance.api.catalogue import StandingModelView
     from provenance.api.orders import OrderView
     from tessera.client.client import Client
     from tessera.client.delivery import Delivery
@@ -61,6 +64,7 @@ REQUEST_EXAMPLES = examples(
     f"request {_ORDERING} --out rows.csv",
     f"request {_ORDERING} --out rows.csv --max-price 50 --where 'age=30..40'",
 )
+STOCK_EXAMPLES = examples("stock --collection adult", "stock --collection adult --json")
 ORDERS_EXAMPLES = examples("orders", "orders --wallet wallet.key --state settled --json", "orders 0x12ab")
 CANCEL_EXAMPLES = examples(
     "cancel rows.csv.order.json --wallet wallet.key", "cancel 0x12ab --wallet wallet.key"
@@ -72,6 +76,7 @@ DOWNLOAD_EXAMPLES = examples("download 0x12ab --wallet wallet.key --key delivery
 def add_to(app: typer.Typer) -> None:
     app.command("quote", rich_help_panel="Buying", epilog=QUOTE_EXAMPLES)(quote)
     app.command("request", rich_help_panel="Buying", epilog=REQUEST_EXAMPLES)(request)
+    app.command("stock", rich_help_panel="Buying", epilog=STOCK_EXAMPLES)(stock)
     app.command("orders", rich_help_panel="Buying", epilog=ORDERS_EXAMPLES)(orders)
     app.command("cancel", rich_help_panel="Buying", epilog=CANCEL_EXAMPLES)(cancel)
     app.command("refund", rich_help_panel="Buying", epilog=REFUND_EXAMPLES)(refund)
@@ -93,6 +98,8 @@ def quote(
     min_contributors: MinContributors = None,
     min_score: MinScore = None,
     purpose: Purpose = "",
+    from_stock: FromStock = False,
+    training: TrainingOption = None,
     indivisible: Indivisible = False,
     match_within: MatchWithin = None,
     deliver_within: DeliverWithin = None,
@@ -115,6 +122,8 @@ def quote(
             min_contributors=min_contributors,
             min_score=min_score,
             purpose=purpose,
+            from_stock=from_stock,
+            training=training,
             indivisible=indivisible,
             match_within_seconds=match_within,
             deliver_within_seconds=deliver_within,
@@ -129,6 +138,8 @@ def quote(
                 "terms": found.terms.document(),
                 "request": found.request.document(),
                 "sizeClass": found.collection.size_class,
+                "supply": found.supply,
+                "inStock": None if found.in_stock is None else str(found.in_stock),
             }
         )
     else:
@@ -151,6 +162,8 @@ def request(
     min_contributors: MinContributors = None,
     min_score: MinScore = None,
     purpose: Purpose = "",
+    from_stock: FromStock = False,
+    training: TrainingOption = None,
     indivisible: Indivisible = False,
     match_within: MatchWithin = None,
     deliver_within: DeliverWithin = None,
@@ -185,6 +198,8 @@ def request(
         min_contributors=min_contributors,
         min_score=min_score,
         purpose=purpose,
+        from_stock=from_stock,
+        training=training,
         indivisible=indivisible,
         match_within_seconds=match_within,
         deliver_within_seconds=deliver_within,
@@ -291,6 +306,37 @@ def _deliver(client: Client, order: OrderFile | str, to: Path, key_wait: int, *,
     for each in (*found.certificate.remarks, *found.withheld):
         remark(each)
     return IN_PART if found.withheld else 0
+
+
+def stock(
+    collection: CollectionOption, network: NetworkFile = DEFAULT_NETWORK, as_json: JsonOption = False
+) -> None:
+    """List the models that a collection has in stock: rows of them come in seconds (`request --from-stock`)."""
+    with open_client(network) as client:
+        found = client.models(collection)
+    if as_json:
+        say_json([each.to_document() for each in found])
+    else:
+        _show_stock(found, collection)
+
+
+def _show_stock(found: Sequence[StandingModelView], collection: str) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"models of {collection} in stock, the newest first", title_justify="left")
+    for heading in ("training", "data set", "epsilon", "delta", "score", "contributors", "trained"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        table.add_row(
+            str(each.training),
+            str(each.dataset),
+            format_fixed(each.epsilon_micro, MICRO) if each.epsilon_micro else "none",
+            format_fixed(each.delta_e12, E12),
+            format_fixed(each.score_micro, MICRO),
+            str(len(each.contributors)),
+            utc_time(each.trained_at),
+        )
+    out.print(table)
 
 
 def orders(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from provenance.api.catalogue import StandingModelView
 from provenance.api.message import Uint256
 from provenance.api.orders import QuoteRequest
 from provenance.crypto.typed_data import Domain
@@ -46,8 +47,9 @@ class OrderOptions(TypedDict, total=False):
     each. conditions: a document instead of these three. max_price: tokens for the whole order.
     min_contributors: fewer, and the money comes back. min_score: the median score, 0 to 1, below which
     nothing is paid. purpose: what the rows are for. indivisible: if a part of the rows is false or missing, all of
-    the money comes back and nobody is paid; otherwise that part's money. *_seconds: until matched, until
-    published, between publication and payment.
+    the money comes back and nobody is paid; otherwise that part's money. from_stock: rows of models that are
+    there already, in seconds; training: the order whose models these are, else the newest that fit. *_seconds:
+    until matched, until published, between publication and payment.
     """
 
     epsilon: Number | None
@@ -60,6 +62,8 @@ class OrderOptions(TypedDict, total=False):
     min_contributors: int | None
     min_score: Number | None
     purpose: str
+    from_stock: bool
+    training: str | None
     indivisible: bool
     match_within_seconds: int | None
     deliver_within_seconds: int | None
@@ -68,7 +72,8 @@ class OrderOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as its buyer means it. epsilon None: as the collection has it; privacy cannot be asked away.
+    """An order as its buyer means it. epsilon None: as the collection, or the training named, has it; privacy cannot be
+    asked away. from_stock: from a training that is looked up when terms are asked for; training: from this one.
 
     `delta` and `epsilon` are exact decimals; times are seconds; the price is token wei for the whole order.
     """
@@ -80,6 +85,8 @@ class OrderRequest:
     min_contributors: int | None = None
     min_score: Decimal | None = None
     purpose: str = ""
+    from_stock: bool = False
+    training: Digest | None = None
     indivisible: bool = False
     match_within_seconds: int | None = None
     deliver_within_seconds: int | None = None
@@ -96,7 +103,7 @@ class OrderRequest:
         for name in sorted(options.keys() - known.keys()):
             raise TypeError(f"an order has no option {name!r}; it has {', '.join(known)}")
         epsilon, least = options.get("epsilon"), options.get("min_score")
-        price = options.get("max_price")
+        price, training = options.get("max_price"), options.get("training")
         return cls(
             collection=collection,
             rows=rows,
@@ -105,6 +112,8 @@ class OrderRequest:
             min_contributors=options.get("min_contributors"),
             min_score=None if least is None else parse_decimal(least, "min-score"),
             purpose=options.get("purpose", ""),
+            from_stock=options.get("from_stock", False) or training is not None,
+            training=None if training is None else _digest(training, "training"),
             indivisible=options.get("indivisible", False),
             match_within_seconds=options.get("match_within_seconds"),
             deliver_within_seconds=options.get("deliver_within_seconds"),
@@ -121,7 +130,23 @@ class OrderRequest:
 
     def request(self, collection: Collection) -> Request:
         """What the buyer says beside the signed numbers. Raises UsageError or ConditionError."""
-        return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows))
+        return Request.of(self.purpose, self.asked.conditions(collection.schema, self.rows), self.training)
+
+    def is_served_by(self, model: StandingModelView) -> bool:
+        """Whether an order as this can be sold from a standing model."""
+        epsilon = model.epsilon_micro if self.epsilon is None else _fixed(self.epsilon, MICRO, "epsilon")
+        return (
+            self.training in (None, model.training)
+            and epsilon == model.epsilon_micro
+            and (epsilon == 0 or _fixed(self.delta, E12, "delta") == model.delta_e12)
+            and (self.min_contributors or 1) <= len(model.contributors)
+            and _fixed(self.min_score or Decimal(0), MICRO, "min score") <= model.lowest_score_micro
+        )
+
+    def served_from(self, training: Digest, epsilon_micro: int) -> OrderRequest:
+        """The same from the stock of a training, with its epsilon where none was stated."""
+        epsilon = Decimal(format_fixed(epsilon_micro, MICRO)) if self.epsilon is None else self.epsilon
+        return replace(self, training=self.training or training, epsilon=epsilon)
 
     def to_quote(
         self, collection: Digest, buyer: Address, delivery_key: Digest | None, request: Request
@@ -138,6 +163,7 @@ class OrderRequest:
             min_score=None if self.min_score is None else f"{self.min_score:f}",
             conditions=tuple(dict(segment) for segment in request.segments),
             purpose=self.purpose,
+            training=self.training,
             indivisible=self.indivisible,
             match_within_seconds=self.match_within_seconds,
             deliver_within_seconds=self.deliver_within_seconds,
@@ -149,7 +175,7 @@ class OrderRequest:
 @dataclass(frozen=True, slots=True)
 class Quote:
     """The broker's answer, parsed; nothing in it is believed before `check_terms`. chain_time: of the buyer's
-    own chain when it asked."""
+    own chain when it asked. in_stock: the training that the same could be had from at once, as the broker says."""
 
     order_id: Digest
     terms: OrderTerms
@@ -157,6 +183,17 @@ class Quote:
     collection: Collection
     chain_time: int
     unit: TokenUnit = TOKENS
+    in_stock: Digest | None = None
+
+    @property
+    def supply(self) -> str:
+        """Where the rows come from, and how long that takes."""
+        training = self.request.training
+        return (
+            "made to order, minutes"
+            if training is None
+            else f"from stock, seconds: models of order {training}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +237,9 @@ def differences(asked: OrderRequest, quote: Quote, pinned: Pinned) -> list[str]:
          asked.collection in (collection.name, str(terms.collection))),
         ("request", terms.request, quote.request.digest, terms.request == quote.request.digest),
         ("purpose", quote.request.purpose, asked.purpose, quote.request.purpose == asked.purpose),
+        ("training", quote.request.training or "made to order",
+         asked.training or ("from stock" if asked.from_stock else "made to order"),
+         quote.request.training == asked.training and (asked.training is not None) == asked.from_stock),
         ("conditions", quote.request.digest, own.digest, quote.request.segments == own.segments),
         ("conditions in bytes", terms.conditions, conditions, terms.conditions == conditions),
         ("royalty", percent(terms.royalty_bps, BASIS_POINTS), percent(collection.royalty_bps, BASIS_POINTS),
@@ -247,6 +287,13 @@ def parse_decimal(value: Number, option: str) -> Decimal:
     """An exact decimal, as it was typed."""
     try:
         return exact_decimal(str(value))
+    except ValueFormatError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _digest(text: str, option: str) -> Digest:
+    try:
+        return Digest.parse(text)
     except ValueFormatError as error:
         raise UsageError(f"{option}: {error}") from error
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from provenance.api.catalogue import StandingModelView
 from provenance.api.errors import MarketRefused
 from provenance.chain.ports import OrderState
 from provenance.crypto.permit import sign_permit
@@ -34,8 +35,9 @@ class Ordering(Party):
         nothing is signed.
 
         options: epsilon, delta, min_score (numbers or text), where, balance, count, conditions, max_price
-        (tokens), min_contributors, purpose, indivisible, match_within_seconds, deliver_within_seconds,
-        challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's terms say something else.
+        (tokens), min_contributors, purpose, from_stock, training, indivisible, match_within_seconds,
+        deliver_within_seconds, challenge_seconds; see `OrderOptions`. Raises TermsDifferError when the broker's
+        terms say something else.
         """
         return self.ask(OrderRequest.of(self.unit, collection, rows, **options))
 
@@ -43,6 +45,7 @@ class Ordering(Party):
         """`quote`, of a request that is made already."""
         entry = self.api.collection(asked.collection)
         collection = Collection.parse(entry.document)
+        asked = self._from_stock(asked, collection)
         key = self.delivery_key.public if self.delivery_key is not None and collection.is_private else None
         if collection.is_private and key is None:
             raise UsageError(
@@ -57,10 +60,31 @@ class Ordering(Party):
             collection=collection,
             chain_time=self.chain.chain_time(),
             unit=self.unit,
+            in_stock=answer.in_stock,
         )
         check_terms(asked, quote, self._pinned(key))
         self._check_permit(answer.permit.token, answer.permit.spender)
         return quote
+
+    def models(self, collection: str) -> tuple[StandingModelView, ...]:
+        """What a collection (name or id) has in stock, as the market lists it: the newest training first."""
+        return self.api.models(self.api.collection(collection).id)
+
+    def _from_stock(self, asked: OrderRequest, collection: Collection) -> OrderRequest:
+        """With the newest training that fits, where rows are wanted from stock. Raises UsageError where none does."""
+        if not asked.from_stock:
+            return asked
+        models = self.api.models(collection.digest)
+        fitting = next((model for model in models if asked.is_served_by(model)), None)
+        if fitting is None:
+            named = (
+                "has nothing in stock" if not models else f"has {len(models)} trainings in stock, none fits"
+            )
+            raise UsageError(
+                f"collection {collection.name} {named}: `tessera stock --collection {collection.name}` lists epsilon, "
+                "delta, contributors and scores; or order without --from-stock, made to order"
+            )
+        return asked.served_from(fitting.training, fitting.epsilon_micro)
 
     def _pinned(self, delivery_key: Digest | None) -> Pinned:
         profile = self.profile
@@ -148,6 +172,8 @@ class Ordering(Party):
 
     def _require_same(self, order: OrderFile, asked: OrderRequest, file: Path | str) -> None:
         terms = order.terms
+        if asked.from_stock and order.request.training is not None:
+            asked = asked.served_from(order.request.training, terms.epsilon_micro)
         # Its times were counted from the quote; from the last moment of matching they hold all the more.
         quote = Quote(order.order_id, terms, order.request, order.collection, terms.match_by - 1)
         key = None if self.delivery_key is None or terms.is_open else self.delivery_key.public

@@ -65,6 +65,7 @@ def adult_collection(unit: TokenUnit = TOKENS) -> Collection:
         price_per_row_wei=int(document["pricePerRowWei"]) * unit.one // TOKENS.one,
         epsilon_micro=document["epsilonMicro"],
         settings=document["settings"],
+        standing=document["standing"],
     )
 
 

@@ -69,6 +69,7 @@ COLLECTION = Collection(
     price_per_row_wei=ONE_TOKEN // 100,
     epsilon_micro=5_000_000,
     settings=SMALL_SETTINGS,
+    standing=True,
 )
 
 
@@ -102,8 +103,9 @@ class Market:
         challenge_seconds: int = CHALLENGE_SECONDS,
         collection: Collection = COLLECTION,
         epsilon: Decimal = Decimal(2),
+        training: Digest | None = None,
     ) -> OrderFile:
-        """Ask, check, sign, send."""
+        """Ask, check, sign, send. training: the order from whose stock it is to be."""
         quote = self.buyer.quote(
             collection.name,
             rows,
@@ -111,6 +113,7 @@ class Market:
             deliver_within_seconds=deliver_within_seconds,
             match_within_seconds=deliver_within_seconds // 2,
             challenge_seconds=challenge_seconds,
+            training=None if training is None else str(training),
         )
         return self.buyer.order(quote, self.folder / f"{quote.order_id}.json")
 
@@ -129,6 +132,23 @@ class Market:
         return "".join(
             file.read_text(encoding="utf-8") for file in self.network.node_folder(node).rglob("ledger.jsonl")
         )
+
+    def await_in_stock(self, training: OrderFile) -> None:
+        """Wait until the market lists the order's models: it follows the chain a little behind."""
+        name = training.collection.name
+        until(
+            lambda: training.order_id in [each.training for each in self.buyer.models(name)],
+            "the models in stock",
+        )
+
+    def seconds_to_record(self, order: Digest) -> int:
+        """Chain seconds from the block that placed the order to the one that recorded its data set."""
+        blocks = {each.step: each.block for each in self.buyer.status(str(order)).transactions}
+        times = [
+            int(self.chain.rpc.request("eth_getBlockByNumber", hex(blocks[step]), False)["timestamp"], 16)
+            for step in ("place", "publish")
+        ]
+        return times[1] - times[0]
 
     def await_first_release(self, node: str, order: OrderFile) -> None:
         """Wait until the node has written its first release for the order: most of its training is ahead."""

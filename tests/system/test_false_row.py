@@ -1,5 +1,6 @@
-"""One false row among 10,000, by one of three nodes, with a patched sampler: found off chain, proven on chain. Who lied
-pays, two contributors are paid, the buyer keeps two thirds of the rows and has a third of the price back."""
+"""One false row among 10,000 from stock, by one of three nodes, with a patched sampler: found off chain, proven on
+chain. Who lied pays, two contributors are paid, the buyer keeps two thirds of the rows and has a third of the price
+back."""
 
 from __future__ import annotations
 
@@ -40,20 +41,15 @@ CHANGE = re.compile(r"[+-]\d+")
 
 @contextmanager
 def one_more_contributor(market: Market) -> Iterator[Command]:
-    """A node that lies from its first start on, and leaves the market at the end. Gives the honest program for its
-    folder, key and stake."""
+    """A node that leaves the market at the end. Gives its program."""
     network = market.network
     table = market.folder / f"{FORGER}.csv"
     write_table(table, FORGERS_TABLE, seed=2)
     network.start_nodes([NodeSpec(FORGER, table, FORGERS_TABLE, epsilon_cap="100")], COLLECTION)
     node = market.process(FORGER)
-    honest = node.command
-    argv = ["tests.system.lying_node" if word == "tessera" else word for word in honest.argv]
-    node.command = replace(honest, argv=argv)
-    node.restart()
     network.await_contributors(COLLECTION, [FORGER])
     try:
-        yield honest
+        yield node.command
     finally:
         # Who has no free stake is asked for no order.
         account = network.account(FORGER)
@@ -113,9 +109,16 @@ class Published:
 
 @pytest.fixture(scope="module")
 def published(market: Market) -> Iterator[Published]:
-    """10,000 rows of three contributors, one of them false."""
+    """10,000 rows of three contributors, one of them false: from the stock of an honest order."""
     with one_more_contributor(market) as honest:
-        order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS)
+        trained = market.place(rows=300)
+        market.await_state(trained, "published")
+        market.await_in_stock(trained)
+        node = market.process(FORGER)
+        argv = ["tests.system.lying_node" if word == "tessera" else word for word in honest.argv]
+        node.command = replace(honest, argv=argv)
+        node.restart()
+        order = market.place(rows=ROWS, challenge_seconds=LONG_SECONDS, training=trained.order_id)
         market.await_state(order, "published")
         dataset = market.chain.dataset_of_order(order.order_id)
         assert dataset is not None

@@ -19,6 +19,7 @@ from tests.system.market import LONG_SECONDS, Market
 
 pytestmark = pytest.mark.system
 
+ORDERED = ("--collection", "visits", "--rows", "10000")
 HEX_KEY = re.compile(rb"[0-9a-fA-F]{64}")
 
 
@@ -235,6 +236,46 @@ def _assert_verifies_alone(market: Market, found: Delivery) -> None:
         file.write_bytes(true)
     assert forged.returncode == 1
     assert "files present" in json.loads(forged.stdout)["failed"]
+
+
+def test_a_second_order_comes_from_stock_in_seconds_and_spends_no_privacy(market: Market) -> None:
+    """10,000 rows of models that an earlier order trained: another seed, other rows, every check, no epsilon."""
+    if not market.buyer.models("visits"):
+        market.await_in_stock(market.place(rows=300))
+    newest = market.buyer.models("visits")[0]
+    key = ("--key", str(market.network.key_file("delivery")))
+    anew = market.run("quote", *market.buyer_options(), *key, *ORDERED, "--epsilon", "2")
+    assert "made to order, minutes" in anew.stdout
+    assert f"({newest.training}): --from-stock" in anew.stdout.replace("order ", "")
+
+    ledgers = {name: market.ledger_text(name) for name in market.network.nodes}
+    to = market.folder / "from_stock.csv"
+    options = ("--from-stock", "--challenge", "6", "--max-price", "200", "--out", str(to))
+    done = market.run("request", *market.buyer_options(), *key, *ORDERED, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "from stock, seconds" in done.stdout
+    order = OrderFile.read(order_path(to))
+    assert order.request.training == newest.training
+    assert (order.terms.epsilon_micro, order.terms.delta_e12) == (newest.epsilon_micro, newest.delta_e12)
+    seconds = market.seconds_to_record(order.order_id)
+    print(f"{seconds} chain seconds from placing to record")
+    assert seconds < 30
+
+    found, trained = _fetch(market, order), market.delivered(newest.dataset)
+    certificate = found.verify(market.chain)
+    assert certificate.passed
+    assert certificate.unchecked == ()
+    assert str(newest.training) in certificate.check("training reused").detail
+    models = {each.contributor: each.model_digest for each in trained.manifest.shards}
+    assert {each.contributor: each.model_digest for each in found.manifest.shards} == models
+    assert found.manifest.seed.seed != trained.manifest.seed.seed
+    assert found.manifest.privacy["newEpsilonMicro"] == 0
+    assert {name: market.ledger_text(name) for name in ledgers} == ledgers, "not a byte of any ledger changed"
+
+    folder = str(market.network.node_folder("maple"))
+    retired = market.run("node", "retire", str(newest.training), "--folder", folder)
+    assert retired.returncode == 0, retired.stdout + retired.stderr
+    assert newest.training not in [each.training for each in market.buyer.models("visits")]
 
 
 def test_after_the_deadline_the_buyer_takes_the_money_back_without_any_broker(market: Market) -> None:

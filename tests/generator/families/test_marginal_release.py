@@ -57,7 +57,9 @@ def test_a_noisy_order_is_trained_and_its_references_give_every_pair(
     outcome = market.run()
     codebook = codebook_of(outcome.shared, market.plan.schema)
     assert len(released_tables(codebook, market.plan).tables) == 3
-    references = references_of(market.plan, codebook, outcome.references, range(2))
+    references = references_of(
+        market.plan, codebook, outcome.references, [each.contributor for each in market.plan.participants]
+    )
     assert references.shape == (2, score_tables(codebook, market.plan.schema).cells)
     assert len(score_tables(codebook, market.plan.schema).tables) == 3
 

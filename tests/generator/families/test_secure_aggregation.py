@@ -300,7 +300,9 @@ def test_secrets_are_gone_after_the_last_step_and_the_references_are_parts_of_th
     market = make_market(family, nodes=3, epsilon=3.0, settings=POOLED)
     outcome = market.run()
     codebook = codebook_of(outcome.shared, market.plan.schema)
-    references = references_of(market.plan, codebook, outcome.references, range(3))
+    references = references_of(
+        market.plan, codebook, outcome.references, [each.contributor for each in market.plan.participants]
+    )
     assert (references == references[0]).all()
     for state in market.states.values():
         order = state.order(market.plan.order)

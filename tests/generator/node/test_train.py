@@ -13,7 +13,8 @@ from generator.errors import NotYet, TaskRefused
 from generator.federation.plan import PlanParticipant
 from generator.federation.task import Result, Task
 from generator.node.context import Node
-from generator.node.train import check_plan, check_prefix, check_size, train_step
+from generator.node.model_checks import check_prefix, check_size
+from generator.node.train import check_plan, train_step
 from provenance.chain.ports import OrderState
 from provenance.exact.codebook import Codebook
 from provenance.exact.model import AutoregressiveModel, ColumnStep, encode_model

@@ -27,8 +27,9 @@ from generator.market.transport import QueueTransport
 from generator.market.worker import models_of
 from generator.node.context import Node
 from generator.node.evaluate import evaluate_dataset
+from generator.node.model_checks import check_conditions
 from generator.node.sample import sample_shard
-from generator.node.train import check_conditions, train_step
+from generator.node.train import train_step
 from provenance.api.coordination import ScoreResult
 from provenance.api.queue import TaskView
 from provenance.canonical import JsonValue
@@ -108,7 +109,7 @@ def test_refuses_to_commit_to_a_model_that_would_probably_leave_rows_unmade(
     node, order = trained.nodes[0], trained.order
     model = node.state.order(order).model()
     check_conditions(node, node.accepted(order), model)
-    monkeypatch.setattr("generator.node.train.ATTEMPTS", attempts)
+    monkeypatch.setattr("generator.node.model_checks.ATTEMPTS", attempts)
     if attempts == 1:
         monkeypatch.setattr("provenance.exact.conditional.ATTEMPTS", 1)
     with pytest.raises(TaskRefused, match=reason) as refusal:

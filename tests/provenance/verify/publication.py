@@ -208,6 +208,9 @@ class Builder:
     """What the contributor of a shard signs instead of the true content document."""
     convicted: frozenset[int] = frozenset()
     """Shards that were shown to be false, or withheld, after the publication; not all that there are."""
+    training: Digest | None = None
+    """The order from whose stock it is sold."""
+    privacy: dict[str, Any] = field(default_factory=lambda: {"unit": "row"})
     absent: dict[int, ExcusedEvaluation] = field(default_factory=dict)
     """How the chain excused contributors that signed no evaluation."""
 
@@ -294,7 +297,7 @@ class Builder:
             evaluation=evaluations,
             score=score,
             shares_bps=shares,
-            privacy={"unit": "row"},
+            privacy=self.privacy,
             broker_saw=("nothing",),
             generation=Generation.derived(self._collection().own_real_micro, self.parents),
         )
@@ -302,7 +305,7 @@ class Builder:
         return Publication(self._chain(manifest), self.store, manifest, None if self.is_open else KEY)
 
     def _request(self) -> Request:
-        return Request.of("a test", self.conditions)
+        return Request.of("a test", self.conditions, self.training)
 
     def _sampler(self, model: bytes, seed: Digest, k: int) -> Sampler:
         asked = None if self.conditions is None else RowConditions(self.conditions, sum(ROWS[:k]))

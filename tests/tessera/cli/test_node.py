@@ -10,7 +10,8 @@ from tests.tessera.conftest import Run
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["status"], ["budget"], ["receipts"], ["approve", "0x1"], ["withdraw"]]
+    "command",
+    [["run"], ["status"], ["budget"], ["receipts"], ["approve", "0x1"], ["retire", "0x1"], ["withdraw"]],
 )
 def test_command_in_a_folder_without_a_node_says_so_and_fails(
     tessera: Run, tmp_path: Path, command: list[str]

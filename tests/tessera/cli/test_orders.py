@@ -16,10 +16,10 @@ from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import OrderState
 from provenance.units import TOKENS
 from provenance.values import Address
-from tessera.cli.orders import _say_where_it_stands
+from tessera.cli.orders import _say_where_it_stands, _show_stock
 from tessera.client.order_request import Quote
 from tessera.order_display import fault_lines, show_terms
-from tests.tessera.client.test_buyer import COLLECTION, NOW, REQUEST, TERMS, an_order
+from tests.tessera.client.test_buyer import COLLECTION, MODEL, NOW, REQUEST, TERMS, an_order
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,21 @@ def test_terms_are_shown_in_tokens_dates_and_words(capsys: pytest.CaptureFixture
     ):
         assert words in shown
     assert "000000000000000000" not in shown.replace(str(TERMS.delivery_key), "")
+    assert "made to order, minutes" in shown
+    assert "in stock" not in shown
+
+
+def test_terms_say_that_rows_come_from_stock_or_could(capsys: pytest.CaptureFixture[str]) -> None:
+    show_terms(Quote(an_order().order_id, TERMS, REQUEST, COLLECTION, NOW, in_stock=MODEL.training))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"models with this epsilon are in stock (order {MODEL.training}): --from-stock" in shown
+    request = replace(REQUEST, training=MODEL.training)
+    show_terms(Quote(an_order().order_id, TERMS, request, COLLECTION, NOW))
+    assert "from stock, seconds: models of order" in " ".join(capsys.readouterr().out.split())
+
+
+def test_stock_is_listed_with_what_it_was_trained_with(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_stock([MODEL], "toy")
+    shown = "".join(capsys.readouterr().out.split())
+    for words in ("modelsoftoyinstock", "2.5", "0.00001", "0.9", str(MODEL.training)[:8]):
+        assert words in shown

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from provenance.api.catalogue import StandingModelView
 from provenance.crypto.permit import Permit
 from provenance.crypto.signing import Signer
 from provenance.crypto.typed_data import Domain
@@ -138,6 +140,61 @@ def test_terms_that_say_something_else_are_named_and_not_signed(
 ) -> None:
     with pytest.raises(TermsDifferError, match=named):
         check(replace(TERMS, **change))  # type: ignore[arg-type]
+
+
+TRAINING = Digest(b"\x44" * 32)
+MODEL = StandingModelView(
+    training=TRAINING,
+    collection=COLLECTION.digest,
+    dataset=3,
+    epsilon_micro=2_500_000,
+    delta_e12=10**7,
+    score_micro=900_000,
+    lowest_score_micro=800_000,
+    contributors=(BUYER.address, BROKER.address),
+    trained_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [(None, TRAINING), (TRAINING, None), (TRAINING, Digest(b"\x45" * 32))],
+    ids=["not-asked", "made-to-order", "another"],
+)
+def test_another_training_than_the_one_asked_for_is_named_and_not_signed(
+    asked: Digest | None, named: Digest | None
+) -> None:
+    request = replace(REQUEST, training=named)
+    wanted = replace(ASKED, training=asked, from_stock=asked is not None)
+    with pytest.raises(TermsDifferError, match="training: the terms say"):
+        check(replace(TERMS, request=request.digest), asked=wanted, request=request)
+
+
+def test_an_order_from_stock_has_the_epsilon_of_its_training_where_none_was_stated() -> None:
+    wanted = replace(ASKED, epsilon=None, from_stock=True)
+    assert wanted.is_served_by(MODEL)
+    served = wanted.served_from(TRAINING, MODEL.epsilon_micro)
+    request = replace(REQUEST, training=TRAINING)
+    terms = replace(TERMS, request=request.digest)
+    check(terms, asked=served, request=request)
+    assert served.request(COLLECTION) == request
+    with pytest.raises(TermsDifferError, match=r"epsilon: the terms say 3, asked 2\.5"):
+        check(replace(terms, epsilon_micro=3_000_000), asked=served, request=request)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"epsilon": Decimal("2.4")},
+        {"delta": Decimal("2e-5")},
+        {"min_contributors": 3},
+        {"min_score": Decimal("0.81")},
+        {"training": Digest(b"\x45" * 32)},
+    ],
+)
+def test_models_that_do_not_fit_are_not_taken(other: dict[str, Any]) -> None:
+    assert ASKED.is_served_by(MODEL)
+    assert not replace(ASKED, **other).is_served_by(MODEL)
 
 
 def test_an_order_id_of_other_terms_is_refused() -> None:

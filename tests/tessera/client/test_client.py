@@ -19,7 +19,7 @@ from provenance.crypto.signing import Signer, create_key
 from provenance.errors import KeyNotReleasedError
 from provenance.record.terms import OrderTerms
 from provenance.store.unixfs import cid_of
-from provenance.values import Cid, Digest
+from provenance.values import Cid, Digest, sha256
 from tessera.cli.orders import IN_PART, _deliver
 from tessera.client import delivery
 from tessera.client.client import Client
@@ -247,6 +247,17 @@ def test_a_request_that_asks_for_something_else_does_not_go_on_with_the_order(
     with pytest.raises(UsageError, match=f"holds another order .*: {named}: the terms say"):
         client.resume(file, replace(asked_again(order), **other))
     assert client.api.placed == []
+
+
+def test_a_request_from_stock_goes_on_with_the_training_that_was_found(tmp_path: Path) -> None:
+    published = Builder(state=OrderState.PUBLISHED, training=sha256(b"trained")).build()
+    client, file = a_client(published), tmp_path / "rows.csv.order.json"
+    order, _ = kept_order(published, file)
+    on_chain(published, order, OrderState.OPEN)
+    asked = replace(asked_again(order), from_stock=True, epsilon=None)
+    assert client.resume(file, asked).request.training == sha256(b"trained")
+    with pytest.raises(UsageError, match=r"training: the terms say .*, asked made to order"):
+        client.resume(file, replace(asked, from_stock=False))
 
 
 def test_an_order_under_way_is_sent_again(published: Publication, tmp_path: Path) -> None:
