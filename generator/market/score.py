@@ -86,12 +86,13 @@ _ALWAYS = (
 )
 
 
-def broker_saw(job: OrderJob, plan: TrainingPlan) -> tuple[str, ...]:
-    """What passed the coordinator in the clear, for the manifest."""
+def broker_saw(plan: TrainingPlan, training: Digest | None = None) -> tuple[str, ...]:
+    """What passed the coordinator in the clear, for the manifest. training: of an order from stock, the order that its
+    models were trained for."""
     summed, separate = (_SUMMED, _SEPARATE) if plan.epsilon is not None else (_SUMMED_EXACT, _SEPARATE_EXACT)
     trained: tuple[str, ...] = summed if uses_secure_aggregation(plan) else separate
-    if job.stock is not None:
-        trained = tuple(f"when order {job.stock.order} was trained: {line}" for line in trained)
+    if training is not None:
+        trained = tuple(f"when order {training} was trained: {line}" for line in trained)
     return (*trained, *_ALWAYS)
 
 
@@ -151,7 +152,7 @@ class ScorePhase:
             score=content,
             evaluations=evaluations,
             privacy=privacy_of(job, outcome),
-            broker_saw=broker_saw(job, outcome.plan),
+            broker_saw=broker_saw(outcome.plan, None if job.stock is None else job.stock.order),
         )
 
     def _shard(

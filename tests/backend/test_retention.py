@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from backend.database.models import TaskRow
+from backend.database.models import OrderRow, TaskRow
 from backend.ports import Ports
-from backend.tasks import retention
 from backend.tasks.retention import delete_old_results
 from backend.workflow.order_log import OrderLog
 from provenance.api.orders import OrderState
@@ -103,14 +102,18 @@ def test_keys_stay_for_they_are_owed_when_everybody_is_paid(
     assert api.call("GET", f"/v1/tasks/{leased['id']}/payload", by=two_nodes[1]).content == b"asked"
 
 
-def test_an_order_that_is_kept_keeps_its_results(
-    api: Api, sent: tuple[str, int], clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_an_order_whose_models_are_sold_keeps_its_results(
+    api: Api, sent: tuple[str, int], clock: Clock, buyer: Signer
 ) -> None:
+    order = api.order(buyer, api.collection(), purpose="from stock")
+    with api.ports.database.write() as session:
+        session.get_one(OrderRow, order).training = sent[0]
     end(api, sent[0])
     clock.now += 2 * api.ports.settings.task_retention_seconds
-    monkeypatch.setattr(retention, "is_kept", lambda order: order.id == sent[0])
     assert delete_old_results(api.ports) == 0
     assert held(api.ports, sent[0]) == [(MARK, MARK)]
+    end(api, order)
+    assert delete_old_results(api.ports) == 1
 
 
 def test_a_pass_that_was_killed_is_made_again(

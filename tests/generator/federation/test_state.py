@@ -12,6 +12,7 @@ import pytest
 
 from generator.errors import StateError, TaskRefused
 from generator.federation.plan import TrainingPlan
+from generator.federation.private_files import PrivateFiles
 from generator.federation.state import ContributorState, held_out
 from generator.federation.task import Task, answer
 from generator.privacy.ledger import PrivacyCap
@@ -217,7 +218,7 @@ def test_no_person_is_parted_between_training_and_held_out_rows(
 ) -> None:
     persons = persons_of(values)
     state = ContributorState.create(
-        tmp_path / "n", with_unit(schema, 4), Rows(values, persons), PrivacyCap(1.0)
+        tmp_path / "n", with_unit(schema, 4), Rows(values, persons), PrivacyCap(1.0), REST_KEY
     )
     assert len(state.training) + len(state.holdout) == 400
     assert 0 < len(state.holdout) < 120
@@ -225,7 +226,7 @@ def test_no_person_is_parted_between_training_and_held_out_rows(
     assert (units.rows, units.most) == (len(state.training), 4)
     assert units.number is not None
     assert set(np.bincount(units.number).tolist()) == {0, 4}, "all of a person's rows train, or none"
-    again = ContributorState.open(tmp_path / "n")
+    again = ContributorState.open(tmp_path / "n", REST_KEY)
     assert np.array_equal(again.holdout, state.holdout)
 
 
@@ -236,7 +237,7 @@ def test_the_parts_are_the_same_in_another_order_and_have_another_name_than_thos
     table = owner.table(values, schema, "t.csv")
     order = np.random.default_rng(4).permutation(len(values))
     states = [
-        ContributorState.create(tmp_path / name, each, rows, PrivacyCap(1.0), owned=table)
+        ContributorState.create(tmp_path / name, each, rows, PrivacyCap(1.0), REST_KEY, owned=table)
         for name, each, rows in (
             ("a", known, Rows(values, persons)),
             ("b", known, Rows(values[order], persons[order])),
@@ -246,7 +247,7 @@ def test_the_parts_are_the_same_in_another_order_and_have_another_name_than_thos
     ]
     held = [sorted(state.holdout.tolist()) for state in states]
     assert held[0] == held[1]
-    secrets = [(state.folder / "secret.key").read_bytes() for state in states]
+    secrets = [PrivateFiles(state.folder, REST_KEY).read(state.folder / "secret.key") for state in states]
     assert secrets[0] == secrets[1] != secrets[2]
     assert secrets[3] == secrets[0], "the same persons, whatever rows are theirs"
     assert numbered(persons).max() == 99
@@ -257,6 +258,8 @@ def test_a_table_without_its_persons_or_with_too_many_rows_of_one_is_refused(
 ) -> None:
     known = with_unit(schema, 3)
     with pytest.raises(StateError, match="was not read with the rows"):
-        ContributorState.create(tmp_path / "n", known, values, PrivacyCap(1.0))
+        ContributorState.create(tmp_path / "n", known, values, PrivacyCap(1.0), REST_KEY)
     with pytest.raises(StateError, match="found 4 rows of one person, expected at most 3"):
-        ContributorState.create(tmp_path / "n", known, Rows(values, persons_of(values)), PrivacyCap(1.0))
+        ContributorState.create(
+            tmp_path / "n", known, Rows(values, persons_of(values)), PrivacyCap(1.0), REST_KEY
+        )
