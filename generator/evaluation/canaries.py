@@ -1,5 +1,6 @@
-"""A lower bound on epsilon from one training run with planted rows (Steinke, Nasr and Jagielski 2023,
-arXiv:2305.08846).
+"""A lower bound on epsilon from one training run with planted rows.
+
+After Steinke, Nasr and Jagielski 2023 (arXiv:2305.08846).
 
 Rows of pure chance, the canaries, are put into a table by a coin each. Whoever sees the generator and the canaries
 guesses which coins fell on "in", and may leave coins out. Under (epsilon, delta)-DP no guess is right with more than

@@ -227,8 +227,8 @@ class ContributorState:
 
     @classmethod
     def open(cls, folder: Path, key: RestKey) -> ContributorState:
-        """Open an existing folder; StateError says what is missing or damaged, or that it was sealed under another key
-        than `key`.
+        """Open an existing folder; StateError says what is missing or damaged, or that it was sealed under a
+        key other than `key`.
         """
         try:
             schema = Schema.parse(canonical.decode((folder / "schema.json").read_bytes()))

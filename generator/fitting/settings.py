@@ -167,8 +167,8 @@ def option_lines() -> str:
 
 
 def default_family(settings: FitSettings, rows: int) -> str:
-    """The family that measured best for so many units: declared rows over those of a person
-    (docs/decisions/0006-default-family.md).
+    """The family that measured best for so many units (docs/decisions/0006-default-family.md): declared rows over
+    those of a person.
 
     Columns to be conditioned on ask for the one that can draw them first.
     """

@@ -3,8 +3,8 @@
 Without privacy the decay of a small table is chosen: from the strongest of a few down, each trains on nine
 rows in ten, until the loss on the tenth no longer falls or the net has learnt rows by heart; the strongest
 whose loss is near the best is taken. Learning by heart is measured by the attack that the exact likelihood
-makes possible, beside a reference (`memorisation`). The chosen decay then trains on every row. Large tables take one
-fixed recipe.
+makes possible, beside a reference (`memorisation`). The chosen decay then trains on every row. Large tables
+take one fixed recipe.
 
 With privacy nothing is chosen by looking at rows: the recipe follows from the plan, and every step is
 one of `dp_sgd`.

@@ -39,8 +39,8 @@ _MOMENTUM = 0.5
 class DiscriminatorSettings:
     """`sample_rate` is the Poisson rate of real units, public: expected batch over the DECLARED row count.
 
-    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy: no clipping either. unit_rows: the
-    schema's.
+    `generated` rows join each batch. `noise_multiplier` 0 trains without privacy: no clipping either.
+    unit_rows: the schema's.
     """
 
     sample_rate: float

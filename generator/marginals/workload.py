@@ -33,8 +33,8 @@ MAX_TARGET_CODES = 32
 class Workload:
     """Tables over the codes of columns; cells are flat, table after table, last column fastest.
 
-    weights: of each table in the one Gaussian release; all 1 when left out. unit_rows: of one unit of privacy at the
-    most.
+    weights: of each table in the one Gaussian release; all 1 when left out. unit_rows: the most rows of one
+    unit of privacy.
     """
 
     code_counts: tuple[int, ...]

@@ -4,8 +4,8 @@ Order of checks: right chain and escrow; the terms are the ones asked about and 
 holds them as Open and there is time left; collection and request are what the terms bind; a private
 collection has a delivery key; the operator's policy; the stake; that a plan for it can be made; that the privacy
 ledger goes on from what was published of it; the privacy cap with everything promised so far.  An order from stock
-needs neither ledger nor plan: its models are there (`generator.node.stock`).  Then the acceptance is signed and stored,
-then sent.
+needs neither ledger nor plan: its models are there (`generator.node.stock`).  Then the acceptance is signed and
+stored, then sent.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def _cost(node: Node, order: Digest) -> bool:
 def require_partners(
     node: Node, others: Several[Address] | None, contributors: int, epsilon_micro: int
 ) -> None:
-    """TaskRefused where sums alone are seen and too few of the contributors are trusted. others: None before the
-    match.
+    """TaskRefused where sums alone are seen and too few of the contributors are trusted. others:
+    None before the match.
     """
     if not sums_alone(node.collection.settings):
         return

@@ -70,8 +70,8 @@ class GaussianEvent:
 
     noise_multiplier: the noise's standard deviation over the L2 sensitivity of one unit, a row or a person with
     all its rows. distributed: whose shares make up the noise, None where one contributor adds it all.
-    threshold: what hides the cells of histograms over values that are not public; its delta is counted beside
-    the noise's.
+    threshold: what hides the cells of histograms over values that are not public; its delta is counted
+    beside the noise's.
     """
 
     noise_multiplier: float

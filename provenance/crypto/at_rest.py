@@ -2,8 +2,8 @@
 
 A node's key follows from its account's (`RestKey.of`), so who copies the folder alone reads nothing; a folder that is
 needed as long as one process has a random one, which is nowhere written down. A file's label is its place in the
-folder, so files cannot be exchanged. A file `sealed` says that all private ones are, and under which key. Normative
-text: docs/spec/sealing.md.
+folder, so files cannot be exchanged. A file `sealed` says that all private ones are, and under which key.
+Normative text: docs/spec/sealing.md.
 """
 
 from __future__ import annotations

@@ -100,6 +100,8 @@ class Reader:
 
 
 def environment() -> dict[str, str]:
-    """This checkout's `tessera` and `python` first, no settings of a market from outside."""
-    found = {name: value for name, value in python_path().items() if not name.startswith("TESSERA_")}
+    """This checkout's `tessera` and `python` first, no settings of a market from outside, the test's own owner."""
+    given = python_path()
+    found = {name: value for name, value in given.items() if not name.startswith("TESSERA_")}
+    found |= {"TESSERA_OWNER": given["TESSERA_OWNER"]}
     return {**found, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}", "NO_COLOR": "1"}
