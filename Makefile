@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up test test-python test-contracts test-ipfs check gas-snapshot coverage audit format clean distclean
+.PHONY: help setup demo up test test-python test-units test-system test-contracts test-ipfs check gas-snapshot coverage audit format clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -31,10 +31,14 @@ test: test-contracts test-python ## all tests: contracts, units, whole orders ov
 test-contracts: setup ## Solidity tests
 	npx --no-install hardhat test
 
-# One process has the system tests, which mostly wait for other processes; as many more as there are cores have the rest.
-WORKERS = $$(( 1 + $$($(PY) -c 'import os; print(min(os.cpu_count() or 1, 4))') ))
-test-python: setup ## Python tests: units, and whole orders over real processes beside them
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not ipfs" tests
+test-python: setup ## Python tests: units, and beside them whole orders, which mostly wait for other processes
+	$(MAKE) --no-print-directory -j2 test-units test-system
+
+test-units: setup
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not ipfs and not system" tests
+
+test-system: setup
+	$(PY) -m pytest -m system tests/system
 
 test-ipfs: setup tests/ipfs/node_modules/.installed ## the content store against a real IPFS daemon
 	$(PY) -m pytest -m ipfs tests/ipfs

@@ -17,18 +17,6 @@ settings.register_profile("tessera", deadline=None, suppress_health_check=[Healt
 settings.load_profile("tessera")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes one takes a whole file, so that its fixtures are made once, and one all system tests, which
-    share a market. These take longest, so they begin first."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        name = "system" if item.get_closest_marker("system") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
-
-
 @pytest.fixture
 def dead_port() -> Iterator[int]:
     """A loopback port that is held, so that nobody else takes it, and on which nobody listens."""

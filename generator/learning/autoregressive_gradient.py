@@ -37,7 +37,7 @@ from provenance.exact.codebook import Codes
 
 _NUMBERS_AT_ONCE = 2**20
 _MOST_ROWS, _FEWEST_ROWS = 1024, 16
-_BLOCK_ROWS = 64
+_BLOCK_ROWS = 128
 """Rows of a block, whose clipped gradients are summed before blocks are."""
 _TINY = 1e-30
 
@@ -128,7 +128,7 @@ class AutoregressiveGradient:
 
         What a row computes does not depend on the others: all go through products of one shape, the last of them filled
         up with rows that add nothing. They stand in a random order, so that a further row moves one other at most.
-        Blocks of 64 are summed in float32, then those of a product, products in float64 (docs/spec/noise.md).
+        Blocks of 128 are summed in float32, then those of a product, products in float64 (docs/spec/noise.md).
         """
         total = np.zeros(self.shape.size)
         order = torch.from_numpy(noise.random_order(codes.shape[1]))
