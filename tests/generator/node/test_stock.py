@@ -14,7 +14,6 @@ from generator.federation.task import Result
 from generator.node.accept import accept_order, check_budget, proposal_of
 from generator.node.commit import commit_model
 from generator.node.context import Node
-from generator.node.policy import DEFAULT_TEXT
 from generator.node.report import _would_answer
 from generator.node.sample import sample_shard
 from generator.node.stock import retire
@@ -288,9 +287,8 @@ def test_an_order_from_stock_is_delivered_and_spends_no_privacy(stock: Trained) 
 
 def test_cap_and_limits_of_epsilon_do_not_count_an_order_from_stock(stock: Trained) -> None:
     """The table's cap is used up by the training; what is accepted from stock leaves other orders their part."""
-    policy = DEFAULT_TEXT.replace('maximum_epsilon = "10"', 'maximum_epsilon = "2"').replace(
-        'maximum_epsilon_per_day = "50"', 'maximum_epsilon_per_day = "0"'
-    )
+    limits = "".join(f'maximum_epsilon{each} = "0"\n' for each in ("", "_per_day", "_per_month"))
+    policy = f'default = "auto"\n{limits}'
     node = stock.world.node(0, policy=policy)
     sold, later = Sold.of(stock), Sold.of(stock, salt=Digest(bytes([6]) * 32))
     sold.world.open(sold.terms)
