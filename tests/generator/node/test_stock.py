@@ -108,12 +108,15 @@ def test_a_collection_without_standing_models_sells_none(trained: Trained) -> No
         (lambda each: record(each, evaluations=[]), "training-lost"),
         (lambda each: model_of(each.nodes[0], each.order).unlink(), "training-lost"),
         (lambda each: spoil(model_of(each.nodes[0], each.order)), "training-lost"),
+        (lambda each: each.nodes[0].state.order(each.order).store_model(each.nodes[1].training(each.order).model()),
+         "training-lost"),
+        (lambda each: spoil(evaluation_of(each.nodes[0], each.order)), "training-lost"),
         (lambda each: each.nodes[0].orders.folder(each.order).drop_evaluation(), "training-lost"),
         (lambda each: each.nodes[0].orders.folder(each.order).store_untrained(b"x"), "training-lost"),
         (lambda each: retire(each.nodes[0].orders, each.order), "retired"),
     ],
     ids=["refunded", "revoked", "unrecorded", "status-revoked", "reduced", "no-shard", "no-score", "no-model",
-         "other-model", "score-lost", "untrained", "retired"],
+         "damaged-model", "other-model", "damaged-score", "score-lost", "untrained", "retired"],
 )  # fmt: skip
 def test_a_model_that_does_not_stand_is_not_sold(stock: Trained, change: Change, code: str) -> None:
     before = ledgers(stock)
@@ -126,10 +129,14 @@ def model_of(node: Node, order: Digest) -> Path:
     return node.state.folder / "orders" / order.hex() / "model.tsm"
 
 
-def spoil(model: Path) -> None:
-    data = bytearray(model.read_bytes())
+def evaluation_of(node: Node, order: Digest) -> Path:
+    return node.folder / "orders" / order.hex() / "evaluation.json"
+
+
+def spoil(file: Path) -> None:
+    data = bytearray(file.read_bytes())
     data[-1] ^= 1
-    model.write_bytes(bytes(data))
+    file.write_bytes(bytes(data))
 
 
 def test_a_record_that_this_node_s_chain_does_not_show_yet_is_waited_for(stock: Trained) -> None:
