@@ -23,6 +23,7 @@ from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.record.collection import Request
+from provenance.record.receipts import ShardContent
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Digest, Signature
 from tests.generator.node.trained import SEED, Trained, train
@@ -46,7 +47,12 @@ def new_stock(folder: Path) -> Trained:
 def record(trained: Trained, **changes: Any) -> None:
     """Puts the data set of the training on chain, as far as a node looks at it."""
     shards = [
-        SimpleNamespace(shard=k, contributor=model.contributor, model_digest=model.model_digest)
+        SimpleNamespace(
+            shard=k,
+            contributor=model.contributor,
+            model_digest=model.model_digest,
+            content_digest=content_of(trained.nodes[k], trained.order).digest,
+        )
         for k, model in enumerate(trained.outcome.models)
     ]
     scores = [
@@ -61,6 +67,12 @@ def score_of(node: Node, order: Digest) -> int:
     held = node.orders.folder(order).evaluation()
     assert held is not None
     return held[0].score_micro
+
+
+def content_of(node: Node, order: Digest) -> ShardContent:
+    signed = node.orders.folder(order).receipt()
+    assert signed is not None
+    return signed.content
 
 
 @dataclass

@@ -29,7 +29,7 @@ from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import participants_digest
 from provenance.table.conditions import Conditions, Segment
 from provenance.values import Digest
-from tests.generator.node.stock import OTHER_SEED, Sold, new_stock, record, score_of
+from tests.generator.node.stock import OTHER_SEED, Sold, content_of, new_stock, record, score_of
 from tests.generator.node.trained import Trained
 
 Change = Callable[[Trained], None]
@@ -137,6 +137,22 @@ def spoil(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(bytes(data))
+
+
+def test_a_node_whose_ledger_was_put_back_signs_no_head_of_it_with_an_order_from_stock(
+    stock: Trained,
+) -> None:
+    """The head and what the table has spent are signed with each shard, and on chain for good: a second one, of a line
+    that the true ledger never had, would keep the node from every order though the newest copy is brought back."""
+    node, ledger = stock.nodes[0], stock.nodes[0].state.ledger
+    signed = content_of(node, stock.order).ledger
+    assert signed is not None
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    ledger.path.write_bytes(b"".join(lines[: signed.entries - 1]))
+    assert refused(Sold.of(stock), stock.world.node(0)) == "ledger-restored"
+    ledger.path.write_bytes(b"".join(lines))
+    sold = Sold.of(stock)
+    assert sold.world.accept(stock.world.node(0), sold.terms).max_rows == 500
 
 
 def test_a_record_that_this_node_s_chain_does_not_show_yet_is_waited_for(stock: Trained) -> None:
