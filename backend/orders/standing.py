@@ -105,7 +105,10 @@ class StandingModels:
         """Whether what nodes sent in this training will be replayed: its models are in stock, or an order that was sold
         from them goes on."""
         row = self._session.get_one(OrderRow, training)
-        if any(model.order.id == Digest.parse(training) for model in self.of(row.collection)):
+        offered = CollectionService(self._session).require(row.collection)
+        model = self.get(Digest.parse(training))
+        # Also one that is too old for the list may be named by a buyer.
+        if model is not None and offered.standing and len(model.scores) >= offered.min_contributors:
             return True
         going_on = select(OrderRow.id).where(
             OrderRow.training == training, OrderRow.state.not_in(FINAL_STATES)

@@ -263,3 +263,19 @@ def test_what_nodes_sent_in_a_training_is_kept_while_its_models_are_sold_or_an_o
     with api.ports.database.write() as session:
         session.get_one(OrderRow, sold).state = OrderState.REFUNDED
     assert not is_needed()
+
+
+def test_a_training_beyond_the_list_is_sold_by_name_and_its_results_are_kept(
+    api: Api,
+    buyer: Signer,
+    collection: str,
+    two_nodes: list[Signer],
+    training: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = train(api, buyer, collection, two_nodes, 2)
+    monkeypatch.setattr("backend.orders.standing.LIST_LIMIT", 1)
+    assert [each["training"] for each in listed(api, collection)] == [newer]
+    assert api.quote(buyer, collection, training=training)["supply"] == "from-stock"
+    with api.ports.database.read() as session:
+        assert StandingModels(session).is_needed(training)
