@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from generator.errors import NodeError, NotYet, TaskRefused
-from generator.federation.task import Result
+from generator.federation.task import Result, Task
 from generator.node.accept import accept_order, check_budget, proposal_of
 from generator.node.commit import commit_model
 from generator.node.context import Node
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.report import _would_answer
 from generator.node.sample import sample_shard
 from generator.node.stock import retire
@@ -139,20 +140,37 @@ def spoil(file: Path) -> None:
     file.write_bytes(bytes(data))
 
 
-def test_a_node_whose_ledger_was_put_back_signs_no_head_of_it_with_an_order_from_stock(
-    stock: Trained,
-) -> None:
-    """The head and what the table has spent are signed with each shard, and on chain for good: a second one, of a line
-    that the true ledger never had, would keep the node from every order though the newest copy is brought back."""
-    node, ledger = stock.nodes[0], stock.nodes[0].state.ledger
-    signed = content_of(node, stock.order).ledger
-    assert signed is not None
-    lines = ledger.path.read_bytes().splitlines(keepends=True)
-    ledger.path.write_bytes(b"".join(lines[: signed.entries - 1]))
+def test_a_node_whose_ledger_was_put_back_takes_no_order_from_stock(stock: Trained) -> None:
+    """The head and what the table has spent would be signed with its shard."""
+    newest = put_back(stock)
     assert refused(Sold.of(stock), stock.world.node(0)) == "ledger-restored"
-    ledger.path.write_bytes(b"".join(lines))
+    newest()
     sold = Sold.of(stock)
     assert sold.world.accept(stock.world.node(0), sold.terms).max_rows == 500
+
+
+def test_no_head_of_a_ledger_that_was_put_back_meanwhile_is_signed(stock: Trained) -> None:
+    """It would be on chain for good, and keep the node from every order though the newest copy is brought back."""
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    newest = put_back(stock)
+    for shard, (node, rows) in enumerate(zip(sold.nodes, (300, 200), strict=True)):
+        asked = {"seed": str(OTHER_SEED), "draws": 1, "shard": shard, "rows": rows}
+        sample_shard(node, Task(sold.order, "sample", node.address, asked).encode())
+    other, own = (content_of(node, sold.order).ledger for node in sold.nodes)
+    assert (other, own) == (stock.nodes[1].state.ledger.published_head(), None)
+    newest()
+    require_newest_ledger(stock.nodes[0])
+
+
+def put_back(trained: Trained) -> Callable[[], object]:
+    """The first node's ledger as it was before the line that is on chain. Returns what brings the newest back."""
+    node, ledger = trained.nodes[0], trained.nodes[0].state.ledger.path
+    signed, newest = content_of(node, trained.order).ledger, ledger.read_bytes()
+    assert signed is not None
+    ledger.write_bytes(b"".join(newest.splitlines(keepends=True)[: signed.entries - 1]))
+    return lambda: ledger.write_bytes(newest)
 
 
 def test_a_record_that_this_node_s_chain_does_not_show_yet_is_waited_for(stock: Trained) -> None:
