@@ -180,7 +180,7 @@ def index(session: ReadSession, collection: DigestText) -> StandingModelList:
 def retire(
     training: DigestText, caller: Caller, response: Response, ports: PortsHere, session: WriteSession
 ) -> Retirement:
-    """A contributor does not sell its model of this training any more. Orders that it accepted are not touched."""
+    """A contributor does not sell its model of this training any more. Matched orders are not touched."""
     is_new = StandingModels(session).retire(training, caller, int(ports.clock()))
     response.status_code = 201 if is_new else 200
     return Retirement(training=Digest.parse(training), contributor=caller)
