@@ -52,6 +52,8 @@ def record(trained: Trained, **changes: Any) -> None:
             contributor=model.contributor,
             model_digest=model.model_digest,
             content_digest=content_of(trained.nodes[k], trained.order).digest,
+            epsilon_micro=model.epsilon_micro,
+            delta_e12=model.delta_e12,
         )
         for k, model in enumerate(trained.outcome.models)
     ]
@@ -83,6 +85,10 @@ class Broker:
     job: LeasedJob
     results: list[TrainResult | ScoreResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+    def reject_result(self, task: int, reason: str) -> None:
+        self.rejected.append((task, reason))
 
     def __getattr__(self, name: str) -> Any:
         """The queue is the world's; its content is called otherwise there."""

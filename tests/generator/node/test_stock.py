@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,7 @@ from generator.node.stock import retire
 from generator.node.train import train_step
 from provenance.api.coordination import ScoreResult, TrainResult
 from provenance.api.tasks import CommitAnswer, CommitTask
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.merkle import shard_root
 from provenance.exact.model import model_digest
@@ -156,8 +158,13 @@ def test_no_head_of_a_ledger_that_was_put_back_meanwhile_is_signed(stock: Traine
     sold.commit()
     newest = put_back(stock)
     for shard, (node, rows) in enumerate(zip(sold.nodes, (300, 200), strict=True)):
-        asked = {"seed": str(OTHER_SEED), "draws": 1, "shard": shard, "rows": rows}
-        sample_shard(node, Task(sold.order, "sample", node.address, asked).encode())
+        task = Task(
+            sold.order,
+            "sample",
+            node.address,
+            {"seed": str(OTHER_SEED), "draws": 1, "shard": shard, "rows": rows},
+        )
+        sample_shard(node, task.encode())
     other, own = (content_of(node, sold.order).ledger for node in sold.nodes)
     assert (other, own) == (stock.nodes[1].state.ledger.published_head(), None)
     newest()
@@ -272,6 +279,50 @@ def test_rows_of_another_model_than_the_training_s_are_not_scored(stock: Trained
     stock.world.chain.committed[sold.order] = stock.world.chain.committed[sold.order][::-1]
     (reason,) = sold.phase("score").failed
     assert "other models than those that were trained" in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda each: record_with(each, "evaluations", score_micro=123),
+            "released with the training was 123",
+        ),
+        (
+            lambda each: record_with(each, "shards", epsilon_micro=5),
+            "recorded with the training (5, 10000000)",
+        ),
+    ],
+)
+def test_a_contributor_that_signs_other_figures_than_the_training_s_is_rejected_before_the_record(
+    stock: Trained, change: Change, words: str
+) -> None:
+    """Check 29 would fail for everybody, and the buyer have paid."""
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    change(stock)
+    phase = sold.phase("score")
+    assert (phase.results, len(phase.failed)) == ([], 1)
+    assert words in phase.failed[0]
+    ((_, reason),) = phase.rejected
+    assert words in reason
+
+
+def record_with(trained: Trained, part: str, **figures: int) -> None:
+    """The record of the training with other figures of the first node's."""
+    held = trained.world.chain.recorded[trained.order]
+    first, *others = getattr(held, part)
+    record(trained, **{part: [SimpleNamespace(**(vars(first) | figures)), *others]})
+
+
+def test_a_record_of_the_training_that_the_chain_took_back_is_waited_for(stock: Trained) -> None:
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    stock.world.chain.recorded.clear()
+    with pytest.raises(ChainUnavailableError, match="whose models are sold, has no data set on chain"):
+        sold.phase("score")
 
 
 # Delivered
