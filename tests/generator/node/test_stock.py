@@ -22,6 +22,7 @@ from generator.node.stock import retire
 from generator.node.train import train_step
 from provenance.api.coordination import ScoreResult, TrainResult
 from provenance.api.tasks import CommitAnswer, CommitTask
+from provenance.canonical import JsonValue
 from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.merkle import shard_root
@@ -171,6 +172,17 @@ def test_no_head_of_a_ledger_that_was_put_back_meanwhile_is_signed(stock: Traine
     require_newest_ledger(stock.nodes[0])
 
 
+def test_a_receipt_waits_for_no_market_to_tell_of_earlier_heads(stock: Trained) -> None:
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    record_with(stock, "shards", content_digest=Digest(bytes([2]) * 32))
+    node = replace(stock.nodes[0], fetch=lambda _: pytest.fail("the market was asked"))
+    asked: dict[str, JsonValue] = {"seed": str(OTHER_SEED), "draws": 1, "shard": 1, "rows": 200}
+    sample_shard(node, Task(sold.order, "sample", node.address, asked).encode())
+    assert content_of(node, sold.order).ledger == node.state.ledger.published_head()
+
+
 def put_back(trained: Trained) -> Callable[[], object]:
     """The first node's ledger as it was before the line that is on chain. Returns what brings the newest back."""
     node, ledger = trained.nodes[0], trained.nodes[0].state.ledger.path
@@ -309,7 +321,7 @@ def test_a_contributor_that_signs_other_figures_than_the_training_s_is_rejected_
     assert words in reason
 
 
-def record_with(trained: Trained, part: str, **figures: int) -> None:
+def record_with(trained: Trained, part: str, **figures: object) -> None:
     """The record of the training with other figures of the first node's."""
     held = trained.world.chain.recorded[trained.order]
     first, *others = getattr(held, part)
