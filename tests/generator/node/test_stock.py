@@ -417,6 +417,8 @@ def test_a_dry_run_says_that_no_privacy_would_be_spent(stock: Trained) -> None:
     said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
     assert f"the model of order {stock.order}; no privacy is spent" in said
     assert "Gaussian" not in said
+    assert f"order {sold.order}: would send, from stock, spending no epsilon:" in said
+    assert "within epsilon" not in said
     retire(node.orders, stock.order)
     said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
     assert "would be refused (retired)" in said
