@@ -102,14 +102,18 @@ class StandingModels:
         return None if row is None else self._model(*row)
 
     def is_needed(self, training: str) -> bool:
-        """Whether what nodes sent in this training will be replayed: its models are in stock, or an order that was sold
-        from them goes on."""
+        """Whether what nodes sent in this training will be replayed: its models are in stock, or may be once the
+        catalogue, which is made anew from the chain's events, has its record; or an order sold from them goes on."""
         row = self._session.get_one(OrderRow, training)
         offered = CollectionService(self._session).require(row.collection)
-        model = self.get(Digest.parse(training))
-        # Also one that is too old for the list may be named by a buyer.
-        if model is not None and offered.standing and len(model.scores) >= offered.min_contributors:
-            return True
+        if offered.standing and row.training is None and row.state in _RECORDED:
+            # By its name: also one that is too old for the list may be ordered from.
+            model = self.get(Digest.parse(training))
+            if model is not None and len(model.scores) >= offered.min_contributors:
+                return True
+            known = select(DatasetRow.id).where(DatasetRow.order == training)
+            if self._session.scalar(known.limit(1)) is None:
+                return True
         going_on = select(OrderRow.id).where(
             OrderRow.training == training, OrderRow.state.not_in(FINAL_STATES)
         )

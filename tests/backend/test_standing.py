@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete
 
 from backend.database.models import DatasetRow, EvaluationRow, JobRow, OrderRow, ShardRow
 from backend.orders.documents import encode_matched
@@ -279,3 +280,14 @@ def test_a_training_beyond_the_list_is_sold_by_name_and_its_results_are_kept(
     assert api.quote(buyer, collection, training=training)["supply"] == "from-stock"
     with api.ports.database.read() as session:
         assert StandingModels(session).is_needed(training)
+
+
+def test_results_of_a_training_are_kept_while_the_catalogue_is_made_anew(
+    api: Api, training: str, collection: str
+) -> None:
+    with api.ports.database.write() as session:
+        for part in (ShardRow, EvaluationRow, DatasetRow):
+            session.execute(delete(part))
+    assert listed(api, collection) == []
+    with api.ports.database.read() as session:
+        assert StandingModels(session).is_needed(training), "what is deleted does not come back"
