@@ -28,7 +28,7 @@ PARAMETERS: Final = {
         name: "--" + name.replace("_", "-")
         for name in (
             *("again", "balance", "conditions", "conditions_out", "count", "dataset", "deployment", "device"),
-            *("first_row", "key", "network", "processes", "row", "rows", "salt", "seed"),
+            *("first_row", "from_stock", "key", "network", "processes", "row", "rows", "salt", "seed"),
             *("shard", "store", "stored", "trust_seller", "wallet", "where"),
         )
     },

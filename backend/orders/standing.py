@@ -102,11 +102,18 @@ class StandingModels:
         return None if row is None else self._model(*row)
 
     def is_needed(self, training: str) -> bool:
-        """Whether what nodes sent in this training will be replayed: its models are in stock, or an order that was sold
-        from them goes on."""
+        """Whether what nodes sent in this training will be replayed: its models are in stock, or may be once the
+        catalogue, which is made anew from the chain's events, has its record; or an order sold from them goes on."""
         row = self._session.get_one(OrderRow, training)
-        if any(model.order.id == Digest.parse(training) for model in self.of(row.collection)):
-            return True
+        offered = CollectionService(self._session).require(row.collection)
+        if offered.standing and row.training is None and row.state in _RECORDED:
+            # By its name: also one that is too old for the list may be ordered from.
+            model = self.get(Digest.parse(training))
+            if model is not None and len(model.scores) >= offered.min_contributors:
+                return True
+            known = select(DatasetRow.id).where(DatasetRow.order == training)
+            if self._session.scalar(known.limit(1)) is None:
+                return True
         going_on = select(OrderRow.id).where(
             OrderRow.training == training, OrderRow.state.not_in(FINAL_STATES)
         )
@@ -177,7 +184,7 @@ def index(session: ReadSession, collection: DigestText) -> StandingModelList:
 def retire(
     training: DigestText, caller: Caller, response: Response, ports: PortsHere, session: WriteSession
 ) -> Retirement:
-    """A contributor does not sell its model of this training any more. Orders that it accepted are not touched."""
+    """A contributor does not sell its model of this training any more. Matched orders are not touched."""
     is_new = StandingModels(session).retire(training, caller, int(ports.clock()))
     response.status_code = 201 if is_new else 200
     return Retirement(training=Digest.parse(training), contributor=caller)

@@ -284,7 +284,7 @@ def _stock_rules(
         ),
         _Rule(
             "minScore", "minimum score", terms.min_score_micro <= lowest, format_fixed(terms.min_score_micro, MICRO),
-            f"at most {format_fixed(lowest, MICRO)}, which each of these models reaches",
+            f"at most {format_fixed(lowest, MICRO)}, the lowest score that was released with these models",
         ),
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ from provenance.api.tasks import (
     evaluation_name,
 )
 from provenance.chain.errors import ChainUnavailableError
-from provenance.chain.ports import CommitmentOnChain
+from provenance.chain.ports import CommitmentOnChain, DatasetOnChain
 from provenance.crypto.merkle import dataset_root, leaves
 from provenance.crypto.seal import (
     SCORE_SHARD,
@@ -107,13 +107,15 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ScorePhase:
-    """Ports of the phase. fetch, upload: content of the market; say: progress for the buyer."""
+    """Ports of the phase. fetch, upload: content of the market; say: progress for the buyer. training: of an order from
+    stock, what the chain recorded of the order that trained."""
 
     domain: Domain
     transport: Transport
     fetch: Callable[[Cid], bytes]
     upload: Callable[[bytes], Cid]
     say: Callable[[str], None]
+    training: DatasetOnChain | None = None
 
     def run(self, job: OrderJob, outcome: TrainingOutcome, committed: CommitmentOnChain) -> ScoreResult:
         """The phase's result for the backend.  Raises JobRefused, NodeRefused, InvalidAnswer, MarketError;
@@ -181,6 +183,16 @@ class ScorePhase:
             raise TaskFormatError(f"content document, {fault[0]}: {fault[1]}")
         if job.terms.epsilon_micro and receipt.epsilon_micro > job.terms.epsilon_micro:
             raise TaskFormatError("more epsilon was spent than the terms allow")
+        if self.training is not None:
+            spent = (receipt.epsilon_micro, receipt.delta_e12)
+            recorded = {
+                each.contributor: (each.epsilon_micro, each.delta_e12) for each in self.training.shards
+            }
+            if spent != recorded.get(participant.contributor):
+                raise TaskFormatError(
+                    f"signed were epsilon and delta {spent} (millionths, 10^-12), recorded with the training "
+                    f"{recorded.get(participant.contributor)}"
+                )
         for name, file in (("rows", content.rows), ("model", content.model)):
             try:
                 stored = self.fetch(file.cid)
@@ -240,12 +252,21 @@ class ScorePhase:
             except ProvenanceError as error:
                 reason = f"it did not sign its score of these shares: {error}"
                 raise InvalidAnswer(str(result.node), result.name, reason) from error
+            if self.training is not None:
+                self._require_released(self.training, result, told.score_micro)
             found.append(
                 EvaluationResult(
                     contributor=result.node, score_micro=told.score_micro, signature=told.signature
                 )
             )
         return tuple(found)
+
+    def _require_released(self, training: DatasetOnChain, result: Result, score_micro: int) -> None:
+        """InvalidAnswer for another score than the one that the training's record has of the node."""
+        released = {each.contributor: each.score_micro for each in training.evaluations}.get(result.node)
+        if score_micro != released:
+            reason = f"it signed score {score_micro}, released with the training was {released} (millionths)"
+            raise InvalidAnswer(str(result.node), result.name, reason)
 
     def _publish_score(self, job: OrderJob, score: Score) -> ScoreContent:
         plain = score_file(score)

@@ -25,10 +25,12 @@ from provenance.api.coordination import LeasedJob, ModelResult, ScoreResult, Tra
 from provenance.api.errors import MarketConflict, MarketRefused, MarketStopped
 from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
-from provenance.chain.ports import ChainReads
+from provenance.chain.errors import ChainUnavailableError
+from provenance.chain.ports import ChainReads, DatasetOnChain
 from provenance.chain.training import TrainingOnChain
 from provenance.errors import MarketError, ProvenanceError, UnavailableError
 from provenance.units import utc_time
+from provenance.values import Digest
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +121,18 @@ class CoordinationWorker:
             self._client.content,
             self._client.upload,
             lambda text: beat.report(Progress(message=text)),
+            None if job.stock is None else self._recorded(job.stock.order),
         )
         return phase.run(job, outcome, committed)
+
+    def _recorded(self, training: Digest) -> DatasetOnChain:
+        """What the chain has of an order that trained; ChainUnavailableError where it took that back."""
+        found = TrainingOnChain.read(self._chain, training).dataset
+        if found is None:
+            raise ChainUnavailableError(
+                f"order {training}, whose models are sold, has no data set on chain as read here; looking again later"
+            )
+        return found
 
     def _require_committed(self, job: OrderJob, outcome: TrainingOutcome) -> None:
         """JobRefused unless models from stock are those that their contributors committed to when they were trained."""

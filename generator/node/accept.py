@@ -4,8 +4,8 @@ Order of checks: right chain and escrow; the terms are the ones asked about and 
 holds them as Open and there is time left; collection and request are what the terms bind; a private
 collection has a delivery key; the operator's policy; the stake; that a plan for it can be made; that the privacy
 ledger goes on from what was published of it; the privacy cap with everything promised so far.  An order from stock
-needs neither ledger nor plan: its models are there (`generator.node.stock`).  Then the acceptance is signed and
-stored, then sent.
+needs neither plan nor cap: its models are there (`generator.node.stock`).  The ledger's head is signed with its
+shard as with any other's.  Then the acceptance is signed and stored, then sent.
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ def _decide(node: Node, order: Digest, terms: OrderTerms, signature: Signature, 
     else:
         _check_delta(node, terms)
         _check_plan(node, order, terms, request)
-        require_newest_ledger(node)
+    require_newest_ledger(node)
+    if request.training is None:
         check_budget(node, order, terms, request)
         node.state.ledger.bind(order, str(node.address))
     # Its part of the stake is by its rows: it offers as many as its stake bears.

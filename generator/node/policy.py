@@ -371,7 +371,7 @@ class Limits(BaseModel):
         )
         yield _Limit(
             "rate",
-            order.epsilon_month_micro + epsilon <= self.maximum_epsilon_per_month_micro,
+            epsilon == 0 or order.epsilon_month_micro + epsilon <= self.maximum_epsilon_per_month_micro,
             "this node takes no more orders this month that spend so much epsilon: ask again later",
         )
 

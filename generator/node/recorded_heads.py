@@ -29,13 +29,14 @@ _HEADS: dict[Digest, LedgerHead | None] = {}
 """Heads by the digest of their content document; None in documents of before there were any."""
 
 
-def require_newest_ledger(node: Node) -> None:
+def require_newest_ledger(node: Node, *, asks_market: bool = True) -> None:
     """LedgerRestored unless for every recorded shard of this node's a ledger of its table's owner has the signed line.
 
-    NotYet while a document cannot be had. Passes where nothing is recorded.
+    NotYet while a document cannot be had; asks_market: of those that are not in this node's folder. Passes where
+    nothing is recorded.
     """
     recorded = node.chain.recorded_shards(node.address)
-    heads = _heads(node, recorded)
+    heads = _heads(node, recorded, asks_market=asks_market)
     trails: dict[Digest, Trail] = {}
     for ledger in node.state.ledgers() if any(heads.values()) else ():
         trail = ledger.trail()
@@ -62,13 +63,17 @@ def _require(dataset: int, head: LedgerHead, trail: Trail | None) -> None:
     )
 
 
-def _heads(node: Node, recorded: Mapping[int, ShardOnChain]) -> dict[int, LedgerHead | None]:
+def _heads(
+    node: Node, recorded: Mapping[int, ShardOnChain], *, asks_market: bool
+) -> dict[int, LedgerHead | None]:
     """The head that was signed with each recorded shard, by data set."""
     if any(shard.content_digest not in _HEADS for shard in recorded.values()):
         for content in _own_contents(node):
             _HEADS[content.digest] = content.ledger
     for dataset, shard in recorded.items():
         if shard.content_digest not in _HEADS:
+            if not asks_market:
+                raise NotYet(f"what was signed with data set {dataset} is not in this node's folder")
             _HEADS[shard.content_digest] = _fetched(node, dataset, shard).ledger
     return {dataset: _HEADS[shard.content_digest] for dataset, shard in recorded.items()}
 

@@ -185,11 +185,15 @@ def _would_answer(node: Node, terms: OrderTerms, request: Request) -> Iterator[s
         return
     if verdict.decision is Decision.ASK:
         yield f"order {order}: would wait for `approve {str(order)[:12]}`; nothing would leave before"
-    yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {format_fixed(terms.delta_e12, E12)}:"
-    if terms.epsilon_micro:
+    training = request.training
+    if training is not None:
+        yield f"order {order}: would send, from stock, spending no epsilon:"
+    else:
+        delta = format_fixed(terms.delta_e12, E12)
+        yield f"order {order}: would send, within epsilon {_epsilon(terms)} at delta {delta}:"
+    if terms.epsilon_micro and training is None:
         unit = node.collection.schema.unit
         yield f"    means       {epsilon_in_words(terms.epsilon_micro, terms.delta_e12, unit)}"
-    training = request.training
     what = what_leaves(node, terms) if training is None else _leaves_from_stock(terms, training)
     yield from (f"    {line}" for line in what)
 

@@ -18,11 +18,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import NotYet, TaskFormatError, TaskRefused
+from generator.errors import LedgerRestored, NotYet, TaskFormatError, TaskRefused
 from generator.federation.task import Result, Task, answer, meta_of
 from generator.market.evidence import DELIVERED, EVIDENCE, pair_counts
 from generator.node.context import Node, shard_of
 from generator.node.orders import Accepted
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.untrained import finished_training, order_model
 from provenance.api.message import Message
 from provenance.api.queue import Progress
@@ -36,7 +37,7 @@ from provenance.exact.model import decode_model, model_digest
 from provenance.exact.rows import encode_rows
 from provenance.exact.sampler import sampler_for
 from provenance.record.contribution import evidence_rows
-from provenance.record.receipts import ContentFile, ShardContent, ShardReceipt
+from provenance.record.receipts import ContentFile, LedgerHead, ShardContent, ShardReceipt
 from provenance.record.terms import Participant
 from provenance.store.unixfs import cid_of
 from provenance.table.conditions import RowConditions
@@ -222,7 +223,7 @@ def sealed_content(
     """The content document, and rows and model by name as they will be published: sealed, or plain for an open
     data set."""
     statement, order = finish.statement, accepted.terms.order_id(node.domain)
-    ledger = node.state.ledger.published_head()
+    ledger = _head_to_sign(node)
     plain = {"rows": row_bytes, "model": draw.model}
     if accepted.terms.is_open:
         described = {name: _described(data, data) for name, data in plain.items()}
@@ -241,6 +242,20 @@ def sealed_content(
         described["rows"], described["model"], None, statement, committed, cid_of(wrapped), ledger
     )
     return content, sealed
+
+
+def _head_to_sign(node: Node) -> LedgerHead | None:
+    """Where the table's ledger stands; None for one that was put back since the order was accepted. The shard is owed
+    all the same, but a line that the true ledger never had would be on chain for good, and the newest copy refused too.
+    """
+    try:
+        require_newest_ledger(node, asks_market=False)
+    except LedgerRestored as restored:
+        log.error("a shard is signed without the ledger's head. %s", restored.figures)
+        return None
+    except NotYet:
+        pass  # A receipt waits for no market, which need not answer when the chain asks for it.
+    return node.state.ledger.published_head()
 
 
 def _described(plain: bytes, data: bytes) -> ContentFile:

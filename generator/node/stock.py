@@ -7,7 +7,7 @@ terms' own epsilon and delta, able to make rows under the order's conditions, an
 
 from __future__ import annotations
 
-from generator.errors import NodeError, NotYet, TaskRefused
+from generator.errors import NodeError, NotYet, StateError, TaskRefused
 from generator.node.context import Node
 from generator.node.evaluate import released_score
 from generator.node.model_checks import check_size, try_rows
@@ -76,7 +76,8 @@ def _own_model(node: Node, training: Digest) -> bytes:
         )
     try:
         return order_model(node, training)
-    except TaskRefused as gone:
+    except (TaskRefused, StateError) as gone:
+        # A damaged file of an order that is over keeps nobody from the next one.
         raise TaskRefused(
             "training-lost", f"this node holds no model of order {training} any more: order one made anew"
         ) from gone
@@ -96,12 +97,22 @@ def _check_record(node: Node, training: Digest, model: bytes) -> None:
             f"order {training} is {state.name} on chain and has {status}, expected one that is recorded and valid",
         )
     recorded = _recorded(node, record)
-    kept = (model_digest(model), released_score(node, training))
+    kept = (model_digest(model), _own_score(node, training))
     if recorded != kept:
         raise TaskRefused(
             "training-lost",
             f"the chain has model and score {recorded} of this node for order {training}, kept are {kept}",
         )
+
+
+def _own_score(node: Node, training: Digest) -> int:
+    try:
+        return released_score(node, training)
+    except StateError as damaged:
+        raise TaskRefused(
+            "training-lost",
+            f"this node's score of order {training} cannot be read: its models are not sold again",
+        ) from damaged
 
 
 def _recorded(node: Node, record: DatasetOnChain) -> tuple[Digest | None, int | None]:

@@ -35,7 +35,8 @@ def reused_training(evidence: Evidence) -> str:
     _documents(manifest, reused, training)
     return (
         f"models of order {training} (data set {record.id}, recorded {utc_time(record.published_at)}), the digests "
-        "that these contributors committed to then; nothing was trained and no epsilon spent anew"
+        "that these contributors committed to then; nothing was trained and no epsilon spent anew; the scores are "
+        f"those of that data set, which {len(record.shards)} contributors made, this one {len(manifest.shards)}"
     )
 
 

@@ -82,7 +82,7 @@ class Ordering(Party):
             )
             raise UsageError(
                 f"collection {collection.name} {named}: `tessera stock --collection {collection.name}` lists epsilon, "
-                "delta, contributors and scores; or order without --from-stock, made to order"
+                "delta, contributors and scores; or order without from_stock=, made to order"
             )
         return asked.served_from(fitting.training, fitting.epsilon_micro)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete
 
 from backend.database.models import DatasetRow, EvaluationRow, JobRow, OrderRow, ShardRow
 from backend.orders.documents import encode_matched
@@ -263,3 +264,30 @@ def test_what_nodes_sent_in_a_training_is_kept_while_its_models_are_sold_or_an_o
     with api.ports.database.write() as session:
         session.get_one(OrderRow, sold).state = OrderState.REFUNDED
     assert not is_needed()
+
+
+def test_a_training_beyond_the_list_is_sold_by_name_and_its_results_are_kept(
+    api: Api,
+    buyer: Signer,
+    collection: str,
+    two_nodes: list[Signer],
+    training: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = train(api, buyer, collection, two_nodes, 2)
+    monkeypatch.setattr("backend.orders.standing.LIST_LIMIT", 1)
+    assert [each["training"] for each in listed(api, collection)] == [newer]
+    assert api.quote(buyer, collection, training=training)["supply"] == "from-stock"
+    with api.ports.database.read() as session:
+        assert StandingModels(session).is_needed(training)
+
+
+def test_results_of_a_training_are_kept_while_the_catalogue_is_made_anew(
+    api: Api, training: str, collection: str
+) -> None:
+    with api.ports.database.write() as session:
+        for part in (ShardRow, EvaluationRow, DatasetRow):
+            session.execute(delete(part))
+    assert listed(api, collection) == []
+    with api.ports.database.read() as session:
+        assert StandingModels(session).is_needed(training), "what is deleted does not come back"

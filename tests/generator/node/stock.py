@@ -23,6 +23,7 @@ from provenance.api.market import MarketClient
 from provenance.api.queue import Progress
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.record.collection import Request
+from provenance.record.receipts import ShardContent
 from provenance.record.terms import OrderTerms, Participant
 from provenance.values import Digest, Signature
 from tests.generator.node.trained import SEED, Trained, train
@@ -46,7 +47,14 @@ def new_stock(folder: Path) -> Trained:
 def record(trained: Trained, **changes: Any) -> None:
     """Puts the data set of the training on chain, as far as a node looks at it."""
     shards = [
-        SimpleNamespace(shard=k, contributor=model.contributor, model_digest=model.model_digest)
+        SimpleNamespace(
+            shard=k,
+            contributor=model.contributor,
+            model_digest=model.model_digest,
+            content_digest=content_of(trained.nodes[k], trained.order).digest,
+            epsilon_micro=model.epsilon_micro,
+            delta_e12=model.delta_e12,
+        )
         for k, model in enumerate(trained.outcome.models)
     ]
     scores = [
@@ -63,6 +71,12 @@ def score_of(node: Node, order: Digest) -> int:
     return held[0].score_micro
 
 
+def content_of(node: Node, order: Digest) -> ShardContent:
+    signed = node.orders.folder(order).receipt()
+    assert signed is not None
+    return signed.content
+
+
 @dataclass
 class Broker:
     """The broker's side of a market: one job at a time, and the queue of the world."""
@@ -71,6 +85,10 @@ class Broker:
     job: LeasedJob
     results: list[TrainResult | ScoreResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+    def reject_result(self, task: int, reason: str) -> None:
+        self.rejected.append((task, reason))
 
     def __getattr__(self, name: str) -> Any:
         """The queue is the world's; its content is called otherwise there."""

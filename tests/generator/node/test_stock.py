@@ -6,21 +6,24 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from generator.errors import NodeError, NotYet, TaskRefused
-from generator.federation.task import Result
+from generator.federation.task import Result, Task
 from generator.node.accept import accept_order, check_budget, proposal_of
 from generator.node.commit import commit_model
 from generator.node.context import Node
-from generator.node.policy import DEFAULT_TEXT
+from generator.node.recorded_heads import require_newest_ledger
 from generator.node.report import _would_answer
 from generator.node.sample import sample_shard
 from generator.node.stock import retire
 from generator.node.train import train_step
 from provenance.api.coordination import ScoreResult, TrainResult
 from provenance.api.tasks import CommitAnswer, CommitTask
+from provenance.canonical import JsonValue
+from provenance.chain.errors import ChainUnavailableError
 from provenance.chain.ports import DatasetStatus, OrderState
 from provenance.crypto.merkle import shard_root
 from provenance.exact.model import model_digest
@@ -30,7 +33,7 @@ from provenance.record.receipts import ShardReceipt
 from provenance.record.terms import participants_digest
 from provenance.table.conditions import Conditions, Segment
 from provenance.values import Digest
-from tests.generator.node.stock import OTHER_SEED, Sold, new_stock, record, score_of
+from tests.generator.node.stock import OTHER_SEED, Sold, content_of, new_stock, record, score_of
 from tests.generator.node.trained import Trained
 
 Change = Callable[[Trained], None]
@@ -109,12 +112,15 @@ def test_a_collection_without_standing_models_sells_none(trained: Trained) -> No
         (lambda each: record(each, evaluations=[]), "training-lost"),
         (lambda each: model_of(each.nodes[0], each.order).unlink(), "training-lost"),
         (lambda each: spoil(model_of(each.nodes[0], each.order)), "training-lost"),
+        (lambda each: each.nodes[0].state.order(each.order).store_model(each.nodes[1].training(each.order).model()),
+         "training-lost"),
+        (lambda each: spoil(evaluation_of(each.nodes[0], each.order)), "training-lost"),
         (lambda each: each.nodes[0].orders.folder(each.order).drop_evaluation(), "training-lost"),
         (lambda each: each.nodes[0].orders.folder(each.order).store_untrained(b"x"), "training-lost"),
         (lambda each: retire(each.nodes[0].orders, each.order), "retired"),
     ],
     ids=["refunded", "revoked", "unrecorded", "status-revoked", "reduced", "no-shard", "no-score", "no-model",
-         "other-model", "score-lost", "untrained", "retired"],
+         "damaged-model", "other-model", "damaged-score", "score-lost", "untrained", "retired"],
 )  # fmt: skip
 def test_a_model_that_does_not_stand_is_not_sold(stock: Trained, change: Change, code: str) -> None:
     before = ledgers(stock)
@@ -127,10 +133,63 @@ def model_of(node: Node, order: Digest) -> Path:
     return node.state.folder / "orders" / order.hex() / "model.tsm"
 
 
-def spoil(model: Path) -> None:
-    data = bytearray(model.read_bytes())
+def evaluation_of(node: Node, order: Digest) -> Path:
+    return node.folder / "orders" / order.hex() / "evaluation.json"
+
+
+def spoil(file: Path) -> None:
+    data = bytearray(file.read_bytes())
     data[-1] ^= 1
-    model.write_bytes(bytes(data))
+    file.write_bytes(bytes(data))
+
+
+def test_a_node_whose_ledger_was_put_back_takes_no_order_from_stock(stock: Trained) -> None:
+    """The head and what the table has spent would be signed with its shard."""
+    newest = put_back(stock)
+    assert refused(Sold.of(stock), stock.world.node(0)) == "ledger-restored"
+    newest()
+    sold = Sold.of(stock)
+    assert sold.world.accept(stock.world.node(0), sold.terms).max_rows == 500
+
+
+def test_no_head_of_a_ledger_that_was_put_back_meanwhile_is_signed(stock: Trained) -> None:
+    """It would be on chain for good, and keep the node from every order though the newest copy is brought back."""
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    newest = put_back(stock)
+    for shard, (node, rows) in enumerate(zip(sold.nodes, (300, 200), strict=True)):
+        task = Task(
+            sold.order,
+            "sample",
+            node.address,
+            {"seed": str(OTHER_SEED), "draws": 1, "shard": shard, "rows": rows},
+        )
+        sample_shard(node, task.encode())
+    other, own = (content_of(node, sold.order).ledger for node in sold.nodes)
+    assert (other, own) == (stock.nodes[1].state.ledger.published_head(), None)
+    newest()
+    require_newest_ledger(stock.nodes[0])
+
+
+def test_a_receipt_waits_for_no_market_to_tell_of_earlier_heads(stock: Trained) -> None:
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    record_with(stock, "shards", content_digest=Digest(bytes([2]) * 32))
+    node = replace(stock.nodes[0], fetch=lambda _: pytest.fail("the market was asked"))
+    asked: dict[str, JsonValue] = {"seed": str(OTHER_SEED), "draws": 1, "shard": 1, "rows": 200}
+    sample_shard(node, Task(sold.order, "sample", node.address, asked).encode())
+    assert content_of(node, sold.order).ledger == node.state.ledger.published_head()
+
+
+def put_back(trained: Trained) -> Callable[[], object]:
+    """The first node's ledger as it was before the line that is on chain. Returns what brings the newest back."""
+    node, ledger = trained.nodes[0], trained.nodes[0].state.ledger.path
+    signed, newest = content_of(node, trained.order).ledger, ledger.read_bytes()
+    assert signed is not None
+    ledger.write_bytes(b"".join(newest.splitlines(keepends=True)[: signed.entries - 1]))
+    return lambda: ledger.write_bytes(newest)
 
 
 def test_a_record_that_this_node_s_chain_does_not_show_yet_is_waited_for(stock: Trained) -> None:
@@ -234,6 +293,50 @@ def test_rows_of_another_model_than_the_training_s_are_not_scored(stock: Trained
     assert "other models than those that were trained" in reason
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda each: record_with(each, "evaluations", score_micro=123),
+            "released with the training was 123",
+        ),
+        (
+            lambda each: record_with(each, "shards", epsilon_micro=5),
+            "recorded with the training (5, 10000000)",
+        ),
+    ],
+)
+def test_a_contributor_that_signs_other_figures_than_the_training_s_is_rejected_before_the_record(
+    stock: Trained, change: Change, words: str
+) -> None:
+    """Check 29 would fail for everybody, and the buyer have paid."""
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    change(stock)
+    phase = sold.phase("score")
+    assert (phase.results, len(phase.failed)) == ([], 1)
+    assert words in phase.failed[0]
+    ((_, reason),) = phase.rejected
+    assert words in reason
+
+
+def record_with(trained: Trained, part: str, **figures: object) -> None:
+    """The record of the training with other figures of the first node's."""
+    held = trained.world.chain.recorded[trained.order]
+    first, *others = getattr(held, part)
+    record(trained, **{part: [SimpleNamespace(**(vars(first) | figures)), *others]})
+
+
+def test_a_record_of_the_training_that_the_chain_took_back_is_waited_for(stock: Trained) -> None:
+    sold = Sold.of(stock)
+    sold.match()
+    sold.commit()
+    stock.world.chain.recorded.clear()
+    with pytest.raises(ChainUnavailableError, match="whose models are sold, has no data set on chain"):
+        sold.phase("score")
+
+
 # Delivered
 
 
@@ -288,9 +391,8 @@ def test_an_order_from_stock_is_delivered_and_spends_no_privacy(stock: Trained) 
 
 def test_cap_and_limits_of_epsilon_do_not_count_an_order_from_stock(stock: Trained) -> None:
     """The table's cap is used up by the training; what is accepted from stock leaves other orders their part."""
-    policy = DEFAULT_TEXT.replace('maximum_epsilon = "10"', 'maximum_epsilon = "2"').replace(
-        'maximum_epsilon_per_day = "50"', 'maximum_epsilon_per_day = "0"'
-    )
+    limits = "".join(f'maximum_epsilon{each} = "0"\n' for each in ("", "_per_day", "_per_month"))
+    policy = f'default = "auto"\n{limits}'
     node = stock.world.node(0, policy=policy)
     sold, later = Sold.of(stock), Sold.of(stock, salt=Digest(bytes([6]) * 32))
     sold.world.open(sold.terms)
@@ -315,6 +417,8 @@ def test_a_dry_run_says_that_no_privacy_would_be_spent(stock: Trained) -> None:
     said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
     assert f"the model of order {stock.order}; no privacy is spent" in said
     assert "Gaussian" not in said
+    assert f"order {sold.order}: would send, from stock, spending no epsilon:" in said
+    assert "within epsilon" not in said
     retire(node.orders, stock.order)
     said = "\n".join(_would_answer(node, sold.terms, sold.world.request))
     assert "would be refused (retired)" in said

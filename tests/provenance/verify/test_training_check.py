@@ -77,6 +77,9 @@ def test_a_data_set_from_stock_passes_and_names_the_training() -> None:
     assert (check.number, check.name) == (len(RULES) + len(NEVER_PROVEN) + 1, NAME)
     assert f"models of order {trained.manifest.order} (data set {TRAINED}" in check.detail
     assert "no epsilon spent anew" in check.detail
+    assert check.detail.endswith(
+        "the scores are those of that data set, which 2 contributors made, this one 2"
+    )
 
 
 def test_a_data_set_made_to_order_has_no_such_check() -> None:
