@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from generator.errors import BudgetExceeded
+from generator.errors import BudgetExceeded, SettingsError
 from generator.families.codebook_message import codebook_of
 from generator.federation.state import ContributorState
 from generator.federation.task import from_fixed
@@ -18,6 +21,7 @@ from generator.marginals.bins import encode_codes
 from generator.marginals.measure import table_counts
 from generator.market.evidence import released_tables, score_tables
 from generator.node.accept import accept_order
+from generator.node.setup import Setup, initialise
 from generator.privacy import noise
 from generator.privacy.accountant import epsilon_of
 from generator.privacy.ledger import PrivacyCap
@@ -25,14 +29,15 @@ from generator.privacy.owner import Owner
 from generator.privacy.schema_release import charge_schema
 from generator.privacy.units import Units
 from provenance.crypto.at_rest import RestKey
-from provenance.record.collection import DISTRIBUTED
+from provenance.record.collection import DISTRIBUTED, Collection
 from provenance.table.codec import decode_values
 from provenance.table.schema import Schema
 from provenance.table.unit import Unit
 from tests.generator.node.conftest import MakeWorld
+from tests.generator.node.memory import DEPLOYMENT
 from tests.generator.node.test_without_epsilon import SETTINGS, plain_terms
 from tests.generator.node.trained import Trained, train
-from tests.generator.node.world import SCHEMA, World, toy_rows
+from tests.generator.node.world import SCHEMA, World, toy_rows, toy_table
 
 K = 3
 UNIT = Unit("who", K)
@@ -98,6 +103,7 @@ def test_every_release_of_an_order_is_for_a_whole_person(
     for node in trained.nodes:
         assert node.state.ledger.spent() <= 3.0 + 1e-6
     for shard in result.shards:
+        assert shard.content is not None
         statement: Any = shard.content.statement
         assert statement["unit"] == f"one person, at most {K} rows of the contributor's table"
         assert [each["rows"] for each in statement["persons"]] == [K]
@@ -170,3 +176,59 @@ def test_a_schema_that_was_released_for_persons_is_charged_to_the_table_that_a_n
     charge_schema(table.ledger(), schema)
     with pytest.raises(BudgetExceeded):
         accept_order(node, world.offer(terms))
+
+
+class Listing:
+    """A market that lists one collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    def __enter__(self) -> Listing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def network(self) -> Any:
+        return SimpleNamespace(stake_wei=10**18)
+
+    def collection(self, _asked: str) -> Any:
+        return SimpleNamespace(id=self._collection.digest, document=self._collection.document())
+
+
+@pytest.mark.parametrize("declared", [290, 900])
+def test_a_node_is_set_up_with_the_rows_of_a_person_that_are_used_and_no_name(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: int
+) -> None:
+    of_persons(world, "marginal", is_masked=False)
+    cells = decode_values(world.collection.schema, toy_table(0)[:1000])
+    lines = zip(*cells.values(), (f"Zweigelt-{row // 10}" for row in range(1000)), strict=True)
+    text = "\n".join([",".join([*cells, UNIT.column]), *(",".join(line) for line in lines)])
+    (tmp_path / "visits.csv").write_text(text + "\n")
+    DEPLOYMENT.save(tmp_path / "deployment.json")
+    monkeypatch.setattr("generator.node.setup.MarketClient", lambda *_, **__: Listing(world.collection))
+    monkeypatch.setattr("generator.node.setup.require_same_market", lambda *_: None)
+    monkeypatch.setattr("generator.node.setup.ChainReader", lambda *_: nullcontext(Mock()))
+    asked = Setup(
+        folder=tmp_path / "node", backend="http://127.0.0.1:1", rpc="http://127.0.0.1:2", table=tmp_path / "visits.csv",
+        collection="toy", declared_rows=declared, epsilon_cap=4.0, owner=tmp_path / "owner",
+        deployment=tmp_path / "deployment.json",
+    )  # fmt: skip
+    if declared > 2 * 300:
+        with pytest.raises(
+            SettingsError, match=r"found 900 rows to declare, expected about 300: .* 3 rows of a"
+        ):
+            initialise(asked)
+        return
+    made = initialise(asked)
+    assert (made.rows, made.used, made.unit, made.settings.declared_rows) == (1000, 300, UNIT, 290)
+    state = ContributorState.open(asked.folder / "table", RestKey.of(made.signer))
+    number = state.training_units.number
+    assert number is not None
+    assert len(state.training) + len(state.holdout) == 300
+    assert set(np.bincount(number)) <= {0, K}
+    kept = [
+        path for root in (asked.folder, asked.owner) if root for path in root.rglob("*") if path.is_file()
+    ]
+    assert not any(b"Zweigelt" in path.read_bytes() for path in kept)
